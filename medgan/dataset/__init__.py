@@ -1,0 +1,1 @@
+"""What we have, and who is rare: a folder of scans -> Manifest -> Fingerprint. No torch here."""

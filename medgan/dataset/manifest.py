@@ -1,0 +1,120 @@
+"""Record and Manifest: every file of a data set with its label, patient, split and verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from medgan.files import digest_of
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One scan: a single image, a multi-frame file, a series that forms a volume, a NIfTI volume, a row of an .npz."""
+
+    path: str
+    """Relative to the manifest's root, with "/" (absolute for files outside it); for an .npz "file.npz#train/12"."""
+    parts: tuple[str, ...] = ()
+    """All files of a series that forms a volume, in slice order; empty when `path` is the only file."""
+    label: str = ""
+    patient: str = ""
+    """Salted hash (16 hex digits) of the patient, or of the file where no patient is known."""
+    split: str = "train"
+    verdict: str = "ok"
+    """"ok", "skip:<code>" or "error:<code>"."""
+    reason: str = ""
+    """One sentence for a verdict that is not ok."""
+    digest: str = ""
+    """SHA-256 of the decoded pixels."""
+    slices: tuple[int, ...] = ()
+    """Which 2-D images (index along Z) this scan yields for training."""
+    format: str = ""
+    modality: str = ""
+    meaning: str = ""
+    body_part: str = ""
+    shape: tuple[int, ...] = ()
+    """(Z, Y, X)."""
+    channels: int = 1
+    bits: int = 8
+    spacing_mm: tuple[float, ...] | None = None
+    levels: tuple[float, ...] = ()
+    """Percentiles 0, 0.5, 50, 99.5 and 100 of the pixels, in the scan's own meaning."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the scan can be used."""
+        return self.verdict == "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """All records of a data set, in a stable order."""
+
+    root: Path
+    records: tuple[Record, ...]
+    patients_known: bool = False
+    """Whether patients come from the data (PatientID, sub-XXX, a column) or each file stands for one."""
+    warnings: tuple[str, ...] = ()
+
+    def usable(self, split: str | None = None) -> Iterator[Record]:
+        """Records with verdict ok, of one split or of all."""
+        return (record for record in self.records if record.ok and split in {None, record.split})
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names, sorted."""
+        return tuple(sorted({record.label for record in self.usable()}))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """{split: {label: scans}}, every label in every split that exists."""
+        return self._tally(lambda record: 1)
+
+    def images(self) -> dict[str, dict[str, int]]:
+        """{split: {label: 2-D images}}."""
+        return self._tally(lambda record: len(record.slices))
+
+    def patients(self) -> dict[str, dict[str, int]]:
+        """{split: {label: patients}}."""
+        seen: set[tuple[str, str, str]] = set()
+
+        def first_time(record: Record) -> int:
+            key = (record.split, record.label, record.patient)
+            new = key not in seen
+            seen.add(key)
+            return int(new)
+
+        return self._tally(first_time)
+
+    def verdicts(self) -> dict[str, int]:
+        """{verdict: files}."""
+        tally: dict[str, int] = {}
+        for record in self.records:
+            tally[record.verdict] = tally.get(record.verdict, 0) + max(len(record.parts), 1)
+        return dict(sorted(tally.items()))
+
+    def training(self) -> tuple[Record, ...]:
+        """Usable train records, less those whose patient or very image is also in val or test (leaks)."""
+        kept_out = [record for split in SPLITS[1:] for record in self.usable(split)]
+        patients = {record.patient for record in kept_out}
+        digests = {record.digest for record in kept_out}
+        return tuple(
+            record
+            for record in self.usable("train")
+            if record.patient not in patients and record.digest not in digests
+        )
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the generator may learn from: pixels, labels and slices of the training records."""
+        return digest_of(sorted((record.digest, record.label, record.slices) for record in self.training()))
+
+    def _tally(self, worth: Callable[[Record], int]) -> dict[str, dict[str, int]]:
+        splits = [split for split in SPLITS if any(True for _ in self.usable(split))]
+        table = {split: dict.fromkeys(self.labels, 0) for split in splits}
+        for record in self.usable():
+            table[record.split][record.label] += worth(record)
+        return table

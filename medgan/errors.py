@@ -1,0 +1,48 @@
+"""Everything medgan can tell a user went wrong; the command line turns it into words and an exit code.
+
+MedganError
+├── ScanError       one file cannot be used: mend or remove the file
+├── DatasetError    the files together make no data set: mend the folder, labels or splits
+├── PlanError       the options ask for something impossible: change an option
+├── ModelError      a model or run folder cannot be used: point elsewhere or train again
+└── OutputError     the result cannot be written: choose another place or free space
+"""
+
+from __future__ import annotations
+
+
+class MedganError(Exception):
+    """A problem the user can mend: what is wrong, and (`hint`) what to do next."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        """Keep both sentences; `hint` is an instruction, empty when the message says it all."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ScanError(MedganError):
+    """One file cannot be used. `verdict` is `skip:<code>` (not meant for us) or `error:<code>` (damaged)."""
+
+    def __init__(self, message: str, *, verdict: str, hint: str = "") -> None:
+        """Check the verdict's form: it is what `inspect` counts and lists."""
+        if verdict.partition(":")[0] not in {"skip", "error"}:
+            raise AssertionError(verdict)
+        super().__init__(message, hint=hint)
+        self.verdict = verdict
+
+
+class DatasetError(MedganError):
+    """The files together make no data set."""
+
+
+class PlanError(MedganError):
+    """The options ask for something impossible."""
+
+
+class ModelError(MedganError):
+    """A model or run folder cannot be used."""
+
+
+class OutputError(MedganError):
+    """The result cannot be written where it was asked for."""

@@ -1,0 +1,1 @@
+"""Files <-> Scan: everything medgan knows about DICOM, NIfTI and raster images."""
