@@ -12,11 +12,9 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from medgan.errors import MedganError, OutputError
-
-T = TypeVar("T")
 
 
 @contextmanager
@@ -73,32 +71,30 @@ def write_json(path: Path, value: object) -> None:
 
 
 def plain(value: object) -> Any:
-    """Dataclasses, tuples, sets and paths as what JSON knows."""
+    """Dataclasses, mappings, tuples and paths as what JSON knows."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, str | bytes):
-        return value if isinstance(value, str) else value.hex()
-    if isinstance(value, Iterable):
+    if isinstance(value, Iterable) and not isinstance(value, str):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
 
 
-def revive(kind: type[T], value: Any) -> T:
-    """The opposite of `plain`: JSON data back into the dataclass (or annotated type) `kind`; unknown keys are refused."""
-    if dataclasses.is_dataclass(kind):
+def revive(kind: Any, value: Any) -> Any:
+    """The opposite of `plain`: JSON data back into the dataclass or annotated type `kind`.
+
+    Knows dataclasses, unions with None, tuple[X, ...] and Mapping[str, X]; TypeError for a key the dataclass lacks.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
-        return kind(**{key: revive(hints[key], item) for key, item in value.items()})
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if origin in {typing.Union, types.UnionType}:
-        inner = next(arg for arg in args if arg is not type(None))
-        return None if value is None else revive(inner, value)  # type: ignore[return-value]
+        return kind(**{key: revive(hints.get(key), item) for key, item in value.items()})
+    if origin is types.UnionType:
+        return None if value is None else revive(arguments[0], value)
     if origin is tuple:
-        return tuple(revive(args[0], item) for item in value)  # type: ignore[return-value]
-    if origin in {dict, Mapping} or getattr(origin, "__name__", "") == "Mapping":
-        return {key: revive(args[1], item) for key, item in value.items()}  # type: ignore[return-value]
-    return float(value) if kind is float else value  # type: ignore[return-value]
+        return tuple(revive(arguments[0], item) for item in value)
+    return {key: revive(arguments[1], item) for key, item in value.items()} if origin is Mapping else value
 
 
 def read_json(path: Path) -> Any:

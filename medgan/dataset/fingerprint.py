@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import statistics
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+
+from medgan.dataset.advice import duplicates, warnings_of
+from medgan.dataset.manifest import Manifest, Record
+from medgan.dataset.quota import quotas
 
 Counts = Mapping[str, Mapping[str, int]]
 """{split: {label: n}}."""
@@ -52,3 +60,78 @@ class Fingerprint:
     warnings: tuple[str, ...]
     digest: str
     """The manifest's data digest."""
+
+
+def measure(manifest: Manifest) -> Fingerprint:
+    """Measure the data set; sizes, spacing and intensity on the scans that the generator may learn from.
+
+    Validation and test images do not take part in those, so that no decision can have seen them.
+    """
+    training = manifest.training()
+    measured = training or tuple(manifest.usable())
+    images = manifest.images()
+    return Fingerprint(
+        counts=manifest.counts(),
+        images=images,
+        patients=manifest.patients(),
+        training=_training(manifest, training),
+        rare={label: missing for label, missing in quotas(images.get("train", {})).items() if missing},
+        patients_known=manifest.patients_known,
+        formats=_tally(measured, lambda record: record.format),
+        modalities=_tally(measured, lambda record: record.modality),
+        meanings=_tally(measured, lambda record: record.meaning),
+        channels=_tally(measured, lambda record: str(record.channels)),
+        bits=max(record.bits for record in measured),
+        body_part=_shared([record.body_part for record in measured]),
+        rows=_spread([record.shape[1] for record in measured]),
+        columns=_spread([record.shape[2] for record in measured]),
+        spacing_mm=_spacing(measured),
+        field_of_view_mm=_field_of_view(measured),
+        levels=tuple(np.median([record.levels for record in measured], axis=0).tolist()),
+        extremes=(
+            min(record.levels[0] for record in measured),
+            max(record.levels[-1] for record in measured),
+        ),
+        duplicates=duplicates(manifest),
+        leaks=sum(True for _ in manifest.usable("train")) - len(training),
+        verdicts=manifest.verdicts(),
+        warnings=(*manifest.warnings, *warnings_of(manifest)),
+        digest=manifest.digest,
+    )
+
+
+def _training(manifest: Manifest, training: Sequence[Record]) -> dict[str, int]:
+    images = dict.fromkeys(manifest.labels, 0)
+    for record in training:
+        images[record.label] += len(record.slices)
+    return images
+
+
+def _tally(records: Sequence[Record], fact: Callable[[Record], str]) -> dict[str, int]:
+    return dict(sorted(Counter(fact(record) for record in records).items()))
+
+
+def _shared(values: Sequence[str]) -> str:
+    return values[0] if len(set(values)) == 1 else ""
+
+
+def _spread(values: Sequence[int]) -> tuple[int, ...]:
+    return min(values), round(statistics.median(values)), max(values)
+
+
+def has_spacing(record: Record) -> bool:
+    """Whether the scan knows the size of its pixels."""
+    return record.spacing_mm is not None and min(record.spacing_mm[1:]) > 0
+
+
+def _spacing(records: Sequence[Record]) -> tuple[float, ...] | None:
+    if not all(has_spacing(record) for record in records):
+        return None
+    return tuple(np.median([record.spacing_mm for record in records], axis=0).tolist())
+
+
+def _field_of_view(records: Sequence[Record]) -> tuple[float, ...] | None:
+    if not all(has_spacing(record) for record in records):
+        return None
+    extents = [np.multiply(record.shape[1:], (record.spacing_mm or ())[1:]) for record in records]
+    return tuple(np.percentile(extents, 95, axis=0).tolist())

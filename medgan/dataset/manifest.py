@@ -71,7 +71,7 @@ class Manifest:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """{split: {label: scans}}, every label in every split that exists."""
-        return self._tally(lambda record: 1)
+        return self._tally(lambda _: 1)
 
     def images(self) -> dict[str, dict[str, int]]:
         """{split: {label: 2-D images}}."""

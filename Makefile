@@ -1,0 +1,57 @@
+# The only commands a developer needs. `make` alone prints them.
+.PHONY: help setup demo test fast check fix docs bench clean
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+EXTRAS := codecs,pretrained,tensorboard,dev
+
+help:  ## print these verbs
+	@grep -E '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*  ## /\1\t/' | expand -t 10
+
+setup: .setup-done  ## .venv with medgan, its dev tools and every extra, versions held by constraints.txt
+
+.setup-done: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("medgan needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	@touch $@
+
+demo: setup  ## set up, then the main job on sample_data: train, top up the rare classes, show it (5 minutes)
+	rm -rf demo-output
+	$(BIN)/medgan inspect sample_data/chest_ct
+	$(BIN)/medgan balance sample_data/chest_ct --out demo-output --minutes 2.5
+	@echo
+	@echo "Look at next:"
+	@echo "  demo-output/contact-sheet.png   real scans beside synthetic ones, a row per class"
+	@echo "  demo-output/images/             the balanced data set: every class as large as the largest"
+	@echo "  demo-output/manifest.csv        which image is real, which is synthetic, from which seed and model"
+	@echo "  demo-output/README.md           what this data set is and is not"
+	@echo "  docs/quickstart.md              the same on your own scans"
+
+test: setup check  ## set up, check, then every test: what CI runs
+	$(BIN)/pytest --cov
+
+fast: setup  ## the tests that take under a minute together
+	$(BIN)/pytest -m "not slow"
+
+check: setup  ## formatting, lint, types, architecture, generated docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/pytest -q tests/test_architecture.py
+
+fix: setup  ## format and repair what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: setup  ## regenerate docs/cli.md and the README tree
+	$(BIN)/python docs/generate.py
+
+bench: setup  ## what is timed: prints its figures
+	$(BIN)/pytest -s tests/benchmarks/bench_*.py
+
+clean:  ## remove what the other verbs made, .venv included
+	rm -rf .venv .setup-done demo-output build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""One function per command: options in, a result noun out, nothing printed."""

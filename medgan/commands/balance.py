@@ -1,0 +1,291 @@
+"""A data set (and a model, or one trained on the way) -> an output folder in which every class has as many images as asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from medgan import __version__, files
+from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
+from medgan.commands.sample import form_of, synthesise, synthetic_marks, told
+from medgan.commands.seal import Account, seal
+from medgan.commands.slugs import slugs
+from medgan.commands.train import Options, train_on
+from medgan.dataset.fingerprint import measure
+from medgan.dataset.index import index
+from medgan.dataset.labels import Source
+from medgan.dataset.load import ARRAY
+from medgan.dataset.manifest import Manifest, Record
+from medgan.dataset.quota import quotas
+from medgan.dataset.split import hold_out
+from medgan.errors import ModelError, PlanError
+from medgan.gan.model import Model
+from medgan.plan import Overrides, Plan, decide
+from medgan.prepare import Stack, prepare
+from medgan.progress import OnProgress, ignore
+from medgan.scans.scan import Mark
+
+REAL = ("prepared", "link", "none")
+ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
+"""Links are named by what they are: the name of an original may say whose it is."""
+PAIR = (".hdr", ".img")
+"""The two files of an uncompressed NIfTI pair."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceOptions:
+    """How far to balance, and what the output folder holds."""
+
+    target: str | int = "largest"
+    """What every class should reach: "largest", "median" or a number of training images."""
+    per_class: Mapping[str, int] = field(default_factory=dict)
+    """{label: number of training images} for classes with a target of their own."""
+    max_synthetic_ratio: float | None = None
+    """At most this many synthetic images per real one of the same class."""
+    real: str = "prepared"
+    """Real training images: "prepared" and written like the synthetic ones, "link" to the original files, or "none"."""
+    format: str = "auto"
+    """"dicom", "nifti", "png", or "auto": that of the training data."""
+    seed: int = 0
+    """Seed of each class's first synthetic image; the others follow it."""
+    holdout: float = 0.0
+    """Fraction of the training patients held out as val: neither learned from, nor topped up, nor written."""
+    any_model: bool = False
+    """Accept a model that learned from other data."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no rule can follow; quotas and targets are checked against the data."""
+        if self.real not in REAL:
+            raise PlanError(
+                f"there is no way {self.real!r} to hand on real images", hint=f"Ways: {', '.join(REAL)}."
+            )
+
+    @property
+    def goal(self) -> str | int:
+        """`target`, a number where it reads as one."""
+        return int(self.target) if str(self.target).isdecimal() else self.target
+
+
+NO_WISHES = BalanceOptions()
+
+
+def balance(
+    source: Source,
+    out: Path,
+    *,
+    model: Path | None = None,
+    options: BalanceOptions = NO_WISHES,
+    overrides: Overrides = Overrides(),  # noqa: B008  # frozen
+    on_progress: OnProgress = ignore,
+) -> Written:
+    """Top up the train split of `source` with synthetic images into `out`; without `model`, train one in `<out>.run`.
+
+    Only training images are topped up and written: val and test are left where they are. The same command again goes
+    on where it was stopped, and changes nothing once all is done.
+    """
+    started = perf_counter()
+    trained = None if model is None else Model.load(model)
+    files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
+    earlier(out, {"command": "balance"})  # somebody else's folder is refused before hours of work, not after
+    seed = (overrides.seed or 0) if trained is None else trained.plan.seed  # as `train` holds out
+    manifest = hold_out(index(source, on_progress=on_progress), options.holdout, seed)
+    task = Task.of(manifest, options, overrides if trained is None else trained)
+    done = earlier(out, task.settings)
+    if done is not None:
+        return done
+    cache = beside(out, ".cache")  # private; goes away with the last image
+    if trained is None and any(task.missing.values()):
+        run = beside(out, ".run")
+        train_on(manifest, run, overrides, Options(), on_progress=on_progress, began=started)
+        trained, cache = Model.load(run), run / "cache"
+    plan = decide(measure(manifest), overrides) if trained is None else task.suited(trained).plan
+    written = fill(out, task, trained, Room(plan=plan, cache=cache, device=overrides.device), on_progress)
+    clear(beside(out, ".cache"))
+    return replace(written, seconds=perf_counter() - started)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is to be done: a data set whose splits stand, its training images, and how many each class lacks."""
+
+    manifest: Manifest
+    options: BalanceOptions
+    before: Mapping[str, int]
+    """{label: training images}."""
+    missing: Mapping[str, int]
+    """{label: synthetic images to draw}."""
+    settings: Settings
+
+    @classmethod
+    def of(cls, manifest: Manifest, options: BalanceOptions, maker: Overrides | Model) -> Task:
+        """Count and settle the quotas; `maker` is the model, or the wishes for one that is yet to be trained."""
+        before = training_images(manifest)
+        missing = quotas(before, options.goal, options.per_class, options.max_synthetic_ratio)
+        if not any(missing.values()) and options.real == "none":
+            raise PlanError(
+                "every class has what it should, so there is nothing to write",
+                hint="Ask for more with --target N, or have the real images written with --real prepared.",
+            )
+        settings = {
+            "command": "balance",
+            "medgan": __version__,
+            "data": manifest.digest,
+            **files.plain(options),
+            **settings_of(maker),
+        }
+        return cls(manifest=manifest, options=options, before=before, missing=missing, settings=settings)
+
+    def suited(self, model: Model) -> Model:
+        """`model`, if it can draw what is missing and learned from this very data."""
+        unknown = sorted(
+            label for label, lacking in self.missing.items() if lacking and label not in model.labels
+        )
+        if unknown:
+            raise ModelError(
+                f"the model cannot draw {', '.join(unknown)}: it knows {', '.join(model.labels)}",
+                hint="Train a model on this data set, or leave --model away.",
+            )
+        if model.data_digest != self.manifest.digest and not self.options.any_model:
+            raise ModelError(
+                "the model learned from other data than the training images here"
+                f" ({model.data_digest[:12]} there, {self.manifest.digest[:12]} here)",
+                hint="Give the source and --holdout it was trained with, leave --model away to train one, "
+                "or accept it with --any-model.",
+            )
+        return model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How and where images are prepared and drawn."""
+
+    plan: Plan
+    cache: Path
+    device: str
+
+
+def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: OnProgress) -> Written:
+    """Write real and synthetic images into the claimed folder `out` and seal it."""
+    digest = model.digest if model else ""
+    account = Account(
+        command="medgan balance",
+        settings={**task.settings, "model": digest},
+        before=task.before,
+        model=digest,
+        data=model.data_digest if model else "",
+        real=task.options.real,
+        verdicts=task.manifest.verdicts(),
+    )
+    form = form_of(room.plan.form, task.options.format)
+    claim(out, account.settings)
+    folder = OutFolder(path=out, form=form, folders=slugs(task.before))
+    total, real = real_images(folder, task, room, on_progress)
+    marks = [
+        mark
+        for label, lacking in task.missing.items()
+        for mark in synthetic_marks(label, lacking, task.options.seed, digest)
+    ]
+    drawn = synthesise(folder, model, marks, room.device) if model else iter(())
+    images = told(chain(real, drawn), total + len(marks), on_progress)
+    return seal(folder, images, account, on_progress)
+
+
+def real_images(
+    folder: OutFolder, task: Task, room: Room, on_progress: OnProgress
+) -> tuple[int, Iterator[Placed]]:
+    """How many real images there will be, and the lazy writing of them."""
+    if task.options.real == "none":
+        return 0, iter(())
+    if task.options.real == "link":
+        originals = list(originals_of(task.manifest))
+        return len(originals), linked(folder, originals)
+    plan = replace(
+        room.plan, labels=tuple(task.before)
+    )  # the plan of any model will do: only pixels are prepared
+    stack = prepare(task.manifest, plan, room.cache, on_progress=on_progress)
+    return len(stack), prepared(folder, stack, task.manifest.training())
+
+
+def prepared(folder: OutFolder, stack: Stack, records: Sequence[Record]) -> Iterator[Placed]:
+    """Real images as the generator saw them, written as the synthetic ones are."""
+    numbers: Counter[str] = Counter()
+    for row, position in enumerate(stack.records.tolist()):
+        mark = real_mark(records[position], numbers)
+        place = folder.place(mark)
+        if place.exists():
+            yield Placed(mark=mark, path=place)
+        else:
+            yield folder.put(mark, stack.images([row])[0])
+
+
+def linked(folder: OutFolder, originals: Sequence[tuple[Record, Mapping[str, Path]]]) -> Iterator[Placed]:
+    """Real images as links to the files they are in, named by class and number alone."""
+    numbers: Counter[str] = Counter()
+    for record, paths in originals:
+        mark = real_mark(record, numbers)
+        links = [folder.link(mark, record, path, suffix) for suffix, path in paths.items()]
+        yield links[0]
+
+
+def real_mark(record: Record, numbers: Counter[str]) -> Mark:
+    """The mark of the next real image of its class."""
+    numbers[record.label] += 1
+    return Mark(synthetic=False, label=record.label, index=numbers[record.label], patient=record.patient)
+
+
+def originals_of(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path]]]:
+    """Every image file of the training records, as {suffix of its format: path}."""
+    for record in manifest.training():
+        if record.format == ARRAY:
+            raise PlanError(
+                f"the images in {record.path.partition('#')[0]} are no files of their own and cannot be linked",
+                hint="Use --real prepared or --real none.",
+            )
+        for part in record.parts or (record.path,):
+            yield record, named_by_format(manifest.root / part, record.format)
+
+
+def named_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A002  # the record's word
+    """{suffix: file}; the two files of a NIfTI pair belong together."""
+    suffix = path.suffix.lower()
+    if format != "nifti":
+        return {ORIGINAL_SUFFIXES[format]: path}
+    if suffix in PAIR:
+        return {half: path.with_suffix(half if path.suffix == suffix else half.upper()) for half in PAIR}
+    return {".nii.gz" if suffix == ".gz" else ".nii": path}
+
+
+def settings_of(maker: Overrides | Model) -> dict[str, Any]:
+    """A model by its digest; wishes for a training by name, the device aside: it does not change what is asked for."""
+    if isinstance(maker, Model):
+        return {"model": maker.digest}
+    return {f"training {name}": value for name, value in files.plain(maker).items() if name != "device"}
+
+
+def training_images(manifest: Manifest) -> dict[str, int]:
+    """{label: 2-D images that the generator may learn from}: the train split less leaks."""
+    counts: Counter[str] = Counter()
+    for record in manifest.training():
+        counts[record.label] += len(record.slices)
+    return dict(sorted(counts.items()))
+
+
+def beside(out: Path, suffix: str) -> Path:
+    """A folder next to the output folder: `balanced` -> `balanced.run`."""
+    place = out.resolve()
+    return place.with_name(place.name + suffix)
+
+
+def clear(cache: Path) -> None:
+    """Remove the stacks of a cache that nobody else uses, and the folder if nothing else is in it."""
+    for stack in cache.glob("stack-*"):
+        shutil.rmtree(stack, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        cache.rmdir()

@@ -1,0 +1,227 @@
+"""What was written -> the files that describe it: manifest.csv, datalist.json, the data card, SHA256SUMS. Pure text, no disk."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from medgan.scans.scan import Form
+
+SHEET = "contact-sheet.png"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One image file: a line of manifest.csv, the fields in this order. No source path and no raw patient identifier."""
+
+    path: str
+    """Relative to the output folder, with "/"."""
+    label: str
+    label_id: int
+    """Position of the class folder in sorted order, as torchvision's ImageFolder numbers classes."""
+    origin: str
+    """"real" or "synthetic"."""
+    is_synthetic: str
+    """"true" or "false"."""
+    split: str = "train"
+    """Always "train": validation and test images are never written."""
+    format: str
+    sop_instance_uid: str = ""
+    """DICOM only."""
+    seed: int | str = ""
+    """Of a synthetic image: `sample --label <label> --seed <seed> --count 1` draws it again."""
+    index: int
+    """Number in the file's name; of a synthetic image seed + 1."""
+    model_digest: str = ""
+    """SHA-256 of the generator's weights."""
+    patient: str = ""
+    """Salted hash of a real image's patient."""
+    rows: int
+    columns: int
+    spacing_mm: str = ""
+    """"row spacing x column spacing" in millimetres; empty when unknown."""
+    unit: str = ""
+    low: float | str = ""
+    """What black stands for, in `unit`."""
+    high: float | str = ""
+    """What white stands for, in `unit`."""
+    pixel_sha256: str = ""
+    """SHA-256 of the decoded pixels: equal digests are equal images, whatever the header says."""
+    tool_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """All that the data card and datalist.json tell."""
+
+    command: str
+    folders: Mapping[str, str]
+    """{label: class folder}."""
+    rows: Sequence[Row]
+    form: Form
+    real: str = "none"
+    """"prepared", "link" or "none"."""
+    tool: str
+    model: str = ""
+    data: str = ""
+    """SHA-256 of the data the model learned from."""
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """{label: number}, numbered as ImageFolder does: by sorted folder name."""
+        return label_ids(self.folders)
+
+    def tally(self, origin: str) -> dict[str, int]:
+        """{label: files of this origin}."""
+        counts = dict.fromkeys(self.folders, 0)
+        for row in self.rows:
+            counts[row.label] += row.origin == origin
+        return counts
+
+
+def label_ids(folders: Mapping[str, str]) -> dict[str, int]:
+    """{label: number} by sorted folder name."""
+    return {label: number for number, label in enumerate(sorted(folders, key=folders.__getitem__))}
+
+
+def spacing_text(spacing_mm: tuple[float, ...] | None) -> str:
+    """(Z, Y, X) as "Y x X" without spaces, or nothing."""
+    return "x".join(repr(float(side)) for side in spacing_mm[-2:]) if spacing_mm else ""
+
+
+def manifest_csv(rows: Sequence[Row]) -> str:
+    """RFC 4180 text, one line per file."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(field.name for field in dataclasses.fields(Row))
+    table.writerows(dataclasses.astuple(row) for row in rows)
+    return text.getvalue()
+
+
+def datalist_json(contents: Contents) -> str:
+    """A MONAI data list: `load_decathlon_datalist("datalist.json", False, "training")`."""
+    labels = {str(number): label for label, number in contents.ids.items()}
+    training = [{"image": row.path, "label": row.label_id} for row in contents.rows]
+    return json.dumps({"labels": labels, "training": training}, indent=1, ensure_ascii=False) + "\n"
+
+
+def checksums(digests: Mapping[str, str]) -> str:
+    """{relative path: SHA-256} as `sha256sum --check` reads it."""
+    return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()))
+
+
+def card(contents: Contents) -> str:
+    """The data card: what lies here, how it was made, what it is for and what it is not for."""
+    sections = [
+        "# Data card",
+        _opening(contents),
+        f"![The first images of every class]({SHEET})",
+        "## Contents",
+        _table(contents),
+        "Every image belongs to the train split: synthetic images must never be in a validation or test set.",
+        "## Form",
+        _form(contents),
+        "## How it was made",
+        _making(contents),
+        "## Loading",
+        _loading(contents.form.format),
+        "## Intended use and limits",
+        LIMITS,
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+LIMITS = """\
+For research and development: to top up rare classes while training a classifier, to test pipelines, to teach.
+Not for clinical use, and not for any decision about a patient.
+
+- A synthetic image shows what the generator learned from its training scans, with their biases and gaps.
+  It adds no new patients: judge every gain on real validation and test scans only.
+- A generator can reproduce training images, most of all when a class has few of them.
+  No search for copies was made when this folder was written; do one before you share it.
+- "Synthetic" does not mean "anonymous". Treat the folder with the care the training scans need."""
+
+
+def _opening(contents: Contents) -> str:
+    real, synthetic = (sum(contents.tally(origin).values()) for origin in ("real", "synthetic"))
+    kinds = f"**{synthetic} synthetic** images" + (f" and {real} real ones" if real else "")
+    return (
+        f"{kinds}, written by `{contents.command}` of {contents.tool}. SYNTHETIC DATA - NOT FOR CLINICAL USE."
+    )
+
+
+def _table(contents: Contents) -> str:
+    real, synthetic = contents.tally("real"), contents.tally("synthetic")
+    lines = ["| label | number | folder | real | synthetic |", "| --- | --- | --- | --- | --- |"]
+    lines += [
+        f"| {_cell(label)} | {number} | `images/{contents.folders[label]}` | {real[label]} | {synthetic[label]} |"
+        for label, number in contents.ids.items()
+    ]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")
+
+
+def _form(contents: Contents) -> str:
+    form = contents.form
+    shape = next((f"{row.rows} x {row.columns}" for row in contents.rows if row.origin == "synthetic"), "")
+    spacing = spacing_text(form.spacing_mm)
+    facts = [
+        f"- Format: {form.format}, {form.bits} bits, {'RGB' if form.channels > 1 else 'gray'}"
+        + (f", {shape} pixels (rows x columns)" if shape else ""),
+        f"- Pixel spacing (rows x columns): {spacing} mm" if spacing else "- Pixel spacing: unknown",
+        f"- Intensity: black is {form.low:g}, white is {form.high:g} ({UNITS.get(form.unit, form.unit)})",
+    ]
+    if form.format == "png" and form.unit == "HU":  # PNG has no sign and no units
+        facts.append(
+            "- Stored values are scaled: HU = low + value / 65535 * (high - low), both in `manifest.csv`"
+        )
+    return "\n".join([*facts, *REAL.get(contents.real, ())])
+
+
+UNITS = {
+    "HU": "Hounsfield units",
+    "stored": "stored values of the training images",
+    "relative": "stored values; each training scan was scaled by its own percentiles",
+}
+REAL = {
+    "prepared": (
+        "- Real images went through the same preparation and writer as the synthetic ones: alike in form.",
+    ),
+    "link": (
+        "- Real images are links to the original files: **they differ from the synthetic ones in size, format and",
+        "  header**, and a classifier may learn that difference. Their headers still hold what the originals hold,",
+        "  patients included.",
+    ),
+}
+
+
+def _making(contents: Contents) -> str:
+    facts = [f"- Model (SHA-256 of its weights): `{contents.model}`"] if contents.model else []
+    facts += [f"- Learned from data: `{contents.data}`"] if contents.data else []
+    return "\n".join(
+        [
+            *facts,
+            "- `run.json` holds every setting; the same command on the same data gives the same bytes.",
+            "- `manifest.csv` has one line per file: label, origin, seed, model, patient hash, intensity range, digest.",
+            "- `sha256sum --check SHA256SUMS` tells whether a file has changed since.",
+        ]
+    )
+
+
+def _loading(form: str) -> str:
+    lines = ["```python"]
+    if form == "png":
+        lines.append('torchvision.datasets.ImageFolder("images")')
+    lines += [
+        'monai.data.load_decathlon_datalist("datalist.json", is_segmentation=False, data_list_key="training")',
+        'pandas.read_csv("manifest.csv")',
+        "```",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,89 @@
+"""Source -> Inspection: what a data set holds, what was skipped and why, and what `train` would decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from medgan.dataset.fingerprint import Fingerprint, measure
+from medgan.dataset.index import index
+from medgan.dataset.labels import Source, legible
+from medgan.dataset.manifest import Manifest, Record
+from medgan.errors import MedganError
+from medgan.files import plain
+from medgan.plan import Overrides, Plan, decide
+from medgan.progress import OnProgress, ignore
+
+VERSION = 1
+"""Of the report; a key may be added under the same number, but none is taken away or changes its meaning."""
+
+AS_DECIDED = Overrides()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """A data set, looked at."""
+
+    manifest: Manifest
+    fingerprint: Fingerprint
+    plan: Plan | None
+    """None when the rules can make no plan of this data set; the last warning then says why."""
+    warnings: tuple[str, ...]
+
+    def report(self, files: bool = False) -> dict[str, Any]:
+        """The documented JSON: counts, images and patients per split and label, verdicts, plan; `files` lists each."""
+        report = {
+            "version": VERSION,
+            "counts": plain(self.fingerprint.counts),
+            "images": plain(self.fingerprint.images),
+            "patients": plain(self.fingerprint.patients),
+            "rare": plain(self.fingerprint.rare),
+            "verdicts": plain(self.fingerprint.verdicts),
+            "plan": self._reasons(),
+            "warnings": list(self.warnings),
+        }
+        return report | ({"files": list(_files(self.manifest))} if files else {})
+
+    def _reasons(self) -> dict[str, dict[str, Any]] | None:
+        """{field: {value, why}} of the plan."""
+        if self.plan is None:
+            return None
+        decided = [field.name for field in fields(self.plan) if field.name not in {"version", "why"}]
+        return {
+            name: {"value": plain(getattr(self.plan, name)), "why": self.plan.why.get(name, "")}
+            for name in decided
+        }
+
+
+def inspect(
+    source: Source, *, overrides: Overrides = AS_DECIDED, on_progress: OnProgress = ignore
+) -> Inspection:
+    """Look at every file of `source`; a data set that cannot be trained on is still described."""
+    manifest = index(source, on_progress=on_progress)
+    fingerprint = measure(manifest)
+    warnings = fingerprint.warnings
+    try:
+        plan = decide(fingerprint, overrides)
+    except MedganError as error:
+        plan = None
+        warnings = (*warnings, f"train would refuse this data set: {error.message}. {error.hint}".strip())
+    return Inspection(manifest=manifest, fingerprint=fingerprint, plan=plan, warnings=warnings)
+
+
+def _files(manifest: Manifest) -> Iterator[dict[str, str]]:
+    """Every file, the slices of a volume one by one, with paths relative to the data set's folder."""
+    for record in manifest.records:
+        for path in record.parts or (record.path,):
+            yield _file(path, record)
+
+
+def _file(path: str, record: Record) -> dict[str, str]:
+    return {
+        "path": legible(path),
+        "label": record.label,
+        "patient": record.patient,
+        "split": record.split,
+        "verdict": record.verdict,
+        "reason": legible(record.reason),
+    }

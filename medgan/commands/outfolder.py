@@ -1,0 +1,215 @@
+"""Images and their marks -> the output folder of sample and balance: claimed first, filled file by file, sealed last.
+
+Layout: `images/<class>/<class>_syn_000001.<ext>` and nothing else below `images/`; beside it `manifest.csv`, `datalist.json`,
+`run.json`, `README.md`, `contact-sheet.png` and `SHA256SUMS`. `run.json` is written first and again, as complete, last of all:
+what lies between can be killed at any moment and repeated. Equal commands on equal data give equal bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medgan import files
+from medgan.dataset.manifest import Record
+from medgan.errors import OutputError
+from medgan.scans import formats
+from medgan.scans.scan import Form, Mark, Pixels
+
+VERSION = 1
+"""Of run.json and of the report."""
+SUFFIXES = {"dicom": ".dcm", "nifti": ".nii.gz", "png": ".png"}
+RUN, MANIFEST, STAGING = "run.json", "manifest.csv", ".writing"
+LONGEST_WORDS = 80
+
+
+Settings = Mapping[str, Any]
+"""What makes two commands the same command: {name: JSON value}."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What `sample` or `balance` leaves behind. Counts are 2-D images per class of the train split."""
+
+    version: int = VERSION
+    out: Path
+    before: Mapping[str, int]
+    """{label: real training images}; all zero for `sample`."""
+    after: Mapping[str, int]
+    """{label: real and synthetic training images}."""
+    written: Mapping[str, int]
+    """{label: synthetic images in the folder}."""
+    manifest: Path
+    seconds: float
+    was_complete: bool = False
+    """Whether an earlier run of the same command had done it all, so that nothing was touched."""
+
+    def report(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "version": self.version,
+            "out": str(self.out),
+            "counts": {"before": dict(self.before), "after": dict(self.after)},
+            "written": dict(self.written),
+            "manifest": str(self.manifest),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """An image that has its place in the folder."""
+
+    mark: Mark
+    path: Path
+    original: Record | None = None
+    """The scan whose very file this is; None for what medgan wrote."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutFolder:
+    """A claimed output folder and the form of everything in it."""
+
+    path: Path
+    form: Form
+    folders: Mapping[str, str]
+    """{label: class folder}, of every class that the numbering counts."""
+
+    def place(self, mark: Mark, suffix: str = "") -> Path:
+        """Where the image with this mark belongs; `suffix` only for what keeps its own format."""
+        folder = self.folders[mark.label]
+        kind = "syn" if mark.synthetic else "real"
+        name = f"{folder}_{kind}_{mark.index:06d}{suffix or SUFFIXES[self.form.format]}"
+        return self.path / "images" / folder / name
+
+    def put(self, mark: Mark, pixels: Pixels) -> Placed:
+        """Write pixels (C, H, W) in [0, 1]. They grow in a staging folder: `images/` only ever holds whole files."""
+        place, staging = self.place(mark), self.path / STAGING
+        image = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
+        written = formats.write(
+            staging / place.name.removesuffix(SUFFIXES[self.form.format]), image, self.form, mark
+        )
+        assert written.name == place.name, "writers and folder agree on suffixes"
+        companions = sorted(path for path in staging.iterdir() if path != written)
+        _move([*companions, written], place.parent)  # the image last: where it is, its side file is
+        return Placed(mark=mark, path=place)
+
+    def link(self, mark: Mark, original: Record, source: Path, suffix: str) -> Placed:
+        """Let the image's place be the file `source` of `original`: a hard link, or a symbolic one across disks."""
+        place = self.place(mark, suffix)
+        if not (place.exists() or place.is_symlink()):
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _link(place, source.resolve())
+            except OSError as error:
+                raise files.refusal(place, error) from error
+        return Placed(mark=mark, path=place, original=original)
+
+    def images(self) -> list[Path]:
+        """Every file below `images/`, sorted."""
+        return sorted(path for path in (self.path / "images").rglob("*") if path.is_file())
+
+
+def earlier(out: Path, settings: Settings) -> Written | None:
+    """What the same command left in `out` if it had come to its end; OutputError when `out` is not ours to write in."""
+    begun = _begun(out)
+    if begun is None:
+        return None
+    there = begun["settings"]
+    for name, value in files.plain(settings).items():
+        if name in there and there[name] != value:
+            raise OutputError(
+                f"{out} was begun by another command: {name} is {_words(there[name])} there and {_words(value)} here",
+                hint="Repeat that command to go on with it, or choose another --out.",
+            )
+    return _remembered(out, begun) if begun["complete"] else None
+
+
+def claim(out: Path, settings: Settings) -> Written | None:
+    """Make `out` the place of this very command, new or to go on with; what `earlier` says when nothing is left to do."""
+    done = earlier(out, settings)
+    if done is None:
+        sweep(out)
+        files.write_json(out / RUN, {"version": VERSION, "complete": False, "settings": settings})
+    return done
+
+
+def _begun(out: Path) -> dict[str, Any] | None:
+    """The run.json in `out`; None when the folder is new or empty."""
+    try:
+        if not out.exists() or all(_is_partial(child) for child in out.iterdir()):
+            return None
+    except NotADirectoryError as error:
+        raise OutputError(f"{out} is a file, not a folder", hint="Choose another --out.") from error
+    except OSError as error:
+        raise files.refusal(out, error) from error
+    try:
+        begun = files.read_json(out / RUN)
+        if begun["version"] > VERSION:
+            raise OutputError(
+                f"{out} was written by a newer medgan", hint="Update medgan, or choose another --out."
+            )
+        return {**begun, "settings": dict(begun["settings"]), "complete": bool(begun["complete"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"{out} is not empty, and medgan did not write it",
+            hint="Choose a new or empty --out: nothing is ever overwritten.",
+        ) from error
+
+
+def _remembered(out: Path, run: Mapping[str, Any]) -> Written:
+    counts = run["counts"]
+    return Written(
+        out=out,
+        before=counts["before"],
+        after=counts["after"],
+        written=run["written"],
+        manifest=out / MANIFEST,
+        seconds=0.0,
+        was_complete=True,
+    )
+
+
+def _words(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_WORDS else text[:LONGEST_WORDS] + "..."
+
+
+def _is_partial(path: Path) -> bool:
+    return path.name == STAGING or (path.name.startswith(".") and path.name.endswith(".partial"))
+
+
+def sweep(out: Path) -> None:
+    """Remove what a killed run left half written; all of it lies in `out` itself or in its staging folder."""
+    try:
+        for child in out.iterdir() if out.exists() else ():
+            if child.name == STAGING:
+                shutil.rmtree(child)
+            elif _is_partial(child):
+                child.unlink()
+    except OSError as error:
+        raise files.refusal(out, error) from error
+
+
+def _move(paths: Iterable[Path], folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            path.replace(folder / path.name)
+    except OSError as error:
+        raise files.refusal(folder, error) from error
+
+
+def _link(place: Path, source: Path) -> None:
+    try:
+        place.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}:
+            raise
+        place.symlink_to(source)

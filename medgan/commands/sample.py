@@ -1,0 +1,127 @@
+"""A trained model and seeds -> a folder of synthetic images with manifest, data card and contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+
+from medgan import __version__, files
+from medgan.commands.outfolder import SUFFIXES, OutFolder, Placed, Written, claim
+from medgan.commands.seal import Account, seal
+from medgan.commands.slugs import slugs
+from medgan.dataset.quota import unknown_label
+from medgan.errors import PlanError
+from medgan.gan.draw import draw
+from medgan.gan.model import Model
+from medgan.progress import OnProgress, Progress, ignore
+from medgan.scans.scan import Form, Mark
+
+LAST_NUMBER = 2**31 - 1
+"""Largest InstanceNumber of DICOM (IS, PS3.5 table 6.2-1): an image's number is its seed + 1."""
+
+
+def sample(  # noqa: PLR0913  # a count, a seed and a format are no noun
+    model: Path,
+    out: Path,
+    *,
+    labels: Sequence[str] = (),
+    count: int = 16,
+    seed: int = 0,
+    format: str = "auto",  # noqa: A002  # the word users know from --format
+    on_progress: OnProgress = ignore,
+) -> Written:
+    """Draw `count` images of every label (of all that the model knows when none is named) into the folder `out`.
+
+    Image k of a label has seed `seed` + k and number `seed` + k + 1, so `--seed 100` goes on where a run of 100
+    images from seed 0 ended, and shards drawn apart fit together.
+    """
+    started = perf_counter()
+    if count < 1:
+        raise PlanError(f"{count} images per label are none", hint="Give --count 1 or more.")
+    trained = Model.load(model)
+    files.refuse_output_inside(out, [model])
+    form = form_of(trained.plan.form, format)
+    chosen = known(labels, trained.labels)
+    marks = [mark for label in chosen for mark in synthetic_marks(label, count, seed, trained.digest)]
+    settings = {
+        "command": "sample",
+        "medgan": __version__,
+        "model": trained.digest,
+        "labels": chosen,
+        "count": count,
+        "seed": seed,
+        "format": form.format,
+    }
+    done = claim(out, settings)
+    if done is not None:
+        return done
+    folder = OutFolder(path=out, form=form, folders=slugs(trained.labels))
+    images = told(synthesise(folder, trained, marks), len(marks), on_progress)
+    account = Account(
+        command="medgan sample",
+        settings=settings,
+        before=dict.fromkeys(trained.labels, 0),
+        model=trained.digest,
+        data=trained.data_digest,
+    )
+    return replace(seal(folder, images, account, on_progress), seconds=perf_counter() - started)
+
+
+def form_of(form: Form, wanted: str) -> Form:
+    """`form` in the file format asked for; "auto" leaves that of the training data."""
+    if wanted == "auto":
+        return form
+    if wanted not in SUFFIXES:
+        raise PlanError(
+            f"there is no output format {wanted!r}", hint=f"Formats: auto, {', '.join(SUFFIXES)}."
+        )
+    return replace(form, format=wanted)
+
+
+def known(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels asked for, each once, in the model's order; all of them when none is asked for."""
+    for label in wanted:
+        if label not in labels:
+            raise unknown_label(label, tuple(labels))
+    return tuple(label for label in labels if not wanted or label in wanted)
+
+
+def synthetic_marks(label: str, count: int, seed: int, model: str) -> list[Mark]:
+    """The marks of `count` images of one label, from `seed` on."""
+    if seed < 0 or seed + count > LAST_NUMBER:
+        raise PlanError(
+            f"{count} images from seed {seed} on cannot be numbered",
+            hint=f"Give a seed from 0 to {max(LAST_NUMBER - count, 0)}.",
+        )
+    return [
+        Mark(synthetic=True, label=label, index=one + 1, seed=one, model=model)
+        for one in range(seed, seed + count)
+    ]
+
+
+def synthesise(
+    folder: OutFolder, model: Model, marks: Sequence[Mark], device: str = "auto"
+) -> Iterator[Placed]:
+    """Draw and write the images that are not in the folder yet; yield each one, old or new."""
+    for label in dict.fromkeys(mark.label for mark in marks):
+        absent = []
+        for mark in (mark for mark in marks if mark.label == label):
+            if folder.place(mark).exists():
+                yield Placed(mark=mark, path=folder.place(mark))
+            else:
+                absent.append(mark)
+        seeds = [mark.seed for mark in absent if mark.seed is not None]
+        if absent:
+            for mark, drawn in zip(absent, draw(model, label, seeds, device=device), strict=True):
+                yield folder.put(mark, drawn.pixels)
+
+
+def told(images: Iterable[Placed], total: int, on_progress: OnProgress) -> list[Placed]:
+    """Carry out the lazy writing of `images`, telling how far it is."""
+    placed = []
+    for done, image in enumerate(images, start=1):
+        placed.append(image)
+        on_progress(Progress(stage="writing", done=done, total=total))
+    return placed

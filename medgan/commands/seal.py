@@ -1,0 +1,222 @@
+"""A filled output folder -> its manifest, data list, data card, contact sheet, checksums and, last of all, a complete run.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from medgan import __version__, files
+from medgan.commands import catalogue, outfolder
+from medgan.commands.catalogue import Contents, Row
+from medgan.commands.outfolder import MANIFEST, RUN, VERSION, OutFolder, Placed, Settings, Written
+from medgan.dataset.index import pixel_digest
+from medgan.dataset.manifest import Record
+from medgan.errors import ScanError
+from medgan.progress import OnProgress, Progress
+from medgan.report.sheet import Images, contact_sheet
+from medgan.report.sheet import Row as SheetRow
+from medgan.scans import formats
+from medgan.scans.scan import Form, Header, Pixels, Scan
+
+ON_SHEET = 8
+"""Images per class and side on the contact sheet."""
+TOOL = f"medgan {__version__}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What run.json and the data card tell beside the images themselves."""
+
+    command: str
+    settings: Settings
+    before: Mapping[str, int]
+    """{label: real training images}, every class."""
+    model: str = ""
+    """SHA-256 of the generator's weights; empty when none was needed."""
+    data: str = ""
+    """SHA-256 of the data the generator learned from."""
+    real: str = "none"
+    """"prepared", "link" or "none"."""
+    verdicts: Mapping[str, int] = field(default_factory=dict)
+    """{verdict: input files}."""
+
+
+def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progress: OnProgress) -> Written:
+    """Read every image back, describe it and close the folder; equal folders get equal descriptions."""
+    numbers = catalogue.label_ids(folder.folders)
+    gallery = Gallery()
+    rows = []
+    for done, image in enumerate(sorted(images, key=lambda image: image.path), start=1):
+        row, pixels = described(folder, image, numbers[image.mark.label])
+        rows.append(row)
+        gallery.hang(row, pixels)
+        on_progress(Progress(stage="checking", done=done, total=len(images)))
+    contents = Contents(
+        command=account.command,
+        folders=folder.folders,
+        rows=rows,
+        form=folder.form,
+        real=account.real,
+        tool=TOOL,
+        model=account.model,
+        data=account.data,
+    )
+    synthetic = contents.tally("synthetic")
+    written = Written(
+        out=folder.path,
+        before=dict(account.before),
+        after={label: account.before[label] + made for label, made in synthetic.items()},
+        written=synthetic,
+        manifest=folder.path / MANIFEST,
+        seconds=0.0,
+    )
+    _close(
+        folder,
+        gallery,
+        {
+            MANIFEST: catalogue.manifest_csv(rows),
+            "datalist.json": catalogue.datalist_json(contents),
+            "README.md": catalogue.card(contents),
+            RUN: _run_text(folder, account, written),
+        },
+    )
+    return written
+
+
+def described(folder: OutFolder, image: Placed, number: int) -> tuple[Row, Pixels | None]:
+    """One line of the manifest, and the pixels (C, H, W) as readers get them (none for a link)."""
+    mark = image.mark
+    row = Row(
+        path=image.path.relative_to(folder.path).as_posix(),
+        label=mark.label,
+        label_id=number,
+        origin="synthetic" if mark.synthetic else "real",
+        is_synthetic=str(mark.synthetic).lower(),
+        format=folder.form.format,
+        seed="" if mark.seed is None else mark.seed,
+        index=mark.index,
+        model_digest=mark.model,
+        patient=mark.patient,
+        rows=0,
+        columns=0,
+        tool_version=__version__,
+    )
+    if image.original is not None:
+        return _of_original(row, image.original), None
+    scan = _readable(image)
+    pixels = None if scan is None else scan.pixels[0]
+    if pixels is not None:
+        pixels = np.moveaxis(pixels, -1, 0) if folder.form.channels > 1 else pixels[None]
+    return _as_written(row, formats.read_header(image.path), folder.form, scan), pixels
+
+
+def _as_written(row: Row, header: Header, form: Form, scan: Scan | None) -> Row:
+    return replace(
+        row,
+        sop_instance_uid=header.instance,
+        rows=header.shape[1],
+        columns=header.shape[2],
+        spacing_mm=catalogue.spacing_text(form.spacing_mm),
+        unit=form.unit,
+        low=form.low,
+        high=form.high,
+        pixel_sha256="" if scan is None else pixel_digest(scan),
+    )
+
+
+def _of_original(row: Row, record: Record) -> Row:
+    """The line of a linked file. Its own identifiers (SOP Instance UID) stay in the file."""
+    return replace(
+        row,
+        format=record.format,
+        rows=record.shape[1],
+        columns=record.shape[2],
+        spacing_mm=catalogue.spacing_text(record.spacing_mm),
+        unit=record.meaning,
+        pixel_sha256="" if record.parts else record.digest,
+    )
+
+
+def _readable(image: Placed) -> Scan | None:
+    """The scan a reader gets; None for an image without content (the NIfTI reader skips constant ones)."""
+    try:
+        return formats.read(image.path)
+    except ScanError as error:
+        if error.verdict.startswith("skip:"):
+            return None
+        raise
+
+
+@dataclass(slots=True)
+class Gallery:
+    """The first images per class and origin, as they were read back: what the contact sheet shows."""
+
+    walls: dict[tuple[str, str], list[Pixels]] = field(default_factory=dict)
+
+    def hang(self, row: Row, pixels: Pixels | None) -> None:
+        """Keep the image if its wall has room."""
+        wall = self.walls.setdefault((row.label, row.origin), [])
+        if pixels is not None and len(wall) < ON_SHEET:
+            wall.append(pixels)
+
+    def rows(self) -> list[SheetRow]:
+        """One row per class that has images, all scaled by one range to [0, 1]."""
+        everything = [image for wall in self.walls.values() for image in wall]
+        low = min((float(image.min()) for image in everything), default=0.0)
+        high = max((float(image.max()) for image in everything), default=1.0)
+        span = (low, high if high > low else low + 1.0)
+        labels = sorted({label for label, _ in self.walls})
+        return [
+            (label, self._wall(label, "real", span), self._wall(label, "synthetic", span)) for label in labels
+        ]
+
+    def _wall(self, label: str, origin: str, span: tuple[float, float]) -> Images | None:
+        wall = self.walls.get((label, origin))
+        if not wall:
+            return None
+        stack = (np.stack(wall) - span[0]) / (span[1] - span[0])
+        return stack.astype(np.float32)
+
+
+def _close(folder: OutFolder, gallery: Gallery, texts: Mapping[str, str]) -> None:
+    """Write everything beside `images/`; run.json, which says that all is there, comes last."""
+    sides = [side for side in ("real", "synthetic") if any(origin == side for _, origin in gallery.walls)]
+    title = f"{' beside '.join(sides).capitalize()} images"
+    sheet = contact_sheet(gallery.rows(), folder.path / catalogue.SHEET, title)
+    digests = {path.relative_to(folder.path).as_posix(): files.digest_file(path) for path in folder.images()}
+    digests[sheet.name] = files.digest_file(sheet)
+    digests |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    for name, text in (*texts.items(), ("SHA256SUMS", catalogue.checksums(digests))):
+        if name != RUN:
+            files.write_text(folder.path / name, text)
+    outfolder.sweep(folder.path)
+    files.write_text(folder.path / RUN, texts[RUN])
+
+
+def _run_text(folder: OutFolder, account: Account, written: Written) -> str:
+    """run.json. It holds no path and no time, so that equal commands give equal folders."""
+    numbers = catalogue.label_ids(folder.folders)
+    report = {
+        "version": VERSION,
+        "complete": True,
+        "settings": account.settings,
+        "tool": TOOL,
+        "libraries": {"python": platform.python_version(), "numpy": np.__version__},
+        "form": folder.form,
+        "labels": [
+            {"label": label, "number": number, "folder": folder.folders[label]}
+            for label, number in numbers.items()
+        ],
+        "counts": {"before": written.before, "after": written.after},
+        "written": written.written,
+        "model": account.model,
+        "data": account.data,
+        "real": account.real,
+        "verdicts": account.verdicts,
+    }
+    return json.dumps(files.plain(report), indent=2, ensure_ascii=False) + "\n"

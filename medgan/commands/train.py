@@ -1,0 +1,190 @@
+"""Folder -> Manifest -> Fingerprint -> Plan -> Stack -> Model: train a generator, or go on with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.dataset.fingerprint import Fingerprint, measure
+from medgan.dataset.index import index
+from medgan.dataset.labels import Source
+from medgan.dataset.manifest import Manifest
+from medgan.dataset.split import hold_out
+from medgan.errors import OutputError
+from medgan.files import plain, read_json, refuse_output_inside, write_json
+from medgan.gan.fit import fit
+from medgan.gan.probe import seconds_per_image
+from medgan.learn.board import Board
+from medgan.plan import Overrides, Plan, decide
+from medgan.prepare import prepare
+from medgan.progress import OnProgress, ignore
+from medgan.scans import raster
+from medgan.scans.scan import Form, Mark
+
+VERSION = 1
+RUN = "run.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What `train` may be told beside the plan's overrides."""
+
+    holdout: float = 0.0
+    """Share of the train split's patients that the generator must not see (they become val)."""
+    dry_run: bool = False
+    """Decide, estimate and stop."""
+    tensorboard: bool = False
+    """Write TensorBoard events too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What a training run came to."""
+
+    run: Path
+    plan: Plan
+    estimate_seconds: float
+    """Predicted duration of a whole run on this machine; 0.0 where none was needed."""
+    images_shown: int = 0
+    seconds: float = 0.0
+    """Wall-clock seconds of this call."""
+    model_digest: str = ""
+    """Empty after a dry run."""
+
+    def report(self) -> dict[str, Any]:
+        """The documented JSON."""
+        report = {
+            "run": str(self.run),
+            "images_shown": self.images_shown,
+            "seconds": round(self.seconds, 1),
+            "model_digest": self.model_digest,
+        }
+        if not self.model_digest:
+            reasons = {
+                name: {"value": plain(getattr(self.plan, name)), "why": why}
+                for name, why in self.plan.why.items()
+            }
+            report |= {"plan": reasons, "estimate_seconds": round(self.estimate_seconds, 1)}
+        return report
+
+
+def train(
+    source: Source,
+    out: Path,
+    *,
+    overrides: Overrides | None = None,
+    options: Options | None = None,
+    on_progress: OnProgress = ignore,
+) -> Training:
+    """Train on the train split of `source` into the run folder `out`; repeated, it resumes or is done at once."""
+    began, options, wish = time.monotonic(), options or Options(), overrides or Overrides()
+    refuse_output_inside(out, source.inputs)
+    manifest = index(source, on_progress=on_progress)
+    if options.holdout:
+        manifest = hold_out(manifest, options.holdout, wish.seed or 0)
+    return train_on(manifest, out, wish, options, on_progress=on_progress, began=began)
+
+
+def train_on(
+    manifest: Manifest, out: Path, wish: Overrides, options: Options, *, on_progress: OnProgress, began: float
+) -> Training:
+    """Train on an indexed data set whose splits stand."""
+    fingerprint = measure(manifest)
+    plan, estimate = settle(fingerprint, wish, out, probe=options.dry_run)
+    if options.dry_run:
+        return Training(run=out, plan=plan, estimate_seconds=estimate, seconds=time.monotonic() - began)
+    claim(out, plan, manifest.digest)
+    stack = prepare(manifest, plan, out / "cache", on_progress=on_progress)
+    board = Board(out / "tensorboard") if options.tensorboard else None
+
+    def on_tick(row: dict[str, Any], grid: NDArray[np.float32]) -> None:
+        write_grid(out / "grids", row["images_shown"], grid)
+        if board is not None:
+            board.add(row, grid)
+
+    model = fit(stack, plan, out, about=about(fingerprint), on_tick=on_tick, on_progress=on_progress)
+    return Training(
+        run=out,
+        plan=plan,
+        estimate_seconds=estimate,
+        images_shown=model.images_shown,
+        seconds=time.monotonic() - began,
+        model_digest=model.digest,
+    )
+
+
+def settle(fingerprint: Fingerprint, wish: Overrides, out: Path, *, probe: bool) -> tuple[Plan, float]:
+    """The plan, and an estimate of its seconds; a budget in minutes is turned into images once and then kept."""
+    plan = decide(fingerprint, wish)
+    known = stored(out)
+    if wish.minutes is None:
+        return plan, plan.images_shown * seconds_per_image(plan) if probe else 0.0
+    if known is not None and not probe:
+        return decide(fingerprint, dataclasses.replace(wish, images=known["plan"]["images_shown"])), 0.0
+    pace = seconds_per_image(plan)
+    shown = max(int(wish.minutes * 60 / pace), plan.batch)
+    return decide(fingerprint, dataclasses.replace(wish, images=shown)), shown * pace
+
+
+def stored(out: Path) -> dict[str, Any] | None:
+    """What the run folder says of itself; None when there is no run yet."""
+    if not (out / RUN).exists():
+        return None
+    try:
+        facts: dict[str, Any] = read_json(out / RUN)
+        return facts if facts["version"] <= VERSION and facts["plan"]["images_shown"] else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(f"{out / RUN} cannot be read ({error})", hint="Choose another --out.") from error
+
+
+def claim(out: Path, plan: Plan, data_digest: str) -> None:
+    """Make `out` the run folder of this plan and data, or check that it is; OutputError names the difference."""
+    facts = {"version": VERSION, "data_digest": data_digest, "plan": plain(plan)}
+    before = stored(out)
+    if before is None:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise OutputError(
+                f"{out} is not empty and no run of medgan", hint="Choose another --out, or empty it."
+            )
+        write_json(out / RUN, facts)
+        return
+    differences = differing(before, facts)
+    if differences:
+        raise OutputError(
+            f"{out} holds another run: {'; '.join(differences)}",
+            hint="Repeat the command as it was to go on with it, or choose another --out.",
+        )
+
+
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """In words, where two run descriptions differ; reasons do not count."""
+    words = []
+    for name in sorted({*before["plan"], *now["plan"]} - {"why"}):
+        old, new = before["plan"].get(name), now["plan"].get(name)
+        if old != new:
+            words.append(f"{name} was {old}, is now {new}")
+    if before["data_digest"] != now["data_digest"]:
+        words.append("the training images, labels or splits have changed")
+    return words
+
+
+def about(fingerprint: Fingerprint) -> dict[str, Any]:
+    """What a model keeps of its data: counts and a digest, no name of a file or patient."""
+    facts: dict[str, Any] = {"data_digest": fingerprint.digest, "counts": dict(fingerprint.training)}
+    if fingerprint.patients_known:
+        facts["patients"] = dict(fingerprint.patients.get("train", {}))
+    return facts
+
+
+def write_grid(folder: Path, images_shown: int, grid: NDArray[np.float32]) -> None:
+    """One PNG per tick, named by images shown, so that they sort."""
+    form = Form(format="png", low=0, high=255, unit="stored", channels=1 if grid.ndim == 2 else 3)
+    mark = Mark(synthetic=True, label="grid", index=images_shown)
+    raster.write(folder / f"{images_shown:09d}.png", grid, form, mark)

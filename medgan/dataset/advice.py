@@ -1,0 +1,126 @@
+"""Manifest -> warnings: what a person should know before training, each in words and with the next step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from medgan.dataset.manifest import Manifest
+
+FEW_IMAGES = 50
+FEW_PATIENTS = 10
+"""Below these a generator can do little but repeat what it saw."""
+
+SILENT = {"secondary-capture", "resampled-aspect", "burned-in", "synthetic"}
+"""Notes that tell how a scan came about, or that the user asked for: nothing to warn of."""
+
+NOTES = {
+    "constant": "are a single gray value all over: remove them if they are no images.",
+    "burned-in-possible": "may carry text burned into the pixels: look at them, for a generator learns text too.",
+    "no-orientation": "do not say how they lie in space: their axes were taken as stored, so look at a few.",
+    "repaired:no-meta": "lack the DICOM file meta group: they were read with a guessed transfer syntax, so look at a few.",
+    "missing-slices": "come from a series with missing slices, which was parted there.",
+    "irregular-spacing": "come from a series with uneven gaps: its slices are used, but one by one.",
+    "gantry-tilt": "were taken with a tilted gantry: their slices lie aslant.",
+    "excess-pixels": "hold more pixel data than their headers say: only the first image was read.",
+    "no-sop-class": "do not say what kind of DICOM object they are: look at a few.",
+    "nan-filled": "held values that are no numbers: those were replaced by background.",
+    "first-volume": "hold several volumes in time: the first was read.",
+    "reduced-to-8-bit": "are 16-bit colour images: they were read with 8 bits.",
+}
+"""What the notes of scans mean, after "<n> scans"."""
+
+
+def warnings_of(manifest: Manifest) -> tuple[str, ...]:
+    """All warnings about the data set as it stands."""
+    return (
+        *_classes(manifest),
+        *_unusable(manifest),
+        *_patients(manifest),
+        *_twice(manifest),
+        *_content(manifest),
+    )
+
+
+def duplicates(manifest: Manifest) -> int:
+    """Scans whose very pixels occur earlier under the same label in the same split."""
+    usable = [(record.split, record.label, record.digest) for record in manifest.usable()]
+    return len(usable) - len(set(usable))
+
+
+def _classes(manifest: Manifest) -> Iterator[str]:
+    labels = manifest.labels
+    if len(labels) == 1:
+        yield (
+            f"There is only one class, {labels[0]}: nothing can be balanced. If the classes lie in folders further down, "
+            "point medgan at the folder right above them."
+        )
+    images, patients = manifest.images().get("train", {}), manifest.patients().get("train", {})
+    for label in labels:
+        have, known = images.get(label, 0), manifest.patients_known
+        if have == 0:
+            yield f"Class {label} has no image in train, so nothing can be learnt of it: move some there."
+        elif have == 1:
+            yield f"Class {label} has a single image: synthetic ones would be copies of it. Add scans or leave it out."
+        elif have < FEW_IMAGES or (known and patients[label] < FEW_PATIENTS):
+            of = f" of {patients[label]} patients" if known else ""
+            yield (
+                f"Class {label} has only {have} images{of} in train (advised: {FEW_IMAGES} images of {FEW_PATIENTS} "
+                "patients): synthetic ones may be near copies. Add scans, or check them for copies before use."
+            )
+
+
+def _unusable(manifest: Manifest) -> Iterator[str]:
+    usable, named = set(manifest.labels), {record.label for record in manifest.records if record.label}
+    for label in sorted(named - usable):
+        yield f"Class {label} has no usable scan: medgan inspect --files --json says why for each file."
+    conflicts = sum(record.verdict == "error:label-conflict" for record in manifest.records)
+    if conflicts:
+        yield f"{conflicts} files hold images that occur under two labels: keep each under the right one."
+    verdicts = manifest.verdicts()
+    broken = sum(n for verdict, n in verdicts.items() if verdict.startswith("error:")) - conflicts
+    if broken:
+        yield f"{broken} files could not be read and were left out: medgan inspect --files --json says why for each."
+
+
+def _patients(manifest: Manifest) -> Iterator[str]:
+    train = list(manifest.usable("train"))
+    leaks = len(train) - len(manifest.training())
+    if leaks:
+        yield (
+            f"{leaks} train scans were set aside, because their patient or the very image is also in val or test: "
+            "the generator must not see those. Split by patient to use them."
+        )
+    if not manifest.patients_known:
+        yield (
+            "Scans that name no patient count as a patient each, so scans of one may lie on both sides of a split. "
+            "Name patients in a table with the column patient (--labels)."
+        )
+    usable = list(manifest.usable())
+    if len(usable) > 1 and len({record.patient for record in usable}) == 1:
+        yield (
+            f"All {len(usable)} scans carry the same patient identifier, as careless anonymisation leaves it. "
+            "Name patients in a table with the column patient (--labels)."
+        )
+
+
+def _twice(manifest: Manifest) -> Iterator[str]:
+    again = duplicates(manifest)
+    if again:
+        yield f"{again} scans are exact duplicates of others of their class: remove them, or they count twice."
+
+
+def _content(manifest: Manifest) -> Iterator[str]:
+    usable = list(manifest.usable())
+    facts = {
+        "modalities": Counter(record.modality or "unknown" for record in usable),
+        "kinds of values": Counter(record.meaning for record in usable),
+        "numbers of colour channels": Counter(str(record.channels) for record in usable),
+    }
+    for name, count in facts.items():
+        if len(count) > 1:
+            table = ", ".join(f"{value}: {n}" for value, n in count.most_common())
+            yield f"The scans are of mixed {name} ({table}): choose one with --modality if that is not meant."
+    notes = Counter(note for record in usable for note in set(record.notes) - SILENT)
+    for note, n in sorted(notes.items()):
+        yield f"Scans with the note {note}: {n}." + (f" They {NOTES[note]}" if note in NOTES else "")

@@ -1,0 +1,348 @@
+"""Source -> Listing: which files a data set has, and what their place says of label, patient and split."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medgan.dataset import tables
+from medgan.dataset.tables import SPLIT_NAMES, Row
+from medgan.dataset.walk import Found, look, walk
+from medgan.errors import DatasetError
+from medgan.scans import arrays
+
+SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
+"""A BIDS subject: a folder, or the first entity of a file name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What the user pointed at. At most one of `labels`, `label_column` and `label_tag` says where labels come from."""
+
+    path: Path | None = None
+    """A folder or a MedMNIST-style .npz; None with `lines`."""
+    labels: Path | None = None
+    """CSV or TSV with the columns path (or file, file_name), label and perhaps patient (or patient_id), split."""
+    label_column: str = ""
+    """Column of the participants.tsv of a BIDS folder."""
+    label_tag: str = ""
+    """Keyword of the DICOM attribute that holds the label, such as BodyPartExamined."""
+    lines: tuple[str, ...] | None = None
+    """A list of files: each line a path; a tab and a label may follow (else the parent folder's name is the label)."""
+    modality: str = ""
+    """Use only scans of this DICOM Modality; the others are skipped."""
+    allow_burned_in: bool = False
+    """Use images whose header says that text is burned into the pixels."""
+    allow_synthetic: bool = False
+    """Use images that are marked as synthetic: a generator that learns from its own kind collapses."""
+
+    def __post_init__(self) -> None:
+        """Refuse contradicting wishes before any file is touched."""
+        if (self.path is None) == (self.lines is None):
+            raise DatasetError(
+                "Name either a folder or a list of files, not both", hint="medgan inspect scans/"
+            )
+        options = {
+            "--labels": self.labels,
+            "--label-column": self.label_column,
+            "--label-from-tag": self.label_tag,
+        }
+        given = [option for option, value in options.items() if value]
+        if len(given) > 1 or (given and self.lines is not None and not self.label_tag):
+            sources = " and ".join([*given, *(["the list"] if self.lines is not None else [])])
+            raise DatasetError(
+                f"Labels would come from {sources}", hint="Keep one of them: a file has exactly one label."
+            )
+
+    @property
+    def root(self) -> Path:
+        """What paths in the manifest are relative to."""
+        if self.path is None:
+            return Path.cwd()
+        return self.path if self.path.is_dir() else self.path.parent
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Where output must not land: the folder, or those of the listed files."""
+        if self.path is not None:
+            return (self.root if self.path.is_dir() else self.path,)
+        return tuple(sorted({Path(line.split("\t")[0]).parent for line in self.lines or () if line.strip()}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A file with what its place says of it, before it is opened."""
+
+    path: Path
+    label: str = ""
+    """Empty when its place gives none; `reason` then says why."""
+    patient: str = ""
+    """Raw identifier. Private: never written, only hashed."""
+    split: str = "train"
+    verdict: str = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """All files of a data set before any of them is opened."""
+
+    root: Path
+    candidates: tuple[Candidate, ...] = ()
+    arrays: tuple[Path, ...] = ()
+    """MedMNIST-style .npz files; then there are no candidates."""
+    warnings: tuple[str, ...] = ()
+
+
+def survey(source: Source) -> Listing:
+    """List the files of `source` with label, patient and split, as far as folders and tables know them."""
+    if source.lines is not None:
+        return _from_lines(source)
+    path = source.path
+    assert path is not None, "Source has a path or lines"
+    if not path.exists():
+        raise DatasetError(f"{path} does not exist", hint="Check the path for typing errors.")
+    found = arrays_of(path)
+    if found and not (source.labels or source.label_column or source.label_tag):
+        return Listing(root=source.root, arrays=found)
+    if not path.is_dir():
+        raise DatasetError(
+            f"{path} is a single file, not a folder of scans",
+            hint="Point at the folder that has one sub-folder per class, or at an .npz in the MedMNIST layout.",
+        )
+    return _labelled(source, path)
+
+
+def _labelled(source: Source, root: Path) -> Listing:
+    if source.labels:
+        return _from_table(root, source.labels)
+    if source.label_column:
+        return _from_participants(root, source.label_column)
+    return _from_tag(root) if source.label_tag else _from_folders(root)
+
+
+def arrays_of(path: Path) -> tuple[Path, ...]:
+    """`path` itself, or the files in a folder without sub-folders, that are MedMNIST-style arrays."""
+    if not path.is_dir():
+        return (path,) if arrays.is_array_file(path) else ()
+    children = sorted(path.iterdir())
+    if any(child.is_dir() and not child.name.startswith(".") for child in children):
+        return ()
+    return tuple(child for child in children if child.is_file() and arrays.is_array_file(child))
+
+
+def subject(path: str) -> str:
+    """The BIDS subject ("sub-01") that a relative path names in a folder or at the start of the file's name, or ""."""
+    for name in path.split("/"):
+        match = SUBJECT.match(name)
+        if match and (match.end() == len(name) or name[match.end()] in "_."):
+            return match.group()
+    return ""
+
+
+def legible(text: str) -> str:
+    """`text` as valid Unicode: bytes of a file name that are no UTF-8 become replacement characters."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _from_folders(root: Path) -> Listing:
+    found = list(walk(root))
+    _refuse_unlabelled(root, found)
+    candidates = tuple(_by_folder(root, file) for file in found)
+    return Listing(root=root, candidates=candidates, warnings=tuple(_empty_classes(root, candidates)))
+
+
+def _by_folder(root: Path, file: Found) -> Candidate:
+    folders = [legible(name) for name in file.path.relative_to(root).parts[:-1]]
+    split = SPLIT_NAMES.get(folders[0].lower(), "") if folders else ""
+    below = folders[1:] if split else folders
+    reason = file.reason if file.reason or below else "it lies in no class folder"
+    return Candidate(
+        path=file.path,
+        label=below[0] if below else "",
+        split=split or "train",
+        verdict=file.verdict,
+        reason=reason,
+    )
+
+
+def _refuse_unlabelled(root: Path, found: list[Found]) -> None:
+    """Refuse a folder in which no file can have a label."""
+    if not found:
+        raise DatasetError(f"{root} is empty", hint="Point at a folder that has one sub-folder per class.")
+    tops = [child.name for child in _folders(root)]
+    if (root / "participants.tsv").is_file() and any(SUBJECT.fullmatch(name) for name in tops):
+        columns = ", ".join(tables.columns(root / "participants.tsv"))
+        raise DatasetError(
+            f"{root} is a BIDS data set: its folders are subjects, not classes",
+            hint=f"Name the column of participants.tsv that holds the class with --label-column ({columns}).",
+        )
+    if not any(True for _ in class_folders(root)):
+        raise DatasetError(
+            f"{root} has no class sub-folders, so its files have no labels",
+            hint="Sort the scans into one sub-folder per class, or say where labels are: --labels FILE.csv, "
+            "--label-column NAME (BIDS) or --label-from-tag KEYWORD (DICOM).",
+        )
+
+
+def class_folders(root: Path) -> Iterator[Path]:
+    """The folders that stand for classes: those of `root`, and those of its train, val and test folders."""
+    for top in _folders(root):
+        if top.name.lower() in SPLIT_NAMES:
+            yield from _folders(top)
+        else:
+            yield top
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+    except OSError:
+        # `walk` gives an unreadable folder its verdict; it has no sub-folders that anyone could see.
+        return []
+
+
+def _empty_classes(root: Path, candidates: Iterable[Candidate]) -> Iterator[str]:
+    filled = {candidate.path.relative_to(root).parts[:2] for candidate in candidates}
+    tops = {parts[0] for parts in filled}
+    for folder in class_folders(root):
+        parts = folder.relative_to(root).parts
+        if parts[0] not in tops or (len(parts) > 1 and parts not in filled):
+            yield f"The class folder {legible('/'.join(parts))} is empty: add scans or remove the folder."
+
+
+def _from_tag(root: Path) -> Listing:
+    """Labels come from the headers later; a train, val or test folder at the top still gives the split."""
+    files = tuple(_await_tag(_by_folder(root, file)) for file in walk(root))
+    if not files:
+        raise DatasetError(f"{root} is empty", hint="Point at a folder with DICOM files.")
+    return Listing(root=root, candidates=files)
+
+
+def _await_tag(candidate: Candidate) -> Candidate:
+    if candidate.verdict != "ok":
+        return candidate
+    return replace(candidate, label="", reason="its header has no such attribute, or it is empty")
+
+
+def _from_lines(source: Source) -> Listing:
+    lines = [line.rstrip("\r\n") for line in source.lines or () if line.strip()]
+    if not lines:
+        raise DatasetError(
+            "The list of files is empty",
+            hint="Write one path per line: find scans -name '*.dcm' | medgan inspect -",
+        )
+    candidates = [_by_line(line, source.root) for line in lines]
+    if source.label_tag:
+        candidates = [_await_tag(candidate) for candidate in candidates]
+    return Listing(root=source.root, candidates=tuple(_refuse_repeats(candidates)))
+
+
+def _by_line(line: str, root: Path) -> Candidate:
+    name, _, label = line.partition("\t")
+    file = look(root / name)
+    above = file.path.parent.parent.name.lower()
+    split = "train" if label.strip() else SPLIT_NAMES.get(above, "train")
+    return Candidate(
+        path=file.path,
+        label=label.strip() or legible(file.path.parent.name),
+        split=split,
+        verdict=file.verdict,
+        reason=file.reason,
+    )
+
+
+def _refuse_repeats(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """A file named twice under one label counts once; under two labels it is of no use."""
+    files = list(candidates)
+    labels: dict[Path, set[str]] = {}
+    for file in files:
+        labels.setdefault(file.path, set()).add(file.label)
+    seen: set[Path] = set()
+    for file in files:
+        names = " and as ".join(sorted(labels[file.path]))
+        if file.verdict != "ok":
+            yield file
+        elif len(labels[file.path]) > 1:
+            yield replace(file, verdict="error:label-conflict", reason=f"it is listed as {names}")
+        elif file.path in seen:
+            yield replace(file, verdict="skip:duplicate", reason="it is listed twice")
+        else:
+            yield file
+        seen.add(file.path)
+
+
+def _from_table(root: Path, table: Path) -> Listing:
+    """Every file below `root` and every row outside it; a row may name a folder, and then stands for all files in it."""
+    rows = tables.read_labels(table)
+    claims: dict[Path, list[Row]] = {}
+    for row in rows:
+        claims.setdefault(_place(row.key, root, table.parent).resolve(), []).append(row)
+    used: set[Path] = set()
+    candidates = [_by_row(file, table.name, claims, used) for file in walk(root)]
+    strays = [
+        _by_row(look(_place(claimed[0].key, root, table.parent)), table.name, claims, used)
+        for place, claimed in claims.items()
+        if place not in used
+    ]
+    return Listing(root=root, candidates=(*candidates, *strays))
+
+
+def _place(key: str, root: Path, beside: Path) -> Path:
+    """Where a row's path is: below the root, else beside the table."""
+    below = root / key
+    return below if below.exists() or not (beside / key).exists() else beside / key
+
+
+def _by_row(file: Found, table: str, claims: Mapping[Path, list[Row]], used: set[Path]) -> Candidate:
+    real = file.path.resolve()
+    place = next((place for place in (real, *real.parents) if place in claims), None)
+    if place is None:
+        return Candidate(
+            path=file.path, verdict=file.verdict, reason=file.reason or f"no row of {table} names it"
+        )
+    used.add(place)
+    row, *others = claims[place]
+    candidate = Candidate(
+        path=file.path,
+        label=row.label,
+        patient=row.patient,
+        split=row.split,
+        verdict=file.verdict,
+        reason=file.reason or ("" if row.label else f"row {row.number} of {table} gives no label"),
+    )
+    if file.verdict != "ok" or all(replace(other, number=row.number, key=row.key) == row for other in others):
+        return candidate
+    numbers = " and ".join(str(claim.number) for claim in claims[place])
+    return replace(
+        candidate, verdict="error:label-conflict", reason=f"rows {numbers} of {table} disagree about it"
+    )
+
+
+def _from_participants(root: Path, column: str) -> Listing:
+    """BIDS: a file belongs to the subject whose folder it lies in; derivatives and other folders have no label."""
+    table = root / "participants.tsv"
+    rows = {f"sub-{row.key.removeprefix('sub-')}": row for row in tables.read_participants(table, column)}
+    candidates = tuple(_by_subject(root, file, rows) for file in walk(root))
+    absent = sorted(rows.keys() - {candidate.patient for candidate in candidates})
+    some = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")  # noqa: PLR2004 - enough to find the rest
+    warnings = (f"{len(absent)} participants of participants.tsv have no files: {some}.",) if absent else ()
+    return Listing(root=root, candidates=candidates, warnings=warnings)
+
+
+def _by_subject(root: Path, file: Found, rows: Mapping[str, Row]) -> Candidate:
+    top = legible(file.path.relative_to(root).parts[0])
+    row = rows.get(top)
+    if row is None:
+        reason = (
+            "no row of participants.tsv names its subject"
+            if SUBJECT.fullmatch(top)
+            else "no subject's folder"
+        )
+        return Candidate(path=file.path, verdict=file.verdict, reason=file.reason or reason)
+    reason = file.reason or ("" if row.label else f"{top} has no value in the column of participants.tsv")
+    return Candidate(
+        path=file.path, label=row.label, patient=top, split=row.split, verdict=file.verdict, reason=reason
+    )

@@ -1,0 +1,104 @@
+"""Drafts -> Manifest: what only the data set as a whole can tell (conflicts, odd ones out, patients' hashes)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from medgan.dataset.labels import legible
+from medgan.dataset.manifest import Manifest, Record
+from medgan.files import digest
+
+MINORITY = 0.1
+"""Largest share of a class that is left out because its values mean something else than those of the class."""
+
+SCALES = {
+    "HU": "Hounsfield units",
+    "stored": "gray levels of a screen",
+    "raw": "arbitrary",
+    "display": "arbitrary",
+}
+"""Kinds of values that cannot share a fixed intensity range; the arbitrary ones are scaled scan by scan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A record before its patient is hashed: the salt needs the pixels of all scans."""
+
+    order: int
+    record: Record
+    patient: str = ""
+    """Raw identifier. Private: it ends here."""
+
+
+def settle(root: Path, drafts: Iterable[Draft]) -> Manifest:
+    """The manifest of all drafts, in their order."""
+    settled, warnings = _refuse_odd_ones(_refuse_conflicts(sorted(drafts, key=lambda draft: draft.order)))
+    usable = [draft for draft in settled if draft.record.ok]
+    return Manifest(
+        root=root,
+        records=tuple(_hashed(settled)),
+        patients_known=all(draft.patient for draft in usable),
+        warnings=tuple(warnings),
+    )
+
+
+def _refuse_conflicts(drafts: Sequence[Draft]) -> list[Draft]:
+    """The very same pixels under two labels: none of the scans can be trusted."""
+    homes: dict[str, dict[str, str]] = {}
+    for draft in drafts:
+        if draft.record.ok:
+            homes.setdefault(draft.record.digest, {}).setdefault(draft.record.label, draft.record.path)
+
+    def judged(record: Record) -> Record:
+        others = [
+            f"{path}, which is labelled {label}"
+            for label, path in homes.get(record.digest, {}).items()
+            if label != record.label
+        ]
+        if not record.ok or not others:
+            return record
+        reason = f"the same image as {' and '.join(others)}"
+        return replace(record, verdict="error:label-conflict", reason=reason)
+
+    return [replace(draft, record=judged(draft.record)) for draft in drafts]
+
+
+def _refuse_odd_ones(drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
+    """Dose reports and screen shots among CT slices: few scans of a class whose values mean something else."""
+    kinds: dict[str, Counter[str]] = {}
+    for draft in drafts:
+        if draft.record.ok:
+            kinds.setdefault(draft.record.label, Counter())[SCALES[draft.record.meaning]] += 1
+    usual = {label: count.most_common(1)[0][0] for label, count in kinds.items()}
+
+    def odd(record: Record) -> bool:
+        if not record.ok:
+            return False
+        kind, count = SCALES[record.meaning], kinds[record.label]
+        return kind != usual[record.label] and count[kind] <= MINORITY * count.total()
+
+    refused = [draft for draft in drafts if odd(draft.record)]
+    warnings = [
+        f"{n} of the scans of class {label} hold other values than the rest ({usual[label]}), as dose reports and "
+        f"screen shots do: left out as skip:mixed-content."
+        for label, n in sorted(Counter(draft.record.label for draft in refused).items())
+    ]
+    gone = {draft.order for draft in refused}
+    return [_mixed(draft, usual) if draft.order in gone else draft for draft in drafts], warnings
+
+
+def _mixed(draft: Draft, usual: dict[str, str]) -> Draft:
+    kind, label = SCALES[draft.record.meaning], draft.record.label
+    reason = f"its values are {kind}, those of nearly all scans of class {label} {usual[label]}"
+    return replace(draft, record=replace(draft.record, verdict="skip:mixed-content", reason=reason))
+
+
+def _hashed(drafts: Sequence[Draft]) -> Iterator[Record]:
+    """Patients by a hash salted with the pixels: who lacks the data cannot try identifiers."""
+    salt = digest("salt", *sorted(draft.record.digest for draft in drafts if draft.record.digest))
+    for draft in drafts:
+        who = ("patient", draft.patient) if draft.patient else ("file", legible(draft.record.path))
+        yield replace(draft.record, patient=digest(salt, *who)[:16])

@@ -1,0 +1,63 @@
+"""Plan and facts -> the model card: what the model was trained on, how, what it is for and what it is not for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from medgan.plan import Plan
+
+INTENDED = """\
+Research on class imbalance: topping up rare classes of the *training* split of an image classifier, teaching, and software tests.
+
+## Limits
+
+- Not for clinical use: an image drawn by this model shows nobody, and may show anatomy that cannot exist.
+- The model knows only what its training images show: their scanners, sites and patients. Rare findings among them may be missing.
+- A generator trained on few images can come close to some of them. Compare what it draws with the training images before sharing it.
+- Whether synthetic images help is an open question for each data set: test on real patients whom the generator never saw, beside
+  plain oversampling and class weights.
+"""
+
+
+def card(plan: Plan, facts: Mapping[str, Any]) -> str:
+    """The text of `card.md` (Mitchell et al., Model Cards for Model Reporting, arXiv 1810.03993)."""
+    counts, patients = facts["counts"], facts.get("patients", {})
+    rows = "\n".join(
+        f"| {label} | {count} | {patients.get(label, 'unknown')} |" for label, count in sorted(counts.items())
+    )
+    decisions = "\n".join(
+        f"| {name} | {getattr(plan, name)} | {reason} |"
+        for name, reason in plan.why.items()
+        if name not in {"form"}
+    )
+    form = plan.form
+    return f"""\
+# Model card
+
+A class-conditional generator of synthetic medical images ({form.modality or "modality unknown"}, {plan.size[0]} x {plan.size[1]} pixels,
+{"colour" if plan.channels == 3 else "gray"}), made by medgan {facts["medgan"]}.
+
+Weights: `generator.safetensors`, SHA-256 `{facts["digest"]}`.
+
+## Training data
+
+| class | images | patients |
+| --- | --- | --- |
+{rows}
+
+Data digest: `{facts["data_digest"]}`. Only the train split was used; validation and test images were never seen.
+No image, path or patient identifier is stored with the model.
+Intensities: {form.low:g} to {form.high:g} ({form.unit}); {plan.why.get("form", "")}.
+
+## Intended use
+
+{INTENDED}
+## How it was trained
+
+{facts["images_shown"]:,} images shown.
+
+| decision | value | reason |
+| --- | --- | --- |
+{decisions}
+"""

@@ -1,0 +1,72 @@
+"""Model + label + seeds -> Samples: an image depends on its seed, label and model, and on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from medgan.errors import ModelError
+from medgan.gan.model import Model
+from medgan.learn.runtime import choose_device
+from medgan.plan import Plan
+
+GRID_COLUMNS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sample:
+    """One synthetic image, reproducible from its own fields."""
+
+    pixels: NDArray[np.float32]
+    """(C, H, W) in [0, 1]: 0 is the low, 1 the high end of the plan's intensity range."""
+    label: str
+    seed: int
+    model: str
+    """Digest of the model that drew it."""
+
+
+def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto") -> Iterator[Sample]:
+    """Draw one image per seed, one at a time: sums in a larger batch may be rounded differently."""
+    if label not in model.labels:
+        raise ModelError(
+            f"the model knows no class {label!r}", hint=f"Its classes: {', '.join(model.labels)}."
+        )
+    place = torch.device(choose_device(device))
+    network = model.network.to(place)
+    which = torch.tensor([model.labels.index(label)], device=place)
+    for seed in seeds:
+        pixels = finish(network, latent_of(model.plan, seed).to(place), which)
+        yield Sample(pixels=pixels[0], label=label, seed=seed, model=model.digest)
+
+
+def latent_of(plan: Plan, seed: int) -> Tensor:
+    """The latent (1, latent) of a seed, made on the CPU so that every device starts from the same numbers."""
+    chance = torch.Generator().manual_seed(seed)
+    if plan.noise == "uniform":
+        return torch.rand(1, plan.latent, generator=chance) * 2 - 1
+    return torch.randn(1, plan.latent, generator=chance)
+
+
+@torch.inference_mode()
+def finish(network: nn.Module, z: Tensor, labels: Tensor, share: float = 1.0) -> NDArray[np.float32]:
+    """Images (N, C, H, W) in [0, 1], in fp32."""
+    images = (network(z, labels, share).float() + 1) / 2
+    pixels: NDArray[np.float32] = images.clamp(0, 1).cpu().numpy()
+    return pixels
+
+
+def draw_grid(network: nn.Module, plan: Plan, *, share: float = 1.0) -> NDArray[np.float32]:
+    """A sheet (H, W[, 3]) in [0, 1]: one row per class, the same eight seeds in every row and at every tick."""
+    device = next(network.parameters()).device
+    z = torch.cat([latent_of(plan, seed) for seed in range(GRID_COLUMNS)]).to(device)
+    rows = []
+    for number in range(len(plan.labels)):
+        images = finish(network, z, torch.full((GRID_COLUMNS,), number, device=device), share)
+        rows.append(np.concatenate(list(images), axis=2))  # (C, H, 8 W)
+    sheet = np.concatenate(rows, axis=1).transpose(1, 2, 0)
+    return sheet[:, :, 0] if plan.channels == 1 else sheet

@@ -1,0 +1,146 @@
+"""Stack + Plan -> Model: train, or go on where the run folder left off, reporting progress at every tick."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.errors import ModelError
+from medgan.gan.draw import draw_grid
+from medgan.gan.model import Model
+from medgan.gan.steps import Learners, Step, faded_in, update
+from medgan.learn.feed import batch_at
+from medgan.learn.runtime import Journal, Runtime, load_checkpoint, reseed, save_checkpoint
+from medgan.plan import Plan
+from medgan.prepare import Stack
+from medgan.progress import OnProgress, Progress, ignore
+
+BLIND, AHEAD = 0.55, 0.95
+"""Shares of pairs told apart below and above which the discriminator is no good teacher."""
+STATE = "state.pt"
+LOG = "log.jsonl"
+Row = dict[str, Any]
+OnTick = Callable[[Row, NDArray[np.float32]], None]
+"""Called with a log line and the grid of images at each tick."""
+
+
+@dataclass
+class Run:
+    """A training run under way: the networks, where it stands, and what has been seen since the last tick."""
+
+    learners: Learners
+    folder: Path
+    images_shown: int = 0
+    seconds: float = 0.0
+    """Seconds trained in all, earlier sessions included, up to the last tick."""
+
+
+def fit(
+    stack: Stack,
+    plan: Plan,
+    folder: Path,
+    *,
+    about: Mapping[str, Any],
+    on_tick: OnTick | None = None,
+    on_progress: OnProgress = ignore,
+) -> Model:
+    """Train as `plan` says in `folder`; `about` (counts, data digest) goes into the model. Repeated, it resumes."""
+    run = resume(plan, folder)
+    journal = Journal(folder / LOG)
+    journal.rewind(run.images_shown)
+    steps: list[Step] = []
+    began = time.monotonic()
+    while run.images_shown < plan.images_shown:
+        steps.append(train_step(run, stack, plan))
+        on_progress(Progress("training", run.images_shown, plan.images_shown, words(steps), facts(steps)))
+        if run.images_shown % plan.tick == 0 or run.images_shown >= plan.images_shown:
+            row = tick_row(run, plan, steps, time.monotonic() - began)
+            if on_tick is not None:
+                on_tick(row, draw_grid(run.learners.average, plan, share=faded_in(plan, run.images_shown)))
+            journal.add(row)
+            save_checkpoint(folder / STATE, checkpoint(run))  # last: what is not in it did not happen
+            began, steps = time.monotonic(), []
+    return Model.save(
+        folder / "model", run.learners.average, plan, {**about, "images_shown": run.images_shown}
+    )
+
+
+def train_step(run: Run, stack: Stack, plan: Plan) -> Step:
+    """One batch at the run's position; ModelError when the losses are no longer numbers."""
+    chance = (plan.seed, run.images_shown)
+    reseed(*chance)  # position decides chance, so a resumed run equals a straight one
+    images, labels = batch_at(stack, plan.batch, faded_in(plan, run.images_shown), chance)
+    runtime = run.learners.runtime
+    step = update(run.learners, runtime.tensor(images), runtime.tensor(labels), run.images_shown)
+    run.images_shown += plan.batch
+    if not (math.isfinite(step.critic_loss) and math.isfinite(step.generator_loss)):
+        raise ModelError(
+            f"training broke down after {run.images_shown:,} images: a loss is {step.critic_loss} / {step.generator_loss}; "
+            f"the checkpoint of the tick before is kept in {run.folder}",
+            hint="Train anew into another --out with another --seed or --precision fp32.",
+        )
+    return step
+
+
+def resume(plan: Plan, folder: Path) -> Run:
+    """The run as its checkpoint left it, or a fresh one."""
+    reseed(plan.seed, -1)
+    run = Run(Learners(plan, Runtime(plan.device, plan.precision)), folder)
+    if (folder / STATE).exists():
+        state = load_checkpoint(folder / STATE)
+        for name, part in run.learners.parts().items():
+            part.load_state_dict(state[name])
+        run.images_shown, run.seconds = state["images_shown"], state["seconds"]
+    return run
+
+
+def checkpoint(run: Run) -> dict[str, Any]:
+    """All that `resume` needs."""
+    parts = {name: part.state_dict() for name, part in run.learners.parts().items()}
+    return {**parts, "images_shown": run.images_shown, "seconds": run.seconds}
+
+
+def tick_row(run: Run, plan: Plan, steps: list[Step], seconds: float) -> Row:
+    """One line of the log; adds the seconds of this tick to the run's."""
+    run.seconds += seconds
+    rate = len(steps) * plan.batch / max(seconds, 1e-9)
+    return {
+        "images_shown": run.images_shown,
+        "seconds": round(run.seconds, 2),
+        "images_per_second": round(rate, 2),
+        "seconds_left": round((plan.images_shown - run.images_shown) / rate, 1),
+        **facts(steps),
+        "condition": round(faded_in(plan, run.images_shown), 4),
+        "words": words(steps),
+    }
+
+
+def facts(steps: list[Step]) -> dict[str, float]:
+    """Means over the latest steps."""
+    latest = steps[-50:]
+    if not latest:
+        return {}
+    return {
+        name: round(float(np.mean([getattr(step, name) for step in latest])), 4)
+        for name in ("critic_loss", "generator_loss", "told_apart")
+    }
+
+
+def words(steps: list[Step]) -> str:
+    """The losses in words a person can act on."""
+    told = facts(steps).get("told_apart")
+    if told is None:
+        return ""
+    share = f"real told from synthetic in {told:.0%} of pairs"
+    if told < BLIND:
+        return f"{share}: the discriminator sees no difference (well learned, or just begun)"
+    if told < AHEAD:
+        return f"{share}: in balance"
+    return f"{share}: the discriminator is ahead; if this lasts, add images or show fewer (--images)"

@@ -1,0 +1,144 @@
+"""One batch -> one update of each network; what is measured on the way is a Step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from medgan.gan import dcgan, losses, networks
+from medgan.gan.augment import augment
+from medgan.learn.runtime import Runtime
+from medgan.plan import Plan
+
+GENERATORS: dict[str, Any] = {"repaired": networks.Generator, "dcgan": dcgan.Generator}
+DISCRIMINATORS: dict[str, Any] = {"repaired": networks.Discriminator, "dcgan": dcgan.Discriminator}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one update showed."""
+
+    critic_loss: float
+    generator_loss: float
+    told_apart: float
+    """Share of pairs in which the discriminator rates the real image above the synthetic one: 0.5 is blind, 1 sees all."""
+
+
+class Learners:
+    """The two networks, the averaged generator and the optimisers of a run (mutable, unlike our nouns)."""
+
+    def __init__(self, plan: Plan, runtime: Runtime) -> None:
+        """Fresh networks; chance must have been seeded."""
+        self.plan, self.runtime = plan, runtime
+        generator, critic = GENERATORS[plan.arch](plan), DISCRIMINATORS[plan.arch](plan)
+        self.average = runtime.place(GENERATORS[plan.arch](plan))
+        self.average.load_state_dict(generator.state_dict())
+        self.average.eval().requires_grad_(False)
+        self.generator, self.critic = generator, critic
+        self.to_generator, self.generator_adam = runtime.setup(generator, self.adam(generator))
+        self.to_critic, self.critic_adam = runtime.setup(critic, self.adam(critic))
+
+    def adam(self, network: nn.Module) -> Optimizer:
+        """The optimiser of the plan."""
+        return torch.optim.Adam(network.parameters(), lr=self.plan.rate, betas=self.plan.betas)  # type: ignore[arg-type]
+
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint must hold, by name."""
+        return {
+            "generator": self.generator,
+            "critic": self.critic,
+            "average": self.average,
+            "generator_adam": self.generator_adam,
+            "critic_adam": self.critic_adam,
+        }
+
+
+def cosine(start: float, end: float, done: float) -> float:
+    """From `start` to `end` along half a cosine as `done` goes from 0 to 1."""
+    return end + (start - end) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def faded_in(plan: Plan, images_shown: int) -> float:
+    """How far the class condition has come, 0 to 1 (arXiv 2201.06578: first learn what all classes share)."""
+    start, whole = (share * plan.images_shown for share in plan.condition)
+    return min(max((images_shown - start) / max(whole - start, 1.0), 0.0), 1.0)
+
+
+def judge(learners: Learners, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits of real and fake images, in fp32. Batch norm must see them apart; without it one pass is quicker."""
+    if learners.plan.arch == "dcgan":
+        return learners.to_critic(real, labels).float(), learners.to_critic(fake, labels).float()
+    both = learners.to_critic(torch.cat([real, fake]), torch.cat([labels, labels])).float()
+    return both[: len(real)], both[len(real) :]
+
+
+def latents(plan: Plan, count: int, device: torch.device) -> Tensor:
+    """Latent vectors (count, latent) from torch's own generator."""
+    if plan.noise == "uniform":
+        return torch.rand(count, plan.latent, device=device) * 2 - 1
+    return torch.randn(count, plan.latent, device=device)
+
+
+def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) -> Step:
+    """Train both networks on one batch: images (N, C, H, W) in [-1, 1], classes (N,)."""
+    plan, share = learners.plan, faded_in(learners.plan, images_shown)
+    done = images_shown / plan.images_shown
+    for adam in (learners.generator_adam, learners.critic_adam):
+        for group in adam.param_groups:
+            group["lr"] = cosine(plan.rate, plan.rate_end, done)
+    fake = learners.to_generator(latents(plan, len(real), real.device), labels, share).float()
+    critic_loss, told_apart = update_critic(learners, real, fake.detach(), labels, images_shown)
+    generator_loss = update_generator(learners, real, fake, labels, share)
+    update_average(learners, images_shown + len(real), len(real))
+    return Step(float(critic_loss), float(generator_loss), float(told_apart))
+
+
+def update_critic(
+    learners: Learners, real: Tensor, fake: Tensor, labels: Tensor, images_shown: int
+) -> tuple[Tensor, Tensor]:
+    """One step of the discriminator; its loss without the penalty, and how often it told real from fake."""
+    plan, weights = learners.plan, (1.0, faded_in(learners.plan, images_shown))
+    with torch.no_grad():
+        real, fake = augment(real, plan.augment), augment(fake, plan.augment)
+    on_real, on_fake = judge(learners, real, fake, labels)
+    loss = losses.CRITIC[plan.loss](on_real, on_fake, weights)
+    total = loss
+    if plan.penalty_every and images_shown // len(real) % plan.penalty_every == 0:
+        gamma = cosine(plan.penalty, plan.penalty_end, images_shown / plan.images_shown)
+        both, twice = torch.cat([real, fake]), torch.cat([labels, labels])
+        # Mean over real and fake together is half of R1 + R2; the lazy factor keeps the mean strength.
+        total = loss + plan.penalty_every * gamma * losses.gradient_penalty(
+            learners.critic, both, twice, weights
+        )
+    learners.critic_adam.zero_grad()
+    learners.runtime.fabric.backward(total)
+    learners.critic_adam.step()
+    return loss.detach(), (on_real[:, 0] > on_fake[:, 0]).float().mean()
+
+
+def update_generator(learners: Learners, real: Tensor, fake: Tensor, labels: Tensor, share: float) -> Tensor:
+    """One step of the generator on the fakes the discriminator has just seen; its loss."""
+    plan = learners.plan
+    learners.critic.requires_grad_(False)
+    on_real, on_fake = judge(learners, augment(real, plan.augment), augment(fake, plan.augment), labels)
+    loss = losses.GENERATOR[plan.loss](on_real.detach(), on_fake, (1.0, share))
+    learners.generator_adam.zero_grad()
+    learners.runtime.fabric.backward(loss)
+    learners.generator_adam.step()
+    learners.critic.requires_grad_(True)
+    return loss.detach()
+
+
+@torch.no_grad()
+def update_average(learners: Learners, images_shown: int, batch: int) -> None:
+    """Move the averaged generator; its half-life never exceeds a twentieth of the images seen so far."""
+    half_life = min(learners.plan.ema, 0.05 * images_shown)
+    keep = 0.5 ** (batch / half_life) if half_life > 0 else 0.0
+    torch._foreach_lerp_(list(learners.average.parameters()), list(learners.generator.parameters()), 1 - keep)
+    for mine, theirs in zip(learners.average.buffers(), learners.generator.buffers(), strict=True):
+        mine.copy_(theirs)

@@ -1,0 +1,1 @@
+"""Shared by every learner: device, precision, chance, checkpoints, journal, batches."""

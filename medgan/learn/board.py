@@ -1,0 +1,37 @@
+"""Log lines and grids -> TensorBoard, when it is installed and asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.errors import PlanError
+
+
+class Board:
+    """A TensorBoard event file in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        """PlanError when TensorBoard is not installed."""
+        try:
+            module: Any = importlib.import_module("torch.utils.tensorboard")
+        except ImportError as error:
+            raise PlanError(
+                "--tensorboard needs TensorBoard",
+                hint="pip install 'medgan[tensorboard]', or leave the option away.",
+            ) from error
+        self.writer = module.SummaryWriter(str(folder))
+
+    def add(self, row: Mapping[str, Any], grid: NDArray[np.float32]) -> None:
+        """One tick: every number of the log line, and the grid (H, W[, 3]) in [0, 1]."""
+        position = row["images_shown"]
+        for name, value in row.items():
+            if isinstance(value, int | float):
+                self.writer.add_scalar(name, value, position)
+        self.writer.add_image("grid", grid, position, dataformats="HW" if grid.ndim == 2 else "HWC")
+        self.writer.flush()

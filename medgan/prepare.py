@@ -1,0 +1,286 @@
+"""Manifest + Plan -> Stack: every training image decoded, scaled and resized once, memory-mapped from a private cache.
+
+A killed run goes on where it was; nothing is taken for whole before it is.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.dataset.fingerprint import has_spacing
+from medgan.dataset.index import pixel_digest
+from medgan.dataset.load import load
+from medgan.dataset.manifest import Manifest, Record
+from medgan.errors import DatasetError, ScanError
+from medgan.files import digest_of, refusal, write_text
+from medgan.plan import Plan
+from medgan.progress import OnProgress, Progress, ignore
+from medgan.scans import geometry, intensity
+from medgan.scans.scan import Pixels, Scan
+
+if sys.platform != "win32":
+    import fcntl
+
+TOP = 65535
+"""The stored value that stands for 1.0."""
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue in gray (ITU-R BT.601)."""
+
+EVERY = 25
+"""Scans between two reports of progress."""
+
+PIXELS, DONE = "pixels.npy", "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stack:
+    """Prepared training images, one row each, in the order of `Manifest.training()`."""
+
+    pixels: NDArray[np.uint16]
+    """(N, C, H, W), memory-mapped; 0 stands for `plan.form.low`, 65535 for `plan.form.high`."""
+    labels: NDArray[np.int64]
+    """(N,): index into `names`."""
+    names: tuple[str, ...]
+    """Class names: those of the plan."""
+    records: NDArray[np.int64]
+    """(N,): position of the row's record in `Manifest.training()`."""
+    slices: NDArray[np.int64]
+    """(N,): which slice (index along Z) of its scan the row is."""
+    digest: str
+    """Key of the cache: equal for equal data, prepared alike."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.labels)
+
+    def images(self, index: NDArray[np.int64] | Sequence[int] | slice) -> Pixels:
+        """Rows `index` as (n, C, H, W) float32 in [0, 1]."""
+        return np.asarray(self.pixels[index], np.float32) / np.float32(TOP)
+
+    def rows_of(self, label: str) -> NDArray[np.int64]:
+        """The rows of one class."""
+        return np.flatnonzero(self.labels == self.names.index(label))
+
+    def chunks(
+        self, rows: NDArray[np.int64] | None = None, size: int = 256
+    ) -> Iterator[tuple[NDArray[np.int64], Pixels]]:
+        """(rows, images) piece by piece: `rows` (default: all) in bounded memory."""
+        wanted = np.arange(len(self)) if rows is None else rows
+        for start in range(0, len(wanted), size):
+            piece = wanted[start : start + size]
+            yield piece, self.images(piece)
+
+
+def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgress = ignore) -> Stack:
+    """Open the stack of `manifest` under `plan` in the folder `cache`, preparing it first where it is not there yet."""
+    records = manifest.training()
+    _refuse(records, plan)
+    key = digest_of([_recipe(plan), [_identity(record) for record in records]])
+    whole = cache / f"stack-{key[:32]}"
+    try:
+        if not _sound(whole, _shape(records, plan)):
+            cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _build(whole, lambda partial: _fill(partial, manifest.root, records, plan, on_progress))
+    except OSError as error:
+        raise refusal(whole, error) from error
+    places = [(n, z) for n, record in enumerate(records) for z in record.slices]
+    return Stack(
+        pixels=np.load(whole / PIXELS, mmap_mode="r"),
+        labels=np.array([plan.labels.index(records[n].label) for n, _ in places], np.int64),
+        names=plan.labels,
+        records=np.array([n for n, _ in places], np.int64),
+        slices=np.array([z for _, z in places], np.int64),
+        digest=key,
+    )
+
+
+def _refuse(records: Sequence[Record], plan: Plan) -> None:
+    """Refuse data that this plan cannot bring into one form."""
+    if not records:
+        raise DatasetError(
+            "No scan is left to train on", hint="Put scans into train whose patients are not in val or test."
+        )
+    strange = sorted({record.label for record in records} - set(plan.labels))
+    if strange:
+        raise DatasetError(
+            f"The plan knows no class {', '.join(strange)}", hint="Plan anew for this data set."
+        )
+    meanings = Counter(record.meaning for record in records)
+    if plan.form.unit != "relative" and set(meanings) != {plan.form.unit}:
+        table = ", ".join(f"{n} {meaning}" for meaning, n in meanings.most_common())
+        raise DatasetError(
+            f"mixed-content: the scans' values are of different kinds ({table}), the plan expects {plan.form.unit}",
+            hint="Choose one modality with --modality, or move the others away.",
+        )
+    unsized = next((record for record in records if not has_spacing(record)), None)
+    if plan.geometry == "physical" and unsized:
+        raise DatasetError(
+            f"{unsized.path} does not say how large its pixels are",
+            hint="Plan without millimetres (geometry stretch).",
+        )
+
+
+def _shape(records: Sequence[Record], plan: Plan) -> tuple[int, ...]:
+    return sum(len(record.slices) for record in records), plan.channels, *plan.size
+
+
+def _recipe(plan: Plan) -> dict[str, object]:
+    """What of the plan decides how an image is prepared; `version` grows when this module decides otherwise."""
+    return {
+        "version": 1,
+        "size": plan.size,
+        "geometry": plan.geometry,
+        "mm_per_pixel": plan.mm_per_pixel,
+        "channels": plan.channels,
+        "scale": (plan.form.unit, plan.form.low, plan.form.high),
+    }
+
+
+def _identity(record: Record) -> tuple[object, ...]:
+    """What of a record decides its rows."""
+    return record.digest, record.label, record.slices, record.meaning, record.spacing_mm
+
+
+# --- the cache on disk: rows are appended, so that a full disk is an error and no crash, as it would be in a memory map ---
+
+
+def _sound(whole: Path, shape: tuple[int, ...]) -> bool:
+    """Whether a stack lies at `whole`; one that somebody damaged is removed."""
+    if not whole.exists():
+        return False
+    try:
+        pixels = np.load(whole / PIXELS, mmap_mode="r")
+        if pixels.shape == shape and pixels.dtype == np.uint16:
+            return True
+    except (OSError, ValueError):
+        pass
+    shutil.rmtree(whole)
+    return False
+
+
+def _build(whole: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a partial folder, which then takes the name `whole`; another process that prepares the same waits for it."""
+    partial = whole.with_name(f".{whole.name}.partial")
+    partial.mkdir(mode=0o700, exist_ok=True)
+    with _locked(partial):
+        if whole.exists():
+            partial.rmdir()
+            return
+        fill(partial)
+        partial.replace(whole)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` alone; the system lets go of it when the process ends, however it ends. No lock on Windows."""
+    if sys.platform == "win32":
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _fill(partial: Path, root: Path, records: Sequence[Record], plan: Plan, on_progress: OnProgress) -> None:
+    """Append the rows of every scan that is not there yet to the array in `partial`."""
+    shape = _shape(records, plan)
+    done = _done(partial, records)
+    with (partial / PIXELS).open("r+b" if done else "w+b") as stream:
+        header = {"descr": "<u2", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        stream.seek(
+            sum(len(record.slices) for record in records[:done]) * 2 * math.prod(shape[1:]), os.SEEK_CUR
+        )
+        stream.truncate()
+        for n, record in enumerate(records[done:], start=done + 1):
+            stream.write(_rows(_reload(root, record), record, plan).tobytes())
+            if n % EVERY == 0 or n == len(records):
+                _flush(stream)
+                write_text(partial / DONE, str(n))
+                on_progress(Progress("preparing", n, len(records), "scans"))
+    (partial / DONE).unlink()
+
+
+def _done(partial: Path, records: Sequence[Record]) -> int:
+    """How many scans a killed run has surely written: their rows were flushed before the number was."""
+    try:
+        done = int((partial / DONE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return 0
+    return done if 0 <= done <= len(records) and (partial / PIXELS).is_file() else 0
+
+
+def _flush(stream: BinaryIO) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+# --- from scan to rows ---
+
+
+def _reload(root: Path, record: Record) -> Scan:
+    try:
+        scan = load(root, record)
+    except ScanError as error:
+        raise _changed(record, error.message) from error
+    if pixel_digest(scan) != record.digest:
+        raise _changed(record, "its pixels are others now")
+    return scan
+
+
+def _changed(record: Record, words: str) -> DatasetError:
+    return DatasetError(
+        f"{record.path} has changed since the data set was inspected: {words}",
+        hint="Repeat the command when nobody writes to the data set; it is inspected anew.",
+    )
+
+
+def _rows(scan: Scan, record: Record, plan: Plan) -> NDArray[np.uint16]:
+    """The chosen slices of a scan as (n, C, H, W)."""
+    scale = _scale(record, plan)
+    return np.stack([_fit(scan.pixels[z], record, plan, scale) for z in record.slices])
+
+
+def _scale(record: Record, plan: Plan) -> tuple[float, float]:
+    """The values of a scan that become 0 and 1: fixed for the data set, or the scan's own percentiles 0.5 and 99.5."""
+    if plan.form.unit != "relative":
+        return plan.form.low, plan.form.high
+    return (0.0, 1.0) if record.meaning == "display" else (record.levels[1], record.levels[3])
+
+
+def _fit(image: Pixels, record: Record, plan: Plan, scale: tuple[float, float]) -> NDArray[np.uint16]:
+    """One slice (Y, X) or (Y, X, 3) as (C, H, W); clipped before it is resized, so that extremes do not bleed."""
+    unit = _coloured(intensity.normalise(image, *scale), plan.channels)
+    height, width = plan.size
+    if plan.geometry == "physical":
+        assert record.spacing_mm is not None, "refused before any scan is read"
+        assert plan.mm_per_pixel is not None, "a physical plan has a pixel size"
+        _, tall, wide = record.spacing_mm
+        fitted = geometry.to_physical(unit, (tall, wide), plan.mm_per_pixel, (height, width), 0.0)
+    else:
+        fitted = geometry.to_stretched(unit, (height, width))
+    whole = np.rint(np.clip(fitted, 0, 1) * TOP).astype("<u2")
+    return whole[None] if plan.channels == 1 else np.moveaxis(whole, -1, 0)
+
+
+def _coloured(image: Pixels, channels: int) -> Pixels:
+    colour = image.ndim > len("YX")
+    if colour and channels == 1:
+        return np.asarray(image @ LUMA, np.float32)
+    return image if colour or channels == 1 else np.repeat(image[..., None], channels, axis=-1)

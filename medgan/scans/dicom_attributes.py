@@ -1,0 +1,103 @@
+"""A DICOM data set in, plain Python values out: absent, empty and malformed attributes each have one meaning here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+from pydicom.tag import Tag
+
+from medgan.errors import PlanError, ScanError
+
+MANY = (MultiValue, Sequence, list, tuple)
+"""What pydicom holds several values in."""
+
+
+def value(dataset: Dataset, keyword: str) -> Any:
+    """The value of an attribute, None when it is absent or empty (`Dataset.get` would give an empty string or None)."""
+    try:
+        found = dataset.get(keyword)
+    # Conversion is lazy, so a malformed value shows itself only here.
+    except (TypeError, ValueError, OverflowError) as error:
+        raise unusable(keyword, str(error)) from error
+    return None if found is None or (hasattr(found, "__len__") and len(found) == 0) else found
+
+
+def unusable(keyword: str, why: str) -> ScanError:
+    """The error for an attribute whose value breaks its own rules."""
+    return ScanError(
+        f"{keyword} is not usable: {why}", verdict="error:bad-value", hint="Repair or remove the file."
+    )
+
+
+def values(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
+    """All values of an attribute; empty when there is none."""
+    found = value(dataset, keyword)
+    if found is None:
+        return ()
+    return tuple(found) if isinstance(found, MANY) else (found,)
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    """An attribute as text, several values joined by backslashes as in the file; empty when absent."""
+    return "\\".join(str(item).strip(" \0") for item in values(dataset, keyword))
+
+
+def words(dataset: Dataset, keyword: str) -> tuple[str, ...]:
+    """Each value as text."""
+    return tuple(str(item).strip(" \0") for item in values(dataset, keyword))
+
+
+def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+    """All values as floats; empty ones among them are left out."""
+    try:
+        return tuple(float(item) for item in values(dataset, keyword) if item not in {None, ""})
+    except (TypeError, ValueError) as error:
+        raise unusable(keyword, str(error)) from error
+
+
+def number(dataset: Dataset, keyword: str, default: float) -> float:
+    """The first value as a float."""
+    return next(iter(numbers(dataset, keyword)), default)
+
+
+def integer(dataset: Dataset, keyword: str, default: int) -> int:
+    """The first value as an int; a fraction is refused."""
+    found = number(dataset, keyword, default)
+    if found != int(found):
+        raise unusable(keyword, f"{found} is no whole number")
+    return int(found)
+
+
+def items(dataset: Dataset, keyword: str) -> Iterator[Dataset]:
+    """The items of a sequence, none when it is absent or no sequence."""
+    return (item for item in values(dataset, keyword) if isinstance(item, Dataset))
+
+
+def item(dataset: Dataset, keyword: str) -> Dataset | None:
+    """The first item of a sequence."""
+    return next(items(dataset, keyword), None)
+
+
+def labelled(dataset: Dataset, attribute: str) -> str:
+    """The value of the attribute that holds the label; `attribute` is a keyword or "gggg,eeee"."""
+    tag = tag_for_keyword(attribute)
+    if tag is None:
+        try:
+            tag = Tag(*(int(part, 16) for part in attribute.strip("()").split(",")))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise PlanError(
+                f"{attribute} is no DICOM attribute", hint="Name it as BodyPartExamined or 0018,0015."
+            ) from error
+    element = dataset.get(tag)
+    return "" if element is None or element.VR == "SQ" else text_of(element.value)
+
+
+def text_of(found: Any) -> str:
+    """A value of any kind as one line of text."""
+    parts = found if isinstance(found, MANY) else (found,)
+    return "\\".join("" if part is None else str(part).strip(" \0") for part in parts)

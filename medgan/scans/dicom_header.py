@@ -1,0 +1,273 @@
+"""A DICOM file in, its attributes and the place of its pixels out; everything that is no image is refused here.
+
+The file is read once, as bytes: lengths that lie can then claim no memory. The order of the gates is that of growing cost.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from pydicom.dataset import FileDataset
+from pydicom.filereader import read_partial
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+)
+
+from medgan.errors import ScanError
+from medgan.scans.dicom_attributes import text, values, words
+
+HEAD = 32 << 20
+"""Bytes in which a header is looked for first."""
+LARGEST = 2 << 30
+"""Largest file, and largest decoded scan (as float32), in bytes."""
+INFLATED = 512 << 20
+"""Largest data set that a deflated file may grow to, in bytes: deflate packs a thousandfold."""
+FLOAT_PIXELS, DOUBLE_PIXELS, PIXEL_DATA = 0x7FE00008, 0x7FE00009, 0x7FE00010
+ELEMENT = 12  # bytes of the longest head of an element
+FIRST = 256  # bytes that the first element of a file may have: a length, a character set or a UID
+UNDEFINED = 0xFFFFFFFF
+"""The length of encapsulated pixel data (PS3.5 section A.4)."""
+
+IMAGES = frozenset(
+    "1.2.840.10008.5.1.4.1.1." + suffix
+    for suffix in (
+        *("1", "1.1", "1.1.1", "1.2", "1.2.1", "1.3", "1.3.1"),  # CR, DX, MG, IO
+        *("2", "2.1", "2.2", "4", "4.1", "4.3", "4.4"),  # CT, MR and their enhanced forms
+        *("3", "3.1", "6", "6.1", "6.2", "6.3"),  # ultrasound, photoacoustic
+        *("7", "7.1", "7.2", "7.3", "7.4"),  # secondary capture
+        *("12.1", "12.1.1", "12.2", "12.2.1", "12.3"),  # angiography, fluoroscopy
+        *("13.1.1", "13.1.2", "13.1.3", "13.1.4", "13.1.5"),  # X-ray 3D, tomosynthesis
+        *("14.1", "14.2", "20", "5", "128", "128.1", "130"),  # intravascular OCT, NM, PET
+        *(
+            "77.1",
+            "77.2",
+            "77.1.1",
+            "77.1.1.1",
+            "77.1.2",
+            "77.1.2.1",
+            "77.1.3",
+            "77.1.4",
+            "77.1.4.1",
+        ),  # visible light
+        *(
+            "77.1.5.1",
+            "77.1.5.2",
+            "77.1.5.4",
+            "77.1.5.5",
+            "77.1.5.6",
+            "77.1.5.7",
+            "77.1.7",
+            "77.1.8",
+        ),  # eye, skin
+    )
+)
+"""SOP classes whose instances are pictures of a patient (PS3.4 table B.5-1); tiled whole-slide images are left out."""
+CAPTURES = frozenset(uid for uid in IMAGES if uid.startswith("1.2.840.10008.5.1.4.1.1.7"))
+"""Secondary capture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A parsed file."""
+
+    dataset: FileDataset
+    """Everything before the pixels."""
+    data: bytes
+    """The file (inflated when it was deflated), or its beginning when only the header was asked for."""
+    syntax: UID
+    sop_class: str
+    size: int
+    """Bytes of the whole file, as far as `data` is the file's own."""
+    pixels: Place
+    notes: tuple[str, ...] = ()
+
+    @property
+    def modality(self) -> str:
+        """DICOM Modality, in capitals."""
+        return text(self.dataset, "Modality").upper()
+
+    @property
+    def value(self) -> memoryview:
+        """The bytes of the pixel data element."""
+        end = None if self.pixels.length == UNDEFINED else self.pixels.start + self.pixels.length
+        return memoryview(self.data)[self.pixels.start : end]
+
+
+@dataclass(slots=True)
+class Place:
+    """Where the pixel data element lies; filled in by the parser when it gets there."""
+
+    tag: int = 0
+    """0 when there is none."""
+    vr: str = "OW"
+    start: int = 0
+    """Offset of its value."""
+    length: int = 0
+    """Declared bytes, `UNDEFINED` when encapsulated."""
+
+    def reached(self, tag: int, vr: str | None, length: int) -> bool:
+        """Tell the parser to stop at Float, Double Float or plain Pixel Data, and remember what it said."""
+        if tag not in {FLOAT_PIXELS, DOUBLE_PIXELS, PIXEL_DATA}:
+            return False
+        # PS3.5 section 7.1.2: an explicit VR of these takes 12 bytes before the value, an implicit one 8.
+        self.tag, self.vr, self.length = int(tag), vr or "OW", length
+        self.start = 8 if vr is None else 12
+        return True
+
+
+def looks_right(head: bytes) -> bool:
+    """Whether a file's first bytes are DICOM: the prefix, or without a preamble a first element of group 2 or 8."""
+    if head[128:132] == b"DICM":
+        return True
+    if len(head) < ELEMENT or head[:2] not in {b"\x02\x00", b"\x08\x00", b"\x00\x08"}:
+        return False
+    explicit = head[4:6].isalpha() and head[4:6].isupper()
+    return explicit or struct.unpack_from("<I", head, 4)[0] <= FIRST
+
+
+def load(path: Path, *, whole: bool) -> Source:
+    """Read and parse a file: all of it, or as much as its header needs."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        data = stream.read(HEAD)
+        if not data:
+            raise ScanError(
+                "is empty", verdict="error:empty-file", hint="Copy the file again from its source."
+            )
+        if not looks_right(data):
+            raise ScanError("is not a DICOM file", verdict="skip:not-dicom")
+        refuse_other_classes(meta(data)[0].get(0x00020002, b"").decode("ascii", "replace"))
+        if whole and size > LARGEST:
+            raise ScanError(f"has {size} bytes, more than {LARGEST}", verdict="error:too-large")
+        source = parse(data + stream.read() if whole else data, size, whole=whole)
+        if not whole and not source.pixels.tag and size > HEAD:
+            source = parse(data + stream.read(LARGEST), size, whole=True)
+    refuse_what_is_no_image(source)
+    return source
+
+
+def meta(data: bytes) -> tuple[dict[int, bytes], int]:
+    """The file meta group (always Explicit VR Little Endian) by tag, as far as it can be followed, and where it ends."""
+    found: dict[int, bytes] = {}
+    at = 132 if data[128:132] == b"DICM" else 0
+    while data[at : at + 2] == b"\x02\x00" and len(data) >= at + ELEMENT:
+        group, element, vr, length = struct.unpack_from("<HH2sH", data, at)
+        start = at + 8
+        if vr in {b"OB", b"OW", b"UN", b"SQ", b"UT"}:
+            length, start = struct.unpack_from("<I", data, at + 8)[0], at + 12
+        found[group << 16 | element] = data[start : start + length].strip(b" \0")
+        at = start + length
+    return found, at
+
+
+def parse(data: bytes, size: int, *, whole: bool) -> Source:
+    """Bytes to attributes, stopping at the pixels."""
+    head, end = meta(data)
+    if head.get(0x00020010) == DeflatedExplicitVRLittleEndian.encode():
+        data = inflated(data, end, INFLATED if whole else HEAD)
+        size = len(data) if whole else LARGEST
+    place = Place()
+    stream = BytesIO(data)
+    dataset = read_partial(stream, stop_when=place.reached, force=True)
+    place.start += stream.tell()
+    named = text(dataset.file_meta, "TransferSyntaxUID")
+    syntax = UID(named or found_syntax(dataset))
+    notes = () if named else ("repaired:no-meta",)
+    sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
+    return Source(dataset, data, syntax, sop_class, size, place, notes)
+
+
+def found_syntax(dataset: FileDataset) -> UID:
+    """The native transfer syntax in which a file without one turned out to be written."""
+    implicit, little = dataset.original_encoding
+    if implicit or implicit is None:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def inflated(data: bytes, start: int, limit: int) -> bytes:
+    """A deflated file as the Explicit VR Little Endian file that it wraps (PS3.5 section A.5), `limit` bytes at most."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    body = inflate.decompress(data[start:], limit)
+    if limit == INFLATED and inflate.unconsumed_tail:
+        raise ScanError(f"inflates to more than {limit} bytes", verdict="error:too-large")
+    uid = ExplicitVRLittleEndian.encode() + b"\0"
+    element = struct.pack("<HH2sH", 2, 0x0010, b"UI", len(uid)) + uid
+    length = struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(element))
+    return bytes(128) + b"DICM" + length + element + body
+
+
+def refuse_other_classes(uid: str) -> None:
+    """Refuse what names itself as something else than an image, before its possibly huge header is parsed."""
+    if uid == MediaStorageDirectoryStorage:
+        raise ScanError(
+            "is a DICOMDIR, a list of files; the files themselves are read, the list is not followed",
+            verdict="skip:dicomdir",
+        )
+    if uid and uid not in IMAGES:
+        raise ScanError(f"holds {UID(uid).name}, not an image", verdict="skip:not-image")
+
+
+def refuse_what_is_no_image(source: Source) -> None:
+    """The gates that need the parsed header: kind of object, damage, montage."""
+    refuse_other_classes(
+        "" if "DirectoryRecordSequence" not in source.dataset else str(MediaStorageDirectoryStorage)
+    )
+    refuse_other_classes(source.sop_class)
+    if not source.pixels.tag:
+        refuse_without_pixels(source)
+    if source.pixels.tag != PIXEL_DATA:
+        raise ScanError("stores floating-point numbers, a map rather than an image", verdict="skip:not-image")
+    if "MOSAIC" in words(source.dataset, "ImageType"):
+        raise ScanError(
+            "is a Siemens mosaic, many slices tiled into one image",
+            verdict="skip:mosaic",
+            hint="Convert the series to NIfTI with dcm2niix and use that.",
+        )
+
+
+def refuse_without_pixels(source: Source) -> None:
+    """Tell apart what lacks pixels: no DICOM at all, cut inside the header, or complete and merely without an image."""
+    rows = "Rows" in source.dataset
+    if source.data[128:132] != b"DICM" and not (source.sop_class and rows):
+        raise ScanError("is not a DICOM file", verdict="skip:not-dicom")
+    length = missing_bytes(source.dataset)
+    if length > LARGEST:
+        raise ScanError(f"has an attribute that claims {length} bytes", verdict="error:malformed")
+    if not rows or length:
+        raise ScanError(
+            "ends inside its header",
+            verdict="error:truncated-header",
+            hint="Copy the file again from its source.",
+        )
+    raise ScanError("has a header but no pixels", verdict="skip:no-pixels")
+
+
+def missing_bytes(dataset: FileDataset) -> int:
+    """How many bytes the last attribute lacks of what it claims; the parser itself is silent about that."""
+    last = dataset.get_item(max(dataset.keys())) if len(dataset) else None
+    length = getattr(last, "length", None)  # absent where the value was converted already, as in sequences
+    held = getattr(last, "value", None)
+    if not isinstance(held, bytes) or not isinstance(length, int) or length == UNDEFINED:
+        return 0
+    return length - len(held)
+
+
+def refuse_missing_attributes(source: Source, keywords: tuple[str, ...]) -> None:
+    """Refuse an image that lacks what its pixels cannot be understood without."""
+    missing = [keyword for keyword in keywords if not values(source.dataset, keyword)]
+    if missing:
+        raise ScanError(
+            f"lacks {', '.join(missing)}",
+            verdict="error:missing-attribute",
+            hint="Repair or remove the file.",
+        )

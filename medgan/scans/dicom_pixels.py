@@ -1,0 +1,358 @@
+"""A parsed DICOM file in, its frames as stored values out: layout, size gates, codecs, and the traps of damaged streams."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.encaps import generate_frames
+from pydicom.pixels.decoders.base import Decoder, get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from medgan.errors import ScanError
+from medgan.scans.dicom_attributes import integer, text, unusable, value
+from medgan.scans.dicom_header import LARGEST, UNDEFINED, Source, refuse_missing_attributes
+from medgan.scans.intensity import Layout, Stored, place
+
+CODECS: dict[str, tuple[str, ...]] = {
+    RLELossless: ("pylibjpeg", "pydicom"),
+    JPEGBaseline8Bit: ("pillow", "gdcm", "pylibjpeg"),
+    JPEGExtended12Bit: ("gdcm", "pillow", "pylibjpeg"),
+    JPEGLossless: ("gdcm", "pylibjpeg"),
+    JPEGLosslessSV1: ("gdcm", "pylibjpeg"),
+    JPEGLSLossless: ("pyjpegls", "gdcm"),
+    JPEGLSNearLossless: ("pyjpegls", "gdcm"),
+    JPEG2000Lossless: ("pylibjpeg", "pillow", "gdcm"),
+    JPEG2000: ("pylibjpeg", "pillow", "gdcm"),
+    HTJ2KLossless: ("pylibjpeg",),
+    HTJ2KLosslessRPCL: ("pylibjpeg",),
+    HTJ2K: ("pylibjpeg",),
+}
+"""Plug-ins per compressed syntax, best first: the same file gives the same pixels whatever else is installed."""
+
+REQUIRED = (
+    *("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation"),
+    *("SamplesPerPixel", "PhotometricInterpretation"),
+)
+ITEM = 0xE000FFFE  # (FFFE,E000) read as one little-endian number
+MARKER = 0xFF
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+"""JPEG markers SOF0 to SOF15 (three in between mean other things), and SOF55 of JPEG-LS."""
+GRAY = frozenset({"MONOCHROME1", "MONOCHROME2"})
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What the image pixel module says of one file (PS3.3 C.7.6.3)."""
+
+    frames: int
+    rows: int
+    columns: int
+    samples: int
+    photometric: str
+    allocated: int
+    """Bits Allocated."""
+    layout: Layout
+
+    @property
+    def color(self) -> bool:
+        """Whether the frames come out as RGB."""
+        return self.photometric not in GRAY
+
+    @property
+    def bits(self) -> int:
+        """Bits per value after decoding; a palette yields 8."""
+        return 8 if self.photometric == "PALETTE COLOR" else self.layout.bits
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all frames when not compressed (PS3.5 section 8.1.1; YBR_FULL_422 shares its chroma)."""
+        bits = self.frames * self.rows * self.columns * self.samples * self.allocated
+        return -(-(bits * 2 // 3 if self.photometric == "YBR_FULL_422" else bits) // 8)
+
+
+def grid(source: Source) -> Grid:
+    """Read and check the image pixel module; every gate that needs no decoding is here."""
+    refuse_missing_attributes(source, REQUIRED)
+    dataset = source.dataset
+    bits = integer(dataset, "BitsStored", 0)
+    layout = Layout(
+        bits, integer(dataset, "HighBit", bits - 1), integer(dataset, "PixelRepresentation", 0) == 1
+    )
+    found = Grid(
+        frames=integer(dataset, "NumberOfFrames", 1) or 1,
+        rows=integer(dataset, "Rows", 0),
+        columns=integer(dataset, "Columns", 0),
+        samples=integer(dataset, "SamplesPerPixel", 1),
+        photometric=text(dataset, "PhotometricInterpretation").upper(),
+        allocated=integer(dataset, "BitsAllocated", 0),
+        layout=layout,
+    )
+    refuse_nonsense(found)
+    refuse_size(found)
+    refuse_palette(source, found)
+    refuse_syntax(source)
+    refuse_length(source, found)
+    return found
+
+
+def refuse_nonsense(found: Grid) -> None:
+    """Refuse values that contradict the standard or each other."""
+    layout = found.layout
+    if found.allocated not in {1, 8, 16, 32}:
+        raise unusable("BitsAllocated", f"{found.allocated} is none of 1, 8, 16, 32")
+    if not 1 <= layout.bits <= found.allocated:
+        raise unusable("BitsStored", f"{layout.bits} of {found.allocated} bits allocated")
+    if not layout.bits - 1 <= layout.high_bit < found.allocated:
+        raise unusable("HighBit", f"{layout.high_bit} for {layout.bits} of {found.allocated} bits")
+    if found.frames < 0:
+        raise unusable("NumberOfFrames", str(found.frames))
+    single = found.photometric in GRAY | {"PALETTE COLOR"}
+    if found.samples != (1 if single else 3):
+        raise unusable("SamplesPerPixel", f"{found.samples} for {found.photometric}")
+
+
+def refuse_size(found: Grid) -> None:
+    """The size gate before anything is decoded: what would come out, as float32, must fit `LARGEST`."""
+    frame = found.rows * found.columns * (3 if found.color else 1) * 4
+    if not 0 < frame <= LARGEST:
+        raise ScanError(
+            f"claims {found.rows} rows and {found.columns} columns",
+            verdict="error:bad-dimensions",
+            hint="Repair or remove the file.",
+        )
+    if frame * found.frames > LARGEST:
+        raise ScanError(
+            f"would take {frame * found.frames} bytes decoded, more than {LARGEST}",
+            verdict="error:too-large",
+            hint="Split the file into parts.",
+        )
+
+
+def refuse_palette(source: Source, found: Grid) -> None:
+    """A palette image needs its three tables (PS3.3 C.7.6.3.1.5)."""
+    names = [f"{colour}PaletteColorLookupTable" for colour in ("Red", "Green", "Blue")]
+    data = (f"{name}Data" in source.dataset or f"Segmented{name}Data" in source.dataset for name in names)
+    whole = all(data) and all(f"{name}Descriptor" in source.dataset for name in names)
+    if found.photometric == "PALETTE COLOR" and not whole:
+        raise ScanError("is a palette image without its palette", verdict="error:palette-missing")
+
+
+def refuse_syntax(source: Source) -> None:
+    """Refuse syntaxes nobody decodes here, those whose codec is not installed, and pixels that contradict their syntax."""
+    decoder = decoder_for(source)
+    name = source.syntax.name
+    encapsulated = source.pixels.length == UNDEFINED
+    if decoder.is_encapsulated and not encapsulated:
+        raise ScanError(
+            f"says its pixels are compressed ({name}), but they are not", verdict="error:not-encapsulated"
+        )
+    if decoder.is_native and encapsulated:
+        raise ScanError(
+            f"says its pixels are not compressed ({name}), but they are", verdict="error:encapsulated"
+        )
+    if decoder.is_encapsulated and not plugins(source):
+        raise ScanError(
+            f"is compressed as {name}, and no decoder for that is installed",
+            verdict="error:missing-codec",
+            hint="pip install 'medgan[codecs]'",
+        )
+
+
+def decoder_for(source: Source) -> Decoder:
+    """The decoder of pydicom for the transfer syntax."""
+    try:
+        return get_decoder(source.syntax)
+    except NotImplementedError as error:
+        raise ScanError(
+            f"has the transfer syntax {source.syntax.name}, which is not supported",
+            verdict="skip:unsupported-syntax",
+            hint="Convert it to Explicit VR Little Endian, for example with dcmtk's dcmdjpeg or gdcmconv.",
+        ) from error
+
+
+def plugins(source: Source) -> tuple[str, ...]:
+    """The installed plug-ins for the syntax, best first."""
+    installed = get_decoder(source.syntax).available_plugins
+    return tuple(plugin for plugin in CODECS.get(source.syntax, ()) if plugin in installed)
+
+
+def refuse_length(source: Source, found: Grid) -> None:
+    """Refuse native pixels that are fewer than the header promises."""
+    if source.pixels.length == UNDEFINED:
+        return
+    there = min(source.pixels.length, max(source.size - source.pixels.start, 0))
+    if there < found.stored_bytes:
+        raise truncated(there, found.stored_bytes, "bytes")
+
+
+def truncated(got: int, expected: int, unit: str) -> ScanError:
+    """The error for pixels that are cut off."""
+    return ScanError(
+        f"is cut off: {got} of {expected} {unit} of pixels are there",
+        verdict="error:truncated",
+        hint="Copy the file again from its source.",
+    )
+
+
+def excess(source: Source, found: Grid) -> bool:
+    """Whether more bytes than one of padding follow the last native frame."""
+    return UNDEFINED != source.pixels.length > found.stored_bytes + 1
+
+
+def decode(source: Source, found: Grid) -> Iterator[tuple[Stored, Stored]]:
+    """Each frame as (words as stored, values in them); colour frames are RGB and both are the same."""
+    if source.pixels.length != UNDEFINED:
+        yield from (frame_values(source, found, words) for words in decoded(source, found, ""))
+        return
+    precision = check_streams(source, found)
+    if precision <= found.layout.bits:
+        # A codec aligns values by the precision of its own stream, whatever High Bit says.
+        found = replace(found, layout=replace(found.layout, high_bit=found.layout.bits - 1))
+    yield from (frame_values(source, found, words) for words in decompressed(source, found))
+
+
+def frame_values(source: Source, found: Grid, words: Stored) -> tuple[Stored, Stored]:
+    """One decoded frame with byte order, bits and palette put right."""
+    words = words.astype(words.dtype.newbyteorder("="), copy=False)
+    if not found.color:
+        return words, place(words, found.layout)
+    if found.photometric == "PALETTE COLOR":
+        words = painted(source, place(words, replace(found.layout, signed=False)).astype(np.uint16))
+    return words, words
+
+
+def painted(source: Source, index: Stored) -> NDArray[np.uint8]:
+    """Palette indices to 8-bit RGB; 16-bit palettes keep their upper byte."""
+    color = apply_color_lut(index, source.dataset)[..., :3]
+    return (color >> 8 if color.dtype == np.uint16 else color).astype(np.uint8)
+
+
+def decompressed(source: Source, found: Grid) -> Iterator[Stored]:
+    """All frames by the best plug-in; the next one has its turn only if not a single frame came out."""
+    said: list[str] = []
+    for plugin in plugins(source):
+        frames = decoded(source, found, plugin)
+        try:
+            first = next(frames)
+        # Plug-ins raise whatever their C libraries make of a bad stream.
+        except Exception as error:  # noqa: BLE001
+            said.append(" ".join(str(error).rpartition("plugins:")[2].split()))
+            continue
+        yield first
+        yield from frames
+        return
+    raise ScanError(
+        f"its {source.syntax.name} pixels cannot be decoded ({'; '.join(said)})",
+        verdict="error:decode-failed",
+        hint="Copy the file again from its source; if it opens elsewhere, convert it there.",
+    )
+
+
+def decoded(source: Source, found: Grid, plugin: str) -> Iterator[Stored]:
+    """Frames as pydicom gives them, colour as RGB, without its correction of unused bits (which ignores High Bit)."""
+    options: dict[str, Any] = {
+        "rows": found.rows,
+        "columns": found.columns,
+        "samples_per_pixel": found.samples,
+        "photometric_interpretation": found.photometric,
+        "bits_allocated": found.allocated,
+        "bits_stored": found.layout.bits,
+        "pixel_representation": int(found.layout.signed),
+        "number_of_frames": found.frames,
+        "planar_configuration": integer(source.dataset, "PlanarConfiguration", 0),
+        "pixel_keyword": "PixelData",
+        "pixel_vr": source.pixels.vr,
+        "correct_unused_bits": False,
+        "allow_excess_frames": False,
+    }
+    if offsets := extended_offsets(source):
+        options["extended_offsets"] = offsets
+    frames = get_decoder(source.syntax).iter_array(bytes(source.value), decoding_plugin=plugin, **options)
+    return (words for words, _ in islice(frames, found.frames))
+
+
+def extended_offsets(source: Source) -> tuple[bytes, bytes] | None:
+    """The extended offset table (PS3.5 section A.4), which tells where frames of several fragments begin."""
+    offsets, lengths = (value(source.dataset, f"ExtendedOffsetTable{end}") for end in ("", "Lengths"))
+    return (offsets, lengths) if isinstance(offsets, bytes) and isinstance(lengths, bytes) else None
+
+
+def check_streams(source: Source, found: Grid) -> int:
+    """Compare every compressed frame's own size with the header; return the bits per value it has (0: it does not say).
+
+    Decoders reshape a stream of other proportions without a word, which scrambles the picture.
+    """
+    refuse_cut_fragments(source.value)
+    precision, count = 0, 0
+    table = extended_offsets(source)
+    for frame in generate_frames(bytes(source.value), number_of_frames=found.frames, extended_offsets=table):
+        size = stream_size(frame)
+        count += 1
+        if size and size[:2] != (found.rows, found.columns):
+            raise ScanError(
+                f"its compressed frame has {size[0]} x {size[1]} pixels, its header says {found.rows} x {found.columns}",
+                verdict="error:dimension-mismatch",
+                hint="Repair or remove the file.",
+            )
+        precision = size[2] if size else found.allocated
+        if count == found.frames:
+            break
+    if count < found.frames:
+        raise truncated(count, found.frames, "frames")
+    return precision
+
+
+def refuse_cut_fragments(data: memoryview) -> None:
+    """Walk the items of encapsulated pixels (PS3.5 section A.4) to see whether the last one is whole."""
+    at = 0
+    while len(data) >= at + 8:
+        tag, length = struct.unpack_from("<II", data, at)
+        if tag != ITEM:
+            return
+        at += 8 + length
+    if at > len(data):
+        raise truncated(len(data), at, "bytes")
+
+
+def stream_size(stream: bytes) -> tuple[int, int, int] | None:
+    """(rows, columns, bits) that a JPEG, JPEG-LS or JPEG 2000 stream says of itself; None for RLE and the unknown."""
+    siz = stream.find(b"\xff\x4f\xff\x51", 0, 4096)
+    if siz >= 0 and len(stream) >= siz + 45:
+        # ISO 15444-1 A.5.1: Xsiz, Ysiz, XOsiz, YOsiz from offset 8 of the main header; Ssiz (bits - 1, sign on top) at 42.
+        width, height, left, top = struct.unpack_from(">4I", stream, siz + 8)
+        rows, columns = height - top, width - left
+        # A size that Rows and Columns cannot hold is damage, for the decoder to tell.
+        return (rows, columns, (stream[siz + 42] & 0x7F) + 1) if max(rows, columns) < 1 << 16 else None
+    return frame_header(stream) if stream[:2] == b"\xff\xd8" else None
+
+
+def frame_header(stream: bytes) -> tuple[int, int, int] | None:
+    """(rows, columns, bits) of a JPEG or JPEG-LS frame header (ISO 10918-1 B.2.2, ISO 14495-1 C.2.2)."""
+    at = 2
+    while len(stream) >= at + 9 and stream[at] == MARKER:
+        marker, length = stream[at + 1], int.from_bytes(stream[at + 2 : at + 4], "big")
+        if marker in FRAMES:
+            bits, rows, columns = struct.unpack_from(">BHH", stream, at + 4)
+            return (rows, columns, bits) if rows else None  # 0 rows: told later, by a DNL segment
+        at += 1 if marker == MARKER else 2 + length
+    return None

@@ -1,0 +1,171 @@
+"""DICOM files in, Header (what they say) and Scan (pixels with meaning) out.
+
+The pipeline, in order: gates on the header, decoding, bits, padding, modality transform, VOI by modality, polarity, colour,
+frame order, square pixels, background. The gates and steps live in the dicom_* modules beside this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.errors import ScanError
+from medgan.scans.dicom_attributes import integer, labelled, text, words
+from medgan.scans.dicom_frames import Placement, is_capture, placement
+from medgan.scans.dicom_header import Source, load
+from medgan.scans.dicom_pixels import Grid, decode, excess, grid
+from medgan.scans.dicom_values import AIR_HU, meaning, padding_limits, resolve, stacking, transforms
+from medgan.scans.geometry import distances, squared, to_stretched
+from medgan.scans.intensity import fill, padding
+from medgan.scans.scan import Header, Pixels, Scan
+from medgan.scans.verdict import judged
+
+TEXT_PRONE = frozenset({"US", "SC", "XA", "RF", "OT", "IVUS"})
+"""Modalities whose pictures often carry burned-in text."""
+
+
+def read_header(path: Path, *, label_tag: str = "") -> Header:
+    """What a file says, its pixels not decoded; `label_tag` is the keyword or "gggg,eeee" of the attribute with the label."""
+    with judged(path):
+        source = load(path, whole=False)
+        found = grid(source)
+        transforms(source, found)
+        return header(source, found, placement(source, found.frames), label_tag)
+
+
+def read(path: Path) -> Scan:
+    """All frames of one file, decoded, resolved and in order."""
+    with judged(path):
+        return scan(load(path, whole=True))[0]
+
+
+def read_series(paths: Sequence[Path]) -> Scan:
+    """A volume from the files of its slices, given in slice order."""
+    slices: list[Scan] = []
+    positions: list[tuple[float, ...]] = []
+    orientation: tuple[float, ...] = ()
+    for path in paths:
+        with judged(path):
+            one, place = scan(load(path, whole=True))
+            if place.position is None or place.orientation is None or len(one.pixels) != 1:
+                raise ScanError("has no place in a volume", verdict="error:irregular-spacing")
+            if slices and (one.pixels.shape, one.meaning) != (slices[0].pixels.shape, slices[0].meaning):
+                raise ScanError(
+                    "has another size or unit than the slices before it", verdict="error:mixed-content"
+                )
+        slices.append(one)
+        positions.append(place.position)
+        orientation = orientation or place.orientation
+    gaps = np.diff(distances(positions, orientation)) if len(paths) > 1 else np.zeros(1)
+    return stacked(slices, abs(float(np.median(gaps))))
+
+
+def stacked(slices: Sequence[Scan], gap: float) -> Scan:
+    """Single slices as one volume with `gap` millimetres between them."""
+    first = slices[0]
+    notes = {note: None for one in slices for note in one.notes if note != "constant"}
+    pixels = np.concatenate([one.pixels for one in slices])
+    return Scan(
+        pixels=pixels,
+        meaning=first.meaning,
+        spacing_mm=None if first.spacing_mm is None else (gap, *first.spacing_mm[1:]),
+        modality=first.modality,
+        bits=max(one.bits for one in slices),
+        notes=(*notes, *constant(pixels)),
+    )
+
+
+def header(source: Source, found: Grid, place: Placement, label_tag: str = "") -> Header:
+    """The facts of a parsed file."""
+    dataset = source.dataset
+    issuer = text(dataset, "IssuerOfPatientID")
+    patient = text(dataset, "PatientID")
+    return Header(
+        format="dicom",
+        shape=(found.frames, *squared((found.rows, found.columns), place.aspect)),
+        channels=3 if found.color else 1,
+        bits=found.bits,
+        modality=source.modality,
+        spacing_mm=place.spacing_mm,
+        patient=f"{patient}\\{issuer}" if patient and issuer else patient,
+        instance=text(dataset, "SOPInstanceUID"),
+        series=text(dataset, "SeriesInstanceUID"),
+        position=place.position if found.frames == 1 else None,
+        orientation=place.orientation,
+        stacking=stacking(source),
+        instance_number=instance_number(source),
+        label=labelled(dataset, label_tag) if label_tag else "",
+        body_part=text(dataset, "BodyPartExamined"),
+        notes=notes(source, found, place),
+    )
+
+
+def instance_number(source: Source) -> int:
+    """InstanceNumber, 0 where it is absent or no number: it only breaks ties."""
+    try:
+        return integer(source.dataset, "InstanceNumber", 0)
+    except ScanError:
+        return 0
+
+
+def notes(source: Source, found: Grid, place: Placement) -> tuple[str, ...]:
+    """Warnings by code that the header alone justifies."""
+    dataset = source.dataset
+    burned = text(dataset, "BurnedInAnnotation").upper()
+    kind = " ".join(words(dataset, "ImageType")).upper()
+    prone = source.modality in TEXT_PRONE or is_capture(source) or "SAVE" in kind or "SCREEN" in kind
+    said = {
+        "burned-in": burned == "YES",
+        "burned-in-possible": not burned and prone,
+        "synthetic": text(dataset, "SyntheticData").upper() == "YES",
+        "secondary-capture": is_capture(source),
+        "no-sop-class": not source.sop_class,
+        "excess-pixels": excess(source, found),
+        "resampled-aspect": squared((found.rows, found.columns), place.aspect) != (found.rows, found.columns),
+    }
+    return (*source.notes, *(note for note, holds in said.items() if holds))
+
+
+def scan(source: Source) -> tuple[Scan, Placement]:
+    """Decode and resolve a parsed file."""
+    found = grid(source)
+    place = placement(source, found.frames)
+    pixels, means = resolved(source, found)
+    if place.order != tuple(range(found.frames)):
+        pixels = pixels[list(place.order)]
+    size = squared((found.rows, found.columns), place.aspect)
+    if size != (found.rows, found.columns):
+        pixels = np.stack([to_stretched(frame, size) for frame in pixels])
+    made = Scan(
+        pixels=pixels,
+        meaning=means,
+        spacing_mm=place.spacing_mm,
+        modality=source.modality,
+        bits=found.bits,
+        notes=(*notes(source, found, place), *constant(pixels)),
+    )
+    return made, place
+
+
+def resolved(source: Source, found: Grid) -> tuple[Pixels, str]:
+    """All frames in stored order as values with meaning, padding filled with background; and that meaning."""
+    steps = transforms(source, found)
+    means = meaning(source, found, steps)
+    limits = padding_limits(source, found)
+    shape = (found.frames, found.rows, found.columns)
+    pixels = np.empty((*shape, 3) if found.color else shape, np.float32)
+    padded: NDArray[np.bool_] = np.zeros(shape if limits else (0,), np.bool_)
+    for k, (stored, values) in enumerate(decode(source, found)):
+        pixels[k] = values if found.color else resolve(values, steps[k], found, means)
+        if limits:
+            padded[k] = padding(stored, values, *limits)
+    # Last, so that the background is the lowest value as displayed, whatever polarity did to it.
+    return (fill(pixels, padded, AIR_HU if means == "HU" else None) if limits else pixels), means
+
+
+def constant(pixels: Pixels) -> tuple[str, ...]:
+    """The note for a picture of one value."""
+    return ("constant",) if pixels.size == 0 or pixels.min() == pixels.max() else ()

@@ -1,0 +1,214 @@
+"""A parsed DICOM file in, how its stored values become values with meaning out (PS3.3 C.7.6.3, C.11.1, C.11.2).
+
+Resolves, per frame, the modality transform and the VOI transform, and by modality what the scan then means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from medgan.errors import ScanError
+from medgan.scans.dicom_attributes import item, items, number, numbers, text, value, words
+from medgan.scans.dicom_frames import Groups
+from medgan.scans.dicom_header import Source
+from medgan.scans.dicom_pixels import Grid
+from medgan.scans.intensity import (
+    Layout,
+    Table,
+    Window,
+    apply_table,
+    apply_window,
+    invert,
+    rescale,
+)
+from medgan.scans.scan import Pixels
+
+PROJECTION = frozenset({"CR", "DX", "MG", "RF", "XA", "IO", "PX"})
+"""Modalities whose VOI transform is part of the picture as its maker meant it."""
+CT_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.2{suffix}" for suffix in ("", ".1", ".2"))
+HU_TYPES = frozenset({"", "HU", "US"})
+"""Rescale Types under which a CT value is a Hounsfield unit; US is "unspecified"."""
+BYTE, WORD = 8, 16  # bits
+AIR_HU = -1024.0
+"""Background of a CT where it is padded."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transform:
+    """How one frame's stored values become output values."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    unit: str = ""
+    """Rescale Type or Modality LUT Type."""
+    table: Table | None = None
+    """Modality LUT, instead of slope and intercept."""
+    voi: Window | Table | None = None
+    """VOI LUT, or the first valid window."""
+    given: bool = False
+    """Whether the file states a modality transform at all."""
+
+    @property
+    def identity(self) -> bool:
+        """Whether stored values are output values."""
+        return self.table is None and self.slope == 1 and self.intercept == 0
+
+    def output(self, values: NDArray[Any]) -> Pixels:
+        """Stored values through the modality transform."""
+        if self.table is not None:
+            return self.table.look_up(values)
+        return rescale(values, self.slope, self.intercept)
+
+    def ends(self, layout: Layout) -> tuple[float, float]:
+        """Lowest and highest output value that the layout can express."""
+        return self.table.range if self.table is not None else tuple_of(self.output(np.asarray(layout.range)))
+
+
+def tuple_of(pair: Pixels) -> tuple[float, float]:
+    """Two array elements as floats."""
+    return float(pair[0]), float(pair[1])
+
+
+def transforms(source: Source, grid: Grid) -> list[Transform]:
+    """The transform of every frame; one and the same where the file has no functional groups."""
+    groups = Groups(source.dataset)
+    if not groups.found:
+        return [transform(source.dataset, source.dataset, source, grid)] * grid.frames
+    return [
+        transform(
+            groups.macro(frame, "PixelValueTransformationSequence") or source.dataset,
+            groups.macro(frame, "FrameVOILUTSequence") or source.dataset,
+            source,
+            grid,
+        )
+        for frame in range(grid.frames)
+    ]
+
+
+def transform(modality: Dataset, voi: Dataset, source: Source, grid: Grid) -> Transform:
+    """The transform stated by two places: the file itself, or its functional group macros."""
+    lut = item(modality, "ModalityLUTSequence")
+    table = None if lut is None else look_up_table(lut, source, signed=grid.layout.signed)
+    slope, intercept = (1.0, 0.0) if table is not None else rescaling(modality)
+    stated = lut is not None or bool(text(modality, "RescaleSlope") or text(modality, "RescaleIntercept"))
+    return Transform(
+        slope=slope,
+        intercept=intercept,
+        unit=(text(modality, "RescaleType") if lut is None else text(lut, "ModalityLUTType")).upper(),
+        table=table,
+        voi=voi_of(voi, source, signed=grid.layout.signed or intercept < 0),
+        given=stated,
+    )
+
+
+def rescaling(dataset: Dataset) -> tuple[float, float]:
+    """(slope, intercept); either may be absent or empty and is then 1 or 0."""
+    try:
+        slope, intercept = number(dataset, "RescaleSlope", 1.0), number(dataset, "RescaleIntercept", 0.0)
+    except ScanError as error:
+        raise ScanError(error.message, verdict="error:bad-rescale", hint=error.hint) from error
+    if slope == 0 or not np.isfinite([slope, intercept]).all():
+        raise ScanError(
+            f"has the rescale slope {slope:g} and intercept {intercept:g}, which leave no picture",
+            verdict="error:bad-rescale",
+            hint="Repair or remove the file.",
+        )
+    return slope, intercept
+
+
+def voi_of(dataset: Dataset, source: Source, *, signed: bool) -> Window | Table | None:
+    """The first VOI LUT, else the first valid window, else None (PS3.3 C.11.2: either may be applied)."""
+    for lut in items(dataset, "VOILUTSequence"):
+        return look_up_table(lut, source, signed=signed)
+    function = text(dataset, "VOILUTFunction").upper() or "LINEAR"
+    pairs = zip(numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth"), strict=False)
+    windows = (Window(centre, width, function) for centre, width in pairs)
+    return next((window for window in windows if window.valid), None)
+
+
+def look_up_table(lut: Dataset, source: Source, *, signed: bool) -> Table:
+    """A modality or VOI look-up table (PS3.3 C.11.1.1, C.11.2.1.1)."""
+    descriptor = [int(entry) for entry in numbers(lut, "LUTDescriptor")]
+    if len(descriptor) != len(("entries", "first", "bits")):
+        raise ScanError("has a look-up table without its descriptor", verdict="error:bad-value")
+    count, first, bits = descriptor[0] % (1 << 16) or 1 << 16, descriptor[1], descriptor[2]
+    if signed and first >= 1 << 15:  # the VR is US or SS by Pixel Representation, and writers disagree
+        first -= 1 << 16
+    entries = table_entries(value(lut, "LUTData"), count, little=source.syntax.is_little_endian)
+    if entries.size == 0 or not 1 <= bits <= WORD:
+        raise ScanError("has an empty look-up table", verdict="error:bad-value")
+    return Table(first, entries)
+
+
+def table_entries(data: Any, count: int, *, little: bool) -> NDArray[np.float32]:
+    """LUT Data as numbers, from 8- or 16-bit words in bytes or a list; at most `count` of them."""
+    if not isinstance(data, bytes):
+        return np.asarray(np.atleast_1d([] if data is None else data), np.int64)[:count].astype(np.float32)
+    wide = len(data) >= 2 * count
+    kind = ("<u2" if little else ">u2") if wide else "u1"
+    return np.frombuffer(data, kind, count=min(count, len(data) // (2 if wide else 1))).astype(np.float32)
+
+
+def meaning(source: Source, grid: Grid, steps: list[Transform]) -> str:
+    """What the scan's values will mean: "HU", "display", "stored" or "raw"."""
+    if grid.color:
+        return "stored"
+    if is_hounsfield(source, grid, steps):
+        return "HU"
+    if grid.bits <= BYTE and not grid.layout.signed and all(step.identity for step in steps):
+        return "stored"
+    shown = grid.bits > BYTE and source.modality in PROJECTION and all(step.voi is not None for step in steps)
+    return "display" if shown else "raw"
+
+
+def is_hounsfield(source: Source, grid: Grid, steps: list[Transform]) -> bool:
+    """Whether output values are Hounsfield units: a CT, or a capture of a CT of more than 8 bits that says how to rescale."""
+    if source.modality != "CT" or not all(step.unit in HU_TYPES for step in steps):
+        return False
+    return source.sop_class in CT_CLASSES or (grid.bits > BYTE and all(step.given for step in steps))
+
+
+def resolve(values: NDArray[Any], step: Transform, grid: Grid, meaning: str) -> Pixels:
+    """One gray frame of stored values as the scan's values, bright on dark.
+
+    Polarity follows the photometric interpretation alone: Presentation LUT Shape INVERSE only repeats it. Hounsfield
+    units have a polarity of their own and are never inverted.
+    """
+    pixels = step.output(values)
+    low, high = step.ends(grid.layout)
+    if meaning == "display" and step.voi is not None:
+        apply_voi = (
+            apply_window(pixels, step.voi) if isinstance(step.voi, Window) else apply_table(pixels, step.voi)
+        )
+        pixels, low, high = apply_voi, 0.0, 1.0
+    flip = grid.photometric == "MONOCHROME1" and meaning != "HU"
+    return invert(pixels, low, high) if flip else pixels
+
+
+def padding_limits(source: Source, grid: Grid) -> tuple[int, int] | None:
+    """Pixel Padding Value and Range Limit as stored values; None when the image is not padded (PS3.3 C.7.5.1.1.2)."""
+    first = numbers(source.dataset, "PixelPaddingValue")
+    if not first or grid.color:
+        return None
+    last = numbers(source.dataset, "PixelPaddingRangeLimit") or first
+    ends = (int(first[0]), int(last[0]))
+    low, high = (wrapped(end, grid.allocated, signed=grid.layout.signed) for end in ends)
+    return low, high
+
+
+def wrapped(end: int, bits: int, *, signed: bool) -> int:
+    """A padding value in the sign of the pixels, whichever of US and SS it was written with."""
+    end &= (1 << bits) - 1
+    return end - (1 << bits) if signed and end >> (bits - 1) else end
+
+
+def stacking(source: Source) -> tuple[str, ...]:
+    """ImageType 3 and 4 (always told apart), then echo, time and acquisition (told apart where positions repeat)."""
+    kind = "\\".join(words(source.dataset, "ImageType")[2:4]).upper()
+    others = ("EchoNumbers", "TemporalPositionIdentifier", "TriggerTime", "AcquisitionNumber")
+    return (kind, *(text(source.dataset, keyword) for keyword in others))

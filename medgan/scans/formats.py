@@ -1,0 +1,160 @@
+"""Any file in, Header and Scan out (or a ScanError with a verdict); pixels in, a file of the wanted form out.
+
+What a file is, its content decides. A name matters only where it claims to be DICOM and the content says otherwise.
+"""
+
+from __future__ import annotations
+
+import stat
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Protocol
+
+from medgan.errors import ScanError
+from medgan.scans import dicom_read, dicom_write, nifti, raster
+from medgan.scans.dicom_header import looks_right
+from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
+from medgan.scans.verdict import judged
+
+
+class Reader(Protocol):
+    """A module that reads one format."""
+
+    def read_header(self, path: Path) -> Header:
+        """What the file says, pixels not decoded."""
+
+    def read(self, path: Path) -> Scan:
+        """The pixels with meaning."""
+
+
+class Writer(Protocol):
+    """A module that writes one format."""
+
+    @property
+    def SUFFIX(self) -> str:  # noqa: N802  (a constant of the module)
+        """The ending of its files, with the dot."""
+
+    def write(self, path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
+        """Write pixels in [0, 1] to `path`."""
+
+
+READERS: Mapping[str, Reader] = {
+    "dicom": dicom_read,
+    "nifti": nifti,
+    "png": raster,
+    "jpeg": raster,
+    "tiff": raster,
+}
+"""By what `sniff` says."""
+
+WRITERS: Mapping[str, Writer] = {"dicom": dicom_write, "nifti": nifti, "png": raster}
+"""By `Form.format`."""
+
+GZIP = b"\x1f\x8b"
+RASTERS = {
+    b"\x89PNG\r\n\x1a\n": "png",
+    b"\xff\xd8\xff": "jpeg",
+    b"II*\0": "tiff",
+    b"MM\0*": "tiff",
+    b"II+\0": "tiff",
+    b"MM\0+": "tiff",
+}
+ARCHIVES = (GZIP, b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"BZh", b"\xfd7zXZ\0")
+NIFTI1 = 348
+"""Bytes of a NIfTI-1 or Analyze header; its first field says so."""
+ENDS: tuple[Literal["little", "big"], ...] = ("little", "big")
+MEDICAL_NAMES = frozenset({".dcm", ".dicom"})
+
+
+def sniff(path: Path) -> str:
+    """What a file is: "dicom", "nifti", "png", "jpeg", "tiff", "npz", "archive", "empty" or "other"."""
+    with judged(path):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ScanError("is no regular file", verdict="skip:special-file")
+        with path.open("rb") as stream:
+            return kind_of(stream.read(4096))
+
+
+def kind_of(head: bytes) -> str:
+    """What a file that begins so is."""
+    if not head:
+        return "empty"
+    # First DICOM: its preamble may hold another format's beginning (PS3.10 section 7.1 names TIFF).
+    if head[128:132] == b"DICM":
+        return "dicom"
+    if is_nifti(unpacked(head) if head.startswith(GZIP) else head):
+        return "nifti"
+    by_magic = next((kind for magic, kind in RASTERS.items() if head.startswith(magic)), "")
+    return by_magic or archive(head) or ("dicom" if looks_right(head) else "other")
+
+
+def is_nifti(head: bytes) -> bool:
+    """Whether a NIfTI-1, NIfTI-2 or Analyze header begins here: its own size in either byte order, or the magic."""
+    if head[344:348] in {b"n+1\0", b"ni1\0"} or head[4:8] in {b"n+2\0", b"ni2\0"}:
+        return True
+    return len(head) >= NIFTI1 and NIFTI1 in {int.from_bytes(head[:4], order) for order in ENDS}
+
+
+def unpacked(head: bytes) -> bytes:
+    """The first bytes inside a gzip file."""
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, 1024)
+    except zlib.error:
+        return b""
+
+
+def archive(head: bytes) -> str:
+    """Tell packed files: "npz" for NumPy arrays in a zip, "archive" for others, "" for what is none."""
+    if head.startswith(b"PK\x03\x04"):
+        length = int.from_bytes(head[26:28], "little")
+        return "npz" if head[30 : 30 + length].endswith(b".npy") else "archive"
+    return "archive" if head.startswith(ARCHIVES) or head[257:262] == b"ustar" else ""
+
+
+def reader_for(path: Path) -> tuple[str, Reader]:
+    """The format and its reader, or the refusal of what has none."""
+    kind = sniff(path)
+    if kind == "empty":
+        raise ScanError(
+            f"{path.name}: is empty", verdict="error:empty-file", hint="Copy it again from its source."
+        )
+    if kind == "archive":
+        raise ScanError(
+            f"{path.name}: is a packed archive",
+            verdict="skip:archive",
+            hint="Unpack it, then point at the folder.",
+        )
+    if kind != "dicom" and path.suffix.lower() in MEDICAL_NAMES:
+        raise ScanError(
+            f"{path.name}: is named like DICOM but is not ({kind})",
+            verdict="skip:not-dicom",
+            hint="Give it its right name if it is meant to be read.",
+        )
+    if kind not in READERS:
+        raise ScanError(f"{path.name}: is no medical image", verdict="skip:not-medical")
+    return kind, READERS[kind]
+
+
+def read_header(path: Path, *, label_tag: str = "") -> Header:
+    """What a file says, its pixels not decoded; `label_tag` names a DICOM attribute to take the label from."""
+    kind, reader = reader_for(path)
+    with judged(path):
+        if kind == "dicom":
+            return dicom_read.read_header(path, label_tag=label_tag)
+        return reader.read_header(path)
+
+
+def read(path: Path) -> Scan:
+    """All pixels of a file with meaning."""
+    _, reader = reader_for(path)
+    with judged(path):
+        return reader.read(path)
+
+
+def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> Path:
+    """Write one image in its form; `path` has no suffix, the file that is returned has."""
+    writer = WRITERS[form.format]
+    file = path.with_name(path.name + writer.SUFFIX)
+    writer.write(file, pixels, form, mark)
+    return file

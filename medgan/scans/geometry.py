@@ -1,0 +1,77 @@
+"""An image of any size in, an image of the wanted size out: true to millimetres, or stretched to fill.
+
+Also where slices lie: position and orientation in, distance along the slice normal out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage import transform
+
+from medgan.scans.scan import Pixels
+
+
+def to_stretched(image: NDArray[Any], size: tuple[int, int]) -> Pixels:
+    """Resize (H, W[, 3]) to `size`, whatever becomes of the aspect ratio: linear, anti-aliased when it shrinks, float32."""
+    if image.shape[:2] == tuple(size):
+        return np.asarray(image, np.float32)
+    shrinks = size[0] < image.shape[0] or size[1] < image.shape[1]
+    shape = (*size, *image.shape[2:])
+    source = np.asarray(image, np.float32)
+    resize: Callable[..., Any] = transform.resize
+    resized = resize(source, shape, order=1, mode="edge", anti_aliasing=shrinks, preserve_range=True)
+    return np.asarray(resized, np.float32)
+
+
+def to_physical(
+    image: NDArray[Any],
+    spacing_yx: tuple[float, float],
+    mm_per_pixel: float,
+    size: tuple[int, int],
+    background: float,
+) -> Pixels:
+    """Resample (H, W[, 3]) to square pixels of `mm_per_pixel`, then pad with `background` or crop about the centre to `size`."""
+    rows, columns = (
+        max(round(n * mm / mm_per_pixel), 1) for n, mm in zip(image.shape, spacing_yx, strict=False)
+    )
+    return centred(to_stretched(image, (rows, columns)), size, background)
+
+
+def centred(image: Pixels, size: tuple[int, int], background: float) -> Pixels:
+    """Pad with `background` or crop (H, W[, 3]) about its centre to `size`."""
+    frame = np.full((*size, *image.shape[2:]), background, np.float32)
+    (to_y, from_y), (to_x, from_x) = (overlap(n, m) for n, m in zip(image.shape, size, strict=False))
+    frame[to_y, to_x] = image[from_y, from_x]
+    return frame
+
+
+def overlap(have: int, want: int) -> tuple[slice, slice]:
+    """Where the middles of `have` and `want` pixels meet: the slice of the wanted axis, and of the one that is there."""
+    length = min(have, want)
+    start, source = (want - length) // 2, (have - length) // 2
+    return slice(start, start + length), slice(source, source + length)
+
+
+def squared(shape: tuple[int, int], aspect: float) -> tuple[int, int]:
+    """(rows, columns) after pixels `aspect` times as tall as wide are made square, none of them lost."""
+    rows, columns = shape
+    if math.isclose(aspect, 1):
+        return shape
+    return (round(rows * aspect), columns) if aspect > 1 else (rows, round(columns / aspect))
+
+
+def normal(orientation: Sequence[float]) -> NDArray[np.float64]:
+    """Unit vector across a slice: row direction x column direction (PS3.3 C.7.6.2.1.1); z for six useless numbers."""
+    across = np.cross(orientation[:3], orientation[3:])
+    length = float(np.linalg.norm(across))
+    return across / length if length > 0 else np.asarray([0.0, 0.0, 1.0])
+
+
+def distances(positions: Sequence[Sequence[float]], orientation: Sequence[float]) -> NDArray[np.float64]:
+    """Distance of each position (x, y, z) from the origin along the slice normal, in millimetres."""
+    return np.asarray(np.asarray(positions, np.float64) @ normal(orientation), np.float64)

@@ -1,0 +1,163 @@
+"""Stored values in, values with meaning out: bits, padding, modality and VOI transforms, polarity, and the unit range.
+
+Pure arithmetic on arrays; the clauses are those of DICOM PS3.3 and PS3.5. What applies to which file is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.scans.scan import Pixels
+
+Stored = NDArray[np.integer[Any]]
+"""Integers as they lie in the file."""
+
+LEVELS = (0.0, 0.5, 50.0, 99.5, 100.0)
+"""The percentiles that describe a scan's intensities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the value lies in a stored word (PS3.5 section 8.1.1)."""
+
+    bits: int
+    """Bits Stored."""
+    high_bit: int
+    """Position of the most significant bit of the value; usually bits - 1."""
+    signed: bool
+    """Pixel Representation 1: two's complement."""
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """Lowest and highest value that can be stored."""
+        if self.signed:
+            return -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
+        return 0, (1 << self.bits) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A VOI window (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+
+    centre: float
+    width: float
+    function: str = "LINEAR"
+    """LINEAR, LINEAR_EXACT or SIGMOID."""
+
+    @property
+    def valid(self) -> bool:
+        """Whether the standard allows this window: LINEAR needs a width of 1 or more, the others more than 0."""
+        finite = bool(np.isfinite([self.centre, self.width]).all())
+        known = self.function in {"LINEAR", "LINEAR_EXACT", "SIGMOID"}
+        return finite and known and (self.width >= 1 if self.function == "LINEAR" else self.width > 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A modality, VOI or palette look-up table: entry k belongs to the value first + k (PS3.3 C.11.1.1.1)."""
+
+    first: int
+    entries: NDArray[np.float32]
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Lowest and highest entry."""
+        return float(self.entries.min()), float(self.entries.max())
+
+    def look_up(self, values: NDArray[Any]) -> Pixels:
+        """Map values; those before the first or beyond the last entry take the first or last entry.
+
+        The index is kept in 32 bits: in the 8 bits of a table with 8-bit entries it would wrap round.
+        """
+        index = np.rint(values).astype(np.int32) - np.int32(self.first)
+        found: Pixels = self.entries[np.clip(index, 0, self.entries.size - 1)]
+        return found
+
+
+def place(words: Stored, layout: Layout) -> Stored:
+    """Stored words to the values in them: shift down by High Bit, drop the bits above, extend the sign.
+
+    PS3.5 section 8.1.1: bits outside Bits Stored carry no pixel data; old files keep overlays there.
+    """
+    # int32 holds every 16-bit word and its sign; wider words need more.
+    wide: Stored = words.astype(np.result_type(words.dtype, np.int32))
+    shift = max(layout.high_bit + 1 - layout.bits, 0)
+    values = np.bitwise_and(np.right_shift(wide, shift), (1 << layout.bits) - 1)
+    if layout.signed:
+        sign = 1 << (layout.bits - 1)
+        values = np.bitwise_xor(values, sign) - sign
+    return values
+
+
+def padding(words: Stored, values: Stored, low: int, high: int) -> NDArray[np.bool_]:
+    """Where the image is padded: stored values within [low, high], ends in any order (PS3.3 C.7.5.1.1.2).
+
+    The padding value may use bits above Bits Stored (0xFFFF in a 12-bit image), hence the look at the words.
+    """
+    low, high = min(low, high), max(low, high)
+    return ((values >= low) & (values <= high)) | ((words >= low) & (words <= high))
+
+
+def fill(pixels: Pixels, padded: NDArray[np.bool_], background: float | None = None) -> Pixels:
+    """Replace padding by `background`, by default the lowest valid pixel; an image of padding alone stays as it is."""
+    if not padded.any() or (background is None and padded.all()):
+        return pixels
+    level = float(pixels[~padded].min()) if background is None else background
+    return np.where(padded, np.float32(level), pixels)
+
+
+def rescale(values: NDArray[Any], slope: float, intercept: float) -> Pixels:
+    """Output units = slope x stored value + intercept (PS3.3 C.11.1.1.2), float32."""
+    # In float64 first: the product of a 32-bit stored value and a small slope must not lose digits before it is rounded once.
+    if slope == 1 and float(intercept).is_integer():
+        return (values + np.int64(intercept)).astype(np.float32)
+    return (values * np.float64(slope) + np.float64(intercept)).astype(np.float32)
+
+
+def apply_window(pixels: Pixels, window: Window) -> Pixels:
+    """Values to the display range [0, 1] by a VOI window (PS3.3 C.11.2.1.2.1, C.11.2.1.3.1, C.11.2.1.3.2)."""
+    centre, width = window.centre, window.width
+    if window.function == "SIGMOID":
+        # Beyond +-50 the function is 0 or 1 in float32; the clip keeps exp from overflowing.
+        return np.asarray(1 / (1 + np.exp(np.clip(-4 * (pixels - centre) / width, -50, 50))), np.float32)
+    if window.function == "LINEAR":
+        centre, width = centre - 0.5, width - 1
+    if width == 0:
+        return (pixels > centre).astype(np.float32)
+    return np.asarray(np.clip((pixels - centre) / width + 0.5, 0, 1), np.float32)
+
+
+def apply_table(pixels: Pixels, table: Table) -> Pixels:
+    """Values to the display range [0, 1] by a VOI look-up table.
+
+    Scaled by the table's own highest entry: some vendors declare 16 bits and fill 12 (dark images otherwise).
+    """
+    top = table.range[1]
+    return np.asarray(np.clip(table.look_up(pixels) / (top if top > 0 else 1), 0, 1), np.float32)
+
+
+def invert(pixels: Pixels, low: float, high: float) -> Pixels:
+    """MONOCHROME1 to MONOCHROME2 (PS3.3 C.7.6.3.1.2): bright becomes dark over the range of possible values."""
+    return (np.float32(low + high) - pixels).astype(np.float32)
+
+
+def normalise(pixels: NDArray[Any], low: float, high: float) -> Pixels:
+    """Clip to [low, high] and map to [0, 1], float32; an empty range gives zeros."""
+    if high <= low:
+        return np.zeros(np.shape(pixels), np.float32)
+    return np.asarray(np.clip((np.asarray(pixels, np.float64) - low) / (high - low), 0, 1), np.float32)
+
+
+def denormalise(unit: NDArray[Any], low: float, high: float) -> Pixels:
+    """The inverse of `normalise`: [0, 1] to [low, high], float32."""
+    return (np.asarray(unit, np.float64) * (high - low) + low).astype(np.float32)
+
+
+def percentiles(pixels: NDArray[Any]) -> tuple[float, float, float, float, float]:
+    """Percentiles 0, 0.5, 50, 99.5 and 100 of all pixels."""
+    lowest, low, middle, high, highest = np.percentile(np.asarray(pixels), LEVELS).tolist()
+    return lowest, low, middle, high, highest

@@ -1,0 +1,370 @@
+"""A NIfTI file (.nii, .nii.gz, .hdr + .img) -> Header and Scan in the radiological display frame; an image -> .nii.gz.
+
+The whole file is inflated at once, with its checksum: nibabel stops before the gzip trailer, so one flipped byte gives
+wrong voxels and no error, and slicing a .nii.gz lazily is quadratic. Field names are those of nifti1.h.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.errors import ScanError
+from medgan.files import write_bytes, write_json
+from medgan.scans.finite import filled
+from medgan.scans.inflate import first_bytes, refuse_size, whole
+from medgan.scans.provenance import MAKER, Stored, facts, stored_values, version
+from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
+
+nib: Any = nibabel  # most of its functions carry no types
+
+SUFFIX = ".nii.gz"
+NEAR_ISOTROPIC = 1.5
+"""A voxel side this many times the second longest makes its axis the through-plane one; else slices are axial."""
+
+_ENDS: tuple[Literal["little", "big"], ...] = ("little", "big")
+_MAGIC = {b"n+1\0", b"ni1\0", b"n+2\0", b"ni2\0"}
+_MGH = b"\0\0\0\1"  # version word of FreeSurfer's MGH and MGZ
+_PLANE = 2  # axes of an image
+_FLOAT32 = 4  # bytes; shorter integers are exact in it
+_FLAT = 1e-3  # volume of the cell of three unit axes below which they span no space
+_LABELS = {1002, 1003}  # intent_code: LABEL, NEURONAME
+_COLOURS = {1007, 2003}  # VECTOR (ITK's RGB), RGB_VECTOR
+_NO_IMAGE = {
+    1004,
+    1005,
+    1006,
+    1008,
+    1009,
+    1010,
+    2002,
+    2005,
+}  # matrices, displacements, points, meshes, quaternions
+_PACKED = {128: 3, 2304: 4}  # datatype: RGB24, RGBA32 -> bytes per voxel
+_COMPLEX = {32, 1792, 2048}
+_TO_MM = {1: 1000.0, 3: 0.001}  # xyzt_units: metre, micrometre; unknown (0) means millimetre (2) in practice
+_MASK_NAMES = ("seg", "mask", "label")
+_MASK_FOLDERS = {
+    "labelstr",
+    "labelsts",
+    "labels",
+    "masks",
+    "segmentations",
+}  # the first two: nnU-Net, Decathlon
+_MASK_LEVELS = 64  # most labels in a volume whose name says mask
+_PLAIN_LABELS = 7  # whole numbers 0 .. 7 and nothing else are labels whatever the name
+
+# Signs and order of the RAS axes (x, y, z) that give (Z, Y, X) on the screen, by through-plane axis. Slices ascend along the
+# normal of the matching ImageOrientationPatient, so that DICOM and NIfTI of one patient agree slice by slice.
+_DISPLAY = {
+    2: ((-1, -1, 1), (2, 1, 0)),  # axial, 1\0\0\0\1\0: rows to posterior, columns to the patient's left
+    1: ((-1, -1, -1), (1, 2, 0)),  # coronal, 1\0\0\0\0\-1: rows to inferior, columns to the patient's left
+    0: ((1, -1, -1), (0, 2, 1)),  # sagittal, 0\1\0\0\0\-1: rows to inferior, columns to posterior
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    """What a NIfTI header says of its voxels, checked, before any of them is read. Axes in stored order."""
+
+    header: Any
+    voxels: Path
+    """The file with the voxels: the .img of a pair, else the file itself."""
+    shape: tuple[int, ...]
+    channels: int
+    offset: int
+    size: int
+    """Bytes of `voxels` from its start to the last voxel."""
+    affine: NDArray[np.float64]
+    """Index -> RAS in the header's unit."""
+    notes: tuple[str, ...]
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The stored axis behind each of the displayed (Z, Y, X)."""
+        ras = np.argsort(nib.orientations.io_orientation(self.affine)[:, 0])
+        return tuple(int(ras[axis]) for axis in _DISPLAY[self.through_plane][1])
+
+    @property
+    def through_plane(self) -> int:
+        """Which RAS axis is Z: the one of length 1, or of clearly the largest voxel side, else S (axial)."""
+        ras = np.argsort(nib.orientations.io_orientation(self.affine)[:, 0])
+        flat = [axis for axis in (2, 1, 0) if self.shape[ras[axis]] == 1]
+        sides = [self.sides[axis] for axis in ras]
+        clear = max(sides) >= NEAR_ISOTROPIC * sorted(sides)[1]
+        return flat[0] if flat else sides.index(max(sides)) if clear else 2
+
+    @property
+    def sides(self) -> tuple[float, ...]:
+        """Voxel sides in millimetres."""
+        unit = _TO_MM.get(int(self.header["xyzt_units"]) & 7, 1.0)
+        return tuple(float(side) * unit for side in np.linalg.norm(self.affine[:3, :3], axis=0))
+
+    @property
+    def spacing_mm(self) -> tuple[float, ...] | None:
+        """(Z, Y, X); None for a file of ours whose source had none (`_nifti` then leaves the unit unknown)."""
+        ours = MAKER.encode() in self.header["descrip"].item()
+        unknown = ours and int(self.header["xyzt_units"]) & 7 == 0
+        return None if unknown else tuple(self.sides[axis] for axis in self.axes)
+
+    @property
+    def bits(self) -> int:
+        """Bits per stored value of one channel."""
+        packed = int(self.header["datatype"]) in _PACKED
+        return 8 if packed else self.header.get_data_dtype().itemsize * 8
+
+
+def read_header(path: Path) -> Header:
+    """What the file says, checked against its size; shape and spacing are (Z, Y, X) in the display frame."""
+    claim = _claim(path)
+    return Header(
+        format="nifti",
+        shape=tuple(claim.shape[axis] for axis in claim.axes),
+        channels=claim.channels,
+        bits=claim.bits,
+        spacing_mm=claim.spacing_mm,
+        notes=claim.notes,
+    )
+
+
+def read(path: Path) -> Scan:
+    """The first volume as (Z, Y, X[, 3]), Z through the plane, rescaled; NaN and Inf become background."""
+    claim = _claim(path)
+    pixels, repaired = filled(_scaled(_displayed(claim), claim.header, path), path)
+    if pixels.min() == pixels.max():
+        raise ScanError(f"{path.name}: every voxel has the same value", verdict="skip:constant")
+    if claim.channels == 1 and _is_label_map(pixels, path):
+        raise _segmentation(path)
+    return Scan(
+        pixels=pixels,
+        meaning="raw",  # NIfTI fixes no scale, not even for uint8
+        spacing_mm=claim.spacing_mm,
+        bits=claim.bits,
+        notes=claim.notes + repaired,
+    )
+
+
+# --- what the header claims ------------------------------------------------------------------------------------------
+
+
+def _claim(path: Path) -> _Claim:
+    header = _parsed(path)
+    sizes = _sizes(header, path)
+    code, intent = int(header["datatype"]), int(header["intent_code"])
+    _refuse_what_is_no_image(code, intent, path)
+    vector = intent in _COLOURS
+    if vector and sizes[3:] != (1, 3):
+        raise ScanError(f"{path.name}: a field of vectors, not an image", verdict="skip:not-image")
+    voxels = _voxel_file(path, header)
+    shape, channels = (*sizes, 1, 1)[:3], 3 if vector or code in _PACKED else 1
+    start = (
+        header.sizeof_hdr + 4 if voxels == path else 0
+    )  # nifti1.h: a single file keeps 4 bytes of extender
+    offset = max(int(np.nan_to_num(header["vox_offset"], posinf=0, neginf=0)), start)
+    size = offset + math.prod(sizes) * _voxel_bytes(header, path)
+    refuse_size(voxels, size, math.prod(shape) * channels * 4)
+    affine, oriented = _affine(header)
+    notes = {
+        "no-orientation": not oriented,
+        "first-volume": math.prod(sizes[3:]) > 1 and not vector,
+        "synthetic": header["descrip"].item().startswith(b"SYNTHETIC"),
+    }
+    return _Claim(
+        header=header,
+        voxels=voxels,
+        shape=shape,
+        channels=channels,
+        offset=offset,
+        size=size,
+        affine=affine,
+        notes=tuple(note for note, holds in notes.items() if holds),
+    )
+
+
+def _parsed(path: Path) -> Any:
+    """The NIfTI-1 or NIfTI-2 header, in the file's byte order; everything that is not NIfTI is refused by name."""
+    head = first_bytes(path)
+    kinds = {348: (nib.Nifti1Header, head[344:348]), 540: (nib.Nifti2Header, head[4:8])}
+    sizeof_hdr = next((size for size in kinds if head[:4] in {size.to_bytes(4, e) for e in _ENDS}), 0)
+    build, magic = kinds.get(sizeof_hdr, (None, b""))
+    if build is None or len(head) < sizeof_hdr or magic not in _MAGIC:
+        raise _not_nifti(path, head, sizeof_hdr)
+    return build(head[:sizeof_hdr], check=False)
+
+
+def _not_nifti(path: Path, head: bytes, sizeof_hdr: int) -> ScanError:
+    half = path.suffix.lower() == ".img" and _partner(path, ".hdr") is not None
+    cases = (
+        (not head, "error:empty-file", "the file is empty"),
+        (half, "skip:pair-member", "read through the .hdr beside it"),
+        (len(head) < sizeof_hdr, "error:truncated-header", "cut off inside the header"),
+        (sizeof_hdr, "skip:analyze", "Analyze 7.5 does not tell left from right"),
+        (head.startswith(_MGH), "skip:freesurfer", "a FreeSurfer volume (mri_convert makes NIfTI of it)"),
+        (True, "skip:not-nifti", "not NIfTI"),
+    )
+    verdict, words = next((verdict, words) for holds, verdict, words in cases if holds)
+    return ScanError(f"{path.name}: {words}", verdict=verdict)
+
+
+def _sizes(header: Any, path: Path) -> tuple[int, ...]:
+    """Sizes of the axes, dim[1] .. dim[dim[0]], all positive; at least two of the first three longer than 1."""
+    count, *dims = (int(number) for number in header["dim"])
+    sizes = tuple(dims[: max(count, 0)])
+    if not 1 <= count <= len(dims) or min(sizes) < 1:
+        raise ScanError(f"{path.name}: impossible dimensions {dims}", verdict="error:bad-dimensions")
+    if sum(size > 1 for size in sizes[:3]) < _PLANE:
+        raise ScanError(f"{path.name}: rows of numbers, not an image {sizes}", verdict="skip:not-image")
+    return sizes
+
+
+def _refuse_what_is_no_image(code: int, intent: int, path: Path) -> None:
+    if intent in _LABELS:
+        raise _segmentation(path)
+    if intent in _NO_IMAGE:
+        raise ScanError(f"{path.name}: intent {intent} is no image", verdict="skip:not-image")
+    if code in _COMPLEX:
+        raise ScanError(f"{path.name}: complex numbers", verdict="skip:complex", hint="Save the magnitude.")
+
+
+def _segmentation(path: Path) -> ScanError:
+    return ScanError(f"{path.name}: labels, not intensities", verdict="skip:segmentation")
+
+
+def _voxel_bytes(header: Any, path: Path) -> int:
+    code = int(header["datatype"])
+    try:
+        size = _PACKED.get(code) or int(header.get_data_dtype().itemsize)
+    except (nib.spatialimages.HeaderDataError, KeyError):
+        size = 0
+    if not size:
+        raise ScanError(f"{path.name}: unknown data type {code}", verdict="error:unsupported-datatype")
+    return size
+
+
+def _voxel_file(path: Path, header: Any) -> Path:
+    if bytes(header["magic"].item())[:2] == b"n+":
+        return path
+    image = _partner(path, ".img")
+    if image is None:
+        raise ScanError(f"{path.name}: the .img beside it is missing", verdict="error:missing-pair")
+    return image
+
+
+def _partner(path: Path, suffix: str) -> Path | None:
+    """The other half of a pair: same name, `suffix` in either case, perhaps gzipped."""
+    stem = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    names = (stem.with_suffix(case + end) for case in (suffix, suffix.upper()) for end in ("", ".gz"))
+    return next((name for name in names if name.is_file()), None)
+
+
+def _affine(header: Any) -> tuple[NDArray[np.float64], bool]:
+    """sform, else qform, else nifti1.h method 1: axes as stored (x = pixdim * i), without nibabel's flip of x."""
+    for code, build in (("sform_code", header.get_sform), ("qform_code", header.get_qform)):
+        try:
+            affine = np.asarray(build(), dtype=np.float64)
+        except (nib.spatialimages.HeaderDataError, ValueError):  # a quaternion longer than 1
+            continue
+        sides = np.linalg.norm(affine[:3, :3], axis=0)
+        finite = bool(np.isfinite(affine).all()) and bool(sides.min() > 0)
+        if int(header[code]) > 0 and finite and abs(np.linalg.det(affine[:3, :3] / sides)) > _FLAT:
+            return affine, True
+    pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
+    return np.diag([*np.where(np.isfinite(pixdim) & (pixdim > 0), pixdim, 1.0), 1.0]), False
+
+
+# --- voxels ----------------------------------------------------------------------------------------------------------
+
+
+def _displayed(claim: _Claim) -> NDArray[Any]:
+    """Stored values of the first volume, a view in display order."""
+    data = whole(claim.voxels, claim.size)
+    count = math.prod(claim.shape)
+    packed = _PACKED.get(int(claim.header["datatype"]))
+    if packed:  # the channels of a voxel lie side by side: the fastest axis
+        flat = np.frombuffer(data, np.uint8, count * packed, claim.offset)
+        volume = np.moveaxis(flat.reshape((packed, *claim.shape), order="F"), 0, -1)[..., :3]
+    else:
+        flat = np.frombuffer(data, claim.header.get_data_dtype(), count * claim.channels, claim.offset)
+        volume = flat.reshape((*claim.shape, claim.channels)[: 3 if claim.channels == 1 else 4], order="F")
+    ras = nib.orientations.apply_orientation(volume, nib.orientations.io_orientation(claim.affine))
+    signs, order = _DISPLAY[claim.through_plane]
+    turned: NDArray[Any] = ras[:: signs[0], :: signs[1], :: signs[2]]
+    return turned.transpose(*order, *range(3, turned.ndim))
+
+
+def _scaled(stored: NDArray[Any], header: Any, path: Path) -> Pixels:
+    """Stored * scl_slope + scl_inter where the slope is neither 0 nor non-finite (nifti1.h), as float32."""
+    slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
+    if not math.isfinite(slope) or slope == 0 or int(header["datatype"]) in _PACKED:
+        slope, inter = 1.0, 0.0
+    if not math.isfinite(inter):
+        raise ScanError(f"{path.name}: scl_inter is {inter}", verdict="error:bad-rescale")
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 becomes Inf, which is looked for next
+        if (slope, inter) == (1.0, 0.0):
+            return np.ascontiguousarray(stored, dtype=np.float32)
+        exact: NDArray[Any] = stored.astype(np.float32 if stored.dtype.itemsize < _FLOAT32 else np.float64)
+        exact *= slope
+        exact += inter
+        return np.ascontiguousarray(exact, dtype=np.float32)
+
+
+def _is_label_map(pixels: Pixels, path: Path) -> bool:
+    """Whole numbers from 0: very few of them, or few and a name (of file or folder) that says mask."""
+    named = (
+        any(word in path.name.lower() for word in _MASK_NAMES) or path.parent.name.lower() in _MASK_FOLDERS
+    )
+    if pixels.min() < 0 or (not named and pixels.max() > _PLAIN_LABELS):
+        return False
+    return bool((pixels == np.rint(pixels)).all()) and np.unique(pixels).size <= _MASK_LEVELS
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
+    """One image, (H, W) or (H, W, 3) in [0, 1], as a gzipped one-slice NIfTI-1 volume and a sidecar <name>.json."""
+    said = facts(form, mark)
+    image = _nifti(stored_values(pixels, form), form, mark, said)
+    # The sidecar goes first: an image without its marks never exists, not even after a power cut.
+    write_json(path.with_name(path.name.removesuffix(SUFFIX) + ".json"), said)
+    write_bytes(path, gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
+
+
+def _nifti(stored: Stored, form: Form, mark: Mark, said: dict[str, object]) -> nib.Nifti1Image:
+    """(X, Y, 1) with slope 1 and the affine of the display frame, x to the left and y to posterior in RAS terms."""
+    z, y, x = form.spacing_mm or (1.0, 1.0, 1.0)
+    image = nib.Nifti1Image(_voxels(stored), np.diag([-x, -y, z or 1.0, 1.0]))
+    header: Any = image.header
+    # Without millimetres the place is no scanner's (code 1), yet left and right are still told (code 2).
+    image.set_sform(image.affine, code=1 if form.spacing_mm else 2)
+    image.set_qform(image.affine, code=1 if form.spacing_mm else 2)
+    header.set_xyzt_units("mm" if form.spacing_mm else "unknown")
+    header.set_slope_inter(1.0, 0.0)
+    if stored.ndim > _PLANE and stored.dtype != np.uint8:
+        header.set_intent("vector")
+    origin = (
+        f"SYNTHETIC {MAKER} {version()} seed={mark.seed}" if mark.synthetic else f"REAL {MAKER} {version()}"
+    )
+    header["descrip"] = origin.encode()[:79]
+    header["intent_name"] = b"synthetic" if mark.synthetic else b"real"
+    comment = json.dumps(said, sort_keys=True, ensure_ascii=False)
+    header.extensions.append(nib.nifti1.Nifti1Extension("comment", comment.encode()))
+    return image
+
+
+def _voxels(stored: Stored) -> NDArray[Any]:
+    """(X, Y, 1) of numbers; colour as RGB24, or as a vector of 16-bit numbers (X, Y, 1, 1, 3), which RGB24 cannot hold."""
+    if stored.ndim == _PLANE:
+        return np.ascontiguousarray(stored.T[:, :, None])
+    columns = np.ascontiguousarray(stored.transpose(1, 0, 2))
+    if stored.dtype == np.uint8:
+        return columns.view([("R", "u1"), ("G", "u1"), ("B", "u1")]).reshape(*columns.shape[:2], 1)
+    return columns[:, :, None, None, :]

@@ -1,0 +1,74 @@
+"""Form and Mark -> the integers to store and the facts that every written image carries, whatever its file format."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed_version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.scans.scan import Form, Mark, Pixels
+
+MAKER = "medgan"
+NOTICES = {
+    True: "SYNTHETIC - NOT A PATIENT - NOT FOR CLINICAL USE",
+    False: "RESAMPLED FROM A REAL IMAGE - NOT FOR CLINICAL USE",
+}
+"""The sentence for people, by `Mark.synthetic`."""
+
+BYTE = 8
+"""Bits of the smallest stored value."""
+
+Stored = NDArray[np.integer]
+
+
+def version() -> str:
+    """Version of the installed package, as its metadata says."""
+    return installed_version(MAKER)
+
+
+def stored_range(form: Form) -> tuple[float, float]:
+    """The stored values that pixel 0.0 and pixel 1.0 become."""
+    return (0.0, 2.0**form.bits - 1) if form.unit == "relative" else (form.low, form.high)
+
+
+def stored_values(pixels: Pixels, form: Form) -> Stored:
+    """Pixels in [0, 1] as integers: HU as int16 (slope 1, so nothing to rescale), everything else unsigned."""
+    low, high = stored_range(form)
+    if form.unit == "HU":
+        return quantise(pixels, low, high).clip(-(2**15), 2**15 - 1).astype(np.int16)
+    return quantise(pixels, low, high).clip(0, 2**form.bits - 1).astype(unsigned(form.bits))
+
+
+def quantise(pixels: Pixels, low: float, high: float) -> NDArray[np.float64]:
+    """The nearest whole number of `low + pixel * (high - low)`; float64, so that 16 bits survive."""
+    return np.rint(low + pixels.astype(np.float64).clip(0.0, 1.0) * (high - low))
+
+
+def unsigned(bits: int) -> type[np.unsignedinteger]:
+    """The smallest unsigned type for `bits` (at most 16)."""
+    return np.uint8 if bits <= BYTE else np.uint16
+
+
+def facts(form: Form, mark: Mark) -> dict[str, object]:
+    """What a side file or text chunk says about one image; what is unknown is absent."""
+    low, high = stored_range(form)
+    said: dict[str, object] = {
+        "SyntheticData": mark.synthetic,
+        "Notice": NOTICES[mark.synthetic],
+        "Label": mark.label,
+        "Index": mark.index,
+        "Seed": mark.seed if mark.synthetic else None,
+        "Model": mark.model if mark.synthetic else None,
+        "Patient": None if mark.synthetic else mark.patient,
+        "Unit": form.unit,
+        "Low": form.low,
+        "High": form.high,
+        "StoredLow": low,
+        "StoredHigh": high,
+        "Modality": form.modality,
+        "BodyPart": form.body_part,
+        "SpacingMM": list(form.spacing_mm) if form.spacing_mm else None,
+        "Software": f"{MAKER} {version()}",
+    }
+    return {key: value for key, value in said.items() if value not in (None, "")}

@@ -1,0 +1,258 @@
+"""A PNG, JPEG or TIFF file -> Header and Scan on the fixed scale of its bits, and an image -> PNG with its marks.
+
+Pillow (by which skimage.io reads too) decodes; tifffile, the other reader behind skimage.io, does what Pillow would
+squeeze into 8 bits: deep colour, signed numbers and fractions in TIFF.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import math
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, PngImagePlugin
+
+from medgan.errors import ScanError
+from medgan.files import write_bytes
+from medgan.scans.finite import filled
+from medgan.scans.inflate import LIMIT
+from medgan.scans.provenance import BYTE, MAKER, NOTICES, facts, quantise, stored_range, version
+from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
+
+SUFFIX = ".png"
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+"""IPTC NewsCodes: what brought a picture about."""
+SYNTHETIC_SOURCE = SOURCE_TYPE + "trainedAlgorithmicMedia"
+REAL_SOURCE = SOURCE_TYPE + "algorithmicallyEnhanced"
+
+_KINDS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"II*\0": "tiff", b"MM\0*": "tiff"}
+_WORD = 16  # bits
+_DEPTH = {"I;16": _WORD, "I;16B": _WORD, "I;16L": _WORD, "I;16N": _WORD}  # Pillow's modes that are not 8 bits
+_GRAY = {"1", "L", "LA", "La", *_DEPTH}
+_COLOURS = 3
+_ORIENTATION, _SIDEWAYS = 274, {5, 6, 7, 8}  # TIFF and EXIF tag; its values that exchange rows and columns
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
+_CUT = ("truncated", "incomplete", "unexpected end")
+_UNSIGNED = 1  # TIFF SampleFormat
+_PNG_DEPTH = slice(24, 26)  # bit depth and colour type in IHDR
+_PNG_DEEP_COLOUR = {b"\x10\x02", b"\x10\x04", b"\x10\x06"}  # 16 bits with colour or alpha: Pillow keeps 8
+_XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+ Iptc4xmpExt:DigitalSourceType={source}/></rdf:RDF></x:xmpmeta>
+<?xpacket end="r"?>"""
+
+logging.getLogger("tifffile").addHandler(
+    logging.NullHandler()
+)  # what it complains of becomes a verdict instead
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """An opened file."""
+
+    header: Header
+    meaning: str
+    frames: Iterator[NDArray[Any]]
+    """Decoded as they are asked for: (Y, X) or (Y, X, 3)."""
+
+
+def read_header(path: Path) -> Header:
+    """What the file says of its size, depth and frames; TIFF pages unlike the first (thumbnails) do not count."""
+    with _opened(path) as picture:
+        return picture.header
+
+
+def read(path: Path) -> Scan:
+    """All frames as (Z, Y, X) or (Z, Y, X, 3), as displayed: palette and white-is-zero resolved, alpha dropped."""
+    with _opened(path) as picture:
+        header = picture.header
+        pixels = np.empty((*header.shape, header.channels)[: 3 if header.channels == 1 else 4], np.float32)
+        for place, frame in enumerate(picture.frames):
+            pixels[place] = frame
+    pixels, repaired = filled(pixels, path)
+    return Scan(pixels=pixels, meaning=picture.meaning, bits=header.bits, notes=header.notes + repaired)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Picture]:
+    """The file, its checksums proven (PNG) and its size within bounds; whatever goes wrong becomes a verdict."""
+    with _judged(path):
+        kind = _kind(path)
+        if kind == "tiff":
+            with tifffile.TiffFile(path) as tiff:
+                if _is_deep(tiff.pages.first):
+                    yield _bounded(_deep(tiff), path)
+                    return
+        if kind == "png":
+            with Image.open(path) as image:
+                image.verify()  # loading stops at the last row and would miss a damaged or missing end
+        with Image.open(path) as image:
+            yield _bounded(_plain(image, kind, path), path)
+
+
+def _kind(path: Path) -> str:
+    with path.open("rb") as stream:
+        head = stream.read(4)
+    if not head:
+        raise ScanError(f"{path.name}: the file is empty", verdict="error:empty-file")
+    kind = next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), "")
+    if not kind:
+        raise ScanError(f"{path.name}: not PNG, JPEG or TIFF", verdict="skip:not-raster")
+    return kind
+
+
+def _bounded(picture: _Picture, path: Path) -> _Picture:
+    size = math.prod(picture.header.shape) * picture.header.channels * 4  # float32
+    if size > LIMIT:
+        raise ScanError(f"{path.name}: {size} bytes of pixels, more than {LIMIT}", verdict="error:too-large")
+    return picture
+
+
+@contextmanager
+def _judged(path: Path) -> Iterator[None]:
+    """Decoders raise nearly anything for a damaged file; an OSError with a number is the disk's and passes."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise ScanError(f"{path.name}: {error}", verdict="error:too-large") from error
+    except (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        cut = isinstance(error, EOFError) or any(word in str(error).lower() for word in _CUT)
+        verdict = "error:truncated" if cut else "error:decode-failed"
+        raise ScanError(
+            f"{path.name}: {error}", verdict=verdict, hint="Copy or export the file again."
+        ) from error
+
+
+# --- what Pillow reads whole ----------------------------------------------------------------------------------------
+
+
+def _plain(image: Image.Image, kind: str, path: Path) -> _Picture:
+    places = _alike(image) if kind == "tiff" else [0]
+    sideways = (
+        kind != "tiff" and image.getexif().get(_ORIENTATION) in _SIDEWAYS
+    )  # Pillow has turned a TIFF's already
+    columns, rows = image.size[::-1] if sideways else image.size
+    xmp = str(image.info.get("XML:com.adobe.xmp", "")) + str(image.info.get("xmp", ""))
+    notes = {
+        "synthetic": SYNTHETIC_SOURCE in xmp,
+        "reduced-to-8-bit": kind == "png" and _first(path)[_PNG_DEPTH] in _PNG_DEEP_COLOUR,
+    }
+    header = Header(
+        format=kind,
+        shape=(len(places), rows, columns),
+        channels=1 if image.mode in _GRAY else _COLOURS,
+        bits=_DEPTH.get(image.mode, BYTE),
+        notes=tuple(note for note, holds in notes.items() if holds),
+    )
+    return _Picture(header, "stored", (_frame(image, place) for place in places))
+
+
+def _alike(image: Any) -> list[int]:
+    """The pages with the size and mode of the first."""
+    forms = []
+    for place in range(image.n_frames):
+        image.seek(place)
+        forms.append((image.size, image.mode))
+    image.seek(0)
+    return [place for place, form in enumerate(forms) if form == forms[0]]
+
+
+def _frame(image: Image.Image, place: int) -> NDArray[Any]:
+    """One page as displayed: turned by its Orientation, white is bright."""
+    image.seek(place)
+    inverted = image.mode in _DEPTH and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    image.load()
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode in _DEPTH:
+        deep = np.asarray(turned)
+        return 2**_WORD - 1 - deep if inverted else deep  # Pillow inverts 8 bits only
+    return np.asarray(turned.convert("L" if turned.mode in _GRAY else "RGB"))
+
+
+def _first(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(64)
+
+
+# --- TIFF that Pillow would squeeze into 8 bits ---------------------------------------------------------------------
+
+
+def _is_deep(page: Any) -> bool:
+    """Colour of more than 8 bits, signed numbers, fractions, more than 16 bits."""
+    colour = page.samplesperpixel > 1 and page.bitspersample > BYTE
+    return bool(colour or page.bitspersample > _WORD or page.sampleformat != _UNSIGNED)
+
+
+def _deep(tiff: Any) -> _Picture:
+    first = tiff.pages.first
+    if first.dtype is None or first.dtype.kind not in "uif":
+        raise ValueError(f"numbers of type {first.dtype}")
+    pages = [page for page in tiff.pages if page.shape == first.shape and page.dtype == first.dtype]
+    colour = first.samplesperpixel >= _COLOURS
+    header = Header(
+        format="tiff",
+        shape=(len(pages), first.imagelength, first.imagewidth),
+        channels=_COLOURS if colour else 1,
+        bits=first.dtype.itemsize * 8,
+    )
+    fixed = first.dtype == np.uint16
+    return _Picture(
+        header, "stored" if fixed else "raw", (_deep_frame(page, colour=colour) for page in pages)
+    )
+
+
+def _deep_frame(page: Any, *, colour: bool) -> NDArray[Any]:
+    values: NDArray[Any] = page.asarray()
+    samples = np.moveaxis(values, page.axes.index("S"), -1) if "S" in page.axes else values[..., None]
+    chosen = samples[..., :_COLOURS] if colour else samples[..., 0]
+    whole = page.photometric == _WHITE_IS_ZERO and chosen.dtype == np.uint16
+    return 2**_WORD - 1 - chosen if whole else chosen
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
+    """One image, (H, W) or (H, W, 3) in [0, 1], as PNG: gray of 8 or 16 bits, colour of 8 bits."""
+    stored, low, high = _stored(pixels, form)
+    said = facts(form, mark) | {"StoredLow": low, "StoredHigh": high}
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_text("Software", f"{MAKER} {version()}")
+    chunks.add_text("Disclaimer", NOTICES[mark.synthetic])
+    chunks.add_itxt("Description", json.dumps(said, sort_keys=True, ensure_ascii=False))
+    source = SYNTHETIC_SOURCE if mark.synthetic else REAL_SOURCE
+    chunks.add_itxt("XML:com.adobe.xmp", _XMP.format(source=quoteattr(source)))
+    buffer = io.BytesIO()
+    Image.fromarray(stored).save(
+        buffer, "PNG", pnginfo=chunks, compress_level=1
+    )  # noise hardly shrinks; level 1 is 5x faster
+    write_bytes(path, buffer.getvalue())
+
+
+def _stored(pixels: Pixels, form: Form) -> tuple[NDArray[Any], float, float]:
+    """The samples, and what pixel 0.0 and 1.0 became: integers as they are where the file can hold them, else its full range.
+
+    PNG 1.2 section 12.5 wants samples scaled to the full range; it has no sign for HU, and Pillow no colour of 16 bits.
+    """
+    bits = BYTE if form.bits <= BYTE or pixels.ndim == _COLOURS else _WORD
+    low, high = stored_range(form) if form.unit == "stored" and form.bits <= bits else (0.0, 2.0**bits - 1)
+    values = quantise(pixels, low, high).clip(0, 2**bits - 1)
+    return values.astype(np.uint8 if bits == BYTE else np.uint16), low, high

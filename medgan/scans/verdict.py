@@ -1,0 +1,54 @@
+"""Whatever a reader raises in, a ScanError with the file's name and a verdict out: one bad file never stops a run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from medgan.errors import MedganError, ScanError
+
+REPAIR = "Copy the file again from its source, or remove it."
+
+
+@contextmanager
+def judged(path: Path) -> Iterator[None]:
+    """Run a reader on `path`; its warnings are silenced (what matters of them is in the notes), its exceptions get a verdict."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ScanError as error:
+        raise named(path, error) from error.__cause__
+    except MedganError:
+        raise
+    # Malformed files raise nearly anything, from struct.error to NotImplementedError: https://github.com/pydicom/pydicom/issues/2336
+    except Exception as error:
+        raise translated(path, error) from error
+
+
+def named(path: Path, error: ScanError) -> ScanError:
+    """The same error, beginning with the file's name."""
+    words = error.message if f"{path.name}:" in error.message else f"{path.name}: {error.message}"
+    return ScanError(words, verdict=error.verdict, hint=error.hint)
+
+
+def translated(path: Path, error: Exception) -> ScanError:
+    """The ScanError for an exception that no reader foresaw."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return ScanError(
+            f"{path.name}: cannot be read ({error.strerror or error})",
+            verdict="error:unreadable",
+            hint="Check that the file is there and that you may read it.",
+        )
+    if isinstance(error, MemoryError):
+        return ScanError(
+            f"{path.name}: does not fit into memory",
+            verdict="error:too-large",
+            hint="Use a machine with more memory.",
+        )
+    kind = "truncated" if isinstance(error, EOFError) else "malformed"
+    return ScanError(
+        f"{path.name}: {kind} ({type(error).__name__}: {error})", verdict=f"error:{kind}", hint=REPAIR
+    )

@@ -1,0 +1,54 @@
+"""Small data sets of blurred discs, and generators that never trained: all that sampling and balancing need to be tested."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from PIL import Image
+
+from medgan.dataset.fingerprint import measure
+from medgan.dataset.index import index
+from medgan.dataset.labels import Source
+from medgan.gan.model import Model
+from medgan.gan.steps import GENERATORS
+from medgan.plan import Overrides, decide
+
+SMALL = Overrides(effort="smoke", size=(16, 24))
+
+
+def discs(root, *, shape=(16, 24), split="", **counts):
+    """A folder per class with `counts` noisy 8-bit PNGs, each class with its disc elsewhere; returns the Source."""
+    chance = np.random.default_rng(len(split))
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    for place, (label, count) in enumerate(sorted(counts.items())):
+        folder = root / split / label
+        folder.mkdir(parents=True)
+        distance = (rows - shape[0] / 2) ** 2 + (columns - shape[1] / 3 - 4 * place) ** 2
+        for number in range(count):
+            image = 120 * np.exp(-distance / 20) + chance.normal(60, 8, shape)
+            Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"scan{number}.png")
+    return Source(path=root)
+
+
+def untrained(folder, source, *, form=None, data_digest=None):
+    """A model folder for `source` whose generator is as it was born."""
+    manifest = index(source)
+    plan = decide(measure(manifest), SMALL)
+    plan = replace(plan, form=form) if form else plan
+    torch.manual_seed(1)
+    network = GENERATORS[plan.arch](plan)
+    with torch.no_grad():  # at birth images are nearly flat; louder weights make them differ
+        for weights in network.parameters():
+            weights.mul_(1.5)
+    about = {"data_digest": data_digest or manifest.digest, "counts": {}, "images_shown": 0}
+    Model.save(folder, network, plan, about)
+    return folder
+
+
+def tree(folder):
+    """{relative path: bytes} of every file, hidden ones too."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

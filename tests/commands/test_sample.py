@@ -1,0 +1,359 @@
+import csv
+import hashlib
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medgan import MedganError, ModelError, OutputError, PlanError
+from medgan.commands.sample import sample
+from medgan.commands.slugs import slugs
+from medgan.gan.draw import draw
+from medgan.gan.model import Model
+from medgan.scans import formats
+from medgan.scans.scan import Form
+from tests.commands.blobs import discs, tree, untrained
+
+CT = Form(
+    format="dicom",
+    low=-1024.0,
+    high=3071.0,
+    unit="HU",
+    bits=16,
+    modality="CT",
+    spacing_mm=(1.0, 0.8, 0.7),
+)
+SUFFIXES = {"dicom": ".dcm", "nifti": ".nii.gz", "png": ".png"}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("png")
+    return untrained(folder / "model", discs(folder / "scans", normal=4, covid=3))
+
+
+@pytest.fixture(scope="module")
+def ct_model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ct")
+    return untrained(folder / "model", discs(folder / "scans", normal=4, covid=3), form=CT)
+
+
+def rows_of(out):
+    with (out / "manifest.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_label_gets_count_images_when_none_is_named(model, tmp_path):
+    written = sample(model, tmp_path / "out", count=3)
+    assert written.written == {"covid": 3, "normal": 3}
+    assert sorted(path.name for path in (tmp_path / "out" / "images").iterdir()) == ["covid", "normal"]
+    assert (tmp_path / "out" / "images" / "covid" / "covid_syn_000003.png").exists()
+
+
+def test_only_the_named_labels_are_drawn_each_once(model, tmp_path):
+    written = sample(model, tmp_path / "out", labels=["covid", "covid"], count=2)
+    assert written.written == {"covid": 2, "normal": 0}
+    assert [path.name for path in (tmp_path / "out" / "images").iterdir()] == ["covid"]
+
+
+def test_an_unknown_label_is_answered_with_the_known_ones(model, tmp_path):
+    with pytest.raises(PlanError, match="covit") as error:
+        sample(model, tmp_path / "out", labels=["covit"])
+    assert "covid" in error.value.hint
+    assert "normal" in error.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_layout_has_images_and_their_descriptions_and_nothing_else(model, tmp_path):
+    sample(model, tmp_path / "out", count=2)
+    assert {path.split("/")[0] for path in tree(tmp_path / "out")} == {
+        "images",
+        "manifest.csv",
+        "datalist.json",
+        "run.json",
+        "README.md",
+        "SHA256SUMS",
+        "contact-sheet.png",
+    }
+
+
+def test_the_manifest_has_the_documented_columns(model, tmp_path):
+    sample(model, tmp_path / "out", count=1)
+    columns = (tmp_path / "out" / "manifest.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert columns == (
+        "path,label,label_id,origin,is_synthetic,split,format,sop_instance_uid,seed,index,model_digest,patient,"
+        "rows,columns,spacing_mm,unit,low,high,pixel_sha256,tool_version"
+    )
+
+
+def test_the_manifest_tells_the_truth_about_every_file(model, tmp_path):
+    out = tmp_path / "out"
+    sample(model, out, count=2, seed=5)
+    rows = rows_of(out)
+    assert [row["path"] for row in rows] == sorted(path for path in tree(out) if path.startswith("images/"))
+    for row in rows:
+        pixels = formats.read(out / row["path"]).pixels
+        assert (int(row["rows"]), int(row["columns"])) == pixels.shape[1:] == (16, 24)
+        expected = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+        assert row["pixel_sha256"] == expected
+        assert row["model_digest"] == Model.load(model).digest
+        assert (row["origin"], row["is_synthetic"], row["split"]) == ("synthetic", "true", "train")
+        assert row["patient"] == ""
+    assert len({row["pixel_sha256"] for row in rows}) == len(rows)
+
+
+def test_a_file_holds_the_image_that_its_seed_draws(model, tmp_path):
+    out = tmp_path / "out"
+    sample(model, out, labels=["covid"], count=3, seed=7)
+    trained = Model.load(model)
+    for row in rows_of(out):
+        drawn = next(draw(trained, "covid", [int(row["seed"])])).pixels[0]
+        np.testing.assert_array_equal(formats.read(out / row["path"]).pixels[0], np.rint(drawn * 255))
+
+
+def test_shards_drawn_apart_are_the_files_of_one_run(model, tmp_path):
+    sample(model, tmp_path / "whole", count=5, format="dicom")
+    sample(model, tmp_path / "first", count=3, format="dicom")
+    sample(model, tmp_path / "rest", labels=["covid"], count=2, seed=3, format="dicom")
+    whole = {path: data for path, data in tree(tmp_path / "whole").items() if path.startswith("images/")}
+    for shard in ("first", "rest"):
+        part = {path: data for path, data in tree(tmp_path / shard).items() if path.startswith("images/")}
+        assert part.items() <= whole.items()
+
+
+@pytest.mark.parametrize("form", SUFFIXES)
+def test_two_runs_give_the_same_bytes(ct_model, tmp_path, form):
+    sample(ct_model, tmp_path / "one", count=2, format=form)
+    sample(ct_model, tmp_path / "two", count=2, format=form)
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+@pytest.mark.parametrize("form", SUFFIXES)
+def test_images_come_in_the_format_asked_for(ct_model, tmp_path, form):
+    out = tmp_path / "out"
+    sample(ct_model, out, count=1, format=form)
+    for row in rows_of(out):
+        assert row["path"].endswith(SUFFIXES[form])
+        assert row["format"] == formats.sniff(out / row["path"]) == form
+        assert bool(row["sop_instance_uid"]) == (form == "dicom")
+        assert row["spacing_mm"] == "0.8x0.7"
+
+
+def test_auto_is_the_format_of_the_training_data(model, ct_model, tmp_path):
+    sample(model, tmp_path / "png", count=1)
+    sample(ct_model, tmp_path / "ct", count=1)
+    assert {row["format"] for row in rows_of(tmp_path / "png")} == {"png"}
+    assert {row["format"] for row in rows_of(tmp_path / "ct")} == {"dicom"}
+
+
+@pytest.mark.parametrize("form", ["dicom", "nifti"])
+def test_ct_comes_back_in_hounsfield_units(ct_model, tmp_path, form):
+    out = tmp_path / "out"
+    sample(ct_model, out, labels=["covid"], count=2, format=form)
+    trained = Model.load(ct_model)
+    for row in rows_of(out):
+        drawn = next(draw(trained, "covid", [int(row["seed"])])).pixels[0]
+        expected = np.rint(drawn.astype(np.float64) * 4095 - 1024)
+        np.testing.assert_array_equal(formats.read(out / row["path"]).pixels[0], expected)
+
+
+def test_ct_in_png_keeps_its_meaning_through_the_manifest(ct_model, tmp_path):
+    out = tmp_path / "out"
+    sample(ct_model, out, labels=["covid"], count=2, format="png")
+    trained = Model.load(ct_model)
+    for row in rows_of(out):
+        assert (row["unit"], float(row["low"]), float(row["high"])) == ("HU", -1024.0, 3071.0)
+        stored = np.asarray(Image.open(out / row["path"])).astype(np.float64)
+        units = float(row["low"]) + stored / 65535 * (float(row["high"]) - float(row["low"]))
+        drawn = next(draw(trained, "covid", [int(row["seed"])])).pixels[0] * 4095.0 - 1024
+        np.testing.assert_allclose(units, drawn, atol=4095 / 65535)
+    assert "HU = low + value / 65535" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_checksums_are_those_of_every_file(model, tmp_path):
+    out = tmp_path / "out"
+    sample(model, out, count=2)
+    lines = (out / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    sums = {path: digest for digest, path in (line.split("  ") for line in lines)}
+    there = {path: hashlib.sha256(data).hexdigest() for path, data in tree(out).items()}
+    assert sums == {path: digest for path, digest in there.items() if path != "SHA256SUMS"}
+
+
+def test_the_report_is_the_documented_json(model, tmp_path):
+    out = tmp_path / "out"
+    report = sample(model, out, labels=["normal"], count=2).report()
+    assert json.loads(json.dumps(report)) == {
+        "version": 1,
+        "out": str(out),
+        "counts": {"before": {"covid": 0, "normal": 0}, "after": {"covid": 0, "normal": 2}},
+        "written": {"covid": 0, "normal": 2},
+        "manifest": str(out / "manifest.csv"),
+    }
+
+
+def test_the_same_command_again_changes_nothing(model, tmp_path):
+    out = tmp_path / "out"
+    first = sample(model, out, count=2)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    again = sample(model, out, count=2)
+    assert again.was_complete
+    assert not first.was_complete
+    assert again.report() == first.report()
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"seed": 4}, "seed is 0 there and 4 here"),
+        ({"count": 3}, "count is 2 there and 3 here"),
+        ({"labels": ["covid"]}, "labels is"),
+        ({"format": "dicom"}, 'format is "png" there and "dicom" here'),
+    ],
+)
+def test_another_command_into_the_same_folder_is_refused_with_the_difference(model, tmp_path, other, words):
+    sample(model, tmp_path / "out", count=2)
+    before = tree(tmp_path / "out")
+    with pytest.raises(OutputError, match=words):
+        sample(model, tmp_path / "out", **{"count": 2, **other})
+    assert tree(tmp_path / "out") == before
+
+
+def test_another_model_into_the_same_folder_is_refused(model, ct_model, tmp_path):
+    sample(model, tmp_path / "out", count=1, format="png")
+    with pytest.raises(OutputError, match="model is"):
+        sample(ct_model, tmp_path / "out", count=1, format="png")
+
+
+def test_a_folder_that_holds_something_else_is_refused(model, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious", encoding="utf-8")
+    with pytest.raises(OutputError, match="not empty"):
+        sample(model, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "precious"
+
+
+def test_an_empty_folder_is_taken(model, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert sample(model, tmp_path / "out", count=1).written["covid"] == 1
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(model, tmp_path):
+    (tmp_path / "out").write_text("a file", encoding="utf-8")
+    with pytest.raises(OutputError, match="is a file"):
+        sample(model, tmp_path / "out")
+    with pytest.raises(OutputError):
+        sample(model, tmp_path / "out" / "below")
+
+
+def test_the_output_never_lands_inside_the_model(model):
+    with pytest.raises(OutputError, match="inside"):
+        sample(model, model / "out")
+
+
+def test_a_folder_of_a_newer_version_is_refused(model, tmp_path):
+    sample(model, tmp_path / "out", count=1)
+    run = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    (tmp_path / "out" / "run.json").write_text(json.dumps({**run, "version": 99}), encoding="utf-8")
+    with pytest.raises(OutputError, match="newer"):
+        sample(model, tmp_path / "out", count=1)
+
+
+def test_a_folder_without_a_model_is_told_as_such(tmp_path):
+    with pytest.raises(ModelError):
+        sample(tmp_path, tmp_path.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"count": 0}, {"count": -1}, {"seed": -1}, {"seed": 2**31}, {"format": "bmp"}]
+)
+def test_impossible_options_are_refused_before_anything_is_written(model, tmp_path, wrong):
+    with pytest.raises(PlanError) as error:
+        sample(model, tmp_path / "out", **wrong)
+    assert error.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_is_told_and_a_repeat_goes_on(model, tmp_path, monkeypatch):
+    out, write, written = tmp_path / "out", formats.write, []
+
+    def full_after_three(*image):
+        written.append(image)
+        if len(written) > 3:
+            raise OutputError("the disk is full", hint="Free some space")
+        return write(*image)
+
+    monkeypatch.setattr(formats, "write", full_after_three)
+    with pytest.raises(MedganError, match="full"):
+        sample(model, out, count=4)
+    assert len([path for path in tree(out) if path.startswith("images/")]) == 3
+    monkeypatch.setattr(formats, "write", write)
+    sample(model, out, count=4)
+    sample(model, tmp_path / "straight", count=4)
+    assert tree(out) == tree(tmp_path / "straight")
+
+
+def test_progress_counts_every_image(model, tmp_path):
+    told = []
+    sample(model, tmp_path / "out", count=2, on_progress=told.append)
+    assert [(one.stage, one.done, one.total) for one in told] == [
+        (stage, done, 4) for stage in ("writing", "checking") for done in range(1, 5)
+    ]
+
+
+# --- class names ---
+
+
+@pytest.mark.parametrize(
+    ("label", "folder"),
+    [
+        ("normal", "normal"),
+        ("COVID-19", "COVID-19"),
+        ("pleural effusion", "pleural_effusion"),
+        ("Ödem", "Odem"),
+        ("../../etc", "etc"),
+        (".hidden", "hidden"),
+        ("-rf", "rf"),
+        ("a/b\\c:d*e", "a_b_c_d_e"),
+    ],
+)
+def test_a_class_folder_is_named_like_its_class(label, folder):
+    assert slugs([label]) == {label: folder}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ["CON", "nul", "Com1", "LPT9", "aux."],
+        ["肺炎", "正常", "", " ", "..."],
+        ["a b", "a_b", "a/b"],
+        ["COVID", "covid", "Covid"],
+        ["é", "e\u0301", "e"],
+        ["x" * 300, "x" * 299 + "y", "x" * 40],
+    ],
+)
+def test_class_folders_suit_every_file_system_and_never_meet(labels):
+    names = list(slugs(labels).values())
+    reserved = {"con", "nul", "com1", "lpt9", "aux"}
+    assert len({name.casefold() for name in names}) == len(labels)
+    for name in names:
+        assert 0 < len(name) <= 40
+        assert name.isascii()
+        assert not set(name) & set('<>:"/\\|?*. ')
+        assert name.casefold() not in reserved
+        assert name[0] not in "._-"
+
+
+def test_classes_with_odd_names_are_written_and_numbered_like_their_folders(tmp_path):
+    labels = {"a b": 2, "a_b": 2, "Zebra": 2, "apple": 2}
+    model = untrained(tmp_path / "model", discs(tmp_path / "scans", **labels))
+    out = tmp_path / "out"
+    sample(model, out, count=1)
+    folders = sorted(path.name for path in (out / "images").iterdir())
+    rows = rows_of(out)
+    assert Counter(row["label"] for row in rows) == dict.fromkeys(labels, 1)
+    for row in rows:
+        assert folders[int(row["label_id"])] == row["path"].split("/")[1]  # ImageFolder's class_to_idx
+    names = json.loads((out / "datalist.json").read_text(encoding="utf-8"))["labels"]
+    assert {names[row["label_id"]]: row["label"] for row in rows} == {label: label for label in labels}

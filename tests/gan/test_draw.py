@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from medgan.errors import ModelError
+from medgan.gan.draw import draw, latent_of
+from medgan.gan.model import Model
+from medgan.gan.networks import Generator
+from tests.gan.phantoms import ABOUT, tiny_plan
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    torch.manual_seed(0)
+    plan = tiny_plan()
+    return Model.save(tmp_path_factory.mktemp("model"), Generator(plan), plan, {**ABOUT, "images_shown": 160})
+
+
+def test_image_depends_only_on_its_seed_label_and_model(model):
+    together = {sample.seed: sample.pixels for sample in draw(model, "left", [5, 6, 7])}
+    (alone,) = draw(model, "left", [6])
+    assert np.array_equal(together[6], alone.pixels)
+    torch.manual_seed(99)
+    (again,) = draw(model, "left", [6])
+    assert np.array_equal(again.pixels, alone.pixels)
+
+
+def test_other_seed_and_other_label_give_another_image(model):
+    (one,), (other,), (right,) = draw(model, "left", [1]), draw(model, "left", [2]), draw(model, "right", [1])
+    assert not np.array_equal(one.pixels, other.pixels)
+    assert not np.array_equal(one.pixels, right.pixels)
+
+
+def test_pixels_are_between_zero_and_one_and_name_their_origin(model):
+    (sample,) = draw(model, "right", [4])
+    assert sample.pixels.shape == (1, 16, 12)
+    assert 0 <= sample.pixels.min() <= sample.pixels.max() <= 1
+    assert (sample.label, sample.seed, sample.model) == ("right", 4, model.digest)
+
+
+def test_unknown_label_is_refused_with_the_known_ones(model):
+    with pytest.raises(ModelError, match="'up'") as caught:
+        next(draw(model, "up", [0]))
+    assert "left, right" in caught.value.hint
+
+
+def test_uniform_noise_is_uniform():
+    z = torch.cat([latent_of(tiny_plan(noise="uniform", latent=100), seed) for seed in range(50)])
+    assert z.abs().max() <= 1
+    assert z.std().item() == pytest.approx(3**-0.5, rel=0.05)

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from medgan.errors import ModelError
+from medgan.gan import fit as fit_module
+from medgan.gan.fit import fit
+from tests.gan.phantoms import ABOUT, dcgan_plan, tiny_plan, tiny_stack
+
+ROOT = __file__.rsplit("/tests/", 1)[0]
+SCRIPT = """
+import sys
+from pathlib import Path
+from medgan.gan.fit import fit
+from tests.gan.phantoms import ABOUT, tiny_plan, tiny_stack
+fit(tiny_stack(), tiny_plan(images_shown=1600, tick=80), Path(sys.argv[1]), about=ABOUT)
+"""
+
+
+def weights(folder):
+    return (folder / "model" / "generator.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("make", [tiny_plan, dcgan_plan])
+def test_resumed_run_equals_straight_run_bit_for_bit(tmp_path, make):
+    plan, stack = make(), tiny_stack()
+    fit(stack, plan, tmp_path / "straight", about=ABOUT)
+
+    class PowerCutError(Exception):
+        pass
+
+    def cut(progress):
+        if progress.done >= 104:  # 24 images after the checkpoint at 80
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        fit(stack, plan, tmp_path / "cut", about=ABOUT, on_progress=cut)
+    fit(stack, plan, tmp_path / "cut", about=ABOUT)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "straight")
+
+
+@pytest.mark.slow
+def test_killed_run_equals_straight_run_bit_for_bit(tmp_path):
+    command = [sys.executable, "-c", SCRIPT]
+    environment = {**os.environ, "PYTHONPATH": ROOT}
+    subprocess.run([*command, str(tmp_path / "straight")], env=environment, check=True, cwd=ROOT)
+    chance, kills = random.Random(5), 0
+    for _ in range(30):
+        job = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment, cwd=ROOT)
+        started = time.monotonic()
+        pause = chance.uniform(0.0, 2.0)
+        while job.poll() is None and not (tmp_path / "killed" / "log.jsonl").exists():
+            time.sleep(0.05)
+            if time.monotonic() - started > 60:
+                break
+        try:
+            job.wait(pause if kills < 4 else 60)
+            break
+        except subprocess.TimeoutExpired:
+            job.send_signal(signal.SIGKILL)
+            job.wait()
+            kills += 1
+    assert kills >= 1, "the run ended before it could be killed"
+    assert weights(tmp_path / "killed") == weights(tmp_path / "straight")
+
+
+def test_run_folder_holds_exactly_these_files(tmp_path):
+    fit(tiny_stack(), tiny_plan(), tmp_path, about=ABOUT)
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"state.pt", "log.jsonl", "model/model.json", "model/generator.safetensors", "model/card.md"}
+
+
+def test_log_has_one_object_per_tick_with_the_documented_keys(tmp_path):
+    plan = tiny_plan()
+    fit(tiny_stack(), plan, tmp_path, about=ABOUT)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["images_shown"] for row in rows] == [40, 80, 120, 160]
+    documented = {"images_shown", "seconds", "images_per_second", "critic_loss", "generator_loss", "words"}
+    assert all(documented <= set(row) for row in rows)
+    assert [row["seconds"] for row in rows] == sorted(row["seconds"] for row in rows)
+
+
+def test_log_is_in_step_with_the_checkpoint_after_a_cut(tmp_path):
+    plan, stack = tiny_plan(), tiny_stack()
+    fit(stack, dataclasses.replace(plan, images_shown=80), tmp_path, about=ABOUT)
+    with (tmp_path / "log.jsonl").open("a") as stream:
+        stream.write('{"images_shown": 120, "seconds": 9}\n{"images_sh')
+    fit(stack, plan, tmp_path, about=ABOUT)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["images_shown"] for row in rows] == [40, 80, 120, 160]
+
+
+def test_training_teaches_the_generator_which_side_is_bright(tmp_path):
+    plan = tiny_plan(images_shown=6000, tick=6000, widths=(24, 16, 16), seed=1)
+    model = fit(tiny_stack(64), plan, tmp_path, about=ABOUT)
+    from medgan.gan.draw import draw
+
+    for label, bright in (("left", slice(0, 6)), ("right", slice(6, None))):
+        images = np.stack([sample.pixels[0] for sample in draw(model, label, range(16))])
+        dark = slice(6, None) if bright.start == 0 else slice(0, 6)
+        assert (images[:, :, bright].mean() - images[:, :, dark].mean()) > 0.2, label
+
+
+def test_nan_stops_with_the_last_good_checkpoint_kept(tmp_path, monkeypatch):
+    plan, stack = tiny_plan(), tiny_stack()
+    honest = fit_module.update
+
+    def faulty(learners, real, labels, images_shown):
+        step = honest(learners, real, labels, images_shown)
+        return dataclasses.replace(step, critic_loss=float("nan")) if images_shown >= 96 else step
+
+    monkeypatch.setattr(fit_module, "update", faulty)
+    with pytest.raises(ModelError, match="after 104 images") as caught:
+        fit(stack, plan, tmp_path, about=ABOUT)
+    assert "--seed" in caught.value.hint
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert state["images_shown"] == 80
+    assert all(torch.isfinite(value).all() for value in state["generator"].values())
+
+
+def test_damaged_training_state_is_told_and_not_overwritten(tmp_path):
+    (tmp_path / "state.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(ModelError, match="cannot be read") as caught:
+        fit(tiny_stack(), tiny_plan(), tmp_path, about=ABOUT)
+    assert "Delete it" in caught.value.hint
+    assert (tmp_path / "state.pt").read_bytes() == b"not a checkpoint"
+
+
+def test_finished_run_is_not_trained_again(tmp_path):
+    plan, stack = tiny_plan(), tiny_stack()
+    fit(stack, plan, tmp_path, about=ABOUT)
+    seen = []
+    fit(stack, plan, tmp_path, about=ABOUT, on_progress=seen.append)
+    assert seen == []
+
+
+def test_grid_shows_the_same_seeds_one_row_per_class(tmp_path):
+    grids = []
+    plan = tiny_plan()
+    fit(tiny_stack(), plan, tmp_path, about=ABOUT, on_tick=lambda row, grid: grids.append((row["images_shown"], grid)))
+    assert [shown for shown, _ in grids] == [40, 80, 120, 160]
+    assert all(grid.shape == (2 * 16, 8 * 12) for _, grid in grids)
+
+
+@pytest.mark.parametrize(("told", "word"), [(0.5, "no difference"), (0.8, "in balance"), (0.99, "ahead")])
+def test_losses_are_told_in_words(told, word):
+    assert word in fit_module.words([fit_module.Step(1.0, 1.0, told)])

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medgan.learn.feed import batch_at, class_chances, rows_at
+from tests.gan.phantoms import tiny_stack
+
+
+def test_position_and_seed_decide_the_batch():
+    labels = tiny_stack().labels
+    first = rows_at(labels, 8, 0.5, (3, 80))
+    assert np.array_equal(first, rows_at(labels, 8, 0.5, (3, 80)))
+    assert not np.array_equal(first, rows_at(labels, 8, 0.5, (3, 88)))
+    assert not np.array_equal(first, rows_at(labels, 8, 0.5, (4, 80)))
+
+
+def test_classes_are_shown_as_they_are_at_first_and_by_square_roots_later():
+    counts = np.array([900, 100])
+    assert class_chances(counts, 0.0) == pytest.approx([0.9, 0.1])
+    assert class_chances(counts, 1.0) == pytest.approx([0.75, 0.25])
+
+
+def test_every_image_of_a_rare_class_has_its_turn():
+    labels = np.array([0] * 50 + [1] * 5)
+    seen = set(np.concatenate([rows_at(labels, 16, 1.0, (0, position)) for position in range(0, 1600, 16)]))
+    assert seen == set(range(55))
+
+
+def test_batch_is_between_minus_one_and_one_with_its_labels():
+    stack = tiny_stack()
+    images, labels = batch_at(stack, 6, 0.0, (0, 0))
+    assert images.shape == (6, 1, 16, 12)
+    assert images.dtype == np.float32
+    assert -1 <= images.min() < 0 < images.max() <= 1
+    for image, label in zip(images, labels, strict=True):
+        assert (image[0, :, 6:].mean() > image[0, :, :6].mean()) == bool(label)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import torch
+
+from medgan.errors import ModelError, PlanError
+from medgan.learn.board import Board
+from medgan.learn.runtime import Journal, choose_device, load_checkpoint, reseed, save_checkpoint
+
+
+def test_chance_follows_seed_and_position():
+    reseed(1, 64)
+    first = torch.rand(3)
+    torch.rand(100)
+    reseed(1, 64)
+    assert torch.equal(torch.rand(3), first)
+    reseed(1, 65)
+    assert not torch.equal(torch.rand(3), first)
+
+
+def test_checkpoint_that_holds_code_is_refused(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (print, ("code ran",))
+
+    (tmp_path / "state.pt").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(ModelError, match="cannot be read"):
+        load_checkpoint(tmp_path / "state.pt")
+
+
+def test_checkpoint_comes_back_equal(tmp_path):
+    save_checkpoint(tmp_path / "state.pt", {"weights": torch.arange(3.0), "images_shown": 7})
+    state = load_checkpoint(tmp_path / "state.pt")
+    assert state["images_shown"] == 7
+    assert torch.equal(state["weights"], torch.arange(3.0))
+
+
+def test_journal_forgets_what_came_after_the_checkpoint(tmp_path):
+    journal = Journal(tmp_path / "log.jsonl")
+    for shown in (10, 20, 30):
+        journal.add({"images_shown": shown})
+    journal.rewind(20)
+    assert [row["images_shown"] for row in journal.lines()] == [10, 20]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_absent_device_is_told_with_those_present():
+    with pytest.raises(PlanError, match="no device 'cuda'") as caught:
+        choose_device("cuda")
+    assert "cpu" in caught.value.hint
+    assert choose_device("auto") == "cpu"
+
+
+def test_tensorboard_receives_numbers_and_grid(tmp_path):
+    pytest.importorskip("tensorboard")
+    board = Board(tmp_path)
+    board.add({"images_shown": 8, "critic_loss": 0.5, "words": "fine"}, torch.zeros(4, 4).numpy())
+    (event,) = tmp_path.iterdir()
+    assert b"critic_loss" in event.read_bytes()
+
+
+def test_absent_tensorboard_names_the_extra(tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(PlanError) as caught:
+        Board(tmp_path)
+    assert "medgan[tensorboard]" in caught.value.hint

@@ -1,0 +1,114 @@
+"""The package keeps its floors, its library owners and its sizes: read from the source with `ast`, nothing is imported."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "medgan"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
+
+FLOORS = {
+    "errors": 1, "progress": 1, "files": 2, "screen": 2, "scans": 3, "dataset": 4, "plan": 5, "prepare": 6, "learn": 7,
+    "gan": 8, "quality": 8, "report": 9, "commands": 10, "cli": 11, "__main__": 12, "__init__": 12,
+}  # fmt: skip
+OWNERS = {
+    "pydicom": ("scans/dicom_",),
+    "nibabel": ("scans/nifti",),
+    "skimage": ("scans/raster", "scans/intensity", "scans/geometry", "quality/"),
+    "rich": ("screen",),
+    "typer": ("cli",),
+    "matplotlib": ("report/",),
+    "lightning_fabric": ("learn/",),
+    "torch": ("learn/", "gan/", "quality/", "report/"),
+}
+LONGEST_MODULE, LONGEST_FUNCTION = 400, 60
+
+
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path):
+    """Every module name that `path` imports, deferred imports included."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: relative import"
+            yield node.module
+            if node.module == "medgan":
+                yield from (f"medgan.{alias.name}" for alias in node.names)
+
+
+def room(module):
+    """The first name below the package: `medgan.scans.scan` -> `scans`."""
+    return module.split(".")[1]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_a_module_imports_its_own_folder_and_lower_floors_only(path):
+    home = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    rooms = {room(name) for name in imports(path) if name.startswith("medgan.")} - {home, "__version__"}
+    upward = sorted(name for name in rooms if FLOORS[name] >= FLOORS[home])
+    assert not upward, f"{home} (floor {FLOORS[home]}) imports {upward}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_a_library_is_imported_by_its_owner_only(path):
+    place = path.relative_to(PACKAGE).as_posix()
+    strangers = sorted(
+        name
+        for name in imports(path)
+        if name.split(".")[0] in OWNERS and not place.startswith(OWNERS[name.split(".")[0]])
+    )
+    assert not strangers
+
+
+def test_commands_never_reach_for_the_screen():
+    reaching = [str(path) for path in MODULES if "medgan.screen" in imports(path)]
+    assert reaching == [str(PACKAGE / "cli.py")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_modules_and_functions_stay_short(path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST_MODULE
+    long = {
+        node.name: node.end_lineno - node.lineno + 1
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION
+    }
+    assert not long
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_a_module_says_what_it_is_and_does_not_print(path):
+    tree = tree_of(path)
+    first = (ast.get_docstring(tree) or "").partition("\n")[0]
+    assert first.endswith((".", ":", "]"))
+    calls = [
+        node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "id")
+    ]
+    assert "print" not in calls
+
+
+def test_every_folder_is_a_package_and_every_floor_is_known():
+    folders = {path.parent for path in MODULES}
+    assert all((folder / "__init__.py").exists() for folder in folders)
+    homes = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES}
+    assert homes <= set(FLOORS)
+
+
+def test_every_all_is_sorted_and_true():
+    import medgan
+
+    assert medgan.__all__ == sorted(medgan.__all__)
+    assert all(hasattr(medgan, name) for name in medgan.__all__)
+    for path in MODULES:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+                names = ast.literal_eval(node.value)
+                assert names == sorted(names), path

@@ -1,0 +1,205 @@
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from medgan import screen
+from medgan.errors import DatasetError
+from medgan.progress import Progress, ignore
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def on_terminal(monkeypatch):
+    """Makes stderr a terminal; called inside the test, because pytest sets its own stderr before each phase."""
+
+    def become():
+        stream = Terminal()
+        monkeypatch.setattr(sys, "stderr", stream)
+        return stream
+
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    return become
+
+
+def exit_code_of(error):
+    with pytest.raises(SystemExit) as caught, screen.polite_errors(again="Go on."):
+        raise error
+    return caught.value.code
+
+
+def test_a_known_problem_is_a_sentence_a_next_step_and_exit_code_1(capsys):
+    assert exit_code_of(DatasetError("no scans", hint="Add some.")) == 1
+    assert capsys.readouterr() == ("", "error: no scans\nnext: Add some.\n")
+
+
+def test_a_problem_without_hint_is_one_line(capsys):
+    assert exit_code_of(DatasetError("no scans")) == 1
+    assert capsys.readouterr().err == "error: no scans\n"
+
+
+def test_an_interruption_says_how_to_go_on_and_is_130(capsys):
+    assert exit_code_of(KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err == "error: interrupted\nnext: Go on.\n"
+
+
+def test_the_unexpected_is_one_line_and_a_log_with_versions_command_and_traceback(
+    capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert exit_code_of(ZeroDivisionError("oh")) == 3
+    told = capsys.readouterr().err
+    (log,) = tmp_path.iterdir()
+    assert told == f"error: unexpected ZeroDivisionError; the details are in {log}\n"
+    text = log.read_text()
+    assert "medgan 0." in text
+    assert "torch " in text
+    assert "command: " in text
+    assert "Traceback (most recent call last)" in text
+    assert log.stat().st_mode & 0o077 == 0
+
+
+def test_a_package_that_is_missing_does_not_spoil_the_log(monkeypatch):
+    monkeypatch.setattr(screen.metadata, "version", _not_found)
+    assert ("torch", "not installed") in list(screen._versions())
+
+
+def _not_found(name):
+    raise screen.metadata.PackageNotFoundError(name)
+
+
+def test_nothing_happens_when_nothing_goes_wrong(capsys):
+    with screen.polite_errors():
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    script = (
+        "from medgan import screen\nwith screen.polite_errors():\n    screen.show_json(list(range(10**6)))\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        told = process.stderr.read()
+    assert (told, process.returncode) == (b"", 0)
+
+
+def test_on_a_terminal_errors_are_coloured(on_terminal):
+    terminal = on_terminal()
+    assert exit_code_of(DatasetError("no scans", hint="Add some.")) == 1
+    assert "\x1b[1;31merror: " in terminal.getvalue()
+
+
+def test_no_color_holds(on_terminal, monkeypatch):
+    terminal = on_terminal()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert exit_code_of(DatasetError("no scans", hint="Add some.")) == 1
+    assert "31m" not in terminal.getvalue()
+
+
+def test_a_name_cannot_steer_the_terminal(capsys):
+    screen.complain("bad name \x1b[2J\r[red]x[/red]")
+    assert (
+        capsys.readouterr().err
+        == "error: bad name \N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}[red]x[/red]\n"
+    )
+
+
+def test_progress_is_drawn_on_a_terminal(on_terminal):
+    terminal = on_terminal()
+    with screen.watch() as on_progress:
+        on_progress(Progress("reading", 1, 4))
+        on_progress(Progress("training", 2, 4, words="both sides hold"))
+        on_progress(Progress("training", 4, 4, words="both sides hold"))
+    drawn = terminal.getvalue()
+    assert "reading" in drawn
+    assert "4/4" in drawn
+    assert "both sides hold" in drawn
+
+
+def test_progress_vanishes_where_there_is_no_terminal(capsys):
+    with screen.watch() as on_progress:
+        on_progress(Progress("reading", 1, 4))
+    assert on_progress is ignore
+    assert capsys.readouterr() == ("", "")
+
+
+def test_json_is_ascii_and_takes_names_that_are_no_unicode(capsys):
+    screen.show_json({"path": os.fsdecode(b"scan\xff"), "label": "é"})
+    told = capsys.readouterr().out
+    assert told.isascii()
+    assert json.loads(told) == {"path": "scan\udcff", "label": "é"}
+
+
+REPORT = {
+    "counts": {"train": {"a": 5, "b": 1}, "test": {"a": 2, "b": 2}},
+    "images": {"train": {"a": 10, "b": 1}, "test": {"a": 2, "b": 2}},
+    "patients": {"train": {"a": 4, "b": 1}, "test": {"a": 2, "b": 2}},
+    "rare": {"b": 9},
+    "verdicts": {"ok": 10, "skip:duplicate": 1},
+    "warnings": ["class b is small"],
+    "plan": {"size": {"value": [64, 64], "why": "rule: fits"}},
+    "files": [{"path": "x.dcm", "verdict": "skip:duplicate", "reason": "the same as y.dcm"}],
+}
+MEASURED = dict.fromkeys(screen.MEASURED, 0) | {
+    "modalities": {"": 3, "CT": 7},
+    "levels": [0.0, 0.1234567, 2.0],
+}
+
+
+def test_an_inspection_is_told_in_tables(capsys):
+    screen.show_inspection(REPORT, MEASURED)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert ["b", "1", "1", "1", "2", "2", "2", "9"] in lines
+    assert ["modalities", "unknown", "3,", "CT", "7"] in lines
+    assert ["skip:duplicate", "1"] in lines
+    assert ["skip:duplicate", "x.dcm", "the", "same", "as", "y.dcm"] in lines
+    assert ["warning:", "class", "b", "is", "small"] in lines
+    assert ["size", "64", "64", "rule:", "fits"] in lines
+    assert not any("leaks" in line for line in lines)
+
+
+def test_a_data_set_without_plan_is_told_too(capsys):
+    screen.show_inspection(REPORT | {"plan": None}, MEASURED)
+    assert "Plan" not in capsys.readouterr().out
+
+
+def test_a_training_is_told_as_facts(capsys):
+    screen.show_training({"run": "r", "images_shown": 64, "seconds": 2.5, "model_digest": "ab"})
+    assert " ".join(capsys.readouterr().out.split()) == "run r images shown 64 seconds 2.5 model digest ab"
+
+
+def test_a_dry_run_is_told_as_plan_and_estimate(capsys):
+    screen.show_training(
+        {
+            "run": "r",
+            "model_digest": "",
+            "estimate_seconds": 90.0,
+            "plan": REPORT["plan"],
+        }  # as after --dry-run
+    )
+    told = capsys.readouterr().out
+    assert "rule: fits" in told
+    assert "estimate seconds  90" in told
+
+
+def test_what_was_written_is_told_per_class(capsys):
+    counts = {"before": {"a": 5, "b": 1}, "after": {"a": 5, "b": 5}}
+    screen.show_written({"counts": counts, "written": {"b": 4}, "out": "o", "manifest": "o/manifest.csv"})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["b", "1", "4", "5"] in lines
+    assert ["a", "5", "0", "5"] in lines
+    assert ["manifest", "o/manifest.csv"] in lines
