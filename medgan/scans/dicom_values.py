@@ -31,8 +31,8 @@ from medgan.scans.scan import Pixels
 PROJECTION = frozenset({"CR", "DX", "MG", "RF", "XA", "IO", "PX"})
 """Modalities whose VOI transform is part of the picture as its maker meant it."""
 CT_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.2{suffix}" for suffix in ("", ".1", ".2"))
-HU_TYPES = frozenset({"", "HU", "US"})
-"""Rescale Types under which a CT value is a Hounsfield unit; US is "unspecified"."""
+HU_TYPES = frozenset({"", "HU", "US", "HOUNSFIELD UNIT", "HOUNDSFIELD UNIT"})
+"""Rescale Types under which a CT value is a Hounsfield unit: US is "unspecified", the last is GE's on reformatted slices."""
 BYTE, WORD = 8, 16  # bits
 AIR_HU = -1024.0
 """Background of a CT where it is padded."""

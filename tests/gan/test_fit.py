@@ -78,7 +78,13 @@ def test_killed_run_equals_straight_run_bit_for_bit(tmp_path):
 def test_run_folder_holds_exactly_these_files(tmp_path):
     fit(tiny_stack(), tiny_plan(), tmp_path, about=ABOUT)
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert files == {"state.pt", "log.jsonl", "model/model.json", "model/generator.safetensors", "model/card.md"}
+    assert files == {
+        "state.pt",
+        "log.jsonl",
+        "model/model.json",
+        "model/generator.safetensors",
+        "model/card.md",
+    }
 
 
 def test_log_has_one_object_per_tick_with_the_documented_keys(tmp_path):
@@ -148,7 +154,13 @@ def test_finished_run_is_not_trained_again(tmp_path):
 def test_grid_shows_the_same_seeds_one_row_per_class(tmp_path):
     grids = []
     plan = tiny_plan()
-    fit(tiny_stack(), plan, tmp_path, about=ABOUT, on_tick=lambda row, grid: grids.append((row["images_shown"], grid)))
+    fit(
+        tiny_stack(),
+        plan,
+        tmp_path,
+        about=ABOUT,
+        on_tick=lambda row, grid: grids.append((row["images_shown"], grid)),
+    )
     assert [shown for shown, _ in grids] == [40, 80, 120, 160]
     assert all(grid.shape == (2 * 16, 8 * 12) for _, grid in grids)
 

@@ -19,13 +19,17 @@ def test_relativistic_loss_is_softplus_of_the_paired_difference():
 
 def test_relativistic_generator_is_the_critic_with_the_roles_swapped():
     weights = (1.0, 0.3)
-    assert losses.relativistic_generator(REAL, FAKE, weights) == losses.relativistic_critic(FAKE, REAL, weights)
+    assert losses.relativistic_generator(REAL, FAKE, weights) == losses.relativistic_critic(
+        FAKE, REAL, weights
+    )
 
 
 def test_bce_losses_equal_torch_binary_cross_entropy():
     real, fake = torch.tensor([[0.3], [-2.0]]), torch.tensor([[1.2], [0.1]])
     ones, zeros = torch.ones_like(real), torch.zeros_like(real)
-    expected = F.binary_cross_entropy_with_logits(real, ones) + F.binary_cross_entropy_with_logits(fake, zeros)
+    expected = F.binary_cross_entropy_with_logits(real, ones) + F.binary_cross_entropy_with_logits(
+        fake, zeros
+    )
     assert losses.bce_critic(real, fake, (1.0, 1.0)).item() == pytest.approx(expected.item(), rel=1e-6)
     expected = F.binary_cross_entropy_with_logits(fake, ones)
     assert losses.bce_generator(real, fake, (1.0, 1.0)).item() == pytest.approx(expected.item(), rel=1e-6)

@@ -20,7 +20,11 @@ def folder(tmp_path):
 
 
 def test_model_is_three_files_and_none_is_a_pickle(folder):
-    assert sorted(path.name for path in folder.iterdir()) == ["card.md", "generator.safetensors", "model.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "card.md",
+        "generator.safetensors",
+        "model.json",
+    ]
     assert b"pickle" not in (folder / "generator.safetensors").read_bytes()
 
 
@@ -34,7 +38,13 @@ def test_saved_model_comes_back_equal(folder):
 
 def test_card_says_data_plan_intended_use_and_limits(folder):
     text = (folder / "card.md").read_text()
-    for word in ("| left | 12 |", "Intended use", "Not for clinical use", "override: as asked", Model.load(folder).digest):
+    for word in (
+        "| left | 12 |",
+        "Intended use",
+        "Not for clinical use",
+        "override: as asked",
+        Model.load(folder).digest,
+    ):
         assert word in text
 
 
@@ -53,7 +63,9 @@ def test_model_of_a_newer_version_is_refused_with_the_way_out(folder):
 
 def test_swapped_weights_are_noticed(folder):
     torch.manual_seed(1)
-    other = Model.save(folder.parent / "other", Generator(tiny_plan()), tiny_plan(), {**ABOUT, "images_shown": 1})
+    other = Model.save(
+        folder.parent / "other", Generator(tiny_plan()), tiny_plan(), {**ABOUT, "images_shown": 1}
+    )
     (folder / "generator.safetensors").write_bytes((other.folder / "generator.safetensors").read_bytes())
     with pytest.raises(ModelError, match="not those"):
         Model.load(folder)

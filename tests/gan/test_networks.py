@@ -73,7 +73,9 @@ def test_dcgan_is_the_one_of_2015():
     assert kinds == ["ConvTranspose2d", "BatchNorm2d", "ReLU"] * 2 + ["ConvTranspose2d", "Tanh"]
     kinds = [type(layer).__name__ for layer in critic.layers]
     assert kinds == ["Conv2d", "LeakyReLU", "Conv2d", "BatchNorm2d", "LeakyReLU", "Conv2d"]
-    weights = torch.cat([part.weight.flatten() for part in generator.modules() if "Conv" in type(part).__name__])
+    weights = torch.cat(
+        [part.weight.flatten() for part in generator.modules() if "Conv" in type(part).__name__]
+    )
     assert weights.std().item() == pytest.approx(0.02, rel=0.1)
 
 

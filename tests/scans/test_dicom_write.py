@@ -24,7 +24,14 @@ from medgan.scans.scan import Form, Mark
 UNKNOWN_TO_DCIODVFY = (
     "Error - Attribute with an even group number is not a recognized standard attribute - (0x0008,0x001c)"
 )
-HU: dict[str, Any] = {"format": "dicom", "low": -1024.0, "high": 3071.0, "unit": "HU", "bits": 16, "modality": "CT"}
+HU: dict[str, Any] = {
+    "format": "dicom",
+    "low": -1024.0,
+    "high": 3071.0,
+    "unit": "HU",
+    "bits": 16,
+    "modality": "CT",
+}
 BYTES: dict[str, Any] = {"format": "dicom", "low": 0.0, "high": 255.0, "unit": "stored", "bits": 8}
 FORMS = {
     "ct": Form(**HU, body_part="CHEST", spacing_mm=(5.0, 0.7, 0.8)),

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from tests.scans.phantoms import ramp
 
 from medgan.scans.geometry import distances, normal, squared, to_physical, to_stretched
+from tests.scans.phantoms import ramp
 
 
 def test_image_of_the_right_size_is_left_alone():

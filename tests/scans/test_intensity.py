@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests.scans.phantoms import ramp
 
 from medgan.scans.intensity import (
     Layout,
@@ -17,6 +16,7 @@ from medgan.scans.intensity import (
     place,
     rescale,
 )
+from tests.scans.phantoms import ramp
 
 
 def test_bits_above_those_stored_are_dropped():

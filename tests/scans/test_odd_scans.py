@@ -18,13 +18,13 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.pixels import get_decoder, set_pixel_data
+from pydicom.pixels import get_decoder
 from pydicom.uid import UID, JPEG2000Lossless, RLELossless
-from tests.scans.phantoms import dataset, patch, ramp, save, slices, wheel, write
 
 from medgan.errors import ScanError
 from medgan.scans import dicom_read, formats, series
 from medgan.scans.dicom_pixels import CODECS
+from tests.scans.phantoms import dataset, patch, ramp, save, slices, wheel, write
 
 CR = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1", "Modality": "CR"}
 SC = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "Modality": "OT"}
@@ -160,7 +160,9 @@ def _(folder):
     return save(made, folder / "a", syntax="1.2.840.10008.1.2.2", prefix=False)
 
 
-shipped(7, "no_meta.dcm", "skip:not-dicom")  # begins with a stray blank, so that not even force reads a first element
+shipped(
+    7, "no_meta.dcm", "skip:not-dicom"
+)  # begins with a stray blank, so that not even force reads a first element
 shipped(7, "rtstruct.dcm", "skip:not-image")
 shipped(7, "ExplVR_LitEndNoMeta.dcm", "skip:not-image")
 shipped(8, "meta_missing_tsyntax.dcm", "error:missing-attribute")
@@ -745,7 +747,13 @@ for form in ("png", "jpeg", "tiff"):
 
 
 @pytest.mark.parametrize(
-    "name", ["MR_small_RLE.dcm", "MR_small_jpeg_ls_lossless.dcm", "MR_small_jp2klossless.dcm", "SC_rgb_jpeg_gdcm.dcm"]
+    "name",
+    [
+        "MR_small_RLE.dcm",
+        "MR_small_jpeg_ls_lossless.dcm",
+        "MR_small_jp2klossless.dcm",
+        "SC_rgb_jpeg_gdcm.dcm",
+    ],
 )
 def test_15_missing_codec_names_file_syntax_and_extra(name, monkeypatch):
     path = wheel(name)
@@ -764,7 +772,9 @@ def test_15_no_codec_that_medgan_prefers_is_under_the_gpl():
     first = {plugins[0] for plugins in CODECS.values()}
     assert first == {"pylibjpeg", "pillow", "gdcm", "pyjpegls"}
     gpl = [uid for uid, plugins in CODECS.items() if plugins[0] == "pylibjpeg" and ".1.2.4.5" in uid]
-    assert not gpl  # pylibjpeg decodes these through pylibjpeg-libjpeg, which is GPL-3: only ever the last resort
+    assert (
+        not gpl
+    )  # pylibjpeg decodes these through pylibjpeg-libjpeg, which is GPL-3: only ever the last resort
 
 
 # --- 41 to 48: series ---
@@ -815,7 +825,9 @@ def _(folder):
     return [*slices(folder, STACK), write(folder / "scout", ramp(), **scout, **across)]
 
 
-@series_case(41, "localizer-by-orientation", Grouped((tuple(map(float, range(8))),), skipped=("skip:localizer",)))
+@series_case(
+    41, "localizer-by-orientation", Grouped((tuple(map(float, range(8))),), skipped=("skip:localizer",))
+)
 def _(folder):
     across = {"ImageOrientationPatient": [0, 1, 0, 0, 0, -1], "ImagePositionPatient": [0, 0, 0]}
     return [*slices(folder, list(map(float, range(8)))), write(folder / "scout", ramp(), **across)]
