@@ -327,7 +327,7 @@ def _from_participants(root: Path, column: str) -> Listing:
     rows = {f"sub-{row.key.removeprefix('sub-')}": row for row in tables.read_participants(table, column)}
     candidates = tuple(_by_subject(root, file, rows) for file in walk(root))
     absent = sorted(rows.keys() - {candidate.patient for candidate in candidates})
-    some = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")  # noqa: PLR2004 - enough to find the rest
+    some = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
     warnings = (f"{len(absent)} participants of participants.tsv have no files: {some}.",) if absent else ()
     return Listing(root=root, candidates=candidates, warnings=warnings)
 

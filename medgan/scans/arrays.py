@@ -44,7 +44,7 @@ def read(path: Path, split: str, index: int) -> Scan:
             f"{path.name}: cannot be opened ({error.strerror})", verdict="error:unreadable"
         ) from error
     image = _images(path, split, changed)[index]
-    flat = image.ndim == 2 or (image.ndim == 3 and image.shape[-1] == 3)  # noqa: PLR2004 - (Y, X) or (Y, X, 3)
+    flat = image.ndim == 2 or (image.ndim == 3 and image.shape[-1] == 3)
     pixels = np.nan_to_num(image.astype(np.float32))
     return Scan(
         pixels=pixels[None] if flat else pixels,

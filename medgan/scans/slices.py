@@ -32,7 +32,7 @@ def _is_cine(scan: Scan) -> bool:
 
 def _with_foreground(pixels: Pixels) -> list[int]:
     """Slices with enough pixels above the volume's threshold; all of them when none has."""
-    gray = pixels if pixels.ndim == 3 else pixels.mean(axis=-1)  # noqa: PLR2004 (Z, Y, X)
+    gray = pixels if pixels.ndim == 3 else pixels.mean(axis=-1)
     level = threshold(gray)
     kept = [
         index
