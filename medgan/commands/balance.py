@@ -14,7 +14,7 @@ from typing import Any
 
 from medgan import __version__, files
 from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
-from medgan.commands.sample import form_of, synthesise, synthetic_marks, told
+from medgan.commands.sample import form_of, settings_of, synthesise, synthetic_marks, told
 from medgan.commands.seal import Account, seal
 from medgan.commands.slugs import slugs
 from medgan.commands.train import Options, train_on
@@ -138,7 +138,7 @@ class Task:
             "medgan": __version__,
             "data": manifest.digest,
             **files.plain(options),
-            **settings_of(maker),
+            **(settings_of(maker) if isinstance(maker, Model) else wishes_of(maker)),
         }
         return cls(manifest=manifest, options=options, before=before, missing=missing, settings=settings)
 
@@ -262,11 +262,9 @@ def named_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A00
     return {".nii.gz" if suffix == ".gz" else ".nii": path}
 
 
-def settings_of(maker: Overrides | Model) -> dict[str, Any]:
-    """A model by its digest; wishes for a training by name, the device aside: it does not change what is asked for."""
-    if isinstance(maker, Model):
-        return {"model": maker.digest}
-    return {f"training {name}": value for name, value in files.plain(maker).items() if name != "device"}
+def wishes_of(overrides: Overrides) -> dict[str, Any]:
+    """Wishes for a training by name, the device aside: it does not change what is asked for."""
+    return {f"training {name}": value for name, value in files.plain(overrides).items() if name != "device"}
 
 
 def training_images(manifest: Manifest) -> dict[str, int]:

@@ -48,7 +48,7 @@ def sample(  # noqa: PLR0913  # a count, a seed and a format are no noun
     settings = {
         "command": "sample",
         "medgan": __version__,
-        "model": trained.digest,
+        **settings_of(trained),
         "labels": chosen,
         "count": count,
         "seed": seed,
@@ -67,6 +67,11 @@ def sample(  # noqa: PLR0913  # a count, a seed and a format are no noun
         data=trained.data_digest,
     )
     return replace(seal(folder, images, account, on_progress), seconds=perf_counter() - started)
+
+
+def settings_of(model: Model) -> dict[str, str]:
+    """What tells a model from every other: its weights, and the plan that says what they draw and how it is written."""
+    return {"model": model.digest, "plan": files.digest_of(model.plan)}
 
 
 def form_of(form: Form, wanted: str) -> Form:

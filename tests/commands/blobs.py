@@ -30,17 +30,17 @@ def discs(root, *, shape=(16, 24), split="", **counts):
     return Source(path=root)
 
 
-def untrained(folder, source, *, form=None, data_digest=None):
+def untrained(folder, source, *, form=None, seed=1):
     """A model folder for `source` whose generator is as it was born."""
     manifest = index(source)
     plan = decide(measure(manifest), SMALL)
     plan = replace(plan, form=form) if form else plan
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     network = GENERATORS[plan.arch](plan)
     with torch.no_grad():  # at birth images are nearly flat; louder weights make them differ
         for weights in network.parameters():
             weights.mul_(1.5)
-    about = {"data_digest": data_digest or manifest.digest, "counts": {}, "images_shown": 0}
+    about = {"data_digest": manifest.digest, "counts": {}, "images_shown": 0}
     Model.save(folder, network, plan, about)
     return folder
 

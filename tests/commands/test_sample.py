@@ -221,10 +221,13 @@ def test_another_command_into_the_same_folder_is_refused_with_the_difference(mod
     assert tree(tmp_path / "out") == before
 
 
-def test_another_model_into_the_same_folder_is_refused(model, ct_model, tmp_path):
+@pytest.mark.parametrize(("change", "words"), [({"seed": 2}, "model is"), ({"form": CT}, "plan is")])
+def test_another_model_into_the_same_folder_is_refused(model, tmp_path, change, words):
+    scans = discs(tmp_path / "scans", normal=4, covid=3)
+    other = untrained(tmp_path / "other", scans, **change)
     sample(model, tmp_path / "out", count=1, format="png")
-    with pytest.raises(OutputError, match="model is"):
-        sample(ct_model, tmp_path / "out", count=1, format="png")
+    with pytest.raises(OutputError, match=words):
+        sample(other, tmp_path / "out", count=1, format="png")
 
 
 def test_a_folder_that_holds_something_else_is_refused(model, tmp_path):
