@@ -1,0 +1,522 @@
+"""A data set and a model in, a folder out in which every class has as many training images as asked for."""
+
+import csv
+import hashlib
+import json
+import shutil
+import warnings
+from collections import Counter
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.sample import sample
+from medgan.dataset.fingerprint import measure
+from medgan.dataset.index import index
+from medgan.dataset.labels import Source
+from medgan.errors import DatasetError, ModelError, OutputError, PlanError
+from medgan.gan.model import Model
+from medgan.plan import Overrides, decide
+from medgan.prepare import prepare
+from medgan.scans import formats
+from tests.commands.blobs import SMALL, discs, tree, untrained
+
+QUICK = Overrides(effort="smoke", size=(16, 24), images=32, batch=8, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    """Train 5 and 2, val and test 3 and 3."""
+    root = tmp_path_factory.mktemp("scans")
+    discs(root, split="train", normal=5, covid=2)
+    discs(root, split="val", normal=3, covid=3)
+    return discs(root, split="test", normal=3, covid=3)
+
+
+@pytest.fixture(scope="module")
+def model(scans, tmp_path_factory):
+    return untrained(tmp_path_factory.mktemp("model"), scans)
+
+
+@pytest.fixture(scope="module")
+def balanced(scans, model, tmp_path_factory):
+    """A finished output folder, only to be looked at."""
+    out = tmp_path_factory.mktemp("finished") / "out"
+    return balance(scans, out, model=model)
+
+
+@pytest.fixture(scope="module")
+def ct(cut_scans):
+    """CT slices of two classes, 8 and 4, as DICOM."""
+    return Source(path=cut_scans)
+
+
+@pytest.fixture(scope="module")
+def ct_model(ct, tmp_path_factory):
+    return untrained(tmp_path_factory.mktemp("ct_model"), ct)
+
+
+def rows_of(out):
+    with (out / "manifest.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def by_origin(out):
+    return Counter((row["origin"], row["label"]) for row in rows_of(out))
+
+
+# --- what is written ---
+
+
+def test_the_layout_is_images_by_class_and_their_descriptions(balanced):
+    places = [path.split("/") for path in tree(balanced.out)]
+    assert {place[0] for place in places} == {
+        "images",
+        "manifest.csv",
+        "datalist.json",
+        "run.json",
+        "README.md",
+        "SHA256SUMS",
+        "contact-sheet.png",
+    }
+    inside = [place for place in places if place[0] == "images"]
+    assert {tuple(place[:-1]) for place in inside} == {("images", "covid"), ("images", "normal")}
+    assert all(place[-1].endswith(".png") for place in inside)
+
+
+def test_every_class_reaches_the_largest_and_real_images_come_along(balanced):
+    assert by_origin(balanced.out) == {
+        ("real", "normal"): 5,
+        ("real", "covid"): 2,
+        ("synthetic", "covid"): 3,
+    }
+
+
+def test_the_report_is_the_documented_json(balanced):
+    assert json.loads(json.dumps(balanced.report())) == {
+        "version": 1,
+        "out": str(balanced.out),
+        "counts": {"before": {"covid": 2, "normal": 5}, "after": {"covid": 5, "normal": 5}},
+        "written": {"covid": 3, "normal": 0},
+        "manifest": str(balanced.out / "manifest.csv"),
+    }
+
+
+def test_the_manifest_tells_real_from_synthetic_in_every_row(balanced, model):
+    digest = Model.load(model).digest
+    for row in rows_of(balanced.out):
+        made = row["origin"] == "synthetic"
+        assert row["is_synthetic"] == str(made).lower()
+        assert bool(row["seed"]) == made
+        assert row["model_digest"] == (digest if made else "")
+        assert bool(row["patient"]) != made
+        assert row["split"] == "train"
+
+
+def test_a_row_is_enough_to_draw_its_image_again(balanced, model, tmp_path):
+    row = next(row for row in rows_of(balanced.out) if row["seed"] == "2")
+    sample(model, tmp_path / "again", labels=[row["label"]], seed=int(row["seed"]), count=1)
+    (again,) = rows_of(tmp_path / "again")
+    assert again["pixel_sha256"] == row["pixel_sha256"]
+
+
+def test_every_checksum_is_that_of_its_file(balanced):
+    for line in (balanced.out / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
+        digest, path = line.split("  ")
+        assert digest == hashlib.sha256((balanced.out / path).read_bytes()).hexdigest()
+
+
+def test_no_path_and_no_time_is_told(balanced, scans):
+    for name in ("manifest.csv", "datalist.json", "run.json", "README.md"):
+        text = (balanced.out / name).read_text(encoding="utf-8")
+        assert str(scans.path) not in text
+        assert str(balanced.out) not in text
+
+
+def test_the_data_card_counts_and_warns(balanced):
+    card = (balanced.out / "README.md").read_text(encoding="utf-8")
+    assert "| covid | 0 | `images/covid` | 2 | 3 |" in card
+    assert "Not for clinical use" in card
+
+
+# --- val and test ---
+
+
+def test_the_input_is_left_as_it_was(scans, model, tmp_path):
+    before = tree(scans.path)
+    balance(scans, tmp_path / "out", model=model)
+    assert tree(scans.path) == before
+
+
+def test_no_validation_or_test_image_is_written(balanced, scans, model, tmp_path):
+    def images(source):
+        manifest = index(source)
+        stack = prepare(manifest, decide(measure(manifest), SMALL), tmp_path / "cache")
+        return {stack.pixels[row].tobytes() for row in range(len(stack))}
+
+    written = {
+        (np.asarray(Image.open(path)).astype(np.uint16) * 257).tobytes()
+        for path in (balanced.out / "images").rglob("*_real_*.png")
+    }
+    assert written == images(Source(path=scans.path / "train"))
+    assert not written & images(Source(path=scans.path / "val"))
+
+
+def test_patients_that_are_held_out_are_not_written(scans, tmp_path):
+    source = discs(tmp_path / "scans", normal=6, covid=4)
+    written = balance(
+        source, tmp_path / "out", options=BalanceOptions(holdout=0.3, target=0), overrides=QUICK
+    )
+    assert written.before == {"covid": 3, "normal": 4}
+    assert by_origin(tmp_path / "out") == {("real", "covid"): 3, ("real", "normal"): 4}
+
+
+# --- how many ---
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [
+        ({"target": "median"}, {"covid": 2, "normal": 0}),  # of 5 and 2, rounded up: 4
+        ({"target": 7}, {"covid": 5, "normal": 2}),
+        ({"target": "7"}, {"covid": 5, "normal": 2}),
+        ({"per_class": {"covid": 3}}, {"covid": 1, "normal": 0}),
+        ({"max_synthetic_ratio": 0.5}, {"covid": 1, "normal": 0}),
+        ({"target": 0}, {"covid": 0, "normal": 0}),
+    ],
+    ids=str,
+)
+def test_targets_are_met(scans, model, tmp_path, options, written):
+    done = balance(scans, tmp_path / "out", model=model, options=BalanceOptions(**options))
+    assert done.written == written
+    synthetic = Counter(row["label"] for row in rows_of(tmp_path / "out") if row["origin"] == "synthetic")
+    assert synthetic == Counter({label: n for label, n in written.items() if n})
+
+
+def test_the_seed_chooses_other_images(balanced, scans, model, tmp_path):
+    balance(scans, tmp_path / "out", model=model, options=BalanceOptions(seed=50))
+    drawn = {row["pixel_sha256"] for row in rows_of(tmp_path / "out") if row["seed"]}
+    assert {row["seed"] for row in rows_of(tmp_path / "out")} == {"", "50", "51", "52"}
+    assert not drawn & {row["pixel_sha256"] for row in rows_of(balanced.out)}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"target": "smallest"},
+        {"target": -1},
+        {"per_class": {"covit": 3}},
+        {"max_synthetic_ratio": -1.0},
+        {"format": "bmp"},
+    ],
+    ids=str,
+)
+def test_impossible_wishes_are_refused_before_anything_is_written(scans, model, tmp_path, options):
+    with pytest.raises(PlanError) as caught:
+        balance(scans, tmp_path / "out", model=model, options=BalanceOptions(**options))
+    assert caught.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_way_to_hand_on_real_images_is_refused():
+    with pytest.raises(PlanError, match="copy"):
+        BalanceOptions(real="copy")
+
+
+def test_where_nothing_is_to_be_done_that_is_said(tmp_path):
+    source = discs(tmp_path / "scans", normal=3, covid=3)
+    with pytest.raises(PlanError, match="nothing to write") as caught:
+        balance(source, tmp_path / "out", options=BalanceOptions(real="none"))
+    assert "--target" in caught.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_balanced_data_set_needs_no_training(tmp_path):
+    source = discs(tmp_path / "scans", normal=3, covid=3)
+    written = balance(source, tmp_path / "out", overrides=QUICK)
+    assert written.written == {"covid": 0, "normal": 0}
+    assert by_origin(tmp_path / "out") == {("real", "covid"): 3, ("real", "normal"): 3}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "scans"]
+
+
+# --- alike in form ---
+
+DIFFERS = {
+    "ConversionType", "ContributingEquipmentSequence", "DerivationDescription", "FrameOfReferenceUID", "ImageComments",
+    "InstanceNumber", "PatientID", "PatientName", "PixelData", "SOPInstanceUID", "SeriesDescription", "SeriesInstanceUID",
+    "StudyDescription", "StudyInstanceUID", "SyntheticData",
+}  # fmt: skip
+"""What tells one image, its patient and its origin; nothing of it is pixels."""
+
+
+def test_real_and_synthetic_dicom_differ_in_nothing_but_names_and_origin(ct, ct_model, tmp_path):
+    out = tmp_path / "out"
+    balance(ct, out, model=ct_model)
+    files = [pydicom.dcmread(path) for path in sorted((out / "images").rglob("*.dcm"))]
+    assert Counter(file.SyntheticData for file in files) == {"NO": 12, "YES": 4}
+    alike = {
+        tuple((e.keyword, str(e.value)) for e in file if not e.tag.is_private and e.keyword not in DIFFERS)
+        for file in files
+    }
+    assert len(alike) == 1
+    assert {keyword for keyword, _ in alike.pop()} > {"Rows", "PixelSpacing", "RescaleSlope", "WindowWidth"}
+    assert len({frozenset(e.keyword for e in file if not e.tag.is_private) for file in files}) == 1
+
+
+@pytest.mark.parametrize("form", ["png", "nifti"])
+def test_real_and_synthetic_images_have_one_form(ct, ct_model, tmp_path, form):
+    out = tmp_path / "out"
+    balance(ct, out, model=ct_model, options=BalanceOptions(format=form))
+    rows = rows_of(out)
+    assert {row["origin"] for row in rows} == {"real", "synthetic"}
+    for name in ("format", "rows", "columns", "spacing_mm", "unit", "low", "high", "tool_version"):
+        assert len({row[name] for row in rows}) == 1, name
+    headers = [formats.read_header(out / row["path"]) for row in rows]
+    assert len({(header.format, header.shape, header.bits, header.channels) for header in headers}) == 1
+
+
+def test_prepared_ct_keeps_its_hounsfield_units(ct, ct_model, tmp_path):
+    balance(ct, tmp_path / "out", model=ct_model, options=BalanceOptions(target=0))
+    manifest, plan = index(ct), Model.load(ct_model).plan
+    stack = prepare(manifest, plan, tmp_path / "cache")
+    units = stack.images(slice(None)).astype(np.float64)[:, 0] * 4095 - 1024
+    paths = (tmp_path / "out" / "images").rglob("*.dcm")
+    written = {formats.read(path).pixels[0].tobytes() for path in paths}
+    assert written == {image.astype(np.float32).tobytes() for image in np.rint(units)}
+
+
+# --- real images in other ways ---
+
+
+def test_links_are_the_original_files_under_names_that_tell_nothing(ct, ct_model, tmp_path):
+    out = tmp_path / "out"
+    balance(ct, out, model=ct_model, options=BalanceOptions(real="link"))
+    originals = {path.read_bytes() for path in ct.path.rglob("*.dcm")}
+    links = sorted((out / "images").rglob("*_real_*"))
+    assert {path.read_bytes() for path in links} == originals
+    assert links[0].name == "mass_real_000001.dcm"
+    assert all(path.stat().st_nlink > 1 or path.is_symlink() for path in links)
+    assert by_origin(out) == {("real", "mass"): 4, ("real", "normal"): 8, ("synthetic", "mass"): 4}
+    assert "a classifier may learn that difference" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_both_files_of_a_pair_are_linked(tmp_path):
+    nib = pytest.importorskip("nibabel")
+    chance = np.random.default_rng(0)
+    for label in "ab":
+        (tmp_path / "scans" / label).mkdir(parents=True)
+        for number in range(2):
+            image = nib.Nifti1Pair(chance.normal(100, 20, (12, 12, 3)).astype(np.float32), np.eye(4))
+            nib.save(image, tmp_path / "scans" / label / f"{number}.img")
+    options = BalanceOptions(real="link", target=0)
+    balance(Source(path=tmp_path / "scans"), tmp_path / "out", options=options, overrides=QUICK)
+    names = sorted(path.name for path in (tmp_path / "out" / "images" / "a").iterdir())
+    assert names == ["a_real_000001.hdr", "a_real_000001.img", "a_real_000002.hdr", "a_real_000002.img"]
+
+
+def test_images_in_an_array_cannot_be_linked(tmp_path):
+    images = np.random.default_rng(0).integers(0, 255, (6, 12, 12), np.uint8)
+    np.savez(tmp_path / "x.npz", train_images=images, train_labels=np.array([0, 0, 0, 0, 1, 1]))
+    options = BalanceOptions(real="link", target=0)
+    with pytest.raises(PlanError, match="cannot be linked"):
+        balance(Source(path=tmp_path / "x.npz"), tmp_path / "out", options=options, overrides=QUICK)
+
+
+def test_without_real_images_only_the_missing_ones_are_written(scans, model, tmp_path):
+    written = balance(scans, tmp_path / "out", model=model, options=BalanceOptions(real="none"))
+    assert by_origin(tmp_path / "out") == {("synthetic", "covid"): 3}
+    assert written.after == {"covid": 5, "normal": 5}
+
+
+# --- models ---
+
+
+def test_without_a_model_one_is_trained_beside_the_output_and_kept(scans, tmp_path):
+    written = balance(scans, tmp_path / "out", overrides=QUICK)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.run"]
+    trained = Model.load(tmp_path / "out.run")
+    drawn = [row for row in rows_of(tmp_path / "out") if row["origin"] == "synthetic"]
+    assert {row["model_digest"] for row in drawn} == {trained.digest}
+    assert len(drawn) == written.written["covid"] == 3
+    again = balance(scans, tmp_path / "again", model=tmp_path / "out.run")
+    assert again.written == written.written
+    assert {row["pixel_sha256"] for row in rows_of(tmp_path / "again")} == {
+        row["pixel_sha256"] for row in rows_of(tmp_path / "out")
+    }
+
+
+def test_a_model_of_other_data_is_refused_with_both_digests(scans, model, tmp_path):
+    other = discs(tmp_path / "other", shape=(20, 20), normal=5, covid=2)
+    with pytest.raises(ModelError, match="learned from other data") as caught:
+        balance(other, tmp_path / "out", model=model)
+    assert Model.load(model).data_digest[:12] in caught.value.message
+    assert index(other).digest[:12] in caught.value.message
+    assert "--any-model" in caught.value.hint
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_other_data_is_taken_when_asked_for(model, tmp_path):
+    other = discs(tmp_path / "other", shape=(20, 20), normal=5, covid=2)
+    written = balance(other, tmp_path / "out", model=model, options=BalanceOptions(any_model=True))
+    assert written.written == {"covid": 3, "normal": 0}
+    assert {(row["rows"], row["columns"]) for row in rows_of(tmp_path / "out")} == {("16", "24")}
+
+
+def test_a_model_that_lacks_a_class_is_refused(model, tmp_path):
+    other = discs(tmp_path / "other", normal=5, mass=2)
+    with pytest.raises(ModelError, match="cannot draw mass"):
+        balance(other, tmp_path / "out", model=model, options=BalanceOptions(any_model=True))
+
+
+# --- where it may be written ---
+
+
+def test_the_output_is_never_inside_the_input_or_the_model(scans, model):
+    before = tree(scans.path)
+    for out in (scans.path, scans.path / "out", scans.path / "train" / "normal", model / "out"):
+        with pytest.raises(OutputError, match="inside"):
+            balance(scans, out, model=model)
+    assert tree(scans.path) == before
+
+
+def test_the_output_is_never_among_the_files_of_a_list(tmp_path, monkeypatch):
+    discs(tmp_path / "scans", normal=2, covid=2)
+    monkeypatch.chdir(tmp_path)
+    lines = tuple(str(path.relative_to(tmp_path)) for path in sorted((tmp_path / "scans").rglob("*.png")))
+    with pytest.raises(OutputError, match="inside"):
+        balance(Source(lines=lines), tmp_path / "scans" / "covid" / "out", overrides=QUICK)
+
+
+def test_what_lies_there_is_never_overwritten(scans, model, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious", encoding="utf-8")
+    with pytest.raises(OutputError, match="not empty"):
+        balance(scans, tmp_path, model=model)
+    assert tree(tmp_path) == {"thesis.txt": b"precious"}
+
+
+def test_the_same_command_again_changes_nothing(scans, model, tmp_path):
+    out = tmp_path / "out"
+    first = balance(scans, out, model=model)
+    before, times = tree(out), {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    again = balance(scans, out, model=model)
+    assert (first.was_complete, again.was_complete) == (False, True)
+    assert again.report() == first.report()
+    assert (tree(out), {path: path.stat().st_mtime_ns for path in out.rglob("*")}) == (before, times)
+
+
+def test_two_runs_give_the_same_bytes(balanced, scans, model, tmp_path):
+    balance(scans, tmp_path / "out", model=model)
+    assert tree(tmp_path / "out") == tree(balanced.out)
+
+
+def test_another_wish_into_the_same_folder_is_refused_with_the_difference(scans, model, tmp_path):
+    out = tmp_path / "out"
+    balance(scans, out, model=model)
+    before = tree(out)
+    with pytest.raises(OutputError, match='target is "largest" there and 7 here'):
+        balance(scans, out, model=model, options=BalanceOptions(target=7))
+    other = discs(tmp_path / "other", shape=(20, 20), normal=5, covid=2)
+    with pytest.raises(OutputError, match="data is"):
+        balance(other, out, model=model, options=BalanceOptions(any_model=True))
+    with pytest.raises(OutputError, match="begun by another command"):
+        sample(model, out)
+    assert tree(out) == before
+
+
+@pytest.mark.parametrize("after", [0, 1, 6, 7])
+def test_a_broken_run_goes_on_and_ends_in_the_same_bytes(
+    scans, model, balanced, tmp_path, monkeypatch, after
+):
+    out, write, written = tmp_path / "out", formats.write, []
+
+    def broken(*image):
+        if len(written) == after:
+            raise KeyboardInterrupt
+        written.append(image)
+        return write(*image)
+
+    monkeypatch.setattr(formats, "write", broken)
+    with pytest.raises(KeyboardInterrupt):
+        balance(scans, out, model=model)
+    assert len(list((out / "images").rglob("*.png"))) == after
+    monkeypatch.setattr(formats, "write", write)
+    balance(scans, out, model=model)
+    assert tree(out) == tree(balanced.out)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_data_without_a_usable_scan_is_refused(tmp_path):
+    (tmp_path / "scans" / "a").mkdir(parents=True)
+    (tmp_path / "scans" / "a" / "x.txt").write_text("no scan", encoding="utf-8")
+    with pytest.raises(DatasetError, match="no usable scan"):
+        balance(Source(path=tmp_path / "scans"), tmp_path / "out")
+
+
+# --- loaders ---
+
+
+def test_it_is_a_folder_per_class_as_image_folder_reads_it(balanced):
+    """The contract of torchvision's ImageFolder: classes are the sorted sub-folders, every file below is an image."""
+    images = balanced.out / "images"
+    classes = sorted(entry.name for entry in images.iterdir())
+    assert all((images / name).is_dir() for name in classes)
+    found = [
+        (path.relative_to(balanced.out).as_posix(), number)
+        for number, name in enumerate(classes)
+        for path in sorted((images / name).rglob("*"))
+    ]
+    for path, _ in found:
+        with Image.open(balanced.out / path) as image:
+            assert image.size == (24, 16)
+    assert found == [(row["path"], int(row["label_id"])) for row in rows_of(balanced.out)]
+
+
+def test_it_loads_with_image_folder(balanced):
+    datasets = pytest.importorskip("torchvision.datasets", reason="torchvision is not installed")
+    data = datasets.ImageFolder(str(balanced.out / "images"))
+    assert len(data) == 10
+    assert data.class_to_idx == {"covid": 0, "normal": 1}
+
+
+@pytest.mark.parametrize(("form", "reader"), [("png", None), ("nifti", None), ("dicom", "PydicomReader")])
+def test_it_loads_with_the_data_list_of_monai(ct, ct_model, tmp_path, form, reader):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MONAI warns of libraries that nobody here uses
+        monai = pytest.importorskip("monai")
+        from monai.data import load_decathlon_datalist
+        from monai.transforms import LoadImage
+
+        out = tmp_path / "out"
+        balance(ct, out, model=ct_model, options=BalanceOptions(format=form, max_synthetic_ratio=0.5))
+        training = load_decathlon_datalist(
+            str(out / "datalist.json"), is_segmentation=False, data_list_key="training"
+        )
+        assert Counter(item["label"] for item in training) == {0: 6, 1: 8}
+        image = LoadImage(reader=reader, image_only=True)(training[0]["image"])
+    assert monai.__version__
+    values = np.squeeze(np.asarray(image)).T
+    expected = formats.read(out / rows_of(out)[0]["path"]).pixels[0]
+    turned = [np.rot90(each, turns) for each in (values, values.T) for turns in range(4)]
+    assert any(each.shape == expected.shape and np.array_equal(each, expected) for each in turned)
+
+
+def test_it_loads_as_a_table(balanced):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    table = pandas.read_csv(balanced.out / "manifest.csv")
+    assert table.groupby(["label", "is_synthetic"]).size().to_dict() == {
+        ("covid", False): 2,
+        ("covid", True): 3,
+        ("normal", False): 5,
+    }
+
+
+def test_a_link_to_a_moved_original_is_not_left_dangling(ct, ct_model, tmp_path):
+    copy = shutil.copytree(ct.path, tmp_path / "scans")
+    balance(Source(path=copy), tmp_path / "out", model=ct_model, options=BalanceOptions(real="link"))
+    shutil.rmtree(copy)
+    links = list((tmp_path / "out" / "images").rglob("*_real_*"))
+    assert len(links) == 12
+    assert all(formats.sniff(path) == "dicom" for path in links)
