@@ -139,9 +139,15 @@ def stored(out: Path) -> dict[str, Any] | None:
         return None
     try:
         facts: dict[str, Any] = read_json(out / RUN)
-        return facts if facts["version"] <= VERSION and facts["plan"]["images_shown"] else None
+        newer = facts["version"] > VERSION
+        _ = facts["data_digest"], facts["plan"]["images_shown"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(f"{out / RUN} cannot be read ({error})", hint="Choose another --out.") from error
+    if newer:
+        raise OutputError(
+            f"{out} was written by a newer medgan", hint="Update medgan, or choose another --out."
+        )
+    return facts
 
 
 def claim(out: Path, plan: Plan, data_digest: str) -> None:

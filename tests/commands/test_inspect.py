@@ -1,0 +1,125 @@
+"""A data set described: the documented JSON, and what `train` would decide."""
+
+import json
+
+import pytest
+
+from medgan.commands.inspect import inspect
+from medgan.dataset.labels import Source
+from medgan.errors import DatasetError
+from medgan.plan import Overrides
+from tests.commands.blobs import discs, tree
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    """Train 5 and 2, test 3 and 3, and a text file."""
+    root = tmp_path_factory.mktemp("scans")
+    discs(root, split="train", normal=5, covid=2)
+    (root / "train" / "covid" / "notes.txt").write_text("no scan", encoding="utf-8")
+    return discs(root, split="test", normal=3, covid=3)
+
+
+@pytest.fixture(scope="module")
+def found(scans):
+    return inspect(scans)
+
+
+def test_the_report_has_the_documented_keys(found):
+    report = json.loads(json.dumps(found.report()))
+    assert list(report) == [
+        "version",
+        "counts",
+        "images",
+        "patients",
+        "rare",
+        "verdicts",
+        "plan",
+        "warnings",
+    ]
+    assert report["version"] == 1
+    each = {"train": {"covid": 2, "normal": 5}, "test": {"covid": 3, "normal": 3}}
+    assert report["counts"] == report["images"] == report["patients"] == each
+    assert report["rare"] == {"covid": 3}
+    assert report["verdicts"] == {"ok": 13, "skip:not-medical": 1}
+
+
+def test_without_splits_everything_is_train(tmp_path):
+    assert inspect(discs(tmp_path, normal=3, covid=2)).report()["counts"] == {
+        "train": {"covid": 2, "normal": 3}
+    }
+
+
+def test_scans_and_the_images_they_yield_are_counted_apart(ct_volume, tmp_path):
+    report = inspect(Source(path=tmp_path / "scans")).report()
+    assert report["counts"]["train"]["volume"] == 1
+    assert report["images"]["train"]["volume"] > 1
+    assert report["images"]["train"]["single"] == report["counts"]["train"]["single"] == 3
+
+
+@pytest.fixture
+def ct_volume(tmp_path):
+    """A NIfTI volume in one class, three single slices in the other."""
+    import nibabel as nib
+    import numpy as np
+
+    chance = np.random.default_rng(0)
+    for label, shapes in {"volume": [(12, 10, 8)], "single": [(12, 10, 1)] * 3}.items():
+        folder = tmp_path / "scans" / label
+        folder.mkdir(parents=True)
+        for number, shape in enumerate(shapes):
+            image = chance.normal(100, 20, shape).astype(np.float32)
+            nib.save(nib.Nifti1Image(image, np.eye(4)), folder / f"{number}.nii")
+
+
+def test_files_are_listed_with_verdicts_when_asked_for(found):
+    files = {file["path"]: file for file in found.report(files=True)["files"]}
+    assert len(files) == 14
+    odd = files["train/covid/notes.txt"]
+    assert list(odd) == ["path", "label", "patient", "split", "verdict", "reason"]
+    assert (odd["label"], odd["split"], odd["verdict"]) == ("covid", "train", "skip:not-medical")
+    assert odd["reason"]
+    fine = files["test/normal/scan0.png"]
+    assert (fine["label"], fine["split"], fine["verdict"], fine["reason"]) == ("normal", "test", "ok", "")
+
+
+def test_every_decision_of_the_plan_has_its_value_and_reason(found):
+    plan = found.report()["plan"]
+    assert plan["labels"]["value"] == ["covid", "normal"]
+    assert {"arch", "size", "geometry", "form", "batch", "images_shown", "seed"} <= set(plan)
+    assert all(set(decision) == {"value", "why"} and decision["why"] for decision in plan.values())
+
+
+def test_the_plan_is_the_one_train_would_follow_with_these_wishes(scans):
+    plan = inspect(scans, overrides=Overrides(effort="smoke", seed=4)).report()["plan"]
+    assert plan["images_shown"]["why"] == "rule: effort smoke"
+    assert plan["seed"] == {"value": 4, "why": "override: as asked"}
+
+
+def test_small_classes_are_warned_of(found):
+    assert any("Class covid has only 2 images" in warning for warning in found.warnings)
+
+
+def test_a_data_set_that_train_would_refuse_is_still_described(tmp_path):
+    found = inspect(discs(tmp_path, normal=3, covid=1))
+    report = found.report()
+    assert report["plan"] is None
+    assert report["counts"] == {"train": {"covid": 1, "normal": 3}}
+    assert report["warnings"][-1].startswith("train would refuse this data set")
+
+
+def test_looking_changes_nothing(scans):
+    before = tree(scans.path)
+    inspect(scans)
+    assert tree(scans.path) == before
+
+
+def test_the_same_data_gives_the_same_report(scans, found):
+    assert inspect(scans).report(files=True) == found.report(files=True)
+
+
+def test_a_folder_without_a_usable_scan_is_refused(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.txt").write_text("no scan", encoding="utf-8")
+    with pytest.raises(DatasetError, match="1 skip:not-medical"):
+        inspect(Source(path=tmp_path))

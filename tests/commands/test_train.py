@@ -1,0 +1,193 @@
+"""A data set in, a run folder with a model out; repeated, it resumes, and is refused where it would be another run."""
+
+import dataclasses
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medgan.commands import train as command
+from medgan.commands.train import Options, train
+from medgan.dataset.labels import Source
+from medgan.errors import OutputError, PlanError
+from medgan.gan.model import Model
+from medgan.plan import Overrides
+from tests.commands.blobs import discs, tree
+
+QUICK = Overrides(effort="smoke", size=(16, 24), images=64, batch=8, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    return discs(tmp_path_factory.mktemp("scans"), normal=6, covid=4)
+
+
+@pytest.fixture(scope="module")
+def trained(scans, tmp_path_factory):
+    """A finished run, only to be looked at."""
+    return train(scans, tmp_path_factory.mktemp("finished") / "run", overrides=QUICK)
+
+
+def test_the_report_is_the_documented_json(trained):
+    report = json.loads(json.dumps(trained.report()))
+    assert list(report) == ["run", "images_shown", "seconds", "model_digest"]
+    assert (report["run"], report["images_shown"]) == (str(trained.run), 64)
+    assert report["seconds"] > 0
+    assert report["model_digest"] == Model.load(trained.run).digest
+
+
+def test_the_model_knows_its_data_by_counts_and_a_digest_alone(trained, scans):
+    facts = json.loads((trained.run / "model" / "model.json").read_text(encoding="utf-8"))
+    assert facts["counts"] == {"covid": 4, "normal": 6}
+    assert len(facts["data_digest"]) == 64
+    for name in ("model.json", "card.md"):
+        text = (trained.run / "model" / name).read_text(encoding="utf-8")
+        assert str(scans.path) not in text
+        assert "scan0" not in text
+
+
+def test_the_log_has_a_line_per_tick_with_the_documented_keys(trained):
+    rows = [json.loads(line) for line in (trained.run / "log.jsonl").read_text().splitlines()]
+    assert [row["images_shown"] for row in rows] == list(range(8, 65, 8))
+    documented = {"images_shown", "seconds", "images_per_second", "generator_loss", "critic_loss"}
+    assert all(documented <= set(row) for row in rows)
+
+
+def test_every_tick_leaves_a_grid_of_eight_seeds_per_class(trained):
+    grids = sorted((trained.run / "grids").iterdir())
+    assert [path.name for path in grids] == [f"{shown:09d}.png" for shown in range(8, 65, 8)]
+    pixels = np.asarray(Image.open(grids[-1]))
+    assert pixels.shape == (2 * 16, 8 * 24)
+    assert pixels.std() > 0
+
+
+def test_progress_tells_reading_preparing_and_training_to_the_end(scans, tmp_path):
+    told = []
+    train(scans, tmp_path / "run", overrides=QUICK, on_progress=told.append)
+    assert list(dict.fromkeys(report.stage for report in told)) == ["reading", "preparing", "training"]
+    assert (told[-1].done, told[-1].total) == (64, 64)
+    assert "told from synthetic" in told[-1].words
+
+
+def test_a_dry_run_decides_estimates_and_writes_nothing(scans, tmp_path):
+    report = train(scans, tmp_path / "run", overrides=QUICK, options=Options(dry_run=True)).report()
+    assert list(tmp_path.iterdir()) == []
+    assert report["estimate_seconds"] > 0
+    assert (report["images_shown"], report["model_digest"]) == (0, "")
+    assert report["plan"]["size"] == {"value": [16, 24], "why": "override: as asked"}
+    assert all(decision["why"] for decision in report["plan"].values())
+
+
+def test_the_same_command_again_trains_nothing(scans, trained):
+    before = tree(trained.run)
+    again = train(scans, trained.run, overrides=QUICK)
+    assert (again.images_shown, again.model_digest) == (64, trained.model_digest)
+    assert tree(trained.run) == before
+
+
+def test_two_runs_of_one_command_give_the_same_weights(scans, trained, tmp_path):
+    assert train(scans, tmp_path / "run", overrides=QUICK).model_digest == trained.model_digest
+
+
+def test_another_seed_gives_other_weights(scans, trained, tmp_path):
+    other = train(scans, tmp_path / "run", overrides=dataclasses.replace(QUICK, seed=1))
+    assert other.model_digest != trained.model_digest
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"images": 128}, "images_shown was 64, is now 128"),
+        ({"seed": 3}, "seed was 0, is now 3"),
+        ({"arch": "dcgan"}, "arch was repaired, is now dcgan"),
+        ({"size": (24, 24)}, r"size was \[16, 24\], is now \[24, 24\]"),
+    ],
+    ids=str,
+)
+def test_a_run_of_another_plan_is_refused_with_the_difference(scans, trained, change, words):
+    before = tree(trained.run)
+    with pytest.raises(OutputError, match=words) as caught:
+        train(scans, trained.run, overrides=dataclasses.replace(QUICK, **change))
+    assert "--out" in caught.value.hint
+    assert tree(trained.run) == before
+
+
+def test_a_run_of_other_data_is_refused(trained, tmp_path):
+    other = discs(tmp_path / "scans", normal=6, covid=3)
+    with pytest.raises(OutputError, match="training images, labels or splits have changed"):
+        train(other, trained.run, overrides=QUICK)
+
+
+def test_a_run_elsewhere_is_never_overwritten(scans, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious", encoding="utf-8")
+    with pytest.raises(OutputError, match="not empty"):
+        train(scans, tmp_path, overrides=QUICK)
+    assert tree(tmp_path) == {"thesis.txt": b"precious"}
+    with pytest.raises(OutputError):
+        train(scans, tmp_path / "thesis.txt", overrides=QUICK)
+
+
+def test_a_run_never_lands_inside_the_scans(scans):
+    with pytest.raises(OutputError, match="inside"):
+        train(scans, scans.path / "covid" / "run", overrides=QUICK)
+
+
+def test_a_run_file_that_cannot_be_read_is_told(scans, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(OutputError, match="cannot be read"):
+        train(scans, tmp_path / "run", overrides=QUICK)
+
+
+def test_a_run_of_a_newer_version_is_refused_and_left_as_it_is(scans, trained, tmp_path):
+    facts = json.loads((trained.run / "run.json").read_text(encoding="utf-8"))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**facts, "version": 99}), encoding="utf-8")
+    with pytest.raises(OutputError, match="newer medgan"):
+        train(scans, tmp_path / "run", overrides=QUICK)
+
+
+def test_minutes_become_images_once_and_a_repeat_keeps_them(scans, tmp_path, monkeypatch):
+    wish = dataclasses.replace(QUICK, images=None, minutes=0.1)
+    monkeypatch.setattr(command, "seconds_per_image", lambda plan: 0.1)
+    first = train(scans, tmp_path / "run", overrides=wish)
+    assert first.images_shown == first.plan.images_shown == 64  # 60 in six seconds, to the full batch
+    assert first.estimate_seconds == pytest.approx(6)
+    monkeypatch.setattr(command, "seconds_per_image", lambda plan: 0.001)  # a machine that idles now
+    again = train(scans, tmp_path / "run", overrides=wish)
+    assert (again.images_shown, again.model_digest) == (64, first.model_digest)
+
+
+def test_patients_that_are_held_out_are_not_learned_from(scans, tmp_path):
+    held = train(scans, tmp_path / "run", overrides=QUICK, options=Options(holdout=0.25))
+    assert Model.load(held.run).counts == {"covid": 3, "normal": 4}
+    with pytest.raises(OutputError, match="splits have changed"):
+        train(scans, tmp_path / "run", overrides=QUICK)
+
+
+def test_a_class_of_a_single_image_is_refused_before_anything_is_written(tmp_path):
+    source = discs(tmp_path / "scans", normal=4, covid=1)
+    with pytest.raises(PlanError, match="'covid' has 1 training image"):
+        train(source, tmp_path / "run", overrides=QUICK)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_input_is_left_as_it_was(scans, tmp_path):
+    before = tree(scans.path)
+    train(scans, tmp_path / "run", overrides=QUICK)
+    assert tree(scans.path) == before
+
+
+def test_a_relative_folder_and_an_absolute_one_are_the_same_run(scans, trained, monkeypatch):
+    monkeypatch.chdir(scans.path.parent)
+    again = train(Source(path=scans.path.relative_to(scans.path.parent)), trained.run, overrides=QUICK)
+    assert again.model_digest == trained.model_digest
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("tensorboard"), reason="tensorboard is not installed")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_tensorboard_is_written_when_asked_for(scans, tmp_path):
+    train(scans, tmp_path / "run", overrides=QUICK, options=Options(tensorboard=True))
+    assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
