@@ -12,6 +12,8 @@ from medgan.files import digest
 LONGEST = 40
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 """Device names of Windows, which no folder there may have (Microsoft, "Naming Files, Paths, and Namespaces")."""
+MARKED = re.compile(r".*-[0-9a-f]{8}", re.IGNORECASE)
+"""What `marked` makes: a label that looks so by itself is marked too, or it could meet a marked one."""
 
 
 def slugs(labels: Iterable[str]) -> dict[str, str]:
@@ -27,7 +29,7 @@ def slug(label: str) -> str:
     """The folder name of one label, looked at alone."""
     plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()  # é -> e
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_-")
-    if not name or len(name) > LONGEST or RESERVED.fullmatch(name):
+    if not name or len(name) > LONGEST or RESERVED.fullmatch(name) or MARKED.fullmatch(name):
         return marked(name, label)
     return name
 
