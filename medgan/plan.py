@@ -335,7 +335,7 @@ def parse_window(text: str) -> tuple[float, float]:
 def choose_budget(fingerprint: Fingerprint, wish: Overrides, arch: str) -> Choices:
     """Batch, images shown in all, and images between ticks."""
     total = sum(fingerprint.training.values())
-    usual = 128 if arch == "dcgan" else 32
+    usual = 128 if arch == "dcgan" else 16
     batch, batch_why = choose(
         wish.batch, min(usual, total), f"fixed: {usual} for {arch}, never more than there are images"
     )
@@ -370,9 +370,9 @@ def repaired_recipe(doublings: int, shown: int) -> Choices:
         "betas": ((0.0, 0.99), "fixed: no momentum"),
         "penalty": (1.0, "fixed: R1 and R2"),
         "penalty_end": (0.1, "fixed: a cosine from the start to the end of the run"),
-        "penalty_every": (4, "fixed: lazy regularisation"),
+        "penalty_every": (8, "fixed: lazy regularisation"),
         "ema": (min(2_000.0, 0.05 * shown), "rule: 2,000 images, at most a twentieth of the run"),
-        "augment": (1.0, "fixed: shift, cutout, brightness and contrast; never a flip"),
+        "augment": (0.5, "fixed: shift, cutout, brightness and contrast at half strength; never a flip"),
         "condition": ((0.3, 0.55), "fixed: learn all classes together first, then apart"),
     }
 

@@ -92,16 +92,17 @@ def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) 
         for group in adam.param_groups:
             group["lr"] = cosine(plan.rate, plan.rate_end, done)
     fake = learners.to_generator(latents(plan, len(real), real.device), labels, share).float()
-    critic_loss, told_apart = update_critic(learners, real, fake.detach(), labels, images_shown)
-    generator_loss = update_generator(learners, real, fake, labels, share)
+    critic_loss, on_real, on_fake = update_critic(learners, real, fake.detach(), labels, images_shown)
+    generator_loss = update_generator(learners, on_real, fake, labels, share)
     update_average(learners, images_shown + len(real), len(real))
+    told_apart = (on_real[:, 0] > on_fake[:, 0]).float().mean()
     return Step(float(critic_loss), float(generator_loss), float(told_apart))
 
 
 def update_critic(
     learners: Learners, real: Tensor, fake: Tensor, labels: Tensor, images_shown: int
-) -> tuple[Tensor, Tensor]:
-    """One step of the discriminator; its loss without the penalty, and how often it told real from fake."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One step of the discriminator; its loss without the penalty, and its logits on real and fake."""
     plan, weights = learners.plan, (1.0, faded_in(learners.plan, images_shown))
     with torch.no_grad():
         real, fake = augment(real, plan.augment), augment(fake, plan.augment)
@@ -118,15 +119,20 @@ def update_critic(
     learners.critic_adam.zero_grad()
     learners.runtime.fabric.backward(total)
     learners.critic_adam.step()
-    return loss.detach(), (on_real[:, 0] > on_fake[:, 0]).float().mean()
+    return loss.detach(), on_real.detach(), on_fake.detach()
 
 
-def update_generator(learners: Learners, real: Tensor, fake: Tensor, labels: Tensor, share: float) -> Tensor:
-    """One step of the generator on the fakes the discriminator has just seen; its loss."""
+def update_generator(
+    learners: Learners, on_real: Tensor, fake: Tensor, labels: Tensor, share: float
+) -> Tensor:
+    """One step of the generator on the fakes the discriminator has just seen; its loss.
+
+    To compare with, the logits `on_real` of the discriminator's own step will do: one update old, and a pass saved.
+    """
     plan = learners.plan
     learners.critic.requires_grad_(False)
-    on_real, on_fake = judge(learners, augment(real, plan.augment), augment(fake, plan.augment), labels)
-    loss = losses.GENERATOR[plan.loss](on_real.detach(), on_fake, (1.0, share))
+    on_fake = learners.to_critic(augment(fake, plan.augment), labels).float()
+    loss = losses.GENERATOR[plan.loss](on_real, on_fake, (1.0, share))
     learners.generator_adam.zero_grad()
     learners.runtime.fabric.backward(loss)
     learners.generator_adam.step()
