@@ -106,6 +106,3 @@ def lite2() -> Callable[[NDArray[np.float32]], Features]:
         return np.concatenate(rows)
 
     return features
-
-
-SPACES: dict[str, Callable[[], Callable[[NDArray[np.float32]], Features]]] = {"lite2": lite2}

@@ -1,0 +1,239 @@
+"""Every rule of the plan, on fingerprints that differ in one fact."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medgan.dataset.fingerprint import Fingerprint
+from medgan.errors import PlanError
+from medgan.plan import SMOKE_IMAGES, Overrides, cells, decide, fit_cells, parse_window
+
+
+def facts(**changes):
+    """Gray 8-bit X-rays of two classes, spacing unknown."""
+    fingerprint = Fingerprint(
+        counts={"train": {"normal": 500, "rare": 60}},
+        images={"train": {"normal": 500, "rare": 60}},
+        patients={"train": {"normal": 500, "rare": 60}},
+        training={"normal": 500, "rare": 60},
+        rare={"rare": 440},
+        patients_known=True,
+        formats={"dicom": 560},
+        modalities={"CR": 560},
+        meanings={"stored": 560},
+        channels={"1": 560},
+        bits=8,
+        body_part="CHEST",
+        rows=(100, 144, 200),
+        columns=(120, 192, 260),
+        spacing_mm=None,
+        field_of_view_mm=None,
+        levels=(0.0, 1.0, 120.0, 240.0, 255.0),
+        extremes=(0.0, 255.0),
+        duplicates=0,
+        leaks=0,
+        verdicts={"ok": 560},
+        warnings=(),
+        digest="d" * 64,
+    )
+    return dataclasses.replace(fingerprint, **changes)
+
+
+CT = facts(meanings={"HU": 560}, modalities={"CT": 560}, bits=16)
+
+
+def test_every_decision_has_a_reason():
+    plan = decide(facts())
+    names = {field.name for field in dataclasses.fields(plan)} - {"why", "version"}
+    assert set(plan.why) == names
+    assert all(reason.split()[0].rstrip(":") in {"fixed", "rule", "override"} for reason in plan.why.values())
+
+
+def test_the_same_facts_give_the_same_plan():
+    assert decide(facts()) == decide(facts())
+
+
+def test_what_the_user_decides_is_done_and_said():
+    wish = Overrides(
+        size=(48, 64),
+        batch=4,
+        images=100,
+        seed=7,
+        precision="bf16",
+        arch="dcgan",
+        noise="uniform",
+        device="cpu",
+    )
+    plan = decide(facts(), wish)
+    assert (plan.size, plan.batch, plan.images_shown, plan.seed) == ((48, 64), 4, 100, 7)
+    assert (plan.precision, plan.arch, plan.noise, plan.device) == ("bf16", "dcgan", "uniform", "cpu")
+    assert {plan.why[name] for name in ("size", "batch", "seed", "precision", "arch", "noise", "device")} == {
+        "override: as asked"
+    }
+
+
+def test_effort_sets_size_and_images():
+    smoke, quick, standard, thorough = (
+        decide(facts(), Overrides(effort=name)) for name in ("smoke", "quick", "standard", "thorough")
+    )
+    assert (smoke.size, quick.size, thorough.size) == ((24, 32), (48, 64), (96, 128))
+    assert smoke.images_shown == SMOKE_IMAGES
+    assert smoke.images_shown < quick.images_shown < standard.images_shown < thorough.images_shown
+
+
+def test_images_shown_are_whole_batches_and_ticks_divide_into_batches():
+    plan = decide(facts(), Overrides(images=101, batch=10))
+    assert plan.images_shown == 110
+    assert plan.tick % plan.batch == 0
+
+
+def test_a_batch_is_never_larger_than_the_data_set():
+    assert decide(facts(training={"normal": 5, "rare": 3})).batch == 8
+
+
+def test_few_images_are_shown_for_less_long():
+    few, many = (decide(facts(training={"normal": n, "rare": 40})) for n in (100, 5000))
+    assert few.images_shown < many.images_shown
+
+
+@given(
+    st.integers(1, 4000), st.integers(1, 4000), st.sampled_from(["smoke", "quick", "standard", "thorough"])
+)
+def test_any_scan_has_a_canvas_of_3_to_6_cells_doubled(rows, columns, effort):
+    plan = decide(facts(rows=(rows,) * 3, columns=(columns,) * 3), Overrides(effort=effort))
+    assert all(3 <= cell <= 6 for cell in plan.base)
+    assert plan.size == tuple(cell << plan.doublings for cell in plan.base)
+    assert max(plan.size) <= {"smoke": 32, "quick": 64, "standard": 64, "thorough": 128}[effort]
+
+
+@given(st.integers(3, 6), st.integers(3, 6), st.integers(1, 6))
+def test_every_size_the_networks_can_build_can_be_asked_for(h, w, doublings):
+    base, found = cells((h << doublings, w << doublings))
+    assert (base[0] << found, base[1] << found) == (h << doublings, w << doublings)
+
+
+def test_a_size_that_cannot_be_built_is_refused_with_the_nearest_that_can():
+    with pytest.raises(PlanError) as caught:
+        cells((100, 100))
+    height, width = caught.value.hint.removesuffix(".").split()[-1].split("x")
+    assert cells((int(height), int(width)))
+
+
+@pytest.mark.parametrize("aspect", [0.5, 0.75, 1.0, 4 / 3, 2.0])
+def test_the_canvas_has_the_shape_of_the_scans(aspect):
+    (h, w), _ = fit_cells(aspect, 64, 64)
+    assert h / w == pytest.approx(aspect, rel=0.01)
+
+
+def test_known_spacing_keeps_millimetres():
+    plan = decide(dataclasses.replace(CT, spacing_mm=(5.0, 0.8, 0.8), field_of_view_mm=(320.0, 400.0)))
+    assert plan.geometry == "physical"
+    assert plan.mm_per_pixel == pytest.approx(max(320 / plan.size[0], 400 / plan.size[1]), abs=1e-4)
+    assert plan.form.spacing_mm == (5.0, plan.mm_per_pixel, plan.mm_per_pixel)
+
+
+def test_unknown_spacing_stretches_and_writes_none():
+    plan = decide(facts())
+    assert (plan.geometry, plan.mm_per_pixel, plan.form.spacing_mm) == ("stretch", None, None)
+
+
+def test_ct_keeps_hounsfield_units():
+    form = decide(CT).form
+    assert (form.unit, form.low, form.high, form.bits) == ("HU", -1024, 3071, 16)
+
+
+@pytest.mark.parametrize(("window", "ends"), [("lung", (-1350, 150)), ("-100:300", (-100, 300))])
+def test_a_ct_window_may_be_chosen(window, ends):
+    form = decide(CT, Overrides(window=window)).form
+    assert (form.low, form.high) == ends
+
+
+@pytest.mark.parametrize("window", ["wide", "300:100", "5", "a:b", ""])
+def test_a_window_that_is_none_is_refused(window):
+    with pytest.raises(PlanError, match="LOW:HIGH"):
+        parse_window(window)
+
+
+def test_a_window_for_anything_but_ct_is_refused():
+    with pytest.raises(PlanError, match="is for CT"):
+        decide(facts(), Overrides(window="lung"))
+
+
+def test_screen_gray_levels_keep_their_scale():
+    eight, sixteen = decide(facts()).form, decide(facts(bits=16)).form
+    assert (eight.low, eight.high, eight.bits, eight.unit) == (0, 255, 8, "stored")
+    assert (sixteen.low, sixteen.high, sixteen.bits, sixteen.unit) == (0, 65535, 16, "stored")
+
+
+@pytest.mark.parametrize("meanings", [{"raw": 9}, {"display": 9}, {"raw": 5, "stored": 4}])
+def test_values_without_a_common_scale_are_relative(meanings):
+    form = decide(facts(meanings=meanings, bits=12)).form
+    assert (form.unit, form.low, form.high) == ("relative", 0, 4095)
+
+
+def test_colour_needs_every_scan_in_colour():
+    assert decide(facts(channels={"3": 560})).channels == 3
+    assert decide(facts(channels={"1": 1, "3": 559})).channels == 1
+
+
+@pytest.mark.parametrize(
+    ("formats", "written"),
+    [
+        ({"dicom": 5, "png": 2}, "dicom"),
+        ({"nifti": 5}, "nifti"),
+        ({"jpeg": 5, "dicom": 1}, "png"),
+        ({"npz": 5}, "png"),
+    ],
+)
+def test_images_are_written_as_most_scans_came(formats, written):
+    assert decide(facts(formats=formats)).form.format == written
+
+
+def test_the_baseline_is_the_one_of_2015():
+    plan = decide(facts(), Overrides(arch="dcgan"))
+    assert (plan.batch, plan.rate, plan.rate_end, plan.betas, plan.loss) == (
+        128,
+        2e-4,
+        2e-4,
+        (0.5, 0.999),
+        "bce",
+    )
+    assert (plan.latent, plan.augment, plan.ema, plan.penalty_every) == (100, 0, 0, 0)
+    assert plan.widths == (512, 256, 128, 64, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"training": {"normal": 500, "rare": 1}}, "'rare' has 1 training image:"),
+        ({"training": {"normal": 500, "rare": 0}}, "'rare' has no training images"),
+        ({"meanings": {"HU": 5, "raw": 2}}, "mixed with other scans"),
+    ],
+)
+def test_data_that_no_plan_can_mend_are_refused(changes, words):
+    with pytest.raises(PlanError, match=words):
+        decide(facts(**changes))
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"arch": "vae"},
+        {"precision": "fp8"},
+        {"noise": "pink"},
+        {"effort": "heroic"},
+        {"batch": 1},
+        {"images": 0},
+        {"minutes": 0.0},
+    ],
+)
+def test_overrides_that_mean_nothing_are_refused(wish):
+    with pytest.raises(PlanError, match=next(iter(wish))):
+        decide(facts(), Overrides(**wish))
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(PlanError, match=r"arch.*batch.*'rare' has 1"):
+        decide(facts(training={"normal": 500, "rare": 1}), Overrides(arch="vae", batch=1))
