@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from medgan.dataset.fingerprint import Fingerprint
-from medgan.dataset.manifest import Manifest, Record
-from medgan.errors import DatasetError, MedganError, ModelError, OutputError, PlanError, ScanError
-from medgan.plan import Overrides, Plan
-from medgan.progress import Progress
-from medgan.scans.scan import Form, Header, Mark, Scan
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from medgan.dataset.fingerprint import Fingerprint
+    from medgan.dataset.manifest import Manifest, Record
+    from medgan.errors import DatasetError, MedganError, ModelError, OutputError, PlanError, ScanError
+    from medgan.plan import Overrides, Plan
+    from medgan.progress import Progress
+    from medgan.scans.scan import Form, Header, Mark, Scan
 
 __version__ = "0.1.0"
 
@@ -30,3 +34,25 @@ __all__ = [
     "ScanError",
     "__version__",
 ]
+
+_HOMES = {
+    "medgan.dataset.fingerprint": ("Fingerprint",),
+    "medgan.dataset.manifest": ("Manifest", "Record"),
+    "medgan.errors": ("DatasetError", "MedganError", "ModelError", "OutputError", "PlanError", "ScanError"),
+    "medgan.plan": ("Overrides", "Plan"),
+    "medgan.progress": ("Progress",),
+    "medgan.scans.scan": ("Form", "Header", "Mark", "Scan"),
+}
+"""{module: the public names that live there}, loaded when first asked for (PEP 562), so that `--help` waits for no numpy."""
+
+
+def __getattr__(name: str) -> object:
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,18 +11,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from medgan import __version__, screen
+from medgan.pages import Page
 
 if TYPE_CHECKING:
     from medgan.dataset.labels import Source
 
+
+class Command(Page, TyperCommand):
+    """A command with our help page."""
+
+
+class Group(Page, TyperGroup):
+    """All commands, with our help page."""
+
+
 app = typer.Typer(
     name="medgan",
+    cls=Group,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
 _data = partial(typer.Option, rich_help_panel="Data")
@@ -50,6 +63,10 @@ LabelTag = Annotated[
     ),
 ]
 Modality = Annotated[str, _data(metavar="CODE", help="Use only scans of this DICOM modality: CT.")]
+BurnedIn = Annotated[
+    bool, _data("--allow-burned-in", help="Use images whose header says that text is burned into them.")
+]
+Synthetic = Annotated[bool, _data("--allow-synthetic", help="Use images that are marked as synthetic.")]
 Holdout = Annotated[
     float,
     _data(metavar="FRACTION", min=0.0, max=0.9, help="Share of the train patients set aside as val, unseen."),
@@ -133,13 +150,15 @@ def medgan(
         raise typer.Exit
 
 
-@app.command()
+@app.command(cls=Command)
 def inspect(
     source: SourceArgument,
     labels: Labels = None,
     label_column: LabelColumn = "",
     label_from_tag: LabelTag = "",
     modality: Modality = "",
+    burned_in: BurnedIn = False,
+    synthetic: Synthetic = False,
     files: Files = False,
     json: Json = False,
 ) -> None:
@@ -155,15 +174,14 @@ def inspect(
         from medgan.commands.inspect import inspect as look
         from medgan.files import plain
 
+        data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         with screen.watch() as on_progress:
-            found = look(
-                _source(source, labels, label_column, label_from_tag, modality), on_progress=on_progress
-            )
+            found = look(data, on_progress=on_progress)
         in_words = partial(screen.show_inspection, fingerprint=plain(found.fingerprint))
         _tell(found.report(files), in_words, json=json)
 
 
-@app.command()
+@app.command(cls=Command)
 def train(
     source: SourceArgument,
     out: Out,
@@ -171,6 +189,8 @@ def train(
     label_column: LabelColumn = "",
     label_from_tag: LabelTag = "",
     modality: Modality = "",
+    burned_in: BurnedIn = False,
+    synthetic: Synthetic = False,
     holdout: Holdout = 0.0,
     dry_run: DryRun = False,
     effort: Effort = "standard",
@@ -205,14 +225,14 @@ def train(
             effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed,
             device=device, precision=precision, arch=arch, noise=noise, window=window,
         )  # fmt: skip
-        data = _source(source, labels, label_column, label_from_tag, modality)
+        data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         options = Options(holdout=holdout, dry_run=dry_run, tensorboard=tensorboard)
         with screen.watch() as on_progress:
             done = learn(data, out, overrides=overrides, options=options, on_progress=on_progress)
         _tell(done.report(), screen.show_training, json=json)
 
 
-@app.command()
+@app.command(cls=Command)
 def sample(
     model: Model,
     out: Out,
@@ -238,7 +258,7 @@ def sample(
         _tell(written.report(), screen.show_written, json=json)
 
 
-@app.command()
+@app.command(cls=Command)
 def balance(
     source: SourceArgument,
     out: Out,
@@ -246,6 +266,8 @@ def balance(
     label_column: LabelColumn = "",
     label_from_tag: LabelTag = "",
     modality: Modality = "",
+    burned_in: BurnedIn = False,
+    synthetic: Synthetic = False,
     holdout: Holdout = 0.0,
     model: UseModel = None,
     any_model: AnyModel = False,
@@ -292,15 +314,21 @@ def balance(
         )  # fmt: skip
         if model and dataclasses.replace(overrides, seed=None) != Overrides():
             raise PlanError("Training options change nothing with --model", hint="Leave one of them out.")
-        data = _source(source, labels, label_column, label_from_tag, modality)
-        with screen.watch() as on_progress:
-            written = top_up(
-                data, out, model=model, options=options, overrides=overrides, on_progress=on_progress
-            )
+        data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
+        with screen.watch() as told:
+            written = top_up(data, out, model=model, options=options, overrides=overrides, on_progress=told)
         _tell(written.report(), screen.show_written, json=json)
 
 
-def _source(source: str, labels: Path | None, label_column: str, label_tag: str, modality: str) -> Source:
+def _source(
+    source: str,
+    labels: Path | None,
+    label_column: str,
+    label_tag: str,
+    modality: str,
+    burned_in: bool,
+    synthetic: bool,
+) -> Source:
     """The folder or .npz named on the command line, or the list of files on stdin."""
     from medgan.dataset.labels import Source
 
@@ -313,6 +341,8 @@ def _source(source: str, labels: Path | None, label_column: str, label_tag: str,
         label_column=label_column,
         label_tag=label_tag,
         modality=modality,
+        allow_burned_in=burned_in,
+        allow_synthetic=synthetic,
     )
 
 

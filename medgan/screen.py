@@ -13,19 +13,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-from rich import box, progress
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from medgan.errors import MedganError
 from medgan.progress import OnProgress, Progress, ignore
 
+if TYPE_CHECKING:
+    from rich import progress
+    from rich.console import Console, RenderableType
+
 FAILED, UNEXPECTED, INTERRUPTED = 1, 3, 130
-PIPE_WIDTH = 240
+PIPE_WIDTH = 10_000
 """Columns of a table that goes to a file or a pipe, where nothing should be folded or cut."""
+MINUTE, HOUR = 60, 3600
 
 MEASURED = {
     "formats": "file formats",
@@ -33,8 +33,8 @@ MEASURED = {
     "meanings": "meaning of a pixel",
     "bits": "bits per pixel",
     "channels": "channels",
-    "rows": "rows (least, median, most)",
-    "columns": "columns (least, median, most)",
+    "rows": "rows",
+    "columns": "columns",
     "spacing_mm": "spacing in mm (z, y, x)",
     "levels": "intensity (lowest, 0.5 %, median, 99.5 %, highest)",
     "duplicates": "duplicates",
@@ -68,10 +68,14 @@ def polite_errors(again: str = "Repeat the same command: it goes on where it sto
 
 def complain(message: str, *, hint: str = "") -> None:
     """Say on stderr what went wrong (red) and what to do next (cyan)."""
-    console = _console(stderr=True)
-    console.print(Text.assemble(("error: ", "bold red"), (_clean(message), "red")), soft_wrap=True)
+    _say("error", "red", message)
     if hint:
-        console.print(Text.assemble(("next: ", "bold cyan"), (_clean(hint), "cyan")), soft_wrap=True)
+        advise(hint)
+
+
+def advise(hint: str) -> None:
+    """Say on stderr what to do next."""
+    _say("next", "cyan", hint)
 
 
 def write_log(error: BaseException) -> Path:
@@ -92,24 +96,46 @@ def watch() -> Iterator[OnProgress]:
     if not console.is_terminal:
         yield ignore
         return
-    columns = (
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(bar_width=24),
-        progress.MofNCompleteColumn(),
-        progress.TimeRemainingColumn(),
-        progress.TextColumn("{task.fields[words]}", markup=False),
-    )
-    with progress.Progress(*columns, console=console) as bars:
+    with _bars(console) as bars:
         tasks: dict[str, progress.TaskID] = {}
 
         def on_progress(report: Progress) -> None:
-            if report.stage not in tasks:
-                tasks[report.stage] = bars.add_task(report.stage, words="")
+            sentence = " " in report.words  # else the name of a part of the stage
+            stage = report.stage if sentence else f"{report.stage} {report.words}".rstrip()
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=report.total, words="", pace="")
+            pace = bars.tasks[tasks[stage]].speed
             bars.update(
-                tasks[report.stage], completed=report.done, total=report.total, words=_clean(report.words)
+                tasks[stage],
+                completed=report.done,
+                words=_clean(report.words) if sentence else "",
+                pace=f"{pace:,.0f}/s" if pace else "",
             )
 
         yield on_progress
+
+
+def _bars(console: Console) -> progress.Progress:
+    """A line per stage, and below them in words what the last one wants to say."""
+    from rich import progress
+    from rich.padding import Padding
+    from rich.text import Text
+
+    class Bars(progress.Progress):
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            if self.tasks and self.tasks[-1].fields["words"]:
+                yield Padding(Text(self.tasks[-1].fields["words"], style="dim"), (0, 0, 0, 2))
+
+    return Bars(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(bar_width=24),
+        progress.TextColumn("{task.completed:,.0f}/{task.total:,.0f}", justify="right"),
+        progress.TextColumn("{task.fields[pace]}", justify="right"),
+        progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        console=console,
+        transient=True,
+    )
 
 
 def show_json(value: object) -> None:
@@ -119,90 +145,159 @@ def show_json(value: object) -> None:
 
 def show_inspection(report: Facts, fingerprint: Facts) -> None:
     """Tables of what `inspect` found: classes, facts, verdicts, warnings and the plan with its reasons."""
-    _table("Classes", *_classes(report))
-    _table("Measured", ("what", "value"), _measured(fingerprint))
-    _table("Files", ("verdict", "files"), report["verdicts"].items())
+    _table("Classes", ("split", "class", "scans", "images", "patients", "missing"), _classes(report))
+    _table("Measured", ("", ""), _measured(fingerprint))
+    _table("Files", ("", ""), report["verdicts"].items())
     for entry in report.get("files", ()):
-        _line(f"{entry['verdict']:24} {entry['path']}  {entry['reason']}".rstrip())
+        _line(f"  {entry['verdict']:24} {entry['path']}  {entry['reason']}".rstrip())
+    _plan(report["plan"] or {})
+    if report["warnings"]:
+        _line("")
     for warning in report["warnings"]:
         _line(f"warning: {warning}", style="yellow")
-    _plan(report["plan"] or {})
 
 
 def show_training(report: Facts) -> None:
     """What `train` did, or the plan and the time it would take."""
-    _plan(report.get("plan", {}))
-    done = ("run", "images_shown", "seconds", "model_digest")
-    _facts({name: report[name] for name in (done if report["model_digest"] else ("run", "estimate_seconds"))})
+    if not report["model_digest"]:
+        _plan(report["plan"])
+        _facts({"time it would take": f"about {_duration(report['estimate_seconds'])}"})
+        return
+    _facts(
+        {
+            "run": report["run"],
+            "images shown": f"{report['images_shown']:,}",
+            "time": _duration(report["seconds"]),
+            "model digest": report["model_digest"],
+        }
+    )
+    advise(f"medgan sample {shlex.quote(report['run'])} --out synthetic/")
 
 
 def show_written(report: Facts) -> None:
     """Where images were written, and how many a class had, got and has."""
     before, after, written = report["counts"]["before"], report["counts"]["after"], report["written"]
-    rows = ((label, before[label], written.get(label, 0), after[label]) for label in after)
-    _table("Training images", ("class", "real", "synthetic", "together"), rows)
+    rows = [(label, before[label], written.get(label, 0), after[label]) for label in after]
+    if any(before.values()):
+        _table("Training images", ("class", "real", "synthetic", "together"), rows)
+    else:
+        _table("Synthetic images", ("class", "images"), [(row[0], row[2]) for row in rows if row[2]])
+    _line("")
     _facts({name: report[name] for name in ("out", "manifest")})
+    advise(f"look at {Path(report['out']) / 'contact-sheet.png'}")
 
 
 def _plan(plan: Facts) -> None:
-    rows = ((field, _words(decision["value"]), decision["why"]) for field, decision in plan.items())
+    rows = ((field, _decided(field, decision["value"]), decision["why"]) for field, decision in plan.items())
     _table("Plan", ("decision", "value", "why"), rows)
+
+
+def _decided(field: str, value: Any) -> str:
+    """The value of a decision, as short as it can be said."""
+    if field in {"size", "base"}:
+        return " x ".join(map(str, value))
+    if field == "labels":
+        return ", ".join(value)
+    if field == "form":
+        return (
+            f"{value['format']}, {value['low']:g} to {value['high']:g} {value['unit']}, {value['bits']} bits"
+        )
+    return "unknown" if value is None else _words(value)
+
+
+def _classes(report: Facts) -> Iterator[Sequence[object]]:
+    for split, counts in report["counts"].items():
+        for label, scans in counts.items():
+            images, patients = report["images"][split][label], report["patients"][split][label]
+            missing = report["rare"].get(label, 0) if split == "train" else ""
+            yield split, label, scans, images, patients, missing
+
+
+def _measured(fingerprint: Facts) -> Iterator[tuple[str, str]]:
+    for name, words in MEASURED.items():
+        value = fingerprint[name]
+        if name in {"rows", "columns"} and value:
+            yield (
+                words,
+                f"{value[0]}" if len(set(value)) == 1 else "{} to {}, median {}".format(*_ends(value)),
+            )
+        elif value:
+            yield words, _words(value)
+
+
+def _ends(spread: Sequence[int]) -> tuple[int, int, int]:
+    least, median, most = spread
+    return least, most, median
 
 
 def _facts(facts: Facts) -> None:
     width = max(map(len, facts)) + 2
     for name, value in facts.items():
-        _line(f"{name.replace('_', ' '):{width}}{_words(value)}")
+        _line(f"{name:{width}}{value}")
 
 
-def _classes(report: Facts) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
-    splits = list(report["counts"])
-    labels = sorted({label for split in splits for label in report["counts"][split]})
-    kinds = ("counts", "images", "patients")
-    words = {"counts": "scans", "images": "images", "patients": "patients"}
-    head = ["class", *(f"{split} {words[kind]}" for split in splits for kind in kinds), "missing"]
-    rows = (
-        [
-            label,
-            *(report[kind][split].get(label, 0) for split in splits for kind in kinds),
-            report["rare"].get(label, 0),
-        ]
-        for label in labels
-    )
-    return head, rows
-
-
-def _measured(fingerprint: Facts) -> Iterator[tuple[str, str]]:
-    for name, words in MEASURED.items():
-        if fingerprint[name]:
-            yield words, _words(fingerprint[name])
+def _duration(seconds: float) -> str:
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / MINUTE)
+    return f"{minutes} min" if seconds < HOUR else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _words(value: object) -> str:
     if isinstance(value, Mapping):
         told = {name or "unknown": item for name, item in value.items() if item not in ("", None)}
-        return ", ".join(f"{name} {_words(item)}" for name, item in told.items())
+        return ", ".join(f"{name}: {_words(item)}" for name, item in told.items())
     if isinstance(value, list | tuple):
         return " ".join(map(_words, value))
+    if isinstance(value, int):
+        return f"{value:,}"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for name in head:
-        table.add_column(Text(name))
-    for row in rows:
-        table.add_row(*(Text(_clean(str(cell))) for cell in row))
-    if table.row_count:
-        _console().print(table)
+    """A title, a heading and aligned columns, numbers to the right; nothing at all without rows."""
+    from rich.table import Table
+    from rich.text import Text
+
+    body = [list(row) for row in rows]
+    if not body:
+        return
+    table = Table(box=None, show_header=any(head), header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("")
+    for name, cells in zip(head, zip(*body, strict=True), strict=True):
+        numeric = any(isinstance(cell, int) for cell in cells)
+        table.add_column(Text(name), justify="right" if numeric and name else "left")
+    for row in body:
+        table.add_row("", *(Text(_clean(_words(cell))) for cell in row))
+    _write("", Text(title, style="bold"), table)
 
 
 def _line(text: str, *, style: str = "") -> None:
-    _console().print(Text(_clean(text), style=style), soft_wrap=True)
+    from rich.text import Text
+
+    _write(Text(_clean(text), style=style))
+
+
+def _write(*parts: RenderableType) -> None:
+    """Print on stdout; without the blanks that would pad lines of a file."""
+    console = _console()
+    with console.capture() as capture:
+        for part in parts:
+            console.print(part)
+    sys.stdout.writelines(line.rstrip() + "\n" for line in capture.get().splitlines())
+
+
+def _say(word: str, colour: str, sentence: str) -> None:
+    from rich.text import Text
+
+    words = Text.assemble((f"{word}: ", f"bold {colour}"), (_clean(sentence), colour))
+    _console(stderr=True).print(words, soft_wrap=True)
 
 
 def _console(*, stderr: bool = False) -> Console:
-    """A fresh console each time: it looks at where stdout and stderr go now, and at NO_COLOR."""
+    """A fresh console each time: it looks at where stdout and stderr go now, and at NO_COLOR. Rich is loaded when needed."""
+    from rich.console import Console
+
     console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = PIPE_WIDTH

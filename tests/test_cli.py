@@ -66,14 +66,25 @@ def test_help_answers_at_once_and_without_torch(words):
     script = (
         "import sys\nfrom medgan.cli import app\n"
         "try:\n    app(sys.argv[1:])\nfinally:\n"
-        "    assert not {'torch', 'pydicom', 'nibabel', 'skimage', 'matplotlib'} & set(sys.modules)\n"
+        "    assert not {'torch', 'numpy', 'pydicom', 'nibabel', 'skimage', 'matplotlib', 'rich'} & set(sys.modules)\n"
     )
     before = os.times()
     done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
     now = os.times()
     assert done.returncode == 0, done.stderr
-    # Seconds of processor, not of the clock: other work on the machine must not fail this test.
+    # Seconds of processor, not of the clock: other work on the machine must not fail this test. Usual are 0.3.
     assert now.children_user + now.children_system - before.children_user - before.children_system < 0.5
+
+
+def test_a_help_page_lists_every_option_with_its_value_and_default_by_subject():
+    lines = [line.strip() for line in run("balance", "--help").output.splitlines()]
+    assert lines[0].endswith("balance SOURCE --out FOLDER [OPTIONS]")
+    headings = [line for line in lines if line in {"Arguments:", "Data:", "Training:", "Output:", "Options:"}]
+    assert headings == ["Arguments:", "Data:", "Training:", "Output:", "Options:"]
+    text = " ".join(lines)
+    assert "--real prepared|link|none" in text
+    assert "Default: prepared." in text
+    assert "medgan balance scans/ --out balanced/ medgan balance" in text, "examples stand together"
 
 
 def test_no_command_shows_the_help():
@@ -118,6 +129,15 @@ def test_inspect_passes_on_where_labels_come_from(calls):
 def test_files_are_listed_only_when_asked_for():
     assert "files" in json.loads(run("inspect", "scans", "--json", "--files").stdout)
     assert "files" not in json.loads(run("inspect", "scans", "--json").stdout)
+
+
+def test_unusual_images_are_used_only_when_asked_for(calls):
+    run("inspect", "scans", "--json")
+    (source,), _ = calls["inspect"]
+    assert (source.allow_burned_in, source.allow_synthetic) == (False, False)
+    run("inspect", "scans", "--json", "--allow-burned-in", "--allow-synthetic")
+    (source,), _ = calls["inspect"]
+    assert (source.allow_burned_in, source.allow_synthetic) == (True, True)
 
 
 def test_a_dash_reads_a_list_of_files_from_stdin(calls):

@@ -121,11 +121,11 @@ def test_a_name_cannot_steer_the_terminal(capsys):
 def test_progress_is_drawn_on_a_terminal(on_terminal):
     terminal = on_terminal()
     with screen.watch() as on_progress:
-        on_progress(Progress("reading", 1, 4))
+        on_progress(Progress("reading", 1, 4, words="headers"))
         on_progress(Progress("training", 2, 4, words="both sides hold"))
         on_progress(Progress("training", 4, 4, words="both sides hold"))
     drawn = terminal.getvalue()
-    assert "reading" in drawn
+    assert "reading headers" in drawn
     assert "4/4" in drawn
     assert "both sides hold" in drawn
 
@@ -151,25 +151,51 @@ REPORT = {
     "rare": {"b": 9},
     "verdicts": {"ok": 10, "skip:duplicate": 1},
     "warnings": ["class b is small"],
-    "plan": {"size": {"value": [64, 64], "why": "rule: fits"}},
+    "plan": {
+        "size": {"value": [64, 64], "why": "rule: fits"},
+        "mm_per_pixel": {"value": None, "why": "rule: unknown spacing"},
+        "form": {
+            "value": {"format": "png", "low": 0.0, "high": 255.0, "unit": "stored", "bits": 8},
+            "why": "rule: 8-bit",
+        },
+        "labels": {"value": ["a", "b"], "why": "rule: found"},
+    },
     "files": [{"path": "x.dcm", "verdict": "skip:duplicate", "reason": "the same as y.dcm"}],
 }
 MEASURED = dict.fromkeys(screen.MEASURED, 0) | {
     "modalities": {"": 3, "CT": 7},
     "levels": [0.0, 0.1234567, 2.0],
+    "rows": [48, 48, 48],
+    "columns": [48, 50, 64],
 }
 
 
 def test_an_inspection_is_told_in_tables(capsys):
     screen.show_inspection(REPORT, MEASURED)
-    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
-    assert ["b", "1", "1", "1", "2", "2", "2", "9"] in lines
-    assert ["modalities", "unknown", "3,", "CT", "7"] in lines
+    told = capsys.readouterr().out
+    lines = [line.split() for line in told.splitlines() if line.strip()]
+    assert ["train", "b", "1", "1", "1", "9"] in lines
+    assert ["test", "a", "2", "2", "2"] in lines
+    assert ["modalities", "unknown:", "3,", "CT:", "7"] in lines
+    assert ["rows", "48"] in lines
+    assert ["columns", "48", "to", "64,", "median", "50"] in lines
     assert ["skip:duplicate", "1"] in lines
     assert ["skip:duplicate", "x.dcm", "the", "same", "as", "y.dcm"] in lines
     assert ["warning:", "class", "b", "is", "small"] in lines
-    assert ["size", "64", "64", "rule:", "fits"] in lines
+    assert ["size", "64", "x", "64", "rule:", "fits"] in lines
+    assert ["form", "png,", "0", "to", "255", "stored,", "8", "bits", "rule:", "8-bit"] in lines
+    assert ["mm_per_pixel", "unknown", "rule:", "unknown", "spacing"] in lines
     assert not any("leaks" in line for line in lines)
+
+
+def test_no_line_of_a_table_ends_in_blanks(capsys):
+    screen.show_inspection(REPORT, MEASURED)
+    assert not any(line.endswith(" ") for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_long_line_is_not_folded_in_a_pipe(capsys):
+    screen.show_inspection(REPORT | {"warnings": ["word " * 400 + "end"]}, MEASURED)
+    assert capsys.readouterr().out.splitlines()[-1].endswith("word end")
 
 
 def test_a_data_set_without_plan_is_told_too(capsys):
@@ -177,29 +203,39 @@ def test_a_data_set_without_plan_is_told_too(capsys):
     assert "Plan" not in capsys.readouterr().out
 
 
-def test_a_training_is_told_as_facts(capsys):
-    screen.show_training({"run": "r", "images_shown": 64, "seconds": 2.5, "model_digest": "ab"})
-    assert " ".join(capsys.readouterr().out.split()) == "run r images shown 64 seconds 2.5 model digest ab"
+def test_a_training_is_told_as_facts_and_what_to_do_next(capsys):
+    screen.show_training({"run": "my run", "images_shown": 6400, "seconds": 150.5, "model_digest": "ab"})
+    told = capsys.readouterr()
+    assert " ".join(told.out.split()) == "run my run images shown 6,400 time 3 min model digest ab"
+    assert told.err == "next: medgan sample 'my run' --out synthetic/\n"
 
 
-def test_a_dry_run_is_told_as_plan_and_estimate(capsys):
+@pytest.mark.parametrize(("seconds", "words"), [(7.2, "7 s"), (90.0, "2 min"), (6000.0, "1 h 40 min")])
+def test_a_dry_run_is_told_as_plan_and_estimate(capsys, seconds, words):
     screen.show_training(
-        {
-            "run": "r",
-            "model_digest": "",
-            "estimate_seconds": 90.0,
-            "plan": REPORT["plan"],
-        }  # as after --dry-run
+        {"run": "r", "model_digest": "", "estimate_seconds": seconds, "plan": REPORT["plan"]}
     )
     told = capsys.readouterr().out
     assert "rule: fits" in told
-    assert "estimate seconds  90" in told
+    assert f"time it would take  about {words}\n" in told
+
+
+COUNTS = {"before": {"a": 5, "b": 1}, "after": {"a": 5, "b": 5}}
 
 
 def test_what_was_written_is_told_per_class(capsys):
-    counts = {"before": {"a": 5, "b": 1}, "after": {"a": 5, "b": 5}}
-    screen.show_written({"counts": counts, "written": {"b": 4}, "out": "o", "manifest": "o/manifest.csv"})
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    screen.show_written({"counts": COUNTS, "written": {"b": 4}, "out": "o", "manifest": "o/manifest.csv"})
+    told = capsys.readouterr()
+    lines = [line.split() for line in told.out.splitlines()]
     assert ["b", "1", "4", "5"] in lines
     assert ["a", "5", "0", "5"] in lines
     assert ["manifest", "o/manifest.csv"] in lines
+    assert "contact-sheet.png" in told.err
+
+
+def test_where_nothing_is_real_only_what_was_drawn_is_told(capsys):
+    counts = {"before": {"a": 0, "b": 0}, "after": {"a": 0, "b": 4}}
+    screen.show_written({"counts": counts, "written": {"a": 0, "b": 4}, "out": "o", "manifest": "m"})
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["b", "4"] in lines
+    assert not any(line[:1] == ["a"] for line in lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from medgan.dataset.manifest import Manifest
 
@@ -56,31 +56,49 @@ def _classes(manifest: Manifest) -> Iterator[str]:
             "point medgan at the folder right above them."
         )
     images, patients = manifest.images().get("train", {}), manifest.patients().get("train", {})
-    for label in labels:
-        have, known = images.get(label, 0), manifest.patients_known
-        if have == 0:
-            yield f"Class {label} has no image in train, so nothing can be learnt of it: move some there."
-        elif have == 1:
-            yield f"Class {label} has a single image: synthetic ones would be copies of it. Add scans or leave it out."
-        elif have < FEW_IMAGES or (known and patients[label] < FEW_PATIENTS):
-            of = f" of {patients[label]} patients" if known else ""
-            yield (
-                f"Class {label} has only {have} images{of} in train (advised: {FEW_IMAGES} images of {FEW_PATIENTS} "
-                "patients): synthetic ones may be near copies. Add scans, or check them for copies before use."
-            )
+    empty = [label for label in labels if not images.get(label, 0)]
+    if empty:
+        yield f"{_named(empty)} no image in train, so nothing can be learnt of it: move some there."
+    single = [label for label in labels if images.get(label, 0) == 1]
+    if single:
+        yield f"{_named(single)} a single image: synthetic ones would be copies of it. Add scans or leave it out."
+    known = manifest.patients_known
+    small = {
+        label: f"{images[label]} images" + (f" of {patients[label]} patients" if known else "")
+        for label in labels
+        if images.get(label, 0) > 1
+        and (images[label] < FEW_IMAGES or (known and patients[label] < FEW_PATIENTS))
+    }
+    if small:
+        yield (
+            f"{_small(small)} in train (advised: {FEW_IMAGES} images of {FEW_PATIENTS} patients each): "
+            "synthetic ones may be near copies. Add scans, or check them for copies before use."
+        )
+
+
+def _named(labels: Sequence[str]) -> str:
+    """The classes as the subject of a sentence, with its verb."""
+    return f"Class {labels[0]} has" if len(labels) == 1 else f"Classes {', '.join(labels)} have"
+
+
+def _small(classes: Mapping[str, str]) -> str:
+    """The same for {label: how much it has}."""
+    if len(classes) == 1:
+        return "".join(f"Class {label} has only {much}" for label, much in classes.items())
+    return f"Classes are small: {', '.join(f'{label} has {much}' for label, much in classes.items())}"
 
 
 def _unusable(manifest: Manifest) -> Iterator[str]:
     usable, named = set(manifest.labels), {record.label for record in manifest.records if record.label}
-    for label in sorted(named - usable):
-        yield f"Class {label} has no usable scan: medgan inspect --files --json says why for each file."
+    if named - usable:
+        yield f"{_named(sorted(named - usable))} no usable scan: medgan inspect --files says why for each file."
     conflicts = sum(record.verdict == "error:label-conflict" for record in manifest.records)
     if conflicts:
         yield f"{conflicts} files hold images that occur under two labels: keep each under the right one."
     verdicts = manifest.verdicts()
     broken = sum(n for verdict, n in verdicts.items() if verdict.startswith("error:")) - conflicts
     if broken:
-        yield f"{broken} files could not be read and were left out: medgan inspect --files --json says why for each."
+        yield f"{broken} files could not be read and were left out: medgan inspect --files says why for each."
 
 
 def _patients(manifest: Manifest) -> Iterator[str]:
