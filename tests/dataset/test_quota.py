@@ -1,6 +1,8 @@
 """How many images to make per class."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medgan.dataset.quota import quotas
 from medgan.errors import PlanError
@@ -55,3 +57,20 @@ def test_nonsense_is_refused_with_a_next_step(options):
 
 def test_no_classes_need_nothing():
     assert quotas({}) == {}
+
+
+ANY = st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 200), min_size=1)
+
+
+@given(ANY, st.sampled_from(["largest", "median"]) | st.integers(0, 300), st.none() | st.floats(0, 4))
+def test_quotas_fill_up_and_never_take_away(counts, target, ratio):
+    missing = quotas(counts, target, max_ratio=ratio)
+    assert set(missing) == set(counts)
+    for label, lacking in missing.items():
+        assert lacking >= 0
+        if ratio is not None:
+            assert lacking <= counts[label] * ratio
+        elif target == "largest":
+            assert counts[label] + lacking == max(counts.values())
+        elif isinstance(target, int):
+            assert counts[label] + lacking == max(counts[label], target)

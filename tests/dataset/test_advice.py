@@ -1,0 +1,131 @@
+"""What a person should know before training, in words with a next step."""
+
+from pathlib import Path
+
+import pytest
+
+from medgan.dataset.advice import NOTES, duplicates, warnings_of
+from medgan.dataset.manifest import Manifest, Record
+
+
+def record(number: int, label: str = "a", **facts: object) -> Record:
+    """A usable scan of a patient of its own."""
+    own = {
+        "path": f"{label}/{number}.png",
+        "label": label,
+        "patient": f"{label}{number}",
+        "digest": f"{label}{number}",
+        "slices": (0,),
+        "format": "png",
+        "meaning": "stored",
+    }
+    return Record(**{**own, **facts})
+
+
+def large(label: str) -> list[Record]:
+    """A class that nothing is to be said about."""
+    return [record(number, label) for number in range(50)]
+
+
+def told(*records: Record, known: bool = True) -> str:
+    manifest = Manifest(root=Path("scans"), records=tuple(records), patients_known=known)
+    return "\n".join(warnings_of(manifest))
+
+
+def test_nothing_is_said_where_nothing_is_wrong():
+    assert told(*large("a"), *large("b")) == ""
+
+
+def test_a_single_class_cannot_be_balanced():
+    assert "only one class, a" in told(*large("a"))
+
+
+def test_a_class_without_training_images_is_named():
+    only_test = [record(n, "b", split="test") for n in range(50)]
+    assert "Class b has no image in train" in told(*large("a"), *only_test)
+
+
+def test_a_class_of_a_single_image_is_named():
+    assert "Class b has a single image" in told(*large("a"), record(0, "b"))
+
+
+def test_few_images_are_told_with_how_many():
+    few = [record(n, "b") for n in range(49)]
+    assert "Class b has only 49 images of 49 patients" in told(*large("a"), *few)
+
+
+def test_few_patients_are_told_even_where_images_are_many():
+    few = [record(n, "b", patient=f"p{n % 9}") for n in range(60)]
+    assert "Class b has only 60 images of 9 patients" in told(*large("a"), *few)
+
+
+def test_a_patient_nobody_named_is_not_counted_against_a_class():
+    text = told(*large("a"), *large("b"), known=False)
+    assert "Scans that name no patient" in text
+    assert "has only" not in text
+
+
+def test_several_small_classes_are_told_in_one_sentence():
+    text = told(*large("a"), *(record(n, label) for label in "bc" for n in range(2)))
+    assert sum("advised" in line for line in text.splitlines()) == 1
+    assert "b has 2 images" in text
+    assert "c has 2 images" in text
+
+
+def test_a_class_whose_every_file_is_broken_is_named():
+    broken = record(0, "b", verdict="error:truncated", reason="ends early")
+    text = told(*large("a"), *large("c"), broken)
+    assert "Class b has no usable scan" in text
+    assert "1 files could not be read" in text
+
+
+def test_skipped_files_are_no_reason_to_worry():
+    assert told(*large("a"), *large("b"), record(99, "a", verdict="skip:not-medical")) == ""
+
+
+def test_conflicts_are_counted_apart_from_broken_files():
+    conflict = [record(n, "b", verdict="error:label-conflict") for n in (1, 2)]
+    text = told(*large("a"), *large("b"), *conflict)
+    assert "2 files hold images that occur under two labels" in text
+    assert "could not be read" not in text
+
+
+def test_leaks_are_counted():
+    twin = record(99, "a", split="test", patient="a0")
+    assert "1 train scans were set aside" in told(*large("a"), *large("b"), twin)
+
+
+def test_one_identifier_for_everybody_is_suspicious():
+    same = [record(n, label, patient="ANON") for label in "ab" for n in range(60)]
+    assert "All 120 scans carry the same patient identifier" in told(*same)
+
+
+def test_duplicates_are_counted_within_class_and_split():
+    again = record(100, "a", digest="a0")
+    elsewhere = record(101, "a", digest="a1", split="val")
+    manifest = Manifest(root=Path(), records=(*large("a"), again, elsewhere))
+    assert duplicates(manifest) == 1
+    assert "1 scans are exact duplicates" in told(*manifest.records)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"modality": "MR"}, "mixed modalities (unknown: 99, MR: 1)"),
+        ({"meaning": "HU"}, "mixed kinds of values (stored: 99, HU: 1)"),
+        ({"channels": 3}, "mixed numbers of colour channels (1: 99, 3: 1)"),
+    ],
+)
+def test_a_mixture_is_told_with_its_numbers(facts, words):
+    scans = [*large("a"), *large("b")[1:], record(0, "b", **facts)]
+    assert words in told(*scans)
+
+
+@pytest.mark.parametrize("note", NOTES)
+def test_every_known_note_is_explained(note):
+    text = told(*large("a"), *large("b")[1:], record(0, "b", notes=(note, note)))
+    assert text == f"Scans with the note {note}: 1. They {NOTES[note]}"
+
+
+def test_notes_of_how_a_scan_came_about_are_not_repeated():
+    assert told(*large("a"), *large("b")[1:], record(0, "b", notes=("secondary-capture", "synthetic"))) == ""

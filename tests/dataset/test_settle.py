@@ -1,0 +1,88 @@
+"""What only the data set as a whole can tell: conflicts, odd ones out, hashes of patients."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from medgan.dataset.manifest import Record
+from medgan.dataset.settle import Draft, settle
+
+
+def draft(order: int, label: str = "a", *, patient: str = "", **facts: object) -> Draft:
+    own = {
+        "path": f"{label}/{order}.png",
+        "label": label,
+        "digest": f"d{order}",
+        "slices": (0,),
+        "meaning": "HU",
+    }
+    return Draft(order=order, patient=patient, record=Record(**{**own, **facts}))
+
+
+def verdicts(drafts: list[Draft]) -> list[str]:
+    return [record.verdict for record in settle(Path("scans"), drafts).records]
+
+
+def test_records_come_in_the_order_in_which_files_were_met():
+    manifest = settle(Path("scans"), [draft(2), draft(0), draft(1)])
+    assert [record.path for record in manifest.records] == ["a/0.png", "a/1.png", "a/2.png"]
+
+
+def test_one_image_under_three_labels_is_no_use_under_any_and_each_names_the_others():
+    drafts = [draft(0, "a", digest="x"), draft(1, "b", digest="x"), draft(2, "c", digest="x"), draft(3, "a")]
+    records = settle(Path("scans"), drafts).records
+    assert [record.verdict for record in records] == ["error:label-conflict"] * 3 + ["ok"]
+    assert records[0].reason == (
+        "the same image as b/1.png, which is labelled b and c/2.png, which is labelled c"
+    )
+
+
+def test_a_broken_file_conflicts_with_nothing():
+    broken = draft(1, "b", digest="d0", verdict="error:truncated", reason="ends early")
+    assert verdicts([draft(0), broken]) == ["ok", "error:truncated"]
+
+
+@pytest.mark.parametrize(("odd", "verdict"), [(1, "skip:mixed-content"), (3, "ok")])
+def test_a_tenth_of_a_class_with_other_values_is_left_out_and_more_is_not(odd, verdict):
+    drafts = [draft(n) for n in range(20 - odd)] + [draft(90 + n, meaning="stored") for n in range(odd)]
+    assert verdicts(drafts) == ["ok"] * (20 - odd) + [verdict] * odd
+    assert bool(settle(Path("scans"), drafts).warnings) == (verdict != "ok")
+
+
+def test_the_arbitrary_scales_may_stand_together():
+    drafts = [draft(n, meaning="raw") for n in range(19)] + [draft(19, meaning="display")]
+    assert verdicts(drafts) == ["ok"] * 20
+
+
+def test_a_patient_is_told_by_a_hash_that_says_nothing():
+    drafts = [draft(0, patient="DOE^JANE"), draft(1, patient="DOE^JANE"), draft(2, patient="ROE")]
+    one, two, three = (record.patient for record in settle(Path("scans"), drafts).records)
+    assert one == two != three
+    assert len(one) == 16
+    assert set(one) <= set("0123456789abcdef")
+
+
+def test_the_hash_depends_on_the_pixels_of_the_data_set():
+    drafts = [draft(0, patient="DOE"), draft(1, patient="ROE")]
+    others = [replace(each, record=replace(each.record, digest="z" + each.record.digest)) for each in drafts]
+    first, second = settle(Path("scans"), drafts), settle(Path("scans"), others)
+    assert {record.patient for record in first.records}.isdisjoint(
+        record.patient for record in second.records
+    )
+
+
+def test_a_file_without_a_patient_stands_for_one_and_that_is_remembered():
+    manifest = settle(Path("scans"), [draft(0, patient="DOE"), draft(1), draft(2)])
+    assert len({record.patient for record in manifest.records}) == 3
+    assert not manifest.patients_known
+
+
+def test_a_patient_called_like_a_file_is_not_that_file():
+    first, second = settle(Path("scans"), [draft(0, patient="a/1.png"), draft(1)]).records
+    assert first.patient != second.patient
+
+
+def test_patients_are_known_when_every_usable_scan_names_one():
+    unnamed = draft(1, verdict="skip:not-medical")
+    assert settle(Path("scans"), [draft(0, patient="DOE"), unnamed]).patients_known
