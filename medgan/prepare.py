@@ -165,7 +165,7 @@ def _sound(whole: Path, shape: tuple[int, ...]) -> bool:
         pixels = np.load(whole / PIXELS, mmap_mode="r")
         if pixels.shape == shape and pixels.dtype == np.uint16:
             return True
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         pass
     shutil.rmtree(whole)
     return False

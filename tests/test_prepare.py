@@ -1,0 +1,311 @@
+"""Training images decoded, scaled and resized once, into a private cache that is read without being loaded."""
+
+import dataclasses
+import stat
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medgan import prepare as module
+from medgan.dataset.fingerprint import measure
+from medgan.dataset.index import index
+from medgan.dataset.labels import Source
+from medgan.errors import DatasetError, OutputError
+from medgan.plan import Overrides, Plan, decide
+from medgan.prepare import prepare
+from medgan.scans.scan import Form
+from tests.commands.blobs import discs
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Five and three 16 x 24 images."""
+    return index(discs(tmp_path / "scans", normal=5, covid=3))
+
+
+def plan_of(manifest, **changes) -> Plan:
+    facts = measure(manifest)
+    enough = dataclasses.replace(
+        facts, training=dict.fromkeys(facts.training, 9)
+    )  # one scan per class will do here
+    plan = decide(enough, Overrides(effort="smoke", size=(16, 24)))
+    return dataclasses.replace(plan, **changes)
+
+
+def gray(path: Path, values: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(values, np.uint8)).save(path)
+    return path
+
+
+def rows_of(root: Path, **changes):
+    """The stack of a small data set written by the test."""
+    manifest = index(Source(path=root))
+    return prepare(manifest, plan_of(manifest, **changes), root.parent / "cache")
+
+
+# --- what a row is ---
+
+
+def test_an_image_of_the_right_size_is_kept_to_the_last_bit(scans, tmp_path):
+    stack = prepare(scans, plan_of(scans), tmp_path / "cache")
+    assert stack.pixels.shape == (8, 1, 16, 24)
+    for row, record in enumerate(scans.training()):
+        stored = np.asarray(Image.open(scans.root / record.path))
+        np.testing.assert_array_equal(stack.pixels[row, 0], stored.astype(np.uint16) * 257)
+
+
+def test_rows_tell_their_class_record_and_slice(scans, tmp_path):
+    stack = prepare(scans, plan_of(scans), tmp_path / "cache")
+    assert stack.names == ("covid", "normal")
+    assert [stack.names[label] for label in stack.labels] == [r.label for r in scans.training()]
+    assert stack.records.tolist() == list(range(8))
+    assert stack.slices.tolist() == [0] * 8
+    assert stack.rows_of("covid").tolist() == [0, 1, 2]
+    assert len(stack) == 8
+
+
+def test_images_are_between_zero_and_one_and_come_in_pieces(scans, tmp_path):
+    stack = prepare(scans, plan_of(scans), tmp_path / "cache")
+    images = stack.images([0, 3])
+    assert (images.shape, images.dtype) == ((2, 1, 16, 24), np.float32)
+    assert 0 <= images.min() < images.max() <= 1
+    pieces = list(stack.chunks(size=3))
+    assert [len(rows) for rows, _ in pieces] == [3, 3, 2]
+    np.testing.assert_array_equal(np.concatenate([part for _, part in pieces]), stack.images(slice(None)))
+    ((rows, _),) = stack.chunks(stack.rows_of("covid"))
+    assert rows.tolist() == [0, 1, 2]
+
+
+def test_every_chosen_slice_of_a_volume_is_a_row(tmp_path):
+    nib = pytest.importorskip("nibabel")
+    chance = np.random.default_rng(0)
+    for label in "ab":
+        (tmp_path / "scans" / label).mkdir(parents=True)
+        volume = chance.normal(100, 20, (12, 10, 6)).astype(np.float32)
+        nib.save(nib.Nifti1Image(volume, np.eye(4)), tmp_path / "scans" / label / "x.nii")
+    manifest = index(Source(path=tmp_path / "scans"))
+    stack = prepare(manifest, plan_of(manifest), tmp_path / "cache")
+    first, second = manifest.training()
+    assert stack.slices.tolist() == [*first.slices, *second.slices]
+    assert stack.records.tolist() == [0] * len(first.slices) + [1] * len(second.slices)
+
+
+# --- scale ---
+
+
+def test_extremes_are_clipped_before_they_can_bleed_into_their_neighbours(tmp_path):
+    image = np.full((32, 48), 100)
+    image[::8, ::8] = 255
+    gray(tmp_path / "s" / "a" / "0.png", image), gray(tmp_path / "s" / "b" / "0.png", image.T + 0 * image.T)
+    form = Form(format="png", low=0.0, high=100.0, unit="stored")
+    stack = rows_of(tmp_path / "s", form=form, geometry="stretch")
+    assert stack.pixels.min() == stack.pixels.max() == 65535
+
+
+def test_a_fixed_scale_is_the_same_for_every_scan(tmp_path):
+    for label, level in {"a": 50, "b": 200}.items():
+        gray(tmp_path / "s" / label / "0.png", np.full((16, 24), level) + np.eye(16, 24))
+    stack = rows_of(tmp_path / "s", form=Form(format="png", low=0, high=255, unit="stored"))
+    np.testing.assert_allclose(stack.images([0, 1]).mean((1, 2, 3)) * 255, [50, 200], atol=0.1)
+
+
+def test_arbitrary_units_are_scaled_scan_by_scan(tmp_path):
+    nib = pytest.importorskip("nibabel")
+    ramp = np.linspace(0, 1, 24 * 16).reshape(24, 16, 1)
+    for label, gain in {"a": 10.0, "b": 9000.0}.items():
+        (tmp_path / "s" / label).mkdir(parents=True)
+        image = nib.Nifti1Image((ramp * gain + gain).astype(np.float32), np.eye(4))
+        nib.save(image, tmp_path / "s" / label / "0.nii")
+    stack = rows_of(tmp_path / "s", geometry="stretch")
+    np.testing.assert_allclose(stack.images([0]), stack.images([1]), atol=2e-5)
+    assert stack.images([0]).min() == 0
+    assert stack.images([0]).max() == 1
+
+
+# --- geometry ---
+
+
+def test_physical_geometry_keeps_millimetres_and_pads_with_background(ct, tmp_path):
+    ct("s/a/1.dcm", 1, PixelSpacing=["1", "1"]), ct("s/b/1.dcm", 2, PixelSpacing=["2", "2"])
+    stack = rows_of(tmp_path / "s", geometry="physical", mm_per_pixel=1.0, size=(32, 32))
+    small, large = stack.images([0])[0, 0], stack.images([1])[0, 0]
+    assert box(small) == (10, 22, 11, 21)  # 12 x 10 mm about the centre
+    assert box(large) == (4, 28, 6, 26)  # 24 x 20 mm
+
+
+def box(image):
+    """First and last row and column of what is no background."""
+    rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+    return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+
+
+def test_stretched_geometry_fills_the_image(ct, tmp_path):
+    ct("s/a/1.dcm", 1, PixelSpacing=["1", "1"]), ct("s/b/1.dcm", 2, PixelSpacing=["2", "2"])
+    stack = rows_of(tmp_path / "s", geometry="stretch", mm_per_pixel=None, size=(32, 32))
+    assert [box(stack.images([row])[0, 0]) for row in (0, 1)] == [(0, 32, 0, 32)] * 2
+
+
+@pytest.fixture
+def ct(tmp_path):
+    """A CT slice of 12 x 10 bright pixels."""
+    from tests.dataset.conftest import ct as fixture
+
+    return fixture.__wrapped__(tmp_path)
+
+
+def test_colour_becomes_gray_by_its_luminance_and_gray_becomes_colour(tmp_path):
+    red = np.zeros((16, 24, 3), np.uint8)
+    red[..., 0] = np.arange(24) * 10
+    gray(tmp_path / "s" / "a" / "0.png", red), gray(tmp_path / "s" / "b" / "0.png", red[..., 0])
+    one = rows_of(tmp_path / "s", channels=1, form=Form(format="png", low=0, high=255, unit="stored"))
+    np.testing.assert_allclose(one.images([0]), one.images([1]) * 0.299, atol=2e-5)
+    three = rows_of(tmp_path / "s", channels=3, form=Form(format="png", low=0, high=255, unit="stored"))
+    assert three.pixels.shape == (2, 3, 16, 24)
+    np.testing.assert_array_equal(three.pixels[1, 0], three.pixels[1, 2])
+    assert three.pixels[0, 1:].max() == 0
+
+
+# --- the cache ---
+
+
+def test_the_cache_is_private_and_memory_mapped(scans, tmp_path):
+    stack = prepare(scans, plan_of(scans), tmp_path / "cache")
+    assert isinstance(stack.pixels, np.memmap)
+    assert not stack.pixels.flags.writeable
+    if sys.platform != "win32":
+        (folder,) = (tmp_path / "cache").iterdir()
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "cache", folder)] == [0o700] * 2
+
+
+def test_a_second_time_nothing_is_decoded(scans, tmp_path, monkeypatch):
+    first = prepare(scans, plan_of(scans), tmp_path / "cache")
+    monkeypatch.setattr(module, "load", None)
+    again = prepare(scans, plan_of(scans), tmp_path / "cache")
+    assert again.digest == first.digest
+    np.testing.assert_array_equal(again.pixels, first.pixels)
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"seed": 9, "images_shown": 64, "arch": "dcgan"}, True),
+        ({"size": (24, 24)}, False),
+        ({"channels": 3}, False),
+        ({"form": Form(format="png", low=0, high=99, unit="stored")}, False),
+    ],
+    ids=["training", "size", "channels", "scale"],
+)
+def test_the_key_follows_what_decides_the_pixels_and_nothing_else(scans, tmp_path, change, same):
+    first = prepare(scans, plan_of(scans), tmp_path / "cache")
+    other = prepare(scans, plan_of(scans, **change), tmp_path / "cache")
+    assert (first.digest == other.digest) == same
+
+
+@pytest.mark.parametrize("damage", [b"", b"no array", None])
+def test_a_damaged_cache_is_made_anew(scans, tmp_path, damage):
+    first = np.array(prepare(scans, plan_of(scans), tmp_path / "cache").pixels)
+    (file,) = (tmp_path / "cache").rglob("*.npy")
+    if damage is None:
+        np.save(file, first[:3])
+    else:
+        file.write_bytes(damage)
+    np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, first)
+
+
+def test_a_broken_preparation_goes_on_where_it_was(scans, tmp_path, monkeypatch):
+    straight = np.array(prepare(scans, plan_of(scans), tmp_path / "straight").pixels)
+    monkeypatch.setattr(module, "EVERY", 2)
+    load, loaded = module.load, []
+
+    def breaking(root, record):
+        loaded.append(record.path)
+        if len(loaded) == 6:
+            raise KeyboardInterrupt
+        return load(root, record)
+
+    monkeypatch.setattr(module, "load", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(scans, plan_of(scans), tmp_path / "cache")
+    stack = prepare(scans, plan_of(scans), tmp_path / "cache")
+    np.testing.assert_array_equal(stack.pixels, straight)
+    assert loaded[6:] == [record.path for record in scans.training()[4:]]  # four were safe
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [f"stack-{stack.digest[:32]}"]
+
+
+def test_what_a_power_cut_left_beyond_the_last_safe_scan_is_dropped(scans, tmp_path, monkeypatch):
+    straight = np.array(prepare(scans, plan_of(scans), tmp_path / "straight").pixels)
+    monkeypatch.setattr(module, "EVERY", 2)
+
+    class PowerCutError(Exception):
+        pass
+
+    def cut(progress):
+        if progress.done == 4:
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        prepare(scans, plan_of(scans), tmp_path / "cache", on_progress=cut)
+    (partial,) = (tmp_path / "cache").glob(".*/pixels.npy")
+    with partial.open("ab") as stream:
+        stream.write(b"half a row")
+    np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, straight)
+
+
+def test_progress_ends_with_all_scans(scans, tmp_path):
+    told = []
+    prepare(scans, plan_of(scans), tmp_path / "cache", on_progress=told.append)
+    assert [(one.stage, one.done, one.total) for one in told] == [("preparing", 8, 8)]
+
+
+# --- what is refused ---
+
+
+def test_a_file_that_has_changed_since_is_refused_by_name(scans, tmp_path):
+    gray(scans.root / "covid" / "scan1.png", np.eye(16, 24) * 200)
+    with pytest.raises(DatasetError, match=r"covid/scan1\.png has changed"):
+        prepare(scans, plan_of(scans), tmp_path / "cache")
+    (scans.root / "covid" / "scan1.png").unlink()
+    with pytest.raises(DatasetError, match=r"covid/scan1\.png has changed"):
+        prepare(scans, plan_of(scans), tmp_path / "cache")
+
+
+def test_a_class_the_plan_does_not_know_is_refused(scans, tmp_path):
+    with pytest.raises(DatasetError, match="knows no class normal"):
+        prepare(scans, plan_of(scans, labels=("covid",)), tmp_path / "cache")
+
+
+def test_values_of_another_kind_are_refused(scans, tmp_path):
+    form = Form(format="dicom", low=-1024, high=3071, unit="HU")
+    with pytest.raises(DatasetError, match=r"mixed-content.*8 stored.*expects HU"):
+        prepare(scans, plan_of(scans, form=form), tmp_path / "cache")
+
+
+def test_millimetres_need_scans_that_know_them(scans, tmp_path):
+    with pytest.raises(DatasetError, match="how large its pixels are"):
+        prepare(scans, plan_of(scans, geometry="physical", mm_per_pixel=1.0), tmp_path / "cache")
+
+
+def test_without_training_scans_there_is_nothing_to_prepare(scans, tmp_path):
+    empty = dataclasses.replace(scans, records=())
+    with pytest.raises(DatasetError, match="No scan is left"):
+        prepare(empty, plan_of(scans), tmp_path / "cache")
+
+
+def test_a_full_disk_is_told(scans, tmp_path, monkeypatch):
+    def full(stream):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "_flush", full)
+    with pytest.raises(OutputError, match="the disk is full") as caught:
+        prepare(scans, plan_of(scans), tmp_path / "cache")
+    assert "it goes on" in caught.value.hint
+
+
+def test_a_cache_that_is_a_file_is_told(scans, tmp_path):
+    (tmp_path / "cache").write_text("a file", encoding="utf-8")
+    with pytest.raises(OutputError):
+        prepare(scans, plan_of(scans), tmp_path / "cache")
