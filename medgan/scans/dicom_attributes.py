@@ -60,6 +60,22 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
         raise unusable(keyword, str(error)) from error
 
 
+def sound_numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+    """All values as floats, none where one is malformed: for what an image can do without."""
+    try:
+        return numbers(dataset, keyword)
+    except ScanError:
+        return ()
+
+
+def sound_text(dataset: Dataset, keyword: str) -> str:
+    """An attribute as text, empty where it is malformed: for what an image can do without."""
+    try:
+        return text(dataset, keyword)
+    except ScanError:
+        return ""
+
+
 def number(dataset: Dataset, keyword: str, default: float) -> float:
     """The first value as a float."""
     return next(iter(numbers(dataset, keyword)), default)

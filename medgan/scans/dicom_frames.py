@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
-from medgan.scans.dicom_attributes import item, items, number, numbers
+from medgan.scans.dicom_attributes import item, items, numbers, sound_numbers
 from medgan.scans.dicom_header import CAPTURES, Source
 from medgan.scans.geometry import distances
 
@@ -81,7 +81,7 @@ def vector(
 ) -> tuple[float, ...] | None:
     """Position (3 numbers) or orientation (6) of a frame; None unless complete and finite."""
     group = groups.macro(frame, macro)
-    found = numbers(dataset if group is None else group, keyword)
+    found = sound_numbers(dataset if group is None else group, keyword)
     complete = len(found) == (3 if keyword == "ImagePositionPatient" else 6) and np.isfinite(found).all()
     return found if complete else None
 
@@ -104,7 +104,8 @@ def aspect(dataset: Dataset) -> float:
 
 def thickness(dataset: Dataset) -> float:
     """The Z extent of a single slice: its thickness, 0 where that has no meaning."""
-    return max(number(dataset, "SliceThickness", 0.0), 0.0)
+    found = next(iter(sound_numbers(dataset, "SliceThickness")), 0.0)
+    return found if 0 < found < np.inf else 0.0
 
 
 def alike(orientations: list[tuple[float, ...]]) -> bool:

@@ -245,7 +245,9 @@ def refuse_without_pixels(source: Source) -> None:
         raise ScanError(f"has an attribute that claims {length} bytes", verdict="error:malformed")
     if not rows or length:
         raise ScanError(
-            "ends inside its header",
+            "ends inside its header"
+            if length
+            else "has neither pixels nor their size: it was cut off, or is no image",
             verdict="error:truncated-header",
             hint="Copy the file again from its source.",
         )

@@ -32,11 +32,12 @@ from medgan.errors import ScanError
 from medgan.scans.dicom_attributes import integer, text, unusable, value
 from medgan.scans.dicom_header import LARGEST, UNDEFINED, Source, refuse_missing_attributes
 from medgan.scans.intensity import Layout, Stored, place
+from medgan.scans.streams import damage, stream_size
 
 CODECS: dict[str, tuple[str, ...]] = {
     RLELossless: ("pylibjpeg", "pydicom"),
-    JPEGBaseline8Bit: ("pillow", "gdcm", "pylibjpeg"),
-    JPEGExtended12Bit: ("gdcm", "pillow", "pylibjpeg"),
+    JPEGBaseline8Bit: ("pillow", "pylibjpeg"),
+    JPEGExtended12Bit: ("pillow", "pylibjpeg"),
     JPEGLossless: ("gdcm", "pylibjpeg"),
     JPEGLosslessSV1: ("gdcm", "pylibjpeg"),
     JPEGLSLossless: ("pyjpegls", "gdcm"),
@@ -47,16 +48,19 @@ CODECS: dict[str, tuple[str, ...]] = {
     HTJ2KLosslessRPCL: ("pylibjpeg",),
     HTJ2K: ("pylibjpeg",),
 }
-"""Plug-ins per compressed syntax, best first: the same file gives the same pixels whatever else is installed."""
+"""Plug-ins per compressed syntax, best first: the same file gives the same pixels whatever else is installed.
+
+GDCM ends the whole process over some damaged streams: it is asked only where no other is installed, and about sound JPEG.
+"""
 
 REQUIRED = (
     *("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation"),
     *("SamplesPerPixel", "PhotometricInterpretation"),
 )
+GDCM = "gdcm"
+HUFFMAN = frozenset({JPEGLossless, JPEGLosslessSV1})
+"""Syntaxes of which GDCM sees each stream only after `damage` has."""
 ITEM = 0xE000FFFE  # (FFFE,E000) read as one little-endian number
-MARKER = 0xFF
-FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
-"""JPEG markers SOF0 to SOF15 (three in between mean other things), and SOF55 of JPEG-LS."""
 GRAY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 
 
@@ -192,8 +196,9 @@ def decoder_for(source: Source) -> Decoder:
 
 def plugins(source: Source) -> tuple[str, ...]:
     """The installed plug-ins for the syntax, best first."""
-    installed = get_decoder(source.syntax).available_plugins
-    return tuple(plugin for plugin in CODECS.get(source.syntax, ()) if plugin in installed)
+    available = get_decoder(source.syntax).available_plugins
+    installed = tuple(plugin for plugin in CODECS.get(source.syntax, ()) if plugin in available)
+    return installed if installed[:1] == (GDCM,) else tuple(plugin for plugin in installed if plugin != GDCM)
 
 
 def refuse_length(source: Source, found: Grid) -> None:
@@ -261,8 +266,13 @@ def decompressed(source: Source, found: Grid) -> Iterator[Stored]:
         yield first
         yield from frames
         return
-    raise ScanError(
-        f"its {source.syntax.name} pixels cannot be decoded ({'; '.join(said)})",
+    raise undecodable(source, "; ".join(said))
+
+
+def undecodable(source: Source, why: str) -> ScanError:
+    """The error for compressed pixels that are damaged, or of a kind that no decoder here knows."""
+    return ScanError(
+        f"its {source.syntax.name} pixels cannot be decoded ({why})",
         verdict="error:decode-failed",
         hint="Copy the file again from its source; if it opens elsewhere, convert it there.",
     )
@@ -288,7 +298,17 @@ def decoded(source: Source, found: Grid, plugin: str) -> Iterator[Stored]:
     if offsets := extended_offsets(source):
         options["extended_offsets"] = offsets
     frames = get_decoder(source.syntax).iter_array(bytes(source.value), decoding_plugin=plugin, **options)
-    return (words for words, _ in islice(frames, found.frames))
+    return without_panic(words for words, _ in islice(frames, found.frames))
+
+
+def without_panic(frames: Iterator[Stored]) -> Iterator[Stored]:
+    """The same frames; a codec in Rust that panics raises what is no Exception, and nobody above would catch it."""
+    try:
+        yield from frames
+    except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        raise ValueError(f"plugins: {error}") from error
 
 
 def extended_offsets(source: Source) -> tuple[bytes, bytes] | None:
@@ -314,6 +334,8 @@ def check_streams(source: Source, found: Grid) -> int:
                 verdict="error:dimension-mismatch",
                 hint="Repair or remove the file.",
             )
+        if source.syntax in HUFFMAN and (said := damage(frame)):
+            raise undecodable(source, said)
         precision = size[2] if size else found.allocated
         if count == found.frames:
             break
@@ -332,27 +354,3 @@ def refuse_cut_fragments(data: memoryview) -> None:
         at += 8 + length
     if at > len(data):
         raise truncated(len(data), at, "bytes")
-
-
-def stream_size(stream: bytes) -> tuple[int, int, int] | None:
-    """(rows, columns, bits) that a JPEG, JPEG-LS or JPEG 2000 stream says of itself; None for RLE and the unknown."""
-    siz = stream.find(b"\xff\x4f\xff\x51", 0, 4096)
-    if siz >= 0 and len(stream) >= siz + 45:
-        # ISO 15444-1 A.5.1: Xsiz, Ysiz, XOsiz, YOsiz from offset 8 of the main header; Ssiz (bits - 1, sign on top) at 42.
-        width, height, left, top = struct.unpack_from(">4I", stream, siz + 8)
-        rows, columns = height - top, width - left
-        # A size that Rows and Columns cannot hold is damage, for the decoder to tell.
-        return (rows, columns, (stream[siz + 42] & 0x7F) + 1) if max(rows, columns) < 1 << 16 else None
-    return frame_header(stream) if stream[:2] == b"\xff\xd8" else None
-
-
-def frame_header(stream: bytes) -> tuple[int, int, int] | None:
-    """(rows, columns, bits) of a JPEG or JPEG-LS frame header (ISO 10918-1 B.2.2, ISO 14495-1 C.2.2)."""
-    at = 2
-    while len(stream) >= at + 9 and stream[at] == MARKER:
-        marker, length = stream[at + 1], int.from_bytes(stream[at + 2 : at + 4], "big")
-        if marker in FRAMES:
-            bits, rows, columns = struct.unpack_from(">BHH", stream, at + 4)
-            return (rows, columns, bits) if rows else None  # 0 rows: told later, by a DNL segment
-        at += 1 if marker == MARKER else 2 + length
-    return None

@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from medgan.errors import ScanError
-from medgan.scans.dicom_attributes import item, items, number, numbers, text, value, words
+from medgan.scans.dicom_attributes import (
+    item,
+    items,
+    number,
+    numbers,
+    sound_numbers,
+    sound_text,
+    text,
+    value,
+    words,
+)
 from medgan.scans.dicom_frames import Groups
 from medgan.scans.dicom_header import Source
 from medgan.scans.dicom_pixels import Grid
@@ -126,8 +136,8 @@ def voi_of(dataset: Dataset, source: Source, *, signed: bool) -> Window | Table 
     for lut in items(dataset, "VOILUTSequence"):
         return look_up_table(lut, source, signed=signed)
     function = text(dataset, "VOILUTFunction").upper() or "LINEAR"
-    pairs = zip(numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth"), strict=False)
-    windows = (Window(centre, width, function) for centre, width in pairs)
+    centres, widths = sound_numbers(dataset, "WindowCenter"), sound_numbers(dataset, "WindowWidth")
+    windows = (Window(centre, width, function) for centre, width in zip(centres, widths, strict=False))
     return next((window for window in windows if window.valid), None)
 
 
@@ -211,4 +221,4 @@ def stacking(source: Source) -> tuple[str, ...]:
     """ImageType 3 and 4 (always told apart), then echo, time and acquisition (told apart where positions repeat)."""
     kind = "\\".join(words(source.dataset, "ImageType")[2:4]).upper()
     others = ("EchoNumbers", "TemporalPositionIdentifier", "TriggerTime", "AcquisitionNumber")
-    return (kind, *(text(source.dataset, keyword) for keyword in others))
+    return (kind, *(sound_text(source.dataset, keyword) for keyword in others))

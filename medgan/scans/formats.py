@@ -1,6 +1,7 @@
 """Any file in, Header and Scan out (or a ScanError with a verdict); pixels in, a file of the wanted form out.
 
-What a file is, its content decides. A name matters only where it claims to be DICOM and the content says otherwise.
+What a file is, its content decides. A name matters only where it claims to be DICOM and the content says
+otherwise, and where it claims to be gzipped NIfTI and the content is too damaged to tell.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ ARCHIVES = (GZIP, b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1
 NIFTI1 = 348
 """Bytes of a NIfTI-1 or Analyze header; its first field says so."""
 ENDS: tuple[Literal["little", "big"], ...] = ("little", "big")
+NIFTI_NAMES = (".nii.gz", ".nii")
 MEDICAL_NAMES = frozenset({".dcm", ".dicom"})
 
 
@@ -73,7 +75,9 @@ def sniff(path: Path) -> str:
         if not stat.S_ISREG(path.stat().st_mode):
             raise ScanError("is no regular file", verdict="skip:special-file")
         with path.open("rb") as stream:
-            return kind_of(stream.read(4096))
+            head = stream.read(4096)
+    by_name = head.startswith(GZIP) and path.name.lower().endswith(NIFTI_NAMES)
+    return "nifti" if by_name else kind_of(head)
 
 
 def kind_of(head: bytes) -> str:
@@ -83,7 +87,8 @@ def kind_of(head: bytes) -> str:
     # First DICOM: its preamble may hold another format's beginning (PS3.10 section 7.1 names TIFF).
     if head[128:132] == b"DICM":
         return "dicom"
-    if is_nifti(unpacked(head) if head.startswith(GZIP) else head):
+    inner = unpacked(head) if head.startswith(GZIP) else head
+    if inner[128:132] != b"DICM" and (is_nifti(inner) or is_freesurfer(inner)):
         return "nifti"
     by_magic = next((kind for magic, kind in RASTERS.items() if head.startswith(magic)), "")
     return by_magic or archive(head) or ("dicom" if looks_right(head) else "other")
@@ -94,6 +99,17 @@ def is_nifti(head: bytes) -> bool:
     if head[344:348] in {b"n+1\0", b"ni1\0"} or head[4:8] in {b"n+2\0", b"ni2\0"}:
         return True
     return len(head) >= NIFTI1 and NIFTI1 in {int.from_bytes(head[:4], order) for order in ENDS}
+
+
+def is_freesurfer(head: bytes) -> bool:
+    """Whether a FreeSurfer volume (.mgh, .mgz) begins here, which the NIfTI reader refuses by its name.
+
+    Big-endian words: version 1, four sizes, and a type of number (0, 1, 3 or 4).
+    """
+    words = [int.from_bytes(head[at : at + 4], "big") for at in range(0, 24, 4)]
+    return (
+        len(head) >= 284 and words[0] == 1 and all(0 < size < 1 << 16 for size in words[1:5]) and words[5] < 5
+    )
 
 
 def unpacked(head: bytes) -> bytes:
@@ -119,6 +135,8 @@ def reader_for(path: Path) -> tuple[str, Reader]:
         raise ScanError(
             f"{path.name}: is empty", verdict="error:empty-file", hint="Copy it again from its source."
         )
+    if kind in {"archive", "other"} and nifti.is_half(path):
+        raise ScanError(f"{path.name}: is read through the .hdr beside it", verdict="skip:pair-member")
     if kind == "archive":
         raise ScanError(
             f"{path.name}: is a packed archive",

@@ -201,10 +201,9 @@ def _parsed(path: Path) -> Any:
 
 
 def _not_nifti(path: Path, head: bytes, sizeof_hdr: int) -> ScanError:
-    half = path.suffix.lower() == ".img" and _partner(path, ".hdr") is not None
     cases = (
         (not head, "error:empty-file", "the file is empty"),
-        (half, "skip:pair-member", "read through the .hdr beside it"),
+        (is_half(path), "skip:pair-member", "read through the .hdr beside it"),
         (len(head) < sizeof_hdr, "error:truncated-header", "cut off inside the header"),
         (sizeof_hdr, "skip:analyze", "Analyze 7.5 does not tell left from right"),
         (head.startswith(_MGH), "skip:freesurfer", "a FreeSurfer volume (mri_convert makes NIfTI of it)"),
@@ -212,6 +211,11 @@ def _not_nifti(path: Path, head: bytes, sizeof_hdr: int) -> ScanError:
     )
     verdict, words = next((verdict, words) for holds, verdict, words in cases if holds)
     return ScanError(f"{path.name}: {words}", verdict=verdict)
+
+
+def is_half(path: Path) -> bool:
+    """Whether a file holds the voxels of a pair, by its name and the .hdr beside it."""
+    return path.name.lower().endswith((".img", ".img.gz")) and _partner(path, ".hdr") is not None
 
 
 def _sizes(header: Any, path: Path) -> tuple[int, ...]:

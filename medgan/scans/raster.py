@@ -37,7 +37,8 @@ SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SYNTHETIC_SOURCE = SOURCE_TYPE + "trainedAlgorithmicMedia"
 REAL_SOURCE = SOURCE_TYPE + "algorithmicallyEnhanced"
 
-_KINDS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"II*\0": "tiff", b"MM\0*": "tiff"}
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little and big endian; the last two are BigTIFF
+_KINDS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg"} | dict.fromkeys(_TIFF, "tiff")
 _WORD = 16  # bits
 _DEPTH = {"I;16": _WORD, "I;16B": _WORD, "I;16L": _WORD, "I;16N": _WORD}  # Pillow's modes that are not 8 bits
 _GRAY = {"1", "L", "LA", "La", *_DEPTH}
@@ -82,8 +83,9 @@ def read(path: Path) -> Scan:
         pixels = np.empty((*header.shape, header.channels)[: 3 if header.channels == 1 else 4], np.float32)
         for place, frame in enumerate(picture.frames):
             pixels[place] = frame
-    pixels, repaired = filled(pixels, path)
-    return Scan(pixels=pixels, meaning=picture.meaning, bits=header.bits, notes=header.notes + repaired)
+    pixels, found = filled(pixels, path)
+    found += ("constant",) if pixels.min() == pixels.max() else ()
+    return Scan(pixels=pixels, meaning=picture.meaning, bits=header.bits, notes=header.notes + found)
 
 
 @contextmanager
@@ -99,7 +101,8 @@ def _opened(path: Path) -> Iterator[_Picture]:
         if kind == "png":
             with Image.open(path) as image:
                 image.verify()  # loading stops at the last row and would miss a damaged or missing end
-        with Image.open(path) as image:
+        # From a stream: Pillow maps an uncompressed TIFF by its name, with the sides as they are after turning.
+        with path.open("rb") as stream, Image.open(stream) as image:
             yield _bounded(_plain(image, kind, path), path)
 
 
@@ -207,15 +210,19 @@ def _deep(tiff: Any) -> _Picture:
         raise ValueError(f"numbers of type {first.dtype}")
     pages = [page for page in tiff.pages if page.shape == first.shape and page.dtype == first.dtype]
     colour = first.samplesperpixel >= _COLOURS
+    turn = first.tags.valueof(_ORIENTATION, 1)
+    rows, columns = (first.imagelength, first.imagewidth)[:: -1 if turn in _SIDEWAYS else 1]
     header = Header(
         format="tiff",
-        shape=(len(pages), first.imagelength, first.imagewidth),
+        shape=(len(pages), rows, columns),
         channels=_COLOURS if colour else 1,
         bits=first.dtype.itemsize * 8,
     )
     fixed = first.dtype == np.uint16
     return _Picture(
-        header, "stored" if fixed else "raw", (_deep_frame(page, colour=colour) for page in pages)
+        header,
+        "stored" if fixed else "raw",
+        (_turned(_deep_frame(page, colour=colour), turn) for page in pages),
     )
 
 
@@ -225,6 +232,12 @@ def _deep_frame(page: Any, *, colour: bool) -> NDArray[Any]:
     chosen = samples[..., :_COLOURS] if colour else samples[..., 0]
     whole = page.photometric == _WHITE_IS_ZERO and chosen.dtype == np.uint16
     return 2**_WORD - 1 - chosen if whole else chosen
+
+
+def _turned(frame: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Rows and columns as displayed (TIFF 6.0, Orientation): exchanged from 5 on, then either may run backwards."""
+    upright = frame.swapaxes(0, 1) if orientation in _SIDEWAYS else frame
+    return upright[:: -1 if orientation in {3, 4, 7, 8} else 1, :: -1 if orientation in {2, 3, 6, 7} else 1]
 
 
 # --- writing --------------------------------------------------------------------------------------------------------

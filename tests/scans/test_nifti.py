@@ -364,13 +364,13 @@ def test_impossible_dimensions_are_refused(tmp_path, sizes):
     assert header_verdict(path) == "error:bad-dimensions"
 
 
-def test_thousand_mutated_files_always_get_a_verdict(tmp_path):
+def test_mutated_files_always_get_a_verdict(tmp_path):
     """Whatever leaves the reader is a ScanError, or one of the plain exceptions that the caller turns into a verdict."""
     rng = np.random.default_rng(7)
     honest = saved(tmp_path / "honest.nii", anatomy((6, 6, 6))).read_bytes()
     path = tmp_path / "mutant.nii"
     refused = 0
-    for _ in range(1000):
+    for _ in range(300):
         data = bytearray(honest)
         for place in rng.integers(0, 352, 4):
             data[place] = rng.integers(0, 256)
@@ -379,7 +379,7 @@ def test_thousand_mutated_files_always_get_a_verdict(tmp_path):
             assert nifti.read(path).pixels.size <= 10**6
         except ScanError:
             refused += 1
-    assert 100 < refused < 1000
+    assert 30 < refused < 300
 
 
 # --- real files
