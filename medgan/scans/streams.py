@@ -64,8 +64,8 @@ def damage(stream: bytes) -> str:
 
 def segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
     """Marker and content of each segment (ISO 10918-1 B.1.1.4); marker 0 where there should be one and is none."""
-    at = 2 if stream[:2] == b"\xff\xd8" else 0
-    while at < len(stream):
+    at = 2
+    while stream.startswith(b"\xff\xd8") and at < len(stream):
         while stream[at : at + 2] == b"\xff\xff":  # fill bytes
             at += 1
         marker, length = stream[at + 1 : at + 2], int.from_bytes(stream[at + 2 : at + 4], "big")
