@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import gdcm
@@ -89,7 +90,6 @@ def test_missing_end_marker_and_fill_bytes_are_let_pass():
         b"\xff\xd8\xff\xd9",
         SOUND[2:],
         SOUND[: SOUND.index(b"\xff\xda")],
-        SOUND + SOUND[2:],
         SOUND.replace(b"\xff\xd9", SOUND[2:20]),
         SOUND.replace(b"JFIF\0\1", b"JFIF\0\0"),
         SOUND.replace(b"\xff\xc0", b"\xff\xc8"),
@@ -103,15 +103,13 @@ def test_missing_end_marker_and_fill_bytes_are_let_pass():
             "start and end",
             "no start",
             "no scan",
-            "two pictures",
             "segment after the scan",
         ),
         *("JFIF of version 0", "reserved marker", "table of a class there is not", "progressive"),
     ],
 )
 def test_streams_that_break_the_grammar_are_told(stream):
-    told = damage(stream)
-    assert told or stream == SOUND + SOUND[2:]  # what follows the end is nobody's business
+    assert damage(stream)
 
 
 @given(st.binary(max_size=64), st.integers(0, len(SOUND)))
@@ -128,9 +126,9 @@ def test_size_and_depth_come_from_the_frame_header():
 
 
 def test_size_of_a_jpeg_2000_stream_is_that_of_its_picture_within_its_canvas():
-    buffer = io.BytesIO()
-    Image.fromarray(ramp(24, 16, dtype=np.uint8)).save(buffer, "JPEG2000", no_jp2=True, offset=(3, 5))
-    assert stream_size(buffer.getvalue()) == (24, 16, 8)
+    canvas, corner, tiles = (16 + 3, 24 + 5), (3, 5), (64, 64, 0, 0)
+    siz = struct.pack(">HH8IHB", 41, 0, *canvas, *corner, *tiles, 1, 11)
+    assert stream_size(b"\xff\x4f\xff\x51" + siz + bytes(9)) == (24, 16, 12)
 
 
 def test_run_lengths_say_no_size():
