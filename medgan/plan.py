@@ -359,7 +359,7 @@ def choose_budget(fingerprint: Fingerprint, wish: Overrides, arch: str) -> Choic
 
 
 def repaired_recipe(doublings: int, shown: int) -> Choices:
-    """Fixed settings of the repaired networks (what each is worth: docs/concepts/training.md)."""
+    """Fixed settings of the repaired networks (what each is worth: docs/concepts.md)."""
     widths = tuple(reversed(WIDTHS[: doublings + 1]))
     return {
         "latent": (64, "fixed"),
