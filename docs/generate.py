@@ -1,4 +1,4 @@
-"""The command line and the module docstrings in, `docs/cli.md` and the tree of README.md out.
+"""The code in, the pages that must not differ from it out: `docs/cli.md`, the plan in `docs/concepts.md`, the tree of README.md.
 
     python docs/generate.py [--check]
 
@@ -8,6 +8,8 @@ With `--check` nothing is written; it fails when a page is out of date.
 from __future__ import annotations
 
 import ast
+import dataclasses
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +17,19 @@ from typing import Any
 
 import typer.main
 
+from medgan import plan
 from medgan.cli import app
+from medgan.dataset.fingerprint import measure
+from medgan.dataset.index import index
+from medgan.dataset.labels import Source
 from medgan.pages import described, is_example, paragraphs
+from medgan.scans.scan import Form
 
 ROOT = Path(__file__).resolve().parents[1]
 CLI = ROOT / "docs" / "cli.md"
+CONCEPTS = ROOT / "docs" / "concepts.md"
 README = ROOT / "README.md"
-TREE_START, TREE_END = "<!-- tree -->\n", "<!-- /tree -->\n"
+EXAMPLE = ROOT / "sample_data" / "chest_ct"
 
 ROOMS = (
     "__init__.py", "__main__.py", "cli.py", "commands", "report", "quality", "gan", "learn", "prepare.py", "plan.py",
@@ -55,11 +63,59 @@ def main(check: bool) -> int:
 
 def pages() -> dict[Path, str]:
     """{page: the text it should have}."""
-    readme = README.read_text(encoding="utf-8")
-    before, _, rest = readme.partition(TREE_START)
-    _, _, after = rest.partition(TREE_END)
-    tree = "\n".join([TREE_START + "```text", *tree_lines(), "```", TREE_END])
-    return {CLI: "".join(cli_lines()), README: before + tree + after}
+    tree = "\n".join(["```text", *tree_lines(), "```"])
+    concepts = filled(CONCEPTS.read_text(encoding="utf-8"), "efforts", efforts())
+    return {
+        CLI: "".join(cli_lines()),
+        CONCEPTS: filled(concepts, "recipes", recipes()),
+        README: filled(README.read_text(encoding="utf-8"), "tree", tree),
+    }
+
+
+def filled(page: str, name: str, text: str) -> str:
+    """`page` with `text` between the comments `name` and `/name`."""
+    start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    before, _, rest = page.partition(start)
+    _, found, after = rest.partition(end)
+    assert found, f"the page has no {start.strip()} and {end.strip()}"
+    return f"{before}{start}{text}\n{end}{after}"
+
+
+def efforts() -> str:
+    """The dial and the images shown, as a table each."""
+    lines = ["| effort | longest side in pixels | share of the images shown |", "| --- | --- | --- |"]
+    for effort, (side, share) in plan.EFFORTS.items():
+        lines.append(f"| `{effort}` | {side} | {share or f'{plan.SMOKE_IMAGES} images in all'} |")
+    lines += ["", "| training images | images shown at effort standard |", "| --- | --- |"]
+    least = 1
+    for most, shown in plan.RECOMMENDED:
+        ends = f"{least:,} or more" if most == math.inf else f"{least:,} to {most:,}"
+        lines.append(f"| {ends} | {shown:,} |")
+        least = int(most) + 1 if most < math.inf else least
+    return "\n".join(lines)
+
+
+def recipes() -> str:
+    """Every decision of both networks for the same data set."""
+    fingerprint = measure(index(Source(path=EXAMPLE)))
+    ours, paper = (plan.decide(fingerprint, plan.Overrides(arch=arch)) for arch in ("repaired", "dcgan"))
+    lines = ["| decision | `repaired` | `dcgan` | why (of `repaired`) |", "| --- | --- | --- | --- |"]
+    for field in dataclasses.fields(ours):
+        if field.name not in {"version", "why", "arch"}:
+            values = (value_words(getattr(one, field.name)) for one in (ours, paper))
+            lines.append(f"| `{field.name}` | {' | '.join(values)} | {ours.why[field.name]} |")
+    return "\n".join(lines)
+
+
+def value_words(value: Any) -> str:
+    """A decision's value in a table cell."""
+    if isinstance(value, Form):
+        return f"{value.format}, {value.low:g} to {value.high:g} {value.unit}, {value.bits} bits"
+    if isinstance(value, tuple):
+        return ", ".join(map(value_words, value))
+    return (
+        f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+    )
 
 
 def tree_lines() -> Iterator[str]:

@@ -1,0 +1,278 @@
+"""The documentation tells the truth: links resolve, commands parse, generated pages are fresh, keys and sentences are the code's."""
+
+import ast
+import csv
+import dataclasses
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from medgan.cli import app
+from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.inspect import inspect
+from medgan.commands.sample import sample
+from medgan.commands.train import Options, train
+from medgan.dataset.labels import Source
+from medgan.plan import Overrides, Plan
+from medgan.scans.scan import Form
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "sample_data" / "README.md", *sorted(DOCS.rglob("*.md"))]
+NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
+CODE = sorted((ROOT / "medgan").rglob("*.py"))
+KNOWN_ERRORS = {"MedganError", "DatasetError", "PlanError", "ModelError", "OutputError"}
+
+
+# --- links ---
+
+
+def text_of(page):
+    return page.read_text(encoding="utf-8")
+
+
+def anchors(page):
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_link_resolves(page):
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            broken.append(target)
+    assert not broken
+
+
+def test_every_page_can_be_reached_from_the_index():
+    reached, pending = set(), [DOCS / "index.md"]
+    while pending:
+        page = pending.pop()
+        if page not in reached and page.suffix == ".md" and page.exists():
+            reached.add(page)
+            links = re.findall(r"\]\(([^)#\s]+)", text_of(page))
+            pending += [(page.parent / link).resolve() for link in links if "://" not in link]
+    assert sorted(DOCS.rglob("*.md")) == sorted(page for page in reached if DOCS in page.parents)
+
+
+# --- commands ---
+
+
+def commands_in(page):
+    """Every command in an indented block, a fenced block or in backticks: lists of words."""
+    inline = re.findall(r"`((?:find .*\| )?medgan [^`]*)`", text_of(page))
+    blocks = re.findall(r"^(?: {4})?((?:find .*\| )?medgan .*)$", text_of(page), re.MULTILINE)
+    for line in [*inline, *blocks]:
+        words = shlex.split(line, comments=True)
+        words = words[words.index("medgan") + 1 :]
+        yield words[: words.index("|")] if "|" in words else words
+
+
+def whole(words):
+    """Whether a command is meant to be run, and no name like `medgan balance`."""
+    return len(words) > 1 and words[0].islower() and words[0] in typer.main.get_command(app).commands
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_command_parses(page):
+    group = typer.main.get_command(app)
+    for name, *words in filter(whole, commands_in(page)):
+        command = group.commands[name]
+        if all(word.startswith("--") for word in words):  # an option spoken of: "medgan inspect --files"
+            assert set(words) <= {name for option in command.params for name in option.opts}
+        else:
+            command.make_context(name, words)
+
+
+def test_the_readme_shows_every_command():
+    shown = {words[0] for words in commands_in(ROOT / "README.md") if words}
+    assert set(typer.main.get_command(app).commands) <= shown
+
+
+def test_every_option_is_on_the_page_of_the_command_line():
+    page = text_of(DOCS / "cli.md")
+    for name, command in typer.main.get_command(app).commands.items():
+        section = page.partition(f"## medgan {name}\n")[2].partition("\n## ")[0]
+        missing = [
+            option.opts[0]
+            for option in command.params
+            if option.opts[0].startswith("--") and f"`{option.opts[0]}" not in section
+        ]
+        assert not missing, name
+
+
+def test_every_make_target_that_is_named_exists():
+    targets = set(re.findall(r"^([a-z]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
+    named = {target for page in PAGES for target in re.findall(r"`make ([a-z]+)`", text_of(page))}
+    assert named
+    assert named <= targets
+
+
+def test_generated_pages_are_fresh():
+    command = [sys.executable, str(DOCS / "generate.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# --- keys ---
+
+
+def documented(heading):
+    """The keys in the first column of the tables below a heading of json.md."""
+    _, _, rest = text_of(DOCS / "json.md").partition(f" {heading}\n")
+    assert rest, heading
+    section = re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    return set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
+
+
+def paths(value, names, at="", leaves=()):
+    """Every path through JSON as documented: keys of `names` are written <name>, elements of lists []."""
+    if isinstance(value, list) and at not in leaves:
+        found = {path for item in value for path in paths(item, names, f"{at}[]", leaves)}
+    elif isinstance(value, dict) and at not in leaves:
+        found = {
+            path
+            for key, item in value.items()
+            for path in paths(item, names, f"{at}.{names.get(key, key)}".lstrip("."), leaves)
+        }
+    else:
+        found = {at}
+    return found
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, cut_scans):
+    """A data set, a run, a sample and a balanced folder, as small as can be."""
+    place = tmp_path_factory.mktemp("docs")
+    source = Source(path=cut_scans)
+    wishes = Overrides(effort="smoke", images=32, size=(16, 16), batch=16)
+    names = dict.fromkeys(("normal", "mass"), "<label>") | {"train": "<split>"}
+    return {
+        "names": names,
+        "inspection": inspect(source).report(files=True),
+        "dry": train(source, place / "dry", overrides=wishes, options=Options(dry_run=True)).report(),
+        "training": train(source, place / "run", overrides=wishes).report(),
+        "sample": sample(place / "run", place / "drawn", count=1).report(),
+        "balance": balance(
+            source, place / "out", model=place / "run", options=BalanceOptions(target="largest")
+        ).report(),
+        "run": place / "run",
+        "out": place / "out",
+        "drawn": place / "drawn",
+    }
+
+
+def keys_of(world, value, *, leaves=(), **more):
+    return paths(value, world["names"] | more, leaves=leaves)
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+def test_the_report_of_inspect_has_the_documented_keys(world):
+    report = world["inspection"]
+    fields = dict.fromkeys(report["plan"], "<field>")
+    verdicts = dict.fromkeys(report["verdicts"], "<verdict>")
+    found = paths(report | {"plan": {}}, world["names"] | verdicts)
+    found |= {f"plan.{path}" for path in paths(report["plan"], fields, leaves={"<field>.value"})}
+    assert found - {"plan"} == documented("inspect")
+
+
+@pytest.mark.slow
+def test_the_reports_of_train_have_the_documented_keys(world):
+    assert set(world["training"]) == documented("train")
+    dry = world["dry"]
+    fields = dict.fromkeys(dry.pop("plan"), "<field>")
+    assert fields
+    extra = set(dry) - set(world["training"]) | {"plan.<field>.value", "plan.<field>.why"}
+    assert extra == documented("train, dry run")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["sample", "balance"])
+def test_the_reports_of_sample_and_balance_have_the_documented_keys(world, command):
+    assert keys_of(world, world[command]) == documented("sample and balance")
+
+
+@pytest.mark.slow
+def test_the_run_folder_holds_the_documented_keys(world):
+    run = world["run"]
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert rows
+    assert all(set(row) == documented("log.jsonl") for row in rows)
+    assert keys_of(world, read(run / "run.json"), leaves={"plan"}) == documented("run.json of train")
+    assert keys_of(world, read(run / "model" / "model.json"), leaves={"plan"}) == documented("model.json")
+
+
+@pytest.mark.slow
+def test_the_output_folder_holds_the_documented_keys(world):
+    facts = read(world["out"] / "run.json")
+    verdicts = dict.fromkeys(facts["verdicts"], "<verdict>")
+    found = paths(facts, world["names"] | verdicts, leaves={"settings", "form"})
+    assert found == documented("run.json of sample and balance")
+    data = read(world["out"] / "datalist.json")
+    assert paths(data, dict.fromkeys(data["labels"], "<number>")) == documented("datalist.json")
+    with (world["out"] / "manifest.csv").open(encoding="utf-8", newline="") as stream:
+        assert set(next(csv.reader(stream))) == documented("manifest.csv")
+
+
+def test_every_field_of_the_plan_and_the_form_is_documented():
+    assert {field.name for field in dataclasses.fields(Plan)} == documented("Plan")
+    assert {field.name for field in dataclasses.fields(Form)} == documented("Form")
+
+
+# --- sentences ---
+
+
+def pieces(node):
+    """The literal text of a string expression, cut where something is filled in."""
+    if isinstance(node, ast.Constant):
+        yield str(node.value)
+    elif isinstance(node, ast.JoinedStr):
+        for part in node.values:
+            yield from pieces(part) if isinstance(part, ast.Constant | ast.IfExp) else ()
+            if isinstance(part, ast.FormattedValue) and isinstance(part.value, ast.IfExp):
+                yield from pieces(part.value.body)
+                yield from pieces(part.value.orelse)
+    elif isinstance(node, ast.BinOp):
+        yield from pieces(node.left)
+        yield from pieces(node.right)
+
+
+def sentences(path):
+    """A telling literal piece of every message that a module can raise as a MedganError."""
+    for node in ast.walk(ast.parse(text_of(path))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in KNOWN_ERRORS and node.args:
+            found = [piece.strip(" :;,(").partition("(")[0].strip() for piece in pieces(node.args[0])]
+            telling = [piece for piece in found if len(piece) > 7]
+            yield from telling[:1]
+
+
+@pytest.mark.parametrize("path", CODE, ids=[str(path.relative_to(ROOT / "medgan")) for path in CODE])
+def test_every_error_is_on_the_page_of_errors(path):
+    page = text_of(DOCS / "troubleshooting.md")
+    assert not [sentence for sentence in sentences(path) if sentence not in page]
+
+
+def test_every_verdict_is_on_the_page_of_errors_and_no_other():
+    told = set(
+        re.findall(r"^\| `((?:skip|error):[a-z-]+)`", text_of(DOCS / "troubleshooting.md"), re.MULTILINE)
+    )
+    given = {
+        verdict for path in CODE for verdict in re.findall(r'"((?:skip|error):[a-z0-9-]+)"', text_of(path))
+    }
+    assert told == given
