@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 
 from medgan.errors import PlanError, ScanError
 
@@ -17,10 +18,21 @@ MANY = (MultiValue, Sequence, list, tuple)
 """What pydicom holds several values in."""
 
 
+@cache
+def tag_of(keyword: str) -> BaseTag:
+    """The tag of a keyword of the standard; looked up once, for it is asked for a hundred times per file."""
+    tag = tag_for_keyword(keyword)
+    assert tag is not None, keyword
+    return Tag(tag)
+
+
 def value(dataset: Dataset, keyword: str) -> Any:
     """The value of an attribute, None when it is absent or empty (`Dataset.get` would give an empty string or None)."""
+    tag = tag_of(keyword)
+    if tag not in dataset.keys():  # noqa: SIM118  # `in dataset` would parse the tag anew
+        return None
     try:
-        found = dataset.get(keyword)
+        found = dataset[tag].value
     # Conversion is lazy, so a malformed value shows itself only here.
     except (TypeError, ValueError, OverflowError) as error:
         raise unusable(keyword, str(error)) from error
