@@ -18,7 +18,7 @@ setup: .setup-done  ## .venv with medgan, its dev tools and every extra, version
 	@touch $@
 
 demo: setup  ## set up, then the main job on sample_data: train, top up the rare classes, show it (5 minutes)
-	rm -rf demo-output
+	rm -rf demo-output demo-output.run
 	$(BIN)/medgan inspect sample_data/chest_ct
 	$(BIN)/medgan balance sample_data/chest_ct --out demo-output --minutes 2.5
 	@echo
@@ -27,6 +27,7 @@ demo: setup  ## set up, then the main job on sample_data: train, top up the rare
 	@echo "  demo-output/images/             the balanced data set: every class as large as the largest"
 	@echo "  demo-output/manifest.csv        which image is real, which is synthetic, from which seed and model"
 	@echo "  demo-output/README.md           what this data set is and is not"
+	@echo "  demo-output.run/grids/          how the images came about, tick by tick"
 	@echo "  docs/quickstart.md              the same on your own scans"
 
 test: setup check  ## set up, check, then every test: what CI runs
@@ -46,12 +47,12 @@ fix: setup  ## format and repair what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup  ## regenerate docs/cli.md and the README tree
+docs: setup  ## regenerate docs/cli.md, the plan in docs/concepts.md and the README tree
 	$(BIN)/python docs/generate.py
 
 bench: setup  ## what is timed: prints its figures
 	$(BIN)/pytest -s tests/benchmarks/bench_*.py
 
 clean:  ## remove what the other verbs made, .venv included
-	rm -rf .venv .setup-done demo-output build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .setup-done demo-output demo-output.run build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
