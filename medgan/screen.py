@@ -32,7 +32,7 @@ MEASURED = {
     "modalities": "modalities",
     "meanings": "meaning of a pixel",
     "bits": "bits per pixel",
-    "channels": "channels",
+    "channels": "colour",
     "rows": "rows",
     "columns": "columns",
     "spacing_mm": "spacing in mm (z, y, x)",
@@ -41,6 +41,8 @@ MEASURED = {
     "leaks": "set aside, being also in val or test",
 }
 """{fact of the fingerprint: the words for it}, where there is such a fact."""
+
+COLOURS = {"1": "gray", "3": "colour"}
 
 Facts = Mapping[str, Any]
 """Plain data as in the documented JSON."""
@@ -221,7 +223,9 @@ def _measured(fingerprint: Facts) -> Iterator[tuple[str, str]]:
                 words,
                 f"{value[0]}" if len(set(value)) == 1 else "{} to {}, median {}".format(*_ends(value)),
             )
-        elif value:
+        elif name == "channels" and value:
+            yield words, _words({COLOURS.get(channels, channels): n for channels, n in value.items()})
+        elif value and not (isinstance(value, Mapping) and set(value) == {""}):
             yield words, _words(value)
 
 

@@ -188,6 +188,13 @@ def test_an_inspection_is_told_in_tables(capsys):
     assert not any("leaks" in line for line in lines)
 
 
+def test_what_no_scan_tells_is_not_listed_and_colour_is_named(capsys):
+    screen.show_inspection(REPORT, MEASURED | {"modalities": {"": 9}, "channels": {"1": 4, "3": 5}})
+    told = capsys.readouterr().out
+    assert "modalities" not in told
+    assert "gray: 4, colour: 5" in told
+
+
 def test_no_line_of_a_table_ends_in_blanks(capsys):
     screen.show_inspection(REPORT, MEASURED)
     assert not any(line.endswith(" ") for line in capsys.readouterr().out.splitlines())
