@@ -97,14 +97,7 @@ def test_missing_end_marker_and_fill_bytes_are_let_pass():
         jpeg(progressive=True),
     ],
     ids=[
-        *(
-            "empty",
-            "start only",
-            "start and end",
-            "no start",
-            "no scan",
-            "segment after the scan",
-        ),
+        *("empty", "start only", "start and end", "no start", "no scan", "segment after the scan"),
         *("JFIF of version 0", "reserved marker", "table of a class there is not", "progressive"),
     ],
 )

@@ -1,0 +1,205 @@
+"""DICOM in: what the header says, what the pixels mean, and slices as a volume."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.pixels import get_decoder
+from pydicom.uid import RLELossless
+
+from medgan.errors import PlanError, ScanError
+from medgan.scans import dicom_pixels, dicom_read, formats
+from medgan.scans.dicom_header import load
+from tests.scans.phantoms import dataset, patch, ramp, save, slices, wheel, write
+
+MR = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4", "Modality": "MR"}
+CR = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1", "Modality": "CR"}
+PET = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.128", "Modality": "PT"}
+FACTS = {
+    "SeriesInstanceUID": "1.2.3",
+    "ImagePositionPatient": [1, 2, 3],
+    "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+    "PixelSpacing": [0.5, 0.25],
+    "SliceThickness": 4,
+    "InstanceNumber": 9,
+    "BodyPartExamined": "CHEST",
+}
+
+
+# --- the header
+
+
+def test_the_header_holds_what_the_file_says(tmp_path):
+    header = dicom_read.read_header(write(tmp_path / "a", ramp(4, 6), **FACTS))
+    assert (header.format, header.shape, header.bits, header.channels) == ("dicom", (1, 4, 6), 16, 1)
+    assert header.spacing_mm == (4, 0.5, 0.25)
+    assert (header.position, header.orientation) == ((1, 2, 3), (1, 0, 0, 0, 1, 0))
+    assert (header.series, header.instance_number, header.body_part) == ("1.2.3", 9, "CHEST")
+    assert (header.modality, header.patient, header.notes) == ("CT", "P1", ())
+
+
+def test_patients_of_two_hospitals_with_one_number_are_two(tmp_path):
+    path = write(tmp_path / "a", ramp(), IssuerOfPatientID="St. Elsewhere")
+    assert dicom_read.read_header(path).patient == "P1\\St. Elsewhere"
+
+
+def test_without_a_patient_the_issuer_alone_names_nobody(tmp_path):
+    path = write(tmp_path / "a", ramp(), PatientID="", IssuerOfPatientID="St. Elsewhere")
+    assert dicom_read.read_header(path).patient == ""
+
+
+@pytest.mark.parametrize("tag", ["BodyPartExamined", "0018,0015", "(0018,0015)"])
+def test_a_label_is_taken_from_the_attribute_named_by_word_or_number(tag, tmp_path):
+    assert dicom_read.read_header(write(tmp_path / "a", ramp(), **FACTS), label_tag=tag).label == "CHEST"
+
+
+def test_several_values_are_one_label_and_an_absent_attribute_is_none(tmp_path):
+    path = write(tmp_path / "a", ramp())
+    assert dicom_read.read_header(path, label_tag="ImageType").label == "ORIGINAL\\PRIMARY\\AXIAL"
+    assert dicom_read.read_header(path, label_tag="BodyPartExamined").label == ""
+
+
+def test_a_label_attribute_that_does_not_exist_is_the_options_fault(tmp_path):
+    with pytest.raises(PlanError, match="Dignosis"):
+        dicom_read.read_header(write(tmp_path / "a", ramp()), label_tag="Dignosis")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("AcquisitionNumber", "7350"),
+        ("InstanceNumber", "7350"),
+        ("WindowCenter", "7350"),
+        ("SliceThickness", "7350"),
+        ("ImagePositionPatient", ["0", "0", "7350"]),
+    ],
+)
+def test_a_malformed_value_that_the_image_can_do_without_does_no_harm(keyword, value, tmp_path):
+    path = write(tmp_path / "a", ramp(), **{"WindowWidth": 5, keyword: value})
+    header = dicom_read.read_header(patch(path, b"7350", b"7a,0"))
+    assert (header.instance_number, header.position, header.spacing_mm) == (0, None, None)
+    assert np.array_equal(dicom_read.read(path).pixels[0], ramp())
+
+
+def test_a_malformed_spacing_is_an_error_for_it_decides_the_size(tmp_path):
+    path = patch(write(tmp_path / "a", ramp(), PixelSpacing=["0.75", "0.5"]), b"0.75", b"0,75")
+    with pytest.raises(ScanError, match="PixelSpacing") as caught:
+        dicom_read.read_header(path)
+    assert caught.value.verdict == "error:bad-value"
+
+
+# --- meaning
+
+
+@pytest.mark.parametrize("unit", ["HU", "US", "", "Houndsfield Unit", "HOUNSFIELD UNIT", "hu"])
+def test_a_ct_value_is_a_hounsfield_unit_however_the_maker_spells_it(unit, tmp_path):
+    path = write(tmp_path / "a", ramp(), RescaleIntercept=-1024, RescaleSlope=1, RescaleType=unit)
+    scan = dicom_read.read(path)
+    assert scan.meaning == "HU"
+    assert np.array_equal(scan.pixels[0], ramp() - 1024.0)
+
+
+def test_a_ct_in_other_units_is_no_hounsfield_unit(tmp_path):
+    assert dicom_read.read(write(tmp_path / "a", ramp(), RescaleType="Z_EFF")).meaning == "raw"
+
+
+def test_pet_is_rescaled_by_its_own_slope_and_stays_raw(tmp_path):
+    scan = dicom_read.read(write(tmp_path / "a", ramp(), **PET, RescaleSlope=2.5, RescaleIntercept=0))
+    assert scan.meaning == "raw"
+    assert np.array_equal(scan.pixels[0], ramp() * np.float32(2.5))
+
+
+def test_a_radiograph_without_window_is_raw_and_with_one_as_displayed(tmp_path):
+    assert dicom_read.read(write(tmp_path / "a", ramp(), **CR)).meaning == "raw"
+    shown = dicom_read.read(write(tmp_path / "b", ramp(), **CR, WindowCenter=32, WindowWidth=64))
+    assert shown.meaning == "display"
+    assert 0 <= shown.pixels.min() < shown.pixels.max() <= 1
+
+
+def test_one_value_all_over_is_noted(tmp_path):
+    assert "constant" in dicom_read.read(write(tmp_path / "a", ramp() * 0)).notes
+
+
+def test_burned_in_no_is_believed(tmp_path):
+    capture = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "Modality": "OT", "BurnedInAnnotation": "NO"}
+    assert dicom_read.read_header(write(tmp_path / "a", ramp(), **capture)).notes == ("secondary-capture",)
+
+
+# --- codecs
+
+
+@pytest.mark.parametrize(
+    "name", ["MR_small_jpeg_ls_lossless.dcm", "MR_small_jp2klossless.dcm", "SC_rgb_small_odd_jpeg.dcm"]
+)
+def test_gdcm_is_not_asked_where_another_codec_is_installed(name):
+    source = load(wheel(name), whole=True)
+    assert "gdcm" in get_decoder(source.syntax).available_plugins
+    assert "gdcm" not in dicom_pixels.plugins(source)
+
+
+class Panic(BaseException):
+    """What a codec in Rust raises."""
+
+
+def test_a_codec_that_panics_is_a_damaged_file(monkeypatch):
+    def panicking(*_, **__):
+        raise Panic("index out of bounds")
+        yield
+
+    monkeypatch.setattr(type(get_decoder(RLELossless)), "iter_array", panicking)
+    with pytest.raises(ScanError, match="index out of bounds") as caught:
+        formats.read(wheel("MR_small_RLE.dcm"))
+    assert caught.value.verdict == "error:decode-failed"
+
+
+def test_an_interrupt_while_decoding_is_no_verdict(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(type(get_decoder(RLELossless)), "iter_array", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        formats.read(wheel("MR_small_RLE.dcm"))
+
+
+# --- volumes
+
+
+def test_slices_become_a_volume_whose_spacing_is_their_gap(tmp_path):
+    paths = slices(tmp_path, [0.0, 2.5, 5.0], SliceThickness=1)
+    scan = dicom_read.read_series(paths)
+    assert scan.spacing_mm == (2.5, 1, 1)
+    assert scan.pixels[:, 0, 0].tolist() == [1000, 1025, 1050]
+
+
+def test_one_constant_slice_does_not_make_a_constant_volume(tmp_path):
+    paths = slices(tmp_path, [0.0, 1.0])
+    made = pydicom.dcmread(paths[0])
+    save(dataset(ramp() * 0, **place_of(made)), paths[0])
+    assert "constant" not in dicom_read.read_series(paths).notes
+
+
+def place_of(made):
+    keywords = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
+    return {keyword: made[keyword].value for keyword in keywords}
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({"pixels": ramp(8, 9)}, "error:mixed-content"),
+        ({"RescaleType": "Z_EFF"}, "error:mixed-content"),
+        ({"ImagePositionPatient": None}, "error:irregular-spacing"),
+    ],
+    ids=["size", "unit", "place"],
+)
+def test_a_slice_that_does_not_fit_is_named(change, verdict, tmp_path):
+    paths = slices(tmp_path, [0.0, 1.0, 2.0])
+    made = place_of(pydicom.dcmread(paths[1]))
+    pixels = change.pop("pixels", ramp())
+    save(dataset(pixels, **made | change), paths[1])
+    with pytest.raises(ScanError) as caught:
+        dicom_read.read_series(paths)
+    assert caught.value.verdict == verdict
+    assert paths[1].name in caught.value.message
