@@ -312,7 +312,7 @@ def without_panic(frames: Iterator[Stored]) -> Iterator[Stored]:
 
 
 def extended_offsets(source: Source) -> tuple[bytes, bytes] | None:
-    """The extended offset table (PS3.5 section A.4), which tells where frames of several fragments begin."""
+    """The extended offset table (PS3.3 C.7.6.3.1.8), which tells where frames begin, also beyond 4 GiB."""
     offsets, lengths = (value(source.dataset, f"ExtendedOffsetTable{end}") for end in ("", "Lengths"))
     return (offsets, lengths) if isinstance(offsets, bytes) and isinstance(lengths, bytes) else None
 

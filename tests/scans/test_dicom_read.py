@@ -9,7 +9,7 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import RLELossless
 
 from medgan.errors import PlanError, ScanError
-from medgan.scans import dicom_pixels, dicom_read, formats
+from medgan.scans import dicom_header, dicom_pixels, dicom_read, formats
 from medgan.scans.dicom_header import load
 from tests.scans.phantoms import dataset, patch, ramp, save, slices, wheel, write
 
@@ -203,3 +203,108 @@ def test_a_slice_that_does_not_fit_is_named(change, verdict, tmp_path):
         dicom_read.read_series(paths)
     assert caught.value.verdict == verdict
     assert paths[1].name in caught.value.message
+
+
+# --- contradictions and limits
+
+
+def refusal(path, read=dicom_read.read) -> str:
+    with pytest.raises(ScanError) as caught:
+        read(path)
+    assert path.name in caught.value.message
+    return caught.value.verdict
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"BitsAllocated": 12},
+        {"BitsStored": 17},
+        {"BitsStored": 12, "HighBit": 10},
+        {"HighBit": 16},
+        {"NumberOfFrames": -1},
+        {"SamplesPerPixel": 3},
+        {"PhotometricInterpretation": "RGB"},
+    ],
+    ids=str,
+)
+def test_attributes_that_contradict_each_other_are_an_error(attributes, tmp_path):
+    assert refusal(write(tmp_path / "a", ramp(), **attributes), dicom_read.read_header) == "error:bad-value"
+
+
+def table(**attributes):
+    item = pydicom.Dataset()
+    for keyword, value in attributes.items():
+        setattr(item, keyword, value)
+        item[keyword].VR = "US" if keyword == "LUTDescriptor" else "OW"
+    return [item]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"LUTData": b"\0\1"}, {"LUTDescriptor": [4, 0, 16]}, {"LUTDescriptor": [1, 0, 17], "LUTData": b"\0\1"}],
+    ids=["no descriptor", "no entries", "17 bits"],
+)
+def test_a_look_up_table_that_is_none_is_an_error(attributes, tmp_path):
+    path = write(tmp_path / "a", ramp(), **CR, ModalityLUTSequence=table(**attributes))
+    assert refusal(path, dicom_read.read_header) == "error:bad-value"
+
+
+def test_a_look_up_table_may_be_written_as_numbers_and_begin_below_zero(tmp_path):
+    lut = table(LUTDescriptor=[3, 65535, 16], LUTData=np.array([70, 80, 90], "<u2").tobytes())
+    pixels = np.array([[-5, -1], [0, 9]], np.int16)
+    scan = dicom_read.read(write(tmp_path / "a", pixels, **MR, ModalityLUTSequence=lut))
+    assert scan.pixels[0].tolist() == [[70, 70], [80, 90]]
+
+
+def test_a_header_longer_than_the_first_look_is_read_on(tmp_path, monkeypatch):
+    path = write(tmp_path / "a", ramp(), StudyDescription="x" * 60, ImageComments="y" * 900)
+    monkeypatch.setattr(dicom_header, "HEAD", 600)
+    assert dicom_read.read_header(path).shape == (1, 8, 8)
+    assert np.array_equal(dicom_read.read(path).pixels[0], ramp())
+
+
+def test_a_file_over_the_limit_is_not_read(tmp_path, monkeypatch):
+    path = write(tmp_path / "a", ramp())
+    monkeypatch.setattr(dicom_header, "LARGEST", path.stat().st_size - 1)
+    assert refusal(path) == "error:too-large"
+
+
+@pytest.mark.parametrize(
+    ("content", "verdict"), [(b"", "error:empty-file"), (b"This is no scan.", "skip:not-dicom")]
+)
+def test_the_reader_alone_refuses_what_is_no_dicom(content, verdict, tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    assert refusal(path) == verdict
+
+
+def test_frames_that_are_missing_are_counted(tmp_path):
+    made = pydicom.dcmread(wheel("MR_small_RLE.dcm"))
+    made.NumberOfFrames = 2
+    path = save(made, tmp_path / "a", syntax=RLELossless)
+    with pytest.raises(ScanError, match="1 of 2 frames") as caught:
+        dicom_read.read(path)
+    assert caught.value.verdict == "error:truncated"
+
+
+def test_frames_are_found_by_the_extended_offset_table(tmp_path):
+    frames = rle_frames()
+    made = pydicom.dcmread(wheel("MR_small_RLE.dcm"))
+    starts = [0, 8 + len(frames[0])]
+    made.NumberOfFrames = len(frames)
+    made.PixelData = b"".join([item(b""), *(item(frame) for frame in frames), b"\xfe\xff\xdd\xe0\0\0\0\0"])
+    made.ExtendedOffsetTable = np.asarray(starts, "<u8").tobytes()
+    made.ExtendedOffsetTableLengths = np.asarray([len(frame) for frame in frames], "<u8").tobytes()
+    scan = dicom_read.read(save(made, tmp_path / "a", syntax=RLELossless))
+    assert np.array_equal(scan.pixels, np.repeat(dicom_read.read(wheel("MR_small.dcm")).pixels, 2, axis=0))
+
+
+def rle_frames() -> list[bytes]:
+    made = pydicom.dcmread(wheel("MR_small_RLE.dcm"))
+    return [next(pydicom.encaps.generate_frames(made.PixelData, number_of_frames=1))] * 2
+
+
+def item(content: bytes) -> bytes:
+    """An item of encapsulated pixels."""
+    return b"\xfe\xff\x00\xe0" + len(content).to_bytes(4, "little") + content
