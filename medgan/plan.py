@@ -99,7 +99,7 @@ Choices = dict[str, tuple[Any, str]]
 
 EFFORTS: dict[str, tuple[int, float]] = {
     "smoke": (32, 0.0),
-    "quick": (64, 0.125),
+    "quick": (64, 0.05),
     "standard": (64, 1.0),
     "thorough": (128, 2.0),
 }
@@ -114,7 +114,7 @@ WINDOWS: dict[str, tuple[float, float]] = {
     "brain": (0.0, 80.0),
 }
 """CT windows in Hounsfield units, (low, high)."""
-WIDTHS = (32, 48, 64, 64, 96, 96, 128)
+WIDTHS = (32, 48, 64, 64, 96, 96, 128, 128)
 """Channels of the repaired networks from the image inward: even and narrow, as processors like them."""
 RECOMMENDED: tuple[tuple[float, int], ...] = ((300, 150_000), (2_000, 300_000), (math.inf, 600_000))
 """(training images up to, images to show): a rare class is learned by heart when shown for much longer."""

@@ -114,6 +114,12 @@ def test_every_size_the_networks_can_build_can_be_asked_for(h, w, doublings):
     assert (base[0] << found, base[1] << found) == (h << doublings, w << doublings)
 
 
+def test_the_largest_size_has_a_width_for_every_stage():
+    plan = decide(facts(), Overrides(size=(768, 384)))
+    assert len(plan.widths) == 8
+    assert plan.size == tuple(cell << plan.doublings for cell in plan.base)
+
+
 def test_a_size_that_cannot_be_built_is_refused_with_the_nearest_that_can():
     with pytest.raises(PlanError) as caught:
         cells((100, 100))

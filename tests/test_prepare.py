@@ -255,6 +255,14 @@ def test_what_a_power_cut_left_beyond_the_last_safe_scan_is_dropped(scans, tmp_p
     np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, straight)
 
 
+def test_a_process_that_waited_for_another_takes_what_that_one_made(scans, tmp_path, monkeypatch):
+    first = prepare(scans, plan_of(scans), tmp_path / "cache")
+    monkeypatch.setattr(module, "_sound", lambda *_: False)  # as it was before the other one had finished
+    monkeypatch.setattr(module, "load", None)
+    np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, first.pixels)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
 def test_progress_ends_with_all_scans(scans, tmp_path):
     told = []
     prepare(scans, plan_of(scans), tmp_path / "cache", on_progress=told.append)

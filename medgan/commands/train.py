@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,7 @@ def train_on(
         if board is not None:
             board.add(row, grid)
 
-    model = fit(stack, plan, out, about=about(fingerprint), on_tick=on_tick, on_progress=on_progress)
+    model = fit(stack, plan, out, about=about(manifest), on_tick=on_tick, on_progress=on_progress)
     return Training(
         run=out,
         plan=plan,
@@ -181,11 +182,16 @@ def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def about(fingerprint: Fingerprint) -> dict[str, Any]:
-    """What a model keeps of its data: counts and a digest, no name of a file or patient."""
-    facts: dict[str, Any] = {"data_digest": fingerprint.digest, "counts": dict(fingerprint.training)}
-    if fingerprint.patients_known:
-        facts["patients"] = dict(fingerprint.patients.get("train", {}))
+def about(manifest: Manifest) -> dict[str, Any]:
+    """What a model keeps of its data: counts of what it learned from and a digest, no name of a file or patient."""
+    images: Counter[str] = Counter()
+    patients: dict[str, set[str]] = {}
+    for record in manifest.training():
+        images[record.label] += len(record.slices)
+        patients.setdefault(record.label, set()).add(record.patient)
+    facts: dict[str, Any] = {"data_digest": manifest.digest, "counts": dict(sorted(images.items()))}
+    if manifest.patients_known:
+        facts["patients"] = {label: len(patients[label]) for label in facts["counts"]}
     return facts
 
 

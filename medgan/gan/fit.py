@@ -139,6 +139,8 @@ def words(steps: list[Step]) -> str:
     if told is None:
         return ""
     share = f"real told from synthetic in {told:.0%} of pairs"
+    if told < 1 - BLIND:
+        return f"{share}: the generator is ahead; if this lasts, try another --seed"
     if told < BLIND:
         return f"{share}: the discriminator sees no difference (well learned, or just begun)"
     if told < AHEAD:

@@ -126,3 +126,21 @@ def test_a_disk_that_refuses_is_told_with_the_next_step(tmp_path, monkeypatch, c
     assert caught.value.hint
     with pytest.raises(OutputError, match=words):
         claim(tmp_path / "out", SETTINGS)
+
+
+def test_a_link_that_is_refused_is_told(tmp_path, monkeypatch):
+    def refuse(path, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with pytest.raises(OutputError, match="the disk is full"):
+        folder(tmp_path / "out").link(MARK, Record(path="scan.png"), tmp_path / "scan.png", ".png")
+
+
+def test_a_link_that_is_there_stays(tmp_path):
+    out, source = folder(tmp_path / "out"), tmp_path / "scan.png"
+    source.write_bytes(b"scan")
+    first = out.link(MARK, Record(path="scan.png"), source, ".png")
+    source.unlink()
+    assert out.link(MARK, Record(path="scan.png"), source, ".png") == first
+    assert first.path.read_bytes() == b"scan"

@@ -48,6 +48,18 @@ def test_the_model_knows_its_data_by_counts_and_a_digest_alone(trained, scans):
         assert "scan0" not in text
 
 
+def test_patients_are_counted_where_they_are_known_and_only_those_learned_from(scans, tmp_path):
+    table = tmp_path / "labels.csv"
+    lines = [f"{label}/scan{n}.png,{label},P{n // 2}" for label in ("covid", "normal") for n in range(4)]
+    table.write_text("\n".join(["path,label,patient,split", *(f"{line},train" for line in lines)]))
+    with table.open("a", encoding="utf-8") as stream:
+        stream.write("\nnormal/scan4.png,normal,P1,val")  # so P1 leaks, and is learned from no more
+    source = Source(path=scans.path, labels=table)
+    run = train(source, tmp_path / "run", overrides=QUICK).run
+    facts = json.loads((run / "model" / "model.json").read_text(encoding="utf-8"))
+    assert (facts["counts"], facts["patients"]) == ({"covid": 2, "normal": 2}, {"covid": 1, "normal": 1})
+
+
 def test_the_log_has_a_line_per_tick_with_the_documented_keys(trained):
     rows = [json.loads(line) for line in (trained.run / "log.jsonl").read_text().splitlines()]
     assert [row["images_shown"] for row in rows] == list(range(8, 65, 8))

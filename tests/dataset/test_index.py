@@ -8,7 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.encaps import encapsulate
+from pydicom.uid import RLELossless
 
 from medgan.dataset.index import index
 from medgan.dataset.labels import Source
@@ -234,6 +237,31 @@ def test_one_bad_slice_does_not_take_its_volume_along(ct, tmp_path):
         ("a/4.dcm", "a/5.dcm", "a/6.dcm", "a/7.dcm"),
     ]
     assert all("missing-slices" in record.notes for record in manifest.usable())
+
+
+def test_a_slice_that_only_decoding_shows_to_be_bad_does_not_take_its_volume_along(ct, tmp_path):
+    for n in range(8):
+        ct(f"a/{n}.dcm", n, z=n, series="s")
+    path = tmp_path / "a" / "3.dcm"
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = RLELossless
+    dataset.PixelData = encapsulate([b"\1" * 70])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.save_as(path)
+    manifest = index(Source(path=tmp_path))
+    (bad,) = (record for record in manifest.records if not record.ok)
+    assert (bad.path, bad.verdict.partition(":")[0], bool(bad.reason)) == ("a/3.dcm", "error", True)
+    assert [len(record.parts) for record in manifest.usable()] == [3, 4]
+
+
+def test_a_place_taken_twice_in_a_series_is_told_and_every_file_counted(ct, tmp_path):
+    for n in range(4):
+        ct(f"a/{n}.dcm", n, z=n, series="s")
+    ct("a/again.dcm", 2, z=2, series="s", SOPInstanceUID="1.2.3")
+    manifest = index(Source(path=tmp_path))
+    assert sum(manifest.verdicts().values()) == 5
+    assert manifest.verdicts()["ok"] == 4
+    assert all(record.reason for record in manifest.records if not record.ok)
 
 
 def test_a_dose_report_among_ct_slices_is_left_out_with_a_warning(ct, capture, tmp_path):

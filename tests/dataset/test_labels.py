@@ -286,6 +286,17 @@ def test_an_empty_list_is_refused():
         survey(Source(lines=("\n",)))
 
 
+def test_a_list_may_take_its_labels_from_the_header(tmp_path, monkeypatch):
+    monkeypatch.chdir(touch(tmp_path, "a/x"))
+    candidate = only(survey(Source(lines=("a/x",), label_tag="BodyPartExamined")))
+    assert (candidate.label, candidate.verdict) == ("", "ok")
+
+
+def test_a_folder_without_files_is_empty_wherever_labels_come_from(tmp_path):
+    with pytest.raises(DatasetError, match="is empty"):
+        survey(Source(path=tmp_path, label_tag="BodyPartExamined"))
+
+
 # --- the source itself ---
 
 
