@@ -254,14 +254,14 @@ def test_a_slice_that_only_decoding_shows_to_be_bad_does_not_take_its_volume_alo
     assert [len(record.parts) for record in manifest.usable()] == [3, 4]
 
 
-def test_a_place_taken_twice_in_a_series_is_told_and_every_file_counted(ct, tmp_path):
+def test_a_localizer_is_refused_and_its_series_stays_whole(ct, tmp_path):
     for n in range(4):
         ct(f"a/{n}.dcm", n, z=n, series="s")
-    ct("a/again.dcm", 2, z=2, series="s", SOPInstanceUID="1.2.3")
+    ct("a/scout.dcm", 9, series="s", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     manifest = index(Source(path=tmp_path))
-    assert sum(manifest.verdicts().values()) == 5
-    assert manifest.verdicts()["ok"] == 4
-    assert all(record.reason for record in manifest.records if not record.ok)
+    assert manifest.verdicts() == {"ok": 4, "skip:localizer": 1}
+    assert manifest.counts() == {"train": {"a": 1}}
+    assert manifest.records[-1].reason
 
 
 def test_a_dose_report_among_ct_slices_is_left_out_with_a_warning(ct, capture, tmp_path):
