@@ -15,7 +15,8 @@ FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 """JPEG markers SOF0 to SOF15 (three in between mean other things), and SOF55 of JPEG-LS."""
 HUFFMAN_FRAMES = frozenset({0xC0, 0xC1, 0xC3})
 """Baseline, extended and lossless, each sequential with Huffman codes."""
-TABLES, END, SCAN, LINES, JFIF = 0xC4, 0xD9, 0xDA, 0xDC, 0xE0
+TABLES, END, SCAN, LINES = 0xC4, 0xD9, 0xDA, 0xDC
+JFIF, ADOBE = 0xE0, 0xEE
 MAY_FOLLOW = HUFFMAN_FRAMES | {TABLES, SCAN, LINES, 0xDB, 0xDD, 0xFE} | frozenset(range(0xE0, 0xF0))
 """Markers a sequential stream may hold: frame, tables, scan, number of lines, restart interval, comment, application."""
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -51,10 +52,16 @@ def frame_header(stream: bytes) -> tuple[int, int, int] | None:
 def damage(stream: bytes) -> str:
     """The first thing in a Huffman-coded JPEG stream that breaks the grammar of ISO 10918-1 annex B; "" for none.
 
-    Entropy-coded data are passed over: what is wrong in there spoils pixels only.
+    Entropy-coded data are passed over: what is wrong in there spoils pixels only. JFIF's and Adobe's segments are looked
+    into because GDCM takes the decoder's warnings about them for a reason to abort.
     """
     seen = Seen()
-    takes = dict.fromkeys(HUFFMAN_FRAMES, seen.frame) | {TABLES: seen.codes, SCAN: seen.scan, JFIF: is_jfif}
+    takes = dict.fromkeys(HUFFMAN_FRAMES, seen.frame) | {
+        TABLES: seen.codes,
+        SCAN: seen.scan,
+        JFIF: is_jfif,
+        ADOBE: is_adobe,
+    }
     for marker, content in segments(stream):
         misplaced = marker not in MAY_FOLLOW or (seen.done and marker != LINES)
         if misplaced or (marker in takes and not takes[marker](content)):
@@ -88,6 +95,11 @@ def segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
 def is_jfif(content: bytes) -> bool:
     """Whether the first application segment, if it is JFIF's, is of version 1 with a unit that there is."""
     return not content.startswith(b"JFIF\0") or (len(content) >= 14 and content[5] == 1 and content[7] <= 2)
+
+
+def is_adobe(content: bytes) -> bool:
+    """Whether application segment 14, if it is Adobe's, says RGB (0) or YCbCr (1)."""
+    return not content.startswith(b"Adobe") or (len(content) >= 12 and content[11] <= 1)
 
 
 @dataclass(slots=True)

@@ -42,9 +42,10 @@ def test_lossless_jpeg_gives_back_every_colour():
         (b"\xff\xc3\x00\x11\x08", b"\xff\xc3\x00\x11\xf6"),  # 246 bits per value
         (b"\x03\x52\x00\x47\x00", b"\x03\x52\x00\x09\x00"),  # a component that is not in the frame
         (b"\x03\x52\x00\x47\x00", b"\x03\x52\x30\x47\x00"),  # a table that is not there
+        (b"Adobe\0\x64\0\0\0\0\0", b"Adobe\0\x64\0\0\0\0\2"),  # a colour transform of four components
         (b"\x08\x07\x06\xff", b"\x08\x07\x08\xff"),  # two codes for one symbol
     ],
-    ids=["depth", "component", "table", "symbols"],
+    ids=["depth", "component", "table", "transform", "symbols"],
 )
 def test_damaged_lossless_jpeg_is_an_error_and_not_the_end_of_the_process(old, new, tmp_path):
     path = tmp_path / "a.dcm"
