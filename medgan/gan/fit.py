@@ -22,8 +22,13 @@ from medgan.plan import Plan
 from medgan.prepare import Stack
 from medgan.progress import OnProgress, Progress, ignore
 
-BLIND, AHEAD = 0.55, 0.95
-"""Shares of pairs told apart below and above which the discriminator is no good teacher."""
+VERDICTS = (
+    (0.95, "the discriminator is ahead; if this lasts, add images or show fewer (--images)"),
+    (0.55, "in balance"),
+    (0.45, "the discriminator sees no difference (well learned, or just begun)"),
+    (0.0, "the generator is ahead; if this lasts, try another --seed"),
+)
+"""(share of pairs told apart from which, what it says of the two networks)."""
 STATE = "state.pt"
 LOG = "log.jsonl"
 Row = dict[str, Any]
@@ -138,11 +143,5 @@ def words(steps: list[Step]) -> str:
     told = facts(steps).get("told_apart")
     if told is None:
         return ""
-    share = f"real told from synthetic in {told:.0%} of pairs"
-    if told < 1 - BLIND:
-        return f"{share}: the generator is ahead; if this lasts, try another --seed"
-    if told < BLIND:
-        return f"{share}: the discriminator sees no difference (well learned, or just begun)"
-    if told < AHEAD:
-        return f"{share}: in balance"
-    return f"{share}: the discriminator is ahead; if this lasts, add images or show fewer (--images)"
+    verdict = next(words for least, words in VERDICTS if told >= least)
+    return f"real told from synthetic in {told:.0%} of pairs: {verdict}"
