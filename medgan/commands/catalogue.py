@@ -128,7 +128,7 @@ def card(contents: Contents) -> str:
         "## How it was made",
         _making(contents),
         "## Loading",
-        _loading(contents.form.format),
+        _loading(contents.form),
         "## Intended use and limits",
         LIMITS,
     ]
@@ -215,10 +215,14 @@ def _making(contents: Contents) -> str:
     )
 
 
-def _loading(form: str) -> str:
+def _loading(form: Form) -> str:
     lines = ["```python"]
-    if form == "png":
-        lines.append('torchvision.datasets.ImageFolder("images")')
+    if (
+        form.format == "png"
+    ):  # ImageFolder's own loader makes 8-bit RGB: gray levels above 255 would all be white
+        deep = form.bits > 8 and form.channels == 1
+        loader = ", loader=skimage.io.imread" if deep else ""
+        lines.append(f'torchvision.datasets.ImageFolder("images"{loader})')
     lines += [
         'monai.data.load_decathlon_datalist("datalist.json", is_segmentation=False, data_list_key="training")',
         'pandas.read_csv("manifest.csv")',

@@ -93,7 +93,7 @@ def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) 
             group["lr"] = cosine(plan.rate, plan.rate_end, done)
     fake = learners.to_generator(latents(plan, len(real), real.device), labels, share).float()
     critic_loss, on_real, on_fake = update_critic(learners, real, fake.detach(), labels, images_shown)
-    generator_loss = update_generator(learners, on_real, fake, labels, share)
+    generator_loss = update_generator(learners, real, fake, labels, share)
     update_average(learners, images_shown + len(real), len(real))
     told_apart = (on_real[:, 0] > on_fake[:, 0]).float().mean()
     return Step(float(critic_loss), float(generator_loss), float(told_apart))
@@ -122,16 +122,15 @@ def update_critic(
     return loss.detach(), on_real.detach(), on_fake.detach()
 
 
-def update_generator(
-    learners: Learners, on_real: Tensor, fake: Tensor, labels: Tensor, share: float
-) -> Tensor:
-    """One step of the generator on the fakes the discriminator has just seen; its loss.
-
-    To compare with, the logits `on_real` of the discriminator's own step will do: one update old, and a pass saved.
-    """
+def update_generator(learners: Learners, real: Tensor, fake: Tensor, labels: Tensor, share: float) -> Tensor:
+    """One step of the generator on the fakes the discriminator has just seen; its loss."""
     plan = learners.plan
     learners.critic.requires_grad_(False)
     on_fake = learners.to_critic(augment(fake, plan.augment), labels).float()
+    on_real = on_fake  # of no account in a loss that does not pair fakes with reals
+    if plan.loss == "relativistic":
+        with torch.no_grad():
+            on_real = learners.to_critic(augment(real, plan.augment), labels).float()
     loss = losses.GENERATOR[plan.loss](on_real, on_fake, (1.0, share))
     learners.generator_adam.zero_grad()
     learners.runtime.fabric.backward(loss)
