@@ -99,7 +99,7 @@ Choices = dict[str, tuple[Any, str]]
 
 EFFORTS: dict[str, tuple[int, float]] = {
     "smoke": (32, 0.0),
-    "quick": (64, 0.05),
+    "quick": (48, 0.05),
     "standard": (64, 1.0),
     "thorough": (128, 2.0),
 }

@@ -78,7 +78,7 @@ def test_effort_sets_size_and_images():
     smoke, quick, standard, thorough = (
         decide(facts(), Overrides(effort=name)) for name in ("smoke", "quick", "standard", "thorough")
     )
-    assert (smoke.size, quick.size, thorough.size) == ((24, 32), (48, 64), (96, 128))
+    assert (smoke.size, quick.size, thorough.size) == ((24, 32), (40, 48), (96, 128))
     assert smoke.images_shown == SMOKE_IMAGES
     assert smoke.images_shown < quick.images_shown < standard.images_shown < thorough.images_shown
 
@@ -105,7 +105,7 @@ def test_any_scan_has_a_canvas_of_3_to_6_cells_doubled(rows, columns, effort):
     plan = decide(facts(rows=(rows,) * 3, columns=(columns,) * 3), Overrides(effort=effort))
     assert all(3 <= cell <= 6 for cell in plan.base)
     assert plan.size == tuple(cell << plan.doublings for cell in plan.base)
-    assert max(plan.size) <= {"smoke": 32, "quick": 64, "standard": 64, "thorough": 128}[effort]
+    assert max(plan.size) <= {"smoke": 32, "quick": 48, "standard": 64, "thorough": 128}[effort]
 
 
 @given(st.integers(3, 6), st.integers(3, 6), st.integers(1, 6))
