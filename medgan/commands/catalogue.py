@@ -119,7 +119,7 @@ def card(contents: Contents) -> str:
     sections = [
         "# Data card",
         _opening(contents),
-        f"![The first images of every class]({SHEET})",
+        f"![Some images of every class]({SHEET})",
         "## Contents",
         _table(contents),
         "Every image belongs to the train split: synthetic images must never be in a validation or test set.",

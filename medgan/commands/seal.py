@@ -7,6 +7,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -49,12 +50,14 @@ class Account:
 def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progress: OnProgress) -> Written:
     """Read every image back, describe it and close the folder; equal folders get equal descriptions."""
     numbers = catalogue.label_ids(folder.folders)
-    gallery = Gallery()
+    images = sorted(images, key=lambda image: image.path)
+    gallery, chosen = Gallery(), exhibits(images)
     rows = []
-    for done, image in enumerate(sorted(images, key=lambda image: image.path), start=1):
+    for done, image in enumerate(images, start=1):
         row, pixels = described(folder, image, numbers[image.mark.label])
         rows.append(row)
-        gallery.hang(row, pixels)
+        if pixels is not None and image.path in chosen:
+            gallery.hang(row, pixels)
         on_progress(Progress(stage="checking", done=done, total=len(images)))
     contents = Contents(
         command=account.command,
@@ -152,17 +155,23 @@ def _readable(image: Placed) -> Scan | None:
         raise
 
 
+def exhibits(images: Sequence[Placed]) -> set[Path]:
+    """The images of every class and origin that the contact sheet shows: evenly spread, for neighbours may be one patient's slices."""
+    halls: dict[tuple[str, bool], list[Path]] = {}
+    for image in images:
+        halls.setdefault((image.mark.label, image.mark.synthetic), []).append(image.path)
+    return {hall[place * len(hall) // ON_SHEET] for hall in halls.values() for place in range(ON_SHEET)}
+
+
 @dataclass(slots=True)
 class Gallery:
-    """The first images per class and origin, as they were read back: what the contact sheet shows."""
+    """The chosen images per class and origin, as they were read back: what the contact sheet shows."""
 
     walls: dict[tuple[str, str], list[Pixels]] = field(default_factory=dict)
 
-    def hang(self, row: Row, pixels: Pixels | None) -> None:
-        """Keep the image if its wall has room."""
-        wall = self.walls.setdefault((row.label, row.origin), [])
-        if pixels is not None and len(wall) < ON_SHEET:
-            wall.append(pixels)
+    def hang(self, row: Row, pixels: Pixels) -> None:
+        """Keep the image on the wall of its class and origin."""
+        self.walls.setdefault((row.label, row.origin), []).append(pixels)
 
     def rows(self) -> list[SheetRow]:
         """One row per class that has images, all scaled by one range to [0, 1]."""

@@ -2,13 +2,14 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from medgan import files
-from medgan.commands.outfolder import OutFolder, claim
-from medgan.commands.seal import Account, Gallery, seal
+from medgan.commands.outfolder import OutFolder, Placed, claim
+from medgan.commands.seal import Account, Gallery, exhibits, seal
 from medgan.errors import MedganError
 from medgan.progress import ignore
 from medgan.scans.scan import Form, Mark
@@ -92,12 +93,22 @@ def test_an_image_that_was_damaged_on_the_way_is_told(tmp_path):
         seal(folder, placed, ACCOUNT, ignore)
 
 
-def test_a_gallery_keeps_the_first_images_of_every_class_and_origin():
+def test_the_sheet_shows_images_spread_over_every_class_and_origin():
+    marks = [Mark(synthetic=made, label="a", index=n) for made in (True, False) for n in range(80)]
+    placed = [Placed(mark=mark, path=Path(f"{mark.synthetic}{mark.index:02d}")) for mark in marks]
+    expected = {Path(f"{made}{n:02d}") for made in (True, False) for n in range(0, 80, 10)}
+    assert exhibits(placed) == expected
+
+
+def test_the_sheet_shows_all_of_a_few():
+    placed = [Placed(mark=Mark(synthetic=True, label="a", index=n), path=Path(f"{n}")) for n in range(3)]
+    assert exhibits(placed) == {Path("0"), Path("1"), Path("2")}
+
+
+def test_a_gallery_scales_all_its_images_by_one_range():
     gallery = Gallery()
-    row = rows_like(origin="synthetic")
-    for level in range(20):
-        gallery.hang(row, np.full((1, 4, 4), float(level), np.float32))
-    gallery.hang(rows_like(origin="real"), None)  # a link is not shown
+    for level in range(8):
+        gallery.hang(rows_like(origin="synthetic"), np.full((1, 4, 4), float(level), np.float32))
     ((label, real, synthetic),) = gallery.rows()
     assert (label, real) == ("a", None)
     assert synthetic.shape == (8, 1, 4, 4)
