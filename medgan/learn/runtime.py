@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 from torch.optim import Optimizer
 
 from medgan.errors import ModelError, PlanError
-from medgan.files import atomic, digest, write_text
+from medgan.files import atomic, digest, refusal, write_text
 
 PRECISION: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -42,6 +41,8 @@ class Runtime:
         """`precision` is "fp32" or "bf16" (bf16 in the passes, fp32 in weights and penalties)."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            from lightning_fabric import Fabric  # noqa: PLC0415  # as slow to load as torch, and drawing needs none of it
+
             self.fabric = Fabric(accelerator=choose_device(device), devices=1, precision=PRECISION[precision])
 
     def place(self, network: nn.Module) -> nn.Module:
@@ -65,8 +66,10 @@ class Runtime:
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers and text atomically."""
-    with atomic(path) as partial:
-        torch.save(state, partial)
+    with atomic(path) as partial, partial.open("wb") as stream:
+        torch.save(
+            state, stream
+        )  # into a stream: given a path, a full disk would not be told from a broken program
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -107,5 +110,8 @@ class Journal:
 
     def add(self, row: dict[str, Any]) -> None:
         """Append one tick."""
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
+        try:
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise refusal(self.path, error) from error
