@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from medgan.dataset.fingerprint import Fingerprint
@@ -134,7 +134,7 @@ def decide(fingerprint: Fingerprint, overrides: Overrides | None = None) -> Plan
     chosen |= recipe(chosen.pop("doublings")[0], chosen["images_shown"][0])
     return Plan(
         **{name: value for name, (value, _) in chosen.items()},
-        why={name: reason for name, (_, reason) in chosen.items()},
+        why={field.name: chosen[field.name][1] for field in fields(Plan) if field.name in chosen},
     )
 
 

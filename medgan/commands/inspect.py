@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from medgan.dataset.fingerprint import Fingerprint, measure
@@ -49,10 +49,9 @@ class Inspection:
         """{field: {value, why}} of the plan."""
         if self.plan is None:
             return None
-        decided = [field.name for field in fields(self.plan) if field.name not in {"version", "why"}]
         return {
-            name: {"value": plain(getattr(self.plan, name)), "why": self.plan.why.get(name, "")}
-            for name in decided
+            name: {"value": plain(getattr(self.plan, name)), "why": why}
+            for name, why in self.plan.why.items()
         }
 
 

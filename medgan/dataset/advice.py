@@ -125,7 +125,7 @@ def _patients(manifest: Manifest) -> Iterator[str]:
 def _twice(manifest: Manifest) -> Iterator[str]:
     again = duplicates(manifest)
     if again:
-        yield f"{again} scans are exact duplicates of others of their class: remove them, or they count twice."
+        yield f"Scans whose very pixels another of their class has: {again}. Remove them, or they count twice."
 
 
 def _content(manifest: Manifest) -> Iterator[str]:

@@ -105,7 +105,7 @@ def test_duplicates_are_counted_within_class_and_split():
     elsewhere = record(101, "a", digest="a1", split="val")
     manifest = Manifest(root=Path(), records=(*large("a"), again, elsewhere))
     assert duplicates(manifest) == 1
-    assert "1 scans are exact duplicates" in told(*manifest.records)
+    assert "another of their class has: 1" in told(*manifest.records)
 
 
 @pytest.mark.parametrize(
