@@ -118,6 +118,8 @@ WIDTHS = (32, 48, 64, 64, 96, 96, 128, 128)
 """Channels of the repaired networks from the image inward: even and narrow, as processors like them."""
 RECOMMENDED: tuple[tuple[float, int], ...] = ((300, 150_000), (2_000, 300_000), (math.inf, 600_000))
 """(training images up to, images to show): a rare class is learned by heart when shown for much longer."""
+LEAST_IMAGES = 15_000
+"""Images shown at least where something is to be learned, however few there are to show."""
 DCGAN_BASE = 64
 """Channels beside the image of the 2015 DCGAN, doubled at every stage inward, as in its authors' own code."""
 
@@ -341,9 +343,9 @@ def choose_budget(fingerprint: Fingerprint, wish: Overrides, arch: str) -> Choic
     )
     advised = next(images for limit, images in RECOMMENDED if total <= limit)
     share = EFFORTS[wish.effort][1]
-    rule = int(advised * share) or SMOKE_IMAGES
+    rule = max(int(advised * share), LEAST_IMAGES) if share else SMOKE_IMAGES
     reason = (
-        f"rule: {advised:,} for {total:,} images, times {share:g} at effort {wish.effort}"
+        f"rule: {advised:,} for {total:,} images, times {share:g} at effort {wish.effort}, {LEAST_IMAGES:,} at least"
         if share
         else "rule: effort smoke"
     )

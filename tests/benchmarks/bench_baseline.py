@@ -2,7 +2,7 @@
 
     MEDGAN_BENCH_MINUTES=4 .venv/bin/pytest -s tests/benchmarks/bench_baseline.py [-k mednist]
 
-Both train at the same time, on one core each, so that what else the machine does slows both alike. Synthetic images are drawn
+Both train at the same time, on one core each, at the size of effort quick, so that what else the machine does slows both alike. Synthetic images are drawn
 from seed 0 on, as `medgan sample` draws them; features are those of EfficientNet-Lite2.
 """
 
@@ -39,7 +39,7 @@ MOST, LEAST, SPLITS = 500, 200, 20
 
 def trained(source, folder):
     """{architecture: model}, both trained for MINUTES side by side."""
-    medgan = [sys.executable, "-m", "medgan", "train", str(source), "--minutes", MINUTES]
+    medgan = [sys.executable, "-m", "medgan", "train", str(source), "--minutes", MINUTES, "--effort", "quick"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     runs = [
         subprocess.Popen(
