@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.errors import PlanError
-from medgan.plan import SMOKE_IMAGES, Overrides, cells, decide, fit_cells, parse_window
+from medgan.plan import LEAST_IMAGES, SMOKE_IMAGES, Overrides, cells, decide, fit_cells, parse_window
 
 
 def facts(**changes):
@@ -243,3 +243,10 @@ def test_overrides_that_mean_nothing_are_refused(wish):
 def test_all_problems_are_told_at_once():
     with pytest.raises(PlanError, match=r"arch.*batch.*'rare' has 1"):
         decide(facts(training={"normal": 500, "rare": 1}), Overrides(arch="vae", batch=1))
+
+
+def test_however_few_the_scans_enough_is_shown_to_learn_from():
+    assert (
+        decide(facts(training={"normal": 5, "rare": 3}), Overrides(effort="quick")).images_shown
+        >= LEAST_IMAGES
+    )
