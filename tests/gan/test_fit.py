@@ -107,6 +107,7 @@ def test_log_is_in_step_with_the_checkpoint_after_a_cut(tmp_path):
     assert [row["images_shown"] for row in rows] == [40, 80, 120, 160]
 
 
+@pytest.mark.slow
 def test_training_teaches_the_generator_which_side_is_bright(tmp_path):
     plan = tiny_plan(images_shown=6000, tick=6000, widths=(24, 16, 16), seed=1)
     model = fit(tiny_stack(64), plan, tmp_path, about=ABOUT)
