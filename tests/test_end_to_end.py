@@ -121,7 +121,13 @@ def test_train_reports_the_documented_json(cut_scans, run):
 def test_an_interrupted_training_is_130_and_says_how_to_go_on(cut_scans, run, tmp_path):
     words = [sys.executable, "-m", "medgan", "train", cut_scans, "--out", tmp_path / "run", *SMALL]
     words[words.index("64")] = "4096"
-    job = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def listen():  # a suite that runs in the background has interrupts switched off, and hands that on
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    job = subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen
+    )
     began = time.monotonic()
     while not (tmp_path / "run" / "log.jsonl").exists() and time.monotonic() - began < 120:
         time.sleep(0.05)
