@@ -1,9 +1,14 @@
 """Fixtures that several rooms share: small data sets cut from the generated sample data."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+
+# Before torch is loaded: images of a few pixels are drawn faster by one thread than by several that wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ROOT = Path(__file__).parents[1]
 CHEST = ROOT / "sample_data" / "chest_ct"
