@@ -31,7 +31,7 @@ demo: setup  ## set up, then the main job on sample_data: train, top up the rare
 	@echo "  docs/quickstart.md              the same on your own scans"
 
 test: setup check  ## set up, check, then every test: what CI runs
-	$(BIN)/pytest --cov
+	$(BIN)/pytest
 
 fast: setup  ## the tests that take under a minute together
 	$(BIN)/pytest -m "not slow"
