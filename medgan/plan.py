@@ -10,6 +10,7 @@ from typing import Any
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.errors import PlanError
 from medgan.scans.scan import Form
+from medgan.scans.windows import parse_window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ class Plan:
     """Physical geometry only: the side of a training pixel."""
     form: Form
     """Intensity range and file form; its low and high are what -1 and 1 stand for."""
+    span: tuple[float, ...] = (0.0, 1.0)
+    """What the networks see as -1 and 1, as shares of the form's range."""
     latent: int
     noise: str
     """"normal" or "uniform"."""
@@ -106,18 +109,12 @@ EFFORTS: dict[str, tuple[int, float]] = {
 """{effort: (longest side in pixels, share of the recommended images shown)}."""
 SMOKE_IMAGES = 512
 """Images shown at effort smoke: enough to see every part work, too few to learn anything."""
-WINDOWS: dict[str, tuple[float, float]] = {
-    "full": (-1024.0, 3071.0),
-    "lung": (-1350.0, 150.0),
-    "soft": (-160.0, 240.0),
-    "bone": (-450.0, 1050.0),
-    "brain": (0.0, 80.0),
-}
-"""CT windows in Hounsfield units, (low, high)."""
 WIDTHS = (32, 48, 64, 64, 96, 96, 128, 128)
 """Channels of the repaired networks from the image inward: even and narrow, as processors like them."""
 RECOMMENDED: tuple[tuple[float, int], ...] = ((300, 150_000), (2_000, 300_000), (math.inf, 600_000))
 """(training images up to, images to show): a rare class is learned by heart when shown for much longer."""
+LEAST_SPAN = 0.05
+"""Narrower shares of the range are noise, not anatomy."""
 LEAST_IMAGES = 15_000
 """Images shown at least where something is to be learned, however few there are to show."""
 DCGAN_BASE = 64
@@ -304,7 +301,19 @@ def choose_form(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> C
         body_part=fingerprint.body_part,
         spacing_mm=output_spacing(fingerprint, chosen["mm_per_pixel"][0]),
     )
-    return {"form": (form, reason)}
+    return {"form": (form, reason)} | choose_span(fingerprint, form, chosen["arch"][0])
+
+
+def choose_span(fingerprint: Fingerprint, form: Form, arch: str) -> Choices:
+    """CT tissue fills a fraction of the range that is kept: the networks look at that fraction closely."""
+    if form.unit != "HU" or arch == "dcgan":
+        return {"span": ((0.0, 1.0), "rule: the whole range")}
+    ends = (fingerprint.levels[1], fingerprint.levels[3])
+    low, high = (min(max((end - form.low) / (form.high - form.low), 0.0), 1.0) for end in ends)
+    if high - low < LEAST_SPAN:
+        return {"span": ((0.0, 1.0), "rule: the whole range, for the scans hardly differ within it")}
+    reason = f"rule: 99 % of the values lie between {ends[0]:.0f} and {ends[1]:.0f} HU"
+    return {"span": ((round(low, 4), round(high, 4)), reason)}
 
 
 def output_format(fingerprint: Fingerprint) -> str:
@@ -318,20 +327,6 @@ def output_spacing(fingerprint: Fingerprint, mm_per_pixel: float | None) -> tupl
     if mm_per_pixel is None or fingerprint.spacing_mm is None:
         return None
     return (fingerprint.spacing_mm[0], mm_per_pixel, mm_per_pixel)
-
-
-def parse_window(text: str) -> tuple[float, float]:
-    """A preset's name or "LOW:HIGH" in HU; PlanError otherwise."""
-    if text in WINDOWS:
-        return WINDOWS[text]
-    low, _, high = text.partition(":")
-    try:
-        window = float(low), float(high)
-    except ValueError:
-        window = 0.0, 0.0
-    if not window[0] < window[1]:
-        raise PlanError(f"window {text!r} is not LOW:HIGH in HU", hint=f"Or a preset: {', '.join(WINDOWS)}.")
-    return window
 
 
 def choose_budget(fingerprint: Fingerprint, wish: Overrides, arch: str) -> Choices:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.errors import PlanError
-from medgan.plan import LEAST_IMAGES, SMOKE_IMAGES, Overrides, cells, decide, fit_cells, parse_window
+from medgan.plan import LEAST_IMAGES, SMOKE_IMAGES, Overrides, cells, decide, fit_cells
+from medgan.scans.windows import parse_window
 
 
 def facts(**changes):
@@ -148,6 +149,25 @@ def test_unknown_spacing_stretches_and_writes_none():
 def test_ct_keeps_hounsfield_units():
     form = decide(CT).form
     assert (form.unit, form.low, form.high, form.bits) == ("HU", -1024, 3071, 16)
+
+
+def test_networks_look_closely_at_the_part_of_the_ct_range_that_tissue_fills():
+    scans = dataclasses.replace(CT, levels=(-1024.0, -1024.0, -200.0, 600.0, 1300.0))
+    low, high = decide(scans).span
+    assert (low, high) == pytest.approx((0.0, 1624 / 4095), abs=1e-3)
+    assert decide(scans, Overrides(window="-1024:600")).span == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "others", [facts(), dataclasses.replace(CT, levels=(-1024.0, -1024.0, -1024.0, -1020.0, 0.0))]
+)
+def test_networks_see_the_whole_range_of_all_else(others):
+    assert decide(others).span == (0.0, 1.0)
+
+
+def test_the_baseline_sees_the_whole_range():
+    scans = dataclasses.replace(CT, levels=(-1024.0, -1024.0, -200.0, 600.0, 1300.0))
+    assert decide(scans, Overrides(arch="dcgan")).span == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(("window", "ends"), [("lung", (-1350, 150)), ("-100:300", (-100, 300))])

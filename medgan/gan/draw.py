@@ -40,7 +40,7 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
     network = model.network.to(place)
     which = torch.tensor([model.labels.index(label)], device=place)
     for seed in seeds:
-        pixels = finish(network, latent_of(model.plan, seed).to(place), which)
+        pixels = finish(network, model.plan, latent_of(model.plan, seed).to(place), which)
         yield Sample(pixels=pixels[0], label=label, seed=seed, model=model.digest)
 
 
@@ -53,9 +53,12 @@ def latent_of(plan: Plan, seed: int) -> Tensor:
 
 
 @torch.inference_mode()
-def finish(network: nn.Module, z: Tensor, labels: Tensor, share: float = 1.0) -> NDArray[np.float32]:
-    """Images (N, C, H, W) in [0, 1], in fp32."""
-    images = (network(z, labels, share).float() + 1) / 2
+def finish(
+    network: nn.Module, plan: Plan, z: Tensor, labels: Tensor, share: float = 1.0
+) -> NDArray[np.float32]:
+    """Images (N, C, H, W) in [0, 1] over the form's range, in fp32."""
+    low, high = plan.span
+    images = low + (network(z, labels, share).float() + 1) / 2 * (high - low)
     pixels: NDArray[np.float32] = images.clamp(0, 1).cpu().numpy()
     return pixels
 
@@ -66,7 +69,7 @@ def draw_grid(network: nn.Module, plan: Plan, *, share: float = 1.0) -> NDArray[
     z = torch.cat([latent_of(plan, seed) for seed in range(GRID_COLUMNS)]).to(device)
     rows = []
     for number in range(len(plan.labels)):
-        images = finish(network, z, torch.full((GRID_COLUMNS,), number, device=device), share)
+        images = finish(network, plan, z, torch.full((GRID_COLUMNS,), number, device=device), share)
         rows.append(np.concatenate(list(images), axis=2))  # (C, H, 8 W)
     sheet = np.concatenate(rows, axis=1).transpose(1, 2, 0)
     return sheet[:, :, 0] if plan.channels == 1 else sheet

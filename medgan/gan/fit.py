@@ -81,7 +81,7 @@ def train_step(run: Run, stack: Stack, plan: Plan) -> Step:
     """One batch at the run's position; ModelError when the losses are no longer numbers."""
     chance = (plan.seed, run.images_shown)
     reseed(*chance)  # position decides chance, so a resumed run equals a straight one
-    images, labels = batch_at(stack, plan.batch, faded_in(plan, run.images_shown), chance)
+    images, labels = batch_at(stack, plan, faded_in(plan, run.images_shown), chance)
     runtime = run.learners.runtime
     step = update(run.learners, runtime.tensor(images), runtime.tensor(labels), run.images_shown)
     run.images_shown += plan.batch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.plan import Plan
 from medgan.prepare import Stack
 
 
@@ -33,8 +34,10 @@ def rows_at(
 
 
 def batch_at(
-    stack: Stack, batch: int, share: float, chance: tuple[int, int]
+    stack: Stack, plan: Plan, share: float, chance: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Images (N, C, H, W) in [-1, 1] and their classes (N,)."""
-    rows = rows_at(stack.labels, batch, share, chance)
-    return stack.images(rows) * 2 - 1, stack.labels[rows]
+    """Images (N, C, H, W), -1 and 1 at the ends of the plan's span, and their classes (N,)."""
+    rows = rows_at(stack.labels, plan.batch, share, chance)
+    low, high = plan.span
+    images = (stack.images(rows) - np.float32(low)) / np.float32(high - low)
+    return images * 2 - 1, stack.labels[rows]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -50,3 +52,11 @@ def test_uniform_noise_is_uniform():
     z = torch.cat([latent_of(tiny_plan(noise="uniform", latent=100), seed) for seed in range(50)])
     assert z.abs().max() <= 1
     assert z.std().item() == pytest.approx(3**-0.5, rel=0.05)
+
+
+def test_what_networks_see_closely_is_put_back_where_it_belongs(model):
+    (whole,) = draw(model, "left", [3])
+    narrow = dataclasses.replace(model, plan=tiny_plan(span=(0.2, 0.4)))
+    (part,) = draw(narrow, "left", [3])
+    inside = (whole.pixels > 0) & (whole.pixels < 1)
+    np.testing.assert_allclose(part.pixels[inside], 0.2 + whole.pixels[inside] * 0.2, atol=1e-6)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medgan.learn.feed import batch_at, class_chances, rows_at
-from tests.gan.phantoms import tiny_stack
+from tests.gan.phantoms import tiny_plan, tiny_stack
 
 
 def test_position_and_seed_decide_the_batch():
@@ -29,9 +29,16 @@ def test_every_image_of_a_rare_class_has_its_turn():
 
 def test_batch_is_between_minus_one_and_one_with_its_labels():
     stack = tiny_stack()
-    images, labels = batch_at(stack, 6, 0.0, (0, 0))
+    images, labels = batch_at(stack, tiny_plan(batch=6), 0.0, (0, 0))
     assert images.shape == (6, 1, 16, 12)
     assert images.dtype == np.float32
     assert -1 <= images.min() < 0 < images.max() <= 1
     for image, label in zip(images, labels, strict=True):
         assert (image[0, :, 6:].mean() > image[0, :, :6].mean()) == bool(label)
+
+
+def test_the_span_of_the_plan_is_what_the_networks_see_as_minus_one_to_one():
+    stack = tiny_stack()
+    whole, _ = batch_at(stack, tiny_plan(batch=6), 0.0, (0, 0))
+    part, _ = batch_at(stack, tiny_plan(batch=6, span=(0.25, 0.75)), 0.0, (0, 0))
+    np.testing.assert_allclose(part, whole * 2, atol=1e-5)

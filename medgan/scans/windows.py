@@ -1,0 +1,28 @@
+"""A preset's name or LOW:HIGH -> a CT window in Hounsfield units."""
+
+from __future__ import annotations
+
+from medgan.errors import PlanError
+
+WINDOWS: dict[str, tuple[float, float]] = {
+    "full": (-1024.0, 3071.0),
+    "lung": (-1350.0, 150.0),
+    "soft": (-160.0, 240.0),
+    "bone": (-450.0, 1050.0),
+    "brain": (0.0, 80.0),
+}
+"""CT windows in Hounsfield units, (low, high)."""
+
+
+def parse_window(text: str) -> tuple[float, float]:
+    """A preset's name or "LOW:HIGH" in HU; PlanError otherwise."""
+    if text in WINDOWS:
+        return WINDOWS[text]
+    low, _, high = text.partition(":")
+    try:
+        window = float(low), float(high)
+    except ValueError:
+        window = 0.0, 0.0
+    if not window[0] < window[1]:
+        raise PlanError(f"window {text!r} is not LOW:HIGH in HU", hint=f"Or a preset: {', '.join(WINDOWS)}.")
+    return window
