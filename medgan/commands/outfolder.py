@@ -25,7 +25,8 @@ from medgan.scans.scan import Form, Mark, Pixels
 
 VERSION = 1
 """Of run.json and of the report."""
-SUFFIXES = {"dicom": ".dcm", "nifti": ".nii.gz", "png": ".png"}
+SUFFIXES = {name: writer.SUFFIX for name, writer in formats.WRITERS.items()}
+"""{format: ending of its files}."""
 RUN, MANIFEST, STAGING = "run.json", "manifest.csv", ".writing"
 LONGEST_WORDS = 80
 

@@ -98,7 +98,7 @@ def train_on(
 ) -> Training:
     """Train on an indexed data set whose splits stand."""
     fingerprint = measure(manifest)
-    plan, estimate = settle(fingerprint, wish, out, probe=options.dry_run)
+    plan, estimate = plan_and_estimate(fingerprint, wish, out, probe=options.dry_run)
     if options.dry_run:
         return Training(run=out, plan=plan, estimate_seconds=estimate, seconds=time.monotonic() - began)
     claim(out, plan, manifest.digest)
@@ -121,7 +121,9 @@ def train_on(
     )
 
 
-def settle(fingerprint: Fingerprint, wish: Overrides, out: Path, *, probe: bool) -> tuple[Plan, float]:
+def plan_and_estimate(
+    fingerprint: Fingerprint, wish: Overrides, out: Path, *, probe: bool
+) -> tuple[Plan, float]:
     """The plan, and an estimate of its seconds; a budget in minutes is turned into images once and then kept."""
     plan = decide(fingerprint, wish)
     known = stored(out)

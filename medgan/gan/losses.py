@@ -46,7 +46,7 @@ GENERATOR: dict[str, Loss] = {"relativistic": relativistic_generator, "bce": bce
 def gradient_penalty(critic: nn.Module, images: Tensor, labels: Tensor, weights: Weights) -> Tensor:
     """E[||grad_x D(x)||^2]: R1 on real images, R2 on fakes (arXiv 1801.04406 eq. 9); call it in fp32.
 
-    Rounding in bf16 logits would drown the gradient, so the caller must switch autocast off.
+    Rounding in bf16 logits would drown the gradient, so `critic` must be the network itself, not one that runs in bf16.
     """
     images = images.detach().float().requires_grad_(True)
     logits = critic(images, labels)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +52,6 @@ class Runtime:
         """Wrap a pair for this device and precision."""
         wrapped, stepped = self.fabric.setup(self.place(network), optimizer)
         return wrapped, stepped
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        """The precision of this run, for passes outside a wrapped network."""
-        return self.fabric.autocast()
 
     def tensor(self, array: Any) -> torch.Tensor:
         """A numpy array on the device; images channels last."""

@@ -12,10 +12,7 @@ from pydicom.dataset import Dataset
 
 from medgan.scans.dicom_attributes import item, items, numbers, sound_numbers
 from medgan.scans.dicom_header import CAPTURES, Source
-from medgan.scans.geometry import distances
-
-SAME_MM = 1e-3
-"""Positions closer than this are one position."""
+from medgan.scans.geometry import SAME_MM, distances
 
 SAME_COSINE = 2e-3
 """Direction cosines closer than this are one direction (about a tenth of a degree)."""

@@ -24,10 +24,11 @@ from pydicom.uid import (
 
 from medgan.errors import ScanError
 from medgan.scans.dicom_attributes import text, values, words
+from medgan.scans.inflate import LIMIT
 
 HEAD = 32 << 20
 """Bytes in which a header is looked for first."""
-LARGEST = 2 << 30
+LARGEST = LIMIT
 """Largest file, and largest decoded scan (as float32), in bytes."""
 INFLATED = 512 << 20
 """Largest data set that a deflated file may grow to, in bytes: deflate packs a thousandfold."""

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from medgan.errors import ScanError
 from medgan.scans import dicom_read, dicom_write, nifti, raster
 from medgan.scans.dicom_header import looks_right
+from medgan.scans.inflate import GZIP
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
 from medgan.scans.verdict import judged
 
@@ -52,15 +53,6 @@ READERS: Mapping[str, Reader] = {
 WRITERS: Mapping[str, Writer] = {"dicom": dicom_write, "nifti": nifti, "png": raster}
 """By `Form.format`."""
 
-GZIP = b"\x1f\x8b"
-RASTERS = {
-    b"\x89PNG\r\n\x1a\n": "png",
-    b"\xff\xd8\xff": "jpeg",
-    b"II*\0": "tiff",
-    b"MM\0*": "tiff",
-    b"II+\0": "tiff",
-    b"MM\0+": "tiff",
-}
 ARCHIVES = (GZIP, b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"BZh", b"\xfd7zXZ\0")
 NIFTI1 = 348
 """Bytes of a NIfTI-1 or Analyze header; its first field says so."""
@@ -90,8 +82,7 @@ def kind_of(head: bytes) -> str:
     inner = unpacked(head) if head.startswith(GZIP) else head
     if inner[128:132] != b"DICM" and (is_nifti(inner) or is_freesurfer(inner)):
         return "nifti"
-    by_magic = next((kind for magic, kind in RASTERS.items() if head.startswith(magic)), "")
-    return by_magic or archive(head) or ("dicom" if looks_right(head) else "other")
+    return raster.kind_of(head) or archive(head) or ("dicom" if looks_right(head) else "other")
 
 
 def is_nifti(head: bytes) -> bool:

@@ -15,6 +15,9 @@ from skimage import transform
 
 from medgan.scans.scan import Pixels
 
+SAME_MM = 1e-3
+"""Positions closer than this are one position."""
+
 
 def to_stretched(image: NDArray[Any], size: tuple[int, int]) -> Pixels:
     """Resize (H, W[, 3]) to `size`, whatever becomes of the aspect ratio: linear, anti-aliased when it shrinks, float32."""

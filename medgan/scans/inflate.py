@@ -10,7 +10,8 @@ from medgan.errors import ScanError
 LIMIT = 2 * 2**30
 """Most bytes of one inflated file, and of one decoded scan."""
 
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
+"""What a gzip file begins with (RFC 1952 section 2.3.1)."""
 _GZIP_FORMAT = 31  # zlib's wbits for a gzip member: header, CRC-32 and length are then checked
 _DEFLATE_BEST = (
     1032  # RFC 1951: no deflate stream grows more than this, so a larger claim is no truncation but a lie
@@ -22,7 +23,7 @@ def first_bytes(path: Path, count: int = 1024) -> bytes:
     """The first `count` bytes (fewer in a shorter file), inflated."""
     with path.open("rb") as stream:
         data = stream.read(max(4 * count, 4096))
-    if not data.startswith(_GZIP):
+    if not data.startswith(GZIP):
         return data[:count]
     try:
         return zlib.decompressobj(wbits=_GZIP_FORMAT).decompress(data, count)
@@ -34,7 +35,7 @@ def refuse_size(path: Path, size: int, decoded: int) -> None:
     """Compare a header's claim (`size` bytes in the file, `decoded` in memory) with the file before any is allocated."""
     held = path.stat().st_size
     with path.open("rb") as stream:
-        zipped = stream.read(2) == _GZIP
+        zipped = stream.read(2) == GZIP
     if size > held * _DEFLATE_BEST + _TRAILING:
         words = f"{path.name}: {held} bytes cannot hold the {size} of its dimensions"
         raise ScanError(words, verdict="error:size-mismatch")
@@ -49,8 +50,8 @@ def whole(path: Path, size: int) -> bytes:
     data = path.read_bytes()
     parts: list[bytes] = []
     room = size + _TRAILING
-    zipped = data.startswith(_GZIP)
-    while data.startswith(_GZIP):
+    zipped = data.startswith(GZIP)
+    while data.startswith(GZIP):
         member = zlib.decompressobj(wbits=_GZIP_FORMAT)
         try:
             parts.append(member.decompress(data, room + 1))

@@ -152,11 +152,6 @@ def normalise(pixels: NDArray[Any], low: float, high: float) -> Pixels:
     return np.asarray(np.clip((np.asarray(pixels, np.float64) - low) / (high - low), 0, 1), np.float32)
 
 
-def denormalise(unit: NDArray[Any], low: float, high: float) -> Pixels:
-    """The inverse of `normalise`: [0, 1] to [low, high], float32."""
-    return (np.asarray(unit, np.float64) * (high - low) + low).astype(np.float32)
-
-
 def percentiles(pixels: NDArray[Any]) -> tuple[float, float, float, float, float]:
     """Percentiles 0, 0.5, 50, 99.5 and 100 of all pixels."""
     lowest, low, middle, high, highest = np.percentile(np.asarray(pixels), LEVELS).tolist()

@@ -38,7 +38,7 @@ SYNTHETIC_SOURCE = SOURCE_TYPE + "trainedAlgorithmicMedia"
 REAL_SOURCE = SOURCE_TYPE + "algorithmicallyEnhanced"
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little and big endian; the last two are BigTIFF
-_KINDS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg"} | dict.fromkeys(_TIFF, "tiff")
+_KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"} | dict.fromkeys(_TIFF, "tiff")
 _WORD = 16  # bits
 _DEPTH = {"I;16": _WORD, "I;16B": _WORD, "I;16L": _WORD, "I;16N": _WORD}  # Pillow's modes that are not 8 bits
 _GRAY = {"1", "L", "LA", "La", *_DEPTH}
@@ -106,12 +106,16 @@ def _opened(path: Path) -> Iterator[_Picture]:
             yield _bounded(_plain(image, kind, path), path)
 
 
+def kind_of(head: bytes) -> str:
+    """ "png", "jpeg" or "tiff" for a file that begins so, else ""."""
+    return next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), "")
+
+
 def _kind(path: Path) -> str:
-    with path.open("rb") as stream:
-        head = stream.read(4)
+    head = _first(path)
     if not head:
         raise ScanError(f"{path.name}: the file is empty", verdict="error:empty-file")
-    kind = next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), "")
+    kind = kind_of(head)
     if not kind:
         raise ScanError(f"{path.name}: not PNG, JPEG or TIFF", verdict="skip:not-raster")
     return kind

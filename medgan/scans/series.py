@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from medgan.errors import ScanError
-from medgan.scans.geometry import distances, normal
+from medgan.scans.geometry import SAME_MM, distances, normal
 from medgan.scans.scan import Header
 
 File = tuple[Path, Header]
@@ -23,8 +23,6 @@ FEWEST = 3
 """Slices that make a volume."""
 REGULAR = 0.01
 """Gaps within this fraction of the median gap are equal; highdicom takes the same."""
-SAME_MM = 1e-3
-"""Positions closer than this are one position."""
 TILTED = 0.02
 """Sine of the angle between the stack and the slice normal from which on a gantry counts as tilted (about a degree)."""
 

@@ -1,5 +1,6 @@
 """Small data sets of blurred discs, and generators that never trained: all that sampling and balancing need to be tested."""
 
+import csv
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,17 @@ from medgan.dataset.labels import Source
 from medgan.gan.model import Model
 from medgan.gan.steps import GENERATORS
 from medgan.plan import Overrides, decide
+
+LAYOUT = {
+    "images",
+    "manifest.csv",
+    "datalist.json",
+    "run.json",
+    "README.md",
+    "SHA256SUMS",
+    "contact-sheet.png",
+}
+"""What lies in an output folder of sample and balance, and nothing else."""
 
 SMALL = Overrides(effort="smoke", size=(16, 24))
 
@@ -52,3 +64,9 @@ def tree(folder):
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def rows_of(out):
+    """The lines of an output folder's manifest."""
+    with (out / "manifest.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))

@@ -1,6 +1,5 @@
 """A data set and a model in, a folder out in which every class has as many training images as asked for."""
 
-import csv
 import hashlib
 import json
 import shutil
@@ -22,7 +21,7 @@ from medgan.gan.model import Model
 from medgan.plan import Overrides, decide
 from medgan.prepare import prepare
 from medgan.scans import formats
-from tests.commands.blobs import SMALL, discs, tree, untrained
+from tests.commands.blobs import LAYOUT, SMALL, discs, rows_of, tree, untrained
 
 QUICK = Overrides(effort="smoke", size=(16, 24), images=32, batch=8, device="cpu")
 
@@ -59,11 +58,6 @@ def ct_model(ct, tmp_path_factory):
     return untrained(tmp_path_factory.mktemp("ct_model"), ct)
 
 
-def rows_of(out):
-    with (out / "manifest.csv").open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
-
-
 def by_origin(out):
     return Counter((row["origin"], row["label"]) for row in rows_of(out))
 
@@ -73,15 +67,7 @@ def by_origin(out):
 
 def test_the_layout_is_images_by_class_and_their_descriptions(balanced):
     places = [path.split("/") for path in tree(balanced.out)]
-    assert {place[0] for place in places} == {
-        "images",
-        "manifest.csv",
-        "datalist.json",
-        "run.json",
-        "README.md",
-        "SHA256SUMS",
-        "contact-sheet.png",
-    }
+    assert {place[0] for place in places} == LAYOUT
     inside = [place for place in places if place[0] == "images"]
     assert {tuple(place[:-1]) for place in inside} == {("images", "covid"), ("images", "normal")}
     assert all(place[-1].endswith(".png") for place in inside)

@@ -1,4 +1,3 @@
-import csv
 import hashlib
 import json
 from collections import Counter
@@ -14,7 +13,7 @@ from medgan.gan.draw import draw
 from medgan.gan.model import Model
 from medgan.scans import formats
 from medgan.scans.scan import Form
-from tests.commands.blobs import discs, tree, untrained
+from tests.commands.blobs import LAYOUT, discs, rows_of, tree, untrained
 
 CT = Form(
     format="dicom",
@@ -40,11 +39,6 @@ def ct_model(tmp_path_factory):
     return untrained(folder / "model", discs(folder / "scans", normal=4, covid=3), form=CT)
 
 
-def rows_of(out):
-    with (out / "manifest.csv").open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
-
-
 def test_every_label_gets_count_images_when_none_is_named(model, tmp_path):
     written = sample(model, tmp_path / "out", count=3)
     assert written.written == {"covid": 3, "normal": 3}
@@ -68,15 +62,7 @@ def test_an_unknown_label_is_answered_with_the_known_ones(model, tmp_path):
 
 def test_the_layout_has_images_and_their_descriptions_and_nothing_else(model, tmp_path):
     sample(model, tmp_path / "out", count=2)
-    assert {path.split("/")[0] for path in tree(tmp_path / "out")} == {
-        "images",
-        "manifest.csv",
-        "datalist.json",
-        "run.json",
-        "README.md",
-        "SHA256SUMS",
-        "contact-sheet.png",
-    }
+    assert {path.split("/")[0] for path in tree(tmp_path / "out")} == LAYOUT
 
 
 def test_the_manifest_has_the_documented_columns(model, tmp_path):

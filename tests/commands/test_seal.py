@@ -1,6 +1,5 @@
 """Closing an output folder: every image read back, described and summed; run.json last."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from medgan.commands.seal import Account, Gallery, exhibits, seal
 from medgan.errors import MedganError
 from medgan.progress import ignore
 from medgan.scans.scan import Form, Mark
-from tests.commands.blobs import tree
+from tests.commands.blobs import rows_of, tree
 
 PNG = Form(format="png", low=0, high=255, unit="stored")
 ACCOUNT = Account(command="medgan sample", settings={"command": "sample"}, before={"a": 0, "b": 0})
@@ -28,11 +27,6 @@ def filled(path, form=PNG, images=None):
     images = [chance.random((channels, 8, 6), np.float32) for _ in range(2)] if images is None else images
     marks = [Mark(synthetic=True, label="a", index=n + 1, seed=n, model="m" * 64) for n in range(len(images))]
     return folder, [folder.put(mark, image) for mark, image in zip(marks, images, strict=True)]
-
-
-def rows_of(path):
-    with (path / "manifest.csv").open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_every_class_is_counted_even_one_without_images(tmp_path):
