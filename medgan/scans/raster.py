@@ -107,7 +107,7 @@ def _opened(path: Path) -> Iterator[_Picture]:
 
 
 def kind_of(head: bytes) -> str:
-    """ "png", "jpeg" or "tiff" for a file that begins so, else ""."""
+    """Tell "png", "jpeg" and "tiff" by how a file begins; anything else is empty text."""
     return next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), "")
 
 
