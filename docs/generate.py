@@ -33,7 +33,7 @@ EXAMPLE = ROOT / "sample_data" / "chest_ct"
 
 ROOMS = (
     "__init__.py", "__main__.py", "cli.py", "commands", "report", "quality", "gan", "learn", "prepare.py", "plan.py",
-    "dataset", "scans", "screen.py", "pages.py", "files.py", "progress.py", "errors.py", "py.typed",
+    "dataset", "scans", "screen.py", "pages.py", "cache.py", "files.py", "progress.py", "errors.py", "py.typed",
 )  # fmt: skip
 """Top floor first: the tree is the order of dependence."""
 

@@ -19,12 +19,13 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.cache import unusable
 from medgan.dataset.fingerprint import has_spacing
 from medgan.dataset.index import pixel_digest
 from medgan.dataset.load import load
 from medgan.dataset.manifest import Manifest, Record
 from medgan.errors import DatasetError, ScanError
-from medgan.files import digest_of, refusal, write_text
+from medgan.files import digest_of, write_text
 from medgan.plan import Plan
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.scans import geometry, intensity
@@ -95,7 +96,7 @@ def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgr
             cache.mkdir(mode=0o700, parents=True, exist_ok=True)
             _build(whole, lambda partial: _fill(partial, manifest.root, records, plan, on_progress))
     except OSError as error:
-        raise refusal(whole, error) from error
+        raise unusable(whole, error) from error
     places = [(n, z) for n, record in enumerate(records) for z in record.slices]
     return Stack(
         pixels=np.load(whole / PIXELS, mmap_mode="r"),

@@ -1,5 +1,6 @@
 """Fixtures that several rooms share: small data sets cut from the generated sample data."""
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -12,6 +13,23 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ROOT = Path(__file__).parents[1]
 CHEST = ROOT / "sample_data" / "chest_ct"
+CACHES = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_fixtures(tmp_path_factory):
+    """What fixtures of whole modules prepare lies in a cache of this test session, never in the developer's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDGAN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def cache_of_test(tmp_path_factory, monkeypatch):
+    """Every test starts with an empty cache, which the processes it starts share: a folder that does not exist yet."""
+    place = tmp_path_factory.getbasetemp() / f"cache{next(CACHES)}"
+    monkeypatch.setenv("MEDGAN_CACHE", str(place))
+    return place
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from medgan import __version__, files
+from medgan import __version__, cache, files
 from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
 from medgan.commands.sample import form_of, settings_of, synthesise, synthetic_marks, told
 from medgan.commands.seal import Account, seal
@@ -100,14 +98,12 @@ def balance(
     done = earlier(out, task.settings)
     if done is not None:
         return done
-    cache = beside(out, ".cache")  # private; goes away with the last image
     if trained is None and any(task.missing.values()):
         run = beside(out, ".run")
         train_on(manifest, run, overrides, Options(), on_progress=on_progress, began=started)
-        trained, cache = Model.load(run), run / "cache"
+        trained = Model.load(run)
     plan = decide(measure(manifest), overrides) if trained is None else task.suited(trained).plan
-    written = fill(out, task, trained, Room(plan=plan, cache=cache, device=overrides.device), on_progress)
-    clear(beside(out, ".cache"))
+    written = fill(out, task, trained, Room(plan=plan, device=overrides.device), on_progress)
     return replace(written, seconds=perf_counter() - started)
 
 
@@ -167,7 +163,6 @@ class Room:
     """How and where images are prepared and drawn."""
 
     plan: Plan
-    cache: Path
     device: str
 
 
@@ -209,7 +204,7 @@ def real_images(
     plan = replace(
         room.plan, labels=tuple(task.before)
     )  # the plan of any model will do: only pixels are prepared
-    stack = prepare(task.manifest, plan, room.cache, on_progress=on_progress)
+    stack = prepare(task.manifest, plan, cache.stacks(), on_progress=on_progress)
     return len(stack), prepared(folder, stack, task.manifest.training())
 
 
@@ -279,11 +274,3 @@ def beside(out: Path, suffix: str) -> Path:
     """A folder next to the output folder: `balanced` -> `balanced.run`."""
     place = out.resolve()
     return place.with_name(place.name + suffix)
-
-
-def clear(cache: Path) -> None:
-    """Remove the stacks of a cache that nobody else uses, and the folder if nothing else is in it."""
-    for stack in cache.glob("stack-*"):
-        shutil.rmtree(stack, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        cache.rmdir()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan import cache
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
 from medgan.dataset.labels import Source
@@ -102,7 +103,7 @@ def train_on(
     if options.dry_run:
         return Training(run=out, plan=plan, estimate_seconds=estimate, seconds=time.monotonic() - began)
     claim(out, plan, manifest.digest)
-    stack = prepare(manifest, plan, out / "cache", on_progress=on_progress)
+    stack = prepare(manifest, plan, cache.stacks(), on_progress=on_progress)
     board = Board(out / "tensorboard") if options.tensorboard else None
 
     def on_tick(row: dict[str, Any], grid: NDArray[np.float32]) -> None:

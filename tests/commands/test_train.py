@@ -83,6 +83,17 @@ def test_progress_tells_reading_preparing_and_training_to_the_end(scans, tmp_pat
     assert "told from synthetic" in told[-1].words
 
 
+def test_prepared_images_lie_in_the_private_cache_for_the_next_run_and_in_no_run_folder(
+    scans, tmp_path, cache_of_test
+):
+    told = []
+    for name in ("first", "second"):
+        train(scans, tmp_path / name, overrides=QUICK, on_progress=told.append)
+        assert not [*(tmp_path / name).rglob("*.npy")]
+    assert len([*cache_of_test.glob("stacks/*/pixels.npy")]) == 1
+    assert [one.stage for one in told].count("preparing") == 1
+
+
 def test_a_dry_run_decides_estimates_and_writes_nothing(scans, tmp_path):
     report = train(scans, tmp_path / "run", overrides=QUICK, options=Options(dry_run=True)).report()
     assert list(tmp_path.iterdir()) == []
