@@ -13,6 +13,10 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
 from medgan.errors import PlanError, ScanError
+from medgan.scans.dicom_plain import Plain
+
+Attributes = Dataset | Plain
+"""What a file says: as the full parser holds it, or the attributes of a plain file."""
 
 MANY = (MultiValue, Sequence, list, tuple)
 """What pydicom holds several values in."""
@@ -26,8 +30,10 @@ def tag_of(keyword: str) -> BaseTag:
     return Tag(tag)
 
 
-def value(dataset: Dataset, keyword: str) -> Any:
+def value(dataset: Attributes, keyword: str) -> Any:
     """The value of an attribute, None when it is absent or empty (`Dataset.get` would give an empty string or None)."""
+    if isinstance(dataset, Plain):
+        return dataset.get(keyword)
     tag = tag_of(keyword)
     if tag not in dataset.keys():  # noqa: SIM118  # `in dataset` would parse the tag anew
         return None
@@ -46,7 +52,7 @@ def unusable(keyword: str, why: str) -> ScanError:
     )
 
 
-def values(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
+def values(dataset: Attributes, keyword: str) -> tuple[Any, ...]:
     """All values of an attribute; empty when there is none."""
     found = value(dataset, keyword)
     if found is None:
@@ -54,17 +60,17 @@ def values(dataset: Dataset, keyword: str) -> tuple[Any, ...]:
     return tuple(found) if isinstance(found, MANY) else (found,)
 
 
-def text(dataset: Dataset, keyword: str) -> str:
+def text(dataset: Attributes, keyword: str) -> str:
     """An attribute as text, several values joined by backslashes as in the file; empty when absent."""
     return "\\".join(str(item).strip(" \0") for item in values(dataset, keyword))
 
 
-def words(dataset: Dataset, keyword: str) -> tuple[str, ...]:
+def words(dataset: Attributes, keyword: str) -> tuple[str, ...]:
     """Each value as text."""
     return tuple(str(item).strip(" \0") for item in values(dataset, keyword))
 
 
-def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+def numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
     """All values as floats; empty ones among them are left out."""
     try:
         return tuple(float(item) for item in values(dataset, keyword) if item not in {None, ""})
@@ -72,7 +78,7 @@ def numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
         raise unusable(keyword, str(error)) from error
 
 
-def sound_numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
+def sound_numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
     """All values as floats, none where one is malformed: for what an image can do without."""
     try:
         return numbers(dataset, keyword)
@@ -80,7 +86,7 @@ def sound_numbers(dataset: Dataset, keyword: str) -> tuple[float, ...]:
         return ()
 
 
-def sound_text(dataset: Dataset, keyword: str) -> str:
+def sound_text(dataset: Attributes, keyword: str) -> str:
     """An attribute as text, empty where it is malformed: for what an image can do without."""
     try:
         return text(dataset, keyword)
@@ -88,12 +94,12 @@ def sound_text(dataset: Dataset, keyword: str) -> str:
         return ""
 
 
-def number(dataset: Dataset, keyword: str, default: float) -> float:
+def number(dataset: Attributes, keyword: str, default: float) -> float:
     """The first value as a float."""
     return next(iter(numbers(dataset, keyword)), default)
 
 
-def integer(dataset: Dataset, keyword: str, default: int) -> int:
+def integer(dataset: Attributes, keyword: str, default: int) -> int:
     """The first value as an int; a fraction is refused."""
     found = number(dataset, keyword, default)
     if found != int(found):
@@ -101,18 +107,20 @@ def integer(dataset: Dataset, keyword: str, default: int) -> int:
     return int(found)
 
 
-def items(dataset: Dataset, keyword: str) -> Iterator[Dataset]:
+def items(dataset: Attributes, keyword: str) -> Iterator[Dataset]:
     """The items of a sequence, none when it is absent or no sequence."""
     return (item for item in values(dataset, keyword) if isinstance(item, Dataset))
 
 
-def item(dataset: Dataset, keyword: str) -> Dataset | None:
+def item(dataset: Attributes, keyword: str) -> Dataset | None:
     """The first item of a sequence."""
     return next(items(dataset, keyword), None)
 
 
 def labelled(dataset: Dataset, attribute: str) -> str:
-    """The value of the attribute that holds the label; `attribute` is a keyword or "gggg,eeee"."""
+    """The value of the attribute that holds the label, if one does; `attribute` is a keyword or "gggg,eeee"."""
+    if not attribute:
+        return ""
     tag = tag_for_keyword(attribute)
     if tag is None:
         try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
-from medgan.scans.dicom_attributes import item, items, numbers, sound_numbers
+from medgan.scans.dicom_attributes import Attributes, item, items, numbers, sound_numbers
 from medgan.scans.dicom_header import CAPTURES, Source
 from medgan.scans.geometry import SAME_MM, distances
 
@@ -39,7 +39,7 @@ class Placement:
 class Groups:
     """The functional groups of a file: per frame, else shared, else none."""
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: Attributes) -> None:
         """Look the two sequences up once."""
         self.shared = item(dataset, "SharedFunctionalGroupsSequence")
         self.per_frame = tuple(items(dataset, "PerFrameFunctionalGroupsSequence"))
@@ -74,7 +74,7 @@ def placement(source: Source, frames: int) -> Placement:
 
 
 def vector(
-    groups: Groups, frame: int, macro: str, keyword: str, dataset: Dataset
+    groups: Groups, frame: int, macro: str, keyword: str, dataset: Attributes
 ) -> tuple[float, ...] | None:
     """Position (3 numbers) or orientation (6) of a frame; None unless complete and finite."""
     group = groups.macro(frame, macro)
@@ -83,7 +83,7 @@ def vector(
     return found if complete else None
 
 
-def spacing(measures: Dataset | None, dataset: Dataset) -> tuple[float, float] | None:
+def spacing(measures: Dataset | None, dataset: Attributes) -> tuple[float, float] | None:
     """(row, column) distance in millimetres, from the pixel measures or the file itself; None when it does not say."""
     for place in (measures, dataset):
         for keyword in SPACINGS if place is not None else ():
@@ -93,13 +93,13 @@ def spacing(measures: Dataset | None, dataset: Dataset) -> tuple[float, float] |
     return None
 
 
-def aspect(dataset: Dataset) -> float:
+def aspect(dataset: Attributes) -> float:
     """Pixel Aspect Ratio, vertical over horizontal size (PS3.3 C.7.6.3.1.7); 1 when absent or senseless."""
     found = numbers(dataset, "PixelAspectRatio")
     return found[0] / found[1] if len(found) == PAIR and min(found) > 0 else 1.0
 
 
-def thickness(dataset: Dataset) -> float:
+def thickness(dataset: Attributes) -> float:
     """The Z extent of a single slice: its thickness, 0 where that has no meaning."""
     found = next(iter(sound_numbers(dataset, "SliceThickness")), 0.0)
     return found if 0 < found < np.inf else 0.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import read_partial
 from pydicom.uid import (
     UID,
@@ -23,7 +23,8 @@ from pydicom.uid import (
 )
 
 from medgan.errors import ScanError
-from medgan.scans.dicom_attributes import text, values, words
+from medgan.scans.dicom_attributes import Attributes, text, values, words
+from medgan.scans.dicom_plain import PIXEL_DATA, UNDEFINED, Plain, attributes
 from medgan.scans.inflate import LIMIT
 
 HEAD = 32 << 20
@@ -32,11 +33,11 @@ LARGEST = LIMIT
 """Largest file, and largest decoded scan (as float32), in bytes."""
 INFLATED = 512 << 20
 """Largest data set that a deflated file may grow to, in bytes: deflate packs a thousandfold."""
-FLOAT_PIXELS, DOUBLE_PIXELS, PIXEL_DATA = 0x7FE00008, 0x7FE00009, 0x7FE00010
+PLAIN_HEAD = 64 << 10
+"""Bytes in which the header of a plain file ends, nearly always."""
+FLOAT_PIXELS, DOUBLE_PIXELS = 0x7FE00008, 0x7FE00009
 ELEMENT = 12  # bytes of the longest head of an element
 FIRST = 256  # bytes that the first element of a file may have: a length, a character set or a UID
-UNDEFINED = 0xFFFFFFFF
-"""The length of encapsulated pixel data (PS3.5 section A.4)."""
 
 IMAGES = frozenset(
     "1.2.840.10008.5.1.4.1.1." + suffix
@@ -80,8 +81,8 @@ CAPTURES = frozenset(uid for uid in IMAGES if uid.startswith("1.2.840.10008.5.1.
 class Source:
     """A parsed file."""
 
-    dataset: FileDataset
-    """Everything before the pixels."""
+    dataset: Attributes
+    """Everything before the pixels; of a plain file, what an image needs of it."""
     data: bytes
     """The file (inflated when it was deflated), or its beginning when only the header was asked for."""
     syntax: UID
@@ -113,7 +114,7 @@ class Place:
     start: int = 0
     """Offset of its value."""
     length: int = 0
-    """Declared bytes, `UNDEFINED` when encapsulated."""
+    """Declared bytes, `UNDEFINED` when encapsulated (PS3.5 section A.4)."""
 
     def reached(self, tag: int, vr: str | None, length: int) -> bool:
         """Tell the parser to stop at Float, Double Float or plain Pixel Data, and remember what it said."""
@@ -135,25 +136,46 @@ def looks_right(head: bytes) -> bool:
     return explicit or struct.unpack_from("<I", head, 4)[0] <= FIRST
 
 
-def load(path: Path, *, whole: bool) -> Source:
-    """Read and parse a file: all of it, or as much as its header needs."""
+def load(path: Path, *, whole: bool, plain: bool = True) -> Source:
+    """Read and parse a file: all of it, or as much as its header needs; `plain` is tried first, then the full parser."""
     size = path.stat().st_size
     with path.open("rb") as stream:
-        data = stream.read(HEAD)
+        data = stream.read(PLAIN_HEAD)
         if not data:
             raise ScanError(
                 "is empty", verdict="error:empty-file", hint="Copy the file again from its source."
             )
         if not looks_right(data):
             raise ScanError("is not a DICOM file", verdict="skip:not-dicom")
-        refuse_other_classes(meta(data)[0].get(0x00020002, b"").decode("ascii", "replace"))
+        head, end = meta(data)
+        refuse_other_classes(head.get(0x00020002, b"").decode("ascii", "replace"))
         if whole and size > LARGEST:
             raise ScanError(f"has {size} bytes, more than {LARGEST}", verdict="error:too-large")
-        source = parse(data + stream.read() if whole else data, size, whole=whole)
+        data += stream.read() if whole else b""
+        source = parse_plain(data, head, end, size) if plain else None
+        if source is None:
+            data += stream.read(max(HEAD - len(data), 0)) if not whole else b""
+            source = parse(data, size, whole=whole)
         if not whole and not source.pixels.tag and size > HEAD:
             source = parse(data + stream.read(LARGEST), size, whole=True)
     refuse_what_is_no_image(source)
     return source
+
+
+def parse_plain(data: bytes, head: dict[int, bytes], end: int, size: int) -> Source | None:
+    """The bytes of a plain file to its attributes; None when it is not plain, or when its pixels begin beyond `data`."""
+    if data[128:132] != b"DICM" or head.get(0x00020010) != ExplicitVRLittleEndian.encode():
+        return None
+    found = attributes(data, end)
+    if found is None:
+        return None
+    dataset, at = found
+    _, _, vr, _, length = struct.unpack_from("<HH2sHI", data, at)
+    if vr not in {b"OB", b"OW"} or length == UNDEFINED:
+        return None
+    place = Place(PIXEL_DATA, vr.decode(), at + ELEMENT, length)
+    sop_class = text(dataset, "SOPClassUID") or head.get(0x00020002, b"").decode("ascii", "replace")
+    return Source(dataset, data, ExplicitVRLittleEndian, sop_class, size, place)
 
 
 def meta(data: bytes) -> tuple[dict[int, bytes], int]:
@@ -241,6 +263,7 @@ def refuse_without_pixels(source: Source) -> None:
     rows = "Rows" in source.dataset
     if source.data[128:132] != b"DICM" and not (source.sop_class and rows):
         raise ScanError("is not a DICOM file", verdict="skip:not-dicom")
+    assert not isinstance(source.dataset, Plain), "a plain file has pixels"
     length = missing_bytes(source.dataset)
     if length > LARGEST:
         raise ScanError(f"has an attribute that claims {length} bytes", verdict="error:malformed")
@@ -255,7 +278,7 @@ def refuse_without_pixels(source: Source) -> None:
     raise ScanError("has a header but no pixels", verdict="skip:no-pixels")
 
 
-def missing_bytes(dataset: FileDataset) -> int:
+def missing_bytes(dataset: Dataset) -> int:
     """How many bytes the last attribute lacks of what it claims; the parser itself is silent about that."""
     last = dataset.get_item(max(dataset.keys())) if len(dataset) else None
     length = getattr(last, "length", None)  # absent where the value was converted already, as in sequences

@@ -30,7 +30,8 @@ from pydicom.uid import (
 
 from medgan.errors import ScanError
 from medgan.scans.dicom_attributes import integer, text, unusable, value
-from medgan.scans.dicom_header import LARGEST, UNDEFINED, Source, refuse_missing_attributes
+from medgan.scans.dicom_header import LARGEST, Source, refuse_missing_attributes
+from medgan.scans.dicom_plain import UNDEFINED, Plain
 from medgan.scans.intensity import Layout, Stored, place
 from medgan.scans.streams import damage, stream_size
 
@@ -227,13 +228,26 @@ def excess(source: Source, found: Grid) -> bool:
 def decode(source: Source, found: Grid) -> Iterator[tuple[Stored, Stored]]:
     """Each frame as (words as stored, values in them); colour frames are RGB and both are the same."""
     if source.pixels.length != UNDEFINED:
-        yield from (frame_values(source, found, words) for words in decoded(source, found, ""))
+        words = native(source, found) if is_flat(source, found) else decoded(source, found, "")
+        yield from (frame_values(source, found, frame) for frame in words)
         return
     precision = check_streams(source, found)
     if precision <= found.layout.bits:
         # A codec aligns values by the precision of its own stream, whatever High Bit says.
         found = replace(found, layout=replace(found.layout, high_bit=found.layout.bits - 1))
     yield from (frame_values(source, found, words) for words in decompressed(source, found))
+
+
+def is_flat(source: Source, found: Grid) -> bool:
+    """Whether the pixels are whole little-endian words, one after the other: nothing is left to decode."""
+    return found.samples == 1 and found.allocated in {8, 16} and source.syntax.is_little_endian
+
+
+def native(source: Source, found: Grid) -> Iterator[Stored]:
+    """The frames of flat pixels, as views of the file's bytes."""
+    kind = np.dtype(f"<{'i' if found.layout.signed else 'u'}{found.allocated // 8}")
+    count = found.frames * found.rows * found.columns
+    return iter(np.frombuffer(source.value, kind, count).reshape(found.frames, found.rows, found.columns))
 
 
 def frame_values(source: Source, found: Grid, words: Stored) -> tuple[Stored, Stored]:
@@ -248,6 +262,7 @@ def frame_values(source: Source, found: Grid, words: Stored) -> tuple[Stored, St
 
 def painted(source: Source, index: Stored) -> NDArray[np.uint8]:
     """Palette indices to 8-bit RGB; 16-bit palettes keep their upper byte."""
+    assert not isinstance(source.dataset, Plain), "a plain file has no palette"
     color = apply_color_lut(index, source.dataset)[..., :3]
     return (color >> 8 if color.dtype == np.uint16 else color).astype(np.uint8)
 

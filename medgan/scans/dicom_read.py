@@ -16,6 +16,7 @@ from medgan.errors import ScanError
 from medgan.scans.dicom_attributes import integer, labelled, text, words
 from medgan.scans.dicom_frames import Placement, is_capture, placement
 from medgan.scans.dicom_header import Source, load
+from medgan.scans.dicom_plain import Plain
 from medgan.scans.dicom_pixels import Grid, decode, excess, grid
 from medgan.scans.dicom_values import AIR_HU, meaning, padding_limits, resolve, stacking, transforms
 from medgan.scans.geometry import distances, squared, to_stretched
@@ -30,7 +31,7 @@ TEXT_PRONE = frozenset({"US", "SC", "XA", "RF", "OT", "IVUS"})
 def read_header(path: Path, *, label_tag: str = "") -> Header:
     """What a file says, its pixels not decoded; `label_tag` is the keyword or "gggg,eeee" of the attribute with the label."""
     with judged(path):
-        source = load(path, whole=False)
+        source = load(path, whole=False, plain=not label_tag)  # a label may be any attribute
         found = grid(source)
         transforms(source, found)
         return header(source, found, placement(source, found.frames), label_tag)
@@ -97,7 +98,7 @@ def header(source: Source, found: Grid, place: Placement, label_tag: str = "") -
         orientation=place.orientation,
         stacking=stacking(source),
         instance_number=instance_number(source),
-        label=labelled(dataset, label_tag) if label_tag else "",
+        label="" if isinstance(dataset, Plain) else labelled(dataset, label_tag),
         body_part=text(dataset, "BodyPartExamined"),
         notes=notes(source, found, place),
     )

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 
 from medgan.errors import ScanError
 from medgan.scans.dicom_attributes import (
+    Attributes,
     item,
     items,
     number,
@@ -100,7 +101,7 @@ def transforms(source: Source, grid: Grid) -> list[Transform]:
     ]
 
 
-def transform(modality: Dataset, voi: Dataset, source: Source, grid: Grid) -> Transform:
+def transform(modality: Attributes, voi: Attributes, source: Source, grid: Grid) -> Transform:
     """The transform stated by two places: the file itself, or its functional group macros."""
     lut = item(modality, "ModalityLUTSequence")
     table = None if lut is None else look_up_table(lut, source, signed=grid.layout.signed)
@@ -116,7 +117,7 @@ def transform(modality: Dataset, voi: Dataset, source: Source, grid: Grid) -> Tr
     )
 
 
-def rescaling(dataset: Dataset) -> tuple[float, float]:
+def rescaling(dataset: Attributes) -> tuple[float, float]:
     """(slope, intercept); either may be absent or empty and is then 1 or 0."""
     try:
         slope, intercept = number(dataset, "RescaleSlope", 1.0), number(dataset, "RescaleIntercept", 0.0)
@@ -131,7 +132,7 @@ def rescaling(dataset: Dataset) -> tuple[float, float]:
     return slope, intercept
 
 
-def voi_of(dataset: Dataset, source: Source, *, signed: bool) -> Window | Table | None:
+def voi_of(dataset: Attributes, source: Source, *, signed: bool) -> Window | Table | None:
     """The first VOI LUT, else the first valid window, else None (PS3.3 C.11.2: either may be applied)."""
     for lut in items(dataset, "VOILUTSequence"):
         return look_up_table(lut, source, signed=signed)

@@ -83,14 +83,14 @@ def place(words: Stored, layout: Layout) -> Stored:
 
     PS3.5 section 8.1.1: bits outside Bits Stored carry no pixel data; old files keep overlays there.
     """
-    # int32 holds every 16-bit word and its sign; wider words need more.
-    wide: Stored = words.astype(np.result_type(words.dtype, np.int32))
-    shift = max(layout.high_bit + 1 - layout.bits, 0)
-    values = np.bitwise_and(np.right_shift(wide, shift), (1 << layout.bits) - 1)
-    if layout.signed:
-        sign = 1 << (layout.bits - 1)
-        values = np.bitwise_xor(values, sign) - sign
-    return values
+    width = 8 * words.dtype.itemsize
+    top = layout.high_bit + 1
+    if top == layout.bits == width and (words.dtype.kind == "i") == layout.signed:
+        return words
+    # Up to the top of the word and down again: the first drops what lies above, the second what lies below and extends the sign.
+    kind = np.dtype(f"{'i' if layout.signed else 'u'}{words.dtype.itemsize}")
+    lifted: Stored = np.left_shift(words.view(kind), width - top)
+    return np.right_shift(lifted, width - layout.bits)
 
 
 def padding(words: Stored, values: Stored, low: int, high: int) -> NDArray[np.bool_]:
@@ -113,8 +113,8 @@ def fill(pixels: Pixels, padded: NDArray[np.bool_], background: float | None = N
 def rescale(values: NDArray[Any], slope: float, intercept: float) -> Pixels:
     """Output units = slope x stored value + intercept (PS3.3 C.11.1.1.2), float32."""
     # In float64 first: the product of a 32-bit stored value and a small slope must not lose digits before it is rounded once.
-    if slope == 1 and float(intercept).is_integer():
-        return (values + np.int64(intercept)).astype(np.float32)
+    if slope == 1 and np.can_cast(values.dtype, np.float32) and np.float32(intercept) == intercept:
+        return values.astype(np.float32) + np.float32(intercept)  # both are exact, so only the sum is rounded
     return (values * np.float64(slope) + np.float64(intercept)).astype(np.float32)
 
 
@@ -149,7 +149,9 @@ def normalise(pixels: NDArray[Any], low: float, high: float) -> Pixels:
     """Clip to [low, high] and map to [0, 1], float32; an empty range gives zeros."""
     if high <= low:
         return np.zeros(np.shape(pixels), np.float32)
-    return np.asarray(np.clip((np.asarray(pixels, np.float64) - low) / (high - low), 0, 1), np.float32)
+    unit: Pixels = np.subtract(pixels, np.float32(low), dtype=np.float32)
+    unit /= np.float32(high - low)
+    return np.clip(unit, 0, 1, out=unit)
 
 
 def percentiles(pixels: NDArray[Any]) -> tuple[float, float, float, float, float]:

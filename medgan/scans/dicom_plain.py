@@ -1,0 +1,146 @@
+"""The bytes of a plain DICOM file in, its attributes as a dict out, without a parser of everything DICOM allows.
+
+Plain is what most files are: Explicit VR Little Endian, native pixels, every attribute that an image needs at the top level and
+well-formed. Whatever else comes up ends the attempt with None, and the full parser has its turn: the two never disagree,
+for this one answers only where there is nothing to interpret.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import Any
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+PIXEL_DATA = 0x7FE00010
+UNDEFINED = 0xFFFFFFFF
+"""The length of what ends with a delimiter (PS3.5 section 7.5)."""
+
+WANTED = (
+    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SyntheticData", "ImageType", "Modality"),
+    *("PatientID", "IssuerOfPatientID", "BodyPartExamined", "BurnedInAnnotation", "InstanceNumber"),
+    *("AcquisitionNumber", "EchoNumbers", "TemporalPositionIdentifier", "TriggerTime", "SliceThickness"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing"),
+    *("NominalScannedPixelSpacing", "PixelAspectRatio", "SamplesPerPixel", "PhotometricInterpretation"),
+    *("PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit"),
+    *("PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept"),
+    *("RescaleSlope", "RescaleType", "WindowCenter", "WindowWidth", "VOILUTFunction"),
+)
+"""Every attribute that reading looks at in a file with neither sequences of interest nor a palette."""
+ELSEWHERE = (
+    *("DirectoryRecordSequence", "ModalityLUTSequence", "VOILUTSequence", "SharedFunctionalGroupsSequence"),
+    *("PerFrameFunctionalGroupsSequence", "RedPaletteColorLookupTableDescriptor", "ExtendedOffsetTable"),
+    *("FloatPixelData", "DoubleFloatPixelData"),
+)
+"""Attributes of files that are not plain."""
+
+SHORT = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
+"""Value representations with two bytes of length (PS3.5 section 7.1.2)."""
+LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+"""Those with two reserved bytes and four of length."""
+BINARY = {b"US": "H", b"SS": "h", b"UL": "I", b"SL": "i", b"FL": "f", b"FD": "d"}
+TEXT = re.compile(rb"[\x20-\x7e]*")
+"""ASCII on one line: no character set and no escape sequence can change what it says."""
+NUMBER = {
+    b"DS": re.compile(rb" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})? *"),
+    b"IS": re.compile(rb" *[+-]?\d{1,9} *"),
+}
+ITEM, ITEM_END, SEQUENCE_END = 0xE000FFFE, 0xE00DFFFE, 0xE0DDFFFE  # group first, as one little-endian number
+DEEPEST = 16
+"""Nested sequences that are followed; no honest file has more."""
+
+_element = struct.Struct("<HH2sH").unpack_from
+_length = struct.Struct("<I").unpack_from
+_item = struct.Struct("<II").unpack_from
+
+
+class Plain(dict[str, Any]):
+    """Attributes by keyword: None, str, int, float, or a tuple of these. Numbers in text (DS, IS) stay text."""
+
+
+def _kinds(keyword: str) -> tuple[int, tuple[str, frozenset[bytes]]]:
+    tag = tag_for_keyword(keyword)
+    assert tag is not None, keyword
+    return int(tag), (keyword, frozenset(dictionary_VR(tag).encode().split(b" or ")))
+
+
+KNOWN = dict(map(_kinds, WANTED))
+"""{tag: (keyword, value representations that it may have)}."""
+FOREIGN = frozenset(_kinds(keyword)[0] for keyword in ELSEWHERE)
+
+
+def attributes(data: bytes, at: int) -> tuple[Plain, int] | None:
+    """The attributes from offset `at` up to Pixel Data, and the offset of that element; None for a file that is not plain."""
+    found, last, end = Plain(), 0, len(data) - 12
+    while at <= end:
+        group, element, vr, length = _element(data, at)
+        tag = group << 16 | element
+        if tag == PIXEL_DATA:
+            return found, at
+        if not last < tag < PIXEL_DATA or tag in FOREIGN:
+            return None
+        start, last = at + 8, tag
+        if vr in LONG:
+            (length,), start = _length(data, start), at + 12
+        elif vr not in SHORT:
+            return None
+        at = start + length if length != UNDEFINED else after_sequence(data, start, vr)
+        if tag in KNOWN:
+            keyword, allowed = KNOWN[tag]
+            raw = data[start:at]
+            if vr not in allowed or len(raw) != length:
+                return None
+            try:
+                found[keyword] = converted(vr, raw)
+            except ValueError:
+                return None
+    return None
+
+
+def converted(vr: bytes, raw: bytes) -> Any:
+    """The value of one element; ValueError where its bytes leave any doubt."""
+    if vr in BINARY:
+        size = struct.calcsize(BINARY[vr])
+        count, rest = divmod(len(raw), size)
+        if rest:
+            raise ValueError("cut number")
+        values: tuple[Any, ...] = struct.unpack(f"<{count}{BINARY[vr]}", raw)
+    else:
+        raw = raw.rstrip(b" \0")
+        words = raw.split(b"\\")
+        if not all(map(NUMBER[vr].fullmatch if raw and vr in NUMBER else TEXT.fullmatch, words)):
+            raise ValueError("not plain text")
+        values = tuple(word.strip(b" ").decode("ascii") for word in words)
+    return (values[0] if values[0] != "" else None) if len(values) == 1 else values or None
+
+
+def after_sequence(data: bytes, at: int, vr: bytes, depth: int = 0) -> int:
+    """The offset behind a sequence of undefined length whose items begin at `at`; behind the end of `data` where it cannot be followed."""
+    beyond = len(data) + 1
+    if vr != b"SQ" or depth > DEEPEST:
+        return beyond
+    while at + 8 <= len(data):
+        tag, length = _item(data, at)
+        at += 8
+        if tag == SEQUENCE_END:
+            return at
+        if tag != ITEM:
+            return beyond
+        at = at + length if length != UNDEFINED else after_item(data, at, depth)
+    return beyond
+
+
+def after_item(data: bytes, at: int, depth: int) -> int:
+    """The offset behind an item of undefined length whose elements begin at `at`; behind the end of `data` as above."""
+    while at + 12 <= len(data):
+        if _item(data, at)[0] == ITEM_END:
+            return at + 8
+        _, _, vr, length = _element(data, at)
+        at += 8
+        if vr in LONG:
+            (length,), at = _length(data, at), at + 4
+        elif vr not in SHORT:
+            break
+        at = at + length if length != UNDEFINED else after_sequence(data, at, vr, depth + 1)
+    return len(data) + 1
