@@ -18,8 +18,8 @@ from medgan.scans.dicom_plain import Plain
 Attributes = Dataset | Plain
 """What a file says: as the full parser holds it, or the attributes of a plain file."""
 
-MANY = (MultiValue, Sequence, list, tuple)
-"""What pydicom holds several values in."""
+MANY = (tuple, list, MultiValue, Sequence)
+"""What several values are held in; the abstract ones last, for they are slow to ask."""
 
 
 @cache
@@ -57,6 +57,8 @@ def values(dataset: Attributes, keyword: str) -> tuple[Any, ...]:
     found = value(dataset, keyword)
     if found is None:
         return ()
+    if isinstance(found, (str, int, float)):
+        return (found,)
     return tuple(found) if isinstance(found, MANY) else (found,)
 
 

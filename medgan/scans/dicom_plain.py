@@ -39,13 +39,19 @@ SHORT = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL 
 """Value representations with two bytes of length (PS3.5 section 7.1.2)."""
 LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 """Those with two reserved bytes and four of length."""
-BINARY = {b"US": "H", b"SS": "h", b"UL": "I", b"SL": "i", b"FL": "f", b"FD": "d"}
-TEXT = re.compile(rb"[\x20-\x7e]*")
-"""ASCII on one line: no character set and no escape sequence can change what it says."""
-NUMBER = {
-    b"DS": re.compile(rb" *[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})? *"),
-    b"IS": re.compile(rb" *[+-]?\d{1,9} *"),
+BINARY = {
+    vr: struct.Struct(form)
+    for vr, form in ((b"US", "<H"), (b"SS", "<h"), (b"UL", "<I"), (b"SL", "<i"), (b"FL", "<f"), (b"FD", "<d"))
 }
+TEXT = rb"[\x20-\x7e]*"
+"""ASCII on one line: no character set and no escape sequence can change what it says."""
+DECIMALS = rb" *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})? *"
+INTEGERS = rb" *[+-]?\d{1,9} *"
+GRAMMAR = {
+    vr: re.compile(rb"%b(?:\\%b)*" % (form, form)).fullmatch
+    for vr, form in ((b"DS", DECIMALS), (b"IS", INTEGERS), *((vr, TEXT) for vr in b"CS LO SH UI".split()))
+}
+"""{value representation: what every value of it must look like}."""
 ITEM, ITEM_END, SEQUENCE_END = 0xE000FFFE, 0xE00DFFFE, 0xE0DDFFFE  # group first, as one little-endian number
 DEEPEST = 16
 """Nested sequences that are followed; no honest file has more."""
@@ -65,9 +71,8 @@ def _kinds(keyword: str) -> tuple[int, tuple[str, frozenset[bytes]]]:
     return int(tag), (keyword, frozenset(dictionary_VR(tag).encode().split(b" or ")))
 
 
-KNOWN = dict(map(_kinds, WANTED))
-"""{tag: (keyword, value representations that it may have)}."""
-FOREIGN = frozenset(_kinds(keyword)[0] for keyword in ELSEWHERE)
+KNOWN = dict(map(_kinds, WANTED)) | {_kinds(keyword)[0]: (keyword, frozenset()) for keyword in ELSEWHERE}
+"""{tag: (keyword, value representations in which a plain file may have it)}."""
 
 
 def attributes(data: bytes, at: int) -> tuple[Plain, int] | None:
@@ -76,10 +81,8 @@ def attributes(data: bytes, at: int) -> tuple[Plain, int] | None:
     while at <= end:
         group, element, vr, length = _element(data, at)
         tag = group << 16 | element
-        if tag == PIXEL_DATA:
-            return found, at
-        if not last < tag < PIXEL_DATA or tag in FOREIGN:
-            return None
+        if not last < tag < PIXEL_DATA:
+            return (found, at) if tag == PIXEL_DATA else None
         start, last = at + 8, tag
         if vr in LONG:
             (length,), start = _length(data, start), at + 12
@@ -88,31 +91,23 @@ def attributes(data: bytes, at: int) -> tuple[Plain, int] | None:
         at = start + length if length != UNDEFINED else after_sequence(data, start, vr)
         if tag in KNOWN:
             keyword, allowed = KNOWN[tag]
-            raw = data[start:at]
-            if vr not in allowed or len(raw) != length:
-                return None
             try:
-                found[keyword] = converted(vr, raw)
-            except ValueError:
+                found[keyword] = converted(vr if vr in allowed else b"", data[start:at])
+            except (ValueError, struct.error):
                 return None
     return None
 
 
 def converted(vr: bytes, raw: bytes) -> Any:
-    """The value of one element; ValueError where its bytes leave any doubt."""
+    """The value of one element, None when it is empty; ValueError or struct.error where its bytes leave any doubt."""
     if vr in BINARY:
-        size = struct.calcsize(BINARY[vr])
-        count, rest = divmod(len(raw), size)
-        if rest:
-            raise ValueError("cut number")
-        values: tuple[Any, ...] = struct.unpack(f"<{count}{BINARY[vr]}", raw)
+        values: tuple[Any, ...] = tuple(number for (number,) in BINARY[vr].iter_unpack(raw))
     else:
         raw = raw.rstrip(b" \0")
-        words = raw.split(b"\\")
-        if not all(map(NUMBER[vr].fullmatch if raw and vr in NUMBER else TEXT.fullmatch, words)):
+        if raw and (vr not in GRAMMAR or not GRAMMAR[vr](raw)):
             raise ValueError("not plain text")
-        values = tuple(word.strip(b" ").decode("ascii") for word in words)
-    return (values[0] if values[0] != "" else None) if len(values) == 1 else values or None
+        values = tuple(word.strip(" ") for word in raw.decode("ascii").split("\\")) if raw else ()
+    return values[0] if len(values) == 1 else values or None
 
 
 def after_sequence(data: bytes, at: int, vr: bytes, depth: int = 0) -> int:

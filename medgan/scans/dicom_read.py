@@ -16,8 +16,8 @@ from medgan.errors import ScanError
 from medgan.scans.dicom_attributes import integer, labelled, text, words
 from medgan.scans.dicom_frames import Placement, is_capture, placement
 from medgan.scans.dicom_header import Source, load
-from medgan.scans.dicom_plain import Plain
 from medgan.scans.dicom_pixels import Grid, decode, excess, grid
+from medgan.scans.dicom_plain import Plain
 from medgan.scans.dicom_values import AIR_HU, meaning, padding_limits, resolve, stacking, transforms
 from medgan.scans.geometry import distances, squared, to_stretched
 from medgan.scans.intensity import fill, padding

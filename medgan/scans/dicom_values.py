@@ -191,14 +191,14 @@ def resolve(values: NDArray[Any], step: Transform, grid: Grid, meaning: str) -> 
     units have a polarity of their own and are never inverted.
     """
     pixels = step.output(values)
-    low, high = step.ends(grid.layout)
-    if meaning == "display" and step.voi is not None:
-        apply_voi = (
-            apply_window(pixels, step.voi) if isinstance(step.voi, Window) else apply_table(pixels, step.voi)
-        )
-        pixels, low, high = apply_voi, 0.0, 1.0
-    flip = grid.photometric == "MONOCHROME1" and meaning != "HU"
-    return invert(pixels, low, high) if flip else pixels
+    voi = step.voi if meaning == "display" else None
+    if isinstance(voi, Window):
+        pixels = apply_window(pixels, voi)
+    elif voi is not None:
+        pixels = apply_table(pixels, voi)
+    if grid.photometric != "MONOCHROME1" or meaning == "HU":
+        return pixels
+    return invert(pixels, *(step.ends(grid.layout) if voi is None else (0.0, 1.0)))
 
 
 def padding_limits(source: Source, grid: Grid) -> tuple[int, int] | None:

@@ -99,22 +99,28 @@ def padding(words: Stored, values: Stored, low: int, high: int) -> NDArray[np.bo
     The padding value may use bits above Bits Stored (0xFFFF in a 12-bit image), hence the look at the words.
     """
     low, high = min(low, high), max(low, high)
-    return ((values >= low) & (values <= high)) | ((words >= low) & (words <= high))
+
+    def hit(numbers: Stored) -> NDArray[np.bool_]:
+        return numbers == low if low == high else (numbers >= low) & (numbers <= high)
+
+    return hit(values) if values is words else hit(values) | hit(words)
 
 
 def fill(pixels: Pixels, padded: NDArray[np.bool_], background: float | None = None) -> Pixels:
-    """Replace padding by `background`, by default the lowest valid pixel; an image of padding alone stays as it is."""
+    """Replace padding by `background`, by default the lowest valid pixel, in place; an image of padding alone stays as it is."""
     if not padded.any() or (background is None and padded.all()):
         return pixels
     level = float(pixels[~padded].min()) if background is None else background
-    return np.where(padded, np.float32(level), pixels)
+    np.copyto(pixels, np.float32(level), where=padded)
+    return pixels
 
 
 def rescale(values: NDArray[Any], slope: float, intercept: float) -> Pixels:
     """Output units = slope x stored value + intercept (PS3.3 C.11.1.1.2), float32."""
     # In float64 first: the product of a 32-bit stored value and a small slope must not lose digits before it is rounded once.
     if slope == 1 and np.can_cast(values.dtype, np.float32) and np.float32(intercept) == intercept:
-        return values.astype(np.float32) + np.float32(intercept)  # both are exact, so only the sum is rounded
+        total: Pixels = np.add(values, np.float32(intercept), dtype=np.float32)  # of two exact numbers
+        return total
     return (values * np.float64(slope) + np.float64(intercept)).astype(np.float32)
 
 
@@ -151,10 +157,17 @@ def normalise(pixels: NDArray[Any], low: float, high: float) -> Pixels:
         return np.zeros(np.shape(pixels), np.float32)
     unit: Pixels = np.subtract(pixels, np.float32(low), dtype=np.float32)
     unit /= np.float32(high - low)
-    return np.clip(unit, 0, 1, out=unit)
+    return np.clip(unit, np.float32(0), np.float32(1), out=unit)
 
 
 def percentiles(pixels: NDArray[Any]) -> tuple[float, float, float, float, float]:
-    """Percentiles 0, 0.5, 50, 99.5 and 100 of all pixels."""
-    lowest, low, middle, high, highest = np.percentile(np.asarray(pixels), LEVELS).tolist()
+    """Percentiles 0, 0.5, 50, 99.5 and 100 of all pixels, linear between neighbours.
+
+    By a whole sort: NumPy's is vectorised, and faster than its own search for five places.
+    """
+    ranked = np.sort(np.asarray(pixels), axis=None)
+    places = np.asarray(LEVELS) / 100 * (ranked.size - 1)
+    below = places.astype(np.int64)
+    left, right = ranked[below].astype(float), ranked[np.minimum(below + 1, ranked.size - 1)].astype(float)
+    lowest, low, middle, high, highest = (left + (right - left) * (places - below)).tolist()
     return lowest, low, middle, high, highest
