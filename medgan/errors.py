@@ -10,6 +10,10 @@ MedganError
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 
 class MedganError(Exception):
     """A problem the user can mend: what is wrong, and (`hint`) what to do next."""
@@ -19,6 +23,11 @@ class MedganError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
+        """Errors cross from worker processes whole."""
+        words = {name: value for name, value in vars(self).items() if name != "message"}
+        return partial(type(self), **words), (self.message,)
 
 
 class ScanError(MedganError):

@@ -5,6 +5,7 @@ A killed run goes on where it was; nothing is taken for whole before it is.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import shutil
@@ -21,15 +22,16 @@ from numpy.typing import NDArray
 
 from medgan.cache import unusable
 from medgan.dataset.fingerprint import has_spacing
-from medgan.dataset.index import pixel_digest
 from medgan.dataset.load import load
 from medgan.dataset.manifest import Manifest, Record
+from medgan.dataset.pixels import pixel_digest
 from medgan.errors import DatasetError, ScanError
 from medgan.files import digest_of, write_text
 from medgan.plan import Plan
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.scans import geometry, intensity
 from medgan.scans.scan import Pixels, Scan
+from medgan.workers import ordered
 
 if sys.platform != "win32":
     import fcntl
@@ -85,8 +87,18 @@ class Stack:
             yield piece, self.images(piece)
 
 
-def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgress = ignore) -> Stack:
-    """Open the stack of `manifest` under `plan` in the folder `cache`, preparing it first where it is not there yet."""
+def prepare(
+    manifest: Manifest,
+    plan: Plan,
+    cache: Path,
+    *,
+    on_progress: OnProgress = ignore,
+    workers: int | None = None,
+) -> Stack:
+    """Open the stack of `manifest` under `plan` in the folder `cache`, preparing it first where it is not there yet.
+
+    `workers` is the number of processes that decode, None for one per processor; the stack does not depend on it.
+    """
     records = manifest.training()
     _refuse(records, plan)
     key = digest_of([_recipe(plan), [_identity(record) for record in records]])
@@ -94,7 +106,11 @@ def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgr
     try:
         if not _sound(whole, _shape(records, plan)):
             cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _build(whole, lambda partial: _fill(partial, manifest.root, records, plan, on_progress))
+            rows = functools.partial(_rows, root=manifest.root, plan=plan)
+            _build(
+                whole,
+                lambda folder: _fill(folder, records, _shape(records, plan), rows, workers, on_progress),
+            )
     except OSError as error:
         raise unusable(whole, error) from error
     places = [(n, z) for n, record in enumerate(records) for z in record.slices]
@@ -198,9 +214,15 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _fill(partial: Path, root: Path, records: Sequence[Record], plan: Plan, on_progress: OnProgress) -> None:
+def _fill(
+    partial: Path,
+    records: Sequence[Record],
+    shape: tuple[int, ...],
+    rows: Callable[[Record], NDArray[np.uint16]],
+    workers: int | None,
+    on_progress: OnProgress,
+) -> None:
     """Append the rows of every scan that is not there yet to the array in `partial`."""
-    shape = _shape(records, plan)
     done = _done(partial, records)
     with (partial / PIXELS).open("r+b" if done else "w+b") as stream:
         header = {"descr": "<u2", "fortran_order": False, "shape": shape}
@@ -209,8 +231,8 @@ def _fill(partial: Path, root: Path, records: Sequence[Record], plan: Plan, on_p
             sum(len(record.slices) for record in records[:done]) * 2 * math.prod(shape[1:]), os.SEEK_CUR
         )
         stream.truncate()
-        for n, record in enumerate(records[done:], start=done + 1):
-            stream.write(_rows(_reload(root, record), record, plan).tobytes())
+        for n, made in enumerate(ordered(rows, records[done:], _lost, workers=workers), start=done + 1):
+            stream.write(made.tobytes())
             if n % EVERY == 0 or n == len(records):
                 _flush(stream)
                 write_text(partial / DONE, str(n))
@@ -252,10 +274,14 @@ def _changed(record: Record, words: str) -> DatasetError:
     )
 
 
-def _rows(scan: Scan, record: Record, plan: Plan) -> NDArray[np.uint16]:
+def _rows(record: Record, root: Path, plan: Plan) -> NDArray[np.uint16]:
     """The chosen slices of a scan as (n, C, H, W)."""
-    scale = _scale(record, plan)
+    scan, scale = _reload(root, record), _scale(record, plan)
     return np.stack([_fit(scan.pixels[z], record, plan, scale) for z in record.slices])
+
+
+def _lost(record: Record) -> NDArray[np.uint16]:
+    raise _changed(record, "the process that read it died")
 
 
 def _scale(record: Record, plan: Plan) -> tuple[float, float]:

@@ -15,8 +15,8 @@ from medgan import __version__, files
 from medgan.commands import catalogue, outfolder
 from medgan.commands.catalogue import Contents, Row
 from medgan.commands.outfolder import MANIFEST, RUN, VERSION, OutFolder, Placed, Settings, Written
-from medgan.dataset.index import pixel_digest
 from medgan.dataset.manifest import Record
+from medgan.dataset.pixels import pixel_digest
 from medgan.errors import ScanError
 from medgan.progress import OnProgress, Progress
 from medgan.report.sheet import Images, contact_sheet

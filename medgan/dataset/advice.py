@@ -15,7 +15,6 @@ SILENT = {"secondary-capture", "resampled-aspect", "burned-in", "synthetic"}
 """Notes that tell how a scan came about, or that the user asked for: nothing to warn of."""
 
 NOTES = {
-    "constant": "are a single gray value all over: remove them if they are no images.",
     "burned-in-possible": "may carry text burned into the pixels: look at them, for a generator learns text too.",
     "no-orientation": "do not say how they lie in space: their axes were taken as stored, so look at a few.",
     "repaired:no-meta": "lack the DICOM file meta group: they were read with a guessed transfer syntax, so look at a few.",

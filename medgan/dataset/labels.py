@@ -37,6 +37,8 @@ class Source:
     """Use images whose header says that text is burned into the pixels."""
     allow_synthetic: bool = False
     """Use images that are marked as synthetic: a generator that learns from its own kind collapses."""
+    workers: int | None = None
+    """Processes that read files; None for one per processor. They change nothing but the time it takes."""
 
     def __post_init__(self) -> None:
         """Refuse contradicting wishes before any file is touched."""
@@ -131,6 +133,11 @@ def arrays_of(path: Path) -> tuple[Path, ...]:
     if any(child.is_dir() and not child.name.startswith(".") for child in children):
         return ()
     return tuple(child for child in children if child.is_file() and arrays.is_array_file(child))
+
+
+def relative(path: Path, root: Path) -> str:
+    """How the manifest names a file: relative to the root with "/", absolute when it lies elsewhere."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.absolute().as_posix()
 
 
 def subject(path: str) -> str:

@@ -123,6 +123,7 @@ def notes(source: Source, found: Grid, place: Placement) -> tuple[str, ...]:
         "burned-in-possible": not burned and prone,
         "synthetic": text(dataset, "SyntheticData").upper() == "YES",
         "secondary-capture": is_capture(source),
+        "localizer": "LOCALIZER" in kind,
         "no-sop-class": not source.sop_class,
         "excess-pixels": excess(source, found),
         "resampled-aspect": squared((found.rows, found.columns), place.aspect) != (found.rows, found.columns),

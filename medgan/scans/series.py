@@ -112,7 +112,7 @@ def without_localizers(files: Sequence[File], skipped: dict[Path, ScanError]) ->
     kept = []
     for path, header in files:
         count = directions[header.series, turn(header)] if has_place(header) else 0
-        named = "LOCALIZER" in "".join(header.stacking[:1])
+        named = "localizer" in header.notes
         if named or (0 < count <= FEWEST and most[header.series] > 2 * FEWEST):
             skipped[path] = ScanError(f"{path.name}: is a localizer, not a slice", verdict="skip:localizer")
         else:

@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
+from medgan import workers
+from medgan.dataset.headers import lost
 from medgan.dataset.index import index
 from medgan.dataset.labels import Source
 from medgan.dataset.manifest import Manifest
@@ -351,7 +354,13 @@ COUNTS = {
     },
     "mednist64": {
         "test": {"AbdomenCT": 100, "BreastMRI": 100, "CXR": 100, "Hand": 100, "HeadCT": 100},
-        "train": {"AbdomenCT": 400, "BreastMRI": 40, "CXR": 500, "Hand": 60, "HeadCT": 300},
+        "train": {
+            "AbdomenCT": 400,
+            "BreastMRI": 40,
+            "CXR": 500,
+            "Hand": 60,
+            "HeadCT": 299,
+        },  # one more is black all over
     },
     "ct_planes_sbu": {"train": {"axial": 20, "coronal": 14, "sagittal": 6}},
     "nifti_hippocampus": {"test": {"small": 12, "typical": 12}, "train": {"small": 14, "typical": 70}},
@@ -384,3 +393,28 @@ def test_awkward_and_broken_files_all_get_a_verdict(name):
     manifest = index(Source(lines=lines))
     assert sum(manifest.verdicts().values()) == len(lines)
     assert all(record.reason for record in manifest.records if not record.ok)
+
+
+@pytest.mark.slow
+def test_workers_change_nothing_but_the_time(png, ct, tmp_path):
+    for k in range(workers.FEWEST):
+        png(f"a/{k:03d}.png", k)
+    for z in range(4):
+        ct(f"b/{z}.dcm", z, z=float(z), series="s")
+    (tmp_path / "a" / "bad.dcm").write_bytes(bytes(128) + b"DICM")
+    alone, together = (index(Source(path=tmp_path, workers=count)) for count in (1, 2))
+    assert alone == together
+    assert together.verdicts() == {"error:truncated-header": 1, "ok": workers.FEWEST + 4}
+
+
+def test_a_file_that_ends_its_reader_has_a_verdict():
+    error = lost(Path("folder/evil.dcm"))
+    assert error.verdict == "error:reader-died"
+    assert error.message.startswith("evil.dcm: ")
+
+
+def test_an_image_of_one_value_is_skipped_whatever_its_format(ct, png, tmp_path):
+    png("a/ok.png", 1)
+    Image.fromarray(np.full((8, 8), 7, np.uint8)).save(tmp_path / "a" / "flat.png")
+    ct("a/flat.dcm", PixelData=bytes(240))
+    assert index(Source(path=tmp_path)).verdicts() == {"ok": 1, "skip:constant": 2}

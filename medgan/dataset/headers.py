@@ -1,0 +1,179 @@
+"""Candidates -> Opened: every header read, by worker processes or from memory, and judged as far as headers can; then what is read together."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from medgan.dataset.labels import Candidate, Source, legible, relative, subject
+from medgan.dataset.store import Store, stamp
+from medgan.errors import ScanError
+from medgan.files import digest
+from medgan.scans import formats, series
+from medgan.scans.scan import Header
+from medgan.workers import ordered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A candidate after its header was read; `header` is None when it was refused."""
+
+    order: int
+    candidate: Candidate
+    header: Header | None = None
+    key: str = ""
+    """Under which the store knows the file; empty when it must not be remembered."""
+
+
+def opened(candidates: Sequence[Candidate], source: Source, root: Path, store: Store) -> Iterator[Opened]:
+    """Read or recall the header of every candidate, and refuse what the header alone refuses."""
+    sound = [candidate for candidate in candidates if candidate.verdict == "ok"]
+    keys = [stamp(candidate.path, source.label_tag) for candidate in sound]
+    known = [store.get(key) for key in keys]
+    missing = [candidate.path for candidate, facts in zip(sound, known, strict=True) if facts is None]
+    fresh = ordered(partial(header_of, label_tag=source.label_tag), missing, lost, workers=source.workers)
+    recalled = zip(keys, known, strict=True)
+    for order, candidate in enumerate(candidates):
+        if candidate.verdict != "ok":
+            yield Opened(order=order, candidate=candidate)
+            continue
+        key, facts = next(recalled)
+        found = Header(**facts) if facts is not None else next(fresh)
+        if isinstance(found, ScanError):
+            yield Opened(order=order, candidate=refused(candidate, found))
+            continue
+        if facts is None:
+            store.put(key, dataclasses.asdict(found))
+        judged = judge(candidate, found, source, root)
+        kept = found if judged.verdict == "ok" else None
+        yield Opened(order=order, candidate=judged, header=kept, key=key)
+
+
+def header_of(path: Path, label_tag: str = "") -> Header | ScanError:
+    """The header of a file with its identifiers as digests: equal ones stay equal, and no text goes further. Or what is wrong."""
+    try:
+        header = formats.read_header(path, label_tag=label_tag)
+    except ScanError as error:
+        return error
+    return replace(
+        header,
+        patient=veiled(header.patient),
+        instance=veiled(header.instance),
+        series=veiled(header.series),
+        stacking=tuple(map(veiled, header.stacking)),
+    )
+
+
+def veiled(identifier: str) -> str:
+    """The digest of an identifier; nothing stays nothing."""
+    return digest(identifier)[:32] if identifier else ""
+
+
+def lost(path: Path) -> ScanError:
+    """What is said of a file during which a worker process died."""
+    return ScanError(
+        f"{path.name}: ended the process that read it, as damaged pixels can do to a decoder",
+        verdict="error:reader-died",
+        hint="Copy the file again from its source, or remove it.",
+    )
+
+
+def refused(candidate: Candidate, error: ScanError) -> Candidate:
+    """The candidate with the verdict and reason of an error."""
+    reason = f"{error.message} ({error.hint})" if error.hint else error.message
+    return replace(candidate, verdict=error.verdict, reason=reason)
+
+
+def judge(candidate: Candidate, header: Header, source: Source, root: Path) -> Candidate:
+    """What place and header together say of label, patient and verdict."""
+    named = candidate.patient or ("" if header.patient else subject(relative(candidate.path, root)))
+    known = replace(
+        candidate, label=candidate.label or legible(header.label), patient=veiled(named) or header.patient
+    )
+    if not known.label:
+        return replace(known, verdict="skip:no-label")
+    verdict, reason = unwanted(header, source)
+    return replace(known, verdict=verdict, reason=reason)
+
+
+def unwanted(header: Header, source: Source) -> tuple[str, str]:
+    """("skip:...", reason) for what the user has to ask for, else ("ok", "")."""
+    if source.modality and header.modality.upper() != source.modality.upper():
+        return "skip:other-modality", f"its modality is {header.modality or 'unknown'}, not {source.modality}"
+    if "burned-in" in header.notes and not source.allow_burned_in:
+        return (
+            "skip:burned-in",
+            "its header says that text is burned into the pixels (--allow-burned-in uses it)",
+        )
+    if "synthetic" in header.notes and not source.allow_synthetic:
+        return "skip:synthetic-input", "it is marked as synthetic (--allow-synthetic uses it)"
+    return "ok", ""
+
+
+def without_twins(files: Iterable[Opened]) -> list[Opened]:
+    """Refuse repeated images: the same SOPInstanceUID twice is the same image twice (PS3.3 C.12.1.1.2)."""
+    files = list(files)
+    families: dict[str, list[Opened]] = {}
+    for file in files:
+        if file.header and file.header.instance:
+            families.setdefault(file.header.instance, []).append(file)
+    verdicts: dict[int, Candidate] = {}
+    for family in families.values():
+        verdicts |= {file.order: candidate for file, candidate in _judge_family(family)}
+    return [
+        Opened(order=file.order, candidate=verdicts[file.order]) if file.order in verdicts else file
+        for file in files
+    ]
+
+
+def _judge_family(family: Sequence[Opened]) -> Iterator[tuple[Opened, Candidate]]:
+    """Under two labels none can be trusted; in one split the first stays; across splits all stay (a leak, told later)."""
+    conflict = len({file.candidate.label for file in family}) > 1
+    firsts: dict[str, Opened] = {}
+    for file in family:
+        first = firsts.setdefault(file.candidate.split, file)
+        if conflict:
+            other = next(twin for twin in family if twin.candidate.label != file.candidate.label).candidate
+            reason = (
+                f"the same image (SOPInstanceUID) as {_short(other.path)}, which is labelled {other.label}"
+            )
+            yield file, replace(file.candidate, verdict="error:label-conflict", reason=reason)
+        elif first is not file:
+            reason = f"the same image (SOPInstanceUID) as {_short(first.candidate.path)}"
+            yield file, replace(file.candidate, verdict="skip:duplicate", reason=reason)
+
+
+def _short(path: Path) -> str:
+    return "/".join(path.parts[-2:])
+
+
+def units(files: Iterable[Opened]) -> list[tuple[Opened, ...]]:
+    """What is read together: the slices of a volume in order, else one file; refused files stand alone."""
+    found: list[tuple[Opened, ...]] = []
+    families: dict[tuple[str, str, str], dict[Path, Opened]] = {}
+    for file in files:
+        if file.header is None:
+            found.append((file,))
+        else:
+            key = (file.candidate.label, file.candidate.split, file.candidate.patient)
+            families.setdefault(key, {})[file.candidate.path] = file
+    for family in families.values():
+        found.extend(_stacked(family))
+    return sorted(found, key=lambda unit: min(file.order for file in unit))
+
+
+def _stacked(family: dict[Path, Opened]) -> Iterator[tuple[Opened, ...]]:
+    grouping = series.group([(path, file.header) for path, file in family.items() if file.header])
+    for paths in (*grouping.volumes, *((path,) for path in grouping.singles)):
+        yield tuple(_noted(family[path], grouping.notes.get(path, ())) for path in paths)
+    for path, error in grouping.skipped.items():
+        yield (Opened(order=family[path].order, candidate=refused(family[path].candidate, error)),)
+
+
+def _noted(file: Opened, notes: tuple[str, ...]) -> Opened:
+    if file.header is None or not notes:
+        return file
+    return replace(file, header=replace(file.header, notes=(*file.header.notes, *notes)))

@@ -1,0 +1,136 @@
+"""Units of opened files -> Drafts: every image decoded and measured, by worker processes or from memory; none is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from medgan.dataset.headers import Opened, lost, refused, units
+from medgan.dataset.labels import Candidate, relative
+from medgan.dataset.load import read_files
+from medgan.dataset.manifest import Record
+from medgan.dataset.settle import Draft
+from medgan.dataset.store import Facts, Store, joint
+from medgan.errors import ScanError
+from medgan.scans import formats, intensity, slices
+from medgan.scans.scan import Scan
+from medgan.workers import ordered
+
+Unit = tuple[Opened, ...]
+"""Files that are read together, in slice order."""
+MEASURED = ("digest", "slices", "modality", "meaning", "shape", "channels", "bits", "spacing_mm", "levels")
+"""What of a Record is measured on the pixels, its notes aside."""
+
+
+def drafts(found: Sequence[Unit], root: Path, store: Store, workers: int | None) -> Iterator[list[Draft]]:
+    """The drafts of every unit: one, or several where a volume had to be taken apart."""
+    keys = [joint(file.key for file in unit) for unit in found]
+    known = [store.get(key) for key in keys]
+    missing = [unit for unit, facts in zip(found, known, strict=True) if facts is None and unit[0].header]
+    fresh = ordered(partial(decoded, root=root), missing, partial(_lost, root=root), workers=workers)
+    for unit, key, facts in zip(found, keys, known, strict=True):
+        if unit[0].header is None:
+            yield [_named(unit, root, unit[0].candidate)]
+        elif facts is not None:
+            yield [_described(unit, root, facts)]
+        else:
+            made = next(fresh)
+            if len(made) == 1 and made[0].record.ok:
+                store.put(key, _remembered(made[0], unit))
+            yield made
+
+
+def decoded(unit: Unit, root: Path) -> list[Draft]:
+    """Decode and measure a unit; one bad slice must not take its volume along."""
+    try:
+        return [_described(unit, root, measured(read_files(tuple(file.candidate.path for file in unit))))]
+    except ScanError as error:
+        return list(_salvaged(unit, error, root))
+
+
+def _salvaged(unit: Unit, error: ScanError, root: Path) -> Iterator[Draft]:
+    """A volume without its bad slices: the others are grouped anew."""
+    bad = {file.order: problem for file in unit if (problem := _problem(file))} if len(unit) > 1 else {}
+    if not bad:
+        yield _named(unit, root, refused(unit[0].candidate, error))
+        return
+    for file in unit:
+        if file.order in bad:
+            yield _named((file,), root, refused(file.candidate, bad[file.order]))
+    for part in units(file for file in unit if file.order not in bad):
+        yield from decoded(part, root)
+
+
+def _problem(file: Opened) -> ScanError | None:
+    try:
+        formats.read(file.candidate.path)
+    except ScanError as error:
+        return error
+    return None
+
+
+def _lost(unit: Unit, root: Path) -> list[Draft]:
+    return [_named(unit, root, refused(unit[0].candidate, lost(unit[0].candidate.path)))]
+
+
+def pixel_digest(scan: Scan) -> str:
+    """SHA-256 of shape and pixels: equal digests mean the very same image."""
+    total = hashlib.sha256(repr(scan.pixels.shape).encode())
+    total.update(np.ascontiguousarray(scan.pixels).data)
+    return total.hexdigest()
+
+
+def measured(scan: Scan) -> Facts:
+    """What of a Record is measured on the pixels; ScanError for an image of a single value, from which nothing can be learnt."""
+    if "constant" in scan.notes:
+        raise ScanError("every pixel has the same value", verdict="skip:constant")
+    return {
+        "digest": pixel_digest(scan),
+        "slices": slices.choose(scan),
+        "modality": scan.modality,
+        "meaning": scan.meaning,
+        "shape": scan.pixels.shape[:3],
+        "channels": scan.pixels.shape[3] if scan.pixels.ndim > len("ZYX") else 1,
+        "bits": scan.bits,
+        "spacing_mm": scan.spacing_mm,
+        "levels": intensity.percentiles(scan.pixels),
+        "notes": scan.notes,
+    }
+
+
+def _remembered(draft: Draft, unit: Unit) -> Facts:
+    """What `measured` said of a unit; the notes of its header are known anew every time."""
+    header = unit[0].header
+    facts = {name: getattr(draft.record, name) for name in MEASURED}
+    return facts | {"notes": [note for note in draft.record.notes if header and note not in header.notes]}
+
+
+def _named(unit: Unit, root: Path, candidate: Candidate) -> Draft:
+    """A draft that holds what is known without pixels."""
+    paths = tuple(relative(file.candidate.path, root) for file in unit)
+    return Draft(
+        order=min(file.order for file in unit),
+        patient=candidate.patient,
+        record=Record(
+            path=paths[0],
+            parts=paths if len(paths) > 1 else (),
+            label=candidate.label,
+            split=candidate.split,
+            verdict=candidate.verdict,
+            reason=candidate.reason,
+        ),
+    )
+
+
+def _described(unit: Unit, root: Path, facts: Facts) -> Draft:
+    first = unit[0]
+    assert first.header is not None, "only opened files have facts"
+    named = _named(unit, root, first.candidate)
+    record = replace(named.record, format=first.header.format, body_part=first.header.body_part, **facts)
+    notes = tuple(dict.fromkeys((*first.header.notes, *record.notes)))
+    return replace(named, record=replace(record, notes=notes))

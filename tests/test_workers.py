@@ -1,0 +1,129 @@
+"""Work comes back in order, from processes or not; a process that dies costs one item."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from medgan import workers
+from medgan.errors import DatasetError, ScanError
+from medgan.workers import CHUNK, FEWEST, ordered, processors
+
+MANY = range(FEWEST + 3)
+FATAL = {5, 6, FEWEST}
+
+
+def where(number):
+    return number, os.getpid()
+
+
+def die(number):
+    if number in FATAL:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return number
+
+
+def refuse(number):
+    if number == FEWEST:
+        raise ScanError("bad.dcm: is bad", verdict="error:bad", hint="Mend it.")
+    return number
+
+
+def never(number):
+    raise AssertionError(number)
+
+
+def test_results_keep_their_order_and_come_from_other_processes():
+    made = list(ordered(where, MANY, never, workers=2))
+    assert [number for number, _ in made] == list(MANY)
+    assert os.getpid() not in {process for _, process in made}
+    assert len({process for _, process in made}) == 2
+
+
+@pytest.mark.parametrize(("items", "count"), [(range(FEWEST - 1), 2), (MANY, 1)])
+def test_little_work_and_a_single_worker_start_no_process(items, count):
+    assert {process for _, process in ordered(where, items, never, workers=count)} == {os.getpid()}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
+def test_an_item_that_kills_its_process_is_the_only_one_lost():
+    made = list(ordered(die, MANY, lambda number: -number, workers=2))
+    assert made == [-number if number in FATAL else number for number in MANY]
+
+
+def test_errors_cross_from_a_worker_whole():
+    with pytest.raises(ScanError, match=r"bad\.dcm: is bad") as caught:
+        list(ordered(refuse, MANY, never, workers=2))
+    assert (caught.value.verdict, caught.value.hint) == ("error:bad", "Mend it.")
+    function, arguments = DatasetError("one", hint="two").__reduce__()
+    assert vars(function(*arguments)) == {"message": "one", "hint": "two"}
+
+
+def test_no_more_is_under_way_than_memory_allows():
+    begun = []
+
+    def chunks():
+        for number in range(100):
+            begun.append(number)
+            yield [number]
+
+    made = workers._by_chunks(where, chunks(), 2)
+    assert next(made)[0][0] == 0
+    made.close()
+    assert len(begun) == workers.AHEAD * 2
+
+
+def test_a_script_without_a_guard_is_served_without_processes(tmp_path):
+    script = tmp_path / "naive.py"
+    script.write_text(
+        "from medgan.workers import ordered\n"
+        f"print(sum(ordered(abs, range({len(MANY)}), None, workers=2)))\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == str(sum(MANY))
+
+
+ORPHANS = """
+import os, sys, time
+from medgan.workers import ordered
+def slow(number):
+    print(os.getpid(), flush=True)
+    time.sleep(30)
+if __name__ == "__main__":
+    list(ordered(slow, range(300), None, workers=2))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
+def test_workers_end_with_a_killed_parent(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(ORPHANS, encoding="utf-8")
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as parent:
+        children = {int(parent.stdout.readline()) for _ in range(2)}
+        parent.kill()
+    end = time.monotonic() + 20
+    while any(is_alive(child) for child in children) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not any(is_alive(child) for child in children)
+
+
+def is_alive(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").split(") ")[1][0] != "Z"
+    except OSError:
+        return False
+
+
+def test_processors_are_shared_among_the_processes_of_a_launcher(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)), raising=False)
+    assert processors() == 12
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert processors() == 3
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "40")
+    assert processors() == 1
+    assert CHUNK < FEWEST
