@@ -6,9 +6,15 @@ import errno
 import os
 import stat
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from medgan.errors import OutputError
+
+if sys.platform != "win32":
+    import fcntl
 
 VARIABLE = "MEDGAN_CACHE"
 STACKS, INDEX = "stacks", "index.sqlite"
@@ -56,6 +62,33 @@ def stacks() -> Path:
 def is_ours(path: Path) -> bool:
     """Whether medgan put `path` into the cache folder; SQLite keeps a journal beside its file."""
     return path.name == STACKS or path.name.partition("-")[0] == INDEX
+
+
+@contextmanager
+def held(place: Path, *, alone: bool = False, wait: bool = True) -> Iterator[None]:
+    """`hold` for as long as the block lasts."""
+    let_go = hold(place, alone=alone, wait=wait)
+    try:
+        yield
+    finally:
+        let_go()
+
+
+def hold(place: Path, *, alone: bool = False, wait: bool = True) -> Callable[[], None]:
+    """Keep a file or folder from being cleared, or from all others with `alone`; what comes back lets go of it.
+
+    The system lets go when the process ends, however it ends. BlockingIOError instead of waiting where `wait` is false.
+    Windows knows no such lock: nothing is held there.
+    """
+    if sys.platform == "win32":
+        return lambda: None
+    handle = os.open(place, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(handle)
+        raise
+    return partial(os.close, handle)
 
 
 def unusable(place: Path, error: OSError) -> OutputError:

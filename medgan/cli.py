@@ -1,4 +1,4 @@
-"""Every option of every command: arguments in; parse, call, show; an exit code out."""
+"""Every command of the command line: arguments in; parse, call, show; an exit code out."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from medgan import __version__, screen
+from medgan import options as opt
 from medgan.pages import Page
 
 if TYPE_CHECKING:
@@ -38,102 +39,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-_data = partial(typer.Option, rich_help_panel="Data")
-_training = partial(typer.Option, rich_help_panel="Training")
-_output = partial(typer.Option, rich_help_panel="Output")
-
-SourceArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="SOURCE",
-        help="Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a MedMNIST-style "
-        ".npz, or - for a list on stdin: a path per line; a tab and a label may follow.",
-    ),
-]
-Labels = Annotated[
-    Path | None, _data(metavar="FILE", help="CSV or TSV: columns path and label, perhaps patient and split.")
-]
-LabelColumn = Annotated[
-    str, _data(metavar="NAME", help="Column of a BIDS folder's participants.tsv to take labels from.")
-]
-LabelTag = Annotated[
-    str,
-    _data(
-        "--label-from-tag", metavar="KEYWORD", help="DICOM attribute to take labels from: BodyPartExamined."
-    ),
-]
-Modality = Annotated[str, _data(metavar="CODE", help="Use only scans of this DICOM modality: CT.")]
-BurnedIn = Annotated[
-    bool, _data("--allow-burned-in", help="Use images whose header says that text is burned into them.")
-]
-Synthetic = Annotated[bool, _data("--allow-synthetic", help="Use images that are marked as synthetic.")]
-Holdout = Annotated[
-    float,
-    _data(metavar="FRACTION", min=0.0, max=0.9, help="Share of the train patients set aside as val, unseen."),
-]
-Files = Annotated[bool, _output("--files", help="List every file with its verdict.")]
-Json = Annotated[bool, _output("--json", help="Write the documented JSON to stdout.")]
-
-Model = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained model.")]
-UseModel = Annotated[
-    Path | None, _training("--model", metavar="RUN", help="A trained model; without it, one is trained.")
-]
-AnyModel = Annotated[bool, _training("--any-model", help="Accept a model that learned from other data.")]
-DryRun = Annotated[
-    bool, _training("--dry-run", help="Print the plan, its reasons and a time estimate, then stop.")
-]
-Effort = Annotated[
-    Literal["smoke", "quick", "standard", "thorough"], _training(help="How long and how well to train.")
-]
-Minutes = Annotated[
-    float | None, _training(metavar="N", min=0.05, help="Time to train, instead of an effort.")
-]
-Size = Annotated[
-    str | None, _training(metavar="HxW", help="Training image in pixels: 64, or rows x columns: 64x80.")
-]
-Batch = Annotated[int | None, _training(metavar="N", min=2, help="Images per step.")]
-Images = Annotated[
-    int | None, _training(metavar="N", min=1, help="Images shown in all, instead of an effort.")
-]
-TrainSeed = Annotated[int | None, _training("--seed", metavar="N", min=0, help="Where chance starts.")]
-Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], _training(help="Where to compute.")]
-Precision = Annotated[Literal["fp32", "bf16"] | None, _training(help="Number format.")]
-Arch = Annotated[
-    Literal["repaired", "dcgan"] | None, _training(help="Network: ours, or the DCGAN of 2015 as a baseline.")
-]
-Noise = Annotated[Literal["normal", "uniform"] | None, _training(help="Distribution of the latent vector.")]
-Window = Annotated[
-    str | None,
-    _training(metavar="NAME", help="CT window: full, lung, soft, bone, brain, or LOW:HIGH in HU."),
-]
-Tensorboard = Annotated[
-    bool, _training("--tensorboard", help="Also log to TensorBoard (pip install 'medgan[tensorboard]').")
-]
-
-Out = Annotated[Path, _output(metavar="FOLDER", help="Where the result goes, never inside the input.")]
-Format = Annotated[
-    Literal["auto", "dicom", "nifti", "png"], _output(help="File form; auto: as the training data.")
-]
-Label = Annotated[
-    list[str] | None, _output(metavar="NAME", help="Class to draw; may be repeated; all when not given.")
-]
-Count = Annotated[int, _output(metavar="N", min=1, help="Images per class.")]
-Seed = Annotated[int, _output(metavar="N", min=0, help="Seed of the first image; the next ones follow.")]
-Target = Annotated[
-    str, _output(metavar="N", help="Images each class should reach: largest, median or a number.")
-]
-PerClass = Annotated[
-    list[str] | None, _output("--class", metavar="LABEL=N", help="Another target for one class; repeatable.")
-]
-MaxRatio = Annotated[
-    float | None,
-    _output("--max-synthetic-ratio", metavar="R", min=0.0, help="At most R synthetic images per real one."),
-]
-Real = Annotated[
-    Literal["prepared", "link", "none"],
-    _output(help="Real images: prepared as the synthetic ones are, linked as they are, or left out."),
-]
-
 
 @app.callback(invoke_without_command=True)
 def medgan(
@@ -152,15 +57,15 @@ def medgan(
 
 @app.command(cls=Command)
 def inspect(
-    source: SourceArgument,
-    labels: Labels = None,
-    label_column: LabelColumn = "",
-    label_from_tag: LabelTag = "",
-    modality: Modality = "",
-    burned_in: BurnedIn = False,
-    synthetic: Synthetic = False,
-    files: Files = False,
-    json: Json = False,
+    source: opt.Source,
+    labels: opt.Labels = None,
+    label_column: opt.LabelColumn = "",
+    label_from_tag: opt.LabelTag = "",
+    modality: opt.Modality = "",
+    burned_in: opt.BurnedIn = False,
+    synthetic: opt.Synthetic = False,
+    files: opt.Files = False,
+    json: opt.Json = False,
 ) -> None:
     """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and why.
 
@@ -183,29 +88,29 @@ def inspect(
 
 @app.command(cls=Command)
 def train(
-    source: SourceArgument,
-    out: Out,
-    labels: Labels = None,
-    label_column: LabelColumn = "",
-    label_from_tag: LabelTag = "",
-    modality: Modality = "",
-    burned_in: BurnedIn = False,
-    synthetic: Synthetic = False,
-    holdout: Holdout = 0.0,
-    dry_run: DryRun = False,
-    effort: Effort = "standard",
-    minutes: Minutes = None,
-    size: Size = None,
-    batch: Batch = None,
-    images: Images = None,
-    seed: TrainSeed = None,
-    device: Device = "auto",
-    precision: Precision = None,
-    arch: Arch = None,
-    noise: Noise = None,
-    window: Window = None,
-    tensorboard: Tensorboard = False,
-    json: Json = False,
+    source: opt.Source,
+    out: opt.Out,
+    labels: opt.Labels = None,
+    label_column: opt.LabelColumn = "",
+    label_from_tag: opt.LabelTag = "",
+    modality: opt.Modality = "",
+    burned_in: opt.BurnedIn = False,
+    synthetic: opt.Synthetic = False,
+    holdout: opt.Holdout = 0.0,
+    dry_run: opt.DryRun = False,
+    effort: opt.Effort = "standard",
+    minutes: opt.Minutes = None,
+    size: opt.Size = None,
+    batch: opt.Batch = None,
+    images: opt.Images = None,
+    seed: opt.TrainSeed = None,
+    device: opt.Device = "auto",
+    precision: opt.Precision = None,
+    arch: opt.Arch = None,
+    noise: opt.Noise = None,
+    window: opt.Window = None,
+    tensorboard: opt.Tensorboard = False,
+    json: opt.Json = False,
 ) -> None:
     """Train a generator on the train split; the same command again resumes.
 
@@ -234,13 +139,13 @@ def train(
 
 @app.command(cls=Command)
 def sample(
-    model: Model,
-    out: Out,
-    label: Label = None,
-    count: Count = 16,
-    seed: Seed = 0,
-    format: Format = "auto",  # noqa: A002 the option is called so
-    json: Json = False,
+    model: opt.Model,
+    out: opt.Out,
+    label: opt.Label = None,
+    count: opt.Count = 16,
+    seed: opt.Seed = 0,
+    format: opt.Format = "auto",  # noqa: A002 the option is called so
+    json: opt.Json = False,
 ) -> None:
     """Draw synthetic images from a trained model; an image depends on its seed, class and model only.
 
@@ -260,34 +165,34 @@ def sample(
 
 @app.command(cls=Command)
 def balance(
-    source: SourceArgument,
-    out: Out,
-    labels: Labels = None,
-    label_column: LabelColumn = "",
-    label_from_tag: LabelTag = "",
-    modality: Modality = "",
-    burned_in: BurnedIn = False,
-    synthetic: Synthetic = False,
-    holdout: Holdout = 0.0,
-    model: UseModel = None,
-    any_model: AnyModel = False,
-    target: Target = "largest",
-    per_class: PerClass = None,
-    max_ratio: MaxRatio = None,
-    real: Real = "prepared",
-    format: Format = "auto",  # noqa: A002 the option is called so
-    effort: Effort = "standard",
-    minutes: Minutes = None,
-    size: Size = None,
-    batch: Batch = None,
-    images: Images = None,
-    seed: TrainSeed = None,
-    device: Device = "auto",
-    precision: Precision = None,
-    arch: Arch = None,
-    noise: Noise = None,
-    window: Window = None,
-    json: Json = False,
+    source: opt.Source,
+    out: opt.Out,
+    labels: opt.Labels = None,
+    label_column: opt.LabelColumn = "",
+    label_from_tag: opt.LabelTag = "",
+    modality: opt.Modality = "",
+    burned_in: opt.BurnedIn = False,
+    synthetic: opt.Synthetic = False,
+    holdout: opt.Holdout = 0.0,
+    model: opt.UseModel = None,
+    any_model: opt.AnyModel = False,
+    target: opt.Target = "largest",
+    per_class: opt.PerClass = None,
+    max_ratio: opt.MaxRatio = None,
+    real: opt.Real = "prepared",
+    format: opt.Format = "auto",  # noqa: A002 the option is called so
+    effort: opt.Effort = "standard",
+    minutes: opt.Minutes = None,
+    size: opt.Size = None,
+    batch: opt.Batch = None,
+    images: opt.Images = None,
+    seed: opt.TrainSeed = None,
+    device: opt.Device = "auto",
+    precision: opt.Precision = None,
+    arch: opt.Arch = None,
+    noise: opt.Noise = None,
+    window: opt.Window = None,
+    json: opt.Json = False,
 ) -> None:
     """Write a class-balanced copy of a data set: rare classes of the train split are topped up with synthetic images.
 
@@ -318,6 +223,22 @@ def balance(
         with screen.watch() as told:
             written = top_up(data, out, model=model, options=options, overrides=overrides, on_progress=told)
         _tell(written.report(), screen.show_written, json=json)
+
+
+@app.command(cls=Command)
+def cache(clear: opt.Clear = False, json: opt.Json = False) -> None:
+    """Show what medgan keeps in your private cache between runs; it holds pixels of patients.
+
+    For example:
+
+    medgan cache
+
+    medgan cache --clear
+    """
+    with screen.polite_errors():
+        from medgan.commands.cache import cache as keep
+
+        _tell(keep(clear=clear).report(), screen.show_cache, json=json)
 
 
 def _source(

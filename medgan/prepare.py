@@ -5,22 +5,20 @@ A killed run goes on where it was; nothing is taken for whole before it is.
 
 from __future__ import annotations
 
-import functools
 import math
 import os
-import shutil
-import sys
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.cache import unusable
+from medgan.cache import held, hold, unusable
 from medgan.dataset.fingerprint import has_spacing
 from medgan.dataset.load import load
 from medgan.dataset.manifest import Manifest, Record
@@ -33,9 +31,6 @@ from medgan.scans import geometry, intensity
 from medgan.scans.scan import Pixels, Scan
 from medgan.workers import ordered
 
-if sys.platform != "win32":
-    import fcntl
-
 TOP = 65535
 """The stored value that stands for 1.0."""
 
@@ -45,7 +40,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 EVERY = 25
 """Scans between two reports of progress."""
 
-PIXELS, DONE = "pixels.npy", "done"
+PIXELS, PARTIAL, DONE = "pixels.npy", "pixels.npy.partial", "done"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,18 +99,17 @@ def prepare(
     key = digest_of([_recipe(plan), [_identity(record) for record in records]])
     whole = cache / f"stack-{key[:32]}"
     try:
-        if not _sound(whole, _shape(records, plan)):
-            cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-            rows = functools.partial(_rows, root=manifest.root, plan=plan)
-            _build(
-                whole,
-                lambda folder: _fill(folder, records, _shape(records, plan), rows, workers, on_progress),
-            )
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with held(cache):  # so that nobody clears it meanwhile
+            whole.mkdir(mode=0o700, exist_ok=True)
+            shape, rows = _shape(records, plan), partial(_rows, root=manifest.root, plan=plan)
+            fill = partial(_fill, whole, records, shape, rows, workers, on_progress)
+            pixels = _opened(whole, shape, fill)
     except OSError as error:
         raise unusable(whole, error) from error
     places = [(n, z) for n, record in enumerate(records) for z in record.slices]
     return Stack(
-        pixels=np.load(whole / PIXELS, mmap_mode="r"),
+        pixels=pixels,
         labels=np.array([plan.labels.index(records[n].label) for n, _ in places], np.int64),
         names=plan.labels,
         records=np.array([n for n, _ in places], np.int64),
@@ -174,57 +168,39 @@ def _identity(record: Record) -> tuple[object, ...]:
 # --- the cache on disk: rows are appended, so that a full disk is an error and no crash, as it would be in a memory map ---
 
 
-def _sound(whole: Path, shape: tuple[int, ...]) -> bool:
-    """Whether a stack lies at `whole`; one that somebody damaged is removed."""
-    if not whole.exists():
-        return False
+def _opened(whole: Path, shape: tuple[int, ...], fill: Callable[[], None]) -> NDArray[np.uint16]:
+    """The pixels in the folder `whole`, which nobody can clear while they are used; where they are missing, `fill` comes first."""
+    if _mapped(whole, shape) is None:
+        with held(whole, alone=True):  # another process that prepares the same is waited for
+            if _mapped(whole, shape) is None:
+                fill()
+    pixels = _mapped(whole, shape)
+    assert pixels is not None, "just filled"
+    weakref.finalize(pixels, hold(whole / PIXELS))
+    os.utime(whole)  # last used now
+    return pixels
+
+
+def _mapped(whole: Path, shape: tuple[int, ...]) -> NDArray[np.uint16] | None:
+    """The pixels that lie in `whole`, memory-mapped; None where they are missing or damaged."""
     try:
-        pixels = np.load(whole / PIXELS, mmap_mode="r")
-        if pixels.shape == shape and pixels.dtype == np.uint16:
-            return True
+        pixels: NDArray[np.uint16] = np.load(whole / PIXELS, mmap_mode="r")
     except (OSError, ValueError, EOFError):
-        pass
-    shutil.rmtree(whole)
-    return False
-
-
-def _build(whole: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a partial folder, which then takes the name `whole`; another process that prepares the same waits for it."""
-    partial = whole.with_name(f".{whole.name}.partial")
-    partial.mkdir(mode=0o700, exist_ok=True)
-    with _locked(partial):
-        if whole.exists():
-            partial.rmdir()
-            return
-        fill(partial)
-        partial.replace(whole)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` alone; the system lets go of it when the process ends, however it ends. No lock on Windows."""
-    if sys.platform == "win32":
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+        return None
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint16 else None
 
 
 def _fill(
-    partial: Path,
+    whole: Path,
     records: Sequence[Record],
     shape: tuple[int, ...],
     rows: Callable[[Record], NDArray[np.uint16]],
     workers: int | None,
     on_progress: OnProgress,
 ) -> None:
-    """Append the rows of every scan that is not there yet to the array in `partial`."""
-    done = _done(partial, records)
-    with (partial / PIXELS).open("r+b" if done else "w+b") as stream:
+    """Append the rows of every scan that is not there yet to the partial array in `whole`; then it takes its name."""
+    done = _done(whole, records)
+    with (whole / PARTIAL).open("r+b" if done else "w+b") as stream:
         header = {"descr": "<u2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
         stream.seek(
@@ -235,18 +211,19 @@ def _fill(
             stream.write(made.tobytes())
             if n % EVERY == 0 or n == len(records):
                 _flush(stream)
-                write_text(partial / DONE, str(n))
+                write_text(whole / DONE, str(n))
                 on_progress(Progress("preparing", n, len(records), "scans"))
-    (partial / DONE).unlink()
+    (whole / PARTIAL).replace(whole / PIXELS)
+    (whole / DONE).unlink()
 
 
-def _done(partial: Path, records: Sequence[Record]) -> int:
+def _done(whole: Path, records: Sequence[Record]) -> int:
     """How many scans a killed run has surely written: their rows were flushed before the number was."""
     try:
-        done = int((partial / DONE).read_text(encoding="utf-8"))
+        done = int((whole / DONE).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return 0
-    return done if 0 <= done <= len(records) and (partial / PIXELS).is_file() else 0
+    return done if 0 <= done <= len(records) and (whole / PARTIAL).is_file() else 0
 
 
 def _flush(stream: BinaryIO) -> None:

@@ -11,6 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ FAILED, UNEXPECTED, INTERRUPTED = 1, 3, 130
 PIPE_WIDTH = 10_000
 """Columns of a table that goes to a file or a pipe, where nothing should be folded or cut."""
 MINUTE, HOUR = 60, 3600
+KILO = 1000
 
 MEASURED = {
     "formats": "file formats",
@@ -187,6 +189,43 @@ def show_written(report: Facts) -> None:
     _line("")
     _facts({name: report[name] for name in ("out", "manifest")})
     advise(f"look at {Path(report['out']) / 'contact-sheet.png'}")
+
+
+def show_cache(report: Facts) -> None:
+    """What lies in the cache, what was removed from it, and what to do about the rest."""
+    head = ("stack", "images", "size", "prepared", "last used")
+    _table("Prepared images", head, map(_kept, report["stacks"]))
+    _table("Index of files", ("file", "entries", "size", "changed", "last used"), map(_kept, report["index"]))
+    _table("Not of medgan, never removed", ("",), ([name] for name in report["unknown"]))
+    _line("")
+    facts = {"cache": report["cache"], "size": _size(report["bytes"])}
+    cleared = report["freed_bytes"] is not None
+    if cleared:
+        facts["removed"] = _size(report["freed_bytes"])
+    _facts(facts)
+    if report["stacks"]:
+        _line("Prepared images are pixels of patients.", style="yellow")
+        advise(
+            "what another process uses was left: repeat the command when it has ended"
+            if cleared
+            else "medgan cache --clear"
+        )
+
+
+def _kept(kept: Facts) -> Sequence[object]:
+    times = (datetime.fromisoformat(kept[name]).astimezone() for name in ("changed", "used"))
+    return kept["name"], kept["entries"], _size(kept["bytes"]), *(f"{time:%Y-%m-%d %H:%M}" for time in times)
+
+
+def _size(count: int) -> str:
+    """Bytes in decimal units, as disks are sold."""
+    size, units = float(count), iter(("bytes", "kB", "MB", "GB"))
+    unit = next(units)
+    for larger in units:
+        if size < KILO:
+            break
+        size, unit = size / KILO, larger
+    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
 def _plan(plan: Facts) -> None:

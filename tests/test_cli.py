@@ -12,7 +12,7 @@ from medgan import __version__, cli
 from medgan.errors import DatasetError
 from medgan.plan import Overrides
 
-COMMANDS = ("inspect", "train", "sample", "balance")
+COMMANDS = ("inspect", "train", "sample", "balance", "cache")
 
 
 class Answer:

@@ -15,6 +15,7 @@ import typer.main
 
 from medgan.cli import app
 from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.cache import cache
 from medgan.commands.inspect import inspect
 from medgan.commands.sample import sample
 from medgan.commands.train import Options, train
@@ -200,6 +201,16 @@ def test_the_reports_of_train_have_the_documented_keys(world):
     assert fields
     extra = set(dry) - set(world["training"]) | {"plan.<field>.value", "plan.<field>.why"}
     assert extra == documented("train, dry run")
+
+
+@pytest.mark.slow
+def test_the_report_of_cache_has_the_documented_keys(cut_scans, tmp_path, cache_of_test):
+    train(
+        Source(path=cut_scans), tmp_path / "run", overrides=Overrides(effort="smoke", images=4, size=(16, 16))
+    )
+    (cache_of_test / "index.sqlite").touch()
+    (cache_of_test / "notes").touch()
+    assert paths(cache().report(), {}) == documented("cache")
 
 
 @pytest.mark.slow

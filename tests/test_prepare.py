@@ -3,7 +3,9 @@
 import dataclasses
 import stat
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -249,17 +251,31 @@ def test_what_a_power_cut_left_beyond_the_last_safe_scan_is_dropped(scans, tmp_p
 
     with pytest.raises(PowerCutError):
         prepare(scans, plan_of(scans), tmp_path / "cache", on_progress=cut)
-    (partial,) = (tmp_path / "cache").glob(".*/pixels.npy")
+    (partial,) = (tmp_path / "cache").glob("*/pixels.npy.partial")
     with partial.open("ab") as stream:
         stream.write(b"half a row")
     np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, straight)
 
 
-def test_a_process_that_waited_for_another_takes_what_that_one_made(scans, tmp_path, monkeypatch):
-    first = prepare(scans, plan_of(scans), tmp_path / "cache")
-    monkeypatch.setattr(module, "_sound", lambda *_: False)  # as it was before the other one had finished
-    monkeypatch.setattr(module, "load", None)
-    np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, first.pixels)
+def test_who_waits_for_another_takes_what_that_one_made(scans, tmp_path, monkeypatch):
+    load, loaded, begun, released = module.load, [], Event(), Event()
+
+    def slow(root, record):
+        loaded.append(record.path)
+        begun.set()
+        assert released.wait(60)
+        return load(root, record)
+
+    monkeypatch.setattr(module, "load", slow)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(prepare, scans, plan_of(scans), tmp_path / "cache")
+        assert begun.wait(60)
+        second = pool.submit(prepare, scans, plan_of(scans), tmp_path / "cache")
+        with pytest.raises(TimeoutError):
+            second.result(timeout=0.5)
+        released.set()
+        np.testing.assert_array_equal(first.result().pixels, second.result().pixels)
+    assert len(loaded) == len(scans.training())
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 

@@ -227,6 +227,36 @@ def test_a_dry_run_is_told_as_plan_and_estimate(capsys, seconds, words):
     assert f"time it would take  about {words}\n" in told
 
 
+KEPT = {
+    "name": "stack-1",
+    "entries": 1200,
+    "changed": "2026-01-02T03:04:05+00:00",
+    "used": "2026-05-06T07:08:09+00:00",
+}
+CACHE = {"cache": "/c", "bytes": 2_500_000, "freed_bytes": None, "index": [], "unknown": ["thesis.tex"]}
+
+
+def test_a_cache_is_told_with_what_it_holds_and_how_to_clear_it(capsys):
+    screen.show_cache(CACHE | {"stacks": [KEPT | {"bytes": 2_500_000}]})
+    told = capsys.readouterr()
+    words = " ".join(told.out.split())
+    assert "stack-1 1,200 2.5 MB 2026-01-0" in words
+    assert "Not of medgan, never removed thesis.tex" in words
+    assert "pixels of patients" in words
+    assert told.err == "next: medgan cache --clear\n"
+
+
+def test_a_cleared_cache_is_told_by_what_was_removed_and_why_the_rest_was_not(capsys):
+    screen.show_cache(CACHE | {"freed_bytes": 999, "stacks": [KEPT | {"bytes": 1}]})
+    told = capsys.readouterr()
+    assert "removed  999 bytes" in told.out
+    assert "another process" in told.err
+    screen.show_cache(CACHE | {"freed_bytes": 10**13, "stacks": []})
+    told = capsys.readouterr()
+    assert "removed  10000.0 GB" in told.out
+    assert told.err == ""
+
+
 COUNTS = {"before": {"a": 5, "b": 1}, "after": {"a": 5, "b": 5}}
 
 

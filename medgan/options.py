@@ -1,0 +1,108 @@
+"""Words of the command line: every argument and option that a command may take, with its help."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+_data = partial(typer.Option, rich_help_panel="Data")
+_training = partial(typer.Option, rich_help_panel="Training")
+_output = partial(typer.Option, rich_help_panel="Output")
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a MedMNIST-style "
+        ".npz, or - for a list on stdin: a path per line; a tab and a label may follow.",
+    ),
+]
+Labels = Annotated[
+    Path | None, _data(metavar="FILE", help="CSV or TSV: columns path and label, perhaps patient and split.")
+]
+LabelColumn = Annotated[
+    str, _data(metavar="NAME", help="Column of a BIDS folder's participants.tsv to take labels from.")
+]
+LabelTag = Annotated[
+    str,
+    _data(
+        "--label-from-tag", metavar="KEYWORD", help="DICOM attribute to take labels from: BodyPartExamined."
+    ),
+]
+Modality = Annotated[str, _data(metavar="CODE", help="Use only scans of this DICOM modality: CT.")]
+BurnedIn = Annotated[
+    bool, _data("--allow-burned-in", help="Use images whose header says that text is burned into them.")
+]
+Synthetic = Annotated[bool, _data("--allow-synthetic", help="Use images that are marked as synthetic.")]
+Holdout = Annotated[
+    float,
+    _data(metavar="FRACTION", min=0.0, max=0.9, help="Share of the train patients set aside as val, unseen."),
+]
+Files = Annotated[bool, _output("--files", help="List every file with its verdict.")]
+Clear = Annotated[
+    bool, _output("--clear", help="Remove what medgan keeps there, except what another process is using.")
+]
+Json = Annotated[bool, _output("--json", help="Write the documented JSON to stdout.")]
+
+Model = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained model.")]
+UseModel = Annotated[
+    Path | None, _training("--model", metavar="RUN", help="A trained model; without it, one is trained.")
+]
+AnyModel = Annotated[bool, _training("--any-model", help="Accept a model that learned from other data.")]
+DryRun = Annotated[
+    bool, _training("--dry-run", help="Print the plan, its reasons and a time estimate, then stop.")
+]
+Effort = Annotated[
+    Literal["smoke", "quick", "standard", "thorough"], _training(help="How long and how well to train.")
+]
+Minutes = Annotated[
+    float | None, _training(metavar="N", min=0.05, help="Time to train, instead of an effort.")
+]
+Size = Annotated[
+    str | None, _training(metavar="HxW", help="Training image in pixels: 64, or rows x columns: 64x80.")
+]
+Batch = Annotated[int | None, _training(metavar="N", min=2, help="Images per step.")]
+Images = Annotated[
+    int | None, _training(metavar="N", min=1, help="Images shown in all, instead of an effort.")
+]
+TrainSeed = Annotated[int | None, _training("--seed", metavar="N", min=0, help="Where chance starts.")]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], _training(help="Where to compute.")]
+Precision = Annotated[Literal["fp32", "bf16"] | None, _training(help="Number format.")]
+Arch = Annotated[
+    Literal["repaired", "dcgan"] | None, _training(help="Network: ours, or the DCGAN of 2015 as a baseline.")
+]
+Noise = Annotated[Literal["normal", "uniform"] | None, _training(help="Distribution of the latent vector.")]
+Window = Annotated[
+    str | None,
+    _training(metavar="NAME", help="CT window: full, lung, soft, bone, brain, or LOW:HIGH in HU."),
+]
+Tensorboard = Annotated[
+    bool, _training("--tensorboard", help="Also log to TensorBoard (pip install 'medgan[tensorboard]').")
+]
+
+Out = Annotated[Path, _output(metavar="FOLDER", help="Where the result goes, never inside the input.")]
+Format = Annotated[
+    Literal["auto", "dicom", "nifti", "png"], _output(help="File form; auto: as the training data.")
+]
+Label = Annotated[
+    list[str] | None, _output(metavar="NAME", help="Class to draw; may be repeated; all when not given.")
+]
+Count = Annotated[int, _output(metavar="N", min=1, help="Images per class.")]
+Seed = Annotated[int, _output(metavar="N", min=0, help="Seed of the first image; the next ones follow.")]
+Target = Annotated[
+    str, _output(metavar="N", help="Images each class should reach: largest, median or a number.")
+]
+PerClass = Annotated[
+    list[str] | None, _output("--class", metavar="LABEL=N", help="Another target for one class; repeatable.")
+]
+MaxRatio = Annotated[
+    float | None,
+    _output("--max-synthetic-ratio", metavar="R", min=0.0, help="At most R synthetic images per real one."),
+]
+Real = Annotated[
+    Literal["prepared", "link", "none"],
+    _output(help="Real images: prepared as the synthetic ones are, linked as they are, or left out."),
+]
