@@ -5,6 +5,7 @@ Looks at the functional groups of enhanced multi-frame objects (PS3.3 C.7.6.16) 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,9 @@ def vector(
     """Position (3 numbers) or orientation (6) of a frame; None unless complete and finite."""
     group = groups.macro(frame, macro)
     found = sound_numbers(dataset if group is None else group, keyword)
-    complete = len(found) == (3 if keyword == "ImagePositionPatient" else 6) and np.isfinite(found).all()
+    complete = len(found) == (3 if keyword == "ImagePositionPatient" else 6) and all(
+        map(math.isfinite, found)
+    )
     return found if complete else None
 
 
@@ -88,7 +91,7 @@ def spacing(measures: Dataset | None, dataset: Attributes) -> tuple[float, float
     for place in (measures, dataset):
         for keyword in SPACINGS if place is not None else ():
             found = numbers(place, keyword) if place is not None else ()
-            if len(found) == PAIR and np.isfinite(found).all() and min(found) > 0:
+            if len(found) == PAIR and all(map(math.isfinite, found)) and min(found) > 0:
                 return found[0], found[1]
     return None
 

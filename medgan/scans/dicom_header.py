@@ -36,6 +36,8 @@ INFLATED = 512 << 20
 PLAIN_HEAD = 64 << 10
 """Bytes in which the header of a plain file ends, nearly always."""
 FLOAT_PIXELS, DOUBLE_PIXELS = 0x7FE00008, 0x7FE00009
+OTHERWISE = frozenset({ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian})
+"""Transfer syntaxes whose attributes are not Explicit VR Little Endian."""
 ELEMENT = 12  # bytes of the longest head of an element
 FIRST = 256  # bytes that the first element of a file may have: a length, a character set or a UID
 
@@ -140,7 +142,7 @@ def load(path: Path, *, whole: bool, plain: bool = True) -> Source:
     """Read and parse a file: all of it, or as much as its header needs; `plain` is tried first, then the full parser."""
     size = path.stat().st_size
     with path.open("rb") as stream:
-        data = stream.read(PLAIN_HEAD)
+        data = stream.read(size if whole and size <= HEAD else PLAIN_HEAD)
         if not data:
             raise ScanError(
                 "is empty", verdict="error:empty-file", hint="Copy the file again from its source."
@@ -164,18 +166,19 @@ def load(path: Path, *, whole: bool, plain: bool = True) -> Source:
 
 def parse_plain(data: bytes, head: dict[int, bytes], end: int, size: int) -> Source | None:
     """The bytes of a plain file to its attributes; None when it is not plain, or when its pixels begin beyond `data`."""
-    if data[128:132] != b"DICM" or head.get(0x00020010) != ExplicitVRLittleEndian.encode():
+    syntax = UID(head.get(0x00020010, b"").decode("ascii", "replace"))
+    if data[128:132] != b"DICM" or not syntax.is_transfer_syntax or syntax in OTHERWISE:
         return None
     found = attributes(data, end)
     if found is None:
         return None
     dataset, at = found
     _, _, vr, _, length = struct.unpack_from("<HH2sHI", data, at)
-    if vr not in {b"OB", b"OW"} or length == UNDEFINED:
+    if vr not in {b"OB", b"OW"}:
         return None
     place = Place(PIXEL_DATA, vr.decode(), at + ELEMENT, length)
     sop_class = text(dataset, "SOPClassUID") or head.get(0x00020002, b"").decode("ascii", "replace")
-    return Source(dataset, data, ExplicitVRLittleEndian, sop_class, size, place)
+    return Source(dataset, data, syntax, sop_class, size, place)
 
 
 def meta(data: bytes) -> tuple[dict[int, bytes], int]:

@@ -1,7 +1,7 @@
 """The bytes of a plain DICOM file in, its attributes as a dict out, without a parser of everything DICOM allows.
 
-Plain is what most files are: Explicit VR Little Endian, native pixels, every attribute that an image needs at the top level and
-well-formed. Whatever else comes up ends the attempt with None, and the full parser has its turn: the two never disagree,
+Plain is what most files are: Explicit VR Little Endian up to the pixels, compressed or not, and every attribute that an image
+needs at the top level and well-formed. Whatever else comes up ends the attempt with None, and the full parser has its turn: the two never disagree,
 for this one answers only where there is nothing to interpret.
 """
 
@@ -56,7 +56,7 @@ ITEM, ITEM_END, SEQUENCE_END = 0xE000FFFE, 0xE00DFFFE, 0xE0DDFFFE  # group first
 DEEPEST = 16
 """Nested sequences that are followed; no honest file has more."""
 
-_element = struct.Struct("<HH2sH").unpack_from
+_element = struct.Struct("<I2sH").unpack_from
 _length = struct.Struct("<I").unpack_from
 _item = struct.Struct("<II").unpack_from
 
@@ -68,33 +68,43 @@ class Plain(dict[str, Any]):
 def _kinds(keyword: str) -> tuple[int, tuple[str, frozenset[bytes]]]:
     tag = tag_for_keyword(keyword)
     assert tag is not None, keyword
-    return int(tag), (keyword, frozenset(dictionary_VR(tag).encode().split(b" or ")))
+    return swapped(int(tag)), (keyword, frozenset(dictionary_VR(tag).encode().split(b" or ")))
+
+
+def swapped(tag: int) -> int:
+    """A tag as its four bytes in a file read as one little-endian number: element, then group."""
+    return (tag & 0xFFFF) << 16 | tag >> 16
 
 
 KNOWN = dict(map(_kinds, WANTED)) | {_kinds(keyword)[0]: (keyword, frozenset()) for keyword in ELSEWHERE}
-"""{tag: (keyword, value representations in which a plain file may have it)}."""
+"""{tag, swapped: (keyword, value representations in which a plain file may have it)}."""
+PIXELS = swapped(PIXEL_DATA)
 
 
 def attributes(data: bytes, at: int) -> tuple[Plain, int] | None:
     """The attributes from offset `at` up to Pixel Data, and the offset of that element; None for a file that is not plain."""
-    found, last, end = Plain(), 0, len(data) - 12
+    found, end = Plain(), len(data) - 12
     while at <= end:
-        group, element, vr, length = _element(data, at)
-        tag = group << 16 | element
-        if not last < tag < PIXEL_DATA:
-            return (found, at) if tag == PIXEL_DATA else None
-        start, last = at + 8, tag
-        if vr in LONG:
+        tag, vr, length = _element(data, at)
+        start = at + 8
+        if vr in SHORT:
+            behind = start + length
+        elif tag == PIXELS:
+            return found, at
+        elif vr in LONG:
             (length,), start = _length(data, start), at + 12
-        elif vr not in SHORT:
-            return None
-        at = start + length if length != UNDEFINED else after_sequence(data, start, vr)
+            behind = start + length if length != UNDEFINED else after_sequence(data, start, vr)
+        else:
+            break
         if tag in KNOWN:
             keyword, allowed = KNOWN[tag]
+            if keyword in found or vr not in allowed or behind > len(data):
+                break
             try:
-                found[keyword] = converted(vr if vr in allowed else b"", data[start:at])
+                found[keyword] = converted(vr, data[start:behind])
             except (ValueError, struct.error):
-                return None
+                break
+        at = behind
     return None
 
 
@@ -131,7 +141,7 @@ def after_item(data: bytes, at: int, depth: int) -> int:
     while at + 12 <= len(data):
         if _item(data, at)[0] == ITEM_END:
             return at + 8
-        _, _, vr, length = _element(data, at)
+        _, vr, length = _element(data, at)
         at += 8
         if vr in LONG:
             (length,), at = _length(data, at), at + 4

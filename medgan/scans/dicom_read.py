@@ -158,16 +158,25 @@ def resolved(source: Source, found: Grid) -> tuple[Pixels, str]:
     means = meaning(source, found, steps)
     limits = padding_limits(source, found)
     shape = (found.frames, found.rows, found.columns)
-    pixels = np.empty((*shape, 3) if found.color else shape, np.float32)
+    pixels: Pixels | None = None
     padded: NDArray[np.bool_] = np.zeros(shape if limits else (0,), np.bool_)
     for k, (stored, values) in enumerate(decode(source, found)):
-        pixels[k] = values if found.color else resolve(values, steps[k], found, means)
+        frame = np.asarray(values, np.float32) if found.color else resolve(values, steps[k], found, means)
+        if pixels is None:  # a single frame is not copied
+            pixels = frame[None] if found.frames == 1 else np.empty((found.frames, *frame.shape), np.float32)
+        if found.frames > 1:
+            pixels[k] = frame
         if limits:
             padded[k] = padding(stored, values, *limits)
+    assert pixels is not None, "a file without frames is refused by its grid"
     # Last, so that the background is the lowest value as displayed, whatever polarity did to it.
     return (fill(pixels, padded, AIR_HU if means == "HU" else None) if limits else pixels), means
 
 
 def constant(pixels: Pixels) -> tuple[str, ...]:
     """The note for a picture of one value."""
+    if (
+        pixels.size and pixels.flat[0] != pixels.flat[pixels.size // 2]
+    ):  # nearly always, and then nothing is left to compare
+        return ()
     return ("constant",) if pixels.size == 0 or pixels.min() == pixels.max() else ()

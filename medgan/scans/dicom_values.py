@@ -5,6 +5,7 @@ Resolves, per frame, the modality transform and the VOI transform, and by modali
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,7 +124,7 @@ def rescaling(dataset: Attributes) -> tuple[float, float]:
         slope, intercept = number(dataset, "RescaleSlope", 1.0), number(dataset, "RescaleIntercept", 0.0)
     except ScanError as error:
         raise ScanError(error.message, verdict="error:bad-rescale", hint=error.hint) from error
-    if slope == 0 or not np.isfinite([slope, intercept]).all():
+    if slope == 0 or not (math.isfinite(slope) and math.isfinite(intercept)):
         raise ScanError(
             f"has the rescale slope {slope:g} and intercept {intercept:g}, which leave no picture",
             verdict="error:bad-rescale",

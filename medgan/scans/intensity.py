@@ -5,6 +5,7 @@ Pure arithmetic on arrays; the clauses are those of DICOM PS3.3 and PS3.5. What 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +52,7 @@ class Window:
     @property
     def valid(self) -> bool:
         """Whether the standard allows this window: LINEAR needs a width of 1 or more, the others more than 0."""
-        finite = bool(np.isfinite([self.centre, self.width]).all())
+        finite = math.isfinite(self.centre) and math.isfinite(self.width)
         known = self.function in {"LINEAR", "LINEAR_EXACT", "SIGMOID"}
         return finite and known and (self.width >= 1 if self.function == "LINEAR" else self.width > 0)
 
