@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from medgan.cli import app
+from medgan.workers import keep_memory
 
 
 def main() -> None:
@@ -14,6 +15,7 @@ def main() -> None:
     OpenMP reads the wish when torch is loaded, so it is said here, before anything else.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_memory()
     app()
 
 

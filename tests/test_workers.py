@@ -127,3 +127,22 @@ def test_processors_are_shared_among_the_processes_of_a_launcher(monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "40")
     assert processors() == 1
     assert CHUNK < FEWEST
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc is told")
+def test_freed_memory_stays():
+    script = (
+        "import numpy, resource, sys\nfrom medgan.workers import keep_memory\nif len(sys.argv) > 1: keep_memory()\n"
+        "for k in range(60):\n a, b, c = (numpy.ones(1 << 18, numpy.float32) for _ in range(3))\n del a, b, c\n"
+        " if k == 9: before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
+    )
+    faults = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", script, *words], capture_output=True, text=True, check=True
+            ).stdout
+        )
+        for words in ([], ["keep"])
+    ]
+    assert faults[1] < 100 < faults[0]

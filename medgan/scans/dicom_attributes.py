@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
 from medgan.errors import PlanError, ScanError
-from medgan.scans.dicom_plain import Plain
+from medgan.scans.dicom_plain import EASY, Plain, converted
 
 Attributes = Dataset | Plain
 """What a file says: as the full parser holds it, or the attributes of a plain file."""
@@ -37,6 +40,10 @@ def value(dataset: Attributes, keyword: str) -> Any:
     tag = tag_of(keyword)
     if tag not in dataset.keys():  # noqa: SIM118  # `in dataset` would parse the tag anew
         return None
+    raw: Any = dataset.get_item(tag)
+    if isinstance(raw, RawDataElement) and raw.is_little_endian and raw.VR in EASY and raw.value:
+        with suppress(ValueError, struct.error):  # the usual case, at a fifth of the price
+            return converted(raw.VR.encode(), raw.value)
     try:
         found = dataset[tag].value
     # Conversion is lazy, so a malformed value shows itself only here.
@@ -64,11 +71,14 @@ def values(dataset: Attributes, keyword: str) -> tuple[Any, ...]:
 
 def text(dataset: Attributes, keyword: str) -> str:
     """An attribute as text, several values joined by backslashes as in the file; empty when absent."""
-    return "\\".join(str(item).strip(" \0") for item in values(dataset, keyword))
+    return "\\".join(words(dataset, keyword))
 
 
 def words(dataset: Attributes, keyword: str) -> tuple[str, ...]:
     """Each value as text."""
+    found = value(dataset, keyword)
+    if isinstance(found, str):
+        return (found.strip(" \0"),)
     return tuple(str(item).strip(" \0") for item in values(dataset, keyword))
 
 
@@ -103,6 +113,9 @@ def number(dataset: Attributes, keyword: str, default: float) -> float:
 
 def integer(dataset: Attributes, keyword: str, default: int) -> int:
     """The first value as an int; a fraction is refused."""
+    plain = value(dataset, keyword)
+    if isinstance(plain, int):
+        return plain
     found = number(dataset, keyword, default)
     if found != int(found):
         raise unusable(keyword, f"{found} is no whole number")

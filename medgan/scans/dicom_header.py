@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
@@ -164,9 +165,15 @@ def load(path: Path, *, whole: bool, plain: bool = True) -> Source:
     return source
 
 
+@lru_cache
+def syntax_of(uid: bytes) -> UID:
+    """A transfer syntax by its UID; making one anew for each of a million files takes its time."""
+    return UID(uid.decode("ascii", "replace"))
+
+
 def parse_plain(data: bytes, head: dict[int, bytes], end: int, size: int) -> Source | None:
     """The bytes of a plain file to its attributes; None when it is not plain, or when its pixels begin beyond `data`."""
-    syntax = UID(head.get(0x00020010, b"").decode("ascii", "replace"))
+    syntax = syntax_of(head.get(0x00020010, b""))
     if data[128:132] != b"DICM" or not syntax.is_transfer_syntax or syntax in OTHERWISE:
         return None
     found = attributes(data, end)

@@ -52,6 +52,8 @@ GRAMMAR = {
     for vr, form in ((b"DS", DECIMALS), (b"IS", INTEGERS), *((vr, TEXT) for vr in b"CS LO SH UI".split()))
 }
 """{value representation: what every value of it must look like}."""
+EASY = frozenset(vr.decode() for vr in (*BINARY, *GRAMMAR))
+"""Value representations that `converted` understands."""
 ITEM, ITEM_END, SEQUENCE_END = 0xE000FFFE, 0xE00DFFFE, 0xE0DDFFFE  # group first, as one little-endian number
 DEEPEST = 16
 """Nested sequences that are followed; no honest file has more."""

@@ -1,0 +1,128 @@
+"""How fast scans are read, as ratios to the plain loop everybody writes, side by side in one run; run by `make bench`.
+
+The plain loop is `dcmread(path).pixel_array.astype("float32")`: no check, no meaning. Ratios are of processor time unless they say wall.
+"""
+
+import statistics
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+
+from medgan.scans import dicom_read, formats, intensity
+from medgan.scans.dicom_header import load
+from medgan.workers import keep_memory
+
+keep_memory()  # as the command line does; without it every 512 x 512 slice costs both sides hundreds of page faults
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+ROUNDS = 7
+FILES = 60
+ATTRIBUTES = 258
+"""As many as in the header of a clinical CT."""
+
+
+def slice_of_ct(path, size, number):
+    """A CT slice whose header is as long as a scanner's."""
+    made = Dataset()
+    made.SOPClassUID, made.SOPInstanceUID, made.SeriesInstanceUID = (
+        CTImageStorage,
+        generate_uid(),
+        generate_uid(),
+    )
+    made.Modality, made.PatientID, made.ImageType = "CT", f"P{number}", ["ORIGINAL", "PRIMARY", "AXIAL"]
+    made.Rows = made.Columns = size
+    made.SamplesPerPixel, made.PhotometricInterpretation = 1, "MONOCHROME2"
+    made.BitsAllocated, made.BitsStored, made.HighBit, made.PixelRepresentation = 16, 16, 15, 1
+    made.RescaleSlope, made.RescaleIntercept, made.PixelPaddingValue = "1", "-1024", -2000
+    made.PixelSpacing, made.SliceThickness = ["0.7", "0.7"], "5"
+    made.ImagePositionPatient, made.ImageOrientationPatient = [0, 0, number], [1, 0, 0, 0, 1, 0]
+    block = made.private_block(0x0009, "GEMS_LIKE_01", create=True)
+    for k in range(ATTRIBUTES - len(made)):
+        block.add_new(k % 0xF0 + 1, "LO", f"value {k}") if k < 0xF0 else setattr(made, "StudyID", "1")
+    image = np.random.default_rng(number).integers(-1000, 2000, (size, size)).astype("<i2")
+    image[:20] = -2000
+    made.PixelData = image.tobytes()
+    made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made.save_as(path, enforce_file_format=True)
+    return path
+
+
+def files_of(name, folder):
+    """The files of one row of the table."""
+    if name.startswith("CT"):
+        size = int(name.split()[1])
+        return [slice_of_ct(folder / "ct" / f"{k}.dcm", size, k) for k in range(FILES)]
+    found = sorted((SHARED / name).rglob("*.dcm"))[:FILES]
+    return found or pytest.skip(f"{name} is not here")
+
+
+def plain_loop(path):
+    return dcmread(path).pixel_array.astype("float32")
+
+
+def medgan_reads(path, *, plain=True):
+    """Every check, all meaning, and the unit range."""
+    if plain:
+        return intensity.normalise(formats.read(path).pixels, -1024, 3071)
+    scan, _ = dicom_read.scan(load(path, whole=True, plain=False))
+    return intensity.normalise(scan.pixels, -1024, 3071)
+
+
+def monai_reads(path):
+    reader = pytest.importorskip("monai.data.image_reader", reason="MONAI is not installed").PydicomReader()
+    return reader.get_data(reader.read(path))[0].astype("float32")
+
+
+def torchio_reads(path):
+    torchio = pytest.importorskip("torchio", reason="TorchIO is not installed")
+    return torchio.ScalarImage(path).data.float()
+
+
+def side_by_side(contenders, items, clock=time.process_time):
+    """{name: seconds per item, one per round}, the contenders taking turns."""
+    seconds = {name: [] for name in contenders}
+    for _ in range(ROUNDS):
+        for name, work in contenders.items():
+            began = clock()
+            for item in items:
+                work(item)
+            seconds[name].append((clock() - began) / len(items))
+    return seconds
+
+
+def told(title, seconds, first):
+    """One line per contender: median, and how many times as fast as the first, with the spread over rounds."""
+    print(f"\n{title}")
+    for name, measured in seconds.items():
+        ratios = [base / own for base, own in zip(seconds[first], measured, strict=True)]
+        print(
+            f"  {name:34} {1000 * statistics.median(measured):8.3f} ms   {statistics.median(ratios):6.2f}x"
+            f"   ({min(ratios):.2f} to {max(ratios):.2f})"
+        )
+
+
+@pytest.mark.parametrize("name", ["CT 256", "CT 512", "ct_planes_sbu", "cxr_kermany", "mednist64"])
+def test_reading_beside_the_plain_loop(name, tmp_path):
+    paths = files_of(name, tmp_path)
+    contenders = {
+        "plain loop": plain_loop,
+        "medgan": medgan_reads,
+        "medgan, full parser": partial(medgan_reads, plain=False),
+        "medgan, header alone": formats.read_header,
+    }
+    told(name, side_by_side(contenders, paths), "plain loop")
+
+
+@pytest.mark.parametrize("name", ["CT 256", "ct_planes_sbu"])
+@pytest.mark.parametrize("other", [monai_reads, torchio_reads])
+def test_reading_beside_other_libraries(name, other, tmp_path):
+    paths = files_of(name, tmp_path)
+    other(paths[0])
+    told(name, side_by_side({other.__name__: other, "medgan": medgan_reads}, paths), other.__name__)
