@@ -145,6 +145,7 @@ def sample(
     count: opt.Count = 16,
     seed: opt.Seed = 0,
     format: opt.Format = "auto",  # noqa: A002 the option is called so
+    dicom_class: opt.DicomClass = "auto",
     json: opt.Json = False,
 ) -> None:
     """Draw synthetic images from a trained model; an image depends on its seed, class and model only.
@@ -158,8 +159,9 @@ def sample(
 
         with screen.watch() as on_progress:
             written = draw(
-                model, out, labels=label or (), count=count, seed=seed, format=format, on_progress=on_progress
-            )
+                model, out, labels=label or (), count=count, seed=seed, format=format, dicom_class=dicom_class,
+                on_progress=on_progress,
+            )  # fmt: skip
         _tell(written.report(), screen.show_written, json=json)
 
 
@@ -181,6 +183,7 @@ def balance(
     max_ratio: opt.MaxRatio = None,
     real: opt.Real = "prepared",
     format: opt.Format = "auto",  # noqa: A002 the option is called so
+    dicom_class: opt.DicomClass = "auto",
     effort: opt.Effort = "standard",
     minutes: opt.Minutes = None,
     size: opt.Size = None,
@@ -211,7 +214,7 @@ def balance(
 
         options = BalanceOptions(
             target=goal, per_class=goals, max_synthetic_ratio=max_ratio, real=real, format=format,
-            seed=seed or 0, holdout=holdout, any_model=any_model,
+            dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model,
         )  # fmt: skip
         overrides = Overrides(
             effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed,

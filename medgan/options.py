@@ -87,6 +87,12 @@ Out = Annotated[Path, _output(metavar="FOLDER", help="Where the result goes, nev
 Format = Annotated[
     Literal["auto", "dicom", "nifti", "png"], _output(help="File form; auto: as the training data.")
 ]
+DicomClass = Annotated[
+    Literal["auto", "ct", "mr", "cr", "dx", "us", "sc"],
+    _output(
+        help="Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary Capture."
+    ),
+]
 Label = Annotated[
     list[str] | None, _output(metavar="NAME", help="Class to draw; may be repeated; all when not given.")
 ]

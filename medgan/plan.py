@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.errors import PlanError
+from medgan.scans.dicom_classes import own_class
 from medgan.scans.scan import Form
 from medgan.scans.windows import parse_window
 
@@ -301,6 +302,7 @@ def choose_form(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> C
         body_part=fingerprint.body_part,
         spacing_mm=output_spacing(fingerprint, chosen["mm_per_pixel"][0]),
     )
+    form = replace(form, dicom_class=own_class(form))
     return {"form": (form, reason)} | choose_span(fingerprint, form, chosen["arch"][0])
 
 

@@ -186,7 +186,14 @@ def test_sample_takes_several_labels(calls):
     (model, out), wishes = calls["sample"]
     wishes.pop("on_progress")
     assert (str(model), str(out)) == ("run", "s")
-    assert wishes == {"labels": ["a", "b"], "count": 7, "seed": 5, "format": "png"}
+    assert wishes == {"labels": ["a", "b"], "count": 7, "seed": 5, "format": "png", "dicom_class": "auto"}
+
+
+@pytest.mark.parametrize("name", ["ct", "mr", "cr", "dx", "us", "sc"])
+def test_both_writing_commands_take_a_dicom_class(calls, name):
+    run("sample", "run", "--out", "s", "--dicom-class", name, "--json")
+    run("balance", "scans", "--out", "b", "--dicom-class", name, "--json")
+    assert calls["sample"][1]["dicom_class"] == calls["balance"][1]["options"].dicom_class == name
 
 
 def test_balance_takes_targets_per_class(calls):

@@ -42,6 +42,7 @@ def facts(**changes):
     return dataclasses.replace(fingerprint, **changes)
 
 
+SPACED = {"spacing_mm": (5.0, 0.8, 0.8), "field_of_view_mm": (320.0, 400.0)}
 CT = facts(meanings={"HU": 560}, modalities={"CT": 560}, bits=16)
 
 
@@ -215,6 +216,26 @@ def test_colour_needs_every_scan_in_colour():
 )
 def test_images_are_written_as_most_scans_came(formats, written):
     assert decide(facts(formats=formats)).form.format == written
+
+
+@pytest.mark.parametrize(
+    ("changes", "written"),
+    [
+        ({"modalities": {"CR": 560}}, "cr"),
+        ({"modalities": {"CR": 300, "DX": 260}}, "sc"),
+        ({"modalities": {"": 560}}, "sc"),
+        ({"modalities": {"XA": 560}}, "sc"),
+        ({"modalities": {"US": 560}, "channels": {"3": 560}}, "us"),
+        ({"modalities": {"CR": 560}, "channels": {"3": 560}}, "sc"),
+        ({"modalities": {"MR": 560}, "meanings": {"raw": 560}, "bits": 12}, "sc"),
+        ({"modalities": {"MR": 560}, "meanings": {"raw": 560}, "bits": 12, **SPACED}, "mr"),
+        ({"modalities": {"DX": 560}, **SPACED}, "dx"),
+        ({"modalities": {"CT": 560}, "meanings": {"HU": 560}, "bits": 12, **SPACED}, "ct"),
+        ({"modalities": {"CT": 560}, "meanings": {"HU": 560}, "bits": 12}, "sc"),
+    ],
+)
+def test_dicom_is_of_the_scans_own_class_where_that_is_true(changes, written):
+    assert decide(facts(**changes)).form.dicom_class == written
 
 
 def test_the_baseline_is_the_one_of_2015():

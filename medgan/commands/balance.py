@@ -28,7 +28,7 @@ from medgan.gan.model import Model
 from medgan.plan import Overrides, Plan, decide
 from medgan.prepare import Stack, prepare
 from medgan.progress import OnProgress, ignore
-from medgan.scans.scan import Mark
+from medgan.scans.scan import Form, Mark
 
 REAL = ("prepared", "link", "none")
 ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
@@ -51,6 +51,8 @@ class BalanceOptions:
     """Real training images: "prepared" and written like the synthetic ones, "link" to the original files, or "none"."""
     format: str = "auto"
     """"dicom", "nifti", "png", or "auto": that of the training data."""
+    dicom_class: str = "auto"
+    """"ct", "mr", "cr", "dx", "us", "sc", or "auto": that of the modality where it is true of the images."""
     seed: int = 0
     """Seed of each class's first synthetic image; the others follow it."""
     holdout: float = 0.0
@@ -98,12 +100,15 @@ def balance(
     done = earlier(out, task.settings)
     if done is not None:
         return done
+    plan = decide(measure(manifest), overrides) if trained is None else task.suited(trained).plan
+    form = form_of(
+        plan.form, options.format, options.dicom_class
+    )  # what cannot be is refused before hours of work, too
     if trained is None and any(task.missing.values()):
         run = beside(out, ".run")
         train_on(manifest, run, overrides, Options(), on_progress=on_progress, began=started)
         trained = Model.load(run)
-    plan = decide(measure(manifest), overrides) if trained is None else task.suited(trained).plan
-    written = fill(out, task, trained, Room(plan=plan, device=overrides.device), on_progress)
+    written = fill(out, task, trained, Room(plan=plan, form=form, device=overrides.device), on_progress)
     return replace(written, seconds=perf_counter() - started)
 
 
@@ -160,9 +165,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """How and where images are prepared and drawn."""
+    """How images are prepared, written and drawn."""
 
     plan: Plan
+    form: Form
     device: str
 
 
@@ -178,9 +184,8 @@ def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: On
         real=task.options.real,
         verdicts=task.manifest.verdicts(),
     )
-    form = form_of(room.plan.form, task.options.format)
     claim(out, account.settings)
-    folder = OutFolder(path=out, form=form, folders=slugs(task.before))
+    folder = OutFolder(path=out, form=room.form, folders=slugs(task.before))
     total, real = real_images(folder, task, room, on_progress)
     marks = [
         mark

@@ -173,7 +173,7 @@ def _form(contents: Contents) -> str:
     shape = next((f"{row.rows} x {row.columns}" for row in contents.rows if row.origin == "synthetic"), "")
     spacing = spacing_text(form.spacing_mm)
     facts = [
-        f"- Format: {form.format}, {form.bits} bits, {'RGB' if form.channels > 1 else 'gray'}"
+        f"- Format: {form.format}{f' of class {form.dicom_class}' if form.format == 'dicom' else ''}, {form.bits} bits, {'RGB' if form.channels > 1 else 'gray'}"
         + (f", {shape} pixels (rows x columns)" if shape else ""),
         f"- Pixel spacing (rows x columns): {spacing} mm" if spacing else "- Pixel spacing: unknown",
         f"- Intensity: black is {form.low:g}, white is {form.high:g} ({UNITS.get(form.unit, form.unit)})",

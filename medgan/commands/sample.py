@@ -16,13 +16,14 @@ from medgan.errors import PlanError
 from medgan.gan.draw import draw
 from medgan.gan.model import Model
 from medgan.progress import OnProgress, Progress, ignore
+from medgan.scans.dicom_classes import classed
 from medgan.scans.scan import Form, Mark
 
 LAST_NUMBER = 2**31 - 1
 """Largest InstanceNumber of DICOM (IS, PS3.5 table 6.2-1): an image's number is its seed + 1."""
 
 
-def sample(  # noqa: PLR0913  # a count, a seed and a format are no noun
+def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no noun
     model: Path,
     out: Path,
     *,
@@ -30,6 +31,7 @@ def sample(  # noqa: PLR0913  # a count, a seed and a format are no noun
     count: int = 16,
     seed: int = 0,
     format: str = "auto",  # noqa: A002  # the word users know from --format
+    dicom_class: str = "auto",
     on_progress: OnProgress = ignore,
 ) -> Written:
     """Draw `count` images of every label (of all that the model knows when none is named) into the folder `out`.
@@ -42,7 +44,7 @@ def sample(  # noqa: PLR0913  # a count, a seed and a format are no noun
         raise PlanError(f"{count} images per label are none", hint="Give --count 1 or more.")
     trained = Model.load(model)
     files.refuse_output_inside(out, [model])
-    form = form_of(trained.plan.form, format)
+    form = form_of(trained.plan.form, format, dicom_class)
     chosen = known(labels, trained.labels)
     marks = [mark for label in chosen for mark in synthetic_marks(label, count, seed, trained.digest)]
     settings = {
@@ -53,6 +55,7 @@ def sample(  # noqa: PLR0913  # a count, a seed and a format are no noun
         "count": count,
         "seed": seed,
         "format": form.format,
+        "dicom_class": form.dicom_class,
     }
     done = claim(out, settings)
     if done is not None:
@@ -74,15 +77,25 @@ def settings_of(model: Model) -> dict[str, str]:
     return {"model": model.digest, "plan": files.digest_of(model.plan)}
 
 
-def form_of(form: Form, wanted: str) -> Form:
-    """`form` in the file format asked for; "auto" leaves that of the training data."""
-    if wanted == "auto":
-        return form
-    if wanted not in SUFFIXES:
+def form_of(form: Form, wanted: str, dicom_class: str = "auto") -> Form:
+    """`form` in the file format and DICOM class asked for; "auto" leaves what the plan decided.
+
+    Raises:
+        PlanError: no such format or class, or one that would say of these images what is not true.
+    """
+    if wanted not in {"auto", *SUFFIXES}:
         raise PlanError(
             f"there is no output format {wanted!r}", hint=f"Formats: auto, {', '.join(SUFFIXES)}."
         )
-    return replace(form, format=wanted)
+    made = form if wanted == "auto" else replace(form, format=wanted)
+    if dicom_class == "auto":
+        return made
+    if made.format != "dicom":
+        raise PlanError(
+            f"a DICOM class is for DICOM; these images are written as {made.format}",
+            hint="Add --format dicom, or leave --dicom-class away.",
+        )
+    return classed(made, dicom_class)
 
 
 def known(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:

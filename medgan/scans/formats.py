@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
-from medgan.errors import ScanError
+from medgan.errors import PlanError, ScanError
 from medgan.scans import dicom_read, dicom_write, nifti, raster
 from medgan.scans.dicom_header import looks_right
 from medgan.scans.inflate import GZIP
@@ -41,6 +41,13 @@ class Writer(Protocol):
         """Write pixels in [0, 1] to `path`."""
 
 
+class VolumeWriter(Protocol):
+    """A module that writes whole volumes of one format."""
+
+    def write_volume(self, path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Path, ...]:
+        """Write pixels (Z, Y, X) in [0, 1] to files named after `path`."""
+
+
 READERS: Mapping[str, Reader] = {
     "dicom": dicom_read,
     "nifti": nifti,
@@ -52,6 +59,9 @@ READERS: Mapping[str, Reader] = {
 
 WRITERS: Mapping[str, Writer] = {"dicom": dicom_write, "nifti": nifti, "png": raster}
 """By `Form.format`."""
+
+VOLUME_WRITERS: Mapping[str, VolumeWriter] = {"dicom": dicom_write, "nifti": nifti}
+"""By `Form.format`; a PNG has no third axis."""
 
 ARCHIVES = (GZIP, b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"BZh", b"\xfd7zXZ\0")
 NIFTI1 = 348
@@ -167,3 +177,17 @@ def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> Path:
     file = path.with_name(path.name + writer.SUFFIX)
     writer.write(file, pixels, form, mark)
     return file
+
+
+def write_volume(path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Path, ...]:
+    """Write a volume (Z, Y, X) in [0, 1], slices from feet to head: `<path>.nii.gz`, or a DICOM series in the folder `path`.
+
+    Raises:
+        PlanError: the format or the form's DICOM class has no volumes, or the distance between slices is unknown.
+        OutputError: the disk refuses.
+    """
+    if form.format not in VOLUME_WRITERS:
+        raise PlanError(
+            f"a volume cannot be written as {form.format}", hint=f"Formats: {', '.join(VOLUME_WRITERS)}."
+        )
+    return VOLUME_WRITERS[form.format].write_volume(path, pixels, form, mark)

@@ -1,4 +1,4 @@
-"""A NIfTI file (.nii, .nii.gz, .hdr + .img) -> Header and Scan in the radiological display frame; an image -> .nii.gz.
+"""A NIfTI file (.nii, .nii.gz, .hdr + .img) -> Header and Scan in the radiological display frame; an image or volume -> .nii.gz.
 
 The whole file is inflated at once, with its checksum: nibabel stops before the gzip trailer, so one flipped byte gives
 wrong voxels and no error, and slicing a .nii.gz lazily is quadratic. Field names are those of nifti1.h.
@@ -21,7 +21,7 @@ from medgan.errors import ScanError
 from medgan.files import write_bytes, write_json
 from medgan.scans.finite import filled
 from medgan.scans.inflate import first_bytes, refuse_size, whole
-from medgan.scans.provenance import MAKER, Stored, facts, stored_values, version
+from medgan.scans.provenance import MAKER, Stored, facts, slice_gap, stored_values, version
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
 
 nib: Any = nibabel  # most of its functions carry no types
@@ -33,7 +33,7 @@ NEAR_ISOTROPIC = 1.5
 _ENDS: tuple[Literal["little", "big"], ...] = ("little", "big")
 _MAGIC = {b"n+1\0", b"ni1\0", b"n+2\0", b"ni2\0"}
 _MGH = b"\0\0\0\1"  # version word of FreeSurfer's MGH and MGZ
-_PLANE = 2  # axes of an image
+_PLANE, _VOLUME = 2, 3  # axes of an image, of a volume
 _FLOAT32 = 4  # bytes; shorter integers are exact in it
 _FLAT = 1e-3  # volume of the cell of three unit axes below which they span no space
 _LABELS = {1002, 1003}  # intent_code: LABEL, NEURONAME
@@ -335,15 +335,28 @@ def _is_label_map(pixels: Pixels, path: Path) -> bool:
 
 def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
     """One image, (H, W) or (H, W, 3) in [0, 1], as a gzipped one-slice NIfTI-1 volume and a sidecar <name>.json."""
+    write_volume(path.with_name(path.name.removesuffix(SUFFIX)), pixels[None], form, mark)
+
+
+def write_volume(path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Path, ...]:
+    """A volume (Z, Y, X) or (Z, Y, X, 3) in [0, 1], slices from feet to head, as `<path>.nii.gz` and `<path>.json`.
+
+    Raises:
+        PlanError: the distance between slices is unknown.
+        OutputError: the disk refuses.
+    """
+    slice_gap(form, len(pixels))
     said = facts(form, mark)
     image = _nifti(stored_values(pixels, form), form, mark, said)
+    file = path.with_name(path.name + SUFFIX)
     # The sidecar goes first: an image without its marks never exists, not even after a power cut.
-    write_json(path.with_name(path.name.removesuffix(SUFFIX) + ".json"), said)
-    write_bytes(path, gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
+    write_json(path.with_name(path.name + ".json"), said)
+    write_bytes(file, gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
+    return (file,)
 
 
 def _nifti(stored: Stored, form: Form, mark: Mark, said: dict[str, object]) -> nib.Nifti1Image:
-    """(X, Y, 1) with slope 1 and the affine of the display frame, x to the left and y to posterior in RAS terms."""
+    """(X, Y, Z) with slope 1 and the affine of the display frame, x to the left and y to posterior in RAS terms."""
     z, y, x = form.spacing_mm or (1.0, 1.0, 1.0)
     image = nib.Nifti1Image(_voxels(stored), np.diag([-x, -y, z or 1.0, 1.0]))
     header: Any = image.header
@@ -352,7 +365,7 @@ def _nifti(stored: Stored, form: Form, mark: Mark, said: dict[str, object]) -> n
     image.set_qform(image.affine, code=1 if form.spacing_mm else 2)
     header.set_xyzt_units("mm" if form.spacing_mm else "unknown")
     header.set_slope_inter(1.0, 0.0)
-    if stored.ndim > _PLANE and stored.dtype != np.uint8:
+    if stored.ndim > _VOLUME and stored.dtype != np.uint8:
         header.set_intent("vector")
     origin = (
         f"SYNTHETIC {MAKER} {version()} seed={mark.seed}" if mark.synthetic else f"REAL {MAKER} {version()}"
@@ -365,10 +378,10 @@ def _nifti(stored: Stored, form: Form, mark: Mark, said: dict[str, object]) -> n
 
 
 def _voxels(stored: Stored) -> NDArray[Any]:
-    """(X, Y, 1) of numbers; colour as RGB24, or as a vector of 16-bit numbers (X, Y, 1, 1, 3), which RGB24 cannot hold."""
-    if stored.ndim == _PLANE:
-        return np.ascontiguousarray(stored.T[:, :, None])
-    columns = np.ascontiguousarray(stored.transpose(1, 0, 2))
+    """(X, Y, Z) of numbers; colour as RGB24, or as a vector of 16-bit numbers (X, Y, Z, 1, 3), which RGB24 cannot hold."""
+    if stored.ndim == _VOLUME:
+        return np.ascontiguousarray(stored.transpose(2, 1, 0))
+    columns = np.ascontiguousarray(stored.transpose(2, 1, 0, 3))
     if stored.dtype == np.uint8:
-        return columns.view([("R", "u1"), ("G", "u1"), ("B", "u1")]).reshape(*columns.shape[:2], 1)
-    return columns[:, :, None, None, :]
+        return columns.view([("R", "u1"), ("G", "u1"), ("B", "u1")])[..., 0]
+    return columns[:, :, :, None, :]

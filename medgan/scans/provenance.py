@@ -7,6 +7,7 @@ from importlib.metadata import version as installed_version
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.errors import PlanError
 from medgan.scans.scan import Form, Mark, Pixels
 
 MAKER = "medgan"
@@ -16,8 +17,8 @@ NOTICES = {
 }
 """The sentence for people, by `Mark.synthetic`."""
 
-BYTE = 8
-"""Bits of the smallest stored value."""
+BYTE, WORD = 8, 16
+"""Bits of the smallest and of the largest stored value."""
 
 Stored = NDArray[np.integer]
 
@@ -48,6 +49,21 @@ def quantise(pixels: Pixels, low: float, high: float) -> NDArray[np.float64]:
 def unsigned(bits: int) -> type[np.unsignedinteger]:
     """The smallest unsigned type for `bits` (at most 16)."""
     return np.uint8 if bits <= BYTE else np.uint16
+
+
+def slice_gap(form: Form, depth: int) -> float:
+    """Millimetres from one slice to the next; 0.0 where there is one slice, or nothing is known of millimetres.
+
+    Raises:
+        PlanError: several slices whose pixels have a size and whose distance has none.
+    """
+    gap = form.spacing_mm[0] if form.spacing_mm else 0.0
+    if depth > 1 and form.spacing_mm and not gap > 0:
+        raise PlanError(
+            "a volume needs the distance between its slices",
+            hint="Set the first number of the form's spacing_mm, or spacing_mm=None if no millimetres are known.",
+        )
+    return gap
 
 
 def facts(form: Form, mark: Mark) -> dict[str, object]:

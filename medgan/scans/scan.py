@@ -88,6 +88,8 @@ class Form:
     """DICOM BodyPartExamined when all training images share it."""
     spacing_mm: tuple[float, ...] | None = None
     """(Z, Y, X) of the written image in millimetres; None when unknown."""
+    dicom_class: str = "sc"
+    """Kind of DICOM object: "ct", "mr", "cr", "dx", "us", or "sc" (Secondary Capture), of which nothing more need be known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ class Mark:
     synthetic: bool
     label: str
     index: int
-    """Position in its class, from 1; InstanceNumber in DICOM."""
+    """Position in its class, from 1; SeriesNumber in DICOM."""
     seed: int | None = None
     """Seed of a synthetic image."""
     model: str = ""

@@ -10,6 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.uid import UltrasoundImageStorage
 
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.sample import sample
@@ -197,6 +198,7 @@ def test_the_seed_chooses_other_images(balanced, scans, model, tmp_path):
         {"per_class": {"covit": 3}},
         {"max_synthetic_ratio": -1.0},
         {"format": "bmp"},
+        {"dicom_class": "us"},
     ],
     ids=str,
 )
@@ -205,6 +207,21 @@ def test_impossible_wishes_are_refused_before_anything_is_written(scans, model, 
         balance(scans, tmp_path / "out", model=model, options=BalanceOptions(**options))
     assert caught.value.hint
     assert not (tmp_path / "out").exists()
+
+
+def test_an_impossible_dicom_class_is_refused_before_hours_of_training(scans, tmp_path):
+    options = BalanceOptions(format="dicom", dicom_class="ct")
+    with pytest.raises(PlanError, match="Hounsfield"):
+        balance(scans, tmp_path / "out", options=options, overrides=QUICK)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_real_and_synthetic_images_come_in_the_dicom_class_asked_for(scans, model, tmp_path):
+    options = BalanceOptions(format="dicom", dicom_class="us")
+    balance(scans, tmp_path / "out", model=model, options=options)
+    files = [pydicom.dcmread(path) for path in (tmp_path / "out" / "images").rglob("*.dcm")]
+    assert {file.SyntheticData for file in files} == {"YES", "NO"}
+    assert {(file.SOPClassUID, file.Modality) for file in files} == {(UltrasoundImageStorage, "US")}
 
 
 def test_an_unknown_way_to_hand_on_real_images_is_refused():
@@ -232,8 +249,8 @@ def test_a_balanced_data_set_needs_no_training(tmp_path):
 
 DIFFERS = {
     "ConversionType", "ContributingEquipmentSequence", "DerivationDescription", "FrameOfReferenceUID", "ImageComments",
-    "InstanceNumber", "PatientID", "PatientName", "PixelData", "SOPInstanceUID", "SeriesDescription", "SeriesInstanceUID",
-    "StudyDescription", "StudyInstanceUID", "SyntheticData",
+    "PatientID", "PatientName", "PixelData", "SOPInstanceUID", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber",
+    "BurnedInAnnotation", "LossyImageCompression", "StudyDescription", "StudyInstanceUID", "SyntheticData",
 }  # fmt: skip
 """What tells one image, its patient and its origin; nothing of it is pixels."""
 
@@ -249,7 +266,8 @@ def test_real_and_synthetic_dicom_differ_in_nothing_but_names_and_origin(ct, ct_
     }
     assert len(alike) == 1
     assert {keyword for keyword, _ in alike.pop()} > {"Rows", "PixelSpacing", "RescaleSlope", "WindowWidth"}
-    assert len({frozenset(e.keyword for e in file if not e.tag.is_private) for file in files}) == 1
+    known = {"BurnedInAnnotation", "LossyImageCompression"}  # of synthetic images only
+    assert len({frozenset(e.keyword for e in file if not e.tag.is_private) - known for file in files}) == 1
 
 
 @pytest.mark.parametrize("form", ["png", "nifti"])

@@ -3,8 +3,10 @@ import json
 from collections import Counter
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
+from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, SecondaryCaptureImageStorage
 
 from medgan import MedganError, ModelError, OutputError, PlanError
 from medgan.commands.sample import sample
@@ -23,6 +25,7 @@ CT = Form(
     bits=16,
     modality="CT",
     spacing_mm=(1.0, 0.8, 0.7),
+    dicom_class="ct",
 )
 SUFFIXES = {"dicom": ".dcm", "nifti": ".nii.gz", "png": ".png"}
 
@@ -125,6 +128,50 @@ def test_images_come_in_the_format_asked_for(ct_model, tmp_path, form):
         assert row["format"] == formats.sniff(out / row["path"]) == form
         assert bool(row["sop_instance_uid"]) == (form == "dicom")
         assert row["spacing_mm"] == "0.8x0.7"
+
+
+@pytest.mark.parametrize(
+    ("name", "sop_class", "modality"),
+    [
+        ("auto", CTImageStorage, "CT"),
+        ("ct", CTImageStorage, "CT"),
+        ("sc", SecondaryCaptureImageStorage, "CT"),
+    ],
+)
+def test_dicom_comes_in_the_class_asked_for(ct_model, tmp_path, name, sop_class, modality):
+    out = tmp_path / "out"
+    sample(ct_model, out, count=1, dicom_class=name)
+    for row in rows_of(out):
+        file = pydicom.dcmread(out / row["path"])
+        assert (file.SOPClassUID, file.Modality) == (sop_class, modality)
+
+
+def test_pictures_of_no_modality_are_captures_unless_a_class_is_asked_for(model, tmp_path):
+    sample(model, tmp_path / "sc", count=1, format="dicom")
+    sample(model, tmp_path / "cr", count=1, format="dicom", dicom_class="cr")
+    for name, sop_class, modality in (
+        ("sc", SecondaryCaptureImageStorage, "OT"),
+        ("cr", ComputedRadiographyImageStorage, "CR"),
+    ):
+        for row in rows_of(tmp_path / name):
+            file = pydicom.dcmread(tmp_path / name / row["path"])
+            assert (file.SOPClassUID, file.Modality) == (sop_class, modality)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"format": "dicom", "dicom_class": "mr"}, "size of their pixels is unknown"),
+        ({"format": "dicom", "dicom_class": "ct"}, "no Hounsfield units"),
+        ({"format": "dicom", "dicom_class": "mg"}, "no DICOM class 'mg'"),
+        ({"dicom_class": "sc"}, "is for DICOM; these images are written as png"),
+    ],
+)
+def test_an_impossible_dicom_class_is_refused_before_anything_is_drawn(model, tmp_path, options, why):
+    with pytest.raises(PlanError, match=why) as refused:
+        sample(model, tmp_path / "out", count=1, **options)
+    assert refused.value.hint
+    assert not (tmp_path / "out").exists()
 
 
 def test_auto_is_the_format_of_the_training_data(model, ct_model, tmp_path):

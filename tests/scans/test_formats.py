@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from medgan.errors import ScanError
-from medgan.scans import formats
+from medgan.errors import PlanError, ScanError
+from medgan.scans import dicom_read, formats
 from medgan.scans.scan import Form, Mark
 from tests.scans.phantoms import ramp, wheel, write
 
@@ -143,6 +143,29 @@ def test_what_is_written_is_read_by_the_same_name_and_kind(form, tmp_path):
     assert formats.sniff(path) == form
     assert np.array_equal(formats.read(path).pixels[0], ramp())
     assert "synthetic" in formats.read_header(path).notes
+
+
+@pytest.mark.parametrize(("form", "files"), [("dicom", 4), ("nifti", 1)])
+def test_a_volume_comes_back_with_its_values_and_its_spacing(form, files, tmp_path):
+    mark = Mark(synthetic=True, label="mass", index=1, seed=1, model="ab")
+    how = Form(
+        format=form, low=0, high=255, unit="stored", bits=8, modality="MR", spacing_mm=(3.0, 0.5, 0.75), dicom_class="mr",
+    )  # fmt: skip
+    values = np.stack([ramp(start=number) for number in range(4)])
+    paths = formats.write_volume(tmp_path / "v1.2", values / np.float32(255), how, mark)
+    assert len(paths) == files
+    scan = formats.read(paths[0]) if files == 1 else dicom_read.read_series(paths)
+    np.testing.assert_array_equal(scan.pixels, values)
+    assert scan.spacing_mm == pytest.approx((3.0, 0.5, 0.75))
+
+
+def test_a_volume_cannot_be_a_png(tmp_path):
+    how = Form(format="png", low=0, high=255, unit="stored", bits=8)
+    mark = Mark(synthetic=True, label="mass", index=1)
+    with pytest.raises(PlanError, match="png") as refused:
+        formats.write_volume(tmp_path / "v", np.zeros((2, 4, 4), np.float32), how, mark)
+    assert "dicom, nifti" in refused.value.hint
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- real files

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medgan.errors import ScanError
+from medgan.errors import PlanError, ScanError
 from medgan.scans import inflate, nifti
 from medgan.scans.provenance import stored_values
 from medgan.scans.scan import Form, Mark
@@ -470,6 +471,30 @@ def test_written_header_has_slope_one_units_codes_and_the_display_frame(tmp_path
     assert (int(header["sform_code"]), int(header["qform_code"])) == (1, 1)
     raw = gzip.decompress((tmp_path / "image.nii.gz").read_bytes())  # nibabel hides scl_slope and scl_inter
     assert np.frombuffer(raw, "<f4", 2, 112).tolist() == [1.0, 0.0]
+
+
+@every_form
+def test_a_volume_reads_back_equal_here_and_through_simpleitk(tmp_path, form):
+    sitk = pytest.importorskip("SimpleITK")
+    if form.spacing_mm:
+        form = replace(form, spacing_mm=(2.5, *form.spacing_mm[1:]))
+    volume = np.stack([picture(form), 1 - picture(form), picture(form) / 2])
+    (path,) = nifti.write_volume(tmp_path / "v1.2", volume, form, SYNTHETIC)
+    assert path.name == "v1.2.nii.gz"
+    expected = stored_values(volume, form)
+    np.testing.assert_array_equal(nifti.read(path).pixels, expected)
+    image = sitk.ReadImage(str(path))
+    np.testing.assert_array_equal(np.squeeze(sitk.GetArrayFromImage(image)), expected)
+    z, y, x = form.spacing_mm or (1.0, 1.0, 1.0)
+    assert image.GetSpacing()[:3] == pytest.approx((x, y, z))
+    assert (tmp_path / "v1.2.json").exists()
+
+
+def test_a_volume_without_a_distance_between_its_slices_is_refused(tmp_path):
+    volume = np.zeros((3, 12, 10), np.float32)
+    with pytest.raises(PlanError, match="distance between its slices"):
+        nifti.write_volume(tmp_path / "v", volume, FORMS["12-bit"], SYNTHETIC)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_unknown_spacing_is_no_scanners_and_has_no_unit(tmp_path):
