@@ -82,18 +82,8 @@ class Stack:
             yield piece, self.images(piece)
 
 
-def prepare(
-    manifest: Manifest,
-    plan: Plan,
-    cache: Path,
-    *,
-    on_progress: OnProgress = ignore,
-    workers: int | None = None,
-) -> Stack:
-    """Open the stack of `manifest` under `plan` in the folder `cache`, preparing it first where it is not there yet.
-
-    `workers` is the number of processes that decode, None for one per processor; the stack does not depend on it.
-    """
+def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgress = ignore) -> Stack:
+    """Open the stack of `manifest` under `plan` in the folder `cache`, preparing it first where it is not there yet."""
     records = manifest.training()
     _refuse(records, plan)
     key = digest_of([_recipe(plan), [_identity(record) for record in records]])
@@ -103,7 +93,7 @@ def prepare(
         with held(cache):  # so that nobody clears it meanwhile
             whole.mkdir(mode=0o700, exist_ok=True)
             shape, rows = _shape(records, plan), partial(_rows, root=manifest.root, plan=plan)
-            fill = partial(_fill, whole, records, shape, rows, workers, on_progress)
+            fill = partial(_fill, whole, records, shape, rows, on_progress)
             pixels = _opened(whole, shape, fill)
     except OSError as error:
         raise unusable(whole, error) from error
@@ -195,7 +185,6 @@ def _fill(
     records: Sequence[Record],
     shape: tuple[int, ...],
     rows: Callable[[Record], NDArray[np.uint16]],
-    workers: int | None,
     on_progress: OnProgress,
 ) -> None:
     """Append the rows of every scan that is not there yet to the partial array in `whole`; then it takes its name."""
@@ -207,7 +196,7 @@ def _fill(
             sum(len(record.slices) for record in records[:done]) * 2 * math.prod(shape[1:]), os.SEEK_CUR
         )
         stream.truncate()
-        for n, made in enumerate(ordered(rows, records[done:], _lost, workers=workers), start=done + 1):
+        for n, made in enumerate(ordered(rows, records[done:], _lost), start=done + 1):
             stream.write(made.tobytes())
             if n % EVERY == 0 or n == len(records):
                 _flush(stream)

@@ -16,9 +16,12 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
+from medgan.errors import PlanError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
+VARIABLE = "MEDGAN_WORKERS"
 FEWEST = 200
 """Items from which on processes pay for their start (about a second each)."""
 CHUNK = 8
@@ -29,18 +32,16 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
 KEPT = 256 << 20
 MOST = 16
-"""Workers unless more are asked for: beyond, a disk is slower than the processors."""
+"""Processes unless more are asked for: beyond, a disk is slower than the processors."""
 
 
-def ordered(
-    function: Callable[[T], R], items: Sequence[T], lost: Callable[[T], R], *, workers: int | None = None
-) -> Iterator[R]:
+def ordered(function: Callable[[T], R], items: Sequence[T], lost: Callable[[T], R]) -> Iterator[R]:
     """`function` of every item, in order; `lost` of an item during which its process died (a decoder in C may do that).
 
-    `workers` is None for one per processor. Few items are worked on right here, and so are all where no process can be
-    started, as from a script without `if __name__ == "__main__"`.
+    Few items are worked on right here, and so are all where no process can be started, as from a script without
+    `if __name__ == "__main__"`. PlanError for a wish of `processors` that is no number.
     """
-    count = min(processors() if workers is None else workers, -(-len(items) // CHUNK))
+    count = processors()
     if count < 2 or len(items) < FEWEST or not _can_start():
         yield from map(function, items)
         return
@@ -57,7 +58,16 @@ def ordered(
 
 
 def processors() -> int:
-    """The processors that this process may use, shared among the processes of one machine that torchrun started; at most `MOST`."""
+    """How many processes read: `$MEDGAN_WORKERS`, else one per processor that this process may use, at most `MOST`.
+
+    The processes that torchrun started on one machine share its processors.
+    """
+    if wish := os.environ.get(VARIABLE):
+        if not wish.isdecimal() or int(wish) < 1:
+            raise PlanError(
+                f"{VARIABLE} is {wish!r}, no number of processes", hint="Unset it, or set it to 1 or more."
+            )
+        return int(wish)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(min(allowed // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), MOST), 1)
 

@@ -10,11 +10,17 @@ from pathlib import Path
 import pytest
 
 from medgan import workers
-from medgan.errors import DatasetError, ScanError
+from medgan.errors import DatasetError, PlanError, ScanError
 from medgan.workers import CHUNK, FEWEST, ordered, processors
 
 MANY = range(FEWEST + 3)
 FATAL = {5, 6, FEWEST}
+
+
+@pytest.fixture(autouse=True)
+def two(monkeypatch):
+    """Two workers, however many processors there are."""
+    monkeypatch.setenv("MEDGAN_WORKERS", "2")
 
 
 def where(number):
@@ -38,26 +44,27 @@ def never(number):
 
 
 def test_results_keep_their_order_and_come_from_other_processes():
-    made = list(ordered(where, MANY, never, workers=2))
+    made = list(ordered(where, MANY, never))
     assert [number for number, _ in made] == list(MANY)
     assert os.getpid() not in {process for _, process in made}
     assert len({process for _, process in made}) == 2
 
 
 @pytest.mark.parametrize(("items", "count"), [(range(FEWEST - 1), 2), (MANY, 1)])
-def test_little_work_and_a_single_worker_start_no_process(items, count):
-    assert {process for _, process in ordered(where, items, never, workers=count)} == {os.getpid()}
+def test_little_work_and_a_single_worker_start_no_process(items, count, monkeypatch):
+    monkeypatch.setenv("MEDGAN_WORKERS", str(count))
+    assert {process for _, process in ordered(where, items, never)} == {os.getpid()}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
 def test_an_item_that_kills_its_process_is_the_only_one_lost():
-    made = list(ordered(die, MANY, lambda number: -number, workers=2))
+    made = list(ordered(die, MANY, lambda number: -number))
     assert made == [-number if number in FATAL else number for number in MANY]
 
 
 def test_errors_cross_from_a_worker_whole():
     with pytest.raises(ScanError, match=r"bad\.dcm: is bad") as caught:
-        list(ordered(refuse, MANY, never, workers=2))
+        list(ordered(refuse, MANY, never))
     assert (caught.value.verdict, caught.value.hint) == ("error:bad", "Mend it.")
     function, arguments = DatasetError("one", hint="two").__reduce__()
     assert vars(function(*arguments)) == {"message": "one", "hint": "two"}
@@ -80,8 +87,7 @@ def test_no_more_is_under_way_than_memory_allows():
 def test_a_script_without_a_guard_is_served_without_processes(tmp_path):
     script = tmp_path / "naive.py"
     script.write_text(
-        "from medgan.workers import ordered\n"
-        f"print(sum(ordered(abs, range({len(MANY)}), None, workers=2)))\n",
+        f"from medgan.workers import ordered\nprint(sum(ordered(abs, range({len(MANY)}), None)))\n",
         encoding="utf-8",
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=120)
@@ -95,7 +101,7 @@ def slow(number):
     print(os.getpid(), flush=True)
     time.sleep(30)
 if __name__ == "__main__":
-    list(ordered(slow, range(300), None, workers=2))
+    list(ordered(slow, range(300), None))
 """
 
 
@@ -119,7 +125,14 @@ def is_alive(process):
         return False
 
 
+def test_a_wish_that_is_no_number_is_refused(monkeypatch):
+    monkeypatch.setenv("MEDGAN_WORKERS", "0")
+    with pytest.raises(PlanError, match="MEDGAN_WORKERS is '0'"):
+        processors()
+
+
 def test_processors_are_shared_among_the_processes_of_a_launcher(monkeypatch):
+    monkeypatch.delenv("MEDGAN_WORKERS")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)), raising=False)
     assert processors() == 12
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")

@@ -34,7 +34,7 @@ def opened(candidates: Sequence[Candidate], source: Source, root: Path, store: S
     keys = [stamp(candidate.path, source.label_tag) for candidate in sound]
     known = [store.get(key) for key in keys]
     missing = [candidate.path for candidate, facts in zip(sound, known, strict=True) if facts is None]
-    fresh = ordered(partial(header_of, label_tag=source.label_tag), missing, lost, workers=source.workers)
+    fresh = ordered(partial(header_of, label_tag=source.label_tag), missing, lost)
     recalled = zip(keys, known, strict=True)
     for order, candidate in enumerate(candidates):
         if candidate.verdict != "ok":

@@ -40,9 +40,7 @@ def _files(listing: Listing, source: Source, on_progress: OnProgress) -> Iterato
     candidates = listing.candidates
     headers = opened(candidates, source, listing.root, store)
     found = units(without_twins(_counted(headers, len(candidates), "headers", on_progress)))
-    for made in _counted(
-        drafts(found, listing.root, store, source.workers), len(found), "pixels", on_progress
-    ):
+    for made in _counted(drafts(found, listing.root, store), len(found), "pixels", on_progress):
         yield from made
     store.flush()
 

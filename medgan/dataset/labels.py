@@ -37,8 +37,6 @@ class Source:
     """Use images whose header says that text is burned into the pixels."""
     allow_synthetic: bool = False
     """Use images that are marked as synthetic: a generator that learns from its own kind collapses."""
-    workers: int | None = None
-    """Processes that read files; None for one per processor. They change nothing but the time it takes."""
 
     def __post_init__(self) -> None:
         """Refuse contradicting wishes before any file is touched."""

@@ -27,12 +27,12 @@ MEASURED = ("digest", "slices", "modality", "meaning", "shape", "channels", "bit
 """What of a Record is measured on the pixels, its notes aside."""
 
 
-def drafts(found: Sequence[Unit], root: Path, store: Store, workers: int | None) -> Iterator[list[Draft]]:
+def drafts(found: Sequence[Unit], root: Path, store: Store) -> Iterator[list[Draft]]:
     """The drafts of every unit: one, or several where a volume had to be taken apart."""
     keys = [joint(file.key for file in unit) for unit in found]
     known = [store.get(key) for key in keys]
     missing = [unit for unit, facts in zip(found, known, strict=True) if facts is None and unit[0].header]
-    fresh = ordered(partial(decoded, root=root), missing, partial(_lost, root=root), workers=workers)
+    fresh = ordered(partial(decoded, root=root), missing, partial(_lost, root=root))
     for unit, key, facts in zip(found, keys, known, strict=True):
         if unit[0].header is None:
             yield [_named(unit, root, unit[0].candidate)]

@@ -396,13 +396,17 @@ def test_awkward_and_broken_files_all_get_a_verdict(name):
 
 
 @pytest.mark.slow
-def test_workers_change_nothing_but_the_time(png, ct, tmp_path):
+def test_workers_change_nothing_but_the_time(png, ct, tmp_path, monkeypatch):
     for k in range(workers.FEWEST):
         png(f"a/{k:03d}.png", k)
     for z in range(4):
         ct(f"b/{z}.dcm", z, z=float(z), series="s")
     (tmp_path / "a" / "bad.dcm").write_bytes(bytes(128) + b"DICM")
-    alone, together = (index(Source(path=tmp_path, workers=count)) for count in (1, 2))
+    found = []
+    for count in "12":
+        monkeypatch.setenv("MEDGAN_WORKERS", count)
+        found.append(index(Source(path=tmp_path)))
+    alone, together = found
     assert alone == together
     assert together.verdicts() == {"error:truncated-header": 1, "ok": workers.FEWEST + 4}
 
