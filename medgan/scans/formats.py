@@ -1,7 +1,7 @@
 """Any file in, Header and Scan out (or a ScanError with a verdict); pixels in, a file of the wanted form out.
 
 What a file is, its content decides. A name matters only where it claims to be DICOM and the content says
-otherwise, and where it claims to be gzipped NIfTI and the content is too damaged to tell.
+otherwise, and where it claims to be NIfTI and the content is too damaged to tell.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ VOLUME_WRITERS: Mapping[str, VolumeWriter] = {"dicom": dicom_write, "nifti": nif
 ARCHIVES = (GZIP, b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"BZh", b"\xfd7zXZ\0")
 NIFTI1 = 348
 """Bytes of a NIfTI-1 or Analyze header; its first field says so."""
+NIFTI2 = 540
 ENDS: tuple[Literal["little", "big"], ...] = ("little", "big")
 NIFTI_NAMES = (".nii.gz", ".nii")
 MEDICAL_NAMES = frozenset({".dcm", ".dicom"})
@@ -78,7 +79,7 @@ def sniff(path: Path) -> str:
             raise ScanError("is no regular file", verdict="skip:special-file")
         with path.open("rb") as stream:
             head = stream.read(4096)
-    by_name = head.startswith(GZIP) and path.name.lower().endswith(NIFTI_NAMES)
+    by_name = path.name.lower().endswith(NIFTI_NAMES) and (head.startswith(GZIP) or claimed_size(head))
     return "nifti" if by_name else kind_of(head)
 
 
@@ -99,7 +100,13 @@ def is_nifti(head: bytes) -> bool:
     """Whether a NIfTI-1, NIfTI-2 or Analyze header begins here: its own size in either byte order, or the magic."""
     if head[344:348] in {b"n+1\0", b"ni1\0"} or head[4:8] in {b"n+2\0", b"ni2\0"}:
         return True
-    return len(head) >= NIFTI1 and NIFTI1 in {int.from_bytes(head[:4], order) for order in ENDS}
+    return len(head) >= NIFTI1 == claimed_size(head)
+
+
+def claimed_size(head: bytes) -> int:
+    """The size of a NIfTI or Analyze header that its own first field claims, in either byte order; 0 for what is none."""
+    claims = {int.from_bytes(head[:4], order) for order in ENDS}
+    return next((size for size in (NIFTI1, NIFTI2) if size in claims), 0)
 
 
 def is_freesurfer(head: bytes) -> bool:
