@@ -115,7 +115,7 @@ def integer(dataset: Attributes, keyword: str, default: int) -> int:
     """The first value as an int; a fraction is refused."""
     plain = value(dataset, keyword)
     if isinstance(plain, int):
-        return plain
+        return int(plain)  # the parser's own kind of int prints as text
     found = number(dataset, keyword, default)
     if found != int(found):
         raise unusable(keyword, f"{found} is no whole number")

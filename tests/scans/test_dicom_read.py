@@ -308,3 +308,10 @@ def rle_frames() -> list[bytes]:
 def item(content: bytes) -> bytes:
     """An item of encapsulated pixels."""
     return b"\xfe\xff\x00\xe0" + len(content).to_bytes(4, "little") + content
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"])
+def test_numbers_of_a_header_are_plain_numbers_whatever_the_parser(syntax, tmp_path):
+    frames = np.stack([ramp(), ramp(start=9)]).astype(">u2" if syntax.endswith(".2.2") else "<u2")
+    header = dicom_read.read_header(save(dataset(frames, InstanceNumber=7), tmp_path / "a", syntax=syntax))
+    assert repr((header.shape, header.instance_number, header.bits)) == "((2, 8, 8), 7, 16)"
