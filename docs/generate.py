@@ -110,7 +110,8 @@ def recipes() -> str:
 def value_words(value: Any) -> str:
     """A decision's value in a table cell."""
     if isinstance(value, Form):
-        return f"{value.format}, {value.low:g} to {value.high:g} {value.unit}, {value.bits} bits"
+        kind = f"dicom ({value.dicom_class})" if value.format == "dicom" else value.format
+        return f"{kind}, {value.low:g} to {value.high:g} {value.unit}, {value.bits} bits"
     if isinstance(value, tuple):
         return ", ".join(map(value_words, value))
     return (

@@ -302,7 +302,9 @@ def choose_form(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> C
         body_part=fingerprint.body_part,
         spacing_mm=output_spacing(fingerprint, chosen["mm_per_pixel"][0]),
     )
-    form = replace(form, dicom_class=own_class(form))
+    dicom_class, why = own_class(form)
+    form = replace(form, dicom_class=dicom_class)
+    reason += f"; {why}" if form.format == "dicom" else ""
     return {"form": (form, reason)} | choose_span(fingerprint, form, chosen["arch"][0])
 
 

@@ -240,9 +240,8 @@ def _decided(field: str, value: Any) -> str:
     if field == "labels":
         return ", ".join(value)
     if field == "form":
-        return (
-            f"{value['format']}, {value['low']:g} to {value['high']:g} {value['unit']}, {value['bits']} bits"
-        )
+        kind = f"dicom ({value['dicom_class']})" if value["format"] == "dicom" else value["format"]
+        return f"{kind}, {value['low']:g} to {value['high']:g} {value['unit']}, {value['bits']} bits"
     return "unknown" if value is None else _words(value)
 
 

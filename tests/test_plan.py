@@ -235,7 +235,13 @@ def test_images_are_written_as_most_scans_came(formats, written):
     ],
 )
 def test_dicom_is_of_the_scans_own_class_where_that_is_true(changes, written):
-    assert decide(facts(**changes)).form.dicom_class == written
+    plan = decide(facts(**changes))
+    assert plan.form.dicom_class == written
+    assert ("Secondary Capture" in plan.why["form"]) == (written == "sc")
+
+
+def test_the_dicom_class_is_no_matter_where_nothing_is_written_as_dicom():
+    assert "class" not in decide(facts(formats={"png": 5})).why["form"]
 
 
 def test_the_baseline_is_the_one_of_2015():

@@ -93,10 +93,15 @@ Attributes = Mapping[str, object]
 # --- which class ---
 
 
-def own_class(form: Form) -> str:
-    """The class of the images' own modality where it can be said truthfully, else "sc"."""
+def own_class(form: Form) -> tuple[str, str]:
+    """The class of the images' own modality where it can be said truthfully, else "sc"; and the reason in words."""
     name = form.modality.lower()
-    return name if name in SOP_CLASSES and not why_not(name, form) else "sc"
+    if name not in SOP_CLASSES:
+        return "sc", "Secondary Capture, for they share no modality that medgan has a class for"
+    reasons = why_not(name, form)
+    if reasons:
+        return "sc", f"Secondary Capture, for {' and '.join(reasons)}"
+    return name, f"DICOM class of their modality, {form.modality}"
 
 
 def classed(form: Form, name: str) -> Form:

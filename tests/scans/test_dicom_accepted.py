@@ -142,6 +142,24 @@ def test_medgans_own_reader_gives_back_values_meaning_and_spacing(tmp_path, form
     assert scan.spacing_mm == (None if form.spacing_mm is None else pytest.approx(form.spacing_mm))
 
 
+@pytest.mark.parametrize("name", ["ct", "mr"])
+def test_a_series_is_one_volume_to_simpleitk_and_highdicom(tmp_path, name):
+    sitk, highdicom = pytest.importorskip("SimpleITK"), pytest.importorskip("highdicom")
+    form, volume = FORMS[name], block()
+    paths = dicom_write.write_volume(tmp_path / "series", volume, form, SYNTHETIC)
+    expected, (z, y, x) = stored_values(volume, form), form.spacing_mm or ()
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path / "series")))
+    image = reader.Execute()
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), expected)
+    assert image.GetSpacing() == pytest.approx((x, y, z))
+    whole = highdicom.get_volume_from_series(
+        [pydicom.dcmread(path) for path in reversed(paths)]
+    ).to_patient_orientation("HPL")
+    np.testing.assert_array_equal(whole.array, expected)
+    assert whole.spacing == pytest.approx((z, y, x))
+
+
 # --- a converter ---
 
 

@@ -20,7 +20,7 @@ ONE_EACH = {name: FORMS[name] for name in SOP_CLASSES}
 
 @every_form
 def test_a_form_is_of_its_own_class_by_itself(form):
-    assert own_class(replace(form, dicom_class="sc")) == form.dicom_class
+    assert own_class(replace(form, dicom_class="sc"))[0] == form.dicom_class
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,16 @@ def test_a_class_that_would_not_be_true_is_refused_and_never_chosen(name, change
     with pytest.raises(PlanError, match=why) as refused:
         classed(form, name)
     assert "--dicom-class sc" in refused.value.hint
-    assert own_class(form) != name
+    chosen, reason = own_class(form)
+    assert chosen != name
+    assert (why in reason) == (form.modality == ONE_EACH[name].modality)
     assert classed(form, "sc") == form
 
 
 @pytest.mark.parametrize("name", SOP_CLASSES)
 def test_images_of_no_modality_take_that_of_the_class_asked_for(name):
     form = replace(ONE_EACH[name], modality="", dicom_class="sc")
-    assert own_class(form) == "sc"
+    assert own_class(form)[0] == "sc"
     made = classed(form, name)
     assert (made.dicom_class, made.modality) == (name, "" if name == "sc" else name.upper())
     assert why_not(name, replace(form, modality="OT")) == []
