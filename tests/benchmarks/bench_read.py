@@ -3,8 +3,11 @@
 The plain loop is `dcmread(path).pixel_array.astype("float32")`: no check, no meaning. Ratios are of processor time unless they say wall.
 """
 
+import multiprocessing
+import os
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +17,11 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from medgan.dataset.fingerprint import measure
+from medgan.dataset.index import index
+from medgan.dataset.labels import Source
+from medgan.plan import Overrides, decide
+from medgan.prepare import prepare
 from medgan.scans import dicom_read, formats, intensity
 from medgan.scans.dicom_header import load
 from medgan.workers import keep_memory
@@ -126,3 +134,65 @@ def test_reading_beside_other_libraries(name, other, tmp_path):
     paths = files_of(name, tmp_path)
     other(paths[0])
     told(name, side_by_side({other.__name__: other, "medgan": medgan_reads}, paths), other.__name__)
+
+
+def naive_all(paths):
+    for path in paths:
+        plain_loop(path)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """1,200 CT slices of 256 x 256, each of a patient of its own."""
+    folder = tmp_path_factory.mktemp("many")
+    for k in range(1200):
+        slice_of_ct(folder / "ab"[k % 2] / f"{k:04d}.dcm", 256, k)
+    old = time.time() - 3600
+    for path in folder.rglob("*.dcm"):
+        os.utime(path, (old, old))
+    time.sleep(2.1)  # younger files are not remembered
+    return folder
+
+
+def wall(work):
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def test_a_second_worker_and_a_second_look(many, tmp_path, monkeypatch):
+    """Wall-clock: index with one and two workers, again from memory, and the plain loop in one and two processes."""
+    paths = sorted(many.rglob("*.dcm"))
+    seconds = {
+        name: []
+        for name in ("plain loop", "plain loop, two processes", "index", "index, two workers", "again")
+    }
+    for turn in range(5):
+        seconds["plain loop"].append(wall(lambda: naive_all(paths)))
+        with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+            list(pool.map(naive_all, [paths[:40], paths[:40]]))  # started and warm
+            halves = [paths[0::2], paths[1::2]]
+            seconds["plain loop, two processes"].append(wall(lambda: list(pool.map(naive_all, halves))))  # noqa: B023
+        for name, count in (("index", 1), ("index, two workers", 2), ("again", 2)):
+            monkeypatch.setenv("MEDGAN_WORKERS", str(count))
+            if name != "again":
+                monkeypatch.setenv("MEDGAN_CACHE", str(tmp_path / f"{turn}{count}"))
+            seconds[name].append(wall(lambda: index(Source(path=many))))
+    told(f"{len(paths)} CT slices of 256 x 256, wall-clock, whole run", seconds, "plain loop")
+    told(
+        "the same, against one worker",
+        {k: seconds[k] for k in ("index", "index, two workers", "again")},
+        "index",
+    )
+
+
+def test_a_second_training_run_decodes_nothing(many, tmp_path, monkeypatch):
+    """Wall-clock of preparing training images, first and again."""
+    monkeypatch.setenv("MEDGAN_CACHE", str(tmp_path / "cache"))
+    manifest = index(Source(path=many))
+    plan = decide(measure(manifest), Overrides(effort="quick"))
+    seconds = {"first": [], "again": []}
+    for turn in range(5):
+        for rounds in seconds.values():
+            rounds.append(wall(lambda: prepare(manifest, plan, tmp_path / f"stacks{turn}")))  # noqa: B023
+    told("preparing 1,200 slices, wall-clock, whole run", seconds, "first")
