@@ -29,7 +29,7 @@ from medgan.plan import Plan
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.scans import geometry, intensity
 from medgan.scans.scan import Pixels, Scan
-from medgan.workers import ordered
+from medgan.workers import Crew
 
 TOP = 65535
 """The stored value that stands for 1.0."""
@@ -189,14 +189,14 @@ def _fill(
 ) -> None:
     """Append the rows of every scan that is not there yet to the partial array in `whole`; then it takes its name."""
     done = _done(whole, records)
-    with (whole / PARTIAL).open("r+b" if done else "w+b") as stream:
+    with (whole / PARTIAL).open("r+b" if done else "w+b") as stream, Crew() as crew:
         header = {"descr": "<u2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
         stream.seek(
             sum(len(record.slices) for record in records[:done]) * 2 * math.prod(shape[1:]), os.SEEK_CUR
         )
         stream.truncate()
-        for n, made in enumerate(ordered(rows, records[done:], _lost), start=done + 1):
+        for n, made in enumerate(crew.ordered(rows, records[done:], _lost), start=done + 1):
             stream.write(made.tobytes())
             if n % EVERY == 0 or n == len(records):
                 _flush(stream)

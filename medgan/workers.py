@@ -1,4 +1,4 @@
-"""A function and many items in, its results in order out: by worker processes where that pays, and one that dies takes nothing along."""
+"""A function and many items in, its results in order out: by worker processes where that pays; one that dies costs one item."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from functools import cache
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from medgan.errors import PlanError
 
@@ -22,39 +20,101 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 VARIABLE = "MEDGAN_WORKERS"
-FEWEST = 200
+FEWEST = 500
 """Items from which on processes pay for their start (about a second each)."""
 CHUNK = 8
 """Items sent at once."""
 AHEAD = 2
 """Chunks per worker that may be under way or wait for their turn: what bounds memory."""
+MOST = 16
+"""Processes unless more are asked for: beyond, a disk is slower than the processors."""
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt(3)."""
 KEPT = 256 << 20
-MOST = 16
-"""Processes unless more are asked for: beyond, a disk is slower than the processors."""
+"""Freed bytes that a process keeps at most."""
 
 
-def ordered(function: Callable[[T], R], items: Sequence[T], lost: Callable[[T], R]) -> Iterator[R]:
-    """`function` of every item, in order; `lost` of an item during which its process died (a decoder in C may do that).
+class Crew:
+    """Worker processes for one job of several steps: started at the first step that pays for them, ended with the job."""
 
-    Few items are worked on right here, and so are all where no process can be started, as from a script without
-    `if __name__ == "__main__"`. PlanError for a wish of `processors` that is no number.
-    """
-    count = processors()
-    if count < 2 or len(items) < FEWEST or not _can_start():
-        yield from map(function, items)
-        return
-    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    done = 0
-    while done < len(chunks):
-        try:
-            for results in _by_chunks(function, chunks[done:], count):
+    def __init__(self) -> None:
+        """Nothing is started yet. PlanError for a wish of `processors` that is no number."""
+        self._count = (
+            1 if multiprocessing.current_process().daemon else processors()
+        )  # a daemon may have no children
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        """The crew itself."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Send everybody home."""
+        self._end()
+
+    def ordered(self, function: Callable[[T], R], items: Sequence[T], lost: Callable[[T], R]) -> Iterator[R]:
+        """`function` of every item, in order; `lost` of an item during which its process died (a decoder in C may do that).
+
+        Few items are worked on right here, and so are all where no process can be started, as from a script without
+        `if __name__ == "__main__"`.
+        """
+        if self._count == 1 or len(items) < FEWEST or not self._starts():
+            yield from map(function, items)
+            return
+        chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+        done = 0
+        while done < len(chunks):
+            try:
+                for results in self._by_chunks(function, chunks[done:]):
+                    done += 1
+                    yield from results
+            except BrokenProcessPool:
+                self._end()
                 done += 1
-                yield from results
+                yield from _one_by_one(function, chunks[done - 1], lost)
+
+    def _by_chunks(self, function: Callable[[T], R], chunks: Iterable[Sequence[T]]) -> Iterator[list[R]]:
+        self._pool = self._pool or _started(self._count)
+        waiting: deque[Future[list[R]]] = deque()
+        for chunk in chunks:
+            waiting.append(self._pool.submit(_each, function, chunk))
+            if len(waiting) >= AHEAD * self._count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _starts(self) -> bool:
+        """Whether processes come up; if not, nobody asks again."""
+        try:
+            self._pool = self._pool or _started(self._count)
+            self._pool.submit(os.getpid).result()
         except BrokenProcessPool:
-            done += 1
-            yield from _one_by_one(function, chunks[done - 1], lost)
+            self._end()
+            self._count = 1
+        return self._count > 1
+
+    def _end(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+def _started(count: int) -> ProcessPoolExecutor:
+    """Processes that share nothing with this one (forking one that has threads is unsafe)."""
+    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
+
+
+def _one_by_one(function: Callable[[T], R], items: Sequence[T], lost: Callable[[T], R]) -> Iterator[R]:
+    """The items of a chunk that a process may have died of: each alone, in a new process after every death."""
+    rest = deque(items)
+    while rest:
+        try:
+            with _started(1) as alone:
+                while rest:
+                    yield alone.submit(function, rest[0]).result()
+                    rest.popleft()
+        except BrokenProcessPool:
+            yield lost(rest.popleft())
 
 
 def processors() -> int:
@@ -70,40 +130,6 @@ def processors() -> int:
         return int(wish)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(min(allowed // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), MOST), 1)
-
-
-def _by_chunks(function: Callable[[T], R], chunks: Iterable[Sequence[T]], count: int) -> Iterator[list[R]]:
-    with _crew(count) as crew:
-        waiting: deque[Future[list[R]]] = deque()
-        for chunk in chunks:
-            waiting.append(crew.submit(_each, function, chunk))
-            if len(waiting) >= AHEAD * count:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def _one_by_one(function: Callable[[T], R], items: Sequence[T], lost: Callable[[T], R]) -> Iterator[R]:
-    """The items of a chunk that a process may have died of: each alone, in a new process after every death."""
-    rest = deque(items)
-    while rest:
-        try:
-            with _crew(1) as crew:
-                while rest:
-                    yield crew.submit(function, rest[0]).result()
-                    rest.popleft()
-        except BrokenProcessPool:
-            yield lost(rest.popleft())
-
-
-@contextmanager
-def _crew(count: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that share nothing with this one (forking one that has threads is unsafe)."""
-    crew = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
-    try:
-        yield crew
-    finally:
-        crew.shutdown(cancel_futures=True)
 
 
 def keep_memory() -> None:
@@ -134,16 +160,3 @@ def _end_with_parent() -> None:
 
 def _each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     return [function(item) for item in items]
-
-
-@cache
-def _can_start() -> bool:
-    """Whether this process may have workers, and one comes up."""
-    if multiprocessing.current_process().daemon:
-        return False
-    try:
-        with _crew(1) as crew:
-            crew.submit(os.getpid).result()
-    except BrokenProcessPool:
-        return False
-    return True

@@ -11,7 +11,7 @@ import pytest
 
 from medgan import workers
 from medgan.errors import DatasetError, PlanError, ScanError
-from medgan.workers import CHUNK, FEWEST, ordered, processors
+from medgan.workers import CHUNK, FEWEST, Crew, processors
 
 MANY = range(FEWEST + 3)
 FATAL = {5, 6, FEWEST}
@@ -21,6 +21,12 @@ FATAL = {5, 6, FEWEST}
 def two(monkeypatch):
     """Two workers, however many processors there are."""
     monkeypatch.setenv("MEDGAN_WORKERS", "2")
+
+
+def ordered(function, items, lost):
+    """All results of a crew that does one step."""
+    with Crew() as crew:
+        return list(crew.ordered(function, items, lost))
 
 
 def where(number):
@@ -44,7 +50,7 @@ def never(number):
 
 
 def test_results_keep_their_order_and_come_from_other_processes():
-    made = list(ordered(where, MANY, never))
+    made = ordered(where, MANY, never)
     assert [number for number, _ in made] == list(MANY)
     assert os.getpid() not in {process for _, process in made}
     assert len({process for _, process in made}) == 2
@@ -56,15 +62,22 @@ def test_little_work_and_a_single_worker_start_no_process(items, count, monkeypa
     assert {process for _, process in ordered(where, items, never)} == {os.getpid()}
 
 
+def test_one_crew_serves_several_steps_with_the_same_processes():
+    with Crew() as crew:
+        steps = [{process for _, process in crew.ordered(where, MANY, never)} for _ in range(2)]
+    assert steps[0] == steps[1]
+    assert len(steps[0]) == 2
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
 def test_an_item_that_kills_its_process_is_the_only_one_lost():
-    made = list(ordered(die, MANY, lambda number: -number))
+    made = ordered(die, MANY, lambda number: -number)
     assert made == [-number if number in FATAL else number for number in MANY]
 
 
 def test_errors_cross_from_a_worker_whole():
     with pytest.raises(ScanError, match=r"bad\.dcm: is bad") as caught:
-        list(ordered(refuse, MANY, never))
+        ordered(refuse, MANY, never)
     assert (caught.value.verdict, caught.value.hint) == ("error:bad", "Mend it.")
     function, arguments = DatasetError("one", hint="two").__reduce__()
     assert vars(function(*arguments)) == {"message": "one", "hint": "two"}
@@ -78,9 +91,10 @@ def test_no_more_is_under_way_than_memory_allows():
             begun.append(number)
             yield [number]
 
-    made = workers._by_chunks(where, chunks(), 2)
-    assert next(made)[0][0] == 0
-    made.close()
+    with Crew() as crew:
+        made = crew._by_chunks(where, chunks())
+        assert next(made)[0][0] == 0
+        made.close()
     assert len(begun) == workers.AHEAD * 2
 
 
@@ -96,12 +110,13 @@ def test_a_script_without_a_guard_is_served_without_processes(tmp_path):
 
 ORPHANS = """
 import os, sys, time
-from medgan.workers import ordered
+from medgan.workers import Crew
 def slow(number):
     print(os.getpid(), flush=True)
     time.sleep(30)
 if __name__ == "__main__":
-    list(ordered(slow, range(300), None))
+    with Crew() as crew:
+        list(crew.ordered(slow, range(1000), None))
 """
 
 

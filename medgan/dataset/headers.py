@@ -14,7 +14,7 @@ from medgan.errors import ScanError
 from medgan.files import digest
 from medgan.scans import formats, series
 from medgan.scans.scan import Header
-from medgan.workers import ordered
+from medgan.workers import Crew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +28,15 @@ class Opened:
     """Under which the store knows the file; empty when it must not be remembered."""
 
 
-def opened(candidates: Sequence[Candidate], source: Source, root: Path, store: Store) -> Iterator[Opened]:
+def opened(
+    candidates: Sequence[Candidate], source: Source, root: Path, store: Store, crew: Crew
+) -> Iterator[Opened]:
     """Read or recall the header of every candidate, and refuse what the header alone refuses."""
     sound = [candidate for candidate in candidates if candidate.verdict == "ok"]
     keys = [stamp(candidate.path, source.label_tag) for candidate in sound]
     known = [store.get(key) for key in keys]
     missing = [candidate.path for candidate, facts in zip(sound, known, strict=True) if facts is None]
-    fresh = ordered(partial(header_of, label_tag=source.label_tag), missing, lost)
+    fresh = crew.ordered(partial(header_of, label_tag=source.label_tag), missing, lost)
     recalled = zip(keys, known, strict=True)
     for order, candidate in enumerate(candidates):
         if candidate.verdict != "ok":
@@ -90,13 +92,10 @@ def refused(candidate: Candidate, error: ScanError) -> Candidate:
 def judge(candidate: Candidate, header: Header, source: Source, root: Path) -> Candidate:
     """What place and header together say of label, patient and verdict."""
     named = candidate.patient or ("" if header.patient else subject(relative(candidate.path, root)))
-    known = replace(
-        candidate, label=candidate.label or legible(header.label), patient=veiled(named) or header.patient
-    )
-    if not known.label:
-        return replace(known, verdict="skip:no-label")
-    verdict, reason = unwanted(header, source)
-    return replace(known, verdict=verdict, reason=reason)
+    label = candidate.label or legible(header.label)
+    verdict, reason = unwanted(header, source) if label else ("skip:no-label", candidate.reason)
+    patient = veiled(named) or header.patient
+    return replace(candidate, label=label, patient=patient, verdict=verdict, reason=reason)
 
 
 def unwanted(header: Header, source: Source) -> tuple[str, str]:

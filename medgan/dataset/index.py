@@ -17,6 +17,7 @@ from medgan.dataset.store import Store
 from medgan.errors import DatasetError, ScanError
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.scans import arrays
+from medgan.workers import Crew
 
 T = TypeVar("T")
 
@@ -36,12 +37,12 @@ def index(source: Source, *, on_progress: OnProgress = ignore) -> Manifest:
 
 def _files(listing: Listing, source: Source, on_progress: OnProgress) -> Iterator[Draft]:
     """Headers first, then pixels."""
-    store = Store()
-    candidates = listing.candidates
-    headers = opened(candidates, source, listing.root, store)
-    found = units(without_twins(_counted(headers, len(candidates), "headers", on_progress)))
-    for made in _counted(drafts(found, listing.root, store), len(found), "pixels", on_progress):
-        yield from made
+    store, root, total = Store(), listing.root, len(listing.candidates)
+    with Crew() as crew:
+        headers = opened(listing.candidates, source, root, store, crew)
+        found = units(without_twins(_counted(headers, total, "headers", on_progress)))
+        for made in _counted(drafts(found, root, store, crew), len(found), "pixels", on_progress):
+            yield from made
     store.flush()
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from medgan.dataset.store import Facts, Store, joint
 from medgan.errors import ScanError
 from medgan.scans import formats, intensity, slices
 from medgan.scans.scan import Scan
-from medgan.workers import ordered
+from medgan.workers import Crew
 
 Unit = tuple[Opened, ...]
 """Files that are read together, in slice order."""
@@ -27,12 +27,12 @@ MEASURED = ("digest", "slices", "modality", "meaning", "shape", "channels", "bit
 """What of a Record is measured on the pixels, its notes aside."""
 
 
-def drafts(found: Sequence[Unit], root: Path, store: Store) -> Iterator[list[Draft]]:
+def drafts(found: Sequence[Unit], root: Path, store: Store, crew: Crew) -> Iterator[list[Draft]]:
     """The drafts of every unit: one, or several where a volume had to be taken apart."""
     keys = [joint(file.key for file in unit) for unit in found]
     known = [store.get(key) for key in keys]
     missing = [unit for unit, facts in zip(found, known, strict=True) if facts is None and unit[0].header]
-    fresh = ordered(partial(decoded, root=root), missing, partial(_lost, root=root))
+    fresh = crew.ordered(partial(decoded, root=root), missing, partial(_lost, root=root))
     for unit, key, facts in zip(found, keys, known, strict=True):
         if unit[0].header is None:
             yield [_named(unit, root, unit[0].candidate)]
@@ -110,27 +110,24 @@ def _remembered(draft: Draft, unit: Unit) -> Facts:
     return facts | {"notes": [note for note in draft.record.notes if header and note not in header.notes]}
 
 
-def _named(unit: Unit, root: Path, candidate: Candidate) -> Draft:
-    """A draft that holds what is known without pixels."""
+def _named(unit: Unit, root: Path, candidate: Candidate, **known: Any) -> Draft:
+    """A draft with what is known without pixels, and `known` of its record."""
     paths = tuple(relative(file.candidate.path, root) for file in unit)
-    return Draft(
-        order=min(file.order for file in unit),
-        patient=candidate.patient,
-        record=Record(
-            path=paths[0],
-            parts=paths if len(paths) > 1 else (),
-            label=candidate.label,
-            split=candidate.split,
-            verdict=candidate.verdict,
-            reason=candidate.reason,
-        ),
+    record = Record(
+        path=paths[0],
+        parts=paths if len(paths) > 1 else (),
+        label=candidate.label,
+        split=candidate.split,
+        verdict=candidate.verdict,
+        reason=candidate.reason,
+        **known,
     )
+    return Draft(order=min(file.order for file in unit), patient=candidate.patient, record=record)
 
 
 def _described(unit: Unit, root: Path, facts: Facts) -> Draft:
-    first = unit[0]
-    assert first.header is not None, "only opened files have facts"
-    named = _named(unit, root, first.candidate)
-    record = replace(named.record, format=first.header.format, body_part=first.header.body_part, **facts)
-    notes = tuple(dict.fromkeys((*first.header.notes, *record.notes)))
-    return replace(named, record=replace(record, notes=notes))
+    header = unit[0].header
+    assert header is not None, "only opened files have facts"
+    notes = tuple(dict.fromkeys((*header.notes, *facts["notes"])))
+    known = facts | {"format": header.format, "body_part": header.body_part, "notes": notes}
+    return _named(unit, root, unit[0].candidate, **known)

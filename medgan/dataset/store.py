@@ -92,11 +92,7 @@ def _opened() -> sqlite3.Connection | None:
 
 def tupled(facts: Facts) -> Facts:
     """JSON's lists as the tuples they were."""
-    return {key: _tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(map(_tuple, value)) if isinstance(value, list) else value
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
 
 
 def stamp(path: Path, *words: str) -> str:

@@ -70,9 +70,11 @@ def squared(shape: tuple[int, int], aspect: float) -> tuple[int, int]:
 
 def normal(orientation: Sequence[float]) -> NDArray[np.float64]:
     """Unit vector across a slice: row direction x column direction (PS3.3 C.7.6.2.1.1); z for six useless numbers."""
-    across = np.cross(orientation[:3], orientation[3:])
-    length = float(np.linalg.norm(across))
-    return across / length if length > 0 else np.asarray([0.0, 0.0, 1.0])
+    # By hand: NumPy's cross product takes a hundred times as long, and every slice of a data set asks.
+    (x, y, z), (u, v, w) = orientation[:3], orientation[3:]
+    across = (y * w - z * v, z * u - x * w, x * v - y * u)
+    length = math.hypot(*across)
+    return np.asarray(across, np.float64) / length if length > 0 else np.asarray([0.0, 0.0, 1.0])
 
 
 def distances(positions: Sequence[Sequence[float]], orientation: Sequence[float]) -> NDArray[np.float64]:

@@ -42,6 +42,8 @@ class Grouping:
 
 def group(files: Sequence[File]) -> Grouping:
     """Sort files into volumes and singles; localizers, captures among slices and repeated images are refused."""
+    if len(files) == 1 and "localizer" not in files[0][1].notes:
+        return Grouping((), (files[0][0],), {})
     skipped: dict[Path, ScanError] = {}
     kept = without_localizers(without_captures(without_duplicates(files, skipped), skipped), skipped)
     volumes: list[tuple[Path, ...]] = []
@@ -178,6 +180,8 @@ def orientation_of(files: Sequence[File]) -> tuple[float, ...]:
 
 def in_order(files: Sequence[File]) -> list[File]:
     """By position; InstanceNumber, then the path, break ties."""
+    if len(files) == 1:
+        return list(files)
     places = dict(zip((path for path, _ in files), along(files), strict=True))
     return sorted(files, key=lambda file: (round(places[file[0]], 3), file[1].instance_number, file[0]))
 
@@ -195,7 +199,7 @@ def same_places(files: Sequence[File]) -> list[tuple[float, list[File]]]:
 
 def repeats(files: Sequence[File]) -> bool:
     """Whether two files lie at one place."""
-    return len(same_places(in_order(files))) < len(files)
+    return len(files) > 1 and len(same_places(in_order(files))) < len(files)
 
 
 def runs_of(files: list[File]) -> tuple[list[list[File]], tuple[str, ...]]:

@@ -178,7 +178,7 @@ def test_a_joint_key_needs_every_key():
 
 
 def test_facts_come_back_as_they_went_in(cache_of_test):
-    facts = {"shape": (1, 2), "stacking": ("a", ""), "none": None, "deep": ((1,),), "levels": (0.1, -1e-30)}
+    facts = {"shape": (1, 2), "stacking": ("a", ""), "none": None, "levels": (0.1, -1e-30)}
     memory = Store()
     memory.put("k", json.loads(json.dumps(facts)))
     memory.flush()
