@@ -101,7 +101,8 @@ def test_no_more_is_under_way_than_memory_allows():
 def test_a_script_without_a_guard_is_served_without_processes(tmp_path):
     script = tmp_path / "naive.py"
     script.write_text(
-        f"from medgan.workers import ordered\nprint(sum(ordered(abs, range({len(MANY)}), None)))\n",
+        "from medgan.workers import Crew\n"
+        f"with Crew() as crew:\n    print(sum(crew.ordered(abs, range({len(MANY)}), None)))\n",
         encoding="utf-8",
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=120)
