@@ -128,6 +128,21 @@ def test_arbitrary_units_are_scaled_scan_by_scan(tmp_path):
     assert stack.images([0]).max() == 1
 
 
+def test_slices_of_one_volume_share_their_scale(tmp_path):
+    nib = pytest.importorskip("nibabel")
+    ramp = np.linspace(0, 1, 24 * 16).reshape(24, 16, 1)
+    gains = 100.0 * np.arange(1, 7)
+    for label, offset in {"a": 0, "b": 7}.items():
+        (tmp_path / "s" / label).mkdir(parents=True)
+        image = nib.Nifti1Image((ramp * gains + offset).astype(np.float32), np.eye(4))
+        nib.save(image, tmp_path / "s" / label / "0.nii")
+    stack = rows_of(tmp_path / "s", geometry="stretch")
+    means = stack.images(stack.rows_of("a")).mean((1, 2, 3))
+    places = stack.slices[stack.rows_of("a")]
+    np.testing.assert_allclose(means / means[0], gains[places] / gains[places[0]], rtol=0.02)
+    assert len(set(places)) > 2
+
+
 # --- geometry ---
 
 

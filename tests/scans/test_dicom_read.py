@@ -39,6 +39,12 @@ def test_the_header_holds_what_the_file_says(tmp_path):
     assert (header.modality, header.patient, header.notes) == ("CT", "P1", ())
 
 
+def test_the_header_holds_what_tells_repeated_slices_apart(tmp_path):
+    kinds = {"EchoNumbers": 2, "TemporalPositionIdentifier": 3, "TriggerTime": 4.5, "AcquisitionNumber": 5}
+    path = write(tmp_path / "a", ramp(), ImageType=["ORIGINAL", "PRIMARY", "M", "FFE"], **kinds)
+    assert dicom_read.read_header(path).stacking == ("M\\FFE", "2", "3", "4.5", "5")
+
+
 def test_patients_of_two_hospitals_with_one_number_are_two(tmp_path):
     path = write(tmp_path / "a", ramp(), IssuerOfPatientID="St. Elsewhere")
     assert dicom_read.read_header(path).patient == "P1\\St. Elsewhere"

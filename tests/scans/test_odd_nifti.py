@@ -19,11 +19,8 @@ RAS = np.arange(4 * 5 * 6).reshape(4, 5, 6).astype(np.int16)
 """Every voxel has a value of its own; axes to the right, to anterior, to superior."""
 SCREEN = RAS[::-1, ::-1].transpose(2, 1, 0)
 """The same as slices on a screen: rows to posterior, columns to the patient's left."""
-SCALE, CODES, DIMENSIONS = (
-    112,
-    252,
-    42,
-)  # where nifti1.h has scl_slope and scl_inter, qform_code and sform_code, dim[1..3]
+# Where nifti1.h has dim[1..3], pixdim[1..3], scl_slope and scl_inter, qform_code and sform_code.
+DIMENSIONS, SIDES, SCALE, CODES = 42, 80, 112, 252
 
 
 @pytest.mark.parametrize(("make", "expected"), TABLE)
@@ -110,6 +107,11 @@ for slope, inter, expected in (
 @case(59, "no-orientation", Seen(SCREEN, note="no-orientation"))
 def _(folder):
     return patched(saved(folder / "a.nii"), CODES, bytes(4))
+
+
+@case(59, "no-orientation-and-sides-of-zero", Seen(SCREEN, note="no-orientation"))
+def _(folder):
+    return patched(patched(saved(folder / "a.nii"), CODES, bytes(4)), SIDES, bytes(12))
 
 
 for codes in ("RAS", "LAS", "LPS", "PSR", "PIR", "AIL", "SRA"):

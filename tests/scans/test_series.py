@@ -95,6 +95,24 @@ def test_times_that_lie_at_the_same_places_are_volumes_of_their_own():
     assert [numbers(volume) for volume in group(files(*turns)).volumes] == [[0, 2, 4], [1, 3, 5]]
 
 
+@pytest.mark.parametrize("which", [1, 2, 3, 4], ids=["echo", "time", "trigger", "acquisition"])
+def test_what_tells_repeated_places_apart_parts_nothing_else(which):
+    def turn(n: str) -> tuple[str, ...]:
+        return tuple(n if k == which else "" for k in range(5))
+
+    repeated = files(*(header(z, stacking=turn(n)) for n in "12" for z in range(3)))
+    assert [numbers(volume) for volume in group(repeated).volumes] == [[0, 1, 2], [3, 4, 5]]
+    running = files(*(header(z, stacking=turn(str(z))) for z in range(6)))
+    assert [numbers(volume) for volume in group(running).volumes] == [[0, 1, 2, 3, 4, 5]]
+
+
+def test_kinds_of_image_are_parted_wherever_they_lie():
+    kinds = files(
+        *(header(z, stacking=("AXIAL\\M" if z < 3 else "AXIAL\\P", "", "", "", "")) for z in range(6))
+    )
+    assert [numbers(volume) for volume in group(kinds).volumes] == [[0, 1, 2], [3, 4, 5]]
+
+
 def test_a_copy_is_refused_and_names_its_original():
     twice = files(header(0, instance="1.9"), header(0, instance="1.9"))
     error = group(twice).skipped[twice[1][0]]
