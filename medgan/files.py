@@ -35,6 +35,14 @@ def atomic(path: Path) -> Iterator[Path]:
         raise
 
 
+def make_folder(path: Path) -> None:
+    """Make `path` where there is none, open to its owner and, as far as the umask allows, the group: never to everybody."""
+    try:
+        path.mkdir(mode=0o770, parents=True, exist_ok=True)
+    except OSError as error:
+        raise refusal(path, error) from error
+
+
 def partial_gone(partial: Path) -> None:
     """Remove a partial file, if the disk still lets us."""
     try:

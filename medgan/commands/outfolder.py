@@ -137,6 +137,7 @@ def claim(out: Path, settings: Settings) -> Written | None:
     done = earlier(out, settings)
     if done is None:
         sweep(out)
+        files.make_folder(out)
         files.write_json(out / RUN, {"version": VERSION, "complete": False, "settings": settings})
     return done
 

@@ -20,7 +20,7 @@ from medgan.dataset.labels import Source
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.split import hold_out
 from medgan.errors import OutputError
-from medgan.files import plain, read_json, refuse_output_inside, write_json
+from medgan.files import make_folder, plain, read_json, refuse_output_inside, write_json
 from medgan.gan.fit import fit
 from medgan.gan.probe import seconds_per_image
 from medgan.learn.board import Board
@@ -163,6 +163,7 @@ def claim(out: Path, plan: Plan, data_digest: str) -> None:
             raise OutputError(
                 f"{out} is not empty and no run of medgan", hint="Choose another --out, or empty it."
             )
+        make_folder(out)
         write_json(out / RUN, facts)
         return
     differences = differing(before, facts)

@@ -27,6 +27,7 @@ from medgan.errors import ScanError
 from medgan.scans.dicom_attributes import Attributes, text, values, words
 from medgan.scans.dicom_plain import PIXEL_DATA, UNDEFINED, Plain, attributes
 from medgan.scans.inflate import LIMIT
+from medgan.scans.terms import MODALITIES, defined
 
 HEAD = 32 << 20
 """Bytes in which a header is looked for first."""
@@ -97,8 +98,8 @@ class Source:
 
     @property
     def modality(self) -> str:
-        """DICOM Modality, in capitals."""
-        return text(self.dataset, "Modality").upper()
+        """DICOM Modality as the standard defines it; empty for anything else."""
+        return defined(text(self.dataset, "Modality"), MODALITIES)
 
     @property
     def value(self) -> memoryview:

@@ -22,6 +22,7 @@ from medgan.scans.dicom_values import AIR_HU, meaning, padding_limits, resolve, 
 from medgan.scans.geometry import distances, squared, to_stretched
 from medgan.scans.intensity import fill, padding
 from medgan.scans.scan import Header, Pixels, Scan
+from medgan.scans.terms import BODY_PARTS, defined
 from medgan.scans.verdict import judged
 
 TEXT_PRONE = frozenset({"US", "SC", "XA", "RF", "OT", "IVUS"})
@@ -99,7 +100,7 @@ def header(source: Source, found: Grid, place: Placement, label_tag: str = "") -
         stacking=stacking(source),
         instance_number=instance_number(source),
         label="" if isinstance(dataset, Plain) else labelled(dataset, label_tag),
-        body_part=text(dataset, "BodyPartExamined"),
+        body_part=defined(text(dataset, "BodyPartExamined"), BODY_PARTS),
         notes=notes(source, found, place),
     )
 

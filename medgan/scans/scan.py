@@ -23,7 +23,7 @@ class Header:
     bits: int = 8
     """Bits per stored value: DICOM BitsStored, or the data type's width."""
     modality: str = ""
-    """DICOM Modality ("CT", "MR", "CR", "US", ...); empty when the file does not say."""
+    """DICOM Modality ("CT", "MR", "CR", "US", ...); empty when the file does not say, or says none that the standard defines."""
     spacing_mm: tuple[float, ...] | None = None
     """(Z, Y, X) in millimetres, 0.0 for a Z that has no meaning; None when unknown."""
     patient: str = ""
@@ -43,7 +43,7 @@ class Header:
     label: str = ""
     """Value of the attribute asked for as label (`--label-from-tag`)."""
     body_part: str = ""
-    """DICOM BodyPartExamined."""
+    """DICOM BodyPartExamined; empty where it is none of the standard's."""
     notes: tuple[str, ...] = ()
     """Warnings by code, such as "burned-in-possible", "repaired:no-meta", "no-orientation"."""
 
