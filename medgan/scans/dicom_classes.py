@@ -24,6 +24,7 @@ from pydicom.uid import (
 )
 
 from medgan.errors import OutputError, PlanError
+from medgan.scans.dicom_anatomy import UNPAIRED
 from medgan.scans.provenance import BYTE, MAKER, NOTICES, WORD, stored_range, version
 from medgan.scans.scan import Form
 
@@ -64,24 +65,6 @@ ALLOWED = frozenset(
     """.split()  # noqa: SIM905  # eighty words read better than eighty lines
 )
 """Every standard attribute that a file of ours may have at its top level."""
-
-UNPAIRED: Mapping[str, tuple[str, str]] = {
-    "ABDOMEN": ("818981001", "Abdomen"),
-    "BLADDER": ("89837001", "Bladder"),
-    "BRAIN": ("12738006", "Brain"),
-    "CHEST": ("816094009", "Chest"),
-    "CSPINE": ("122494005", "Cervical spine"),
-    "HEAD": ("69536005", "Head"),
-    "HEART": ("80891009", "Heart"),
-    "LIVER": ("10200004", "Liver"),
-    "LSPINE": ("122496007", "Lumbar spine"),
-    "NECK": ("45048000", "Neck"),
-    "PELVIS": ("816092008", "Pelvis"),
-    "SKULL": ("89546000", "Skull"),
-    "SPINE": ("421060004", "Spine"),
-    "TSPINE": ("122495006", "Thoracic spine"),
-}
-"""{Body Part Examined that is neither left nor right: its SNOMED CT code and meaning (PS3.16 CID 4009, annex L)}."""
 
 _SYNTHESIZING = ("109100", "DCM", "Synthesizing Equipment")  # PS3.16 CID 7005
 _PROCESSING = ("109102", "DCM", "Processing Equipment")

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pydicom
 import pytest
 
 from medgan.scans import dicom_read, dicom_write
+from medgan.scans.dicom_anatomy import UNPAIRED
 from medgan.scans.provenance import stored_values
 from tests.scans.written import FORMS, REAL, SYNTHETIC, block, picture, written
 
@@ -34,31 +36,45 @@ def tool(name: str, package: str) -> str:
     return found
 
 
+def verdict(path):
+    """The lines that dciodvfy writes on a file."""
+    dciodvfy = tool("dciodvfy", "dicom3tools")
+    done = subprocess.run([dciodvfy, str(path)], capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).splitlines()
+
+
+def errors(lines):
+    """The errors among them, but for the attribute that is younger than the program."""
+    return [line for line in lines if line.startswith("Error") and not line.startswith(UNKNOWN_TO_DCIODVFY)]
+
+
 @every_form
 @both_marks
 @pytest.mark.parametrize("epoch", ["", "1700000000"], ids=["undated", "dated"])
 def test_dciodvfy_finds_no_error(tmp_path, form, mark, epoch, monkeypatch):
-    dciodvfy = tool("dciodvfy", "dicom3tools")
     monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
-    path = written(tmp_path, form, mark)
-    done = subprocess.run([dciodvfy, str(path)], capture_output=True, text=True, check=False)
-    said = (done.stdout + done.stderr).splitlines()
-    assert IODS[form.dicom_class] in said
-    errors = [line for line in said if line.startswith("Error")]
-    assert [line for line in errors if not line.startswith(UNKNOWN_TO_DCIODVFY)] == []
+    lines = verdict(written(tmp_path, form, mark))
+    assert IODS[form.dicom_class] in lines
+    assert errors(lines) == []
+
+
+@pytest.mark.parametrize("part", UNPAIRED)
+def test_dciodvfy_agrees_which_parts_have_no_pair(tmp_path, part):
+    assert errors(verdict(written(tmp_path, replace(FORMS["cr"], body_part=part)))) == []
+
+
+@pytest.mark.parametrize(
+    "part", ["", "BREAST", "HAND", "KIDNEY", "KNEE", "LUNG", "SHOULDER", "SOMETHINGELSE"]
+)
+def test_dciodvfy_agrees_which_parts_have_a_pair(tmp_path, part):
+    assert errors(verdict(written(tmp_path, replace(FORMS["cr"], body_part=part)))) == []
 
 
 def test_dciodvfy_would_find_one(tmp_path):
-    dciodvfy = tool("dciodvfy", "dicom3tools")
     dataset = pydicom.dcmread(written(tmp_path, FORMS["ct"]))
     del dataset.ImageOrientationPatient
     dataset.save_as(tmp_path / "broken.dcm")
-    done = subprocess.run(
-        [dciodvfy, str(tmp_path / "broken.dcm")], capture_output=True, text=True, check=False
-    )
-    assert "ImageOrientationPatient" in "".join(
-        line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")
-    )
+    assert "ImageOrientationPatient" in "".join(errors(verdict(tmp_path / "broken.dcm")))
 
 
 # --- the standard's own tables, as highdicom carries them ---
