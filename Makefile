@@ -47,8 +47,9 @@ fix: setup  ## format and repair what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup  ## regenerate docs/cli.md, the plan in docs/concepts.md and the README tree
+docs: setup  ## regenerate docs/cli.md, the plan in docs/concepts.md, the README tree and the pictures
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/pictures.py
 
 bench: setup  ## what is timed: prints its figures
 	$(BIN)/pytest -s tests/benchmarks/bench_*.py

@@ -127,6 +127,16 @@ def test_generated_pages_are_fresh():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_every_picture_is_small_shown_and_can_be_drawn_again(tmp_path):
+    command = [sys.executable, str(DOCS / "pictures.py"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    drawn = {path.name for path in tmp_path.iterdir()}
+    assert drawn == {path.name for path in (DOCS / "images").glob("reading-*.png")}
+    assert all(f"../images/{name})" in text_of(DOCS / "concepts" / "reading.md") for name in drawn)
+    assert all((DOCS / "images" / name).stat().st_size < 60_000 for name in drawn)
+
+
 # --- keys ---
 
 
