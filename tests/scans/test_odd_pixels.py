@@ -323,6 +323,13 @@ def _(folder):
     return save(made, folder / "a.dcm", syntax="1.2.840.10008.1.2")
 
 
+@case(35, "ct-padding-written-as-unsigned", Seen([[-1024, -3014], [-1024, 0]], "HU"))
+def _(folder):
+    made = dataset(PADDED, RescaleIntercept=-1024)
+    made.add_new("PixelPaddingValue", "US", 63536)  # -2000 in the wrong sign
+    return save(made, folder / "a.dcm")
+
+
 @case(35, "padding-outside-the-stored-bits", Seen([[7, 7], [50, 100]], "raw"))
 def _(folder):
     words = np.array([[0xFFFF, 7], [50, 100]], np.uint16)
