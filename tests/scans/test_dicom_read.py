@@ -270,6 +270,15 @@ def test_a_header_longer_than_the_first_look_is_read_on(tmp_path, monkeypatch):
     assert np.array_equal(dicom_read.read(path).pixels[0], ramp())
 
 
+def test_what_names_itself_as_no_image_is_refused_before_its_header_is_parsed(tmp_path, monkeypatch):
+    path = write(tmp_path / "a", ramp(), SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
+    for parser in ("parse", "parse_plain"):
+        monkeypatch.setattr(
+            dicom_header, parser, lambda *_, **__: pytest.fail("parsed a mask of many frames")
+        )
+    assert refusal(path, dicom_read.read_header) == refusal(path) == "skip:not-image"
+
+
 def test_a_file_over_the_limit_is_not_read(tmp_path, monkeypatch):
     path = write(tmp_path / "a", ramp())
     monkeypatch.setattr(dicom_header, "LARGEST", path.stat().st_size - 1)

@@ -215,6 +215,22 @@ def _(folder):
     return write(folder / "a.dcm", ramp() << 4, **MR, BitsStored=12, HighBit=15)
 
 
+@case(29, "high-bit-15-of-12-stored-compressed", Seen(ramp(64, 64), "raw"))
+def _(folder):
+    made = dataset(ramp(64, 64) << 4, **MR)
+    made.file_meta = pydicom.dataset.FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.1")
+    made.compress(RLELossless, generate_instance_uid=False, encoding_plugin="pylibjpeg")
+    made.BitsStored, made.HighBit = 12, 15
+    return save(made, folder / "a.dcm", syntax=RLELossless)
+
+
+@case(29, "high-bit-15-of-12-stored-big-endian", Seen(ramp(64, 64), "raw"))
+def _(folder):
+    made = dataset((ramp(64, 64) << 4).astype(">u2"), **MR, BitsStored=12, HighBit=15)
+    return save(made, folder / "a.dcm", syntax="1.2.840.10008.1.2.2")
+
+
 def lut(entries: np.ndarray, bits: int, first: int = 0, **more: Any) -> list[Dataset]:
     """A look-up table sequence."""
     item = Dataset()
