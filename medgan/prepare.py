@@ -55,6 +55,8 @@ class Stack:
     """Class names: those of the plan."""
     records: NDArray[np.int64]
     """(N,): position of the row's record in `Manifest.training()`."""
+    patients: NDArray[np.str_]
+    """(N,): salted hash of the row's patient, or of its file where no patient is known."""
     slices: NDArray[np.int64]
     """(N,): which slice (index along Z) of its scan the row is."""
     digest: str
@@ -103,6 +105,7 @@ def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgr
         labels=np.array([plan.labels.index(records[n].label) for n, _ in places], np.int64),
         names=plan.labels,
         records=np.array([n for n, _ in places], np.int64),
+        patients=np.array([records[n].patient for n, _ in places]),
         slices=np.array([z for _, z in places], np.int64),
         digest=key,
     )

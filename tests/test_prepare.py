@@ -65,6 +65,7 @@ def test_rows_tell_their_class_record_and_slice(scans, tmp_path):
     assert stack.names == ("covid", "normal")
     assert [stack.names[label] for label in stack.labels] == [r.label for r in scans.training()]
     assert stack.records.tolist() == list(range(8))
+    assert stack.patients.tolist() == [record.patient for record in scans.training()]
     assert stack.slices.tolist() == [0] * 8
     assert stack.rows_of("covid").tolist() == [0, 1, 2]
     assert len(stack) == 8

@@ -42,6 +42,10 @@ class Learners:
         self.generator, self.critic = generator, critic
         self.to_generator, self.generator_adam = runtime.setup(generator, self.adam(generator))
         self.to_critic, self.critic_adam = runtime.setup(critic, self.adam(critic))
+        self.strength = plan.augment
+        """Strength of augmentation in force: guards may raise it above the plan's."""
+        self.pace = 1.0
+        """Factor on the plan's learning rate: halved after losses that were no numbers."""
 
     def adam(self, network: nn.Module) -> Optimizer:
         """The optimiser of the plan."""
@@ -90,7 +94,7 @@ def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) 
     done = images_shown / plan.images_shown
     for adam in (learners.generator_adam, learners.critic_adam):
         for group in adam.param_groups:
-            group["lr"] = cosine(plan.rate, plan.rate_end, done)
+            group["lr"] = cosine(plan.rate, plan.rate_end, done) * learners.pace
     fake = learners.to_generator(latents(plan, len(real), real.device), labels, share).float()
     critic_loss, on_real, on_fake = update_critic(learners, real, fake.detach(), labels, images_shown)
     generator_loss = update_generator(learners, real, fake, labels, share)
@@ -105,7 +109,7 @@ def update_critic(
     """One step of the discriminator; its loss without the penalty, and its logits on real and fake."""
     plan, weights = learners.plan, (1.0, faded_in(learners.plan, images_shown))
     with torch.no_grad():
-        real, fake = augment(real, plan.augment), augment(fake, plan.augment)
+        real, fake = augment(real, learners.strength), augment(fake, learners.strength)
     on_real, on_fake = judge(learners, real, fake, labels)
     loss = losses.CRITIC[plan.loss](on_real, on_fake, weights)
     total = loss
@@ -126,11 +130,11 @@ def update_generator(learners: Learners, real: Tensor, fake: Tensor, labels: Ten
     """One step of the generator on the fakes the discriminator has just seen; its loss."""
     plan = learners.plan
     learners.critic.requires_grad_(False)
-    on_fake = learners.to_critic(augment(fake, plan.augment), labels).float()
+    on_fake = learners.to_critic(augment(fake, learners.strength), labels).float()
     on_real = on_fake  # of no account in a loss that does not pair fakes with reals
     if plan.loss == "relativistic":
         with torch.no_grad():
-            on_real = learners.to_critic(augment(real, plan.augment), labels).float()
+            on_real = learners.to_critic(augment(real, learners.strength), labels).float()
     loss = losses.GENERATOR[plan.loss](on_real, on_fake, (1.0, share))
     learners.generator_adam.zero_grad()
     learners.runtime.fabric.backward(loss)

@@ -34,10 +34,15 @@ def rows_at(
 
 
 def batch_at(
-    stack: Stack, plan: Plan, share: float, chance: tuple[int, int]
+    stack: Stack, plan: Plan, share: float, chance: tuple[int, int], seen: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Images (N, C, H, W), -1 and 1 at the ends of the plan's span, and their classes (N,)."""
-    rows = rows_at(stack.labels, plan.batch, share, chance)
+    """Images (N, C, H, W), -1 and 1 at the ends of the plan's span, and their classes (N,), from the rows `seen` (default: all)."""
+    choice = np.arange(len(stack)) if seen is None else seen
+    rows = choice[rows_at(stack.labels[choice], plan.batch, share, chance)]
+    return centred(stack.images(rows), plan), stack.labels[rows]
+
+
+def centred(images: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
+    """Images in [0, 1] over the form's range -> -1 and 1 at the ends of the plan's span, as the networks see them."""
     low, high = plan.span
-    images = (stack.images(rows) - np.float32(low)) / np.float32(high - low)
-    return images * 2 - 1, stack.labels[rows]
+    return (images - np.float32(low)) / np.float32(high - low) * 2 - 1

@@ -70,6 +70,7 @@ def tiny_stack(count: int = 24, size: tuple[int, int] = (16, 12), channels: int 
         labels=labels,
         names=("left", "right"),
         records=np.arange(count, dtype=np.int64),
+        patients=np.array([f"{number:016x}" for number in range(count)]),
         slices=np.zeros(count, np.int64),
         digest="0" * 64,
     )

@@ -42,3 +42,21 @@ def test_the_span_of_the_plan_is_what_the_networks_see_as_minus_one_to_one():
     whole, _ = batch_at(stack, tiny_plan(batch=6), 0.0, (0, 0))
     part, _ = batch_at(stack, tiny_plan(batch=6, span=(0.25, 0.75)), 0.0, (0, 0))
     np.testing.assert_allclose(part, whole * 2, atol=1e-5)
+
+
+def test_rows_that_are_held_back_are_never_shown():
+    stack, seen = tiny_stack(), np.arange(24)[np.arange(24) % 3 > 0]
+    kept = {image.tobytes() for image in batch_at_all(stack, seen)}
+    held = {image.tobytes() for image in batch_at_all(stack, np.delete(np.arange(24), seen))}
+    assert len(kept) == 16
+    assert not kept & held
+
+
+def batch_at_all(stack, seen):
+    """Every image that forty batches of the rows `seen` show."""
+    plan = tiny_plan(batch=16)
+    return [
+        image
+        for position in range(0, 640, 16)
+        for image in batch_at(stack, plan, 0.5, (0, position), seen)[0]
+    ]
