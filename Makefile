@@ -1,5 +1,5 @@
 # The only commands a developer needs. `make` alone prints them.
-.PHONY: help setup demo test fast check fix docs bench clean
+.PHONY: help setup demo test fast check fix docs bench bench-speed bench-generator clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ BIN := .venv/bin
 EXTRAS := codecs,pretrained,tensorboard,dev
 
 help:  ## print these verbs
-	@grep -E '^[a-z]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*  ## /\1\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /\1\t/' | expand -t 18
 
 setup: .setup-done  ## .venv with medgan, its dev tools and every extra, versions held by constraints.txt
 
@@ -51,8 +51,14 @@ docs: setup  ## regenerate docs/cli.md, the plan in docs/concepts.md, the README
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/pictures.py
 
-bench: setup  ## what is timed: prints its figures
-	$(BIN)/pytest -s tests/benchmarks/bench_*.py
+bench: setup  ## reading, writing and memory: prints its figures
+	$(BIN)/pytest -s tests/benchmarks/bench_read.py tests/benchmarks/bench_write.py tests/benchmarks/bench_memory.py
+
+bench-speed: setup  ## the training step beside the ceiling of this processor, and drawing
+	$(BIN)/pytest -s tests/benchmarks/bench_speed.py
+
+bench-generator: setup  ## quality beside the 2015 DCGAN at equal time, cell by cell (hours; goes on where it was stopped)
+	$(BIN)/pytest -s tests/benchmarks/bench_generator.py
 
 clean:  ## remove what the other verbs made, .venv included
 	rm -rf .venv .setup-done demo-output demo-output.run build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache

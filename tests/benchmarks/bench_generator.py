@@ -1,0 +1,273 @@
+"""Quality of generators at equal wall-clock time on rare classes of 30, 60 and 120 images; run by `make bench-generator`.
+
+Every cell (data set, rare images, seed) trains `dcgan` and `repaired` side by side, one core each, for the same minutes, and is
+scored once; a cell that was scored is not trained again, so the bench can be stopped and repeated. Scores, per class:
+
+- KID to real test images in two feature spaces, `lite2` (ImageNet) and `radiomics` (no network), beside the floor: real train
+  images, as many, to the same test images. nd = (d - floor) / (d of dcgan - floor): 0 is indistinguishable, 1 is dcgan.
+- recall and coverage (k = 5, lite2) of the test images, as shares of those that real train images reach.
+- SSIM gap: mean structural similarity of pairs of synthetic images less that of pairs of real ones; far above 0 is collapse.
+- near copies: share of synthetic images that correlate with a train image more than all but 1 % of the test images do.
+- train on synthetic, test on real: balanced accuracy of a logistic regression on lite2, as a share of train on real.
+
+MEDGAN_BENCH_MINUTES (15), MEDGAN_BENCH_SEEDS (0,1,2), MEDGAN_BENCH_SIZE (64), MEDGAN_BENCH_RARE (30,60,120), MEDGAN_BENCH_OUT
+(.bench/generator: models and scores).
+"""
+
+import csv
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.metrics import structural_similarity
+from skimage.transform import resize
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+
+from medgan.dataset.index import index
+from medgan.dataset.labels import Source
+from medgan.dataset.manifest import Manifest
+from medgan.gan.draw import draw
+from medgan.gan.model import Model
+from medgan.prepare import prepare
+from medgan.quality.features import lite2
+from medgan.quality.radiomics import radiomics
+from medgan.quality.scores import kid, neighbourhood
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared" / "data"
+MINUTES = os.environ.get("MEDGAN_BENCH_MINUTES", "15")
+SEEDS = [int(word) for word in os.environ.get("MEDGAN_BENCH_SEEDS", "0,1,2").split(",")]
+RARE = [int(word) for word in os.environ.get("MEDGAN_BENCH_RARE", "30,60,120").split(",")]
+SIZE = os.environ.get("MEDGAN_BENCH_SIZE", "64")
+OUT = Path(os.environ.get("MEDGAN_BENCH_OUT", ROOT / ".bench" / "generator"))
+PAGE = ROOT / "docs" / "benchmarks" / "generator.md"
+SETS = {"cxr_kermany": "PNEUMONIA_BACTERIA", "mednist64": "HeadCT", "pneumoniamnist": "0"}
+"""{data set: the class that is cut down}; classes that are rare already stay as they are."""
+ARCHS = ("dcgan", "repaired")
+DRAWN, MOST = 250, 500
+"""Synthetic images per class, and real ones that are scored at most."""
+CELLS = [(name, rare, seed) for name in SETS for rare in RARE for seed in SEEDS]
+
+
+def cut(name, rare, folder):
+    """A data set whose chosen class has `rare` training images: (what medgan reads, its options)."""
+    chosen, chance = SETS[name], np.random.default_rng(rare)
+    if name == "pneumoniamnist":
+        arrays = dict(np.load(DATA / name / f"{name}.npz"))
+        labels = arrays["train_labels"].ravel()
+        own = np.flatnonzero(labels == int(chosen))
+        kept = np.sort(
+            np.concatenate([np.flatnonzero(labels != int(chosen)), chance.permutation(own)[:rare]])
+        )
+        arrays |= {key: arrays[key][kept] for key in ("train_images", "train_labels")}
+        np.savez(folder / f"{name}.npz", **arrays)
+        return folder / f"{name}.npz", {}
+    rows = [
+        (path.relative_to(DATA / name), *path.relative_to(DATA / name).parts[:2])
+        for path in sorted((DATA / name).rglob("*.dcm"))
+    ]
+    own = [row for row in rows if row[1:] == ("train", chosen)]
+    kept = {own[k][0] for k in chance.permutation(len(own))[:rare]}
+    with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream)
+        table.writerow(["path", "split", "label"])
+        table.writerows(row for row in rows if row[1:] != ("train", chosen) or row[0] in kept)
+    return DATA / name, {"labels": folder / "labels.csv"}
+
+
+def trained(source, options, seed, folder):
+    """Both models, trained at the same time on one core each; killed runs go on."""
+    words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    command = [
+        sys.executable,
+        "-m",
+        "medgan",
+        "train",
+        str(source),
+        *words,
+        "--size",
+        SIZE,
+        "--seed",
+        str(seed),
+        "--minutes",
+        MINUTES,
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    runs = [
+        subprocess.Popen(
+            [*command, "--arch", arch, "--out", folder / arch],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for arch in ARCHS
+    ]
+    assert [run.wait() for run in runs] == [0, 0]
+    return {arch: Model.load(folder / arch) for arch in ARCHS}
+
+
+def split_of(manifest, split, plan, folder):
+    """{label: images (N, C, H, W)} of a split, prepared as for training."""
+    records = tuple(record for record in manifest.records if record.ok and record.split == split)
+    records = tuple(
+        type(record)(**{**{f: getattr(record, f) for f in record.__dataclass_fields__}, "split": "train"})
+        for record in records
+    )
+    stack = prepare(Manifest(root=manifest.root, records=records), plan, folder)
+    chance = np.random.default_rng(0)
+    return {label: stack.images(chance.permutation(stack.rows_of(label))[:MOST]) for label in stack.names}
+
+
+def similarity(images):
+    """Mean SSIM of 40 random pairs."""
+    chance = np.random.default_rng(0)
+    pairs = [chance.choice(len(images), 2, replace=False) for _ in range(40)]
+    return float(
+        np.mean(
+            [structural_similarity(images[a].mean(0), images[b].mean(0), data_range=1.0) for a, b in pairs]
+        )
+    )
+
+
+def nearest(images, others):
+    """The highest correlation of each image with any of the others, at 24 x 24 pixels."""
+
+    def flat(stack):
+        small = np.stack([resize(one.mean(0), (24, 24), anti_aliasing=True).ravel() for one in stack])
+        small -= small.mean(axis=1, keepdims=True)
+        return small / (np.linalg.norm(small, axis=1, keepdims=True) + 1e-8)
+
+    return (flat(images) @ flat(others).T).max(axis=1)
+
+
+def scored(real, held, made):
+    """{label: {score: value}} of synthetic images, beside what real train images reach; spaces standardised on the test images."""
+    look = lite2()
+    rows = {}
+    for label in held:
+        spaces = {"lite2": look, "radiomics": radiomics}
+        row = {"train images": len(real[label]), "test images": len(held[label])}
+        for space, features in spaces.items():
+            test, train, fake = (features(images[label]) for images in (held, real, made))
+            if space == "radiomics":
+                test, train, fake = ((x - test.mean(0)) / (test.std(0) + 1e-6) for x in (test, train, fake))
+            row |= {f"kid {space}": kid(test, fake), f"floor {space}": kid(test, train)}
+            if space == "lite2":
+                ours, theirs = neighbourhood(test, fake), neighbourhood(test, train)
+                row |= {f"{key} share": ours[key] / max(theirs[key], 1e-3) for key in ("recall", "coverage")}
+        row["ssim gap"] = similarity(made[label]) - similarity(real[label])
+        usual = np.quantile(nearest(held[label], real[label]), 0.99)
+        row["near copies"] = float((nearest(made[label], real[label]) > usual).mean())
+        rows[label] = {key: round(float(value), 4) for key, value in row.items()}
+    return rows
+
+
+def usefulness(real, held, made):
+    """Balanced accuracy on real test images after training on synthetic ones, as a share of training on real ones."""
+    look = lite2()
+    test = np.concatenate([look(held[label]) for label in held])
+    truth = np.concatenate([[label] * len(held[label]) for label in held])
+    found = []
+    for images in (made, real):
+        x = np.concatenate([look(images[label]) for label in held])
+        y = np.concatenate([[label] * len(images[label]) for label in held])
+        scale = x.std(0) + 1e-6
+        judge = LogisticRegression(C=0.01, max_iter=500, class_weight="balanced").fit(x / scale, y)
+        found.append(balanced_accuracy_score(truth, judge.predict(test / scale)))
+    return {
+        "synthetic": round(found[0], 4),
+        "real": round(found[1], 4),
+        "share": round(found[0] / found[1], 4),
+    }
+
+
+@pytest.mark.parametrize(("name", "rare", "seed"), CELLS)
+def test_cell(name, rare, seed):
+    place = OUT / f"{SIZE}px-{MINUTES}min" / f"{name}-{rare}-{seed}"
+    if not (DATA / name).exists():
+        pytest.skip(f"the shared data set {name} is not here")
+    if (place / "scores.json").exists():
+        return
+    place.mkdir(parents=True, exist_ok=True)
+    source, options = cut(name, rare, place)
+    models = trained(source, options, seed, place)
+    manifest, plan = index(Source(path=source, **options)), models["repaired"].plan
+    real, held = (split_of(manifest, split, plan, place / "stacks") for split in ("train", "test"))
+    report = {}
+    for arch, model in models.items():
+        made = {
+            label: np.stack([image.pixels for image in draw(model, label, range(1000, 1000 + DRAWN))])
+            for label in held
+        }
+        log = [json.loads(line) for line in (place / arch / "log.jsonl").read_text("utf-8").splitlines()]
+        report[arch] = {
+            "images": model.images_shown,
+            "seconds": log[-1]["seconds"],
+            "classes": scored(real, held, made),
+            "tstr": usefulness(real, held, made),
+        }
+    (place / "scores.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
+
+
+def distances(report, space, labels):
+    """(d - floor) of both architectures, mean over classes."""
+    return [
+        statistics.mean(
+            report[arch]["classes"][label][f"kid {space}"] - report[arch]["classes"][label][f"floor {space}"]
+            for label in labels
+        )
+        for arch in ARCHS
+    ]
+
+
+def line_of(name, rare, seed, report):
+    """One row of the table."""
+    chosen, classes = SETS[name], report["repaired"]["classes"]
+    nds = []
+    for labels in (list(classes), [chosen]):
+        for space in ("lite2", "radiomics"):
+            base, ours = distances(report, space, labels)
+            nds.append(f"{ours / base:.2f}" if base > 0 else "-")
+    own = classes[chosen]
+    worst = {key: min(row[key] for row in classes.values()) for key in ("recall share", "coverage share")}
+    return [
+        name, rare, seed, *(f"{report[arch]['images']:,}" for arch in ARCHS), *nds,
+        f"{own['recall share']:.2f} / {worst['recall share']:.2f}", f"{own['coverage share']:.2f} / {worst['coverage share']:.2f}",
+        f"{max(row['ssim gap'] for row in classes.values()):.3f}", f"{max(row['near copies'] for row in classes.values()):.0%}",
+        *(f"{report[arch]['tstr']['share']:.2f}" for arch in ARCHS),
+    ]  # fmt: skip
+
+
+HEADS = (
+    "set", "rare", "seed", "images dcgan", "images repaired", "nd lite2", "nd radiomics", "nd lite2, rare", "nd radiomics, rare",
+    "recall rare / worst", "coverage rare / worst", "worst SSIM gap", "most near copies", "TSTR dcgan", "TSTR repaired",
+)  # fmt: skip
+
+
+def test_table():
+    """Every scored cell in one table, printed and written to the page."""
+    rows = []
+    for folder in sorted(OUT.glob("*min")):
+        cells = [
+            (path.parent.name, json.loads(path.read_text("utf-8")))
+            for path in sorted(folder.glob("*/scores.json"))
+        ]
+        rows += [
+            [folder.name, *line_of(name.rsplit("-", 2)[0], *name.rsplit("-", 2)[1:], report)]
+            for name, report in cells
+        ]
+    if not rows:
+        pytest.skip("no cell was scored yet")
+    table = [["budget", *HEADS], ["---"] * (len(HEADS) + 1), *rows]
+    text = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in table)
+    print(f"\n{text}")
+    page = PAGE.read_text("utf-8")
+    start, end = "<!-- table -->\n", "<!-- end of table -->\n"
+    head, tail = page.partition(start)[0], page.partition(end)[2]
+    PAGE.write_text(f"{head}{start}{text}\n{end}{tail}", encoding="utf-8")
