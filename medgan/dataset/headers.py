@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,9 @@ from medgan.files import digest
 from medgan.scans import formats, series
 from medgan.scans.scan import Header
 from medgan.workers import Crew
+
+
+FACTS = tuple(field.name for field in fields(Header))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,7 @@ def opened(
             yield Opened(order=order, candidate=refused(candidate, found))
             continue
         if facts is None:
-            store.put(key, dataclasses.asdict(found))
+            store.put(key, {name: getattr(found, name) for name in FACTS})
         judged = judge(candidate, found, source, root)
         kept = found if judged.verdict == "ok" else None
         yield Opened(order=order, candidate=judged, header=kept, key=key)

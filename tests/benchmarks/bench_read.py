@@ -143,9 +143,9 @@ def naive_all(paths):
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
-    """1,200 CT slices of 256 x 256, each of a patient of its own."""
+    """6,000 CT slices of 256 x 256, each of a patient of its own."""
     folder = tmp_path_factory.mktemp("many")
-    for k in range(1200):
+    for k in range(6000):
         slice_of_ct(folder / "ab"[k % 2] / f"{k:04d}.dcm", 256, k)
     old = time.time() - 3600
     for path in folder.rglob("*.dcm"):
@@ -195,4 +195,4 @@ def test_a_second_training_run_decodes_nothing(many, tmp_path, monkeypatch):
     for turn in range(5):
         for rounds in seconds.values():
             rounds.append(wall(lambda: prepare(manifest, plan, tmp_path / f"stacks{turn}")))  # noqa: B023
-    told("preparing 1,200 slices, wall-clock, whole run", seconds, "first")
+    told("preparing 6,000 slices, wall-clock, whole run", seconds, "first")
