@@ -1,5 +1,5 @@
 # The only commands a developer needs. `make` alone prints them.
-.PHONY: help setup demo test fast check fix docs bench bench-speed bench-generator clean
+.PHONY: help setup demo test fast check fix docs bench bench-fuzz bench-speed bench-generator clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -53,6 +53,9 @@ docs: setup  ## regenerate docs/cli.md, the plan in docs/concepts.md, the README
 
 bench: setup  ## reading, writing and memory: prints its figures
 	$(BIN)/pytest -s tests/benchmarks/bench_read.py tests/benchmarks/bench_write.py tests/benchmarks/bench_memory.py
+
+bench-fuzz: setup  ## 20,000 damaged files through the readers (a quarter of an hour)
+	$(BIN)/pytest -s tests/benchmarks/bench_fuzz.py
 
 bench-speed: setup  ## the training step beside the ceiling of this processor, and drawing
 	$(BIN)/pytest -s tests/benchmarks/bench_speed.py

@@ -15,7 +15,6 @@ from medgan.scans import formats, series
 from medgan.scans.scan import Header
 from medgan.workers import Crew
 
-
 FACTS = tuple(field.name for field in fields(Header))
 
 

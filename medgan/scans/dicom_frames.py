@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom.dataset import Dataset
 
-from medgan.scans.dicom_attributes import Attributes, item, items, numbers, sound_numbers
+from medgan.scans.dicom_attributes import Attributes, item, items, numbers, sound_numbers, unusable
 from medgan.scans.dicom_header import CAPTURES, Source
 from medgan.scans.geometry import SAME_MM, distances
 
@@ -40,11 +40,12 @@ class Placement:
 class Groups:
     """The functional groups of a file: per frame, else shared, else none."""
 
-    def __init__(self, dataset: Attributes) -> None:
-        """Look the two sequences up once."""
+    def __init__(self, dataset: Attributes, frames: int) -> None:
+        """Look the two sequences up once; refuse a file that describes another number of frames than it claims to have."""
         self.shared = item(dataset, "SharedFunctionalGroupsSequence")
         self.per_frame = tuple(items(dataset, "PerFrameFunctionalGroupsSequence"))
-        self.found = self.shared is not None or bool(self.per_frame)
+        if self.per_frame and len(self.per_frame) != frames:
+            raise unusable("NumberOfFrames", f"{frames}, but {len(self.per_frame)} frames are described")
 
     def macro(self, frame: int, keyword: str) -> Dataset | None:
         """The item of a functional group macro that holds for one frame (from 0)."""
@@ -55,16 +56,16 @@ class Groups:
 def placement(source: Source, frames: int) -> Placement:
     """Order and spacing of `frames` frames."""
     dataset = source.dataset
-    groups = Groups(dataset)
-    positions = [
-        vector(groups, k, "PlanePositionSequence", "ImagePositionPatient", dataset) for k in range(frames)
-    ]
+    groups = Groups(dataset, frames)
+    told = range(frames if groups.per_frame else 1)  # without groups of their own all frames lie at one place
+    positions = [vector(groups, k, "PlanePositionSequence", "ImagePositionPatient", dataset) for k in told]
     orientations = [
-        vector(groups, k, "PlaneOrientationSequence", "ImageOrientationPatient", dataset)
-        for k in range(frames)
+        vector(groups, k, "PlaneOrientationSequence", "ImageOrientationPatient", dataset) for k in told
     ]
     in_plane = spacing(groups.macro(0, "PixelMeasuresSequence"), dataset)
-    order, gap = sorted_by_position(positions, orientations) if frames > 1 else ((0,), thickness(dataset))
+    order, gap = tuple(range(frames)), thickness(dataset) if frames == 1 else 0.0
+    if len(told) > 1:
+        order, gap = sorted_by_position(positions, orientations)
     return Placement(
         order=order,
         spacing_mm=None if in_plane is None else (gap, *in_plane),

@@ -33,7 +33,7 @@ from medgan.scans.dicom_attributes import integer, text, unusable, value
 from medgan.scans.dicom_header import LARGEST, Source, refuse_missing_attributes
 from medgan.scans.dicom_plain import UNDEFINED, Plain
 from medgan.scans.intensity import Layout, Stored, place
-from medgan.scans.streams import damage, stream_size
+from medgan.scans.streams import damage, is_endless, stream_size
 
 CODECS: dict[str, tuple[str, ...]] = {
     RLELossless: ("pylibjpeg", "pydicom"),
@@ -59,6 +59,7 @@ REQUIRED = (
     *("SamplesPerPixel", "PhotometricInterpretation"),
 )
 GDCM = "gdcm"
+NEIGHBOURS = frozenset({JPEGLSLossless, JPEGLSNearLossless})
 HUFFMAN = frozenset({JPEGLossless, JPEGLosslessSV1})
 """Syntaxes of which GDCM sees each stream only after `damage` has."""
 ITEM = 0xE000FFFE  # (FFFE,E000) read as one little-endian number
@@ -301,7 +302,8 @@ def decoded(source: Source, found: Grid, plugin: str) -> Iterator[Stored]:
         "samples_per_pixel": found.samples,
         "photometric_interpretation": found.photometric,
         "bits_allocated": found.allocated,
-        "bits_stored": found.layout.bits,
+        # GDCM ends the process over colour whose header tells fewer bits than its stream.
+        "bits_stored": found.allocated if plugin == GDCM and found.color else found.layout.bits,
         "pixel_representation": int(found.layout.signed),
         "number_of_frames": found.frames,
         "planar_configuration": integer(source.dataset, "PlanarConfiguration", 0),
@@ -351,6 +353,8 @@ def check_streams(source: Source, found: Grid) -> int:
             )
         if source.syntax in HUFFMAN and (said := damage(frame)):
             raise undecodable(source, said)
+        if source.syntax in NEIGHBOURS and is_endless(frame):
+            raise undecodable(source, "a stream has no end")
         precision = size[2] if size else found.allocated
         if count == found.frames:
             break

@@ -87,19 +87,19 @@ def tuple_of(pair: Pixels) -> tuple[float, float]:
 
 
 def transforms(source: Source, grid: Grid) -> list[Transform]:
-    """The transform of every frame; one and the same where the file has no functional groups."""
-    groups = Groups(source.dataset)
-    if not groups.found:
-        return [transform(source.dataset, source.dataset, source, grid)] * grid.frames
-    return [
+    """The transform of every frame; one and the same where no frame has functional groups of its own."""
+    groups = Groups(source.dataset, grid.frames)
+    told = range(grid.frames if groups.per_frame else 1)
+    found = [
         transform(
             groups.macro(frame, "PixelValueTransformationSequence") or source.dataset,
             groups.macro(frame, "FrameVOILUTSequence") or source.dataset,
             source,
             grid,
         )
-        for frame in range(grid.frames)
+        for frame in told
     ]
+    return found * (grid.frames // len(found))
 
 
 def transform(modality: Attributes, voi: Attributes, source: Source, grid: Grid) -> Transform:

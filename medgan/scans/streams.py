@@ -21,6 +21,7 @@ MAY_FOLLOW = HUFFMAN_FRAMES | {TABLES, SCAN, LINES, 0xDB, 0xDD, 0xFE} | frozense
 """Markers a sequential stream may hold: frame, tables, scan, number of lines, restart interval, comment, application."""
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker other than a restart: it ends entropy-coded data."""
+START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 LENGTHS = 16
 """Lengths that a Huffman code may have."""
 
@@ -31,9 +32,7 @@ def stream_size(stream: bytes) -> tuple[int, int, int] | None:
     if siz >= 0 and len(stream) >= siz + 45:
         # ISO 15444-1 A.5.1: Xsiz, Ysiz, XOsiz, YOsiz from offset 8 of the main header; Ssiz (bits - 1, sign on top) at 42.
         width, height, left, top = struct.unpack_from(">4I", stream, siz + 8)
-        rows, columns = height - top, width - left
-        # A size that Rows and Columns cannot hold is damage, for the decoder to tell.
-        return (rows, columns, (stream[siz + 42] & 0x7F) + 1) if max(rows, columns) < 1 << 16 else None
+        return height - top, width - left, (stream[siz + 42] & 0x7F) + 1
     return frame_header(stream) if stream[:2] == b"\xff\xd8" else None
 
 
@@ -47,6 +46,11 @@ def frame_header(stream: bytes) -> tuple[int, int, int] | None:
             return (rows, columns, bits) if rows else None  # 0 rows: told later, by a DNL segment
         at += 1 if marker == MARKER else 2 + length
     return None
+
+
+def is_endless(stream: bytes) -> bool:
+    """Whether a JPEG-LS stream lacks its end marker (ISO 14495-1 C.1.1), which keeps the decoder looking for many seconds."""
+    return END_OF_IMAGE not in stream[max(stream.rfind(START_OF_SCAN), 0) :]
 
 
 def damage(stream: bytes) -> str:

@@ -109,3 +109,12 @@ def test_size_of_a_jpeg_2000_stream_is_that_of_its_picture_within_its_canvas():
 
 def test_run_lengths_say_no_size():
     assert stream_size(b"\x02\0\0\0" + bytes(60)) is None
+
+
+def test_a_jpeg_ls_stream_ends_with_a_marker():
+    head = bytes.fromhex("ffd8 fff7000b08002d000a01011100 ffda0008010100020000")
+    assert is_endless(head + b"\x57\xfd\xff\x7f")
+    assert is_endless(
+        head.replace(b"\x00\x0a", b"\xff\xd9") + b"\x57"
+    )  # what stands before the scan is no end
+    assert not is_endless(head + b"\x57\xff\xd9\x00")
