@@ -13,7 +13,7 @@ from PIL import Image
 
 from medgan.errors import ScanError
 from medgan.scans import formats
-from medgan.scans.streams import damage, segments, stream_size
+from medgan.scans.streams import damage, is_endless, segments, stream_size
 from tests.scans.phantoms import patch, ramp, wheel
 
 
