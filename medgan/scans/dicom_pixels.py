@@ -62,6 +62,8 @@ GDCM = "gdcm"
 NEIGHBOURS = frozenset({JPEGLSLossless, JPEGLSNearLossless})
 HUFFMAN = frozenset({JPEGLossless, JPEGLosslessSV1})
 """Syntaxes of which GDCM sees each stream only after `damage` has."""
+MOST_ROWS = (1 << 16) - 1
+"""What Rows and Columns can hold: more in a stream is damage."""
 ITEM = 0xE000FFFE  # (FFFE,E000) read as one little-endian number
 GRAY = frozenset({"MONOCHROME1", "MONOCHROME2"})
 
@@ -345,6 +347,8 @@ def check_streams(source: Source, found: Grid) -> int:
     for frame in generate_frames(bytes(source.value), number_of_frames=found.frames, extended_offsets=table):
         size = stream_size(frame)
         count += 1
+        if size and max(size[:2]) > MOST_ROWS:
+            raise undecodable(source, f"a stream claims {size[0]} x {size[1]} pixels")
         if size and size[:2] != (found.rows, found.columns):
             raise ScanError(
                 f"its compressed frame has {size[0]} x {size[1]} pixels, its header says {found.rows} x {found.columns}",
