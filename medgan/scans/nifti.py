@@ -10,6 +10,7 @@ import gzip
 import json
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,7 +72,7 @@ _DISPLAY = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots, for what is worked out once is kept
 class _Claim:
     """What a NIfTI header says of its voxels, checked, before any of them is read. Axes in stored order."""
 
@@ -87,22 +88,27 @@ class _Claim:
     """Index -> RAS in the header's unit."""
     notes: tuple[str, ...]
 
-    @property
+    @cached_property
+    def orientation(self) -> NDArray[np.float64]:
+        """RAS axis and direction of each stored axis (3, 2), as nibabel tells them."""
+        return np.asarray(nib.orientations.io_orientation(self.affine))
+
+    @cached_property
     def axes(self) -> tuple[int, ...]:
         """The stored axis behind each of the displayed (Z, Y, X)."""
-        ras = np.argsort(nib.orientations.io_orientation(self.affine)[:, 0])
+        ras = np.argsort(self.orientation[:, 0])
         return tuple(int(ras[axis]) for axis in _DISPLAY[self.through_plane][1])
 
-    @property
+    @cached_property
     def through_plane(self) -> int:
         """Which RAS axis is Z: the one of length 1, or of clearly the largest voxel side, else S (axial)."""
-        ras = np.argsort(nib.orientations.io_orientation(self.affine)[:, 0])
+        ras = np.argsort(self.orientation[:, 0])
         flat = [axis for axis in (2, 1, 0) if self.shape[ras[axis]] == 1]
         sides = [self.sides[axis] for axis in ras]
         clear = max(sides) >= NEAR_ISOTROPIC * sorted(sides)[1]
         return flat[0] if flat else sides.index(max(sides)) if clear else 2
 
-    @property
+    @cached_property
     def sides(self) -> tuple[float, ...]:
         """Voxel sides in millimetres."""
         unit = _TO_MM.get(int(self.header["xyzt_units"]) & 7, 1.0)
@@ -298,7 +304,7 @@ def _displayed(claim: _Claim) -> NDArray[Any]:
     else:
         flat = np.frombuffer(data, claim.header.get_data_dtype(), count * claim.channels, claim.offset)
         volume = flat.reshape((*claim.shape, claim.channels)[: 3 if claim.channels == 1 else 4], order="F")
-    ras = nib.orientations.apply_orientation(volume, nib.orientations.io_orientation(claim.affine))
+    ras = nib.orientations.apply_orientation(volume, claim.orientation)
     signs, order = _DISPLAY[claim.through_plane]
     turned: NDArray[Any] = ras[:: signs[0], :: signs[1], :: signs[2]]
     return turned.transpose(*order, *range(3, turned.ndim))

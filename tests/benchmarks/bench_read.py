@@ -3,6 +3,7 @@
 The plain loop is `dcmread(path).pixel_array.astype("float32")`: no check, no meaning. Ratios are of processor time unless they say wall.
 """
 
+import gzip
 import multiprocessing
 import os
 import statistics
@@ -11,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from pydicom import dcmread
@@ -196,3 +198,19 @@ def test_a_second_training_run_decodes_nothing(many, tmp_path, monkeypatch):
         for rounds in seconds.values():
             rounds.append(wall(lambda: prepare(manifest, plan, tmp_path / f"stacks{turn}")))  # noqa: B023
     told("preparing 6,000 slices, wall-clock, whole run", seconds, "first")
+
+
+@pytest.mark.parametrize("name", ["160 x 192 x 96", "nifti_hippocampus"])
+def test_gzipped_nifti_beside_bare_decompression(name, tmp_path):
+    """`gzip.decompress` alone gives bytes; medgan gives float32 in the display frame, checked."""
+    if name == "nifti_hippocampus":
+        paths = sorted((SHARED / name).rglob("*.nii.gz"))[:FILES] or pytest.skip(f"{name} is not here")
+    else:
+        chance = np.random.default_rng(0)
+        volume = (
+            1000 * np.sin(np.indices((160, 192, 96)).sum(0) / 40) + chance.normal(0, 20, (160, 192, 96))
+        ).astype(np.int16)
+        paths = [tmp_path / "a.nii.gz"]
+        nib.save(nib.Nifti1Image(volume, np.diag([-1, -1, 1.5, 1])), paths[0])
+    contenders = {"gzip.decompress": lambda path: gzip.decompress(path.read_bytes()), "medgan": formats.read}
+    told(f"{name}, .nii.gz", side_by_side(contenders, paths), "gzip.decompress")
