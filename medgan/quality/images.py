@@ -1,0 +1,76 @@
+"""A set of images with class, patient and origin per image: what every part of `quality` is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int64] | NDArray[np.bool_] | Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Images:
+    """N images of one form. Sets that are compared share `names`, so that equal numbers mean equal classes."""
+
+    pixels: NDArray[np.float32]
+    """(N, C, H, W) in [0, 1]; C is 1 or 3."""
+    labels: NDArray[np.int64]
+    """(N,): index into `names`."""
+    names: tuple[str, ...]
+    """Class names; a class may have no image here."""
+    patients: NDArray[np.str_]
+    """(N,): hash of the patient; of synthetic images, which have none, a word of its own for each."""
+    sources: NDArray[np.str_]
+    """(N,): what shows a person where the image is from: the path of a file, the seed of a synthetic image."""
+
+    def __post_init__(self) -> None:
+        """State what those who make a set guarantee."""
+        assert self.pixels.ndim == len("NCHW"), self.pixels.shape
+        assert self.pixels.dtype == np.float32, self.pixels.dtype
+        assert len(self.pixels) == len(self.labels) == len(self.patients) == len(self.sources)
+        assert not len(self) or 0 <= self.labels.min() <= self.labels.max() < len(self.names)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.pixels)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """{class: images}, every class."""
+        tally = np.bincount(self.labels, minlength=len(self.names))
+        return dict(zip(self.names, tally.tolist(), strict=True))
+
+    def rows_of(self, label: str) -> NDArray[np.int64]:
+        """Rows of one class."""
+        return np.flatnonzero(self.labels == self.names.index(label))
+
+    def of(self, label: str) -> Images:
+        """The images of one class."""
+        return self.take(self.rows_of(label))
+
+    def take(self, rows: Rows) -> Images:
+        """The images in `rows` (numbers, repeated ones too, or a mask), in that order."""
+        chosen = np.asarray(rows, None if len(rows) else np.int64)
+        return Images(
+            pixels=self.pixels[chosen],
+            labels=self.labels[chosen],
+            names=self.names,
+            patients=self.patients[chosen],
+            sources=self.sources[chosen],
+        )
+
+
+def joined(first: Images, *others: Images) -> Images:
+    """All sets as one, in order; they must be of one size and know the same classes."""
+    sets = (first, *others)
+    assert {one.names for one in sets} == {first.names}
+    return Images(
+        pixels=np.concatenate([one.pixels for one in sets]),
+        labels=np.concatenate([one.labels for one in sets]),
+        names=first.names,
+        patients=np.concatenate([one.patients for one in sets]),
+        sources=np.concatenate([one.sources for one in sets]),
+    )
