@@ -17,12 +17,14 @@ from typing import Any
 
 import typer.main
 
-from medgan import plan
 from medgan.cli import app
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.labels import Source
 from medgan.pages import described, is_example, paragraphs
+from medgan.plan import Overrides, decide
+from medgan.plan.canvas import EFFORTS
+from medgan.plan.rules import RECOMMENDED, SMOKE_IMAGES
 from medgan.scans.scan import Form
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +34,7 @@ README = ROOT / "README.md"
 EXAMPLE = ROOT / "sample_data" / "chest_ct"
 
 ROOMS = (
-    "__init__.py", "__main__.py", "cli.py", "options.py", "commands", "report", "quality", "gan", "learn", "prepare.py", "plan.py",
+    "__init__.py", "__main__.py", "cli.py", "options.py", "commands", "report", "quality", "gan", "learn", "prepare.py", "plan",
     "dataset", "scans", "screen.py", "pages.py", "cache.py", "files.py", "progress.py", "errors.py", "py.typed",
 )  # fmt: skip
 """Top floor first: the tree is the order of dependence."""
@@ -84,11 +86,11 @@ def filled(page: str, name: str, text: str) -> str:
 def efforts() -> str:
     """The dial and the images shown, as a table each."""
     lines = ["| effort | longest side in pixels | share of the images shown |", "| --- | --- | --- |"]
-    for effort, (side, share) in plan.EFFORTS.items():
-        lines.append(f"| `{effort}` | {side} | {share or f'{plan.SMOKE_IMAGES} images in all'} |")
+    for effort, (side, share) in EFFORTS.items():
+        lines.append(f"| `{effort}` | {side} | {share or f'{SMOKE_IMAGES} images in all'} |")
     lines += ["", "| training images | images shown at effort standard |", "| --- | --- |"]
     least = 1
-    for most, shown in plan.RECOMMENDED:
+    for most, shown in RECOMMENDED:
         ends = f"{least:,} or more" if most == math.inf else f"{least:,} to {most:,}"
         lines.append(f"| {ends} | {shown:,} |")
         least = int(most) + 1 if most < math.inf else least
@@ -98,7 +100,7 @@ def efforts() -> str:
 def recipes() -> str:
     """Every decision of both networks for the same data set."""
     fingerprint = measure(index(Source(path=EXAMPLE)))
-    ours, paper = (plan.decide(fingerprint, plan.Overrides(arch=arch)) for arch in ("repaired", "dcgan"))
+    ours, paper = (decide(fingerprint, Overrides(arch=arch)) for arch in ("repaired", "dcgan"))
     lines = ["| decision | `repaired` | `dcgan` | why (of `repaired`) |", "| --- | --- | --- | --- |"]
     for field in dataclasses.fields(ours):
         if field.name not in {"version", "why", "arch"}:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.errors import PlanError
-from medgan.plan import LEAST_IMAGES, SMOKE_IMAGES, Overrides, cells, decide, fit_cells
+from medgan.plan import Overrides, decide
+from medgan.plan.canvas import cells, fit_cells
+from medgan.plan.rules import LEAST_IMAGES, SMOKE_IMAGES
 from medgan.scans.windows import parse_window
 
 

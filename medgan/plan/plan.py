@@ -1,0 +1,102 @@
+"""What the user decided himself, and what is decided in all: Overrides and Plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from medgan.scans.scan import Form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """What the user decided himself; None leaves the decision to the rules."""
+
+    effort: str = "standard"
+    """"smoke", "quick", "standard" or "thorough"."""
+    minutes: float | None = None
+    """Wall-clock budget for training; sets `images_shown` from a timed probe."""
+    size: tuple[int, ...] | None = None
+    """(H, W) of the training image."""
+    batch: int | None = None
+    images: int | None = None
+    """Images shown to the discriminator in all."""
+    seed: int | None = None
+    device: str = "auto"
+    """"auto", "cpu", "cuda", "mps"."""
+    precision: str | None = None
+    """"fp32" or "bf16"."""
+    arch: str | None = None
+    """"repaired" or "dcgan"."""
+    noise: str | None = None
+    """"normal" or "uniform"."""
+    window: str | None = None
+    """CT window: "full", "lung", "soft", "bone", "brain" or "LOW:HIGH" in HU."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that training and writing follow. Equal plans and equal data give equal models."""
+
+    version: int = 1
+    labels: tuple[str, ...]
+    arch: str
+    size: tuple[int, ...]
+    """(H, W) of the training image in pixels: base x 2**doublings."""
+    base: tuple[int, ...]
+    """(h0, w0) cells the generator starts from, 3 to 6 each."""
+    channels: int
+    geometry: str
+    """"physical": every image keeps its millimetres and is padded or cropped about its centre; "stretch": resized to fill."""
+    mm_per_pixel: float | None
+    """Physical geometry only: the side of a training pixel."""
+    form: Form
+    """Intensity range and file form; its low and high are what -1 and 1 stand for."""
+    span: tuple[float, ...] = (0.0, 1.0)
+    """What the networks see as -1 and 1, as shares of the form's range."""
+    latent: int
+    noise: str
+    """"normal" or "uniform"."""
+    widths: tuple[int, ...]
+    """Channels per stage, from the base outward: doublings + 1 numbers."""
+    batch: int
+    images_shown: int
+    loss: str
+    """"relativistic" or "bce"."""
+    rate: float
+    """Learning rate at the start; `rate_end` at the end, along a cosine."""
+    rate_end: float
+    betas: tuple[float, ...]
+    penalty: float
+    """gamma of R1 and R2 at the start, `penalty_end` at the end."""
+    penalty_end: float
+    penalty_every: int
+    """Steps between penalties (lazy regularisation); 0 for none."""
+    ema: float
+    """Half-life of the averaged generator in images; 0 for none."""
+    augment: float
+    """Strength of differentiable augmentation: 0 none, 1 as published."""
+    condition: tuple[float, ...]
+    """Fractions of the run where the class condition starts to fade in and is whole."""
+    tick: int
+    """Images between two ticks (log line, grid, checkpoint)."""
+    precision: str
+    device: str
+    seed: int
+    why: Mapping[str, str] = field(default_factory=dict)
+    """{field: reason}, beginning with "fixed", "rule" or "override"."""
+
+    @property
+    def doublings(self) -> int:
+        """How often the base is doubled."""
+        return len(self.widths) - 1
+
+
+Choices = dict[str, tuple[Any, str]]
+"""{field of the plan: (value, reason)}."""
+
+
+def choose(wished: Any, rule: Any, reason: str) -> tuple[Any, str]:
+    """The user's word where there is one, else the rule's."""
+    return (wished, "override: as asked") if wished is not None else (rule, reason)

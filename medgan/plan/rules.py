@@ -1,0 +1,118 @@
+"""Fingerprint + overrides -> Plan: basics and budget are decided here, the rest by its own module."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+
+from medgan.dataset.fingerprint import Fingerprint
+from medgan.errors import PlanError
+from medgan.plan.canvas import EFFORTS, choose_shape
+from medgan.plan.plan import Choices, Overrides, Plan, choose
+from medgan.plan.ranges import choose_form
+from medgan.plan.recipes import RECIPES
+
+SMOKE_IMAGES = 512
+"""Images shown at effort smoke: enough to see every part work, too few to learn anything."""
+RECOMMENDED: tuple[tuple[float, int], ...] = ((300, 150_000), (2_000, 300_000), (math.inf, 600_000))
+"""(training images up to, images to show): a rare class is learned by heart when shown for much longer."""
+LEAST_IMAGES = 15_000
+"""Images shown at least where something is to be learned, however few there are to show."""
+
+
+def decide(fingerprint: Fingerprint, overrides: Overrides | None = None) -> Plan:
+    """The plan for this data set; PlanError when the data or the overrides allow none."""
+    wish = overrides or Overrides()
+    refuse(fingerprint, wish)
+    chosen = choose_basics(fingerprint, wish)
+    chosen |= choose_shape(fingerprint, wish)
+    chosen |= choose_form(fingerprint, wish, chosen)
+    chosen |= choose_budget(fingerprint, wish, chosen["arch"][0])
+    recipe = RECIPES[chosen["arch"][0]]
+    chosen |= recipe(chosen.pop("doublings")[0], chosen["images_shown"][0])
+    return Plan(
+        **{name: value for name, (value, _) in chosen.items()},
+        why={field.name: chosen[field.name][1] for field in fields(Plan) if field.name in chosen},
+    )
+
+
+def refuse(fingerprint: Fingerprint, wish: Overrides) -> None:
+    """PlanError for what no plan can mend; all problems at once."""
+    problems = nonsense(wish)
+    problems += [
+        f"class {label!r} has {count or 'no'} training image{'s' * (count == 0)}: a generator could only copy it"
+        for label, count in sorted(fingerprint.training.items())
+        if count < 2
+    ]
+    if len(fingerprint.meanings) > 1 and "HU" in fingerprint.meanings:
+        mix = ", ".join(f"{count} {name}" for name, count in fingerprint.meanings.items())
+        problems.append(f"CT in Hounsfield units is mixed with other scans ({mix})")
+    if problems:
+        raise PlanError(
+            "no plan for this data set: " + "; ".join(problems),
+            hint="Add scans, set the class or modality aside (--modality), or change the option.",
+        )
+
+
+def nonsense(wish: Overrides) -> list[str]:
+    """Overrides that mean nothing, in words."""
+    problems = []
+    known = {
+        "arch": tuple(RECIPES),
+        "precision": ("fp32", "bf16"),
+        "noise": ("normal", "uniform"),
+        "effort": tuple(EFFORTS),
+    }
+    for name, values in known.items():
+        if (value := getattr(wish, name)) not in {None, *values}:
+            problems.append(f"{name} {value!r} is not one of {', '.join(values)}")
+    for name, least in {"batch": 2, "images": 1, "minutes": 0.01}.items():
+        if (value := getattr(wish, name)) is not None and value < least:
+            problems.append(f"{name} must be at least {least}, not {value}")
+    return problems
+
+
+def choose_basics(fingerprint: Fingerprint, wish: Overrides) -> Choices:
+    """Labels, architecture, channels, chance, precision and device."""
+    colour = set(fingerprint.channels) == {"3"}
+    return {
+        "labels": (tuple(sorted(fingerprint.training)), "rule: the classes of the train split"),
+        "arch": choose(wish.arch, "repaired", "fixed: the mended DCGAN; dcgan is the 2015 baseline"),
+        "channels": (3, "rule: every scan has colour")
+        if colour
+        else (1, "rule: gray scans, or a mixture made gray"),
+        "noise": choose(wish.noise, "normal", "fixed: normally distributed latent"),
+        "precision": choose(
+            wish.precision, "fp32", "fixed: exact everywhere; bf16 is faster on some processors"
+        ),
+        "device": choose(
+            None if wish.device == "auto" else wish.device, "auto", "rule: a GPU where there is one"
+        ),
+        "seed": choose(wish.seed, 0, "fixed: 0"),
+    }
+
+
+def choose_budget(fingerprint: Fingerprint, wish: Overrides, arch: str) -> Choices:
+    """Batch, images shown in all, and images between ticks."""
+    total = sum(fingerprint.training.values())
+    usual = 128 if arch == "dcgan" else 16
+    batch, batch_why = choose(
+        wish.batch, min(usual, total), f"fixed: {usual} for {arch}, never more than there are images"
+    )
+    advised = next(images for limit, images in RECOMMENDED if total <= limit)
+    share = EFFORTS[wish.effort][1]
+    rule = max(int(advised * share), LEAST_IMAGES) if share else SMOKE_IMAGES
+    reason = (
+        f"rule: {advised:,} for {total:,} images, times {share:g} at effort {wish.effort}, {LEAST_IMAGES:,} at least"
+        if share
+        else "rule: effort smoke"
+    )
+    shown, shown_why = choose(wish.images, rule, reason)
+    if wish.minutes is not None:
+        shown_why = f"override: what {wish.minutes:g} minutes allow, by a timed probe"
+    shown = -(-shown // batch) * batch
+    return {
+        "batch": (batch, batch_why),
+        "images_shown": (shown, shown_why),
+        "tick": (max(shown // 20 // batch, 1) * batch, "rule: about twenty ticks in a run"),
+    }
