@@ -33,6 +33,15 @@ def where(number):
     return number, os.getpid()
 
 
+def meet(place):
+    """The number of this process, once two processes have come here."""
+    (place / str(os.getpid())).touch()
+    patience = time.monotonic() + 60
+    while len(list(place.iterdir())) < 2 and time.monotonic() < patience:
+        time.sleep(0.01)
+    return os.getpid()
+
+
 def die(number):
     if number in FATAL:
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -53,7 +62,10 @@ def test_results_keep_their_order_and_come_from_other_processes():
     made = ordered(where, MANY, never)
     assert [number for number, _ in made] == list(MANY)
     assert os.getpid() not in {process for _, process in made}
-    assert len({process for _, process in made}) == 2
+
+
+def test_two_processes_work_at_the_same_time(tmp_path):
+    assert len(set(ordered(meet, [tmp_path] * len(MANY), never))) == 2
 
 
 @pytest.mark.parametrize(("items", "count"), [(range(FEWEST - 1), 2), (MANY, 1)])
@@ -62,9 +74,13 @@ def test_little_work_and_a_single_worker_start_no_process(items, count, monkeypa
     assert {process for _, process in ordered(where, items, never)} == {os.getpid()}
 
 
-def test_one_crew_serves_several_steps_with_the_same_processes():
+def test_one_crew_serves_several_steps_with_the_same_processes(tmp_path):
+    steps = []
     with Crew() as crew:
-        steps = [{process for _, process in crew.ordered(where, MANY, never)} for _ in range(2)]
+        for name in ("first", "second"):
+            place = tmp_path / name
+            place.mkdir()
+            steps.append(set(crew.ordered(meet, [place] * len(MANY), never)))
     assert steps[0] == steps[1]
     assert len(steps[0]) == 2
 
