@@ -1,13 +1,29 @@
-"""Feature vectors of real and synthetic images -> scores: distance, and how much of each covers the other."""
+"""Feature vectors of real and synthetic images -> scores: distance, and how much of each covers the other.
+
+Each score comes in two forms: of the data (a number), and under weights (R,), which is what intervals are made of: row r of `w` (R, N)
+and `v` (R, M) says how often each real and each synthetic image counts (`bootstrap.resampled`).
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
+from medgan.quality.bootstrap import Weights
+
 Features = NDArray[np.float32]
+Values = NDArray[np.float64]
+"""(R,): the score under each row of weights."""
+
+K = 5
+"""Nearest neighbours that make a neighbourhood (arXiv 2002.09797 recommends 5)."""
+DIRECTIONS = 64
+"""Random directions along which sliced distances are taken."""
+LEVELS = (np.arange(100) + 0.5) / 100
+"""Quantiles at which two distributions along a direction are compared."""
 
 
 def kid(real: Features, synthetic: Features) -> float:
@@ -15,22 +31,117 @@ def kid(real: Features, synthetic: Features) -> float:
 
     Unbiased at any size, so it may fall below 0; needs two images of each.
     """
-    ours, theirs = (polynomial_kernel(x.astype(np.float64), degree=3, coef0=1) for x in (real, synthetic))
-    cross = polynomial_kernel(real.astype(np.float64), synthetic.astype(np.float64), degree=3, coef0=1)
-    n, m = len(real), len(synthetic)
-    within = (ours.sum() - np.trace(ours)) / (n * (n - 1)) + (theirs.sum() - np.trace(theirs)) / (m * (m - 1))
-    return float(within - 2 * cross.mean())
+    return float(kid_under(real, synthetic, *once(real, synthetic))[0])
 
 
-def neighbourhood(real: Features, synthetic: Features, *, k: int = 5) -> dict[str, float]:
-    """Precision, recall (arXiv 1904.06991) and coverage (arXiv 2002.09797) with k nearest neighbours, each in [0, 1]."""
-    real_ball, fake_ball = (
-        NearestNeighbors(n_neighbors=min(k, len(x) - 1) + 1).fit(x).kneighbors(x)[0][:, -1]
-        for x in (real, synthetic)
-    )
-    apart = np.linalg.norm(real[:, None].astype(np.float64) - synthetic[None], axis=2)
+def kid_under(real: Features, synthetic: Features, w: Weights, v: Weights) -> Values:
+    """KID under weights; an image drawn twice is never paired with itself."""
+    x, y = real.astype(np.float64), synthetic.astype(np.float64)
+    cross = ((w @ polynomial_kernel(x, y, degree=3, coef0=1)) * v).sum(axis=1)
+    value: Values = _within(x, w) + _within(y, v) - 2 * cross / (w.sum(axis=1) * v.sum(axis=1))
+    return value
+
+
+def _within(x: Values, w: Weights) -> Values:
+    kernel = polynomial_kernel(x, degree=3, coef0=1)
+    np.fill_diagonal(kernel, 0)
+    pairs = w.sum(axis=1) ** 2 - (w**2).sum(axis=1)
+    total: Values = ((w @ kernel) * w).sum(axis=1) / pairs
+    return total
+
+
+def frechet(real: Features, synthetic: Features) -> float:
+    """Frechet distance of two Gaussians with the means and covariances of the data (arXiv 1706.08500, eq. 6).
+
+    Biased upward at small n, the more the wider the space: meant for features reduced to 64 principal components.
+    """
+    return float(frechet_under(real, synthetic, *once(real, synthetic))[0])
+
+
+def frechet_under(real: Features, synthetic: Features, w: Weights, v: Weights) -> Values:
+    """Frechet distance under weights."""
+    return np.array([_gaussians_apart(_moments(real, a), _moments(synthetic, b)) for a, b in zip(w, v, strict=True)])  # fmt: skip
+
+
+def _moments(x: Features, weight: Values) -> tuple[Values, Values]:
+    """Mean and unbiased covariance under frequency weights."""
+    total = weight.sum()
+    mean = weight @ x / total
+    apart = x - mean
+    return mean, (apart * weight[:, None]).T @ apart / max(total - 1, 1)
+
+
+def _gaussians_apart(one: tuple[Values, Values], other: tuple[Values, Values]) -> float:
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), the root's trace by the eigenvalues of C1^(1/2) C2 C1^(1/2)."""
+    values, vectors = np.linalg.eigh(one[1])
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    shared = np.sqrt(np.linalg.eigvalsh(root @ other[1] @ root).clip(0)).sum()
+    return float(((one[0] - other[0]) ** 2).sum() + np.trace(one[1]) + np.trace(other[1]) - 2 * shared)
+
+
+def sliced_wasserstein(real: Features, synthetic: Features, *, seed: int = 0) -> float:
+    """Sliced 2-Wasserstein distance: root of the mean over random directions of the squared 1-D distance (Bonneel et al. 2015)."""
+    return float(sliced_under(real, synthetic, *once(real, synthetic), seed=seed)[0])
+
+
+def sliced_under(real: Features, synthetic: Features, w: Weights, v: Weights, *, seed: int = 0) -> Values:
+    """Sliced Wasserstein distance under weights, by 100 quantiles along each of 64 directions."""
+    directions = np.random.default_rng(seed).normal(size=(real.shape[1], DIRECTIONS))
+    directions /= np.linalg.norm(directions, axis=0)
+    ours, theirs = (_quantiles((x @ directions).T, a) for x, a in ((real, w), (synthetic, v)))
+    value: Values = np.sqrt(((ours - theirs) ** 2).mean(axis=(1, 2)))
+    return value
+
+
+def _quantiles(along: Values, weights: Weights) -> Values:
+    """Values (P, N) along P directions -> their weighted quantiles (R, P, 100)."""
+    order = np.argsort(along, axis=1)
+    ranked = np.take_along_axis(along, order, axis=1)
+    step = np.arange(len(along))[:, None]  # directions one behind the other, so that one search serves all
+    found = []
+    for weight in weights:
+        share = np.cumsum(weight[order], axis=1) / weight.sum()
+        place = np.searchsorted((share + step).ravel(), (LEVELS + step).ravel()).reshape(len(along), -1)
+        found.append(np.take_along_axis(ranked, (place - step * along.shape[1]).clip(0, along.shape[1] - 1), axis=1))  # fmt: skip
+    return np.stack(found)
+
+
+def neighbourhood(real: Features, synthetic: Features, *, k: int = K) -> dict[str, float]:
+    """Precision, recall (arXiv 1904.06991), density and coverage (arXiv 2002.09797) with k nearest neighbours.
+
+    Density may exceed 1, the others lie in [0, 1].
+    """
+    under = neighbourhood_under(real, synthetic, *once(real, synthetic), k=k)
+    return {name: float(values[0]) for name, values in under.items()}
+
+
+def neighbourhood_under(
+    real: Features, synthetic: Features, w: Weights, v: Weights, *, k: int = K
+) -> dict[str, Values]:
+    """The four under weights: images are judged again and again, each time other ones, by the neighbourhoods of the whole data."""
+    real_ball, fake_ball = (_radii(x, k) for x in (real, synthetic))
+    apart = cdist(real, synthetic)
+    inside = apart < real_ball[:, None]
     return {
-        "precision": float((apart < real_ball[:, None]).any(axis=0).mean()),
-        "recall": float((apart < fake_ball[None]).any(axis=1).mean()),
-        "coverage": float((apart.min(axis=1) < real_ball).mean()),
+        "precision": _share(v, inside.any(axis=0)),
+        "recall": _share(w, (apart < fake_ball[None]).any(axis=1)),
+        "density": _share(v, inside.sum(axis=0) / min(k, len(real) - 1)),
+        "coverage": _share(w, apart.min(axis=1) < real_ball),
     }
+
+
+def _radii(x: Features, k: int) -> Values:
+    """Distance of each image to its k-th nearest neighbour in its own set."""
+    near = NearestNeighbors(n_neighbors=min(k, len(x) - 1) + 1).fit(x)
+    radii: Values = near.kneighbors(x)[0][:, -1].astype(np.float64)
+    return radii
+
+
+def _share(weights: Weights, worth: NDArray[np.generic]) -> Values:
+    share: Values = weights @ worth.astype(np.float64) / weights.sum(axis=1)
+    return share
+
+
+def once(real: Features, synthetic: Features) -> tuple[Weights, Weights]:
+    """Weights that count every image once."""
+    return np.ones((1, len(real))), np.ones((1, len(synthetic)))

@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.quality.scores import kid, neighbourhood
+from medgan.quality.bootstrap import resampled
+from medgan.quality.scores import (
+    frechet,
+    frechet_under,
+    kid,
+    kid_under,
+    neighbourhood,
+    neighbourhood_under,
+    sliced_under,
+    sliced_wasserstein,
+)
 
 
 def features(count, seed, shift=0.0):
@@ -29,13 +39,16 @@ def test_kid_grows_with_distance():
 
 def test_copies_of_the_real_images_have_perfect_neighbourhood():
     real = features(30, 0)
-    assert neighbourhood(real, real) == {"precision": 1.0, "recall": 1.0, "coverage": 1.0}
+    found = neighbourhood(real, real)
+    assert found.pop("density") == pytest.approx(1, abs=0.1)
+    assert found == {"precision": 1.0, "recall": 1.0, "coverage": 1.0}
 
 
 def test_images_of_nothing_have_none():
     assert neighbourhood(features(30, 0), features(30, 1, shift=50)) == {
         "precision": 0.0,
         "recall": 0.0,
+        "density": 0.0,
         "coverage": 0.0,
     }
 
@@ -46,3 +59,64 @@ def test_a_collapsed_generator_is_precise_but_recalls_little():
     assert scores["precision"] == 1
     assert scores["recall"] < 0.1
     assert scores["coverage"] < 0.4
+
+
+def test_the_frechet_distance_is_that_of_torchmetrics():
+    from torchmetrics.image.fid import _compute_fid
+
+    real, fake = features(200, 0), features(150, 1, shift=0.5)
+    moments = [
+        torch.from_numpy(value)
+        for x in (real.astype(np.float64), fake.astype(np.float64))
+        for value in (x.mean(axis=0), np.cov(x.T))
+    ]
+    assert frechet(real, fake) == pytest.approx(float(_compute_fid(*moments)), rel=1e-6)
+
+
+def test_the_sliced_distance_of_shifted_data_is_the_shift_seen_along_the_directions():
+    real = features(4000, 0)
+    shift = np.zeros(16, np.float32)
+    shift[3] = 8
+    assert sliced_wasserstein(real, real + shift) == pytest.approx(8 / 16**0.5, rel=0.2)
+    assert sliced_wasserstein(real, real) == 0
+
+
+def test_density_is_about_one_between_samples_of_one_distribution():
+    assert neighbourhood(features(400, 0), features(400, 1))["density"] == pytest.approx(1, abs=0.15)
+
+
+UNDER = {
+    "kid": kid_under,
+    "frechet": frechet_under,
+    "sliced": sliced_under,
+    "coverage": lambda *sets: neighbourhood_under(*sets)["coverage"],
+}
+
+
+@pytest.mark.parametrize("name", UNDER)
+def test_a_weight_of_nothing_is_an_image_that_is_not_there(name):
+    real, fake = features(60, 0), features(50, 1, shift=0.3)
+    w, v = np.ones((1, 60)), np.ones((1, 50))
+    v[0, 30:] = 0
+    if name == "coverage":  # neighbourhoods stay those of the whole data: only what is judged changes
+        w[0, 20:] = 0
+        inside = neighbourhood_under(real, fake, np.eye(60), np.ones((60, 50)))["coverage"]
+        assert UNDER[name](real, fake, w, v)[0] == pytest.approx(inside[:20].mean())
+    else:
+        plain = UNDER[name](real, fake[:30], np.ones((1, 60)), np.ones((1, 30)))
+        assert UNDER[name](real, fake, w, v)[0] == pytest.approx(plain[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["frechet", "sliced"])
+def test_a_weight_of_two_is_an_image_that_is_there_twice(name):
+    real, fake = features(60, 0), features(40, 1, shift=0.3)
+    w, v = np.ones((1, 60)), np.full((1, 40), 2.0)
+    twice = UNDER[name](real, np.repeat(fake, 2, axis=0), w, np.ones((1, 80)))
+    assert UNDER[name](real, fake, w, v)[0] == pytest.approx(twice[0], rel=1e-6)
+
+
+def test_resampling_does_not_pull_kid_away_from_its_value():
+    real, fake = features(80, 0), features(80, 1)
+    patients = np.arange(80).astype(str)
+    values = kid_under(real, fake, resampled(patients, 400, 0), resampled(patients, 400, 1))
+    assert abs(values[1:].mean() - values[0]) < 0.25 * values[1:].std()
