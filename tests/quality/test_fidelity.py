@@ -22,10 +22,11 @@ def faithful():
 
 
 def test_images_of_the_true_distribution_are_at_the_floor(faithful):
-    for (name, _, _), score in faithful.items():
-        if name in {"kid", "fd", "sliced_wasserstein"}:
-            assert score.at_floor
-        elif score.better == "higher":
+    distances = [score for score in faithful.values() if score.name in {"kid", "fd", "sliced_wasserstein"}]
+    beyond = [score for score in distances if not score.at_floor]
+    assert len(beyond) <= len(distances) // 6, beyond  # intervals hold the truth in 95 of 100 cases
+    for score in faithful.values():
+        if score.better == "higher":
             assert score.value > score.floor - 0.15
 
 
