@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
 from medgan.errors import PlanError, ScanError
-from medgan.scans.dicom_plain import EASY, Plain, converted
+from medgan.scans.dicom_plain import EASY, Plain, recalled
 
 Attributes = Dataset | Plain
 """What a file says: as the full parser holds it, or the attributes of a plain file."""
@@ -38,12 +38,12 @@ def value(dataset: Attributes, keyword: str) -> Any:
     if isinstance(dataset, Plain):
         return dataset.get(keyword)
     tag = tag_of(keyword)
-    if tag not in dataset.keys():  # noqa: SIM118  # `in dataset` would parse the tag anew
-        return None
     raw: Any = dataset.get_item(tag)
+    if raw is None:
+        return None
     if isinstance(raw, RawDataElement) and raw.is_little_endian and raw.VR in EASY and raw.value:
         with suppress(ValueError, struct.error):  # the usual case, at a fifth of the price
-            return converted(raw.VR.encode(), raw.value)
+            return recalled(raw.VR.encode(), raw.value)
     try:
         found = dataset[tag].value
     # Conversion is lazy, so a malformed value shows itself only here.
@@ -61,7 +61,11 @@ def unusable(keyword: str, why: str) -> ScanError:
 
 def values(dataset: Attributes, keyword: str) -> tuple[Any, ...]:
     """All values of an attribute; empty when there is none."""
-    found = value(dataset, keyword)
+    return several(value(dataset, keyword))
+
+
+def several(found: Any) -> tuple[Any, ...]:
+    """A value as the values in it: none, one or many."""
     if found is None:
         return ()
     if isinstance(found, (str, int, float)):
@@ -79,13 +83,20 @@ def words(dataset: Attributes, keyword: str) -> tuple[str, ...]:
     found = value(dataset, keyword)
     if isinstance(found, str):
         return (found.strip(" \0"),)
-    return tuple(str(item).strip(" \0") for item in values(dataset, keyword))
+    parts = several(found)
+    if any(isinstance(part, Dataset) for part in parts):
+        # Printed, a damaged one can take hours, and a sound one says whose scan it is.
+        raise unusable(keyword, "it is a sequence")
+    return tuple(str(part).strip(" \0") for part in parts)
 
 
 def numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
     """All values as floats; empty ones among them are left out."""
+    found = value(dataset, keyword)
+    if found is None:  # nearly always, and then at no price
+        return ()
     try:
-        return tuple(float(item) for item in values(dataset, keyword) if item not in {None, ""})
+        return tuple(float(item) for item in several(found) if item not in {None, ""})
     except (TypeError, ValueError) as error:
         raise unusable(keyword, str(error)) from error
 

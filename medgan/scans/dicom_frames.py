@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from medgan.scans.dicom_attributes import Attributes, item, items, numbers, sound_numbers, unusable
 from medgan.scans.dicom_header import CAPTURES, Source
+from medgan.scans.dicom_plain import Plain
 from medgan.scans.geometry import SAME_MM, distances
 
 SAME_COSINE = 2e-3
@@ -42,8 +43,9 @@ class Groups:
 
     def __init__(self, dataset: Attributes, frames: int) -> None:
         """Look the two sequences up once; refuse a file that describes another number of frames than it claims to have."""
-        self.shared = item(dataset, "SharedFunctionalGroupsSequence")
-        self.per_frame = tuple(items(dataset, "PerFrameFunctionalGroupsSequence"))
+        plain = isinstance(dataset, Plain)  # has none
+        self.shared = None if plain else item(dataset, "SharedFunctionalGroupsSequence")
+        self.per_frame = () if plain else tuple(items(dataset, "PerFrameFunctionalGroupsSequence"))
         if self.per_frame and len(self.per_frame) != frames:
             raise unusable("NumberOfFrames", f"{frames}, but {len(self.per_frame)} frames are described")
 

@@ -5,6 +5,7 @@ The file is read once, as bytes: lengths that lie can then claim no memory. The 
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from dataclasses import dataclass
@@ -24,8 +25,8 @@ from pydicom.uid import (
 )
 
 from medgan.errors import ScanError
-from medgan.scans.dicom_attributes import Attributes, text, values, words
-from medgan.scans.dicom_plain import PIXEL_DATA, UNDEFINED, Plain, attributes
+from medgan.scans.dicom_attributes import Attributes, text, value, words
+from medgan.scans.dicom_plain import PIXEL_DATA, UNDEFINED, Meta, Plain, attributes, meta
 from medgan.scans.inflate import LIMIT
 from medgan.scans.terms import MODALITIES, defined
 
@@ -37,7 +38,8 @@ INFLATED = 512 << 20
 """Largest data set that a deflated file may grow to, in bytes: deflate packs a thousandfold."""
 PLAIN_HEAD = 64 << 10
 """Bytes in which the header of a plain file ends, nearly always."""
-FLOAT_PIXELS, DOUBLE_PIXELS = 0x7FE00008, 0x7FE00009
+PIXELS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
+"""Float, Double Float and plain Pixel Data."""
 OTHERWISE = frozenset({ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian})
 """Transfer syntaxes whose attributes are not Explicit VR Little Endian."""
 ELEMENT = 12  # bytes of the longest head of an element
@@ -121,8 +123,8 @@ class Place:
     """Declared bytes, `UNDEFINED` when encapsulated (PS3.5 section A.4)."""
 
     def reached(self, tag: int, vr: str | None, length: int) -> bool:
-        """Tell the parser to stop at Float, Double Float or plain Pixel Data, and remember what it said."""
-        if tag not in {FLOAT_PIXELS, DOUBLE_PIXELS, PIXEL_DATA}:
+        """Tell the parser to stop at any kind of Pixel Data, and remember what it said."""
+        if tag not in PIXELS:
             return False
         # PS3.5 section 7.1.2: an explicit VR of these takes 12 bytes before the value, an implicit one 8.
         self.tag, self.vr, self.length = int(tag), vr or "OW", length
@@ -142,8 +144,8 @@ def looks_right(head: bytes) -> bool:
 
 def load(path: Path, *, whole: bool, plain: bool = True) -> Source:
     """Read and parse a file: all of it, or as much as its header needs; `plain` is tried first, then the full parser."""
-    size = path.stat().st_size
-    with path.open("rb") as stream:
+    with path.open("rb", buffering=0) as stream:
+        size = os.fstat(stream.fileno()).st_size
         data = stream.read(size if whole and size <= HEAD else PLAIN_HEAD)
         if not data:
             raise ScanError(
@@ -151,12 +153,12 @@ def load(path: Path, *, whole: bool, plain: bool = True) -> Source:
             )
         if not looks_right(data):
             raise ScanError("is not a DICOM file", verdict="skip:not-dicom")
-        head, end = meta(data)
-        refuse_other_classes(head.get(0x00020002, b"").decode("ascii", "replace"))
+        head = meta(data)
+        refuse_other_classes(head.sop_class)
         if whole and size > LARGEST:
             raise ScanError(f"has {size} bytes, more than {LARGEST}", verdict="error:too-large")
         data += stream.read() if whole else b""
-        source = parse_plain(data, head, end, size) if plain else None
+        source = parse_plain(data, head, size) if plain else None
         if source is None:
             data += stream.read(max(HEAD - len(data), 0)) if not whole else b""
             source = parse(data, size, whole=whole)
@@ -172,12 +174,18 @@ def syntax_of(uid: bytes) -> UID:
     return UID(uid.decode("ascii", "replace"))
 
 
-def parse_plain(data: bytes, head: dict[int, bytes], end: int, size: int) -> Source | None:
+@lru_cache
+def is_explicit_little(syntax: UID) -> bool:
+    """Whether attributes are Explicit VR Little Endian, as they are under every compressed syntax (PS3.5 section A.4)."""
+    return syntax.is_transfer_syntax and syntax not in OTHERWISE
+
+
+def parse_plain(data: bytes, head: Meta, size: int) -> Source | None:
     """The bytes of a plain file to its attributes; None when it is not plain, or when its pixels begin beyond `data`."""
-    syntax = syntax_of(head.get(0x00020010, b""))
-    if data[128:132] != b"DICM" or not syntax.is_transfer_syntax or syntax in OTHERWISE:
+    syntax = syntax_of(head.syntax)
+    if data[128:132] != b"DICM" or not is_explicit_little(syntax):
         return None
-    found = attributes(data, end)
+    found = attributes(data, head.end)
     if found is None:
         return None
     dataset, at = found
@@ -185,29 +193,15 @@ def parse_plain(data: bytes, head: dict[int, bytes], end: int, size: int) -> Sou
     if vr not in {b"OB", b"OW"}:
         return None
     place = Place(PIXEL_DATA, vr.decode(), at + ELEMENT, length)
-    sop_class = text(dataset, "SOPClassUID") or head.get(0x00020002, b"").decode("ascii", "replace")
+    sop_class = text(dataset, "SOPClassUID") or head.sop_class
     return Source(dataset, data, syntax, sop_class, size, place)
-
-
-def meta(data: bytes) -> tuple[dict[int, bytes], int]:
-    """The file meta group (always Explicit VR Little Endian) by tag, as far as it can be followed, and where it ends."""
-    found: dict[int, bytes] = {}
-    at = 132 if data[128:132] == b"DICM" else 0
-    while data[at : at + 2] == b"\x02\x00" and len(data) >= at + ELEMENT:
-        group, element, vr, length = struct.unpack_from("<HH2sH", data, at)
-        start = at + 8
-        if vr in {b"OB", b"OW", b"UN", b"SQ", b"UT"}:
-            length, start = struct.unpack_from("<I", data, at + 8)[0], at + 12
-        found[group << 16 | element] = data[start : start + length].strip(b" \0")
-        at = start + length
-    return found, at
 
 
 def parse(data: bytes, size: int, *, whole: bool) -> Source:
     """Bytes to attributes, stopping at the pixels."""
-    head, end = meta(data)
-    if head.get(0x00020010) == DeflatedExplicitVRLittleEndian.encode():
-        data = inflated(data, end, INFLATED if whole else HEAD)
+    head = meta(data)
+    if head.syntax == DeflatedExplicitVRLittleEndian.encode():
+        data = inflated(data, head.end, INFLATED if whole else HEAD)
         size = len(data) if whole else LARGEST
     place = Place()
     stream = BytesIO(data)
@@ -301,7 +295,7 @@ def missing_bytes(dataset: Dataset) -> int:
 
 def refuse_missing_attributes(source: Source, keywords: tuple[str, ...]) -> None:
     """Refuse an image that lacks what its pixels cannot be understood without."""
-    missing = [keyword for keyword in keywords if not values(source.dataset, keyword)]
+    missing = [keyword for keyword in keywords if value(source.dataset, keyword) is None]
     if missing:
         raise ScanError(
             f"lacks {', '.join(missing)}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -33,7 +34,7 @@ from medgan.scans.dicom_attributes import integer, text, unusable, value
 from medgan.scans.dicom_header import LARGEST, Source, refuse_missing_attributes
 from medgan.scans.dicom_plain import UNDEFINED, Plain
 from medgan.scans.intensity import Layout, Stored, place
-from medgan.scans.streams import damage, is_endless, stream_size
+from medgan.scans.streams import damage, is_circular, is_endless, stream_size
 
 CODECS: dict[str, tuple[str, ...]] = {
     RLELossless: ("pylibjpeg", "pydicom"),
@@ -54,6 +55,8 @@ CODECS: dict[str, tuple[str, ...]] = {
 GDCM ends the whole process over some damaged streams: it is asked only where no other is installed, and about sound JPEG.
 """
 
+decoder_of = lru_cache(get_decoder)
+"""pydicom's decoder for a syntax; looked up once, for every file asks three times."""
 REQUIRED = (
     *("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation"),
     *("SamplesPerPixel", "PhotometricInterpretation"),
@@ -66,6 +69,9 @@ MOST_ROWS = (1 << 16) - 1
 """What Rows and Columns can hold: more in a stream is damage."""
 ITEM = 0xE000FFFE  # (FFFE,E000) read as one little-endian number
 GRAY = frozenset({"MONOCHROME1", "MONOCHROME2"})
+PALETTE = "PALETTE COLOR"
+SINGLE = GRAY | {PALETTE}
+"""Photometric interpretations of one sample per pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,7 @@ class Grid:
     @property
     def bits(self) -> int:
         """Bits per value after decoding; a palette yields 8."""
-        return 8 if self.photometric == "PALETTE COLOR" else self.layout.bits
+        return 8 if self.photometric == PALETTE else self.layout.bits
 
     @property
     def stored_bytes(self) -> int:
@@ -134,8 +140,7 @@ def refuse_nonsense(found: Grid) -> None:
         raise unusable("HighBit", f"{layout.high_bit} for {layout.bits} of {found.allocated} bits")
     if found.frames < 0:
         raise unusable("NumberOfFrames", str(found.frames))
-    single = found.photometric in GRAY | {"PALETTE COLOR"}
-    if found.samples != (1 if single else 3):
+    if found.samples != (1 if found.photometric in SINGLE else 3):
         raise unusable("SamplesPerPixel", f"{found.samples} for {found.photometric}")
 
 
@@ -158,38 +163,46 @@ def refuse_size(found: Grid) -> None:
 
 def refuse_palette(source: Source, found: Grid) -> None:
     """A palette image needs its three tables (PS3.3 C.7.6.3.1.5)."""
+    if found.photometric != PALETTE:
+        return
     names = [f"{colour}PaletteColorLookupTable" for colour in ("Red", "Green", "Blue")]
     data = (f"{name}Data" in source.dataset or f"Segmented{name}Data" in source.dataset for name in names)
     whole = all(data) and all(f"{name}Descriptor" in source.dataset for name in names)
-    if found.photometric == "PALETTE COLOR" and not whole:
+    if not whole:
         raise ScanError("is a palette image without its palette", verdict="error:palette-missing")
 
 
 def refuse_syntax(source: Source) -> None:
     """Refuse syntaxes nobody decodes here, those whose codec is not installed, and pixels that contradict their syntax."""
-    decoder = decoder_for(source)
-    name = source.syntax.name
-    encapsulated = source.pixels.length == UNDEFINED
-    if decoder.is_encapsulated and not encapsulated:
+    compressed, encapsulated = is_compressed(decoder_for(source)), source.pixels.length == UNDEFINED
+    if compressed and not encapsulated:
         raise ScanError(
-            f"says its pixels are compressed ({name}), but they are not", verdict="error:not-encapsulated"
+            f"says its pixels are compressed ({source.syntax.name}), but they are not",
+            verdict="error:not-encapsulated",
         )
-    if decoder.is_native and encapsulated:
+    if encapsulated and not compressed:
         raise ScanError(
-            f"says its pixels are not compressed ({name}), but they are", verdict="error:encapsulated"
+            f"says its pixels are not compressed ({source.syntax.name}), but they are",
+            verdict="error:encapsulated",
         )
-    if decoder.is_encapsulated and not plugins(source):
+    if compressed and not plugins(source):
         raise ScanError(
-            f"is compressed as {name}, and no decoder for that is installed",
+            f"is compressed as {source.syntax.name}, and no decoder for that is installed",
             verdict="error:missing-codec",
             hint="pip install 'medgan[codecs]'",
         )
 
 
+@lru_cache
+def is_compressed(decoder: Decoder) -> bool:
+    """Whether pixels of its syntax come in fragments; pydicom works it out anew each time it is asked."""
+    return decoder.is_encapsulated
+
+
 def decoder_for(source: Source) -> Decoder:
     """The decoder of pydicom for the transfer syntax."""
     try:
-        return get_decoder(source.syntax)
+        return decoder_of(source.syntax)
     except NotImplementedError as error:
         raise ScanError(
             f"has the transfer syntax {source.syntax.name}, which is not supported",
@@ -200,7 +213,7 @@ def decoder_for(source: Source) -> Decoder:
 
 def plugins(source: Source) -> tuple[str, ...]:
     """The installed plug-ins for the syntax, best first."""
-    available = get_decoder(source.syntax).available_plugins
+    available = decoder_of(source.syntax).available_plugins
     installed = tuple(plugin for plugin in CODECS.get(source.syntax, ()) if plugin in available)
     return installed if installed[:1] == (GDCM,) else tuple(plugin for plugin in installed if plugin != GDCM)
 
@@ -258,7 +271,7 @@ def frame_values(source: Source, found: Grid, words: Stored) -> tuple[Stored, St
     words = words.astype(words.dtype.newbyteorder("="), copy=False)
     if not found.color:
         return words, place(words, found.layout)
-    if found.photometric == "PALETTE COLOR":
+    if found.photometric == PALETTE:
         words = painted(source, place(words, replace(found.layout, signed=False)).astype(np.uint16))
     return words, words
 
@@ -316,7 +329,7 @@ def decoded(source: Source, found: Grid, plugin: str) -> Iterator[Stored]:
     }
     if offsets := extended_offsets(source):
         options["extended_offsets"] = offsets
-    frames = get_decoder(source.syntax).iter_array(bytes(source.value), decoding_plugin=plugin, **options)
+    frames = decoder_of(source.syntax).iter_array(bytes(source.value), decoding_plugin=plugin, **options)
     return without_panic(words for words, _ in islice(frames, found.frames))
 
 
@@ -337,34 +350,40 @@ def extended_offsets(source: Source) -> tuple[bytes, bytes] | None:
 
 
 def check_streams(source: Source, found: Grid) -> int:
-    """Compare every compressed frame's own size with the header; return the bits per value it has (0: it does not say).
-
-    Decoders reshape a stream of other proportions without a word, which scrambles the picture.
-    """
+    """Look at every compressed frame before a decoder does; return the bits per value it has (0: there is none)."""
     refuse_cut_fragments(source.value)
     precision, count = 0, 0
     table = extended_offsets(source)
     for frame in generate_frames(bytes(source.value), number_of_frames=found.frames, extended_offsets=table):
         size = stream_size(frame)
-        count += 1
-        if size and max(size[:2]) > MOST_ROWS:
-            raise undecodable(source, f"a stream claims {size[0]} x {size[1]} pixels")
-        if size and size[:2] != (found.rows, found.columns):
-            raise ScanError(
-                f"its compressed frame has {size[0]} x {size[1]} pixels, its header says {found.rows} x {found.columns}",
-                verdict="error:dimension-mismatch",
-                hint="Repair or remove the file.",
-            )
-        if source.syntax in HUFFMAN and (said := damage(frame)):
-            raise undecodable(source, said)
-        if source.syntax in NEIGHBOURS and is_endless(frame):
-            raise undecodable(source, "a stream has no end")
-        precision = size[2] if size else found.allocated
+        refuse_stream(source, found, frame, size)
+        precision, count = size[2] if size else found.allocated, count + 1
         if count == found.frames:
             break
     if count < found.frames:
         raise truncated(count, found.frames, "frames")
     return precision
+
+
+def refuse_stream(source: Source, found: Grid, frame: bytes, size: tuple[int, int, int] | None) -> None:
+    """Refuse a frame over which a decoder would never end or end the process, and one of another size than the header's.
+
+    Decoders reshape a stream of other proportions without a word, which scrambles the picture.
+    """
+    if is_circular(frame):
+        raise undecodable(source, "its JP2 boxes lead nowhere")
+    if size and max(size[:2]) > MOST_ROWS:
+        raise undecodable(source, f"a stream claims {size[0]} x {size[1]} pixels")
+    if size and size[:2] != (found.rows, found.columns):
+        raise ScanError(
+            f"its compressed frame has {size[0]} x {size[1]} pixels, its header says {found.rows} x {found.columns}",
+            verdict="error:dimension-mismatch",
+            hint="Repair or remove the file.",
+        )
+    if source.syntax in HUFFMAN and (said := damage(frame)):
+        raise undecodable(source, said)
+    if source.syntax in NEIGHBOURS and is_endless(frame):
+        raise undecodable(source, "a stream has no end")
 
 
 def refuse_cut_fragments(data: memoryview) -> None:

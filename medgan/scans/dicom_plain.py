@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+
+from medgan.errors import ScanError
 
 PIXEL_DATA = 0x7FE00010
 UNDEFINED = 0xFFFFFFFF
@@ -35,10 +38,17 @@ ELSEWHERE = (
 )
 """Attributes of files that are not plain."""
 
-SHORT = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
+
+def coded(words: bytes) -> frozenset[int]:
+    """Value representations as the numbers that their two letters are in a file: quicker to look up than bytes."""
+    return frozenset(int.from_bytes(word, "little") for word in words.split())
+
+
+SHORT = coded(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US")
 """Value representations with two bytes of length (PS3.5 section 7.1.2)."""
-LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+LONG = coded(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV")
 """Those with two reserved bytes and four of length."""
+SEQUENCE = int.from_bytes(b"SQ", "little")
 BINARY = {
     vr: struct.Struct(form)
     for vr, form in ((b"US", "<H"), (b"SS", "<h"), (b"UL", "<I"), (b"SL", "<i"), (b"FL", "<f"), (b"FD", "<d"))
@@ -58,19 +68,30 @@ ITEM, ITEM_END, SEQUENCE_END = 0xE000FFFE, 0xE00DFFFE, 0xE0DDFFFE  # group first
 DEEPEST = 16
 """Nested sequences that are followed; no honest file has more."""
 
-_element = struct.Struct("<I2sH").unpack_from
+_element = struct.Struct("<IHH").unpack_from
 _length = struct.Struct("<I").unpack_from
 _item = struct.Struct("<II").unpack_from
+
+
+class Meta(NamedTuple):
+    """What the file meta group names."""
+
+    sop_class: str
+    """Media Storage SOP Class UID."""
+    syntax: bytes
+    """Transfer Syntax UID."""
+    end: int
+    """Offset behind the group."""
 
 
 class Plain(dict[str, Any]):
     """Attributes by keyword: None, str, int, float, or a tuple of these. Numbers in text (DS, IS) stay text."""
 
 
-def _kinds(keyword: str) -> tuple[int, tuple[str, frozenset[bytes]]]:
+def _kinds(keyword: str) -> tuple[int, tuple[str, frozenset[int]]]:
     tag = tag_for_keyword(keyword)
     assert tag is not None, keyword
-    return swapped(int(tag)), (keyword, frozenset(dictionary_VR(tag).encode().split(b" or ")))
+    return swapped(int(tag)), (keyword, coded(dictionary_VR(tag).encode().replace(b" or ", b" ")))
 
 
 def swapped(tag: int) -> int:
@@ -81,33 +102,57 @@ def swapped(tag: int) -> int:
 KNOWN = dict(map(_kinds, WANTED)) | {_kinds(keyword)[0]: (keyword, frozenset()) for keyword in ELSEWHERE}
 """{tag, swapped: (keyword, value representations in which a plain file may have it)}."""
 PIXELS = swapped(PIXEL_DATA)
+NAMED = tuple(map(swapped, (0x00020002, 0x00020010)))
+"""Media Storage SOP Class UID and Transfer Syntax UID, as tags swapped."""
+
+
+def meta(data: bytes) -> Meta:
+    """The file meta group, always Explicit VR Little Endian (PS3.10 section 7.1), as far as it can be followed.
+
+    ScanError where a sequence stands in it: there is none that may, and pydicom would print it, level by level, for minutes.
+    """
+    found: dict[int, bytes] = {}
+    at = 132 if data[128:132] == b"DICM" else 0
+    while len(data) >= at + 12:
+        tag, vr, length = _element(data, at)
+        if tag & 0xFFFF != 2:
+            break
+        start = at + 8
+        if vr in LONG:
+            (length,), start = _length(data, start), at + 12
+        if vr == SEQUENCE or length == UNDEFINED:
+            raise ScanError("has a sequence in its file meta group", verdict="error:malformed")
+        at = start + length
+        if tag in NAMED:
+            found[tag] = data[start:at].strip(b" \0")
+    sop_class, syntax = (found.get(tag, b"") for tag in NAMED)
+    return Meta(sop_class.decode("ascii", "replace"), syntax, at)
 
 
 def attributes(data: bytes, at: int) -> tuple[Plain, int] | None:
     """The attributes from offset `at` up to Pixel Data, and the offset of that element; None for a file that is not plain."""
-    found, end = Plain(), len(data) - 12
-    while at <= end:
-        tag, vr, length = _element(data, at)
-        start = at + 8
-        if vr in SHORT:
-            behind = start + length
-        elif tag == PIXELS:
-            return found, at
-        elif vr in LONG:
-            (length,), start = _length(data, start), at + 12
-            behind = start + length if length != UNDEFINED else after_sequence(data, start, vr)
-        else:
-            break
-        if tag in KNOWN:
-            keyword, allowed = KNOWN[tag]
-            if keyword in found or vr not in allowed or behind > len(data):
-                break
-            try:
-                found[keyword] = converted(vr, data[start:behind])
-            except (ValueError, struct.error):
-                break
-        at = behind
-    return None
+    found = Plain()
+    try:
+        while True:
+            tag, vr, length = _element(data, at)
+            start = at + 8
+            if vr in SHORT:
+                behind = start + length
+            elif tag == PIXELS:
+                return (found, at) if len(data) >= at + 12 else None
+            elif vr in LONG:
+                (length,), start = _length(data, start), at + 12
+                behind = start + length if length != UNDEFINED else after_sequence(data, start, vr)
+            else:
+                return None
+            if tag in KNOWN:
+                keyword, allowed = KNOWN[tag]
+                if keyword in found or vr not in allowed or behind > len(data):
+                    return None
+                found[keyword] = recalled(data[at + 4 : at + 6], data[start:behind])
+            at = behind
+    except (ValueError, struct.error):  # a value that leaves doubt, or the end of the data
+        return None
 
 
 def converted(vr: bytes, raw: bytes) -> Any:
@@ -122,10 +167,14 @@ def converted(vr: bytes, raw: bytes) -> Any:
     return values[0] if len(values) == 1 else values or None
 
 
-def after_sequence(data: bytes, at: int, vr: bytes, depth: int = 0) -> int:
+recalled = lru_cache(1024)(converted)
+"""`converted`, remembered: most values of a scan are those of the scan before."""
+
+
+def after_sequence(data: bytes, at: int, vr: int, depth: int = 0) -> int:
     """The offset behind a sequence of undefined length whose items begin at `at`; behind the end of `data` where it cannot be followed."""
     beyond = len(data) + 1
-    if vr != b"SQ" or depth > DEEPEST:
+    if vr != SEQUENCE or depth > DEEPEST:
         return beyond
     while at + 8 <= len(data):
         tag, length = _item(data, at)

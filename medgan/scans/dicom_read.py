@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,20 +159,29 @@ def resolved(source: Source, found: Grid) -> tuple[Pixels, str]:
     steps = transforms(source, found)
     means = meaning(source, found, steps)
     limits = padding_limits(source, found)
-    shape = (found.frames, found.rows, found.columns)
     pixels: Pixels | None = None
-    padded: NDArray[np.bool_] = np.zeros(shape if limits else (0,), np.bool_)
+    padded: NDArray[np.bool_] | None = None
     for k, (stored, values) in enumerate(decode(source, found)):
         frame = np.asarray(values, np.float32) if found.color else resolve(values, steps[k], found, means)
-        if pixels is None:  # a single frame is not copied
-            pixels = frame[None] if found.frames == 1 else np.empty((found.frames, *frame.shape), np.float32)
-        if found.frames > 1:
-            pixels[k] = frame
+        pixels = stacked_on(pixels, k, frame, found.frames)
         if limits:
-            padded[k] = padding(stored, values, *limits)
+            padded = stacked_on(padded, k, padding(stored, values, *limits), found.frames)
     assert pixels is not None, "a file without frames is refused by its grid"
-    # Last, so that the background is the lowest value as displayed, whatever polarity did to it.
-    return (fill(pixels, padded, AIR_HU if means == "HU" else None) if limits else pixels), means
+    if (
+        padded is not None
+    ):  # last, so that the background is the lowest value as displayed, whatever polarity did to it
+        pixels = fill(pixels, padded, AIR_HU if means == "HU" else None)
+    return pixels, means
+
+
+def stacked_on(stack: NDArray[Any] | None, k: int, frame: NDArray[Any], count: int) -> NDArray[Any]:
+    """The stack of `count` frames with frame `k` in its place; a single one is not copied."""
+    if count == 1:
+        return frame[None]
+    if stack is None:
+        stack = np.empty((count, *frame.shape), frame.dtype)
+    stack[k] = frame
+    return stack
 
 
 def constant(pixels: Pixels) -> tuple[str, ...]:

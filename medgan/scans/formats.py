@@ -77,7 +77,7 @@ def sniff(path: Path) -> str:
     with judged(path):
         if not stat.S_ISREG(path.stat().st_mode):
             raise ScanError("is no regular file", verdict="skip:special-file")
-        with path.open("rb") as stream:
+        with path.open("rb", buffering=0) as stream:
             head = stream.read(4096)
     by_name = path.name.lower().endswith(NIFTI_NAMES) and (head.startswith(GZIP) or claimed_size(head))
     return "nifti" if by_name else kind_of(head)
@@ -164,8 +164,8 @@ def reader_for(path: Path) -> tuple[str, Reader]:
 
 def read_header(path: Path, *, label_tag: str = "") -> Header:
     """What a file says, its pixels not decoded; `label_tag` names a DICOM attribute to take the label from."""
-    kind, reader = reader_for(path)
     with judged(path):
+        kind, reader = reader_for(path)
         if kind == "dicom":
             return dicom_read.read_header(path, label_tag=label_tag)
         return reader.read_header(path)
@@ -173,8 +173,8 @@ def read_header(path: Path, *, label_tag: str = "") -> Header:
 
 def read(path: Path) -> Scan:
     """All pixels of a file with meaning."""
-    _, reader = reader_for(path)
     with judged(path):
+        _, reader = reader_for(path)
         return reader.read(path)
 
 

@@ -22,6 +22,9 @@ MAY_FOLLOW = HUFFMAN_FRAMES | {TABLES, SCAN, LINES, 0xDB, 0xDD, 0xFE} | frozense
 AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """A marker other than a restart: it ends entropy-coded data."""
 START_OF_SCAN, END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+JP2 = b"\0\0\0\x0cjP  "
+"""How a JP2 file begins: with its signature box of twelve bytes."""
+BOX = 8  # bytes of the head of a box: length and type
 LENGTHS = 16
 """Lengths that a Huffman code may have."""
 
@@ -46,6 +49,20 @@ def frame_header(stream: bytes) -> tuple[int, int, int] | None:
             return (rows, columns, bits) if rows else None  # 0 rows: told later, by a DNL segment
         at += 1 if marker == MARKER else 2 + length
     return None
+
+
+def is_circular(stream: bytes) -> bool:
+    """Whether a box before the codestream of a JP2 file has no length of its own, over which pydicom would turn in circles.
+
+    PS3.5 section 8.2.4 allows the bare codestream only; files in JP2's boxes (ISO 15444-1 annex I) are read all the same.
+    """
+    at = BOX + 4
+    while stream.startswith(JP2) and at < len(stream) and stream[at + 4 : at + BOX] != b"jp2c":
+        length = int.from_bytes(stream[at : at + 4], "big")
+        if length < BOX:  # 0 is "to the end of the file", 1 is "see the next eight bytes"
+            return True
+        at += length
+    return False
 
 
 def is_endless(stream: bytes) -> bool:

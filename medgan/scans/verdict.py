@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from medgan.errors import MedganError, ScanError
 
 REPAIR = "Copy the file again from its source, or remove it."
+SILENT = [("ignore", None, Warning, None, 0)]
+"""What stands first in `warnings.filters` while nothing is warned of: readers call each other, and one silence is enough."""
 
 
 @contextmanager
 def judged(path: Path) -> Iterator[None]:
     """Run a reader on `path`; its warnings are silenced (what matters of them is in the notes), its exceptions get a verdict."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with nullcontext() if warnings.filters[:1] == SILENT else warnings.catch_warnings(action="ignore"):
             yield
     except ScanError as error:
         raise named(path, error) from error.__cause__

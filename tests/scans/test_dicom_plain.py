@@ -12,8 +12,8 @@ from pydicom.uid import ImplicitVRLittleEndian
 from medgan.errors import ScanError
 from medgan.scans import dicom_plain, dicom_read
 from medgan.scans.dicom_attributes import value, words
-from medgan.scans.dicom_header import load, meta
-from medgan.scans.dicom_plain import ELSEWHERE, WANTED, Plain, attributes, converted
+from medgan.scans.dicom_header import load
+from medgan.scans.dicom_plain import ELSEWHERE, WANTED, Plain, attributes, converted, meta
 from medgan.scans.verdict import judged
 from tests.scans.phantoms import dataset as phantom
 from tests.scans.phantoms import ramp, save
@@ -84,7 +84,7 @@ def test_nothing_is_looked_for_that_is_not_kept(tmp_path, monkeypatch):
 
 def parsed(dataset, tmp_path, **words):
     data = save(dataset, tmp_path / "a.dcm", **words).read_bytes()
-    return attributes(data, meta(data)[1])
+    return attributes(data, meta(data).end)
 
 
 @pytest.mark.parametrize("keyword", WANTED)
@@ -133,18 +133,18 @@ def test_doubtful_values_are_left_to_the_full_parser(name, tmp_path):
     assert parsed(dataset, tmp_path) is not None
     raw = content.encode() if isinstance(content, str) else struct.pack("<I", content)
     data = save(dataset, tmp_path / "a.dcm").read_bytes()
-    assert attributes(replaced(data, keyword, vr, raw), meta(data)[1]) is None
+    assert attributes(replaced(data, keyword, vr, raw), meta(data).end) is None
 
 
 def replaced(data, keyword, vr, raw):
     """The file with one element rewritten (or put where its tag belongs)."""
     tag = dicom_plain.tag_for_keyword(keyword)
-    at = meta(data)[1]
+    at = meta(data).end
     while True:
         group, element, kind, length = struct.unpack_from("<HH2sH", data, at)
         if group << 16 | element >= tag:
             break
-        long = kind in dicom_plain.LONG
+        long = kind in {b"OB", b"OW", b"SQ", b"UN", b"UT"}
         at += 12 + struct.unpack_from("<I", data, at + 8)[0] if long else 8 + length
     end = at + 8 + length if group << 16 | element == tag else at
     raw += b" " * (len(raw) % 2)
@@ -157,7 +157,7 @@ def test_other_transfer_syntaxes_and_other_orders_are_left_to_the_full_parser(tm
     path = save(ct(), tmp_path / "a.dcm", syntax=ImplicitVRLittleEndian)
     assert not isinstance(load(path, whole=True).dataset, Plain)
     data = save(ct(), tmp_path / "b.dcm").read_bytes()
-    start = meta(data)[1]
+    start = meta(data).end
     doubled = data[:start] + data[start : data.index(b"\x08\x00\x16\x00")] * 2 + data[start:]
     assert attributes(doubled, start) is None
 
@@ -186,3 +186,25 @@ def test_bottomless_nesting_ends():
 def test_a_cut_number_is_no_value():
     with pytest.raises(struct.error):
         converted(b"US", b"\1\0\2")
+
+
+@pytest.mark.parametrize(("vr", "length"), [(b"SQ", 8), (b"SQ", 0xFFFFFFFF), (b"UN", 0xFFFFFFFF)])
+def test_a_sequence_in_the_meta_group_is_refused_before_anything_prints_it(vr, length, tmp_path):
+    data = save(ct(), tmp_path / "a.dcm").read_bytes()
+    sequence = struct.pack("<HH2sHI", 2, 0, vr, 0, length) + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    (tmp_path / "b.dcm").write_bytes(data[:132] + sequence + data[132:])
+    with pytest.raises(ScanError) as caught, judged(tmp_path / "b.dcm"):
+        load(tmp_path / "b.dcm", whole=False)
+    assert caught.value.verdict == "error:malformed"
+    assert "meta group" in caught.value.message
+
+
+def test_a_sequence_is_no_text(tmp_path):
+    item, dataset = Dataset(), ct()
+    item.PatientName = "Somebody"
+    dataset.add_new("BodyPartExamined", "SQ", [item])
+    path = save(dataset, tmp_path / "a.dcm")
+    with pytest.raises(ScanError) as caught:
+        dicom_read.read_header(path)
+    assert caught.value.verdict == "error:bad-value"
+    assert "Somebody" not in caught.value.message

@@ -12,6 +12,8 @@ FOUND = {
     1408: "a JPEG-LS stream without its end kept the decoder busy for ten seconds",
     34270: "65,536 frames were claimed and two described",
     45866: "GDCM ended the process over colour of fewer bits than its stream has",
+    106452: "a box without a length kept pydicom turning for ever",
+    176334: "a sequence in the meta group was printed, level by level",
     51640: "a JPEG 2000 stream claimed two million columns",
 }
 """Mutants that once broke a promise."""

@@ -13,7 +13,7 @@ from PIL import Image
 
 from medgan.errors import ScanError
 from medgan.scans import formats
-from medgan.scans.streams import damage, is_endless, segments, stream_size
+from medgan.scans.streams import damage, is_circular, is_endless, segments, stream_size
 from tests.scans.phantoms import patch, ramp, wheel
 
 
@@ -118,3 +118,22 @@ def test_a_jpeg_ls_stream_ends_with_a_marker():
         head.replace(b"\x00\x0a", b"\xff\xd9") + b"\x57"
     )  # what stands before the scan is no end
     assert not is_endless(head + b"\x57\xff\xd9\x00")
+
+
+def box(kind: bytes, content: bytes = b"", length: int | None = None) -> bytes:
+    return struct.pack(">I4s", 8 + len(content) if length is None else length, kind) + content
+
+
+SIGNATURE = box(b"jP  ", b"\r\n\x87\n")
+
+
+def test_a_box_without_a_length_is_told_from_boxes_that_lead_to_the_codestream():
+    codestream = b"\xff\x4f\xff\x51" + bytes(60)
+    sound = (
+        SIGNATURE + box(b"ftyp", b"jp2 ") + box(b"jp2c", codestream, length=0)
+    )  # the last may reach to the end
+    assert not is_circular(sound)
+    assert not is_circular(codestream)
+    assert not is_circular(SIGNATURE + box(b"ftyp", b"jp2 "))
+    for length in (0, 1, 7):
+        assert is_circular(SIGNATURE + box(b"ftyp", b"jp2 ", length) + box(b"jp2c", codestream))
