@@ -35,7 +35,7 @@ EXAMPLE = ROOT / "sample_data" / "chest_ct"
 
 ROOMS = (
     "__init__.py", "__main__.py", "cli.py", "options.py", "commands", "report", "quality", "gan", "learn", "prepare.py", "plan",
-    "dataset", "scans", "screen.py", "pages.py", "cache.py", "files.py", "progress.py", "errors.py", "py.typed",
+    "dataset", "scans", "screen.py", "pages.py", "cache.py", "files.py", "progress.py", "world.py", "errors.py", "py.typed",
 )  # fmt: skip
 """Top floor first: the tree is the order of dependence."""
 

@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from medgan import __version__, screen
 from medgan import options as opt
 from medgan.pages import Page
+from medgan.world import world
 
 if TYPE_CHECKING:
     from medgan.dataset.labels import Source
@@ -256,8 +257,9 @@ def _source(
     """The folder or .npz named on the command line, or the list of files on stdin."""
     from medgan.dataset.labels import Source
 
-    # Names of files are bytes: `fsdecode` keeps those that are no UTF-8.
-    lines = tuple(os.fsdecode(sys.stdin.buffer.read()).splitlines()) if source == "-" else None
+    # Names of files are bytes: `fsdecode` keeps those that are no UTF-8. Processes share one stdin, and the first one reads for all.
+    listed = sys.stdin.buffer.read() if source == "-" and world().is_first else b""
+    lines = tuple(os.fsdecode(listed).splitlines()) if source == "-" else None
     return Source(
         path=None if source == "-" else Path(source),
         lines=lines,
@@ -271,8 +273,9 @@ def _source(
 
 
 def _tell(report: dict[str, Any], in_words: Callable[[dict[str, Any]], None], *, json: bool) -> None:
-    """The result on stdout, for pipelines or for people."""
-    (screen.show_json if json else in_words)(report)
+    """The result on stdout, for pipelines or for people; under torchrun once."""
+    if world().is_first:
+        (screen.show_json if json else in_words)(report)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

@@ -5,7 +5,8 @@ MedganError
 ├── DatasetError    the files together make no data set: mend the folder, labels or splits
 ├── PlanError       the options ask for something impossible: change an option
 ├── ModelError      a model or run folder cannot be used: point elsewhere or train again
-└── OutputError     the result cannot be written: choose another place or free space
+├── OutputError     the result cannot be written: choose another place or free space
+└── JobError        the processes of a job do not come or stay together: start the job again
 """
 
 from __future__ import annotations
@@ -55,3 +56,7 @@ class ModelError(MedganError):
 
 class OutputError(MedganError):
     """The result cannot be written where it was asked for."""
+
+
+class JobError(MedganError):
+    """The processes of a job do not come or stay together."""

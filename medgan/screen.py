@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from medgan.errors import MedganError
 from medgan.progress import OnProgress, Progress, ignore
+from medgan.world import world
 
 if TYPE_CHECKING:
     from rich import progress
@@ -52,7 +53,10 @@ Facts = Mapping[str, Any]
 
 @contextmanager
 def polite_errors(again: str = "Repeat the same command: it goes on where it stopped.") -> Iterator[None]:
-    """Turn whatever the block raises into a line or two on stderr and an exit code; `again` is said on Ctrl-C."""
+    """Turn whatever the block raises into a line or two on stderr and an exit code; `again` is said on Ctrl-C.
+
+    Of the processes of a job the first one speaks for all; only what nobody foresaw is told by the process that met it.
+    """
     try:
         yield
         sys.stdout.flush()
@@ -66,12 +70,14 @@ def polite_errors(again: str = "Repeat the same command: it goes on where it sto
         # The reader (`head`, a closed pager) has seen enough. Python would flush stdout once more at exit and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 this is the one boundary that nothing passes
-        complain(f"unexpected {type(error).__name__}; the details are in {write_log(error)}")
+        _say("error", "red", f"unexpected {type(error).__name__}; the details are in {write_log(error)}")
         raise SystemExit(UNEXPECTED) from None
 
 
 def complain(message: str, *, hint: str = "") -> None:
-    """Say on stderr what went wrong (red) and what to do next (cyan)."""
+    """Say on stderr what went wrong (red) and what to do next (cyan), unless another process says it."""
+    if not world().is_first:
+        return
     _say("error", "red", message)
     if hint:
         advise(hint)
@@ -95,9 +101,9 @@ def write_log(error: BaseException) -> Path:
 
 @contextmanager
 def watch() -> Iterator[OnProgress]:
-    """A callback that draws progress bars on stderr, when that is a terminal."""
+    """A callback that draws progress bars on stderr, when that is a terminal and this the process that talks."""
     console = _console(stderr=True)
-    if not console.is_terminal:
+    if not console.is_terminal or not world().is_first:
         yield ignore
         return
     with _bars(console) as bars:

@@ -120,7 +120,7 @@ def _one_by_one(function: Callable[[T], R], items: Sequence[T], lost: Callable[[
 def processors() -> int:
     """How many processes read: `$MEDGAN_WORKERS`, else one per processor that this process may use, at most `MOST`.
 
-    The processes that torchrun started on one machine share its processors.
+    All of them under torchrun too: of the processes that it starts on a machine one reads while the others wait.
     """
     if wish := os.environ.get(VARIABLE):
         if not wish.isdecimal() or int(wish) < 1:
@@ -129,7 +129,7 @@ def processors() -> int:
             )
         return int(wish)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(min(allowed // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), MOST), 1)
+    return max(min(allowed, MOST), 1)
 
 
 def keep_memory() -> None:

@@ -163,14 +163,12 @@ def test_a_wish_that_is_no_number_is_refused(monkeypatch):
         processors()
 
 
-def test_processors_are_shared_among_the_processes_of_a_launcher(monkeypatch):
+def test_the_process_that_reads_uses_all_processors_under_a_launcher_too(monkeypatch):
     monkeypatch.delenv("MEDGAN_WORKERS")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)), raising=False)
     assert processors() == 12
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    assert processors() == 3
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "40")
-    assert processors() == 1
+    assert processors() == 12
     assert CHUNK < FEWEST
 
 

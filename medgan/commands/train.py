@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -24,11 +25,14 @@ from medgan.files import make_folder, plain, read_json, refuse_output_inside, wr
 from medgan.gan.fit import fit
 from medgan.gan.probe import seconds_per_image
 from medgan.learn.board import Board
+from medgan.learn.feed import my_share
+from medgan.learn.runtime import Runtime
 from medgan.plan import Overrides, Plan, decide
 from medgan.prepare import prepare
 from medgan.progress import OnProgress, ignore
 from medgan.scans import raster
 from medgan.scans.scan import Form, Mark
+from medgan.world import world
 
 VERSION = 1
 RUN = "run.json"
@@ -85,10 +89,13 @@ def train(
     options: Options | None = None,
     on_progress: OnProgress = ignore,
 ) -> Training:
-    """Train on the train split of `source` into the run folder `out`; repeated, it resumes or is done at once."""
+    """Train on the train split of `source` into the run folder `out`; repeated, it resumes or is done at once.
+
+    Under torchrun every process calls this alike; the first one reads the source and writes the folder, which all must see.
+    """
     began, options, wish = time.monotonic(), options or Options(), overrides or Overrides()
     refuse_output_inside(out, source.inputs)
-    manifest = index(source, on_progress=on_progress)
+    manifest = Runtime(wish.device, "fp32").once(lambda: index(source, on_progress=on_progress))
     if options.holdout:
         manifest = hold_out(manifest, options.holdout, wish.seed or 0)
     return train_on(manifest, out, wish, options, on_progress=on_progress, began=began)
@@ -98,13 +105,16 @@ def train_on(
     manifest: Manifest, out: Path, wish: Overrides, options: Options, *, on_progress: OnProgress, began: float
 ) -> Training:
     """Train on an indexed data set whose splits stand."""
-    fingerprint = measure(manifest)
-    plan, estimate = plan_and_estimate(fingerprint, wish, out, probe=options.dry_run)
+    runtime = Runtime(wish.device, "fp32")
+    fingerprint, before = measure(manifest), runtime.once(lambda: stored(out))
+    plan, estimate = plan_and_estimate(fingerprint, wish, before, probe=options.dry_run)
     if options.dry_run:
         return Training(run=out, plan=plan, estimate_seconds=estimate, seconds=time.monotonic() - began)
-    claim(out, plan, manifest.digest)
-    stack = prepare(manifest, plan, cache.stacks(), on_progress=on_progress)
-    board = Board(out / "tensorboard") if options.tensorboard else None
+    my_share(plan)  # what cannot be shared is refused before the folder is made
+    runtime.once(lambda: claim(out, plan, manifest.digest))
+    runtime.each(lambda: refuse_unseen(out))
+    stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks(), on_progress=on_progress))
+    board = Board(out / "tensorboard") if options.tensorboard and world().is_first else None
 
     def on_tick(row: dict[str, Any], grid: NDArray[np.float32]) -> None:
         write_grid(out / "grids", row["images_shown"], grid)
@@ -123,11 +133,13 @@ def train_on(
 
 
 def plan_and_estimate(
-    fingerprint: Fingerprint, wish: Overrides, out: Path, *, probe: bool
+    fingerprint: Fingerprint, wish: Overrides, known: Mapping[str, Any] | None, *, probe: bool
 ) -> tuple[Plan, float]:
-    """The plan, and an estimate of its seconds; a budget in minutes is turned into images once and then kept."""
+    """The plan, and an estimate of its seconds; a budget in minutes is turned into images once and then kept.
+
+    `known` is what the run folder says of itself.
+    """
     plan = decide(fingerprint, wish)
-    known = stored(out)
     if wish.minutes is None:
         return plan, plan.images_shown * seconds_per_image(plan) if probe else 0.0
     if known is not None and not probe:
@@ -171,6 +183,15 @@ def claim(out: Path, plan: Plan, data_digest: str) -> None:
         raise OutputError(
             f"{out} holds another run: {'; '.join(differences)}",
             hint="Repeat the command as it was to go on with it, or choose another --out.",
+        )
+
+
+def refuse_unseen(out: Path) -> None:
+    """OutputError where this process, perhaps on another machine, does not see the run folder that the first one made."""
+    if not (out / RUN).exists():
+        raise OutputError(
+            f"process {world().rank} on {platform.node()} does not see {out.absolute()}",
+            hint="Give an --out on a disk that all machines of the job share.",
         )
 
 

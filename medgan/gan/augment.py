@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from medgan.learn.runtime import per_image
+
 SHIFT = 0.125
 """Largest shift, as a share of the side."""
 CUTOUT = 0.2
@@ -46,8 +48,8 @@ def shift(images: Tensor, strength: float) -> Tensor:
     count, _, height, width = images.shape
     reach_y, reach_x = (max(int(side * SHIFT * strength + 0.5), 1) for side in (height, width))
     padded = F.pad(images, (reach_x, reach_x, reach_y, reach_y), mode="reflect")
-    top = torch.randint(0, 2 * reach_y + 1, (count, 1), device=images.device)
-    left = torch.randint(0, 2 * reach_x + 1, (count, 1), device=images.device)
+    top = whole_numbers(2 * reach_y + 1, images)
+    left = whole_numbers(2 * reach_x + 1, images)
     rows = top + torch.arange(height, device=images.device)  # (N, H)
     columns = left + torch.arange(width, device=images.device)  # (N, W)
     which = torch.arange(count, device=images.device)[:, None, None]
@@ -59,16 +61,22 @@ def cutout(images: Tensor, strength: float) -> Tensor:
     """Set one rectangle per image to 0 (mid-range) in half of the images."""
     count, _, height, width = images.shape
     half_y, half_x = height * CUTOUT * strength / 2, width * CUTOUT * strength / 2
-    centre = torch.rand(count, 2, device=images.device)
+    centre = per_image(lambda n: torch.rand(n, 2, device=images.device), count)
     rows = torch.arange(height, device=images.device)[None]
     columns = torch.arange(width, device=images.device)[None]
     inside_y = (rows - centre[:, :1] * height).abs() <= half_y  # (N, H)
     inside_x = (columns - centre[:, 1:] * width).abs() <= half_x  # (N, W)
-    cut = torch.rand(count, 1, 1, device=images.device) < CUTOUT_CHANCE
+    cut = per_image(lambda n: torch.rand(n, 1, 1, device=images.device), count) < CUTOUT_CHANCE
     hole = (inside_y[:, :, None] & inside_x[:, None, :] & cut)[:, None]
     return images.masked_fill(hole, 0.0)
 
 
 def uniform(images: Tensor) -> Tensor:
     """One number in [-1, 1) per image, (N, 1, 1, 1)."""
-    return torch.rand(len(images), 1, 1, 1, device=images.device, dtype=images.dtype) * 2 - 1
+    device, dtype = images.device, images.dtype
+    return per_image(lambda n: torch.rand(n, 1, 1, 1, device=device, dtype=dtype), len(images)) * 2 - 1
+
+
+def whole_numbers(below: int, images: Tensor) -> Tensor:
+    """One whole number from 0 to `below` - 1 per image, (N, 1)."""
+    return per_image(lambda n: torch.randint(0, below, (n, 1), device=images.device), len(images))

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,13 @@ def fit(
     on_tick: OnTick | None = None,
     on_progress: OnProgress = ignore,
 ) -> Model:
-    """Train as `plan` says in `folder`; `about` (counts, data digest) goes into the model. Repeated, it resumes."""
+    """Train as `plan` says in `folder`; `about` (counts, data digest) goes into the model. Repeated, it resumes.
+
+    Of several processes (each calls this alike) the first alone writes; all see the folder, and get the model.
+    """
     run = resume(plan, folder)
-    journal = Journal(folder / LOG)
-    journal.rewind(run.images_shown)
+    runtime, journal = run.learners.runtime, Journal(folder / LOG)
+    runtime.once(lambda: journal.rewind(run.images_shown))
     steps: list[Step] = []
     began = time.monotonic()
     while run.images_shown < plan.images_shown:
@@ -67,14 +71,19 @@ def fit(
         on_progress(Progress("training", run.images_shown, plan.images_shown, words(steps), facts(steps)))
         if run.images_shown % plan.tick == 0 or run.images_shown >= plan.images_shown:
             row = tick_row(run, plan, steps, time.monotonic() - began)
-            if on_tick is not None:
-                on_tick(row, draw_grid(run.learners.average, plan, share=faded_in(plan, run.images_shown)))
-            journal.add(row)
-            save_checkpoint(folder / STATE, checkpoint(run))  # last: what is not in it did not happen
+            runtime.once(partial(keep, run, plan, row, journal, on_tick))
             began, steps = time.monotonic(), []
-    return Model.save(
-        folder / "model", run.learners.average, plan, {**about, "images_shown": run.images_shown}
-    )
+    known = {**about, "images_shown": run.images_shown}
+    runtime.once(lambda: Model.save(folder / "model", run.learners.average, plan, known).digest)
+    return runtime.each(lambda: Model.load(folder / "model"))
+
+
+def keep(run: Run, plan: Plan, row: Row, journal: Journal, on_tick: OnTick | None) -> None:
+    """Write down a tick: the grid by `on_tick`, the log line, and the checkpoint last, for what is not in it did not happen."""
+    if on_tick is not None:
+        on_tick(row, draw_grid(run.learners.average, plan, share=faded_in(plan, run.images_shown)))
+    journal.add(row)
+    save_checkpoint(run.folder / STATE, checkpoint(run))
 
 
 def train_step(run: Run, stack: Stack, plan: Plan) -> Step:
@@ -99,7 +108,7 @@ def resume(plan: Plan, folder: Path) -> Run:
     reseed(plan.seed, -1)
     run = Run(Learners(plan, Runtime(plan.device, plan.precision)), folder)
     if (folder / STATE).exists():
-        state = load_checkpoint(folder / STATE)
+        state = run.learners.runtime.each(lambda: load_checkpoint(folder / STATE))
         for name, part in run.learners.parts().items():
             part.load_state_dict(state[name])
         run.images_shown, run.seconds = state["images_shown"], state["seconds"]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from medgan.learn.runtime import per_image
 from medgan.plan import Plan
 
 SLOPE = 0.2
@@ -121,7 +122,10 @@ class Generator(nn.Module):
 def embed(table: nn.Embedding, labels: Tensor, *, noisy: bool) -> Tensor:
     """Class embeddings of length sqrt(width) (N, width), blurred by noise while training."""
     y: Tensor = F.normalize(table(labels), dim=1) * table.embedding_dim**0.5
-    return y + EMBEDDING_NOISE * torch.randn_like(y) if noisy else y
+    if not noisy:
+        return y
+    noise = per_image(lambda n: torch.randn(n, *y.shape[1:], device=y.device, dtype=y.dtype), len(y))
+    return y + EMBEDDING_NOISE * noise
 
 
 class Down(nn.Module):

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from medgan.gan import dcgan, losses, networks
 from medgan.gan.augment import augment
-from medgan.learn.runtime import Runtime
+from medgan.learn.runtime import Runtime, per_image
 from medgan.plan import Plan
 
 GENERATORS: dict[str, Any] = {"repaired": networks.Generator, "dcgan": dcgan.Generator}
@@ -84,12 +84,15 @@ def judge(learners: Learners, real: Tensor, fake: Tensor, labels: Tensor) -> tup
 def latents(plan: Plan, count: int, device: torch.device) -> Tensor:
     """Latent vectors (count, latent) from torch's own generator."""
     if plan.noise == "uniform":
-        return torch.rand(count, plan.latent, device=device) * 2 - 1
-    return torch.randn(count, plan.latent, device=device)
+        return per_image(lambda n: torch.rand(n, plan.latent, device=device), count) * 2 - 1
+    return per_image(lambda n: torch.randn(n, plan.latent, device=device), count)
 
 
 def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) -> Step:
-    """Train both networks on one batch: images (N, C, H, W) in [-1, 1], classes (N,)."""
+    """Train both networks on one batch: images (N, C, H, W) in [-1, 1], classes (N,).
+
+    Of several processes each brings its share of the batch; gradients and figures are means over the whole of it.
+    """
     plan, share = learners.plan, faded_in(learners.plan, images_shown)
     done = images_shown / plan.images_shown
     for adam in (learners.generator_adam, learners.critic_adam):
@@ -98,9 +101,9 @@ def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) 
     fake = learners.to_generator(latents(plan, len(real), real.device), labels, share).float()
     critic_loss, on_real, on_fake = update_critic(learners, real, fake.detach(), labels, images_shown)
     generator_loss = update_generator(learners, real, fake, labels, share)
-    update_average(learners, images_shown + len(real), len(real))
+    update_average(learners, images_shown + plan.batch, plan.batch)
     told_apart = (on_real[:, 0] > on_fake[:, 0]).float().mean()
-    return Step(float(critic_loss), float(generator_loss), float(told_apart))
+    return Step(*learners.runtime.mean(torch.stack([critic_loss, generator_loss, told_apart])).tolist())
 
 
 def update_critic(
@@ -113,15 +116,16 @@ def update_critic(
     on_real, on_fake = judge(learners, real, fake, labels)
     loss = losses.CRITIC[plan.loss](on_real, on_fake, weights)
     total = loss
-    if plan.penalty_every and images_shown // len(real) % plan.penalty_every == 0:
+    if plan.penalty_every and images_shown // plan.batch % plan.penalty_every == 0:
         gamma = cosine(plan.penalty, plan.penalty_end, images_shown / plan.images_shown)
         both, twice = torch.cat([real, fake]), torch.cat([labels, labels])
-        # Mean over real and fake together is half of R1 + R2; the lazy factor keeps the mean strength.
+        # Mean over real and fake together is half of R1 + R2; the lazy factor keeps the mean strength. The penalty goes past DDP's
+        # wrapper, but back through the very parameters of `loss` in one pass: DDP averages what each parameter has got in the end.
         total = loss + plan.penalty_every * gamma * losses.gradient_penalty(
             learners.critic, both, twice, weights
         )
     learners.critic_adam.zero_grad()
-    learners.runtime.fabric.backward(total)
+    learners.runtime.backward(total)
     learners.critic_adam.step()
     return loss.detach(), on_real.detach(), on_fake.detach()
 
@@ -130,14 +134,15 @@ def update_generator(learners: Learners, real: Tensor, fake: Tensor, labels: Ten
     """One step of the generator on the fakes the discriminator has just seen; its loss."""
     plan = learners.plan
     learners.critic.requires_grad_(False)
-    on_fake = learners.to_critic(augment(fake, learners.strength), labels).float()
+    with learners.runtime.alone(learners.to_critic):  # it gets no gradient that processes would have to share
+        on_fake = learners.to_critic(augment(fake, learners.strength), labels).float()
     on_real = on_fake  # of no account in a loss that does not pair fakes with reals
     if plan.loss == "relativistic":
         with torch.no_grad():
             on_real = learners.to_critic(augment(real, learners.strength), labels).float()
     loss = losses.GENERATOR[plan.loss](on_real, on_fake, (1.0, share))
     learners.generator_adam.zero_grad()
-    learners.runtime.fabric.backward(loss)
+    learners.runtime.backward(loss)
     learners.generator_adam.step()
     learners.critic.requires_grad_(True)
     return loss.detach()

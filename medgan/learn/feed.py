@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.errors import PlanError
 from medgan.plan import Plan
 from medgan.prepare import Stack
+from medgan.world import world
 
 
 def class_chances(counts: NDArray[np.int64], share: float) -> NDArray[np.float64]:
@@ -36,10 +38,34 @@ def rows_at(
 def batch_at(
     stack: Stack, plan: Plan, share: float, chance: tuple[int, int], seen: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Images (N, C, H, W), -1 and 1 at the ends of the plan's span, and their classes (N,), from the rows `seen` (default: all)."""
+    """Images (N, C, H, W), -1 and 1 at the ends of the plan's span, and their classes (N,), from the rows `seen` (default: all).
+
+    Of several processes each gets its share of the very batch that one alone would get.
+    """
     choice = np.arange(len(stack)) if seen is None else seen
-    rows = choice[rows_at(stack.labels[choice], plan.batch, share, chance)]
+    rows = choice[rows_at(stack.labels[choice], plan.batch, share, chance)][my_share(plan)]
     return centred(stack.images(rows), plan), stack.labels[rows]
+
+
+def my_share(plan: Plan) -> slice:
+    """Which images of every batch this process sees.
+
+    Raises:
+        PlanError: the batch cannot be shared evenly, or the plan's networks cannot learn in several processes at all.
+    """
+    here = world()
+    if here.size > 1 and plan.arch == "dcgan":
+        raise PlanError(
+            "dcgan, the baseline of 2015, trains in one process: its batch statistics are those of the whole batch",
+            hint="Start it without torchrun, or leave --arch away.",
+        )
+    if plan.batch % here.size:
+        fits = -(-plan.batch // here.size) * here.size
+        raise PlanError(
+            f"a batch of {plan.batch} images cannot be shared evenly by {here.size} processes",
+            hint=f"Give --batch {fits}, or start a number of processes that divides {plan.batch}.",
+        )
+    return here.share(plan.batch)
 
 
 def centred(images: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+import torch.distributed
 from torch import nn
 from torch.optim import Optimizer
 
-from medgan.errors import ModelError, PlanError
+from medgan.errors import JobError, MedganError, ModelError, PlanError
 from medgan.files import atomic, digest, refusal, write_text
+from medgan.world import world
+
+T = TypeVar("T")
 
 PRECISION: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+PATIENCE = timedelta(days=1)
+"""How long processes wait for each other. Long, for one may read or write a large data set meanwhile; one that is gone is noticed
+at once, by its connection or by torchrun."""
 
 
 def choose_device(wanted: str) -> str:
@@ -33,8 +44,32 @@ def reseed(seed: int, position: int) -> None:
     torch.manual_seed(int(digest(f"{seed}", f"{position}")[:15], 16))
 
 
+def per_image(draw: Callable[[int], torch.Tensor], count: int) -> torch.Tensor:
+    """Random numbers for the `count` images of this process: those that they would get in a batch of one process.
+
+    `draw` makes numbers for as many images as it is told, by torch's own generator, which stands alike in every process. So each
+    draws for the whole batch and keeps its share; beside images, numbers cost nothing.
+    """
+    here = world()
+    return draw(count * here.size)[here.share(count * here.size)]
+
+
+@contextmanager
+def in_company() -> Iterator[None]:
+    """Turn the loss of another process into a sentence; a process alone has none to lose."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not (isinstance(error, torch.distributed.DistError) or "gloo/" in str(error)):
+            raise
+        raise JobError(
+            "another process of this job is gone",
+            hint="Start the same command again: it goes on where it stopped, also with another number of processes.",
+        ) from error
+
+
 class Runtime:
-    """Device, precision and files of one training run."""
+    """Device, precision and files of one training run, in one process or, under torchrun, in several."""
 
     def __init__(self, device: str, precision: str) -> None:
         """`precision` is "fp32" or "bf16" (bf16 in the passes, fp32 in weights and penalties)."""
@@ -42,7 +77,15 @@ class Runtime:
             warnings.simplefilter("ignore")
             from lightning_fabric import Fabric  # noqa: PLC0415  # as slow to load as torch, and drawing needs none of it
 
-            self.fabric = Fabric(accelerator=choose_device(device), devices=1, precision=PRECISION[precision])
+            accelerator = choose_device(device)
+            self.fabric = Fabric(
+                accelerator=accelerator, precision=PRECISION[precision], **processes(accelerator)
+            )
+        warnings.filterwarnings(
+            "ignore", message="Grad strides do not match"
+        )  # of a depthwise weight: a small copy
+        with in_company():
+            self.fabric.launch()
 
     def place(self, network: nn.Module) -> nn.Module:
         """The network on the device, channels last (the layout convolutions are fastest in)."""
@@ -50,13 +93,86 @@ class Runtime:
 
     def setup(self, network: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
         """Wrap a pair for this device and precision."""
-        wrapped, stepped = self.fabric.setup(self.place(network), optimizer)
+        with in_company():
+            wrapped, stepped = self.fabric.setup(self.place(network), optimizer)
         return wrapped, stepped
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Gradients of `loss`, averaged over all processes."""
+        with in_company():
+            self.fabric.backward(loss)
+
+    def alone(self, wrapped: nn.Module) -> AbstractContextManager[None]:
+        """Passes through a wrapped network after which its own parameters get no gradient."""
+        return nullcontext() if world().size == 1 else self.fabric.no_backward_sync(wrapped)  # type: ignore[arg-type]
+
+    def mean(self, numbers: torch.Tensor) -> torch.Tensor:
+        """The mean of each number over all processes."""
+        with in_company():
+            return self.fabric.all_reduce(numbers, reduce_op="mean")  # type: ignore[return-value]
+
+    def once(self, work: Callable[[], T]) -> T:
+        """What the first process makes of `work`, in every process; what it refuses, all refuse."""
+        if world().size == 1:
+            return work()
+        made: T | MedganError | None = None
+        if world().is_first:
+            try:
+                made = work()
+            except MedganError as error:
+                made = error
+        with in_company():
+            made = self.fabric.broadcast(made)
+        if isinstance(made, MedganError):
+            raise made
+        return made  # type: ignore[return-value]
+
+    def each(self, work: Callable[[], T]) -> T:
+        """What this process makes of `work`, once all have done theirs; what one refuses, all refuse."""
+        if world().size == 1:
+            return work()
+        made: T | None = None
+        refused: list[MedganError | None] = [None] * world().size
+        mine = None
+        try:
+            made = work()
+        except MedganError as error:
+            mine = error
+        with in_company():
+            torch.distributed.all_gather_object(refused, mine)
+        for refusal_of_one in filter(None, refused):
+            raise refusal_of_one
+        return made  # type: ignore[return-value]
 
     def tensor(self, array: Any) -> torch.Tensor:
         """A numpy array on the device; images channels last."""
         there = torch.as_tensor(array, device=self.fabric.device)
         return there.contiguous(memory_format=torch.channels_last) if there.dim() == 4 else there
+
+
+def processes(accelerator: str) -> dict[str, Any]:
+    """Fabric's arguments for this process and those beside it; PlanError when the machine has not as many devices.
+
+    Parameters may be left out of a pass (a plan of one class has no use for embeddings), so DDP looks for them.
+    """
+    here = world()
+    if here.size == 1:
+        return {"devices": 1}
+    if accelerator != "cpu" and here.local_size > torch.cuda.device_count():
+        raise PlanError(
+            f"{here.local_size} processes on this machine need as many CUDA devices; it has {torch.cuda.device_count()}",
+            hint="Start fewer (--nproc-per-node), or give --device cpu.",
+        )
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment  # noqa: PLC0415  # see Runtime
+    from lightning_fabric.strategies.ddp import DDPStrategy  # noqa: PLC0415
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    return {
+        "devices": here.local_size,
+        "num_nodes": here.size // here.local_size,
+        "strategy": DDPStrategy(timeout=PATIENCE, find_unused_parameters=True),
+        "plugins": [TorchElasticEnvironment()],
+    }
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

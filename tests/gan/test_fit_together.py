@@ -1,0 +1,117 @@
+"""Two processes that train together, over loopback, learn what one would: the same losses, the same weights."""
+
+import dataclasses
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from medgan.gan import fit as fit_module
+from medgan.gan.fit import LOG, STATE, fit
+from medgan.learn.runtime import load_checkpoint
+from medgan.world import world
+from tests import jobs
+from tests.gan.phantoms import ABOUT, tiny_plan, tiny_stack
+
+PLANS = {
+    "two-classes": tiny_plan(images_shown=96, tick=48, penalty_every=2),
+    "one-class": tiny_plan(images_shown=32, tick=16, labels=("left",)),  # embeddings get no gradient then
+    "bce": tiny_plan(images_shown=32, tick=16, loss="bce"),
+}
+NETWORKS = ("generator", "critic", "average")
+LONG = tiny_plan(images_shown=1600, tick=40)
+JOIN = "import sys; from tests.gan.test_fit_together import join; join(*sys.argv[1:])"
+
+
+def stack_of(plan):
+    stack = tiny_stack()
+    if len(plan.labels) == len(stack.names):
+        return stack
+    return dataclasses.replace(stack, names=plan.labels, labels=stack.labels * 0)
+
+
+def learned(plan, folder):
+    """What a run of `plan` comes to: the figures of every step, and the weights of all three networks with what they make of noise."""
+    figures, runs = [], []
+    update, resume = fit_module.update, fit_module.resume
+
+    def noted(*arguments):
+        figures.append(dataclasses.astuple(update(*arguments)))
+        return dataclasses.replace(fit_module.Step(*figures[-1]))
+
+    def remembered(*arguments):
+        runs.append(resume(*arguments))
+        return runs[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit_module, "update", noted)
+        patch.setattr(fit_module, "resume", remembered)
+        fit(stack_of(plan), plan, folder, about=ABOUT)
+    networks = {name: getattr(runs[0].learners, name).eval() for name in NETWORKS}
+    weights = {name: network.state_dict() for name, network in networks.items()}
+    return {"figures": torch.tensor(figures), "weights": weights, "made": made_by(networks, plan)}
+
+
+@torch.no_grad()
+def made_by(networks, plan):
+    """What the networks make of fixed noise."""
+    noise = torch.Generator().manual_seed(0)
+    z, images = torch.randn(16, plan.latent, generator=noise), torch.rand(16, 1, *plan.size, generator=noise)
+    labels = torch.arange(16) % len(plan.labels)
+    return {name: network(images if name == "critic" else z, labels) for name, network in networks.items()}
+
+
+def join(task, folder):
+    """What each process of a job does."""
+    if task == "straight":
+        fit(tiny_stack(), LONG, Path(folder), about=ABOUT)
+        return
+    for name, plan in PLANS.items():
+        torch.save(learned(plan, Path(folder) / name), Path(folder) / f"{name}-{world().rank}.pt")
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """{plan: what each of two processes learned}."""
+    folder = tmp_path_factory.mktemp("together")
+    jobs.finish(jobs.start(2, "-c", JOIN, "plans", folder))
+    return {name: [torch.load(folder / f"{name}-{rank}.pt") for rank in range(2)] for name in PLANS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PLANS)
+def test_two_processes_learn_what_one_learns(name, together, tmp_path):
+    alone = learned(PLANS[name], tmp_path)
+    first, second = together[name]
+    torch.testing.assert_close(first["figures"], alone["figures"], rtol=0, atol=1e-4)
+    # Weights along which the loss has no slope (a last bias, the length of an embedding) go where rounding leads: what they make counts.
+    made = [{**one["made"], "critic": one["made"]["critic"].diff(dim=0)} for one in (first, alone)]
+    torch.testing.assert_close(*made, rtol=0, atol=1e-2)
+    torch.testing.assert_close(first["weights"], second["weights"], rtol=0, atol=0)
+    torch.testing.assert_close(first["figures"], second["figures"], rtol=0, atol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no kill -9")
+def test_a_job_that_loses_a_process_ends_and_goes_on_in_one(tmp_path):
+    killed = tmp_path / "killed"
+    first, second = jobs.start(2, "-c", JOIN, "straight", killed)
+    began = time.monotonic()
+    while not (killed / STATE).exists():
+        assert first.poll() is None, first.communicate()[1]
+        assert time.monotonic() - began < jobs.PATIENCE
+        time.sleep(0.02)
+    second.kill()
+    second.communicate()
+    _, words = first.communicate(timeout=60)  # it does not wait for the dead
+    assert first.returncode != 0
+    assert "JobError: another process of this job is gone" in words
+    reached = load_checkpoint(killed / STATE)["images_shown"]
+    assert 0 < reached < LONG.images_shown
+    log = (killed / LOG).read_text().splitlines()
+    assert len(log) >= reached // LONG.tick
+    goal = dataclasses.replace(LONG, images_shown=reached + LONG.tick)
+    fit(tiny_stack(), goal, killed, about=ABOUT)
+    assert load_checkpoint(killed / STATE)["images_shown"] == goal.images_shown
