@@ -1,0 +1,146 @@
+"""Images and a pool to draw from -> a trained classifier -> logits (N, K): the judge of what images are worth.
+
+Small on purpose: whether images help is asked of many classifiers, and on sets of some hundred images a large one does no better.
+No batch statistics (GroupNorm): what an image counts for must not depend on which synthetic ones happen to be beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medgan.learn.runtime import reseed
+from medgan.quality.arms import Pool
+
+WIDTHS = (16, 32, 64)
+"""Channels of the three stages, each at half the resolution of the one before."""
+GROUPS = 8
+SHIFT, TURN, CONTRAST, BRIGHTNESS = 0.08, 8.0, 0.2, 0.2
+"""Classical augmentation at most: shift (share of a side), rotation (degrees), contrast (share), brightness (standard deviations).
+No flips: left and right mean something in a body."""
+RATE, DECAY = 2e-3, 1e-2
+MARGIN = 1e-6
+
+Array = NDArray[np.float32]
+
+
+class SmallNet(nn.Sequential):
+    """Images (N, C, H, W) -> logits (N, K): three strided convolutions, a mean over places, one linear layer."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        """Weights as torch starts them."""
+        stages: list[nn.Module] = []
+        for wide in WIDTHS:
+            stages += [
+                nn.Conv2d(channels, wide, 3, stride=2, padding=1),
+                nn.GroupNorm(GROUPS, wide),
+                nn.ReLU(),
+            ]
+            channels = wide
+        super().__init__(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How long and in what portions a classifier learns: the same in every arm."""
+
+    steps: int
+    batch: int
+    classes: int
+    seed: int
+    classical: bool = False
+
+
+def inputs_of(pixels: Array, side: int, like: Array | None = None) -> Tensor:
+    """Images (N, C, H, W), the longest side at most `side`, with mean 0 and deviation 1 over `like` (default: themselves)."""
+    measure = pixels if like is None else like
+    mean, deviation = float(measure.mean()), float(measure.std())
+    images = torch.from_numpy(np.ascontiguousarray(pixels))
+    height, width = images.shape[2:]
+    scale = side / max(height, width)
+    if scale < 1 and len(images):
+        shape = [max(round(height * scale), 1), max(round(width * scale), 1)]
+        images = F.interpolate(images, size=shape, mode="bilinear", antialias=True)
+    return (images - mean) / (deviation + MARGIN)
+
+
+def standardised(features: Array, like: Array) -> Tensor:
+    """Feature vectors (N, D) with mean 0 and deviation 1 over `like` in every feature."""
+    return torch.from_numpy((features - like.mean(axis=0)) / (like.std(axis=0) + MARGIN))
+
+
+def trained(inputs: Tensor, labels: NDArray[np.int64], pool: Pool, training: Training) -> nn.Module:
+    """A classifier of `inputs` (rows as the pool counts them): SmallNet for images, one linear layer for feature vectors.
+
+    Equal seeds start from equal weights in every arm, and draw by the same chance. AdamW, the rate along a cosine to 0; the last
+    weights are taken: nothing is chosen on the way, so no arm can be luckier than another in it.
+    """
+    rows = np.random.default_rng(training.seed).choice(
+        pool.rows, size=(training.steps, training.batch), p=pool.chances
+    )
+    network = _fresh(inputs, training)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=_rate_of(inputs), weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.steps)
+    chance = torch.Generator().manual_seed(training.seed)
+    truth, costs = torch.from_numpy(labels), torch.from_numpy(pool.costs)
+    network.train()
+    for batch in torch.from_numpy(rows):
+        seen = varied(inputs[batch], chance) if training.classical else inputs[batch]
+        loss = F.cross_entropy(network(seen), truth[batch], weight=costs)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+    return network.eval()
+
+
+def _fresh(inputs: Tensor, training: Training) -> nn.Module:
+    """A network whose weights depend on the seed alone, and that leaves torch's own chance as it was."""
+    with torch.random.fork_rng(devices=[]):
+        reseed(training.seed, 0)
+        if inputs.dim() == len("ND"):
+            return nn.Linear(inputs.shape[1], training.classes)
+        return SmallNet(inputs.shape[1], training.classes)
+
+
+def _rate_of(inputs: Tensor) -> float:
+    """A linear layer sums over many features: its steps are smaller by the root of their number."""
+    return RATE if inputs.dim() > len("ND") else RATE / math.sqrt(inputs.shape[1] / 64)
+
+
+@torch.inference_mode()
+def logits(network: nn.Module, inputs: Tensor) -> Array:
+    """(N, K), whole numbers of batches at a time so that memory stays bounded."""
+    pieces = [network(inputs[start : start + 256]).numpy() for start in range(0, len(inputs), 256)]
+    return np.concatenate(pieces) if pieces else np.zeros((0, 0), np.float32)
+
+
+def varied(images: Tensor, chance: torch.Generator) -> Tensor:
+    """Classical augmentation that leaves anatomy possible: each image shifted, turned and changed in contrast and brightness a little."""
+    count = len(images)
+
+    def drawn(most: float) -> Tensor:
+        return (torch.rand(count, generator=chance) * 2 - 1) * most
+
+    angle = drawn(math.radians(TURN))
+    height, width = images.shape[2:]
+    cosine, sine = angle.cos(), angle.sin()
+    # The grid is in units of half a side: a turn in pixels needs the ratio of the sides.
+    upper = torch.stack([cosine, -sine * height / width, drawn(2 * SHIFT)], dim=1)
+    lower = torch.stack([sine * width / height, cosine, drawn(2 * SHIFT)], dim=1)
+    grid = F.affine_grid(torch.stack([upper, lower], dim=1), list(images.shape), align_corners=False)
+    moved = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    gain, offset = (1 + drawn(CONTRAST)).view(-1, 1, 1, 1), drawn(BRIGHTNESS).view(-1, 1, 1, 1)
+    middle = moved.mean(dim=(1, 2, 3), keepdim=True)
+    return (moved - middle) * gain + middle + offset
+
+
+Judge = Callable[[Array], Tensor]
+"""Images -> what a classifier is given."""

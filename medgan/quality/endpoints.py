@@ -1,0 +1,143 @@
+"""Logits (N, K) and true classes -> endpoints: how well rare classes are found, with intervals by bootstrap over patients and seeds.
+
+The interval of a difference is paired: every resample draws patients (within their class, so that how rare a class is stays as it
+is) and classifier seeds once and judges both arms by them. Bootstrap over patients, not images, because images of one patient are
+alike; over seeds, because two trainings of one arm differ. The corrected resampled t test (Nadeau and Bengio 2003) is for what the
+bootstrap cannot see: whole splits, whose training sets overlap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score, roc_curve
+
+SPECIFICITY = 0.9
+LEVEL = 0.95
+"""Of every interval."""
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """How well one classifier does on real held-out images; every number is in [0, 1], higher is better."""
+
+    auprc: float
+    """Area under the precision-recall curve of each rare class against all others, mean over rare classes."""
+    sensitivity: float
+    """Share of a rare class that is found when 90 % of all others are rightly left alone, mean over rare classes."""
+    auroc: float
+    """Area under the ROC curve of each class against all others, mean over classes."""
+    balanced_accuracy: float
+    macro_f1: float
+
+
+def scores_of(logits: NDArray[np.float32]) -> Array:
+    """(N, K) log odds of each class against all others: ranks as probabilities do, without their rounding to 1."""
+    wide = logits.astype(np.float64)
+    rest = [np.logaddexp.reduce(np.delete(wide, column, axis=1), axis=1) for column in range(wide.shape[1])]
+    return np.asarray(wide - np.stack(rest, axis=1))
+
+
+def endpoints(logits: NDArray[np.float32], labels: Labels, rare: Sequence[int]) -> Endpoints:
+    """Every endpoint of one classifier; each rare class must have an image among `labels`, and so must something else."""
+    scores, found = scores_of(logits), logits.argmax(axis=1)
+    there = np.unique(labels)
+    alone = [(labels == number, scores[:, number]) for number in rare]
+    return Endpoints(
+        auprc=_mean([average_precision_score(*pair) for pair in alone]),
+        sensitivity=_mean([sensitivity(*pair) for pair in alone]),
+        auroc=_mean([roc_auc_score(labels == number, scores[:, number]) for number in there]),
+        balanced_accuracy=float(recall_score(labels, found, labels=there, average="macro", zero_division=0)),
+        macro_f1=float(f1_score(labels, found, labels=there, average="macro", zero_division=0)),
+    )
+
+
+def sensitivity(truth: NDArray[np.bool_], scores: Array) -> float:
+    """The highest sensitivity at a specificity of at least 90 %."""
+    false, true, _ = roc_curve(truth, scores, drop_intermediate=False)
+    return float(true[false <= 1 - SPECIFICITY + 1e-9].max())
+
+
+def patient_weights(
+    patients: NDArray[np.str_], labels: Labels, resamples: int, seed: int
+) -> NDArray[np.int64]:
+    """(B, N): how often each image counts in each resample of the patients; patients are drawn within their class.
+
+    A patient with images of several classes belongs to the rarest of them.
+    """
+    chance = np.random.default_rng(seed)
+    names, which = np.unique(patients, return_inverse=True)
+    counts = np.bincount(labels)
+    order = np.argsort(counts[labels], kind="stable")[::-1]
+    home = np.zeros(len(names), np.int64)
+    home[which[order]] = labels[order]  # the rarest class is written last
+    drawn = np.zeros((resamples, len(names)), np.int64)
+    for number in np.unique(home):
+        own = np.flatnonzero(home == number)
+        drawn[:, own] = chance.multinomial(len(own), np.full(len(own), 1 / len(own)), size=resamples)
+    return drawn[:, which]
+
+
+def resampled_auprc(
+    logits: NDArray[np.float32], labels: Labels, rare: Sequence[int], weights: NDArray[np.int64]
+) -> Array:
+    """(B,): mean AUPRC over rare classes when each image counts `weights` (B, N) times; as scikit-learn's average precision.
+
+    A resample without an image of a class has no value for it (nan), and is left out by `interval`.
+    """
+    scores = scores_of(logits)
+    areas = [_auprc(scores[:, number], labels == number, weights) for number in rare]
+    return np.asarray(np.mean(areas, axis=0))
+
+
+def _auprc(scores: Array, truth: NDArray[np.bool_], weights: NDArray[np.int64]) -> Array:
+    order = np.argsort(-scores, kind="stable")
+    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # images of equal score share one threshold
+    counted = weights[:, order]
+    true = np.cumsum(counted * truth[order], axis=1)[:, ends]
+    taken = np.cumsum(counted, axis=1)[:, ends]
+    gained = np.diff(true, axis=1, prepend=0)
+    with np.errstate(invalid="ignore"):
+        area: Array = (gained * true / np.maximum(taken, 1)).sum(axis=1) / true[:, -1]
+    return area
+
+
+def seed_weights(seeds: int, resamples: int, seed: int) -> Array:
+    """(B, seeds): the share of each classifier seed in each resample of them."""
+    chance = np.random.default_rng((seed, seeds))
+    return np.asarray(chance.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds)
+
+
+def interval(resampled: Array, level: float = LEVEL) -> tuple[float, float]:
+    """Percentile interval of a bootstrap, resamples without a value left out."""
+    tail = (1 - level) / 2 * 100
+    low, high = np.nanpercentile(resampled, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def corrected_t(
+    differences: Sequence[float], test_share: float, level: float = LEVEL
+) -> tuple[float, float, float]:
+    """Mean and interval of paired differences over repeated splits (Nadeau and Bengio 2003, Machine Learning 52:239, eq. 9).
+
+    Training sets of repeated splits overlap, so the variance of the mean is not s^2 / J but s^2 (1 / J + n_test / n_train);
+    `test_share` is n_test / n_train. Needs two differences.
+    """
+    values = np.asarray(differences, np.float64)
+    count = len(values)
+    spread = float(values.std(ddof=1)) * math.sqrt(1 / count + test_share)
+    reach = float(student.ppf((1 + level) / 2, count - 1)) * spread
+    mean = float(values.mean())
+    return mean, mean - reach, mean + reach
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))

@@ -1,0 +1,283 @@
+"""Real and synthetic images -> whether the two can be told apart, and whether a classifier that is topped up leans on it.
+
+Where only rare classes hold synthetic images, "looks synthetic" is a sign of "rare": a classifier that learns the sign does well on
+synthetic images and gains nothing on patients. Two measurements: a detector's AUC, by cross-validation over patients, and what
+topping up changes on unseen synthetic images beyond what it changes on real ones (a difference of differences, which neither easy
+synthetic images nor a classifier that has become better can feign).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedGroupKFold
+
+from medgan.errors import DatasetError
+from medgan.progress import OnProgress, Progress, ignore
+from medgan.quality.arms import PARITY, Pool, rare_classes
+from medgan.quality.classifier import Training, inputs_of, logits, standardised, trained
+from medgan.quality.contest import CNN, Runs, Settings, contest
+from medgan.quality.endpoints import interval, patient_weights, seed_weights
+from medgan.quality.images import Images, joined
+from medgan.quality.radiomics import radiomics
+
+NONE, VISIBLE, USED = "none", "visible", "used"
+FOLDS = 4
+HELD_BACK = 0.25
+"""Share of the synthetic images that no classifier learns from."""
+FEWEST = 2 * FOLDS
+"""Real and synthetic images of a kind, below which nothing is measured."""
+WITHOUT, WITH, REMEDY = "oversampling + classical", "synthetic + classical", "everywhere + classical"
+CHANCE = 0.5
+"""AUC of a detector that sees no difference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lean:
+    """How far an arm leans on being synthetic: gains are against the same training without synthetic images."""
+
+    arm: str
+    real: float
+    """Share of real rare test images that it gives their class."""
+    synthetic: float
+    """Share of held-back synthetic rare images that it gives their class."""
+    excess: float
+    """Its gain on synthetic rare images less its gain on real ones."""
+    interval: tuple[float, float]
+    """95 %, bootstrap over patients, synthetic images and seeds."""
+    alarms: float | None
+    """Share of synthetic images of the other classes that it calls rare; None where no such images were given."""
+    others: float | None
+    """The rise in those alarms less the rise in alarms on real images of the other classes."""
+    others_interval: tuple[float, float] | None
+
+    @property
+    def used(self) -> bool:
+        """Whether the arm leans on it: told by the other classes' images where there are some, for they are the plainer sign."""
+        return (self.others_interval or self.interval)[0] > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortcut:
+    """Whether "synthetic" is a sign that classifiers can see, and use."""
+
+    version: int = 1
+    verdict: str
+    """"none", "visible" (but not used) or "used"."""
+    sentence: str
+    told_apart: float
+    """AUC of the better detector: 0.5 sees nothing, 1 sees all."""
+    interval: tuple[float, float]
+    """95 %, bootstrap over patients."""
+    detectors: Mapping[str, float]
+    """{detector: AUC}: the small network, and a logistic regression on radiomic features."""
+    compared: Mapping[str, int]
+    """{class: real images, and as many synthetic ones}."""
+    leans: tuple[Lean, ...]
+    """Of topping up the rare classes and, where every class has synthetic images, of spreading them everywhere."""
+
+
+def measure_shortcut(  # noqa: PLR0913  # the sets of images are no noun
+    train: Images,
+    test: Images,
+    synthetic: Images,
+    *,
+    settings: Settings,
+    seed: int,
+    runs: Runs | None = None,
+    on_progress: OnProgress = ignore,
+) -> Shortcut:
+    """Look for the shortcut in `synthetic` images that top up `train`; `test` holds real patients that nothing learned from.
+
+    Raises:
+        DatasetError: too few images to tell.
+    """
+    real, made = alike(train, synthetic, seed)
+    if len(real) < FEWEST:
+        raise DatasetError(
+            f"{len(real)} real and synthetic images of the same class are too few to tell them apart",
+            hint=f"Give {FEWEST} or more of a class.",
+        )
+    detectors = _detected(real, made, settings, seed, on_progress)
+    best = max(detectors, key=lambda name: detectors[name][0])
+    leans = _leans(train, test, synthetic, settings, seed, runs, on_progress)
+    told, (low, high) = detectors[best]
+    verdict = USED if leans[0].used else VISIBLE if low > CHANCE else NONE
+    return Shortcut(
+        verdict=verdict,
+        sentence=sentence(verdict, told, leans),
+        told_apart=round(told, 4),
+        interval=(round(low, 4), round(high, 4)),
+        detectors={name: round(found[0], 4) for name, found in detectors.items()},
+        compared={label: count for label, count in real.counts.items() if count},
+        leans=leans,
+    )
+
+
+def alike(train: Images, synthetic: Images, seed: int) -> tuple[Images, Images]:
+    """As many real as synthetic images of every class, drawn by chance: nothing but being synthetic tells the two sets apart."""
+    chance = np.random.default_rng(seed)
+    rows: tuple[list[int], list[int]] = ([], [])
+    for label in train.names:
+        both = train.rows_of(label), synthetic.rows_of(label)
+        fewer = min(map(len, both))
+        for chosen, own in zip(rows, both, strict=True):
+            chosen += sorted(chance.permutation(own)[:fewer].tolist())
+    return train.take(rows[0]), synthetic.take(rows[1])
+
+
+Found = tuple[float, tuple[float, float]]
+"""An AUC and its interval."""
+
+
+def _detected(
+    real: Images, made: Images, settings: Settings, seed: int, on_progress: OnProgress
+) -> dict[str, Found]:
+    """Every detector's AUC over folds that share no patient."""
+    both = joined(real, made)
+    truth = np.repeat([0, 1], [len(real), len(made)])
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    tests = [rows for _, rows in folds.split(truth, truth, both.patients)]
+    inputs = inputs_of(both.pixels, settings.side)
+    measured = radiomics(both.pixels)
+    scores = {name: np.zeros(len(truth)) for name in (CNN, "radiomics")}
+    for done, rows in enumerate(tests, start=1):
+        others = np.setdiff1d(np.arange(len(truth)), rows)
+        even = Pool(rows=others, chances=np.full(len(others), 1 / len(others)), costs=np.ones(2, np.float32))
+        training = Training(steps=settings.steps, batch=settings.batch, classes=2, seed=seed)
+        told = logits(trained(inputs, truth, even, training), inputs[rows])
+        scores[CNN][rows] = told[:, 1] - told[:, 0]
+        scaled = standardised(measured, measured[others]).numpy()
+        plain = LogisticRegression(C=1.0, max_iter=1000).fit(scaled[others], truth[others])
+        scores["radiomics"][rows] = plain.decision_function(scaled[rows])
+        on_progress(Progress("telling apart", done, FOLDS))
+    weights = patient_weights(both.patients, truth, settings.resamples, seed)
+    return {name: _auc(found, truth, tests, weights) for name, found in scores.items()}
+
+
+def _auc(
+    scores: NDArray[np.float64],
+    truth: NDArray[np.int64],
+    tests: Sequence[NDArray[np.int64]],
+    weights: NDArray[np.int64],
+) -> Found:
+    """Mean AUC over folds (each has a scale of its own), with its interval."""
+
+    def mean(counted: NDArray[np.int64]) -> float:
+        values = [
+            roc_auc_score(truth[rows], scores[rows], sample_weight=counted[rows])
+            for rows in tests
+            if all(counted[rows][truth[rows] == side].any() for side in (0, 1))
+        ]
+        return float(np.mean(values)) if values else float("nan")
+
+    resampled = np.array([mean(counted) for counted in weights])
+    return mean(np.ones(len(truth), np.int64)), interval(resampled)
+
+
+def _leans(  # noqa: PLR0913, PLR0917  # what measure_shortcut was given
+    train: Images,
+    test: Images,
+    synthetic: Images,
+    settings: Settings,
+    seed: int,
+    runs: Runs | None,
+    on_progress: OnProgress,
+) -> tuple[Lean, ...]:
+    """Train without synthetic images, topped up, and with synthetic images everywhere; ask each about unseen images of both kinds."""
+    learned, kept = held_back(synthetic, seed)
+    both = joined(test, kept)
+    wish = replace(settings, judges=(CNN,), ratios=(PARITY,), recipes=(WITHOUT, WITH, REMEDY))
+    outcomes = contest(train, both, learned, settings=wish, seed=seed, runs=runs, on_progress=on_progress)
+    called = {outcome.variant.recipe.name: outcome.logits.argmax(axis=2) for outcome in outcomes}
+    rare = [train.names.index(label) for label in settings.rare or rare_classes(train.counts)]
+    base = called.pop(WITHOUT)
+    looks = Looks(both=both, fake=np.arange(len(both)) >= len(test), rare=rare, settings=settings, seed=seed)
+    return tuple(looks.lean(arm, found, base) for arm, found in called.items())
+
+
+def held_back(synthetic: Images, seed: int) -> tuple[Images, Images]:
+    """Synthetic images to learn from, and a quarter of every class that is kept for asking."""
+    chance = np.random.default_rng(seed)
+    back: list[int] = []
+    for label in synthetic.names:
+        own = chance.permutation(synthetic.rows_of(label))
+        back += own[: round(len(own) * HELD_BACK)].tolist()
+    mask = np.zeros(len(synthetic), bool)
+    mask[back] = True
+    return synthetic.take(~mask), synthetic.take(mask)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looks:
+    """Unseen real and synthetic images: what classifiers call them in, how far they lean out."""
+
+    both: Images
+    fake: NDArray[np.bool_]
+    rare: Sequence[int]
+    settings: Settings
+    seed: int
+
+    def lean(self, arm: str, called: NDArray[np.int64], base: NDArray[np.int64]) -> Lean:
+        """`called` and `base` (seeds, N): classes named by the arm and by the arm without synthetic images."""
+        labels, scarce = self.both.labels, np.isin(self.both.labels, self.rare)
+        hits, before = (found == labels for found in (called, base))
+        excess, ends = self._difference(hits, before, scarce)
+        alarms, quiet = (np.isin(found, self.rare) for found in (called, base))
+        others = self._difference(alarms, quiet, ~scarce) if (self.fake & ~scarce).any() else None
+        return Lean(
+            arm=arm,
+            real=round(float(hits[:, scarce & ~self.fake].mean()), 4),
+            synthetic=round(float(hits[:, scarce & self.fake].mean()), 4),
+            excess=excess,
+            interval=ends,
+            alarms=round(float(alarms[:, self.fake & ~scarce].mean()), 4) if others else None,
+            others=others and others[0],
+            others_interval=others and others[1],
+        )
+
+    def _difference(
+        self, now: NDArray[np.bool_], before: NDArray[np.bool_], among: NDArray[np.bool_]
+    ) -> tuple[float, tuple[float, float]]:
+        """The change from `before` to `now` (seeds, N) on synthetic images less that on real ones, `among` images; its interval."""
+        change = now.astype(np.float64) - before
+        sides = self.both.labels * 2 + self.fake  # resampled within class and origin
+        resamples = self.settings.resamples
+        weights = patient_weights(self.both.patients, sides, resamples, self.seed)
+        shares = seed_weights(len(change), resamples, self.seed) @ change  # (B, N)
+
+        def gap(counted: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+            means = [
+                (values * counted * mask).sum(axis=1) / (counted * mask).sum(axis=1)
+                for mask in (among & self.fake, among & ~self.fake)
+            ]
+            return np.asarray(means[0] - means[1])
+
+        whole = gap(np.ones((1, len(self.fake)), np.int64), change.mean(axis=0)[None])
+        low, high = interval(gap(weights, shares))
+        return round(float(whole[0]), 4), (round(low, 4), round(high, 4))
+
+
+def sentence(verdict: str, told: float, leans: Sequence[Lean]) -> str:
+    """The verdict in words."""
+    first = leans[0]
+    seen = f"Synthetic images are told from real ones with an AUC of {told:.2f}"
+    if verdict == USED:
+        signs = (
+            f"it finds {first.synthetic:.0%} of unseen synthetic images of rare classes, {first.real:.0%} of real ones"
+            if first.alarms is None
+            else f"it calls {first.alarms:.0%} of synthetic images of other classes rare"
+        )
+        cured = any(lean.arm == REMEDY and not lean.used for lean in leans)
+        remedy = " Spread over all classes (--everywhere) they are no sign any more." if cured else ""
+        return f"{seen}, and a classifier topped up with them leans on it: {signs}.{remedy}"
+    if verdict == VISIBLE and first.alarms is None:
+        return f"{seen}; that a classifier topped up with them leans on it does not show on rare classes, the only ones drawn."
+    if verdict == VISIBLE:
+        return f"{seen}, but a classifier topped up with them does not lean on it."
+    return f"Synthetic images are not told from real ones (AUC {told:.2f})."

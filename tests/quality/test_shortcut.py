@@ -1,0 +1,72 @@
+"""Generators that leave a mark, and some that do not."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from medgan.errors import DatasetError
+from medgan.files import plain, revive
+from medgan.quality.contest import Settings
+from medgan.quality.shortcut import NONE, USED, VISIBLE, Shortcut, alike, held_back, measure_shortcut
+from tests.quality.rings import shapes, with_pixels
+
+TRAIN, TEST = shapes(200, 40, 0), shapes(150, 60, 2)
+TRUE = shapes(160, 160, 3)
+SETTINGS = Settings(judges=("cnn",), steps=120, seeds=2, side=24, resamples=200)
+
+
+def looked(synthetic, settings=SETTINGS):
+    return measure_shortcut(TRAIN, TEST, synthetic, settings=settings, seed=0)
+
+
+def marked(images):
+    """A faint lattice, as upsampling can leave it."""
+    pixels = images.pixels.copy()
+    pixels[:, :, ::2, ::2] += 0.15
+    return with_pixels(images, np.clip(pixels, 0, 1))
+
+
+@pytest.mark.slow
+def test_images_of_the_true_distribution_are_not_told_apart():
+    found = looked(TRUE)
+    assert found.verdict == NONE
+    assert abs(found.told_apart - 0.5) < 0.1
+    assert found.compared == {"normal": 160, "rare": 40}
+
+
+@pytest.mark.slow
+def test_a_mark_is_seen_and_used_and_spreading_it_takes_it_away():
+    found = looked(marked(TRUE))
+    assert found.verdict == USED
+    assert found.told_apart > 0.95
+    topped_up, everywhere = found.leans
+    assert topped_up.others_interval[0] > 0
+    assert not everywhere.used
+    assert "--everywhere" in found.sentence
+    assert revive(Shortcut, json.loads(json.dumps(plain(found)))) == found
+
+
+def test_without_images_of_other_classes_only_rare_ones_can_tell():
+    found = looked(marked(TRUE.of("rare")), dataclasses.replace(SETTINGS, steps=10))
+    assert found.verdict in {VISIBLE, USED}  # the logistic regression sees the lattice without any step
+    assert found.compared == {"rare": 40}
+    assert found.leans[0].alarms is None
+    assert found.leans[0].others is None
+
+
+def test_sets_that_are_compared_have_the_same_classes():
+    real, made = alike(TRAIN, TRUE, 0)
+    assert real.counts == made.counts == {"normal": 160, "rare": 40}
+
+
+def test_a_quarter_of_every_class_is_held_back():
+    learned, kept = held_back(TRUE, 0)
+    assert kept.counts == {"normal": 40, "rare": 40}
+    assert not set(map(bytes, learned.pixels)) & set(map(bytes, kept.pixels))
+
+
+def test_too_few_images_are_refused():
+    with pytest.raises(DatasetError, match="too few"):
+        looked(TRUE.take([0, 1, 2]), dataclasses.replace(SETTINGS, steps=2))

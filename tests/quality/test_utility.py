@@ -1,0 +1,201 @@
+"""What is said of synthetic images whose worth is known."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from medgan.errors import DatasetError
+from medgan.files import plain, revive
+from medgan.quality.contest import EFFORTS, JUDGES, Settings, contest, judges_here
+from medgan.quality.utility import HARMS, HELPS, NO_BENEFIT, Usefulness, divided, measure_usefulness
+from tests.quality.rings import shapes, with_pixels
+
+TRAIN, VAL, TEST = shapes(200, 12, 0), shapes(100, 40, 1), shapes(150, 60, 2)
+TRUE = shapes(0, 188, 3)
+SETTINGS = Settings(
+    judges=("cnn",), steps=120, seeds=2, side=24, resamples=300, ratios=("1", "parity"),
+    recipes=("class weights", "oversampling", "oversampling + classical", "synthetic + classical"),
+)  # fmt: skip
+BRIEF = dataclasses.replace(SETTINGS, steps=3)
+
+
+@pytest.fixture(scope="module")
+def plain_runs():
+    """Runs of the arms without synthetic images, shared by all tests that judge by the same settings."""
+    return {}
+
+
+def judged(synthetic, plain_runs, settings=SETTINGS, **sets):
+    runs = dict(plain_runs)
+    chosen = {"train": TRAIN, "val": VAL, "test": TEST, **sets}
+    found = measure_usefulness(**chosen, synthetic=synthetic, settings=settings, seed=0, runs=runs)
+    if settings == SETTINGS:
+        plain_runs |= {key: value for key, value in runs.items() if "synthetic" not in key}
+    return found
+
+
+@pytest.mark.slow
+def test_synthetic_images_of_the_true_distribution_help(plain_runs):
+    found = judged(TRUE, plain_runs)
+    assert found.verdict == HELPS
+    assert found.interval[0] > 0
+    assert found.best_arm == "synthetic + classical"
+    assert found.sentence.startswith("Synthetic images help: synthetic + classical at ratio")
+    assert found.sentence.endswith("of AUPRC of rare.")
+
+
+@pytest.mark.slow
+def test_images_of_another_class_harm(plain_runs):
+    wrong = shapes(188, 0, 4)
+    wrong = dataclasses.replace(wrong, labels=np.ones(188, np.int64))
+    found = judged(wrong, plain_runs)
+    assert found.verdict == HARMS
+    assert found.judges[0].whole.interval[1] < 0
+    assert "harm" in found.sentence
+
+
+@pytest.mark.slow
+def test_noise_harms(plain_runs):
+    noise = np.random.default_rng(5).random(TRUE.pixels.shape)
+    assert judged(with_pixels(TRUE, noise), plain_runs).verdict == HARMS
+
+
+@pytest.mark.slow
+def test_duplicates_of_real_images_are_no_benefit(plain_runs):
+    rare = TRAIN.of("rare")
+    found = judged(rare.take(np.arange(188) % len(rare)), plain_runs)
+    assert found.verdict == NO_BENEFIT
+    low, high = found.interval
+    assert low <= 0 <= high or abs(found.difference) < 0.02
+    assert found.sentence.startswith("No benefit")
+
+
+@pytest.fixture(scope="module")
+def brief():
+    """A result of hardly trained classifiers, to look at its form."""
+    return measure_usefulness(TRAIN, VAL, TEST, TRUE, settings=BRIEF, seed=0)
+
+
+def test_the_result_is_json_and_back(brief):
+    assert revive(Usefulness, json.loads(json.dumps(plain(brief)))) == brief
+
+
+def test_the_result_tells_how_it_was_measured(brief):
+    assert brief.rare == ("rare",)
+    assert brief.tested == {"normal": 150, "rare": 60}
+    assert brief.patients == 210
+    assert "bootstrap over patients" in brief.method
+    assert {(arm.name, arm.ratio) for arm in brief.arms} == {
+        ("class weights", ""),
+        ("oversampling", ""),
+        ("oversampling + classical", ""),
+        ("synthetic + classical", "1"),
+        ("synthetic + classical", "parity"),
+    }
+    for arm in brief.arms:
+        assert arm.low <= arm.auprc <= arm.high or arm.high - arm.low < 0.02
+        assert np.mean(arm.per_seed) == pytest.approx(arm.auprc, abs=1e-4)
+
+
+def test_arms_are_chosen_by_validation_alone(brief):
+    best = max((arm for arm in brief.arms if not arm.made), key=lambda arm: arm.validation)
+    assert brief.alternative == best.name
+    ours = max((arm for arm in brief.arms if arm.made), key=lambda arm: arm.validation)
+    assert (brief.best_arm, brief.ratio) == (ours.name, ours.ratio)
+    assert brief.difference == pytest.approx(ours.auprc - best.auprc, abs=1e-4)
+
+
+def test_finished_runs_are_not_repeated():
+    runs, seen = {}, []
+    first = measure_usefulness(TRAIN, VAL, TEST, TRUE, settings=BRIEF, seed=0, runs=runs)
+    assert len(runs) == 5 * BRIEF.seeds
+    stopped = dict(list(json.loads(json.dumps(runs)).items())[:7])
+
+    class Watched(dict):
+        def __setitem__(self, key, value):
+            seen.append(key)
+            super().__setitem__(key, value)
+
+    again = measure_usefulness(TRAIN, VAL, TEST, TRUE, settings=BRIEF, seed=0, runs=Watched(stopped))
+    assert seen == list(runs)[7:]
+    assert again == first
+
+
+def test_progress_counts_every_run():
+    told = []
+    measure_usefulness(TRAIN, VAL, TEST, TRUE, settings=BRIEF, seed=0, on_progress=told.append)
+    assert [one.done for one in told] == list(range(1, 11))
+    assert {one.total for one in told} == {10}
+
+
+def test_without_validation_images_half_of_the_test_patients_choose():
+    found = measure_usefulness(TRAIN, TEST.take([]), TEST, TRUE, settings=BRIEF, seed=0)
+    assert found.tested == {"normal": 75, "rare": 30}
+
+
+def test_a_division_parts_patients_and_keeps_classes():
+    images = shapes(40, 12, 0, per_patient=2)
+    first, second = divided(images, 0.5, 0)
+    assert not set(first.patients) & set(second.patients)
+    assert len(first) + len(second) == len(images)
+    assert first.counts == second.counts == {"normal": 20, "rare": 6}
+
+
+def test_several_rare_classes_count_alike():
+    three = ("normal", "rare", "scar")
+    sets = [dataclasses.replace(one, names=three) for one in (TRAIN, VAL, TEST, TRUE)]
+    for number, one in enumerate(sets[:3]):
+        labels = one.labels.copy()
+        labels[np.flatnonzero(labels == 0)[: 10 * (number + 1)]] = 2
+        sets[number] = dataclasses.replace(one, labels=labels)
+    found = measure_usefulness(*sets, settings=BRIEF, seed=0)
+    assert found.rare == ("rare", "scar")
+    assert "AUPRC of rare, scar" in found.sentence
+
+
+def test_held_out_images_without_a_rare_class_are_refused():
+    with pytest.raises(DatasetError, match="the test images hold none of rare"):
+        measure_usefulness(TRAIN, VAL, TEST.of("normal"), TRUE, settings=BRIEF, seed=0)
+
+
+def test_without_a_useful_synthetic_image_there_is_nothing_to_judge():
+    with pytest.raises(DatasetError, match="nothing to judge"):
+        measure_usefulness(TRAIN, VAL, TEST, shapes(20, 0, 9), settings=BRIEF, seed=0)
+
+
+def test_an_unknown_judge_is_a_fault_of_ours():
+    with pytest.raises(AssertionError, match="oracle"):
+        Settings(judges=("oracle",))
+
+
+def test_efforts_grow():
+    steps = [EFFORTS[name].steps * EFFORTS[name].seeds for name in ("quick", "standard", "thorough")]
+    assert steps == sorted(set(steps))
+
+
+def test_a_judge_without_its_weights_is_left_out(monkeypatch):
+    from medgan.quality import features
+
+    monkeypatch.setattr(features, "LITE2", ("no_such_package", ""))
+    assert judges_here(tuple(JUDGES)) == ("cnn",)
+
+
+def test_the_probe_sees_features_once_and_no_classical_augmentation(monkeypatch):
+    from medgan.quality import features
+
+    looks = []
+
+    def stand_in():
+        def look(pixels):
+            looks.append(len(pixels))
+            return pixels.reshape(len(pixels), -1)
+
+        return look
+
+    monkeypatch.setattr(features, "lite2", stand_in)
+    settings = dataclasses.replace(BRIEF, judges=("probe",), recipes=Settings().recipes)
+    outcomes = contest(TRAIN, VAL, TRUE, settings=settings, seed=0)
+    assert looks == [len(TRAIN) + len(TRUE), len(VAL)]
+    assert not any(one.variant.recipe.classical for one in outcomes)
