@@ -20,6 +20,7 @@ from medgan.world import world
 
 if TYPE_CHECKING:
     from medgan.dataset.labels import Source
+    from medgan.plan import Overrides
 
 
 class Command(Page, TyperCommand):
@@ -182,6 +183,8 @@ def balance(
     target: opt.Target = "largest",
     per_class: opt.PerClass = None,
     max_ratio: opt.MaxRatio = None,
+    ratio: opt.Ratio = "parity",
+    everywhere: opt.Everywhere = False,
     real: opt.Real = "prepared",
     format: opt.Format = "auto",  # noqa: A002 the option is called so
     dicom_class: opt.DicomClass = "auto",
@@ -210,19 +213,17 @@ def balance(
     with screen.polite_errors():
         from medgan.commands.balance import BalanceOptions
         from medgan.commands.balance import balance as top_up
-        from medgan.errors import PlanError
         from medgan.plan import Overrides
 
         options = BalanceOptions(
-            target=goal, per_class=goals, max_synthetic_ratio=max_ratio, real=real, format=format,
+            target=goal, per_class=goals, max_synthetic_ratio=max_ratio, ratio=ratio, everywhere=everywhere, real=real, format=format,
             dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model,
         )  # fmt: skip
         overrides = Overrides(
             effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed,
             device=device, precision=precision, arch=arch, noise=noise, window=window,
         )  # fmt: skip
-        if model and dataclasses.replace(overrides, seed=None) != Overrides():
-            raise PlanError("Training options change nothing with --model", hint="Leave one of them out.")
+        _refuse_idle(overrides if model else Overrides())
         data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         with screen.watch() as told:
             written = top_up(data, out, model=model, options=options, overrides=overrides, on_progress=told)
@@ -270,6 +271,14 @@ def _source(
         allow_burned_in=burned_in,
         allow_synthetic=synthetic,
     )
+
+
+def _refuse_idle(overrides: Overrides) -> None:
+    """Refuse wishes for a training that will not take place; the seed is that of the images, too."""
+    from medgan.errors import PlanError
+
+    if dataclasses.replace(overrides, seed=None) != type(overrides)():
+        raise PlanError("Training options change nothing with --model", hint="Leave one of them out.")
 
 
 def _tell(report: dict[str, Any], in_words: Callable[[dict[str, Any]], None], *, json: bool) -> None:

@@ -108,6 +108,18 @@ MaxRatio = Annotated[
     float | None,
     _output("--max-synthetic-ratio", metavar="R", min=0.0, help="At most R synthetic images per real one."),
 ]
+Ratio = Annotated[
+    str,
+    _output(
+        metavar="R",
+        help="Synthetic images per real one: 0.25, 0.5, 1, parity (what the target asks for), or auto: what validation "
+        "patients say, nothing included.",
+    ),
+]
+Everywhere = Annotated[
+    bool,
+    _output("--everywhere", help="As many synthetic images in every class, so that they are a sign of none."),
+]
 Real = Annotated[
     Literal["prepared", "link", "none"],
     _output(help="Real images: prepared as the synthetic ones are, linked as they are, or left out."),

@@ -193,6 +193,8 @@ def show_written(report: Facts) -> None:
     else:
         _table("Synthetic images", ("class", "images"), [(row[0], row[2]) for row in rows if row[2]])
     _line("")
+    if report["ratio"]["sentence"]:
+        _line(report["ratio"]["sentence"])
     _facts({name: report[name] for name in ("out", "manifest")})
     advise(f"look at {Path(report['out']) / 'contact-sheet.png'}")
 

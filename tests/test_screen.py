@@ -258,13 +258,18 @@ def test_a_cleared_cache_is_told_by_what_was_removed_and_why_the_rest_was_not(ca
 
 
 COUNTS = {"before": {"a": 5, "b": 1}, "after": {"a": 5, "b": 5}}
+UNASKED = {"chosen": "", "sentence": ""}
+ENOUGH = {"chosen": "0", "sentence": "oversampling is enough here"}
 
 
 def test_what_was_written_is_told_per_class(capsys):
-    screen.show_written({"counts": COUNTS, "written": {"b": 4}, "out": "o", "manifest": "o/manifest.csv"})
+    screen.show_written(
+        {"counts": COUNTS, "written": {"b": 4}, "ratio": ENOUGH, "out": "o", "manifest": "o/manifest.csv"}
+    )
     told = capsys.readouterr()
     lines = [line.split() for line in told.out.splitlines()]
     assert ["b", "1", "4", "5"] in lines
+    assert "oversampling is enough here" in told.out
     assert ["a", "5", "0", "5"] in lines
     assert ["manifest", "o/manifest.csv"] in lines
     assert "contact-sheet.png" in told.err
@@ -272,7 +277,9 @@ def test_what_was_written_is_told_per_class(capsys):
 
 def test_where_nothing_is_real_only_what_was_drawn_is_told(capsys):
     counts = {"before": {"a": 0, "b": 0}, "after": {"a": 0, "b": 4}}
-    screen.show_written({"counts": counts, "written": {"a": 0, "b": 4}, "out": "o", "manifest": "m"})
+    screen.show_written(
+        {"counts": counts, "written": {"a": 0, "b": 4}, "ratio": UNASKED, "out": "o", "manifest": "m"}
+    )
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["b", "4"] in lines
     assert not any(line[:1] == ["a"] for line in lines)

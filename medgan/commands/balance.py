@@ -12,6 +12,7 @@ from typing import Any
 
 from medgan import __version__, cache, files
 from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
+from medgan.commands.ratio import AUTO, TopUp, checked, refuse_unvalidated, settle
 from medgan.commands.sample import form_of, settings_of, synthesise, synthetic_marks, told
 from medgan.commands.seal import Account, seal
 from medgan.commands.slugs import slugs
@@ -21,13 +22,14 @@ from medgan.dataset.index import index
 from medgan.dataset.labels import Source
 from medgan.dataset.load import ARRAY
 from medgan.dataset.manifest import Manifest, Record
-from medgan.dataset.quota import quotas
 from medgan.dataset.split import hold_out
 from medgan.errors import ModelError, PlanError
 from medgan.gan.model import Model
 from medgan.plan import Overrides, Plan, decide
 from medgan.prepare import Stack, prepare
 from medgan.progress import OnProgress, ignore
+from medgan.quality.arms import PARITY
+from medgan.quality.ratios import Chosen
 from medgan.scans.scan import Form, Mark
 
 REAL = ("prepared", "link", "none")
@@ -47,6 +49,10 @@ class BalanceOptions:
     """{label: number of training images} for classes with a target of their own."""
     max_synthetic_ratio: float | None = None
     """At most this many synthetic images per real one of the same class."""
+    ratio: str = PARITY
+    """Synthetic images per real one of a class: a number, "parity" (as many as the target asks for), or "auto"."""
+    everywhere: bool = False
+    """Every class gets as many synthetic images as the one that lacks most."""
     real: str = "prepared"
     """Real training images: "prepared" and written like the synthetic ones, "link" to the original files, or "none"."""
     format: str = "auto"
@@ -66,11 +72,24 @@ class BalanceOptions:
             raise PlanError(
                 f"there is no way {self.real!r} to hand on real images", hint=f"Ways: {', '.join(REAL)}."
             )
+        checked(self.ratio)
 
     @property
     def goal(self) -> str | int:
         """`target`, a number where it reads as one."""
         return int(self.target) if str(self.target).isdecimal() else self.target
+
+    def top_up(self, device: str = "auto") -> TopUp:
+        """How many synthetic images each class gets."""
+        return TopUp(
+            target=self.goal,
+            per_class=self.per_class,
+            most=self.max_synthetic_ratio,
+            ratio=self.ratio,
+            everywhere=self.everywhere,
+            seed=self.seed,
+            device=device,
+        )
 
 
 NO_WISHES = BalanceOptions()
@@ -108,6 +127,8 @@ def balance(
         run = beside(out, ".run")
         train_on(manifest, run, overrides, Options(), on_progress=on_progress, began=started)
         trained = Model.load(run)
+    if trained is not None and task.unsettled:
+        task = task.settled(trained, beside(out, ".ratio"), overrides.device, on_progress)
     written = fill(out, task, trained, Room(plan=plan, form=form, device=overrides.device), on_progress)
     return replace(written, seconds=perf_counter() - started)
 
@@ -123,17 +144,21 @@ class Task:
     missing: Mapping[str, int]
     """{label: synthetic images to draw}."""
     settings: Settings
+    chosen: Chosen | None = None
+    """The ratio that validation patients chose; None where it was not theirs to choose."""
 
     @classmethod
     def of(cls, manifest: Manifest, options: BalanceOptions, maker: Overrides | Model) -> Task:
         """Count and settle the quotas; `maker` is the model, or the wishes for one that is yet to be trained."""
         before = training_images(manifest)
-        missing = quotas(before, options.goal, options.per_class, options.max_synthetic_ratio)
+        missing = options.top_up().missing(before)
         if not any(missing.values()) and options.real == "none":
             raise PlanError(
                 "every class has what it should, so there is nothing to write",
                 hint="Ask for more with --target N, or have the real images written with --real prepared.",
             )
+        if options.ratio == AUTO and any(missing.values()):
+            refuse_unvalidated(manifest, before)
         settings = {
             "command": "balance",
             "medgan": __version__,
@@ -142,6 +167,23 @@ class Task:
             **(settings_of(maker) if isinstance(maker, Model) else wishes_of(maker)),
         }
         return cls(manifest=manifest, options=options, before=before, missing=missing, settings=settings)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether it is still to be asked how many synthetic images do good."""
+        return self.options.ratio == AUTO and any(self.missing.values())
+
+    def settled(self, model: Model, place: Path, device: str, on_progress: OnProgress) -> Task:
+        """The same task at the ratio that validation patients choose among images of `model`; kept in the folder `place`."""
+        top_up = self.options.top_up(device)
+        chosen = settle(self.manifest, model, top_up, place, on_progress)
+        missing = replace(top_up, ratio=chosen.ratio).missing(self.before)
+        if not any(missing.values()) and self.options.real == "none":
+            raise PlanError(
+                f"there is nothing to write without real images: {chosen.sentence}",
+                hint="Train on the real images alone, or have them written with --real prepared.",
+            )
+        return replace(self, missing=missing, chosen=chosen)
 
     def suited(self, model: Model) -> Model:
         """`model`, if it can draw what is missing and learned from this very data."""
@@ -183,6 +225,7 @@ def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: On
         data=model.data_digest if model else "",
         real=task.options.real,
         verdicts=task.manifest.verdicts(),
+        chosen=task.chosen,
     )
     claim(out, account.settings)
     folder = OutFolder(path=out, form=room.form, folders=slugs(task.before))

@@ -69,6 +69,8 @@ class Contents:
     model: str = ""
     data: str = ""
     """SHA-256 of the data the model learned from."""
+    ratio: str = ""
+    """What validation patients say of the number of synthetic images, in a sentence; empty where they were not asked."""
 
     @property
     def ids(self) -> dict[str, int]:
@@ -205,6 +207,7 @@ REAL = {
 def _making(contents: Contents) -> str:
     facts = [f"- Model (SHA-256 of its weights): `{contents.model}`"] if contents.model else []
     facts += [f"- Learned from data: `{contents.data}`"] if contents.data else []
+    facts += [f"- How many synthetic images: {contents.ratio}"] if contents.ratio else []
     return "\n".join(
         [
             *facts,

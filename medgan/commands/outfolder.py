@@ -11,7 +11,7 @@ import errno
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ RUN, MANIFEST, STAGING = "run.json", "manifest.csv", ".writing"
 LONGEST_WORDS = 80
 
 
+UNASKED = {"chosen": "", "sentence": ""}
+"""The ratio of a folder for which no validation patient was asked."""
+
 Settings = Mapping[str, Any]
 """What makes two commands the same command: {name: JSON value}."""
 
@@ -49,6 +52,8 @@ class Written:
     """{label: synthetic images in the folder}."""
     manifest: Path
     seconds: float
+    ratio: Mapping[str, str] = field(default_factory=lambda: dict(UNASKED))
+    """What validation patients chose, and in words; both empty where it was not theirs to choose."""
     was_complete: bool = False
     """Whether an earlier run of the same command had done it all, so that nothing was touched."""
 
@@ -59,6 +64,7 @@ class Written:
             "out": str(self.out),
             "counts": {"before": dict(self.before), "after": dict(self.after)},
             "written": dict(self.written),
+            "ratio": dict(self.ratio),
             "manifest": str(self.manifest),
         }
 
@@ -172,6 +178,7 @@ def _remembered(out: Path, run: Mapping[str, Any]) -> Written:
         before=counts["before"],
         after=counts["after"],
         written=run["written"],
+        ratio=run["ratio"],
         manifest=out / MANIFEST,
         seconds=0.0,
         was_complete=True,

@@ -14,11 +14,12 @@ import numpy as np
 from medgan import __version__, files
 from medgan.commands import catalogue, outfolder
 from medgan.commands.catalogue import Contents, Row
-from medgan.commands.outfolder import MANIFEST, RUN, VERSION, OutFolder, Placed, Settings, Written
+from medgan.commands.outfolder import MANIFEST, RUN, UNASKED, VERSION, OutFolder, Placed, Settings, Written
 from medgan.dataset.manifest import Record
 from medgan.dataset.pixels import pixel_digest
 from medgan.errors import ScanError
 from medgan.progress import OnProgress, Progress
+from medgan.quality.ratios import Chosen
 from medgan.report.sheet import Images, contact_sheet
 from medgan.report.sheet import Row as SheetRow
 from medgan.scans import formats
@@ -45,6 +46,14 @@ class Account:
     """"prepared", "link" or "none"."""
     verdicts: Mapping[str, int] = field(default_factory=dict)
     """{verdict: input files}."""
+    chosen: Chosen | None = None
+    """The ratio that validation patients chose; None where it was not theirs to choose."""
+
+    @property
+    def ratio(self) -> dict[str, str]:
+        """The choice as run.json and the report tell it."""
+        chosen = self.chosen
+        return UNASKED if chosen is None else {"chosen": chosen.ratio, "sentence": chosen.sentence}
 
 
 def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progress: OnProgress) -> Written:
@@ -68,6 +77,7 @@ def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progr
         tool=TOOL,
         model=account.model,
         data=account.data,
+        ratio=account.ratio["sentence"],
     )
     synthetic = contents.tally("synthetic")
     written = Written(
@@ -75,6 +85,7 @@ def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progr
         before=dict(account.before),
         after={label: account.before[label] + made for label, made in synthetic.items()},
         written=synthetic,
+        ratio=account.ratio,
         manifest=folder.path / MANIFEST,
         seconds=0.0,
     )
@@ -223,6 +234,7 @@ def _run_text(folder: OutFolder, account: Account, written: Written) -> str:
         ],
         "counts": {"before": written.before, "after": written.after},
         "written": written.written,
+        "ratio": account.ratio,
         "model": account.model,
         "data": account.data,
         "real": account.real,

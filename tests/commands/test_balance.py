@@ -88,6 +88,7 @@ def test_the_report_is_the_documented_json(balanced):
         "out": str(balanced.out),
         "counts": {"before": {"covid": 2, "normal": 5}, "after": {"covid": 5, "normal": 5}},
         "written": {"covid": 3, "normal": 0},
+        "ratio": {"chosen": "", "sentence": ""},
         "manifest": str(balanced.out / "manifest.csv"),
     }
 

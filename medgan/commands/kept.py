@@ -1,0 +1,44 @@
+"""A file of finished runs <-> what `quality` asks of it: a mapping that outlives the process, so that long measurements go on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from medgan import files
+
+
+class Kept(dict[str, Any]):
+    """{run: JSON value}, read from the lines of a file that belong to `key`; every run that is put in is one more line."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        """The file need not exist yet; lines of other keys, and one that was cut short, count for nothing."""
+        super().__init__()
+        self.path, self.key = path, key
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    told = json.loads(line)
+                except ValueError:
+                    continue
+                if told["key"] == key:
+                    super().__setitem__(told["run"], told["value"])
+
+    def __setitem__(self, run: str, value: Any) -> None:
+        """Keep a run, here and on disk."""
+        super().__setitem__(run, value)
+        line = json.dumps({"key": self.key, "run": run, "value": value}) + "\n"
+        try:
+            files.make_folder(self.path.parent)
+            with self.path.open("a", encoding="utf-8") as stream:
+                stream.write(line if self.path.stat().st_size == 0 or _ended(self.path) else "\n" + line)
+        except OSError as error:
+            raise files.refusal(self.path, error) from error
+
+
+def _ended(path: Path) -> bool:
+    """Whether the last line is whole."""
+    with path.open("rb") as stream:
+        stream.seek(-1, 2)
+        return stream.read(1) == b"\n"

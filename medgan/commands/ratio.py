@@ -1,0 +1,146 @@
+"""Counts and wishes -> how many synthetic images each class gets; with `--ratio auto`, as many as validation patients say.
+
+`auto` draws what the whole top-up would take, trains classifiers with and without it at every ratio (`quality.ratios`), and asks
+validation patients alone: neither the generator nor the classifiers learned from them, and test patients stay unasked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from medgan import __version__, cache, files
+from medgan.commands.kept import Kept
+from medgan.dataset.manifest import Manifest
+from medgan.dataset.quota import quotas
+from medgan.errors import PlanError
+from medgan.gan.draw import draw
+from medgan.gan.model import Model
+from medgan.plan import Plan
+from medgan.prepare import prepare
+from medgan.progress import OnProgress, Progress
+from medgan.quality.arms import PARITY, rare_classes
+from medgan.quality.contest import EFFORTS, judges_here
+from medgan.quality.images import Images
+from medgan.quality.ratios import Chosen, choose_ratio, wish_of
+
+AUTO = "auto"
+MOST = 1000
+"""Synthetic images of a class that are drawn to be tried."""
+RUNS, RESULT = "runs.jsonl", "ratio.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopUp:
+    """How far classes are topped up."""
+
+    target: str | int = "largest"
+    per_class: Mapping[str, int]
+    most: float | None = None
+    """Synthetic images per real one at most."""
+    ratio: str = PARITY
+    """Synthetic images per real one, up to the target: a number, "parity" (up to the target), or "auto"."""
+    everywhere: bool = False
+    """Every class gets as many synthetic images as the one that lacks most."""
+    seed: int = 0
+    """Of each class's first synthetic image."""
+    device: str = "auto"
+
+    def missing(self, before: Mapping[str, int]) -> dict[str, int]:
+        """{class: synthetic images} beside `before` real ones; "auto" counts as parity until it is settled."""
+        limits = [self.most, None if self.ratio in {PARITY, AUTO} else float(self.ratio)]
+        most = min((limit for limit in limits if limit is not None), default=None)
+        lacking = quotas(before, self.target, self.per_class, most)
+        return dict.fromkeys(lacking, max(lacking.values(), default=0)) if self.everywhere else lacking
+
+
+def checked(ratio: str) -> str:
+    """`ratio` as it may be asked for; PlanError for anything else."""
+    if ratio in {PARITY, AUTO}:
+        return ratio
+    try:
+        number = float(ratio)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise PlanError(
+            f"The ratio {ratio} is no ratio", hint="Give 0 or more, such as 0.5; or parity, or auto."
+        )
+    return ratio
+
+
+def refuse_unvalidated(manifest: Manifest, before: Mapping[str, int]) -> None:
+    """PlanError where validation patients cannot say what is best: before hours of training, not after."""
+    there = manifest.images().get("val", {})
+    absent = [label for label in rare_classes(before) if not there.get(label)]
+    if absent or sum(count > 0 for count in there.values()) < 2:
+        raise PlanError(
+            "--ratio auto is chosen by validation patients, and there are none"
+            + (f" of {', '.join(absent)}" if there and absent else ""),
+            hint="Set some aside with --holdout 0.25, or make a val/ folder beside train/.",
+        )
+
+
+def settle(manifest: Manifest, model: Model, top_up: TopUp, place: Path, on_progress: OnProgress) -> Chosen:
+    """Try every ratio on the data set `model` learned from; what is finished is kept in the folder `place`."""
+    if model.data_digest != manifest.digest:
+        raise PlanError(
+            "--ratio auto cannot be trusted with a model that learned from other data: it may have seen the validation patients",
+            hint="Leave --any-model away, or name a ratio.",
+        )
+    seed = top_up.seed
+    train, val = (split_images(manifest, split, model.plan, on_progress) for split in ("train", "val"))
+    wanted = {label: min(count, MOST) for label, count in top_up.missing(train.counts).items()}
+    settings = wish_of(EFFORTS["quick"], everywhere=top_up.everywhere)
+    settings = replace(settings, judges=judges_here(settings.judges))
+    held = sorted((record.digest, record.label) for record in manifest.usable("val"))
+    key = files.digest_of([__version__, manifest.digest, held, model.digest, wanted, seed, settings])
+    chosen = choose_ratio(
+        train,
+        val,
+        drawn(model, wanted, top_up, on_progress),
+        settings=settings,
+        seed=seed,
+        runs=Kept(place / RUNS, key),
+        on_progress=on_progress,
+    )
+    files.write_json(place / RESULT, chosen)
+    return chosen
+
+
+def split_images(manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress) -> Images:
+    """The real images of a split, prepared as for training."""
+    records = manifest.training() if split == "train" else tuple(manifest.usable(split))
+    shown = tuple(replace(record, split="train") for record in records if record.label in plan.labels)
+    stack = prepare(replace(manifest, records=shown), plan, cache.stacks(), on_progress=on_progress)
+    return Images(
+        pixels=stack.images(slice(None)),
+        labels=stack.labels,
+        names=stack.names,
+        patients=stack.patients,
+        sources=np.array([shown[row].digest for row in stack.records]),
+    )
+
+
+def drawn(model: Model, wanted: Mapping[str, int], top_up: TopUp, on_progress: OnProgress) -> Images:
+    """Synthetic images as they would be written: `wanted` of every class, from the seed of the top-up on."""
+    total, pixels, labels, words = sum(wanted.values()), [], [], []
+    for number, label in enumerate(model.labels):
+        seeds = range(top_up.seed, top_up.seed + wanted.get(label, 0))
+        for one in draw(model, label, seeds, device=top_up.device):
+            pixels.append(one.pixels)
+            labels.append(number)
+            words.append(f"{label} {one.seed}")
+            on_progress(Progress("drawing", len(pixels), total))
+    shape = (0, model.plan.channels, *model.plan.size)
+    return Images(
+        pixels=np.stack(pixels) if pixels else np.zeros(shape, np.float32),
+        labels=np.array(labels, np.int64),
+        names=model.labels,
+        patients=np.array(words, str),
+        sources=np.array(words, str),
+    )

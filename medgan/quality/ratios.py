@@ -1,0 +1,127 @@
+"""Training, validation and synthetic images -> the ratio of synthetic to real ones at which validation patients are told apart best.
+
+The test patients are not asked: whoever chooses by them cannot be judged by them. Nothing is claimed here either. The ratio is the best
+of a few on validation, where the best of several always looks better than it is; whether it helps is what `utility` measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from medgan.progress import OnProgress, ignore
+from medgan.quality.arms import RECIPES, rare_classes
+from medgan.quality.contest import Outcome, Runs, Settings, contest
+from medgan.quality.endpoints import endpoints
+from medgan.quality.images import Images
+from medgan.quality.utility import NOTHING, nothing_to_judge, refuse_unjudgeable
+
+ENOUGH = {
+    "real": "the real images as they are",
+    "class weights": "class weights",
+    "oversampling": "oversampling",
+    "classical": "classical augmentation",
+    "oversampling + classical": "oversampling with classical augmentation",
+    "duplicates": "oversampling",
+}
+"""{arm without synthetic images: what it is in words}."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One arm on validation patients."""
+
+    judge: str
+    arm: str
+    ratio: str
+    """"0" where no synthetic images take part."""
+    auprc: float
+    """Of the rare classes, mean over classifier seeds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The ratio that validation prefers."""
+
+    version: int = 1
+    ratio: str
+    """"0", "0.25", "0.5", "1" or "parity"."""
+    arm: str
+    judge: str
+    sentence: str
+    rare: tuple[str, ...]
+    validated: Mapping[str, int]
+    """{class: validation images}."""
+    trials: tuple[Trial, ...]
+    """Every arm, the best first."""
+
+
+def choose_ratio(  # noqa: PLR0913  # the sets of images are no noun
+    train: Images,
+    val: Images,
+    synthetic: Images,
+    *,
+    settings: Settings,
+    seed: int,
+    runs: Runs | None = None,
+    on_progress: OnProgress = ignore,
+) -> Chosen:
+    """Train the classifiers of every arm and take the ratio of the one that does best on `val`; of equals, what adds less.
+
+    Raises:
+        DatasetError: a rare class is missing from `val`, or no synthetic image is of a class that lacks some.
+    """
+    rare = settings.rare or rare_classes(train.counts)
+    refuse_unjudgeable(val, rare, "validation")
+    outcomes = contest(
+        train, val, synthetic, settings=settings, seed=seed, runs=runs, on_progress=on_progress
+    )
+    if not any(outcome.variant.recipe.made for outcome in outcomes):
+        raise nothing_to_judge()
+    numbers = [train.names.index(label) for label in rare]
+
+    def trial(outcome: Outcome) -> Trial:
+        scores = [endpoints(one, val.labels, numbers).auprc for one in outcome.logits]
+        recipe = outcome.variant.recipe
+        return Trial(
+            judge=outcome.judge,
+            arm=recipe.name,
+            ratio=outcome.variant.ratio if recipe.made else NOTHING,
+            auprc=round(float(np.mean(scores)), 5),
+        )
+
+    trials = sorted(map(trial, outcomes), key=lambda one: -one.auprc)  # stable: of equals the earlier
+    best = trials[0]
+    return Chosen(
+        ratio=best.ratio,
+        arm=best.arm,
+        judge=best.judge,
+        sentence=sentence(trials, rare),
+        rare=tuple(rare),
+        validated=val.counts,
+        trials=tuple(trials),
+    )
+
+
+def sentence(trials: list[Trial], rare: tuple[str, ...]) -> str:
+    """What was chosen, in words; `trials` with the best first."""
+    best = trials[0]
+    side = next((one for one in trials if (one.ratio == NOTHING) != (best.ratio == NOTHING)), best)
+    where = f"of AUPRC of {', '.join(rare)} on validation patients"
+    if best.ratio == NOTHING:
+        return (
+            f"{ENOUGH[best.arm]} is enough here; nothing synthetic was added"
+            f" ({best.auprc:.3f} {where}; {side.auprc:.3f} with synthetic images at ratio {side.ratio})"
+        )
+    return (
+        f"synthetic images at ratio {best.ratio} do best here ({best.auprc:.3f} {where};"
+        f" {side.auprc:.3f} with {ENOUGH[side.arm]} alone)"
+    )
+
+
+def wish_of(settings: Settings, *, everywhere: bool) -> Settings:
+    """`settings` with those arms that can be written: topped up, or everywhere alike."""
+    unwritten = "synthetic" if everywhere else "everywhere"
+    return replace(settings, recipes=tuple(recipe.name for recipe in RECIPES if recipe.adds != unwritten))
