@@ -21,6 +21,9 @@ from medgan.commands.sample import sample
 from medgan.commands.train import Options, train
 from medgan.dataset.labels import Source
 from medgan.plan import Overrides, Plan
+from medgan.quality.ratios import Chosen
+from medgan.quality.shortcut import Lean, Shortcut
+from medgan.quality.utility import Arm, Comparison, Judgement, Usefulness
 from medgan.scans.scan import Form
 
 ROOT = Path(__file__).parents[1]
@@ -249,6 +252,22 @@ def test_the_output_folder_holds_the_documented_keys(world):
     assert paths(data, dict.fromkeys(data["labels"], "<number>")) == documented("datalist.json")
     with (world["out"] / "manifest.csv").open(encoding="utf-8", newline="") as stream:
         assert set(next(csv.reader(stream))) == documented("manifest.csv")
+
+
+@pytest.mark.parametrize(
+    ("noun", "heading"),
+    [
+        (Usefulness, "Usefulness"),
+        (Judgement, "Judgement"),
+        (Comparison, "Comparison"),
+        (Arm, "Arm"),
+        (Shortcut, "Shortcut"),
+        (Lean, "Lean"),
+        (Chosen, "ratio.json"),
+    ],
+)
+def test_every_field_of_the_evidence_is_documented(noun, heading):
+    assert {field.name for field in dataclasses.fields(noun)} == documented(heading)
 
 
 def test_every_field_of_the_plan_and_the_form_is_documented():

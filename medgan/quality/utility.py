@@ -35,7 +35,7 @@ METHOD = (
     " validation patients, all figures are of test patients"
 )
 CHOOSING = 0.5
-"""Share of the held-out patients that choose where there is no validation split."""
+"""Share of the held-out patients that choose where they are not yet divided into validation and test."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +138,14 @@ def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
 ) -> Usefulness:
     """Judge `synthetic` by what classifiers that learn from it and from `train` do on `test`.
 
-    Without validation images, half of the test patients choose and the other half judge. Training is never divided anew: the
-    generator has seen all of it, and synthetic images would carry over what a part of it lacks.
+    Where only one of `val` and `test` holds images, half of its patients choose and the other half judge. Training is never divided
+    anew: the generator has seen all of it, and synthetic images would carry over what a part of it lacks.
 
     Raises:
         DatasetError: a rare class is missing from the held-out images, or no synthetic image is of a class that lacks some.
     """
-    if not len(val):
-        val, test = divided(test, CHOOSING, seed)
+    if not (len(val) and len(test)):
+        val, test = divided(joined(val, test), CHOOSING, seed)
     rare = settings.rare or rare_classes(train.counts)
     for held_out, words in ((val, "validation"), (test, "test")):
         refuse_unjudgeable(held_out, rare, words)

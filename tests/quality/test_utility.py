@@ -130,8 +130,10 @@ def test_progress_counts_every_run():
     assert {one.total for one in told} == {10}
 
 
-def test_without_validation_images_half_of_the_test_patients_choose():
-    found = measure_usefulness(TRAIN, TEST.take([]), TEST, TRUE, settings=BRIEF, seed=0)
+@pytest.mark.parametrize("given", [0, 1])
+def test_of_patients_that_are_not_divided_half_choose_and_half_judge(given):
+    held = [TEST, TEST.take([])] if given == 0 else [TEST.take([]), TEST]
+    found = measure_usefulness(TRAIN, *held, TRUE, settings=BRIEF, seed=0)
     assert found.tested == {"normal": 75, "rare": 30}
 
 
