@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
@@ -13,7 +14,7 @@ from typing import Any
 from medgan import __version__, cache, files
 from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
 from medgan.commands.ratio import AUTO, TopUp, checked, refuse_unvalidated, settle
-from medgan.commands.sample import form_of, settings_of, synthesise, synthetic_marks, told
+from medgan.commands.sample import carried_out, form_of, settings_of, synthesise, synthetic_marks
 from medgan.commands.seal import Account, seal
 from medgan.commands.slugs import slugs
 from medgan.commands.train import Options, train_on
@@ -25,12 +26,14 @@ from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.split import hold_out
 from medgan.errors import ModelError, PlanError
 from medgan.gan.model import Model
+from medgan.learn.runtime import each, once
 from medgan.plan import Overrides, Plan, decide
 from medgan.prepare import Stack, prepare
 from medgan.progress import OnProgress, ignore
 from medgan.quality.arms import PARITY
 from medgan.quality.ratios import Chosen
 from medgan.scans.scan import Form, Mark
+from medgan.world import World
 
 REAL = ("prepared", "link", "none")
 ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
@@ -107,16 +110,18 @@ def balance(
     """Top up the train split of `source` with synthetic images into `out`; without `model`, train one in `<out>.run`.
 
     Only training images are topped up and written: val and test are left where they are. The same command again goes
-    on where it was stopped, and changes nothing once all is done.
+    on where it was stopped, and changes nothing once all is done. Under torchrun every process calls this alike; they train together,
+    and each draws and writes its share.
     """
     started = perf_counter()
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
     earlier(out, {"command": "balance"})  # somebody else's folder is refused before hours of work, not after
     seed = (overrides.seed or 0) if trained is None else trained.plan.seed  # as `train` holds out
-    manifest = hold_out(index(source, on_progress=on_progress), options.holdout, seed)
+    found = once(lambda: index(source, on_progress=on_progress), overrides.device)
+    manifest = hold_out(found, options.holdout, seed)
     task = Task.of(manifest, options, overrides if trained is None else trained)
-    done = earlier(out, task.settings)
+    done = once(lambda: earlier(out, task.settings), overrides.device)
     if done is not None:
         return done
     plan = decide(measure(manifest), overrides) if trained is None else task.suited(trained).plan
@@ -176,7 +181,7 @@ class Task:
     def settled(self, model: Model, place: Path, device: str, on_progress: OnProgress) -> Task:
         """The same task at the ratio that validation patients choose among images of `model`; kept in the folder `place`."""
         top_up = self.options.top_up(device)
-        chosen = settle(self.manifest, model, top_up, place, on_progress)
+        chosen = once(lambda: settle(self.manifest, model, top_up, place, on_progress), device)
         missing = replace(top_up, ratio=chosen.ratio).missing(self.before)
         if not any(missing.values()) and self.options.real == "none":
             raise PlanError(
@@ -227,40 +232,44 @@ def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: On
         verdicts=task.manifest.verdicts(),
         chosen=task.chosen,
     )
-    claim(out, account.settings)
+    once(lambda: claim(out, account.settings), room.device)
     folder = OutFolder(path=out, form=room.form, folders=slugs(task.before))
-    total, real = real_images(folder, task, room, on_progress)
+    count, real = each(lambda: real_images(folder, task, room, on_progress), room.device)
     marks = [
         mark
         for label, lacking in task.missing.items()
         for mark in synthetic_marks(label, lacking, task.options.seed, digest)
     ]
-    drawn = synthesise(folder, model, marks, room.device) if model else iter(())
-    images = told(chain(real, drawn), total + len(marks), on_progress)
-    return seal(folder, images, account, on_progress)
+
+    def made(part: World) -> tuple[int, Iterator[Placed]]:
+        mine = marks[part.share(len(marks))]
+        drawn = synthesise(folder, model, mine, room.device) if model else iter(())
+        return len(range(count)[part.share(count)]) + len(mine), chain(real(part), drawn)
+
+    images = carried_out(made, on_progress, room.device)
+    return once(lambda: seal(folder, images, account, on_progress), room.device)
 
 
 def real_images(
     folder: OutFolder, task: Task, room: Room, on_progress: OnProgress
-) -> tuple[int, Iterator[Placed]]:
-    """How many real images there will be, and the lazy writing of them."""
+) -> tuple[int, Callable[[World], Iterator[Placed]]]:
+    """How many real images there will be, and the lazy writing of a process's share of them."""
     if task.options.real == "none":
-        return 0, iter(())
+        return 0, lambda _: iter(())
     if task.options.real == "link":
         originals = list(originals_of(task.manifest))
-        return len(originals), linked(folder, originals)
+        return len(originals), partial(linked, folder, originals)
     plan = replace(
         room.plan, labels=tuple(task.before)
     )  # the plan of any model will do: only pixels are prepared
     stack = prepare(task.manifest, plan, cache.stacks(), on_progress=on_progress)
-    return len(stack), prepared(folder, stack, task.manifest.training())
+    return len(stack), partial(prepared, folder, stack, task.manifest.training())
 
 
-def prepared(folder: OutFolder, stack: Stack, records: Sequence[Record]) -> Iterator[Placed]:
-    """Real images as the generator saw them, written as the synthetic ones are."""
-    numbers: Counter[str] = Counter()
-    for row, position in enumerate(stack.records.tolist()):
-        mark = real_mark(records[position], numbers)
+def prepared(folder: OutFolder, stack: Stack, records: Sequence[Record], part: World) -> Iterator[Placed]:
+    """Real images as the generator saw them, written as the synthetic ones are: those that are `part`'s share."""
+    marks = real_marks(records[position] for position in stack.records.tolist())
+    for row, mark in list(enumerate(marks))[part.share(len(stack))]:
         place = folder.place(mark)
         if place.exists():
             yield Placed(mark=mark, path=place)
@@ -268,19 +277,22 @@ def prepared(folder: OutFolder, stack: Stack, records: Sequence[Record]) -> Iter
             yield folder.put(mark, stack.images([row])[0])
 
 
-def linked(folder: OutFolder, originals: Sequence[tuple[Record, Mapping[str, Path]]]) -> Iterator[Placed]:
-    """Real images as links to the files they are in, named by class and number alone."""
-    numbers: Counter[str] = Counter()
-    for record, paths in originals:
-        mark = real_mark(record, numbers)
+def linked(
+    folder: OutFolder, originals: Sequence[tuple[Record, Mapping[str, Path]]], part: World
+) -> Iterator[Placed]:
+    """Real images as links to the files they are in, named by class and number alone: those that are `part`'s share."""
+    marks = real_marks(record for record, _ in originals)
+    for (record, paths), mark in list(zip(originals, marks, strict=True))[part.share(len(originals))]:
         links = [folder.link(mark, record, path, suffix) for suffix, path in paths.items()]
         yield links[0]
 
 
-def real_mark(record: Record, numbers: Counter[str]) -> Mark:
-    """The mark of the next real image of its class."""
-    numbers[record.label] += 1
-    return Mark(synthetic=False, label=record.label, index=numbers[record.label], patient=record.patient)
+def real_marks(records: Iterable[Record]) -> Iterator[Mark]:
+    """The marks of real images, numbered within their classes."""
+    numbers: Counter[str] = Counter()
+    for record in records:
+        numbers[record.label] += 1
+        yield Mark(synthetic=False, label=record.label, index=numbers[record.label], patient=record.patient)
 
 
 def originals_of(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path]]]:

@@ -22,6 +22,7 @@ from medgan.dataset.manifest import Record
 from medgan.errors import OutputError
 from medgan.scans import formats
 from medgan.scans.scan import Form, Mark, Pixels
+from medgan.world import world
 
 VERSION = 1
 """Of run.json and of the report."""
@@ -96,8 +97,8 @@ class OutFolder:
         return self.path / "images" / folder / name
 
     def put(self, mark: Mark, pixels: Pixels) -> Placed:
-        """Write pixels (C, H, W) in [0, 1]. They grow in a staging folder: `images/` only ever holds whole files."""
-        place, staging = self.place(mark), self.path / STAGING
+        """Write pixels (C, H, W) in [0, 1]. They grow in a staging folder of this process: `images/` only ever holds whole files."""
+        place, staging = self.place(mark), self.path / STAGING / str(world().rank)
         image = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
         written = formats.write(
             staging / place.name.removesuffix(SUFFIXES[self.form.format]), image, self.form, mark

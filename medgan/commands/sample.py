@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -15,9 +15,11 @@ from medgan.dataset.quota import unknown_label
 from medgan.errors import PlanError
 from medgan.gan.draw import draw
 from medgan.gan.model import Model
+from medgan.learn.runtime import each, once
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.scans.dicom_classes import classed
 from medgan.scans.scan import Form, Mark
+from medgan.world import World, world
 
 LAST_NUMBER = 2**31 - 1
 """Largest InstanceNumber of DICOM (IS, PS3.5 table 6.2-1): an image's number is its seed + 1."""
@@ -37,7 +39,7 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
     """Draw `count` images of every label (of all that the model knows when none is named) into the folder `out`.
 
     Image k of a label has seed `seed` + k and number `seed` + k + 1, so `--seed 100` goes on where a run of 100
-    images from seed 0 ended, and shards drawn apart fit together.
+    images from seed 0 ended, and shards drawn apart fit together. Under torchrun every process calls this alike, and draws its share.
     """
     started = perf_counter()
     if count < 1:
@@ -57,11 +59,16 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
         "format": form.format,
         "dicom_class": form.dicom_class,
     }
-    done = claim(out, settings)
+    done = once(lambda: claim(out, settings))
     if done is not None:
         return done
     folder = OutFolder(path=out, form=form, folders=slugs(trained.labels))
-    images = told(synthesise(folder, trained, marks), len(marks), on_progress)
+
+    def drawn(part: World) -> tuple[int, Iterator[Placed]]:
+        mine = marks[part.share(len(marks))]
+        return len(mine), synthesise(folder, trained, mine)
+
+    images = carried_out(drawn, on_progress)
     account = Account(
         command="medgan sample",
         settings=settings,
@@ -69,7 +76,8 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
         model=trained.digest,
         data=trained.data_digest,
     )
-    return replace(seal(folder, images, account, on_progress), seconds=perf_counter() - started)
+    written = once(lambda: seal(folder, images, account, on_progress))
+    return replace(written, seconds=perf_counter() - started)
 
 
 def settings_of(model: Model) -> dict[str, str]:
@@ -136,7 +144,18 @@ def synthesise(
                 yield folder.put(mark, drawn.pixels)
 
 
-def told(images: Iterable[Placed], total: int, on_progress: OnProgress) -> list[Placed]:
+def carried_out(
+    images: Callable[[World], tuple[int, Iterator[Placed]]], on_progress: OnProgress, device: str = "auto"
+) -> list[Placed]:
+    """Write `images`, given as how many there are and the lazy writing of them: all that are not there yet.
+
+    Of several processes each writes its share and, once all have done so, finds all in place.
+    """
+    placed = each(lambda: told(*images(world()), on_progress), device)
+    return placed if world().size == 1 else list(images(World())[1])
+
+
+def told(total: int, images: Iterable[Placed], on_progress: OnProgress) -> list[Placed]:
     """Carry out the lazy writing of `images`, telling how far it is."""
     placed = []
     for done, image in enumerate(images, start=1):

@@ -150,6 +150,16 @@ class Runtime:
         return there.contiguous(memory_format=torch.channels_last) if there.dim() == 4 else there
 
 
+def once(work: Callable[[], T], device: str = "auto") -> T:
+    """`Runtime.once` for those who need nothing else of a runtime; a process alone does not wait for Fabric."""
+    return work() if world().size == 1 else Runtime(device, "fp32").once(work)
+
+
+def each(work: Callable[[], T], device: str = "auto") -> T:
+    """`Runtime.each` for those who need nothing else of a runtime."""
+    return work() if world().size == 1 else Runtime(device, "fp32").each(work)
+
+
 def processes(accelerator: str) -> dict[str, Any]:
     """Fabric's arguments for this process and those beside it; PlanError when the machine has not as many devices.
 

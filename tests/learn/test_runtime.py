@@ -10,7 +10,16 @@ import torch
 
 from medgan.errors import ModelError, OutputError, PlanError
 from medgan.learn.board import Board
-from medgan.learn.runtime import Journal, choose_device, load_checkpoint, reseed, save_checkpoint
+from medgan.learn.runtime import (
+    Journal,
+    choose_device,
+    load_checkpoint,
+    per_image,
+    processes,
+    reseed,
+    save_checkpoint,
+)
+from medgan.world import World
 
 
 def test_chance_follows_seed_and_position():
@@ -21,6 +30,23 @@ def test_chance_follows_seed_and_position():
     assert torch.equal(torch.rand(3), first)
     reseed(1, 65)
     assert not torch.equal(torch.rand(3), first)
+
+
+def test_an_image_gets_the_same_numbers_whichever_process_it_is_in(monkeypatch):
+    def numbers(rank, size):
+        monkeypatch.setattr("medgan.learn.runtime.world", lambda: World(rank=rank, size=size))
+        reseed(1, 64)
+        return torch.cat([per_image(lambda n: torch.rand(n, 3), 12 // size) for _ in range(2)], dim=1)
+
+    alone = numbers(0, 1)
+    assert torch.equal(torch.cat([numbers(rank, 3) for rank in range(3)]), alone)
+
+
+def test_more_processes_than_devices_are_refused(monkeypatch):
+    monkeypatch.setattr("medgan.learn.runtime.world", lambda: World(size=64, local_size=64))
+    with pytest.raises(PlanError, match="64 processes on this machine need as many CUDA devices") as caught:
+        processes("cuda")
+    assert "--device cpu" in caught.value.hint
 
 
 def test_checkpoint_that_holds_code_is_refused(tmp_path):

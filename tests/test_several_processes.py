@@ -1,0 +1,84 @@
+"""Commands in several processes, as torchrun starts them: one result, told once; what they write is what one would write."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.sample import sample
+from tests import jobs
+from tests.commands.blobs import discs, tree, untrained
+
+pytestmark = pytest.mark.slow
+SMOKE = ["--effort", "smoke", "--size", "16x24", "--device", "cpu", "--json"]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return discs(tmp_path_factory.mktemp("discs"), normal=5, mass=3)
+
+
+@pytest.fixture(scope="module")
+def model(source, tmp_path_factory):
+    return untrained(tmp_path_factory.mktemp("model"), source)
+
+
+def told_once(ended):
+    """The JSON of the first process, where the others said nothing."""
+    (first, _), *others = ended
+    assert all(out == err == "" for out, err in others)
+    return json.loads(first)
+
+
+def test_torchrun_trains_one_model_for_a_budget_of_time(source, tmp_path):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    words = ["-m", "medgan", "train", str(source.path), "--out", str(tmp_path / "run"), "--minutes", "0.05"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(jobs.ROOT)}
+    command = [*torchrun, *words, "--batch", "4", *SMOKE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=jobs.PATIENCE)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    log = (tmp_path / "run" / "log.jsonl").read_text().splitlines()
+    shown = [json.loads(line)["images_shown"] for line in log]
+    assert shown == sorted(set(shown))
+    assert shown[-1] == report["images_shown"]
+    assert len(list((tmp_path / "run" / "grids").iterdir())) == len(shown)
+
+
+def test_images_drawn_by_two_processes_are_those_of_one(model, tmp_path):
+    words = [
+        "sample",
+        model,
+        "--out",
+        tmp_path / "two",
+        "--label",
+        "mass",
+        "--count",
+        "5",
+        "--format",
+        "nifti",
+    ]
+    report = told_once(jobs.finish(jobs.start(2, "-m", "medgan", *words, "--json")))
+    assert report["written"] == {"mass": 5, "normal": 0}
+    sample(model, tmp_path / "one", labels=["mass"], count=5, format="nifti")
+    assert tree(tmp_path / "two") == tree(tmp_path / "one")
+
+
+def test_a_folder_balanced_by_two_processes_is_that_of_one(source, model, tmp_path):
+    words = ["balance", source.path, "--out", tmp_path / "two", "--model", model, "--target", "9", "--json"]
+    report = told_once(jobs.finish(jobs.start(2, "-m", "medgan", *words)))
+    assert report["counts"]["after"] == {"mass": 9, "normal": 9}
+    balance(source, tmp_path / "one", model=model, options=BalanceOptions(target=9))
+    assert tree(tmp_path / "two") == tree(tmp_path / "one")
+
+
+def test_what_all_would_refuse_is_told_once_and_nothing_is_made(source, tmp_path):
+    words = ["train", source.path, "--out", tmp_path / "run", "--batch", "5", *SMOKE]
+    ended = [(job, *job.communicate(timeout=jobs.PATIENCE)) for job in jobs.start(2, "-m", "medgan", *words)]
+    assert [job.returncode for job, _, _ in ended] == [1, 1]
+    assert "a batch of 5 images cannot be shared evenly by 2 processes" in ended[0][2]
+    assert ended[1][1:] == ("", "")
+    assert not (tmp_path / "run").exists()
