@@ -1,5 +1,5 @@
 # The only commands a developer needs. `make` alone prints them.
-.PHONY: help setup demo test fast check fix docs bench bench-fuzz bench-speed bench-generator clean
+.PHONY: help setup demo test fast check fix docs bench bench-fuzz bench-speed bench-generator bench-topup clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -62,6 +62,9 @@ bench-speed: setup  ## the training step beside the ceiling of this processor, a
 
 bench-generator: setup  ## quality beside the 2015 DCGAN at equal time, cell by cell (hours; goes on where it was stopped)
 	$(BIN)/pytest -s tests/benchmarks/bench_generator.py
+
+bench-topup: setup  ## what synthetic images are worth to a classifier, unit by unit (three hours on two cores; goes on where it was stopped)
+	$(BIN)/pytest -s tests/benchmarks/bench_topup.py
 
 clean:  ## remove what the other verbs made, .venv included
 	rm -rf .venv .setup-done demo-output demo-output.run build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache

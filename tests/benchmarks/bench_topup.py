@@ -1,0 +1,296 @@
+"""Do synthetic images help a classifier find a rare class? Measured against nine other ways to train it; run by `make bench-topup`.
+
+A unit is (data set, rare images, split): the whole set is divided by patient into 60 % train, 20 % validation and 20 % test, one
+class is cut down to 30, 60 or 120 training images, generators of two seeds learn from train, and classifiers of every arm judge
+them (`medgan.quality.utility`). Arms and ratios are chosen on validation, every figure is of test patients. The endpoint is the AUPRC
+of the class that was cut down. Runs are kept one by one below MEDGAN_BENCH_OUT, so the bench can be stopped and repeated.
+
+The claim rule, per data set and number of rare images: the arm with synthetic images less the best arm without, as validation chose
+both, over splits and generator seeds; its interval is that of the corrected resampled t test (Nadeau and Bengio 2003), because the
+training sets of splits overlap. Regret is what choosing by validation among all arms, ratio 0 included, loses to the best of them.
+
+MEDGAN_BENCH_MINUTES (4: of training per generator), MEDGAN_BENCH_SETS, MEDGAN_BENCH_RARE (30,60,120), MEDGAN_BENCH_SPLITS (0,1,2),
+MEDGAN_BENCH_SEEDS (0,1: generators), MEDGAN_BENCH_CLASSIFIERS (3), MEDGAN_BENCH_STEPS (400), MEDGAN_BENCH_SIZE (32),
+MEDGAN_BENCH_JUDGES (cnn,probe), MEDGAN_BENCH_WORKERS (2: units at once, a core each), MEDGAN_BENCH_OUT (.bench/topup).
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared" / "data"
+SETS = {"cxr_kermany": "PNEUMONIA_BACTERIA", "mednist64": "HeadCT", "pneumoniamnist": "0"}
+"""{data set: the class that is cut down}; classes that are rare already stay as they are."""
+
+
+def wished(name, usual):
+    return os.environ.get(f"MEDGAN_BENCH_{name}", usual)
+
+
+MINUTES, SIZE, STEPS, CLASSIFIERS = (
+    wished(name, usual)
+    for name, usual in (("MINUTES", "4"), ("SIZE", "32"), ("STEPS", "400"), ("CLASSIFIERS", "3"))
+)
+NAMES = wished("SETS", ",".join(SETS)).split(",")
+RARE, SPLITS, SEEDS = (
+    [int(word) for word in wished(name, usual).split(",")]
+    for name, usual in (("RARE", "30,60,120"), ("SPLITS", "0,1,2"), ("SEEDS", "0,1"))
+)
+JUDGES = wished("JUDGES", "cnn,probe").split(",")
+OUT = Path(wished("OUT", ROOT / ".bench" / "topup")) / f"{SIZE}px-{MINUTES}min-{STEPS}steps"
+PAGE = ROOT / "docs" / "benchmarks" / "topup.md"
+UNITS = [(name, rare, split) for split in SPLITS for rare in RARE for name in NAMES]
+FOLDS = 5
+"""One for validation, one for test, three for training."""
+MOST = 600
+"""Training images of a class, and twice the held-out ones, at most: what two cores can do."""
+FIRST_SEED = 1000
+"""Of the synthetic images: no grid of the training shows them."""
+
+
+# --- one unit, in a process of its own ---
+
+
+def divided(name, rare, split):
+    """The whole set as a manifest whose splits are by patient, with the chosen class cut down in train."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    from medgan.dataset.index import index
+    from medgan.dataset.labels import Source
+
+    path = DATA / name / f"{name}.npz"
+    manifest = index(Source(path=path if path.exists() else DATA / name))
+    records = list(manifest.usable())
+    labels, patients = ([getattr(record, key) for record in records] for key in ("label", "patient"))
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=split)
+    where = np.full(len(records), "train")
+    for part, (_, rows) in zip(("test", "val"), folds.split(labels, labels, patients), strict=False):
+        where[rows] = part
+    chance, seen, kept = np.random.default_rng((rare, split)), Counter(), []
+    for row in chance.permutation(len(records)):
+        place = (where[row], labels[row])
+        most = MOST if where[row] == "train" else MOST // 2
+        limit = rare if place == ("train", SETS[name]) else most
+        seen[place] += 1
+        if seen[place] <= limit:
+            kept.append(replace(records[row], split=str(where[row])))
+    return replace(manifest, records=tuple(sorted(kept, key=lambda record: record.path)))
+
+
+def images_of(manifest, split, plan, stacks):
+    """The real images of a split, prepared as for training."""
+    from medgan.dataset.manifest import Manifest
+    from medgan.prepare import prepare
+    from medgan.quality.images import Images
+
+    records = manifest.training() if split == "train" else tuple(manifest.usable(split))
+    alone = Manifest(root=manifest.root, records=tuple(replace(one, split="train") for one in records))
+    stack = prepare(alone, plan, stacks)
+    sources = np.array([records[row].path for row in stack.records])
+    return Images(
+        pixels=stack.images(slice(None)), labels=stack.labels, names=stack.names, patients=stack.patients, sources=sources,
+    )  # fmt: skip
+
+
+def synthetic_of(model, counts):
+    """As many images of every class as the class needs that lacks most."""
+    from medgan.gan.draw import draw
+    from medgan.quality.arms import PARITY, added
+    from medgan.quality.images import Images
+
+    wanted = added("everywhere", counts, PARITY)
+    seeds = {label: range(FIRST_SEED, FIRST_SEED + number) for label, number in wanted.items()}
+    pixels = [one.pixels for label in model.labels for one in draw(model, label, seeds[label])]
+    numbers = [wanted[label] for label in model.labels]
+    words = [f"{label} {seed}" for label in model.labels for seed in seeds[label]]
+    return Images(
+        pixels=np.stack(pixels).astype(np.float32),
+        labels=np.repeat(np.arange(len(numbers)), numbers),
+        names=model.labels,
+        patients=np.array(words),
+        sources=np.array(words),
+    )
+
+
+class Kept(dict):
+    """Finished runs on disk: those without synthetic images are one file for all generators of a unit."""
+
+    def __init__(self, place, generator):
+        self.files = {False: place / "runs-without.json", True: place / f"runs-{generator}.json"}
+        there = [json.loads(file.read_text("utf-8")) for file in self.files.values() if file.exists()]
+        super().__init__({key: value for part in there for key, value in part.items()})
+
+    def __setitem__(self, key, value):
+        super().__setitem__(key, value)
+        mine = is_made(key)
+        part = {one: told for one, told in self.items() if is_made(one) == mine}
+        write(self.files[mine], part)
+
+
+def is_made(key):
+    """Whether synthetic images take part in a run."""
+    return key.split("/")[1].startswith(("synthetic", "everywhere"))
+
+
+def write(path, value):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value), encoding="utf-8")
+    partial.replace(path)
+
+
+def unit(name, rare, split):
+    """Train the generators of a unit and judge each; what is there already is not done again."""
+    from medgan.commands.train import Options, train_on
+    from medgan.files import plain
+    from medgan.gan.model import Model
+    from medgan.plan import Overrides
+    from medgan.quality.contest import Settings
+    from medgan.quality.utility import measure_usefulness
+
+    place = OUT / f"{name}-{rare}-{split}"
+    manifest = divided(name, rare, split)
+    settings = Settings(
+        judges=tuple(JUDGES), steps=int(STEPS), seeds=int(CLASSIFIERS), side=int(SIZE), rare=(SETS[name],)
+    )
+    for generator in SEEDS:
+        if (place / f"{generator}.json").exists():
+            continue
+        run, size = place / f"generator-{generator}", (int(SIZE), int(SIZE))
+        wish = Overrides(size=size, minutes=float(MINUTES), seed=generator, device="cpu")
+        train_on(manifest, run, wish, Options(), on_progress=lambda _: None, began=time.monotonic())
+        model = Model.load(run)
+        train, val, test = (
+            images_of(manifest, part, model.plan, place / "stacks") for part in ("train", "val", "test")
+        )
+        began = time.process_time()
+        found = measure_usefulness(
+            train, val, test, synthetic_of(model, train.counts), settings=settings, seed=0,
+            runs=Kept(place, generator),
+        )  # fmt: skip
+        spent = {"images": model.images_shown, "judging": round(time.process_time() - began)}
+        counts = {"train": train.counts, "val": val.counts, "test": test.counts}
+        write(place / f"{generator}.json", {**spent, "counts": counts, "usefulness": plain(found)})
+
+
+def started(task):
+    """Run a unit in a process of one core; its exit code."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    words = [sys.executable, __file__, *map(str, task)]
+    return subprocess.run(words, env=environment, check=False).returncode
+
+
+def test_units():
+    """Every unit, as many at once as there are workers."""
+    missing = sorted({name for name, _, _ in UNITS if not (DATA / name).exists()})
+    if missing:
+        pytest.skip(f"shared data sets are not here: {', '.join(missing)}")
+    with ThreadPoolExecutor(int(wished("WORKERS", "2"))) as crew:
+        assert set(crew.map(started, UNITS)) == {0}
+
+
+# --- all units in two tables ---
+
+HEADS = ("set", "rare", "judge", "n", "best arm without", "AUPRC", "best arm with", "AUPRC", "difference (95 % interval)", "regret", "verdict")  # fmt: skip
+
+
+def scored():
+    """{(set, rare): results of its splits and generators}, in the order of SETS."""
+    found = {}
+    for path in sorted(OUT.glob("*/[0-9].json")):
+        name, rare, _ = path.parent.name.rsplit("-", 2)
+        found.setdefault((name, int(rare)), []).append(json.loads(path.read_text("utf-8")))
+    return dict(sorted(found.items()))
+
+
+def share(result):
+    """Test images per training image."""
+    held, learned = (sum(result["counts"][part].values()) for part in ("test", "train"))
+    return held / learned
+
+
+def often(words):
+    """The most frequent word, and how often where it is not always."""
+    (word, times), total = Counter(words).most_common(1)[0], len(words)
+    return word if times == total else f"{word} ({times} of {total})"
+
+
+def line_of(name, rare, judge, results):
+    """One line of the claim."""
+    from medgan.quality.endpoints import corrected_t
+
+    own, pairs = [], []
+    for result in results:
+        told = next(one for one in result["usefulness"]["judges"] if one["judge"] == judge)
+        arms = {
+            (arm["name"], arm["ratio"]): arm["auprc"]
+            for arm in result["usefulness"]["arms"]
+            if arm["judge"] == judge
+        }
+        plain = max(value for (arm, _), value in arms.items() if arm == told["best"]["alternative"])
+        own.append(told)
+        pairs.append((plain, arms[told["best"]["best_arm"], told["best"]["ratio"]]))
+    differences = [told["best"]["difference"] for told in own]
+    ends = corrected_t(differences, share(results[0]))[1:] if len(results) > 1 else own[0]["best"]["interval"]
+    verdict = "helps" if ends[0] > 0 else "worse" if ends[1] < 0 else "no benefit"
+    return [
+        name, rare, judge, len(results), often([told["best"]["alternative"] for told in own]), f"{statistics.mean(one for one, _ in pairs):.3f}",
+        often([f"{told['best']['best_arm']} at {told['best']['ratio']}" for told in own]), f"{statistics.mean(one for _, one in pairs):.3f}",
+        f"{100 * statistics.mean(differences):+.1f} ({100 * ends[0]:+.1f} to {100 * ends[1]:+.1f})",
+        f"{100 * statistics.mean(told['regret'] for told in own):.1f}", verdict,
+    ]  # fmt: skip
+
+
+def arms_of(found):
+    """Every arm's AUPRC and, after a stroke, sensitivity at 90 % specificity; a column per set and number of rare images."""
+    cells, order = {}, []
+    for column, results in found.items():
+        for result in results:
+            for arm in result["usefulness"]["arms"]:
+                key = (arm["judge"], arm["name"], arm["ratio"] if arm["made"] else "")
+                order += [] if key in order else [key]
+                cells.setdefault((key, column), []).append((arm["auprc"], arm["sensitivity"]))
+    rows = [["judge", "arm", "ratio", *(f"{name} {rare}" for name, rare in found)]]
+    for key in order:
+        means = [np.mean(cells[key, column], axis=0) if (key, column) in cells else None for column in found]
+        rows.append([*key, *("-" if one is None else f"{one[0]:.3f} / {one[1]:.2f}" for one in means)])
+    return rows
+
+
+def lined(rows):
+    body = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in body)
+
+
+def test_table():
+    """Every scored unit, printed and written to the page."""
+    found = scored()
+    if not found:
+        pytest.skip("no unit was scored yet")
+    judges = [
+        judge
+        for judge in JUDGES
+        if any(judge == one["judge"] for one in next(iter(found.values()))[0]["usefulness"]["judges"])
+    ]
+    claims = [HEADS, *(line_of(*key, judge, results) for key, results in found.items() for judge in judges)]
+    text = f"Budget: {OUT.name}, {CLASSIFIERS} classifiers per arm.\n\n{lined(claims)}\n\n{lined(arms_of(found))}"
+    print(f"\n{text}")
+    page = PAGE.read_text("utf-8")
+    start, end = "<!-- table -->\n", "<!-- end of table -->\n"
+    head, tail = page.partition(start)[0], page.partition(end)[2]
+    PAGE.write_text(f"{head}{start}{text}\n{end}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    unit(sys.argv[1], *map(int, sys.argv[2:]))
