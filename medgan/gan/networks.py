@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from medgan.gan.layers import convolution, double, halve, leak
 from medgan.learn.runtime import per_image
 from medgan.plan import Plan
 
-SLOPE = 0.2
 CONDITION_FROM = 16
 """Side in pixels from which the class enters the generator."""
 RESIDUAL = 0.1
@@ -26,16 +26,6 @@ STRAIGHT = 0.7
 """Scale of the 1 x 1 convolutions on the straight path, for which Kaiming's factor of two is one too many."""
 EMBEDDING_NOISE = 0.5
 """Standard deviation of the noise on class embeddings while training (NoisyTwins, arXiv 2304.05866)."""
-
-
-def convolution(inward: int, outward: int, side: int, *, scale: float = 1.0) -> nn.Conv2d:
-    """A convolution of odd `side` with Kaiming initialisation for leaky ReLU, its weights multiplied by `scale`."""
-    layer = nn.Conv2d(inward, outward, side, padding=side // 2)
-    nn.init.kaiming_normal_(layer.weight, a=SLOPE)
-    with torch.no_grad():
-        layer.weight.mul_(scale)
-    nn.init.zeros_(layer.bias) if layer.bias is not None else None
-    return layer
 
 
 class Style(nn.Module):
@@ -78,13 +68,10 @@ class Up(nn.Module):
     def forward(self, x: Tensor, z: Tensor, y: Tensor) -> Tensor:
         """(N, inward, H, W) -> (N, outward, 2H, 2W), or the same size when it does not double."""
         straight = self.skip(x)
-        residual = self.first(F.leaky_relu(x, SLOPE))
+        residual = self.style(self.first(leak(x)), z, y)
         if self.doubles:
-            straight, residual = (
-                F.interpolate(part, scale_factor=2.0, mode="bilinear", align_corners=False)
-                for part in (straight, residual)
-            )
-        image: Tensor = straight + self.second(F.leaky_relu(self.style(residual, z, y), SLOPE))
+            straight, residual = double(straight), double(residual)
+        image: Tensor = straight + self.second(leak(residual))
         return image
 
 
@@ -115,7 +102,7 @@ class Generator(nn.Module):
         x = self.base[None] * self.scales(z)[:, :, None, None]
         for stage in self.stages:
             x = stage(x, z, y)
-        images: Tensor = self.to_image(F.leaky_relu(x, SLOPE))
+        images: Tensor = self.to_image(leak(x))
         return images
 
 
@@ -141,10 +128,10 @@ class Down(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inward, H, W) -> (N, outward, H/2, W/2), or the same size when it does not halve."""
-        residual = self.first(F.leaky_relu(x, SLOPE))
-        if self.halves:
-            x, residual = F.avg_pool2d(x, 2), F.avg_pool2d(residual, 2)
-        smaller: Tensor = self.skip(x) + self.second(F.leaky_relu(residual, SLOPE))
+        residual = leak(x)
+        residual = halve(residual, self.first) if self.halves else self.first(residual)
+        straight = F.avg_pool2d(x, 2) if self.halves else x
+        smaller: Tensor = self.skip(straight) + self.second(leak(residual))
         return smaller
 
 
@@ -169,10 +156,17 @@ class Discriminator(nn.Module):
         x = self.from_image(images)
         for stage in self.stages:
             x = stage(x)
-        x = self.head(F.leaky_relu(x, SLOPE)).flatten(1)
+        x = self.head(leak(x)).flatten(1)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.logits(
+                x.float(), labels
+            )  # losses compare logits with each other: bf16 would round the difference away
+
+    def logits(self, x: Tensor, labels: Tensor) -> Tensor:
+        """What the head saw (N, channels), in fp32 -> logits (N, 2)."""
         free = self.real(x)
         if not self.classes:
             return torch.cat([free, torch.zeros_like(free)], dim=1)
         y = embed(self.embedding, labels, noisy=False)
-        matched = (x * y.to(x.dtype)).sum(dim=1, keepdim=True) / x.shape[1] ** 0.5
+        matched = (x * y).sum(dim=1, keepdim=True) / x.shape[1] ** 0.5
         return torch.cat([free, free + matched], dim=1)
