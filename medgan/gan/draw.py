@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -16,6 +18,8 @@ from medgan.learn.runtime import choose_device
 from medgan.plan import Plan
 
 GRID_COLUMNS = 8
+TOGETHER = 16
+"""Images drawn at a time, by every process on every machine: part of what an image is, so never a setting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,17 +35,33 @@ class Sample:
 
 
 def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto") -> Iterator[Sample]:
-    """Draw one image per seed, one at a time: sums in a larger batch may be rounded differently."""
+    """Draw one image per seed, always `TOGETHER` at a time: sums in a batch of another size may be rounded differently.
+
+    An image is the same in every place of such a batch and whatever is drawn beside it, so the last batch, or a single image, is
+    filled up with repetitions of its first. The next batch is drawn while the caller is busy with this one, as with writing it.
+    """
     if label not in model.labels:
         raise ModelError(
             f"the model knows no class {label!r}", hint=f"Its classes: {', '.join(model.labels)}."
         )
     place = torch.device(choose_device(device))
-    network = model.network.to(place)
-    which = torch.tensor([model.labels.index(label)], device=place)
-    for seed in seeds:
-        pixels = finish(network, model.plan, latent_of(model.plan, seed).to(place), which)
-        yield Sample(pixels=pixels[0], label=label, seed=seed, model=model.digest)
+    network = model.network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    which = torch.full((TOGETHER,), model.labels.index(label), device=place)
+
+    def drawn(wanted: Sequence[int]) -> NDArray[np.float32]:
+        latents = [latent_of(model.plan, seed) for seed in wanted]
+        latents += latents[:1] * (TOGETHER - len(wanted))
+        return finish(network, model.plan, torch.cat(latents).to(place), which)[: len(wanted)]
+
+    batches = [seeds[start : start + TOGETHER] for start in range(0, len(seeds), TOGETHER)]
+    with ThreadPoolExecutor(1) as artist:
+        coming = artist.submit(drawn, batches[0]) if batches else None
+        for wanted, following in zip_longest(batches, batches[1:]):
+            assert coming is not None
+            images = coming.result()
+            coming = artist.submit(drawn, following) if following else None
+            for seed, pixels in zip(wanted, images, strict=True):
+                yield Sample(pixels=pixels, label=label, seed=seed, model=model.digest)
 
 
 def latent_of(plan: Plan, seed: int) -> Tensor:

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
 import torch
 
 from medgan.errors import ModelError
-from medgan.gan.draw import draw, latent_of
+from medgan.gan import draw as draw_module
+from medgan.gan.draw import TOGETHER, draw, latent_of
 from medgan.gan.model import Model
 from medgan.gan.networks import Generator
+from medgan.gan.steps import GENERATORS
+from medgan.plan import Overrides, decide
 from tests.gan.phantoms import ABOUT, tiny_plan
+from tests.test_plan import facts
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +32,43 @@ def test_image_depends_only_on_its_seed_label_and_model(model):
     torch.manual_seed(99)
     (again,) = draw(model, "left", [6])
     assert np.array_equal(again.pixels, alone.pixels)
+
+
+@pytest.mark.parametrize(
+    ("arch", "size"), [("repaired", (64, 64)), ("repaired", (48, 80)), ("dcgan", (32, 32))]
+)
+def test_image_is_the_same_in_every_place_of_a_batch_and_on_any_number_of_threads(arch, size, tmp_path):
+    plan = decide(facts(), Overrides(size=size, arch=arch, device="cpu", precision="fp32"))
+    torch.manual_seed(0)
+    model = Model.save(tmp_path, GENERATORS[arch](plan), plan, {**ABOUT, "images_shown": 1})
+    straight = {one.seed: one.pixels for one in draw(model, "rare", range(2 * TOGETHER))}
+    threads = torch.get_num_threads()
+    try:
+        for count, seeds in ((1, range(5, TOGETHER + 9)), (2, [7]), (1, [3, 20, 3])):
+            torch.set_num_threads(count)
+            for one in draw(model, "rare", seeds):
+                assert np.array_equal(one.pixels, straight[one.seed])
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_the_next_batch_is_drawn_while_this_one_is_written(model, monkeypatch):
+    begun, finished = [], draw_module.finish
+
+    def told(network, plan, z, labels):
+        begun.append(len(z))
+        return finished(network, plan, z, labels)
+
+    monkeypatch.setattr(draw_module, "finish", told)
+    images = draw(model, "left", range(3 * TOGETHER))
+    next(images)
+    for _ in range(1000):
+        if len(begun) == 2:
+            break
+        time.sleep(0.01)
+    assert begun == [TOGETHER, TOGETHER]
+    assert len(list(images)) == 3 * TOGETHER - 1
+    assert list(draw(model, "left", [])) == []
 
 
 def test_other_seed_and_other_label_give_another_image(model):
