@@ -70,7 +70,10 @@ Images = Annotated[
 ]
 TrainSeed = Annotated[int | None, _training("--seed", metavar="N", min=0, help="Where chance starts.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], _training(help="Where to compute.")]
-Precision = Annotated[Literal["fp32", "bf16"] | None, _training(help="Number format.")]
+Precision = Annotated[
+    Literal["fp32", "bf16"] | None,
+    _training(help="Number format; default: what a timed probe finds quicker."),
+]
 Arch = Annotated[
     Literal["repaired", "dcgan"] | None, _training(help="Network: ours, or the DCGAN of 2015 as a baseline.")
 ]

@@ -23,11 +23,12 @@ from medgan.dataset.split import hold_out
 from medgan.errors import OutputError
 from medgan.files import make_folder, plain, read_json, refuse_output_inside, write_json
 from medgan.gan.fit import fit
-from medgan.gan.probe import seconds_per_image
+from medgan.gan.probe import costs
 from medgan.learn.board import Board
 from medgan.learn.feed import my_share
 from medgan.learn.runtime import Runtime
 from medgan.plan import Overrides, Plan, decide
+from medgan.plan.clock import candidates, settled, with_precision
 from medgan.prepare import prepare
 from medgan.progress import OnProgress, ignore
 from medgan.scans import raster
@@ -135,18 +136,29 @@ def train_on(
 def plan_and_estimate(
     fingerprint: Fingerprint, wish: Overrides, known: Mapping[str, Any] | None, *, probe: bool
 ) -> tuple[Plan, float]:
-    """The plan, and an estimate of its seconds; a budget in minutes is turned into images once and then kept.
+    """The plan with all that a clock must decide, and an estimate of its seconds.
 
-    `known` is what the run folder says of itself.
+    `known` is what the run folder says of itself: what a clock decided when the run began stands.
     """
     plan = decide(fingerprint, wish)
-    if wish.minutes is None:
-        return plan, plan.images_shown * seconds_per_image(plan) if probe else 0.0
     if known is not None and not probe:
-        return decide(fingerprint, dataclasses.replace(wish, images=known["plan"]["images_shown"])), 0.0
-    pace = seconds_per_image(plan)
+        begun = known["plan"]
+        if wish.minutes is not None:
+            plan = decide(fingerprint, dataclasses.replace(wish, images=begun["images_shown"]))
+        return (
+            settled(plan, begun["precision"], begun["why"]["precision"]) if wish.precision is None else plan
+        ), 0.0
+    tried = candidates(plan)
+    if not probe and wish.minutes is None and len(tried) == 1:
+        return with_precision(plan, {}), 0.0
+    measured = costs(plan, tried)
+    chosen = with_precision(plan, {name: cost.processor for name, cost in measured.items()})
+    pace = measured[chosen.precision].wall
+    if wish.minutes is None:
+        return chosen, chosen.images_shown * pace
     shown = max(int(wish.minutes * 60 / pace), plan.batch)
-    return decide(fingerprint, dataclasses.replace(wish, images=shown)), shown * pace
+    plan = decide(fingerprint, dataclasses.replace(wish, images=shown))
+    return settled(plan, chosen.precision, chosen.why["precision"]), shown * pace
 
 
 def stored(out: Path) -> dict[str, Any] | None:

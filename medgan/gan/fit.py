@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from medgan.gan.steps import Learners, Step, faded_in, update
 from medgan.learn.feed import batch_at
 from medgan.learn.runtime import Journal, Runtime, load_checkpoint, reseed, save_checkpoint
 from medgan.plan import Plan
+from medgan.plan.clock import on_schedule
 from medgan.prepare import Stack
 from medgan.progress import OnProgress, Progress, ignore
 
@@ -62,6 +63,7 @@ def fit(
     Of several processes (each calls this alike) the first alone writes; all see the folder, and get the model.
     """
     run = resume(plan, folder)
+    plan = run.learners.plan
     runtime, journal = run.learners.runtime, Journal(folder / LOG)
     runtime.once(lambda: journal.rewind(run.images_shown))
     steps: list[Step] = []
@@ -70,12 +72,19 @@ def fit(
         steps.append(train_step(run, stack, plan))
         on_progress(Progress("training", run.images_shown, plan.images_shown, words(steps), facts(steps)))
         if run.images_shown % plan.tick == 0 or run.images_shown >= plan.images_shown:
-            row = tick_row(run, plan, steps, time.monotonic() - began)
+            spent = time.monotonic() - began
+            plan = run.learners.plan = runtime.once(partial(paced, run, plan, len(steps), spent))
+            row = tick_row(run, plan, steps, spent)
             runtime.once(partial(keep, run, plan, row, journal, on_tick))
-            began, steps = time.monotonic(), []
+            began, steps = began + spent, []  # the tick's own work counts to the next one
     known = {**about, "images_shown": run.images_shown}
     runtime.once(lambda: Model.save(folder / "model", run.learners.average, plan, known).digest)
     return runtime.each(lambda: Model.load(folder / "model"))
+
+
+def paced(run: Run, plan: Plan, steps: int, spent: float) -> Plan:
+    """The plan, corrected to its minutes by the pace of the last `steps`."""
+    return on_schedule(plan, run.images_shown, run.seconds + spent, max(spent, 1e-9) / (steps * plan.batch))
 
 
 def keep(run: Run, plan: Plan, row: Row, journal: Journal, on_tick: OnTick | None) -> None:
@@ -112,13 +121,15 @@ def resume(plan: Plan, folder: Path) -> Run:
         for name, part in run.learners.parts().items():
             part.load_state_dict(state[name])
         run.images_shown, run.seconds = state["images_shown"], state["seconds"]
+        run.learners.plan = replace(plan, images_shown=state["length"])
     return run
 
 
 def checkpoint(run: Run) -> dict[str, Any]:
     """All that `resume` needs."""
     parts = {name: part.state_dict() for name, part in run.learners.parts().items()}
-    return {**parts, "images_shown": run.images_shown, "seconds": run.seconds}
+    position = {"images_shown": run.images_shown, "seconds": run.seconds}
+    return {**parts, **position, "length": run.learners.plan.images_shown}
 
 
 def tick_row(run: Run, plan: Plan, steps: list[Step], seconds: float) -> Row:

@@ -81,6 +81,7 @@ class Runtime:
             self.fabric = Fabric(
                 accelerator=accelerator, precision=PRECISION[precision], **processes(accelerator)
             )
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         warnings.filterwarnings(
             "ignore", message="Grad strides do not match"
         )  # of a depthwise weight: a small copy
@@ -176,7 +177,6 @@ def processes(accelerator: str) -> dict[str, Any]:
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment  # noqa: PLC0415  # see Runtime
     from lightning_fabric.strategies.ddp import DDPStrategy  # noqa: PLC0415
 
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     return {
         "devices": here.local_size,
         "num_nodes": here.size // here.local_size,

@@ -16,7 +16,7 @@ class Overrides:
     effort: str = "standard"
     """"smoke", "quick", "standard" or "thorough"."""
     minutes: float | None = None
-    """Wall-clock budget for training; sets `images_shown` from a timed probe."""
+    """Wall-clock budget for training; sets `images_shown`, from a timed probe first and then from the run's own pace."""
     size: tuple[int, ...] | None = None
     """(H, W) of the training image."""
     batch: int | None = None
@@ -26,7 +26,7 @@ class Overrides:
     device: str = "auto"
     """"auto", "cpu", "cuda", "mps"."""
     precision: str | None = None
-    """"fp32" or "bf16"."""
+    """"fp32" or "bf16"; None leaves it to a timed probe."""
     arch: str | None = None
     """"repaired" or "dcgan"."""
     noise: str | None = None
@@ -82,8 +82,11 @@ class Plan:
     tick: int
     """Images between two ticks (log line, grid, checkpoint)."""
     precision: str
+    """"fp32" or "bf16"; "auto" until a timed probe has settled it."""
     device: str
     seed: int
+    minutes: float | None = None
+    """Wall-clock budget, to which `images_shown` is corrected at every tick; None where images are what was asked for."""
     why: Mapping[str, str] = field(default_factory=dict)
     """{field: reason}, beginning with "fixed", "rule" or "override"."""
 

@@ -83,7 +83,9 @@ def choose_basics(fingerprint: Fingerprint, wish: Overrides) -> Choices:
         else (1, "rule: gray scans, or a mixture made gray"),
         "noise": choose(wish.noise, "normal", "fixed: normally distributed latent"),
         "precision": choose(
-            wish.precision, "fp32", "fixed: exact everywhere; bf16 is faster on some processors"
+            wish.precision,
+            "auto",
+            "rule: bf16 where a timed probe of the very step finds it quicker, else fp32",
         ),
         "device": choose(
             None if wish.device == "auto" else wish.device, "auto", "rule: a GPU where there is one"
@@ -109,9 +111,12 @@ def choose_budget(fingerprint: Fingerprint, wish: Overrides, arch: str) -> Choic
     )
     shown, shown_why = choose(wish.images, rule, reason)
     if wish.minutes is not None:
-        shown_why = f"override: what {wish.minutes:g} minutes allow, by a timed probe"
+        shown_why = (
+            f"override: what {wish.minutes:g} minutes allow, by a timed probe and then by the run's own pace"
+        )
     shown = -(-shown // batch) * batch
     return {
+        "minutes": choose(wish.minutes, None, "rule: none asked for, so images are what counts"),
         "batch": (batch, batch_why),
         "images_shown": (shown, shown_why),
         "tick": (max(shown // 20 // batch, 1) * batch, "rule: about twenty ticks in a run"),

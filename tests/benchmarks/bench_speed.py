@@ -1,12 +1,17 @@
-"""How much of what this processor can do a training step uses, and how fast a model draws; run by `make bench-speed`.
+"""How much of what this processor can do a training step uses, how fast a model draws, and how well a probe foretells a run.
 
-The ceiling is the best single convolution of the plan's own widths and sizes, forward, in the same run. Figures are medians over
-rounds in which the contenders take turns; processor time of one thread unless MEDGAN_BENCH_THREADS says otherwise.
+Run by `make bench-speed`, which prints the tables and writes them into docs/benchmarks/engine.md. Figures are medians over rounds
+in which the contenders take turns, in processor time of one thread unless MEDGAN_BENCH_THREADS says otherwise.
+
+The ceiling is the best single 3 x 3 convolution of the plan's own widths and sizes, in the same precision and the same rounds: once
+forward alone, and once forward and back, which is what a step does with it.
 """
 
+import dataclasses
 import os
 import statistics
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,86 +19,96 @@ import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from medgan.gan.draw import finish, latent_of
-from medgan.gan.steps import Learners, update
-from medgan.learn.runtime import Runtime, reseed
+from medgan.commands.sample import form_of
+from medgan.gan.draw import TOGETHER, finish, latent_of
+from medgan.gan.probe import Trial, costs
+from medgan.gan.steps import update
 from medgan.plan import Overrides, decide
+from medgan.scans import formats
+from medgan.scans.scan import Mark
 from medgan.workers import keep_memory
 from tests.test_plan import facts
 
 keep_memory()
 torch.set_num_threads(int(os.environ.get("MEDGAN_BENCH_THREADS", "1")))
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks" / "engine.md"
 ROUNDS = 5
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+STEPS = (
+    "| network | pixels | precision | GFLOP an image | ceiling forward, GFLOP/s | ceiling forward and back | step, GFLOP/s "
+    "| share of forward | share of forward and back | trained, images/s | drawn, images/s | drawn / trained |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+)
+FORETOLD = (
+    "| pixels | widths | batch | precision | foretold, ms an image | measured | foretold / measured | by the fitted model |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- |",
+)
+WRITTEN = (
+    "| format | pixels | written, images/s | drawn, images/s | written / drawn |",
+    "| --- | --- | --- | --- | --- |",
+)
+GRID = [(32, 1.0, 16), (32, 1.0, 32), (48, 1.0, 16), (64, 0.5, 16), (64, 1.0, 8), (64, 1.0, 16)]
+"""(pixels, factor on the plan's widths, batch)."""
 
 
-class Bench:
-    """A plan's networks with a batch to train on."""
-
-    def __init__(self, size, arch="repaired"):
-        self.plan = decide(
-            facts(rows=(size,) * 3, columns=(size,) * 3, training={"normal": 1000, "rare": 60}),
-            Overrides(size=(size, size), arch=arch, device="cpu", precision="fp32"),
-        )
-        reseed(0, -1)
-        self.runtime = Runtime("cpu", "fp32")
-        self.learners = Learners(self.plan, self.runtime)
-        shape = (self.plan.batch, self.plan.channels, *self.plan.size)
-        self.images = self.runtime.tensor(torch.rand(shape) * 2 - 1)
-        self.labels = self.runtime.tensor(torch.arange(self.plan.batch) % len(self.plan.labels))
-        self.steps = max(self.plan.penalty_every, 4)
-
-    def train(self):
-        """One cycle of steps, with its share of penalties."""
-        for number in range(self.steps):
-            update(self.learners, self.images, self.labels, number * self.plan.batch)
-
-    def draw(self):
-        """As many images as a training cycle shows, drawn one by one as `sample` does."""
-        network = self.learners.average
-        for seed in range(self.steps * self.plan.batch):
-            finish(network, self.plan, latent_of(self.plan, seed), self.labels[:1])
-
-    def flops(self):
-        """Floating-point operations of one cycle, from those of the forward passes.
-
-        A backward pass costs twice its forward pass, or once where only the input needs a gradient. Generator: forward and back (3).
-        Discriminator: reals and fakes forward and back (6), fakes forward and back to the image (2), reals forward (1); a penalty
-        goes forward over both (2), back to the image (2), and back through both (8), once per cycle.
-        """
-        z = latent_of(self.plan, 0).expand(self.plan.batch, -1)
-        generator = operations(lambda: self.learners.generator(z, self.labels))
-        critic = operations(lambda: self.learners.critic(self.images, self.labels))
-        return self.steps * (3 * generator + 9 * critic) + 12 * critic
+def plan_of(size, arch="repaired", precision="fp32", **wishes):
+    return decide(
+        facts(rows=(size,) * 3, columns=(size,) * 3, training={"normal": 1000, "rare": 60}),
+        Overrides(size=(size, size), arch=arch, device="cpu", precision=precision, **wishes),
+    )
 
 
 def operations(work):
-    """Floating-point operations of a forward pass."""
+    """Floating-point operations of a forward pass, as they are carried out."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         work()
     return counter.get_total_flops()
 
 
-def convolutions(plan):
-    """Every 3 x 3 convolution of equal widths in the plan: (channels, side)."""
-    side = plan.size[0]
-    for width in reversed(plan.widths):
-        yield width, side
+def operations_of_a_step(trial):
+    """Operations per image shown, from those of the forward passes.
+
+    A backward pass costs twice its forward pass, or once where only the input needs a gradient. Generator: forward and back (3).
+    Discriminator: real and fake forward and back (6), fake forward and back to the image (2), where the loss is relativistic also
+    real forward (1). A penalty goes forward over both (2), back to the images (2), and through that way back to its weights (4).
+    """
+    plan, learners = trial.plan, trial.learners
+    z = latent_of(plan, 0).expand(plan.batch, -1)
+    generator = operations(lambda: learners.generator(z, trial.labels)) / plan.batch
+    critic = operations(lambda: learners.critic(trial.images, trial.labels)) / plan.batch
+    passes = 9 if plan.loss == "relativistic" else 8
+    penalty = 8 / plan.penalty_every if plan.penalty_every else 0
+    return 3 * generator + (passes + penalty) * critic
+
+
+def single_convolutions(plan):
+    """Calls of every 3 x 3 convolution of equal widths in the plan with their operations: [(forward, forward and back, operations)]."""
+    side, calls = plan.size[0], []
+    for width in reversed(plan.widths[-4:]):
+        if width > 1:
+            calls.append(one_convolution(width, side, plan.batch, DTYPES[plan.precision]))
         side //= 2
+    return calls
 
 
-def one_convolution(width, side, batch):
-    """A call, and its operations."""
-    x = torch.rand(batch, width, side, side).to(memory_format=torch.channels_last)
-    kernel = torch.rand(width, width, 3, 3).to(memory_format=torch.channels_last)
+def one_convolution(width, side, batch, dtype):
+    x = torch.rand(batch, width, side, side, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    kernel = torch.rand(width, width, 3, 3, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    x.requires_grad_(True)
+    kernel.requires_grad_(True)
+    slope = torch.rand_like(x)
 
-    def work():
+    def forward():
         with torch.no_grad():
             F.conv2d(x, kernel, padding=1)
 
-    return work, 2 * batch * width * width * 9 * side * side
+    def and_back():
+        torch.autograd.grad(F.conv2d(x, kernel, padding=1), (x, kernel), slope)
+
+    return forward, and_back, 2 * batch * width * width * 9 * side * side
 
 
-def seconds(work, least=0.2):
+def seconds(work, least=0.04):
     """Processor seconds of one call, of as many calls as take `least`."""
     count, began = 0, time.process_time()
     while time.process_time() - began < least:
@@ -102,21 +117,138 @@ def seconds(work, least=0.2):
     return (time.process_time() - began) / count
 
 
-@pytest.mark.parametrize("size", [32, 64])
-def test_share_of_the_ceiling(size):
-    bench = Bench(size)
-    flops = bench.flops()
-    single = {pair: one_convolution(*pair, bench.plan.batch) for pair in convolutions(bench.plan)}
-    rates, best, drawn = [], [], []
+def drawing(trial):
+    """A call that draws one batch as `sample` does, after the model's fp32."""
+    network, plan = trial.learners.average, trial.plan
+    z = torch.cat([latent_of(plan, seed) for seed in range(TOGETHER)])
+    labels = torch.zeros(TOGETHER, dtype=torch.int64)
+    return lambda: finish(network, plan, z, labels)
+
+
+def spread(values, form):
+    """Median and range."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def measured_step(arch, size, precision):
+    """One row of the first table."""
+    trial = Trial(plan_of(size, arch, precision))
+    flops, calls, draw = operations_of_a_step(trial), single_convolutions(trial.plan), drawing(trial)
+    for work in (trial.round, draw, *(call for pair in calls for call in pair[:2])):
+        work()
+    forward, both, step, drawn = [], [], [], []
     for _ in range(ROUNDS):
-        best.append(max(cost / seconds(work) for work, cost in single.values()))
-        rates.append(flops / seconds(bench.train))
-        drawn.append(bench.steps * bench.plan.batch / seconds(bench.draw))
-    shown = [rate / flops * bench.steps * bench.plan.batch for rate in rates]
-    shares = [rate / ceiling for rate, ceiling in zip(rates, best, strict=True)]
-    print(
-        f"\n{size} px, widths {bench.plan.widths}, batch {bench.plan.batch}: {flops / bench.steps / bench.plan.batch / 1e9:.3f} GFLOP an image; "
-        f"ceiling {np.median(best) / 1e9:.1f} GFLOP/s, step {np.median(rates) / 1e9:.1f} GFLOP/s = "
-        f"{statistics.median(shares):.0%} ({min(shares):.0%} to {max(shares):.0%}); "
-        f"{np.median(shown):.0f} images/s trained, {np.median(drawn):.0f} drawn one by one ({np.median(drawn) / np.median(shown):.1f}x)"
+        forward.append(max(cost / seconds(call) for call, _, cost in calls))
+        both.append(max(3 * cost / seconds(call) for _, call, cost in calls))
+        step.append(flops / trial.round().processor)
+        drawn.append(TOGETHER / seconds(draw))
+    of_forward = [a / b for a, b in zip(step, forward, strict=True)]
+    of_both = [a / b for a, b in zip(step, both, strict=True)]
+    trained = statistics.median(step) / flops
+    return (
+        f"| {arch} | {size} | {precision} | {flops / 1e9:.2f} | {np.median(forward) / 1e9:.0f} | {np.median(both) / 1e9:.0f} "
+        f"| {np.median(step) / 1e9:.0f} | {spread(of_forward, '.0%')} | {spread(of_both, '.0%')} "
+        f"| {trained:.0f} | {np.median(drawn):.0f} | {np.median(drawn) / trained:.1f} |"
     )
+
+
+def foretold_and_measured(size, factor, batch):
+    """[(plan, what the probe says, what a cycle of steps costs)] in both precisions, ms of processor time an image."""
+    plan = plan_of(size, batch=batch)
+    plan = dataclasses.replace(plan, widths=tuple(int(width * factor) for width in plan.widths))
+    found = []
+    for precision, cost in costs(plan, DTYPES).items():
+        trial = Trial(dataclasses.replace(plan, precision=precision))
+        trial.round()
+        began = time.process_time()
+        for number in range(plan.penalty_every):
+            update(trial.learners, trial.images, trial.labels, number * batch)
+        spent = (time.process_time() - began) / plan.penalty_every / batch
+        found.append((trial.plan, 1000 * cost.processor, 1000 * spent))
+    return found
+
+
+def regressors(plan):
+    """What the cost of an image follows: operations of convolutions, values written at all sides, and the start of every call."""
+    sides = [plan.base[0] << stage for stage in range(len(plan.widths))]
+    multiplied = sum(18e-9 * width**2 * side**2 for width, side in zip(plan.widths, sides, strict=True))
+    written = sum(1e-6 * width * side**2 for width, side in zip(plan.widths, sides, strict=True))
+    return [multiplied, written, len(sides) / plan.batch]
+
+
+def fitted(rows):
+    """What every row would cost by a model fitted to the other ones of its precision, and the model of all, by relative errors."""
+    table = np.array([regressors(plan) for plan, _, _ in rows])
+    costs_of = np.array([spent for _, _, spent in rows])
+
+    def solved(some):
+        return np.linalg.lstsq(table[some] / costs_of[some, None], np.ones(some.sum()), rcond=None)[0]
+
+    others = ~np.eye(len(rows), dtype=bool)
+    return [float(table[k] @ solved(others[k])) for k in range(len(rows))], solved(np.ones(len(rows), bool))
+
+
+def write(name, lines):
+    """Put a table between its markers, and on the screen."""
+    text = "\n".join(lines)
+    print(f"\n{text}")
+    start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+    head, _, rest = PAGE.read_text("utf-8").partition(start)
+    _, found, tail = rest.partition(end)
+    assert found
+    PAGE.write_text(f"{head}{start}{text}\n{end}{tail}", encoding="utf-8")
+
+
+def test_share_of_the_ceiling():
+    rows = [
+        measured_step(arch, size, precision)
+        for size in (32, 64)
+        for arch in ("repaired", "dcgan")
+        for precision in DTYPES
+    ]
+    write("engine", [*STEPS, *rows])
+
+
+@pytest.mark.parametrize("size", [64])
+def test_writing_beside_drawing(size, tmp_path):
+    trial = Trial(plan_of(size))
+    draw, pixels = drawing(trial), np.random.default_rng(0).random((size, size), np.float32)
+    rows = []
+    for kind in ("png", "dicom", "nifti"):
+        form, written, drawn = form_of(trial.plan.form, kind), [], []
+        for _ in range(ROUNDS):
+            numbers = iter(range(10**6))
+
+            def write_one(form=form, numbers=numbers):
+                number = next(numbers)
+                mark = Mark(synthetic=True, label="rare", index=number + 1, seed=number, model="0" * 64)
+                formats.write(tmp_path / f"{form.format}{number}", pixels, form, mark)
+
+            written.append(1 / seconds(write_one, 0.1))
+            drawn.append(TOGETHER / seconds(draw, 0.1))
+        ratios = [a / b for a, b in zip(written, drawn, strict=True)]
+        rows.append(
+            f"| {kind} | {size} | {np.median(written):.0f} | {np.median(drawn):.0f} | {spread(ratios, '.1f')} |"
+        )
+    write("writing", [*WRITTEN, *rows])
+
+
+def test_what_a_probe_foretells():
+    found = [row for setting in GRID for row in foretold_and_measured(*setting)]
+    lines, models = [], []
+    for precision in DTYPES:
+        rows = [row for row in found if row[0].precision == precision]
+        guesses, model = fitted(rows)
+        models.append(
+            f"{precision}: {model[0]:.2f} ms per GFLOP of one convolution at every side, {model[1]:.2f} ms per million values there, "
+            f"{model[2]:.2f} ms per stage and step"
+        )
+        lines += [
+            f"| {plan.size[0]} | {', '.join(map(str, plan.widths))} | {plan.batch} | {precision} | {said:.1f} | {spent:.1f} "
+            f"| {said / spent:.2f} | {guess / spent:.2f} |"
+            for (plan, said, spent), guess in zip(rows, guesses, strict=True)
+        ]
+    write("foretold", [*FORETOLD, *lines, "", "Fitted to all rows: " + "; ".join(models) + "."])
+    ratios = [said / spent for _, said, spent in found]
+    assert statistics.median(ratios) == pytest.approx(1, abs=0.1)
+    assert all(0.75 <= ratio <= 1.25 for ratio in ratios), ratios

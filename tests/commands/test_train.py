@@ -12,8 +12,10 @@ from medgan.commands import train as command
 from medgan.commands.train import Options, train
 from medgan.dataset.labels import Source
 from medgan.errors import OutputError, PlanError
+from medgan.gan import fit
 from medgan.gan.model import Model
-from medgan.plan import Overrides
+from medgan.gan.probe import Cost
+from medgan.plan import Overrides, clock
 from tests.commands.blobs import discs, tree
 
 QUICK = Overrides(effort="smoke", size=(16, 24), images=64, batch=8, device="cpu")
@@ -174,13 +176,39 @@ def test_a_run_of_a_newer_version_is_refused_and_left_as_it_is(scans, trained, t
 
 def test_minutes_become_images_once_and_a_repeat_keeps_them(scans, tmp_path, monkeypatch):
     wish = dataclasses.replace(QUICK, images=None, minutes=0.1)
-    monkeypatch.setattr(command, "seconds_per_image", lambda plan: 0.1)
+    monkeypatch.setattr(command, "costs", lambda plan, names: {name: Cost(0.1, 0.1) for name in names})
+    monkeypatch.setattr(fit, "on_schedule", lambda plan, *_: plan)  # a machine that keeps its pace
     first = train(scans, tmp_path / "run", overrides=wish)
     assert first.images_shown == first.plan.images_shown == 64  # 60 in six seconds, to the full batch
     assert first.estimate_seconds == pytest.approx(6)
-    monkeypatch.setattr(command, "seconds_per_image", lambda plan: 0.001)  # a machine that idles now
+    monkeypatch.setattr(command, "costs", lambda plan, names: {})  # not asked again
     again = train(scans, tmp_path / "run", overrides=wish)
     assert (again.images_shown, again.model_digest) == (64, first.model_digest)
+
+
+@pytest.mark.parametrize(("bf16", "chosen"), [(0.05, "bf16"), (0.2, "fp32")])
+def test_a_probe_chooses_the_precision_once_and_a_repeat_keeps_it(scans, tmp_path, monkeypatch, bf16, chosen):
+    asked = []
+
+    def costs(plan, names):
+        asked.append(tuple(names))
+        return {"fp32": Cost(0.1, 0.3), "bf16": Cost(bf16, 0.2)}
+
+    monkeypatch.setattr(clock, "LONG", 64)
+    monkeypatch.setattr(command, "costs", costs)
+    first = train(scans, tmp_path / "run", overrides=QUICK)
+    assert first.plan.precision == Model.load(first.run).plan.precision == chosen
+    assert "by a timed probe" in first.plan.why["precision"]
+    again = train(scans, tmp_path / "run", overrides=QUICK)
+    assert (again.plan, again.model_digest) == (first.plan, first.model_digest)
+    assert asked == [("fp32", "bf16")]
+    dry = train(scans, tmp_path / "other", overrides=QUICK, options=Options(dry_run=True))
+    assert dry.estimate_seconds == pytest.approx(64 * (0.2 if chosen == "bf16" else 0.3))
+
+
+def test_a_short_run_is_exact_without_a_probe(scans, trained):
+    assert trained.plan.precision == "fp32"
+    assert trained.plan.why["precision"].startswith("rule: exact everywhere")
 
 
 def test_patients_that_are_held_out_are_not_learned_from(scans, tmp_path):

@@ -50,6 +50,52 @@ def test_resumed_run_equals_straight_run_bit_for_bit(tmp_path, make):
     assert weights(tmp_path / "cut") == weights(tmp_path / "straight")
 
 
+class Clock:
+    """Time that passes by `pace` seconds for every image shown, whatever the machine does."""
+
+    def __init__(self, pace):
+        self.now, self.pace = 0.0, pace
+
+    def monotonic(self):
+        return self.now
+
+    def tell(self, progress):
+        self.now += 8 * self.pace  # the batch of the tiny plan
+
+
+def timed(monkeypatch, folder, clock, stop_at=None, **changes):
+    """A run by `clock` under a plan whose probe promised 0.1 s an image: 160 images in 16 s."""
+
+    def tell(progress):
+        clock.tell(progress)
+        if progress.done == stop_at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit_module, "time", clock)
+    plan = tiny_plan(images_shown=160, tick=16, minutes=16 / 60, **changes)
+    return fit(tiny_stack(), plan, folder, about=ABOUT, on_progress=tell)
+
+
+@pytest.mark.parametrize(("pace", "shown"), [(0.25, 64), (0.1, 160), (0.05, 320)])
+def test_minutes_are_kept_on_a_machine_that_is_slower_or_quicker_than_its_probe(
+    tmp_path, monkeypatch, pace, shown
+):
+    clock = Clock(pace)
+    model = timed(monkeypatch, tmp_path, clock)
+    assert (model.images_shown, model.plan.images_shown) == (shown, shown)
+    assert clock.now == pytest.approx(16, abs=8 * pace)
+    done = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
+    assert done[-1]["condition"] == 1.0  # the schedules came to their end with the run
+
+
+def test_a_run_by_minutes_goes_on_from_the_length_that_its_last_tick_settled(tmp_path, monkeypatch):
+    straight = timed(monkeypatch, tmp_path / "straight", Clock(0.25))
+    with pytest.raises(KeyboardInterrupt):
+        timed(monkeypatch, tmp_path / "cut", Clock(0.25), stop_at=40)
+    again = timed(monkeypatch, tmp_path / "cut", Clock(0.25))
+    assert (again.images_shown, again.digest) == (straight.images_shown, straight.digest)
+
+
 @pytest.mark.slow
 def test_killed_run_equals_straight_run_bit_for_bit(tmp_path):
     command = [sys.executable, "-c", SCRIPT]

@@ -1,0 +1,69 @@
+"""What only a clock can decide, as arithmetic on seconds that were measured."""
+
+import dataclasses
+
+import pytest
+
+from medgan.plan import Overrides, decide
+from medgan.plan.clock import LONG, candidates, on_schedule, with_precision
+from tests.test_plan import facts
+
+
+def plan_of(**wishes):
+    return decide(facts(), Overrides(**wishes))
+
+
+@pytest.mark.parametrize(
+    ("wishes", "tried"),
+    [
+        ({}, ("fp32", "bf16")),
+        ({"images": LONG - 16}, ("fp32",)),
+        ({"minutes": 2.0}, ("fp32", "bf16")),
+        ({"minutes": 1.0}, ("fp32",)),
+        ({"precision": "bf16", "images": 16}, ("bf16",)),
+        ({"precision": "fp32"}, ("fp32",)),
+    ],
+)
+def test_a_clock_decides_where_the_user_has_not_and_the_run_is_long(wishes, tried):
+    assert candidates(plan_of(**wishes)) == tried
+
+
+@pytest.mark.parametrize(
+    ("seconds", "precision", "words"),
+    [
+        ({"fp32": 0.030, "bf16": 0.018}, "bf16", "rule: 18 ms an image by a timed probe, 30 ms in fp32"),
+        ({"fp32": 0.030, "bf16": 0.029}, "fp32", "gains too little"),
+        ({"fp32": 0.030, "bf16": 0.300}, "fp32", "rule: 30 ms an image by a timed probe; bf16, with 300 ms"),
+        ({"fp32": 0.030}, "fp32", "short a run"),
+        ({}, "fp32", "short a run"),
+    ],
+)
+def test_bf16_is_taken_where_it_is_clearly_quicker_and_the_reason_names_both_times(seconds, precision, words):
+    plan = with_precision(plan_of(), seconds)
+    assert plan.precision == precision
+    assert words in plan.why["precision"]
+
+
+def test_a_precision_that_was_asked_for_stands_whatever_the_clock_says():
+    plan = plan_of(precision="fp32")
+    assert with_precision(plan, {"fp32": 1.0, "bf16": 0.1}) is plan
+
+
+def test_a_run_without_minutes_is_never_corrected():
+    plan = plan_of(images=1000)
+    assert on_schedule(plan, 160, 1e6, 1e3) is plan
+
+
+def test_the_rest_of_the_minutes_at_the_latest_pace_is_the_rest_of_the_run():
+    plan = dataclasses.replace(plan_of(minutes=10.0, batch=16), images_shown=16_000)
+    slow = on_schedule(plan, 800, 120.0, 0.15)  # 480 s are left: 3,200 images
+    assert slow.images_shown == 4_000
+    quick = on_schedule(plan, 800, 120.0, 0.0075)
+    assert quick.images_shown == 64_800
+    assert dataclasses.replace(slow, images_shown=plan.images_shown) == plan
+
+
+def test_a_run_ends_when_its_minutes_are_over_and_is_not_drawn_out_when_its_images_are_shown():
+    plan = dataclasses.replace(plan_of(minutes=1.0, batch=16), images_shown=1600)
+    assert on_schedule(plan, 800, 61.0, 0.01).images_shown == 800
+    assert on_schedule(plan, 1600, 10.0, 0.01) is plan
