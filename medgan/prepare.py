@@ -40,6 +40,9 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 EVERY = 25
 """Scans between two reports of progress."""
 
+FEW = 4
+"""Scans sent to a worker at once: their images come back, up to 32 of each."""
+
 PIXELS, PARTIAL, DONE = "pixels.npy", "pixels.npy.partial", "done"
 
 
@@ -144,7 +147,7 @@ def _shape(records: Sequence[Record], plan: Plan) -> tuple[int, ...]:
 def _recipe(plan: Plan) -> dict[str, object]:
     """What of the plan decides how an image is prepared; `version` grows when this module decides otherwise."""
     return {
-        "version": 1,
+        "version": 2,
         "size": plan.size,
         "geometry": plan.geometry,
         "mm_per_pixel": plan.mm_per_pixel,
@@ -199,7 +202,7 @@ def _fill(
             sum(len(record.slices) for record in records[:done]) * 2 * math.prod(shape[1:]), os.SEEK_CUR
         )
         stream.truncate()
-        for n, made in enumerate(crew.ordered(rows, records[done:], _lost), start=done + 1):
+        for n, made in enumerate(crew.ordered(rows, records[done:], _lost, chunk=FEW), start=done + 1):
             stream.write(made.tobytes())
             if n % EVERY == 0 or n == len(records):
                 _flush(stream)

@@ -84,6 +84,8 @@ def words(dataset: Attributes, keyword: str) -> tuple[str, ...]:
     if isinstance(found, str):
         return (found.strip(" \0"),)
     parts = several(found)
+    if isinstance(dataset, Plain):  # whose words are bare
+        return tuple(map(str, parts))
     if any(isinstance(part, Dataset) for part in parts):
         # Printed, a damaged one can take hours, and a sound one says whose scan it is.
         raise unusable(keyword, "it is a sequence")
@@ -96,6 +98,8 @@ def numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
     if found is None:  # nearly always, and then at no price
         return ()
     try:
+        if isinstance(dataset, Plain):  # none of whose numbers is empty
+            return tuple(map(float, several(found)))
         return tuple(float(item) for item in several(found) if item not in {None, ""})
     except (TypeError, ValueError) as error:
         raise unusable(keyword, str(error)) from error

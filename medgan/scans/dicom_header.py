@@ -157,7 +157,7 @@ def load(path: Path, *, whole: bool, plain: bool = True) -> Source:
         refuse_other_classes(head.sop_class)
         if whole and size > LARGEST:
             raise ScanError(f"has {size} bytes, more than {LARGEST}", verdict="error:too-large")
-        data += stream.read() if whole else b""
+        data += stream.read() if whole and len(data) < size else b""
         source = parse_plain(data, head, size) if plain else None
         if source is None:
             data += stream.read(max(HEAD - len(data), 0)) if not whole else b""

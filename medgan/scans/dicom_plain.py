@@ -135,16 +135,12 @@ def attributes(data: bytes, at: int) -> tuple[Plain, int] | None:
     try:
         while True:
             tag, vr, length = _element(data, at)
-            start = at + 8
-            if vr in SHORT:
-                behind = start + length
-            elif tag == PIXELS:
+            if tag not in KNOWN and vr in SHORT:  # nearly all
+                at += 8 + length
+                continue
+            if tag == PIXELS:
                 return (found, at) if len(data) >= at + 12 else None
-            elif vr in LONG:
-                (length,), start = _length(data, start), at + 12
-                behind = start + length if length != UNDEFINED else after_sequence(data, start, vr)
-            else:
-                return None
+            start, behind = extent(data, at, vr, length)
             if tag in KNOWN:
                 keyword, allowed = KNOWN[tag]
                 if keyword in found or vr not in allowed or behind > len(data):
@@ -153,6 +149,16 @@ def attributes(data: bytes, at: int) -> tuple[Plain, int] | None:
             at = behind
     except (ValueError, struct.error):  # a value that leaves doubt, or the end of the data
         return None
+
+
+def extent(data: bytes, at: int, vr: int, length: int) -> tuple[int, int]:
+    """Where the value of the element at offset `at` begins and ends; ValueError for a value representation that there is not."""
+    if vr in SHORT:
+        return at + 8, at + 8 + length
+    if vr not in LONG:
+        raise ValueError("no value representation")
+    (length,), start = _length(data, at + 8), at + 12
+    return start, start + length if length != UNDEFINED else after_sequence(data, start, vr)
 
 
 def converted(vr: bytes, raw: bytes) -> Any:

@@ -12,9 +12,9 @@ from medgan.scans.scan import Pixels
 
 def filled(pixels: Pixels, path: Path) -> tuple[Pixels, tuple[str, ...]]:
     """NaN and Inf as 0, or as the nearest real value where 0 lies outside the range; and the note that says so."""
-    finite = np.isfinite(pixels)
-    if finite.all():
+    if np.isfinite(pixels.min()) and np.isfinite(pixels.max()):  # NaN would be both: two passes and no mask
         return pixels, ()
+    finite = np.isfinite(pixels)
     if 2 * np.count_nonzero(finite) <= finite.size:
         raise ScanError(
             f"{path.name}: half of it or more is NaN or Inf",

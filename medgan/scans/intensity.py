@@ -17,6 +17,8 @@ from medgan.scans.scan import Pixels
 Stored = NDArray[np.integer[Any]]
 """Integers as they lie in the file."""
 
+SMALLEST = float(np.finfo(np.float32).tiny)
+"""A range whose inverse is a number in float32."""
 LEVELS = (0.0, 0.5, 50.0, 99.5, 100.0)
 """The percentiles that describe a scan's intensities."""
 
@@ -120,7 +122,8 @@ def rescale(values: NDArray[Any], slope: float, intercept: float) -> Pixels:
     """Output units = slope x stored value + intercept (PS3.3 C.11.1.1.2), float32."""
     # In float64 first: the product of a 32-bit stored value and a small slope must not lose digits before it is rounded once.
     if slope == 1 and np.can_cast(values.dtype, np.float32) and np.float32(intercept) == intercept:
-        total: Pixels = np.add(values, np.float32(intercept), dtype=np.float32)  # of two exact numbers
+        total = values.astype(np.float32)
+        total += np.float32(intercept)  # of two exact numbers
         return total
     return (values * np.float64(slope) + np.float64(intercept)).astype(np.float32)
 
@@ -153,11 +156,11 @@ def invert(pixels: Pixels, low: float, high: float) -> Pixels:
 
 
 def normalise(pixels: NDArray[Any], low: float, high: float) -> Pixels:
-    """Clip to [low, high] and map to [0, 1], float32; an empty range gives zeros."""
-    if high <= low:
+    """Clip to [low, high] and map to [0, 1], float32; a range that is empty, or too small to divide by, gives zeros."""
+    if high - low < SMALLEST:
         return np.zeros(np.shape(pixels), np.float32)
     unit: Pixels = np.subtract(pixels, np.float32(low), dtype=np.float32)
-    unit /= np.float32(high - low)
+    unit *= np.float32(1 / (high - low))  # half as dear as a division
     return np.clip(unit, np.float32(0), np.float32(1), out=unit)
 
 

@@ -10,7 +10,7 @@ import gzip
 import json
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,16 +39,8 @@ _FLOAT32 = 4  # bytes; shorter integers are exact in it
 _FLAT = 1e-3  # volume of the cell of three unit axes below which they span no space
 _LABELS = {1002, 1003}  # intent_code: LABEL, NEURONAME
 _COLOURS = {1007, 2003}  # VECTOR (ITK's RGB), RGB_VECTOR
-_NO_IMAGE = {
-    1004,
-    1005,
-    1006,
-    1008,
-    1009,
-    1010,
-    2002,
-    2005,
-}  # matrices, displacements, points, meshes, quaternions
+# Matrices, displacements, points, meshes, quaternions:
+_NO_IMAGE = {1004, 1005, 1006, 1008, 1009, 1010, 2002, 2005}
 _PACKED = {128: 3, 2304: 4}  # datatype: RGB24, RGBA32 -> bytes per voxel
 _COMPLEX = {32, 1792, 2048}
 _TO_MM = {1: 1000.0, 3: 0.001}  # xyzt_units: metre, micrometre; unknown (0) means millimetre (2) in practice
@@ -91,7 +83,7 @@ class _Claim:
     @cached_property
     def orientation(self) -> NDArray[np.float64]:
         """RAS axis and direction of each stored axis (3, 2), as nibabel tells them."""
-        return np.asarray(nib.orientations.io_orientation(self.affine))
+        return _orientation(self.affine[:3, :3].tobytes())
 
     @cached_property
     def axes(self) -> tuple[int, ...]:
@@ -128,6 +120,14 @@ class _Claim:
         return 8 if packed else self.header.get_data_dtype().itemsize * 8
 
 
+@lru_cache(64)
+def _orientation(turn: bytes) -> NDArray[np.float64]:
+    """RAS axis and direction of each axis of a (3, 3) matrix, given as bytes: nibabel's answer, remembered for scans turned alike."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.frombuffer(turn).reshape(3, 3)
+    return np.asarray(nib.orientations.io_orientation(affine))
+
+
 def read_header(path: Path) -> Header:
     """What the file says, checked against its size; shape and spacing are (Z, Y, X) in the display frame."""
     claim = _claim(path)
@@ -145,9 +145,10 @@ def read(path: Path) -> Scan:
     """The first volume as (Z, Y, X[, 3]), Z through the plane, rescaled; NaN and Inf become background."""
     claim = _claim(path)
     pixels, repaired = filled(_scaled(_displayed(claim), claim.header, path), path)
-    if pixels.min() == pixels.max():
+    low, high = float(pixels.min()), float(pixels.max())
+    if low == high:
         raise ScanError(f"{path.name}: every voxel has the same value", verdict="skip:constant")
-    if claim.channels == 1 and _is_label_map(pixels, path):
+    if claim.channels == 1 and low >= 0 and _is_label_map(pixels, high, path):
         raise _segmentation(path)
     return Scan(
         pixels=pixels,
@@ -326,12 +327,12 @@ def _scaled(stored: NDArray[Any], header: Any, path: Path) -> Pixels:
         return np.ascontiguousarray(exact, dtype=np.float32)
 
 
-def _is_label_map(pixels: Pixels, path: Path) -> bool:
-    """Whole numbers from 0: very few of them, or few and a name (of file or folder) that says mask."""
+def _is_label_map(pixels: Pixels, high: float, path: Path) -> bool:
+    """Whole numbers from 0 to `high`: very few of them, or few and a name (of file or folder) that says mask."""
     named = (
         any(word in path.name.lower() for word in _MASK_NAMES) or path.parent.name.lower() in _MASK_FOLDERS
     )
-    if pixels.min() < 0 or (not named and pixels.max() > _PLAIN_LABELS):
+    if not named and high > _PLAIN_LABELS:
         return False
     return bool((pixels == np.rint(pixels)).all()) and np.unique(pixels).size <= _MASK_LEVELS
 

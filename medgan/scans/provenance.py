@@ -36,14 +36,19 @@ def stored_range(form: Form) -> tuple[float, float]:
 def stored_values(pixels: Pixels, form: Form) -> Stored:
     """Pixels in [0, 1] as integers: HU as int16 (slope 1, so nothing to rescale), everything else unsigned."""
     low, high = stored_range(form)
+    whole = quantise(pixels, low, high)
     if form.unit == "HU":
-        return quantise(pixels, low, high).clip(-(2**15), 2**15 - 1).astype(np.int16)
-    return quantise(pixels, low, high).clip(0, 2**form.bits - 1).astype(unsigned(form.bits))
+        return np.clip(whole, -(2**15), 2**15 - 1, out=whole).astype(np.int16)
+    return np.clip(whole, 0, 2**form.bits - 1, out=whole).astype(unsigned(form.bits))
 
 
 def quantise(pixels: Pixels, low: float, high: float) -> NDArray[np.float64]:
     """The nearest whole number of `low + pixel * (high - low)`; float64, so that 16 bits survive."""
-    return np.rint(low + pixels.astype(np.float64).clip(0.0, 1.0) * (high - low))
+    whole = pixels.astype(np.float64)  # a copy, and the only one
+    np.clip(whole, 0.0, 1.0, out=whole)
+    whole *= high - low
+    whole += low
+    return np.rint(whole, out=whole)
 
 
 def unsigned(bits: int) -> type[np.unsignedinteger]:

@@ -203,7 +203,9 @@ def test_both_readers_had_their_say():
 
 # --- highdicom: multi-frame objects and volumes from series ---
 
-FRAMES = [path for path in WHEEL if path.name in {"SC_rgb_rle_2frame.dcm", "examples_ybr_color.dcm"}]
+COLOUR_RLE = {f"SC_rgb_rle_{bits}2frame.dcm" for bits in ("", "16bit_", "32bit_")}
+FRAMES = [path for path in WHEEL if path.name in COLOUR_RLE | {"examples_ybr_color.dcm"}]
+"""Every image of several frames in the wheel; a test of its own holds that there is no other."""
 OTHERWISE = {
     "OBXXXX1A_rle_2frame.dcm": (TypeError, "highdicom has no 8-bit palette colours"),
     "emri_small_big_endian.dcm": (ValueError, "highdicom refuses big endian"),
@@ -215,7 +217,7 @@ def test_highdicom_gives_the_same_frames(path):
     scan = formats.read(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kind = np.uint8 if scan.pixels.ndim == 4 else np.float32
+        kind = np.dtype(f"u{scan.bits // 8}") if scan.pixels.ndim == 4 else np.float32
         if path.name in OTHERWISE:
             error, _ = OTHERWISE[path.name]
             with pytest.raises(error):
@@ -228,6 +230,16 @@ def test_highdicom_gives_the_same_frames(path):
             assert scan.spacing_mm == pytest.approx(volume.spacing)
             frames = along_normal(volume)
     assert np.array_equal(scan.pixels, frames)
+
+
+def test_no_image_of_several_frames_in_the_wheel_is_left_out():
+    several = []
+    for path in WHEEL:
+        try:
+            several.extend([path] * (formats.read_header(path).shape[0] > 1))
+        except ScanError:
+            continue
+    assert several == FRAMES
 
 
 def along_normal(volume: Any) -> np.ndarray:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import socket
 import subprocess
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import pytest
 from medgan.scans import dicom_read, dicom_write
 from medgan.scans.dicom_anatomy import UNPAIRED
 from medgan.scans.provenance import stored_values
+from tests.scans.strangers import serving, tool
 from tests.scans.written import FORMS, REAL, SYNTHETIC, block, picture, written
 
 UNKNOWN_TO_DCIODVFY = (
@@ -26,14 +24,6 @@ UNKNOWN_TO_DCIODVFY = (
 IODS = {"ct": "CTImage", "mr": "MRImage", "cr": "CRImage", "dx": "DXImageForPresentation", "us": "USImage", "sc": "SCImage"}  # fmt: skip
 every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 both_marks = pytest.mark.parametrize("mark", [SYNTHETIC, REAL], ids=["synthetic", "real"])
-
-
-def tool(name: str, package: str) -> str:
-    """Where a program is; without it the test skips."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not installed (Debian package {package})")
-    return found
 
 
 def verdict(path):
@@ -202,46 +192,17 @@ def test_dcm2niix_makes_one_volume_with_hounsfield_units_and_spacing(tmp_path):
 # --- a server that receives ---
 
 
-@pytest.fixture
-def received(tmp_path):
-    """A listening storescp: (port, the folder it stores into)."""
-    storescp, folder = tool("storescp", "dcmtk"), tmp_path / "received"
-    folder.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [storescp, "-od", str(folder), str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        listening(port, server)
-        yield port, folder
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
-
-
-def listening(port, server):
-    """Wait until the port answers."""
-    for _ in range(100):
-        assert server.poll() is None, "storescp ended by itself"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("storescp does not listen")
-
-
-def test_a_server_takes_every_class_and_keeps_it_equal(tmp_path, received):
-    storescu, (port, folder) = tool("storescu", "dcmtk"), received
+def test_a_server_takes_every_class_and_keeps_it_equal(tmp_path):
+    storescu, folder = tool("storescu", "dcmtk"), tmp_path / "received"
     sent = {}
     for number, (name, form) in enumerate(FORMS.items()):
         path = written(tmp_path, form, SYNTHETIC if number % 2 else REAL).rename(tmp_path / f"{name}.dcm")
         sent[pydicom.dcmread(path).SOPInstanceUID] = path
-    done = subprocess.run(
-        [storescu, "-v", "-R", "127.0.0.1", str(port), *map(str, sent.values())],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    with serving(folder) as port:
+        done = subprocess.run(
+            [storescu, "-v", "-R", "127.0.0.1", str(port), *map(str, sent.values())],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"\(Success\)", done.stdout + done.stderr)) == len(sent)
     arrived = [pydicom.dcmread(path) for path in folder.iterdir()]
