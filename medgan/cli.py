@@ -148,21 +148,24 @@ def sample(
     seed: opt.Seed = 0,
     format: opt.Format = "auto",  # noqa: A002 the option is called so
     dicom_class: opt.DicomClass = "auto",
+    against: opt.Against = None,
+    no_filter: opt.NoFilter = False,
     json: opt.Json = False,
 ) -> None:
     """Draw synthetic images from a trained model; an image depends on its seed, class and model only.
 
     For example:
 
-    medgan sample run/ --label covid --count 200 --out synthetic/
+    medgan sample run/ --label covid --count 200 --out synthetic/ --against scans/
     """
     with screen.polite_errors():
         from medgan.commands.sample import sample as draw
 
+        scans = None if against is None else _source(against)
         with screen.watch() as on_progress:
             written = draw(
                 model, out, labels=label or (), count=count, seed=seed, format=format, dicom_class=dicom_class,
-                on_progress=on_progress,
+                filtered=not no_filter, against=scans, on_progress=on_progress,
             )  # fmt: skip
         _tell(written.report(), screen.show_written, json=json)
 
@@ -186,6 +189,7 @@ def balance(
     ratio: opt.Ratio = "parity",
     everywhere: opt.Everywhere = False,
     real: opt.Real = "prepared",
+    no_filter: opt.NoFilter = False,
     format: opt.Format = "auto",  # noqa: A002 the option is called so
     dicom_class: opt.DicomClass = "auto",
     effort: opt.Effort = "standard",
@@ -211,13 +215,12 @@ def balance(
     """
     height_width, goal, goals = _size(size), _target(target), dict(map(_quota, per_class or ()))
     with screen.polite_errors():
-        from medgan.commands.balance import BalanceOptions
-        from medgan.commands.balance import balance as top_up
+        from medgan.commands import balance as job
         from medgan.plan import Overrides
 
-        options = BalanceOptions(
+        options = job.BalanceOptions(
             target=goal, per_class=goals, max_synthetic_ratio=max_ratio, ratio=ratio, everywhere=everywhere, real=real, format=format,
-            dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model,
+            dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model, filter=not no_filter,
         )  # fmt: skip
         overrides = Overrides(
             effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed,
@@ -226,8 +229,8 @@ def balance(
         _refuse_idle(overrides if model else Overrides())
         data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         with screen.watch() as told:
-            written = top_up(data, out, model=model, options=options, overrides=overrides, on_progress=told)
-        _tell(written.report(), screen.show_written, json=json)
+            done = job.balance(data, out, model=model, options=options, overrides=overrides, on_progress=told)
+        _tell(done.report(), screen.show_written, json=json)
 
 
 @app.command(cls=Command)
@@ -248,12 +251,12 @@ def cache(clear: opt.Clear = False, json: opt.Json = False) -> None:
 
 def _source(
     source: str,
-    labels: Path | None,
-    label_column: str,
-    label_tag: str,
-    modality: str,
-    burned_in: bool,
-    synthetic: bool,
+    labels: Path | None = None,
+    label_column: str = "",
+    label_tag: str = "",
+    modality: str = "",
+    burned_in: bool = False,
+    synthetic: bool = False,
 ) -> Source:
     """The folder or .npz named on the command line, or the list of files on stdin."""
     from medgan.dataset.labels import Source

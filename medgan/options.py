@@ -127,3 +127,17 @@ Real = Annotated[
     Literal["prepared", "link", "none"],
     _output(help="Real images: prepared as the synthetic ones are, linked as they are, or left out."),
 ]
+NoFilter = Annotated[
+    bool,
+    _output(
+        "--no-filter",
+        help="Draw as many as needed and check nothing; otherwise near copies, misfits and failures are sorted out.",
+    ),
+]
+Against = Annotated[
+    str | None,
+    _output(
+        metavar="SOURCE",
+        help="The scans the model learned from, to look for copies; else those in the cache.",
+    ),
+]

@@ -9,11 +9,11 @@ import math
 import os
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from medgan.dataset.load import load
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.pixels import pixel_digest
 from medgan.errors import DatasetError, ScanError
-from medgan.files import digest_of, write_text
+from medgan.files import digest_of, read_json, write_json, write_text
 from medgan.plan import Plan
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.scans import geometry, intensity
@@ -43,7 +43,7 @@ EVERY = 25
 FEW = 4
 """Scans sent to a worker at once: their images come back, up to 32 of each."""
 
-PIXELS, PARTIAL, DONE = "pixels.npy", "pixels.npy.partial", "done"
+PIXELS, PARTIAL, DONE, ROWS = "pixels.npy", "pixels.npy.partial", "done", "rows.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -103,7 +103,7 @@ def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgr
     except OSError as error:
         raise unusable(whole, error) from error
     places = [(n, z) for n, record in enumerate(records) for z in record.slices]
-    return Stack(
+    stack = Stack(
         pixels=pixels,
         labels=np.array([plan.labels.index(records[n].label) for n, _ in places], np.int64),
         names=plan.labels,
@@ -112,6 +112,54 @@ def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgr
         slices=np.array([z for _, z in places], np.int64),
         digest=key,
     )
+    _remember(stack, {"data": manifest.digest, "recipe": digest_of(_recipe(plan))}, whole)
+    return stack
+
+
+def find(data_digest: str, plan: Plan, cache: Path) -> Stack | None:
+    """The stack in `cache` of the data with this digest (`Manifest.digest`), prepared for `plan`; None where it is not there, or not whole."""
+    wanted = {"data": data_digest, "recipe": digest_of(_recipe(plan))}
+    for whole in sorted(path.parent for path in cache.glob(f"stack-*/{ROWS}")):
+        with held(cache):
+            facts = _told(whole)
+            if wanted.items() <= facts.items() and set(facts["labels"]) <= set(plan.labels):
+                pixels = _mapped(whole, (len(facts["labels"]), plan.channels, *plan.size))
+                if pixels is not None:
+                    weakref.finalize(pixels, hold(whole / PIXELS))
+                    return Stack(
+                        pixels=pixels,
+                        labels=np.array([plan.labels.index(label) for label in facts["labels"]], np.int64),
+                        names=plan.labels,
+                        records=np.array(facts["records"], np.int64),
+                        patients=np.array(facts["patients"]),
+                        slices=np.array(facts["slices"], np.int64),
+                        digest=facts["digest"],
+                    )
+    return None
+
+
+def _remember(stack: Stack, facts: Mapping[str, str], whole: Path) -> None:
+    """Write what the rows are beside the pixels, so that `find` needs no scan: classes, hashes of patients, no path."""
+    told = {
+        **facts,
+        "digest": stack.digest,
+        "labels": [stack.names[number] for number in stack.labels],
+        "records": stack.records.tolist(),
+        "patients": stack.patients.tolist(),
+        "slices": stack.slices.tolist(),
+    }
+    if _told(whole) != told:
+        with held(whole, alone=True):  # several processes may prepare the same
+            write_json(whole / ROWS, told)
+
+
+def _told(whole: Path) -> dict[str, Any]:
+    """What `_remember` wrote; nothing where that is absent or damaged."""
+    try:
+        facts: dict[str, Any] = read_json(whole / ROWS)
+        return facts if isinstance(facts, dict) else {}
+    except (OSError, ValueError):
+        return {}
 
 
 def _refuse(records: Sequence[Record], plan: Plan) -> None:

@@ -192,11 +192,21 @@ def show_written(report: Facts) -> None:
         _table("Training images", ("class", "real", "synthetic", "together"), rows)
     else:
         _table("Synthetic images", ("class", "images"), [(row[0], row[2]) for row in rows if row[2]])
+    _filtered(report["filter"])
     _line("")
     if report["ratio"]["sentence"]:
         _line(report["ratio"]["sentence"])
     _facts({name: report[name] for name in ("out", "manifest")})
     advise(f"look at {Path(report['out']) / 'contact-sheet.png'}")
+
+
+def _filtered(filtered: Facts) -> None:
+    """What the filter made of the images that were drawn, and a warning where it could not look for copies."""
+    head = ("class", "drawn", "near copies", "other class", "unrealistic", "not needed", "kept", "in doubt")
+    names = ("drawn", "copy", "class", "realism", "surplus", "kept", "kept_in_doubt")
+    _table("Filter", head, [(label, *map(counts.get, names)) for label, counts in filtered["counts"].items()])
+    if "copy" not in filtered["checks"] and (filtered["counts"] or not filtered["on"]):
+        _line("Nobody looked for copies of training images.", style="yellow")
 
 
 def show_cache(report: Facts) -> None:

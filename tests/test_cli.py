@@ -186,7 +186,21 @@ def test_sample_takes_several_labels(calls):
     (model, out), wishes = calls["sample"]
     wishes.pop("on_progress")
     assert (str(model), str(out)) == ("run", "s")
-    assert wishes == {"labels": ["a", "b"], "count": 7, "seed": 5, "format": "png", "dicom_class": "auto"}
+    assert wishes == {
+        "labels": ["a", "b"], "count": 7, "seed": 5, "format": "png", "dicom_class": "auto", "filtered": True, "against": None,
+    }  # fmt: skip
+
+
+def test_the_filter_is_on_until_it_is_turned_off(calls):
+    run("sample", "run", "--out", "s", "--against", "scans", "--json")
+    assert calls["sample"][1]["filtered"]
+    assert str(calls["sample"][1]["against"].path) == "scans"
+    run("balance", "scans", "--out", "b", "--json")
+    assert calls["balance"][1]["options"].filter
+    run("sample", "run", "--out", "s", "--no-filter", "--json")
+    run("balance", "scans", "--out", "b", "--no-filter", "--json")
+    assert not calls["sample"][1]["filtered"]
+    assert not calls["balance"][1]["options"].filter
 
 
 @pytest.mark.parametrize("name", ["ct", "mr", "cr", "dx", "us", "sc"])

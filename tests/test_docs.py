@@ -250,8 +250,9 @@ def test_the_output_folder_holds_the_documented_keys(world):
     assert found == documented("run.json of sample and balance")
     data = read(world["out"] / "datalist.json")
     assert paths(data, dict.fromkeys(data["labels"], "<number>")) == documented("datalist.json")
-    with (world["out"] / "manifest.csv").open(encoding="utf-8", newline="") as stream:
-        assert set(next(csv.reader(stream))) == documented("manifest.csv")
+    for name in ("manifest.csv", "rejected.csv"):
+        with (world["out"] / name).open(encoding="utf-8", newline="") as stream:
+            assert set(next(csv.reader(stream))) == documented(name)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from medgan.dataset.index import index
 from medgan.dataset.labels import Source
 from medgan.errors import DatasetError, OutputError
 from medgan.plan import Overrides, Plan, decide
-from medgan.prepare import prepare
+from medgan.prepare import find, prepare
 from medgan.scans.scan import Form
 from tests.commands.blobs import discs
 
@@ -349,3 +349,35 @@ def test_a_cache_that_is_a_file_is_told(scans, tmp_path):
     (tmp_path / "cache").write_text("a file", encoding="utf-8")
     with pytest.raises(OutputError):
         prepare(scans, plan_of(scans), tmp_path / "cache")
+
+
+# --- found again without the scans ---
+
+
+def test_a_stack_is_found_by_the_digest_of_its_data_and_is_the_same(scans, tmp_path):
+    plan, cache = plan_of(scans), tmp_path / "cache"
+    made = prepare(scans, plan, cache)
+    found = find(scans.digest, plan, cache)
+    assert found.digest == made.digest
+    for name in ("pixels", "labels", "records", "patients", "slices"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(made, name))
+    assert found.names == made.names
+
+
+def test_a_stack_of_other_data_or_of_another_preparation_is_not_found(scans, tmp_path):
+    plan, cache = plan_of(scans), tmp_path / "cache"
+    prepare(scans, plan, cache)
+    assert find("0" * 64, plan, cache) is None
+    assert find(scans.digest, dataclasses.replace(plan, size=(32, 48)), cache) is None
+    assert find(scans.digest, plan, tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize("damage", ["pixels.npy", "rows.json"])
+def test_a_damaged_stack_is_not_found_and_mends(scans, tmp_path, damage):
+    plan, cache = plan_of(scans), tmp_path / "cache"
+    prepare(scans, plan, cache)
+    (file,) = cache.glob(f"*/{damage}")
+    file.write_bytes(b"[")
+    assert find(scans.digest, plan, cache) is None
+    prepare(scans, plan, cache)
+    assert find(scans.digest, plan, cache) is not None

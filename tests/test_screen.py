@@ -257,6 +257,13 @@ def test_a_cleared_cache_is_told_by_what_was_removed_and_why_the_rest_was_not(ca
     assert told.err == ""
 
 
+FILTER = {
+    "on": True,
+    "checks": ["copy", "class"],
+    "counts": {
+        "b": {"drawn": 20, "copy": 1, "class": 3, "realism": 2, "surplus": 10, "kept": 4, "kept_in_doubt": 0}
+    },
+}
 COUNTS = {"before": {"a": 5, "b": 1}, "after": {"a": 5, "b": 5}}
 UNASKED = {"chosen": "", "sentence": ""}
 ENOUGH = {"chosen": "0", "sentence": "oversampling is enough here"}
@@ -264,7 +271,14 @@ ENOUGH = {"chosen": "0", "sentence": "oversampling is enough here"}
 
 def test_what_was_written_is_told_per_class(capsys):
     screen.show_written(
-        {"counts": COUNTS, "written": {"b": 4}, "ratio": ENOUGH, "out": "o", "manifest": "o/manifest.csv"}
+        {
+            "counts": COUNTS,
+            "written": {"b": 4},
+            "ratio": ENOUGH,
+            "filter": FILTER,
+            "out": "o",
+            "manifest": "o/manifest.csv",
+        }
     )
     told = capsys.readouterr()
     lines = [line.split() for line in told.out.splitlines()]
@@ -272,14 +286,26 @@ def test_what_was_written_is_told_per_class(capsys):
     assert "oversampling is enough here" in told.out
     assert ["a", "5", "0", "5"] in lines
     assert ["manifest", "o/manifest.csv"] in lines
+    assert ["b", "20", "1", "3", "2", "10", "4", "0"] in lines
+    assert "Nobody looked for copies" not in told.out
     assert "contact-sheet.png" in told.err
 
 
 def test_where_nothing_is_real_only_what_was_drawn_is_told(capsys):
     counts = {"before": {"a": 0, "b": 0}, "after": {"a": 0, "b": 4}}
+    off = {"on": False, "checks": [], "counts": {}}
     screen.show_written(
-        {"counts": counts, "written": {"a": 0, "b": 4}, "ratio": UNASKED, "out": "o", "manifest": "m"}
+        {
+            "counts": counts,
+            "written": {"a": 0, "b": 4},
+            "ratio": UNASKED,
+            "filter": off,
+            "out": "o",
+            "manifest": "m",
+        }
     )
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    told = capsys.readouterr().out
+    assert "Nobody looked for copies of training images." in told
+    lines = [line.split() for line in told.splitlines()]
     assert ["b", "4"] in lines
     assert not any(line[:1] == ["a"] for line in lines)

@@ -14,8 +14,17 @@ from typing import Any
 from medgan import __version__, cache, files
 from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
 from medgan.commands.ratio import AUTO, TopUp, checked, refuse_unvalidated, settle
-from medgan.commands.sample import carried_out, form_of, settings_of, synthesise, synthetic_marks
+from medgan.commands.sample import (
+    carried_out,
+    choose_in,
+    form_of,
+    marks_of,
+    refuse_numbers,
+    settings_of,
+    synthesise,
+)
 from medgan.commands.seal import Account, seal
+from medgan.commands.sifting import Against, Wish, reach
 from medgan.commands.slugs import slugs
 from medgan.commands.train import Options, train_on
 from medgan.dataset.fingerprint import measure
@@ -68,6 +77,8 @@ class BalanceOptions:
     """Fraction of the training patients held out as val: neither learned from, nor topped up, nor written."""
     any_model: bool = False
     """Accept a model that learned from other data."""
+    filter: bool = True
+    """Whether to choose among more candidates than are missing."""
 
     def __post_init__(self) -> None:
         """Refuse what no rule can follow; quotas and targets are checked against the data."""
@@ -164,6 +175,12 @@ class Task:
             )
         if options.ratio == AUTO and any(missing.values()):
             refuse_unvalidated(manifest, before)
+        refuse_numbers(
+            max(map(reach, missing.values()), default=0)
+            if options.filter
+            else max(missing.values(), default=0),
+            options.seed,
+        )
         settings = {
             "command": "balance",
             "medgan": __version__,
@@ -234,12 +251,13 @@ def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: On
     )
     once(lambda: claim(out, account.settings), room.device)
     folder = OutFolder(path=out, form=room.form, folders=slugs(task.before))
+    wish = Wish(counts=task.missing if model else {}, seed=task.options.seed, device=room.device)
+    choice = None
+    if model and task.options.filter:
+        beside = partial(trained_on, task, room, folder.folders, on_progress)
+        choice = once(lambda: choose_in(folder, model, wish, beside, on_progress), room.device)
     count, real = each(lambda: real_images(folder, task, room, on_progress), room.device)
-    marks = [
-        mark
-        for label, lacking in task.missing.items()
-        for mark in synthetic_marks(label, lacking, task.options.seed, digest)
-    ]
+    marks = marks_of(wish, choice, digest)
 
     def made(part: World) -> tuple[int, Iterator[Placed]]:
         mine = marks[part.share(len(marks))]
@@ -247,7 +265,20 @@ def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: On
         return len(range(count)[part.share(count)]) + len(mine), chain(real(part), drawn)
 
     images = carried_out(made, on_progress, room.device)
-    return once(lambda: seal(folder, images, account, on_progress), room.device)
+    return once(lambda: seal(folder, images, replace(account, choice=choice), on_progress), room.device)
+
+
+def trained_on(task: Task, room: Room, folders: Mapping[str, str], on_progress: OnProgress) -> Against:
+    """The training images, to compare with."""
+    return Against.of(
+        stack_of(task, room, on_progress), folders, task.manifest.digest, on_progress=on_progress
+    )
+
+
+def stack_of(task: Task, room: Room, on_progress: OnProgress) -> Stack:
+    """The training images, prepared; the plan of any model will do, for only pixels are prepared."""
+    plan = replace(room.plan, labels=tuple(task.before))
+    return prepare(task.manifest, plan, cache.stacks(), on_progress=on_progress)
 
 
 def real_images(
@@ -259,10 +290,7 @@ def real_images(
     if task.options.real == "link":
         originals = list(originals_of(task.manifest))
         return len(originals), partial(linked, folder, originals)
-    plan = replace(
-        room.plan, labels=tuple(task.before)
-    )  # the plan of any model will do: only pixels are prepared
-    stack = prepare(task.manifest, plan, cache.stacks(), on_progress=on_progress)
+    stack = stack_of(task, room, on_progress)
     return len(stack), partial(prepared, folder, stack, task.manifest.training())
 
 

@@ -9,6 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from medgan.commands.screened import checked
+from medgan.commands.sifting import Choice
+from medgan.quality.sieve import Drawn
 from medgan.scans.scan import Form
 
 SHEET = "contact-sheet.png"
@@ -33,7 +36,7 @@ class Row:
     sop_instance_uid: str = ""
     """DICOM only."""
     seed: int | str = ""
-    """Of a synthetic image: `sample --label <label> --seed <seed> --count 1` draws it again."""
+    """Of a synthetic image: `sample --label <label> --seed <seed> --count 1 --no-filter` draws it again."""
     index: int
     """Number in the file's name; of a synthetic image seed + 1."""
     model_digest: str = ""
@@ -51,6 +54,16 @@ class Row:
     """What white stands for, in `unit`."""
     pixel_sha256: str = ""
     """SHA-256 of the decoded pixels: equal digests are equal images, whatever the header says."""
+    filter: str = ""
+    """Of a synthetic image: "kept", "in-doubt" (of another class, says the judge, but too few others were left) or "off"."""
+    nearest_real: str = ""
+    """The training image nearest to a synthetic one, by the name that `--real prepared` gives it."""
+    nearest_distance: float | str = ""
+    """1 - correlation with it."""
+    class_chance: float | str = ""
+    """How probable its own class is, to the judge of classes."""
+    realism: float | str = ""
+    """From 1 on: as near to a real image as that one's own neighbours are."""
     tool_version: str
 
 
@@ -71,6 +84,8 @@ class Contents:
     """SHA-256 of the data the model learned from."""
     ratio: str = ""
     """What validation patients say of the number of synthetic images, in a sentence; empty where they were not asked."""
+    choice: Choice | None = None
+    """What the filter saw; None where it was off."""
 
     @property
     def ids(self) -> dict[str, int]:
@@ -111,6 +126,28 @@ def datalist_json(contents: Contents) -> str:
     return json.dumps({"labels": labels, "training": training}, indent=1, ensure_ascii=False) + "\n"
 
 
+def scores_of(choice: Choice, one: Drawn) -> dict[str, float | str]:
+    """What the tables tell of one candidate."""
+    values = {
+        "nearest_real": choice.names.get(str(one.nearest)),
+        "nearest_distance": one.distance,
+        "class_chance": one.chance,
+        "realism": one.realism,
+    }
+    return {name: "" if value is None else value for name, value in values.items()}
+
+
+def rejected_csv(choice: Choice) -> str:
+    """RFC 4180 text, one line per candidate that was not kept."""
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("label", "seed", "reason", "nearest_real", "nearest_distance", "class_chance", "realism"))
+    for label, drawn in choice.drawn.items():
+        lost = (one for one in drawn if not one.kept)
+        table.writerows((label, one.seed, one.reason, *scores_of(choice, one).values()) for one in lost)
+    return text.getvalue()
+
+
 def checksums(digests: Mapping[str, str]) -> str:
     """{relative path: SHA-256} as `sha256sum --check` reads it."""
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()))
@@ -129,6 +166,8 @@ def card(contents: Contents) -> str:
         _form(contents),
         "## How it was made",
         _making(contents),
+        "## What was checked",
+        _checked(contents),
         "## Loading",
         _loading(contents.form),
         "## Intended use and limits",
@@ -143,8 +182,8 @@ Not for clinical use, and not for any decision about a patient.
 
 - A synthetic image shows what the generator learned from its training scans, with their biases and gaps.
   It adds no new patients: judge every gain on real validation and test scans only.
-- A generator can reproduce training images, most of all when a class has few of them.
-  No search for copies was made when this folder was written; do one before you share it.
+- A generator can reproduce training images, most of all when a class has few of them. "What was checked", above, says how far
+  this folder was searched for copies; such a search is a screen, not a proof.
 - "Synthetic" does not mean "anonymous". Treat the folder with the care the training scans need."""
 
 
@@ -216,6 +255,11 @@ def _making(contents: Contents) -> str:
             "- `sha256sum --check SHA256SUMS` tells whether a file has changed since.",
         ]
     )
+
+
+def _checked(contents: Contents) -> str:
+    made = sum(contents.tally("synthetic").values())
+    return checked(contents.choice, contents.data) if made else "Nothing here is synthetic."
 
 
 def _loading(form: Form) -> str:

@@ -1,7 +1,7 @@
 """Images and their marks -> the output folder of sample and balance: claimed first, filled file by file, sealed last.
 
-Layout: `images/<class>/<class>_syn_000001.<ext>` and nothing else below `images/`; beside it `manifest.csv`, `datalist.json`,
-`run.json`, `README.md`, `contact-sheet.png` and `SHA256SUMS`. `run.json` is written first and again, as complete, last of all:
+Layout: `images/<class>/<class>_syn_000001.<ext>` and nothing else below `images/`; beside it `manifest.csv`, `rejected.csv` (where
+drawn images were filtered), `datalist.json`, `run.json`, `README.md`, `contact-sheet.png` and `SHA256SUMS`. `run.json` is written first and again, as complete, last of all:
 what lies between can be killed at any moment and repeated. Equal commands on equal data give equal bytes.
 """
 
@@ -28,7 +28,9 @@ VERSION = 1
 """Of run.json and of the report."""
 SUFFIXES = {name: writer.SUFFIX for name, writer in formats.WRITERS.items()}
 """{format: ending of its files}."""
-RUN, MANIFEST, STAGING = "run.json", "manifest.csv", ".writing"
+RUN, MANIFEST, REJECTED, STAGING = "run.json", "manifest.csv", "rejected.csv", ".writing"
+CHOICE = ".choice.json"
+"""Which seeds were chosen so far; gone once the folder is complete."""
 LONGEST_WORDS = 80
 
 
@@ -55,6 +57,8 @@ class Written:
     seconds: float
     ratio: Mapping[str, str] = field(default_factory=lambda: dict(UNASKED))
     """What validation patients chose, and in words; both empty where it was not theirs to choose."""
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    """What was compared and what was rejected: `Choice.report`."""
     was_complete: bool = False
     """Whether an earlier run of the same command had done it all, so that nothing was touched."""
 
@@ -66,6 +70,7 @@ class Written:
             "counts": {"before": dict(self.before), "after": dict(self.after)},
             "written": dict(self.written),
             "ratio": dict(self.ratio),
+            "filter": dict(self.filter),
             "manifest": str(self.manifest),
         }
 
@@ -149,6 +154,18 @@ def claim(out: Path, settings: Settings) -> Written | None:
     return done
 
 
+def give_up(out: Path) -> None:
+    """Undo a claim under which nothing was written, so that another command may have the folder."""
+    try:
+        if not (out / "images").exists():
+            for child in out.iterdir():
+                if child.name in {RUN, CHOICE}:
+                    child.unlink()
+            out.rmdir()
+    except OSError as error:
+        raise files.refusal(out, error) from error
+
+
 def _begun(out: Path) -> dict[str, Any] | None:
     """The run.json in `out`; None when the folder is new or empty."""
     try:
@@ -180,6 +197,7 @@ def _remembered(out: Path, run: Mapping[str, Any]) -> Written:
         after=counts["after"],
         written=run["written"],
         ratio=run["ratio"],
+        filter=run["filter"],
         manifest=out / MANIFEST,
         seconds=0.0,
         was_complete=True,

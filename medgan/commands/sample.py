@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from medgan import __version__, files
-from medgan.commands.outfolder import SUFFIXES, OutFolder, Placed, Written, claim
+from medgan import __version__, cache, files
+from medgan.commands.outfolder import SUFFIXES, OutFolder, Placed, Written, claim, give_up
 from medgan.commands.seal import Account, seal
+from medgan.commands.sifting import Against, Choice, Wish, choose, reach
 from medgan.commands.slugs import slugs
+from medgan.dataset.index import index
+from medgan.dataset.labels import Source
 from medgan.dataset.quota import unknown_label
-from medgan.errors import PlanError
+from medgan.errors import MedganError, PlanError
 from medgan.gan.draw import draw
 from medgan.gan.model import Model
 from medgan.learn.runtime import each, once
+from medgan.prepare import find, prepare
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.scans.dicom_classes import classed
 from medgan.scans.scan import Form, Mark
@@ -34,21 +39,21 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
     seed: int = 0,
     format: str = "auto",  # noqa: A002  # the word users know from --format
     dicom_class: str = "auto",
+    filtered: bool = True,
+    against: Source | None = None,
     on_progress: OnProgress = ignore,
 ) -> Written:
     """Draw `count` images of every label (of all that the model knows when none is named) into the folder `out`.
 
-    Image k of a label has seed `seed` + k and number `seed` + k + 1, so `--seed 100` goes on where a run of 100
-    images from seed 0 ended, and shards drawn apart fit together. Under torchrun every process calls this alike, and draws its share.
+    An image's number is its seed + 1. `filtered`, the best of several times as many seeds from `seed` on are chosen, beside the training
+    images in `against` or in the cache; else the first ones are taken. Under torchrun every process calls this alike, and draws its share.
     """
     started = perf_counter()
-    if count < 1:
-        raise PlanError(f"{count} images per label are none", hint="Give --count 1 or more.")
+    refuse(count, seed, filtered=filtered, against=against)
     trained = Model.load(model)
-    files.refuse_output_inside(out, [model])
+    files.refuse_output_inside(out, [model, *(against.inputs if against else ())])
     form = form_of(trained.plan.form, format, dicom_class)
     chosen = known(labels, trained.labels)
-    marks = [mark for label in chosen for mark in synthetic_marks(label, count, seed, trained.digest)]
     settings = {
         "command": "sample",
         "medgan": __version__,
@@ -58,11 +63,17 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
         "seed": seed,
         "format": form.format,
         "dicom_class": form.dicom_class,
+        "filter": filtered,
+        "against": against is not None,
     }
     done = once(lambda: claim(out, settings))
     if done is not None:
         return done
     folder = OutFolder(path=out, form=form, folders=slugs(trained.labels))
+    wish = Wish(counts=dict.fromkeys(chosen, count), seed=seed)
+    beside = partial(at_hand, trained, against, folder.folders, on_progress)
+    choice = once(lambda: choose_in(folder, trained, wish, beside, on_progress)) if filtered else None
+    marks = marks_of(wish, choice, trained.digest)
 
     def drawn(part: World) -> tuple[int, Iterator[Placed]]:
         mine = marks[part.share(len(marks))]
@@ -75,9 +86,19 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
         before=dict.fromkeys(trained.labels, 0),
         model=trained.digest,
         data=trained.data_digest,
+        choice=choice,
     )
     written = once(lambda: seal(folder, images, account, on_progress))
     return replace(written, seconds=perf_counter() - started)
+
+
+def refuse(count: int, seed: int, *, filtered: bool, against: Source | None) -> None:
+    """PlanError for what cannot be drawn."""
+    if count < 1:
+        raise PlanError(f"{count} images per label are none", hint="Give --count 1 or more.")
+    if against is not None and not filtered:
+        raise PlanError("Nothing is compared without the filter", hint="Leave --against or --no-filter away.")
+    refuse_numbers(reach(count) if filtered else count, seed)
 
 
 def settings_of(model: Model) -> dict[str, str]:
@@ -114,17 +135,49 @@ def known(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(label for label in labels if not wanted or label in wanted)
 
 
-def synthetic_marks(label: str, count: int, seed: int, model: str) -> list[Mark]:
-    """The marks of `count` images of one label, from `seed` on."""
+def at_hand(
+    model: Model, source: Source | None, folders: Mapping[str, str], on_progress: OnProgress
+) -> Against | None:
+    """The training images to compare with: those of `source`, else those of the model that lie in the cache, else none."""
+    if source is None:
+        stack, data = find(model.data_digest, model.plan, cache.location() / cache.STACKS), model.data_digest
+    else:
+        manifest = index(source, on_progress=on_progress)
+        stack, data = prepare(manifest, model.plan, cache.stacks(), on_progress=on_progress), manifest.digest
+    return None if stack is None else Against.of(stack, folders, data, on_progress=on_progress)
+
+
+def choose_in(
+    folder: OutFolder,
+    model: Model,
+    wish: Wish,
+    beside: Callable[[], Against | None],
+    on_progress: OnProgress,
+) -> Choice:
+    """`choose`, in a claimed folder that is given up where the choice is refused."""
+    try:
+        return choose(folder.path, model, wish, beside, on_progress=on_progress)
+    except MedganError:
+        give_up(folder.path)
+        raise
+
+
+def marks_of(wish: Wish, choice: Choice | None, model: str) -> list[Mark]:
+    """The marks of the images to write: of the seeds that were chosen, or of as many as are wanted."""
+    return [
+        Mark(synthetic=True, label=label, index=seed + 1, seed=seed, model=model)
+        for label, count in wish.counts.items()
+        for seed in (range(wish.seed, wish.seed + count) if choice is None else choice.seeds(label))
+    ]
+
+
+def refuse_numbers(count: int, seed: int) -> None:
+    """PlanError where `count` images from `seed` on cannot be numbered."""
     if seed < 0 or seed + count > LAST_NUMBER:
         raise PlanError(
             f"{count} images from seed {seed} on cannot be numbered",
             hint=f"Give a seed from 0 to {max(LAST_NUMBER - count, 0)}.",
         )
-    return [
-        Mark(synthetic=True, label=label, index=one + 1, seed=one, model=model)
-        for one in range(seed, seed + count)
-    ]
 
 
 def synthesise(

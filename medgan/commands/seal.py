@@ -8,13 +8,25 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from medgan import __version__, files
 from medgan.commands import catalogue, outfolder
 from medgan.commands.catalogue import Contents, Row
-from medgan.commands.outfolder import MANIFEST, RUN, UNASKED, VERSION, OutFolder, Placed, Settings, Written
+from medgan.commands.outfolder import (
+    MANIFEST,
+    REJECTED,
+    RUN,
+    UNASKED,
+    VERSION,
+    OutFolder,
+    Placed,
+    Settings,
+    Written,
+)
+from medgan.commands.sifting import OFF, Choice
 from medgan.dataset.manifest import Record
 from medgan.dataset.pixels import pixel_digest
 from medgan.errors import ScanError
@@ -28,6 +40,8 @@ from medgan.scans.scan import Form, Header, Pixels, Scan
 ON_SHEET = 8
 """Images per class and side on the contact sheet."""
 TOOL = f"medgan {__version__}"
+IN_DOUBT = "in-doubt"
+"""Of an image that the judge of classes takes for another class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +62,8 @@ class Account:
     """{verdict: input files}."""
     chosen: Chosen | None = None
     """The ratio that validation patients chose; None where it was not theirs to choose."""
+    choice: Choice | None = None
+    """Which images the filter chose; None where it was off."""
 
     @property
     def ratio(self) -> dict[str, str]:
@@ -55,15 +71,36 @@ class Account:
         chosen = self.chosen
         return UNASKED if chosen is None else {"chosen": chosen.ratio, "sentence": chosen.sentence}
 
+    @property
+    def filter(self) -> Mapping[str, Any]:
+        """The report of the filter."""
+        return OFF if self.choice is None else self.choice.report()
+
+    def scores(self) -> Mapping[tuple[str, int], Mapping[str, Any]]:
+        """{(label, seed): columns of the manifest that the filter fills}, of every image that is kept."""
+        if self.choice is None:
+            return {}
+        return {
+            (label, one.seed): {
+                "filter": IN_DOUBT if one.reason else "kept",
+                **catalogue.scores_of(self.choice, one),
+            }
+            for label, drawn in self.choice.drawn.items()
+            for one in drawn
+            if one.kept
+        }
+
 
 def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progress: OnProgress) -> Written:
     """Read every image back, describe it and close the folder; equal folders get equal descriptions."""
     numbers = catalogue.label_ids(folder.folders)
     images = sorted(images, key=lambda image: image.path)
-    gallery, chosen = Gallery(), exhibits(images)
+    gallery, chosen, scores = Gallery(), exhibits(images), account.scores()
     rows = []
     for done, image in enumerate(images, start=1):
         row, pixels = described(folder, image, numbers[image.mark.label])
+        if image.mark.seed is not None:
+            row = replace(row, **scores.get((image.mark.label, image.mark.seed), {"filter": "off"}))
         rows.append(row)
         if pixels is not None and image.path in chosen:
             gallery.hang(row, pixels)
@@ -78,6 +115,7 @@ def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progr
         model=account.model,
         data=account.data,
         ratio=account.ratio["sentence"],
+        choice=account.choice,
     )
     synthetic = contents.tally("synthetic")
     written = Written(
@@ -88,12 +126,14 @@ def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progr
         ratio=account.ratio,
         manifest=folder.path / MANIFEST,
         seconds=0.0,
+        filter=account.filter,
     )
     _close(
         folder,
         gallery,
         {
             MANIFEST: catalogue.manifest_csv(rows),
+            **({} if account.choice is None else {REJECTED: catalogue.rejected_csv(account.choice)}),
             "datalist.json": catalogue.datalist_json(contents),
             "README.md": catalogue.card(contents),
             RUN: _run_text(folder, account, written),
@@ -215,6 +255,7 @@ def _close(folder: OutFolder, gallery: Gallery, texts: Mapping[str, str]) -> Non
         if name != RUN:
             files.write_text(folder.path / name, text)
     outfolder.sweep(folder.path)
+    files.partial_gone(folder.path / outfolder.CHOICE)
     files.write_text(folder.path / RUN, texts[RUN])
 
 
@@ -238,6 +279,7 @@ def _run_text(folder: OutFolder, account: Account, written: Written) -> str:
         "model": account.model,
         "data": account.data,
         "real": account.real,
+        "filter": account.filter,
         "verdicts": account.verdicts,
     }
     return json.dumps(files.plain(report), indent=2, ensure_ascii=False) + "\n"

@@ -17,6 +17,7 @@ from medgan.plan import Overrides, decide
 LAYOUT = {
     "images",
     "manifest.csv",
+    "rejected.csv",
     "datalist.json",
     "run.json",
     "README.md",

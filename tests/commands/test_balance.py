@@ -83,7 +83,11 @@ def test_every_class_reaches_the_largest_and_real_images_come_along(balanced):
 
 
 def test_the_report_is_the_documented_json(balanced):
-    assert json.loads(json.dumps(balanced.report())) == {
+    report = json.loads(json.dumps(balanced.report()))
+    counts = report.pop("filter")["counts"]
+    assert list(counts) == ["covid"]
+    assert sum(counts["covid"][fate] for fate in ("copy", "class", "realism", "surplus", "kept")) == 20
+    assert report == {
         "version": 1,
         "out": str(balanced.out),
         "counts": {"before": {"covid": 2, "normal": 5}, "after": {"covid": 5, "normal": 5}},
@@ -105,8 +109,8 @@ def test_the_manifest_tells_real_from_synthetic_in_every_row(balanced, model):
 
 
 def test_a_row_is_enough_to_draw_its_image_again(balanced, model, tmp_path):
-    row = next(row for row in rows_of(balanced.out) if row["seed"] == "2")
-    sample(model, tmp_path / "again", labels=[row["label"]], seed=int(row["seed"]), count=1)
+    row = next(row for row in rows_of(balanced.out) if row["seed"])
+    sample(model, tmp_path / "again", labels=[row["label"]], seed=int(row["seed"]), count=1, filtered=False)
     (again,) = rows_of(tmp_path / "again")
     assert again["pixel_sha256"] == row["pixel_sha256"]
 
@@ -187,7 +191,10 @@ def test_targets_are_met(scans, model, tmp_path, options, written):
 def test_the_seed_chooses_other_images(balanced, scans, model, tmp_path):
     balance(scans, tmp_path / "out", model=model, options=BalanceOptions(seed=50))
     drawn = {row["pixel_sha256"] for row in rows_of(tmp_path / "out") if row["seed"]}
-    assert {row["seed"] for row in rows_of(tmp_path / "out")} == {"", "50", "51", "52"}
+    assert all(int(row["seed"]) >= 50 for row in rows_of(tmp_path / "out") if row["seed"])
+    options = BalanceOptions(seed=50, filter=False)
+    balance(scans, tmp_path / "plain", model=model, options=options)
+    assert {row["seed"] for row in rows_of(tmp_path / "plain")} == {"", "50", "51", "52"}
     assert not drawn & {row["pixel_sha256"] for row in rows_of(balanced.out)}
 
 

@@ -46,7 +46,11 @@ def test_every_label_gets_count_images_when_none_is_named(model, tmp_path):
     written = sample(model, tmp_path / "out", count=3)
     assert written.written == {"covid": 3, "normal": 3}
     assert sorted(path.name for path in (tmp_path / "out" / "images").iterdir()) == ["covid", "normal"]
-    assert (tmp_path / "out" / "images" / "covid" / "covid_syn_000003.png").exists()
+    for label in written.written:
+        names = {path.name for path in (tmp_path / "out" / "images" / label).iterdir()}
+        kept = {row["seed"] for row in rows_of(tmp_path / "out") if row["label"] == label}
+        assert names == {f"{label}_syn_{int(seed) + 1:06d}.png" for seed in kept}
+        assert len(names) == 3
 
 
 def test_only_the_named_labels_are_drawn_each_once(model, tmp_path):
@@ -73,7 +77,8 @@ def test_the_manifest_has_the_documented_columns(model, tmp_path):
     columns = (tmp_path / "out" / "manifest.csv").read_text(encoding="utf-8").splitlines()[0]
     assert columns == (
         "path,label,label_id,origin,is_synthetic,split,format,sop_instance_uid,seed,index,model_digest,patient,"
-        "rows,columns,spacing_mm,unit,low,high,pixel_sha256,tool_version"
+        "rows,columns,spacing_mm,unit,low,high,pixel_sha256,filter,nearest_real,nearest_distance,class_chance,realism,"
+        "tool_version"
     )
 
 
@@ -103,9 +108,9 @@ def test_a_file_holds_the_image_that_its_seed_draws(model, tmp_path):
 
 
 def test_shards_drawn_apart_are_the_files_of_one_run(model, tmp_path):
-    sample(model, tmp_path / "whole", count=5, format="dicom")
-    sample(model, tmp_path / "first", count=3, format="dicom")
-    sample(model, tmp_path / "rest", labels=["covid"], count=2, seed=3, format="dicom")
+    sample(model, tmp_path / "whole", count=5, format="dicom", filtered=False)
+    sample(model, tmp_path / "first", count=3, format="dicom", filtered=False)
+    sample(model, tmp_path / "rest", labels=["covid"], count=2, seed=3, format="dicom", filtered=False)
     whole = {path: data for path, data in tree(tmp_path / "whole").items() if path.startswith("images/")}
     for shard in ("first", "rest"):
         part = {path: data for path, data in tree(tmp_path / shard).items() if path.startswith("images/")}
@@ -216,12 +221,13 @@ def test_checksums_are_those_of_every_file(model, tmp_path):
 
 def test_the_report_is_the_documented_json(model, tmp_path):
     out = tmp_path / "out"
-    report = sample(model, out, labels=["normal"], count=2).report()
+    report = sample(model, out, labels=["normal"], count=2, filtered=False).report()
     assert json.loads(json.dumps(report)) == {
         "version": 1,
         "out": str(out),
         "counts": {"before": {"covid": 0, "normal": 0}, "after": {"covid": 0, "normal": 2}},
         "written": {"covid": 0, "normal": 2},
+        "filter": {"on": False, "compared_with": "", "checks": [], "counts": {}},
         "manifest": str(out / "manifest.csv"),
     }
 
@@ -334,7 +340,8 @@ def test_progress_counts_every_image(model, tmp_path):
     told = []
     sample(model, tmp_path / "out", count=2, on_progress=told.append)
     assert [(one.stage, one.done, one.total) for one in told] == [
-        (stage, done, 4) for stage in ("writing", "checking") for done in range(1, 5)
+        *[("choosing", 20, 20)] * 2,
+        *((stage, done, 4) for stage in ("writing", "checking") for done in range(1, 5)),
     ]
 
 

@@ -1,0 +1,75 @@
+"""What the filter saw -> the words of the data card: what was checked, what was found, and what was not checked. Pure text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from medgan.commands.sifting import Choice, tally
+from medgan.quality.copies import LEAST
+from medgan.quality.sieve import CLASS, COPY
+
+OFF = """\
+**Nothing.** The filter was off (`--no-filter`): near copies of training images, images of another class and failed images may be here."""
+COPIES = """\
+- Near copies: every candidate was compared with every training image, after shifts of up to a sixteenth of its side and mirroring.
+  One that came nearer to a patient than 99 of 100 patients come to one another, and clearly nearer to that patient than to the next,
+  was rejected. This is a screen, not a proof: it does not show that nobody can be recognised."""
+NO_DATA = """\
+- **Near copies were not looked for, and classes were not checked**: the training images were not at hand.
+  Draw again with `--against SOURCE`, the scans that the model learned from."""
+FEW = f"""\
+- **Near copies were not looked for**: with fewer than {LEAST} patients a copy cannot be told from a likeness."""
+OTHER = """\
+- **The images compared with are not those that the model learned from** (their digest is another): copies of others were not found."""
+JUDGED = """\
+- Class: a judge trained on the real images dropped what it surely took for another class. Images kept in doubt are such images, taken
+  because too few others were left; a model trained for longer draws better ones."""
+ONE_CLASS = "- Class: not checked; there is one class only."
+BESIDE_REAL = """\
+- Realism: of the others, the tenth that is farthest from the real images of the class in layout and texture was dropped, and from the
+  rest those were chosen that cover the class best."""
+BESIDE_DRAWN = """\
+- Realism: of all drawn images of a class, the tenth that is least like the others was dropped, and from the rest those were chosen that
+  cover the class best. Beside real images nothing was judged."""
+COLUMNS = {
+    "drawn": "drawn",
+    "copy": "near copies",
+    "class": "another class",
+    "realism": "least realistic",
+    "surplus": "not needed",
+    "kept": "kept",
+    "kept_in_doubt": "of these in doubt",
+}
+"""{count of the tally: heading}."""
+
+
+def checked(choice: Choice | None, data: str) -> str:
+    """The section of the data card; `data` is the digest of what the model learned from."""
+    if choice is None:
+        return OFF
+    return "\n\n".join(["\n".join(_table(choice)), "\n".join(_words(choice, data)), TABLES])
+
+
+TABLES = (
+    "Each kept image has its scores in `manifest.csv`, each rejected candidate its reason in `rejected.csv`."
+)
+
+
+def _table(choice: Choice) -> Iterator[str]:
+    yield f"| label | {' | '.join(COLUMNS.values())} |"
+    yield "| --- " * (len(COLUMNS) + 1) + "|"
+    for label, drawn in choice.drawn.items():
+        counts = tally(drawn)
+        name = " ".join(label.split()).replace("|", r"\|")
+        yield f"| {name} | {' | '.join(str(counts[column]) for column in COLUMNS)} |"
+
+
+def _words(choice: Choice, data: str) -> Iterator[str]:
+    if not choice.compared_with:
+        yield from (NO_DATA, BESIDE_DRAWN)
+        return
+    yield COPIES if COPY in choice.checks else FEW
+    if choice.compared_with != data:
+        yield OTHER
+    yield JUDGED if CLASS in choice.checks else ONE_CLASS
+    yield BESIDE_REAL

@@ -1,0 +1,119 @@
+"""Of drawn images those are kept that are nobody's copy, of their class, like real ones, and unlike each other."""
+
+import numpy as np
+import pytest
+
+from medgan.quality.looks import looks
+from medgan.quality.sieve import Drawn, Real, cover, look, realism, sift
+from tests.quality.test_copies import organ
+from tests.quality.test_neighbours import people
+
+
+def real_of(images, labels, classes=2):
+    return Real.of(images.__getitem__, labels, people(len(images)), classes)
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Training images of two classes that differ in their upper half."""
+    images, labels = organ(90, 0), np.repeat([0, 1], [60, 30])
+    images[labels == 1, :, :16] += 0.3
+    return images, labels, real_of(images, labels)
+
+
+def drawn_like(label, count, seed):
+    images = organ(count, seed)
+    images[:, :, :16] += 0.3 * label
+    return images
+
+
+def test_near_copies_are_rejected_and_named(world):
+    images, labels, real = world
+    candidates = np.concatenate([drawn_like(1, 10, 3), images[60:65] * 0.95])
+    drawn, points = look(candidates, range(15), 1, real)
+    kept = sift(drawn, points, real.points[labels == 1], 8)
+    assert [one.reason for one in kept[10:]] == ["copy"] * 5
+    assert [one.nearest for one in kept[10:]] == [60, 61, 62, 63, 64]
+    assert not any(one.kept for one in kept[10:])
+    assert sum(one.kept for one in kept) == 8
+
+
+def test_images_of_another_class_are_rejected(world):
+    _, labels, real = world
+    candidates = np.concatenate([drawn_like(1, 12, 3), drawn_like(0, 6, 4)])
+    drawn, points = look(candidates, range(18), 1, real)
+    kept = sift(drawn, points, real.points[labels == 1], 8)
+    assert {one.reason for one in kept[12:]} == {"class"}
+    assert all(one.chance < 0.3 for one in kept[12:])
+    assert all(one.seed < 12 for one in kept if one.kept)
+
+
+def test_where_too_few_are_left_the_least_doubtful_fill_up_and_say_so(world):
+    _, labels, real = world
+    candidates = np.concatenate([drawn_like(1, 3, 3), drawn_like(0, 6, 4)])
+    drawn, points = look(candidates, range(9), 1, real)
+    kept = [one for one in sift(drawn, points, real.points[labels == 1], 5) if one.kept]
+    assert [one.reason for one in kept] == ["", "", "", "class", "class"]
+    doubtful = sorted((one.chance for one in drawn if one.reason == "class"), reverse=True)
+    assert sorted((one.chance for one in kept[3:]), reverse=True) == doubtful[:2]
+
+
+def test_copies_never_fill_up(world):
+    images, labels, real = world
+    drawn, points = look(images[60:70], range(10), 1, real)
+    assert not any(one.kept for one in sift(drawn, points, real.points[labels == 1], 5))
+
+
+def test_the_least_realistic_tenth_is_dropped(world):
+    _, labels, real = world
+    noise = np.random.default_rng(0).random((4, 1, 32, 32), dtype=np.float32)
+    candidates = np.concatenate([drawn_like(0, 36, 5), noise])
+    drawn = [Drawn(seed=seed) for seed in range(40)]
+    kept = sift(drawn, looks(candidates), real.points[labels == 0], 10)
+    assert [one.seed for one in kept if one.reason == "realism"] == [36, 37, 38, 39]
+    assert max(one.realism for one in kept[36:]) < min(one.realism for one in kept[:36])
+
+
+def test_without_training_images_the_odd_ones_out_are_dropped_and_nothing_else_is_claimed(world):
+    noise = np.random.default_rng(0).random((2, 1, 32, 32), dtype=np.float32)
+    drawn, points = look(np.concatenate([drawn_like(0, 18, 5), noise]), range(20), 0, None)
+    assert all(one.nearest is one.distance is one.chance is None for one in drawn)
+    kept = sift(drawn, points, None, 6)
+    assert [one.seed for one in kept if one.reason == "realism"] == [18, 19]
+    assert sum(one.kept for one in kept) == 6
+
+
+def test_the_choice_covers_what_was_drawn():
+    chance = np.random.default_rng(0)
+    groups = np.repeat(np.eye(5) * 20, [40, 3, 3, 3, 3], axis=0)
+    points = groups + chance.normal(size=groups.shape) * 0.1
+    chosen = cover(points, np.zeros(52), 5)
+    assert len({int(groups[row].argmax()) for row in chosen}) == 5
+
+
+def test_the_choice_depends_on_nothing_but_what_is_looked_at(world):
+    _, labels, real = world
+    drawn, points = look(drawn_like(0, 20, 5), range(20), 0, real)
+    once = sift(drawn, points, real.points[labels == 0], 7)
+    assert sift(drawn, points, real.points[labels == 0], 7) == once
+    halves = [
+        look(drawn_like(0, 20, 5)[half], list(range(20))[half], 0, real)[0]
+        for half in (slice(9), slice(9, 20))
+    ]
+    assert [*halves[0], *halves[1]] == drawn
+
+
+def test_equal_images_can_all_be_chosen():
+    assert sorted(cover(np.ones((4, 3)), np.zeros(4), 4)) == [0, 1, 2, 3]
+    assert cover(np.ones((0, 3)), np.zeros(0), 2) == []
+
+
+def test_realism_is_that_of_the_paper():
+    """Brute force of arXiv 1904.06991, eq. 5, with half of the spheres pruned."""
+    chance = np.random.default_rng(0)
+    real, made = chance.normal(size=(30, 4)), chance.normal(size=(8, 4))
+    far = np.linalg.norm(real[:, None] - real[None], axis=2)
+    radius = np.sort(far, axis=1)[:, 3]
+    dense = radius <= np.median(radius)
+    expected = (radius[dense] / np.linalg.norm(made[:, None] - real[None, dense], axis=2)).max(axis=1)
+    np.testing.assert_allclose(realism(made, real), expected, atol=1e-4)
