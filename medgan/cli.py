@@ -234,6 +234,70 @@ def balance(
 
 
 @app.command(cls=Command)
+def evaluate(
+    out: opt.Out,
+    source: opt.Judged = None,
+    model: opt.Judge = None,
+    real: opt.RealFolder = None,
+    made: opt.Made = None,
+    labels: opt.Labels = None,
+    label_column: opt.LabelColumn = "",
+    label_from_tag: opt.LabelTag = "",
+    modality: opt.Modality = "",
+    burned_in: opt.BurnedIn = False,
+    holdout: opt.Holdout = 0.0,
+    only: opt.Only = None,
+    effort: opt.Thoroughness = "quick",
+    seed: opt.Seed = 0,
+    device: opt.Device = "auto",
+    json: opt.Json = False,
+) -> None:
+    """Judge synthetic images on real held-out patients, and write a report; the same command again goes on.
+
+    For example:
+
+    medgan evaluate scans/ --model run/ --out evaluation/
+
+    medgan evaluate --real scans/ --synthetic theirs/ --out evaluation/ --json
+    """
+    if (source is None) == (real is None):
+        raise typer.BadParameter("Name the real images once: as SOURCE or with --real")
+    if model is not None and made is not None:
+        raise typer.BadParameter("Name a --model or a folder --synthetic, not both")
+    with screen.polite_errors():
+        from medgan.commands.evaluate import EvaluateOptions
+        from medgan.commands.evaluate import evaluate as judge
+        from medgan.commands.gather import Request
+        from medgan.commands.parts import EFFORTS
+
+        options = EvaluateOptions(only=_parts(only), effort=effort, seed=seed)
+        data = _source(
+            source or str(real), labels, label_column, label_from_tag, modality, burned_in, synthetic=False
+        )
+        request = Request(
+            source=data, model=model, synthetic=made, holdout=holdout, per_class=EFFORTS[effort].per_class,
+            seed=seed, device=device,
+        )  # fmt: skip
+        with screen.watch() as on_progress:
+            done = judge(request, out, options=options, on_progress=on_progress)
+        _tell(done.report(), screen.show_evaluation, json=json)
+
+
+@app.command(cls=Command)
+def report(folder: opt.Folder, json: opt.Json = False) -> None:
+    """Write report.html again, from what an evaluation, a balanced folder or a training run holds.
+
+    For example:
+
+    medgan report evaluation/
+    """
+    with screen.polite_errors():
+        from medgan.commands.report import report as write
+
+        _tell(write(folder).report(), screen.show_report, json=json)
+
+
+@app.command(cls=Command)
 def cache(clear: opt.Clear = False, json: opt.Json = False) -> None:
     """Show what medgan keeps in your private cache between runs; it holds pixels of patients.
 
@@ -296,6 +360,11 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if not all(side.isdecimal() for side in sides) or len(sides) not in {1, 2}:
         raise typer.BadParameter(f"--size {text}: write 64, or 64x80 for 64 rows of 80 pixels")
     return (int(sides[0]), int(sides[-1])) if text else None
+
+
+def _parts(text: str | None) -> tuple[str, ...]:
+    """`fidelity,privacy` as a tuple."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
 def _target(text: str) -> str | int:

@@ -141,3 +141,37 @@ Against = Annotated[
         help="The scans the model learned from, to look for copies; else those in the cache.",
     ),
 ]
+
+
+_evidence = partial(typer.Option, rich_help_panel="Evidence")
+
+Judged = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Real data, as `medgan inspect` takes them, or a folder that `medgan balance` wrote.",
+    ),
+]
+RealFolder = Annotated[
+    Path | None, _evidence("--real", metavar="FOLDER", help="The same as SOURCE: real images.")
+]
+Made = Annotated[
+    Path | None,
+    _evidence("--synthetic", metavar="FOLDER", help="Synthetic images, a sub-folder per class, of any tool."),
+]
+Judge = Annotated[
+    Path | None, _evidence("--model", metavar="RUN", help="A trained model, from which images are drawn.")
+]
+Only = Annotated[
+    str | None,
+    _evidence(
+        metavar="PARTS", help="Measure only these parts, separated by commas: fidelity, usefulness, shortcut."
+    ),
+]
+Thoroughness = Annotated[
+    Literal["quick", "standard", "thorough"],
+    _evidence("--effort", help="How much is compared; quick takes minutes."),
+]
+Folder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Folder that `evaluate`, `balance`, `sample` or `train` wrote.")
+]

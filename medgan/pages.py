@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterator
 from typing import Any
 
-SUBJECTS = ("Data", "Training", "Output", "Options")
+SUBJECTS = ("Evidence", "Data", "Training", "Output", "Options")
 """The headings under which options stand, in this order."""
 COMMANDS_IN_EXAMPLES = ("medgan ", "find ")
 BOLD = "\x1b[1m{}\x1b[0m"
@@ -81,7 +81,7 @@ def described(option: Any) -> tuple[str, str]:
     choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
     value = "" if kind is bool else "|".join(choices) or option.metavar
     if option.param_type_name == "argument":
-        return option.metavar, f"{option.help} Required."
+        return option.metavar, f"{option.help} {'Required.' if option.required else ''}".strip()
     names = ", ".join(sorted(option.opts, key=len))
     note = "Required." if option.required else f"Default: {option.default}." if option.default else ""
     return f"{names} {value}".strip(), f"{option.help} {note}".strip()

@@ -209,6 +209,23 @@ def _filtered(filtered: Facts) -> None:
         _line("Nobody looked for copies of training images.", style="yellow")
 
 
+def show_evaluation(report: Facts) -> None:
+    """The verdict, every score, and what limits the evidence."""
+    _line(report["sentence"] or "Whether these images help was not measured.", style="bold")
+    head = ("label", "name", "space", "value", "low", "high", "floor", "at_floor", "n")
+    plain = {"None": "-", "True": "yes", "False": "no", "": "all"}
+    rows = ([plain.get(str(score[name]), _words(score[name])) for name in head] for score in report["scores"])
+    _table("Scores", head, rows)
+    for note in report["notes"]:
+        _line(f"note: {note}", style="yellow")
+    advise(f"open {Path(report['out']) / 'report.html'}")
+
+
+def show_report(report: Facts) -> None:
+    """Where the page is."""
+    _facts(report)
+
+
 def show_cache(report: Facts) -> None:
     """What lies in the cache, what was removed from it, and what to do about the rest."""
     head = ("stack", "images", "size", "prepared", "last used")

@@ -22,7 +22,11 @@ OWNERS = {
     "rich": ("screen",),
     "typer": ("cli", "options"),
     "matplotlib": ("report/",),
+    "jinja2": ("report/",),
     "lightning_fabric": ("learn/",),
+    "scipy": ("quality/",),
+    "sklearn": ("quality/",),
+    "torchmetrics": ("quality/",),
     "torch": ("learn/", "gan/", "quality/", "report/"),
 }
 LONGEST_MODULE, LONGEST_FUNCTION = 400, 60

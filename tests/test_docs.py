@@ -16,12 +16,17 @@ import typer.main
 from medgan.cli import app
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.cache import cache
+from medgan.commands.evaluate import EvaluateOptions, evaluate
+from medgan.commands.gather import Request
 from medgan.commands.inspect import inspect
+from medgan.commands.parts import PARTS
+from medgan.commands.report import report
 from medgan.commands.sample import sample
 from medgan.commands.train import Options, train
 from medgan.dataset.labels import Source
 from medgan.plan import Overrides, Plan
 from medgan.quality.ratios import Chosen
+from medgan.quality.scorecard import Score
 from medgan.quality.shortcut import Lean, Shortcut
 from medgan.quality.utility import Arm, Comparison, Judgement, Usefulness
 from medgan.scans.scan import Form
@@ -230,6 +235,23 @@ def test_the_report_of_cache_has_the_documented_keys(cut_scans, tmp_path, cache_
 @pytest.mark.parametrize("command", ["sample", "balance"])
 def test_the_reports_of_sample_and_balance_have_the_documented_keys(world, command):
     assert keys_of(world, world[command]) == documented("sample and balance")
+
+
+@pytest.mark.slow
+def test_the_report_of_evaluate_has_the_documented_keys(world, tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        PARTS, "fidelity", lambda *_: (Score(name="kid", space="", value=1.0, n=1, n_real=1, better="lower"),)
+    )
+    request = Request(source=Source(path=world["out"]))
+    told = evaluate(request, tmp_path / "out", options=EvaluateOptions(only=("fidelity",))).report()
+    names = world["names"] | dict.fromkeys(("train", "val", "test", "synthetic"), "<split>")
+    found = paths(told | {"arms": 0, "notes": [""], "sources": {}, "settings": {}}, names)
+    scores = {path for path in found if path.startswith("scores[].")}
+    assert {path.removeprefix("scores[].") for path in scores} == documented("Score")
+    assert all(name in told for name in ("sources", "settings"))
+    expected = {path for path in documented("evaluate") if "<name>" not in path}
+    assert found - scores | {"scores[]"} == expected
+    assert set(report(tmp_path / "out").report()) == documented("report")
 
 
 @pytest.mark.slow

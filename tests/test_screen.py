@@ -309,3 +309,16 @@ def test_where_nothing_is_real_only_what_was_drawn_is_told(capsys):
     lines = [line.split() for line in told.splitlines()]
     assert ["b", "4"] in lines
     assert not any(line[:1] == ["a"] for line in lines)
+
+
+def test_an_evaluation_tells_its_scores_its_notes_and_where_the_page_is(capsys):
+    score = {"name": "kid", "space": "lite2", "label": "", "value": 0.25, "low": 0.1, "high": 0.4, "floor": None, "at_floor": False, "n": 40}  # fmt: skip
+    report = {"sentence": None, "scores": [score], "notes": ["no patient is held out"], "out": "evaluation"}
+    screen.show_evaluation(report)
+    told = capsys.readouterr()
+    assert "was not measured" in told.out
+    assert ["all", "kid", "lite2", "0.25", "0.1", "0.4", "-", "no", "40"] in [
+        line.split() for line in told.out.splitlines()
+    ]
+    assert "note: no patient is held out" in told.out
+    assert "evaluation/report.html" in told.err

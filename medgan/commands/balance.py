@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from medgan import __version__, cache, files
+from medgan.commands import report
 from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
 from medgan.commands.ratio import AUTO, TopUp, checked, refuse_unvalidated, settle
 from medgan.commands.sample import (
@@ -146,6 +147,7 @@ def balance(
     if trained is not None and task.unsettled:
         task = task.settled(trained, beside(out, ".ratio"), overrides.device, on_progress)
     written = fill(out, task, trained, Room(plan=plan, form=form, device=overrides.device), on_progress)
+    report.report(out)
     return replace(written, seconds=perf_counter() - started)
 
 

@@ -1,0 +1,187 @@
+"""Real data and synthetic images -> Evaluation: are they like real ones, do they help, are they anybody? Part by part, resumable."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medgan import __version__, files
+from medgan.commands.gather import Gathered, Request, gather
+from medgan.commands.parts import EFFORTS, PARTS, Job, Runs
+from medgan.commands.report import RESULT, exhibit
+from medgan.commands.report import report as render
+from medgan.errors import MedganError, OutputError, PlanError
+from medgan.progress import OnProgress, Progress, ignore
+
+VERSION = 1
+PARTS_FOLDER = "parts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOptions:
+    """What is measured, and how thoroughly."""
+
+    only: tuple[str, ...] = ()
+    """Parts; empty for all that there are."""
+    effort: str = "quick"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse parts and efforts that there are not."""
+        strange = [name for name in self.only if name not in PARTS]
+        if strange:
+            raise PlanError(f"there is no part {', '.join(strange)}", hint=f"Parts: {', '.join(PARTS)}.")
+        if self.effort not in EFFORTS:
+            raise PlanError(f"there is no effort {self.effort}", hint=f"Efforts: {', '.join(EFFORTS)}.")
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts to measure, in the order in which they are always measured."""
+        return tuple(name for name in PARTS if not self.only or name in self.only)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """All that was measured. Parts are plain JSON values, None where they were not measured."""
+
+    version: int = VERSION
+    medgan: str = __version__
+    out: Path
+    command: str
+    """The command that makes it again, with "SOURCE" for the data."""
+    counts: Mapping[str, Mapping[str, int]]
+    """{"train", "val", "test", "synthetic": {class: images}}."""
+    unseen: str
+    sources: Mapping[str, str]
+    settings: Mapping[str, Any]
+    notes: tuple[str, ...]
+    """What limits the evidence, in words; also why a part could not be measured."""
+    fidelity: Sequence[Mapping[str, Any]] | None = None
+    usefulness: Mapping[str, Any] | None = None
+    shortcut: Mapping[str, Any] | None = None
+    privacy: Mapping[str, Any] | None = None
+
+    def report(self) -> dict[str, Any]:
+        """The documented JSON: the verdict first."""
+        useful = self.usefulness or {}
+        verdict = {name: useful.get(name) for name in ("verdict", "sentence", "best_arm", "difference", "interval")}  # fmt: skip
+        rest = files.plain(self)
+        scores = rest.pop("fidelity")
+        return {
+            "version": rest.pop("version"),
+            **verdict,
+            "arms": useful.get("arms", []),
+            "scores": scores or [],
+            **rest,
+        }
+
+
+def evaluate(
+    request: Request,
+    out: Path,
+    *,
+    options: EvaluateOptions | None = None,
+    on_progress: OnProgress = ignore,
+) -> Evaluation:
+    """Measure every part that is asked for into the folder `out`, and write `evaluation.json` and `report.html` there.
+
+    Parts that the same images and settings have been measured for are taken from `out`; the same command goes on where it stopped.
+    """
+    options = options or EvaluateOptions()
+    inputs = [*request.source.inputs, *(path for path in (request.model, request.synthetic) if path)]
+    files.refuse_output_inside(out, inputs)
+    refuse_strangers(out)
+    gathered = gather(request, on_progress)
+    settings = {"effort": options.effort, "seed": options.seed, "data": gathered.digest}
+    claim(out, settings)
+    found, notes = {}, list(gathered.notes)
+    for done, name in enumerate(options.parts):
+        on_progress(Progress("evaluating", done, len(options.parts), f"part {name}"))
+        try:
+            found[name] = measured(out, name, gathered, options, on_progress)
+        except MedganError as error:
+            if options.only == (name,):
+                raise
+            notes.append(f"{name} could not be measured: {error.message}")
+    on_progress(Progress("evaluating", len(options.parts), len(options.parts), "writing the report"))
+    exhibit(out, gathered)
+    result = Evaluation(
+        out=out,
+        command=again(request, options),
+        counts=gathered.counts,
+        unseen=gathered.unseen,
+        sources=gathered.sources,
+        settings=settings,
+        notes=tuple(notes),
+        **(kept(out, settings) | found),
+    )
+    files.write_json(out / RESULT, {name: value for name, value in result.report().items() if name != "out"})
+    render(out)
+    return result
+
+
+def again(request: Request, options: EvaluateOptions) -> str:
+    """The command, without the names of folders, which are nobody's business but the user's."""
+    words = ["medgan", "evaluate", "SOURCE"]
+    words += ["--model", "RUN"] if request.model else []
+    words += ["--synthetic", "FOLDER"] if request.synthetic else []
+    words += ["--holdout", str(request.holdout)] if request.holdout else []
+    words += ["--only", ",".join(options.only)] if options.only else []
+    words += ["--effort", options.effort, "--seed", str(options.seed), "--out", "EVALUATION"]
+    return shlex.join(words)
+
+
+# --- parts on disk ---
+
+
+def measured(
+    out: Path, name: str, images: Gathered, options: EvaluateOptions, on_progress: OnProgress
+) -> Any:
+    """What a part comes to, from disk where it was measured before, as plain JSON."""
+    key = files.digest_of([VERSION, __version__, name, images.digest, options.effort, options.seed])
+    known = stored(out / PARTS_FOLDER / f"{name}.json")
+    if known is not None and known.get("key") == key:
+        return known["result"]
+    runs = Runs(out / PARTS_FOLDER / f"{name}-runs.json", key)
+    job = Job(images=images, effort=options.effort, seed=options.seed, runs=runs, on_progress=on_progress)
+    result = files.plain(PARTS[name](job))
+    files.write_json(out / PARTS_FOLDER / f"{name}.json", {"key": key, "settings": {"effort": options.effort, "seed": options.seed, "data": images.digest}, "result": result})  # fmt: skip
+    return result
+
+
+def kept(out: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Parts that an earlier `--only` measured under the same settings."""
+    found = {name: stored(out / PARTS_FOLDER / f"{name}.json") for name in PARTS}
+    return {name: part["result"] for name, part in found.items() if part and part.get("settings") == settings}
+
+
+def stored(path: Path) -> dict[str, Any] | None:
+    """The JSON object in `path`; None where there is none that can be read."""
+    try:
+        value = files.read_json(path)
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def refuse_strangers(out: Path) -> None:
+    """Refuse a folder that holds something and is no evaluation."""
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / PARTS_FOLDER).is_dir())):
+        raise OutputError(f"{out} is not empty and no evaluation of medgan", hint="Choose another --out.")
+
+
+def claim(out: Path, settings: Mapping[str, Any]) -> None:
+    """Make `out` the place of this evaluation, or check that it is."""
+    known = stored(out / PARTS_FOLDER / "settings.json")
+    differing = [name for name, value in settings.items() if known and known.get(name) != value]
+    if differing:
+        raise OutputError(
+            f"{out} holds another evaluation: {', '.join(differing)} {'is' if len(differing) == 1 else 'are'} different",
+            hint="Choose another --out, or repeat the command as it was.",
+        )
+    files.make_folder(out)
+    files.make_folder(out / PARTS_FOLDER)
+    files.write_json(out / PARTS_FOLDER / "settings.json", settings)

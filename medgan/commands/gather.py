@@ -1,0 +1,376 @@
+"""Real data, a model or a folder of synthetic images -> Gathered: all images that the evidence is taken from, in one frame."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medgan import cache, files
+from medgan.commands.outfolder import MANIFEST, RUN
+from medgan.dataset.fingerprint import measure
+from medgan.dataset.index import index
+from medgan.dataset.labels import Source
+from medgan.dataset.manifest import SPLITS, Manifest
+from medgan.dataset.split import hold_out
+from medgan.errors import DatasetError, ModelError
+from medgan.gan.draw import draw
+from medgan.gan.model import Model
+from medgan.plan import Plan, decide
+from medgan.prepare import prepare
+from medgan.progress import OnProgress, Progress
+from medgan.quality.images import Images, joined
+from medgan.scans import formats
+from medgan.scans.scan import Form
+
+MOST = 5000
+"""Images of a class and set that are looked at: more change no score and fill the memory."""
+LONGEST = 128
+"""Longest side in pixels at which images of other tools are compared."""
+DEEP = 65535
+"""White in a 16-bit PNG."""
+CHECKED = "checked: the generator learned from exactly the train split here"
+UNKNOWN = "not known: nothing says which images the generator learned from"
+NONE_HELD = (
+    "no patient is held out: real images that the generator may have learned from stand in their place"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be judged: real data, and what is synthetic."""
+
+    source: Source
+    model: Path | None = None
+    synthetic: Path | None = None
+    """Folder of synthetic images, a sub-folder per class; neither this nor a model: the source is a balanced folder."""
+    holdout: float = 0.0
+    """Share of the train patients that was held out when the model was trained."""
+    per_class: int = 500
+    """Synthetic images drawn from a model per class, more where the class lacks more."""
+    seed: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gathered:
+    """Images of one size, intensities and class names; `digest` is equal for equal images."""
+
+    train: Images
+    """Real images that the generator learned from."""
+    val: Images
+    test: Images
+    """Real images of other patients; empty where none are held out."""
+    synthetic: Images
+    unseen: str
+    """Whether the generator is known never to have seen the held-out patients, in words."""
+    sources: Mapping[str, str]
+    """Digests of data and model."""
+    notes: tuple[str, ...] = ()
+    run: Path | None = None
+    """Run folder of the model, for its training curves."""
+
+    @property
+    def held_out(self) -> Images:
+        """Validation and test images together."""
+        return joined(self.val, self.test)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything gathered."""
+        return files.digest_of(self.sources)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """{"train", "val", "test" or "synthetic": {class: images}}."""
+        return {name: getattr(self, name).counts for name in (*SPLITS, "synthetic")}
+
+
+def gather(request: Request, on_progress: OnProgress) -> Gathered:
+    """Read, draw and check; refuses when the generator may have seen the held-out patients."""
+    path = request.source.path
+    if request.model is None and request.synthetic is None:
+        if path is None or not written_by_medgan(path):
+            raise DatasetError(
+                "there is nothing synthetic to judge", hint="Add --model RUN or --synthetic FOLDER, or name a folder that `medgan balance` wrote."
+            )  # fmt: skip
+        return of_balanced(path, on_progress)
+    manifest = index(request.source, on_progress=on_progress)
+    if request.model is not None:
+        return of_model(manifest, request, Model.load(request.model), on_progress)
+    manifest = hold_out(manifest, request.holdout, request.seed)
+    assert request.synthetic is not None, "asked above"
+    if written_by_medgan(request.synthetic):
+        return of_written(manifest, request.synthetic, on_progress)
+    return of_others(manifest, request.synthetic, on_progress)
+
+
+# --- a model, drawn from here ---
+
+
+def of_model(manifest: Manifest, request: Request, model: Model, on_progress: OnProgress) -> Gathered:
+    """The data set a model learned from, and images drawn from it, with the seeds that `sample` and `balance` begin with."""
+    manifest = hold_out(manifest, request.holdout, model.plan.seed)
+    if model.data_digest != manifest.digest:
+        raise ModelError(
+            f"the model learned from other images than the train split here ({model.data_digest[:12]} there, {manifest.digest[:12]}"
+            " here), so it may have seen the patients it would be tested on",
+            hint="Name the data set it was trained on, with the same --holdout.",
+        )
+    real = settled({split: images_of(manifest, split, model.plan, on_progress) for split in SPLITS})
+    have = real["train"].counts
+    wanted = {
+        label: min(max(request.per_class, max(have.values()) - count), MOST) for label, count in have.items()
+    }
+    drawn = synthesised(model, wanted, request, on_progress)
+    held = len(real["val"]) + len(real["test"])
+    return Gathered(
+        train=real["train"],
+        val=real["val"],
+        test=real["test"],
+        synthetic=drawn,
+        unseen=CHECKED,
+        sources={
+            "data": manifest.digest,
+            "model": model.digest,
+            "drawn": files.digest_of([wanted, request.seed]),
+            **held_digests(manifest),
+        },
+        notes=() if held else (NONE_HELD,),
+        run=request.model,
+    )
+
+
+def synthesised(model: Model, wanted: Mapping[str, int], request: Request, on_progress: OnProgress) -> Images:
+    """`wanted` images of every class, from seeds `request.seed` on."""
+    total, pixels, labels, sources = sum(wanted.values()), [], [], []
+    for number, (label, count) in enumerate(sorted(wanted.items())):
+        for sample in draw(model, label, range(request.seed, request.seed + count), device=request.device):
+            pixels.append(sample.pixels)
+            labels.append(number)
+            sources.append(f"seed {sample.seed}")
+            on_progress(Progress("drawing", len(pixels), total))
+    return made(np.stack(pixels), labels, tuple(sorted(wanted)), sources)
+
+
+# --- folders ---
+
+
+def written_by_medgan(folder: Path) -> bool:
+    """Whether `sample` or `balance` wrote the folder."""
+    return (folder / MANIFEST).is_file() and (folder / RUN).is_file()
+
+
+def of_balanced(folder: Path, on_progress: OnProgress) -> Gathered:
+    """A folder of `balance` alone: its real images, prepared as its synthetic ones."""
+    facts, rows = told(folder)
+    if facts["real"] != "prepared":
+        raise DatasetError(
+            f"{folder} holds no real images in the form of its synthetic ones",
+            hint=f"Name the data set itself: medgan evaluate scans/ --synthetic {folder} --out evaluation/.",
+        )
+    images = read_back(folder, facts, rows, on_progress)
+    real = np.array([row["origin"] == "real" for row in rows])
+    train = images.take(real)
+    return Gathered(
+        train=train,
+        val=train.take([]),
+        test=train.take([]),
+        synthetic=images.take(~real),
+        unseen=NONE_HELD,
+        sources=written_digests(facts, rows),
+        notes=(NONE_HELD,),
+        run=beside_run(folder),
+    )
+
+
+def of_written(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gathered:
+    """A data set, and the synthetic images of a folder that medgan wrote from it."""
+    facts, rows = told(folder)
+    rows = [row for row in rows if row["origin"] == "synthetic"]
+    if not rows:
+        raise DatasetError(f"{folder} holds no synthetic image", hint="Name another --synthetic.")
+    if facts["data"] != manifest.digest and any(any(manifest.usable(split)) for split in SPLITS[1:]):
+        raise DatasetError(
+            f"the generator behind {folder} learned from other images than the train split here ({facts['data'][:12]} there,"
+            f" {manifest.digest[:12]} here), so it may have seen the patients it would be tested on",
+            hint="Name the data set it was trained on, with the same --holdout.",
+        )
+    plan = framed(manifest, files.revive(Form, facts["form"]), (int(rows[0]["rows"]), int(rows[0]["columns"])))  # fmt: skip
+    real = settled({split: images_of(manifest, split, plan, on_progress) for split in SPLITS})
+    images = relabelled(read_back(folder, facts, rows, on_progress), plan.labels, folder)
+    held = len(real["val"]) + len(real["test"])
+    return Gathered(
+        train=real["train"],
+        val=real["val"],
+        test=real["test"],
+        synthetic=images,
+        unseen=CHECKED if facts["data"] == manifest.digest else UNKNOWN,
+        sources={"data": manifest.digest, **written_digests(facts, rows), **held_digests(manifest)},
+        notes=() if held else (NONE_HELD,),
+        run=beside_run(folder),
+    )
+
+
+def of_others(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gathered:
+    """A data set, and images that another tool made; nobody knows what that tool has seen."""
+    made_by = index(Source(path=folder, allow_synthetic=True), on_progress=on_progress)
+    made_by = replace(made_by, records=tuple(replace(record, split="train") for record in made_by.records))
+    ours, theirs = (decide(measure(one)) for one in (manifest, made_by))
+    facts = measure(made_by)
+    height, width = facts.rows[1], facts.columns[1]
+    scale = min(LONGEST / max(height, width), 1.0)
+    size = max(round(height * scale), 1), max(round(width * scale), 1)
+    ours = replace(ours, size=size, geometry="stretch", mm_per_pixel=None)
+    same = ours.form.unit == theirs.form.unit == "HU"
+    plan = replace(ours, form=ours.form if same else theirs.form)
+    notes = [UNKNOWN[0].upper() + UNKNOWN[1:]]
+    if (ours.form.unit, ours.form.low, ours.form.high) != (plan.form.unit, plan.form.low, plan.form.high):
+        notes.append("real and synthetic images have different scales, so each was brought to its own black and white")  # fmt: skip
+    real = settled({split: images_of(manifest, split, ours, on_progress) for split in SPLITS})
+    if not len(real["val"]) + len(real["test"]):
+        notes.append(NONE_HELD)
+    refuse_strange(made_by.labels, ours.labels, folder)
+    synthetic = images_of(made_by, "train", plan, on_progress)
+    own = np.array([f"synthetic {row}" for row in range(len(synthetic))])
+    return Gathered(
+        train=real["train"],
+        val=real["val"],
+        test=real["test"],
+        synthetic=replace(synthetic, patients=own),
+        unseen=UNKNOWN,
+        sources={"data": manifest.digest, "synthetic": made_by.digest, **held_digests(manifest)},
+        notes=tuple(notes),
+    )
+
+
+def told(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """run.json and the lines of manifest.csv; DatasetError when the folder is not finished."""
+    try:
+        facts: dict[str, Any] = files.read_json(folder / RUN)
+        with (folder / MANIFEST).open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        _ = facts["form"], facts["data"], facts["real"], facts["labels"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DatasetError(
+            f"{folder} is not finished or damaged ({error})",
+            hint="Repeat the command that wrote it: it goes on.",
+        ) from error
+    return facts, rows
+
+
+def read_back(
+    folder: Path, facts: Mapping[str, Any], rows: list[dict[str, str]], on_progress: OnProgress
+) -> Images:
+    """The images of the lines, in [0, 1] over their form's range."""
+    form, names = files.revive(Form, facts["form"]), tuple(sorted(entry["label"] for entry in facts["labels"]))  # fmt: skip
+    ends = (0.0, float(DEEP)) if form.format == "png" and form.unit == "HU" else (form.low, form.high)
+    pixels = []
+    for row in rows:
+        image = formats.read(folder / row["path"]).pixels[0]
+        image = np.moveaxis(image, -1, 0) if form.channels > 1 else image[None]
+        pixels.append(((image - ends[0]) / (ends[1] - ends[0])).clip(0, 1))
+        on_progress(Progress("reading", len(pixels), len(rows)))
+    labels = [names.index(row["label"]) for row in rows]
+    images = made(np.stack(pixels).astype(np.float32), labels, names, [f"seed {row['seed']}" for row in rows])
+    own = [row["patient"] or f"synthetic {number}" for number, row in enumerate(rows)]
+    return replace(images, patients=np.array(own))
+
+
+# --- one frame for all ---
+
+
+def images_of(manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress) -> Images:
+    """The images of one split, prepared as the plan says; of val and test, those of its classes; at most 5,000 of a class."""
+    records = manifest.training() if split == "train" else tuple(manifest.usable(split))
+    shown = tuple(replace(record, split="train") for record in records if record.label in plan.labels)
+    if not shown:
+        empty = np.zeros((0, plan.channels, *plan.size), np.float32)
+        return made(empty, [], plan.labels, [])
+    stack = prepare(replace(manifest, records=shown), plan, cache.stacks(), on_progress=on_progress)
+    chance = np.random.default_rng(0)
+    rows = np.sort(np.concatenate([chance.permutation(stack.rows_of(label))[:MOST] for label in stack.names]))
+    sources = [f"patient {stack.patients[row]}, image {stack.slices[row] + 1}" for row in rows]
+    return Images(
+        pixels=stack.images(rows),
+        labels=stack.labels[rows],
+        names=stack.names,
+        patients=stack.patients[rows],
+        sources=np.array(sources),
+    )
+
+
+def framed(manifest: Manifest, form: Form, size: tuple[int, int]) -> Plan:
+    """A plan by which real scans come into the frame of images that were written in `form`."""
+    spacing = form.spacing_mm[1] if form.spacing_mm else None
+    return replace(
+        decide(measure(manifest)),
+        size=size,
+        channels=form.channels,
+        form=form,
+        geometry="stretch" if spacing is None else "physical",
+        mm_per_pixel=spacing,
+    )
+
+
+def made(
+    pixels: np.ndarray[Any, np.dtype[np.float32]],
+    labels: Iterable[int],
+    names: tuple[str, ...],
+    sources: list[str],
+) -> Images:
+    """A set in which every image is a patient of its own."""
+    return Images(
+        pixels=pixels,
+        labels=np.array(list(labels), np.int64),
+        names=names,
+        patients=np.array([f"synthetic {number}" for number in range(len(pixels))], str),
+        sources=np.array(sources, str),
+    )
+
+
+def relabelled(images: Images, names: tuple[str, ...], folder: Path) -> Images:
+    """The same images, numbered as in `names`."""
+    refuse_strange([label for label, count in images.counts.items() if count], names, folder)
+    numbers = np.array([names.index(label) if label in names else -1 for label in images.names])
+    return replace(images, labels=numbers[images.labels], names=names)
+
+
+def refuse_strange(labels: Iterable[str], known: tuple[str, ...], folder: Path) -> None:
+    """DatasetError for synthetic images of classes that are not among the real ones."""
+    strange = sorted(set(labels) - set(known))
+    if strange:
+        raise DatasetError(
+            f"{folder} holds classes that the real data lack: {', '.join(strange)}",
+            hint="Name the data set that they were made for.",
+        )
+
+
+def settled(real: dict[str, Images]) -> dict[str, Images]:
+    """The splits: where only val is held out, it is what tests."""
+    return real if len(real["test"]) else real | {"val": real["test"], "test": real["val"]}
+
+
+def held_digests(manifest: Manifest) -> dict[str, str]:
+    """What is held out, as a digest."""
+    return {
+        "held_out": files.digest_of(
+            sorted((r.digest, r.label, r.split, r.slices) for s in SPLITS[1:] for r in manifest.usable(s))
+        )
+    }
+
+
+def written_digests(facts: Mapping[str, Any], rows: list[dict[str, str]]) -> dict[str, str]:
+    """What a folder of medgan holds, as digests."""
+    pixels = files.digest_of(sorted((row["label"], row["origin"], row["pixel_sha256"]) for row in rows))
+    return {"learned_from": facts["data"], "model": facts["model"], "synthetic": pixels}
+
+
+def beside_run(folder: Path) -> Path | None:
+    """The run that `balance` trained for this folder, if it is still there."""
+    run = folder.resolve().with_name(folder.resolve().name + ".run")
+    return run if run.is_dir() else None

@@ -1,0 +1,112 @@
+"""The page in a real browser: nothing in the console, every picture there, nothing wider than the window."""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+
+import pytest
+
+from medgan.report.page import page
+from tests.report.stories import empty, whole
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromium-driver are not installed"),
+]
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def browser():
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for word in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "hide-scrollbars"):
+        options.add_argument(f"--{word}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    found = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield found
+    found.quit()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """Pages served on loopback, as a hospital's own server would."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name, story in (("whole", whole()), ("empty", empty())):
+        (folder / f"{name}.html").write_text(page(story), encoding="utf-8")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def sized(browser, width):
+    """A window of exactly this many pixels, which a window's own smallest width would not allow."""
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", ["whole", "empty"])
+def test_the_page_is_right_in_a_browser(browser, address, name, width):
+    sized(browser, width)
+    browser.get(f"{address}/{name}.html")
+    assert browser.get_log("browser") == []
+    assert browser.execute_script("return innerWidth") == width
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    browser.execute_script("document.querySelectorAll('details').forEach(part => part.open = true)")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    unseen = browser.execute_script(
+        "return [...document.images].filter(one => !(one.complete && one.naturalWidth)).map(one => one.alt)"
+    )
+    assert unseen == []
+    if kept := os.environ.get("MEDGAN_SCREENSHOTS"):
+        height = browser.execute_script("return document.documentElement.scrollHeight")
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
+        browser.save_screenshot(f"{kept}/{name}-{width}.png")
+
+
+def test_words_stand_out_from_their_ground(browser, address):
+    """Contrast of at least 4.5 (WCAG 2.1, 1.4.3) of all text."""
+    sized(browser, 1280)
+    browser.get(f"{address}/whole.html")
+    faint = browser.execute_script("""
+        const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+        const light = colour => { const [r, g, b] = numbers(colour).map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+            return .2126 * r + .7152 * g + .0722 * b; };
+        const ground = one => { for (; one; one = one.parentElement) { const c = getComputedStyle(one).backgroundColor;
+            if (numbers(c)[3] !== 0) return c; } return 'rgb(255, 255, 255)'; };
+        return [...document.querySelectorAll('body *')].filter(one => [...one.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+            .filter(one => { const [a, b] = [light(getComputedStyle(one).color), light(ground(one))].sort((x, y) => y - x);
+                return (a + .05) / (b + .05) < 4.5; }).map(one => one.outerHTML.slice(0, 90));
+    """)
+    assert faint == []
+
+
+def test_all_that_opens_can_be_reached_by_keyboard(browser, address):
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get(f"{address}/whole.html")
+    reached = []
+    for _ in range(30):
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        reached.append(browser.execute_script("return document.activeElement.tagName + ' ' + (document.activeElement.hash || '')"))  # fmt: skip
+    assert reached[0] == "A #verdict"  # past the menu
+    assert reached.count("SUMMARY ") >= 2
