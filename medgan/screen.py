@@ -181,6 +181,8 @@ def show_training(report: Facts) -> None:
             "model digest": report["model_digest"],
         }
     )
+    for warning in report["warnings"]:
+        _line(f"warning: {warning}", style="yellow")
     advise(f"medgan sample {shlex.quote(report['run'])} --out synthetic/")
 
 

@@ -24,6 +24,7 @@ from medgan.commands.report import report
 from medgan.commands.sample import sample
 from medgan.commands.train import Options, train
 from medgan.dataset.labels import Source
+from medgan.gan.guards import Look
 from medgan.plan import Overrides, Plan
 from medgan.quality.ratios import Chosen
 from medgan.quality.scorecard import Score
@@ -296,6 +297,7 @@ def test_every_field_of_the_evidence_is_documented(noun, heading):
 def test_every_field_of_the_plan_and_the_form_is_documented():
     assert {field.name for field in dataclasses.fields(Plan)} == documented("Plan")
     assert {field.name for field in dataclasses.fields(Form)} == documented("Form")
+    assert {field.name for field in dataclasses.fields(Look)} == documented("Guards")
 
 
 # --- sentences ---

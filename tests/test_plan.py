@@ -256,6 +256,8 @@ def test_the_baseline_is_the_one_of_2015():
         "bce",
     )
     assert (plan.latent, plan.augment, plan.ema, plan.penalty_every) == (100, 0, 0, 0)
+    assert not plan.guarded
+    assert decide(facts()).guarded
     assert plan.widths == (512, 256, 128, 64, 1)
 
 

@@ -211,9 +211,20 @@ def test_a_data_set_without_plan_is_told_too(capsys):
 
 
 def test_a_training_is_told_as_facts_and_what_to_do_next(capsys):
-    screen.show_training({"run": "my run", "images_shown": 6400, "seconds": 150.5, "model_digest": "ab"})
+    screen.show_training(
+        {
+            "run": "my run",
+            "images_shown": 6400,
+            "seconds": 150.5,
+            "model_digest": "ab",
+            "warnings": ["covid: as a copy"],
+        }
+    )
     told = capsys.readouterr()
-    assert " ".join(told.out.split()) == "run my run images shown 6,400 time 3 min model digest ab"
+    assert (
+        " ".join(told.out.split())
+        == "run my run images shown 6,400 time 3 min model digest ab warning: covid: as a copy"
+    )
     assert told.err == "next: medgan sample 'my run' --out synthetic/\n"
 
 

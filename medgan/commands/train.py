@@ -64,6 +64,8 @@ class Training:
     """Wall-clock seconds of this call."""
     model_digest: str = ""
     """Empty after a dry run."""
+    warnings: tuple[str, ...] = ()
+    """What guards found amiss in the model."""
 
     def report(self) -> dict[str, Any]:
         """The documented JSON."""
@@ -72,6 +74,7 @@ class Training:
             "images_shown": self.images_shown,
             "seconds": round(self.seconds, 1),
             "model_digest": self.model_digest,
+            "warnings": list(self.warnings),
         }
         if not self.model_digest:
             reasons = {
@@ -130,6 +133,7 @@ def train_on(
         images_shown=model.images_shown,
         seconds=time.monotonic() - began,
         model_digest=model.digest,
+        warnings=model.warnings,
     )
 
 

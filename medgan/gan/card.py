@@ -56,8 +56,20 @@ Intensities: {form.low:g} to {form.high:g} ({form.unit}); {plan.why.get("form", 
 ## How it was trained
 
 {facts["images_shown"]:,} images shown.
+{guarded(facts.get("guards"))}
 
 | decision | value | reason |
 | --- | --- | --- |
 {decisions}
 """
+
+
+def guarded(seen: Mapping[str, Any] | None) -> str:
+    """What guards saw of the generator that was kept (docs/concepts/training.md)."""
+    if seen is None:
+        return "Guards have not looked at it: it was trained too briefly, or without them."
+    chosen = f"The generator is that of {seen['images_shown']:,} images, the best that guards saw on images held back from training."
+    found = [*seen["alarms"], *filter(None, [seen["stopped"]])] or [
+        "no collapse and no copies of training images were found"
+    ]
+    return "\n".join([chosen, "", *(f"- {sentence}" for sentence in found)])

@@ -36,6 +36,8 @@ class Model:
     """{label: training images}."""
     images_shown: int
     network: nn.Module
+    warnings: tuple[str, ...] = ()
+    """What guards found amiss in it, or while it was trained."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -86,7 +88,13 @@ class Model:
             counts=facts["counts"],
             images_shown=facts["images_shown"],
             network=network.eval().requires_grad_(False),
+            warnings=warnings_of(facts.get("guards")),
         )
+
+
+def warnings_of(guards: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Sentences for a person from what guards saw of a generator, if they saw it."""
+    return () if guards is None else (*guards["alarms"], *filter(None, [guards["stopped"]]))
 
 
 def read_facts(place: Path, asked: Path) -> dict[str, Any]:

@@ -77,6 +77,8 @@ class Plan:
     """Half-life of the averaged generator in images; 0 for none."""
     augment: float
     """Strength of differentiable augmentation: 0 none, 1 as published."""
+    guarded: bool = False
+    """Whether guards hold images back, watch for overfitting, collapse and copies, and act."""
     condition: tuple[float, ...]
     """Fractions of the run where the class condition starts to fade in and is whole."""
     tick: int

@@ -27,6 +27,7 @@ def repaired_recipe(doublings: int, shown: int) -> Choices:
         "penalty_every": (8, "fixed: lazy regularisation"),
         "ema": (min(2_000.0, 0.05 * shown), "rule: 2,000 images, at most a twentieth of the run"),
         "augment": (0.5, "fixed: shift, cutout, brightness and contrast at half strength; never a flip"),
+        "guarded": (True, "fixed: overfitting, collapse and copies are watched for and acted upon"),
         "condition": ((0.3, 0.55), "fixed: learn all classes together first, then apart"),
     }
 
@@ -48,6 +49,7 @@ def dcgan_recipe(doublings: int, shown: int) -> Choices:
         "penalty_every": (0, paper),
         "ema": (0.0, paper),
         "augment": (0.0, paper),
+        "guarded": (False, paper),
         "condition": ((0.0, 0.0), paper),
     }
 

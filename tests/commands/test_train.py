@@ -34,7 +34,7 @@ def trained(scans, tmp_path_factory):
 
 def test_the_report_is_the_documented_json(trained):
     report = json.loads(json.dumps(trained.report()))
-    assert list(report) == ["run", "images_shown", "seconds", "model_digest"]
+    assert list(report) == ["run", "images_shown", "seconds", "model_digest", "warnings"]
     assert (report["run"], report["images_shown"]) == (str(trained.run), 64)
     assert report["seconds"] > 0
     assert report["model_digest"] == Model.load(trained.run).digest

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import torch
 
 from medgan.plan import Plan
 from medgan.prepare import Stack
@@ -37,6 +38,7 @@ def tiny_plan(**changes: Any) -> Plan:
         penalty_every=4,
         ema=32.0,
         augment=1.0,
+        guarded=True,
         condition=(0.3, 0.55),
         tick=40,
         precision="fp32",
@@ -51,7 +53,7 @@ def dcgan_plan(**changes: Any) -> Plan:
     """The same for the architecture of 2015."""
     settings: dict[str, Any] = {
         "arch": "dcgan", "widths": (16, 8, 1), "loss": "bce", "betas": (0.5, 0.999), "penalty": 0.0, "penalty_end": 0.0,
-        "penalty_every": 0, "ema": 0.0, "augment": 0.0, "condition": (0.0, 0.0),
+        "penalty_every": 0, "ema": 0.0, "augment": 0.0, "guarded": False, "condition": (0.0, 0.0),
     }  # fmt: skip
     return tiny_plan(**(settings | changes))
 
@@ -73,6 +75,32 @@ def tiny_stack(count: int = 24, size: tuple[int, int] = (16, 12), channels: int 
         patients=np.array([f"{number:016x}" for number in range(count)]),
         slices=np.zeros(count, np.int64),
         digest="0" * 64,
+    )
+
+
+def discs(traits: torch.Tensor, size: tuple[int, int] = (16, 12)) -> torch.Tensor:
+    """Soft discs before a cloudy ground (N, 1, H, W) in [0, 1]: place, size and clouds by `traits` (N, 8), standard normal."""
+    height, width = size
+    y, x = torch.arange(height)[:, None] / height, torch.arange(width)[None] / width
+    down, across, wide = (traits[:, n, None, None] for n in range(3))
+    apart = (y - 0.5 - 0.15 * down) ** 2 + (x - 0.5 - 0.15 * across) ** 2
+    waves = torch.stack(
+        [torch.cos(torch.pi * (a * y + b * x)) for a, b in ((1, 0), (0, 1), (1, 1), (2, 0), (0, 2))]
+    )
+    clouds = torch.einsum("nk,khw->nhw", traits[:, 3:], waves)
+    images = 0.3 + 0.06 * clouds + 0.5 * torch.exp(-apart / (0.02 + 0.01 * torch.sigmoid(wide)))
+    return images.clamp(0, 1)[:, None]
+
+
+def disc_stack(count: int, *, patients: int | None = None) -> Stack:
+    """Discs of two classes alike, of as many patients as images unless said otherwise: no two images are the same."""
+    stack = tiny_stack(count)
+    images = discs(torch.randn(count, 8, generator=torch.Generator().manual_seed(0)))
+    owners = np.arange(count) % (patients or count)
+    return dataclasses.replace(
+        stack,
+        pixels=(images.numpy() * 65535).astype(np.uint16),
+        patients=np.array([f"{number * 7919 % 104729:016x}" for number in owners]),
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from medgan.gan import fit as fit_module
-from medgan.gan.fit import LOG, STATE, fit
+from medgan.gan.fit import LOG, fit
+from medgan.gan.run import STATE
 from medgan.learn.runtime import load_checkpoint
 from medgan.world import world
 from tests import jobs

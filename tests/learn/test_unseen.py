@@ -13,7 +13,7 @@ def patients_of(count, images_each=1, offset=0):
     return np.repeat(names, images_each)
 
 
-@pytest.mark.parametrize(("size", "held"), [(49, 0), (50, 5), (52, 5), (100, 10), (400, 40)])
+@pytest.mark.parametrize(("size", "held"), [(49, 0), (50, 5), (52, 5), (100, 10), (400, 40), (3000, 100)])
 def test_a_tenth_of_a_large_class_is_held_back_and_nothing_of_a_small_one(size, held):
     labels = np.array([0] * size + [1] * 30)
     rows = unseen_rows(labels, patients_of(size + 30))

@@ -1,0 +1,134 @@
+"""A training run under way <-> its checkpoint: resumed, guarded, set back to the latest good checkpoint where it broke down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medgan.errors import ModelError
+from medgan.gan.guards import (
+    GENTLEST,
+    Guards,
+    Kept,
+    Look,
+    alarms,
+    choose,
+    keep,
+    reason_to_stop,
+    strength_after,
+)
+from medgan.gan.steps import Learners, Step
+from medgan.gan.watch import Watch
+from medgan.learn.runtime import Runtime, load_checkpoint, reseed
+from medgan.plan import Plan
+
+STATE = "state.pt"
+
+
+@dataclass
+class Run:
+    """The networks of a run, where it stands, and what guards remember."""
+
+    learners: Learners
+    folder: Path
+    images_shown: int = 0
+    seconds: float = 0.0
+    """Seconds trained in all, earlier sessions included, up to the last tick."""
+    guards: Guards = field(default_factory=Guards)
+    mishaps: list[str] = field(default_factory=list)
+    """Where losses or weights were no numbers since the last tick, in words."""
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.images_shown >= self.learners.plan.images_shown or bool(self.guards.stopped)
+
+
+def resume(plan: Plan, folder: Path) -> Run:
+    """The run as its checkpoint left it, or a fresh one."""
+    reseed(plan.seed, -1)
+    run = Run(Learners(plan, Runtime(plan.device, plan.precision)), folder)
+    if (folder / STATE).exists():
+        state = run.learners.runtime.each(lambda: load_checkpoint(folder / STATE))
+        for name, part in run.learners.parts().items():
+            part.load_state_dict(state[name])
+        run.images_shown, run.seconds = state["images_shown"], state["seconds"]
+        run.learners.plan = replace(plan, images_shown=state["length"])
+        run.learners.strength, run.learners.pace = state["strength"], state["pace"]
+        run.guards = Guards.restored(state["guards"])
+    return run
+
+
+def checkpoint(run: Run) -> dict[str, Any]:
+    """All that `resume` needs."""
+    parts = {name: part.state_dict() for name, part in run.learners.parts().items()}
+    return {
+        **parts,
+        "images_shown": run.images_shown,
+        "seconds": run.seconds,
+        "length": run.learners.plan.images_shown,
+        "strength": run.learners.strength,
+        "pace": run.learners.pace,
+        "guards": run.guards.state(),
+    }
+
+
+def broken(run: Run, step: Step, *, tick: bool) -> bool:
+    """Whether a loss or, looked at before every checkpoint, a weight is no number. Processes share both, so all say the same."""
+    numbers = torch.tensor([step.critic_loss, step.generator_loss])
+    if not torch.isfinite(numbers).all():
+        return True
+    networks = (run.learners.generator, run.learners.critic, run.learners.average)
+    return tick and not all(torch.isfinite(w).all() for part in networks for w in part.parameters())
+
+
+def step_back(run: Run) -> Run:
+    """The run as its latest checkpoint left it, from there at half the pace; ModelError when it cannot go slower.
+
+    Killed before the next checkpoint, the run breaks down and steps back again, so that it ends as if it had not been killed.
+    """
+    plan, pace = run.learners.plan, run.learners.pace / 2
+    if pace < GENTLEST:
+        raise ModelError(
+            f"training broke down after {run.images_shown:,} images: a loss or weight is no number, at an eighth of the learning "
+            f"rate too; the latest good checkpoint is kept in {run.folder}",
+            hint="Train anew into another --out with another --seed or --precision fp32.",
+        )
+    again = resume(plan, run.folder)
+    again.learners.pace = pace
+    mishap = (
+        f"after {run.images_shown:,} images a loss or weight was no number; went back to {again.images_shown:,} images and on at "
+        f"{pace:g} of the learning rate"
+    )
+    again.mishaps = [*run.mishaps, mishap]
+    return again
+
+
+def guard(run: Run, watch: Watch) -> Look | None:
+    """Look when it is time, and do what the rules say. Of several processes the first looks, and all obey."""
+    learners, guards = run.learners, run.guards
+    if not watch.due(guards, run.images_shown, learners.plan.images_shown):
+        return None
+    look = learners.runtime.once(lambda: watch.look(learners, run.images_shown))
+    guards.looks.append(look)
+    learners.strength = strength_after(look, learners.strength, learners.plan.augment)
+    if look.settled:
+        weights = {
+            name: value.detach().cpu().clone() for name, value in learners.average.state_dict().items()
+        }
+        guards.kept = keep(guards.kept, Kept(look, weights))
+    guards.stopped = reason_to_stop(guards.looks, guards.kept)
+    return look
+
+
+def take_best(run: Run) -> Mapping[str, Any] | None:
+    """Make the averaged generator the best one kept; what guards saw of it, None when none was looked at."""
+    if not run.guards.kept:
+        return None
+    best = choose(run.guards.kept)
+    run.learners.average.load_state_dict(best.weights)
+    return {**best.look.facts(), "alarms": [*alarms(best.look)], "stopped": run.guards.stopped}
