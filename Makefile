@@ -1,5 +1,5 @@
 # The only commands a developer needs. `make` alone prints them.
-.PHONY: help setup demo test fast check fix docs bench bench-fuzz bench-speed bench-generator bench-topup clean
+.PHONY: help setup demo test fast check fix docs bench bench-fuzz bench-speed bench-stack bench-generator bench-topup clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -59,6 +59,9 @@ bench-fuzz: setup  ## 20,000 damaged files through the readers (a quarter of an 
 
 bench-speed: setup  ## the training step beside the ceiling of this processor, and drawing
 	$(BIN)/pytest -s tests/benchmarks/bench_speed.py
+
+bench-stack: setup  ## training from a stack three times as large as memory, beside one in memory (Linux)
+	$(BIN)/pytest -s tests/benchmarks/bench_stack.py
 
 bench-generator: setup  ## quality beside the 2015 DCGAN at equal time, cell by cell (hours; goes on where it was stopped)
 	$(BIN)/pytest -s tests/benchmarks/bench_generator.py

@@ -49,29 +49,20 @@ def test_torchrun_trains_one_model_for_a_budget_of_time(source, tmp_path):
 
 
 def test_images_drawn_by_two_processes_are_those_of_one(model, tmp_path):
-    words = [
-        "sample",
-        model,
-        "--out",
-        tmp_path / "two",
-        "--label",
-        "mass",
-        "--count",
-        "5",
-        "--format",
-        "nifti",
-    ]
-    report = told_once(jobs.finish(jobs.start(2, "-m", "medgan", *words, "--json")))
+    words = "--label mass --count 5 --format nifti --no-filter --json"
+    command = ["-m", "medgan", "sample", model, "--out", tmp_path / "two", *words.split()]
+    report = told_once(jobs.finish(jobs.start(2, *command)))
     assert report["written"] == {"mass": 5, "normal": 0}
-    sample(model, tmp_path / "one", labels=["mass"], count=5, format="nifti")
+    sample(model, tmp_path / "one", labels=["mass"], count=5, format="nifti", filtered=False)
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
 
 
 def test_a_folder_balanced_by_two_processes_is_that_of_one(source, model, tmp_path):
-    words = ["balance", source.path, "--out", tmp_path / "two", "--model", model, "--target", "9", "--json"]
-    report = told_once(jobs.finish(jobs.start(2, "-m", "medgan", *words)))
+    words = f"--model {model} --target 9 --no-filter --json"
+    command = ["-m", "medgan", "balance", source.path, "--out", tmp_path / "two", *words.split()]
+    report = told_once(jobs.finish(jobs.start(2, *command)))
     assert report["counts"]["after"] == {"mass": 9, "normal": 9}
-    balance(source, tmp_path / "one", model=model, options=BalanceOptions(target=9))
+    balance(source, tmp_path / "one", model=model, options=BalanceOptions(target=9, filter=False))
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
 
 
