@@ -144,9 +144,10 @@ def balance(
         run = beside(out, ".run")
         train_on(manifest, run, overrides, Options(), on_progress=on_progress, began=started)
         trained = Model.load(run)
+    room = Room(plan=plan, form=form, device=overrides.device)
     if trained is not None and task.unsettled:
-        task = task.settled(trained, beside(out, ".ratio"), overrides.device, on_progress)
-    written = fill(out, task, trained, Room(plan=plan, form=form, device=overrides.device), on_progress)
+        task = task.settled(trained, beside(out, ".ratio"), room, on_progress)
+    written = fill(out, task, trained, room, on_progress)
     report.report(out)
     return replace(written, seconds=perf_counter() - started)
 
@@ -197,10 +198,12 @@ class Task:
         """Whether it is still to be asked how many synthetic images do good."""
         return self.options.ratio == AUTO and any(self.missing.values())
 
-    def settled(self, model: Model, place: Path, device: str, on_progress: OnProgress) -> Task:
+    def settled(self, model: Model, place: Path, room: Room, on_progress: OnProgress) -> Task:
         """The same task at the ratio that validation patients choose among images of `model`; kept in the folder `place`."""
-        top_up = self.options.top_up(device)
-        chosen = once(lambda: settle(self.manifest, model, top_up, place, on_progress), device)
+        top_up = self.options.top_up(room.device)
+        beside = partial(trained_on, self, room, slugs(self.before), on_progress)
+        against = beside if self.options.filter else None
+        chosen = once(lambda: settle(self.manifest, model, top_up, place, against, on_progress), room.device)
         missing = replace(top_up, ratio=chosen.ratio).missing(self.before)
         if not any(missing.values()) and self.options.real == "none":
             raise PlanError(

@@ -7,7 +7,7 @@ validation patients alone: neither the generator nor the classifiers learned fro
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from medgan import __version__, cache, files
 from medgan.commands.kept import Kept
+from medgan.commands.sifting import Against, Wish, chosen
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.quota import quotas
 from medgan.errors import PlanError
@@ -85,8 +86,18 @@ def refuse_unvalidated(manifest: Manifest, before: Mapping[str, int]) -> None:
         )
 
 
-def settle(manifest: Manifest, model: Model, top_up: TopUp, place: Path, on_progress: OnProgress) -> Chosen:
-    """Try every ratio on the data set `model` learned from; what is finished is kept in the folder `place`."""
+def settle(
+    manifest: Manifest,
+    model: Model,
+    top_up: TopUp,
+    place: Path,
+    against: Callable[[], Against] | None,
+    on_progress: OnProgress,
+) -> Chosen:
+    """Try every ratio on the data set `model` learned from; what is finished is kept in the folder `place`.
+
+    Images are tried as they would be written: chosen beside the training images that `against` gives, or unfiltered without it.
+    """
     if model.data_digest != manifest.digest:
         raise PlanError(
             "--ratio auto cannot be trusted with a model that learned from other data: it may have seen the validation patients",
@@ -98,18 +109,20 @@ def settle(manifest: Manifest, model: Model, top_up: TopUp, place: Path, on_prog
     settings = wish_of(EFFORTS["quick"], everywhere=top_up.everywhere)
     settings = replace(settings, judges=judges_here(settings.judges))
     held = sorted((record.digest, record.label) for record in manifest.usable("val"))
-    key = files.digest_of([__version__, manifest.digest, held, model.digest, wanted, seed, settings])
-    chosen = choose_ratio(
+    key = files.digest_of(
+        [__version__, manifest.digest, held, model.digest, wanted, seed, settings, against is None]
+    )
+    found = choose_ratio(
         train,
         val,
-        drawn(model, wanted, top_up, on_progress),
+        drawn(model, seeds_of(model, wanted, top_up, against, on_progress), top_up, on_progress),
         settings=settings,
         seed=seed,
         runs=Kept(place / RUNS, key),
         on_progress=on_progress,
     )
-    files.write_json(place / RESULT, chosen)
-    return chosen
+    files.write_json(place / RESULT, found)
+    return found
 
 
 def split_images(manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress) -> Images:
@@ -126,12 +139,29 @@ def split_images(manifest: Manifest, split: str, plan: Plan, on_progress: OnProg
     )
 
 
-def drawn(model: Model, wanted: Mapping[str, int], top_up: TopUp, on_progress: OnProgress) -> Images:
-    """Synthetic images as they would be written: `wanted` of every class, from the seed of the top-up on."""
-    total, pixels, labels, words = sum(wanted.values()), [], [], []
+def seeds_of(
+    model: Model,
+    wanted: Mapping[str, int],
+    top_up: TopUp,
+    against: Callable[[], Against] | None,
+    on_progress: OnProgress,
+) -> dict[str, Sequence[int]]:
+    """{class: seeds of `wanted` images}: those the filter keeps, or simply the first."""
+    if against is None:
+        return {label: range(top_up.seed, top_up.seed + count) for label, count in wanted.items()}
+    wish, known = Wish(counts=wanted, seed=top_up.seed, device=top_up.device), against()
+    return {
+        label: [one.seed for one in chosen(model, label, wish, known, on_progress) if one.kept]
+        for label, count in wanted.items()
+        if count
+    }
+
+
+def drawn(model: Model, seeds: Mapping[str, Sequence[int]], top_up: TopUp, on_progress: OnProgress) -> Images:
+    """The synthetic images of these seeds."""
+    total, pixels, labels, words = sum(map(len, seeds.values())), [], [], []
     for number, label in enumerate(model.labels):
-        seeds = range(top_up.seed, top_up.seed + wanted.get(label, 0))
-        for one in draw(model, label, seeds, device=top_up.device):
+        for one in draw(model, label, seeds.get(label, ()), device=top_up.device):
             pixels.append(one.pixels)
             labels.append(number)
             words.append(f"{label} {one.seed}")

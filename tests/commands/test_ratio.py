@@ -11,6 +11,7 @@ from medgan.commands.ratio import TopUp
 from medgan.errors import PlanError
 from medgan.quality.contest import Settings
 from medgan.quality.ratios import Chosen, Trial
+from medgan.quality.sieve import Drawn
 from tests.commands.blobs import discs, tree, untrained
 
 BEFORE = {"cyst": 20, "mass": 40, "normal": 100}
@@ -107,6 +108,20 @@ def test_the_chosen_ratio_is_written_and_told(scans, model, tmp_path, monkeypatc
     assert again.was_complete
     assert again.report() == done.report()
     assert len(seen) == 1
+
+
+def test_images_are_tried_as_they_would_be_written(scans, model, tmp_path, monkeypatch):
+    seen = asked(monkeypatch, "0")
+
+    def sieve(model, label, wish, against, on_progress):
+        return [Drawn(seed=seed, kept=bool(seed % 2)) for seed in range(2 * wish.counts[label])]
+
+    monkeypatch.setattr(ratio, "chosen", sieve)
+    balance(scans, tmp_path / "filtered", model=model, options=AUTO)
+    balance(scans, tmp_path / "plain", model=model, options=dataclasses.replace(AUTO, filter=False))
+    assert [images.sources.tolist() for _, _, images in seen] == [
+        [f"covid {seed}" for seed in seeds] for seeds in (range(1, 12, 2), range(6))
+    ]
 
 
 def test_nothing_is_a_legal_answer(scans, model, tmp_path, monkeypatch):
