@@ -102,7 +102,7 @@ def shortcut(job: Job) -> Any:
     """Whether a classifier can tell that an image is synthetic, and uses it."""
     refuse_without_patients(job.images)
     return measure_shortcut(
-        job.images.train, job.images.test, job.images.synthetic,
+        job.images.train, job.images.held_out, job.images.synthetic,  # nothing is chosen here, so all may be asked
         settings=settings_of(job), seed=job.seed, runs=job.runs, on_progress=job.on_progress,
     )  # fmt: skip
 
@@ -115,7 +115,7 @@ def settings_of(job: Job) -> contest.Settings:
 
 def refuse_without_patients(images: Gathered) -> None:
     """DatasetError where no real patient is left to judge by."""
-    if not len(images.test):
+    if not len(images.held_out):
         raise DatasetError(
             "no real patients are held out to judge by",
             hint="Name the data set with its test split, or train and evaluate with --holdout 0.3.",
