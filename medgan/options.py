@@ -165,7 +165,8 @@ Judge = Annotated[
 Only = Annotated[
     str | None,
     _evidence(
-        metavar="PARTS", help="Measure only these parts, separated by commas: fidelity, usefulness, shortcut."
+        metavar="PARTS",
+        help="Measure only these parts, separated by commas: fidelity, usefulness, shortcut, privacy.",
     ),
 ]
 Thoroughness = Annotated[

@@ -13,6 +13,7 @@ from medgan.errors import DatasetError
 from medgan.progress import OnProgress
 from medgan.quality import contest
 from medgan.quality.fidelity import measure_fidelity
+from medgan.quality.privacy import screen_privacy
 from medgan.quality.shortcut import measure_shortcut
 from medgan.quality.utility import measure_usefulness
 
@@ -107,6 +108,14 @@ def shortcut(job: Job) -> Any:
     )  # fmt: skip
 
 
+def privacy(job: Job) -> Any:
+    """Whether training images were copied or remembered."""
+    images = job.images
+    return screen_privacy(
+        images.train, images.held_out, images.synthetic, seed=job.seed, on_progress=job.on_progress
+    )
+
+
 def settings_of(job: Job) -> contest.Settings:
     """How thoroughly classifiers are compared, with the judges that can be had here."""
     settings = contest.EFFORTS[job.effort]
@@ -126,5 +135,6 @@ PARTS: dict[str, Callable[[Job], Any]] = {
     "fidelity": fidelity,
     "usefulness": usefulness,
     "shortcut": shortcut,
+    "privacy": privacy,
 }
 """{part: how it is measured}: a noun or a tuple of nouns; MedganError where these images do not allow it."""
