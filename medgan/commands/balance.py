@@ -43,7 +43,7 @@ from medgan.progress import OnProgress, ignore
 from medgan.quality.arms import PARITY
 from medgan.quality.ratios import Chosen
 from medgan.scans.scan import Form, Mark
-from medgan.world import World
+from medgan.world import World, world
 
 REAL = ("prepared", "link", "none")
 ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
@@ -148,7 +148,8 @@ def balance(
     if trained is not None and task.unsettled:
         task = task.settled(trained, beside(out, ".ratio"), room, on_progress)
     written = fill(out, task, trained, room, on_progress)
-    report.report(out)
+    if world().is_first:
+        report.report(out)
     return replace(written, seconds=perf_counter() - started)
 
 
