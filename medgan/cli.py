@@ -110,6 +110,7 @@ def train(
     precision: opt.Precision = None,
     arch: opt.Arch = None,
     noise: opt.Noise = None,
+    features: opt.Features = None,
     window: opt.Window = None,
     tensorboard: opt.Tensorboard = False,
     json: opt.Json = False,
@@ -129,8 +130,8 @@ def train(
         from medgan.plan import Overrides
 
         overrides = Overrides(
-            effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed,
-            device=device, precision=precision, arch=arch, noise=noise, window=window,
+            effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed, device=device,
+            precision=precision, arch=arch, noise=noise, features=features, window=window,
         )  # fmt: skip
         data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         options = Options(holdout=holdout, dry_run=dry_run, tensorboard=tensorboard)
@@ -202,6 +203,7 @@ def balance(
     precision: opt.Precision = None,
     arch: opt.Arch = None,
     noise: opt.Noise = None,
+    features: opt.Features = None,
     window: opt.Window = None,
     json: opt.Json = False,
 ) -> None:
@@ -222,14 +224,13 @@ def balance(
             target=goal, per_class=goals, max_synthetic_ratio=max_ratio, ratio=ratio, everywhere=everywhere, real=real, format=format,
             dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model, filter=not no_filter,
         )  # fmt: skip
-        overrides = Overrides(
-            effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed,
-            device=device, precision=precision, arch=arch, noise=noise, window=window,
-        )  # fmt: skip
-        _refuse_idle(overrides if model else Overrides())
+        wish = Overrides(
+            effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed, device=device,
+            precision=precision, arch=arch, noise=noise, features=features, window=window)  # fmt: skip
+        _refuse_idle(wish if model else Overrides())
         data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         with screen.watch() as told:
-            done = job.balance(data, out, model=model, options=options, overrides=overrides, on_progress=told)
+            done = job.balance(data, out, model=model, options=options, overrides=wish, on_progress=told)
         _tell(done.report(), screen.show_written, json=json)
 
 

@@ -78,6 +78,10 @@ Arch = Annotated[
     Literal["repaired", "dcgan"] | None, _training(help="Network: ours, or the DCGAN of 2015 as a baseline.")
 ]
 Noise = Annotated[Literal["normal", "uniform"] | None, _training(help="Distribution of the latent vector.")]
+Features = Annotated[
+    Literal["lite0", "none"] | None,
+    _training(help="Frozen network in whose features images are matched; default: lite0 if installed."),
+]
 Window = Annotated[
     str | None,
     _training(metavar="NAME", help="CT window: full, lung, soft, bone, brain, or LOW:HIGH in HU."),

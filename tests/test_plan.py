@@ -301,3 +301,29 @@ def test_however_few_the_scans_enough_is_shown_to_learn_from():
         decide(facts(training={"normal": 5, "rare": 3}), Overrides(effort="quick")).images_shown
         >= LEAST_IMAGES
     )
+
+
+@pytest.mark.parametrize(
+    ("there", "features", "batch", "adversary"), [(True, "lite0", 32, 0.0), (False, "none", 16, 1.0)]
+)
+def test_features_teach_where_they_are_installed_and_the_discriminator_elsewhere(
+    there, features, batch, adversary, monkeypatch
+):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if there else None)
+    plan = decide(facts())
+    assert (plan.features, plan.batch, plan.adversary) == (features, batch, adversary)
+    assert plan.matching == 1.0 - adversary
+    assert "pretrained" in plan.why["features"]
+
+
+def test_features_that_are_not_installed_are_refused_with_the_way_to_them(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(PlanError, match="needs the package") as caught:
+        decide(facts(), Overrides(features="lite0"))
+    assert "pretrained" in caught.value.hint
+
+
+def test_the_baseline_knows_no_features():
+    assert decide(facts(), Overrides(arch="dcgan")).features == "none"
+    with pytest.raises(PlanError, match="knows no features"):
+        decide(facts(), Overrides(arch="dcgan", features="lite0"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from medgan.gan.model import Model
 from medgan.gan.run import STATE, Run, broken, checkpoint, guard, resume, step_back, take_best
 from medgan.gan.steps import Step, faded_in, update
 from medgan.gan.watch import Watch
-from medgan.learn.feed import batch_at
+from medgan.learn.feed import batch_at, of_class
 from medgan.learn.runtime import Journal, reseed, save_checkpoint
 from medgan.plan import Plan
 from medgan.plan.clock import on_schedule
@@ -32,6 +34,7 @@ VERDICTS = (
     (0.0, "the generator is ahead; if this lasts, try another --seed"),
 )
 """(share of pairs told apart from which, what it says of the two networks)."""
+MEASURES = tuple(field.name for field in fields(Step))
 LOG = "log.jsonl"
 Row = dict[str, Any]
 OnTick = Callable[[Row, NDArray[np.float32]], None]
@@ -51,7 +54,8 @@ def fit(
 
     Of several processes (each calls this alike) the first alone writes; all see the folder, and get the model.
     """
-    run, watch = resume(plan, folder), Watch(stack, plan)
+    watch = Watch(stack, plan)
+    run = resume(plan, folder, of_class(stack, plan, watch.seen))
     runtime, journal = run.learners.runtime, Journal(folder / LOG)
     runtime.once(lambda: journal.rewind(run.images_shown))
     steps: list[Step] = []
@@ -111,6 +115,7 @@ def tick_row(run: Run, look: Look | None, steps: list[Step], seconds: float) -> 
         "seconds": round(run.seconds, 2),
         "images_per_second": round(rate, 2),
         "seconds_left": 0.0 if run.over else round((plan.images_shown - run.images_shown) / rate, 1),
+        **dict.fromkeys(MEASURES),
         **facts(steps),
         "condition": round(faded_in(plan, run.images_shown), 4),
         "strength": run.learners.strength,
@@ -126,14 +131,10 @@ def tick_row(run: Run, look: Look | None, steps: list[Step], seconds: float) -> 
 
 
 def facts(steps: list[Step]) -> dict[str, float]:
-    """Means over the latest steps."""
-    latest = steps[-50:]
-    if not latest:
-        return {}
-    return {
-        name: round(float(np.mean([getattr(step, name) for step in latest])), 4)
-        for name in ("critic_loss", "generator_loss", "told_apart")
-    }
+    """Means over the latest steps, of what had a part in them."""
+    latest = [asdict(step) for step in steps[-50:]]
+    values = {name: [step[name] for step in latest if step[name] is not None] for name in MEASURES}
+    return {name: round(fmean(found), 4) for name, found in values.items() if found}
 
 
 def told(run: Run, steps: list[Step]) -> str:
@@ -145,8 +146,11 @@ def told(run: Run, steps: list[Step]) -> str:
 
 def words(steps: list[Step]) -> str:
     """The losses in words a person can act on."""
-    told = facts(steps).get("told_apart")
-    if told is None:
-        return ""
-    verdict = next(words for least, words in VERDICTS if told >= least)
-    return f"real told from synthetic in {told:.0%} of pairs: {verdict}"
+    found, said = facts(steps), []
+    if "distance" in found:
+        said.append(f"synthetic and real images lie {found['distance']:.2f} apart in features (0: alike)")
+    if "told_apart" in found:
+        told = found["told_apart"]
+        verdict = next(words for least, words in VERDICTS if told >= least)
+        said.append(f"real told from synthetic in {told:.0%} of pairs: {verdict}")
+    return "; ".join(said)

@@ -2,26 +2,35 @@
 
 What DCGAN (arXiv 1511.06434) is mended with, after the analysis of R3GAN (arXiv 2501.05441): a learned base of cells instead of
 projected noise, bilinear resampling instead of strided transposed convolutions, residual blocks that start as identities, leaky
-ReLU, no batch statistics. The class enters the generator at 16 pixels and more, so that rare classes share what is coarse
-(UTLO, CVPR 2024), and the discriminator has an unconditional and a projection logit (transitional conditioning, arXiv 2201.06578).
+ReLU, no batch statistics. The generator draws on an outline (outline.py), which has the variety of every class from the start: each
+stage adds its detail to the image so far, as in a Laplacian pyramid (arXiv 1506.05751). The discriminator has an unconditional and a
+projection logit (transitional conditioning, arXiv 2201.06578).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.gan.layers import convolution, double, halve, leak
+from medgan.gan.outline import Outline
 from medgan.learn.runtime import per_image
 from medgan.plan import Plan
 
 CONDITION_FROM = 16
-"""Side in pixels from which the class enters the generator."""
+"""Side in pixels from which the class enters the generator's stages."""
+OUTLINED = 2
+"""Doublings from the base to the outline: 12 to 24 pixels a side."""
 RESIDUAL = 0.1
 """Scale of a residual's last weights at the start: the stage begins close to its straight path, but not silent."""
+DETAIL = 0.05
+"""Scale of a detail's weights at the start: an image begins close to its outline."""
 STRAIGHT = 0.7
 """Scale of the 1 x 1 convolutions on the straight path, for which Kaiming's factor of two is one too many."""
 EMBEDDING_NOISE = 0.5
@@ -79,7 +88,7 @@ class Generator(nn.Module):
     """Latent (N, latent) and class (N,) -> images (N, C, H, W), nominally in [-1, 1] and not clamped."""
 
     def __init__(self, plan: Plan) -> None:
-        """Build base and stages as `plan.base`, `plan.widths` and `plan.labels` say."""
+        """Build base, outline and stages as `plan.base`, `plan.widths` and `plan.labels` say."""
         super().__init__()
         self.classes = len(plan.labels) if len(plan.labels) > 1 else 0
         self.embedding = nn.Embedding(max(self.classes, 1), plan.latent)
@@ -93,17 +102,36 @@ class Generator(nn.Module):
             stages.append(Up(before, width, plan.latent, enters, double=number > 0, scale=scale))
             before = width
         self.stages = nn.ModuleList(stages)
-        self.to_image = convolution(before, plan.channels, 3, scale=0.5)
+        self.outlined = min(OUTLINED, plan.doublings - 1)
+        rows, columns = (cells << self.outlined for cells in plan.base)
+        self.outline = Outline((plan.channels, rows, columns), plan.latent, len(plan.labels))
+        self.from_outline = convolution(plan.channels, plan.widths[self.outlined], 3)
+        self.details = nn.ModuleList(
+            convolution(width, plan.channels, 3, scale=DETAIL) for width in plan.widths[self.outlined :]
+        )
+
+    def begin(self, of_class: Callable[[int], NDArray[np.float32]]) -> None:
+        """Begin with the outlines of real images: `of_class` gives those of a class number, (N, C, H, W) as the networks see them."""
+        side = self.outline.shape[1:]
+        known = (torch.from_numpy(of_class(number)) for number in range(len(self.outline.mean)))
+        self.outline.measure([F.adaptive_avg_pool2d(images, side).numpy() for images in known])
 
     def forward(self, z: Tensor, labels: Tensor, share: float = 1.0) -> Tensor:
-        """Draw images; `share` in [0, 1] is how far the class condition has faded in."""
+        """Draw images; `share` in [0, 1] is how far the class condition of the stages has faded in."""
         z = F.normalize(z, dim=1) * z.shape[1] ** 0.5
         y = embed(self.embedding, labels, noisy=self.training and self.classes > 0) * share
+        with torch.autocast(z.device.type, enabled=False):
+            image: Tensor = self.outline(z.float(), labels)
         x = self.base[None] * self.scales(z)[:, :, None, None]
-        for stage in self.stages:
+        for number, stage in enumerate(self.stages):
             x = stage(x, z, y)
-        images: Tensor = self.to_image(leak(x))
-        return images
+            if number == self.outlined:
+                x = x + self.from_outline(image)
+            if number > self.outlined:
+                image = double(image)
+            if number >= self.outlined:
+                image = image + self.details[number - self.outlined](leak(x)).float()
+        return image
 
 
 def embed(table: nn.Embedding, labels: Tensor, *, noisy: bool) -> Tensor:

@@ -57,9 +57,10 @@ class Trial:
         """Built as for training."""
         reseed(plan.seed, -1)
         self.plan, self.runtime = plan, Runtime(plan.device, plan.precision)
-        self.learners, mine = Learners(plan, self.runtime), my_share(plan)
-        self.images = self.runtime.tensor(torch.rand(plan.batch, plan.channels, *plan.size)[mine] * 2 - 1)
-        self.labels = self.runtime.tensor(torch.arange(plan.batch)[mine] % len(plan.labels))
+        images, mine = torch.rand(plan.batch, plan.channels, *plan.size) * 2 - 1, my_share(plan)
+        self.learners = Learners(plan, self.runtime, lambda _: images.numpy())
+        self.images = self.runtime.tensor(images[mine])
+        self.labels = self.runtime.tensor(torch.arange(plan.batch)[mine] // plan.group % len(plan.labels))
 
     def round(self) -> Cost:
         """The cost of an image in a long run: of a plain step, and its share of what a step with a penalty costs more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from medgan.gan.guards import (
     reason_to_stop,
     strength_after,
 )
+from medgan.gan.matching import OfClass
 from medgan.gan.steps import Learners, Step
 from medgan.gan.watch import Watch
 from medgan.learn.runtime import Runtime, load_checkpoint, reseed
@@ -48,16 +50,17 @@ class Run:
         return self.images_shown >= self.learners.plan.images_shown or bool(self.guards.stopped)
 
 
-def resume(plan: Plan, folder: Path) -> Run:
-    """The run as its checkpoint left it, or a fresh one."""
+def resume(plan: Plan, folder: Path, known: OfClass) -> Run:
+    """The run as its checkpoint left it, or a fresh one, which begins with what is `known` of each class."""
     reseed(plan.seed, -1)
-    run = Run(Learners(plan, Runtime(plan.device, plan.precision)), folder)
+    run = Run(Learners(plan, Runtime(plan.device, plan.precision), known), folder)
     if (folder / STATE).exists():
         state = run.learners.runtime.each(lambda: load_checkpoint(folder / STATE))
         for name, part in run.learners.parts().items():
             part.load_state_dict(state[name])
         run.images_shown, run.seconds = state["images_shown"], state["seconds"]
-        run.learners.plan = replace(plan, images_shown=state["length"])
+        if plan.minutes is not None:
+            run.learners.plan = replace(plan, images_shown=state["length"])
         run.learners.strength, run.learners.pace = state["strength"], state["pace"]
         run.guards = Guards.restored(state["guards"])
     return run
@@ -79,8 +82,7 @@ def checkpoint(run: Run) -> dict[str, Any]:
 
 def broken(run: Run, step: Step, *, tick: bool) -> bool:
     """Whether a loss or, looked at before every checkpoint, a weight is no number. Processes share both, so all say the same."""
-    numbers = torch.tensor([step.critic_loss, step.generator_loss])
-    if not torch.isfinite(numbers).all():
+    if not all(math.isfinite(loss) for loss in (step.generator_loss, step.critic_loss or 0.0)):
         return True
     networks = (run.learners.generator, run.learners.critic, run.learners.average)
     return tick and not all(torch.isfinite(w).all() for part in networks for w in part.parameters())
@@ -98,7 +100,7 @@ def step_back(run: Run) -> Run:
             f"rate too; the latest good checkpoint is kept in {run.folder}",
             hint="Train anew into another --out with another --seed or --precision fp32.",
         )
-    again = resume(plan, run.folder)
+    again = resume(plan, run.folder, run.learners.known)
     again.learners.pace = pace
     mishap = (
         f"after {run.images_shown:,} images a loss or weight was no number; went back to {again.images_shown:,} images and on at "

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from medgan.gan import dcgan, losses, networks
 from medgan.gan.augment import augment
+from medgan.gan.matching import Matcher, OfClass
 from medgan.learn.runtime import Runtime, per_image
 from medgan.plan import Plan
 
@@ -21,21 +22,26 @@ DISCRIMINATORS: dict[str, Any] = {"repaired": networks.Discriminator, "dcgan": d
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one update showed."""
+    """What one update showed; None for what had no part in it."""
 
-    critic_loss: float
     generator_loss: float
-    told_apart: float
+    critic_loss: float | None = None
+    told_apart: float | None = None
     """Share of pairs in which the discriminator rates the real image above the synthetic one: 0.5 is blind, 1 sees all."""
+    distance: float | None = None
+    """Energy distance of synthetic and real images in frozen features: 0 where nothing tells them apart."""
 
 
 class Learners:
     """The two networks, the averaged generator and the optimisers of a run (mutable, unlike our nouns)."""
 
-    def __init__(self, plan: Plan, runtime: Runtime) -> None:
-        """Fresh networks; chance must have been seeded."""
-        self.plan, self.runtime = plan, runtime
+    def __init__(self, plan: Plan, runtime: Runtime, known: OfClass) -> None:
+        """Fresh networks, of which those that can begin with what is `known` of each class do; chance must have been seeded."""
+        self.plan, self.runtime, self.known = plan, runtime, known
         generator, critic = GENERATORS[plan.arch](plan), DISCRIMINATORS[plan.arch](plan)
+        if isinstance(generator, networks.Generator):
+            generator.begin(known)
+        self.matcher = Matcher(plan, known, runtime.fabric.device) if plan.matching else None
         self.average = runtime.place(GENERATORS[plan.arch](plan))
         self.average.load_state_dict(generator.state_dict())
         self.average.eval().requires_grad_(False)
@@ -70,7 +76,12 @@ def cosine(start: float, end: float, done: float) -> float:
 def faded_in(plan: Plan, images_shown: int) -> float:
     """How far the class condition has come, 0 to 1 (arXiv 2201.06578: first learn what all classes share)."""
     start, whole = (share * plan.images_shown for share in plan.condition)
-    return min(max((images_shown - start) / max(whole - start, 1.0), 0.0), 1.0)
+    return min(max((images_shown - start) / (whole - start), 0.0), 1.0) if whole > start else 1.0
+
+
+def joined(plan: Plan, images_shown: int) -> bool:
+    """Whether the discriminator has a say."""
+    return plan.adversary > 0 and images_shown >= plan.joins * plan.images_shown
 
 
 def judge(learners: Learners, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,11 +110,15 @@ def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) 
         for group in adam.param_groups:
             group["lr"] = cosine(plan.rate, plan.rate_end, done) * learners.pace
     fake = learners.to_generator(latents(plan, len(real), real.device), labels, share).float()
-    critic_loss, on_real, on_fake = update_critic(learners, real, fake.detach(), labels, images_shown)
-    generator_loss = update_generator(learners, real, fake, labels, share)
+    shown = {}
+    if joined(plan, images_shown):
+        critic_loss, on_real, on_fake = update_critic(learners, real, fake.detach(), labels, images_shown)
+        told_apart = (on_real[:, 0] > on_fake[:, 0]).float().mean()
+        shown = {"critic_loss": critic_loss, "told_apart": told_apart}
+    shown |= update_generator(learners, real, fake, labels, images_shown)
     update_average(learners, images_shown + plan.batch, plan.batch)
-    told_apart = (on_real[:, 0] > on_fake[:, 0]).float().mean()
-    return Step(*learners.runtime.mean(torch.stack([critic_loss, generator_loss, told_apart])).tolist())
+    numbers = learners.runtime.mean(torch.stack(list(shown.values()))).tolist()
+    return Step(**dict(zip(shown, numbers, strict=True)))
 
 
 def update_critic(
@@ -130,9 +145,29 @@ def update_critic(
     return loss.detach(), on_real.detach(), on_fake.detach()
 
 
-def update_generator(learners: Learners, real: Tensor, fake: Tensor, labels: Tensor, share: float) -> Tensor:
-    """One step of the generator on the fakes the discriminator has just seen; its loss."""
-    plan = learners.plan
+def update_generator(
+    learners: Learners, real: Tensor, fake: Tensor, labels: Tensor, images_shown: int
+) -> dict[str, Tensor]:
+    """One step of the generator on the fakes just drawn: its loss, and the distance in features where that is part of it."""
+    plan, total, shown = learners.plan, fake.new_zeros(()), {}
+    if joined(plan, images_shown):
+        total = total + plan.adversary * against_critic(learners, real, fake, labels, images_shown)
+    if learners.matcher is not None:
+        distance = learners.matcher.distance(fake, labels, (plan.seed, images_shown))
+        total = total + plan.matching * distance
+        shown["distance"] = distance.detach()
+    learners.generator_adam.zero_grad()
+    learners.runtime.backward(total)
+    learners.generator_adam.step()
+    learners.critic.requires_grad_(True)
+    return {**shown, "generator_loss": total.detach()}
+
+
+def against_critic(
+    learners: Learners, real: Tensor, fake: Tensor, labels: Tensor, images_shown: int
+) -> Tensor:
+    """The generator's loss by the discriminator, whose own parameters get no gradient from it."""
+    plan, share = learners.plan, faded_in(learners.plan, images_shown)
     learners.critic.requires_grad_(False)
     with learners.runtime.alone(learners.to_critic):  # it gets no gradient that processes would have to share
         on_fake = learners.to_critic(augment(fake, learners.strength), labels).float()
@@ -140,12 +175,7 @@ def update_generator(learners: Learners, real: Tensor, fake: Tensor, labels: Ten
     if plan.loss == "relativistic":
         with torch.no_grad():
             on_real = learners.to_critic(augment(real, learners.strength), labels).float()
-    loss = losses.GENERATOR[plan.loss](on_real, on_fake, (1.0, share))
-    learners.generator_adam.zero_grad()
-    learners.runtime.backward(loss)
-    learners.generator_adam.step()
-    learners.critic.requires_grad_(True)
-    return loss.detach()
+    return losses.GENERATOR[plan.loss](on_real, on_fake, (1.0, share))
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from medgan.gan.augment import augment
 from medgan.gan.draw import latent_of
 from medgan.gan.guards import LEAST_PATIENTS, Guards, Look
-from medgan.gan.steps import Learners, faded_in, latents
+from medgan.gan.steps import Learners, faded_in, joined, latents
 from medgan.learn.feed import centred
 from medgan.learn.likeness import closeness, kernel_distance, reach, variety
 from medgan.learn.runtime import reseed
@@ -113,7 +113,7 @@ class Watch:
             own = (signatures(fake) - self.reference.centre) / self.reference.spread
             distances[label], error = kernel_distance(known.signatures, own)
             errors.append(error)
-        overfit, overfit_error = self.overfitting(learners, share)
+        overfit, overfit_error = self.overfitting(learners, images_shown, share)
         return Look(
             images_shown=images_shown,
             patients=self.patients,
@@ -136,10 +136,10 @@ class Watch:
         return torch.cat(parts).float().clamp(-1, 1).cpu()
 
     @torch.inference_mode()
-    def overfitting(self, learners: Learners, share: float) -> tuple[float | None, float]:
+    def overfitting(self, learners: Learners, images_shown: int, share: float) -> tuple[float | None, float]:
         """r_v on the images as the discriminator gets them, and its standard error over patients; None where it says nothing."""
         unseen, train = self.judged
-        if self.patients < LEAST_PATIENTS:
+        if self.patients < LEAST_PATIENTS or not joined(learners.plan, images_shown):
             return None, 0.0
         labels = learners.runtime.tensor(self.stack.labels[unseen])
         parts = [labels[piece] for piece in pieces(len(labels))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,25 +13,36 @@ from medgan.prepare import Stack
 from medgan.world import world
 
 
-def class_chances(counts: NDArray[np.int64], share: float) -> NDArray[np.float64]:
-    """How often each class is shown: n ** (1 - share / 2), natural at share 0, square roots at share 1.
+def class_chances(counts: NDArray[np.int64], evenness: float) -> NDArray[np.float64]:
+    """How often each class is shown: n ** (1 - evenness), natural at 0, square roots at 0.5, all alike at 1.
 
-    Never fully balanced: shown as often as the large classes, a class of forty images is learned by heart.
+    Never all alike where a discriminator learns: shown as often as the large classes, a class of forty images is learned by heart.
     """
-    weights = np.where(counts > 0, counts.astype(np.float64) ** (1 - share / 2), 0.0)
+    weights = np.where(counts > 0, counts.astype(np.float64) ** (1 - evenness), 0.0)
     chances: NDArray[np.float64] = weights / weights.sum()
     return chances
 
 
 def rows_at(
-    labels: NDArray[np.int64], batch: int, share: float, chance: tuple[int, int]
+    labels: NDArray[np.int64], batch: int, evenness: float, chance: tuple[int, int], group: int = 1
 ) -> NDArray[np.int64]:
-    """Rows of the stack for the batch at `chance` = (seed, images shown): first a class, then one of its images."""
+    """Rows of the stack for the batch at `chance` = (seed, images shown): first classes, then images of them.
+
+    Images come in groups of `group` of the same class. Several to a group, the groups' classes are drawn systematically, so that
+    a batch is as mixed as chances say, to one group.
+    """
     rng = np.random.default_rng(chance)
     counts = np.bincount(labels)
     of_class = np.argsort(labels, kind="stable")
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    drawn = rng.choice(len(counts), size=batch, p=class_chances(counts, share))
+    chances = class_chances(counts, evenness)
+    if group == 1:
+        drawn = rng.choice(len(counts), size=batch, p=chances)
+    else:
+        groups = -(-batch // group)
+        ends = chances.cumsum()
+        marks = (rng.random() + rng.permutation(groups)) / groups * ends[-1]
+        drawn = np.repeat(np.searchsorted(ends, marks, side="right"), group)[:batch]
     within = (rng.random(batch) * counts[drawn]).astype(np.int64)
     rows: NDArray[np.int64] = of_class[starts[drawn] + within]
     return rows
@@ -43,7 +56,8 @@ def batch_at(
     Of several processes each gets its share of the very batch that one alone would get.
     """
     choice = np.arange(len(stack)) if seen is None else seen
-    rows = choice[rows_at(stack.labels[choice], plan.batch, share, chance)][my_share(plan)]
+    rows = choice[rows_at(stack.labels[choice], plan.batch, plan.evenness * share, chance, plan.group)]
+    rows = rows[my_share(plan)]
     return centred(stack.images(rows), plan), stack.labels[rows]
 
 
@@ -59,13 +73,33 @@ def my_share(plan: Plan) -> slice:
             "dcgan, the baseline of 2015, trains in one process: its batch statistics are those of the whole batch",
             hint="Start it without torchrun, or leave --arch away.",
         )
-    if plan.batch % here.size:
-        fits = -(-plan.batch // here.size) * here.size
+    step = here.size * plan.group
+    if here.size > 1 and plan.batch % step:
+        fits = -(-plan.batch // step) * step
         raise PlanError(
-            f"a batch of {plan.batch} images cannot be shared evenly by {here.size} processes",
-            hint=f"Give --batch {fits}, or start a number of processes that divides {plan.batch}.",
+            f"a batch of {plan.batch} images cannot be shared evenly by {here.size} processes"
+            + (f" in groups of {plan.group}" if plan.group > 1 else ""),
+            hint=f"Give --batch {fits}, or start a number of processes that divides {plan.batch // plan.group}.",
         )
     return here.share(plan.batch)
+
+
+MOST_KNOWN = 500
+"""Images of a class from which its statistics are taken, at most."""
+
+
+def of_class(
+    stack: Stack, plan: Plan, seen: NDArray[np.int64] | None = None
+) -> Callable[[int], NDArray[np.float32]]:
+    """Class number -> its images among the rows `seen` (default: all), (N, C, H, W) as the networks see them, evenly spread."""
+    choice = np.arange(len(stack)) if seen is None else seen
+
+    def images(number: int) -> NDArray[np.float32]:
+        own = choice[stack.labels[choice] == number]
+        spread = np.unique(np.linspace(0, len(own) - 1, min(len(own), MOST_KNOWN)).round().astype(np.int64))
+        return centred(stack.images(own[spread]), plan)
+
+    return images
 
 
 def centred(images: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:

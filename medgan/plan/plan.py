@@ -31,6 +31,8 @@ class Overrides:
     """"repaired" or "dcgan"."""
     noise: str | None = None
     """"normal" or "uniform"."""
+    features: str | None = None
+    """"lite0" or "none"; None takes what is installed."""
     window: str | None = None
     """CT window: "full", "lung", "soft", "bone", "brain" or "LOW:HIGH" in HU."""
 
@@ -62,8 +64,20 @@ class Plan:
     """Channels per stage, from the base outward: doublings + 1 numbers."""
     batch: int
     images_shown: int
+    features: str = "none"
+    """Frozen network in whose features the generator matches the real distribution: "lite0", or "none"."""
+    matching: float = 0.0
+    """Weight of the distance in those features in the generator's loss."""
+    adversary: float = 1.0
+    """Weight of the discriminator in the generator's loss."""
+    joins: float = 0.0
+    """Fraction of the run after which the discriminator joins in."""
+    group: int = 1
+    """Images of one class that follow each other in a batch."""
+    evenness: float = 0.5
+    """How far class frequencies are evened out in the end: classes are shown n ** (1 - evenness) times as often as they are large."""
     loss: str
-    """"relativistic" or "bce"."""
+    """"relativistic" or "bce": of the discriminator and against it."""
     rate: float
     """Learning rate at the start; `rate_end` at the end, along a cosine."""
     rate_end: float

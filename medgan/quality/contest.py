@@ -6,7 +6,6 @@ run (judge, arm, ratio, seed) depends on nothing but its inputs, so finished run
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medgan.learn.backbone import LITE2, installed
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.quality import features
 from medgan.quality.arms import PARITY, RECIPES, Recipe, Variant, pool, variants
@@ -85,7 +85,7 @@ class Outcome:
 
 def judges_here(judges: Sequence[str]) -> tuple[str, ...]:
     """Those of `judges` that this installation has the weights for."""
-    lite2 = importlib.util.find_spec(features.LITE2[0]) is not None
+    lite2 = installed(LITE2[0])
     return tuple(judge for judge in judges if judge != PROBE or lite2)
 
 

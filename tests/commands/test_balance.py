@@ -24,7 +24,7 @@ from medgan.prepare import prepare
 from medgan.scans import formats
 from tests.commands.blobs import LAYOUT, SMALL, discs, rows_of, tree, untrained
 
-QUICK = Overrides(effort="smoke", size=(16, 24), images=32, batch=8, device="cpu")
+QUICK = Overrides(effort="smoke", size=(16, 24), images=32, batch=8, device="cpu", features="none")
 
 
 @pytest.fixture(scope="module")

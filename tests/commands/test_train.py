@@ -18,7 +18,7 @@ from medgan.gan.probe import Cost
 from medgan.plan import Overrides, clock
 from tests.commands.blobs import discs, tree
 
-QUICK = Overrides(effort="smoke", size=(16, 24), images=64, batch=8, device="cpu")
+QUICK = Overrides(effort="smoke", size=(16, 24), images=64, batch=8, device="cpu", features="none")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from medgan.gan.matching import OfClass
+from medgan.learn.feed import of_class
 from medgan.plan import Plan
 from medgan.prepare import Stack
 from medgan.scans.scan import Form
@@ -102,6 +104,19 @@ def disc_stack(count: int, *, patients: int | None = None) -> Stack:
         pixels=(images.numpy() * 65535).astype(np.uint16),
         patients=np.array([f"{number * 7919 % 104729:016x}" for number in owners]),
     )
+
+
+def matched_plan(**changes: Any) -> Plan:
+    """A tiny plan that learns by features alone."""
+    settings: dict[str, Any] = {
+        "features": "lite0", "matching": 1.0, "adversary": 0.0, "group": 4, "evenness": 1.0, "condition": (0.0, 0.0),
+    }  # fmt: skip
+    return tiny_plan(**(settings | changes))
+
+
+def known(plan: Plan) -> OfClass:
+    """The images of each class of such a stack, as networks that begin with them take them."""
+    return of_class(tiny_stack(size=(plan.size[0], plan.size[1]), channels=plan.channels), plan)
 
 
 ABOUT = {"data_digest": "d" * 64, "counts": {"left": 12, "right": 12}}

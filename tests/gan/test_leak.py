@@ -9,7 +9,7 @@ from medgan.gan.augment import augment
 from medgan.gan.guards import STRONGEST
 from medgan.gan.steps import Learners, latents, update
 from medgan.learn.runtime import Runtime, reseed
-from tests.gan.phantoms import tiny_plan
+from tests.gan.phantoms import known, tiny_plan
 
 SIDE, STEPS = 16, 500
 PLAN = tiny_plan(
@@ -49,7 +49,7 @@ def statistics(images):
 def taught(strength, *, leaking):
     """Statistics of what a generator draws that learned from phantoms; `leaking`: augmentation touches the real images alone."""
     reseed(0, -1)
-    learners = Learners(PLAN, Runtime("cpu", "fp32"))
+    learners = Learners(PLAN, Runtime("cpu", "fp32"), known(PLAN))
     learners.strength = 0.0 if leaking else strength
     for step in range(STEPS):
         reseed(0, step)

@@ -9,14 +9,14 @@ from medgan.gan import losses
 from medgan.gan.fit import fit
 from medgan.gan.steps import Learners, judge, latents, update
 from medgan.learn.runtime import Runtime, reseed
-from tests.gan.phantoms import ABOUT, dcgan_plan, tiny_plan, tiny_stack
+from tests.gan.phantoms import ABOUT, dcgan_plan, known, tiny_plan, tiny_stack
 
 PLANS = {"repaired": tiny_plan(), "dcgan": dcgan_plan()}
 
 
 def learners(plan, precision):
     reseed(plan.seed, -1)
-    return Learners(plan, Runtime("cpu", precision))
+    return Learners(plan, Runtime("cpu", precision), known(plan))
 
 
 def batch(plan):

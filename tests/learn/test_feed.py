@@ -15,10 +15,24 @@ def test_position_and_seed_decide_the_batch():
     assert not np.array_equal(first, rows_at(labels, 8, 0.5, (4, 80)))
 
 
-def test_classes_are_shown_as_they_are_at_first_and_by_square_roots_later():
+def test_classes_are_shown_as_they_are_by_square_roots_or_all_alike():
     counts = np.array([900, 100])
     assert class_chances(counts, 0.0) == pytest.approx([0.9, 0.1])
-    assert class_chances(counts, 1.0) == pytest.approx([0.75, 0.25])
+    assert class_chances(counts, 0.5) == pytest.approx([0.75, 0.25])
+    assert class_chances(counts, 1.0) == pytest.approx([0.5, 0.5])
+
+
+def test_groups_are_of_one_class_and_batches_as_mixed_as_chances_say():
+    labels = np.repeat(np.arange(3), (400, 90, 10))
+    for position in range(0, 960, 48):
+        groups = labels[rows_at(labels, 48, 1.0, (0, position), group=8)].reshape(6, 8)
+        assert (groups == groups[:, :1]).all()
+        assert np.bincount(groups[:, 0], minlength=3).tolist() == [2, 2, 2]
+
+
+def test_a_batch_that_groups_do_not_divide_ends_with_a_smaller_group():
+    labels = np.repeat(np.arange(3), 10)
+    assert len(rows_at(labels, 13, 1.0, (0, 0), group=8)) == 13
 
 
 def test_every_image_of_a_rare_class_has_its_turn():

