@@ -113,7 +113,7 @@ def test_a_dry_run_gives_plan_and_estimate_and_writes_nothing(cut_scans, tmp_pat
 
 def test_train_reports_the_documented_json(cut_scans, run):
     report = json.loads(medgan("train", cut_scans, "--out", run, *SMALL, "--json").stdout)
-    assert set(report) == {"run", "images_shown", "seconds", "model_digest"}
+    assert set(report) == {"run", "images_shown", "seconds", "model_digest", "warnings"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no interrupt that is sent to one process")
