@@ -58,7 +58,7 @@ TONES = {
     "clear": "good",
     "none": "good",
     "visible": "even",
-    "unclear": "even",
+    "undecided": "even",
 }
 """{verdict of a part: its tone}; any other is bad news."""
 WORDS = {"True": "yes", "False": "no", "None": "-"}

@@ -48,7 +48,10 @@ def whole():
             "scores": scores(),
             "shortcut": {"verdict": "visible", "sentence": "Visible, but not used."},
             "privacy": {
-                "verdict": "pass",
+                "findings": [
+                    {"test": "T1", "space": "pixels", "sample": "seed 3", "label": LABELS[1], "nearest": "patient 0123456789abcdef, image 1", "distance": 0.01, "threshold": 0.02}
+                ],
+                "verdict": "failed",
                 "sentence": "No near copy was found.",
                 "tests": [
                     {"name": "T1", "value": 0.91, "interval": [0.88, 0.93], "threshold": 0.97, "passed": True}
