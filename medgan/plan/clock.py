@@ -8,7 +8,7 @@ from dataclasses import replace
 from medgan.plan.plan import Plan
 
 PRECISIONS = ("fp32", "bf16")
-LONG, LONG_MINUTES = 15_000, 2.0
+LONG, LONG_MINUTES = 15_000, 1.0
 """Images, or minutes, from which on a probe of some seconds pays."""
 WORTH = 0.9
 """bf16 must cost at most this share of fp32: what is nearly as quick is not worth its rounding, nor a probe that may fall either way."""

@@ -16,14 +16,18 @@ Maker = Callable[[Images, int], FeatureFunction]
 """(real train split, seed) -> the function. What cannot be made here raises MedganError: no weights, one class only."""
 
 
+FARTHEST = 5.0
+"""Deviations at which a standardised feature is cut: beyond, a cubic kernel would hear of the farthest image alone."""
+
+
 def standardised(plain: FeatureFunction, train: Images) -> FeatureFunction:
-    """Every feature with mean 0 and deviation 1 over `train`: their units differ, and none should drown the others."""
+    """Every feature with mean 0 and deviation 1 over `train`, cut at `FARTHEST`: their units differ, and none should drown the others."""
     known = plain(train.pixels)
     mean, deviation = known.mean(axis=0), known.std(axis=0)
     deviation = np.where(deviation > 1e-6, deviation, 1)  # noqa: PLR2004 a feature that never changes
 
     def function(images: NDArray[np.float32]) -> Features:
-        return np.asarray((plain(images) - mean) / deviation, np.float32)
+        return np.asarray(((plain(images) - mean) / deviation).clip(-FARTHEST, FARTHEST), np.float32)
 
     return function
 

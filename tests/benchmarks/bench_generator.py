@@ -4,7 +4,7 @@ Every cell (data set, rare images, seed) trains `dcgan` and `repaired` side by s
 scored once; a cell that was scored is not trained again, so the bench can be stopped and repeated. Scores, per class:
 
 - KID to real test images in two feature spaces, `lite2` (ImageNet) and `radiomics` (no network), beside the floor: real train
-  images, as many, to the same test images. nd = (d - floor) / (d of dcgan - floor): 0 is indistinguishable, 1 is dcgan.
+  images, as many, to the same test images. d is KID above the floor, mean over classes; nd = (d - floor) / (d of dcgan - floor): 0 is indistinguishable, 1 is dcgan.
 - recall and coverage (k = 5, lite2) of the test images, as shares of those that real train images reach.
 - SSIM gap: mean structural similarity of pairs of synthetic images less that of pairs of real ones; far above 0 is collapse.
 - near copies: share of synthetic images that correlate with a train image more than all but 1 % of the test images do.
@@ -20,8 +20,10 @@ import os
 import statistics
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
@@ -38,6 +40,9 @@ from medgan.prepare import prepare
 from medgan.quality.features import lite2
 from medgan.quality.radiomics import radiomics
 from medgan.quality.scores import kid, neighbourhood
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # behind the choice of a backend
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -146,17 +151,22 @@ def nearest(images, others):
     return (flat(images) @ flat(others).T).max(axis=1)
 
 
+def on_one_scale(held):
+    """`radiomics` with every feature at mean 0 and deviation 1 over all test images, cut at five: a class whose borders are all black has
+    features that hardly vary, and the cubic kernel would hear of nothing else."""
+    known = radiomics(np.concatenate(list(held.values())))
+    mean, deviation = known.mean(0), known.std(0) + 1e-6
+    return lambda images: np.clip((radiomics(images) - mean) / deviation, -5, 5)
+
+
 def scored(real, held, made):
-    """{label: {score: value}} of synthetic images, beside what real train images reach; spaces standardised on the test images."""
-    look = lite2()
+    """{label: {score: value}} of synthetic images, beside what real train images reach."""
+    spaces = {"lite2": lite2(), "radiomics": on_one_scale(held)}
     rows = {}
     for label in held:
-        spaces = {"lite2": look, "radiomics": radiomics}
         row = {"train images": len(real[label]), "test images": len(held[label])}
         for space, features in spaces.items():
             test, train, fake = (features(images[label]) for images in (held, real, made))
-            if space == "radiomics":
-                test, train, fake = ((x - test.mean(0)) / (test.std(0) + 1e-6) for x in (test, train, fake))
             row |= {f"kid {space}": kid(test, fake), f"floor {space}": kid(test, train)}
             if space == "lite2":
                 ours, theirs = neighbourhood(test, fake), neighbourhood(test, train)
@@ -234,10 +244,11 @@ def line_of(name, rare, seed, report):
         for space in ("lite2", "radiomics"):
             base, ours = distances(report, space, labels)
             nds.append(f"{ours / base:.2f}" if base > 0 else "-")
+    above = [f"{d:.2f}" for d in distances(report, "lite2", list(classes))]
     own = classes[chosen]
     worst = {key: min(row[key] for row in classes.values()) for key in ("recall share", "coverage share")}
     return [
-        name, rare, seed, *(f"{report[arch]['images']:,}" for arch in ARCHS), *nds,
+        name, rare, seed, *(f"{report[arch]['images']:,}" for arch in ARCHS), *above, *nds,
         f"{own['recall share']:.2f} / {worst['recall share']:.2f}", f"{own['coverage share']:.2f} / {worst['coverage share']:.2f}",
         f"{max(row['ssim gap'] for row in classes.values()):.3f}", f"{max(row['near copies'] for row in classes.values()):.0%}",
         *(f"{report[arch]['tstr']['share']:.2f}" for arch in ARCHS),
@@ -245,29 +256,62 @@ def line_of(name, rare, seed, report):
 
 
 HEADS = (
-    "set", "rare", "seed", "images dcgan", "images repaired", "nd lite2", "nd radiomics", "nd lite2, rare", "nd radiomics, rare",
+    "set", "rare", "seed", "images dcgan", "images repaired", "d dcgan", "d repaired", "nd lite2", "nd radiomics", "nd lite2, rare", "nd radiomics, rare",
     "recall rare / worst", "coverage rare / worst", "worst SSIM gap", "most near copies", "TSTR dcgan", "TSTR repaired",
 )  # fmt: skip
 
 
+START, END = "<!-- table -->\n", "<!-- end of table -->\n"
+
+
+def written():
+    """{(budget, set, rare, seed): row} of the page, so that a bench that goes on elsewhere keeps what was measured before."""
+    lines = PAGE.read_text("utf-8").partition(START)[2].partition(END)[0].splitlines()[2:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {tuple(row[:4]): row for row in rows if len(row) == len(HEADS) + 1}
+
+
 def test_table():
     """Every scored cell in one table, printed and written to the page."""
-    rows = []
-    for folder in sorted(OUT.glob("*min")):
-        cells = [
-            (path.parent.name, json.loads(path.read_text("utf-8")))
-            for path in sorted(folder.glob("*/scores.json"))
-        ]
-        rows += [
-            [folder.name, *line_of(name.rsplit("-", 2)[0], *name.rsplit("-", 2)[1:], report)]
-            for name, report in cells
-        ]
+    rows = written()
+    for path in sorted(OUT.glob("*min/*/scores.json")):
+        cell = path.parent.name.rsplit("-", 2)
+        row = [path.parent.parent.name, *line_of(*cell, json.loads(path.read_text("utf-8")))]
+        rows[tuple(row[:4])] = [str(value) for value in row]
     if not rows:
         pytest.skip("no cell was scored yet")
-    table = [["budget", *HEADS], ["---"] * (len(HEADS) + 1), *rows]
-    text = "\n".join("| " + " | ".join(map(str, row)) + " |" for row in table)
+    ordered = [row for _, row in sorted(rows.items(), key=lambda pair: (minutes(pair[1]), pair[0]))]
+    table = [["budget", *HEADS], ["---"] * (len(HEADS) + 1), *ordered]
+    text = "\n".join("| " + " | ".join(row) + " |" for row in table)
     print(f"\n{text}")
-    page = PAGE.read_text("utf-8")
-    start, end = "<!-- table -->\n", "<!-- end of table -->\n"
-    head, tail = page.partition(start)[0], page.partition(end)[2]
-    PAGE.write_text(f"{head}{start}{text}\n{end}{tail}", encoding="utf-8")
+    head, tail = (PAGE.read_text("utf-8").partition(mark)[side] for mark, side in ((START, 0), (END, 2)))
+    PAGE.write_text(f"{head}{START}{text}\n{END}{tail}", encoding="utf-8")
+
+
+def minutes(row):
+    """The budget of a row of the table."""
+    return float(row[0].partition("px-")[2].removesuffix("min"))
+
+
+def test_curve():
+    """Distance against minutes, a panel per data set: means over the cells of the page."""
+    rows = [row for row in written().values() if row[0].startswith(f"{SIZE}px")]
+    if not rows:
+        pytest.skip("no cell was scored yet")
+    names = sorted({row[1] for row in rows})
+    figure, panels = plt.subplots(1, len(names), figsize=(4 * len(names), 3.2), squeeze=False)
+    for panel, name in zip(panels[0], names, strict=True):
+        for arch in ARCHS:
+            found = defaultdict(list)
+            for row in rows:
+                if row[1] == name:
+                    found[minutes(row)].append(float(row[1 + HEADS.index(f"d {arch}")]))
+            budgets = sorted(found)
+            panel.plot(budgets, [statistics.mean(found[budget]) for budget in budgets], "o-", label=arch)
+        panel.set(
+            title=name, xlabel="minutes, one core", ylabel="KID above the floor", xscale="log", yscale="log"
+        )
+        panel.legend()
+    figure.tight_layout()
+    figure.savefig(ROOT / "docs" / "images" / "distance-against-time.png", dpi=100)
+    plt.close(figure)
