@@ -55,7 +55,7 @@ def fit(
     Of several processes (each calls this alike) the first alone writes; all see the folder, and get the model.
     """
     watch = Watch(stack, plan)
-    run = resume(plan, folder, of_class(stack, plan, watch.seen))
+    run = resume(plan, folder, of_class(watch.pool, plan))
     runtime, journal = run.learners.runtime, Journal(folder / LOG)
     runtime.once(lambda: journal.rewind(run.images_shown))
     steps: list[Step] = []
@@ -100,7 +100,7 @@ def train_step(run: Run, watch: Watch) -> Step:
     plan, runtime = run.learners.plan, run.learners.runtime
     chance = (plan.seed, run.images_shown)
     reseed(*chance)  # position decides chance, so a resumed run equals a straight one
-    images, labels = batch_at(watch.stack, plan, faded_in(plan, run.images_shown), chance, watch.seen)
+    images, labels = batch_at(watch.pool, plan, faded_in(plan, run.images_shown), chance)
     step = update(run.learners, runtime.tensor(images), runtime.tensor(labels), run.images_shown)
     run.images_shown += plan.batch
     return step

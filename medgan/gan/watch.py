@@ -16,7 +16,7 @@ from medgan.gan.augment import augment
 from medgan.gan.draw import latent_of
 from medgan.gan.guards import LEAST_PATIENTS, Guards, Look
 from medgan.gan.steps import Learners, faded_in, joined, latents
-from medgan.learn.feed import centred
+from medgan.learn.feed import Pool, centred
 from medgan.learn.likeness import closeness, kernel_distance, reach, variety
 from medgan.learn.runtime import reseed
 from medgan.learn.signature import signatures, thumbnails
@@ -81,6 +81,7 @@ class Watch:
         every = np.arange(len(stack))
         self.unseen = unseen_rows(stack.labels, stack.patients) if plan.guarded else every[:0]
         self.seen: NDArray[np.int64] = np.setdiff1d(every, self.unseen)
+        self.pool = Pool.of(stack, self.seen)
         self.per_class = min(max(DRAWN // len(plan.labels), LEAST_DRAWN), MOST_DRAWN)
 
     def due(self, guards: Guards, images_shown: int, of: int) -> bool:

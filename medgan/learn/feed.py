@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,30 @@ from medgan.errors import PlanError
 from medgan.plan import Plan
 from medgan.prepare import Stack
 from medgan.world import world
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """The rows of a stack that are shown, sorted by class once: a batch then costs what it holds, however large the stack is."""
+
+    stack: Stack
+    rows: NDArray[np.int64]
+    """Class by class, in the order of the stack within each."""
+    counts: NDArray[np.int64]
+    """Rows of each class."""
+
+    @classmethod
+    def of(cls, stack: Stack, seen: NDArray[np.int64] | None = None) -> Pool:
+        """The rows `seen` of `stack` (default: all)."""
+        choice = np.arange(len(stack)) if seen is None else seen
+        labels = stack.labels[choice]
+        counts = np.bincount(labels, minlength=len(stack.names))
+        return cls(stack=stack, rows=choice[np.argsort(labels, kind="stable")], counts=counts)
+
+    def of_class(self, number: int) -> NDArray[np.int64]:
+        """Rows of one class."""
+        start = int(self.counts[:number].sum())
+        return self.rows[start : start + self.counts[number]]
 
 
 def class_chances(counts: NDArray[np.int64], evenness: float) -> NDArray[np.float64]:
@@ -24,7 +49,7 @@ def class_chances(counts: NDArray[np.int64], evenness: float) -> NDArray[np.floa
 
 
 def rows_at(
-    labels: NDArray[np.int64], batch: int, evenness: float, chance: tuple[int, int], group: int = 1
+    pool: Pool, batch: int, evenness: float, chance: tuple[int, int], group: int = 1
 ) -> NDArray[np.int64]:
     """Rows of the stack for the batch at `chance` = (seed, images shown): first classes, then images of them.
 
@@ -32,8 +57,7 @@ def rows_at(
     a batch is as mixed as chances say, to one group.
     """
     rng = np.random.default_rng(chance)
-    counts = np.bincount(labels)
-    of_class = np.argsort(labels, kind="stable")
+    counts = pool.counts
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
     chances = class_chances(counts, evenness)
     if group == 1:
@@ -44,21 +68,19 @@ def rows_at(
         marks = (rng.random() + rng.permutation(groups)) / groups * ends[-1]
         drawn = np.repeat(np.searchsorted(ends, marks, side="right"), group)[:batch]
     within = (rng.random(batch) * counts[drawn]).astype(np.int64)
-    rows: NDArray[np.int64] = of_class[starts[drawn] + within]
+    rows: NDArray[np.int64] = pool.rows[starts[drawn] + within]
     return rows
 
 
 def batch_at(
-    stack: Stack, plan: Plan, share: float, chance: tuple[int, int], seen: NDArray[np.int64] | None = None
+    pool: Pool, plan: Plan, share: float, chance: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Images (N, C, H, W), -1 and 1 at the ends of the plan's span, and their classes (N,), from the rows `seen` (default: all).
+    """Images (N, C, H, W), -1 and 1 at the ends of the plan's span, and their classes (N,).
 
     Of several processes each gets its share of the very batch that one alone would get.
     """
-    choice = np.arange(len(stack)) if seen is None else seen
-    rows = choice[rows_at(stack.labels[choice], plan.batch, plan.evenness * share, chance, plan.group)]
-    rows = rows[my_share(plan)]
-    return centred(stack.images(rows), plan), stack.labels[rows]
+    rows = rows_at(pool, plan.batch, plan.evenness * share, chance, plan.group)[my_share(plan)]
+    return centred(pool.stack.images(rows), plan), pool.stack.labels[rows]
 
 
 def my_share(plan: Plan) -> slice:
@@ -88,16 +110,13 @@ MOST_KNOWN = 500
 """Images of a class from which its statistics are taken, at most."""
 
 
-def of_class(
-    stack: Stack, plan: Plan, seen: NDArray[np.int64] | None = None
-) -> Callable[[int], NDArray[np.float32]]:
-    """Class number -> its images among the rows `seen` (default: all), (N, C, H, W) as the networks see them, evenly spread."""
-    choice = np.arange(len(stack)) if seen is None else seen
+def of_class(pool: Pool, plan: Plan) -> Callable[[int], NDArray[np.float32]]:
+    """Class number -> its images (N, C, H, W) as the networks see them, evenly spread over those that are shown."""
 
     def images(number: int) -> NDArray[np.float32]:
-        own = choice[stack.labels[choice] == number]
+        own = pool.of_class(number)
         spread = np.unique(np.linspace(0, len(own) - 1, min(len(own), MOST_KNOWN)).round().astype(np.int64))
-        return centred(stack.images(own[spread]), plan)
+        return centred(pool.stack.images(own[spread]), plan)
 
     return images
 

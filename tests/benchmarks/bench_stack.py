@@ -79,7 +79,7 @@ def work():
     import torch
 
     from medgan.gan.steps import Learners, update
-    from medgan.learn.feed import batch_at
+    from medgan.learn.feed import Pool, batch_at, of_class
     from medgan.learn.runtime import Runtime, reseed
     from medgan.plan import Overrides, decide
     from medgan.prepare import Stack
@@ -99,14 +99,15 @@ def work():
     stack = Stack(
         pixels=pixels, labels=labels, names=plan.labels, records=nothing, patients=nothing.astype(str), slices=nothing, digest=""
     )  # fmt: skip
+    pool = Pool.of(stack)
     reseed(0, -1)
     runtime = Runtime("cpu", "fp32")
-    learners, shown = Learners(plan, runtime), 0
+    learners, shown = Learners(plan, runtime, of_class(pool, plan)), 0
     for line in sys.stdin:
         before, began, fed = resource.getrusage(resource.RUSAGE_SELF), time.monotonic(), 0.0
         for _ in range(int(line)):
             start = time.monotonic()
-            images, classes = batch_at(stack, plan, 1.0, (int(sys.argv[3]), shown))
+            images, classes = batch_at(pool, plan, 1.0, (int(sys.argv[3]), shown))
             fed += time.monotonic() - start
             update(learners, runtime.tensor(images), runtime.tensor(classes), shown)
             shown += plan.batch

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from medgan.gan.matching import OfClass
-from medgan.learn.feed import of_class
+from medgan.learn.feed import Pool, of_class
 from medgan.plan import Plan
 from medgan.prepare import Stack
 from medgan.scans.scan import Form
@@ -116,7 +116,7 @@ def matched_plan(**changes: Any) -> Plan:
 
 def known(plan: Plan) -> OfClass:
     """The images of each class of such a stack, as networks that begin with them take them."""
-    return of_class(tiny_stack(size=(plan.size[0], plan.size[1]), channels=plan.channels), plan)
+    return of_class(Pool.of(tiny_stack(size=(plan.size[0], plan.size[1]), channels=plan.channels)), plan)
 
 
 ABOUT = {"data_digest": "d" * 64, "counts": {"left": 12, "right": 12}}
