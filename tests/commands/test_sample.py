@@ -228,6 +228,7 @@ def test_the_report_is_the_documented_json(model, tmp_path):
         "counts": {"before": {"covid": 0, "normal": 0}, "after": {"covid": 0, "normal": 2}},
         "written": {"covid": 0, "normal": 2},
         "filter": {"on": False, "compared_with": "", "checks": [], "counts": {}},
+        "ratio": {"chosen": "", "sentence": ""},
         "manifest": str(out / "manifest.csv"),
     }
 
