@@ -99,11 +99,17 @@ def element(tag):
     return DataElement(tag, vr, TEXT[vr])
 
 
+def shown(seed, *shape):
+    """Values in [0, 1]: what all patients share, and a little of their own, so that nobody is a copy of one of them."""
+    shared = np.random.default_rng(0).random(shape)
+    return 0.8 * shared + 0.2 * np.random.default_rng(seed + 1).random(shape)
+
+
 def dicom(path, seed, *, kind, groups=None, **changes):
     """An image of 16 x 16 pixels full of canaries."""
     with pydicom.config.disable_value_validation():
         dataset = planted(groups)
-        pixels = np.random.default_rng(seed).integers(0, 2000, (16, 16)).astype("<u2")
+        pixels = (2000 * shown(seed, 16, 16)).astype("<u2")
         facts = {
             "SpecificCharacterSet": "ISO_IR 100",
             "SOPClassUID": CTImageStorage if kind == "CT" else ComputedRadiographyImageStorage,
@@ -126,7 +132,7 @@ def dicom(path, seed, *, kind, groups=None, **changes):
 
 def nifti(path, seed):
     """A volume with canaries in every text field of its header and in an extension."""
-    volume = np.random.default_rng(seed).normal(500, 99, (16, 16, 3)).astype(np.float32)
+    volume = (1000 * shown(seed, 16, 16, 3)).astype(np.float32)
     image = nib.Nifti1Image(volume, np.eye(4))
     for field in ("descrip", "aux_file", "intent_name", "db_name"):
         image.header[field] = f"{WORD} {ACCENTED}".encode()[:16]
@@ -145,7 +151,7 @@ def png(path, seed):
     exif = Image.Exif()
     exif[0x010E] = WORD
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (16, 16), dtype=np.uint8)
+    pixels = (255 * shown(seed, 16, 16)).astype(np.uint8)
     Image.fromarray(pixels).save(path.with_suffix(".png"), pnginfo=notes, exif=exif)
 
 
