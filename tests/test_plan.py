@@ -313,6 +313,7 @@ def test_features_teach_where_they_are_installed_and_the_discriminator_elsewhere
     plan = decide(facts())
     assert (plan.features, plan.batch, plan.adversary) == (features, batch, adversary)
     assert plan.matching == 1.0 - adversary
+    assert plan.group == (8 if there else 1)
     assert "pretrained" in plan.why["features"]
 
 
@@ -327,3 +328,7 @@ def test_the_baseline_knows_no_features():
     assert decide(facts(), Overrides(arch="dcgan")).features == "none"
     with pytest.raises(PlanError, match="knows no features"):
         decide(facts(), Overrides(arch="dcgan", features="lite0"))
+
+
+def test_a_group_is_never_larger_than_the_batch():
+    assert decide(facts(), Overrides(batch=4)).group in {1, 4}

@@ -37,7 +37,7 @@ def test_torchrun_trains_one_model_for_a_budget_of_time(source, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     words = ["-m", "medgan", "train", str(source.path), "--out", str(tmp_path / "run"), "--minutes", "0.05"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(jobs.ROOT)}
-    command = [*torchrun, *words, "--batch", "4", *SMOKE]
+    command = [*torchrun, *words, "--batch", "16", *SMOKE]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=jobs.PATIENCE)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)

@@ -101,7 +101,7 @@ def my_share(plan: Plan) -> slice:
         raise PlanError(
             f"a batch of {plan.batch} images cannot be shared evenly by {here.size} processes"
             + (f" in groups of {plan.group}" if plan.group > 1 else ""),
-            hint=f"Give --batch {fits}, or start a number of processes that divides {plan.batch // plan.group}.",
+            hint=f"Give --batch {fits}, or start a number of processes that divides {max(plan.batch // plan.group, 1)}.",
         )
     return here.share(plan.batch)
 

