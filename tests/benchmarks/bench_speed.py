@@ -56,6 +56,9 @@ GRID = [(32, 1.0, 16), (32, 1.0, 32), (48, 1.0, 16), (64, 0.5, 16), (64, 1.0, 8)
 
 
 def plan_of(size, arch="repaired", precision="fp32", **wishes):
+    """`adversarial` is `repaired` as a discriminator teaches it, without features."""
+    if arch == "adversarial":
+        arch, wishes = "repaired", {"features": "none", **wishes}
     return decide(
         facts(rows=(size,) * 3, columns=(size,) * 3, training={"normal": 1000, "rare": 60}),
         Overrides(size=(size, size), arch=arch, device="cpu", precision=precision, **wishes),
@@ -75,10 +78,14 @@ def operations_of_a_step(trial):
     A backward pass costs twice its forward pass, or once where only the input needs a gradient. Generator: forward and back (3).
     Discriminator: real and fake forward and back (6), fake forward and back to the image (2), where the loss is relativistic also
     real forward (1). A penalty goes forward over both (2), back to the images (2), and through that way back to its weights (4).
+    A frozen network: synthetic forward and back to the image (2).
     """
     plan, learners = trial.plan, trial.learners
     z = latent_of(plan, 0).expand(plan.batch, -1)
     generator = operations(lambda: learners.generator(z, trial.labels)) / plan.batch
+    if learners.matcher is not None:
+        frozen = operations(lambda: learners.matcher.features(trial.images)) / plan.batch
+        return 3 * generator + 2 * frozen
     critic = operations(lambda: learners.critic(trial.images, trial.labels)) / plan.batch
     passes = 9 if plan.loss == "relativistic" else 8
     penalty = 8 / plan.penalty_every if plan.penalty_every else 0
@@ -210,7 +217,7 @@ def write(name, head, rows, keys):
 
 @pytest.mark.parametrize("precision", DTYPES)
 @pytest.mark.parametrize("size", [32, 64])
-@pytest.mark.parametrize("arch", ["repaired", "dcgan"])
+@pytest.mark.parametrize("arch", ["repaired", "adversarial", "dcgan"])
 def test_share_of_the_ceiling(arch, size, precision):
     write("engine", STEPS, [measured_step(arch, size, precision)], 3)
 
