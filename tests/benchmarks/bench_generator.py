@@ -11,7 +11,7 @@ scored once; a cell that was scored is not trained again, so the bench can be st
 - train on synthetic, test on real: balanced accuracy of a logistic regression on lite2, as a share of train on real.
 
 MEDGAN_BENCH_MINUTES (15), MEDGAN_BENCH_SEEDS (0,1,2), MEDGAN_BENCH_SIZE (64), MEDGAN_BENCH_RARE (30,60,120), MEDGAN_BENCH_OUT
-(.bench/generator: models and scores).
+(.bench/generator: models, scores, and a contact sheet per network, sheet-ARCH.png, which shows real images: look at it there).
 """
 
 import csv
@@ -40,6 +40,7 @@ from medgan.prepare import prepare
 from medgan.quality.features import lite2
 from medgan.quality.radiomics import radiomics
 from medgan.quality.scores import kid, neighbourhood
+from medgan.report.sheet import contact_sheet
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # behind the choice of a backend
@@ -215,6 +216,11 @@ def test_cell(name, rare, seed):
             label: np.stack([image.pixels for image in draw(model, label, range(1000, 1000 + DRAWN))])
             for label in held
         }
+        contact_sheet(
+            [(label, real[label][:8], made[label][:8]) for label in held],
+            place / f"sheet-{arch}.png",
+            f"{name}, {rare} rare, {MINUTES} minutes: {arch}",
+        )
         log = [json.loads(line) for line in (place / arch / "log.jsonl").read_text("utf-8").splitlines()]
         report[arch] = {
             "images": model.images_shown,
