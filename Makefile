@@ -57,8 +57,8 @@ bench: setup  ## reading, writing and memory: prints its figures
 bench-fuzz: setup  ## 20,000 damaged files through the readers (a quarter of an hour)
 	$(BIN)/pytest -s tests/benchmarks/bench_fuzz.py
 
-bench-speed: setup  ## the training step beside the ceiling of this processor, drawing, writing, and what a probe foretells
-	$(BIN)/pytest -s tests/benchmarks/bench_speed.py
+bench-speed: setup  ## the training step beside the ceiling of this processor, drawing, writing, guards, and what a probe foretells
+	$(BIN)/pytest -s tests/benchmarks/bench_speed.py tests/benchmarks/bench_guards.py
 
 bench-stack: setup  ## training from a stack three times as large as memory, beside one in memory (Linux)
 	$(BIN)/pytest -s tests/benchmarks/bench_stack.py

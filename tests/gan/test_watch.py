@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,11 +11,9 @@ from torch import nn
 
 from medgan.gan import guards
 from medgan.gan.guards import Guards, Look
-from medgan.gan.steps import Learners, update
 from medgan.gan.watch import EVERY, Watch, by_patient
 from medgan.learn.feed import centred
-from medgan.learn.runtime import Runtime
-from tests.gan.phantoms import disc_stack, discs, known, tiny_plan, tiny_stack
+from tests.gan.phantoms import disc_stack, discs, tiny_plan, tiny_stack
 
 PLAN = tiny_plan()
 STACK = disc_stack(240)
@@ -198,25 +195,3 @@ def test_the_error_over_patients_is_not_that_over_their_slices():
     mean, error = by_patient(values, patients)
     assert mean == 1.5
     assert error == pytest.approx(np.std([0, 1, 2, 3], ddof=1) / 2)
-
-
-@pytest.mark.slow
-def test_looking_costs_less_than_three_percent_of_the_training_between_two_looks():
-    plan = tiny_plan(size=(32, 32), base=(4, 4), widths=(64, 64, 48, 32), batch=16)
-    learners, watch = (
-        Learners(plan, Runtime("cpu", "fp32"), known(plan)),
-        Watch(tiny_stack(240, size=(32, 32)), plan),
-    )
-    watch.reference  # noqa: B018  # made once in a run
-    images, labels = torch.randn(16, 1, 32, 32), torch.arange(16) % 2
-    steps, looks = [], []
-    for position in range(0, 5 * 64, 16):
-        began = time.process_time()
-        update(learners, images, labels, position)
-        steps.append(time.process_time() - began)
-        if position % 64 == 0:
-            began = time.process_time()
-            watch.look(learners, position)
-            looks.append(time.process_time() - began)
-    between = EVERY * 2 * watch.per_class / 16 * np.mean(steps[4:])
-    assert np.median(looks) < 0.03 * between, (np.median(looks) / between, looks, steps)

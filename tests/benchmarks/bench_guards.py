@@ -1,0 +1,56 @@
+"""What a look of the guards costs beside the training between two looks, and a search for near copies; run by `make bench-speed`.
+
+Processor time of one thread; medians of five, with their spread.
+"""
+
+import statistics
+import time
+
+import numpy as np
+import torch
+
+from medgan.gan.steps import Learners, update
+from medgan.gan.watch import EVERY, Watch
+from medgan.learn.runtime import Runtime
+from tests.gan.phantoms import known, tiny_plan, tiny_stack
+from tests.quality.test_neighbours import found, textures
+
+torch.set_num_threads(1)
+ROUNDS = 5
+
+
+def spent(work):
+    """Processor seconds of a call."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def spread(values, form):
+    """Median and range."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def test_a_look_beside_the_training_between_two():
+    plan = tiny_plan(size=(32, 32), base=(4, 4), widths=(64, 64, 48, 32), batch=16)
+    learners = Learners(plan, Runtime("cpu", "fp32"), known(plan))
+    watch = Watch(tiny_stack(240, size=(32, 32)), plan)
+    watch.reference  # noqa: B018  # made once in a run
+    images, labels = torch.randn(16, 1, 32, 32), torch.arange(16) % 2
+    shares = []
+    for number in range(ROUNDS + 1):
+        steps = [
+            spent(lambda at=16 * (4 * number + step): update(learners, images, labels, at))
+            for step in range(4)
+        ]
+        look = spent(lambda at=64 * number: watch.look(learners, at))
+        shares.append(look / (EVERY * 2 * watch.per_class / 16 * np.mean(steps)))
+    print(f"\na look of the guards, as a share of the training between two: {spread(shares[1:], '.1%')}")
+    assert statistics.median(shares[1:]) < 0.03
+
+
+def test_a_search_for_copies_of_a_thousand_images_among_a_thousand():
+    references, images = textures(1000, 0), textures(1000, 1)
+    seconds = [spent(lambda: found(images, references)) for _ in range(ROUNDS)]
+    print(f"\n1,000 images beside 1,000 at 64 pixels, all shifts and mirrored: {spread(seconds, '.1f')} s")
+    assert statistics.median(seconds) < 30
