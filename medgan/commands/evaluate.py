@@ -10,7 +10,8 @@ from typing import Any
 
 from medgan import __version__, files
 from medgan.commands.gather import Gathered, Request, gather
-from medgan.commands.parts import EFFORTS, PARTS, Job, Runs
+from medgan.commands.kept import Kept
+from medgan.commands.parts import EFFORTS, PARTS, Job
 from medgan.commands.report import RESULT, exhibit
 from medgan.commands.report import report as render
 from medgan.errors import MedganError, OutputError, PlanError
@@ -145,7 +146,7 @@ def measured(
     known = stored(out / PARTS_FOLDER / f"{name}.json")
     if known is not None and known.get("key") == key:
         return known["result"]
-    runs = Runs(out / PARTS_FOLDER / f"{name}-runs.json", key)
+    runs = Kept(out / PARTS_FOLDER / f"{name}-runs.jsonl", key)
     job = Job(images=images, effort=options.effort, seed=options.seed, runs=runs, on_progress=on_progress)
     result = files.plain(PARTS[name](job))
     files.write_json(out / PARTS_FOLDER / f"{name}.json", {"key": key, "settings": {"effort": options.effort, "seed": options.seed, "data": images.digest}, "result": result})  # fmt: skip

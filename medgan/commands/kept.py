@@ -13,17 +13,17 @@ class Kept(dict[str, Any]):
     """{run: JSON value}, read from the lines of a file that belong to `key`; every run that is put in is one more line."""
 
     def __init__(self, path: Path, key: str) -> None:
-        """The file need not exist yet; lines of other keys, and one that was cut short, count for nothing."""
+        """The file need not exist yet; lines of other keys, and damaged ones, count for nothing."""
         super().__init__()
         self.path, self.key = path, key
         if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     told = json.loads(line)
-                except ValueError:
+                    if told["key"] == key:
+                        super().__setitem__(told["run"], told["value"])
+                except (ValueError, KeyError, TypeError):
                     continue
-                if told["key"] == key:
-                    super().__setitem__(told["run"], told["value"])
 
     def __setitem__(self, run: str, value: Any) -> None:
         """Keep a run, here and on disk."""

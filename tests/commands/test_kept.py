@@ -1,3 +1,5 @@
+import pytest
+
 from medgan.commands.kept import Kept
 
 
@@ -25,3 +27,20 @@ def test_a_line_that_was_cut_short_costs_that_run_alone(tmp_path):
     assert after == {"one": 1}
     after["three"] = 3
     assert Kept(path, "a") == {"one": 1, "three": 3}
+
+
+def test_finished_runs_are_found_again(tmp_path):
+    runs = Kept(tmp_path / "runs.json", "a key")
+    runs["cnn, real, 0"] = [[0.5, 1.5]]
+    assert dict(Kept(tmp_path / "runs.json", "a key")) == {"cnn, real, 0": [[0.5, 1.5]]}
+
+
+def test_runs_of_other_images_or_settings_are_not_taken(tmp_path):
+    Kept(tmp_path / "runs.json", "a key")["run"] = 1
+    assert len(Kept(tmp_path / "runs.json", "another key")) == 0
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null"])
+def test_damaged_runs_count_as_none(tmp_path, text):
+    (tmp_path / "runs.json").write_text(text, encoding="utf-8")
+    assert len(Kept(tmp_path / "runs.json", "a key")) == 0

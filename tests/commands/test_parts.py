@@ -3,27 +3,10 @@ import pytest
 
 from medgan.commands import parts
 from medgan.commands.gather import CHECKED, Gathered
-from medgan.commands.parts import Job, Runs, shortcut, usefulness
+from medgan.commands.parts import Job, shortcut, usefulness
 from medgan.errors import DatasetError
 from medgan.progress import ignore
 from tests.quality.phantoms import drawn
-
-
-def test_finished_runs_are_found_again(tmp_path):
-    runs = Runs(tmp_path / "runs.json", "a key")
-    runs["cnn, real, 0"] = [[0.5, 1.5]]
-    assert dict(Runs(tmp_path / "runs.json", "a key")) == {"cnn, real, 0": [[0.5, 1.5]]}
-
-
-def test_runs_of_other_images_or_settings_are_not_taken(tmp_path):
-    Runs(tmp_path / "runs.json", "a key")["run"] = 1
-    assert len(Runs(tmp_path / "runs.json", "another key")) == 0
-
-
-@pytest.mark.parametrize("text", ["{", "[]", "null"])
-def test_damaged_runs_count_as_none(tmp_path, text):
-    (tmp_path / "runs.json").write_text(text, encoding="utf-8")
-    assert len(Runs(tmp_path / "runs.json", "a key")) == 0
 
 
 @pytest.mark.parametrize("part", [usefulness, shortcut])
