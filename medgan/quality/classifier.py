@@ -86,7 +86,7 @@ def trained(inputs: Tensor, labels: NDArray[np.int64], pool: Pool, training: Tra
         pool.rows, size=(training.steps, training.batch), p=pool.chances
     )
     network = _fresh(inputs, training)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=_rate_of(inputs), weight_decay=DECAY)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=_rate_of(inputs), weight_decay=DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.steps)
     chance = torch.Generator().manual_seed(training.seed)
     truth, costs = torch.from_numpy(labels), torch.from_numpy(pool.costs)

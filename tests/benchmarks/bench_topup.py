@@ -1,16 +1,18 @@
 """Do synthetic images help a classifier find a rare class? Measured against nine other ways to train it; run by `make bench-topup`.
 
 A unit is (data set, rare images, split): the whole set is divided by patient into 60 % train, 20 % validation and 20 % test, one
-class is cut down to 30, 60 or 120 training images, generators of two seeds learn from train, and classifiers of every arm judge
-them (`medgan.quality.utility`). Arms and ratios are chosen on validation, every figure is of test patients. The endpoint is the AUPRC
-of the class that was cut down. Runs are kept one by one below MEDGAN_BENCH_OUT, so the bench can be stopped and repeated.
+class is cut down to 30, 60 or 120 training images, generators of two seeds learn from train, their images pass the filter of
+`balance`, and classifiers of every arm judge them (`medgan.quality.utility`). Arms and ratios are chosen on validation, every figure is
+of test patients. The endpoint is the AUPRC of the class that was cut down. What was kept is screened for copies once more, beside the
+held-out patients (`medgan.quality.privacy`). Runs are kept one by one below MEDGAN_BENCH_OUT, so the bench can be stopped and repeated.
+Budgets are images shown and steps, never minutes: what else runs on the machine changes no figure.
 
 The claim rule, per data set and number of rare images: the arm with synthetic images less the best arm without, as validation chose
 both, over splits and generator seeds; its interval is that of the corrected resampled t test (Nadeau and Bengio 2003), because the
 training sets of splits overlap. Regret is what choosing by validation among all arms, ratio 0 included, loses to the best of them.
 
-MEDGAN_BENCH_MINUTES (4: of training per generator), MEDGAN_BENCH_SETS, MEDGAN_BENCH_RARE (30,60,120), MEDGAN_BENCH_SPLITS (0,1,2),
-MEDGAN_BENCH_SEEDS (0,1: generators), MEDGAN_BENCH_CLASSIFIERS (3), MEDGAN_BENCH_STEPS (400), MEDGAN_BENCH_SIZE (32),
+MEDGAN_BENCH_IMAGES (12000: shown to each generator), MEDGAN_BENCH_FILTER (1; 0 judges images as they are drawn), MEDGAN_BENCH_SETS, MEDGAN_BENCH_RARE (30,60,120), MEDGAN_BENCH_SPLITS (0,1,2),
+MEDGAN_BENCH_SEEDS (0,1: generators), MEDGAN_BENCH_CLASSIFIERS (3), MEDGAN_BENCH_STEPS (300), MEDGAN_BENCH_SIZE (32),
 MEDGAN_BENCH_JUDGES (cnn,probe), MEDGAN_BENCH_WORKERS (2: units at once, a core each), MEDGAN_BENCH_OUT (.bench/topup).
 """
 
@@ -38,23 +40,28 @@ def wished(name, usual):
     return os.environ.get(f"MEDGAN_BENCH_{name}", usual)
 
 
-MINUTES, SIZE, STEPS, CLASSIFIERS = (
-    wished(name, usual)
-    for name, usual in (("MINUTES", "4"), ("SIZE", "32"), ("STEPS", "400"), ("CLASSIFIERS", "3"))
-)
+IMAGES, SIZE, STEPS, CLASSIFIERS, FILTER = (
+    int(wished(name, usual))
+    for name, usual in (("IMAGES", "12000"), ("SIZE", "32"), ("STEPS", "300"), ("CLASSIFIERS", "3"), ("FILTER", "1"))
+)  # fmt: skip
 NAMES = wished("SETS", ",".join(SETS)).split(",")
 RARE, SPLITS, SEEDS = (
     [int(word) for word in wished(name, usual).split(",")]
     for name, usual in (("RARE", "30,60,120"), ("SPLITS", "0,1,2"), ("SEEDS", "0,1"))
 )
 JUDGES = wished("JUDGES", "cnn,probe").split(",")
-OUT = Path(wished("OUT", ROOT / ".bench" / "topup")) / f"{SIZE}px-{MINUTES}min-{STEPS}steps"
+OUT = (
+    Path(wished("OUT", ROOT / ".bench" / "topup"))
+    / f"{SIZE}px-{IMAGES}images-{STEPS}steps{'' if FILTER else '-unfiltered'}"
+)
 PAGE = ROOT / "docs" / "benchmarks" / "topup.md"
 UNITS = [(name, rare, split) for split in SPLITS for rare in RARE for name in NAMES]
 FOLDS = 5
 """One for validation, one for test, three for training."""
-MOST = 600
+MOST = 400
 """Training images of a class, and twice the held-out ones, at most: what two cores can do."""
+SCREENED = 200
+"""Synthetic images of a class that are screened for copies."""
 FIRST_SEED = 1000
 """Of the synthetic images: no grid of the training shows them."""
 
@@ -103,24 +110,32 @@ def images_of(manifest, split, plan, stacks):
     )  # fmt: skip
 
 
-def synthetic_of(model, counts):
-    """As many images of every class as the class needs that lacks most."""
-    from medgan.gan.draw import draw
-    from medgan.quality.arms import PARITY, added
-    from medgan.quality.images import Images
+def synthetic_of(model, train):
+    """As many images of every class as the class needs that lacks most, chosen as `balance` chooses them."""
+    from medgan.commands.ratio import TopUp, drawn, seeds_of
+    from medgan.commands.sifting import Against
+    from medgan.progress import ignore
+    from medgan.quality.sieve import Real
 
-    wanted = added("everywhere", counts, PARITY)
-    seeds = {label: range(FIRST_SEED, FIRST_SEED + number) for label, number in wanted.items()}
-    pixels = [one.pixels for label in model.labels for one in draw(model, label, seeds[label])]
-    numbers = [wanted[label] for label in model.labels]
-    words = [f"{label} {seed}" for label in model.labels for seed in seeds[label]]
-    return Images(
-        pixels=np.stack(pixels).astype(np.float32),
-        labels=np.repeat(np.arange(len(numbers)), numbers),
-        names=model.labels,
-        patients=np.array(words),
-        sources=np.array(words),
-    )
+    def against():
+        real = Real.of(train.pixels.__getitem__, train.labels, train.patients, len(train.names))
+        return Against(real=real, labels=train.names, names=tuple(train.sources), data="")
+
+    top_up = TopUp(per_class={}, seed=FIRST_SEED, everywhere=True, device="cpu")
+    wanted = top_up.missing(train.counts)
+    seeds = seeds_of(model, wanted, top_up, against if FILTER else None, ignore)
+    return drawn(model, seeds, top_up, ignore)
+
+
+def screened(train, held_out, made):
+    """Near copies among the images that are judged, and the membership attack's area under the curve."""
+    from medgan.quality.privacy import screen_privacy
+
+    rows = [np.flatnonzero(made.labels == number)[:SCREENED] for number in range(len(made.names))]
+    found = screen_privacy(train, held_out, made.take(np.concatenate(rows)))
+    attack = [test.value for test in found.tests if test.name == "T5"]
+    copies = {one.sample for one in found.findings if one.test == "T1"}
+    return {"verdict": found.verdict, "copies": len(copies), "attack": max(attack, default=None)}
 
 
 class Kept(dict):
@@ -157,31 +172,37 @@ def unit(name, rare, split):
     from medgan.gan.model import Model
     from medgan.plan import Overrides
     from medgan.quality.contest import Settings
+    from medgan.quality.images import joined
     from medgan.quality.utility import measure_usefulness
 
     place = OUT / f"{name}-{rare}-{split}"
     manifest = divided(name, rare, split)
-    settings = Settings(
-        judges=tuple(JUDGES), steps=int(STEPS), seeds=int(CLASSIFIERS), side=int(SIZE), rare=(SETS[name],)
-    )
+    settings = Settings(judges=tuple(JUDGES), steps=STEPS, seeds=CLASSIFIERS, side=SIZE, rare=(SETS[name],))
     for generator in SEEDS:
         if (place / f"{generator}.json").exists():
             continue
-        run, size = place / f"generator-{generator}", (int(SIZE), int(SIZE))
-        wish = Overrides(size=size, minutes=float(MINUTES), seed=generator, device="cpu")
+        run = place / f"generator-{generator}"
+        wish = Overrides(size=(SIZE, SIZE), images=IMAGES, seed=generator, device="cpu")
+        began = [time.process_time()]
         train_on(manifest, run, wish, Options(), on_progress=lambda _: None, began=time.monotonic())
+        began.append(time.process_time())
         model = Model.load(run)
         train, val, test = (
             images_of(manifest, part, model.plan, place / "stacks") for part in ("train", "val", "test")
         )
-        began = time.process_time()
+        made = synthetic_of(model, train)
+        began.append(time.process_time())
         found = measure_usefulness(
-            train, val, test, synthetic_of(model, train.counts), settings=settings, seed=0,
-            runs=Kept(place, generator),
-        )  # fmt: skip
-        spent = {"images": model.images_shown, "judging": round(time.process_time() - began)}
-        counts = {"train": train.counts, "val": val.counts, "test": test.counts}
-        write(place / f"{generator}.json", {**spent, "counts": counts, "usefulness": plain(found)})
+            train, val, test, made, settings=settings, seed=0, runs=Kept(place, generator)
+        )
+        began.append(time.process_time())
+        privacy = screened(train, joined(val, test), made)
+        spent = dict(zip(("training", "choosing", "judging"), np.diff(began).round().tolist(), strict=True))
+        counts = {part: one.counts for part, one in (("train", train), ("val", val), ("test", test), ("made", made))}  # fmt: skip
+        write(
+            place / f"{generator}.json",
+            {"seconds": spent, "counts": counts, "privacy": privacy, "usefulness": plain(found)},
+        )
 
 
 def started(task):
