@@ -247,6 +247,7 @@ def evaluate(
     modality: opt.Modality = "",
     burned_in: opt.BurnedIn = False,
     holdout: opt.Holdout = 0.0,
+    no_filter: opt.AsDrawn = False,
     only: opt.Only = None,
     effort: opt.Thoroughness = "quick",
     seed: opt.Seed = 0,
@@ -265,6 +266,8 @@ def evaluate(
         raise typer.BadParameter("Name the real images once: as SOURCE or with --real")
     if model is not None and made is not None:
         raise typer.BadParameter("Name a --model or a folder --synthetic, not both")
+    if no_filter and model is None:
+        raise typer.BadParameter("--no-filter is for images of a --model; a folder is judged as it is")
     with screen.polite_errors():
         from medgan.commands.evaluate import EvaluateOptions
         from medgan.commands.evaluate import evaluate as judge
@@ -277,7 +280,7 @@ def evaluate(
         )
         request = Request(
             source=data, model=model, synthetic=made, holdout=holdout, per_class=EFFORTS[effort].per_class,
-            seed=seed, device=device,
+            filtered=not no_filter, seed=seed, device=device,
         )  # fmt: skip
         with screen.watch() as on_progress:
             done = judge(request, out, options=options, on_progress=on_progress)

@@ -166,6 +166,13 @@ Made = Annotated[
 Judge = Annotated[
     Path | None, _evidence("--model", metavar="RUN", help="A trained model, from which images are drawn.")
 ]
+AsDrawn = Annotated[
+    bool,
+    _evidence(
+        "--no-filter",
+        help="Judge images of a model as they are drawn, not those that `sample` and `balance` would choose.",
+    ),
+]
 Only = Annotated[
     str | None,
     _evidence(

@@ -214,6 +214,8 @@ def _filtered(filtered: Facts) -> None:
 def show_evaluation(report: Facts) -> None:
     """The verdict, every score, and what limits the evidence."""
     _line(report["sentence"] or "Whether these images help was not measured.", style="bold")
+    if report["filter"]:
+        _line(report["filter"]["sentence"])
     head = ("label", "name", "space", "value", "low", "high", "floor", "at_floor", "n")
     plain = {"None": "-", "True": "yes", "False": "no", "": "all"}
     rows = ([plain.get(str(score[name]), _words(score[name])) for name in head] for score in report["scores"])

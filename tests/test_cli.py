@@ -12,7 +12,7 @@ from medgan import __version__, cli
 from medgan.errors import DatasetError
 from medgan.plan import Overrides
 
-COMMANDS = ("inspect", "train", "sample", "balance", "cache")
+COMMANDS = ("inspect", "train", "sample", "balance", "evaluate", "cache")
 
 
 class Answer:
@@ -108,6 +108,7 @@ def test_no_command_shows_the_help():
         ["balance", "scans", "--out", "x", "--target", "smallest"],
         ["balance", "scans", "--out", "x", "--class", "covid"],
         ["balance", "scans", "--out", "x", "--class", "=5"],
+        ["evaluate", "balanced", "--out", "x", "--no-filter"],
     ],
     ids=" ".join,
 )
@@ -201,6 +202,12 @@ def test_the_filter_is_on_until_it_is_turned_off(calls):
     run("balance", "scans", "--out", "b", "--no-filter", "--json")
     assert not calls["sample"][1]["filtered"]
     assert not calls["balance"][1]["options"].filter
+
+
+def test_images_of_a_model_are_judged_as_they_are_handed_out_unless_asked_otherwise(calls):
+    for words, filtered in ((), True), (["--no-filter"], False):
+        run("evaluate", "scans", "--model", "run", "--out", "e", *words, "--json")
+        assert calls["evaluate"][0][0].filtered is filtered
 
 
 @pytest.mark.parametrize("name", ["ct", "mr", "cr", "dx", "us", "sc"])

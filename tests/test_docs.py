@@ -17,7 +17,7 @@ from medgan.cli import app
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.cache import cache
 from medgan.commands.evaluate import EvaluateOptions, evaluate
-from medgan.commands.gather import Request
+from medgan.commands.gather import Request, gather
 from medgan.commands.inspect import inspect
 from medgan.commands.parts import PARTS
 from medgan.commands.report import report
@@ -26,6 +26,7 @@ from medgan.commands.train import Options, train
 from medgan.dataset.labels import Source
 from medgan.gan.guards import Look
 from medgan.plan import Overrides, Plan
+from medgan.progress import ignore
 from medgan.quality.ratios import Chosen
 from medgan.quality.scorecard import Score
 from medgan.quality.shortcut import Lean, Shortcut
@@ -180,6 +181,7 @@ def world(tmp_path_factory, cut_scans):
     wishes = Overrides(effort="smoke", images=32, size=(16, 16), batch=16)
     names = dict.fromkeys(("normal", "mass"), "<label>") | {"train": "<split>"}
     return {
+        "source": source,
         "names": names,
         "inspection": inspect(source).report(files=True),
         "dry": train(source, place / "dry", overrides=wishes, options=Options(dry_run=True)).report(),
@@ -253,6 +255,12 @@ def test_the_report_of_evaluate_has_the_documented_keys(world, tmp_path, monkeyp
     expected = {path for path in documented("evaluate") if "<name>" not in path}
     assert found - scores | {"scores[]"} == expected
     assert set(report(tmp_path / "out").report()) == documented("report")
+
+
+@pytest.mark.slow
+def test_what_the_filter_made_of_a_model_has_the_documented_keys(world):
+    request = Request(source=world["source"], model=world["run"], per_class=2)
+    assert keys_of(world, gather(request, ignore).filter | {"as_drawn": [""]}) == documented("Filter")
 
 
 @pytest.mark.slow

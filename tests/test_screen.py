@@ -324,7 +324,13 @@ def test_where_nothing_is_real_only_what_was_drawn_is_told(capsys):
 
 def test_an_evaluation_tells_its_scores_its_notes_and_where_the_page_is(capsys):
     score = {"name": "kid", "space": "lite2", "label": "", "value": 0.25, "low": 0.1, "high": 0.4, "floor": None, "at_floor": False, "n": 40}  # fmt: skip
-    report = {"sentence": None, "scores": [score], "notes": ["no patient is held out"], "out": "evaluation"}
+    report = {
+        "sentence": None,
+        "scores": [score],
+        "notes": ["no patient is held out"],
+        "filter": None,
+        "out": "evaluation",
+    }
     screen.show_evaluation(report)
     told = capsys.readouterr()
     assert "was not measured" in told.out
@@ -333,3 +339,5 @@ def test_an_evaluation_tells_its_scores_its_notes_and_where_the_page_is(capsys):
     ]
     assert "note: no patient is held out" in told.out
     assert "evaluation/report.html" in told.err
+    screen.show_evaluation(report | {"filter": {"sentence": "The filter was off."}})
+    assert "The filter was off.\n" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from medgan.errors import MedganError, OutputError, PlanError
 from medgan.progress import OnProgress, Progress, ignore
 
 VERSION = 1
-PARTS_FOLDER = "parts"
+PARTS_FOLDER, CHOICE = "parts", "choice.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +56,15 @@ class Evaluation:
     """The command that makes it again, with "SOURCE" for the data."""
     counts: Mapping[str, Mapping[str, int]]
     """{"train", "val", "test", "synthetic": {class: images}}."""
+    patients: Mapping[str, int]
+    """{"train", "val", "test": patients}; files, where none are known."""
     unseen: str
     sources: Mapping[str, str]
     settings: Mapping[str, Any]
     notes: tuple[str, ...]
     """What limits the evidence, in words; also why a part could not be measured."""
+    filter: Mapping[str, Any] | None = None
+    """What the filter made of the images of a model; None for a folder, which is judged as it is."""
     fidelity: Sequence[Mapping[str, Any]] | None = None
     usefulness: Mapping[str, Any] | None = None
     shortcut: Mapping[str, Any] | None = None
@@ -95,14 +100,16 @@ def evaluate(
     inputs = [*request.source.inputs, *(path for path in (request.model, request.synthetic) if path)]
     files.refuse_output_inside(out, inputs)
     refuse_strangers(out)
-    gathered = gather(request, on_progress)
-    settings = {"effort": options.effort, "seed": options.seed, "data": gathered.digest}
+    asked = settings_of(request, options)
+    refuse_another(out, asked)  # before images are drawn, not after
+    gathered = gather(request, on_progress, partial(choices, out))
+    settings = {**asked, "data": gathered.digest}
     claim(out, settings)
     found, notes = {}, list(gathered.notes)
     for done, name in enumerate(options.parts):
         on_progress(Progress("evaluating", done, len(options.parts), f"part {name}"))
         try:
-            found[name] = measured(out, name, gathered, options, on_progress)
+            found[name] = measured(out, name, gathered, settings, on_progress)
         except MedganError as error:
             if options.only == (name,):
                 raise
@@ -113,10 +120,12 @@ def evaluate(
         out=out,
         command=again(request, options),
         counts=gathered.counts,
+        patients=gathered.patients,
         unseen=gathered.unseen,
         sources=gathered.sources,
         settings=settings,
         notes=tuple(notes),
+        filter=gathered.filter,
         **(kept(out, settings) | found),
     )
     files.write_json(out / RESULT, {name: value for name, value in result.report().items() if name != "out"})
@@ -124,10 +133,17 @@ def evaluate(
     return result
 
 
+def settings_of(request: Request, options: EvaluateOptions) -> dict[str, Any]:
+    """What an evaluation is told from another by, its images aside."""
+    filtered = {"filter": request.filtered} if request.model else {}
+    return {"effort": options.effort, "seed": options.seed, **filtered}
+
+
 def again(request: Request, options: EvaluateOptions) -> str:
     """The command, without the names of folders, which are nobody's business but the user's."""
     words = ["medgan", "evaluate", "SOURCE"]
     words += ["--model", "RUN"] if request.model else []
+    words += [] if request.filtered else ["--no-filter"]
     words += ["--synthetic", "FOLDER"] if request.synthetic else []
     words += ["--holdout", str(request.holdout)] if request.holdout else []
     words += ["--only", ",".join(options.only)] if options.only else []
@@ -138,18 +154,26 @@ def again(request: Request, options: EvaluateOptions) -> str:
 # --- parts on disk ---
 
 
+def choices(out: Path) -> Kept:
+    """Which images of a model were chosen, in the folder `out`, which is made for it: a repeated command judges the same."""
+    files.make_folder(out)
+    return Kept(out / PARTS_FOLDER / CHOICE, files.digest_of([VERSION, __version__]))
+
+
 def measured(
-    out: Path, name: str, images: Gathered, options: EvaluateOptions, on_progress: OnProgress
+    out: Path, name: str, images: Gathered, settings: Mapping[str, Any], on_progress: OnProgress
 ) -> Any:
     """What a part comes to, from disk where it was measured before, as plain JSON."""
-    key = files.digest_of([VERSION, __version__, name, images.digest, options.effort, options.seed])
+    key = files.digest_of([VERSION, __version__, name, settings])
     known = stored(out / PARTS_FOLDER / f"{name}.json")
     if known is not None and known.get("key") == key:
         return known["result"]
     runs = Kept(out / PARTS_FOLDER / f"{name}-runs.jsonl", key)
-    job = Job(images=images, effort=options.effort, seed=options.seed, runs=runs, on_progress=on_progress)
+    job = Job(images=images, effort=settings["effort"], seed=settings["seed"], runs=runs, on_progress=on_progress)  # fmt: skip
     result = files.plain(PARTS[name](job))
-    files.write_json(out / PARTS_FOLDER / f"{name}.json", {"key": key, "settings": {"effort": options.effort, "seed": options.seed, "data": images.digest}, "result": result})  # fmt: skip
+    files.write_json(
+        out / PARTS_FOLDER / f"{name}.json", {"key": key, "settings": settings, "result": result}
+    )
     return result
 
 
@@ -174,8 +198,8 @@ def refuse_strangers(out: Path) -> None:
         raise OutputError(f"{out} is not empty and no evaluation of medgan", hint="Choose another --out.")
 
 
-def claim(out: Path, settings: Mapping[str, Any]) -> None:
-    """Make `out` the place of this evaluation, or check that it is."""
+def refuse_another(out: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a folder that holds an evaluation of other `settings`."""
     known = stored(out / PARTS_FOLDER / "settings.json")
     differing = [name for name, value in settings.items() if known and known.get(name) != value]
     if differing:
@@ -183,6 +207,11 @@ def claim(out: Path, settings: Mapping[str, Any]) -> None:
             f"{out} holds another evaluation: {', '.join(differing)} {'is' if len(differing) == 1 else 'are'} different",
             hint="Choose another --out, or repeat the command as it was.",
         )
+
+
+def claim(out: Path, settings: Mapping[str, Any]) -> None:
+    """Make `out` the place of this evaluation, or check that it is."""
+    refuse_another(out, settings)
     files.make_folder(out)
     files.make_folder(out / PARTS_FOLDER)
     files.write_json(out / PARTS_FOLDER / "settings.json", settings)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from medgan import cache, files
+from medgan.commands.offer import drawn_images, offer
 from medgan.commands.outfolder import MANIFEST, RUN
+from medgan.commands.sifting import Against, Wish
+from medgan.commands.slugs import slugs
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.labels import Source
 from medgan.dataset.manifest import SPLITS, Manifest
 from medgan.dataset.split import hold_out
 from medgan.errors import DatasetError, ModelError
-from medgan.gan.draw import draw
 from medgan.gan.model import Model
 from medgan.plan import Plan, decide
 from medgan.prepare import prepare
@@ -51,7 +54,9 @@ class Request:
     holdout: float = 0.0
     """Share of the train patients that was held out when the model was trained."""
     per_class: int = 500
-    """Synthetic images drawn from a model per class, more where the class lacks more."""
+    """Synthetic images of a model per class, more where the class lacks more."""
+    filtered: bool = True
+    """Whether images of a model are chosen as `sample` and `balance` choose them; a folder is judged as it is."""
     seed: int = 0
     device: str = "auto"
 
@@ -71,6 +76,8 @@ class Gathered:
     sources: Mapping[str, str]
     """Digests of data and model."""
     notes: tuple[str, ...] = ()
+    filter: Mapping[str, Any] | None = None
+    """What the filter made of the images of a model; None for a folder."""
     run: Path | None = None
     """Run folder of the model, for its training curves."""
 
@@ -89,8 +96,17 @@ class Gathered:
         """{"train", "val", "test" or "synthetic": {class: images}}."""
         return {name: getattr(self, name).counts for name in (*SPLITS, "synthetic")}
 
+    @property
+    def patients(self) -> dict[str, int]:
+        """{"train", "val" or "test": patients}; files, where none are known."""
+        return {name: len(set(getattr(self, name).patients.tolist())) for name in SPLITS}
 
-def gather(request: Request, on_progress: OnProgress) -> Gathered:
+
+Memory = Callable[[], MutableMapping[str, Any]]
+"""Where to keep which images of a model were chosen; asked for once it is sure that they will be judged."""
+
+
+def gather(request: Request, on_progress: OnProgress, memory: Memory = dict) -> Gathered:
     """Read, draw and check; refuses when the generator may have seen the held-out patients."""
     path = request.source.path
     if request.model is None and request.synthetic is None:
@@ -101,7 +117,7 @@ def gather(request: Request, on_progress: OnProgress) -> Gathered:
         return of_balanced(path, on_progress)
     manifest = index(request.source, on_progress=on_progress)
     if request.model is not None:
-        return of_model(manifest, request, Model.load(request.model), on_progress)
+        return of_model(manifest, request, Model.load(request.model), memory, on_progress)
     manifest = hold_out(manifest, request.holdout, request.seed)
     assert request.synthetic is not None, "asked above"
     if written_by_medgan(request.synthetic):
@@ -112,8 +128,10 @@ def gather(request: Request, on_progress: OnProgress) -> Gathered:
 # --- a model, drawn from here ---
 
 
-def of_model(manifest: Manifest, request: Request, model: Model, on_progress: OnProgress) -> Gathered:
-    """The data set a model learned from, and images drawn from it, with the seeds that `sample` and `balance` begin with."""
+def of_model(
+    manifest: Manifest, request: Request, model: Model, memory: Memory, on_progress: OnProgress
+) -> Gathered:
+    """The data set a model learned from, and the images of it that `sample` and `balance` would write."""
     manifest = hold_out(manifest, request.holdout, model.plan.seed)
     if model.data_digest != manifest.digest:
         raise ModelError(
@@ -126,35 +144,32 @@ def of_model(manifest: Manifest, request: Request, model: Model, on_progress: On
     wanted = {
         label: min(max(request.per_class, max(have.values()) - count), MOST) for label, count in have.items()
     }
-    drawn = synthesised(model, wanted, request, on_progress)
+    wish = Wish(counts=wanted, seed=request.seed, device=request.device)
+    beside = partial(learned_from, manifest, model, on_progress) if request.filtered else None
+    offered = offer(model, wish, beside, memory() if request.filtered else {}, on_progress)
     held = len(real["val"]) + len(real["test"])
     return Gathered(
         train=real["train"],
         val=real["val"],
         test=real["test"],
-        synthetic=drawn,
+        synthetic=drawn_images(model, offered.seeds, request.device, on_progress),
         unseen=CHECKED,
         sources={
             "data": manifest.digest,
             "model": model.digest,
-            "drawn": files.digest_of([wanted, request.seed]),
+            "drawn": files.digest_of([request.filtered, offered.seeds]),
             **held_digests(manifest),
         },
-        notes=() if held else (NONE_HELD,),
+        notes=(*(() if held else (NONE_HELD,)), *offered.notes),
+        filter=offered.filter,
         run=request.model,
     )
 
 
-def synthesised(model: Model, wanted: Mapping[str, int], request: Request, on_progress: OnProgress) -> Images:
-    """`wanted` images of every class, from seeds `request.seed` on."""
-    total, pixels, labels, sources = sum(wanted.values()), [], [], []
-    for number, (label, count) in enumerate(sorted(wanted.items())):
-        for sample in draw(model, label, range(request.seed, request.seed + count), device=request.device):
-            pixels.append(sample.pixels)
-            labels.append(number)
-            sources.append(f"seed {sample.seed}")
-            on_progress(Progress("drawing", len(pixels), total))
-    return made(np.stack(pixels), labels, tuple(sorted(wanted)), sources)
+def learned_from(manifest: Manifest, model: Model, on_progress: OnProgress) -> Against:
+    """The training images of a model, to compare candidates with."""
+    stack = prepare(manifest, model.plan, cache.stacks(), on_progress=on_progress)
+    return Against.of(stack, slugs(model.labels), manifest.digest, on_progress=on_progress)
 
 
 # --- folders ---

@@ -7,7 +7,7 @@ validation patients alone: neither the generator nor the classifiers learned fro
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,15 +15,15 @@ import numpy as np
 
 from medgan import __version__, cache, files
 from medgan.commands.kept import Kept
-from medgan.commands.sifting import Against, Wish, chosen
+from medgan.commands.offer import drawn_images, seeds_of
+from medgan.commands.sifting import Against, Wish
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.quota import quotas
 from medgan.errors import PlanError
-from medgan.gan.draw import draw
 from medgan.gan.model import Model
 from medgan.plan import Plan
 from medgan.prepare import prepare
-from medgan.progress import OnProgress, Progress
+from medgan.progress import OnProgress
 from medgan.quality.arms import PARITY, rare_classes
 from medgan.quality.contest import EFFORTS, judges_here
 from medgan.quality.images import Images
@@ -112,10 +112,11 @@ def settle(
     key = files.digest_of(
         [__version__, manifest.digest, held, model.digest, wanted, seed, settings, against is None]
     )
+    seeds = seeds_of(model, Wish(counts=wanted, seed=seed, device=top_up.device), against, on_progress)
     found = choose_ratio(
         train,
         val,
-        drawn(model, seeds_of(model, wanted, top_up, against, on_progress), top_up, on_progress),
+        drawn_images(model, seeds, top_up.device, on_progress),
         settings=settings,
         seed=seed,
         runs=Kept(place / RUNS, key),
@@ -136,41 +137,4 @@ def split_images(manifest: Manifest, split: str, plan: Plan, on_progress: OnProg
         names=stack.names,
         patients=stack.patients,
         sources=np.array([shown[row].digest for row in stack.records]),
-    )
-
-
-def seeds_of(
-    model: Model,
-    wanted: Mapping[str, int],
-    top_up: TopUp,
-    against: Callable[[], Against] | None,
-    on_progress: OnProgress,
-) -> dict[str, Sequence[int]]:
-    """{class: seeds of `wanted` images}: those the filter keeps, or simply the first."""
-    if against is None:
-        return {label: range(top_up.seed, top_up.seed + count) for label, count in wanted.items()}
-    wish, known = Wish(counts=wanted, seed=top_up.seed, device=top_up.device), against()
-    return {
-        label: [one.seed for one in chosen(model, label, wish, known, on_progress) if one.kept]
-        for label, count in wanted.items()
-        if count
-    }
-
-
-def drawn(model: Model, seeds: Mapping[str, Sequence[int]], top_up: TopUp, on_progress: OnProgress) -> Images:
-    """The synthetic images of these seeds."""
-    total, pixels, labels, words = sum(map(len, seeds.values())), [], [], []
-    for number, label in enumerate(model.labels):
-        for one in draw(model, label, seeds.get(label, ()), device=top_up.device):
-            pixels.append(one.pixels)
-            labels.append(number)
-            words.append(f"{label} {one.seed}")
-            on_progress(Progress("drawing", len(pixels), total))
-    shape = (0, model.plan.channels, *model.plan.size)
-    return Images(
-        pixels=np.stack(pixels) if pixels else np.zeros(shape, np.float32),
-        labels=np.array(labels, np.int64),
-        names=model.labels,
-        patients=np.array(words, str),
-        sources=np.array(words, str),
     )

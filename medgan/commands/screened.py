@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from medgan.commands.sifting import Choice, tally
 from medgan.quality.copies import LEAST
@@ -53,6 +54,26 @@ def checked(choice: Choice | None, data: str) -> str:
 TABLES = (
     "Each kept image has its scores in `manifest.csv`, each rejected candidate its reason in `rejected.csv`."
 )
+
+
+def sentence(filtered: Mapping[str, Any]) -> str:
+    """The report of the filter in words for a person: of what was judged in memory, and has no data card."""
+    if not filtered["on"]:
+        return "The images are judged as they were drawn: the filter was off (--no-filter)."
+    sifted = [counts for label, counts in filtered["counts"].items() if label not in filtered["as_drawn"]]
+    total = {name: f"{sum(counts[name] for counts in sifted):,}" for name in COLUMNS}
+    told = [
+        f"The filter kept {total['kept']} of {total['drawn']} images drawn ({total['kept_in_doubt']} of them in doubt of their class);"
+        f" near copies: {total['copy']}, another class: {total['class']}, least realistic: {total['realism']},"
+        f" not needed: {total['surplus']}."
+    ] if sifted else []  # fmt: skip
+    if filtered["as_drawn"]:
+        told.append(
+            f"Judged as drawn, for more than a fifth are near copies: {', '.join(filtered['as_drawn'])}."
+        )
+    if COPY not in filtered["checks"]:
+        told.append(f"Near copies were not looked for: there are fewer than {LEAST} patients.")
+    return " ".join(told)
 
 
 def _table(choice: Choice) -> Iterator[str]:

@@ -160,7 +160,19 @@ def remembered(out: Path) -> Choice | None:
 def chosen(
     model: Model, label: str, wish: Wish, against: Against | None, on_progress: OnProgress
 ) -> list[Drawn]:
-    """Candidates of one class, sifted; more are drawn where too few pass, and the best of the others fill up what is left."""
+    """`picked`; ModelError where more than TOO_MANY of the candidates are near copies of training images."""
+    drawn = picked(model, label, wish, against, on_progress)
+    refuse_copies(label, drawn)
+    return drawn
+
+
+def picked(
+    model: Model, label: str, wish: Wish, against: Against | None, on_progress: OnProgress
+) -> list[Drawn]:
+    """Candidates of one class, sifted; more are drawn where too few pass, and the best of the others fill up what is left.
+
+    Where more than TOO_MANY are near copies of training images, they are not sifted, and none is kept.
+    """
     wanted = wish.counts[label]
     drawn, points, sifted = [], [], []
     real = None if against is None else against.real
@@ -172,7 +184,8 @@ def chosen(
             drawn += some
             points.append(looked)
             on_progress(Progress("choosing", len(drawn), first + size, label))
-        refuse_copies(label, drawn)
+        if copied(drawn):
+            return [replace(one, kept=False) for one in drawn]
         sifted = sift(drawn, np.concatenate(points), beside, wanted)
         if sum(one.kept and not one.reason for one in sifted) == wanted:
             break
@@ -202,12 +215,16 @@ def looks_at(
         yield look(pixels, some, number, real)
 
 
+def copied(drawn: Sequence[Drawn]) -> bool:
+    """Whether the generator repeats what it saw."""
+    return sum(one.reason == COPY for one in drawn) > TOO_MANY * len(drawn)
+
+
 def refuse_copies(label: str, drawn: Sequence[Drawn]) -> None:
     """Stop where the generator repeats what it saw."""
-    copies = sum(one.reason == COPY for one in drawn)
-    if copies > TOO_MANY * len(drawn):
+    if copied(drawn):
         raise ModelError(
-            f"{copies} of {len(drawn)} images drawn of class {label} are near copies of training images: the generator repeats"
+            f"{sum(one.reason == COPY for one in drawn)} of {len(drawn)} images drawn of class {label} are near copies of training images: the generator repeats"
             " what it saw",
             hint="Train for a shorter time (--minutes, --images), or add scans to the class. With --no-filter they are written as they are.",
         )

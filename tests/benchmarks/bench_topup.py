@@ -112,8 +112,9 @@ def images_of(manifest, split, plan, stacks):
 
 def synthetic_of(model, train):
     """As many images of every class as the class needs that lacks most, chosen as `balance` chooses them."""
-    from medgan.commands.ratio import TopUp, drawn, seeds_of
-    from medgan.commands.sifting import Against
+    from medgan.commands.offer import drawn_images, seeds_of
+    from medgan.commands.ratio import TopUp
+    from medgan.commands.sifting import Against, Wish
     from medgan.progress import ignore
     from medgan.quality.sieve import Real
 
@@ -121,10 +122,9 @@ def synthetic_of(model, train):
         real = Real.of(train.pixels.__getitem__, train.labels, train.patients, len(train.names))
         return Against(real=real, labels=train.names, names=tuple(train.sources), data="")
 
-    top_up = TopUp(per_class={}, seed=FIRST_SEED, everywhere=True, device="cpu")
-    wanted = top_up.missing(train.counts)
-    seeds = seeds_of(model, wanted, top_up, against if FILTER else None, ignore)
-    return drawn(model, seeds, top_up, ignore)
+    wanted = TopUp(per_class={}, everywhere=True).missing(train.counts)
+    wish = Wish(counts=wanted, seed=FIRST_SEED, device="cpu")
+    return drawn_images(model, seeds_of(model, wish, against if FILTER else None, ignore), "cpu", ignore)
 
 
 def screened(train, held_out, made):

@@ -1,11 +1,12 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from medgan.commands import evaluate as module
-from medgan.commands import parts
+from medgan.commands import offer, parts, sifting
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import EvaluateOptions, evaluate
 from medgan.commands.gather import CHECKED, NONE_HELD, UNKNOWN, Request, gather
@@ -16,7 +17,7 @@ from medgan.errors import DatasetError, MedganError, ModelError, OutputError, Pl
 from medgan.files import read_json
 from medgan.gan.model import Model
 from medgan.progress import ignore
-from medgan.quality import fidelity, spaces
+from medgan.quality import fidelity, sieve, spaces
 from tests.commands.blobs import discs, untrained
 
 QUICK = EvaluateOptions(only=("fidelity",))
@@ -65,14 +66,19 @@ def test_a_rare_class_is_drawn_often_enough_to_be_topped_up(world):
     assert gather(few, ignore).synthetic.counts == {"full": 2, "rare": 4}
 
 
-def test_a_folder_that_sample_wrote_holds_the_images_that_the_model_draws(world):
+@pytest.mark.parametrize("filtered", [True, False])
+def test_a_folder_that_sample_wrote_holds_the_images_that_are_judged(world, tmp_path, filtered):
+    against = world["source"] if filtered else None
+    sample(world["model"], tmp_path / "drawn", count=9, filtered=filtered, against=against)
     from_model, from_folder = (
         gather(request(world, **how), ignore)
-        for how in ({"model": world["model"]}, {"synthetic": world["drawn"]})
+        for how in ({"model": world["model"], "filtered": filtered}, {"synthetic": tmp_path / "drawn"})
     )
     assert from_folder.unseen == CHECKED
     assert from_folder.synthetic.counts == from_model.synthetic.counts
+    assert from_folder.synthetic.sources.tolist() == from_model.synthetic.sources.tolist()
     np.testing.assert_allclose(from_folder.synthetic.pixels, from_model.synthetic.pixels, atol=0.5 / 255)
+    assert (from_model.filter["on"], from_folder.filter) == (filtered, None)
     np.testing.assert_allclose(from_folder.test.pixels, from_model.test.pixels, atol=1e-6)
 
 
@@ -131,6 +137,78 @@ def test_synthetic_images_of_unknown_classes_are_refused(world, tmp_path):
     theirs = discs(tmp_path / "theirs", full=9, strange=9).path
     with pytest.raises(DatasetError, match="strange"):
         gather(request(world, synthetic=theirs), ignore)
+
+
+# --- the filter ---
+
+
+def test_filtered_images_are_others_and_every_part_sees_them(world, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        module, "PARTS", {name: lambda job: seen.append(job.images.synthetic) for name in module.PARTS}
+    )
+    told = {
+        on: evaluate(request(world, model=world["model"], filtered=on), tmp_path / str(on))
+        for on in (True, False)
+    }
+    assert len({id(images) for images in seen}) == 2
+    assert len(seen) == 8
+    assert seen[0].sources.tolist() != seen[-1].sources.tolist()
+    assert told[True].sources["drawn"] != told[False].sources["drawn"]
+    assert (told[True].settings["filter"], told[False].settings["filter"]) == (True, False)
+    assert ("--no-filter" in told[True].command, "--no-filter" in told[False].command) == (False, True)
+
+
+def test_what_the_filter_made_of_the_images_is_told(done):
+    told = read_json(done.out / "evaluation.json")["filter"]
+    assert (told["on"], told["checks"], told["as_drawn"]) == (True, ["copy", "class"], [])
+    assert told["compared_with"] == done.sources["data"]
+    assert set(told["counts"]) == {"full", "rare"}
+    assert [one["kept"] for one in told["counts"].values()] == [9, 9]
+    drawn = sum(one["drawn"] for one in told["counts"].values())
+    assert f"The filter kept 18 of {drawn} images drawn" in told["sentence"]
+    assert told["sentence"] in (done.out / "report.html").read_text(encoding="utf-8")
+
+
+def test_filtered_or_not_are_two_evaluations_and_that_is_said_before_anything_is_drawn(
+    done, world, monkeypatch
+):
+    monkeypatch.setattr(offer, "draw", None)
+    with pytest.raises(OutputError, match="another evaluation: filter is different"):
+        evaluate(request(world, model=world["model"], filtered=False), done.out, options=QUICK)
+
+
+def test_what_was_chosen_once_is_judged_again_even_if_it_would_now_come_out_otherwise(
+    done, world, monkeypatch
+):
+    monkeypatch.setattr(offer, "picked", lambda *_: pytest.fail("chosen again"))
+    assert evaluate(request(world), done.out, options=QUICK).sources == done.sources
+
+
+def test_a_refused_model_leaves_no_folder(world, tmp_path):
+    more = discs(tmp_path / "more", split="train", full=13, rare=8)
+    with pytest.raises(ModelError):
+        evaluate(request(world, source=more, model=world["model"]), tmp_path / "out", options=QUICK)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_class_that_is_copied_is_judged_as_it_is_drawn_and_that_is_told(world, tmp_path, monkeypatch):
+    def look(pixels, seeds, label, real):
+        drawn, points = sieve.look(pixels, seeds, label, real)
+        return [replace(one, reason="copy" if label == 0 and one.seed % 2 else "") for one in drawn], points
+
+    monkeypatch.setattr(sifting, "look", look)
+    told = evaluate(request(world), tmp_path / "out", options=QUICK)
+    assert told.fidelity
+    assert told.filter["as_drawn"] == ["full"]
+    counts = told.filter["counts"]["full"]
+    assert (counts["copy"], counts["kept"]) == (counts["drawn"] // 2, 0)
+    (note,) = told.notes
+    assert f"class full: {counts['copy']} of {counts['drawn']} images drawn are near copies" in note
+    assert "The filter kept 9 of 36" in told.filter["sentence"]
+    assert "Judged as drawn, for more than a fifth are near copies: full." in told.filter["sentence"]
+    found = gather(request(world), ignore)
+    assert found.synthetic.of("full").sources.tolist() == [f"seed {seed}" for seed in range(9)]
 
 
 # --- what is measured ---

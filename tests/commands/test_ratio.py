@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from medgan.commands import ratio
+from medgan.commands import offer, ratio
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.ratio import TopUp
 from medgan.errors import PlanError
@@ -116,11 +116,11 @@ def test_images_are_tried_as_they_would_be_written(scans, model, tmp_path, monke
     def sieve(model, label, wish, against, on_progress):
         return [Drawn(seed=seed, kept=bool(seed % 2)) for seed in range(2 * wish.counts[label])]
 
-    monkeypatch.setattr(ratio, "chosen", sieve)
+    monkeypatch.setattr(offer, "chosen", sieve)
     balance(scans, tmp_path / "filtered", model=model, options=AUTO)
     balance(scans, tmp_path / "plain", model=model, options=dataclasses.replace(AUTO, filter=False))
-    assert [images.sources.tolist() for _, _, images in seen] == [
-        [f"covid {seed}" for seed in seeds] for seeds in (range(1, 12, 2), range(6))
+    assert [images.patients.tolist() for _, _, images in seen] == [
+        [f"synthetic covid {seed}" for seed in seeds] for seeds in (range(1, 12, 2), range(6))
     ]
 
 
