@@ -66,6 +66,27 @@ def test_a_folder_balanced_by_two_processes_is_that_of_one(source, model, tmp_pa
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
 
 
+def test_an_evaluation_and_its_report_are_made_by_the_first_process_alone(source, model, tmp_path):
+    words = "--only fidelity --device cpu --json"
+    command = ["-m", "medgan", "evaluate", source.path, "--model", model, "--out", tmp_path / "out"]
+    report = told_once(jobs.finish(jobs.start(2, *command, *words.split())))
+    assert report["counts"]["synthetic"] == {"mass": 200, "normal": 200}
+    lines = (tmp_path / "out" / "parts" / "choice.jsonl").read_text("utf-8").splitlines()
+    assert len(lines) == 2  # a class each: nobody has chosen beside the first process
+    (tmp_path / "out" / "report.html").unlink()
+    page = told_once(jobs.finish(jobs.start(2, "-m", "medgan", "report", tmp_path / "out", "--json")))
+    assert page == {"report": str(tmp_path / "out" / "report.html")}
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_what_an_evaluation_refuses_is_told_once(source, tmp_path):
+    words = ["evaluate", source.path, "--out", tmp_path / "out", "--device", "cpu"]
+    ended = [(job, *job.communicate(timeout=jobs.PATIENCE)) for job in jobs.start(2, "-m", "medgan", *words)]
+    assert [job.returncode for job, _, _ in ended] == [1, 1]
+    assert "there is nothing synthetic to judge" in ended[0][2]
+    assert ended[1][1:] == ("", "")
+
+
 def test_what_all_would_refuse_is_told_once_and_nothing_is_made(source, tmp_path):
     words = ["train", source.path, "--out", tmp_path / "run", "--batch", "5", *SMOKE]
     ended = [(job, *job.communicate(timeout=jobs.PATIENCE)) for job in jobs.start(2, "-m", "medgan", *words)]

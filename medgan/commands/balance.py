@@ -149,7 +149,7 @@ def balance(
         task = task.settled(trained, beside(out, ".ratio"), room, on_progress)
     written = fill(out, task, trained, room, on_progress)
     if world().is_first:
-        report.report(out)
+        report.render(out)
     return replace(written, seconds=perf_counter() - started)
 
 

@@ -13,9 +13,9 @@ from medgan import __version__, files
 from medgan.commands.gather import Gathered, Request, gather
 from medgan.commands.kept import Kept
 from medgan.commands.parts import EFFORTS, PARTS, Job
-from medgan.commands.report import RESULT, exhibit
-from medgan.commands.report import report as render
+from medgan.commands.report import RESULT, exhibit, render
 from medgan.errors import MedganError, OutputError, PlanError
+from medgan.learn.runtime import once
 from medgan.progress import OnProgress, Progress, ignore
 
 VERSION = 1
@@ -95,8 +95,14 @@ def evaluate(
     """Measure every part that is asked for into the folder `out`, and write `evaluation.json` and `report.html` there.
 
     Parts that the same images and settings have been measured for are taken from `out`; the same command goes on where it stopped.
+    Under torchrun every process calls this alike; the first one does it all, and the others wait.
     """
     options = options or EvaluateOptions()
+    return once(lambda: judge(request, out, options, on_progress), request.device)
+
+
+def judge(request: Request, out: Path, options: EvaluateOptions, on_progress: OnProgress) -> Evaluation:
+    """`evaluate`, in this process."""
     inputs = [*request.source.inputs, *(path for path in (request.model, request.synthetic) if path)]
     files.refuse_output_inside(out, inputs)
     refuse_strangers(out)

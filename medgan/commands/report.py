@@ -18,6 +18,7 @@ from medgan import __version__, files
 from medgan.commands.catalogue import SHEET
 from medgan.commands.gather import Gathered
 from medgan.errors import DatasetError
+from medgan.learn.runtime import once
 from medgan.quality.images import Images
 from medgan.report.page import Pair, Story, page
 
@@ -40,6 +41,11 @@ class Rendered:
 
 
 def report(folder: Path) -> Rendered:
+    """`render`; under torchrun every process calls this alike, and the first one does it."""
+    return once(lambda: render(folder), "cpu")
+
+
+def render(folder: Path) -> Rendered:
     """Write report.html into `folder`, of whatever medgan left there; DatasetError when that is nothing."""
     if (folder / RESULT).is_file():
         story = of_evaluation(folder)
