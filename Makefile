@@ -1,5 +1,5 @@
 # The only commands a developer needs. `make` alone prints them.
-.PHONY: help setup demo test fast check fix docs bench bench-fuzz bench-speed bench-stack bench-generator bench-topup clean
+.PHONY: help setup demo test fast check fix docs bench bench-fuzz bench-speed bench-stack bench-generator bench-topup bench-ablation clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -69,6 +69,9 @@ bench-generator: setup  ## quality beside the 2015 DCGAN at equal time, cell by 
 
 bench-topup: setup  ## what synthetic images are worth to a classifier, unit by unit (three hours on two cores; goes on where it was stopped)
 	$(BIN)/pytest -s tests/benchmarks/bench_topup.py
+
+bench-ablation: setup  ## what each part of the recipe is worth, one change at a time (goes on where it was stopped)
+	$(BIN)/pytest -s tests/benchmarks/bench_ablation.py
 
 clean:  ## remove what the other verbs made, .venv included
 	rm -rf .venv .setup-done demo-output demo-output.run build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache

@@ -16,6 +16,7 @@ MEDGAN_BENCH_SEEDS (0,1: generators), MEDGAN_BENCH_CLASSIFIERS (3), MEDGAN_BENCH
 MEDGAN_BENCH_JUDGES (cnn,probe), MEDGAN_BENCH_WORKERS (2: units at once, a core each), MEDGAN_BENCH_OUT (.bench/topup).
 """
 
+import csv
 import json
 import os
 import statistics
@@ -55,6 +56,8 @@ OUT = (
     / f"{SIZE}px-{IMAGES}images-{STEPS}steps{'' if FILTER else '-unfiltered'}"
 )
 PAGE = ROOT / "docs" / "benchmarks" / "topup.md"
+ARMS = PAGE.with_suffix(".csv")
+"""Every arm of every unit: what the page is made of."""
 UNITS = [(name, rare, split) for split in SPLITS for rare in RARE for name in NAMES]
 FOLDS = 5
 """One for validation, one for test, three for training."""
@@ -221,24 +224,48 @@ def test_units():
         assert set(crew.map(started, UNITS)) == {0}
 
 
-# --- all units in two tables ---
+# --- all units in a table of arms, and the page made of it ---
 
+FIELDS = ("budget", "set", "rare", "split", "generator", "tested", "learned", "copies", "attack", "judge", "arm", "ratio", "made", "validation", "auprc", "sensitivity")  # fmt: skip
 HEADS = ("set", "rare", "judge", "n", "best arm without", "AUPRC", "best arm with", "AUPRC", "difference (95 % interval)", "regret", "verdict")  # fmt: skip
 
 
-def scored():
-    """{(set, rare): results of its splits and generators}, in the order of SETS."""
-    found = {}
-    for path in sorted(OUT.glob("*/[0-9].json")):
-        name, rare, _ = path.parent.name.rsplit("-", 2)
-        found.setdefault((name, int(rare)), []).append(json.loads(path.read_text("utf-8")))
-    return dict(sorted(found.items()))
+def rows_of(path):
+    """A line per arm of one finished unit and generator, FIELDS in order, as text."""
+    name, rare, split = path.parent.name.rsplit("-", 2)
+    told = json.loads(path.read_text("utf-8"))
+    tested, learned = (sum(told["counts"][part].values()) for part in ("test", "train"))
+    unit = (OUT.name, name, rare, split, path.stem, tested, learned, told["privacy"]["copies"], told["privacy"]["attack"])  # fmt: skip
+    for arm in told["usefulness"]["arms"]:
+        own = (arm["judge"], arm["name"], arm["ratio"], int(arm["made"]))
+        yield [str(value) for value in (*unit, *own, arm["validation"], arm["auprc"], arm["sensitivity"])]
 
 
-def share(result):
-    """Test images per training image."""
-    held, learned = (sum(result["counts"][part].values()) for part in ("test", "train"))
-    return held / learned
+def gathered():
+    """Arms of every unit that was ever finished with this budget: those of ARMS, and those that are new."""
+    rows = []
+    if ARMS.exists():
+        with ARMS.open(encoding="utf-8", newline="") as stream:
+            rows = list(csv.reader(stream))[1:]
+    rows += [row for path in sorted(OUT.glob("*/[0-9].json")) for row in rows_of(path)]
+    key = FIELDS.index("made") + 1
+    known = {tuple(row[:key]): row for row in rows if row[0] == OUT.name}
+    return [dict(zip(FIELDS, row, strict=True)) for row in known.values()]
+
+
+def keep(arms):
+    """Write the arms where the next clone finds them."""
+    with ARMS.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, FIELDS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(
+            sorted(arms, key=lambda arm: [arm[name] for name in FIELDS[:5]])
+        )  # stable: arms in their order
+
+
+def best(arms, measure):
+    """The arm with the highest number; of equals the earlier, which adds less."""
+    return max(arms, key=lambda arm: float(arm[measure]))
 
 
 def often(words):
@@ -247,44 +274,55 @@ def often(words):
     return word if times == total else f"{word} ({times} of {total})"
 
 
-def line_of(name, rare, judge, results):
-    """One line of the claim."""
+def mean(arms):
+    return statistics.mean(float(arm["auprc"]) for arm in arms)
+
+
+def line_of(name, rare, judge, units):
+    """One line of the claim; `units` are lists of arms, one list per split and generator."""
     from medgan.quality.endpoints import corrected_t
 
-    own, pairs = [], []
-    for result in results:
-        told = next(one for one in result["usefulness"]["judges"] if one["judge"] == judge)
-        arms = {
-            (arm["name"], arm["ratio"]): arm["auprc"]
-            for arm in result["usefulness"]["arms"]
-            if arm["judge"] == judge
-        }
-        plain = max(value for (arm, _), value in arms.items() if arm == told["best"]["alternative"])
-        own.append(told)
-        pairs.append((plain, arms[told["best"]["best_arm"], told["best"]["ratio"]]))
-    differences = [told["best"]["difference"] for told in own]
-    ends = corrected_t(differences, share(results[0]))[1:] if len(results) > 1 else own[0]["best"]["interval"]
-    verdict = "helps" if ends[0] > 0 else "worse" if ends[1] < 0 else "no benefit"
+    theirs, ours = ([best([arm for arm in arms if arm["made"] == made], "validation") for arms in units] for made in "01")  # fmt: skip
+    differences = [
+        float(one["auprc"]) - float(other["auprc"]) for one, other in zip(ours, theirs, strict=True)
+    ]
+    regrets = [
+        float(best(arms, "auprc")["auprc"]) - float(best(arms, "validation")["auprc"]) for arms in units
+    ]
+    told, verdict = f"{100 * statistics.mean(differences):+.1f}", "-"
+    if len(units) > 1:
+        share = int(units[0][0]["tested"]) / int(units[0][0]["learned"])
+        low, high = corrected_t(differences, share)[1:]
+        told += f" ({100 * low:+.1f} to {100 * high:+.1f})"
+        verdict = "helps" if low > 0 else "worse" if high < 0 else "no benefit"
     return [
-        name, rare, judge, len(results), often([told["best"]["alternative"] for told in own]), f"{statistics.mean(one for one, _ in pairs):.3f}",
-        often([f"{told['best']['best_arm']} at {told['best']['ratio']}" for told in own]), f"{statistics.mean(one for _, one in pairs):.3f}",
-        f"{100 * statistics.mean(differences):+.1f} ({100 * ends[0]:+.1f} to {100 * ends[1]:+.1f})",
-        f"{100 * statistics.mean(told['regret'] for told in own):.1f}", verdict,
+        name, rare, judge, len(units), often([arm["arm"] for arm in theirs]), f"{mean(theirs):.3f}",
+        often([f"{arm['arm']} at {arm['ratio']}" for arm in ours]), f"{mean(ours):.3f}",
+        told, f"{100 * statistics.mean(regrets):.1f}", verdict,
     ]  # fmt: skip
 
 
-def arms_of(found):
-    """Every arm's AUPRC and, after a stroke, sensitivity at 90 % specificity; a column per set and number of rare images."""
-    cells, order = {}, []
-    for column, results in found.items():
-        for result in results:
-            for arm in result["usefulness"]["arms"]:
-                key = (arm["judge"], arm["name"], arm["ratio"] if arm["made"] else "")
-                order += [] if key in order else [key]
-                cells.setdefault((key, column), []).append((arm["auprc"], arm["sensitivity"]))
-    rows = [["judge", "arm", "ratio", *(f"{name} {rare}" for name, rare in found)]]
-    for key in order:
-        means = [np.mean(cells[key, column], axis=0) if (key, column) in cells else None for column in found]
+def claims(arms):
+    """A line per set, number of rare images and judge."""
+    found = {}
+    for arm in arms:
+        units = found.setdefault((arm["set"], int(arm["rare"]), arm["judge"]), {})
+        units.setdefault((arm["split"], arm["generator"]), []).append(arm)
+    return [HEADS, *(line_of(*key, list(units.values())) for key, units in sorted(found.items()))]
+
+
+def every_arm(arms):
+    """AUPRC and, after a stroke, sensitivity at 90 % specificity of every arm; a column per set and number of rare images."""
+    columns = sorted({(arm["set"], int(arm["rare"])) for arm in arms})
+    cells = {}
+    for arm in arms:
+        row = cells.setdefault((arm["judge"], arm["arm"], arm["ratio"] if arm["made"] == "1" else ""), {})
+        row.setdefault((arm["set"], int(arm["rare"])), []).append(
+            (float(arm["auprc"]), float(arm["sensitivity"]))
+        )
+    rows = [["judge", "arm", "ratio", *(f"{name} {rare}" for name, rare in columns)]]
+    for key, row in cells.items():
+        means = [np.mean(row[column], axis=0) if column in row else None for column in columns]
         rows.append([*key, *("-" if one is None else f"{one[0]:.3f} / {one[1]:.2f}" for one in means)])
     return rows
 
@@ -295,17 +333,17 @@ def lined(rows):
 
 
 def test_table():
-    """Every scored unit, printed and written to the page."""
-    found = scored()
-    if not found:
-        pytest.skip("no unit was scored yet")
-    judges = [
-        judge
-        for judge in JUDGES
-        if any(judge == one["judge"] for one in next(iter(found.values()))[0]["usefulness"]["judges"])
-    ]
-    claims = [HEADS, *(line_of(*key, judge, results) for key, results in found.items() for judge in judges)]
-    text = f"Budget: {OUT.name}, {CLASSIFIERS} classifiers per arm.\n\n{lined(claims)}\n\n{lined(arms_of(found))}"
+    """Every finished unit, printed and written to the page and beside it."""
+    arms = gathered()
+    if not arms:
+        pytest.skip("no unit was finished yet")
+    keep(arms)
+    units = {
+        tuple(arm[name] for name in FIELDS[1:5]): (int(arm["copies"]), float(arm["attack"])) for arm in arms
+    }
+    copies, attacks = zip(*units.values(), strict=True)
+    screen = f"{len(units)} generators: {sum(copies)} near copies left after the filter, membership attack {min(attacks):.2f} to {max(attacks):.2f}."  # fmt: skip
+    text = f"Budget: {OUT.name}, {CLASSIFIERS} classifiers per arm. {screen}\n\n{lined(claims(arms))}\n\n{lined(every_arm(arms))}"
     print(f"\n{text}")
     page = PAGE.read_text("utf-8")
     start, end = "<!-- table -->\n", "<!-- end of table -->\n"
