@@ -22,7 +22,15 @@ SPACES = ("lite2", "domain", "radiomics")
 MARKS = {"lite2": "o", "domain": "s", "radiomics": "D"}
 WIDTH = 5.2
 """Inches; the page scales figures down to a phone's width, so letters are large."""
+JUDGES = {"cnn": "Small network from scratch", "probe": "Linear layer on features of Lite2"}
+"""{judge: what a panel calls it}."""
 SHARES = ("precision", "recall", "coverage")
+CURVES = {
+    "distance": ("synthetic to real images, in features", INK, "-"),
+    "generator_loss": ("generator loss", MADE, "-"),
+    "critic_loss": ("discriminator loss", REAL, "--"),
+}
+"""{column of log.jsonl: label, colour and line}."""
 SMOOTH = 5
 """Ticks over which a curve's running mean goes."""
 
@@ -43,22 +51,31 @@ def svg(figure: Figure) -> bytes:
 
 
 def arms_figure(arms: Sequence[Mapping[str, Any]], best: str) -> bytes:
-    """Every arm with its interval, best first; those with synthetic images in their colour, the `best` one named boldly."""
-    ranked = sorted(arms, key=lambda arm: arm["auprc"])
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.3 * len(ranked)), layout="constrained")
-    axes = _plain(figure.add_subplot())
-    for place, arm in enumerate(ranked):
+    """A panel per judge, its arms with their intervals, best first; those with synthetic images in their colour, `best` boldly."""
+    judges = list(dict.fromkeys(str(arm["judge"]) for arm in arms))
+    heights = [1 + sum(arm["judge"] == judge for arm in arms) for judge in judges]
+    figure = Figure(figsize=(WIDTH, 0.6 + 0.3 * sum(heights)), layout="constrained")
+    panels = figure.subplots(len(judges), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, judge in zip(panels, judges, strict=True):
+        _ranked(_plain(axes), sorted((arm for arm in arms if arm["judge"] == judge), key=lambda arm: arm["auprc"]), best)  # fmt: skip
+        axes.set_title(JUDGES.get(judge, judge), fontsize=11, color=INK, loc="left")
+    panels[-1].set_xlabel("AUPRC of rare classes, test patients")
+    panels[0].plot([], [], "o-", color=REAL, label="real images only")
+    panels[0].plot([], [], "s-", color=MADE, label="with synthetic images")
+    figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=10)
+    return svg(figure)
+
+
+def _ranked(axes: Axes, arms: Sequence[Mapping[str, Any]], best: str) -> None:
+    """The arms of one judge from below."""
+    for place, arm in enumerate(arms):
         colour, mark = (MADE, "s") if arm["made"] else (REAL, "o")
         axes.plot([arm["low"], arm["high"]], [place, place], color=colour, lw=2, solid_capstyle="round")
         axes.plot(arm["auprc"], place, mark, color=colour, ms=7)
-    axes.set_yticks(range(len(ranked)), [_arm(arm) for arm in ranked])
-    for text, arm in zip(axes.get_yticklabels(), ranked, strict=True):
+    axes.set_yticks(range(len(arms)), [_arm(arm) for arm in arms])
+    for text, arm in zip(axes.get_yticklabels(), arms, strict=True):
         text.set_fontweight("bold" if arm["name"] == best else "normal")
-    axes.set(xlabel="AUPRC of rare classes, test patients", ylim=(-0.7, len(ranked) - 0.3))  # fmt: skip
-    axes.plot([], [], "o-", color=REAL, label="real images only")
-    axes.plot([], [], "s-", color=MADE, label="with synthetic images")
-    figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=10)
-    return svg(figure)
+    axes.set_ylim(-0.7, len(arms) - 0.3)
 
 
 def _arm(arm: Mapping[str, Any]) -> str:
@@ -98,17 +115,22 @@ def _class(label: str) -> str:
 
 
 def curves_figure(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Losses of both networks over images shown, from log.jsonl."""
+    """What the generator learned by over images shown, from log.jsonl: the distance in features, the losses of both networks, or all."""
     figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
     axes = _plain(figure.add_subplot())
-    shown = [row["images_shown"] / 1000 for row in rows]
-    for name, colour, style in (("generator_loss", MADE, "-"), ("critic_loss", REAL, "--")):
-        if all(name in row for row in rows):
-            values = np.array([row[name] for row in rows], float)
-            axes.plot(shown, values, color=colour, lw=0.8, alpha=0.35)
-            axes.plot(shown, _smooth(values), style, color=colour, lw=2, label=name.replace("_", " ").replace("critic", "discriminator"))  # fmt: skip
-    axes.set(xlabel="images shown, in thousands", ylabel="loss")
-    axes.legend(frameon=False, fontsize=10)
+    told = {name: [row.get(name) for row in rows] for name in CURVES}
+    told = {name: values for name, values in told.items() if all(value is not None for value in values)}
+    if "critic_loss" not in told and "distance" in told:
+        told.pop("generator_loss", None)  # which is the distance
+    shown = np.array([row["images_shown"] / 1000 for row in rows])
+    for name, values in told.items():
+        label, colour, style = CURVES[name]
+        curve = np.array(values, float)
+        axes.plot(shown, curve, color=colour, lw=0.8, alpha=0.35)
+        axes.plot(shown, _smooth(curve), style, color=colour, lw=2, label=label)
+    axes.set(xlabel="images shown, in thousands", ylabel="loss" if "critic_loss" in told else "distance")
+    if told:
+        axes.legend(frameon=False, fontsize=10)
     return svg(figure)
 
 

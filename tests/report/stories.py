@@ -44,6 +44,7 @@ def whole():
                 arm("oversampling + classical", "", 0.66, made=False),
                 arm("synthetic + classical", "0.5", 0.64, made=True),
                 arm("synthetic + classical", "parity", 0.6, made=True),
+                {**arm("none", "", 0.41, made=False), "judge": "probe"},
             ],
             "scores": scores(),
             "shortcut": {"verdict": "visible", "sentence": "Visible, but not used."},
