@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from medgan.commands.gather import Gathered, Request, gather
 from medgan.commands.kept import Kept
 from medgan.commands.parts import EFFORTS, PARTS, Job
 from medgan.commands.report import RESULT, exhibit, render
+from medgan.commands.verdicts import carry
 from medgan.errors import MedganError, OutputError, PlanError
 from medgan.learn.runtime import once
 from medgan.progress import OnProgress, Progress, ignore
@@ -94,6 +96,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure every part that is asked for into the folder `out`, and write `evaluation.json` and `report.html` there.
 
+    The verdicts on a model go into its card, too; where it does not take them, a note says so.
     Parts that the same images and settings have been measured for are taken from `out`; the same command goes on where it stopped.
     Under torchrun every process calls this alike; the first one does it all, and the others wait.
     """
@@ -134,9 +137,17 @@ def judge(request: Request, out: Path, options: EvaluateOptions, on_progress: On
         filter=gathered.filter,
         **(kept(out, settings) | found),
     )
+    untold = carry(request.model, result.report(), day_of(out)) if request.model else ""
+    result = replace(result, notes=(*notes, *filter(None, [untold])))
     files.write_json(out / RESULT, {name: value for name, value in result.report().items() if name != "out"})
     render(out)
     return result
+
+
+def day_of(out: Path) -> str:
+    """The day, in UTC, on which the latest part was measured."""
+    times = [path.stat().st_mtime for path in (out / PARTS_FOLDER).iterdir() if path.stem in PARTS]
+    return datetime.fromtimestamp(max(times, default=0.0), UTC).date().isoformat()
 
 
 def settings_of(request: Request, options: EvaluateOptions) -> dict[str, Any]:

@@ -48,7 +48,8 @@ def checked(choice: Choice | None, data: str) -> str:
     """The section of the data card; `data` is the digest of what the model learned from."""
     if choice is None:
         return OFF
-    return "\n\n".join(["\n".join(_table(choice)), "\n".join(_words(choice, data)), TABLES])
+    counts = {label: tally(drawn) for label, drawn in choice.drawn.items()}
+    return "\n\n".join([table(counts), "\n".join(_words(choice, data)), TABLES])
 
 
 TABLES = (
@@ -76,13 +77,13 @@ def sentence(filtered: Mapping[str, Any]) -> str:
     return " ".join(told)
 
 
-def _table(choice: Choice) -> Iterator[str]:
-    yield f"| label | {' | '.join(COLUMNS.values())} |"
-    yield "| --- " * (len(COLUMNS) + 1) + "|"
-    for label, drawn in choice.drawn.items():
-        counts = tally(drawn)
+def table(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """A line per class: what became of its candidates."""
+    lines = [f"| label | {' | '.join(COLUMNS.values())} |", "| --- " * (len(COLUMNS) + 1) + "|"]
+    for label, tallied in counts.items():
         name = " ".join(label.split()).replace("|", r"\|")
-        yield f"| {name} | {' | '.join(str(counts[column]) for column in COLUMNS)} |"
+        lines.append(f"| {name} | {' | '.join(str(tallied[column]) for column in COLUMNS)} |")
+    return "\n".join(lines)
 
 
 def _words(choice: Choice, data: str) -> Iterator[str]:

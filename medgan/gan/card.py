@@ -1,12 +1,15 @@
-"""Plan and facts -> the model card: what the model was trained on, how, what it is for and what it is not for."""
+"""Plan and facts -> the model card: what the model was trained on, how, what it is for and not for; and the place of its evaluation."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from medgan.plan import Plan
 
+BEGIN, END = "<!-- evaluation: medgan evaluate writes and replaces this section -->", "<!-- /evaluation -->"
+SECTION = re.compile(rf"^{BEGIN}[ \t]*\r?\n.*?^{END}[ \t]*(?:\r?\n|\Z)", re.MULTILINE | re.DOTALL)
 INTENDED = """\
 Research on class imbalance: topping up rare classes of the *training* split of an image classifier, teaching, and software tests.
 
@@ -73,3 +76,16 @@ def guarded(seen: Mapping[str, Any] | None) -> str:
         "no collapse and no copies of training images were found"
     ]
     return "\n".join([chosen, "", *(f"- {sentence}" for sentence in found)])
+
+
+def evaluated(text: str, section: str) -> str:
+    """The card `text` with the section of an evaluation, in the place of an earlier one or at the end; all else stands."""
+    block = f"{BEGIN}\n{section}\n{END}\n"
+    if SECTION.search(text):
+        return SECTION.sub(lambda _: block, text, count=1)
+    return f"{text}{'' if text.endswith(chr(10)) else chr(10)}\n{block}"
+
+
+def speaks_of(text: str, digest: str) -> bool:
+    """Whether a card is that of the weights with this SHA-256, whatever evaluation stands in it."""
+    return digest in SECTION.sub("", text)

@@ -14,7 +14,7 @@ from torch import nn
 import medgan
 from medgan.errors import ModelError
 from medgan.files import digest_file, plain, read_json, revive, write_bytes, write_json, write_text
-from medgan.gan.card import card
+from medgan.gan.card import card, speaks_of
 from medgan.gan.steps import GENERATORS
 from medgan.plan import Plan
 
@@ -46,7 +46,10 @@ class Model:
 
     @classmethod
     def save(cls, folder: Path, network: nn.Module, plan: Plan, about: Mapping[str, Any]) -> Model:
-        """Write the three files (the JSON last: with it the model is whole) and give the model back."""
+        """Write the three files (the JSON last: with it the model is whole) and give the model back.
+
+        A card of these very weights stands, with the evaluation and the words of people in it.
+        """
         tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
         write_bytes(folder / WEIGHTS, save(tensors))
         facts = {
@@ -56,14 +59,15 @@ class Model:
             **about,
             "plan": plain(plan),
         }
-        write_text(folder / CARD, card(plan, facts))
+        if not speaks_of(read_card(folder) or "", facts["digest"]):
+            write_text(folder / CARD, card(plan, facts))
         write_json(folder / FACTS, facts)
         return cls.load(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Model:
         """Read a model folder, or the `model` folder of a run; ModelError says what is wrong and what to do."""
-        place = folder / "model" if (folder / "model" / FACTS).exists() else folder
+        place = place_of(folder)
         facts = read_facts(place, folder)
         try:
             plan = revive(Plan, facts["plan"])
@@ -90,6 +94,19 @@ class Model:
             network=network.eval().requires_grad_(False),
             warnings=warnings_of(facts.get("guards")),
         )
+
+
+def place_of(folder: Path) -> Path:
+    """Where the model lies of which `folder` is the folder or the run."""
+    return folder / "model" if (folder / "model" / FACTS).exists() else folder
+
+
+def read_card(place: Path) -> str | None:
+    """The model card, its line ends as they are; None where there is none that can be read."""
+    try:
+        return (place / CARD).read_bytes().decode()
+    except (OSError, ValueError):
+        return None
 
 
 def warnings_of(guards: Mapping[str, Any] | None) -> tuple[str, ...]:
