@@ -28,6 +28,7 @@ from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, Explici
 from typer.testing import CliRunner
 
 from medgan.cli import app
+from medgan.commands.parts import EFFORTS, Effort
 
 pytestmark = pytest.mark.slow
 
@@ -289,6 +290,24 @@ def test_the_canaries_are_in_what_is_read(tmp_path, case):
 def medgan(*words):
     done = CliRunner().invoke(app, [str(word) for word in words])
     assert done.exit_code == 0, done.stderr
+    return done.output
+
+
+def judged(scans, labels, theirs, out):
+    """Evaluations of the run, of a folder of medgan and of another tool's, their reports, and what was said meanwhile."""
+    judges = {
+        "evaluation": (scans, *labels, "--model", out / "run"),
+        "evaluated-folder": (scans, *labels, "--synthetic", out / "png"),
+        "evaluated-theirs": (scans, *labels, "--synthetic", theirs),
+    }
+    said = ""
+    for name, words in judges.items():
+        said += medgan(
+            "evaluate", *words, "--only", "fidelity,privacy", "--device", "cpu", "--out", out / name
+        )
+        said += medgan("report", out / name)
+        said += medgan("report", out / name, "--json")
+    (out / "said.txt").write_text(said, encoding="utf-8")
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -296,7 +315,8 @@ def written(request, tmp_path_factory):
     """The folder with everything that medgan wrote about a planted data set: run, outputs, cache."""
     place = tmp_path_factory.mktemp("canary")
     scans, out = place / WORD / ACCENTED / "scans", place / "written"
-    labels = plant(scans, request.param)
+    labels, theirs = plant(scans, request.param), place / WORD / ACCENTED / "theirs"
+    plant(theirs, request.param)
     time.sleep(2.5)  # what has only just changed is not remembered, and would not be looked for in the cache
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDGAN_CACHE", str(out / "cache"))
@@ -308,6 +328,8 @@ def written(request, tmp_path_factory):
             medgan("balance", scans, *labels, "--out", out / form, *words)
         if request.param in TRAINED_ON_THE_WAY:
             medgan("balance", scans, *labels, "--out", out / "trained", *SMALL)
+        patch.setitem(EFFORTS, "quick", Effort(per_class=8, most=8, resamples=9))
+        judged(scans, labels, theirs, out)
     return out
 
 
@@ -321,7 +343,14 @@ def test_no_canary_is_in_anything_that_is_written(written):
         "index.sqlite",
         "pixels.npy",
         "card.md",
+        "evaluation.json",
+        "report.html",
+        "exhibits.npz",
+        "privacy.json",
+        "fidelity.json",
     } <= names
+    assert "## Evaluation" in (written / "run" / "model" / "card.md").read_text(encoding="utf-8")
+    assert "report.html" in (written / "said.txt").read_text(encoding="utf-8")
     with closing(sqlite3.connect(written / "cache" / "index.sqlite")) as base:
         assert base.execute("SELECT count(*) FROM files").fetchone()[0] >= 10
     assert found_in(written) == {}
@@ -329,7 +358,7 @@ def test_no_canary_is_in_anything_that_is_written(written):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps rights in another way")
 def test_nobody_else_can_enter_a_folder_that_holds_pixels_or_weights(written):
-    for name in ("run", "sampled", "dicom", "nifti", "png"):
+    for name in ("run", "sampled", "dicom", "nifti", "png", "evaluation"):
         assert stat.S_IMODE((written / name).stat().st_mode) & 0o007 == 0
     assert stat.S_IMODE((written / "cache").stat().st_mode) == 0o700
 
