@@ -44,16 +44,17 @@ def written(place: Path, told: Mapping[str, Any], day: str) -> str:
 def section(told: Mapping[str, Any], digest: str, day: str) -> Iterator[str]:
     """The lines of the section."""
     held = [f"{told['patients'][split]:,} in {split}" for split in ("val", "test") if told["patients"][split]]
-    whom = f"real patients held out from training (files, where none are known): {', '.join(held)}"
+    whom = f"Real patients held out from training (files, where none are known): {', '.join(held)}."
     yield from ("## Evaluation", "")
     yield f"Of the weights `{digest}`, measured on {day} by medgan {told['medgan']}, effort {told['settings']['effort']}."
-    yield f"Judged by {whom if held else 'halves of the training patients, for none were held out'}."
+    yield whom if held else "No patient was held out: training patients stand in their place."
     yield ""
     for part, heading in PARTS.items():
         found = told[part]
         words = _line(f"{found['verdict']}. {found.get('sentence', '')}") if found else "not measured."
         yield f"- {heading}: {words}"
-    yield f"- Images: {_line(told['filter']['sentence'])}"
+    bare = " The model without the filter draws what it left out, too." if told["filter"]["on"] else ""
+    yield f"- Images: {_line(told['filter']['sentence'])}{bare}"
     if told["filter"]["counts"]:
         yield from ("", table(told["filter"]["counts"]))
     yield from ("", f"Measured by `{told['command']}`.")

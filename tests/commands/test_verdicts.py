@@ -77,6 +77,7 @@ def test_the_card_carries_verdicts_filter_patients_date_and_command(trained, run
         "- Shortcut: visible. Told apart, and not leaned on.",
         "- Privacy: passed. No copy was found. This is a screen, not a proof.",
         "- Images: The filter kept 7 of ",
+        "The model without the filter draws what it left out, too.",
         "| label | drawn | near copies |",
         f"`{done.command}`",
     ):
@@ -170,8 +171,8 @@ def test_a_card_that_takes_no_verdict_is_a_note_and_no_error(trained, run, tmp_p
 def test_nobody_held_out_is_said():
     told = {
         **FOUND, "patients": {"train": 9, "val": 0, "test": 0}, "medgan": "0", "settings": {"effort": "quick"}, "command": "medgan evaluate",
-        "filter": {"sentence": "The filter\nwas off.", "counts": {}},
+        "filter": {"on": False, "sentence": "The filter\nwas off.", "counts": {}},
     }  # fmt: skip
     text = "\n".join(verdicts.section(told, "abc", "2026-11-02"))
-    assert "halves of the training patients, for none were held out" in text
+    assert "No patient was held out" in text
     assert "- Images: The filter was off.\n" in text
