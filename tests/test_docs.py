@@ -30,7 +30,8 @@ from medgan.progress import ignore
 from medgan.quality.ratios import Chosen
 from medgan.quality.scorecard import Score
 from medgan.quality.shortcut import Lean, Shortcut
-from medgan.quality.utility import Arm, Comparison, Judgement, Usefulness
+from medgan.quality.turns import Arm
+from medgan.quality.utility import Comparison, Judgement, Usefulness
 from medgan.scans.scan import Form
 
 ROOT = Path(__file__).parents[1]

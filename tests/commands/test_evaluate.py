@@ -329,7 +329,7 @@ def test_a_training_run_has_a_report_of_its_curves(tmp_path):
     row = {"images_shown": 1, "critic_loss": 1.0, "generator_loss": 0.5}
     (tmp_path / "log.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(row | {'images_shown': 2})}\n")
     text = report(tmp_path).page.read_text(encoding="utf-8")
-    assert "Losses of generator and discriminator" in text
+    assert "What the generator was trained to bring down" in text
 
 
 @pytest.mark.parametrize(("name", "text"), [("other.txt", ""), ("run.json", "[")])

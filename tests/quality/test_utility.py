@@ -9,7 +9,8 @@ import pytest
 from medgan.errors import DatasetError
 from medgan.files import plain, revive
 from medgan.quality.contest import EFFORTS, JUDGES, Settings, contest, judges_here
-from medgan.quality.utility import HARMS, HELPS, NO_BENEFIT, Usefulness, divided, measure_usefulness
+from medgan.quality.turns import divided
+from medgan.quality.utility import HARMS, HELPS, NO_BENEFIT, Usefulness, measure_usefulness
 from tests.quality.rings import shapes, with_pixels
 
 TRAIN, VAL, TEST = shapes(200, 12, 0), shapes(100, 40, 1), shapes(150, 60, 2)
@@ -131,10 +132,22 @@ def test_progress_counts_every_run():
 
 
 @pytest.mark.parametrize("given", [0, 1])
-def test_of_patients_that_are_not_divided_half_choose_and_half_judge(given):
+def test_halves_of_patients_that_are_not_divided_choose_for_each_other(given):
     held = [TEST, TEST.take([])] if given == 0 else [TEST.take([]), TEST]
     found = measure_usefulness(TRAIN, *held, TRUE, settings=BRIEF, seed=0)
-    assert found.tested == {"normal": 75, "rare": 30}
+    assert found.turns == 2
+    assert found.tested == {"normal": 150, "rare": 60}
+    assert found.patients == 210
+    halves = divided(TEST, 0.5, 0)
+    turns = [
+        measure_usefulness(TRAIN, *pair, TRUE, settings=BRIEF, seed=0) for pair in (halves, halves[::-1])
+    ]
+    assert found.difference == pytest.approx(np.mean([turn.difference for turn in turns]), abs=1e-4)
+    for arm, one, other in zip(found.arms, *(turn.arms for turn in turns), strict=True):
+        assert arm.auprc == pytest.approx((one.auprc + other.auprc) / 2, abs=1e-4)
+        assert arm.validation == pytest.approx((one.validation + other.validation) / 2, abs=1e-4)
+    assert found.interval[1] - found.interval[0] < max(np.diff(turn.interval)[0] for turn in turns)
+    assert "each half chose" in found.method
 
 
 def test_a_division_parts_patients_and_keeps_classes():
