@@ -303,6 +303,13 @@ def test_however_few_the_scans_enough_is_shown_to_learn_from():
     )
 
 
+def test_a_plan_without_a_discriminator_has_no_settings_of_one(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    plan = decide(facts(), Overrides(features="lite0"))
+    assert (plan.adversary, plan.loss, plan.penalty_every, plan.augment) == (0, "none", 0, 0)
+    assert plan.why["augment"] == "fixed: of a discriminator, which has no part"
+
+
 @pytest.mark.parametrize(
     ("there", "features", "batch", "adversary"), [(True, "lite0", 32, 0.0), (False, "none", 16, 1.0)]
 )

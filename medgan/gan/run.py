@@ -84,7 +84,7 @@ def broken(run: Run, step: Step, *, tick: bool) -> bool:
     """Whether a loss or, looked at before every checkpoint, a weight is no number. Processes share both, so all say the same."""
     if not all(math.isfinite(loss) for loss in (step.generator_loss, step.critic_loss or 0.0)):
         return True
-    networks = (run.learners.generator, run.learners.critic, run.learners.average)
+    networks = run.learners.networks.values()
     return tick and not all(torch.isfinite(w).all() for part in networks for w in part.parameters())
 
 

@@ -32,22 +32,33 @@ class Step:
     """Energy distance of synthetic and real images in frozen features: 0 where nothing tells them apart."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Critic:
+    """The discriminator of a run, and what it learns by."""
+
+    network: nn.Module
+    wrapped: nn.Module
+    """The same network in the precision and the company of the run."""
+    adam: Optimizer
+
+
 class Learners:
-    """The two networks, the averaged generator and the optimisers of a run (mutable, unlike our nouns)."""
+    """The generator, its average and, where the plan gives it a part, the discriminator of a run (mutable, unlike our nouns)."""
 
     def __init__(self, plan: Plan, runtime: Runtime, known: OfClass) -> None:
         """Fresh networks, of which those that can begin with what is `known` of each class do; chance must have been seeded."""
         self.plan, self.runtime, self.known = plan, runtime, known
-        generator, critic = GENERATORS[plan.arch](plan), DISCRIMINATORS[plan.arch](plan)
+        generator = GENERATORS[plan.arch](plan)
+        critic = DISCRIMINATORS[plan.arch](plan) if plan.adversary else None
         if isinstance(generator, networks.Generator):
             generator.begin(known)
         self.matcher = Matcher(plan, known, runtime.fabric.device) if plan.matching else None
         self.average = runtime.place(GENERATORS[plan.arch](plan))
         self.average.load_state_dict(generator.state_dict())
         self.average.eval().requires_grad_(False)
-        self.generator, self.critic = generator, critic
+        self.generator = generator
         self.to_generator, self.generator_adam = runtime.setup(generator, self.adam(generator))
-        self.to_critic, self.critic_adam = runtime.setup(critic, self.adam(critic))
+        self.critic = None if critic is None else Critic(critic, *runtime.setup(critic, self.adam(critic)))
         self.strength = plan.augment
         """Strength of augmentation in force: guards may raise it above the plan's."""
         self.pace = 1.0
@@ -57,15 +68,21 @@ class Learners:
         """The optimiser of the plan."""
         return torch.optim.Adam(network.parameters(), lr=self.plan.rate, betas=self.plan.betas, fused=True)  # type: ignore[arg-type]
 
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """All there are, by name."""
+        critic = {} if self.critic is None else {"critic": self.critic.network}
+        return {"generator": self.generator, **critic, "average": self.average}
+
+    @property
+    def adams(self) -> dict[str, Optimizer]:
+        """The optimisers there are, by name."""
+        critic = {} if self.critic is None else {"critic_adam": self.critic.adam}
+        return {"generator_adam": self.generator_adam, **critic}
+
     def parts(self) -> dict[str, Any]:
         """What a checkpoint must hold, by name."""
-        return {
-            "generator": self.generator,
-            "critic": self.critic,
-            "average": self.average,
-            "generator_adam": self.generator_adam,
-            "critic_adam": self.critic_adam,
-        }
+        return {**self.networks, **self.adams}
 
 
 def cosine(start: float, end: float, done: float) -> float:
@@ -79,16 +96,17 @@ def faded_in(plan: Plan, images_shown: int) -> float:
     return min(max((images_shown - start) / (whole - start), 0.0), 1.0) if whole > start else 1.0
 
 
-def joined(plan: Plan, images_shown: int) -> bool:
-    """Whether the discriminator has a say."""
-    return plan.adversary > 0 and images_shown >= plan.joins * plan.images_shown
+def opponent(learners: Learners, images_shown: int) -> Critic | None:
+    """The discriminator, where there is one and once it has a say."""
+    plan = learners.plan
+    return learners.critic if images_shown >= plan.joins * plan.images_shown else None
 
 
-def judge(learners: Learners, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def judge(plan: Plan, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Logits of real and fake images, in fp32. Batch norm must see them apart; without it one pass is quicker."""
-    if learners.plan.arch == "dcgan":
-        return learners.to_critic(real, labels).float(), learners.to_critic(fake, labels).float()
-    both = learners.to_critic(torch.cat([real, fake]), torch.cat([labels, labels])).float()
+    if plan.arch == "dcgan":
+        return critic.wrapped(real, labels).float(), critic.wrapped(fake, labels).float()
+    both = critic.wrapped(torch.cat([real, fake]), torch.cat([labels, labels])).float()
     return both[: len(real)], both[len(real) :]
 
 
@@ -100,19 +118,20 @@ def latents(plan: Plan, count: int, device: torch.device) -> Tensor:
 
 
 def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) -> Step:
-    """Train both networks on one batch: images (N, C, H, W) in [-1, 1], classes (N,).
+    """Train the networks on one batch: images (N, C, H, W) in [-1, 1], classes (N,).
 
     Of several processes each brings its share of the batch; gradients and figures are means over the whole of it.
     """
     plan, share = learners.plan, faded_in(learners.plan, images_shown)
     done = images_shown / plan.images_shown
-    for adam in (learners.generator_adam, learners.critic_adam):
+    for adam in learners.adams.values():
         for group in adam.param_groups:
             group["lr"] = cosine(plan.rate, plan.rate_end, done) * learners.pace
     fake = learners.to_generator(latents(plan, len(real), real.device), labels, share).float()
-    shown = {}
-    if joined(plan, images_shown):
-        critic_loss, on_real, on_fake = update_critic(learners, real, fake.detach(), labels, images_shown)
+    critic, shown = opponent(learners, images_shown), {}
+    if critic is not None:
+        pair = real, fake.detach()
+        critic_loss, on_real, on_fake = update_critic(learners, critic, pair, labels, images_shown)
         told_apart = (on_real[:, 0] > on_fake[:, 0]).float().mean()
         shown = {"critic_loss": critic_loss, "told_apart": told_apart}
     shown |= update_generator(learners, real, fake, labels, images_shown)
@@ -122,13 +141,13 @@ def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) 
 
 
 def update_critic(
-    learners: Learners, real: Tensor, fake: Tensor, labels: Tensor, images_shown: int
+    learners: Learners, critic: Critic, pair: tuple[Tensor, Tensor], labels: Tensor, images_shown: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One step of the discriminator; its loss without the penalty, and its logits on real and fake."""
+    """One step of the discriminator on a `pair` of real and fake; its loss without the penalty, and its logits on both."""
     plan, weights = learners.plan, (1.0, faded_in(learners.plan, images_shown))
     with torch.no_grad():
-        real, fake = augment(real, learners.strength), augment(fake, learners.strength)
-    on_real, on_fake = judge(learners, real, fake, labels)
+        real, fake = (augment(images, learners.strength) for images in pair)
+    on_real, on_fake = judge(plan, critic, real, fake, labels)
     loss = losses.CRITIC[plan.loss](on_real, on_fake, weights)
     total = loss
     if plan.penalty_every and images_shown // plan.batch % plan.penalty_every == 0:
@@ -137,11 +156,11 @@ def update_critic(
         # Mean over real and fake together is half of R1 + R2; the lazy factor keeps the mean strength. The penalty goes past DDP's
         # wrapper, but back through the very parameters of `loss` in one pass: DDP averages what each parameter has got in the end.
         total = loss + plan.penalty_every * gamma * losses.gradient_penalty(
-            learners.critic, both, twice, weights
+            critic.network, both, twice, weights
         )
-    learners.critic_adam.zero_grad()
+    critic.adam.zero_grad()
     learners.runtime.backward(total)
-    learners.critic_adam.step()
+    critic.adam.step()
     return loss.detach(), on_real.detach(), on_fake.detach()
 
 
@@ -150,8 +169,9 @@ def update_generator(
 ) -> dict[str, Tensor]:
     """One step of the generator on the fakes just drawn: its loss, and the distance in features where that is part of it."""
     plan, total, shown = learners.plan, fake.new_zeros(()), {}
-    if joined(plan, images_shown):
-        total = total + plan.adversary * against_critic(learners, real, fake, labels, images_shown)
+    critic = opponent(learners, images_shown)
+    if critic is not None:
+        total = total + plan.adversary * against_critic(learners, critic, (real, fake), labels, images_shown)
     if learners.matcher is not None:
         distance = learners.matcher.distance(fake, labels, (plan.seed, images_shown))
         total = total + plan.matching * distance
@@ -159,22 +179,22 @@ def update_generator(
     learners.generator_adam.zero_grad()
     learners.runtime.backward(total)
     learners.generator_adam.step()
-    learners.critic.requires_grad_(True)
     return {**shown, "generator_loss": total.detach()}
 
 
 def against_critic(
-    learners: Learners, real: Tensor, fake: Tensor, labels: Tensor, images_shown: int
+    learners: Learners, critic: Critic, pair: tuple[Tensor, Tensor], labels: Tensor, images_shown: int
 ) -> Tensor:
     """The generator's loss by the discriminator, whose own parameters get no gradient from it."""
-    plan, share = learners.plan, faded_in(learners.plan, images_shown)
-    learners.critic.requires_grad_(False)
-    with learners.runtime.alone(learners.to_critic):  # it gets no gradient that processes would have to share
-        on_fake = learners.to_critic(augment(fake, learners.strength), labels).float()
+    plan, share, (real, fake) = learners.plan, faded_in(learners.plan, images_shown), pair
+    critic.network.requires_grad_(False)
+    with learners.runtime.alone(critic.wrapped):  # it gets no gradient that processes would have to share
+        on_fake = critic.wrapped(augment(fake, learners.strength), labels).float()
+    critic.network.requires_grad_(True)
     on_real = on_fake  # of no account in a loss that does not pair fakes with reals
     if plan.loss == "relativistic":
         with torch.no_grad():
-            on_real = learners.to_critic(augment(real, learners.strength), labels).float()
+            on_real = critic.wrapped(augment(real, learners.strength), labels).float()
     return losses.GENERATOR[plan.loss](on_real, on_fake, (1.0, share))
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from medgan.gan.augment import augment
 from medgan.gan.draw import latent_of
 from medgan.gan.guards import LEAST_PATIENTS, Guards, Look
-from medgan.gan.steps import Learners, faded_in, joined, latents
+from medgan.gan.steps import Critic, Learners, faded_in, latents, opponent
 from medgan.learn.feed import Pool, centred
 from medgan.learn.likeness import closeness, kernel_distance, reach, variety
 from medgan.learn.runtime import reseed
@@ -139,27 +139,30 @@ class Watch:
     @torch.inference_mode()
     def overfitting(self, learners: Learners, images_shown: int, share: float) -> tuple[float | None, float]:
         """r_v on the images as the discriminator gets them, and its standard error over patients; None where it says nothing."""
-        unseen, train = self.judged
-        if self.patients < LEAST_PATIENTS or not joined(learners.plan, images_shown):
+        (unseen, train), critic = self.judged, opponent(learners, images_shown)
+        if self.patients < LEAST_PATIENTS or critic is None:
             return None, 0.0
         labels = learners.runtime.tensor(self.stack.labels[unseen])
         parts = [labels[piece] for piece in pieces(len(labels))]
         fake = torch.cat(
             [learners.generator(latents(self.plan, len(y), y.device), y, share).float() for y in parts]
         )
-        unknown, known = (self.ratings(learners, self.real(rows), rows, share) for rows in (unseen, train))
+        unknown, known, made = (
+            self.ratings(learners, critic, images, rows, share)
+            for images, rows in ((self.real(unseen), unseen), (self.real(train), train), (fake, unseen))
+        )
         (new, new_error), (old, old_error) = (
             by_patient(logits, self.stack.patients[rows])
             for logits, rows in ((unknown, unseen), (known, train))
         )
-        apart = old - float(self.ratings(learners, fake, unseen, share).mean())
+        apart = old - float(made.mean())
         error = math.hypot(new_error, old_error)
         if apart <= 2 * error:  # it hardly tells real from fake, so there is nothing to measure by
             return None, 0.0
         return (old - new) / apart, error / apart
 
     def ratings(
-        self, learners: Learners, images: Tensor, rows: NDArray[np.int64], share: float
+        self, learners: Learners, critic: Critic, images: Tensor, rows: NDArray[np.int64], share: float
     ) -> NDArray[np.float64]:
         """Logits (N,) of images, augmented as in training, under the classes of `rows`; both logits weighed as in the loss."""
         place = learners.runtime.fabric.device
@@ -167,7 +170,7 @@ class Watch:
         found = []
         for piece in pieces(len(rows)):
             seen = augment(images[piece].to(place), learners.strength)
-            logits = learners.critic(seen, labels[piece]).double()
+            logits = critic.network(seen, labels[piece]).double()
             weights = logits.new_tensor((1.0, share)[: logits.shape[1]])
             found.append((logits * weights).sum(dim=1) / weights.sum())
         return torch.cat(found).cpu().numpy()

@@ -21,7 +21,7 @@ class Overrides:
     """(H, W) of the training image."""
     batch: int | None = None
     images: int | None = None
-    """Images shown to the discriminator in all."""
+    """Images shown in all."""
     seed: int | None = None
     device: str = "auto"
     """"auto", "cpu", "cuda", "mps"."""
@@ -69,7 +69,7 @@ class Plan:
     matching: float = 0.0
     """Weight of the distance in those features in the generator's loss."""
     adversary: float = 1.0
-    """Weight of the discriminator in the generator's loss."""
+    """Weight of the discriminator in the generator's loss; 0: there is none."""
     joins: float = 0.0
     """Fraction of the run after which the discriminator joins in."""
     group: int = 1
@@ -77,7 +77,7 @@ class Plan:
     evenness: float = 0.5
     """How far class frequencies are evened out in the end: classes are shown n ** (1 - evenness) times as often as they are large."""
     loss: str
-    """"relativistic" or "bce": of the discriminator and against it."""
+    """"relativistic" or "bce": of the discriminator and against it; "none" without one."""
     rate: float
     """Learning rate at the start; `rate_end` at the end, along a cosine."""
     rate_end: float

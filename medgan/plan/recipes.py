@@ -18,28 +18,29 @@ def repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
     return {
         "latent": (64, "fixed"),
         "widths": (tuple(reversed(WIDTHS[: doublings + 1])), "rule: few at the image, more inward"),
-        "loss": ("relativistic", "fixed: each real image is paired with a fake, which covers modes"),
         "rate": (1e-3, "fixed"),
         "betas": ((0.0, 0.99), "fixed: no momentum"),
-        "penalty": (1.0, "fixed: R1 and R2"),
-        "penalty_end": (0.1, "fixed: a cosine from the start to the end of the run"),
-        "penalty_every": (8, "fixed: lazy regularisation"),
         "ema": (min(2_000.0, 0.05 * shown), "rule: 2,000 images, at most a twentieth of the run"),
-        "augment": (0.5, "fixed: shift, cutout, brightness and contrast at half strength; never a flip"),
         "guarded": (True, "fixed: overfitting, collapse and copies are watched for and acted upon"),
         **(matching_recipe() if matched else adversarial_recipe()),
     }
 
 
 def matching_recipe() -> Choices:
-    """How distributions are matched in the features of a frozen network."""
+    """How distributions are matched in the features of a frozen network; there is no discriminator, nor what only it needs."""
+    alone = "fixed: of a discriminator, which has no part"
     return {
         "matching": (
             1.0,
             "rule: where features are installed: it leaves no mode out, however few the images",
         ),
         "adversary": (0.0, "rule: matching alone is closer to the real images at equal time"),
-        "joins": (0.0, "fixed"),
+        "joins": (0.0, alone),
+        "loss": ("none", alone),
+        "penalty": (0.0, alone),
+        "penalty_end": (0.0, alone),
+        "penalty_every": (0, alone),
+        "augment": (0.0, alone),
         "evenness": (1.0, "fixed: a rare class is matched as often as a large one"),
         "rate_end": (5e-4, "fixed: a cosine from the start to the end of the run"),
         "condition": ((0.0, 0.0), "fixed: classes are apart from the start"),
@@ -52,6 +53,11 @@ def adversarial_recipe() -> Choices:
         "matching": (0.0, "rule: needs features that are not installed (pip install 'medgan[pretrained]')"),
         "adversary": (1.0, "rule: the discriminator is the only teacher"),
         "joins": (0.0, "fixed"),
+        "loss": ("relativistic", "fixed: each real image is paired with a fake, which covers modes"),
+        "penalty": (1.0, "fixed: R1 and R2"),
+        "penalty_end": (0.1, "fixed: a cosine from the start to the end of the run"),
+        "penalty_every": (8, "fixed: lazy regularisation"),
+        "augment": (0.5, "fixed: shift, cutout, brightness and contrast at half strength; never a flip"),
         "evenness": (0.5, "fixed: rare classes oftener, but never as often as large ones"),
         "rate_end": (2.5e-4, "fixed: a cosine from the start to the end of the run"),
         "condition": ((0.3, 0.55), "fixed: learn all classes together first, then apart"),

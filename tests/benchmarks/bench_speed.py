@@ -86,7 +86,7 @@ def operations_of_a_step(trial):
     if learners.matcher is not None:
         frozen = operations(lambda: learners.matcher.features(trial.images)) / plan.batch
         return 3 * generator + 2 * frozen
-    critic = operations(lambda: learners.critic(trial.images, trial.labels)) / plan.batch
+    critic = operations(lambda: learners.critic.network(trial.images, trial.labels)) / plan.batch
     passes = 9 if plan.loss == "relativistic" else 8
     penalty = 8 / plan.penalty_every if plan.penalty_every else 0
     return 3 * generator + (passes + penalty) * critic

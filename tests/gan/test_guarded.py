@@ -155,7 +155,7 @@ def faulty(monkeypatch, *, while_pace_above=0.5, late=False):
             poison(learners.generator)
         step = honest(learners, real, labels, images_shown)
         if strikes and late:
-            poison(learners.critic)
+            poison(learners.critic.network)
         return step
 
     monkeypatch.setattr(fit_module, "update", update)

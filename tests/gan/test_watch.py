@@ -94,8 +94,9 @@ def bright(images):
 def seen(generator, rate=bright, stack=STACK, shown=160, strength=0.0):
     runtime = SimpleNamespace(tensor=torch.as_tensor, fabric=SimpleNamespace(device=torch.device("cpu")))
     network = generator()
+    critic = SimpleNamespace(network=Rating(rate))
     learners = SimpleNamespace(
-        generator=network, average=network, critic=Rating(rate), strength=strength, runtime=runtime, plan=PLAN
+        generator=network, average=network, critic=critic, strength=strength, runtime=runtime, plan=PLAN
     )
     return Watch(stack, PLAN).look(learners, shown)
 
