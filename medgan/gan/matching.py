@@ -13,7 +13,7 @@ coarse grid say where: scans are aligned as photographs are not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -49,9 +49,12 @@ class Matcher:
         together = [torch.cat(level) for level in zip(*known, strict=True)]
         self.means = [level.mean(dim=0) for level in together]
         self.deviations = [level.std(dim=0) + 1e-3 for level in together]
-        self.known = [self._scaled(level) for level in known]
-        """Per class, per level: features (N, D), standardised over all classes together."""
-        self.spread = [[_spread(level) for level in levels] for levels in self.known]
+        self.known = self._scaled(together)
+        """Per level: features (N, D) of all classes, one after the other, standardised over all of them together."""
+        self.counts = [len(levels[0]) for levels in known]
+        apart = [[_spread(level) for level in self._scaled(levels)] for levels in known]
+        self.spread = torch.stack([torch.stack(levels).mean() for levels in apart])
+        """Per class: mean distance of its real images, mean over levels."""
 
     @torch.no_grad()
     def _known(self, images: NDArray[np.float32]) -> list[Tensor]:
@@ -88,25 +91,42 @@ class Matcher:
         """Energy distance of synthetic images (N, C, H, W) to the real ones of their classes (N,), mean over groups and levels.
 
         Groups of `plan.group` images follow each other in the batch, each of one class. Which real images they are compared with
-        depends on `chance` = (seed, images shown) and the class alone.
+        depends on `chance` = (seed, images shown) and the class alone. All groups G are compared at once, level by level; what
+        a small class or the end of a batch lacks is filled up with rows that weigh nothing.
         """
-        drawn = self._scaled(self.features(fake))
         classes = labels[:: self.group].tolist()
+        real, real_shares = self._chosen(classes, chance)
+        lacks = len(classes) * self.group - len(labels)
+        there = F.pad(torch.ones_like(labels, dtype=fake.dtype), (0, lacks)).reshape(-1, self.group, 1)
+        counts = there.sum(dim=1, keepdim=True)
+        pairs = there / counts * real_shares  # (G, group, REALS)
+        others = there * there.mT * (1 - torch.eye(self.group, device=self.device))
+        others = others / (counts * (counts - 1)).clamp(min=1)  # (G, group, group)
         total = fake.new_zeros(())
-        for group, number in enumerate(classes):
-            rows = slice(group * self.group, (group + 1) * self.group)
-            count = len(self.known[number][0])
-            chosen = np.random.default_rng((*chance, number)).permutation(count)[:REALS]
-            real_rows = torch.as_tensor(chosen, device=self.device)
-            for level, x in enumerate(drawn):
-                across = _apart(x[rows], self.known[number][level][real_rows]).mean()
-                total = total + 2 * across - _spread(x[rows]) - self.spread[number][level]
-        return total / (len(classes) * len(drawn))
+        drawn = self._scaled(self.features(fake))
+        for x, known in zip(drawn, self.known, strict=True):
+            groups = F.pad(x, (0, 0, 0, lacks)).reshape(len(classes), self.group, -1)
+            total = total + 2 * (_apart(groups, known[real]) * pairs).sum()
+            total = total - (_apart(groups, groups) * others).sum()
+        return total / (len(classes) * len(drawn)) - self.spread[classes].mean()
+
+    def _chosen(self, classes: Sequence[int], chance: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Rows of real images (G, M) for a group of each of `classes`, M at most REALS, and their shares in a mean (G, 1, M)."""
+        starts = np.cumsum([0, *self.counts])
+        rows = [
+            starts[number] + np.random.default_rng((*chance, number)).permutation(self.counts[number])[:REALS]
+            for number in classes
+        ]
+        most = max(map(len, rows))
+        filled = np.stack([np.resize(row, most) for row in rows])
+        shares = np.stack([(np.arange(most) < len(row)) / np.float32(len(row)) for row in rows])[:, None]
+        return torch.as_tensor(filled, device=self.device), torch.as_tensor(shares, device=self.device)
 
 
 def _apart(x: Tensor, y: Tensor) -> Tensor:
-    """Distances (N, M) between features, per root of their number, so that every level counts alike."""
-    squares = torch.cdist(x, y).square() / x.shape[1]
+    """Distances (..., N, M) of features (..., N, D) and (..., M, D), per root of their number, so that every level counts alike."""
+    norms = x.square().sum(dim=-1)[..., :, None] + y.square().sum(dim=-1)[..., None, :]
+    squares = (norms - 2 * x @ y.mT).clamp(min=0) / x.shape[-1]  # |x - y|^2 = |x|^2 + |y|^2 - 2 x y
     return (squares + 1e-4).sqrt()  # a slope at 0, where the plain root has none
 
 

