@@ -67,14 +67,13 @@ class Matcher:
     def features(self, images: Tensor) -> list[Tensor]:
         """Images (N, C, H, W) as the networks see them -> ten tables (N, D): per scale what is there, and where."""
         low, high = self.span
-        seen = as_seen((low + (images.float() + 1) / 2 * (high - low)).clamp(0, 1))
-        longest = max(seen.shape[2:])
-        if longest < LEAST:
+        seen = (low + (images.float() + 1) / 2 * (high - low)).clamp(0, 1)
+        if max(seen.shape[2:]) < LEAST:
             seen = F.interpolate(seen, scale_factor=2.0, mode="bilinear", align_corners=False)
         while max(seen.shape[2:]) > MOST:
             seen = F.avg_pool2d(seen, 2)
-        levels = self.network.levels(seen.contiguous(memory_format=torch.channels_last))
-        what = [torch.cat([x.mean(dim=(2, 3)), x.std(dim=(2, 3), unbiased=False)], dim=1) for x in levels]
+        levels = self.network.levels(as_seen(seen).contiguous(memory_format=torch.channels_last))
+        what = [_moments(x) for x in levels]
         where = [
             F.adaptive_avg_pool2d(x, (min(GRID, x.shape[2]), min(GRID, x.shape[3]))).flatten(1)
             for x in levels
@@ -121,6 +120,15 @@ class Matcher:
         filled = np.stack([np.resize(row, most) for row in rows])
         shares = np.stack([(np.arange(most) < len(row)) / np.float32(len(row)) for row in rows])[:, None]
         return torch.as_tensor(filled, device=self.device), torch.as_tensor(shares, device=self.device)
+
+
+def _moments(x: Tensor) -> Tensor:
+    """Features (N, C, H, W) -> their means and deviations over the image (N, 2 C), in the layout in which they lie."""
+    cells = x.permute(0, 2, 3, 1).flatten(1, 2)  # (N, H W, C)
+    mean = cells.mean(dim=1, keepdim=True)
+    variance = (cells - mean).square().mean(dim=1)
+    deviation = (variance + 1e-12).sqrt()  # a slope at 0, where the plain root has none
+    return torch.cat([mean[:, 0], deviation], dim=1)
 
 
 def _apart(x: Tensor, y: Tensor) -> Tensor:

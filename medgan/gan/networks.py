@@ -74,10 +74,10 @@ class Up(nn.Module):
         self.second = convolution(outward, outward, 3, scale=RESIDUAL)
         self.skip = convolution(inward, outward, 1, scale=STRAIGHT) if inward != outward else nn.Identity()
 
-    def forward(self, x: Tensor, z: Tensor, y: Tensor) -> Tensor:
-        """(N, inward, H, W) -> (N, outward, 2H, 2W), or the same size when it does not double."""
+    def forward(self, x: Tensor, kinked: Tensor, z: Tensor, y: Tensor) -> Tensor:
+        """(N, inward, H, W), and its leaky ReLU `kinked` -> (N, outward, 2H, 2W), or the same size when it does not double."""
         straight = self.skip(x)
-        residual = self.style(self.first(leak(x)), z, y)
+        residual = self.style(self.first(kinked), z, y)
         if self.doubles:
             straight, residual = double(straight), double(residual)
         image: Tensor = straight + self.second(leak(residual))
@@ -123,14 +123,16 @@ class Generator(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             image: Tensor = self.outline(z.float(), labels)
         x = self.base[None] * self.scales(z)[:, :, None, None]
+        kinked = leak(x)
         for number, stage in enumerate(self.stages):
-            x = stage(x, z, y)
+            x = stage(x, kinked, z, y)
             if number == self.outlined:
                 x = x + self.from_outline(image)
+            kinked = leak(x)
             if number > self.outlined:
                 image = double(image)
             if number >= self.outlined:
-                image = image + self.details[number - self.outlined](leak(x)).float()
+                image = image + self.details[number - self.outlined](kinked).float()
         return image
 
 

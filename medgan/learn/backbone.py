@@ -93,17 +93,18 @@ class Lite(nn.Module):
         self.units.add(unit)
 
     def unit(self, x: Tensor, name: str, *, stride: int = 1, act: bool = True) -> Tensor:
-        """One convolution with TensorFlow's "same" padding, and ReLU6."""
+        """One convolution with TensorFlow's "same" padding, and ReLU6.
+
+        That padding has one line more at the far edges where a number is odd. A line of zeros at the near edges of the kernel comes to
+        the same, and no image need be copied.
+        """
         kernel, bias = self.get_buffer(f"{name}_kernel"), self.get_buffer(f"{name}_bias")
         side = kernel.shape[-1]
         lacks = [max((-(-length // stride) - 1) * stride + side - length, 0) for length in x.shape[2:]]
-        if all(lack % 2 == 0 for lack in lacks):
-            padding = (lacks[0] // 2, lacks[1] // 2)
-        else:
-            x, padding = (
-                F.pad(x, (lacks[1] // 2, lacks[1] - lacks[1] // 2, lacks[0] // 2, lacks[0] - lacks[0] // 2)),
-                (0, 0),
-            )
+        odd = [lack % 2 for lack in lacks]
+        if any(odd):
+            kernel = F.pad(kernel, (odd[1], 0, odd[0], 0))
+        padding = ((lacks[0] + odd[0]) // 2, (lacks[1] + odd[1]) // 2)
         groups = x.shape[1] if kernel.shape[1] == 1 and side > 1 else 1
         x = F.conv2d(x, kernel, bias, stride=stride, padding=padding, groups=groups)
         return F.relu6(x) if act else x

