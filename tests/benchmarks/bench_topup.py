@@ -297,7 +297,9 @@ def line_of(name, rare, judge, units):
     ]
     auto = mean([best(arms, "validation") for arms in units])
     told, verdict = f"{100 * statistics.mean(differences):+.1f}", "-"
-    if len(units) > 1:
+    if (
+        len({arms[0]["split"] for arms in units}) > 1
+    ):  # two generators of one split say nothing of other patients
         share = int(units[0][0]["tested"]) / int(units[0][0]["learned"])
         low, high = corrected_t(differences, share)[1:]
         told += f" ({100 * low:+.1f} to {100 * high:+.1f})"
