@@ -122,7 +122,7 @@ class Generator(nn.Module):
         y = embed(self.embedding, labels, noisy=self.training and self.classes > 0) * share
         with torch.autocast(z.device.type, enabled=False):
             image: Tensor = self.outline(z.float(), labels)
-        x = self.base[None] * self.scales(z)[:, :, None, None]
+        x = (self.base[None] * self.scales(z)[:, :, None, None]).contiguous(memory_format=torch.channels_last)
         kinked = leak(x)
         for number, stage in enumerate(self.stages):
             x = stage(x, kinked, z, y)

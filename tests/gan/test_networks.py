@@ -28,6 +28,19 @@ def test_networks_are_built_for_any_cells_doublings_and_channels(make, base, dou
     assert rooms.Discriminator(plan)(images, labels).shape == (2, 2 if plan.arch == "repaired" else 1)
 
 
+def test_every_stage_lies_channels_last():
+    plan, lain = tiny_plan(), []
+    generator = networks.Generator(plan).to(memory_format=torch.channels_last)
+    for stage in generator.stages:
+        stage.register_forward_hook(
+            lambda _, images, made: lain.extend(
+                x.is_contiguous(memory_format=torch.channels_last) for x in (images[0], made)
+            )
+        )
+    generator(torch.randn(2, plan.latent), torch.tensor([0, 1]))
+    assert lain == [True] * 2 * len(plan.widths)
+
+
 def test_class_does_not_enter_below_sixteen_pixels():
     torch.manual_seed(0)
     plan = tiny_plan(size=(8, 6), widths=(8, 8))
