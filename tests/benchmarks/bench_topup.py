@@ -182,8 +182,9 @@ def unit(name, rare, split):
     place = OUT / f"{name}-{rare}-{split}"
     manifest = divided(name, rare, split)
     settings = Settings(judges=tuple(JUDGES), steps=STEPS, seeds=CLASSIFIERS, side=SIZE, rare=(SETS[name],))
+    known = {tuple(arm[key] for key in FIELDS[1:5]) for arm in gathered()}
     for generator in SEEDS:
-        if (place / f"{generator}.json").exists():
+        if (name, str(rare), str(split), str(generator)) in known:
             continue
         run = place / f"generator-{generator}"
         wish = Overrides(size=(SIZE, SIZE), images=IMAGES, seed=generator, device="cpu")
