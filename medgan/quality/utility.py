@@ -29,6 +29,7 @@ CHOICE = (
     "the held-out patients were halved, and each half chose arms and ratios for the other: figures are means over the two turns",
 )
 """Who chose, for one turn and for two."""
+DISAGREED = "Halves of the patients chose differently; these arms are best over both, the difference is of what each half chose."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,8 @@ class Comparison:
     """Rare-class AUPRC of the arm less that of the alternative, mean over turns."""
     interval: tuple[float, float]
     """95 %, paired."""
+    agreed: bool
+    """Whether the arms named were chosen in every turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +171,7 @@ def judged(judge: str, entries: Iterable[Entry]) -> Judgement:
 
 
 def compared(ours: Sequence[Entry], theirs: Sequence[Entry]) -> Comparison:
-    """What is preferred of either side, turn by turn, by those who judge in that turn; named after what all prefer together."""
+    """What is preferred of either side, turn by turn, by those who choose in that turn; named after what all prefer together."""
     turns = range(len(ours[0].auprc))
     pairs = [(preferred(ours, turn), preferred(theirs, turn)) for turn in turns]
     differences = [
@@ -178,32 +181,27 @@ def compared(ours: Sequence[Entry], theirs: Sequence[Entry]) -> Comparison:
         one.resampled[turn] - other.resampled[turn] for turn, (one, other) in zip(turns, pairs, strict=True)
     ]
     low, high = interval(np.mean(resampled, axis=0))
-    one, other = preferred(ours).arm, preferred(theirs).arm
+    one, other = preferred(ours), preferred(theirs)
     return Comparison(
-        best_arm=one.name,
-        ratio=one.ratio,
-        alternative=other.name,
+        best_arm=one.arm.name,
+        ratio=one.arm.ratio,
+        alternative=other.arm.name,
         difference=round(float(np.mean(differences)), 5),
         interval=(round(low, 5), round(high, 5)),
+        agreed=all(pair == (one, other) for pair in pairs),
     )
 
 
 def sentence(judgement: Judgement, rare: Sequence[str]) -> str:
     """The verdict in words."""
-    best, whole = judgement.best, judgement.whole
-    where = f"AUPRC of {', '.join(rare)}"
-    ours = f"{best.best_arm} at ratio {best.ratio}"
-    if judgement.verdict == HELPS:
-        return (
-            f"Synthetic images help: {ours} beats the best arm without them, {best.alternative},"
-            f" by {points(best)} of {where}."
-        )
-    if judgement.verdict == HARMS:
-        return (
-            f"Synthetic images harm: with all of them, {whole.best_arm} falls behind the best arm without them,"
-            f" {whole.alternative}, by {points(whole)} of {where}."
-        )
-    return f"No benefit: {ours} against the best arm without synthetic images, {best.alternative}: {points(best)} of {where}."
+    shown = judgement.whole if judgement.verdict == HARMS else judgement.best
+    found = f"by {points(shown)} of AUPRC of {', '.join(rare)}."
+    words = {
+        HELPS: f"Synthetic images help: {shown.best_arm} at ratio {shown.ratio} beats the best arm without them, {shown.alternative}, {found}",
+        HARMS: f"Synthetic images harm: with all of them, {shown.best_arm} falls behind the best arm without them, {shown.alternative}, {found}",
+        NO_BENEFIT: f"No benefit: {shown.best_arm} at ratio {shown.ratio} differs from the best arm without synthetic images, {shown.alternative}, {found}",
+    }[judgement.verdict]
+    return words if shown.agreed else f"{words} {DISAGREED}"
 
 
 def points(compared: Comparison) -> str:

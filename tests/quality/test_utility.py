@@ -148,6 +148,9 @@ def test_halves_of_patients_that_are_not_divided_choose_for_each_other(given):
         assert arm.validation == pytest.approx((one.validation + other.validation) / 2, abs=1e-4)
     assert found.interval[1] - found.interval[0] < max(np.diff(turn.interval)[0] for turn in turns)
     assert "each half chose" in found.method
+    chosen = {(turn.best_arm, turn.ratio, turn.alternative) for turn in turns}
+    assert found.judges[0].best.agreed == (chosen == {(found.best_arm, found.ratio, found.alternative)})
+    assert ("chose differently" in found.sentence) != found.judges[0].best.agreed
 
 
 def test_a_division_parts_patients_and_keeps_classes():
