@@ -172,14 +172,9 @@ def judged(judge: str, entries: Iterable[Entry]) -> Judgement:
 
 def compared(ours: Sequence[Entry], theirs: Sequence[Entry]) -> Comparison:
     """What is preferred of either side, turn by turn, by those who choose in that turn; named after what all prefer together."""
-    turns = range(len(ours[0].auprc))
-    pairs = [(preferred(ours, turn), preferred(theirs, turn)) for turn in turns]
-    differences = [
-        one.auprc[turn] - other.auprc[turn] for turn, (one, other) in zip(turns, pairs, strict=True)
-    ]
-    resampled = [
-        one.resampled[turn] - other.resampled[turn] for turn, (one, other) in zip(turns, pairs, strict=True)
-    ]
+    pairs = [(preferred(ours, turn), preferred(theirs, turn)) for turn in range(len(ours[0].auprc))]
+    differences = [one.auprc[turn] - other.auprc[turn] for turn, (one, other) in enumerate(pairs)]
+    resampled = [one.resampled[turn] - other.resampled[turn] for turn, (one, other) in enumerate(pairs)]
     low, high = interval(np.mean(resampled, axis=0))
     one, other = preferred(ours), preferred(theirs)
     return Comparison(
