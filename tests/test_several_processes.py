@@ -48,6 +48,19 @@ def test_torchrun_trains_one_model_for_a_budget_of_time(source, tmp_path):
     assert len(list((tmp_path / "run" / "grids").iterdir())) == len(shown)
 
 
+LAST = """
+import atexit, torch.distributed
+atexit.register(lambda: print(torch.distributed.is_initialized()))  # registered first, so called last
+from medgan.learn.runtime import once
+print(once(lambda: 7), torch.distributed.is_initialized())
+"""
+
+
+def test_processes_leave_each_other_before_python_ends():
+    ended = jobs.finish(jobs.start(2, "-c", LAST))
+    assert [out.split() for out, _ in ended] == [["7", "True", "False"]] * 2
+
+
 def test_images_drawn_by_two_processes_are_those_of_one(model, tmp_path):
     words = "--label mass --count 5 --format nifti --no-filter --json"
     command = ["-m", "medgan", "sample", model, "--out", tmp_path / "two", *words.split()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import warnings
@@ -66,6 +67,16 @@ def in_company() -> Iterator[None]:
             "another process of this job is gone",
             hint="Start the same command again: it goes on where it stopped, also with another number of processes.",
         ) from error
+
+
+@atexit.register
+def leave() -> None:
+    """Close the connections to the other processes while Python still runs; nothing to do for a process alone.
+
+    Left to the end of Python, threads of gloo that then let go of a tensor abort the process, seldom and with its work done.
+    """
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 class Runtime:
