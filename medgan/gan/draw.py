@@ -51,7 +51,8 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
     def drawn(wanted: Sequence[int]) -> NDArray[np.float32]:
         latents = [latent_of(model.plan, seed) for seed in wanted]
         latents += latents[:1] * (TOGETHER - len(wanted))
-        return finish(network, model.plan, torch.cat(latents).to(place), which)[: len(wanted)]
+        z = torch.cat(latents).to(place)
+        return finish(network, model.plan, z, which, curve=model.tones.get(label))[: len(wanted)]
 
     batches = [seeds[start : start + TOGETHER] for start in range(0, len(seeds), TOGETHER)]
     with ThreadPoolExecutor(1) as artist:
@@ -74,12 +75,20 @@ def latent_of(plan: Plan, seed: int) -> Tensor:
 
 @torch.inference_mode()
 def finish(
-    network: nn.Module, plan: Plan, z: Tensor, labels: Tensor, share: float = 1.0
+    network: nn.Module,
+    plan: Plan,
+    z: Tensor,
+    labels: Tensor,
+    share: float = 1.0,
+    curve: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Images (N, C, H, W) in [0, 1] over the form's range, in fp32."""
+    """Images (N, C, H, W) in [0, 1] over the form's range, in fp32; by the tone `curve` of their class, where it has one."""
+    images = network(z, labels, share).float().cpu()
+    if curve is not None:
+        for channel, (before, after) in enumerate(curve):
+            images[:, channel] = torch.from_numpy(np.interp(images[:, channel].numpy(), before, after))
     low, high = plan.span
-    images = low + (network(z, labels, share).float() + 1) / 2 * (high - low)
-    pixels: NDArray[np.float32] = images.clamp(0, 1).cpu().numpy()
+    pixels: NDArray[np.float32] = (low + (images + 1) / 2 * (high - low)).clamp(0, 1).numpy()
     return pixels
 
 

@@ -19,6 +19,7 @@ from medgan.gan.guards import Look, alarms
 from medgan.gan.model import Model
 from medgan.gan.run import STATE, Run, broken, checkpoint, guard, resume, step_back, take_best
 from medgan.gan.steps import Step, faded_in, update
+from medgan.gan.tone import tone_curves
 from medgan.gan.watch import Watch
 from medgan.learn.feed import batch_at, of_class
 from medgan.learn.runtime import Journal, reseed, save_checkpoint
@@ -75,8 +76,13 @@ def fit(
             runtime.once(partial(keep, run, row, journal, on_tick))
             began, steps, run.mishaps = began + spent, [], []  # the tick's own work counts to the next one
     known = {**about, "images_shown": run.images_shown, "guards": take_best(run)}
-    learners = run.learners
-    runtime.once(lambda: Model.save(folder / "model", learners.average, learners.plan, known).digest)
+    network, plan = run.learners.average, run.learners.plan
+
+    def saved() -> str:
+        tones = tone_curves(network, plan, of_class(watch.pool, plan)) if plan.toned else None
+        return Model.save(folder / "model", network, plan, known, tones).digest
+
+    runtime.once(saved)
     return runtime.each(lambda: Model.load(folder / "model"))
 
 

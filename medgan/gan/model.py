@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
@@ -20,6 +23,8 @@ from medgan.plan import Plan
 
 VERSION = 1
 WEIGHTS, FACTS, CARD = "generator.safetensors", "model.json", "card.md"
+TONES = "tones"
+"""The tensor of all tone curves, among the weights."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -36,6 +41,8 @@ class Model:
     """{label: training images}."""
     images_shown: int
     network: nn.Module
+    tones: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """{label: tone curves (C, 2, knots) of its channels}; empty where images are written as the network draws them."""
     warnings: tuple[str, ...] = ()
     """What guards found amiss in it, or while it was trained."""
 
@@ -45,12 +52,22 @@ class Model:
         return self.plan.labels
 
     @classmethod
-    def save(cls, folder: Path, network: nn.Module, plan: Plan, about: Mapping[str, Any]) -> Model:
+    def save(
+        cls,
+        folder: Path,
+        network: nn.Module,
+        plan: Plan,
+        about: Mapping[str, Any],
+        tones: NDArray[np.float32] | None = None,
+    ) -> Model:
         """Write the three files (the JSON last: with it the model is whole) and give the model back.
 
-        A card of these very weights stands, with the evaluation and the words of people in it.
+        The tone curves `tones` (classes, C, 2, knots) lie among the weights, for they decide what is drawn, too. A card of these very
+        weights stands, with the evaluation and the words of people in it.
         """
         tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+        if tones is not None:
+            tensors[TONES] = torch.from_numpy(tones)
         write_bytes(folder / WEIGHTS, save(tensors))
         facts = {
             "version": VERSION,
@@ -73,7 +90,9 @@ class Model:
             plan = revive(Plan, facts["plan"])
             network = GENERATORS[plan.arch](plan)
             digest = digest_file(place / WEIGHTS)
-            network.load_state_dict(load_file(place / WEIGHTS))
+            tensors = load_file(place / WEIGHTS)
+            curves = tensors.pop(TONES).numpy() if TONES in tensors else ()
+            network.load_state_dict(tensors)
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise ModelError(
                 f"{folder}: this model is damaged ({type(error).__name__}: {error})",
@@ -92,6 +111,7 @@ class Model:
             counts=facts["counts"],
             images_shown=facts["images_shown"],
             network=network.eval().requires_grad_(False),
+            tones=dict(zip(plan.labels, curves, strict=False)),
             warnings=warnings_of(facts.get("guards")),
         )
 

@@ -93,6 +93,8 @@ class Plan:
     """Strength of differentiable augmentation: 0 none, 1 as published."""
     guarded: bool = False
     """Whether guards hold images back, watch for overfitting, collapse and copies, and act."""
+    toned: bool = False
+    """Whether images are written by tone curves, which give each class the intensities of its real images."""
     condition: tuple[float, ...]
     """Fractions of the run where the class condition starts to fade in and is whole."""
     tick: int

@@ -21,6 +21,7 @@ def repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
         "rate": (1e-3, "fixed"),
         "betas": ((0.0, 0.99), "fixed: no momentum"),
         "ema": (min(2_000.0, 0.05 * shown), "rule: 2,000 images, at most a twentieth of the run"),
+        "toned": (True, "fixed: a curve per class gives images the intensities of the real ones"),
         "guarded": (True, "fixed: overfitting, collapse and copies are watched for and acted upon"),
         **(matching_recipe() if matched else adversarial_recipe()),
     }
@@ -82,6 +83,7 @@ def dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
         "ema": (0.0, paper),
         "augment": (0.0, paper),
         "guarded": (False, paper),
+        "toned": (False, paper),
         "matching": (0.0, paper),
         "adversary": (1.0, paper),
         "joins": (0.0, paper),
