@@ -23,9 +23,10 @@ from pydicom.uid import (
     UltrasoundImageStorage,
 )
 
+from medgan import __version__
 from medgan.errors import OutputError, PlanError
 from medgan.scans.dicom_anatomy import UNPAIRED
-from medgan.scans.provenance import BYTE, MAKER, NOTICES, WORD, stored_range, version
+from medgan.scans.provenance import BYTE, MAKER, NOTICES, WORD, stored_range
 from medgan.scans.scan import Form
 
 SOP_CLASSES: Mapping[str, UID] = {
@@ -190,7 +191,7 @@ def _origin(synthetic: bool) -> Attributes:
     equipment = Dataset()
     equipment.Manufacturer = MAKER
     equipment.ManufacturerModelName = MAKER
-    equipment.SoftwareVersions = version()
+    equipment.SoftwareVersions = __version__
     equipment.ContributionDescription = verb
     equipment.PurposeOfReferenceCodeSequence = [_code(*(_SYNTHESIZING if synthetic else _PROCESSING))]
     return {
@@ -200,7 +201,7 @@ def _origin(synthetic: bool) -> Attributes:
         "ContributingEquipmentSequence": [equipment],
         "Manufacturer": MAKER,
         "ManufacturerModelName": MAKER,
-        "SoftwareVersions": version(),
+        "SoftwareVersions": __version__,
         "StudyDescription": NOTICES[synthetic],
         "ImageComments": NOTICES[synthetic],
         "DerivationDescription": verb,

@@ -17,12 +17,13 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from medgan import __version__
 from medgan.errors import PlanError
 from medgan.files import digest, digest_of, write_bytes
 from medgan.scans.dicom_attributes import tag_of
 from medgan.scans.dicom_classes import PER_IMAGE, PER_PLANE, PLANAR, SOP_CLASSES, attributes, decimal
 from medgan.scans.dicom_encode import Template, part_10
-from medgan.scans.provenance import BYTE, MAKER, WORD, Stored, slice_gap, stored_values, version
+from medgan.scans.provenance import BYTE, MAKER, WORD, Stored, slice_gap, stored_values
 from medgan.scans.scan import Form, Mark, Pixels
 
 SUFFIX = ".dcm"
@@ -147,7 +148,7 @@ def _file_meta(kind: UID) -> Dataset:
     meta.MediaStorageSOPInstanceUID = ""
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = _uid("implementation", MAKER)
-    meta.ImplementationVersionName = f"MEDGAN {version()}"[:16]  # SH
+    meta.ImplementationVersionName = f"MEDGAN {__version__}"[:16]  # SH
     return meta
 
 

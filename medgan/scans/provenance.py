@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version as installed_version
-
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan import __version__
 from medgan.errors import PlanError
 from medgan.scans.scan import Form, Mark, Pixels
 
@@ -21,11 +20,6 @@ BYTE, WORD = 8, 16
 """Bits of the smallest and of the largest stored value."""
 
 Stored = NDArray[np.integer]
-
-
-def version() -> str:
-    """Version of the installed package, as its metadata says."""
-    return installed_version(MAKER)
 
 
 def stored_range(form: Form) -> tuple[float, float]:
@@ -90,6 +84,6 @@ def facts(form: Form, mark: Mark) -> dict[str, object]:
         "Modality": form.modality,
         "BodyPart": form.body_part,
         "SpacingMM": list(form.spacing_mm) if form.spacing_mm else None,
-        "Software": f"{MAKER} {version()}",
+        "Software": f"{MAKER} {__version__}",
     }
     return {key: value for key, value in said.items() if value not in (None, "")}

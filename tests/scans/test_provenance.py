@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medgan import __version__
-from medgan.scans.provenance import facts, stored_range, stored_values, version
+from medgan.scans.provenance import facts, stored_range, stored_values
 from medgan.scans.scan import Form, Mark
 
 HU = Form(format="dicom", low=-1024, high=3071, unit="HU", bits=16, modality="CT", spacing_mm=(0.0, 1.0, 1.0))
@@ -74,5 +75,5 @@ def test_facts_are_plain_json():
 
 
 def test_the_software_is_the_installed_version():
-    assert version() == __version__
+    assert version("medgan") == __version__
     assert facts(HU, REAL)["Software"] == f"medgan {__version__}"
