@@ -6,6 +6,7 @@ A killed run goes on where it was; nothing is taken for whole before it is.
 from __future__ import annotations
 
 import math
+import mmap
 import os
 import weakref
 from collections import Counter
@@ -72,6 +73,15 @@ class Stack:
     def images(self, index: NDArray[np.int64] | Sequence[int] | slice) -> Pixels:
         """Rows `index` as (n, C, H, W) float32 in [0, 1]."""
         return np.asarray(self.pixels[index], np.float32) / np.float32(TOP)
+
+    def expect(self, rows: NDArray[np.int64]) -> None:
+        """Have the system read rows that are wanted next while something else is done; a row that is in memory costs nothing."""
+        file: Any = self.pixels.base
+        if isinstance(self.pixels, np.memmap) and isinstance(file, mmap.mmap) and hasattr(file, "madvise"):
+            first, size = self.pixels.offset % mmap.ALLOCATIONGRANULARITY, self.pixels[0].nbytes
+            for start in (first + size * rows).tolist():
+                before = start % mmap.PAGESIZE
+                file.madvise(mmap.MADV_WILLNEED, start - before, before + size)
 
     def rows_of(self, label: str) -> NDArray[np.int64]:
         """The rows of one class."""

@@ -1,8 +1,12 @@
 """Training images decoded, scaled and resized once, into a private cache that is read without being loaded."""
 
+import ctypes
 import dataclasses
+import mmap
+import os
 import stat
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -17,7 +21,7 @@ from medgan.dataset.index import index
 from medgan.dataset.labels import Source
 from medgan.errors import DatasetError, OutputError
 from medgan.plan import Overrides, Plan, decide
-from medgan.prepare import find, prepare
+from medgan.prepare import Stack, find, prepare
 from medgan.scans.scan import Form
 from tests.commands.blobs import discs
 
@@ -381,3 +385,33 @@ def test_a_damaged_stack_is_not_found_and_mends(scans, tmp_path, damage):
     assert find(scans.digest, plan, cache) is None
     prepare(scans, plan, cache)
     assert find(scans.digest, plan, cache) is not None
+
+
+def in_memory(pixels, row):
+    """Whether the pages of a memory-mapped row are in memory, as Linux tells (mincore)."""
+    size = pixels[0].nbytes
+    start = pixels.ctypes.data + row * size
+    page = start - start % mmap.PAGESIZE
+    pages = (ctypes.c_ubyte * ((start - page + size - 1) // mmap.PAGESIZE + 1))()
+    there = ctypes.CDLL(None, use_errno=True).mincore
+    assert there(ctypes.c_void_p(page), ctypes.c_size_t(start - page + size), pages) == 0
+    return all(flags & 1 for flags in pages)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mincore is Linux's")
+def test_rows_that_are_expected_are_read_before_they_are_asked_for(tmp_path):
+    np.save(tmp_path / "pixels.npy", np.zeros((4096, 1, 64, 64), np.uint16))
+    with (tmp_path / "pixels.npy").open("rb") as stream:
+        os.fsync(stream.fileno())
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    pixels = np.load(tmp_path / "pixels.npy", mmap_mode="r")
+    nothing = np.zeros(4096, np.int64)
+    stack = Stack(pixels=pixels, labels=nothing, names=("a",), records=nothing, patients=nothing.astype(str), slices=nothing, digest="")  # fmt: skip
+    if in_memory(pixels, 2000):
+        pytest.skip("this file system lies in memory")
+    stack.expect(np.array([2000, 4095]))
+    for _ in range(1000):
+        if in_memory(pixels, 2000) and in_memory(pixels, 4095):
+            break
+        time.sleep(0.01)
+    assert [in_memory(pixels, row) for row in (1000, 2000, 3000, 4095)] == [False, True, False, True]

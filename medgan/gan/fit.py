@@ -21,7 +21,7 @@ from medgan.gan.run import STATE, Run, broken, checkpoint, guard, resume, step_b
 from medgan.gan.steps import Step, faded_in, update
 from medgan.gan.tone import tone_curves
 from medgan.gan.watch import Watch
-from medgan.learn.feed import batch_at, of_class
+from medgan.learn.feed import batch_at, expect_at, of_class
 from medgan.learn.runtime import Journal, reseed, save_checkpoint
 from medgan.plan import Plan
 from medgan.plan.clock import on_schedule
@@ -107,8 +107,10 @@ def train_step(run: Run, watch: Watch) -> Step:
     chance = (plan.seed, run.images_shown)
     reseed(*chance)  # position decides chance, so a resumed run equals a straight one
     images, labels = batch_at(watch.pool, plan, faded_in(plan, run.images_shown), chance)
+    ahead = run.images_shown + plan.batch
+    expect_at(watch.pool, plan, faded_in(plan, ahead), (plan.seed, ahead))
     step = update(run.learners, runtime.tensor(images), runtime.tensor(labels), run.images_shown)
-    run.images_shown += plan.batch
+    run.images_shown = ahead
     return step
 
 

@@ -83,6 +83,11 @@ def batch_at(
     return centred(pool.stack.images(rows), plan), pool.stack.labels[rows]
 
 
+def expect_at(pool: Pool, plan: Plan, share: float, chance: tuple[int, int]) -> None:
+    """Have the images of that batch read from the disk while another one is learned from."""
+    pool.stack.expect(rows_at(pool, plan.batch, plan.evenness * share, chance, plan.group)[my_share(plan)])
+
+
 def my_share(plan: Plan) -> slice:
     """Which images of every batch this process sees.
 

@@ -79,7 +79,7 @@ def work():
     import torch
 
     from medgan.gan.steps import Learners, update
-    from medgan.learn.feed import Pool, batch_at, of_class
+    from medgan.learn.feed import Pool, batch_at, expect_at, of_class
     from medgan.learn.runtime import Runtime, reseed
     from medgan.plan import Overrides, decide
     from medgan.prepare import Stack
@@ -108,6 +108,7 @@ def work():
         for _ in range(int(line)):
             start = time.monotonic()
             images, classes = batch_at(pool, plan, 1.0, (int(sys.argv[3]), shown))
+            expect_at(pool, plan, 1.0, (int(sys.argv[3]), shown + plan.batch))
             fed += time.monotonic() - start
             update(learners, runtime.tensor(images), runtime.tensor(classes), shown)
             shown += plan.batch

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medgan.errors import PlanError
-from medgan.learn.feed import Pool, batch_at, class_chances, my_share, rows_at
+from medgan.learn.feed import Pool, batch_at, class_chances, expect_at, my_share, rows_at
 from medgan.world import World
 from tests.gan.phantoms import dcgan_plan, tiny_plan, tiny_stack
 
@@ -105,3 +105,13 @@ def test_batch_statistics_are_not_split(monkeypatch):
     monkeypatch.setattr("medgan.learn.feed.world", lambda: World(rank=0, size=2))
     with pytest.raises(PlanError, match="dcgan"):
         my_share(dcgan_plan())
+
+
+def test_what_is_expected_is_what_is_shown_next(monkeypatch):
+    stack, plan = tiny_stack(), tiny_plan()
+    told = []
+    monkeypatch.setattr(type(stack), "expect", lambda _, rows: told.extend(rows))
+    expect_at(Pool.of(stack), plan, 1.0, (3, 80))
+    images, labels = batch_at(Pool.of(stack), plan, 1.0, (3, 80))
+    assert np.array_equal(images, stack.images(told) * 2 - 1)
+    assert np.array_equal(labels, stack.labels[told])
