@@ -16,6 +16,7 @@ from medgan.commands.offer import drawn_images, offer
 from medgan.commands.outfolder import MANIFEST, RUN
 from medgan.commands.sifting import Against, Wish
 from medgan.commands.slugs import slugs
+from medgan.commands.splits import split_images
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.labels import Source
@@ -139,7 +140,7 @@ def of_model(
             " here), so it may have seen the patients it would be tested on",
             hint="Name the data set it was trained on, with the same --holdout.",
         )
-    real = settled({split: images_of(manifest, split, model.plan, on_progress) for split in SPLITS})
+    real = settled({split: split_images(manifest, split, model.plan, on_progress, MOST) for split in SPLITS})
     have = real["train"].counts
     wanted = {
         label: min(max(request.per_class, max(have.values()) - count), MOST) for label, count in have.items()
@@ -216,7 +217,7 @@ def of_written(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gat
             hint="Name the data set it was trained on, with the same --holdout.",
         )
     plan = framed(manifest, files.revive(Form, facts["form"]), (int(rows[0]["rows"]), int(rows[0]["columns"])))  # fmt: skip
-    real = settled({split: images_of(manifest, split, plan, on_progress) for split in SPLITS})
+    real = settled({split: split_images(manifest, split, plan, on_progress, MOST) for split in SPLITS})
     images = relabelled(read_back(folder, facts, rows, on_progress), plan.labels, folder)
     held = len(real["val"]) + len(real["test"])
     return Gathered(
@@ -246,11 +247,11 @@ def of_others(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gath
     notes = [UNKNOWN[0].upper() + UNKNOWN[1:]]
     if (ours.form.unit, ours.form.low, ours.form.high) != (plan.form.unit, plan.form.low, plan.form.high):
         notes.append("real and synthetic images have different scales, so each was brought to its own black and white")  # fmt: skip
-    real = settled({split: images_of(manifest, split, ours, on_progress) for split in SPLITS})
+    real = settled({split: split_images(manifest, split, ours, on_progress, MOST) for split in SPLITS})
     if not len(real["val"]) + len(real["test"]):
         notes.append(NONE_HELD)
     refuse_strange(made_by.labels, ours.labels, folder)
-    synthetic = images_of(made_by, "train", plan, on_progress)
+    synthetic = split_images(made_by, "train", plan, on_progress, MOST)
     own = np.array([f"synthetic {row}" for row in range(len(synthetic))])
     return Gathered(
         train=real["train"],
@@ -297,26 +298,6 @@ def read_back(
 
 
 # --- one frame for all ---
-
-
-def images_of(manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress) -> Images:
-    """The images of one split, prepared as the plan says; of val and test, those of its classes; at most 5,000 of a class."""
-    records = manifest.training() if split == "train" else tuple(manifest.usable(split))
-    shown = tuple(replace(record, split="train") for record in records if record.label in plan.labels)
-    if not shown:
-        empty = np.zeros((0, plan.channels, *plan.size), np.float32)
-        return made(empty, [], plan.labels, [])
-    stack = prepare(replace(manifest, records=shown), plan, cache.stacks(), on_progress=on_progress)
-    chance = np.random.default_rng(0)
-    rows = np.sort(np.concatenate([chance.permutation(stack.rows_of(label))[:MOST] for label in stack.names]))
-    sources = [f"patient {stack.patients[row]}, image {stack.slices[row] + 1}" for row in rows]
-    return Images(
-        pixels=stack.images(rows),
-        labels=stack.labels[rows],
-        names=stack.names,
-        patients=stack.patients[rows],
-        sources=np.array(sources),
-    )
 
 
 def framed(manifest: Manifest, form: Form, size: tuple[int, int]) -> Plan:

@@ -11,22 +11,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from medgan import __version__, cache, files
+from medgan import __version__, files
 from medgan.commands.kept import Kept
 from medgan.commands.offer import drawn_images, seeds_of
 from medgan.commands.sifting import Against, Wish
+from medgan.commands.splits import split_images
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.quota import quotas
 from medgan.errors import PlanError
 from medgan.gan.model import Model
-from medgan.plan import Plan
-from medgan.prepare import prepare
 from medgan.progress import OnProgress
 from medgan.quality.arms import PARITY, rare_classes
 from medgan.quality.contest import EFFORTS, judges_here
-from medgan.quality.images import Images
 from medgan.quality.ratios import Chosen, choose_ratio, wish_of
 
 AUTO = "auto"
@@ -124,17 +120,3 @@ def settle(
     )
     files.write_json(place / RESULT, found)
     return found
-
-
-def split_images(manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress) -> Images:
-    """The real images of a split, prepared as for training."""
-    records = manifest.training() if split == "train" else tuple(manifest.usable(split))
-    shown = tuple(replace(record, split="train") for record in records if record.label in plan.labels)
-    stack = prepare(replace(manifest, records=shown), plan, cache.stacks(), on_progress=on_progress)
-    return Images(
-        pixels=stack.images(slice(None)),
-        labels=stack.labels,
-        names=stack.names,
-        patients=stack.patients,
-        sources=np.array([shown[row].digest for row in stack.records]),
-    )

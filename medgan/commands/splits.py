@@ -1,0 +1,39 @@
+"""A manifest's split -> its real images as the evidence looks at them, prepared by a plan as for training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from medgan import cache
+from medgan.dataset.manifest import Manifest
+from medgan.plan import Plan
+from medgan.prepare import prepare
+from medgan.progress import OnProgress
+from medgan.quality.images import Images
+
+
+def split_images(
+    manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress, most: int | None = None
+) -> Images:
+    """The images of one split, of the plan's classes; at most `most` of a class, the same ones every time."""
+    records = manifest.training() if split == "train" else tuple(manifest.usable(split))
+    shown = tuple(replace(record, split="train") for record in records if record.label in plan.labels)
+    if not shown:
+        none = np.array([], str)
+        pixels = np.zeros((0, plan.channels, *plan.size), np.float32)
+        return Images(
+            pixels=pixels, labels=np.array([], np.int64), names=plan.labels, patients=none, sources=none
+        )
+    stack = prepare(replace(manifest, records=shown), plan, cache.stacks(), on_progress=on_progress)
+    chance = np.random.default_rng(0)
+    rows = np.sort(np.concatenate([chance.permutation(stack.rows_of(label))[:most] for label in stack.names]))
+    sources = [f"patient {stack.patients[row]}, image {stack.slices[row] + 1}" for row in rows]
+    return Images(
+        pixels=stack.images(rows),
+        labels=stack.labels[rows],
+        names=stack.names,
+        patients=stack.patients[rows],
+        sources=np.array(sources),
+    )
