@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from medgan.errors import ModelError
 from medgan.gan.model import Model
+from medgan.gan.tone import toned
 from medgan.learn.runtime import choose_device
 from medgan.plan import Plan
 
@@ -52,7 +53,7 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
         latents = [latent_of(model.plan, seed) for seed in wanted]
         latents += latents[:1] * (TOGETHER - len(wanted))
         z = torch.cat(latents).to(place)
-        return finish(network, model.plan, z, which, curve=model.tones.get(label))[: len(wanted)]
+        return finish(network, model.plan, z, which, tones=model.tones.get(label))[: len(wanted)]
 
     batches = [seeds[start : start + TOGETHER] for start in range(0, len(seeds), TOGETHER)]
     with ThreadPoolExecutor(1) as artist:
@@ -80,16 +81,25 @@ def finish(
     z: Tensor,
     labels: Tensor,
     share: float = 1.0,
-    curve: NDArray[np.float32] | None = None,
+    tones: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Images (N, C, H, W) in [0, 1] over the form's range, in fp32; by the tone `curve` of their class, where it has one."""
+    """Images (N, C, H, W) in [0, 1] over the form's range, in fp32; by the tone curves of their class, where it has them."""
     images = network(z, labels, share).float().cpu()
-    if curve is not None:
-        for channel, (before, after) in enumerate(curve):
-            images[:, channel] = torch.from_numpy(np.interp(images[:, channel].numpy(), before, after))
+    if tones is not None:
+        images = torch.from_numpy(toned(images.numpy(), tones))
     low, high = plan.span
     pixels: NDArray[np.float32] = (low + (images + 1) / 2 * (high - low)).clamp(0, 1).numpy()
     return pixels
+
+
+@torch.inference_mode()
+def drawn(network: nn.Module, plan: Plan, number: int, count: int, share: float = 1.0) -> Tensor:
+    """The images (count, C, H, W) of the first seeds of class `number` as the network gives them, in fp32 on the CPU."""
+    place, parts = next(network.parameters()).device, []
+    for start in range(0, count, TOGETHER):
+        z = torch.cat([latent_of(plan, seed) for seed in range(start, min(start + TOGETHER, count))])
+        parts.append(network(z.to(place), torch.full((len(z),), number, device=place), share))
+    return torch.cat(parts).float().cpu()
 
 
 def draw_grid(network: nn.Module, plan: Plan, *, share: float = 1.0) -> NDArray[np.float32]:

@@ -19,7 +19,6 @@ from medgan.gan.guards import Look, alarms
 from medgan.gan.model import Model
 from medgan.gan.run import STATE, Run, broken, checkpoint, guard, resume, step_back, take_best
 from medgan.gan.steps import Step, faded_in, update
-from medgan.gan.tone import tone_curves
 from medgan.gan.watch import Watch
 from medgan.learn.feed import batch_at, expect_at, of_class
 from medgan.learn.runtime import Journal, reseed, save_checkpoint
@@ -37,6 +36,8 @@ VERDICTS = (
 """(share of pairs told apart from which, what it says of the two networks)."""
 MEASURES = tuple(field.name for field in fields(Step))
 LOG = "log.jsonl"
+TONED = 256
+"""Images of each class that tone curves are measured on."""
 Row = dict[str, Any]
 OnTick = Callable[[Row, NDArray[np.float32]], None]
 """Called with a log line and the grid of images at each tick."""
@@ -79,7 +80,7 @@ def fit(
     network, plan = run.learners.average, run.learners.plan
 
     def saved() -> str:
-        tones = tone_curves(network, plan, of_class(watch.pool, plan)) if plan.toned else None
+        tones = watch.tones(network, TONED) if plan.toned else None
         return Model.save(folder / "model", network, plan, known, tones).digest
 
     runtime.once(saved)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medgan.gan.augment import augment
-from medgan.gan.draw import latent_of
+from medgan.gan.draw import drawn
 from medgan.gan.guards import LEAST_PATIENTS, Guards, Look
 from medgan.gan.steps import Critic, Learners, faded_in, latents, opponent
-from medgan.learn.feed import Pool, centred
+from medgan.gan.tone import levels, tone_curves, toned
+from medgan.learn.feed import Pool, centred, of_class
 from medgan.learn.likeness import closeness, kernel_distance, reach, variety
 from medgan.learn.runtime import reseed
 from medgan.learn.signature import signatures, thumbnails
@@ -105,7 +106,7 @@ class Watch:
         share = faded_in(plan, images_shown)
         shares, copies, distances, errors = {}, {}, {}, []
         for number, label in enumerate(self.plan.labels):
-            fake, known = self.drawn(learners.average, number, share), self.reference.classes[number]
+            fake, known = self.written(learners.average, number, share), self.reference.classes[number]
             small = thumbnails(fake)
             if known.count:
                 shares[label] = variety(small[: known.count], known.scale) / known.variety
@@ -127,14 +128,25 @@ class Watch:
             kid_error=math.hypot(*errors) / len(errors),
         )
 
-    @torch.inference_mode()
-    def drawn(self, network: nn.Module, number: int, share: float) -> Tensor:
-        """The same seeds of a class at every look, on the CPU: (per_class, C, H, W) in [-1, 1]."""
-        place = next(network.parameters()).device
-        z = torch.cat([latent_of(self.plan, seed) for seed in range(self.per_class)]).to(place)
-        labels = torch.full((len(z),), number, device=place)
-        parts = [network(z[piece], labels[piece], share) for piece in pieces(len(z))]
-        return torch.cat(parts).float().clamp(-1, 1).cpu()
+    def written(self, network: nn.Module, number: int, share: float) -> Tensor:
+        """The same seeds of a class at every look, by tone curves as they would be written: (per_class, C, H, W) in [-1, 1]."""
+        images = drawn(network, self.plan, number, self.per_class, share).numpy()
+        if self.plan.toned:
+            images = toned(images, tone_curves(levels(images), self.levels[number]))
+        return torch.from_numpy(images).clamp(-1, 1)
+
+    def tones(self, network: nn.Module, count: int) -> NDArray[np.float32]:
+        """The tone curves (classes, C, 2, knots) of a generator, from `count` images of each class."""
+        images = (drawn(network, self.plan, number, count) for number in range(len(self.plan.labels)))
+        return np.stack(
+            [tone_curves(levels(made.numpy()), real) for made, real in zip(images, self.levels, strict=True)]
+        )
+
+    @cached_property
+    def levels(self) -> list[NDArray[np.float32]]:
+        """The `tone.levels` of the real images of each class that training sees, as the networks see them."""
+        real = of_class(self.pool, self.plan)
+        return [levels(real(number)) for number in range(len(self.plan.labels))]
 
     @torch.inference_mode()
     def overfitting(self, learners: Learners, images_shown: int, share: float) -> tuple[float | None, float]:

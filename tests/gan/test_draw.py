@@ -55,9 +55,9 @@ def test_image_is_the_same_in_every_place_of_a_batch_and_on_any_number_of_thread
 def test_the_next_batch_is_drawn_while_this_one_is_written(model, monkeypatch):
     begun, finished = [], draw_module.finish
 
-    def told(network, plan, z, labels, **curve):
+    def told(network, plan, z, labels, **tones):
         begun.append(len(z))
-        return finished(network, plan, z, labels, **curve)
+        return finished(network, plan, z, labels, **tones)
 
     monkeypatch.setattr(draw_module, "finish", told)
     images = draw(model, "left", range(3 * TOGETHER))
