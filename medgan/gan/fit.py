@@ -66,8 +66,9 @@ def fit(
         steps.append(train_step(run, watch))
         plan = run.learners.plan
         tick = run.images_shown % plan.tick == 0 or run.images_shown >= plan.images_shown
-        if broken(run, steps[-1], tick=tick):
-            run, steps = step_back(run), []
+        why = broken(run, steps, tick=tick)
+        if why:
+            run, steps = step_back(run, why), []
             continue
         on_progress(Progress("training", run.images_shown, plan.images_shown, told(run, steps), facts(steps)))
         if tick:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -29,6 +30,10 @@ from medgan.learn.runtime import Runtime, load_checkpoint, reseed
 from medgan.plan import Plan
 
 STATE = "state.pt"
+LATEST = 16
+"""Steps over which a distance is a mean before it is believed."""
+FAR = 1.0
+"""Distances between distributions that lie beside each other are below it: two real images of a class are about 1.4 apart."""
 
 
 @dataclass
@@ -41,8 +46,10 @@ class Run:
     seconds: float = 0.0
     """Seconds trained in all, earlier sessions included, up to the last tick."""
     guards: Guards = field(default_factory=Guards)
+    nearest: float = math.inf
+    """The least distance of synthetic and real images so far, a mean over LATEST steps."""
     mishaps: list[str] = field(default_factory=list)
-    """Where losses or weights were no numbers since the last tick, in words."""
+    """Where the run broke down since the last tick, in words."""
 
     @property
     def over(self) -> bool:
@@ -62,6 +69,7 @@ def resume(plan: Plan, folder: Path, known: OfClass) -> Run:
         if plan.minutes is not None:
             run.learners.plan = replace(plan, images_shown=state["length"])
         run.learners.strength, run.learners.pace = state["strength"], state["pace"]
+        run.nearest = state.get("nearest", math.inf)
         run.guards = Guards.restored(state["guards"])
     return run
 
@@ -76,19 +84,41 @@ def checkpoint(run: Run) -> dict[str, Any]:
         "length": run.learners.plan.images_shown,
         "strength": run.learners.strength,
         "pace": run.learners.pace,
+        "nearest": run.nearest,
         "guards": run.guards.state(),
     }
 
 
-def broken(run: Run, step: Step, *, tick: bool) -> bool:
-    """Whether a loss or, looked at before every checkpoint, a weight is no number. Processes share both, so all say the same."""
-    if not all(math.isfinite(loss) for loss in (step.generator_loss, step.critic_loss or 0.0)):
-        return True
+def broken(run: Run, steps: Sequence[Step], *, tick: bool) -> str:
+    """What is wrong with the latest of `steps` or, looked at before every checkpoint, with a weight; "" if nothing.
+
+    Processes share losses and weights, so all say the same.
+    """
+    latest = steps[-1]
+    numbers = all(math.isfinite(loss) for loss in (latest.generator_loss, latest.critic_loss or 0.0))
     networks = run.learners.networks.values()
-    return tick and not all(torch.isfinite(w).all() for part in networks for w in part.parameters())
+    if not numbers or (
+        tick and not all(torch.isfinite(w).all() for part in networks for w in part.parameters())
+    ):
+        return "a loss or weight was no number"
+    return strayed(run, [step.distance for step in steps[-LATEST:] if step.distance is not None])
 
 
-def step_back(run: Run) -> Run:
+def strayed(run: Run, distances: Sequence[float]) -> str:
+    """Whether the generator has left the real images; keeps in mind how near it has been.
+
+    Pixels that lie beyond the range of the scans are clamped before they are compared, so once all of them do, nothing leads back.
+    """
+    if len(distances) < LATEST:
+        return ""
+    now = fmean(distances)
+    if now > FAR + 2 * run.nearest:
+        return f"synthetic and real images, {run.nearest:.2f} apart before, were {now:.2f} apart"
+    run.nearest = min(run.nearest, now)
+    return ""
+
+
+def step_back(run: Run, why: str) -> Run:
     """The run as its latest checkpoint left it, from there at half the pace; ModelError when it cannot go slower.
 
     Killed before the next checkpoint, the run breaks down and steps back again, so that it ends as if it had not been killed.
@@ -96,16 +126,13 @@ def step_back(run: Run) -> Run:
     plan, pace = run.learners.plan, run.learners.pace / 2
     if pace < GENTLEST:
         raise ModelError(
-            f"training broke down after {run.images_shown:,} images: a loss or weight is no number, at an eighth of the learning "
+            f"training broke down after {run.images_shown:,} images: {why}, at an eighth of the learning "
             f"rate too; the latest good checkpoint is kept in {run.folder}",
             hint="Train anew into another --out with another --seed or --precision fp32.",
         )
     again = resume(plan, run.folder, run.learners.known)
     again.learners.pace = pace
-    mishap = (
-        f"after {run.images_shown:,} images a loss or weight was no number; went back to {again.images_shown:,} images and on at "
-        f"{pace:g} of the learning rate"
-    )
+    mishap = f"after {run.images_shown:,} images {why}; went back to {again.images_shown:,} images and on at {pace:g} of the learning rate"
     again.mishaps = [*run.mishaps, mishap]
     return again
 

