@@ -47,6 +47,7 @@ VARIANTS = {
     "default, averaged over 500 images": {"ema": 500.0},
     "default, single images": {"group": 1},
     "default, natural frequencies": {"evenness": 0.0},
+    "default, gradients remembered for ten steps": {"betas": (0.0, 0.9)},
     "default, rate kept": {"rate_end": 1e-3},
     "default, rate to a tenth": {"rate_end": 1e-4},
     "default, no outline": {"outline": False},
@@ -81,6 +82,10 @@ CHOSEN = wished("VARIANTS", ";".join(VARIANTS)).split(";")
 PRECISION = wished("PRECISION", "bf16")
 OUT = Path(wished("OUT", ROOT / ".bench" / "ablation")) / f"{SIZE}px-{SECONDS}s-{PRECISION}"
 CELLS = [(variant, name, seed) for seed in SEEDS for name in NAMES for variant in CHOSEN]
+
+
+SHORT = 20_000
+"""Images for which the plan is decided, before the pace says how many they are: no long run's recipe."""
 
 
 def place_of(variant, name, seed):
@@ -173,7 +178,12 @@ def cell(variant, name, seed):
     source, options = cut(name, RARE, place)
     manifest = index(Source(path=source, **options))
     wish = Overrides(
-        size=(SIZE, SIZE), seed=seed, device="cpu", precision=PRECISION, **BASES[variant.split(",")[0]]
+        size=(SIZE, SIZE),
+        images=SHORT,
+        seed=seed,
+        device="cpu",
+        precision=PRECISION,
+        **BASES[variant.split(",")[0]],
     )
     plan = decide(measure(manifest), wish)
     fields = {key: changes.pop(key) for key in [*changes] if key in plan.__dataclass_fields__}
