@@ -291,10 +291,13 @@ def read_back(
         image = np.moveaxis(image, -1, 0) if form.channels > 1 else image[None]
         pixels.append(((image - ends[0]) / (ends[1] - ends[0])).clip(0, 1))
         on_progress(Progress("reading", len(pixels), len(rows)))
-    labels = [names.index(row["label"]) for row in rows]
-    images = made(np.stack(pixels).astype(np.float32), labels, names, [f"seed {row['seed']}" for row in rows])
-    own = [row["patient"] or f"synthetic {number}" for number, row in enumerate(rows)]
-    return replace(images, patients=np.array(own))
+    return Images(
+        pixels=np.stack(pixels).astype(np.float32),
+        labels=np.array([names.index(row["label"]) for row in rows]),
+        names=names,
+        patients=np.array([row["patient"] or f"synthetic {number}" for number, row in enumerate(rows)]),
+        sources=np.array([f"seed {row['seed']}" for row in rows]),
+    )
 
 
 # --- one frame for all ---
@@ -310,22 +313,6 @@ def framed(manifest: Manifest, form: Form, size: tuple[int, int]) -> Plan:
         form=form,
         geometry="stretch" if spacing is None else "physical",
         mm_per_pixel=spacing,
-    )
-
-
-def made(
-    pixels: np.ndarray[Any, np.dtype[np.float32]],
-    labels: Iterable[int],
-    names: tuple[str, ...],
-    sources: list[str],
-) -> Images:
-    """A set in which every image is a patient of its own."""
-    return Images(
-        pixels=pixels,
-        labels=np.array(list(labels), np.int64),
-        names=names,
-        patients=np.array([f"synthetic {number}" for number in range(len(pixels))], str),
-        sources=np.array(sources, str),
     )
 
 

@@ -93,7 +93,7 @@ def finish(
 
 
 @torch.inference_mode()
-def drawn(network: nn.Module, plan: Plan, number: int, count: int, share: float = 1.0) -> Tensor:
+def drawn_of(network: nn.Module, plan: Plan, number: int, count: int, share: float = 1.0) -> Tensor:
     """The images (count, C, H, W) of the first seeds of class `number` as the network gives them, in fp32 on the CPU."""
     place, parts = next(network.parameters()).device, []
     for start in range(0, count, TOGETHER):

@@ -62,7 +62,7 @@ class Learners:
         self.strength = plan.augment
         """Strength of augmentation in force: guards may raise it above the plan's."""
         self.pace = 1.0
-        """Factor on the plan's learning rate: halved after losses that were no numbers."""
+        """Factor on the plan's learning rate: halved whenever the run is set back."""
 
     def adam(self, network: nn.Module) -> Optimizer:
         """The optimiser of the plan."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medgan.gan.augment import augment
-from medgan.gan.draw import drawn
+from medgan.gan.draw import drawn_of
 from medgan.gan.guards import LEAST_PATIENTS, Guards, Look
 from medgan.gan.steps import Critic, Learners, faded_in, latents, opponent
 from medgan.gan.tone import levels, tone_curves, toned
@@ -130,14 +130,14 @@ class Watch:
 
     def written(self, network: nn.Module, number: int, share: float) -> Tensor:
         """The same seeds of a class at every look, by tone curves as they would be written: (per_class, C, H, W) in [-1, 1]."""
-        images = drawn(network, self.plan, number, self.per_class, share).numpy()
+        images = drawn_of(network, self.plan, number, self.per_class, share).numpy()
         if self.plan.toned:
             images = toned(images, tone_curves(levels(images), self.levels[number]))
         return torch.from_numpy(images).clamp(-1, 1)
 
     def tones(self, network: nn.Module, count: int) -> NDArray[np.float32]:
         """The tone curves (classes, C, 2, knots) of a generator, from `count` images of each class."""
-        images = (drawn(network, self.plan, number, count) for number in range(len(self.plan.labels)))
+        images = (drawn_of(network, self.plan, number, count) for number in range(len(self.plan.labels)))
         return np.stack(
             [tone_curves(levels(made.numpy()), real) for made, real in zip(images, self.levels, strict=True)]
         )

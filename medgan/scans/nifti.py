@@ -18,12 +18,11 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan import __version__
 from medgan.errors import ScanError
 from medgan.files import write_bytes, write_json
 from medgan.scans.finite import filled
 from medgan.scans.inflate import first_bytes, refuse_size, whole
-from medgan.scans.provenance import MAKER, Stored, facts, slice_gap, stored_values
+from medgan.scans.provenance import MAKER, SOFTWARE, Stored, facts, slice_gap, stored_values
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
 
 nib: Any = nibabel  # most of its functions carry no types
@@ -375,11 +374,7 @@ def _nifti(stored: Stored, form: Form, mark: Mark, said: dict[str, object]) -> n
     header.set_slope_inter(1.0, 0.0)
     if stored.ndim > _VOLUME and stored.dtype != np.uint8:
         header.set_intent("vector")
-    origin = (
-        f"SYNTHETIC {MAKER} {__version__} seed={mark.seed}"
-        if mark.synthetic
-        else f"REAL {MAKER} {__version__}"
-    )
+    origin = f"SYNTHETIC {SOFTWARE} seed={mark.seed}" if mark.synthetic else f"REAL {SOFTWARE}"
     header["descrip"] = origin.encode()[:79]
     header["intent_name"] = b"synthetic" if mark.synthetic else b"real"
     comment = json.dumps(said, sort_keys=True, ensure_ascii=False)

@@ -10,6 +10,7 @@ from medgan.errors import PlanError
 from medgan.scans.scan import Form, Mark, Pixels
 
 MAKER = "medgan"
+SOFTWARE = f"{MAKER} {__version__}"
 NOTICES = {
     True: "SYNTHETIC - NOT A PATIENT - NOT FOR CLINICAL USE",
     False: "RESAMPLED FROM A REAL IMAGE - NOT FOR CLINICAL USE",
@@ -84,6 +85,6 @@ def facts(form: Form, mark: Mark) -> dict[str, object]:
         "Modality": form.modality,
         "BodyPart": form.body_part,
         "SpacingMM": list(form.spacing_mm) if form.spacing_mm else None,
-        "Software": f"{MAKER} {__version__}",
+        "Software": SOFTWARE,
     }
     return {key: value for key, value in said.items() if value not in (None, "")}

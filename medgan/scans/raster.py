@@ -24,12 +24,11 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
 
-from medgan import __version__
 from medgan.errors import ScanError
 from medgan.files import write_bytes
 from medgan.scans.finite import filled
 from medgan.scans.inflate import LIMIT
-from medgan.scans.provenance import BYTE, MAKER, NOTICES, facts, quantise, stored_range
+from medgan.scans.provenance import BYTE, NOTICES, SOFTWARE, facts, quantise, stored_range
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
 
 SUFFIX = ".png"
@@ -253,7 +252,7 @@ def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
     stored, low, high = _stored(pixels, form)
     said = facts(form, mark) | {"StoredLow": low, "StoredHigh": high}
     chunks = PngImagePlugin.PngInfo()
-    chunks.add_text("Software", f"{MAKER} {__version__}")
+    chunks.add_text("Software", SOFTWARE)
     chunks.add_text("Disclaimer", NOTICES[mark.synthetic])
     chunks.add_itxt("Description", json.dumps(said, sort_keys=True, ensure_ascii=False))
     source = SYNTHETIC_SOURCE if mark.synthetic else REAL_SOURCE
