@@ -83,11 +83,25 @@ def test_the_page_is_right_in_a_browser(browser, address, name, width):
         browser.save_screenshot(f"{kept}/{name}-{width}.png")
 
 
-def test_words_stand_out_from_their_ground(browser, address):
-    """Contrast of at least 4.5 (WCAG 2.1, 1.4.3) of all text."""
-    sized(browser, 1280)
+@pytest.fixture(params=[("screen", 1280), ("print", 794)], ids=["screen", "paper"])
+def shown(request, browser, address):
+    """A full page on a screen, and as it is printed on A4."""
+    medium, width = request.param
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium})
+    sized(browser, width)
     browser.get(f"{address}/whole.html")
-    faint = browser.execute_script("""
+    yield browser
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_nothing_is_cut_off_on_a_screen_or_on_paper(shown):
+    wider = shown.execute_script("return document.documentElement.scrollWidth - innerWidth")
+    assert wider <= 0
+
+
+def test_words_stand_out_from_their_ground(shown):
+    """Contrast of at least 4.5 (WCAG 2.1, 1.4.3) of all text."""
+    faint = shown.execute_script("""
         const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
         const light = colour => { const [r, g, b] = numbers(colour).map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
             return .2126 * r + .7152 * g + .0722 * b; };
