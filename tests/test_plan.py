@@ -339,8 +339,3 @@ def test_the_baseline_knows_no_features():
 
 def test_a_group_is_never_larger_than_the_batch():
     assert decide(facts(), Overrides(batch=4)).group in {1, 4}
-
-
-@pytest.mark.parametrize(("images", "memory"), [(24_000, 0.99), (26_000, 0.9)])
-def test_a_long_run_remembers_gradients_briefly(images, memory):
-    assert decide(facts(), Overrides(images=images, features="lite0")).betas == (0.0, memory)

@@ -17,7 +17,7 @@ from medgan.gan import guards
 from medgan.gan.draw import draw_grid
 from medgan.gan.guards import Look, alarms
 from medgan.gan.model import Model
-from medgan.gan.run import STATE, Run, broken, checkpoint, guard, resume, step_back, take_best
+from medgan.gan.run import STATE, Run, broken, checkpoint, guard, remember, resume, step_back, take_best
 from medgan.gan.steps import Step, faded_in, update
 from medgan.gan.watch import Watch
 from medgan.learn.feed import batch_at, expect_at, of_class
@@ -73,6 +73,7 @@ def fit(
         on_progress(Progress("training", run.images_shown, plan.images_shown, told(run, steps), facts(steps)))
         if tick:
             spent = time.monotonic() - began
+            remember(run, steps)
             run.learners.plan = runtime.once(partial(paced, run, len(steps), spent))
             row = tick_row(run, guard(run, watch), steps, spent)
             runtime.once(partial(keep, run, row, journal, on_tick))

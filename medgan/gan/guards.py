@@ -40,8 +40,8 @@ class Look:
     images_shown: int
     settled: bool = True
     """Whether the class condition is whole and some learning was done: before, a class cannot be said to have collapsed."""
-    patients: int = LEAST_PATIENTS
-    """Unseen patients that overfitting is told by."""
+    patients: int | None = LEAST_PATIENTS
+    """Unseen patients that overfitting is told by; None without a discriminator, which alone can overfit."""
     overfit: float | None = None
     """r_v = (D(train) - D(unseen)) / (D(train) - D(fake)): 0 for a discriminator that rates unseen images as those it knows, 1 as fakes."""
     overfit_error: float = 0.0
@@ -197,6 +197,7 @@ def words(looks: Sequence[Look], strength: float, least: float) -> str:
         found.append(f"augmentation is at {strength:g} instead of {least:g}")
     if not found:
         found = ["nothing amiss"]
-    if looks[-1].patients < LEAST_PATIENTS:
-        found.append(f"overfitting cannot be judged by {looks[-1].patients} unseen patients")
+    patients = looks[-1].patients
+    if patients is not None and patients < LEAST_PATIENTS:
+        found.append(f"overfitting cannot be judged by {patients} unseen patients")
     return "guards: " + "; ".join(found)

@@ -14,6 +14,7 @@ coarse grid say where: scans are aligned as photographs are not.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ class Matcher:
     def features(self, images: Tensor) -> list[Tensor]:
         """Images (N, C, H, W) as the networks see them -> ten tables (N, D): per scale what is there, and where."""
         low, high = self.span
-        seen = (low + (images.float() + 1) / 2 * (high - low)).clamp(0, 1)
+        seen: Tensor = _Within.apply(low + (images.float() + 1) / 2 * (high - low))  # type: ignore[no-untyped-call]
         if max(seen.shape[2:]) < LEAST:
             seen = F.interpolate(seen, scale_factor=2.0, mode="bilinear", align_corners=False)
         while max(seen.shape[2:]) > MOST:
@@ -120,6 +121,22 @@ class Matcher:
         filled = np.stack([np.resize(row, most) for row in rows])
         shares = np.stack([(np.arange(most) < len(row)) / np.float32(len(row)) for row in rows])[:, None]
         return torch.as_tensor(filled, device=self.device), torch.as_tensor(shares, device=self.device)
+
+
+class _Within(torch.autograd.Function):
+    """Clamp to [0, 1] from which a slope leads back: a value beyond gets every gradient that calls it nearer, and none that drives it on."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """What is written of x."""
+        ctx.save_for_backward(x)
+        return x.clamp(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> Tensor:
+        """Descent moves against the slope: x > 1 comes back where it is positive, x < 0 where it is negative."""
+        x: Tensor = ctx.saved_tensors[0]
+        return slope * ~(((x > 1) & (slope < 0)) | ((x < 0) & (slope > 0)))
 
 
 def _moments(x: Tensor) -> Tensor:

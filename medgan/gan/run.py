@@ -47,7 +47,7 @@ class Run:
     """Seconds trained in all, earlier sessions included, up to the last tick."""
     guards: Guards = field(default_factory=Guards)
     nearest: float = math.inf
-    """The least distance of synthetic and real images so far, a mean over LATEST steps."""
+    """The least distance of synthetic and real images at a tick so far, a mean over LATEST steps."""
     mishaps: list[str] = field(default_factory=list)
     """Where the run broke down since the last tick, in words."""
 
@@ -101,21 +101,23 @@ def broken(run: Run, steps: Sequence[Step], *, tick: bool) -> str:
         tick and not all(torch.isfinite(w).all() for part in networks for w in part.parameters())
     ):
         return "a loss or weight was no number"
-    return strayed(run, [step.distance for step in steps[-LATEST:] if step.distance is not None])
-
-
-def strayed(run: Run, distances: Sequence[float]) -> str:
-    """Whether the generator has left the real images; keeps in mind how near it has been.
-
-    Pixels that lie beyond the range of the scans are clamped before they are compared, so once all of them do, nothing leads back.
-    """
-    if len(distances) < LATEST:
-        return ""
-    now = fmean(distances)
-    if now > FAR + 2 * run.nearest:
+    now = apart(steps)
+    if now is not None and now > FAR + 2 * run.nearest:
         return f"synthetic and real images, {run.nearest:.2f} apart before, were {now:.2f} apart"
-    run.nearest = min(run.nearest, now)
     return ""
+
+
+def apart(steps: Sequence[Step]) -> float | None:
+    """Mean distance of synthetic and real images in the latest steps; None where there are too few, or none is taken."""
+    distances = [step.distance for step in steps[-LATEST:] if step.distance is not None]
+    return fmean(distances) if len(distances) == LATEST else None
+
+
+def remember(run: Run, steps: Sequence[Step]) -> None:
+    """Keep in mind how near synthetic images have come, at a tick that nothing is wrong with."""
+    now = apart(steps)
+    if now is not None:
+        run.nearest = min(run.nearest, now)
 
 
 def step_back(run: Run, why: str) -> Run:

@@ -14,6 +14,7 @@ from medgan.gan import dcgan, losses, networks
 from medgan.gan.augment import augment
 from medgan.gan.matching import Matcher, OfClass
 from medgan.learn.runtime import Runtime, per_image
+from medgan.learn.stride import shorten
 from medgan.plan import Plan
 
 GENERATORS: dict[str, Any] = {"repaired": networks.Generator, "dcgan": dcgan.Generator}
@@ -66,7 +67,9 @@ class Learners:
 
     def adam(self, network: nn.Module) -> Optimizer:
         """The optimiser of the plan."""
-        return torch.optim.Adam(network.parameters(), lr=self.plan.rate, betas=self.plan.betas, fused=True)  # type: ignore[arg-type]
+        plan = self.plan
+        adam = torch.optim.Adam(network.parameters(), lr=plan.rate, betas=plan.betas, fused=True)  # type: ignore[arg-type]
+        return shorten(adam, plan.stride) if plan.stride else adam
 
     @property
     def networks(self) -> dict[str, nn.Module]:

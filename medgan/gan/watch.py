@@ -118,7 +118,7 @@ class Watch:
         overfit, overfit_error = self.overfitting(learners, images_shown, share)
         return Look(
             images_shown=images_shown,
-            patients=self.patients,
+            patients=self.patients if plan.adversary else None,
             settled=share >= 1 and images_shown >= SETTLED * plan.images_shown,
             overfit=overfit,
             overfit_error=overfit_error,

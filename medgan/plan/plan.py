@@ -82,6 +82,8 @@ class Plan:
     """Learning rate at the start; `rate_end` at the end, along a cosine."""
     rate_end: float
     betas: tuple[float, ...]
+    stride: float = 0.0
+    """Farthest that a step moves a weight, in learning rates; 0: as far as Adam does by itself."""
     penalty: float
     """gamma of R1 and R2 at the start, `penalty_end` at the end."""
     penalty_end: float

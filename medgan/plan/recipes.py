@@ -10,8 +10,6 @@ WIDTHS = (16, 64, 64, 64, 128, 128, 128, 128)
 """Channels of the repaired networks from the image inward: few where an image costs most, and even, as processors like them."""
 DCGAN_BASE = 64
 """Channels beside the image of the 2015 DCGAN, doubled at every stage inward, as in its authors' own code."""
-LONG_RUN = 25_000
-"""Images shown from which on a weight that lay still could move too far at once, while the rate is high (docs/log.md)."""
 
 
 def repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
@@ -24,11 +22,11 @@ def repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
         "ema": (min(2_000.0, 0.05 * shown), "rule: 2,000 images, at most a twentieth of the run"),
         "toned": (True, "fixed: a curve per class gives images the intensities of the real ones"),
         "guarded": (True, "fixed: overfitting, collapse and copies are watched for and acted upon"),
-        **(matching_recipe(shown) if matched else adversarial_recipe()),
+        **(matching_recipe() if matched else adversarial_recipe()),
     }
 
 
-def matching_recipe(shown: int) -> Choices:
+def matching_recipe() -> Choices:
     """How distributions are matched in the features of a frozen network; there is no discriminator, nor what only it needs."""
     alone = "fixed: of a discriminator, which has no part"
     return {
@@ -43,12 +41,8 @@ def matching_recipe(shown: int) -> Choices:
         "penalty_end": (0.0, alone),
         "penalty_every": (0, alone),
         "augment": (0.0, alone),
-        "betas": (
-            (0.0, 0.9 if shown > LONG_RUN else 0.99),
-            "rule: no momentum; squares of gradients over ten steps, for a long run's rate stays high"
-            if shown > LONG_RUN
-            else "rule: no momentum; squares of gradients over a hundred steps, in so short a run",
-        ),
+        "betas": ((0.0, 0.99), "fixed: no momentum"),
+        "stride": (2.0, "fixed: a weight that lay still would leap, and the generator leave the real images"),
         "evenness": (1.0, "fixed: a rare class is matched as often as a large one"),
         "rate_end": (5e-4, "fixed: a cosine from the start to the end of the run"),
         "condition": ((0.0, 0.0), "fixed: classes are apart from the start"),
@@ -66,6 +60,7 @@ def adversarial_recipe() -> Choices:
         "penalty_end": (0.1, "fixed: a cosine from the start to the end of the run"),
         "penalty_every": (8, "fixed: lazy regularisation"),
         "betas": ((0.0, 0.99), "fixed: no momentum"),
+        "stride": (0.0, "fixed: as far as Adam goes"),
         "augment": (0.5, "fixed: shift, cutout, brightness and contrast at half strength; never a flip"),
         "evenness": (0.5, "fixed: rare classes oftener, but never as often as large ones"),
         "rate_end": (2.5e-4, "fixed: a cosine from the start to the end of the run"),
@@ -85,6 +80,7 @@ def dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
         "rate": (2e-4, paper),
         "rate_end": (2e-4, paper),
         "betas": ((0.5, 0.999), paper),
+        "stride": (0.0, paper),
         "penalty": (0.0, paper),
         "penalty_end": (0.0, paper),
         "penalty_every": (0, paper),

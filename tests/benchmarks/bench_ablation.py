@@ -21,12 +21,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
 import pytest
+import torch
 
 from tests.benchmarks.bench_generator import DATA, DRAWN, SETS, cut, scored, split_of, usefulness
 
@@ -48,6 +50,8 @@ VARIANTS = {
     "default, single images": {"group": 1},
     "default, natural frequencies": {"evenness": 0.0},
     "default, gradients remembered for ten steps": {"betas": (0.0, 0.9)},
+    "default, strides as long as Adam's": {"stride": 0.0},
+    "default, a clamp without a way back": {f"{MATCHING}._Within.apply": partial(torch.clamp, min=0, max=1)},
     "default, rate kept": {"rate_end": 1e-3},
     "default, rate to a tenth": {"rate_end": 1e-4},
     "default, no outline": {"outline": False},
@@ -82,10 +86,6 @@ CHOSEN = wished("VARIANTS", ";".join(VARIANTS)).split(";")
 PRECISION = wished("PRECISION", "bf16")
 OUT = Path(wished("OUT", ROOT / ".bench" / "ablation")) / f"{SIZE}px-{SECONDS}s-{PRECISION}"
 CELLS = [(variant, name, seed) for seed in SEEDS for name in NAMES for variant in CHOSEN]
-
-
-SHORT = 20_000
-"""Images for which the plan is decided, before the pace says how many they are: no long run's recipe."""
 
 
 def place_of(variant, name, seed):
@@ -153,8 +153,6 @@ def generator_of(plan, pool, changes, rare):
 
 def drawn(network, plan, number):
     """DRAWN images of a class."""
-    import torch
-
     from medgan.gan.draw import finish, latent_of
 
     seeds = range(1000, 1000 + DRAWN)
@@ -179,7 +177,6 @@ def cell(variant, name, seed):
     manifest = index(Source(path=source, **options))
     wish = Overrides(
         size=(SIZE, SIZE),
-        images=SHORT,
         seed=seed,
         device="cpu",
         precision=PRECISION,

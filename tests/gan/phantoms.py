@@ -110,6 +110,7 @@ def matched_plan(**changes: Any) -> Plan:
     """A tiny plan that learns by features alone, unless `changes` give a discriminator a part."""
     settings: dict[str, Any] = {
         "features": "lite0", "matching": 1.0, "adversary": 0.0, "group": 4, "evenness": 1.0, "condition": (0.0, 0.0),
+        "stride": 2.0,
     }  # fmt: skip
     if not changes.get("adversary"):
         settings |= {"loss": "none", "penalty": 0.0, "penalty_end": 0.0, "penalty_every": 0, "augment": 0.0}

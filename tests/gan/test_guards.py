@@ -46,6 +46,7 @@ def test_every_fault_is_told_in_words(change, sentence):
 def test_a_rough_guess_of_overfitting_is_no_alarm_and_none_at_all_is_said():
     assert guards.alarms(look(overfit=0.6, overfit_error=0.21)) == ()
     assert "cannot be judged by 3 unseen patients" in guards.words([look(overfit=None, patients=3)], 0.5, 0.5)
+    assert guards.words([look(overfit=None, patients=None)], 0.0, 0.0) == "guards: nothing amiss"
 
 
 def test_a_generator_that_has_just_begun_has_not_collapsed():

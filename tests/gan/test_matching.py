@@ -61,6 +61,23 @@ def test_its_gradient_moves_images_towards_the_class(matcher):
     assert measured(matcher, images.detach().numpy(), 0) < 0.8 * before
 
 
+def test_images_beyond_the_range_are_led_back(matcher):
+    images = torch.full((2 * GROUP, 1, 32, 24), 1.5).requires_grad_(True)
+    labels = torch.zeros(2 * GROUP, dtype=torch.int64)
+    with torch.no_grad():
+        images[GROUP:] = -1.5
+        images += 0.2 * torch.rand(images.shape, generator=torch.Generator().manual_seed(0))
+    before = measured(matcher, images.detach().numpy(), 0)
+    adam = torch.optim.Adam([images], lr=0.05)
+    for step in range(60):
+        adam.zero_grad()
+        matcher.distance(images, labels, (0, step)).backward()
+        assert not ((images > 1) & (images.grad < 0)).any()
+        assert not ((images < -1) & (images.grad > 0)).any()
+        adam.step()
+    assert measured(matcher, images.detach().numpy(), 0) < 0.5 * before
+
+
 def test_equal_images_have_a_finite_gradient(matcher):
     images = torch.zeros(GROUP, 1, 32, 24, requires_grad=True)
     matcher.distance(images, torch.zeros(GROUP, dtype=torch.int64), (0, 0)).backward()
