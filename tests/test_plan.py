@@ -339,3 +339,11 @@ def test_the_baseline_knows_no_features():
 
 def test_a_group_is_never_larger_than_the_batch():
     assert decide(facts(), Overrides(batch=4)).group in {1, 4}
+
+
+@pytest.mark.parametrize(("images", "end"), [(2_000, 5e-4), (10_016, 5e-4), (50_016, 1e-4), (100_000, 5e-5)])
+def test_the_longer_a_run_the_smaller_its_last_steps(images, end):
+    plan = decide(facts(), Overrides(images=images, features="lite0"))
+    assert plan.rate == 1e-3
+    assert plan.rate_end == pytest.approx(end, rel=0.01)
+    assert decide(facts(), Overrides(images=images, features="none")).rate_end == 2.5e-4

@@ -10,6 +10,10 @@ WIDTHS = (16, 64, 64, 64, 128, 128, 128, 128)
 """Channels of the repaired networks from the image inward: few where an image costs most, and even, as processors like them."""
 DCGAN_BASE = 64
 """Channels beside the image of the 2015 DCGAN, doubled at every stage inward, as in its authors' own code."""
+RATE = 1e-3
+"""Learning rate of the repaired networks at the start."""
+STEADY = 5_000
+"""A run of twice as many images ends at half that rate, a longer one at as much less as it is longer (docs/log.md)."""
 
 
 def repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
@@ -18,15 +22,15 @@ def repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
     return {
         "latent": (64, "fixed"),
         "widths": (tuple(reversed(WIDTHS[: doublings + 1])), "rule: few at the image, more inward"),
-        "rate": (1e-3, "fixed"),
+        "rate": (RATE, "fixed"),
         "ema": (min(2_000.0, 0.05 * shown), "rule: 2,000 images, at most a twentieth of the run"),
         "toned": (True, "fixed: a curve per class gives images the intensities of the real ones"),
         "guarded": (True, "fixed: overfitting, collapse and copies are watched for and acted upon"),
-        **(matching_recipe() if matched else adversarial_recipe()),
+        **(matching_recipe(shown) if matched else adversarial_recipe()),
     }
 
 
-def matching_recipe() -> Choices:
+def matching_recipe(shown: int) -> Choices:
     """How distributions are matched in the features of a frozen network; there is no discriminator, nor what only it needs."""
     alone = "fixed: of a discriminator, which has no part"
     return {
@@ -44,7 +48,10 @@ def matching_recipe() -> Choices:
         "betas": ((0.0, 0.99), "fixed: no momentum"),
         "stride": (2.0, "fixed: a weight that lay still would leap, and the generator leave the real images"),
         "evenness": (1.0, "fixed: a rare class is matched as often as a large one"),
-        "rate_end": (5e-4, "fixed: a cosine from the start to the end of the run"),
+        "rate_end": (
+            RATE * min(0.5, STEADY / shown),
+            "rule: along a cosine to half the rate, and to less the longer the run",
+        ),
         "condition": ((0.0, 0.0), "fixed: classes are apart from the start"),
     }
 
