@@ -341,7 +341,9 @@ def test_a_group_is_never_larger_than_the_batch():
     assert decide(facts(), Overrides(batch=4)).group in {1, 4}
 
 
-@pytest.mark.parametrize(("images", "end"), [(2_000, 5e-4), (10_016, 5e-4), (50_016, 1e-4), (100_000, 5e-5)])
+@pytest.mark.parametrize(
+    ("images", "end"), [(2_000, 5e-4), (24_992, 5e-4), (50_016, 2.5e-4), (125_024, 1e-4)]
+)
 def test_the_longer_a_run_the_smaller_its_last_steps(images, end):
     plan = decide(facts(), Overrides(images=images, features="lite0"))
     assert plan.rate == 1e-3

@@ -12,7 +12,7 @@ DCGAN_BASE = 64
 """Channels beside the image of the 2015 DCGAN, doubled at every stage inward, as in its authors' own code."""
 RATE = 1e-3
 """Learning rate of the repaired networks at the start."""
-STEADY = 5_000
+STEADY = 12_500
 """A run of twice as many images ends at half that rate, a longer one at as much less as it is longer (docs/log.md)."""
 
 
