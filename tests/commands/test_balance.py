@@ -409,6 +409,14 @@ def test_what_lies_there_is_never_overwritten(scans, model, tmp_path):
     assert tree(tmp_path) == {"thesis.txt": b"precious"}
 
 
+def test_a_command_that_was_killed_before_its_report_writes_it_when_repeated(scans, model, tmp_path):
+    balance(scans, tmp_path / "out", model=model)
+    before = tree(tmp_path / "out")
+    (tmp_path / "out" / "report.html").unlink()
+    assert balance(scans, tmp_path / "out", model=model).was_complete
+    assert tree(tmp_path / "out") == before
+
+
 def test_the_same_command_again_changes_nothing(scans, model, tmp_path):
     out = tmp_path / "out"
     first = balance(scans, out, model=model)
