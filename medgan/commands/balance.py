@@ -135,7 +135,7 @@ def balance(
     task = Task.of(manifest, options, overrides if trained is None else trained)
     done = once(lambda: earlier(out, task.settings), overrides.device)
     if done is not None:
-        tell(out)
+        report_on(out)
         return done
     plan = decide(measure(manifest), overrides) if trained is None else task.suited(trained).plan
     form = form_of(
@@ -149,11 +149,11 @@ def balance(
     if trained is not None and task.unsettled:
         task = task.settled(trained, beside(out, ".ratio"), room, on_progress)
     written = fill(out, task, trained, room, on_progress)
-    tell(out)
+    report_on(out)
     return replace(written, seconds=perf_counter() - started)
 
 
-def tell(out: Path) -> None:
+def report_on(out: Path) -> None:
     """The page of a sealed folder, unless it has one: the command may have been killed between the two."""
     if world().is_first and not (out / report.PAGE).exists():
         report.render(out)

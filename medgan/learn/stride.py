@@ -7,9 +7,11 @@ for a weight whose gradients were small and are no longer: it may move by ten le
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 
@@ -20,12 +22,15 @@ def shorten(adam: Adam, stride: float) -> Adam:
     def clip(optimizer: Optimizer, *_: Any) -> None:
         for group in optimizer.param_groups:
             for weight in group["params"]:
-                state = optimizer.state.get(weight)
-                if weight.grad is not None and state:
-                    unbiased = state["exp_avg_sq"] / (1 - group["betas"][1] ** state["step"])
-                    most = unbiased.sqrt() * stride
-                    most[most == 0] = torch.inf  # a weight that never had a gradient has no usual one
+                if weight.grad is not None and optimizer.state.get(weight):
+                    most = usual(optimizer.state[weight], group["betas"][1]) * stride
                     weight.grad.clamp_(-most, most)
 
     adam.register_step_pre_hook(clip)
     return adam
+
+
+def usual(state: Mapping[str, Tensor], beta2: float) -> Tensor:
+    """The v of a weight by what Adam remembers of it; where it never had a gradient any is usual: infinity."""
+    root = (state["exp_avg_sq"] / (1 - beta2 ** state["step"])).sqrt()
+    return root.masked_fill_(root == 0, torch.inf)

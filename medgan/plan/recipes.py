@@ -50,7 +50,7 @@ def matching_recipe(shown: int) -> Choices:
         "evenness": (1.0, "fixed: a rare class is matched as often as a large one"),
         "rate_end": (
             RATE * min(0.5, STEADY / shown),
-            "rule: along a cosine to half the rate, and to less the longer the run",
+            f"rule: along a cosine; half the rate up to {2 * STEADY:,} images, less the longer a run is",
         ),
         "condition": ((0.0, 0.0), "fixed: classes are apart from the start"),
     }

@@ -134,21 +134,19 @@ def tune(run, pool, rare):
 
 
 def generator_of(plan, pool, changes, rare):
-    """A generator trained for SECONDS: (class number -> averaged network, the plan, images shown, seconds)."""
+    """A generator trained as planned: (class number -> averaged network, seconds)."""
     from medgan.gan.fit import train_step
 
-    shown = int(SECONDS / pace(plan, pool, changes) / plan.batch) * plan.batch
-    plan = replace(plan, images_shown=shown, ema=min(plan.ema, 0.05 * shown))
     run, watch = begun(plan, pool, changes), SimpleNamespace(pool=pool)
-    began, turn = time.process_time(), shown * (1 - changes.get("tuned", 0))
+    began, turn = time.process_time(), plan.images_shown * (1 - changes.get("tuned", 0))
     tuned = run.learners.average
     shared = tuned
-    while run.images_shown < shown:
+    while run.images_shown < plan.images_shown:
         if shared is tuned and run.images_shown >= turn:
             shared, watch = deepcopy(tuned), tune(run, pool, rare)
         train_step(run, watch)
     spent = time.process_time() - began
-    return lambda number: tuned if number == rare else shared, plan, shown, spent
+    return lambda number: tuned if number == rare else shared, spent
 
 
 def drawn(network, plan, number):
@@ -163,36 +161,38 @@ def drawn(network, plan, number):
 
 
 def cell(variant, name, seed):
-    """Train and score one variant."""
+    """Train and score one variant, planned for as many images as SECONDS allow: a recipe depends on their number."""
     from medgan.commands.train import measure
     from medgan.dataset.index import index
     from medgan.dataset.labels import Source
     from medgan.learn.feed import Pool
-    from medgan.plan import Overrides, decide
+    from medgan.plan import Overrides, Plan, decide
     from medgan.prepare import prepare
 
     place, changes = place_of(variant, name, seed), dict(VARIANTS[variant])
     place.mkdir(parents=True, exist_ok=True)
     source, options = cut(name, RARE, place)
     manifest = index(Source(path=source, **options))
-    wish = Overrides(
-        size=(SIZE, SIZE),
-        seed=seed,
-        device="cpu",
-        precision=PRECISION,
-        **BASES[variant.split(",")[0]],
-    )
-    plan = decide(measure(manifest), wish)
-    fields = {key: changes.pop(key) for key in [*changes] if key in plan.__dataclass_fields__}
-    plan, pool = replace(plan, **fields), Pool.of(prepare(manifest, plan, OUT / "stacks"))
+    facts, base = measure(manifest), BASES[variant.split(",")[0]]
+    fields = {key: changes.pop(key) for key in [*changes] if key in Plan.__dataclass_fields__}
+
+    def planned(images=None):
+        wish = Overrides(
+            size=(SIZE, SIZE), images=images, seed=seed, device="cpu", precision=PRECISION, **base
+        )
+        return replace(decide(facts, wish), **fields)
+
+    plan = planned()
+    pool = Pool.of(prepare(manifest, plan, OUT / "stacks"))
     with ExitStack() as stack:
         for target in [key for key in changes if "." in key]:
             stack.enter_context(patch(target, changes.pop(target)))
-        networks, plan, shown, spent = generator_of(plan, pool, changes, plan.labels.index(SETS[name]))
+        plan = planned(int(SECONDS / pace(plan, pool, changes)))
+        networks, spent = generator_of(plan, pool, changes, plan.labels.index(SETS[name]))
         real, held = (split_of(manifest, split, plan, OUT / "stacks") for split in ("train", "test"))
         made = {label: drawn(networks(number), plan, number) for number, label in enumerate(plan.labels)}
     report = {
-        "images": shown,
+        "images": plan.images_shown,
         "seconds": spent,
         "classes": scored(real, held, made),
         "tstr": usefulness(real, held, made),
