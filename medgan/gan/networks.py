@@ -25,8 +25,6 @@ from medgan.plan import Plan
 
 CONDITION_FROM = 16
 """Side in pixels from which the class enters the generator's stages."""
-OUTLINED = 2
-"""Doublings from the base to the outline: 12 to 24 pixels a side."""
 RESIDUAL = 0.1
 """Scale of a residual's last weights at the start: the stage begins close to its straight path, but not silent."""
 DETAIL = 0.05
@@ -102,7 +100,7 @@ class Generator(nn.Module):
             stages.append(Up(before, width, plan.latent, enters, double=number > 0, scale=scale))
             before = width
         self.stages = nn.ModuleList(stages)
-        self.outlined = min(OUTLINED, plan.doublings - 1)
+        self.outlined = min(plan.outlined, plan.doublings - 1)
         rows, columns = (cells << self.outlined for cells in plan.base)
         self.outline = Outline((plan.channels, rows, columns), plan.latent, len(plan.labels))
         self.from_outline = convolution(plan.channels, plan.widths[self.outlined], 3)

@@ -1,6 +1,6 @@
 """Latent and class -> a small, blurred image: a draw from the normal distribution that the real images of the class have at few pixels.
 
-Mean and covariance of sixteen-pixel images need no adversary to learn them. A generator that starts from such a draw has the variety of
+Mean and covariance of small images need no adversary to learn them. A generator that starts from such a draw has the variety of
 every class before its first step, rare ones included, and only learns to draw it sharply. Covariances are shrunk towards the mean
 covariance of all classes, the more the fewer images a class has (after Friedman, Regularized Discriminant Analysis, 1989), so that a
 class of twenty images borrows how bodies vary from the others, and no image of it is spanned by its own few.

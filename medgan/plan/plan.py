@@ -62,6 +62,8 @@ class Plan:
     """"normal" or "uniform"."""
     widths: tuple[int, ...]
     """Channels per stage, from the base outward: doublings + 1 numbers."""
+    outlined: int = 2
+    """Doublings from the base to the image that the generator begins with; 0 for dcgan, which begins with noise."""
     batch: int
     images_shown: int
     features: str = "none"

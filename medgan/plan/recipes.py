@@ -10,6 +10,10 @@ WIDTHS = (16, 64, 64, 64, 128, 128, 128, 128)
 """Channels of the repaired networks from the image inward: few where an image costs most, and even, as processors like them."""
 DCGAN_BASE = 64
 """Channels beside the image of the 2015 DCGAN, doubled at every stage inward, as in its authors' own code."""
+LATENT = 256
+"""Latent numbers of the repaired networks: with fewer, outlines vary in their first directions only (docs/log.md)."""
+OUTLINED = 3
+"""Doublings from the base to the outline: 24 to 48 pixels a side, where the image has more."""
 RATE = 1e-3
 """Learning rate of the repaired networks at the start."""
 STEADY = 12_500
@@ -20,7 +24,11 @@ def repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
     """Settings of the repaired networks (what each is worth: docs/concepts/training.md)."""
     matched = features != "none"
     return {
-        "latent": (64, "fixed"),
+        "latent": (LATENT, "fixed: with fewer, images of a class vary less than real ones do"),
+        "outlined": (
+            min(OUTLINED, doublings - 1),
+            "rule: the generator begins with an image of 24 to 48 pixels, at most half the size",
+        ),
         "widths": (tuple(reversed(WIDTHS[: doublings + 1])), "rule: few at the image, more inward"),
         "rate": (RATE, "fixed"),
         "ema": (min(2_000.0, 0.05 * shown), "rule: 2,000 images, at most a twentieth of the run"),
@@ -82,6 +90,7 @@ def dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
     widths = (*(DCGAN_BASE << stage for stage in reversed(range(doublings))), 1)
     return {
         "latent": (100, paper),
+        "outlined": (0, paper),
         "widths": (widths, paper),
         "loss": ("bce", paper),
         "rate": (2e-4, paper),
