@@ -246,6 +246,14 @@ def test_the_dicom_class_is_no_matter_where_nothing_is_written_as_dicom():
     assert "class" not in decide(facts(formats={"png": 5})).why["form"]
 
 
+@pytest.mark.parametrize(
+    ("side", "outline"), [(8, 4), (16, 8), (32, 16), (48, 24), (64, 32), (80, 40), (128, 32), (256, 32)]
+)
+def test_the_generator_begins_with_an_image_of_half_the_side_and_never_more_than_48_pixels(side, outline):
+    plan = decide(facts(), Overrides(size=(side, side)))
+    assert plan.base[0] << plan.outlined == outline
+
+
 def test_the_baseline_is_the_one_of_2015():
     plan = decide(facts(), Overrides(arch="dcgan"))
     assert (plan.batch, plan.rate, plan.rate_end, plan.betas, plan.loss) == (
@@ -256,6 +264,7 @@ def test_the_baseline_is_the_one_of_2015():
         "bce",
     )
     assert (plan.latent, plan.augment, plan.ema, plan.penalty_every) == (100, 0, 0, 0)
+    assert plan.outlined == 0
     assert not plan.guarded
     assert decide(facts()).guarded
     assert plan.widths == (512, 256, 128, 64, 1)

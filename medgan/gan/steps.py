@@ -133,11 +133,12 @@ def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) 
     fake = learners.to_generator(latents(plan, len(real), real.device), labels, share).float()
     critic, shown = opponent(learners, images_shown), {}
     if critic is not None:
-        pair = real, fake.detach()
-        critic_loss, on_real, on_fake = update_critic(learners, critic, pair, labels, images_shown)
+        critic_loss, on_real, on_fake = update_critic(
+            learners, critic, (real, fake.detach()), labels, images_shown
+        )
         told_apart = (on_real[:, 0] > on_fake[:, 0]).float().mean()
         shown = {"critic_loss": critic_loss, "told_apart": told_apart}
-    shown |= update_generator(learners, real, fake, labels, images_shown)
+    shown |= update_generator(learners, critic, (real, fake), labels, images_shown)
     update_average(learners, images_shown + plan.batch, plan.batch)
     numbers = learners.runtime.mean(torch.stack(list(shown.values()))).tolist()
     return Step(**dict(zip(shown, numbers, strict=True)))
@@ -168,15 +169,14 @@ def update_critic(
 
 
 def update_generator(
-    learners: Learners, real: Tensor, fake: Tensor, labels: Tensor, images_shown: int
+    learners: Learners, critic: Critic | None, pair: tuple[Tensor, Tensor], labels: Tensor, images_shown: int
 ) -> dict[str, Tensor]:
-    """One step of the generator on the fakes just drawn: its loss, and the distance in features where that is part of it."""
-    plan, total, shown = learners.plan, fake.new_zeros(()), {}
-    critic = opponent(learners, images_shown)
+    """One step of the generator on a `pair` of real and the fake just drawn: its loss, and the distance in features where that is part of it."""
+    plan, total, shown = learners.plan, pair[1].new_zeros(()), {}
     if critic is not None:
-        total = total + plan.adversary * against_critic(learners, critic, (real, fake), labels, images_shown)
+        total = total + plan.adversary * against_critic(learners, critic, pair, labels, images_shown)
     if learners.matcher is not None:
-        distance = learners.matcher.distance(fake, labels, (plan.seed, images_shown))
+        distance = learners.matcher.distance(pair[1], labels, (plan.seed, images_shown))
         total = total + plan.matching * distance
         shown["distance"] = distance.detach()
     learners.generator_adam.zero_grad()

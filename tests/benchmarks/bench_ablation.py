@@ -55,6 +55,8 @@ VARIANTS = {
     "default, rate kept": {"rate_end": 1e-3},
     "default, rate to a tenth": {"rate_end": 1e-4},
     "default, no outline": {"outline": False},
+    "default, outline of half the side": {"outlined": 2},
+    "default, 64 latent numbers": {"latent": 64},
     "default, seen twice as large": {f"{MATCHING}.LEAST": 96},
     "default, rare class tuned, early stages frozen": {"tuned": 0.2},
     "adversarial": {},

@@ -28,6 +28,13 @@ def test_networks_are_built_for_any_cells_doublings_and_channels(make, base, dou
     assert rooms.Discriminator(plan)(images, labels).shape == (2, 2 if plan.arch == "repaired" else 1)
 
 
+@pytest.mark.parametrize(("outlined", "begun"), [(0, (4, 3)), (1, (8, 6)), (2, (8, 6))])
+def test_the_first_image_is_as_large_as_planned_and_never_the_whole(outlined, begun):
+    generator = networks.Generator(tiny_plan(outlined=outlined))
+    assert generator.outline.shape == (1, *begun)
+    assert len(generator.details) == len(generator.stages) - generator.outlined
+
+
 def test_every_stage_lies_channels_last():
     plan, lain = tiny_plan(), []
     generator = networks.Generator(plan).to(memory_format=torch.channels_last)
