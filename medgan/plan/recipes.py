@@ -14,10 +14,8 @@ LATENT = 256
 """Latent numbers of the repaired networks: with fewer, outlines vary in their first directions only (docs/log.md)."""
 OUTLINED = 3
 """Doublings from the base to the outline: 24 to 48 pixels a side, where the image has more."""
-RATE = 1e-3
-"""Learning rate of the repaired networks at the start."""
-STEADY = 12_500
-"""A run of twice as many images ends at half that rate, a longer one at as much less as it is longer (docs/log.md)."""
+RATE, STEADY = 5e-4, 25_000
+"""Learning rate where distributions are matched, and the images for which it may be kept: a longer run ends at as much less as it is longer (docs/log.md)."""
 
 
 def repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
@@ -30,7 +28,6 @@ def repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
             "rule: the generator begins with an image of 24 to 48 pixels, at most half the size",
         ),
         "widths": (tuple(reversed(WIDTHS[: doublings + 1])), "rule: few at the image, more inward"),
-        "rate": (RATE, "fixed"),
         "ema": (min(2_000.0, 0.05 * shown), "rule: 2,000 images, at most a twentieth of the run"),
         "toned": (True, "fixed: a curve per class gives images the intensities of the real ones"),
         "guarded": (True, "fixed: overfitting, collapse and copies are watched for and acted upon"),
@@ -56,9 +53,10 @@ def matching_recipe(shown: int) -> Choices:
         "betas": ((0.0, 0.99), "fixed: no momentum"),
         "stride": (2.0, "fixed: a weight that lay still would leap, and the generator leave the real images"),
         "evenness": (1.0, "fixed: a rare class is matched as often as a large one"),
+        "rate": (RATE, "fixed: at twice as much, one run in two loses its variety before it is near"),
         "rate_end": (
-            RATE * min(0.5, STEADY / shown),
-            f"rule: along a cosine; half the rate up to {2 * STEADY:,} images, less the longer a run is",
+            RATE * min(1.0, STEADY / shown),
+            f"rule: along a cosine; the same rate up to {STEADY:,} images, less the longer a run is",
         ),
         "condition": ((0.0, 0.0), "fixed: classes are apart from the start"),
     }
@@ -78,6 +76,7 @@ def adversarial_recipe() -> Choices:
         "stride": (0.0, "fixed: as far as Adam goes"),
         "augment": (0.5, "fixed: shift, cutout, brightness and contrast at half strength; never a flip"),
         "evenness": (0.5, "fixed: rare classes oftener, but never as often as large ones"),
+        "rate": (1e-3, "fixed"),
         "rate_end": (2.5e-4, "fixed: a cosine from the start to the end of the run"),
         "condition": ((0.3, 0.55), "fixed: learn all classes together first, then apart"),
     }
