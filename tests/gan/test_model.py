@@ -54,6 +54,15 @@ def damage(path, change):
     path.write_text(json.dumps(facts))
 
 
+def test_model_whose_plan_does_not_speak_of_outlines_begins_with_those_of_its_time(tmp_path):
+    plan = tiny_plan(size=(32, 24), widths=(12, 8, 8, 8), outlined=2)
+    model = Model.save(tmp_path, Generator(plan).eval(), plan, {**ABOUT, "images_shown": 1})
+    damage(tmp_path / "model.json", lambda facts: facts["plan"].pop("outlined"))
+    old, z, labels = Model.load(tmp_path), torch.randn(2, plan.latent), torch.tensor([0, 1])
+    assert old.network.outline.shape == (1, 16, 12)
+    assert torch.equal(old.network(z, labels), model.network(z, labels))
+
+
 def test_model_of_a_newer_version_is_refused_with_the_way_out(folder):
     damage(folder / "model.json", lambda facts: facts.update(version=99, medgan="9.9"))
     with pytest.raises(ModelError, match="newer medgan") as caught:
