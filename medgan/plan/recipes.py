@@ -53,7 +53,7 @@ def matching_recipe(shown: int) -> Choices:
         "betas": ((0.0, 0.99), "fixed: no momentum"),
         "stride": (2.0, "fixed: a weight that lay still would leap, and the generator leave the real images"),
         "evenness": (1.0, "fixed: a rare class is matched as often as a large one"),
-        "rate": (RATE, "fixed: at twice as much, one run in two loses its variety before it is near"),
+        "rate": (RATE, "fixed: at twice as much, some runs lose the variety of their outlines at the start"),
         "rate_end": (
             RATE * min(1.0, STEADY / shown),
             f"rule: along a cosine; the same rate up to {STEADY:,} images, less the longer a run is",
