@@ -86,7 +86,9 @@ def test_the_report_is_the_documented_json(balanced):
     report = json.loads(json.dumps(balanced.report()))
     counts = report.pop("filter")["counts"]
     assert list(counts) == ["covid"]
-    assert sum(counts["covid"][fate] for fate in ("copy", "class", "realism", "surplus", "kept")) == 20
+    fates = ("copy", "class", "realism", "surplus", "kept")
+    assert sum(counts["covid"][fate] for fate in fates) == counts["covid"]["drawn"] >= 20
+    assert counts["covid"]["kept"] == 3
     assert report == {
         "version": 1,
         "out": str(balanced.out),

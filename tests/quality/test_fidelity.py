@@ -55,11 +55,13 @@ def test_noise_is_far_away_and_covers_nothing(space):
 
 def test_a_collapsed_generator_is_precise_but_covers_little_and_its_images_are_alike():
     collapsed = gathered(*(discs(60, 3, label=label, spread=0.0) for label in (0, 1)), word="s")
-    found = scores_of(collapsed, spaces=("domain",))
+    found = scores_of(collapsed, spaces=FAST)
     for label in ("large", "small"):
         assert found["precision", "domain", label].value > 0.8
         assert found["coverage", "domain", label].value < 0.5 * found["coverage", "domain", label].floor
-        assert found["recall", "domain", label].value < 0.2
+        assert (
+            found["recall", "radiomics", label].value < 0.2
+        )  # in a trained space a single stray image can reach many
         gap = found["ms_ssim_gap", "pixels", label]
         assert gap.low > gap.floor
         assert "more alike" in gap.note
