@@ -100,7 +100,7 @@ class Generator(nn.Module):
             stages.append(Up(before, width, plan.latent, enters, double=number > 0, scale=scale))
             before = width
         self.stages = nn.ModuleList(stages)
-        self.outlined = min(plan.outlined, plan.doublings - 1)
+        self.outlined = min(plan.outlined, plan.doublings - 1)  # plans of before say 2, whatever the size
         rows, columns = (cells << self.outlined for cells in plan.base)
         self.outline = Outline((plan.channels, rows, columns), plan.latent, len(plan.labels))
         self.from_outline = convolution(plan.channels, plan.widths[self.outlined], 3)

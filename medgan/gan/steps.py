@@ -171,12 +171,13 @@ def update_critic(
 def update_generator(
     learners: Learners, critic: Critic | None, pair: tuple[Tensor, Tensor], labels: Tensor, images_shown: int
 ) -> dict[str, Tensor]:
-    """One step of the generator on a `pair` of real and the fake just drawn: its loss, and the distance in features where that is part of it."""
-    plan, total, shown = learners.plan, pair[1].new_zeros(()), {}
+    """One step of the generator on a `pair` of real and the fake just drawn: its loss, and the distance where features teach."""
+    plan, fake = learners.plan, pair[1]
+    total, shown = fake.new_zeros(()), {}
     if critic is not None:
         total = total + plan.adversary * against_critic(learners, critic, pair, labels, images_shown)
     if learners.matcher is not None:
-        distance = learners.matcher.distance(pair[1], labels, (plan.seed, images_shown))
+        distance = learners.matcher.distance(fake, labels, (plan.seed, images_shown))
         total = total + plan.matching * distance
         shown["distance"] = distance.detach()
     learners.generator_adam.zero_grad()

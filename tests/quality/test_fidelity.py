@@ -59,9 +59,8 @@ def test_a_collapsed_generator_is_precise_but_covers_little_and_its_images_are_a
     for label in ("large", "small"):
         assert found["precision", "domain", label].value > 0.8
         assert found["coverage", "domain", label].value < 0.5 * found["coverage", "domain", label].floor
-        assert (
-            found["recall", "radiomics", label].value < 0.2
-        )  # in a trained space a single stray image can reach many
+        # In a trained space a single stray image can reach many, on one processor and not on another.
+        assert found["recall", "radiomics", label].value < 0.2
         gap = found["ms_ssim_gap", "pixels", label]
         assert gap.low > gap.floor
         assert "more alike" in gap.note
