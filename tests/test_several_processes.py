@@ -79,6 +79,17 @@ def test_a_folder_balanced_by_two_processes_is_that_of_one(source, model, tmp_pa
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
 
 
+def test_filtered_images_of_two_processes_are_those_of_one(source, model, tmp_path):
+    words = f"--model {model} --target 9 --json"
+    command = ["-m", "medgan", "balance", source.path, "--out", tmp_path / "two", *words.split()]
+    report = told_once(jobs.finish(jobs.start(2, *command)))
+    balance(source, tmp_path / "one", model=model, options=BalanceOptions(target=9, filter=True))
+    assert tree(tmp_path / "two") == tree(tmp_path / "one")
+    assert all(
+        seen["drawn"] > seen["kept"] for seen in report["filter"]["counts"].values()
+    )  # it had to choose
+
+
 def test_an_evaluation_and_its_report_are_made_by_the_first_process_alone(source, model, tmp_path):
     words = "--only fidelity --device cpu --json"
     command = ["-m", "medgan", "evaluate", source.path, "--model", model, "--out", tmp_path / "out"]

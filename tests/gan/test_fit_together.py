@@ -1,6 +1,7 @@
 """Two processes that train together, over loopback, learn what one would: the same losses, the same weights."""
 
 import dataclasses
+import json
 import signal
 import time
 from pathlib import Path
@@ -9,13 +10,14 @@ import pytest
 import torch
 
 from medgan.gan import fit as fit_module
+from medgan.gan import watch
 from medgan.gan.fit import LOG, fit
 from medgan.gan.run import STATE
 from medgan.learn.backbone import LITE0, installed
 from medgan.learn.runtime import load_checkpoint
 from medgan.world import world
 from tests import jobs
-from tests.gan.phantoms import ABOUT, matched_plan, tiny_plan, tiny_stack
+from tests.gan.phantoms import ABOUT, disc_stack, matched_plan, tiny_plan, tiny_stack
 
 PLANS = {
     "two-classes": tiny_plan(images_shown=96, tick=48, penalty_every=2),
@@ -26,6 +28,7 @@ if installed(LITE0[0]):
     PLANS["matched"] = matched_plan(images_shown=32, tick=16)
     PLANS["joined"] = matched_plan(images_shown=32, tick=16, adversary=0.5, joins=0.5)
 LONG = tiny_plan(images_shown=800, tick=40)
+GUARDED = tiny_plan(images_shown=640, tick=160, augment=0.5)
 JOIN = "import sys; from tests.gan.test_fit_together import join; join(*sys.argv[1:])"
 
 
@@ -59,6 +62,31 @@ def learned(plan, folder):
     return {"figures": torch.tensor(figures), "weights": weights, "made": made_by(networks, plan)}
 
 
+def guarded(folder):
+    """What the guards of a run have come to that looks at every tick, and whose last process alone meets weights that are no numbers at step 50."""
+    runs, update, train_step = [], fit_module.update, fit_module.train_step
+
+    def faulty(learners, real, labels, images_shown):
+        if images_shown == 392 and learners.pace == 1 and world().rank == world().size - 1:
+            with torch.no_grad():
+                learners.generator.base.fill_(torch.nan)
+        return update(learners, real, labels, images_shown)
+
+    def remembered(run, seen):
+        runs[:] = [run]
+        return train_step(run, seen)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watch, "EVERY", 1)
+        patch.setattr(fit_module, "update", faulty)
+        patch.setattr(fit_module, "train_step", remembered)
+        fit(disc_stack(240), GUARDED, folder, about=ABOUT)
+    (run,) = runs
+    looks = [(look.images_shown, look.facts()) for look in run.guards.looks]
+    weights = {name: network.state_dict() for name, network in run.learners.networks.items()}
+    return {"looks": looks, "pace": run.learners.pace, "strength": run.learners.strength, "weights": weights}
+
+
 @torch.no_grad()
 def made_by(networks, plan):
     """What the networks make of fixed noise."""
@@ -72,6 +100,9 @@ def join(task, folder):
     """What each process of a job does."""
     if task == "straight":
         fit(tiny_stack(), LONG, Path(folder), about=ABOUT)
+        return
+    if task == "guarded":
+        torch.save(guarded(Path(folder)), Path(folder) / f"guarded-{world().rank}.pt")
         return
     for name, plan in PLANS.items():
         torch.save(learned(plan, Path(folder) / name), Path(folder) / f"{name}-{world().rank}.pt")
@@ -99,6 +130,25 @@ def test_two_processes_learn_what_one_learns(name, together, tmp_path):
     torch.testing.assert_close(*made, rtol=0, atol=1e-2)
     torch.testing.assert_close(first["weights"], second["weights"], rtol=0, atol=0)
     torch.testing.assert_close(first["figures"], second["figures"], rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_all_processes_do_as_guards_say_and_go_back_when_one_breaks_down(tmp_path):
+    jobs.finish(jobs.start(2, "-c", JOIN, "guarded", tmp_path))
+    first, second = (torch.load(tmp_path / f"guarded-{rank}.pt") for rank in range(2))
+    rows = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    assert [row["images_shown"] for row in rows] == [160, 320, 480, 640]
+    assert [row["pace"] for row in rows] == [1, 1, 0.5, 0.5]
+    assert "after 400 images a loss or weight was no number; went back to 320" in rows[2]["alarms"][0]
+    assert [at for at, _ in first["looks"]] == [160, 320, 480, 640]
+    assert first["looks"] == second["looks"]
+    assert (first["pace"], first["strength"]) == (second["pace"], second["strength"])
+    assert (first["pace"], first["strength"]) == (0.5, rows[-1]["strength"])
+    torch.testing.assert_close(first["weights"], second["weights"], rtol=0, atol=0)
+    alone = guarded(tmp_path / "alone")
+    for (_, ours), (_, theirs) in zip(first["looks"], alone["looks"], strict=True):
+        assert ours["variety"] == pytest.approx(theirs["variety"], abs=0.02)
+        assert ours["kid"] == pytest.approx(theirs["kid"], rel=0.02)
 
 
 @pytest.mark.slow
