@@ -12,6 +12,7 @@ import statistics
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -53,6 +54,10 @@ MODEL = (
 )
 WRITTEN = (
     "| format | pixels | written, images/s | drawn, images/s | written / drawn |",
+    "| --- | --- | --- | --- | --- |",
+)
+LAYOUTS = (
+    "| pixels | precision | channels last, ms an image | planes, ms an image | planes / channels last |",
     "| --- | --- | --- | --- | --- |",
 )
 WHOLE = (
@@ -241,6 +246,26 @@ def write(name, head, rows, keys):
 @pytest.mark.parametrize("arch", ["repaired", "adversarial", "dcgan"])
 def test_share_of_the_ceiling(arch, size, precision):
     write("engine", STEPS, [measured_step(arch, size, precision)], 3)
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+@pytest.mark.parametrize("size", [32, 64])
+def test_channels_last_beside_planes(size, precision):
+    """All that asks for `torch.channels_last` gets planes instead, one channel after the other."""
+    plan, found = plan_of(size, precision=precision), {"channels_last": [], "contiguous_format": []}
+    trials = {}
+    for name in found:
+        with patch("torch.channels_last", getattr(torch, name)):
+            trials[name] = Trial(plan)
+            trials[name].round()
+    for _ in range(ROUNDS):
+        for name, costs_of in found.items():
+            with patch("torch.channels_last", getattr(torch, name)):
+                costs_of.append(1000 * trials[name].round().processor)
+    ours, planes = found.values()
+    ratios = [b / a for a, b in zip(ours, planes, strict=True)]
+    row = f"| {size} | {precision} | {np.median(ours):.1f} | {np.median(planes):.1f} | {spread(ratios, '.2f')} |"
+    write("layouts", LAYOUTS, [row], 2)
 
 
 @pytest.mark.parametrize("size", [64])
