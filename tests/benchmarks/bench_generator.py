@@ -317,7 +317,7 @@ def test_curve():
             budgets = sorted(found)
             means = np.array([np.mean(found[budget], axis=0) for budget in budgets])
             panel.plot(budgets, means[:, 0], "o-", color=colour, label=arch)
-            panel.plot(budgets, means[:, 1], "o:", color=colour, label=f"{arch}, rare class")
+            panel.plot(budgets, means[:, 1], "x:", color=colour, label=f"{arch}, rare class")
             panel.set(
                 title=name,
                 xlabel="minutes, one core",
@@ -326,6 +326,11 @@ def test_curve():
                 yscale="log",
             )
             panel.set_xticks(budgets, [f"{budget:g}" for budget in budgets])
+        low, high = panel.get_ylim()
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.set_yticks(
+            [tick for tick in (0.01, 0.03, 0.1, 0.3, 0.5, 1, 2, 3, 5, 10) if low <= tick <= high]
+        )
         panel.minorticks_off()
         panel.legend(fontsize="x-small")
     figure.tight_layout()
