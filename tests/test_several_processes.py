@@ -70,21 +70,23 @@ def test_images_drawn_by_two_processes_are_those_of_one(model, tmp_path):
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
 
 
-def test_a_folder_balanced_by_two_processes_is_that_of_one(source, model, tmp_path):
-    words = f"--model {model} --target 9 --no-filter --json"
-    command = ["-m", "medgan", "balance", source.path, "--out", tmp_path / "two", *words.split()]
+def balanced_alike(source, model, folder, *, filtered):
+    """What two processes tell of a balanced folder, which is that of one."""
+    words = f"--model {model} --target 9 --json" + (" --no-filter" if not filtered else "")
+    command = ["-m", "medgan", "balance", source.path, "--out", folder / "two", *words.split()]
     report = told_once(jobs.finish(jobs.start(2, *command)))
+    balance(source, folder / "one", model=model, options=BalanceOptions(target=9, filter=filtered))
+    assert tree(folder / "two") == tree(folder / "one")
+    return report
+
+
+def test_a_folder_balanced_by_two_processes_is_that_of_one(source, model, tmp_path):
+    report = balanced_alike(source, model, tmp_path, filtered=False)
     assert report["counts"]["after"] == {"mass": 9, "normal": 9}
-    balance(source, tmp_path / "one", model=model, options=BalanceOptions(target=9, filter=False))
-    assert tree(tmp_path / "two") == tree(tmp_path / "one")
 
 
 def test_filtered_images_of_two_processes_are_those_of_one(source, model, tmp_path):
-    words = f"--model {model} --target 9 --json"
-    command = ["-m", "medgan", "balance", source.path, "--out", tmp_path / "two", *words.split()]
-    report = told_once(jobs.finish(jobs.start(2, *command)))
-    balance(source, tmp_path / "one", model=model, options=BalanceOptions(target=9, filter=True))
-    assert tree(tmp_path / "two") == tree(tmp_path / "one")
+    report = balanced_alike(source, model, tmp_path, filtered=True)
     assert all(
         seen["drawn"] > seen["kept"] for seen in report["filter"]["counts"].values()
     )  # it had to choose

@@ -246,12 +246,8 @@ def line_of(name, rare, seed, report):
         for space in ("lite2", "radiomics"):
             base, ours = distances(report, space, labels)
             nds.append(f"{ours / base:.2f}" if base > 0 else "-")
-    above = [
-        f"{every:.2f} / {own:.2f}"
-        for every, own in zip(
-            distances(report, "lite2", list(classes)), distances(report, "lite2", [chosen]), strict=True
-        )
-    ]
+    both = (distances(report, "lite2", labels) for labels in (list(classes), [chosen]))
+    above = [f"{every:.2f} / {rarest:.2f}" for every, rarest in zip(*both, strict=True)]
     own = classes[chosen]
     worst = {key: min(row[key] for row in classes.values()) for key in ("recall share", "coverage share")}
     return [
@@ -313,7 +309,7 @@ def test_curve():
             for row in rows:
                 if row[1] == name:
                     ds = row[1 + HEADS.index(f"d {arch}, all / rare")].split(" / ")
-                    found[minutes(row)].append([max(float(d), 0.01) for d in ds])
+                    found[minutes(row)].append([max(float(d), 0.01) for d in ds])  # a log axis has no 0
             budgets = sorted(found)
             means = np.array([np.mean(found[budget], axis=0) for budget in budgets])
             panel.plot(budgets, means[:, 0], "o-", color=colour, label=arch)
