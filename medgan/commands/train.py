@@ -212,10 +212,15 @@ def refuse_unseen(out: Path) -> None:
 
 
 def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """In words, where two run descriptions differ; reasons do not count."""
+    """In words, where two run descriptions differ; reasons do not count, and what an older medgan did not write down had its default."""
     words = []
+    defaults = {
+        one.name: plain(one.default)
+        for one in dataclasses.fields(Plan)
+        if one.default is not dataclasses.MISSING
+    }
     for name in sorted({*before["plan"], *now["plan"]} - {"why"}):
-        old, new = before["plan"].get(name), now["plan"].get(name)
+        old, new = (facts["plan"].get(name, defaults.get(name)) for facts in (before, now))
         if old != new:
             words.append(f"{name} was {old}, is now {new}")
     if before["data_digest"] != now["data_digest"]:

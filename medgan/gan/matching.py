@@ -29,8 +29,6 @@ REALS = 64
 """Real images that each group is compared with."""
 GRID = 4
 """Cells per side over which features are averaged."""
-LEAST, MOST = 48, 128
-"""Sides in pixels between which the frozen network sees images: smaller ones are doubled, larger ones halved."""
 CHUNK = 50
 """Real images looked at at once."""
 
@@ -43,7 +41,7 @@ class Matcher:
 
     def __init__(self, plan: Plan, of_class: OfClass, device: torch.device) -> None:
         """Look at the real images once; ModelError when the extra `pretrained` is not installed."""
-        self.span, self.group = plan.span, plan.group
+        self.span, self.group, self.seen_at = plan.span, plan.group, plan.seen_at
         self.network = frozen(pretrained(*LITE0)).to(device)
         self.device = device
         known = [self._known(of_class(number)) for number in range(len(plan.labels))]
@@ -69,10 +67,9 @@ class Matcher:
         """Images (N, C, H, W) as the networks see them -> ten tables (N, D): per scale what is there, and where."""
         low, high = self.span
         seen: Tensor = _Within.apply(low + (images.float() + 1) / 2 * (high - low))  # type: ignore[no-untyped-call]
-        if max(seen.shape[2:]) < LEAST:
-            seen = F.interpolate(seen, scale_factor=2.0, mode="bilinear", align_corners=False)
-        while max(seen.shape[2:]) > MOST:
-            seen = F.avg_pool2d(seen, 2)
+        scale = self.seen_at / max(seen.shape[2:])
+        if scale != 1:
+            seen = F.interpolate(seen, scale_factor=scale, mode="bilinear", antialias=True)
         levels = self.network.levels(as_seen(seen).contiguous(memory_format=torch.channels_last))
         what = [_moments(x) for x in levels]
         where = [

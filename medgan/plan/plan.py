@@ -68,6 +68,8 @@ class Plan:
     images_shown: int
     features: str = "none"
     """Frozen network in whose features the generator matches the real distribution: "lite0", or "none"."""
+    seen_at: int = 0
+    """Longer side in pixels at which that network sees the images; 0 without one."""
     matching: float = 0.0
     """Weight of the distance in those features in the generator's loss."""
     adversary: float = 1.0

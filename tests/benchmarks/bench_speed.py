@@ -25,10 +25,10 @@ from medgan.commands.sample import form_of
 from medgan.commands.train import Options, train
 from medgan.dataset.labels import Source
 from medgan.gan.draw import TOGETHER, finish, latent_of
-from medgan.gan.matching import LEAST
 from medgan.gan.probe import Trial, costs
 from medgan.gan.steps import update
 from medgan.plan import Overrides, decide
+from medgan.plan.rules import SEEN_AT
 from medgan.scans import formats
 from medgan.scans.scan import Mark
 from medgan.workers import keep_memory
@@ -205,7 +205,7 @@ def regressors(size, widths, batch):
     stages = [(width, size >> stage) for stage, width in enumerate(reversed(widths))]
     multiplied = sum(18e-9 * width**2 * side**2 for width, side in stages)
     written = sum(1e-6 * width * side**2 for width, side in stages)
-    seen = 2 * size if size < LEAST else size
+    seen = min(2 * size, SEEN_AT)
     return [multiplied, written, 1e-3 * seen**2, len(widths) / batch]
 
 

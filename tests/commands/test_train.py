@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from medgan.commands import train as command
 from medgan.commands.train import Options, train
 from medgan.dataset.labels import Source
 from medgan.errors import OutputError, PlanError
+from medgan.files import read_json, write_json
 from medgan.gan import fit
 from medgan.gan.model import Model
 from medgan.gan.probe import Cost
@@ -110,6 +112,19 @@ def test_the_same_command_again_trains_nothing(scans, trained):
     again = train(scans, trained.run, overrides=QUICK)
     assert (again.images_shown, again.model_digest) == (64, trained.model_digest)
     assert tree(trained.run) == before
+
+
+def test_a_run_that_an_older_medgan_began_goes_on_where_its_plan_meant_the_same(scans, trained, tmp_path):
+    """A field that did not exist had its default: --features none has no frozen network, so nothing has changed for it."""
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    facts = read_json(run / "run.json")
+    assert facts["plan"].pop("seen_at") == 0
+    write_json(run / "run.json", facts)
+    assert train(scans, run, overrides=QUICK).model_digest == trained.model_digest
+    facts["plan"].pop("outlined")  # which was 2, and is 1 where images are as small as these
+    write_json(run / "run.json", facts)
+    with pytest.raises(OutputError, match="outlined was 2, is now"):
+        train(scans, run, overrides=QUICK)
 
 
 def test_two_runs_of_one_command_give_the_same_weights(scans, trained, tmp_path):

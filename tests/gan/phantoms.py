@@ -29,6 +29,7 @@ def tiny_plan(**changes: Any) -> Plan:
         latent=8,
         noise="normal",
         widths=(12, 8, 8),
+        seen_at=32,
         batch=8,
         images_shown=160,
         loss="relativistic",

