@@ -29,6 +29,7 @@ from medgan.files import digest_of, read_json, write_json, write_text
 from medgan.plan import Plan
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.scans import geometry, intensity
+from medgan.scans.provenance import BYTE
 from medgan.scans.scan import Pixels, Scan
 from medgan.workers import Crew
 
@@ -216,7 +217,7 @@ def _recipe(plan: Plan) -> dict[str, object]:
 
 def _identity(record: Record) -> tuple[object, ...]:
     """What of a record decides its rows."""
-    return record.digest, record.label, record.slices, record.meaning, record.spacing_mm
+    return record.digest, record.label, record.slices, record.meaning, record.spacing_mm, record.bits
 
 
 # --- the cache on disk: rows are appended, so that a full disk is an error and no crash, as it would be in a memory map ---
@@ -315,7 +316,12 @@ def _lost(record: Record) -> NDArray[np.uint16]:
 
 
 def _scale(record: Record, plan: Plan) -> tuple[float, float]:
-    """The values of a scan that become 0 and 1: fixed for the data set, or the scan's own percentiles 0.5 and 99.5."""
+    """The values of a scan that become 0 and 1: fixed for the data set, or the scan's own percentiles 0.5 and 99.5.
+
+    Where 8-bit images lie beside deeper ones, each is scaled by its own white, or depth would tell the classes apart.
+    """
+    if plan.form.unit == "stored" and record.bits <= BYTE < plan.form.bits:
+        return 0.0, 2.0**record.bits - 1
     if plan.form.unit != "relative":
         return plan.form.low, plan.form.high
     return (0.0, 1.0) if record.meaning == "display" else (record.levels[1], record.levels[3])

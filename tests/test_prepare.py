@@ -415,3 +415,14 @@ def test_rows_that_are_expected_are_read_before_they_are_asked_for(tmp_path):
             break
         time.sleep(0.01)
     assert [in_memory(pixels, row) for row in (1000, 2000, 3000, 4095)] == [False, True, False, True]
+
+
+def test_beside_deeper_images_each_depth_has_its_own_white(tmp_path):
+    for n in range(3):
+        gray(tmp_path / "scans" / "shallow" / f"{n}.png", np.linspace(0, 255, 16 * 24).reshape(16, 24))
+        deep = np.linspace(0, 4095 - n, 16 * 24).reshape(16, 24).astype(np.uint16)
+        (tmp_path / "scans" / "deep").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(deep).save(tmp_path / "scans" / "deep" / f"{n}.png")
+    stack = rows_of(tmp_path / "scans")
+    means = {label: float(stack.images(stack.rows_of(label)).mean()) for label in stack.names}
+    assert means == {"deep": pytest.approx(0.5, abs=0.01), "shallow": pytest.approx(0.5, abs=0.01)}

@@ -42,14 +42,13 @@ from medgan.prepare import Stack, prepare
 from medgan.progress import OnProgress, ignore
 from medgan.quality.arms import PARITY
 from medgan.quality.ratios import Chosen
+from medgan.scans import nifti
 from medgan.scans.scan import Form, Mark
 from medgan.world import World, world
 
 REAL = ("prepared", "link", "none")
 ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
 """Links are named by what they are: the name of an original may say whose it is."""
-PAIR = (".hdr", ".img")
-"""The two files of an uncompressed NIfTI pair."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +194,7 @@ class Task:
             "command": "balance",
             "medgan": __version__,
             "data": manifest.digest,
+            **({} if options.real == "none" else {"order of the real images": order_of(manifest)}),
             **files.plain(options),
             **(settings_of(maker) if isinstance(maker, Model) else wishes_of(maker)),
         }
@@ -347,14 +347,14 @@ def originals_of(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path
             yield record, named_by_format(manifest.root / part, record.format)
 
 
+def order_of(manifest: Manifest) -> str:
+    """The order in which real images are numbered, and whose they are, as a digest: a run that goes on must find both as they were."""
+    return files.digest_of([(record.digest, record.patient) for record in manifest.training()])
+
+
 def named_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A002  # the record's word
     """{suffix: file}; the two files of a NIfTI pair belong together."""
-    suffix = path.suffix.lower()
-    if format != "nifti":
-        return {ORIGINAL_SUFFIXES[format]: path}
-    if suffix in PAIR:
-        return {half: path.with_suffix(half if path.suffix == suffix else half.upper()) for half in PAIR}
-    return {".nii.gz" if suffix == ".gz" else ".nii": path}
+    return nifti.files_of(path) if format == "nifti" else {ORIGINAL_SUFFIXES[format]: path}
 
 
 def wishes_of(overrides: Overrides) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from medgan.commands.screened import checked
 from medgan.commands.sifting import Choice
 from medgan.quality.sieve import Drawn
+from medgan.scans.raster import stored_ends
 from medgan.scans.scan import Form
 
 SHEET = "contact-sheet.png"
@@ -219,9 +220,11 @@ def _form(contents: Contents) -> str:
         f"- Pixel spacing (rows x columns): {spacing} mm" if spacing else "- Pixel spacing: unknown",
         f"- Intensity: black is {form.low:g}, white is {form.high:g} ({UNITS.get(form.unit, form.unit)})",
     ]
-    if form.format == "png" and form.unit == "HU":  # PNG has no sign and no units
+    white = stored_ends(form)[1]
+    if form.format == "png" and white != form.high:  # PNG has no sign, no units and no depth of 12 bits
+        name = "HU" if form.unit == "HU" else "intensity"
         facts.append(
-            "- Stored values are scaled: HU = low + value / 65535 * (high - low), both in `manifest.csv`"
+            f"- Stored values are scaled: {name} = low + value / {white:g} * (high - low), both in `manifest.csv`"
         )
     return "\n".join([*facts, *REAL.get(contents.real, ())])
 

@@ -35,8 +35,6 @@ MOST = 5000
 """Images of a class and set that are looked at: more change no score and fill the memory."""
 LONGEST = 128
 """Longest side in pixels at which images of other tools are compared."""
-DEEP = 65535
-"""White in a 16-bit PNG."""
 CHECKED = "checked: the generator learned from exactly the train split here"
 UNKNOWN = "not known: nothing says which images the generator learned from"
 NONE_HELD = (
@@ -284,15 +282,13 @@ def read_back(
 ) -> Images:
     """The images of the lines, in [0, 1] over their form's range."""
     form, names = files.revive(Form, facts["form"]), tuple(sorted(entry["label"] for entry in facts["labels"]))  # fmt: skip
-    ends = (0.0, float(DEEP)) if form.format == "png" and form.unit == "HU" else (form.low, form.high)
     pixels = []
     for row in rows:
-        image = formats.read(folder / row["path"]).pixels[0]
-        image = np.moveaxis(image, -1, 0) if form.channels > 1 else image[None]
-        pixels.append(((image - ends[0]) / (ends[1] - ends[0])).clip(0, 1))
+        image = formats.read_written(folder / row["path"], form)
+        pixels.append(np.moveaxis(image, -1, 0) if form.channels > 1 else image[None])
         on_progress(Progress("reading", len(pixels), len(rows)))
     return Images(
-        pixels=np.stack(pixels).astype(np.float32),
+        pixels=np.stack(pixels),
         labels=np.array([names.index(row["label"]) for row in rows]),
         names=names,
         patients=np.array([row["patient"] or f"synthetic {number}" for number, row in enumerate(rows)]),

@@ -16,6 +16,7 @@ SILENT = {"secondary-capture", "resampled-aspect", "burned-in", "synthetic"}
 
 NOTES = {
     "burned-in-possible": "may carry text burned into the pixels: look at them, for a generator learns text too.",
+    "impossible-spacing": "name a pixel size that no scanner has: it was taken as unknown, so look for a slip of unit.",
     "no-orientation": "do not say how they lie in space: their axes were taken as stored, so look at a few.",
     "repaired:no-meta": "lack the DICOM file meta group: they were read with a guessed transfer syntax, so look at a few.",
     "missing-slices": "come from a series with missing slices, which was parted there.",
@@ -91,10 +92,10 @@ def _unusable(manifest: Manifest) -> Iterator[str]:
     usable, named = set(manifest.labels), {record.label for record in manifest.records if record.label}
     if named - usable:
         yield f"{_named(sorted(named - usable))} no usable scan: medgan inspect --files says why for each file."
-    conflicts = sum(record.verdict == "error:label-conflict" for record in manifest.records)
+    verdicts = manifest.verdicts()
+    conflicts = verdicts.get("error:label-conflict", 0)
     if conflicts:
         yield f"{conflicts} files hold images that occur under two labels: keep each under the right one."
-    verdicts = manifest.verdicts()
     broken = sum(n for verdict, n in verdicts.items() if verdict.startswith("error:")) - conflicts
     if broken:
         yield f"{broken} files could not be read and were left out: medgan inspect --files says why for each."

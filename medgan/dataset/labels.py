@@ -128,7 +128,10 @@ def arrays_of(path: Path) -> tuple[Path, ...]:
     """`path` itself, or the files in a folder without sub-folders, that are MedMNIST-style arrays."""
     if not path.is_dir():
         return (path,) if arrays.is_array_file(path) else ()
-    children = sorted(path.iterdir())
+    try:
+        children = sorted(path.iterdir())
+    except OSError:
+        return ()  # `walk` gives a folder that cannot be listed its verdict
     if any(child.is_dir() and not child.name.startswith(".") for child in children):
         return ()
     return tuple(child for child in children if child.is_file() and arrays.is_array_file(child))
@@ -165,7 +168,7 @@ def _from_folders(root: Path) -> Listing:
 
 def _by_folder(root: Path, file: Found) -> Candidate:
     folders = [legible(name) for name in file.path.relative_to(root).parts[:-1]]
-    split = SPLIT_NAMES.get(folders[0].lower(), "") if folders else ""
+    split = _split_above(root, file.path)
     below = folders[1:] if split else folders
     reason = file.reason if file.reason or below else "it lies in no class folder"
     return Candidate(
@@ -243,20 +246,25 @@ def _from_lines(source: Source) -> Listing:
             "The list of files is empty",
             hint="Write one path per line: find scans -name '*.dcm' | medgan inspect -",
         )
-    candidates = [_by_line(line, source.root) for line in lines]
+    files = [source.root / line.partition("\t")[0] for line in lines]
+    shared = len(Path(os.path.commonpath([file.parent for file in files])).parts)
+    candidates = [_by_line(line, file, shared) for line, file in zip(lines, files, strict=True)]
     if source.label_tag:
         candidates = [_await_tag(candidate) for candidate in candidates]
     return Listing(root=source.root, candidates=tuple(_refuse_repeats(candidates)))
 
 
-def _by_line(line: str, root: Path) -> Candidate:
-    name, _, label = line.partition("\t")
-    file = look(root / name)
-    above = file.path.parent.parent.name.lower()
-    split = "train" if label.strip() else SPLIT_NAMES.get(above, "train")
+def _by_line(line: str, path: Path, shared: int) -> Candidate:
+    """Its split is that of the nearest train, val or test folder below the first `shared` folders, in which all listed files lie."""
+    label, file = line.partition("\t")[2].strip(), look(path)
+    folders = path.parent.parts if label else path.parent.parent.parts  # else the nearest one is the class
+    near = (*folders[shared:], *(folders[-1:] if not label else ()))
+    split = next(
+        (SPLIT_NAMES[name.lower()] for name in reversed(near) if name.lower() in SPLIT_NAMES), "train"
+    )
     return Candidate(
-        path=file.path,
-        label=label.strip() or legible(file.path.parent.name),
+        path=path,
+        label=label or legible(path.parent.name),
         split=split,
         verdict=file.verdict,
         reason=file.reason,
@@ -290,7 +298,9 @@ def _from_table(root: Path, table: Path) -> Listing:
     for row in rows:
         claims.setdefault(_place(row.key, root, table.parent).resolve(), []).append(row)
     used: set[Path] = set()
-    candidates = [_by_row(file, table.name, claims, used) for file in walk(root)]
+    candidates = [
+        _by_row(file, table.name, claims, used, _split_above(root, file.path)) for file in walk(root)
+    ]
     strays = [
         _by_row(look(_place(claimed[0].key, root, table.parent)), table.name, claims, used)
         for place, claimed in claims.items()
@@ -305,7 +315,16 @@ def _place(key: str, root: Path, beside: Path) -> Path:
     return below if below.exists() or not (beside / key).exists() else beside / key
 
 
-def _by_row(file: Found, table: str, claims: Mapping[Path, list[Row]], used: set[Path]) -> Candidate:
+def _split_above(root: Path, path: Path) -> str:
+    """The split that the first folder below the root names, or ""."""
+    top, *below = path.relative_to(root).parts
+    return SPLIT_NAMES.get(top.lower(), "") if below else ""
+
+
+def _by_row(
+    file: Found, table: str, claims: Mapping[Path, list[Row]], used: set[Path], above: str = ""
+) -> Candidate:
+    """A file by the row that names it or a folder it lies in; without a split of the row's own, `above` is its split."""
     real = file.path.resolve()
     place = next((place for place in (real, *real.parents) if place in claims), None)
     if place is None:
@@ -318,7 +337,7 @@ def _by_row(file: Found, table: str, claims: Mapping[Path, list[Row]], used: set
         path=file.path,
         label=row.label,
         patient=row.patient,
-        split=row.split,
+        split=row.split or above or "train",
         verdict=file.verdict,
         reason=file.reason or ("" if row.label else f"row {row.number} of {table} gives no label"),
     )
@@ -353,5 +372,10 @@ def _by_subject(root: Path, file: Found, rows: Mapping[str, Row]) -> Candidate:
         return Candidate(path=file.path, verdict=file.verdict, reason=file.reason or reason)
     reason = file.reason or ("" if row.label else f"{top} has no value in the column of participants.tsv")
     return Candidate(
-        path=file.path, label=row.label, patient=top, split=row.split, verdict=file.verdict, reason=reason
+        path=file.path,
+        label=row.label,
+        patient=top,
+        split=row.split or "train",
+        verdict=file.verdict,
+        reason=reason,
     )

@@ -19,6 +19,7 @@ from medgan.dataset.store import Facts, Store, joint
 from medgan.errors import ScanError
 from medgan.scans import formats, intensity, slices
 from medgan.scans.scan import Scan
+from medgan.scans.verdict import judged
 from medgan.workers import Crew
 
 Unit = tuple[Opened, ...]
@@ -48,7 +49,10 @@ def drafts(found: Sequence[Unit], root: Path, store: Store, crew: Crew) -> Itera
 def decoded(unit: Unit, root: Path) -> list[Draft]:
     """Decode and measure a unit; one bad slice must not take its volume along."""
     try:
-        return [_described(unit, root, measured(read_files(tuple(file.candidate.path for file in unit))))]
+        scan = read_files(tuple(file.candidate.path for file in unit))
+        with judged(unit[0].candidate.path):
+            facts = measured(scan)
+        return [_described(unit, root, facts)]
     except ScanError as error:
         return list(_salvaged(unit, error, root))
 
@@ -122,7 +126,12 @@ def _named(unit: Unit, root: Path, candidate: Candidate, **known: Any) -> Draft:
         reason=candidate.reason,
         **known,
     )
-    return Draft(order=min(file.order for file in unit), patient=candidate.patient, record=record)
+    return Draft(
+        order=min(file.order for file in unit),
+        patient=candidate.patient,
+        series=unit[0].header.series if unit[0].header else "",
+        record=record,
+    )
 
 
 def _described(unit: Unit, root: Path, facts: Facts) -> Draft:

@@ -31,6 +31,8 @@ class Draft:
     record: Record
     patient: str = ""
     """Raw identifier. Private: it ends here."""
+    series: str = ""
+    """Digest of the DICOM series, which stands for the patient where none is named: its images are of one body."""
 
 
 def settle(root: Path, drafts: Iterable[Draft]) -> Manifest:
@@ -99,6 +101,16 @@ def _mixed(draft: Draft, usual: dict[str, str]) -> Draft:
 def _hashed(drafts: Sequence[Draft]) -> Iterator[Record]:
     """Patients by a hash salted with the pixels: who lacks the data cannot try identifiers."""
     salt = digest("salt", *sorted(draft.record.digest for draft in drafts if draft.record.digest))
+    labels: dict[str, set[str]] = {}
     for draft in drafts:
-        who = ("patient", draft.patient) if draft.patient else ("file", legible(draft.record.path))
+        labels.setdefault(draft.series, set()).add(draft.record.label)
+    for draft in drafts:
+        if draft.patient:
+            who = ("patient", draft.patient)
+        elif (
+            draft.series and len(labels[draft.series]) == 1
+        ):  # under several labels it is no body but a converter's constant
+            who = ("series", draft.series)
+        else:
+            who = ("file", legible(draft.record.path))
         yield replace(draft.record, patient=digest(salt, *who)[:16])

@@ -21,9 +21,10 @@ SPLIT_NAMES = {
 }
 """What a folder or a table may call a split, in lower case."""
 
-PATH = ("path", "file", "file_name")
-PATIENT = ("patient", "patient_id")
-SUBJECT = ("participant_id",)
+PATH = ("path", "file", "filename")
+PATIENT = ("patient", "patientid", "subject", "subjectid")
+SUBJECT = ("participantid",)
+"""Headings by their letters and digits, in lower case: "Patient ID" is `patientid`."""
 EMPTY = {"", "n/a", "na", "nan"}
 """What stands for "no value"; "n/a" is the word of BIDS."""
 
@@ -40,6 +41,7 @@ class Row:
     """Empty when the table gives none."""
     patient: str
     split: str
+    """Empty when the table gives none."""
 
 
 def read_labels(path: Path) -> tuple[Row, ...]:
@@ -105,7 +107,7 @@ def _rows(path: Path, key_names: Sequence[str], label_name: str) -> Iterator[Row
                 key=line[key],
                 label=_value(line, label),
                 patient=_value(line, patient),
-                split=SPLIT_NAMES.get(line.get(split, "").lower(), "train"),
+                split=SPLIT_NAMES.get(line.get(split, "").lower(), ""),
             )
 
 
@@ -115,7 +117,13 @@ def _value(line: Mapping[str, str], name: str) -> str:
 
 
 def _optional(names: Iterable[str], wanted: Sequence[str]) -> str:
-    return next((name for name in names if name.lower() in wanted), "")
+    """The first heading that is one of `wanted` to the letter and case aside, else by its letters and digits; or ""."""
+    exact = (name for name in names if name.lower() in wanted)
+    return next(exact, "") or next((name for name in names if _bare(name) in wanted), "")
+
+
+def _bare(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 def _column(path: Path, names: Sequence[str], wanted: Sequence[str]) -> str:
@@ -133,5 +141,5 @@ def _refuse_splits(path: Path, values: Iterable[str]) -> None:
     if strange:
         raise DatasetError(
             f"{path} names splits that medgan does not know: {', '.join(strange[:5])}",
-            hint="Write train, val or test in the column split, or leave it empty for train.",
+            hint="Write train, val or test in the column split, or leave it empty for what folders say, else train.",
         )

@@ -30,8 +30,11 @@ def choose_form(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> C
     elif meaning == "stored" and fingerprint.bits <= 8:
         low, high, unit, reason = 0.0, 255.0, "stored", "rule: 8-bit images keep their scale"
     elif meaning == "stored":
-        low, high, unit = 0.0, float(2**fingerprint.bits - 1), "stored"
-        bits, reason = 16, f"rule: {fingerprint.bits}-bit images keep their scale"
+        depth = min(
+            max(int(fingerprint.extremes[1]).bit_length(), 8), fingerprint.bits
+        )  # 12 bits come in files of 16
+        low, high, unit = 0.0, float(2**depth - 1), "stored"
+        bits, reason = 16, f"rule: {depth}-bit images keep their scale"
     else:
         low, high, unit = 0.0, float(2**bits - 1), "relative"
         reason = f"rule: {meaning} intensities have no common scale; each scan spans its own 0.5 to 99.5 percentile"

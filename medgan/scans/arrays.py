@@ -100,7 +100,8 @@ def _member(path: Path, name: str) -> Array:
                 return np.atleast_1d(np.lib.format.read_array(stream, allow_pickle=False))
     except KeyError as error:
         raise ScanError(f"{path.name}: there is no {name} in it", verdict="error:malformed") from error
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    # RuntimeError: encrypted; NotImplementedError, one of them: packed by a method that zipfile does not know
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise ScanError(
             f"{path.name}: {name} cannot be unpacked ({error})", verdict="error:malformed"
         ) from error

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from medgan.scans.dicom_attributes import Attributes, item, items, numbers, sound_numbers, unusable
 from medgan.scans.dicom_header import CAPTURES, Source
 from medgan.scans.dicom_plain import Plain
-from medgan.scans.geometry import SAME_MM, distances
+from medgan.scans.geometry import SAME_MM, distances, possible
 
 SAME_COSINE = 2e-3
 """Direction cosines closer than this are one direction (about a tenth of a degree)."""
@@ -90,11 +90,11 @@ def vector(
 
 
 def spacing(measures: Dataset | None, dataset: Attributes) -> tuple[float, float] | None:
-    """(row, column) distance in millimetres, from the pixel measures or the file itself; None when it does not say."""
+    """(row, column) distance in millimetres, from the pixel measures or the file itself; None when it does not say, or cannot be."""
     for place in (measures, dataset):
         for keyword in SPACINGS if place is not None else ():
             found = numbers(place, keyword) if place is not None else ()
-            if len(found) == PAIR and all(map(math.isfinite, found)) and min(found) > 0:
+            if len(found) == PAIR and possible(found):
                 return found[0], found[1]
     return None
 

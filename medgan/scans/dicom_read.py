@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.errors import ScanError
-from medgan.scans.dicom_attributes import integer, labelled, text, words
-from medgan.scans.dicom_frames import Placement, is_capture, placement
+from medgan.scans.dicom_attributes import integer, labelled, numbers, text, words
+from medgan.scans.dicom_frames import SPACINGS, Placement, is_capture, placement
 from medgan.scans.dicom_header import Source, load
 from medgan.scans.dicom_pixels import Grid, decode, excess, grid
 from medgan.scans.dicom_plain import Plain
 from medgan.scans.dicom_values import AIR_HU, meaning, padding_limits, resolve, stacking, transforms
+from medgan.scans.finite import filled
 from medgan.scans.geometry import distances, squared, to_stretched
 from medgan.scans.intensity import fill, padding
 from medgan.scans.scan import Header, Pixels, Scan
@@ -128,6 +129,7 @@ def notes(source: Source, found: Grid, place: Placement) -> tuple[str, ...]:
         "localizer": "LOCALIZER" in kind,
         "no-sop-class": not source.sop_class,
         "excess-pixels": excess(source, found),
+        "impossible-spacing": place.spacing_mm is None and any(numbers(dataset, word) for word in SPACINGS),
         "resampled-aspect": squared((found.rows, found.columns), place.aspect) != (found.rows, found.columns),
     }
     return (*source.notes, *(note for note, holds in said.items() if holds))
@@ -143,13 +145,14 @@ def scan(source: Source) -> tuple[Scan, Placement]:
     size = squared((found.rows, found.columns), place.aspect)
     if size != (found.rows, found.columns):
         pixels = np.stack([to_stretched(frame, size) for frame in pixels])
+    pixels, holes = filled(pixels, Path("pixels"))
     made = Scan(
         pixels=pixels,
         meaning=means,
         spacing_mm=place.spacing_mm,
         modality=source.modality,
         bits=found.bits,
-        notes=(*notes(source, found, place), *constant(pixels)),
+        notes=(*notes(source, found, place), *holes, *constant(pixels)),
     )
     return made, place
 

@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
+
 from medgan.errors import PlanError, ScanError
 from medgan.scans import dicom_read, dicom_write, nifti, raster
 from medgan.scans.dicom_header import looks_right
 from medgan.scans.inflate import GZIP
+from medgan.scans.provenance import stored_range
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
 from medgan.scans.verdict import judged
 
@@ -184,6 +187,22 @@ def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> Path:
     file = path.with_name(path.name + writer.SUFFIX)
     writer.write(file, pixels, form, mark)
     return file
+
+
+def read_written(path: Path, form: Form) -> Pixels:
+    """The image (H, W) or (H, W, 3) in [0, 1] of a file that `write` wrote in this form; black where a reader skips it as one without content."""
+    try:
+        scan = read(path)
+    except ScanError as error:
+        if not error.verdict.startswith("skip:"):
+            raise
+        header = read_header(path)
+        return np.zeros((*header.shape[1:], *([header.channels] if header.channels > 1 else [])), np.float32)
+    if scan.meaning == "display":
+        low, high = 0.0, 1.0
+    else:
+        low, high = raster.stored_ends(form) if form.format == "png" else stored_range(form)
+    return np.asarray(((scan.pixels[0] - low) / (high - low)).clip(0, 1), np.float32)
 
 
 def write_volume(path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Path, ...]:

@@ -6,7 +6,7 @@ Also where slices lie: position and orientation in, distance along the slice nor
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,13 @@ from medgan.scans.scan import Pixels
 
 SAME_MM = 1e-3
 """Positions closer than this are one position."""
+SIDES_MM = (5e-4, 20.0)
+"""The sides that a pixel of a scan can have, from optical coherence tomography to scintigraphy; others are slips of unit."""
+
+
+def possible(sides: Iterable[float]) -> bool:
+    """Whether a pixel of a scan can have these sides in millimetres."""
+    return all(SIDES_MM[0] <= side <= SIDES_MM[1] for side in sides)
 
 
 def to_stretched(image: NDArray[Any], size: tuple[int, int]) -> Pixels:

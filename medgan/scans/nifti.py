@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -21,7 +22,9 @@ from numpy.typing import NDArray
 from medgan.errors import ScanError
 from medgan.files import write_bytes, write_json
 from medgan.scans.finite import filled
+from medgan.scans.geometry import possible
 from medgan.scans.inflate import first_bytes, refuse_size, whole
+from medgan.scans.labelmap import few_levels, named_as_mask
 from medgan.scans.provenance import MAKER, SOFTWARE, Stored, facts, slice_gap, stored_values
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
 
@@ -44,15 +47,6 @@ _NO_IMAGE = {1004, 1005, 1006, 1008, 1009, 1010, 2002, 2005}
 _PACKED = {128: 3, 2304: 4}  # datatype: RGB24, RGBA32 -> bytes per voxel
 _COMPLEX = {32, 1792, 2048}
 _TO_MM = {1: 1000.0, 3: 0.001}  # xyzt_units: metre, micrometre; unknown (0) means millimetre (2) in practice
-_MASK_NAMES = ("seg", "mask", "label")
-_MASK_FOLDERS = {
-    "labelstr",
-    "labelsts",
-    "labels",
-    "masks",
-    "segmentations",
-}  # the first two: nnU-Net, Decathlon
-_MASK_LEVELS = 64  # most labels in a volume whose name says mask
 _PLAIN_LABELS = 7  # whole numbers 0 .. 7 and nothing else are labels whatever the name
 
 # Signs and order of the RAS axes (x, y, z) that give (Z, Y, X) on the screen, by through-plane axis. Slices ascend along the
@@ -108,10 +102,17 @@ class _Claim:
 
     @property
     def spacing_mm(self) -> tuple[float, ...] | None:
-        """(Z, Y, X); None for a file of ours whose source had none (`_nifti` then leaves the unit unknown)."""
+        """(Z, Y, X); None where no pixel can be so large, and for a file of ours whose source had none (`_nifti` then leaves the unit unknown)."""
         ours = MAKER.encode() in self.header["descrip"].item()
         unknown = ours and int(self.header["xyzt_units"]) & 7 == 0
-        return None if unknown else tuple(self.sides[axis] for axis in self.axes)
+        spacing = tuple(self.sides[axis] for axis in self.axes)
+        return None if unknown or not possible(spacing[1:]) else spacing
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """All that is to be noted."""
+        wrong = not possible(self.sides[axis] for axis in self.axes[1:])
+        return (*self.notes, *(("impossible-spacing",) if wrong else ()))
 
     @property
     def bits(self) -> int:
@@ -137,7 +138,7 @@ def read_header(path: Path) -> Header:
         channels=claim.channels,
         bits=claim.bits,
         spacing_mm=claim.spacing_mm,
-        notes=claim.notes,
+        notes=claim.told,
     )
 
 
@@ -155,7 +156,7 @@ def read(path: Path) -> Scan:
         meaning="raw",  # NIfTI fixes no scale, not even for uint8
         spacing_mm=claim.spacing_mm,
         bits=claim.bits,
-        notes=claim.notes + repaired,
+        notes=claim.told + repaired,
     )
 
 
@@ -218,6 +219,18 @@ def _not_nifti(path: Path, head: bytes, sizeof_hdr: int) -> ScanError:
     )
     verdict, words = next((verdict, words) for holds, verdict, words in cases if holds)
     return ScanError(f"{path.name}: {words}", verdict=verdict)
+
+
+def files_of(path: Path) -> Mapping[str, Path]:
+    """{ending: file} of a volume: the file itself, or header and voxels of a pair, each perhaps gzipped."""
+    image = _partner(path, ".img") if path.name.lower().endswith((".hdr", ".hdr.gz")) else None
+    if image is None:
+        return {".nii" + _packing(path): path}
+    return {".hdr" + _packing(path): path, ".img" + _packing(image): image}
+
+
+def _packing(path: Path) -> str:
+    return ".gz" if path.suffix.lower() == ".gz" else ""
 
 
 def is_half(path: Path) -> bool:
@@ -329,12 +342,7 @@ def _scaled(stored: NDArray[Any], header: Any, path: Path) -> Pixels:
 
 def _is_label_map(pixels: Pixels, high: float, path: Path) -> bool:
     """Whole numbers from 0 to `high`: very few of them, or few and a name (of file or folder) that says mask."""
-    named = (
-        any(word in path.name.lower() for word in _MASK_NAMES) or path.parent.name.lower() in _MASK_FOLDERS
-    )
-    if not named and high > _PLAIN_LABELS:
-        return False
-    return bool((pixels == np.rint(pixels)).all()) and np.unique(pixels).size <= _MASK_LEVELS
+    return (named_as_mask(path) or high <= _PLAIN_LABELS) and few_levels(pixels)
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

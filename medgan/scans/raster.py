@@ -28,6 +28,7 @@ from medgan.errors import ScanError
 from medgan.files import write_bytes
 from medgan.scans.finite import filled
 from medgan.scans.inflate import LIMIT
+from medgan.scans.labelmap import few_levels, named_as_mask
 from medgan.scans.provenance import BYTE, NOTICES, SOFTWARE, facts, quantise, stored_range
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
 
@@ -84,6 +85,8 @@ def read(path: Path) -> Scan:
         for place, frame in enumerate(picture.frames):
             pixels[place] = frame
     pixels, found = filled(pixels, path)
+    if named_as_mask(path) and few_levels(pixels):
+        raise ScanError(f"{path.name}: labels, not intensities", verdict="skip:segmentation")
     found += ("constant",) if pixels.min() == pixels.max() else ()
     return Scan(pixels=pixels, meaning=picture.meaning, bits=header.bits, notes=header.notes + found)
 
@@ -265,11 +268,21 @@ def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
 
 
 def _stored(pixels: Pixels, form: Form) -> tuple[NDArray[Any], float, float]:
-    """The samples, and what pixel 0.0 and 1.0 became: integers as they are where the file can hold them, else its full range.
+    """The samples, and what pixel 0.0 and 1.0 became."""
+    low, high = stored_ends(form)
+    bits = _sample_bits(form)
+    values = quantise(pixels, low, high).clip(0, 2**bits - 1)
+    return values.astype(np.uint8 if bits == BYTE else np.uint16), low, high
+
+
+def stored_ends(form: Form) -> tuple[float, float]:
+    """The samples that pixel 0.0 and 1.0 become: integers as they are where the file can hold them, else its full range.
 
     PNG 1.2 section 12.5 wants samples scaled to the full range; it has no sign for HU, and Pillow no colour of 16 bits.
     """
-    bits = BYTE if form.bits <= BYTE or pixels.ndim == _COLOURS else _WORD
-    low, high = stored_range(form) if form.unit == "stored" and form.bits <= bits else (0.0, 2.0**bits - 1)
-    values = quantise(pixels, low, high).clip(0, 2**bits - 1)
-    return values.astype(np.uint8 if bits == BYTE else np.uint16), low, high
+    bits = _sample_bits(form)
+    return stored_range(form) if form.unit == "stored" and form.bits <= bits else (0.0, 2.0**bits - 1)
+
+
+def _sample_bits(form: Form) -> int:
+    return BYTE if form.bits <= BYTE or form.channels == _COLOURS else _WORD

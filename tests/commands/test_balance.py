@@ -448,6 +448,25 @@ def test_another_wish_into_the_same_folder_is_refused_with_the_difference(scans,
     assert tree(out) == before
 
 
+def test_real_images_in_another_order_are_no_run_to_go_on_with(scans, model, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+
+    def broken(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(formats, "write", broken)
+        with pytest.raises(KeyboardInterrupt):
+            balance(scans, out, model=model)
+    first, second = sorted((scans.path / "train" / "normal").iterdir())[:2]
+    aside = first.with_name("aside")
+    first.rename(aside), second.rename(first), aside.rename(second)
+    with pytest.raises(OutputError, match="order of the real images is"):
+        balance(scans, out, model=model)
+    first.rename(aside), second.rename(first), aside.rename(second)
+    balance(scans, out, model=model)
+
+
 @pytest.mark.parametrize("after", [0, 1, 6, 7])
 def test_a_broken_run_goes_on_and_ends_in_the_same_bytes(
     scans, model, balanced, tmp_path, monkeypatch, after

@@ -84,9 +84,12 @@ def test_skipped_files_are_no_reason_to_worry():
 
 
 def test_conflicts_are_counted_apart_from_broken_files():
-    conflict = [record(n, "b", verdict="error:label-conflict") for n in (1, 2)]
+    conflict = [
+        record(n, "b", verdict="error:label-conflict", parts=tuple(f"b/{n}-{z}.dcm" for z in range(30)))
+        for n in (1, 2)
+    ]
     text = told(*large("a"), *large("b"), *conflict)
-    assert "2 files hold images that occur under two labels" in text
+    assert "60 files hold images that occur under two labels" in text
     assert "could not be read" not in text
 
 

@@ -15,6 +15,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
 from medgan import workers
+from medgan.dataset import pixels
 from medgan.dataset.headers import lost
 from medgan.dataset.index import index
 from medgan.dataset.labels import Source
@@ -335,6 +336,29 @@ def test_a_file_that_vanishes_during_the_run_is_told(png, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
+def test_an_image_that_cannot_be_measured_does_not_stop_the_run(png, tmp_path, monkeypatch):
+    monkeypatch.setenv(workers.VARIABLE, "1")
+    for number, name in enumerate(("a/1", "a/2", "b/1", "b/2")):
+        png(f"{name}.png", number)
+    known, calls = pixels.intensity.percentiles, []
+
+    def once_too_large(values):
+        calls.append(1)
+        if len(calls) == 1:
+            raise MemoryError
+        return known(values)
+
+    monkeypatch.setattr(pixels.intensity, "percentiles", once_too_large)
+    manifest = index(Source(path=tmp_path))
+    assert verdicts(manifest) == {
+        "a/1.png": "error:too-large",
+        "a/2.png": "ok",
+        "b/1.png": "ok",
+        "b/2.png": "ok",
+    }
+    assert "1.png" in next(record.reason for record in manifest.records if not record.ok)
+
+
 def test_pixels_are_not_kept(tmp_path):
     images = np.zeros((40, 1000, 1000), np.uint8)
     images[:, 0, :40] = np.eye(40) * 255

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medgan.dataset.labels import Candidate, Listing, Source, legible, subject, survey
+from medgan.dataset.labels import Candidate, Listing, Source, arrays_of, legible, subject, survey
 from medgan.errors import DatasetError
 
 
@@ -146,6 +146,24 @@ def test_paths_may_be_relative_to_the_table(tmp_path):
     }
 
 
+@pytest.mark.parametrize("heading", ["path,label", "path,label,split"])
+def test_folders_give_the_split_that_a_row_does_not(tmp_path, heading):
+    touch(tmp_path, "scans/train/a/x", "scans/Testing/a/y", "scans/val/z", "scans/other/test/w")
+    table = tmp_path / "labels.csv"
+    table.write_text(f"{heading}\ntrain,a\nTesting,a\nval/z,a\nother,a\n")
+    listing = survey(Source(path=tmp_path / "scans", labels=table))
+    assert {candidate.path.name: candidate.split for candidate in listing.candidates if candidate.label} == {
+        "x": "train", "y": "test", "z": "val", "w": "train",
+    }  # fmt: skip
+
+
+def test_a_split_of_its_own_goes_before_the_folder(tmp_path):
+    touch(tmp_path, "test/x")
+    (tmp_path / "labels.csv").write_text("path,label,split\ntest/x,a,train\n")
+    listing = survey(Source(path=tmp_path, labels=tmp_path / "labels.csv"))
+    assert told(listing)["test/x"] == ("a", "train")
+
+
 def test_a_row_may_name_a_folder(tmp_path):
     touch(tmp_path, "P1/a", "P1/s/b", "P2/c")
     (tmp_path / "labels.csv").write_text("path,label\nP1,covid\nP2,normal\n")
@@ -257,6 +275,22 @@ def test_a_line_is_a_path_and_the_folder_its_label(tmp_path, monkeypatch):
         "scans/test/covid/a": ("covid", "test"),
         "b": ("normal", "train"),
     }
+
+
+def test_a_line_lies_in_the_nearest_split_folder_below_what_all_lines_share(tmp_path, monkeypatch):
+    home = touch(tmp_path, "val/train/a/x", "val/test/a/p/y", "val/test/a/test/z", "val/b/v")
+    monkeypatch.chdir(home)
+    lines = ("val/train/a/x\tone", "val/test/a/p/y\tone", "val/test/a/test/z", "val/b/v")
+    assert {name: split for name, (_, split) in told(survey(Source(lines=lines))).items()} == {
+        "val/train/a/x": "train", "val/test/a/p/y": "test", "val/test/a/test/z": "test", "val/b/v": "val",
+    }  # fmt: skip
+    listed = survey(Source(lines=("val/test/a/p/y", "val/train/a/x"), label_tag="BodyPartExamined"))
+    assert [candidate.split for candidate in listed.candidates] == ["test", "train"]
+
+
+def test_a_folder_that_cannot_be_listed_is_no_array(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "iterdir", lambda _: (_ for _ in ()).throw(PermissionError(13, "denied")))
+    assert arrays_of(tmp_path) == ()
 
 
 def test_a_line_without_a_file_does_not_stop_the_others(tmp_path, monkeypatch):

@@ -86,3 +86,16 @@ def test_a_patient_called_like_a_file_is_not_that_file():
 def test_patients_are_known_when_every_usable_scan_names_one():
     unnamed = draft(1, verdict="skip:not-medical")
     assert settle(Path("scans"), [draft(0, patient="DOE"), unnamed]).patients_known
+
+
+def test_images_of_one_series_are_of_one_body_where_no_patient_is_named():
+    drafts = [replace(draft(n), series="s1" if n < 2 else "s2") for n in range(3)]
+    manifest = settle(Path("scans"), drafts)
+    first, second, third = (record.patient for record in manifest.records)
+    assert first == second != third
+    assert not manifest.patients_known
+
+
+def test_a_series_under_several_labels_is_a_converters_constant_and_no_body():
+    drafts = [replace(draft(n, label), series="s") for n, label in enumerate("aab")]
+    assert len({record.patient for record in settle(Path("scans"), drafts).records}) == 3

@@ -19,7 +19,20 @@ def test_a_table_is_read_whatever_divides_its_columns_and_whatever_it_calls_the_
 def test_patient_and_split_may_be_left_out(tmp_path):
     (tmp_path / "labels.csv").write_text("path,label\na.dcm,x\n")
     (row,) = read_labels(tmp_path / "labels.csv")
-    assert (row.patient, row.split) == ("", "train")
+    assert (row.patient, row.split) == ("", "")
+
+
+@pytest.mark.parametrize("heading", ["PatientID", "Patient ID", "patient", "subject_id", "Subject-ID"])
+def test_a_patient_is_known_by_any_of_the_usual_headings(tmp_path, heading):
+    (tmp_path / "labels.csv").write_text(f"path,label,{heading}\na.dcm,x,P1\n")
+    (row,) = read_labels(tmp_path / "labels.csv")
+    assert row.patient == "P1"
+
+
+def test_the_exact_heading_goes_before_one_that_is_alike(tmp_path):
+    (tmp_path / "labels.csv").write_text("path,label,Patient ID,patient\na.dcm,x,P1,P2\n")
+    (row,) = read_labels(tmp_path / "labels.csv")
+    assert row.patient == "P2"
 
 
 def test_the_mark_that_spreadsheets_put_first_and_blank_lines_do_no_harm(tmp_path):

@@ -108,3 +108,17 @@ def test_a_file_that_is_gone_gets_a_verdict(tmp_path):
     with pytest.raises(ScanError) as caught:
         arrays.read(tmp_path / "x.npz", "train", 0)
     assert caught.value.verdict == "error:unreadable"
+
+
+def test_an_encrypted_archive_gets_a_verdict(tmp_path):
+    path = archive(tmp_path / "x.npz", train_images=gray(4), train_labels=np.zeros(4))
+    data = bytearray(path.read_bytes())
+    for sign, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the first bit of the general purpose flags
+        at = data.find(sign)
+        while at >= 0:
+            data[at + flags] |= 1
+            at = data.find(sign, at + 4)
+    path.write_bytes(data)
+    with pytest.raises(ScanError) as caught:
+        arrays.read(path, "train", 0)
+    assert caught.value.verdict == "error:malformed"

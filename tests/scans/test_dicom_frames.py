@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from medgan.scans import formats
+from medgan.scans import dicom_read, formats
 from tests.scans.phantoms import ramp, write
 
 AXIAL, SAGITTAL = [1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, -1]
@@ -81,3 +81,13 @@ def test_frames_that_are_no_stack_stay_as_stored_without_a_gap(groups, tmp_path)
     scan = enhanced(tmp_path, group(sides=[1, 1]), *groups)
     assert firsts(scan) == [100 * k for k in range(len(groups))]
     assert scan.spacing_mm == (0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("sides", "known"), [([0.7, 0.7], True), ([700, 700], False), ([0.7, 1e-7], False), (None, None)]
+)
+def test_a_pixel_that_no_scanner_has_is_a_slip_of_unit_and_unknown(sides, known, tmp_path):
+    path = write(tmp_path / "a.dcm", ramp(), PixelSpacing=sides)
+    for read in (dicom_read.read_header(path), dicom_read.read(path)):
+        assert (read.spacing_mm is not None) is bool(known)
+        assert ("impossible-spacing" in read.notes) is (known is False)

@@ -330,3 +330,9 @@ def test_numbers_of_a_header_are_plain_numbers_whatever_the_parser(syntax, tmp_p
     frames = np.stack([ramp(), ramp(start=9)]).astype(">u2" if syntax.endswith(".2.2") else "<u2")
     header = dicom_read.read_header(save(dataset(frames, InstanceNumber=7), tmp_path / "a", syntax=syntax))
     assert repr((header.shape, header.instance_number, header.bits)) == "((2, 8, 8), 7, 16)"
+
+
+def test_a_value_beyond_float32_is_filled_and_noted(tmp_path):
+    read = dicom_read.read(write(tmp_path / "a.dcm", ramp(), RescaleSlope="8e36", RescaleIntercept="0"))
+    assert np.isfinite(read.pixels).all()
+    assert "nan-filled" in read.notes

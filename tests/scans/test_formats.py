@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -17,6 +18,7 @@ from medgan.errors import PlanError, ScanError
 from medgan.scans import dicom_read, formats
 from medgan.scans.scan import Form, Mark
 from tests.scans.phantoms import ramp, wheel, write
+from tests.scans.written import FORMS, SYNTHETIC, picture
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 NIFTI = nib.Nifti1Image(ramp(dtype=np.int16)[..., None], np.eye(4)).to_bytes()
@@ -226,3 +228,21 @@ def test_odd_real_files_get_their_verdicts(name):
     found = {str(path.relative_to(folder)): verdict(path) for path in files}
     assert {path: said for path, said in found.items() if said != "ok"} == REFUSED[name]
     assert len(found) > 2 * len(REFUSED[name])
+
+
+@pytest.mark.parametrize("name", ["dicom", "nifti", "png"])
+@pytest.mark.parametrize("key", [key for key in FORMS if key != "ct-without-thickness"])
+def test_what_was_written_is_read_back_as_it_was(name, key, tmp_path):
+    form = replace(FORMS[key], format=name)
+    pixels = picture(form)
+    read = formats.read_written(formats.write(tmp_path / "image", pixels, form, SYNTHETIC), form)
+    step = 1 / 255 if form.bits == 8 or (name == "png" and form.channels == 3) else 1 / 4095
+    assert read.shape == pixels.shape
+    assert np.abs(read - pixels).max() < 0.51 * step
+
+
+@pytest.mark.parametrize("name", ["dicom", "nifti", "png"])
+def test_an_image_without_content_is_read_back_as_black(name, tmp_path):
+    form = replace(FORMS["mr"], format=name)
+    file = formats.write(tmp_path / "image", np.zeros((33, 21), np.float32), form, SYNTHETIC)
+    assert (formats.read_written(file, form) == np.zeros((33, 21))).all()

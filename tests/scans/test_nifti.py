@@ -133,9 +133,9 @@ def test_singular_affine_counts_as_no_orientation(tmp_path):
 
 
 def test_unit_metre_and_micrometre_become_millimetre(tmp_path):
-    for unit, spacing in ((1, 2000.0), (2, 2.0), (3, 0.002)):
-        path = saved(tmp_path / "a.nii", anatomy(), np.diag([2.0, 2, 2, 1]), xyzt_units=unit)
-        assert nifti.read(path).spacing_mm == pytest.approx((spacing,) * 3)
+    for unit, side in ((1, 0.002), (2, 2.0), (3, 2000.0)):
+        path = saved(tmp_path / "a.nii", anatomy(), np.diag([side, side, side, 1]), xyzt_units=unit)
+        assert nifti.read(path).spacing_mm == pytest.approx((2.0,) * 3)
 
 
 def test_two_dimensions_and_a_single_slice_are_one_image(tmp_path):
@@ -535,3 +535,32 @@ def test_same_image_gives_the_same_bytes(tmp_path, form):
     first = written(tmp_path, form).read_bytes()
     assert written(tmp_path, form).read_bytes() == first
     assert {path.name for path in tmp_path.iterdir()} == {"image.nii.gz", "image.json"}
+
+
+@pytest.mark.parametrize(
+    ("side", "unit", "known"), [(0.7, 2, True), (0.7, 1, False), (0.0007, 1, True), (700, 2, False)]
+)
+def test_a_voxel_that_no_scanner_has_is_a_slip_of_unit_and_unknown(tmp_path, side, unit, known):
+    path = saved(tmp_path / "a.nii", anatomy(), np.diag([side, side, 3, 1]), xyzt_units=unit)
+    for read in (nifti.read_header(path), nifti.read(path)):
+        assert (read.spacing_mm is not None) is known
+        assert ("impossible-spacing" in read.notes) is not known
+
+
+@pytest.mark.parametrize(
+    ("names", "endings"),
+    [
+        (("1.nii",), (".nii",)),
+        (("1.NII.GZ",), (".nii.gz",)),
+        (("1.hdr", "1.img"), (".hdr", ".img")),
+        (("1.hdr", "1.img.gz"), (".hdr", ".img.gz")),
+        (("1.hdr.gz", "1.img.gz"), (".hdr.gz", ".img.gz")),
+        (("1.HDR", "1.IMG"), (".hdr", ".img")),
+    ],
+)
+def test_the_files_of_a_volume_are_found_together(tmp_path, names, endings):
+    for name in names:
+        (tmp_path / name).touch()
+    assert nifti.files_of(tmp_path / names[0]) == {
+        ending: tmp_path / name for ending, name in zip(endings, names, strict=True)
+    }

@@ -265,3 +265,25 @@ def test_a_real_image_is_not_taken_for_a_synthetic_one(tmp_path):
 def test_the_same_image_gives_the_same_bytes(tmp_path):
     one, two = (written(tmp_path / name, BYTES / 255, BYTE).read_bytes() for name in ("a.png", "b.png"))
     assert one == two
+
+
+# --- masks beside images
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels", "skipped"),
+    [
+        ("benign (1)_mask.png", np.where(BYTES > 50, 255, 0).astype(np.uint8), True),
+        ("masks/1.png", np.stack([np.where(BYTES > 50, 255, 0)] * 3, axis=-1).astype(np.uint8), True),
+        ("1_seg.tif", (BYTES % 5).astype(np.uint16), True),
+        ("1.png", np.where(BYTES > 50, 255, 0).astype(np.uint8), False),  # nothing but few levels
+        ("masked.png", BYTES, False),  # nothing but a name
+    ],
+)
+def test_a_mask_is_known_by_its_name_and_its_few_levels(name, pixels, skipped, tmp_path):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    path = saved(tmp_path / name, pixels)
+    if skipped:
+        assert verdict(path) == "skip:segmentation"
+    else:
+        assert np.array_equal(raster.read(path).pixels[0], pixels)

@@ -1,0 +1,26 @@
+"""Pixels and the name of their file -> whether they are a segmentation's labels, which look like an image and are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from medgan.scans.scan import Pixels
+
+NAMES = ("seg", "mask", "label")
+"""In the name of a file."""
+FOLDERS = {"labelstr", "labelsts", "labels", "masks", "segmentations"}
+"""Folders of masks; the first two are those of nnU-Net and the Decathlon."""
+MOST = 64
+"""Labels in an image whose name says mask."""
+
+
+def named_as_mask(path: Path) -> bool:
+    """Whether the name of the file or of its folder says so."""
+    return any(word in path.name.lower() for word in NAMES) or path.parent.name.lower() in FOLDERS
+
+
+def few_levels(pixels: Pixels) -> bool:
+    """Whether there are whole numbers only, and few of them."""
+    return bool((pixels == np.rint(pixels)).all()) and np.unique(pixels).size <= MOST
