@@ -151,6 +151,7 @@ def sample(
     dicom_class: opt.DicomClass = "auto",
     against: opt.Against = None,
     no_filter: opt.NoFilter = False,
+    device: opt.Device = "auto",
     json: opt.Json = False,
 ) -> None:
     """Draw synthetic images from a trained model; an image depends on its seed, class and model only.
@@ -166,7 +167,7 @@ def sample(
         with screen.watch() as on_progress:
             written = draw(
                 model, out, labels=label or (), count=count, seed=seed, format=format, dicom_class=dicom_class,
-                filtered=not no_filter, against=scans, on_progress=on_progress,
+                filtered=not no_filter, against=scans, device=device, on_progress=on_progress,
             )  # fmt: skip
         _tell(written.report(), screen.show_written, json=json)
 
@@ -345,10 +346,10 @@ def _source(
 
 
 def _refuse_idle(overrides: Overrides) -> None:
-    """Refuse wishes for a training that will not take place; the seed is that of the images, too."""
+    """Refuse wishes for a training that will not take place; seed and device are those of the images, too."""
     from medgan.errors import PlanError
 
-    if dataclasses.replace(overrides, seed=None) != type(overrides)():
+    if dataclasses.replace(overrides, seed=None, device="auto") != type(overrides)():
         raise PlanError("Training options change nothing with --model", hint="Leave one of them out.")
 
 

@@ -189,6 +189,7 @@ def test_sample_takes_several_labels(calls):
     assert (str(model), str(out)) == ("run", "s")
     assert wishes == {
         "labels": ["a", "b"], "count": 7, "seed": 5, "format": "png", "dicom_class": "auto", "filtered": True, "against": None,
+        "device": "auto",
     }  # fmt: skip
 
 
@@ -234,7 +235,8 @@ def test_training_options_beside_a_model_are_refused_because_they_would_do_nothi
     assert result.exit_code == 1
     assert "--model" in result.stderr
     assert not calls
-    assert run("balance", "scans", "--out", "b", "--model", "run", "--seed", "4", "--json").exit_code == 0
+    words = ("--seed", "4", "--device", "cpu", "--json")  # both are those of the images, too
+    assert run("balance", "scans", "--out", "b", "--model", "run", *words).exit_code == 0
 
 
 @pytest.mark.usefixtures("calls")

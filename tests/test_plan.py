@@ -191,9 +191,17 @@ def test_a_window_for_anything_but_ct_is_refused():
 
 
 def test_screen_gray_levels_keep_their_scale():
-    eight, sixteen = decide(facts()).form, decide(facts(bits=16)).form
+    eight, sixteen = decide(facts()).form, decide(facts(bits=16, extremes=(0.0, 40_000.0))).form
     assert (eight.low, eight.high, eight.bits, eight.unit) == (0, 255, 8, "stored")
     assert (sixteen.low, sixteen.high, sixteen.bits, sixteen.unit) == (0, 65535, 16, "stored")
+
+
+@pytest.mark.parametrize(
+    ("highest", "white"), [(4000.0, 4095), (4096.0, 8191), (200.0, 255), (65535.0, 65535)]
+)
+def test_files_of_sixteen_bits_are_as_deep_as_what_they_hold(highest, white):
+    form = decide(facts(bits=16, extremes=(0.0, highest))).form
+    assert (form.low, form.high, form.bits, form.unit) == (0, white, 16, "stored")
 
 
 @pytest.mark.parametrize("meanings", [{"raw": 9}, {"display": 9}, {"raw": 5, "stored": 4}])
@@ -367,3 +375,15 @@ def test_the_longer_a_run_the_smaller_its_last_steps(images, end):
     assert plan.rate == 5e-4
     assert plan.rate_end == pytest.approx(end, rel=0.01)
     assert decide(facts(), Overrides(images=images, features="none")).rate_end == 2.5e-4
+
+
+@pytest.mark.parametrize(("images", "batch"), [(9, 8), (31, 24), (7, 7), (40, 32)])
+def test_a_batch_of_groups_is_whole(images, batch):
+    plan = decide(facts(training={"a": images - 2, "b": 2}), Overrides(features="lite0"))
+    assert (plan.batch, plan.group) == (batch, min(batch, 8))
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 64), (5, 64)])
+def test_a_size_without_pixels_is_refused(size):
+    with pytest.raises(PlanError, match="at least 6 pixels"):
+        decide(facts(), Overrides(size=size))

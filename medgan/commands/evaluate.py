@@ -16,6 +16,7 @@ from medgan.commands.kept import Kept
 from medgan.commands.parts import EFFORTS, PARTS, Job
 from medgan.commands.report import RESULT, exhibit, render
 from medgan.commands.verdicts import carry
+from medgan.dataset.labels import Source
 from medgan.errors import MedganError, OutputError, PlanError
 from medgan.learn.runtime import once
 from medgan.progress import OnProgress, Progress, ignore
@@ -156,9 +157,23 @@ def settings_of(request: Request, options: EvaluateOptions) -> dict[str, Any]:
     return {"effort": options.effort, "seed": options.seed, **filtered}
 
 
+def source_words(source: Source) -> list[str]:
+    """The options that say how the real data are read."""
+    told = {
+        "--labels": "LABELS" if source.labels else "",
+        "--label-column": source.label_column,
+        "--label-from-tag": source.label_tag,
+        "--modality": source.modality,
+    }
+    return [word for pair in told.items() if pair[1] for word in pair] + [
+        "--allow-burned-in"
+    ] * source.allow_burned_in
+
+
 def again(request: Request, options: EvaluateOptions) -> str:
     """The command, without the names of folders, which are nobody's business but the user's."""
     words = ["medgan", "evaluate", "SOURCE"]
+    words += source_words(request.source)
     words += ["--model", "RUN"] if request.model else []
     words += [] if request.filtered else ["--no-filter"]
     words += ["--synthetic", "FOLDER"] if request.synthetic else []

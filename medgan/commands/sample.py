@@ -41,6 +41,7 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
     dicom_class: str = "auto",
     filtered: bool = True,
     against: Source | None = None,
+    device: str = "auto",
     on_progress: OnProgress = ignore,
 ) -> Written:
     """Draw `count` images of every label (of all that the model knows when none is named) into the folder `out`.
@@ -66,20 +67,19 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
         "filter": filtered,
         "against": against is not None,
     }
-    done = once(lambda: claim(out, settings))
-    if done is not None:
+    if (done := once(lambda: claim(out, settings), device)) is not None:
         return done
     folder = OutFolder(path=out, form=form, folders=slugs(trained.labels))
-    wish = Wish(counts=dict.fromkeys(chosen, count), seed=seed)
+    wish = Wish(counts=dict.fromkeys(chosen, count), seed=seed, device=device)
     beside = partial(at_hand, trained, against, folder.folders, on_progress)
-    choice = once(lambda: choose_in(folder, trained, wish, beside, on_progress)) if filtered else None
+    choice = once(lambda: choose_in(folder, trained, wish, beside, on_progress), device) if filtered else None
     marks = marks_of(wish, choice, trained.digest)
 
     def drawn(part: World) -> tuple[int, Iterator[Placed]]:
         mine = marks[part.share(len(marks))]
-        return len(mine), synthesise(folder, trained, mine)
+        return len(mine), synthesise(folder, trained, mine, device)
 
-    images = carried_out(drawn, on_progress)
+    images = carried_out(drawn, on_progress, device)
     account = Account(
         command="medgan sample",
         settings=settings,
@@ -88,7 +88,7 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
         data=trained.data_digest,
         choice=choice,
     )
-    written = once(lambda: seal(folder, images, account, on_progress))
+    written = once(lambda: seal(folder, images, account, on_progress), device)
     return replace(written, seconds=perf_counter() - started)
 
 

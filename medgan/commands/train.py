@@ -26,7 +26,7 @@ from medgan.gan.fit import fit
 from medgan.gan.probe import costs
 from medgan.learn.board import Board
 from medgan.learn.feed import my_share
-from medgan.learn.runtime import Runtime
+from medgan.learn.runtime import Runtime, within_memory
 from medgan.plan import Overrides, Plan, decide
 from medgan.plan.clock import candidates, settled, with_precision
 from medgan.prepare import prepare
@@ -125,7 +125,8 @@ def train_on(
         if board is not None:
             board.add(row, grid)
 
-    model = fit(stack, plan, out, about=about(manifest), on_tick=on_tick, on_progress=on_progress)
+    with within_memory():
+        model = fit(stack, plan, out, about=about(manifest), on_tick=on_tick, on_progress=on_progress)
     return Training(
         run=out,
         plan=plan,
@@ -155,7 +156,8 @@ def plan_and_estimate(
     tried = candidates(plan)
     if not probe and wish.minutes is None and len(tried) == 1:
         return with_precision(plan, {}), 0.0
-    measured = costs(plan, tried)
+    with within_memory():
+        measured = costs(plan, tried)
     chosen = with_precision(plan, {name: cost.processor for name, cost in measured.items()})
     pace = measured[chosen.precision].wall
     if wish.minutes is None:

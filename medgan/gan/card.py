@@ -72,9 +72,10 @@ def guarded(seen: Mapping[str, Any] | None) -> str:
     if seen is None:
         return "Guards have not looked at it: it was trained too briefly, or without them."
     chosen = f"The generator is that of {seen['images_shown']:,} images, the best that guards saw on images held back from training."
-    found = [*seen["alarms"], *filter(None, [seen["stopped"]])] or [
-        "no collapse and no copies of training images were found"
-    ]
+    found = [*seen["alarms"], *filter(None, [seen["stopped"]])]
+    if not seen["copies"]:
+        found += ["copies of training images could not be told among so few patients"]
+    found = found or ["no collapse and no copies of training images were found"]
     return "\n".join([chosen, "", *(f"- {sentence}" for sentence in found)])
 
 

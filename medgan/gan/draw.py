@@ -52,7 +52,7 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
     def drawn(wanted: Sequence[int]) -> NDArray[np.float32]:
         latents = [latent_of(model.plan, seed) for seed in wanted]
         latents += latents[:1] * (TOGETHER - len(wanted))
-        z = torch.cat(latents).to(place)
+        z = torch.cat(latents).to(which.device)  # another thread has another current GPU
         return finish(network, model.plan, z, which, tones=model.tones.get(label))[: len(wanted)]
 
     batches = [seeds[start : start + TOGETHER] for start in range(0, len(seeds), TOGETHER)]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.errors import ModelError
 from medgan.gan import guards
 from medgan.gan.draw import draw_grid
 from medgan.gan.guards import Look, alarms
@@ -52,13 +53,15 @@ def fit(
     on_tick: OnTick | None = None,
     on_progress: OnProgress = ignore,
 ) -> Model:
-    """Train as `plan` says in `folder`; `about` (counts, data digest) goes into the model. Repeated, it resumes.
+    """Train as `plan` says in `folder`; `about` (counts, data digest) goes into the model. Repeated, it resumes, or gives the model it made.
 
     Of several processes (each calls this alike) the first alone writes; all see the folder, and get the model.
     """
     watch = Watch(stack, plan)
     run = resume(plan, folder, of_class(watch.pool, plan))
     runtime, journal = run.learners.runtime, Journal(folder / LOG)
+    if run.over and runtime.once(partial(made, run)):
+        return runtime.each(lambda: Model.load(folder / "model"))
     runtime.once(lambda: journal.rewind(run.images_shown))
     steps: list[Step] = []
     began = time.monotonic()
@@ -87,6 +90,14 @@ def fit(
 
     runtime.once(saved)
     return runtime.each(lambda: Model.load(folder / "model"))
+
+
+def made(run: Run) -> bool:
+    """Whether the model of a run that is over is there: made again, perhaps on another device, it might be another by a rounding."""
+    try:
+        return Model.load(run.folder / "model").images_shown == run.images_shown
+    except ModelError:
+        return False
 
 
 def paced(run: Run, steps: int, spent: float) -> Plan:

@@ -49,7 +49,8 @@ class Look:
     variety: Mapping[str, float] = field(default_factory=dict)
     """{class: variety of its synthetic images as a share of that of as many real ones}."""
     copies: Mapping[str, float] = field(default_factory=dict)
-    """{class: share of its synthetic images that are nearer to one training image than new patients' images come}."""
+    """{class: share of its synthetic images that are nearer to one training image than new patients' images come}; empty where too few
+    patients are known to tell."""
     kid: Mapping[str, float] = field(default_factory=dict)
     """{class: distance of its synthetic images from unseen ones, from training images where none are unseen}."""
     kid_error: float = 0.0
@@ -197,6 +198,8 @@ def words(looks: Sequence[Look], strength: float, least: float) -> str:
         found.append(f"augmentation is at {strength:g} instead of {least:g}")
     if not found:
         found = ["nothing amiss"]
+    if not looks[-1].copies:
+        found.append("copies cannot be told among so few patients")
     patients = looks[-1].patients
     if patients is not None and patients < LEAST_PATIENTS:
         found.append(f"overfitting cannot be judged by {patients} unseen patients")

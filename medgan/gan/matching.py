@@ -85,11 +85,12 @@ class Matcher:
         ]
 
     def distance(self, fake: Tensor, labels: Tensor, chance: tuple[int, int]) -> Tensor:
-        """Energy distance of synthetic images (N, C, H, W) to the real ones of their classes (N,), mean over groups and levels.
+        """Energy distance of synthetic images (N, C, H, W) to the real ones of their classes (N,), mean over images and levels.
 
         Groups of `plan.group` images follow each other in the batch, each of one class. Which real images they are compared with
         depends on `chance` = (seed, images shown) and the class alone. All groups G are compared at once, level by level; what
-        a small class or the end of a batch lacks is filled up with rows that weigh nothing.
+        a small class or the end of a batch lacks is filled up with rows that weigh nothing; an image alone at the end, which nothing
+        would push away from the middle of its class, weighs nothing beside others.
         """
         classes = labels[:: self.group].tolist()
         real, real_shares = self._chosen(classes, chance)
@@ -99,13 +100,16 @@ class Matcher:
         pairs = there / counts * real_shares  # (G, group, REALS)
         others = there * there.mT * (1 - torch.eye(self.group, device=self.device))
         others = others / (counts * (counts - 1)).clamp(min=1)  # (G, group, group)
+        weights = counts * (counts >= min(self.group, 2)) if len(classes) > 1 else counts  # (G, 1, 1)
+        weights = weights / weights.sum()
+        pairs, others = pairs * weights, others * weights
         total = fake.new_zeros(())
         drawn = self._scaled(self.features(fake))
         for x, known in zip(drawn, self.known, strict=True):
             groups = F.pad(x, (0, 0, 0, lacks)).reshape(len(classes), self.group, -1)
             total = total + 2 * (_apart(groups, known[real]) * pairs).sum()
             total = total - (_apart(groups, groups) * others).sum()
-        return total / (len(classes) * len(drawn)) - self.spread[classes].mean()
+        return total / len(drawn) - (self.spread[classes] * weights[:, 0, 0]).sum()
 
     def _chosen(self, classes: Sequence[int], chance: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Rows of real images (G, M) for a group of each of `classes`, M at most REALS, and their shares in a mean (G, 1, M)."""

@@ -30,8 +30,8 @@ from medgan.learn.runtime import Runtime, load_checkpoint, reseed
 from medgan.plan import Plan
 
 STATE = "state.pt"
-LATEST = 16
-"""Steps over which a distance is a mean before it is believed."""
+LATEST, LEAST = 16, 4
+"""Steps over which a distance is a mean before it is believed: those of a tick, where that has fewer, but never less than the second."""
 FAR = 1.0
 """Distances between distributions that lie beside each other are below it: two real images of a class are about 1.4 apart."""
 
@@ -61,7 +61,7 @@ def resume(plan: Plan, folder: Path, known: OfClass) -> Run:
     """The run as its checkpoint left it, or a fresh one, which begins with what is `known` of each class."""
     reseed(plan.seed, -1)
     run = Run(Learners(plan, Runtime(plan.device, plan.precision), known), folder)
-    if (folder / STATE).exists():
+    if run.learners.runtime.once((folder / STATE).exists):
         state = run.learners.runtime.each(lambda: load_checkpoint(folder / STATE))
         for name, part in run.learners.parts().items():
             part.load_state_dict(state[name])
@@ -101,21 +101,22 @@ def broken(run: Run, steps: Sequence[Step], *, tick: bool) -> str:
         tick and not all(torch.isfinite(w).all() for part in networks for w in part.parameters())
     ):
         return "a loss or weight was no number"
-    now = apart(steps)
+    now = apart(run.learners.plan, steps)
     if now is not None and now > FAR + 2 * run.nearest:
         return f"synthetic and real images, {run.nearest:.2f} apart before, were {now:.2f} apart"
     return ""
 
 
-def apart(steps: Sequence[Step]) -> float | None:
-    """Mean distance of synthetic and real images in the latest steps; None where there are too few, or none is taken."""
-    distances = [step.distance for step in steps[-LATEST:] if step.distance is not None]
-    return fmean(distances) if len(distances) == LATEST else None
+def apart(plan: Plan, steps: Sequence[Step]) -> float | None:
+    """Mean distance of synthetic and real images in the latest steps of a tick; None where there are too few, or none is taken."""
+    count = max(min(LATEST, plan.tick // plan.batch), LEAST)
+    distances = [step.distance for step in steps[-count:] if step.distance is not None]
+    return fmean(distances) if len(distances) == count else None
 
 
 def remember(run: Run, steps: Sequence[Step]) -> None:
     """Keep in mind how near synthetic images have come, at a tick that nothing is wrong with."""
-    now = apart(steps)
+    now = apart(run.learners.plan, steps)
     if now is not None:
         run.nearest = min(run.nearest, now)
 

@@ -37,6 +37,8 @@ JUDGED, REFERENCES, COMPARED = 128, 4096, 256
 """At most: unseen images that the discriminator rates, training images that copies are looked for among, images of a class in a distance."""
 USUAL = 0.01
 """Share of new patients' images that may pass for near copies."""
+LEAST_KNOWN = 5
+"""Fewer patients do not tell how near one's images come to another's, and so not what a copy is."""
 SETTLED = 0.3
 """Share of the run before which a generator has learned too little to be called collapsed."""
 PIECE = 32
@@ -69,8 +71,8 @@ class Reference:
     """(M, D) of training images."""
     patients: Tensor
     """(M,) their patients, as numbers."""
-    usual: float
-    """Closeness below which only USUAL of new patients' images lie."""
+    usual: float | None
+    """Closeness below which only USUAL of new patients' images lie; None where there are fewer than LEAST_KNOWN patients."""
 
 
 class Watch:
@@ -110,8 +112,9 @@ class Watch:
             small = thumbnails(fake)
             if known.count:
                 shares[label] = variety(small[: known.count], known.scale) / known.variety
-            _, near = closeness(small, self.reference.thumbnails, self.reference.patients)
-            copies[label] = float((near < self.reference.usual).double().mean())
+            if self.reference.usual is not None:
+                _, near = closeness(small, self.reference.thumbnails, self.reference.patients)
+                copies[label] = float((near < self.reference.usual).double().mean())
             own = (signatures(fake) - self.reference.centre) / self.reference.spread
             distances[label], error = kernel_distance(known.signatures, own)
             errors.append(error)
@@ -182,7 +185,9 @@ class Watch:
         found = []
         for piece in pieces(len(rows)):
             seen = augment(images[piece].to(place), learners.strength)
-            logits = critic.network(seen, labels[piece]).double()
+            logits = (
+                critic.network(seen, labels[piece]).float().cpu().double()
+            )  # not every device has doubles
             weights = logits.new_tensor((1.0, share)[: logits.shape[1]])
             found.append((logits * weights).sum(dim=1) / weights.sum())
         return torch.cat(found).cpu().numpy()
@@ -261,6 +266,7 @@ def refer(
     # New patients: the unseen ones, and each patient in the training images beside all the others.
     known = torch.from_numpy(some(np.arange(len(train)), COMPARED))
     new_small, new_own = torch.cat([small[known], fresh_small]), torch.cat([of_train[known], of_fresh])
+    enough = len(torch.unique(torch.cat([of_train, of_fresh]))) >= LEAST_KNOWN
     _, usual = closeness(new_small, small, of_train, own=new_own)
     return Reference(
         classes=tuple(classes),
@@ -268,7 +274,7 @@ def refer(
         spread=spread,
         thumbnails=small,
         patients=of_train,
-        usual=float(torch.quantile(usual, USUAL)),
+        usual=float(torch.quantile(usual, USUAL)) if enough else None,
     )
 
 

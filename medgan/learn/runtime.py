@@ -29,6 +29,10 @@ PATIENCE = timedelta(days=1)
 at once, by its connection or by torchrun."""
 
 
+torch.backends.cudnn.allow_tf32 = False
+# What is in fp32 (penalties, drawing, a plan that says so) is not to be rounded to TF32, as convolutions on a GPU are by default.
+
+
 def choose_device(wanted: str) -> str:
     """The best device there is for "auto"; PlanError when the one asked for is absent."""
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -53,6 +57,18 @@ def per_image(draw: Callable[[int], torch.Tensor], count: int) -> torch.Tensor:
     """
     here = world()
     return draw(count * here.size)[here.share(count * here.size)]
+
+
+@contextmanager
+def within_memory() -> Iterator[None]:
+    """Turn a GPU that is too small into a sentence."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise PlanError(
+            "the memory of the GPU does not hold this run",
+            hint="Choose smaller images (--size) or batches (--batch), or give --device cpu.",
+        ) from error
 
 
 @contextmanager

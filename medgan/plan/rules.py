@@ -75,6 +75,8 @@ def nonsense(wish: Overrides) -> list[str]:
     for name, values in known.items():
         if (value := getattr(wish, name)) not in {None, *values}:
             problems.append(f"{name} {value!r} is not one of {', '.join(values)}")
+    if wish.size is not None and min(wish.size) < 6:
+        problems.append(f"size must be at least 6 pixels a side, not {'x'.join(map(str, wish.size))}")
     for name, least in {"batch": 2, "images": 1, "minutes": 0.01}.items():
         if (value := getattr(wish, name)) is not None and value < least:
             problems.append(f"{name} must be at least {least}, not {value}")
@@ -138,8 +140,10 @@ def choose_budget(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) ->
         chosen["features"][0] != "none",
     )
     usual = 128 if arch == "dcgan" else 32 if matched else 16
+    most = min(usual, total)
+    whole = most - most % GROUP if matched and most > GROUP else most  # in whole groups
     batch, batch_why = choose(
-        wish.batch, min(usual, total), f"fixed: {usual} for {arch}, never more than there are images"
+        wish.batch, whole, f"fixed: {usual} for {arch}, never more than there are images"
     )
     advised = next(images for limit, images in RECOMMENDED if total <= limit)
     share = EFFORTS[wish.effort][1]

@@ -59,7 +59,7 @@ def domain(train: Images, seed: int) -> Callable[[NDArray[np.float32]], Features
     present = np.flatnonzero(np.bincount(train.labels, minlength=len(train.names)))
     if len(present) < 2:
         raise DatasetError(
-            "the feature space domain needs two classes to tell apart", hint="Leave domain away."
+            "the feature space domain needs two classes to tell apart", hint="Add scans of another class."
         )
     network = learned(train, np.searchsorted(present, train.labels), len(present), seed)
 

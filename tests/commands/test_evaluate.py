@@ -8,7 +8,7 @@ import pytest
 from medgan.commands import evaluate as module
 from medgan.commands import offer, parts, sifting
 from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.evaluate import EvaluateOptions, evaluate
+from medgan.commands.evaluate import EvaluateOptions, again, evaluate
 from medgan.commands.gather import CHECKED, NONE_HELD, UNKNOWN, Request, gather
 from medgan.commands.report import report
 from medgan.commands.sample import sample
@@ -238,14 +238,26 @@ def test_the_same_command_measures_nothing_twice(done, world, monkeypatch):
         raise AssertionError
 
     monkeypatch.setitem(module.PARTS, "fidelity", never)
-    again = evaluate(request(world), done.out, options=QUICK)
-    assert again.fidelity == done.fidelity
+    second = evaluate(request(world), done.out, options=QUICK)
+    assert second.fidelity == done.fidelity
 
 
 def test_a_part_that_was_cut_off_is_measured_again(done, world):
     (done.out / "parts" / "fidelity.json").write_text('{"key": "', encoding="utf-8")
-    again = evaluate(request(world), done.out, options=QUICK)
-    assert again.fidelity == done.fidelity
+    second = evaluate(request(world), done.out, options=QUICK)
+    assert second.fidelity == done.fidelity
+
+
+def test_the_command_of_an_evaluation_names_how_its_data_were_read(world):
+    source = replace(world["source"], label_tag="BodyPartExamined", modality="CT", allow_burned_in=True)
+    told = again(request(world, source=source, synthetic=world["drawn"], holdout=0.2), QUICK)
+    assert told.startswith(
+        "medgan evaluate SOURCE --label-from-tag BodyPartExamined --modality CT --allow-burned-in --synthetic FOLDER"
+    )
+    source = replace(world["source"], labels=world["place"] / "patients of Dr Who.csv")
+    assert "evaluate SOURCE --labels LABELS --model RUN" in again(
+        request(world, source=source, model=world["model"]), QUICK
+    )
 
 
 def test_another_seed_needs_another_folder(done, world):

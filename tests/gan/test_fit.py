@@ -17,8 +17,8 @@ from medgan.errors import ModelError
 from medgan.gan import fit as fit_module
 from medgan.gan.draw import draw
 from medgan.gan.fit import fit
-from medgan.gan.run import STATE
-from medgan.gan.steps import Learners
+from medgan.gan.run import STATE, apart
+from medgan.gan.steps import Learners, Step
 from medgan.learn.runtime import Runtime, load_checkpoint, reseed, save_checkpoint
 from tests.gan.phantoms import ABOUT, dcgan_plan, known, matched_plan, tiny_plan, tiny_stack
 
@@ -300,3 +300,21 @@ def test_images_of_a_fresh_generator_have_the_means_of_their_classes(tmp_path):
         bright[label] = images[..., :6].mean() - images[..., 6:].mean()
     assert bright["left"] > 0.3
     assert bright["right"] < -0.3
+
+
+def test_a_finished_model_is_given_as_it_lies_there_and_not_made_again(tmp_path, monkeypatch):
+    plan, stack = tiny_plan(), tiny_stack()
+    made = fit(stack, plan, tmp_path, about=ABOUT)
+    monkeypatch.setattr(fit_module.Watch, "tones", lambda *_: pytest.fail("made again"))
+    assert fit(stack, plan, tmp_path, about=ABOUT).digest == made.digest
+    (tmp_path / "model" / "model.json").unlink()
+    monkeypatch.undo()
+    assert fit(stack, plan, tmp_path, about=ABOUT).digest == made.digest
+
+
+@pytest.mark.parametrize(("steps", "believed"), [(2, 4), (4, 4), (14, 14), (40, 16)])
+def test_a_distance_is_a_mean_over_the_steps_of_a_short_tick(steps, believed):
+    plan = tiny_plan(tick=steps * tiny_plan().batch)
+    taken = [Step(generator_loss=0.0, distance=float(n)) for n in range(20)]
+    assert apart(plan, taken[-believed + 1 :]) is None
+    assert apart(plan, taken) == pytest.approx(np.mean(range(20 - believed, 20)))

@@ -129,7 +129,7 @@ def test_half_a_batch_each_adds_up_to_the_whole(matcher):
 
 def plain(matcher, images, labels, chance):
     """The distance as it is written down: group by group, level by level, pair by pair."""
-    drawn, apart = matcher._scaled(matcher.features(images)), []
+    drawn, apart, weights = matcher._scaled(matcher.features(images)), [], []
     starts = np.cumsum([0, *matcher.counts])
     for first in range(0, len(images), matcher.group):
         number, rows = int(labels[first]), slice(first, first + matcher.group)
@@ -138,7 +138,9 @@ def plain(matcher, images, labels, chance):
             own = known[starts[number] : starts[number + 1]]
             across = distances(x[rows], own[torch.from_numpy(chosen)]).mean()
             apart.append(2 * across - between(x[rows]) - between(own))
-    return torch.stack(apart).mean()
+            weights.append(len(x[rows]) if len(x[rows]) > 1 or matcher.group == 1 else 0)
+    shares = torch.tensor(weights) / sum(weights)
+    return (torch.stack(apart) * shares).sum()
 
 
 def distances(x, y):
@@ -177,3 +179,10 @@ def test_moments_are_means_and_deviations_and_a_constant_has_a_finite_slope():
 def test_the_network_learns_nothing(matcher):
     assert not any(one.requires_grad for one in matcher.network.parameters())
     assert not matcher.network.training
+
+
+def test_an_image_alone_at_the_end_of_a_batch_is_not_drawn_to_the_middle_of_its_class(matcher):
+    images = torch.from_numpy(blobs(0, GROUP + 1, 5)).requires_grad_(True)
+    matcher.distance(images, torch.zeros(GROUP + 1, dtype=torch.long), (0, 3)).backward()
+    assert images.grad[:GROUP].abs().amax(dim=(1, 2, 3)).min() > 0
+    assert images.grad[GROUP:].abs().max() == 0

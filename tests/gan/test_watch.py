@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -196,3 +197,11 @@ def test_the_error_over_patients_is_not_that_over_their_slices():
     mean, error = by_patient(values, patients)
     assert mean == 1.5
     assert error == pytest.approx(np.std([0, 1, 2, 3], ddof=1) / 2)
+
+
+@pytest.mark.parametrize(("people", "judged"), [(1, False), (4, False), (5, True)])
+def test_copies_are_told_where_enough_patients_say_what_is_usual(people, judged):
+    stack = dataclasses.replace(STACK, patients=np.array([str(row % people) for row in range(len(STACK))]))
+    look = seen(Copycat, stack=stack)
+    assert bool(look.copies) is judged
+    assert ("copies cannot be told among so few patients" in guards.words([look], 0.0, 0.0)) is not judged
