@@ -238,8 +238,8 @@ def balance(
 @app.command(cls=Command)
 def evaluate(
     out: opt.Out,
-    source: opt.Judged = None,
-    model: opt.Judge = None,
+    source: opt.JudgedData = None,
+    model: opt.JudgedModel = None,
     real: opt.RealFolder = None,
     made: opt.Made = None,
     labels: opt.Labels = None,

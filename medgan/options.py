@@ -162,7 +162,7 @@ Against = Annotated[
 
 _evidence = partial(typer.Option, rich_help_panel="Evidence")
 
-Judged = Annotated[
+JudgedData = Annotated[
     str | None,
     typer.Argument(
         metavar="SOURCE",
@@ -176,7 +176,7 @@ Made = Annotated[
     Path | None,
     _evidence("--synthetic", metavar="FOLDER", help="Synthetic images, a sub-folder per class, of any tool."),
 ]
-Judge = Annotated[
+JudgedModel = Annotated[
     Path | None, _evidence("--model", metavar="RUN", help="A trained model, from which images are drawn.")
 ]
 AsDrawn = Annotated[

@@ -13,7 +13,7 @@ from pydicom.uid import (
 )
 
 from medgan import cache
-from medgan.commands.sample import form_of
+from medgan.commands.drawing import form_of
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.labels import Source

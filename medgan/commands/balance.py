@@ -13,9 +13,7 @@ from typing import Any
 
 from medgan import __version__, cache, files
 from medgan.commands import report
-from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
-from medgan.commands.ratio import AUTO, TopUp, checked, refuse_unvalidated, settle
-from medgan.commands.sample import (
+from medgan.commands.drawing import (
     carried_out,
     choose_in,
     form_of,
@@ -24,6 +22,8 @@ from medgan.commands.sample import (
     settings_of,
     synthesise,
 )
+from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
+from medgan.commands.ratio import AUTO, TopUp, checked, refuse_unvalidated, settle
 from medgan.commands.seal import Account, seal
 from medgan.commands.sifting import Against, Wish, reach
 from medgan.commands.slugs import slugs

@@ -21,7 +21,7 @@ from scipy.optimize import nnls
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from medgan.commands.sample import form_of
+from medgan.commands.drawing import form_of
 from medgan.commands.train import Options, train
 from medgan.dataset.labels import Source
 from medgan.gan.draw import TOGETHER, finish, latent_of

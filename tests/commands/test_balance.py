@@ -379,6 +379,15 @@ def test_a_model_of_other_data_is_taken_when_asked_for(model, tmp_path):
     assert {(row["rows"], row["columns"]) for row in rows_of(tmp_path / "out")} == {("16", "24")}
 
 
+def test_scans_of_the_test_split_come_into_the_form_of_the_balanced_folder(scans, model, tmp_path):
+    options = BalanceOptions(any_model=True, target=0)
+    written = balance(Source(path=scans.path / "test"), tmp_path / "out", model=model, options=options)
+    assert written.written == {"covid": 0, "normal": 0}
+    rows = rows_of(tmp_path / "out")
+    assert {(row["origin"], row["rows"], row["columns"]) for row in rows} == {("real", "16", "24")}
+    assert len(rows) == 6
+
+
 def test_a_model_that_lacks_a_class_is_refused(model, tmp_path):
     other = discs(tmp_path / "other", normal=5, mass=2)
     with pytest.raises(ModelError, match="cannot draw mass"):
