@@ -37,6 +37,8 @@ LONGEST = 128
 """Longest side in pixels at which images of other tools are compared."""
 CHECKED = "checked: the generator learned from exactly the train split here"
 UNKNOWN = "not known: nothing says which images the generator learned from"
+UNNAMED = "scans that name no patient count as a patient each, so slices of one body may lie on both sides, and intervals are over scans"
+SAME_CHOSE = "the ratio of these images was chosen by the very patients who judge them here, which flatters it: judge on patients of a test split"
 NONE_HELD = (
     "no patient is held out: real images that the generator may have learned from stand in their place"
 )
@@ -146,7 +148,6 @@ def of_model(
     wish = Wish(counts=wanted, seed=request.seed, device=request.device)
     beside = partial(learned_from, manifest, model, on_progress) if request.filtered else None
     offered = offer(model, wish, beside, memory() if request.filtered else {}, on_progress)
-    held = len(real["val"]) + len(real["test"])
     return Gathered(
         train=real["train"],
         val=real["val"],
@@ -159,7 +160,7 @@ def of_model(
             "drawn": files.digest_of([request.filtered, offered.seeds]),
             **held_digests(manifest),
         },
-        notes=(*(() if held else (NONE_HELD,)), *offered.notes),
+        notes=(*limits_of(manifest), *offered.notes),
         filter=offered.filter,
         run=request.model,
     )
@@ -217,7 +218,6 @@ def of_written(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gat
     plan = framed(manifest, files.revive(Form, facts["form"]), (int(rows[0]["rows"]), int(rows[0]["columns"])))  # fmt: skip
     real = settled({split: split_images(manifest, split, plan, on_progress, MOST) for split in SPLITS})
     images = relabelled(read_back(folder, facts, rows, on_progress), plan.labels, folder)
-    held = len(real["val"]) + len(real["test"])
     return Gathered(
         train=real["train"],
         val=real["val"],
@@ -225,7 +225,7 @@ def of_written(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gat
         synthetic=images,
         unseen=CHECKED if facts["data"] == manifest.digest else UNKNOWN,
         sources={"data": manifest.digest, **written_digests(facts, rows), **held_digests(manifest)},
-        notes=() if held else (NONE_HELD,),
+        notes=(*limits_of(manifest), *((SAME_CHOSE,) if chose_itself(facts, manifest) else ())),
         run=beside_run(folder),
     )
 
@@ -242,12 +242,10 @@ def of_others(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gath
     ours = replace(ours, size=size, geometry="stretch", mm_per_pixel=None)
     same = ours.form.unit == theirs.form.unit == "HU"
     plan = replace(ours, form=ours.form if same else theirs.form)
-    notes = [UNKNOWN[0].upper() + UNKNOWN[1:]]
+    notes = [UNKNOWN[0].upper() + UNKNOWN[1:], *limits_of(manifest)]
     if (ours.form.unit, ours.form.low, ours.form.high) != (plan.form.unit, plan.form.low, plan.form.high):
         notes.append("real and synthetic images have different scales, so each was brought to its own black and white")  # fmt: skip
     real = settled({split: split_images(manifest, split, ours, on_progress, MOST) for split in SPLITS})
-    if not len(real["val"]) + len(real["test"]):
-        notes.append(NONE_HELD)
     refuse_strange(made_by.labels, ours.labels, folder)
     synthetic = split_images(made_by, "train", plan, on_progress, MOST)
     own = np.array([f"synthetic {row}" for row in range(len(synthetic))])
@@ -327,6 +325,17 @@ def refuse_strange(labels: Iterable[str], known: tuple[str, ...], folder: Path) 
             f"{folder} holds classes that the real data lack: {', '.join(strange)}",
             hint="Name the data set that they were made for.",
         )
+
+
+def limits_of(manifest: Manifest) -> tuple[str, ...]:
+    """What the data themselves do not allow to be told."""
+    held = any(True for split in SPLITS[1:] for _ in manifest.usable(split))
+    return (*(() if held else (NONE_HELD,)), *(() if manifest.patients_known else (UNNAMED,)))
+
+
+def chose_itself(facts: Mapping[str, Any], manifest: Manifest) -> bool:
+    """Whether the patients who judge a balanced folder are those who chose its ratio: without a test split they are."""
+    return facts["settings"].get("ratio") == "auto" and not any(True for _ in manifest.usable("test"))
 
 
 def settled(real: dict[str, Images]) -> dict[str, Images]:

@@ -109,6 +109,14 @@ def _patients(manifest: Manifest) -> Iterator[str]:
             f"{leaks} train scans were set aside, because their patient or the very image is also in val or test: "
             "the generator must not see those. Split by patient to use them."
         )
+    tested = list(manifest.usable("test"))
+    patients, digests = {record.patient for record in tested}, {record.digest for record in tested}
+    shared = sum(record.patient in patients or record.digest in digests for record in manifest.usable("val"))
+    if shared:
+        yield (
+            f"{shared} val scans have their patient or the very image in test too: what is chosen on val is then judged by the same. "
+            "Split by patient."
+        )
     if not manifest.patients_known:
         yield (
             "Scans that name no patient count as a patient each, so scans of one may lie on both sides of a split. "

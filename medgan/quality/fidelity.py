@@ -70,7 +70,7 @@ def measure_fidelity(  # noqa: PLR0913  # three sets and how to look at them
     real, other = (held_out, train) if len(held_out) else halves(train, seed)
     sets = tuple(capped(one, most, seed) for one in (real, synthetic, other))
     trios, short = matched(sets, most, seed)
-    scopes = [(trio, *weights_of(trio, sets, resamples, seed)) for trio in trios]
+    scopes = [Scope.of(trio, sets, resamples, seed) for trio in trios]
     makers = made(capped(train, most, seed), spaces, seed)
     found: list[Score] = list(short)
     for done, (space, look) in enumerate(makers.items()):
@@ -78,8 +78,8 @@ def measure_fidelity(  # noqa: PLR0913  # three sets and how to look at them
         seen = tuple(look(one.pixels) for one in sets)
         spread = PCA(min(COMPONENTS, len(seen[2]) - 1, seen[2].shape[1]), random_state=seed).fit(seen[2])
         slim = tuple(spread.transform(one).astype(np.float32) for one in seen)
-        for trio, w, v in scopes:
-            found += in_space(space, trio, (seen, slim), w, v)
+        for scope in scopes:
+            found += in_space(space, scope, (seen, slim))
     on_progress(Progress("fidelity", len(makers), len(makers) + 1, "comparing pairs of images"))
     found += variety(sets, scopes, seed)
     on_progress(Progress("fidelity", len(makers) + 1, len(makers) + 1, "scores are there"))
@@ -128,7 +128,8 @@ def matched(sets: Sequence[Images], most: int, seed: int) -> tuple[list[Trio], l
     fit, short = [], []
     for label in there:
         counts = [one.counts[label] for one in sets]
-        if min(counts) >= LEAST:
+        people = [len(np.unique(one.of(label).patients)) for one in sets]
+        if min(counts) >= LEAST and min(people) > 1:
             fit.append(label)
         else:
             short.append(too_few(label, min(counts[1:]), counts[0]))
@@ -138,7 +139,7 @@ def matched(sets: Sequence[Images], most: int, seed: int) -> tuple[list[Trio], l
 
 def too_few(label: str, n: int, n_real: int) -> Score:
     """The score of a class that cannot be scored."""
-    words = f"{LEAST} images are needed of each kind (synthetic, held out, other real); nothing can be said of this class"
+    words = f"{LEAST} images, and two patients, are needed of each kind (synthetic, held out, other real); nothing can be said of this class"
     return Score(
         name="kid", space="", label=label, value=None, n=n, n_real=n_real, better="lower", note=words
     )
@@ -178,56 +179,74 @@ def draws(rows: NDArray[np.int64], n: int, chance: np.random.Generator) -> tuple
     return tuple(chance.permutation(rows)[:n] for _ in range(1 if n == len(rows) else DRAWS))
 
 
-def weights_of(trio: Trio, sets: Sequence[Images], resamples: int, seed: int) -> tuple[Weights, Weights]:
-    """Resamples of the patients of the held-out and of the synthetic images."""
-    w = resampled(sets[0].patients[trio.reference], resamples, seed)
-    return w, resampled(sets[1].patients[trio.synthetic], resamples, seed + 1)
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """One comparison, whose images they are, and how often each counts in every resample of patients."""
+
+    trio: Trio
+    people: tuple[NDArray[np.str_], ...]
+    """Patients of the held-out (N,), the synthetic (M,) and each draw of other real images (M,)."""
+    weights: tuple[Weights, ...]
+    """Resamples of the patients of the first three."""
+
+    @classmethod
+    def of(cls, trio: Trio, sets: Sequence[Images], resamples: int, seed: int) -> Scope:
+        """The weights of a comparison."""
+        rows = (trio.reference, trio.synthetic, *trio.others)
+        people = tuple(sets[min(n, 2)].patients[own] for n, own in enumerate(rows))
+        weights = (resampled(who, resamples, seed + n) for n, who in enumerate(people[:3]))
+        return cls(trio, people, tuple(weights))
+
+    @property
+    def limit(self) -> str:
+        """What so few images or patients cannot tell."""
+        return caveat(len(self.trio.synthetic), len(np.unique(self.people[0])))
 
 
 # --- scores ---
 
 
-def in_space(
-    space: str, trio: Trio, views: Sequence[Sequence[Features]], w: Weights, v: Weights
-) -> Iterator[Score]:
+def in_space(space: str, scope: Scope, views: Sequence[Sequence[Features]]) -> Iterator[Score]:
     """All scores of one comparison in one space; `views` are the features and their principal components, of the three sets."""
     full, slim = views
-    found = measured(full, slim, trio.reference, (1, trio.synthetic), (w, v))
-    floors = [measured(full, slim, trio.reference, (2, trio.others[0]), (w, v))]
-    for rows in trio.others[1:]:
+    trio, people, (w, v, u) = scope.trio, scope.people, scope.weights
+    found = measured(full, slim, trio.reference, (1, trio.synthetic), (w, v), (people[0], people[1]))
+    floors = [measured(full, slim, trio.reference, (2, trio.others[0]), (w, u), (people[0], people[2]))]
+    for rows, who in zip(trio.others[1:], people[3:], strict=True):
         plain = np.ones((1, len(trio.reference))), np.ones((1, len(rows)))
-        floors.append(measured(full, slim, trio.reference, (2, rows), plain))
+        floors.append(measured(full, slim, trio.reference, (2, rows), plain, (people[0], who)))
     for name, values in found.items():
         floor = float(np.mean([other[name][0] for other in floors]))
-        yield scored(name, space, trio, (values, floors[0][name]), floor)
+        yield scored(name, space, scope, (values, floors[0][name]), floor)
 
 
-def measured(
+def measured(  # two sets, each with weights and patients
     full: Sequence[Features],
     slim: Sequence[Features],
     reference: NDArray[np.int64],
     candidates: tuple[int, NDArray[np.int64]],
     weights: tuple[Weights, Weights],
+    who: scores.Persons,
 ) -> dict[str, Values]:
     """{score: values under the weights} of the rows `candidates` of one of the sets against the reference rows of the first."""
     which, rows = candidates
     real, images = full[0][reference], full[which][rows]
     return {
-        "kid": scores.kid_under(real, images, *weights),
+        "kid": scores.kid_under(real, images, *weights, who),
         "fd": scores.frechet_under(slim[0][reference], slim[which][rows], *weights),
         "sliced_wasserstein": scores.sliced_under(real, images, *weights),
-        **scores.neighbourhood_under(real, images, *weights),
+        **scores.neighbourhood_under(real, images, *weights, who),
     }
 
 
 def scored(
-    name: str, space: str, trio: Trio, under: tuple[Values, Values], floor: float, note: str = ""
+    name: str, space: str, scope: Scope, under: tuple[Values, Values], floor: float, note: str = ""
 ) -> Score:
     """The score of values under weights, of synthetic and of other real images, of which the first are those of the data."""
-    values, others = under
+    trio, (values, others) = scope.trio, under
     low, high = interval(values)
     n, n_real = len(trio.synthetic), len(trio.reference)
-    notes = [note, caveat(n, n_real)]
+    notes = [note, scope.limit]
     return Score(
         name=name,
         space=space,
@@ -251,25 +270,27 @@ def reaches(values: Values, others: Values, floor: float, better: str) -> bool:
     return low <= 0 if better == "lower" else high >= 0
 
 
-def variety(
-    sets: Sequence[Images], scopes: Sequence[tuple[Trio, Weights, Weights]], seed: int
-) -> Iterator[Score]:
+def variety(sets: Sequence[Images], scopes: Sequence[Scope], seed: int) -> Iterator[Score]:
     """How far the likeness of two synthetic images of a class is from that of two real ones; of every class with room for it."""
     if min(sets[0].pixels.shape[2:]) < WINDOW:
         return
-    for trio, w, v in scopes:
+    for scope in scopes:
+        trio, (w, v, u) = scope.trio, scope.weights
         if not trio.label:
             continue
         real = alike(sets[0], trio.reference, w, seed)
         drawn = alike(sets[1], trio.synthetic, v, seed)
-        others = [alike(sets[2], rows, v, seed) for rows in trio.others]
+        others = [
+            alike(sets[2], rows, u if not n else np.ones((1, len(rows))), seed)
+            for n, rows in enumerate(trio.others)
+        ]
         told = [other for other in others if other is not None]
         if real is None or drawn is None or not told:
             continue
         kind = "more alike than" if drawn[0] > real[0] else "more varied than"
         floor = float(np.mean([abs(other[0] - real[0]) for other in told]))
         gaps = tuple((one - real) * np.sign((one - real)[0]) for one in (drawn, told[0]))
-        yield scored("ms_ssim_gap", "pixels", trio, (gaps[0], gaps[1]), floor, f"two synthetic images are {kind} two real ones")  # fmt: skip
+        yield scored("ms_ssim_gap", "pixels", scope, (gaps[0], gaps[1]), floor, f"two synthetic images are {kind} two real ones")  # fmt: skip
 
 
 def alike(images: Images, rows: NDArray[np.int64], weights: Weights, seed: int) -> Values | None:

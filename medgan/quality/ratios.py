@@ -92,7 +92,11 @@ def choose_ratio(  # noqa: PLR0913  # the sets of images are no noun
             auprc=round(float(np.mean(scores)), 5),
         )
 
-    trials = sorted(map(trial, outcomes), key=lambda one: -one.auprc)  # stable: of equals the earlier
+    costs = [(sum(outcome.variant.added.values()), outcome.variant.recipe.made) for outcome in outcomes]
+    found = zip(map(trial, outcomes), costs, strict=True)
+    trials = [
+        one for one, _ in sorted(found, key=lambda pair: (-pair[0].auprc, pair[1][1], pair[1][0]))
+    ]  # stable
     best = trials[0]
     return Chosen(
         ratio=best.ratio,

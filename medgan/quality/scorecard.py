@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FEW = 50
-"""Below this many images no distance is steady enough to conclude from (KID: docs/concepts/evidence.md)."""
+"""Below this many synthetic images, or real patients, no distance is steady enough to conclude from (KID: docs/concepts/evidence.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +37,13 @@ class Score:
     """What cannot be concluded, in words; empty where nothing stands in the way."""
 
 
-def caveat(n: int, n_real: int) -> str:
-    """What so few images cannot tell; empty where both sets are large enough."""
-    few = min(n, n_real)
+def caveat(n: int, patients: int) -> str:
+    """What `n` synthetic images and so many real patients cannot tell; empty where there are enough: slices of one patient are alike."""
+    few = min(n, patients)
     if few >= FEW:
         return ""
-    which = "synthetic" if n <= n_real else "real"
+    which = "synthetic images" if n <= patients else "real patients"
     return (
-        f"only {few} {which} images: a large distance is telling, but that the images are alike, or better than those "
+        f"only {few} {which}: a large distance is telling, but that the images are alike, or better than those "
         "of another generator, cannot be concluded"
     )

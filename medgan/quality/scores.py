@@ -18,6 +18,9 @@ Features = NDArray[np.float32]
 Values = NDArray[np.float64]
 """(R,): the score under each row of weights."""
 
+Persons = tuple[NDArray[np.str_], NDArray[np.str_]]
+"""Whose each real (N,) and each synthetic (M,) image is. Slices of one patient are alike, so none is another's neighbour or pair."""
+
 K = 5
 """Nearest neighbours that make a neighbourhood (arXiv 2002.09797 recommends 5)."""
 DIRECTIONS = 64
@@ -34,20 +37,31 @@ def kid(real: Features, synthetic: Features) -> float:
     return float(kid_under(real, synthetic, *once(real, synthetic))[0])
 
 
-def kid_under(real: Features, synthetic: Features, w: Weights, v: Weights) -> Values:
-    """KID under weights; an image drawn twice is never paired with itself."""
+def kid_under(
+    real: Features, synthetic: Features, w: Weights, v: Weights, who: Persons | None = None
+) -> Values:
+    """KID under weights; an image is never paired with itself or another of its patient, of whom each set needs two."""
+    ours, theirs = who or (None, None)
     x, y = real.astype(np.float64), synthetic.astype(np.float64)
     cross = ((w @ polynomial_kernel(x, y, degree=3, coef0=1)) * v).sum(axis=1)
-    value: Values = _within(x, w) + _within(y, v) - 2 * cross / (w.sum(axis=1) * v.sum(axis=1))
+    value: Values = _within(x, w, ours) + _within(y, v, theirs) - 2 * cross / (w.sum(axis=1) * v.sum(axis=1))
     return value
 
 
-def _within(x: Values, w: Weights) -> Values:
+def _within(x: Values, w: Weights, patients: NDArray[np.str_] | None) -> Values:
+    person = _numbered(patients, len(x))
     kernel = polynomial_kernel(x, degree=3, coef0=1)
-    np.fill_diagonal(kernel, 0)
-    pairs = w.sum(axis=1) ** 2 - (w**2).sum(axis=1)
-    total: Values = ((w @ kernel) * w).sum(axis=1) / pairs
+    kernel[person[:, None] == person] = 0
+    each = w @ (person[:, None] == np.arange(person.max() + 1)).astype(np.float64)  # (R, persons)
+    pairs = w.sum(axis=1) ** 2 - (each**2).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample of one patient has no pair
+        total: Values = ((w @ kernel) * w).sum(axis=1) / pairs
     return total
+
+
+def _numbered(patients: NDArray[np.str_] | None, count: int) -> NDArray[np.int64]:
+    """Patients as numbers from 0; without any, each image is somebody else's."""
+    return np.arange(count) if patients is None else np.unique(patients, return_inverse=True)[1]
 
 
 def frechet(real: Features, synthetic: Features) -> float:
@@ -115,11 +129,12 @@ def neighbourhood(real: Features, synthetic: Features, *, k: int = K) -> dict[st
     return {name: float(values[0]) for name, values in under.items()}
 
 
-def neighbourhood_under(
-    real: Features, synthetic: Features, w: Weights, v: Weights, *, k: int = K
+def neighbourhood_under(  # two sets, each with weights and patients
+    real: Features, synthetic: Features, w: Weights, v: Weights, who: Persons | None = None, *, k: int = K
 ) -> dict[str, Values]:
     """The four under weights: images are judged again and again, each time other ones, by the neighbourhoods of the whole data."""
-    real_ball, fake_ball = (_radii(x, k) for x in (real, synthetic))
+    ours, theirs = who or (None, None)
+    real_ball, fake_ball = _radii(real, k, ours), _radii(synthetic, k, theirs)
     apart = cdist(real, synthetic)
     inside = apart < real_ball[:, None]
     return {
@@ -130,11 +145,17 @@ def neighbourhood_under(
     }
 
 
-def _radii(x: Features, k: int) -> Values:
-    """Distance of each image to its k-th nearest neighbour in its own set."""
-    near = NearestNeighbors(n_neighbors=min(k, len(x) - 1) + 1).fit(x)
-    radii: Values = near.kneighbors(x)[0][:, -1].astype(np.float64)
-    return radii
+def _radii(x: Features, k: int, patients: NDArray[np.str_] | None) -> Values:
+    """Distance of each image to its k-th nearest neighbour, or the farthest where there are fewer, of another patient in its own set."""
+    person = _numbered(patients, len(x))
+    most = np.bincount(person).max()
+    if most == 1:
+        near = NearestNeighbors(n_neighbors=min(k, len(x) - 1) + 1).fit(x)
+        return np.asarray(near.kneighbors(x)[0][:, -1], np.float64)
+    apart = cdist(x, x)
+    apart[person[:, None] == person] = np.inf
+    place = min(k, len(x) - most) - 1
+    return np.asarray(np.partition(apart, place, axis=1)[:, place], np.float64)
 
 
 def _share(weights: Weights, worth: NDArray[np.generic]) -> Values:

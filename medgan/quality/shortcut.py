@@ -19,12 +19,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from medgan.errors import DatasetError
 from medgan.progress import OnProgress, Progress, ignore
-from medgan.quality.arms import PARITY, Pool, rare_classes
+from medgan.quality.arms import PARITY, Pool, rare_classes, variants
 from medgan.quality.classifier import Training, inputs_of, logits, standardised, trained
 from medgan.quality.contest import CNN, Runs, Settings, contest
 from medgan.quality.endpoints import interval, patient_weights, seed_weights
 from medgan.quality.images import Images, joined
 from medgan.quality.radiomics import radiomics
+from medgan.quality.utility import nothing_to_judge
 
 NONE, VISIBLE, USED = "none", "visible", "used"
 FOLDS = 4
@@ -97,11 +98,15 @@ def measure_shortcut(  # noqa: PLR0913  # the sets of images are no noun
     Raises:
         DatasetError: too few images to tell.
     """
+    counts, given = train.counts, synthetic.counts
+    if not any(one.recipe.name == WITH for one in variants(counts, given, (PARITY,))):
+        raise nothing_to_judge()
     real, made = alike(train, synthetic, seed)
-    if len(real) < FEWEST:
+    patients = len(np.unique(real.patients))
+    if len(real) < FEWEST or patients < FOLDS:
         raise DatasetError(
-            f"{len(real)} real and synthetic images of the same class are too few to tell them apart",
-            hint=f"Give {FEWEST} or more of a class.",
+            f"{len(real)} real and synthetic images of the same class, the real ones of {patients} patients, are too few to tell them apart",
+            hint=f"Give {FEWEST} or more of a class, of {FOLDS} patients or more.",
         )
     detectors = _detected(real, made, settings, seed, on_progress)
     best = max(detectors, key=lambda name: detectors[name][0])
@@ -274,10 +279,10 @@ def sentence(verdict: str, told: float, leans: Sequence[Lean]) -> str:
             else f"it calls {first.alarms:.0%} of synthetic images of other classes rare"
         )
         cured = any(lean.arm == REMEDY and not lean.used for lean in leans)
-        remedy = " Spread over all classes (--everywhere) they are no sign any more." if cured else ""
+        remedy = " Spread over all classes (--everywhere) no such sign was found any more." if cured else ""
         return f"{seen}, and a classifier topped up with them leans on it: {signs}.{remedy}"
     if verdict == VISIBLE and first.alarms is None:
         return f"{seen}; that a classifier topped up with them leans on it does not show on rare classes, the only ones drawn."
     if verdict == VISIBLE:
-        return f"{seen}, but a classifier topped up with them does not lean on it."
+        return f"{seen}, but that a classifier topped up with them leans on it was not found."
     return f"Synthetic images are not told from real ones (AUC {told:.2f})."

@@ -21,6 +21,8 @@ from medgan.quality.images import Images
 from medgan.quality.turns import Arm, Bench, Entry, preferred
 
 HELPS, NO_BENEFIT, HARMS = "helps", "no-benefit", "harms"
+LEAST_RARE = 5
+"""Patients of each rare class who judge, in a turn: with fewer an interval over patients is too narrow, for few can be drawn again."""
 NOTHING = "0"
 """The ratio that adds nothing."""
 METHOD = "paired percentile bootstrap over patients (within their class) and classifier seeds; "
@@ -124,11 +126,16 @@ def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
     if not any(outcome.variant.recipe.made for outcome in outcomes):
         raise nothing_to_judge()
     entries = [bench.entry(outcome) for outcome in outcomes]
-    judgements = {judge: judged(judge, entries) for judge in settings.judges}
+    fewest = min(
+        len(np.unique(bench.held_out.take(turn.judging).of(label).patients))
+        for turn in bench.turns
+        for label in rare
+    )
+    judgements = {judge: judged(judge, entries, fewest) for judge in settings.judges}
     first = judgements[preferred(entry for entry in entries if not entry.arm.made).arm.judge]
     return Usefulness(
         verdict=first.verdict,
-        sentence=sentence(first, rare),
+        sentence=sentence(first, rare, fewest),
         judge=first.judge,
         rare=tuple(rare),
         best_arm=first.best.best_arm,
@@ -147,8 +154,8 @@ def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
     )
 
 
-def judged(judge: str, entries: Iterable[Entry]) -> Judgement:
-    """The verdict of one judge over its arms."""
+def judged(judge: str, entries: Iterable[Entry], fewest: int) -> Judgement:
+    """The verdict of one judge over its arms; `fewest` patients of a rare class judge."""
     own = [entry for entry in entries if entry.arm.judge == judge]
     plain, made = ([entry for entry in own if entry.arm.made is made] for made in (False, True))
     last = {entry.arm.name: entry.arm.ratio for entry in made}  # ratios ascend
@@ -159,9 +166,10 @@ def judged(judge: str, entries: Iterable[Entry]) -> Judgement:
         max(entry.auprc[turn] for entry in own) - preferred(own, turn).auprc[turn]
         for turn in range(len(own[0].auprc))
     ]
+    told = HELPS if best.interval[0] > 0 else HARMS if whole.interval[1] < 0 else NO_BENEFIT
     return Judgement(
         judge=judge,
-        verdict=HELPS if best.interval[0] > 0 else HARMS if whole.interval[1] < 0 else NO_BENEFIT,
+        verdict=told if fewest >= LEAST_RARE else NO_BENEFIT,
         best=best,
         whole=whole,
         chosen_arm=chosen.name,
@@ -187,15 +195,17 @@ def compared(ours: Sequence[Entry], theirs: Sequence[Entry]) -> Comparison:
     )
 
 
-def sentence(judgement: Judgement, rare: Sequence[str]) -> str:
+def sentence(judgement: Judgement, rare: Sequence[str], fewest: int) -> str:
     """The verdict in words."""
     shown = judgement.whole if judgement.verdict == HARMS else judgement.best
     found = f"by {points(shown)} of AUPRC of {', '.join(rare)}."
     words = {
         HELPS: f"Synthetic images help: {shown.best_arm} at ratio {shown.ratio} beats the best arm without them, {shown.alternative}, {found}",
-        HARMS: f"Synthetic images harm: with all of them, {shown.best_arm} falls behind the best arm without them, {shown.alternative}, {found}",
+        HARMS: f"Synthetic images harm: with as many as fill the gap, {shown.best_arm} falls behind the best arm without them, {shown.alternative}, {found}",
         NO_BENEFIT: f"No benefit: {shown.best_arm} at ratio {shown.ratio} differs from the best arm without synthetic images, {shown.alternative}, {found}",
     }[judgement.verdict]
+    if fewest < LEAST_RARE:
+        words += f" Of a rare class {fewest} patient{'s' * (fewest != 1)} judge{'s' * (fewest == 1)}: too few to tell more ({LEAST_RARE} at least)."
     return words if shown.agreed else f"{words} {DISAGREED}"
 
 

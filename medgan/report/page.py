@@ -189,7 +189,7 @@ def findings(
 
 def likeness(scores: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
     """How many scores of each question cannot be told from those of real images."""
-    parts, shares = [], []
+    parts, shares, doubts = [], [], False
     for kind, words in (("distance", "closeness"), ("realism", "realism"), ("variety", "variety")):
         judged = [
             score
@@ -199,15 +199,22 @@ def likeness(scores: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
         if judged:
             reached = sum(score["at_floor"] for score in judged)
             parts.append(f"{words}: {reached} of {len(judged)}")
-            shares.append(reached / len(judged))
+            shares.append(sum(score["at_floor"] and not unsure(score) for score in judged) / len(judged))
+            doubts |= any(map(unsure, judged))
     if not shares:
         return "none", "Are they like real images?", "There are too few images to tell."
-    tone = "good" if min(shares) > 0.8 else "even" if min(shares) > 0.4 else "bad"  # noqa: PLR2004
+    tone = "good" if min(shares) > 0.8 else "even" if min(shares) > 0.4 or doubts else "bad"  # noqa: PLR2004
+    limit = " Of some classes there are too few images or patients to conclude that they are alike." * doubts
     return (
         tone,
         "Are they like real images?",
-        f"Scores that cannot be told from those of other real images: {', '.join(parts)}.",
+        f"Scores that cannot be told from those of other real images: {', '.join(parts)}.{limit}",
     )
+
+
+def unsure(score: Mapping[str, Any]) -> bool:
+    """Whether there are too few images or patients to conclude that the two are alike."""
+    return "cannot be concluded" in score["note"]
 
 
 def by_class(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -223,9 +230,7 @@ def by_class(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             ]
             for kind in QUESTIONS
         }
-        limits = [
-            score["note"] for score in own if "cannot be concluded" in score["note"] or score["value"] is None
-        ]
+        limits = [score["note"] for score in own if unsure(score) or score["value"] is None]
         limit = limits[0].rpartition("; ")[2] if limits else ""
         lines.append({"label": label or "all classes together", "cells": cells, "n": own[0]["n"], "n_real": own[0]["n_real"], "limit": limit})  # fmt: skip
     return lines
@@ -233,13 +238,11 @@ def by_class(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def agreement(name: str, scores: Sequence[Mapping[str, Any]]) -> dict[str, str] | None:
     """In how many spaces a score cannot be told from that of real images; None where it was measured in none."""
-    judged = [
-        score["at_floor"] for score in scores if score["name"] == name and score["at_floor"] is not None
-    ]
+    judged = [score for score in scores if score["name"] == name and score["at_floor"] is not None]
     if not judged:
         return None
-    reached, every = sum(judged), len(judged)
-    tone = "good" if reached == every else "even" if reached else "bad"
+    reached, every = sum(score["at_floor"] for score in judged), len(judged)
+    tone = "bad" if not reached else "even" if reached < every or any(map(unsure, judged)) else "good"
     alone = "as real" if reached else "not as real"
     words = alone if every == 1 else f"as real in {reached} of {every} spaces"
     mark = {"good": "✓", "even": "~", "bad": "✗"}[tone]

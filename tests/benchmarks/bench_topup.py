@@ -1,4 +1,4 @@
-"""Do synthetic images help a classifier find a rare class? Measured against nine other ways to train it; run by `make bench-topup`.
+"""Do synthetic images help a classifier find a rare class? Measured against six other ways to train it; run by `make bench-topup`.
 
 A unit is (data set, rare images, split): the whole set is divided by patient into 60 % train, 20 % validation and 20 % test, one
 class is cut down to 30, 60 or 120 training images, generators of two seeds learn from train, their images pass the filter of
@@ -138,7 +138,7 @@ def screened(train, held_out, made):
     rows = [np.flatnonzero(made.labels == number)[:SCREENED] for number in range(len(made.names))]
     found = screen_privacy(train, held_out, made.take(np.concatenate(rows)))
     attack = [test.value for test in found.tests if test.name == "T5"]
-    copies = {one.sample for one in found.findings if one.test == "T1"}
+    copies = {(one.label, one.sample) for one in found.findings if one.test == "T1"}
     return {"verdict": found.verdict, "copies": len(copies), "attack": max(attack, default=None)}
 
 
@@ -293,20 +293,19 @@ def line_of(name, rare, judge, units):
     from medgan.quality.endpoints import corrected_t
 
     theirs, ours = ([best([arm for arm in arms if arm["made"] == made], "validation") for arms in units] for made in "01")  # fmt: skip
-    differences = [
-        float(one["auprc"]) - float(other["auprc"]) for one, other in zip(ours, theirs, strict=True)
-    ]
+    by_split = {}  # generators of one split share its patients and all arms without images: together they are one witness
+    for one, other in zip(ours, theirs, strict=True):
+        by_split.setdefault(one["split"], []).append(float(one["auprc"]) - float(other["auprc"]))
+    differences = [statistics.mean(found) for found in by_split.values()]
     auto = mean([best(arms, "validation") for arms in units])
     told, verdict = f"{100 * statistics.mean(differences):+.1f}", "-"
-    if (
-        len({arms[0]["split"] for arms in units}) > 1
-    ):  # two generators of one split say nothing of other patients
+    if len(differences) > 1:
         share = int(units[0][0]["tested"]) / int(units[0][0]["learned"])
         low, high = corrected_t(differences, share)[1:]
         told += f" ({100 * low:+.1f} to {100 * high:+.1f})"
         verdict = "helps" if low > 0 else "worse" if high < 0 else "no benefit"
     return [
-        name, rare, judge, len(units), often([arm["arm"] for arm in theirs]), f"{mean(theirs):.3f}",
+        name, rare, judge, len(differences), often([arm["arm"] for arm in theirs]), f"{mean(theirs):.3f}",
         often([f"{arm['arm']} at {arm['ratio']}" for arm in ours]), f"{mean(ours):.3f}",
         told, f"{100 * (always_best(units) - auto):.1f}", verdict,
     ]  # fmt: skip

@@ -9,9 +9,10 @@ from medgan.commands import evaluate as module
 from medgan.commands import offer, parts, sifting
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import EvaluateOptions, again, evaluate
-from medgan.commands.gather import CHECKED, NONE_HELD, UNKNOWN, Request, gather
+from medgan.commands.gather import CHECKED, NONE_HELD, UNKNOWN, UNNAMED, Request, chose_itself, gather
 from medgan.commands.report import report
 from medgan.commands.sample import sample
+from medgan.dataset.index import index
 from medgan.dataset.labels import Source
 from medgan.errors import DatasetError, MedganError, ModelError, OutputError, PlanError
 from medgan.files import read_json
@@ -57,7 +58,7 @@ def test_a_model_is_judged_by_test_patients_it_has_not_seen(world):
         "test": {"full": 9, "rare": 8},
         "synthetic": {"full": 9, "rare": 9},
     }
-    assert (found.unseen, found.notes) == (CHECKED, ())
+    assert (found.unseen, found.notes) == (CHECKED, (UNNAMED,))
     assert not set(found.train.patients) & set(found.test.patients)
 
 
@@ -102,6 +103,18 @@ def test_a_balanced_folder_is_judged_by_itself(world, tmp_path):
     assert found.counts["train"] == {"full": 12, "rare": 8}
     assert found.counts["synthetic"] == {"full": 2, "rare": 6}
     assert NONE_HELD in found.notes
+
+
+def test_patients_who_chose_the_ratio_are_told_where_they_judge_it_too(world):
+    manifest = index(world["source"])
+    asleep = replace(
+        manifest,
+        records=tuple(replace(one, split=one.split.replace("test", "val")) for one in manifest.records),
+    )
+    assert chose_itself({"settings": {"ratio": "auto"}}, asleep)
+    assert not chose_itself({"settings": {"ratio": "auto"}}, manifest)
+    assert not chose_itself({"settings": {"ratio": "0.5"}}, asleep)
+    assert not chose_itself({"settings": {"command": "sample"}}, asleep)
 
 
 def test_a_model_that_learned_from_other_images_is_refused(world, tmp_path):
@@ -203,7 +216,7 @@ def test_a_class_that_is_copied_is_judged_as_it_is_drawn_and_that_is_told(world,
     assert told.filter["as_drawn"] == ["full"]
     counts = told.filter["counts"]["full"]
     assert (counts["copy"], counts["kept"]) == (counts["drawn"] // 2, 0)
-    (note,) = told.notes
+    _, note = told.notes
     assert f"class full: {counts['copy']} of {counts['drawn']} images drawn are near copies" in note
     assert "The filter kept 9 of 36" in told.filter["sentence"]
     assert "Judged as drawn, for more than a fifth are near copies: full." in told.filter["sentence"]

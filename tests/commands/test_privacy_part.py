@@ -7,6 +7,7 @@ import numpy as np
 from medgan import files
 from medgan.commands import parts
 from medgan.commands.gather import Gathered
+from medgan.quality import alarm
 from medgan.quality import privacy as screen
 from medgan.quality.images import joined
 from tests.quality.test_privacy import HELD_OUT, TRAIN, copies
@@ -14,7 +15,7 @@ from tests.test_docs import documented, paths
 
 
 def test_a_copycat_fails_in_evaluate_and_the_outcome_has_the_documented_keys(monkeypatch):
-    monkeypatch.setattr(screen, "RESAMPLES", 50)
+    monkeypatch.setattr(alarm, "RESAMPLES", 50)
     monkeypatch.setattr(screen, "WANTED", ("radiomics",))
     images = Gathered(
         train=TRAIN, val=HELD_OUT.take(range(30)), test=HELD_OUT.take(np.arange(30, 60)), synthetic=copies(20),

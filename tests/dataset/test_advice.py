@@ -98,6 +98,17 @@ def test_leaks_are_counted():
     assert "1 train scans were set aside" in told(*large("a"), *large("b"), twin)
 
 
+def test_patients_of_both_val_and_test_are_counted():
+    held = [
+        record(n, "a", split=split, patient="p", digest=f"{split}{n}")
+        for n, split in enumerate(("val", "val", "test"))
+    ]
+    assert "2 val scans have their patient or the very image in test too" in told(
+        *large("a"), *large("b"), *held
+    )
+    assert "in test too" not in told(*large("a"), *large("b"), *held[:2])
+
+
 def test_one_identifier_for_everybody_is_suspicious():
     same = [record(n, label, patient="ANON") for label in "ab" for n in range(60)]
     assert "All 120 scans carry the same patient identifier" in told(*same)

@@ -1,10 +1,12 @@
 """The screen: a copycat fails, unseen real images pass, and every outcome says that it is no proof."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from medgan.errors import ModelError
-from medgan.quality import privacy
+from medgan.quality import alarm, privacy
 from medgan.quality.images import Images
 from medgan.quality.memory import Side, above, copying
 from tests.quality.test_copies import organ
@@ -13,7 +15,7 @@ from tests.quality.test_copies import organ
 @pytest.fixture(autouse=True)
 def plain_spaces(monkeypatch):
     """Fewer resamples, and no weights: what is tested here is the arithmetic."""
-    monkeypatch.setattr(privacy, "RESAMPLES", 200)
+    monkeypatch.setattr(alarm, "RESAMPLES", 200)
     monkeypatch.setattr(privacy, "WANTED", ("radiomics",))
 
 
@@ -72,11 +74,56 @@ def test_a_space_that_is_not_installed_is_left_out_and_that_is_said(monkeypatch)
     assert any("lite2 was left out" in note for note in found.notes)
 
 
-def test_scores_of_a_discriminator_are_an_attack_of_their_own():
-    scores = np.linspace(1, 2, 100), np.linspace(0, 0.9, 60)
-    found = privacy.attacked(TRAIN, HELD_OUT, copies(20), scores, 0)
-    assert [(test.space, test.passed) for test in found][1] == ("discriminator", False)
-    assert found[1].value == 1
+def test_a_few_exact_copies_fail_and_a_few_near_ones_are_told():
+    def among(few):
+        return images(np.concatenate([UNSEEN.pixels, few]), "made")
+
+    exact = privacy.screen_privacy(TRAIN, HELD_OUT, among(TRAIN.pixels[:1]))
+    assert exact.verdict == "failed"
+    assert "T1 (pixels)" in exact.sentence
+    near = privacy.screen_privacy(TRAIN, HELD_OUT, among(copies(1).pixels))
+    assert near.verdict == "passed"
+    assert (
+        "No test failed, but 1 synthetic images come nearer to a training image than strangers do"
+        in near.sentence
+    )
+
+
+@pytest.mark.parametrize(("share", "passed"), [(0.005, True), (0.1, None), (0.4, False)])
+def test_a_share_between_design_and_chance_tells_nothing(share, passed):
+    who = np.arange(20).astype(str)
+    test = alarm.shares("T2", "lite2", lambda *_: share, (who, who), 0.3, 0, "")
+    assert test.passed is passed
+    found = privacy.concluded([test, replace(test, name="T1", passed=True)], (), ())
+    assert found.verdict == {True: "passed", None: "undecided", False: "failed"}[passed]
+
+
+@pytest.mark.parametrize(("people", "share"), [(5, 0.653), (20, 0.233), (100, 0.0516), (600, 0.01)])
+def test_the_fewer_strangers_the_more_honest_images_may_lie_below_their_limit(people, share):
+    who = np.arange(people).astype(str)
+    found = alarm.surely(np.zeros(people, np.int64), who, UNSEEN)
+    assert found == pytest.approx(share, abs=1e-3)
+    chance = np.random.default_rng(0)
+    newcomers = [chance.random(people).min() for _ in range(2000)]  # their share below the least of so many
+    assert np.mean(np.array(newcomers) > found) < 0.01 or share == 0.01
+
+
+def of_two_classes(near, far, kind):
+    """Class 0 much alike, class 1 with noise of its own."""
+    chance = np.random.default_rng(len(near))
+    rough = far + chance.normal(0, 2 * far.std(), far.shape)
+    both = images(np.concatenate([near, rough]).astype(np.float32), kind)
+    labels = np.repeat([0, 1], [len(near), len(far)])
+    return replace(both, labels=labels, names=("alike", "rough"))
+
+
+def test_another_mixture_of_classes_is_no_memory():
+    made = of_two_classes(DRAWN[120:150], DRAWN[150:180], "made")
+    train = of_two_classes(DRAWN[:70], DRAWN[70:78], "train")
+    held_out = of_two_classes(DRAWN[78:90], DRAWN[90:120], "held")
+    assert 0.35 < privacy.attacked(train, held_out, made, 0).value < 0.65
+    learned = replace(train, pixels=np.concatenate([train.pixels[:70], made.pixels[30:38]]))
+    assert privacy.attacked(learned, held_out, made, 0).passed is False
 
 
 def test_the_area_is_that_of_the_curve_with_ties_half():

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from medgan.errors import DatasetError
 from medgan.files import plain, revive
+from medgan.quality import ratios
 from medgan.quality.contest import Settings
 from medgan.quality.ratios import ENOUGH, Chosen, Trial, choose_ratio, sentence, wish_of
 from tests.quality.rings import shapes, with_pixels
@@ -75,3 +77,18 @@ def test_only_arms_that_can_be_written_take_part():
 def test_validation_patients_must_show_the_rare_class():
     with pytest.raises(DatasetError, match="the validation images hold none of rare"):
         choose_ratio(TRAIN, VAL.of("normal"), TRUE, settings=SETTINGS, seed=0)
+
+
+def test_of_equals_of_two_judges_that_which_adds_nothing_is_taken(monkeypatch):
+    def outcome(judge, ratio, **added):
+        recipe = SimpleNamespace(name="synthetic" if added else "oversampling", made=bool(added))
+        sure = 9 * np.eye(2, dtype=np.float32)[VAL.labels][None]
+        return SimpleNamespace(
+            judge=judge, logits=sure, variant=SimpleNamespace(recipe=recipe, ratio=ratio, added=added)
+        )
+
+    outcomes = [outcome("cnn", "1", rare=20), outcome("cnn", "0.25", rare=5), outcome("probe", "0")]
+    monkeypatch.setattr(ratios, "contest", lambda *_, **__: outcomes)
+    found = choose_ratio(TRAIN, VAL, TRUE, settings=SETTINGS, seed=0)
+    assert [trial.ratio for trial in found.trials] == ["0", "0.25", "1"]
+    assert "is enough here" in found.sentence

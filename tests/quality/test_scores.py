@@ -10,6 +10,7 @@ from medgan.quality.scores import (
     kid_under,
     neighbourhood,
     neighbourhood_under,
+    once,
     sliced_under,
     sliced_wasserstein,
 )
@@ -120,3 +121,30 @@ def test_resampling_does_not_pull_kid_away_from_its_value():
     patients = np.arange(80).astype(str)
     values = kid_under(real, fake, resampled(patients, 400, 0), resampled(patients, 400, 1))
     assert abs(values[1:].mean() - values[0]) < 0.25 * values[1:].std()
+
+
+def slices(people, each, seed):
+    """Features of `each` slices of every patient, alike within one; and whose they are."""
+    chance = np.random.default_rng(seed)
+    bodies = chance.normal(size=(people, 3)).repeat(each, axis=0)
+    who = np.arange(people).repeat(each).astype(str)
+    return (bodies + 0.1 * chance.normal(size=bodies.shape)).astype(np.float32), who
+
+
+def test_slices_of_one_patient_are_no_neighbours_of_each_other_and_no_pairs():
+    (real, whose), (fake, own) = slices(15, 12, 0), slices(180, 1, 1)
+    weights = once(real, fake)
+    blind = neighbourhood_under(real, fake, *weights)
+    seeing = neighbourhood_under(real, fake, *weights, (whose, own))
+    for name in ("coverage", "precision"):
+        assert blind[name][0] < 0.5
+        assert seeing[name][0] > 0.6
+    assert abs(kid_under(real, fake, *weights, (whose, own))[0]) < 0.5 * kid_under(real, fake, *weights)[0]
+
+
+def test_where_everybody_has_one_image_patients_change_nothing():
+    real, fake = features(60, 0), features(50, 1, shift=0.3)
+    weights, who = once(real, fake), (np.arange(60).astype(str), np.arange(50).astype(str))
+    assert kid_under(real, fake, *weights, who) == pytest.approx(kid_under(real, fake, *weights))
+    plain, known = (neighbourhood_under(real, fake, *weights, one) for one in (None, who))
+    assert known == plain

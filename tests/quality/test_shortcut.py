@@ -69,4 +69,18 @@ def test_a_quarter_of_every_class_is_held_back():
 
 def test_too_few_images_are_refused():
     with pytest.raises(DatasetError, match="too few"):
-        looked(TRUE.take([0, 1, 2]), dataclasses.replace(SETTINGS, steps=2))
+        looked(TRUE.take([160, 161, 162]), dataclasses.replace(SETTINGS, steps=2))
+
+
+def test_images_that_top_up_nothing_are_refused():
+    even = shapes(60, 60, 0)
+    with pytest.raises(DatasetError, match="nothing to judge"):
+        measure_shortcut(even, TEST, TRUE, settings=SETTINGS, seed=0)
+    with pytest.raises(DatasetError, match="nothing to judge"):
+        looked(shapes(160, 0, 3))
+
+
+def test_a_rare_class_of_one_patient_is_too_little_to_tell_apart_by():
+    train = shapes(200, 40, 0, per_patient=40)
+    with pytest.raises(DatasetError, match="the real ones of 1 patients, are too few"):
+        measure_shortcut(train, TEST, shapes(0, 160, 3), settings=SETTINGS, seed=0)

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from medgan.errors import DatasetError
 from medgan.files import plain, revive
+from medgan.quality import utility
 from medgan.quality.contest import EFFORTS, JUDGES, Settings, contest, judges_here
 from medgan.quality.turns import divided
 from medgan.quality.utility import HARMS, HELPS, NO_BENEFIT, Usefulness, measure_usefulness
@@ -215,3 +217,21 @@ def test_the_probe_sees_features_once_and_no_classical_augmentation(monkeypatch)
     outcomes = contest(TRAIN, VAL, TRUE, settings=settings, seed=0)
     assert looks == [len(TRAIN) + len(TRUE), len(VAL)]
     assert not any(one.variant.recipe.classical for one in outcomes)
+
+
+def test_of_a_few_rare_patients_nothing_is_concluded(plain_runs):
+    few = shapes(150, 40, 2, per_patient=10)
+    found = judged(TRUE, plain_runs, BRIEF, test=few)
+    assert found.verdict == NO_BENEFIT
+    assert "Of a rare class 4 patients judge: too few to tell more (5 at least)." in found.sentence
+
+
+@pytest.mark.parametrize(("fewest", "verdict"), [(4, NO_BENEFIT), (5, HELPS)])
+def test_a_gain_that_is_sure_needs_five_patients(fewest, verdict):
+    def entry(made, auprc):
+        arm = SimpleNamespace(judge="cnn", name="a", ratio="1" if made else "0", made=made, validation=auprc)
+        return SimpleNamespace(
+            arm=arm, auprc=(auprc,), validation=(auprc,), resampled=np.full((1, 20), auprc)
+        )
+
+    assert utility.judged("cnn", [entry(False, 0.5), entry(True, 0.9)], fewest).verdict == verdict

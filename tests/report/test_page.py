@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from medgan.report.page import HOW, page
+from medgan.report.page import HOW, agreement, likeness, page
 from tests.report.stories import LABELS, empty, whole
 
 VOID = {"meta", "link", "img", "br"}
@@ -91,3 +91,16 @@ def test_every_class_score_and_arm_is_told(full):
         assert words in full
     assert full.count("cannot be concluded") >= 2
     assert "a screen, not a proof" in full
+
+
+@pytest.mark.parametrize(
+    ("note", "tone", "mark"),
+    [("", "good", "✓"), ("only 7 real patients: ... cannot be concluded", "even", "~")],
+)
+def test_too_few_images_to_conclude_are_no_tick(note, tone, mark):
+    scores = [{"name": "kid", "label": "a", "at_floor": True, "note": note}]
+    found = agreement("kid", scores)
+    assert (found["tone"], found["mark"], found["words"]) == (tone, mark, "KID: as real")
+    told = likeness(scores)
+    assert told[0] == tone
+    assert ("too few images or patients" in told[2]) is bool(note)
