@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -246,22 +246,34 @@ def _from_lines(source: Source) -> Listing:
             "The list of files is empty",
             hint="Write one path per line: find scans -name '*.dcm' | medgan inspect -",
         )
-    files = [source.root / line.partition("\t")[0] for line in lines]
-    shared = len(Path(os.path.commonpath([file.parent for file in files])).parts)
-    candidates = [_by_line(line, file, shared) for line, file in zip(lines, files, strict=True)]
+    files = [
+        (source.root / name, label.strip()) for name, _, label in (line.partition("\t") for line in lines)
+    ]
+    splits = _splits_of(
+        [file.parent if label or source.label_tag else file.parent.parent for file, label in files]
+    )
+    candidates = [_by_line(file, label, split) for (file, label), split in zip(files, splits, strict=True)]
     if source.label_tag:
         candidates = [_await_tag(candidate) for candidate in candidates]
     return Listing(root=source.root, candidates=tuple(_refuse_repeats(candidates)))
 
 
-def _by_line(line: str, path: Path, shared: int) -> Candidate:
-    """Its split is that of the nearest train, val or test folder below the first `shared` folders, in which all listed files lie."""
-    label, file = line.partition("\t")[2].strip(), look(path)
-    folders = path.parent.parts if label else path.parent.parent.parts  # else the nearest one is the class
-    near = (*folders[shared:], *(folders[-1:] if not label else ()))
-    split = next(
-        (SPLIT_NAMES[name.lower()] for name in reversed(near) if name.lower() in SPLIT_NAMES), "train"
-    )
+def _splits_of(folders: Sequence[Path]) -> list[str]:
+    """The split of files that lie, apart from their class, in `folders`: the nearest one called so below what all share, else of that itself."""
+    shared = len(Path(os.path.commonpath(folders)).parts)
+
+    def named(parts: Sequence[str]) -> str:
+        return next(
+            (SPLIT_NAMES[name.lower()] for name in reversed(parts) if name.lower() in SPLIT_NAMES), ""
+        )
+
+    below = [named(folder.parts[shared:]) for folder in folders]
+    own = "" if any(below) else named(folders[0].parts[shared - 1 : shared])
+    return [split or own or "train" for split in below]
+
+
+def _by_line(path: Path, label: str, split: str) -> Candidate:
+    file = look(path)
     return Candidate(
         path=path,
         label=label or legible(path.parent.name),

@@ -277,15 +277,27 @@ def test_a_line_is_a_path_and_the_folder_its_label(tmp_path, monkeypatch):
     }
 
 
-def test_a_line_lies_in_the_nearest_split_folder_below_what_all_lines_share(tmp_path, monkeypatch):
-    home = touch(tmp_path, "val/train/a/x", "val/test/a/p/y", "val/test/a/test/z", "val/b/v")
-    monkeypatch.chdir(home)
-    lines = ("val/train/a/x\tone", "val/test/a/p/y\tone", "val/test/a/test/z", "val/b/v")
-    assert {name: split for name, (_, split) in told(survey(Source(lines=lines))).items()} == {
-        "val/train/a/x": "train", "val/test/a/p/y": "test", "val/test/a/test/z": "test", "val/b/v": "val",
-    }  # fmt: skip
-    listed = survey(Source(lines=("val/test/a/p/y", "val/train/a/x"), label_tag="BodyPartExamined"))
-    assert [candidate.split for candidate in listed.candidates] == ["test", "train"]
+def splits_of(root, lines, **more):
+    files = survey(Source(lines=lines, **more)).candidates
+    return {file.path.relative_to(root).as_posix(): file.split for file in files}
+
+
+def test_a_line_lies_in_the_nearest_split_folder_above(tmp_path, monkeypatch):
+    root = touch(tmp_path / "test", "s/train/a/x", "s/test/a/p/y", "s/test/a/test/z", "s/b/v", "s/val/w")
+    monkeypatch.chdir(root)
+    lines = ("s/train/a/x\tone", "s/test/a/p/y\tone", "s/test/a/test/z", "s/b/v")
+    expected = {"s/train/a/x": "train", "s/test/a/p/y": "test", "s/test/a/test/z": "test", "s/b/v": "train"}
+    assert splits_of(root, lines) == expected  # whatever lies above all of them
+    tagged = splits_of(root, ("s/val/w", "s/train/a/x"), label_tag="BodyPartExamined")
+    assert tagged == {"s/val/w": "val", "s/train/a/x": "train"}
+
+
+@pytest.mark.parametrize(
+    "lines", [("s/test/a/x", "s/test/b/y"), ("s/test/a/x",), ("s/test/x\tone", "s/test/z\ttwo")]
+)
+def test_a_list_of_test_images_alone_is_not_trained_on(tmp_path, monkeypatch, lines):
+    monkeypatch.chdir(touch(tmp_path, "s/test/a/x", "s/test/b/y", "s/test/x", "s/test/z"))
+    assert set(splits_of(tmp_path, lines).values()) == {"test"}
 
 
 def test_a_folder_that_cannot_be_listed_is_no_array(tmp_path, monkeypatch):
