@@ -21,10 +21,9 @@ SPLIT_NAMES = {
 }
 """What a folder or a table may call a split, in lower case."""
 
-PATH = ("path", "file", "filename")
-PATIENT = ("patient", "patientid", "subject", "subjectid")
-SUBJECT = ("participantid",)
-"""Headings by their letters and digits, in lower case: "Patient ID" is `patientid`."""
+PATH = ("path", "file", "file_name")
+PATIENT = ("patient", "patient_id", "subject", "subject_id")
+SUBJECT = ("participant_id",)
 EMPTY = {"", "n/a", "na", "nan"}
 """What stands for "no value"; "n/a" is the word of BIDS."""
 
@@ -119,7 +118,8 @@ def _value(line: Mapping[str, str], name: str) -> str:
 def _optional(names: Iterable[str], wanted: Sequence[str]) -> str:
     """The first heading that is one of `wanted` to the letter and case aside, else by its letters and digits; or ""."""
     exact = (name for name in names if name.lower() in wanted)
-    return next(exact, "") or next((name for name in names if _bare(name) in wanted), "")
+    bare = {_bare(name) for name in wanted}  # "Patient ID" is patient_id
+    return next(exact, "") or next((name for name in names if _bare(name) in bare), "")
 
 
 def _bare(name: str) -> str:

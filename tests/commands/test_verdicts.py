@@ -8,7 +8,7 @@ import pytest
 from medgan.commands import evaluate as module
 from medgan.commands import verdicts
 from medgan.commands.evaluate import EvaluateOptions, evaluate
-from medgan.commands.gather import Request
+from medgan.commands.gather import UNNAMED, Request
 from medgan.commands.train import train
 from medgan.gan.card import BEGIN, END
 from medgan.gan.model import Model
@@ -68,7 +68,7 @@ def section(run):
 def test_the_card_carries_verdicts_filter_patients_date_and_command(trained, run, tmp_path):
     done = judged(trained[0], run, tmp_path / "out")
     told = section(run)
-    assert done.notes == ()
+    assert done.notes == (UNNAMED,)
     for words in (
         "## Evaluation",
         f"Of the weights `{Model.load(run).digest}`, measured on 2",
@@ -163,7 +163,10 @@ def test_a_card_that_takes_no_verdict_is_a_note_and_no_error(trained, run, tmp_p
     damage(run / "model" / "card.md")
     before = tree(run)
     done = judged(trained[0], run, tmp_path / "out")
-    assert done.notes == (f"the model card carries no verdict: card.md {why}",)
+    assert done.notes == (
+        UNNAMED,
+        f"the model card carries no verdict: card.md {why}",
+    )
     assert done.privacy == FOUND["privacy"]
     assert tree(run) == before
 
