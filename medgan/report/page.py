@@ -199,11 +199,11 @@ def likeness(scores: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
         if judged:
             reached = sum(score["at_floor"] for score in judged)
             parts.append(f"{words}: {reached} of {len(judged)}")
-            shares.append(sum(score["at_floor"] and not unsure(score) for score in judged) / len(judged))
-            doubts |= any(map(unsure, judged))
+            shares.append(reached / len(judged))
+            doubts |= any(score["at_floor"] and unsure(score) for score in judged)
     if not shares:
         return "none", "Are they like real images?", "There are too few images to tell."
-    tone = "good" if min(shares) > 0.8 else "even" if min(shares) > 0.4 or doubts else "bad"  # noqa: PLR2004
+    tone = "good" if min(shares) > 0.8 and not doubts else "even" if min(shares) > 0.4 else "bad"  # noqa: PLR2004
     limit = " Of some classes there are too few images or patients to conclude that they are alike." * doubts
     return (
         tone,

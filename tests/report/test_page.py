@@ -104,3 +104,5 @@ def test_too_few_images_to_conclude_are_no_tick(note, tone, mark):
     told = likeness(scores)
     assert told[0] == tone
     assert ("too few images or patients" in told[2]) is bool(note)
+    far = [{**scores[0], "at_floor": False}]
+    assert (agreement("kid", far)["tone"], likeness(far)[0]) == ("bad", "bad")  # a large distance is telling
