@@ -105,12 +105,10 @@ def _hashed(drafts: Sequence[Draft]) -> Iterator[Record]:
     for draft in drafts:
         labels.setdefault(draft.series, set()).add(draft.record.label)
     for draft in drafts:
+        # A series under several labels is no body but a converter's constant.
+        of_one_body = draft.series and len(labels[draft.series]) == 1
         if draft.patient:
             who = ("patient", draft.patient)
-        elif (
-            draft.series and len(labels[draft.series]) == 1
-        ):  # under several labels it is no body but a converter's constant
-            who = ("series", draft.series)
         else:
-            who = ("file", legible(draft.record.path))
+            who = ("series", draft.series) if of_one_body else ("file", legible(draft.record.path))
         yield replace(draft.record, patient=digest(salt, *who)[:16])

@@ -294,34 +294,33 @@ def finding(
 
 
 def concluded(tests: Sequence[Test], findings: Sequence[Finding], notes: Sequence[str]) -> Privacy:
-    """The verdict: failed where one test fails, undecided where nobody looked for copies."""
-    failed, open_ = (
+    """The verdict: failed where one test fails, undecided where nobody looked for copies or a test tells nothing."""
+    failed, unsure = (
         [f"{test.name} ({test.space})" for test in tests if test.passed is passed and test.value is not None]
         for passed in (False, None)
     )
     looked = any(test.name == "T1" for test in tests)
-    verdict = "failed" if failed else "passed" if looked and not open_ else "undecided"
+    verdict = "failed" if failed else "passed" if looked and not unsure else "undecided"
     near = len({(one.label, one.sample) for one in findings if one.test == "T1"})
-    passed = (
-        "No sign of memory was found."
-        if not near
-        else f"No test failed, but {near} synthetic images come nearer to a training image than strangers do: look at the findings."
-    )
-    unsure = (
-        f" {', '.join(open_)} found more than strangers have by design, and there are too few strangers to say more: look at the findings."
-        if open_
-        else ""
-    )
-    words = {
-        "failed": f"Signs of memory: {', '.join(failed)} failed. Look at the findings before anything is shared.",
-        "passed": passed,
-        "undecided": f"Whether training images were copied could not be told.{unsure}",
-    }
     ordered = sorted(findings, key=lambda one: (one.test, one.space, one.distance, one.sample))
     return Privacy(
         verdict=verdict,
-        sentence=f"{words[verdict]} {SCREEN}",
+        sentence=f"{sentence(verdict, failed, unsure, near)} {SCREEN}",
         tests=tuple(tests),
         findings=tuple(ordered),
         notes=tuple(notes),
     )
+
+
+def sentence(verdict: str, failed: Sequence[str], unsure: Sequence[str], near: int) -> str:
+    """The verdict in words; `near` synthetic images are near copies to T1."""
+    if verdict == "failed":
+        return f"Signs of memory: {', '.join(failed)} failed. Look at the findings before anything is shared."
+    if verdict == "undecided":
+        told = "Whether training images were copied could not be told."
+        more = "found more than strangers have by design, and there are too few strangers to say more: look at the findings."
+        return f"{told} {', '.join(unsure)} {more}" if unsure else told
+    if near:
+        come = "image comes" if near == 1 else "images come"
+        return f"No test failed, but {near} synthetic {come} nearer to a training image than strangers do: look at the findings."
+    return "No sign of memory was found."

@@ -84,7 +84,7 @@ def test_a_few_exact_copies_fail_and_a_few_near_ones_are_told():
     near = privacy.screen_privacy(TRAIN, HELD_OUT, among(copies(1).pixels))
     assert near.verdict == "passed"
     assert (
-        "No test failed, but 1 synthetic images come nearer to a training image than strangers do"
+        "No test failed, but 1 synthetic image comes nearer to a training image than strangers do"
         in near.sentence
     )
 
