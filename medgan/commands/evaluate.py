@@ -165,9 +165,8 @@ def source_words(source: Source) -> list[str]:
         "--label-from-tag": source.label_tag,
         "--modality": source.modality,
     }
-    return [word for pair in told.items() if pair[1] for word in pair] + [
-        "--allow-burned-in"
-    ] * source.allow_burned_in
+    words = [word for option, value in told.items() if value for word in (option, value)]
+    return [*words, *(["--allow-burned-in"] if source.allow_burned_in else [])]
 
 
 def again(request: Request, options: EvaluateOptions) -> str:

@@ -185,9 +185,8 @@ class Watch:
         found = []
         for piece in pieces(len(rows)):
             seen = augment(images[piece].to(place), learners.strength)
-            logits = (
-                critic.network(seen, labels[piece]).float().cpu().double()
-            )  # not every device has doubles
+            rated = critic.network(seen, labels[piece])
+            logits = rated.float().cpu().double()  # not every device has doubles
             weights = logits.new_tensor((1.0, share)[: logits.shape[1]])
             found.append((logits * weights).sum(dim=1) / weights.sum())
         return torch.cat(found).cpu().numpy()

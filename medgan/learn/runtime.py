@@ -28,9 +28,8 @@ PATIENCE = timedelta(days=1)
 """How long processes wait for each other. Long, for one may read or write a large data set meanwhile; one that is gone is noticed
 at once, by its connection or by torchrun."""
 
-
-torch.backends.cudnn.allow_tf32 = False
 # What is in fp32 (penalties, drawing, a plan that says so) is not to be rounded to TF32, as convolutions on a GPU are by default.
+torch.backends.cudnn.allow_tf32 = False
 
 
 def choose_device(wanted: str) -> str:

@@ -28,7 +28,7 @@ class Test:
     name: str
     """"T1" to "T5"."""
     space: str
-    """"pixels", "lite2", "radiomics", or "discriminator" (its scores)."""
+    """"pixels", "lite2" or "radiomics"."""
     value: float | None
     low: float | None = None
     """Ends of the 99 % interval, by bootstrap over patients."""

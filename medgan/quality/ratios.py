@@ -92,11 +92,11 @@ def choose_ratio(  # noqa: PLR0913  # the sets of images are no noun
             auprc=round(float(np.mean(scores)), 5),
         )
 
-    costs = [(sum(outcome.variant.added.values()), outcome.variant.recipe.made) for outcome in outcomes]
-    found = zip(map(trial, outcomes), costs, strict=True)
-    trials = [
-        one for one, _ in sorted(found, key=lambda pair: (-pair[0].auprc, pair[1][1], pair[1][0]))
-    ]  # stable
+    def order(tried: tuple[Trial, Outcome]) -> tuple[float, bool, int]:
+        one, variant = tried[0], tried[1].variant
+        return -one.auprc, variant.recipe.made, sum(variant.added.values())
+
+    trials = [one for one, _ in sorted(zip(map(trial, outcomes), outcomes, strict=True), key=order)]
     best = trials[0]
     return Chosen(
         ratio=best.ratio,
