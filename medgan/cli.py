@@ -108,6 +108,7 @@ def train(
     seed: opt.TrainSeed = None,
     device: opt.Device = "auto",
     precision: opt.Precision = None,
+    cuda_graphs: opt.Graphs = None,
     arch: opt.Arch = None,
     noise: opt.Noise = None,
     features: opt.Features = None,
@@ -131,7 +132,7 @@ def train(
 
         overrides = Overrides(
             effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed, device=device,
-            precision=precision, arch=arch, noise=noise, features=features, window=window,
+            precision=precision, graphed=cuda_graphs, arch=arch, noise=noise, features=features, window=window,
         )  # fmt: skip
         data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         options = Options(holdout=holdout, dry_run=dry_run, tensorboard=tensorboard)
@@ -202,6 +203,7 @@ def balance(
     seed: opt.TrainSeed = None,
     device: opt.Device = "auto",
     precision: opt.Precision = None,
+    cuda_graphs: opt.Graphs = None,
     arch: opt.Arch = None,
     noise: opt.Noise = None,
     features: opt.Features = None,
@@ -223,11 +225,10 @@ def balance(
 
         options = job.BalanceOptions(
             target=goal, per_class=goals, max_synthetic_ratio=max_ratio, ratio=ratio, everywhere=everywhere, real=real, format=format,
-            dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model, filter=not no_filter,
-        )  # fmt: skip
+            dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model, filter=not no_filter)  # fmt: skip
         wish = Overrides(
             effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed, device=device,
-            precision=precision, arch=arch, noise=noise, features=features, window=window)  # fmt: skip
+            precision=precision, graphed=cuda_graphs, arch=arch, noise=noise, features=features, window=window)  # fmt: skip
         _refuse_idle(wish if model else Overrides())
         data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         with screen.watch() as told:

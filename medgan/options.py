@@ -84,6 +84,13 @@ Precision = Annotated[
     Literal["fp32", "bf16"] | None,
     _training(help="Number format; default: what a timed probe finds quicker."),
 ]
+Graphs = Annotated[
+    bool | None,
+    _training(
+        "--cuda-graphs/--no-cuda-graphs",
+        help="Replay training steps as CUDA graphs; default: on a GPU, where a timed probe finds it quicker.",
+    ),
+]
 Arch = Annotated[
     Literal["repaired", "dcgan"] | None, _training(help="Network: ours, or the DCGAN of 2015 as a baseline.")
 ]

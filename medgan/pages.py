@@ -82,7 +82,7 @@ def described(option: Any) -> tuple[str, str]:
     value = "" if kind is bool else "|".join(choices) or option.metavar
     if option.param_type_name == "argument":
         return option.metavar, f"{option.help} {'Required.' if option.required else ''}".strip()
-    names = ", ".join(sorted(option.opts, key=len))
+    names = ", ".join([*sorted(option.opts, key=len), *option.secondary_opts])
     note = "Required." if option.required else f"Default: {option.default}." if option.default else ""
     return f"{names} {value}".strip(), f"{option.help} {note}".strip()
 

@@ -150,7 +150,7 @@ def test_a_dash_reads_a_list_of_files_from_stdin(calls):
 
 def test_train_passes_every_wish_on(calls):
     options = "--effort quick --minutes 2 --size 64x80 --batch 8 --images 512 --seed 3 --device cpu --precision fp32"
-    rest = "--arch dcgan --noise uniform --window lung --holdout 0.2 --dry-run --tensorboard --json"
+    rest = "--cuda-graphs --arch dcgan --noise uniform --window lung --holdout 0.2 --dry-run --tensorboard --json"
     assert run("train", "scans", "--out", "r", *options.split(), *rest.split()).exit_code == 0
     (source, out), wishes = calls["train"]
     assert (str(source.path), str(out)) == ("scans", "r")
@@ -163,6 +163,7 @@ def test_train_passes_every_wish_on(calls):
         seed=3,
         device="cpu",
         precision="fp32",
+        graphed=True,
         arch="dcgan",
         noise="uniform",
         window="lung",

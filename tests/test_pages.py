@@ -5,7 +5,14 @@ from medgan.pages import described, paragraphs, sections
 
 def option(*opts, kind="option", annotation=str, **facts):
     """Stands for an option or argument of Typer."""
-    usual = {"metavar": "N", "help": "Words.", "default": None, "required": False, "rich_help_panel": None}
+    usual = {
+        "metavar": "N",
+        "help": "Words.",
+        "default": None,
+        "required": False,
+        "rich_help_panel": None,
+        "secondary_opts": [],
+    }
     descriptor = SimpleNamespace(annotation=annotation)
     return SimpleNamespace(
         opts=list(opts), param_type_name=kind, type_descriptor=descriptor, **(usual | facts)
@@ -31,6 +38,12 @@ def test_a_switch_has_no_value_and_no_default():
 
 def test_the_short_name_comes_first():
     assert described(option("--help", "-h", annotation=bool))[0] == "-h, --help"
+
+
+def test_a_switch_with_an_opposite_names_both():
+    assert (
+        described(option("--rain", annotation=bool, secondary_opts=["--no-rain"]))[0] == "--rain, --no-rain"
+    )
 
 
 def test_what_is_required_is_called_so():

@@ -20,17 +20,17 @@ from medgan.dataset.index import index
 from medgan.dataset.labels import Source
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.split import hold_out
-from medgan.errors import OutputError
+from medgan.errors import OutputError, PlanError
 from medgan.files import make_folder, plain, read_json, refuse_output_inside, write_json
 from medgan.gan.fit import fit
-from medgan.gan.probe import costs
+from medgan.gan.probe import costs, graphed_pace
 from medgan.learn.board import Board
 from medgan.learn.feed import my_share
-from medgan.learn.runtime import Runtime, within_memory
+from medgan.learn.runtime import Runtime, can_replay, choose_device, within_memory
 from medgan.plan import Overrides, Plan, decide
-from medgan.plan.clock import candidates, settled, with_precision
+from medgan.plan.clock import as_begun, candidates, with_graphs, with_precision, worth_graphing
 from medgan.prepare import prepare
-from medgan.progress import OnProgress, ignore
+from medgan.progress import OnProgress, Progress, ignore
 from medgan.scans import raster
 from medgan.scans.scan import Form, Mark
 from medgan.world import world
@@ -111,7 +111,9 @@ def train_on(
     """Train on an indexed data set whose splits stand."""
     runtime = Runtime(wish.device, "fp32")
     fingerprint, before = measure(manifest), runtime.once(lambda: stored(out))
-    plan, estimate = plan_and_estimate(fingerprint, wish, before, probe=options.dry_run)
+    plan, estimate = plan_and_estimate(
+        fingerprint, wish, before, probe=options.dry_run, on_progress=on_progress
+    )
     if options.dry_run:
         return Training(run=out, plan=plan, estimate_seconds=estimate, seconds=time.monotonic() - began)
     my_share(plan)  # what cannot be shared is refused before the folder is made
@@ -139,32 +141,44 @@ def train_on(
 
 
 def plan_and_estimate(
-    fingerprint: Fingerprint, wish: Overrides, known: Mapping[str, Any] | None, *, probe: bool
+    fingerprint: Fingerprint,
+    wish: Overrides,
+    known: Mapping[str, Any] | None,
+    *,
+    probe: bool,
+    on_progress: OnProgress = ignore,
 ) -> tuple[Plan, float]:
     """The plan with all that a clock must decide, and an estimate of its seconds.
 
     `known` is what the run folder says of itself: what a clock decided when the run began stands.
     """
     plan = decide(fingerprint, wish)
+    if plan.graphed and not can_replay(choose_device(plan.device)):
+        raise PlanError("CUDA graphs are for one process on a CUDA device", hint="Leave --cuda-graphs away.")
     if known is not None and not probe:
         begun = known["plan"]
         if wish.minutes is not None:
             plan = decide(fingerprint, dataclasses.replace(wish, images=begun["images_shown"]))
-        return (
-            settled(plan, begun["precision"], begun["why"]["precision"]) if wish.precision is None else plan
-        ), 0.0
-    tried = candidates(plan)
-    if not probe and wish.minutes is None and len(tried) == 1:
-        return with_precision(plan, {}), 0.0
+        return as_begun(plan, begun, wish), 0.0
+    tried, graphs = candidates(plan), worth_graphing(plan) and can_replay(choose_device(plan.device))
+    if not probe and wish.minutes is None and len(tried) == 1 and not graphs:
+        return with_graphs(with_precision(plan, {}), 0.0, None), 0.0
     with within_memory():
         measured = costs(plan, tried)
-    chosen = with_precision(plan, {name: cost.processor for name, cost in measured.items()})
-    pace = measured[chosen.precision].wall
+    plan = with_precision(plan, {name: cost.processor for name, cost in measured.items()})
+    pace, trial = measured[plan.precision].wall, None
+    if graphs:
+        on_progress(Progress("timing CUDA graphs", 0, 1))
+        trial = graphed_pace(plan)
+        on_progress(Progress("timing CUDA graphs", 1, 1))
+    plan = with_graphs(plan, pace, trial)
+    if plan.graphed and trial is not None:
+        pace = trial[0]
     if wish.minutes is None:
-        return chosen, chosen.images_shown * pace
+        return plan, plan.images_shown * pace
     shown = max(int(wish.minutes * 60 / pace), plan.batch)
-    plan = decide(fingerprint, dataclasses.replace(wish, images=shown))
-    return settled(plan, chosen.precision, chosen.why["precision"]), shown * pace
+    longer = decide(fingerprint, dataclasses.replace(wish, images=shown))
+    return as_begun(longer, plain(plan), wish), shown * pace
 
 
 def stored(out: Path) -> dict[str, Any] | None:
@@ -214,14 +228,17 @@ def refuse_unseen(out: Path) -> None:
 
 
 def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """In words, where two run descriptions differ; reasons do not count, and what an older medgan did not write down had its default."""
+    """In words, where two run descriptions differ; what an older medgan did not write down had its default.
+
+    Reasons do not count, nor CUDA graphs: a run must go on without them.
+    """
     words = []
     defaults = {
         one.name: plain(one.default)
         for one in dataclasses.fields(Plan)
         if one.default is not dataclasses.MISSING
     }
-    for name in sorted({*before["plan"], *now["plan"]} - {"why"}):
+    for name in sorted({*before["plan"], *now["plan"]} - {"why", "graphed"}):
         old, new = (facts["plan"].get(name, defaults.get(name)) for facts in (before, now))
         if old != new:
             words.append(f"{name} was {old}, is now {new}")

@@ -46,7 +46,7 @@ class Generator(nn.Module):
         layers += [nn.ConvTranspose2d(plan.widths[-2], plan.channels, 4, stride=2, padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers).apply(drawn)
 
-    def forward(self, z: Tensor, labels: Tensor, share: float = 1.0) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
         """Draw images; `share` is of no use here: the condition is whole from the start."""
         del share
         y = F.one_hot(labels, self.classes).to(z.dtype)

@@ -44,6 +44,8 @@ class Matcher:
         self.span, self.group, self.seen_at = plan.span, plan.group, plan.seen_at
         self.network = frozen(pretrained(*LITE0)).to(device)
         self.device = device
+        self.look: Callable[[Tensor], list[Tensor]] = self.features
+        """How drawn images are looked at: as real ones are, perhaps replayed by a GPU."""
         known = [self._known(of_class(number)) for number in range(len(plan.labels))]
         together = [torch.cat(level) for level in zip(*known, strict=True)]
         self.means = [level.mean(dim=0) for level in together]
@@ -104,7 +106,7 @@ class Matcher:
         weights = weights / weights.sum()
         pairs, others = pairs * weights, others * weights
         total = fake.new_zeros(())
-        drawn = self._scaled(self.features(fake))
+        drawn = self._scaled(self.look(fake))
         for x, known in zip(drawn, self.known, strict=True):
             groups = F.pad(x, (0, 0, 0, lacks)).reshape(len(classes), self.group, -1)
             total = total + 2 * (_apart(groups, known[real]) * pairs).sum()

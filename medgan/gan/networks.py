@@ -114,7 +114,7 @@ class Generator(nn.Module):
         known = (torch.from_numpy(of_class(number)) for number in range(len(self.outline.mean)))
         self.outline.measure([F.adaptive_avg_pool2d(images, side).numpy() for images in known])
 
-    def forward(self, z: Tensor, labels: Tensor, share: float = 1.0) -> Tensor:
+    def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
         """Draw images; `share` in [0, 1] is how far the class condition of the stages has faded in."""
         z = F.normalize(z, dim=1) * z.shape[1] ** 0.5
         y = embed(self.embedding, labels, noisy=self.training and self.classes > 0) * share

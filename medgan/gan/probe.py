@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
+import copy
+import math
 import statistics
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from medgan.gan.steps import Learners, update
 from medgan.learn.feed import my_share
@@ -17,6 +19,8 @@ from medgan.learn.runtime import Runtime, reseed
 from medgan.plan import Plan
 
 ROUNDS = 3
+ALIKE = 0.01
+"""By how much of itself a gradient of a replayed step may differ; by adding up in another order it does by a hundred-thousandth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ def costs(plan: Plan, precisions: Iterable[str]) -> dict[str, Cost]:
 
     Several processes take their rounds together, and go by the clock of the first.
     """
-    trials = {name: Trial(dataclasses.replace(plan, precision=name)) for name in precisions}
+    trials = {name: Trial(replace(plan, precision=name)) for name in precisions}
     rounds: dict[str, list[Cost]] = {name: [] for name in trials}
     for number in range(ROUNDS + 1):
         for name, trial in trials.items():
@@ -41,6 +45,31 @@ def costs(plan: Plan, precisions: Iterable[str]) -> dict[str, Cost]:
             if number:
                 rounds[name].append(cost)
     return {name: trial.runtime.once(partial(median, rounds[name])) for name, trial in trials.items()}
+
+
+def graphed_pace(plan: Plan) -> tuple[float, str]:
+    """Seconds per image by the wall clock where steps are replayed as CUDA graphs, and what speaks against it in words, or "".
+
+    That is a step that fails or is another. It is compared after rounds enough for a GPU to replay what it recorded, with a plain step
+    from the same weights, moments and chance.
+    """
+    try:
+        trial = Trial(replace(plan, graphed=True))
+        pace = median([trial.round() for _ in range(ROUNDS + 1)][1:]).wall
+        plain = Trial(replace(plan, graphed=False))
+        plain.take_over(trial)
+        apart = difference(plain.slopes(), trial.slopes())
+    except Exception as error:  # noqa: BLE001 what a driver may refuse is beyond us, and the run is as good without
+        inner = getattr(error, "inner_exception", error)  # torch's own tells only who raised it
+        return math.inf, f"do not work here ({type(inner).__name__}: {str(inner).partition(chr(10))[0]})"
+    return pace, f"lead to gradients that differ by {apart:.0%}" if not apart <= ALIKE else ""
+
+
+def difference(plain: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    """The largest distance of two gradients of the same network, as a share of the length of the plain one."""
+    return max(
+        float((other[name] - slope).norm() / slope.norm().clamp(min=1e-12)) for name, slope in plain.items()
+    )
 
 
 def median(rounds: list[Cost]) -> Cost:
@@ -56,7 +85,7 @@ class Trial:
     def __init__(self, plan: Plan) -> None:
         """Built as for training."""
         reseed(plan.seed, -1)
-        self.plan, self.runtime = plan, Runtime(plan.device, plan.precision)
+        self.plan, self.runtime = plan, Runtime(plan.device, plan.precision, graphed=bool(plan.graphed))
         images, mine = torch.rand(plan.batch, plan.channels, *plan.size) * 2 - 1, my_share(plan)
         self.learners = Learners(plan, self.runtime, lambda _: images.numpy())
         self.images = self.runtime.tensor(images[mine])
@@ -82,3 +111,23 @@ class Trial:
         processor, wall = time.process_time() - processor, time.perf_counter() - wall
         on_gpu = self.images.device.type != "cpu"
         return Cost((wall if on_gpu else processor) / self.plan.batch, wall / self.plan.batch)
+
+    def take_over(self, other: Trial) -> None:
+        """Go on from the weights and moments of the other."""
+        parts = other.learners.parts()
+        for name, part in self.learners.parts().items():
+            part.load_state_dict(
+                copy.deepcopy(parts[name].state_dict())
+            )  # an optimiser would share its tensors
+
+    def slopes(self) -> dict[str, Tensor]:
+        """The gradients of every network that learns, in one vector each, of a step whose chance is always the same."""
+        reseed(self.plan.seed, 0)
+        self.step(0)
+        learning = {name: part for name, part in self.learners.networks.items() if name != "average"}
+        return {
+            name: torch.cat(
+                [weight.grad.flatten() for weight in part.parameters() if weight.grad is not None]
+            )
+            for name, part in learning.items()
+        }

@@ -54,6 +54,8 @@ class Learners:
         if isinstance(generator, networks.Generator):
             generator.begin(known)
         self.matcher = Matcher(plan, known, runtime.fabric.device) if plan.matching else None
+        if self.matcher is not None:
+            self.matcher.look = runtime.graphed(self.matcher.features)
         self.average = runtime.place(GENERATORS[plan.arch](plan))
         self.average.load_state_dict(generator.state_dict())
         self.average.eval().requires_grad_(False)
@@ -130,7 +132,9 @@ def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) 
     for adam in learners.adams.values():
         for group in adam.param_groups:
             group["lr"] = cosine(plan.rate, plan.rate_end, done) * learners.pace
-    fake = learners.to_generator(latents(plan, len(real), real.device), labels, share).float()
+    learners.runtime.begin_step()
+    condition = real.new_full((), share)  # as a number it would be part of what is recorded
+    fake = learners.to_generator(latents(plan, len(real), real.device), labels, condition).float()
     critic, shown = opponent(learners, images_shown), {}
     if critic is not None:
         critic_loss, on_real, on_fake = update_critic(

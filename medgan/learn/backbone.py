@@ -136,5 +136,8 @@ def frozen(weights: dict[str, Tensor]) -> Lite:
 
 def as_seen(images: Tensor) -> Tensor:
     """Gray or RGB images (N, C, H, W) in [0, 1] -> RGB, ImageNet-normalised."""
-    mean, deviation = (images.new_tensor(value)[None, :, None, None] for value in (MEAN, DEVIATION))
+    mean, deviation = (
+        torch.stack([images.new_full((), value) for value in values])[:, None, None]  # where the images are
+        for values in (MEAN, DEVIATION)
+    )
     return (images.expand(-1, 3, -1, -1) - mean) / deviation

@@ -22,8 +22,10 @@ from medgan.files import atomic, digest, refusal, write_text
 from medgan.world import world
 
 T = TypeVar("T")
+Passes = TypeVar("Passes", bound=Callable[..., Any])
 
 PRECISION: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+GRAPHS: dict[str, Any] = {"backend": "cudagraphs", "dynamic": False}
 PATIENCE = timedelta(days=1)
 """How long processes wait for each other. Long, for one may read or write a large data set meanwhile; one that is gone is noticed
 at once, by its connection or by torchrun."""
@@ -41,6 +43,11 @@ def choose_device(wanted: str) -> str:
         known = ", ".join(name for name, present in there.items() if present)
         raise PlanError(f"there is no device {wanted!r} on this machine", hint=f"Devices here: {known}.")
     return wanted
+
+
+def can_replay(accelerator: str) -> bool:
+    """Whether passes can be replayed as CUDA graphs: by a process alone, for DDP has work of its own in between."""
+    return accelerator == "cuda" and world().size == 1
 
 
 def reseed(seed: int, position: int) -> None:
@@ -97,13 +104,17 @@ def leave() -> None:
 class Runtime:
     """Device, precision and files of one training run, in one process or, under torchrun, in several."""
 
-    def __init__(self, device: str, precision: str) -> None:
-        """`precision` is "fp32" or "bf16" (bf16 in the passes, fp32 in weights and penalties)."""
+    def __init__(self, device: str, precision: str, *, graphed: bool = False) -> None:
+        """`precision` is "fp32" or "bf16" (bf16 in the passes, fp32 in weights and penalties).
+
+        With `graphed`, a process alone on a GPU replays passes as CUDA graphs; elsewhere there is nothing to replay.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from lightning_fabric import Fabric  # noqa: PLC0415  # as slow to load as torch, and drawing needs none of it
 
             accelerator = choose_device(device)
+            self.replays = graphed and can_replay(accelerator)
             self.fabric = Fabric(
                 accelerator=accelerator, precision=PRECISION[precision], **processes(accelerator)
             )
@@ -121,8 +132,20 @@ class Runtime:
     def setup(self, network: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
         """Wrap a pair for this device and precision."""
         with in_company():
-            wrapped, stepped = self.fabric.setup(self.place(network), optimizer)
+            wrapped, stepped = self.fabric.setup(self.graphed(self.place(network)), optimizer)
         return wrapped, stepped
+
+    def graphed(self, passes: Passes) -> Passes:
+        """The same network or function; where this runtime replays, the kernels of a pass, and of its way back, are launched together.
+
+        They are torch's own kernels (backend "cudagraphs" of torch.compile), so no compiler is needed and no number changes.
+        """
+        return torch.compile(passes, **GRAPHS) if self.replays else passes  # type: ignore[return-value]
+
+    def begin_step(self) -> None:
+        """To be said before each step: what passes of the one before have given may be written over."""
+        if self.replays:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
     def backward(self, loss: torch.Tensor) -> None:
         """Gradients of `loss`, averaged over all processes."""

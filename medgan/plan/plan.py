@@ -27,6 +27,8 @@ class Overrides:
     """"auto", "cpu", "cuda", "mps"."""
     precision: str | None = None
     """"fp32" or "bf16"; None leaves it to a timed probe."""
+    graphed: bool | None = None
+    """Whether a GPU replays steps as CUDA graphs; None leaves it to a timed probe."""
     arch: str | None = None
     """"repaired" or "dcgan"."""
     noise: str | None = None
@@ -107,6 +109,8 @@ class Plan:
     """Images between two ticks (log line, grid, checkpoint)."""
     precision: str
     """"fp32" or "bf16"; "auto" until a timed probe has settled it."""
+    graphed: bool | None = False
+    """Whether a GPU replays the passes of a step as CUDA graphs; None until a timed probe has settled it."""
     device: str
     seed: int
     minutes: float | None = None

@@ -84,7 +84,7 @@ def nonsense(wish: Overrides) -> list[str]:
 
 
 def choose_basics(fingerprint: Fingerprint, wish: Overrides) -> Choices:
-    """Labels, architecture, channels, chance, precision and device."""
+    """Labels, architecture, channels, chance, and how a machine computes."""
     colour = set(fingerprint.channels) == {"3"}
     return {
         "labels": (tuple(sorted(fingerprint.training)), "rule: the classes of the train split"),
@@ -97,6 +97,9 @@ def choose_basics(fingerprint: Fingerprint, wish: Overrides) -> Choices:
             wish.precision,
             "auto",
             "rule: bf16 where a timed probe of the very step finds it quicker, else fp32",
+        ),
+        "graphed": choose(
+            wish.graphed, None, "rule: on a GPU, where a timed probe of the very step finds it quicker"
         ),
         "device": choose(
             None if wish.device == "auto" else wish.device, "auto", "rule: a GPU where there is one"

@@ -221,6 +221,36 @@ def test_a_probe_chooses_the_precision_once_and_a_repeat_keeps_it(scans, tmp_pat
     assert dry.estimate_seconds == pytest.approx(64 * (0.2 if chosen == "bf16" else 0.3))
 
 
+@pytest.mark.parametrize(
+    ("trial", "graphed", "pace"), [((0.1, ""), True, 0.1), ((0.1, "differ"), False, 0.3)]
+)
+def test_a_gpu_tries_cuda_graphs_once_and_a_run_goes_on_without_them(
+    scans, tmp_path, monkeypatch, trial, graphed, pace
+):
+    told = []
+    monkeypatch.setattr(clock, "LONG", 64)
+    monkeypatch.setattr(command, "can_replay", lambda device: device == "cpu")  # which stands for a GPU
+    monkeypatch.setattr(command, "costs", lambda plan, names: {name: Cost(0.1, 0.3) for name in names})
+    monkeypatch.setattr(command, "graphed_pace", lambda plan: trial)
+    wish = dataclasses.replace(QUICK, precision="fp32")
+    dry = train(scans, tmp_path / "dry", overrides=wish, options=Options(dry_run=True))
+    assert dry.estimate_seconds == pytest.approx(64 * pace)
+    first = train(scans, tmp_path / "run", overrides=wish, on_progress=told.append)
+    assert first.plan.graphed is graphed
+    assert [report.done for report in told if report.stage == "timing CUDA graphs"] == [0, 1]
+    monkeypatch.setattr(command, "graphed_pace", lambda plan: 1 / 0)  # not asked again
+    again = train(scans, tmp_path / "run", overrides=wish)
+    without = train(scans, tmp_path / "run", overrides=dataclasses.replace(wish, graphed=False))
+    assert (again.plan.graphed, without.plan.graphed) == (graphed, False)
+    assert again.model_digest == without.model_digest == first.model_digest
+
+
+def test_cuda_graphs_without_a_gpu_are_refused_before_anything_is_written(scans, tmp_path):
+    with pytest.raises(PlanError, match="CUDA graphs are for one process"):
+        train(scans, tmp_path / "run", overrides=dataclasses.replace(QUICK, graphed=True))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_short_run_is_exact_without_a_probe(scans, trained):
     assert trained.plan.precision == "fp32"
     assert trained.plan.why["precision"].startswith("rule: exact everywhere")

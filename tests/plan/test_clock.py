@@ -5,7 +5,15 @@ import dataclasses
 import pytest
 
 from medgan.plan import Overrides, decide
-from medgan.plan.clock import LONG, candidates, on_schedule, with_precision
+from medgan.plan.clock import (
+    LONG,
+    as_begun,
+    candidates,
+    on_schedule,
+    with_graphs,
+    with_precision,
+    worth_graphing,
+)
 from tests.test_plan import facts
 
 
@@ -47,6 +55,57 @@ def test_bf16_is_taken_where_it_is_clearly_quicker_and_the_reason_names_both_tim
 def test_a_precision_that_was_asked_for_stands_whatever_the_clock_says():
     plan = plan_of(precision="fp32")
     assert with_precision(plan, {"fp32": 1.0, "bf16": 0.1}) is plan
+
+
+@pytest.mark.parametrize(
+    ("wishes", "worth"),
+    [
+        ({}, True),
+        ({"images": LONG - 64}, False),
+        ({"graphed": True}, False),
+        ({"graphed": False}, False),
+        ({"arch": "dcgan"}, False),
+    ],
+)
+def test_cuda_graphs_are_tried_where_the_user_has_not_decided_and_the_run_is_long(wishes, worth):
+    assert worth_graphing(plan_of(**wishes)) == worth
+
+
+@pytest.mark.parametrize(
+    ("trial", "graphed", "words"),
+    [
+        ((0.001, ""), True, "rule: 1 ms an image by a timed probe, 4 ms without"),
+        ((0.0037, ""), False, "rule: CUDA graphs gain too little: 3.7 ms an image by a timed probe, 4 ms without"),
+        ((0.001, "lead to gradients that differ by 6%"), False, "rule: CUDA graphs lead to gradients that differ by 6%"),
+        (None, False, "rule: on a GPU"),
+    ],
+)  # fmt: skip
+def test_cuda_graphs_are_taken_where_they_are_clearly_quicker_and_the_same(trial, graphed, words):
+    plan = with_graphs(plan_of(), 0.004, trial)
+    assert plan.graphed is graphed
+    assert plan.why["graphed"].startswith(words)
+
+
+@pytest.mark.parametrize("graphed", [True, False])
+def test_graphs_that_were_asked_for_or_refused_stand(graphed):
+    plan = plan_of(graphed=graphed)
+    assert with_graphs(plan, 0.004, (0.001, "fail")) is plan
+
+
+def test_what_a_clock_decided_when_a_run_began_stands_but_for_what_the_user_now_says():
+    begun = {"precision": "bf16", "graphed": True, "why": {"precision": "rule: p", "graphed": "rule: g"}}
+    plan = as_begun(plan_of(), begun, Overrides())
+    assert (plan.precision, plan.graphed, plan.why["precision"], plan.why["graphed"]) == (
+        "bf16",
+        True,
+        "rule: p",
+        "rule: g",
+    )
+    wish = Overrides(graphed=False)
+    plan = as_begun(decide(facts(), wish), begun, wish)
+    assert (plan.precision, plan.graphed) == ("bf16", False)
+    old = {"precision": "fp32", "why": {"precision": "rule: p"}}
+    assert as_begun(plan_of(), old, Overrides()).graphed is False
 
 
 def test_a_run_without_minutes_is_never_corrected():
