@@ -20,7 +20,7 @@ import typer.main
 from medgan.cli import app
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.pages import described, is_example, paragraphs
 from medgan.plan import Overrides, decide
 from medgan.plan.canvas import EFFORTS

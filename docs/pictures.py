@@ -23,7 +23,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.plan import decide
 from medgan.prepare import prepare
 from medgan.scans import formats

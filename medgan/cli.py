@@ -19,7 +19,7 @@ from medgan.pages import Page
 from medgan.world import world
 
 if TYPE_CHECKING:
-    from medgan.dataset.labels import Source
+    from medgan.dataset.source import Source
     from medgan.plan import Overrides
 
 
@@ -329,7 +329,7 @@ def _source(
     synthetic: bool = False,
 ) -> Source:
     """The folder or .npz named on the command line, or the list of files on stdin."""
-    from medgan.dataset.labels import Source
+    from medgan.dataset.source import Source
 
     # Names of files are bytes: `fsdecode` keeps those that are no UTF-8. Processes share one stdin, and the first one reads for all.
     listed = sys.stdin.buffer.read() if source == "-" and world().is_first else b""

@@ -23,7 +23,7 @@ from medgan.commands.parts import PARTS
 from medgan.commands.report import report
 from medgan.commands.sample import sample
 from medgan.commands.train import Options, train
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.gan.guards import Look
 from medgan.plan import Overrides, Plan
 from medgan.progress import ignore

@@ -16,8 +16,8 @@ from medgan import cache
 from medgan.commands.drawing import form_of
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
 from medgan.dataset.load import load
+from medgan.dataset.source import Source
 from medgan.plan import Overrides, decide
 from medgan.prepare import prepare
 from medgan.scans import formats

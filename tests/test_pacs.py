@@ -10,7 +10,7 @@ import pydicom
 import pytest
 
 from medgan.commands.balance import balance
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.scans import formats
 from tests.commands.blobs import rows_of, untrained
 from tests.scans.strangers import serving, tool

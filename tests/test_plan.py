@@ -179,7 +179,7 @@ def test_a_ct_window_may_be_chosen(window, ends):
     assert (form.low, form.high) == ends
 
 
-@pytest.mark.parametrize("window", ["wide", "300:100", "5", "a:b", ""])
+@pytest.mark.parametrize("window", ["wide", "300:100", "5", "a:b", "", "-inf:inf", "0:nan", "-40000:0"])
 def test_a_window_that_is_none_is_refused(window):
     with pytest.raises(PlanError, match="LOW:HIGH"):
         parse_window(window)

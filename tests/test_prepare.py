@@ -18,7 +18,7 @@ from PIL import Image
 from medgan import prepare as module
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.errors import DatasetError, OutputError
 from medgan.plan import Overrides, Plan, decide
 from medgan.prepare import Stack, find, prepare

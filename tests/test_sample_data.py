@@ -8,7 +8,7 @@ from pydicom import dcmread
 from skimage import io
 
 from medgan.commands.inspect import inspect
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 SETS = ("chest_ct", "head_mr", "bone_xray")

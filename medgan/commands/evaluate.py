@@ -16,7 +16,7 @@ from medgan.commands.kept import Kept
 from medgan.commands.parts import EFFORTS, PARTS, Job
 from medgan.commands.report import RESULT, exhibit, render
 from medgan.commands.verdicts import carry
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.errors import MedganError, OutputError, PlanError
 from medgan.learn.runtime import once
 from medgan.progress import OnProgress, Progress, ignore

@@ -19,8 +19,8 @@ from medgan.commands.slugs import slugs
 from medgan.commands.splits import split_images
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
 from medgan.dataset.manifest import SPLITS, Manifest
+from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
 from medgan.errors import DatasetError, ModelError
 from medgan.gan.model import Model

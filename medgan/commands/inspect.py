@@ -8,8 +8,8 @@ from typing import Any
 
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source, legible
 from medgan.dataset.manifest import Manifest, Record
+from medgan.dataset.source import Source, legible
 from medgan.errors import MedganError
 from medgan.files import plain
 from medgan.plan import Overrides, Plan, decide

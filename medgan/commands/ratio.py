@@ -17,7 +17,7 @@ from medgan.commands.offer import drawn_images, seeds_of
 from medgan.commands.sifting import Against, Wish
 from medgan.commands.splits import split_images
 from medgan.dataset.manifest import Manifest
-from medgan.dataset.quota import quotas
+from medgan.dataset.quota import capped, quotas
 from medgan.errors import PlanError
 from medgan.gan.model import Model
 from medgan.progress import OnProgress
@@ -42,7 +42,7 @@ class TopUp:
     ratio: str = PARITY
     """Synthetic images per real one, up to the target: a number, "parity" (up to the target), or "auto"."""
     everywhere: bool = False
-    """Every class gets as many synthetic images as the one that lacks most."""
+    """Every class gets as many synthetic images as the one that lacks most, and no more than `most` allows in any."""
     seed: int = 0
     """Of each class's first synthetic image."""
     device: str = "auto"
@@ -52,7 +52,13 @@ class TopUp:
         limits = [self.most, None if self.ratio in {PARITY, AUTO} else float(self.ratio)]
         most = min((limit for limit in limits if limit is not None), default=None)
         lacking = quotas(before, self.target, self.per_class, most)
-        return dict.fromkeys(lacking, max(lacking.values(), default=0)) if self.everywhere else lacking
+        if not self.everywhere:
+            return lacking
+        shared = max(lacking.values(), default=0)
+        # A ratio is asked of the class that lacks most, as by the classifiers that try it; a limit holds in every class.
+        return dict.fromkeys(
+            lacking, min((capped(shared, have, self.most) for have in before.values()), default=0)
+        )
 
 
 def checked(ratio: str) -> str:

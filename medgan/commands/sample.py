@@ -23,8 +23,8 @@ from medgan.commands.seal import Account, seal
 from medgan.commands.sifting import Against, Wish, reach
 from medgan.commands.slugs import slugs
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
 from medgan.dataset.quota import unknown_label
+from medgan.dataset.source import Source
 from medgan.errors import PlanError
 from medgan.gan.model import Model
 from medgan.learn.runtime import once

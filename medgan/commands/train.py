@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from medgan import cache
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
 from medgan.dataset.manifest import Manifest
+from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
 from medgan.errors import OutputError, PlanError
 from medgan.files import make_folder, plain, read_json, refuse_output_inside, write_json

@@ -30,7 +30,7 @@ class Fingerprint:
     training: Mapping[str, int]
     """{label: images} that the generator may learn from: the train split less leaks."""
     rare: Mapping[str, int]
-    """{label: images missing to the largest class of the train split}; classes that miss none are absent."""
+    """{label: images missing to the largest class of those in `training`}; classes that miss none are absent."""
     patients_known: bool
     formats: Mapping[str, int]
     """{format: scans}, and likewise below."""
@@ -67,15 +67,15 @@ def measure(manifest: Manifest) -> Fingerprint:
 
     Validation and test images do not take part in those, so that no decision can have seen them.
     """
-    training = manifest.training()
-    measured = training or tuple(manifest.usable())
-    images = manifest.images()
+    records = manifest.training()
+    measured = records or tuple(manifest.usable())
+    training = _training(manifest, records)
     return Fingerprint(
         counts=manifest.counts(),
-        images=images,
+        images=manifest.images(),
         patients=manifest.patients(),
-        training=_training(manifest, training),
-        rare={label: missing for label, missing in quotas(images.get("train", {})).items() if missing},
+        training=training,
+        rare={label: missing for label, missing in quotas(training).items() if missing},
         patients_known=manifest.patients_known,
         formats=_tally(measured, lambda record: record.format),
         modalities=_tally(measured, lambda record: record.modality),
@@ -93,7 +93,7 @@ def measure(manifest: Manifest) -> Fingerprint:
             max(record.levels[-1] for record in measured),
         ),
         duplicates=duplicates(manifest),
-        leaks=sum(True for _ in manifest.usable("train")) - len(training),
+        leaks=sum(True for _ in manifest.usable("train")) - len(records),
         verdicts=manifest.verdicts(),
         warnings=(*manifest.warnings, *warnings_of(manifest)),
         digest=manifest.digest,
@@ -101,7 +101,9 @@ def measure(manifest: Manifest) -> Fingerprint:
 
 
 def _training(manifest: Manifest, training: Sequence[Record]) -> dict[str, int]:
-    images = dict.fromkeys(manifest.labels, 0)
+    """Of the classes of the train split: one that only test patients have is nothing to learn."""
+    there = sorted({record.label for record in manifest.usable("train")})
+    images = dict.fromkeys(there or manifest.labels, 0)
     for record in training:
         images[record.label] += len(record.slices)
     return images

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
-from medgan.dataset.labels import Candidate, Source, legible, relative, subject
+from medgan.dataset.source import Candidate, Source, legible, relative, subject
 from medgan.dataset.store import Store, stamp
 from medgan.errors import ScanError
 from medgan.files import digest
@@ -92,7 +92,9 @@ def refused(candidate: Candidate, error: ScanError) -> Candidate:
 
 def judge(candidate: Candidate, header: Header, source: Source, root: Path) -> Candidate:
     """What place and header together say of label, patient and verdict."""
-    named = candidate.patient or ("" if header.patient else subject(relative(candidate.path, root)))
+    named = candidate.patient or (
+        "" if header.patient else subject(relative(candidate.path, root), candidate.label)
+    )
     label = candidate.label or legible(header.label)
     verdict, reason = unwanted(header, source) if label else ("skip:no-label", candidate.reason)
     patient = veiled(named) or header.patient

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from medgan.dataset.headers import opened, units, without_twins
-from medgan.dataset.labels import Listing, Source, legible, relative, survey
+from medgan.dataset.labels import survey
 from medgan.dataset.load import ARRAY
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.pixels import drafts, measured
 from medgan.dataset.settle import Draft, settle
+from medgan.dataset.source import Listing, Source, legible, relative
 from medgan.dataset.store import Store
 from medgan.errors import DatasetError, ScanError
 from medgan.progress import OnProgress, Progress, ignore

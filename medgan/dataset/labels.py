@@ -3,98 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from medgan.dataset import tables
+from medgan.dataset.source import SUBJECT, Candidate, Listing, Source, legible
 from medgan.dataset.tables import SPLIT_NAMES, Row
 from medgan.dataset.walk import Found, look, walk
 from medgan.errors import DatasetError
 from medgan.scans import arrays
-
-SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
-"""A BIDS subject: a folder, or the first entity of a file name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """What the user pointed at. At most one of `labels`, `label_column` and `label_tag` says where labels come from."""
-
-    path: Path | None = None
-    """A folder or a MedMNIST-style .npz; None with `lines`."""
-    labels: Path | None = None
-    """CSV or TSV with the columns path (or file, file_name), label and perhaps patient (or patient_id), split."""
-    label_column: str = ""
-    """Column of the participants.tsv of a BIDS folder."""
-    label_tag: str = ""
-    """Keyword of the DICOM attribute that holds the label, such as BodyPartExamined."""
-    lines: tuple[str, ...] | None = None
-    """A list of files: each line a path; a tab and a label may follow (else the parent folder's name is the label)."""
-    modality: str = ""
-    """Use only scans of this DICOM Modality; the others are skipped."""
-    allow_burned_in: bool = False
-    """Use images whose header says that text is burned into the pixels."""
-    allow_synthetic: bool = False
-    """Use images that are marked as synthetic: a generator that learns from its own kind collapses."""
-
-    def __post_init__(self) -> None:
-        """Refuse contradicting wishes before any file is touched."""
-        if (self.path is None) == (self.lines is None):
-            raise DatasetError(
-                "Name either a folder or a list of files, not both", hint="medgan inspect scans/"
-            )
-        options = {
-            "--labels": self.labels,
-            "--label-column": self.label_column,
-            "--label-from-tag": self.label_tag,
-        }
-        given = [option for option, value in options.items() if value]
-        if len(given) > 1 or (given and self.lines is not None and not self.label_tag):
-            sources = " and ".join([*given, *(["the list"] if self.lines is not None else [])])
-            raise DatasetError(
-                f"Labels would come from {sources}", hint="Keep one of them: a file has exactly one label."
-            )
-
-    @property
-    def root(self) -> Path:
-        """What paths in the manifest are relative to."""
-        if self.path is None:
-            return Path.cwd()
-        return self.path if self.path.is_dir() else self.path.parent
-
-    @property
-    def inputs(self) -> tuple[Path, ...]:
-        """Where output must not land: the folder, or those of the listed files."""
-        if self.path is not None:
-            return (self.root if self.path.is_dir() else self.path,)
-        return tuple(sorted({Path(line.split("\t")[0]).parent for line in self.lines or () if line.strip()}))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A file with what its place says of it, before it is opened."""
-
-    path: Path
-    label: str = ""
-    """Empty when its place gives none; `reason` then says why."""
-    patient: str = ""
-    """Raw identifier. Private: never written, only hashed."""
-    split: str = "train"
-    verdict: str = "ok"
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """All files of a data set before any of them is opened."""
-
-    root: Path
-    candidates: tuple[Candidate, ...] = ()
-    arrays: tuple[Path, ...] = ()
-    """MedMNIST-style .npz files; then there are no candidates."""
-    warnings: tuple[str, ...] = ()
 
 
 def survey(source: Source) -> Listing:
@@ -135,28 +53,6 @@ def arrays_of(path: Path) -> tuple[Path, ...]:
     if any(child.is_dir() and not child.name.startswith(".") for child in children):
         return ()
     return tuple(child for child in children if child.is_file() and arrays.is_array_file(child))
-
-
-def relative(path: Path, root: Path) -> str:
-    """How the manifest names a file: relative to the root with "/", absolute when it lies elsewhere."""
-    inside = str(path).removeprefix(f"{root}{os.sep}")
-    if len(inside) < len(str(path)):  # nearly always, and far faster than asking pathlib
-        return inside.replace(os.sep, "/")
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.absolute().as_posix()
-
-
-def subject(path: str) -> str:
-    """The BIDS subject ("sub-01") that a relative path names in a folder or at the start of the file's name, or ""."""
-    for name in path.split("/"):
-        match = SUBJECT.match(name)
-        if match and (match.end() == len(name) or name[match.end()] in "_."):
-            return match.group()
-    return ""
-
-
-def legible(text: str) -> str:
-    """`text` as valid Unicode: bytes of a file name that are no UTF-8 become replacement characters."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _from_folders(root: Path) -> Listing:
@@ -246,9 +142,8 @@ def _from_lines(source: Source) -> Listing:
             "The list of files is empty",
             hint="Write one path per line: find scans -name '*.dcm' | medgan inspect -",
         )
-    files = [
-        (source.root / name, label.strip()) for name, _, label in (line.partition("\t") for line in lines)
-    ]
+    parts = (line.partition("\t") for line in lines)
+    files = [(source.root / name, legible(label.strip())) for name, _, label in parts]
     splits = _splits_of(
         [file.parent if label or source.label_tag else file.parent.parent for file, label in files]
     )
@@ -313,18 +208,22 @@ def _from_table(root: Path, table: Path) -> Listing:
     candidates = [
         _by_row(file, table.name, claims, used, _split_above(root, file.path)) for file in walk(root)
     ]
+    elsewhere = [
+        _place(claimed[0].key, root, table.parent) for place, claimed in claims.items() if place not in used
+    ]
     strays = [
-        _by_row(look(_place(claimed[0].key, root, table.parent)), table.name, claims, used)
-        for place, claimed in claims.items()
-        if place not in used
+        _by_row(file, table.name, claims, used)
+        for place in elsewhere
+        for file in (walk(place) if os.path.isdir(place) else [look(place)])  # noqa: PTH112 see _place
     ]
     return Listing(root=root, candidates=(*candidates, *strays))
 
 
 def _place(key: str, root: Path, beside: Path) -> Path:
-    """Where a row's path is: below the root, else beside the table."""
-    below = root / key
-    return below if below.exists() or not (beside / key).exists() else beside / key
+    """Where a row's path is: below the root, else beside the table; also as Windows writes it, where nothing is called so."""
+    ways = (key, key.replace("\\", "/"))
+    places = [folder / way for way in ways for folder in (root, beside)]
+    return next((place for place in places if os.path.exists(place)), places[0])  # noqa: PTH110 pathlib raises for a name too long
 
 
 def _split_above(root: Path, path: Path) -> str:
@@ -344,7 +243,7 @@ def _by_row(
             path=file.path, verdict=file.verdict, reason=file.reason or f"no row of {table} names it"
         )
     used.add(place)
-    row, *others = claims[place]
+    row = claims[place][0]
     candidate = Candidate(
         path=file.path,
         label=row.label,
@@ -353,9 +252,17 @@ def _by_row(
         verdict=file.verdict,
         reason=file.reason or ("" if row.label else f"row {row.number} of {table} gives no label"),
     )
-    if file.verdict != "ok" or all(replace(other, number=row.number, key=row.key) == row for other in others):
+    return _agreed(candidate, claims[place], table)
+
+
+def _agreed(candidate: Candidate, rows: Sequence[Row], table: str) -> Candidate:
+    """The candidate, refused where the rows that name it say different things."""
+    first = rows[0]
+    if candidate.verdict != "ok" or all(
+        replace(row, number=first.number, key=first.key) == first for row in rows
+    ):
         return candidate
-    numbers = " and ".join(str(claim.number) for claim in claims[place])
+    numbers = " and ".join(str(row.number) for row in rows)
     return replace(
         candidate, verdict="error:label-conflict", reason=f"rows {numbers} of {table} disagree about it"
     )
@@ -364,7 +271,9 @@ def _by_row(
 def _from_participants(root: Path, column: str) -> Listing:
     """BIDS: a file belongs to the subject whose folder it lies in; derivatives and other folders have no label."""
     table = root / "participants.tsv"
-    rows = {f"sub-{row.key.removeprefix('sub-')}": row for row in tables.read_participants(table, column)}
+    rows: dict[str, list[Row]] = {}
+    for row in tables.read_participants(table, column):
+        rows.setdefault(f"sub-{row.key.removeprefix('sub-')}", []).append(row)
     candidates = tuple(_by_subject(root, file, rows) for file in walk(root))
     absent = sorted(rows.keys() - {candidate.patient for candidate in candidates})
     some = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
@@ -372,18 +281,18 @@ def _from_participants(root: Path, column: str) -> Listing:
     return Listing(root=root, candidates=candidates, warnings=warnings)
 
 
-def _by_subject(root: Path, file: Found, rows: Mapping[str, Row]) -> Candidate:
+def _by_subject(root: Path, file: Found, rows: Mapping[str, list[Row]]) -> Candidate:
     top = legible(file.path.relative_to(root).parts[0])
-    row = rows.get(top)
-    if row is None:
+    if top not in rows:
         reason = (
             "no row of participants.tsv names its subject"
             if SUBJECT.fullmatch(top)
             else "no subject's folder"
         )
         return Candidate(path=file.path, verdict=file.verdict, reason=file.reason or reason)
+    row = rows[top][0]
     reason = file.reason or ("" if row.label else f"{top} has no value in the column of participants.tsv")
-    return Candidate(
+    candidate = Candidate(
         path=file.path,
         label=row.label,
         patient=top,
@@ -391,3 +300,4 @@ def _by_subject(root: Path, file: Found, rows: Mapping[str, Row]) -> Candidate:
         verdict=file.verdict,
         reason=reason,
     )
+    return _agreed(candidate, rows[top], "participants.tsv")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from medgan.dataset.headers import Opened, lost, refused, units
-from medgan.dataset.labels import Candidate, relative
 from medgan.dataset.load import read_files
 from medgan.dataset.manifest import Record
 from medgan.dataset.settle import Draft
+from medgan.dataset.source import Candidate, relative
 from medgan.dataset.store import Facts, Store, joint
 from medgan.errors import ScanError
 from medgan.scans import formats, intensity, slices

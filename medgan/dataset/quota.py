@@ -29,7 +29,7 @@ def quotas(
     _refuse(counts, per_class, max_ratio)
     goal = _goal(counts, target)
     return {
-        label: _capped(max(per_class.get(label, goal) - have, 0), have, max_ratio)
+        label: capped(max(per_class.get(label, goal) - have, 0), have, max_ratio)
         for label, have in sorted(counts.items())
     }
 
@@ -48,8 +48,10 @@ def _goal(counts: Mapping[str, int], target: str | int) -> int:
     return max(counts.values()) if target == "largest" else math.ceil(statistics.median(counts.values()))
 
 
-def _capped(missing: int, have: int, max_ratio: float | None) -> int:
-    return missing if max_ratio is None else min(missing, math.floor(have * max_ratio))
+def capped(missing: int, have: int, max_ratio: float | None) -> int:
+    """As many of the `missing` as there may be beside `have` real ones."""
+    # 100 times 0.29 is 28.999999999999996 to a computer
+    return missing if max_ratio is None else min(missing, math.floor(round(have * max_ratio, 6)))
 
 
 def _refuse(counts: Mapping[str, int], per_class: Mapping[str, int], max_ratio: float | None) -> None:

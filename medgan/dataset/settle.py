@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medgan.dataset.labels import legible
 from medgan.dataset.manifest import Manifest, Record
+from medgan.dataset.source import legible
 from medgan.files import digest
 
 MINORITY = 0.1

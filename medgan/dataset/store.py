@@ -29,7 +29,7 @@ BATCH = 500
 """Facts written at once; a killed run loses no more."""
 READERS = ("numpy", "pydicom", "nibabel", "pillow", "scikit-image")
 CODECS = ("pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm")
-PAIRED = {".hdr"}
+PAIRED = (".hdr", ".hdr.gz")
 """Endings of files that are read together with another."""
 
 
@@ -102,7 +102,7 @@ def stamp(path: Path, *words: str) -> str:
     except OSError:
         return ""
     changed = max(facts.st_mtime, facts.st_ctime)
-    if path.suffix.lower() in PAIRED or not 0 <= time.time() - changed >= SETTLED:
+    if path.name.lower().endswith(PAIRED) or not 0 <= time.time() - changed >= SETTLED:
         return ""
     where = str(path.absolute()).encode("utf-8", "surrogateescape")
     return digest(_rules(), where, f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}", *words)

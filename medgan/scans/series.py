@@ -23,6 +23,8 @@ FEWEST = 3
 """Slices that make a volume."""
 REGULAR = 0.01
 """Gaps within this fraction of the median gap are equal; highdicom takes the same."""
+ROUNDED_MM, MOST_ROUNDED = 0.011, 0.05
+"""Gaps whose positions were rounded to two decimals are off by 0.01 mm at most, and nothing is put down to that beyond this fraction of a gap."""
 TILTED = 0.02
 """Sine of the angle between the stack and the slice normal from which on a gantry counts as tilted (about a degree)."""
 
@@ -214,7 +216,8 @@ def runs_of(files: list[File]) -> tuple[list[list[File]], tuple[str, ...]]:
     gaps = np.diff(places)
     steps = gaps / np.median(gaps)
     whole = np.rint(steps)
-    if (whole < 1).any() or (np.abs(steps - whole) > REGULAR * whole).any():
+    rounded = min(ROUNDED_MM / float(np.median(gaps)), MOST_ROUNDED) if np.median(gaps) > 0 else 0.0
+    if (whole < 1).any() or (np.abs(steps - whole) > np.maximum(REGULAR * whole, rounded)).any():
         return [[file] for file in files], ("irregular-spacing",)
     runs = [[files[0]]]
     for step, (_, after) in zip(whole, pairwise(files), strict=True):

@@ -12,6 +12,8 @@ WINDOWS: dict[str, tuple[float, float]] = {
     "brain": (0.0, 80.0),
 }
 """CT windows in Hounsfield units, (low, high)."""
+LEAST, MOST = -32768, 32767
+"""What 16 bits hold."""
 
 
 def parse_window(text: str) -> tuple[float, float]:
@@ -23,6 +25,9 @@ def parse_window(text: str) -> tuple[float, float]:
         window = float(low), float(high)
     except ValueError:
         window = 0.0, 0.0
-    if not window[0] < window[1]:
-        raise PlanError(f"window {text!r} is not LOW:HIGH in HU", hint=f"Or a preset: {', '.join(WINDOWS)}.")
+    if not LEAST <= window[0] < window[1] <= MOST:
+        raise PlanError(
+            f"window {text!r} is not LOW:HIGH in HU, within {LEAST} and {MOST}",
+            hint=f"Or a preset: {', '.join(WINDOWS)}.",
+        )
     return window

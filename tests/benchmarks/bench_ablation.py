@@ -168,7 +168,7 @@ def cell(variant, name, seed):
     """Train and score one variant, planned for as many images as SECONDS allow: a recipe depends on their number."""
     from medgan.commands.train import measure
     from medgan.dataset.index import index
-    from medgan.dataset.labels import Source
+    from medgan.dataset.source import Source
     from medgan.learn.feed import Pool
     from medgan.plan import Overrides, Plan, decide
     from medgan.prepare import prepare

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.gan.draw import draw
 from medgan.gan.model import Model
 from medgan.prepare import prepare

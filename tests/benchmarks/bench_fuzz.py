@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from tests.scans.fuzzing import outcomes
 from tests.scans.mutants import mutant
 

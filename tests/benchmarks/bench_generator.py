@@ -31,8 +31,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
 from medgan.dataset.manifest import Manifest
+from medgan.dataset.source import Source
 from medgan.gan.draw import draw
 from medgan.gan.model import Model
 from medgan.prepare import prepare

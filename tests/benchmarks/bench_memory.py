@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.plan import Overrides, decide
 from medgan.prepare import prepare
 manifest = index(Source(path=Path(sys.argv[1])))

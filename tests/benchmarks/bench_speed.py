@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from medgan.commands.drawing import form_of
 from medgan.commands.train import Options, train
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.gan.draw import TOGETHER, finish, latent_of
 from medgan.gan.probe import Trial, costs
 from medgan.gan.steps import update

@@ -78,7 +78,7 @@ def divided(name, rare, split):
     from sklearn.model_selection import StratifiedGroupKFold
 
     from medgan.dataset.index import index
-    from medgan.dataset.labels import Source
+    from medgan.dataset.source import Source
 
     path = DATA / name / f"{name}.npz"
     manifest = index(Source(path=path if path.exists() else DATA / name))

@@ -9,7 +9,7 @@ from PIL import Image
 
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.gan.model import Model
 from medgan.gan.steps import GENERATORS
 from medgan.plan import Overrides, decide

@@ -16,7 +16,7 @@ from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.sample import sample
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.errors import DatasetError, ModelError, OutputError, PlanError
 from medgan.gan.model import Model
 from medgan.plan import Overrides, decide

@@ -13,7 +13,7 @@ from medgan.commands.gather import CHECKED, NONE_HELD, UNKNOWN, UNNAMED, Request
 from medgan.commands.report import report
 from medgan.commands.sample import sample
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.errors import DatasetError, MedganError, ModelError, OutputError, PlanError
 from medgan.files import read_json
 from medgan.gan.model import Model

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from medgan.commands.inspect import inspect
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.errors import DatasetError
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree

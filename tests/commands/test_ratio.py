@@ -41,6 +41,7 @@ def test_the_stricter_of_two_limits_holds():
 def test_everywhere_is_as_many_in_every_class():
     assert wanted(everywhere=True) == [80, 80, 80]
     assert wanted(everywhere=True, ratio="0.5") == [20, 20, 20]
+    assert wanted(everywhere=True, most=1.5) == [30, 30, 30]  # 60 would be 3 per image of the smallest
 
 
 @pytest.mark.parametrize("number", ["-1", "much", "inf", "nan", ""])

@@ -12,7 +12,7 @@ from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.sample import sample
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.errors import ModelError, PlanError
 from medgan.gan.draw import Sample, draw
 from medgan.gan.model import Model

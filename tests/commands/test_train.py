@@ -11,7 +11,7 @@ from PIL import Image
 
 from medgan.commands import train as command
 from medgan.commands.train import Options, train
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.errors import OutputError, PlanError
 from medgan.files import read_json, write_json
 from medgan.gan import fit

@@ -55,6 +55,18 @@ def test_what_leaks_into_test_is_counted_but_not_learned_from():
     assert (found.leaks, found.training) == (1, {"a": 1, "b": 2})
 
 
+def test_images_missing_are_counted_beside_those_that_are_learned_from():
+    leaked = record(3, "b", split="test", patient="a1")
+    found = measured(record(0), record(1), record(2, "b"), leaked, record(4))
+    assert (found.training, found.rare) == ({"a": 2, "b": 1}, {"b": 1})
+
+
+def test_a_class_of_test_patients_alone_is_nothing_to_learn():
+    found = measured(record(0), record(1, "b"), record(2, "c", split="test"))
+    assert found.training == {"a": 1, "b": 1}
+    assert found.counts["test"] == {"a": 0, "b": 0, "c": 1}
+
+
 def test_test_scans_take_no_part_in_sizes_spacing_and_intensity():
     odd = record(9, "b", split="test", shape=(1, 999, 999), spacing_mm=None, levels=(0.0,) * 5, modality="MR")
     found = measured(record(0), record(1, "b"), odd)

@@ -18,8 +18,8 @@ from medgan import workers
 from medgan.dataset import pixels
 from medgan.dataset.headers import lost
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
 from medgan.dataset.manifest import Manifest
+from medgan.dataset.source import Source
 from medgan.errors import DatasetError
 from medgan.progress import Progress
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medgan.dataset.labels import Candidate, Listing, Source, arrays_of, legible, subject, survey
+from medgan.dataset.labels import arrays_of, survey
+from medgan.dataset.source import Candidate, Listing, Source, legible, subject
 from medgan.errors import DatasetError
 
 
@@ -172,6 +173,31 @@ def test_a_row_may_name_a_folder(tmp_path):
     assert labels["P2/c"] == ("normal", "train")
 
 
+def test_a_row_may_name_a_folder_elsewhere(tmp_path):
+    touch(tmp_path, "scans/a", "extra/b", "extra/deep/c")
+    (tmp_path / "labels.csv").write_text("path,label\na,covid\nextra,normal\n")
+    listing = survey(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
+    assert [(file.path.name, file.label, file.verdict) for file in listing.candidates] == [
+        ("a", "covid", "ok"),
+        ("b", "normal", "ok"),
+        ("c", "normal", "ok"),
+    ]
+
+
+def test_a_row_may_be_written_as_windows_writes_paths(tmp_path):
+    touch(tmp_path, "scans/d/a", "scans/d/b\\c")
+    (tmp_path / "labels.csv").write_text("path,label\nd\\a,covid\nd/b\\c,normal\n")
+    listing = survey(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
+    assert told(listing) == {"d/a": ("covid", "train"), "d/b\\c": ("normal", "train")}
+
+
+def test_a_name_that_is_too_long_for_the_disk_is_told(tmp_path):
+    touch(tmp_path, "scans/a")
+    (tmp_path / "labels.csv").write_text(f"path,label\na,covid\n{'x' * 300},covid\n")
+    listing = survey(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
+    assert [file.verdict for file in listing.candidates] == ["ok", "error:unreadable"]
+
+
 def test_rows_without_a_file_and_files_without_a_row_are_both_listed(tmp_path):
     touch(tmp_path, "scans/a", "scans/b")
     (tmp_path / "labels.csv").write_text("path,label\na,covid\nc,covid\n")
@@ -227,6 +253,16 @@ def test_a_bids_column_labels_the_subjects(tmp_path):
     assert labelled == {"sub-01_T1w.nii": ("case", "sub-01"), "sub-02_T1w.nii": ("control", "sub-02")}
 
 
+def test_two_rows_that_disagree_about_a_subject_are_a_conflict(tmp_path):
+    root = bids(tmp_path)
+    with (root / "participants.tsv").open("a") as table:
+        table.write("sub-01\tcontrol\tF\nsub-02\tcontrol\tM\n")
+    found = {c.path.name: c for c in survey(Source(path=root, label_column="group")).candidates}
+    assert found["sub-01_T1w.nii"].verdict == "error:label-conflict"
+    assert found["sub-01_T1w.nii"].reason == "rows 2 and 5 of participants.tsv disagree about it"
+    assert found["sub-02_T1w.nii"].verdict == "ok"
+
+
 def test_participants_without_files_are_told(tmp_path):
     warnings = survey(Source(path=bids(tmp_path), label_column="group")).warnings
     assert warnings == ("1 participants of participants.tsv have no files: sub-09.",)
@@ -255,6 +291,12 @@ def test_an_unknown_column_is_refused(tmp_path):
 )
 def test_the_subject_is_found_in_a_path(path, who):
     assert subject(path) == who
+
+
+def test_a_class_that_is_called_like_a_subject_is_nobody():
+    assert subject("train/sub-solid/x.png", "sub-solid") == ""
+    assert subject("sub-solid/sub-solid_1.png", "sub-solid") == ""
+    assert subject("sub-solid/sub-01/x.png", "sub-solid") == "sub-01"
 
 
 # --- a header attribute ---
@@ -313,6 +355,11 @@ def test_a_line_without_a_file_does_not_stop_the_others(tmp_path, monkeypatch):
         "error:not-found",
         "skip:special-file",
     ]
+
+
+def test_a_label_that_is_no_utf_8_becomes_legible(tmp_path, monkeypatch):
+    monkeypatch.chdir(touch(tmp_path, "x/a"))
+    assert only(survey(Source(lines=("x/a\tl\udce9sion",)))).label == "l\ufffdsion"
 
 
 def test_a_path_listed_twice_counts_once_or_is_a_conflict(tmp_path, monkeypatch):

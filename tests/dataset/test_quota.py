@@ -33,6 +33,7 @@ def test_a_class_may_have_a_goal_of_its_own():
 def test_the_ratio_caps_what_is_made_for_each_real_image():
     assert quotas(COUNTS, "largest", max_ratio=1.5) == {"a": 0, "b": 60, "c": 10}
     assert quotas(COUNTS, "largest", max_ratio=0) == {"a": 0, "b": 0, "c": 0}
+    assert quotas({"a": 100}, 200, max_ratio=0.29) == {"a": 29}
 
 
 def test_a_class_without_images_still_has_a_quota():

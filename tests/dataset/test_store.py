@@ -11,7 +11,7 @@ import pytest
 
 from medgan.dataset import headers, pixels, store
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.dataset.store import Store, joint, stamp, tupled
 from medgan.scans import formats
 
@@ -167,6 +167,9 @@ def test_half_a_pair_and_files_from_the_future_are_not_remembered(tmp_path, old,
     header = tmp_path / "a.hdr"
     header.write_bytes(b"1")
     assert stamp(header) == ""
+    packed = tmp_path / "A.HDR.gz"
+    packed.write_bytes(b"1")
+    assert stamp(packed) == ""
     assert stamp(Path(__file__)) != ""
     monkeypatch.setattr(time, "time", lambda: 0.0)
     assert stamp(Path(__file__)) == ""

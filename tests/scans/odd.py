@@ -13,7 +13,7 @@ from PIL import Image
 
 from medgan.dataset.advice import warnings_of
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.errors import ScanError
 from medgan.scans import formats
 from tests.scans.phantoms import ramp, wheel, write

@@ -15,7 +15,7 @@ from medgan.commands.outfolder import claim
 from medgan.commands.slugs import slugs
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from medgan.errors import DatasetError, OutputError, PlanError
 from medgan.plan import decide
 from medgan.prepare import prepare

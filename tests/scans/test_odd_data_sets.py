@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from medgan.dataset.index import index
-from medgan.dataset.labels import Source
+from medgan.dataset.source import Source
 from tests.scans.odd import SC, Table, Told, check_data_set, picture, single
 from tests.scans.phantoms import ramp, slices, wheel, write
 

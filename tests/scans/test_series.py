@@ -136,6 +136,12 @@ def test_a_gap_within_one_percent_is_regular():
     assert group(files(*map(header, (0.0, 5.0, 10.2, 15.0)))).volumes == ()
 
 
+def test_positions_rounded_to_two_decimals_are_regular():
+    places = [round(0.625 * number, 2) for number in range(100)]
+    assert len(group(files(*map(header, places))).volumes[0]) == 100
+    assert group(files(*map(header, (0.0, 0.1, 0.2, 0.31)))).volumes == ()
+
+
 def test_parts_around_missing_slices_too_short_for_a_volume_are_singles():
     grouping = group(files(*map(header, (0.0, 1.0, 2.0, 3.0, 5.0, 6.0))))
     assert [numbers(volume) for volume in grouping.volumes] == [[0, 1, 2, 3]]

@@ -1,0 +1,117 @@
+"""What the user pointed at, and what is known of a file before it is opened: Source, Candidate, Listing."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from medgan.errors import DatasetError
+
+SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
+"""A BIDS subject: a folder, or the first entity of a file name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What the user pointed at. At most one of `labels`, `label_column` and `label_tag` says where labels come from."""
+
+    path: Path | None = None
+    """A folder or a MedMNIST-style .npz; None with `lines`."""
+    labels: Path | None = None
+    """CSV or TSV with the columns path (or file, file_name), label and perhaps patient (or patient_id), split."""
+    label_column: str = ""
+    """Column of the participants.tsv of a BIDS folder."""
+    label_tag: str = ""
+    """Keyword of the DICOM attribute that holds the label, such as BodyPartExamined."""
+    lines: tuple[str, ...] | None = None
+    """A list of files: each line a path; a tab and a label may follow (else the parent folder's name is the label)."""
+    modality: str = ""
+    """Use only scans of this DICOM Modality; the others are skipped."""
+    allow_burned_in: bool = False
+    """Use images whose header says that text is burned into the pixels."""
+    allow_synthetic: bool = False
+    """Use images that are marked as synthetic: a generator that learns from its own kind collapses."""
+
+    def __post_init__(self) -> None:
+        """Refuse contradicting wishes before any file is touched."""
+        if (self.path is None) == (self.lines is None):
+            raise DatasetError(
+                "Name either a folder or a list of files, not both", hint="medgan inspect scans/"
+            )
+        options = {
+            "--labels": self.labels,
+            "--label-column": self.label_column,
+            "--label-from-tag": self.label_tag,
+        }
+        given = [option for option, value in options.items() if value]
+        if len(given) > 1 or (given and self.lines is not None and not self.label_tag):
+            sources = " and ".join([*given, *(["the list"] if self.lines is not None else [])])
+            raise DatasetError(
+                f"Labels would come from {sources}", hint="Keep one of them: a file has exactly one label."
+            )
+
+    @property
+    def root(self) -> Path:
+        """What paths in the manifest are relative to."""
+        if self.path is None:
+            return Path.cwd()
+        return self.path if self.path.is_dir() else self.path.parent
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Where output must not land: the folder, or those of the listed files."""
+        if self.path is not None:
+            return (self.root if self.path.is_dir() else self.path,)
+        return tuple(sorted({Path(line.split("\t")[0]).parent for line in self.lines or () if line.strip()}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A file with what its place says of it, before it is opened."""
+
+    path: Path
+    label: str = ""
+    """Empty when its place gives none; `reason` then says why."""
+    patient: str = ""
+    """Raw identifier. Private: never written, only hashed."""
+    split: str = "train"
+    verdict: str = "ok"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """All files of a data set before any of them is opened."""
+
+    root: Path
+    candidates: tuple[Candidate, ...] = ()
+    arrays: tuple[Path, ...] = ()
+    """MedMNIST-style .npz files; then there are no candidates."""
+    warnings: tuple[str, ...] = ()
+
+
+def relative(path: Path, root: Path) -> str:
+    """How the manifest names a file: relative to the root with "/", absolute when it lies elsewhere."""
+    inside = str(path).removeprefix(f"{root}{os.sep}")
+    if len(inside) < len(str(path)):  # nearly always, and far faster than asking pathlib
+        return inside.replace(os.sep, "/")
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.absolute().as_posix()
+
+
+def subject(path: str, label: str = "") -> str:
+    """The BIDS subject ("sub-01") that a relative path names in a folder or at the start of the file's name, or "".
+
+    A class may be called so, too ("sub-solid"): its `label` is nobody.
+    """
+    for name in path.split("/"):
+        match = SUBJECT.match(name)
+        if match and match.group() != label and (match.end() == len(name) or name[match.end()] in "_."):
+            return match.group()
+    return ""
+
+
+def legible(text: str) -> str:
+    """`text` as valid Unicode: bytes of a file name that are no UTF-8 become replacement characters."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
