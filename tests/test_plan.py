@@ -336,6 +336,14 @@ def test_a_plan_without_a_discriminator_has_no_settings_of_one(monkeypatch):
     assert plan.why["augment"] == "fixed: of a discriminator, which has no part"
 
 
+def test_features_have_no_part_on_apples_gpus_unless_asked_for(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    plan = decide(facts(), Overrides(device="mps"))
+    assert (plan.features, plan.adversary) == ("none", 1.0)
+    assert "--device cpu" in plan.why["features"]
+    assert decide(facts(), Overrides(device="mps", features="lite0")).features == "lite0"
+
+
 @pytest.mark.parametrize(
     ("there", "features", "batch", "adversary"), [(True, "lite0", 32, 0.0), (False, "none", 16, 1.0)]
 )

@@ -26,9 +26,9 @@ from medgan.gan.fit import fit
 from medgan.gan.probe import costs, graphed_pace
 from medgan.learn.board import Board
 from medgan.learn.feed import my_share
-from medgan.learn.runtime import Runtime, can_replay, choose_device, within_memory
+from medgan.learn.runtime import Runtime, can_replay, choose_device, has_bf16, within_memory
 from medgan.plan import Overrides, Plan, decide
-from medgan.plan.clock import as_begun, candidates, with_graphs, with_precision, worth_graphing
+from medgan.plan.clock import as_begun, candidates, long, with_graphs, with_precision, worth_graphing
 from medgan.prepare import prepare
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.scans import raster
@@ -127,7 +127,7 @@ def train_on(
         if board is not None:
             board.add(row, grid)
 
-    with within_memory():
+    with within_memory(graphed=plan.graphed):
         model = fit(stack, plan, out, about=about(manifest), on_tick=on_tick, on_progress=on_progress)
     return Training(
         run=out,
@@ -153,32 +153,40 @@ def plan_and_estimate(
     `known` is what the run folder says of itself: what a clock decided when the run began stands.
     """
     plan = decide(fingerprint, wish)
-    if plan.graphed and not can_replay(choose_device(plan.device)):
-        raise PlanError("CUDA graphs are for one process on a CUDA device", hint="Leave --cuda-graphs away.")
+    refuse_unable(plan)
     if known is not None and not probe:
         begun = known["plan"]
         if wish.minutes is not None:
             plan = decide(fingerprint, dataclasses.replace(wish, images=begun["images_shown"]))
         return as_begun(plan, begun, wish), 0.0
-    tried, graphs = candidates(plan), worth_graphing(plan) and can_replay(choose_device(plan.device))
-    if not probe and wish.minutes is None and len(tried) == 1 and not graphs:
-        return with_graphs(with_precision(plan, {}), 0.0, None), 0.0
-    with within_memory():
+    gpu = can_replay(choose_device(plan.device))
+    tried = tuple(name for name in candidates(plan) if name == "fp32" or has_bf16(plan.device))
+    open_to_clocks = len(tried) > 1 or (gpu and plan.graphed is None and long(plan))
+    if not probe and wish.minutes is None and not open_to_clocks:
+        return with_graphs(with_precision(plan, {}), 0.0, {})[0], 0.0
+    with within_memory(graphed=plan.graphed):
         measured = costs(plan, tried)
     plan = with_precision(plan, {name: cost.processor for name, cost in measured.items()})
-    pace, trial = measured[plan.precision].wall, None
-    if graphs:
-        on_progress(Progress("timing CUDA graphs", 0, 1))
-        trial = graphed_pace(plan)
-        on_progress(Progress("timing CUDA graphs", 1, 1))
-    plan = with_graphs(plan, pace, trial)
-    if plan.graphed and trial is not None:
-        pace = trial[0]
+    pace, trials = measured[plan.precision].wall, {}
+    if gpu and worth_graphing(plan, pace):
+        for number, name in enumerate(tried):
+            on_progress(Progress("timing CUDA graphs", number, len(tried)))
+            trials[name] = graphed_pace(dataclasses.replace(plan, precision=name))
+        on_progress(Progress("timing CUDA graphs", len(tried), len(tried)))
+    plan, pace = with_graphs(plan, pace, trials)
     if wish.minutes is None:
         return plan, plan.images_shown * pace
     shown = max(int(wish.minutes * 60 / pace), plan.batch)
     longer = decide(fingerprint, dataclasses.replace(wish, images=shown))
     return as_begun(longer, plain(plan), wish), shown * pace
+
+
+def refuse_unable(plan: Plan) -> None:
+    """PlanError for what this machine cannot do and the user asks for."""
+    if plan.graphed and not can_replay(choose_device(plan.device)):
+        raise PlanError("CUDA graphs are for one process on a CUDA device", hint="Leave --cuda-graphs away.")
+    if plan.precision == "bf16" and not has_bf16(plan.device):
+        raise PlanError("this GPU knows no bf16", hint="Leave --precision away, or give fp32.")
 
 
 def stored(out: Path) -> dict[str, Any] | None:

@@ -36,6 +36,10 @@ OfClass = Callable[[int], NDArray[np.float32]]
 """Class number -> real images of it (N, C, H, W) as the networks see them."""
 
 
+Look = Callable[[Tensor], list[Tensor]]
+"""Images -> tables of features."""
+
+
 class Matcher:
     """The frozen network, and what it sees in the real images of every class."""
 
@@ -44,8 +48,6 @@ class Matcher:
         self.span, self.group, self.seen_at = plan.span, plan.group, plan.seen_at
         self.network = frozen(pretrained(*LITE0)).to(device)
         self.device = device
-        self.look: Callable[[Tensor], list[Tensor]] = self.features
-        """How drawn images are looked at: as real ones are, perhaps replayed by a GPU."""
         known = [self._known(of_class(number)) for number in range(len(plan.labels))]
         together = [torch.cat(level) for level in zip(*known, strict=True)]
         self.means = [level.mean(dim=0) for level in together]
@@ -71,7 +73,7 @@ class Matcher:
         seen: Tensor = _Within.apply(low + (images.float() + 1) / 2 * (high - low))  # type: ignore[no-untyped-call]
         scale = self.seen_at / max(seen.shape[2:])
         if scale != 1:
-            seen = F.interpolate(seen, scale_factor=scale, mode="bilinear", antialias=True)
+            seen = F.interpolate(seen, scale_factor=scale, mode="bilinear", antialias=scale < 1)
         levels = self.network.levels(as_seen(seen).contiguous(memory_format=torch.channels_last))
         what = [_moments(x) for x in levels]
         where = [
@@ -86,9 +88,12 @@ class Matcher:
             for x, mean, deviation in zip(levels, self.means, self.deviations, strict=True)
         ]
 
-    def distance(self, fake: Tensor, labels: Tensor, chance: tuple[int, int]) -> Tensor:
+    def distance(
+        self, fake: Tensor, labels: Tensor, chance: tuple[int, int], look: Look | None = None
+    ) -> Tensor:
         """Energy distance of synthetic images (N, C, H, W) to the real ones of their classes (N,), mean over images and levels.
 
+        They are looked at by `look`: `features`, unless a GPU replays what it recorded of that.
         Groups of `plan.group` images follow each other in the batch, each of one class. Which real images they are compared with
         depends on `chance` = (seed, images shown) and the class alone. All groups G are compared at once, level by level; what
         a small class or the end of a batch lacks is filled up with rows that weigh nothing; an image alone at the end, which nothing
@@ -106,7 +111,7 @@ class Matcher:
         weights = weights / weights.sum()
         pairs, others = pairs * weights, others * weights
         total = fake.new_zeros(())
-        drawn = self._scaled(self.look(fake))
+        drawn = self._scaled((look or self.features)(fake))
         for x, known in zip(drawn, self.known, strict=True):
             groups = F.pad(x, (0, 0, 0, lacks)).reshape(len(classes), self.group, -1)
             total = total + 2 * (_apart(groups, known[real]) * pairs).sum()

@@ -15,12 +15,14 @@ from torch import Tensor
 
 from medgan.gan.steps import Learners, update
 from medgan.learn.feed import my_share
-from medgan.learn.runtime import Runtime, reseed
+from medgan.learn.runtime import Runtime, recorded_for_trial, reseed
 from medgan.plan import Plan
 
 ROUNDS = 3
-ALIKE = 0.01
+ALIKE = 0.02
 """By how much of itself a gradient of a replayed step may differ; by adding up in another order it does by a hundred-thousandth."""
+NEXT_TO_NOTHING = 1e-4
+"""Share of the length of all gradients together below which a gradient is measured by that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +56,32 @@ def graphed_pace(plan: Plan) -> tuple[float, str]:
     from the same weights, moments and chance.
     """
     try:
-        trial = Trial(replace(plan, graphed=True))
-        pace = median([trial.round() for _ in range(ROUNDS + 1)][1:]).wall
-        plain = Trial(replace(plan, graphed=False))
-        plain.take_over(trial)
-        apart = difference(plain.slopes(), trial.slopes())
+        with recorded_for_trial():
+            trial = Trial(replace(plan, graphed=True))
+            pace = median([trial.round() for _ in range(ROUNDS + 1)][1:]).wall
+            plain = Trial(replace(plan, graphed=False))
+            plain.take_over(trial)
+            where, apart = difference(plain.slopes(), trial.slopes())
+            del trial, plain
     except Exception as error:  # noqa: BLE001 what a driver may refuse is beyond us, and the run is as good without
         inner = getattr(error, "inner_exception", error)  # torch's own tells only who raised it
         return math.inf, f"do not work here ({type(inner).__name__}: {str(inner).partition(chr(10))[0]})"
-    return pace, f"lead to gradients that differ by {apart:.0%}" if not apart <= ALIKE else ""
+    same = apart <= ALIKE
+    return pace, "" if same else f"lead to another gradient of {where} (apart by {apart:.0%} of its length)"
 
 
-def difference(plain: dict[str, Tensor], other: dict[str, Tensor]) -> float:
-    """The largest distance of two gradients of the same network, as a share of the length of the plain one."""
-    return max(
-        float((other[name] - slope).norm() / slope.norm().clamp(min=1e-12)) for name, slope in plain.items()
-    )
+def difference(plain: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[str, float]:
+    """The weight whose two gradients are farthest apart, and their distance as a share of the length of the plain one.
+
+    One that is next to nothing beside all of them is measured by a share of that.
+    """
+    least = NEXT_TO_NOTHING * torch.stack([slope.norm() for slope in plain.values()]).norm()
+    shares = {
+        name: float((other[name] - slope).norm() / slope.norm().clamp(min=least))
+        for name, slope in plain.items()
+    }
+    worst = max(shares, key=lambda name: math.inf if math.isnan(shares[name]) else shares[name])
+    return worst, shares[worst]
 
 
 def median(rounds: list[Cost]) -> Cost:
@@ -121,13 +133,13 @@ class Trial:
             )  # an optimiser would share its tensors
 
     def slopes(self) -> dict[str, Tensor]:
-        """The gradients of every network that learns, in one vector each, of a step whose chance is always the same."""
+        """The gradient of every weight that learns, in a step near the end of the run, when all have a part: with a penalty, where there is one."""
+        steps, every = self.plan.images_shown // self.plan.batch, self.plan.penalty_every or 1
         reseed(self.plan.seed, 0)
-        self.step(0)
+        self.step((steps - 1) // every * every)
         learning = {name: part for name, part in self.learners.networks.items() if name != "average"}
         return {
-            name: torch.cat(
-                [weight.grad.flatten() for weight in part.parameters() if weight.grad is not None]
-            )
+            f"{name}.{which}": torch.zeros_like(weight) if weight.grad is None else weight.grad.clone()
             for name, part in learning.items()
+            for which, weight in part.named_parameters()
         }

@@ -54,8 +54,7 @@ class Learners:
         if isinstance(generator, networks.Generator):
             generator.begin(known)
         self.matcher = Matcher(plan, known, runtime.fabric.device) if plan.matching else None
-        if self.matcher is not None:
-            self.matcher.look = runtime.graphed(self.matcher.features)
+        self.look = None if self.matcher is None else runtime.graphed(self.matcher.features)
         self.average = runtime.place(GENERATORS[plan.arch](plan))
         self.average.load_state_dict(generator.state_dict())
         self.average.eval().requires_grad_(False)
@@ -133,8 +132,8 @@ def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) 
         for group in adam.param_groups:
             group["lr"] = cosine(plan.rate, plan.rate_end, done) * learners.pace
     learners.runtime.begin_step()
-    condition = real.new_full((), share)  # as a number it would be part of what is recorded
-    fake = learners.to_generator(latents(plan, len(real), real.device), labels, condition).float()
+    z = latents(plan, len(real), real.device)
+    fake = learners.to_generator(z, labels, learners.runtime.number(share)).float()
     critic, shown = opponent(learners, images_shown), {}
     if critic is not None:
         critic_loss, on_real, on_fake = update_critic(
@@ -181,7 +180,7 @@ def update_generator(
     if critic is not None:
         total = total + plan.adversary * against_critic(learners, critic, pair, labels, images_shown)
     if learners.matcher is not None:
-        distance = learners.matcher.distance(fake, labels, (plan.seed, images_shown))
+        distance = learners.matcher.distance(fake, labels, (plan.seed, images_shown), learners.look)
         total = total + plan.matching * distance
         shown["distance"] = distance.detach()
     learners.generator_adam.zero_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import logging
 import warnings
@@ -65,15 +66,41 @@ def per_image(draw: Callable[[int], torch.Tensor], count: int) -> torch.Tensor:
     return draw(count * here.size)[here.share(count * here.size)]
 
 
+def has_bf16(device: str) -> bool:
+    """Whether the device computes in bf16 by itself: GPUs before Ampere only pretend to. Of processors a probe tells how well."""
+    return choose_device(device) != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 @contextmanager
-def within_memory() -> Iterator[None]:
-    """Turn a GPU that is too small into a sentence."""
+def recorded_for_trial() -> Iterator[None]:
+    """Within it passes are recorded or fail, never run as without; afterwards nothing of it is left, on the device or in torch's memory."""
+    stream = torch.cuda.current_stream() if torch.cuda.is_available() else None
+    strict = torch._inductor.config.patch({"triton.cudagraph_or_error": True})
+    try:
+        with strict, torch.cuda.stream(stream):
+            yield
+    finally:
+        torch._dynamo.reset()
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def within_memory(*, graphed: bool | None = False) -> Iterator[None]:
+    """Turn a GPU that is too small, or that fails while it replays CUDA graphs, into a sentence."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise PlanError(
             "the memory of the GPU does not hold this run",
             hint="Choose smaller images (--size) or batches (--batch), or give --device cpu.",
+        ) from error
+    except RuntimeError as error:
+        if not graphed or not can_replay("cuda" if torch.cuda.is_available() else "cpu"):
+            raise
+        raise PlanError(
+            f"training failed while a GPU replayed CUDA graphs: {str(error).partition(chr(10))[0]}",
+            hint="Give --no-cuda-graphs: a run that was begun goes on without them.",
         ) from error
 
 
@@ -141,6 +168,10 @@ class Runtime:
         They are torch's own kernels (backend "cudagraphs" of torch.compile), so no compiler is needed and no number changes.
         """
         return torch.compile(passes, **GRAPHS) if self.replays else passes  # type: ignore[return-value]
+
+    def number(self, value: float) -> float | torch.Tensor:
+        """A number as a pass takes it: where passes are replayed a tensor, for a number would be part of what is recorded."""
+        return torch.full((), value, device=self.fabric.device) if self.replays else value
 
     def begin_step(self) -> None:
         """To be said before each step: what passes of the one before have given may be written over."""
@@ -215,9 +246,11 @@ def processes(accelerator: str) -> dict[str, Any]:
 
     Parameters may be left out of a pass (a plan of one class has no use for embeddings), so DDP looks for them.
     """
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment  # noqa: PLC0415  # see Runtime
+
     here = world()
-    if here.size == 1:
-        return {"devices": 1}
+    if here.size == 1:  # whatever a scheduler has set around it
+        return {"devices": 1, "plugins": [LightningEnvironment()]}
     if accelerator != "cpu" and here.local_size > torch.cuda.device_count():
         raise PlanError(
             f"{here.local_size} processes on this machine need as many CUDA devices; it has {torch.cuda.device_count()}",

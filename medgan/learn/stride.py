@@ -7,12 +7,15 @@ for a weight whose gradients were small and are no longer: it may move by ten le
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
+
+HUGE = 1e30
+"""A v that is so many times smaller than 1 is none."""
 
 
 def shorten(adam: Adam, stride: float) -> Adam:
@@ -21,16 +24,34 @@ def shorten(adam: Adam, stride: float) -> Adam:
     @torch.no_grad()
     def clip(optimizer: Optimizer, *_: Any) -> None:
         for group in optimizer.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None and optimizer.state.get(weight):
-                    most = usual(optimizer.state[weight], group["betas"][1]) * stride
-                    weight.grad.clamp_(-most, most)
+            known = [
+                (weight.grad, optimizer.state[weight])
+                for weight in group["params"]
+                if weight.grad is not None and optimizer.state.get(weight)
+            ]
+            if known:
+                slopes, states = zip(*known, strict=True)
+                most = usual(states, group["betas"][1])
+                torch._foreach_mul_(most, stride)
+                torch._foreach_minimum_(slopes, most)
+                torch._foreach_neg_(most)
+                torch._foreach_maximum_(slopes, most)
 
     adam.register_step_pre_hook(clip)
     return adam
 
 
-def usual(state: Mapping[str, Tensor], beta2: float) -> Tensor:
-    """The v of a weight by what Adam remembers of it; where it never had a gradient any is usual: infinity."""
-    root = (state["exp_avg_sq"] / (1 - beta2 ** state["step"])).sqrt()
-    return root.masked_fill_(root == 0, torch.inf)
+def usual(states: Sequence[Mapping[str, Tensor]], beta2: float) -> list[Tensor]:
+    """The v of every weight by what Adam remembers of it; where one never had a gradient any is usual: infinity.
+
+    All weights at once: on a GPU a kernel for each step of the formula and each weight costs more than what it computes.
+    """
+    grown = torch._foreach_pow(beta2, [state["step"] for state in states])
+    torch._foreach_neg_(grown)
+    torch._foreach_add_(grown, 1.0)
+    roots = torch._foreach_div([state["exp_avg_sq"] for state in states], grown)
+    torch._foreach_sqrt_(roots)
+    never = torch._foreach_mul(roots, HUGE)
+    torch._foreach_reciprocal_(never)  # infinite for 0, and nothing beside any other root
+    torch._foreach_add_(roots, never)
+    return list(roots)

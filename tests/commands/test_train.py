@@ -229,6 +229,7 @@ def test_a_gpu_tries_cuda_graphs_once_and_a_run_goes_on_without_them(
 ):
     told = []
     monkeypatch.setattr(clock, "LONG", 64)
+    monkeypatch.setattr(clock, "GRAPHED_MINUTES", 0.3)
     monkeypatch.setattr(command, "can_replay", lambda device: device == "cpu")  # which stands for a GPU
     monkeypatch.setattr(command, "costs", lambda plan, names: {name: Cost(0.1, 0.3) for name in names})
     monkeypatch.setattr(command, "graphed_pace", lambda plan: trial)
@@ -249,6 +250,22 @@ def test_cuda_graphs_without_a_gpu_are_refused_before_anything_is_written(scans,
     with pytest.raises(PlanError, match="CUDA graphs are for one process"):
         train(scans, tmp_path / "run", overrides=dataclasses.replace(QUICK, graphed=True))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_gpu_that_only_pretends_to_know_bf16_is_not_asked_for_it(scans, tmp_path, monkeypatch):
+    asked = []
+
+    def costs(plan, names):
+        asked.append(tuple(names))
+        return {name: Cost(0.1, 0.3) for name in names}
+
+    monkeypatch.setattr(clock, "LONG", 64)
+    monkeypatch.setattr(command, "has_bf16", lambda device: False)
+    monkeypatch.setattr(command, "costs", costs)
+    dry = train(scans, tmp_path / "run", overrides=QUICK, options=Options(dry_run=True))
+    assert (asked, dry.plan.precision) == ([("fp32",)], "fp32")
+    with pytest.raises(PlanError, match="knows no bf16"):
+        train(scans, tmp_path / "run", overrides=dataclasses.replace(QUICK, precision="bf16"))
 
 
 def test_a_short_run_is_exact_without_a_probe(scans, trained):

@@ -12,6 +12,7 @@ from medgan.errors import ModelError, OutputError, PlanError
 from medgan.learn.board import Board
 from medgan.learn.runtime import (
     Journal,
+    Runtime,
     choose_device,
     load_checkpoint,
     per_image,
@@ -120,3 +121,9 @@ def test_a_full_disk_is_told_when_the_journal_is_written(tmp_path):
 def test_drawing_does_not_wait_for_fabric():
     script = "import sys, medgan.gan.draw; assert 'lightning_fabric' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_process_alone_trains_whatever_a_scheduler_has_set(monkeypatch):
+    for name, value in {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "x", "SLURM_NTASKS": "4"}.items():
+        monkeypatch.setenv(name, value)
+    assert Runtime("cpu", "fp32").fabric.world_size == 1

@@ -42,8 +42,7 @@ def test_a_clock_decides_where_the_user_has_not_and_the_run_is_long(wishes, trie
         ({"fp32": 0.030, "bf16": 0.018}, "bf16", "rule: 18 ms an image by a timed probe, 30 ms in fp32"),
         ({"fp32": 0.030, "bf16": 0.029}, "fp32", "gains too little"),
         ({"fp32": 0.030, "bf16": 0.300}, "fp32", "rule: 30 ms an image by a timed probe; bf16, with 300 ms"),
-        ({"fp32": 0.030}, "fp32", "short a run"),
-        ({}, "fp32", "short a run"),
+        ({"fp32": 0.030}, "fp32", "this GPU knows no other"),
     ],
 )
 def test_bf16_is_taken_where_it_is_clearly_quicker_and_the_reason_names_both_times(seconds, precision, words):
@@ -57,39 +56,55 @@ def test_a_precision_that_was_asked_for_stands_whatever_the_clock_says():
     assert with_precision(plan, {"fp32": 1.0, "bf16": 0.1}) is plan
 
 
+def test_a_short_run_is_in_fp32_without_a_clock():
+    assert "short a run" in with_precision(plan_of(images=64), {}).why["precision"]
+
+
 @pytest.mark.parametrize(
-    ("wishes", "worth"),
+    ("wishes", "pace", "worth"),
     [
-        ({}, True),
-        ({"images": LONG - 64}, False),
-        ({"graphed": True}, False),
-        ({"graphed": False}, False),
-        ({"arch": "dcgan"}, False),
+        ({"images": 18_000}, 0.011, True),
+        ({"images": 18_000}, 0.009, False),
+        ({"minutes": 3.0}, 1.0, True),
+        ({"minutes": 2.9}, 1.0, False),
+        ({"graphed": True}, 1.0, False),
+        ({"graphed": False}, 1.0, False),
+        ({"arch": "dcgan"}, 1.0, False),
     ],
 )
-def test_cuda_graphs_are_tried_where_the_user_has_not_decided_and_the_run_is_long(wishes, worth):
-    assert worth_graphing(plan_of(**wishes)) == worth
+def test_cuda_graphs_are_tried_where_the_user_has_not_decided_and_the_run_is_long(wishes, pace, worth):
+    assert worth_graphing(plan_of(**wishes), pace) == worth
+
+
+FAILS = "do not work here (RuntimeError: no)"
 
 
 @pytest.mark.parametrize(
-    ("trial", "graphed", "words"),
+    ("trials", "graphed", "precision", "pace", "words"),
     [
-        ((0.001, ""), True, "rule: 1 ms an image by a timed probe, 4 ms without"),
-        ((0.0037, ""), False, "rule: CUDA graphs gain too little: 3.7 ms an image by a timed probe, 4 ms without"),
-        ((0.001, "lead to gradients that differ by 6%"), False, "rule: CUDA graphs lead to gradients that differ by 6%"),
-        (None, False, "rule: on a GPU"),
+        ({"fp32": (0.001, "")}, True, "fp32", 0.001, "rule: 1 ms an image by a timed probe, 4 ms without"),
+        ({"fp32": (0.001, ""), "bf16": (0.0005, "")}, True, "bf16", 0.0005, "rule: 0.5 ms"),
+        ({"fp32": (0.001, ""), "bf16": (0.00095, "")}, True, "fp32", 0.001, "rule: 1 ms"),
+        ({"fp32": (0.002, FAILS), "bf16": (0.002, "")}, True, "bf16", 0.002, "rule: 2 ms"),
+        ({"fp32": (0.001, FAILS)}, False, "fp32", 0.004, f"rule: CUDA graphs {FAILS}"),
+        ({"fp32": (0.0037, "")}, False, "fp32", 0.004, "rule: CUDA graphs gain too little: 3.7 ms an image by a timed probe, 4 ms without"),
+        ({}, False, "fp32", 0.004, "rule: tried on a GPU alone"),
     ],
 )  # fmt: skip
-def test_cuda_graphs_are_taken_where_they_are_clearly_quicker_and_the_same(trial, graphed, words):
-    plan = with_graphs(plan_of(), 0.004, trial)
-    assert plan.graphed is graphed
+def test_cuda_graphs_are_taken_where_they_are_clearly_quicker_and_the_same(
+    trials, graphed, precision, pace, words
+):
+    begun = with_precision(plan_of(), {"fp32": 0.004, "bf16": 0.004})
+    plan, now = with_graphs(begun, 0.004, trials)
+    assert (plan.graphed, plan.precision, now) == (graphed, precision, pace)
     assert plan.why["graphed"].startswith(words)
+    assert plan.why["precision"].startswith("rule: ")
 
 
 @pytest.mark.parametrize("graphed", [True, False])
 def test_graphs_that_were_asked_for_or_refused_stand(graphed):
     plan = plan_of(graphed=graphed)
-    assert with_graphs(plan, 0.004, (0.001, "fail")) is plan
+    assert with_graphs(plan, 0.004, {"fp32": (0.001, "")}) == (plan, 0.004)
 
 
 def test_what_a_clock_decided_when_a_run_began_stands_but_for_what_the_user_now_says():

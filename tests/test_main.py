@@ -1,0 +1,34 @@
+"""How the program ends."""
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from medgan import __main__ as program
+
+
+def company(backend, *, begun=True):
+    return SimpleNamespace(
+        is_available=lambda: True, is_initialized=lambda: begun, get_backend=lambda: backend
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "code", "at_once"),
+    [
+        (company("nccl"), 2, [2]),
+        (company("nccl"), 0, []),
+        (company("nccl", begun=False), 2, []),
+        (company("gloo"), 2, []),
+        (None, 2, []),
+    ],
+)
+def test_a_process_that_failed_does_not_wait_for_others_on_gpus(others, code, at_once, monkeypatch):
+    ended = []
+    monkeypatch.setattr(program, "app", lambda: sys.exit(code))
+    monkeypatch.setattr(program.os, "_exit", ended.append)
+    monkeypatch.setitem(sys.modules, "torch.distributed", others)
+    with pytest.raises(SystemExit) as end:
+        program.main()
+    assert (end.value.code, ended) == (code, at_once)
