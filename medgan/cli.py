@@ -66,6 +66,8 @@ def inspect(
     modality: opt.Modality = "",
     burned_in: opt.BurnedIn = False,
     synthetic: opt.Synthetic = False,
+    holdout: opt.Holdout = 0.0,
+    seed: opt.TrainSeed = None,
     files: opt.Files = False,
     json: opt.Json = False,
 ) -> None:
@@ -80,10 +82,11 @@ def inspect(
     with screen.polite_errors(again="Nothing was changed; repeat the command."):
         from medgan.commands.inspect import inspect as look
         from medgan.files import plain
+        from medgan.plan import Overrides
 
         data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         with screen.watch() as on_progress:
-            found = look(data, on_progress=on_progress)
+            found = look(data, holdout=holdout, overrides=Overrides(seed=seed), on_progress=on_progress)
         in_words = partial(screen.show_inspection, fingerprint=plain(found.fingerprint))
         _tell(found.report(files), in_words, json=json)
 
@@ -151,6 +154,7 @@ def sample(
     format: opt.Format = "auto",  # noqa: A002 the option is called so
     dicom_class: opt.DicomClass = "auto",
     against: opt.Against = None,
+    holdout: opt.Holdout = 0.0,
     no_filter: opt.NoFilter = False,
     device: opt.Device = "auto",
     json: opt.Json = False,
@@ -168,7 +172,7 @@ def sample(
         with screen.watch() as on_progress:
             written = draw(
                 model, out, labels=label or (), count=count, seed=seed, format=format, dicom_class=dicom_class,
-                filtered=not no_filter, against=scans, device=device, on_progress=on_progress,
+                filtered=not no_filter, against=scans, holdout=holdout, device=device, on_progress=on_progress,
             )  # fmt: skip
         _tell(written.report(), screen.show_written, json=json)
 

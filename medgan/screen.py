@@ -159,7 +159,7 @@ def show_inspection(report: Facts, fingerprint: Facts) -> None:
     _table("Measured", ("", ""), _measured(fingerprint))
     _table("Files", ("", ""), report["verdicts"].items())
     for entry in report.get("files", ()):
-        _line(f"  {entry['verdict']:24} {entry['path']}  {entry['reason']}".rstrip())
+        _line(f"  {entry['verdict']:24} {entry['split']:6} {entry['path']}  {entry['reason']}".rstrip())
     _plan(report["plan"] or {})
     if report["warnings"]:
         _line("")

@@ -160,7 +160,9 @@ REPORT = {
         },
         "labels": {"value": ["a", "b"], "why": "rule: found"},
     },
-    "files": [{"path": "x.dcm", "verdict": "skip:duplicate", "reason": "the same as y.dcm"}],
+    "files": [
+        {"path": "x.dcm", "split": "train", "verdict": "skip:duplicate", "reason": "the same as y.dcm"}
+    ],
 }
 MEASURED = dict.fromkeys(screen.MEASURED, 0) | {
     "modalities": {"": 3, "CT": 7},
@@ -180,7 +182,7 @@ def test_an_inspection_is_told_in_tables(capsys):
     assert ["rows", "48"] in lines
     assert ["columns", "48", "to", "64,", "median", "50"] in lines
     assert ["skip:duplicate", "1"] in lines
-    assert ["skip:duplicate", "x.dcm", "the", "same", "as", "y.dcm"] in lines
+    assert ["skip:duplicate", "train", "x.dcm", "the", "same", "as", "y.dcm"] in lines
     assert ["warning:", "class", "b", "is", "small"] in lines
     assert ["size", "64", "x", "64", "rule:", "fits"] in lines
     assert ["form", "png,", "0", "to", "255", "stored,", "8", "bits", "rule:", "8-bit"] in lines

@@ -13,6 +13,7 @@ from typing import Any
 
 from medgan import __version__, cache, files
 from medgan.commands import report
+from medgan.commands.alone import alone_in
 from medgan.commands.drawing import (
     carried_out,
     choose_in,
@@ -140,14 +141,15 @@ def balance(
     form = form_of(
         plan.form, options.format, options.dicom_class
     )  # what cannot be is refused before hours of work, too
-    if trained is None and any(task.missing.values()):
-        run = beside(out, ".run")
-        train_on(manifest, run, overrides, Options(), on_progress=on_progress, began=started)
-        trained = Model.load(run)
-    room = Room(plan=plan, form=form, device=overrides.device)
-    if trained is not None and task.unsettled:
-        task = task.settled(trained, beside(out, ".ratio"), room, on_progress)
-    written = fill(out, task, trained, room, on_progress)
+    with alone_in(out, overrides.device):
+        if trained is None and any(task.missing.values()):
+            run = beside(out, ".run")
+            train_on(manifest, run, overrides, Options(), on_progress=on_progress, began=started)
+            trained = Model.load(run)
+        room = Room(plan=plan, form=form, device=overrides.device)
+        if trained is not None and task.unsettled:
+            task = task.settled(trained, beside(out, ".ratio"), room, on_progress)
+        written = fill(out, task, trained, room, on_progress)
     report_on(out)
     return replace(written, seconds=perf_counter() - started)
 
@@ -257,6 +259,7 @@ def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: On
         before=task.before,
         model=digest,
         data=model.data_digest if model else "",
+        training_seed=model.plan.seed if model else None,
         real=task.options.real,
         verdicts=task.manifest.verdicts(),
         chosen=task.chosen,

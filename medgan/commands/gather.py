@@ -115,15 +115,34 @@ def gather(request: Request, on_progress: OnProgress, memory: Memory = dict) -> 
             raise DatasetError(
                 "there is nothing synthetic to judge", hint="Add --model RUN or --synthetic FOLDER, or name a folder that `medgan balance` wrote."
             )  # fmt: skip
+        refuse_idle(request)
         return of_balanced(path, on_progress)
     manifest = index(request.source, on_progress=on_progress)
     if request.model is not None:
         return of_model(manifest, request, Model.load(request.model), memory, on_progress)
-    manifest = hold_out(manifest, request.holdout, request.seed)
     assert request.synthetic is not None, "asked above"
     if written_by_medgan(request.synthetic):
-        return of_written(manifest, request.synthetic, on_progress)
+        return of_written(manifest, request.synthetic, request, on_progress)
+    manifest = hold_out(manifest, request.holdout, request.seed)
     return of_others(manifest, request.synthetic, on_progress)
+
+
+def refuse_idle(request: Request) -> None:
+    """DatasetError for wishes about real data where a balanced folder alone is read, as it was written."""
+    source = request.source
+    told = {
+        "--holdout": request.holdout,
+        "--labels": source.labels,
+        "--label-column": source.label_column,
+        "--label-from-tag": source.label_tag,
+        "--modality": source.modality,
+    }
+    idle = ", ".join(option for option, value in told.items() if value)
+    if idle:
+        raise DatasetError(
+            f"{idle} cannot be asked of a folder that medgan wrote: it is read as it was written",
+            hint="Leave it away, or name the data set itself: medgan evaluate scans/ --synthetic FOLDER --out evaluation/.",
+        )
 
 
 # --- a model, drawn from here ---
@@ -203,9 +222,11 @@ def of_balanced(folder: Path, on_progress: OnProgress) -> Gathered:
     )
 
 
-def of_written(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gathered:
-    """A data set, and the synthetic images of a folder that medgan wrote from it."""
+def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: OnProgress) -> Gathered:
+    """A data set, and the synthetic images of a folder that medgan wrote from it; patients are held out as in that training."""
     facts, rows = told(folder)
+    seed = facts.get("training_seed")
+    manifest = hold_out(manifest, request.holdout, request.seed if seed is None else seed)
     rows = [row for row in rows if row["origin"] == "synthetic"]
     if not rows:
         raise DatasetError(f"{folder} holds no synthetic image", hint="Name another --synthetic.")

@@ -10,6 +10,7 @@ from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.source import Source, legible
+from medgan.dataset.split import hold_out
 from medgan.errors import MedganError
 from medgan.files import plain
 from medgan.plan import Overrides, Plan, decide
@@ -56,10 +57,14 @@ class Inspection:
 
 
 def inspect(
-    source: Source, *, overrides: Overrides = AS_DECIDED, on_progress: OnProgress = ignore
+    source: Source,
+    *,
+    holdout: float = 0.0,
+    overrides: Overrides = AS_DECIDED,
+    on_progress: OnProgress = ignore,
 ) -> Inspection:
-    """Look at every file of `source`; a data set that cannot be trained on is still described."""
-    manifest = index(source, on_progress=on_progress)
+    """Look at every file of `source`, part of it held out as `train` would; a data set that cannot be trained on is still described."""
+    manifest = hold_out(index(source, on_progress=on_progress), holdout, overrides.seed or 0)
     fingerprint = measure(manifest)
     warnings = fingerprint.warnings
     try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 from medgan import __version__, cache, files
+from medgan.commands.alone import alone_in
 from medgan.commands.drawing import (
     carried_out,
     choose_in,
@@ -18,13 +19,14 @@ from medgan.commands.drawing import (
     settings_of,
     synthesise,
 )
-from medgan.commands.outfolder import OutFolder, Placed, Written, claim
+from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
 from medgan.commands.seal import Account, seal
 from medgan.commands.sifting import Against, Wish, reach
 from medgan.commands.slugs import slugs
 from medgan.dataset.index import index
 from medgan.dataset.quota import unknown_label
 from medgan.dataset.source import Source
+from medgan.dataset.split import hold_out
 from medgan.errors import PlanError
 from medgan.gan.model import Model
 from medgan.learn.runtime import once
@@ -44,16 +46,17 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
     dicom_class: str = "auto",
     filtered: bool = True,
     against: Source | None = None,
+    holdout: float = 0.0,
     device: str = "auto",
     on_progress: OnProgress = ignore,
 ) -> Written:
     """Draw `count` images of every label (of all that the model knows when none is named) into the folder `out`.
 
     An image's number is its seed + 1. `filtered`, the best of several times as many seeds from `seed` on are chosen, beside the training
-    images in `against` or in the cache; else the first ones are taken. Under torchrun every process calls this alike, and draws its share.
+    images in `against`, of which training held `holdout` out, or in the cache; else the first ones are taken. Under torchrun every process calls this alike, and draws its share.
     """
     started = perf_counter()
-    refuse(count, seed, filtered=filtered, against=against)
+    refuse(count, seed, filtered=filtered, against=against, holdout=holdout)
     trained = Model.load(model)
     files.refuse_output_inside(out, [model, *(against.inputs if against else ())])
     form = form_of(trained.plan.form, format, dicom_class)
@@ -69,38 +72,62 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
         "dicom_class": form.dicom_class,
         "filter": filtered,
         "against": against is not None,
+        **({"holdout": holdout} if holdout else {}),
     }
-    if (done := once(lambda: claim(out, settings), device)) is not None:
+    done = once(lambda: earlier(out, settings), device)
+    if done is not None:
         return done
     folder = OutFolder(path=out, form=form, folders=slugs(trained.labels))
     wish = Wish(counts=dict.fromkeys(chosen, count), seed=seed, device=device)
-    beside = partial(at_hand, trained, against, folder.folders, on_progress)
-    choice = once(lambda: choose_in(folder, trained, wish, beside, on_progress), device) if filtered else None
-    marks = marks_of(wish, choice, trained.digest)
+    beside = partial(at_hand, trained, against, holdout, folder.folders, on_progress) if filtered else None
+    with alone_in(out, device):
+        if (done := once(lambda: claim(out, settings), device)) is not None:
+            return done
+        written = fill(folder, trained, wish, beside, settings, on_progress)
+    return replace(written, seconds=perf_counter() - started)
+
+
+def fill(  # what a folder is filled with and from is no noun
+    folder: OutFolder,
+    model: Model,
+    wish: Wish,
+    beside: Callable[[], Against | None] | None,
+    settings: Settings,
+    on_progress: OnProgress,
+) -> Written:
+    """Choose, draw and seal what is wished for in a claimed folder; unfiltered without the images to look at `beside`."""
+    device = wish.device
+    choice = once(lambda: choose_in(folder, model, wish, beside, on_progress), device) if beside else None
+    marks = marks_of(wish, choice, model.digest)
 
     def drawn(part: World) -> tuple[int, Iterator[Placed]]:
         mine = marks[part.share(len(marks))]
-        return len(mine), synthesise(folder, trained, mine, device)
+        return len(mine), synthesise(folder, model, mine, device)
 
     images = carried_out(drawn, on_progress, device)
     account = Account(
         command="medgan sample",
         settings=settings,
-        before=dict.fromkeys(trained.labels, 0),
-        model=trained.digest,
-        data=trained.data_digest,
+        before=dict.fromkeys(model.labels, 0),
+        model=model.digest,
+        data=model.data_digest,
+        training_seed=model.plan.seed,
         choice=choice,
     )
-    written = once(lambda: seal(folder, images, account, on_progress), device)
-    return replace(written, seconds=perf_counter() - started)
+    return once(lambda: seal(folder, images, account, on_progress), device)
 
 
-def refuse(count: int, seed: int, *, filtered: bool, against: Source | None) -> None:
+def refuse(count: int, seed: int, *, filtered: bool, against: Source | None, holdout: float) -> None:
     """PlanError for what cannot be drawn."""
     if count < 1:
         raise PlanError(f"{count} images per label are none", hint="Give --count 1 or more.")
     if against is not None and not filtered:
         raise PlanError("Nothing is compared without the filter", hint="Leave --against or --no-filter away.")
+    if holdout and against is None:
+        raise PlanError(
+            "Nothing is held out of scans that are not named",
+            hint="Add --against SOURCE, or leave --holdout away.",
+        )
     refuse_numbers(reach(count) if filtered else count, seed)
 
 
@@ -113,12 +140,12 @@ def known(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def at_hand(
-    model: Model, source: Source | None, folders: Mapping[str, str], on_progress: OnProgress
+    model: Model, source: Source | None, holdout: float, folders: Mapping[str, str], on_progress: OnProgress
 ) -> Against | None:
-    """The training images to compare with: those of `source`, else those of the model that lie in the cache, else none."""
+    """The training images to compare with: those of `source`, less what training held out, else those of the model that lie in the cache, else none."""
     if source is None:
         stack, data = find(model.data_digest, model.plan, cache.location() / cache.STACKS), model.data_digest
     else:
-        manifest = index(source, on_progress=on_progress)
+        manifest = hold_out(index(source, on_progress=on_progress), holdout, model.plan.seed)
         stack, data = prepare(manifest, model.plan, cache.stacks(), on_progress=on_progress), manifest.digest
     return None if stack is None else Against.of(stack, folders, data, on_progress=on_progress)

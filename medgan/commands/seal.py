@@ -56,6 +56,8 @@ class Account:
     """SHA-256 of the generator's weights; empty when none was needed."""
     data: str = ""
     """SHA-256 of the data the generator learned from."""
+    training_seed: int | None = None
+    """Seed of its training, by which patients were held out; None when no generator was needed."""
     real: str = "none"
     """"prepared", "link" or "none"."""
     verdicts: Mapping[str, int] = field(default_factory=dict)
@@ -278,6 +280,7 @@ def _run_text(folder: OutFolder, account: Account, written: Written) -> str:
         "ratio": account.ratio,
         "model": account.model,
         "data": account.data,
+        "training_seed": account.training_seed,
         "real": account.real,
         "filter": account.filter,
         "verdicts": account.verdicts,

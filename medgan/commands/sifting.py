@@ -129,6 +129,8 @@ def choose(
 
     ModelError where more than TOO_MANY of the candidates of a class are near copies of training images.
     """
+    if not any(wish.counts.values()):
+        return Choice()
     choice = remembered(out)
     missing = [
         label for label, count in wish.counts.items() if count and not (choice and label in choice.drawn)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan import cache
+from medgan.commands.alone import alone_in
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
@@ -117,18 +118,19 @@ def train_on(
     if options.dry_run:
         return Training(run=out, plan=plan, estimate_seconds=estimate, seconds=time.monotonic() - began)
     my_share(plan)  # what cannot be shared is refused before the folder is made
-    runtime.once(lambda: claim(out, plan, manifest.digest))
-    runtime.each(lambda: refuse_unseen(out))
-    stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks(), on_progress=on_progress))
-    board = Board(out / "tensorboard") if options.tensorboard and world().is_first else None
+    with alone_in(out, wish.device):
+        runtime.once(lambda: claim(out, plan, manifest.digest))
+        runtime.each(lambda: refuse_unseen(out))
+        stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks(), on_progress=on_progress))
+        board = Board(out / "tensorboard") if options.tensorboard and world().is_first else None
 
-    def on_tick(row: dict[str, Any], grid: NDArray[np.float32]) -> None:
-        write_grid(out / "grids", row["images_shown"], grid)
-        if board is not None:
-            board.add(row, grid)
+        def on_tick(row: dict[str, Any], grid: NDArray[np.float32]) -> None:
+            write_grid(out / "grids", row["images_shown"], grid)
+            if board is not None:
+                board.add(row, grid)
 
-    with within_memory(graphed=plan.graphed):
-        model = fit(stack, plan, out, about=about(manifest), on_tick=on_tick, on_progress=on_progress)
+        with within_memory(graphed=plan.graphed):
+            model = fit(stack, plan, out, about=about(manifest), on_tick=on_tick, on_progress=on_progress)
     return Training(
         run=out,
         plan=plan,

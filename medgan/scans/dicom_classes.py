@@ -290,7 +290,8 @@ def _cr(form: Form) -> Attributes:
 def _dx(form: Form) -> Attributes:
     """C.8.11.1 to C.8.11.4, for presentation: values go to the screen as they are.
 
-    Burned In Annotation and Lossy Image Compression are Type 1 here, so real images, too, say what inputs usually are.
+    Burned In Annotation and Lossy Image Compression are Type 1 here, so real images, too, say what inputs usually are; so is Patient
+    Orientation, which is that of a frontal view.
     """
     return {
         "ImageType": ["DERIVED", "SECONDARY", ""],

@@ -10,6 +10,7 @@ from PIL import Image
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
+from medgan.dataset.split import hold_out
 from medgan.gan.model import Model
 from medgan.gan.steps import GENERATORS
 from medgan.plan import Overrides, decide
@@ -43,10 +44,10 @@ def discs(root, *, shape=(16, 24), split="", **counts):
     return Source(path=root)
 
 
-def untrained(folder, source, *, form=None, seed=1):
-    """A model folder for `source` whose generator is as it was born."""
-    manifest = index(source)
-    plan = decide(measure(manifest), SMALL)
+def untrained(folder, source, *, form=None, seed=1, holdout=0.0, training_seed=0):
+    """A model folder for `source`, part of it held out, whose generator is as it was born."""
+    manifest = hold_out(index(source), holdout, training_seed)
+    plan = decide(measure(manifest), replace(SMALL, seed=training_seed))
     plan = replace(plan, form=form) if form else plan
     torch.manual_seed(seed)
     network = GENERATORS[plan.arch](plan)

@@ -141,6 +141,24 @@ def test_a_model_is_refused_on_a_test_split_that_it_was_trained_on(world, tmp_pa
         gather(request(world, model=seen_all), ignore)
 
 
+def test_a_balanced_folder_knows_by_which_seed_patients_were_held_out(tmp_path):
+    source = discs(tmp_path / "scans", full=20, rare=14)
+    model = untrained(tmp_path / "model", source, holdout=0.3, training_seed=5)
+    options = BalanceOptions(holdout=0.3, filter=False)
+    balance(source, tmp_path / "out", model=model, options=options)
+    found = gather(Request(source=source, synthetic=tmp_path / "out", holdout=0.3), ignore)
+    assert found.unseen == CHECKED
+    assert found.held_out.counts == {"full": 6, "rare": 4}
+
+
+@pytest.mark.parametrize("wish", [{"holdout": 0.2}, {"label_tag": "BodyPartExamined"}, {"modality": "CT"}])
+def test_wishes_about_real_data_are_refused_of_a_balanced_folder(world, tmp_path, wish):
+    balance(world["source"], tmp_path / "out", model=world["model"], options=BalanceOptions(target=14, filter=False))  # fmt: skip
+    held, read = ({"holdout": wish["holdout"]}, {}) if "holdout" in wish else ({}, wish)
+    with pytest.raises(DatasetError, match="it is read as it was written"):
+        gather(Request(source=Source(path=tmp_path / "out", **read), **held), ignore)
+
+
 def test_nothing_synthetic_is_a_refusal(world):
     with pytest.raises(DatasetError, match="nothing synthetic"):
         gather(Request(source=world["source"]), ignore)

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from medgan.commands.inspect import inspect
+from medgan.dataset.index import index
 from medgan.dataset.source import Source
+from medgan.dataset.split import hold_out
 from medgan.errors import DatasetError
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree
@@ -81,6 +83,16 @@ def test_files_are_listed_with_verdicts_when_asked_for(found):
     assert odd["reason"]
     fine = files["test/normal/scan0.png"]
     assert (fine["label"], fine["split"], fine["verdict"], fine["reason"]) == ("normal", "test", "ok", "")
+
+
+def test_patients_that_training_would_hold_out_are_named(scans):
+    found = inspect(scans, holdout=0.4, overrides=Overrides(seed=5))
+    held = hold_out(index(scans), 0.4, 5)
+    assert found.fingerprint.counts == held.counts()
+    assert found.fingerprint.counts["val"] == {"covid": 1, "normal": 2}
+    listed = {file["path"] for file in found.report(files=True)["files"] if file["split"] == "val"}
+    assert listed == {record.path for record in held.usable("val")}
+    assert inspect(scans, holdout=0.4).fingerprint.digest != found.fingerprint.digest
 
 
 def test_every_decision_of_the_plan_has_its_value_and_reason(found):

@@ -188,6 +188,22 @@ def test_other_scans_than_the_model_learned_from_are_told_apart(model, tmp_path)
     assert "not those that the model learned from" in card(tmp_path / "out")
 
 
+def test_scans_of_which_training_held_some_out_are_what_the_model_learned_from(scans, tmp_path):
+    model = untrained(tmp_path / "model", scans, holdout=0.3, training_seed=4)
+    sample(model, tmp_path / "out", count=4, against=scans, holdout=0.3)
+    assert facts(tmp_path / "out")["filter"]["compared_with"] == Model.load(model).data_digest
+    assert "not those that the model learned from" not in card(tmp_path / "out")
+    with pytest.raises(PlanError, match="held out of scans"):
+        sample(model, tmp_path / "other", count=4, holdout=0.3)
+
+
+def test_where_nothing_is_wanted_nothing_is_looked_at(scans, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(sifting.Against, "of", lambda *_, **__: 1 / 0)
+    out = balance(scans, tmp_path / "out", model=model, options=BalanceOptions(target=0)).out
+    assert facts(out)["filter"]["counts"] == {}
+    assert rejected(out) == []
+
+
 def test_with_few_patients_copies_are_not_looked_for_and_that_is_said(tmp_path):
     few = discs(tmp_path / "few", normal=2, covid=2)
     sample(untrained(tmp_path / "model", few), tmp_path / "out", count=4, against=few)

@@ -1,0 +1,53 @@
+"""No two commands write into one folder at a time."""
+
+import pytest
+
+from medgan import cache
+from medgan.commands.alone import alone_in
+from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.sample import sample
+from medgan.commands.train import train
+from medgan.errors import OutputError
+from tests.commands.blobs import SMALL, discs, tree, untrained
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    return discs(tmp_path_factory.mktemp("scans"), normal=6, covid=4)
+
+
+def test_a_folder_is_one_commands_own_while_it_lasts(tmp_path):
+    out = tmp_path / "a" / "out"
+    with alone_in(out):
+        with pytest.raises(OutputError, match="another command is at work"), alone_in(out):
+            pass
+        with alone_in(tmp_path / "other"):
+            pass
+    with alone_in(out):
+        pass
+
+
+def test_a_disk_without_locks_holds_nobody_up(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(cache, "hold", refuse)
+    with alone_in(tmp_path / "out"), alone_in(tmp_path / "out"):
+        pass
+
+
+def test_what_another_command_is_writing_is_left_alone(scans, tmp_path):
+    model = untrained(tmp_path / "model", scans)
+    half = tmp_path / "out" / ".writing" / "0"
+    half.mkdir(parents=True)
+    (half / "half.png").write_bytes(b"written by another")
+    before = tree(tmp_path / "out")
+    with alone_in(tmp_path / "out"):
+        for work in (
+            lambda: sample(model, tmp_path / "out", count=2),
+            lambda: balance(scans, tmp_path / "out", model=model, options=BalanceOptions(filter=False)),
+            lambda: train(scans, tmp_path / "out", overrides=SMALL),
+        ):
+            with pytest.raises(OutputError, match="another command is at work"):
+                work()
+    assert tree(tmp_path / "out") == before
