@@ -132,7 +132,7 @@ def digest_file(path: Path) -> str:
 
 
 def refuse_output_inside(out: Path, inputs: Iterable[Path]) -> None:
-    """Refuse an output folder inside (or equal to) any input folder, or that holds the input."""
+    """Refuse an output folder inside (or equal to) any input folder."""
     target = out.resolve()
     for source in inputs:
         place = source.resolve()

@@ -64,16 +64,11 @@ def _numbered(patients: NDArray[np.str_] | None, count: int) -> NDArray[np.int64
     return np.arange(count) if patients is None else np.unique(patients, return_inverse=True)[1]
 
 
-def frechet(real: Features, synthetic: Features) -> float:
-    """Frechet distance of two Gaussians with the means and covariances of the data (arXiv 1706.08500, eq. 6).
+def frechet_under(real: Features, synthetic: Features, w: Weights, v: Weights) -> Values:
+    """Frechet distance of two Gaussians with the means and covariances of the data under weights (arXiv 1706.08500, eq. 6).
 
     Biased upward at small n, the more the wider the space: meant for features reduced to 64 principal components.
     """
-    return float(frechet_under(real, synthetic, *once(real, synthetic))[0])
-
-
-def frechet_under(real: Features, synthetic: Features, w: Weights, v: Weights) -> Values:
-    """Frechet distance under weights."""
     return np.array([_gaussians_apart(_moments(real, a), _moments(synthetic, b)) for a, b in zip(w, v, strict=True)])  # fmt: skip
 
 
