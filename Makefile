@@ -1,5 +1,5 @@
 # The only commands a developer needs. `make` alone prints them.
-.PHONY: help setup demo test fast check fix docs bench bench-fuzz bench-speed bench-stack bench-generator bench-topup bench-ablation clean
+.PHONY: help setup demo test fast check fix docs bench bench-fuzz bench-speed bench-gpu bench-stack bench-generator bench-topup bench-ablation clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -60,6 +60,9 @@ bench-fuzz: setup  ## 20,000 damaged files through the readers (a quarter of an 
 
 bench-speed: setup  ## the training step beside the ceiling of this processor, drawing, writing, guards, and what a probe foretells
 	$(BIN)/pytest -s tests/benchmarks/bench_speed.py tests/benchmarks/bench_guards.py
+
+bench-gpu: setup  ## how fast a CUDA device trains, plain and by CUDA graphs (two minutes)
+	$(BIN)/pytest -s tests/benchmarks/bench_gpu.py
 
 bench-stack: setup  ## training from a stack three times as large as memory, beside one in memory (Linux)
 	$(BIN)/pytest -s tests/benchmarks/bench_stack.py
