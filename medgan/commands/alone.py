@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from medgan import cache, files
-from medgan.errors import OutputError
+from medgan.errors import MedganError, OutputError
 from medgan.learn.runtime import once
 
 
@@ -16,12 +16,18 @@ def alone_in(out: Path, device: str = "auto") -> Iterator[None]:
     """Make `out` where there is none and keep other commands out of it while the block lasts; OutputError where one is at work there.
 
     Two would sweep away what the other has half written. The system lets go when the process ends, however it ends; of the processes
-    of a job the first one holds the folder.
+    of a job the first one holds the folder. One that was made here and is empty when the command is refused is removed.
     """
     held: list[Callable[[], None]] = []
+    new = not out.exists()
     once(lambda: held.append(taken(out)), device)
     try:
         yield
+    except MedganError:
+        if held and new:
+            with suppress(OSError):  # which says that something was written
+                out.rmdir()
+        raise
     finally:
         for let_go in held:
             let_go()
@@ -29,6 +35,8 @@ def alone_in(out: Path, device: str = "auto") -> Iterator[None]:
 
 def taken(out: Path) -> Callable[[], None]:
     """The folder held; what comes back lets go of it. On a disk that knows no locks nothing is held."""
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file, not a folder", hint="Choose another --out.")
     files.make_folder(out)
     try:
         return cache.hold(out, alone=True, wait=False)

@@ -65,7 +65,7 @@ class BalanceOptions:
     ratio: str = PARITY
     """Synthetic images per real one of a class: a number, "parity" (as many as the target asks for), or "auto"."""
     everywhere: bool = False
-    """Every class gets as many synthetic images as the one that lacks most."""
+    """Every class gets as many synthetic images as the one that lacks most, and no more than `max_synthetic_ratio` allows in any."""
     real: str = "prepared"
     """Real training images: "prepared" and written like the synthetic ones, "link" to the original files, or "none"."""
     format: str = "auto"
@@ -264,7 +264,8 @@ def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: On
         verdicts=task.manifest.verdicts(),
         chosen=task.chosen,
     )
-    once(lambda: claim(out, account.settings), room.device)
+    if (done := once(lambda: claim(out, account.settings), room.device)) is not None:
+        return done
     folder = OutFolder(path=out, form=room.form, folders=slugs(task.before))
     wish = Wish(counts=task.missing if model else {}, seed=task.options.seed, device=room.device)
     choice = None
@@ -361,8 +362,9 @@ def named_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A00
 
 
 def wishes_of(overrides: Overrides) -> dict[str, Any]:
-    """Wishes for a training by name, the device aside: it does not change what is asked for."""
-    return {f"training {name}": value for name, value in files.plain(overrides).items() if name != "device"}
+    """Wishes for a training by name, less how a machine computes: that does not change what is asked for."""
+    wishes = files.plain(overrides)
+    return {f"training {name}": wishes[name] for name in wishes if name not in {"device", "graphed"}}
 
 
 def training_images(manifest: Manifest) -> dict[str, int]:

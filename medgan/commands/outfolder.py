@@ -134,7 +134,7 @@ def earlier(out: Path, settings: Settings) -> Written | None:
     begun = _begun(out)
     if begun is None:
         return None
-    there = begun["settings"]
+    there = {"holdout": 0.0, **begun["settings"]}  # which older versions did not write down where it was none
     for name, value in files.plain(settings).items():
         if name in there and there[name] != value:
             raise OutputError(

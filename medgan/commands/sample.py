@@ -72,7 +72,7 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
         "dicom_class": form.dicom_class,
         "filter": filtered,
         "against": against is not None,
-        **({"holdout": holdout} if holdout else {}),
+        "holdout": holdout,
     }
     done = once(lambda: earlier(out, settings), device)
     if done is not None:

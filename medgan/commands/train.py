@@ -29,7 +29,14 @@ from medgan.learn.board import Board
 from medgan.learn.feed import my_share
 from medgan.learn.runtime import Runtime, can_replay, choose_device, has_bf16, within_memory
 from medgan.plan import Overrides, Plan, decide
-from medgan.plan.clock import as_begun, candidates, long, with_graphs, with_precision, worth_graphing
+from medgan.plan.clock import (
+    as_begun,
+    candidates,
+    open_to_graphs,
+    with_graphs,
+    with_precision,
+    worth_graphing,
+)
 from medgan.prepare import prepare
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.scans import raster
@@ -138,8 +145,17 @@ def train_on(
         images_shown=model.images_shown,
         seconds=time.monotonic() - began,
         model_digest=model.digest,
-        warnings=model.warnings,
+        warnings=(*unlearned(manifest, plan), *model.warnings),
     )
+
+
+def unlearned(manifest: Manifest, plan: Plan) -> list[str]:
+    """In words, the classes that no train scan has."""
+    return [
+        f"No scan in train has class {label}, so it is not learned"
+        for label in manifest.labels
+        if label not in plan.labels
+    ]
 
 
 def plan_and_estimate(
@@ -161,16 +177,15 @@ def plan_and_estimate(
         if wish.minutes is not None:
             plan = decide(fingerprint, dataclasses.replace(wish, images=begun["images_shown"]))
         return as_begun(plan, begun, wish), 0.0
-    gpu = can_replay(choose_device(plan.device))
     tried = tuple(name for name in candidates(plan) if name == "fp32" or has_bf16(plan.device))
-    open_to_clocks = len(tried) > 1 or (gpu and plan.graphed is None and long(plan))
-    if not probe and wish.minutes is None and not open_to_clocks:
+    graphs = open_to_graphs(plan) and can_replay(choose_device(plan.device))
+    if not probe and wish.minutes is None and len(tried) == 1 and not graphs:
         return with_graphs(with_precision(plan, {}), 0.0, {})[0], 0.0
     with within_memory(graphed=plan.graphed):
         measured = costs(plan, tried)
     plan = with_precision(plan, {name: cost.processor for name, cost in measured.items()})
     pace, trials = measured[plan.precision].wall, {}
-    if gpu and worth_graphing(plan, pace):
+    if graphs and worth_graphing(plan, pace):
         for number, name in enumerate(tried):
             on_progress(Progress("timing CUDA graphs", number, len(tried)))
             trials[name] = graphed_pace(dataclasses.replace(plan, precision=name))

@@ -211,12 +211,11 @@ def _from_table(root: Path, table: Path) -> Listing:
     elsewhere = [
         _place(claimed[0].key, root, table.parent) for place, claimed in claims.items() if place not in used
     ]
-    strays = [
-        _by_row(file, table.name, claims, used)
-        for place in elsewhere
-        for file in (walk(place) if os.path.isdir(place) else [look(place)])  # noqa: PTH112 see _place
-    ]
-    return Listing(root=root, candidates=(*candidates, *strays))
+    strays: dict[Path, Candidate] = {}  # once each, though rows may name a folder and what lies in it
+    for place in elsewhere:
+        for file in walk(place) if os.path.isdir(place) else [look(place)]:  # noqa: PTH112 see _place
+            strays[file.path.resolve()] = _by_row(file, table.name, claims, used)
+    return Listing(root=root, candidates=(*candidates, *strays.values()))
 
 
 def _place(key: str, root: Path, beside: Path) -> Path:

@@ -105,9 +105,14 @@ def subject(path: str, label: str = "") -> str:
 
     A class may be called so, too ("sub-solid"): its `label` is nobody.
     """
+    nobody = SUBJECT.match(label)
     for name in path.split("/"):
         match = SUBJECT.match(name)
-        if match and match.group() != label and (match.end() == len(name) or name[match.end()] in "_."):
+        if (
+            match
+            and (nobody is None or match.group() != nobody.group())
+            and (match.end() == len(name) or name[match.end()] in "_.")
+        ):
             return match.group()
     return ""
 

@@ -85,6 +85,10 @@ def _read(path: Path) -> tuple[tuple[str, ...], list[Line]]:
         raise DatasetError(
             f"{path} is no readable table: {error}", hint="Save it as CSV in UTF-8."
         ) from error
+    if "\0" in text:
+        raise DatasetError(
+            f"{path} is no readable table: it holds bytes of zero", hint="Save it as CSV in UTF-8."
+        )
     if not body:
         raise DatasetError(f"{path} has no rows", hint="Write a heading line and one line per file.")
     return names, body

@@ -57,17 +57,21 @@ def graphed_pace(plan: Plan) -> tuple[float, str]:
     """
     try:
         with recorded_for_trial():
-            trial = Trial(replace(plan, graphed=True))
-            pace = median([trial.round() for _ in range(ROUNDS + 1)][1:]).wall
-            plain = Trial(replace(plan, graphed=False))
-            plain.take_over(trial)
-            where, apart = difference(plain.slopes(), trial.slopes())
-            del trial, plain
+            pace, where, apart = beside_plain(plan)
     except Exception as error:  # noqa: BLE001 what a driver may refuse is beyond us, and the run is as good without
         inner = getattr(error, "inner_exception", error)  # torch's own tells only who raised it
         return math.inf, f"do not work here ({type(inner).__name__}: {str(inner).partition(chr(10))[0]})"
     same = apart <= ALIKE
     return pace, "" if same else f"lead to another gradient of {where} (apart by {apart:.0%} of its length)"
+
+
+def beside_plain(plan: Plan) -> tuple[float, str, float]:
+    """Seconds per image by CUDA graphs, the weight whose gradient differs most from that of a plain step, and by what share."""
+    trial = Trial(replace(plan, graphed=True))
+    pace = median([trial.round() for _ in range(ROUNDS + 1)][1:]).wall
+    plain = Trial(replace(plan, graphed=False))
+    plain.take_over(trial)
+    return pace, *difference(plain.slopes(), trial.slopes())
 
 
 def difference(plain: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[str, float]:

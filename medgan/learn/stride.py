@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 HUGE = 1e30
-"""A v that is so many times smaller than 1 is none."""
+"""Its reciprocal is next to nothing beside any v that Adam, whose eps is 1e-8, would heed."""
 
 
 def shorten(adam: Adam, stride: float) -> Adam:
@@ -52,6 +52,8 @@ def usual(states: Sequence[Mapping[str, Tensor]], beta2: float) -> list[Tensor]:
     roots = torch._foreach_div([state["exp_avg_sq"] for state in states], grown)
     torch._foreach_sqrt_(roots)
     never = torch._foreach_mul(roots, HUGE)
-    torch._foreach_reciprocal_(never)  # infinite for 0, and nothing beside any other root
+    torch._foreach_reciprocal_(
+        never
+    )  # infinite for 0, which makes the sum so, and nothing beside a root above 1e-12
     torch._foreach_add_(roots, never)
     return list(roots)

@@ -15,11 +15,11 @@ LONG, LONG_MINUTES = 15_000, 1.0
 WORTH = 0.9
 """bf16 must cost at most this share of fp32, and a replayed step of a plain one: what is nearly as quick is not worth its rounding, nor a
 probe that may fall either way."""
-
-
 GRAPHED_MINUTES = 3.0
 """Minutes from which on trials of CUDA graphs pay, which take a good part of one."""
-NO_TRIAL = f"rule: tried on a GPU alone, in runs of {GRAPHED_MINUTES:g} minutes and more"
+NO_TRIAL = (
+    f"rule: tried by one process on a GPU, in runs of `repaired` of {GRAPHED_MINUTES:g} minutes and more"
+)
 
 
 def candidates(plan: Plan) -> tuple[str, ...]:
@@ -56,9 +56,14 @@ def with_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
 
 
 def worth_graphing(plan: Plan, pace: float) -> bool:
-    """Whether trials of CUDA graphs on a GPU may pay: the user has not decided, and at `pace` (seconds per image) the run is long."""
+    """Whether trials of CUDA graphs may pay in a run that is open to them: at `pace` (seconds per image) it is long."""
     minutes = plan.images_shown * pace / 60 if plan.minutes is None else plan.minutes
-    return plan.graphed is None and plan.arch == "repaired" and minutes >= GRAPHED_MINUTES
+    return open_to_graphs(plan) and minutes >= GRAPHED_MINUTES
+
+
+def open_to_graphs(plan: Plan) -> bool:
+    """Whether a clock may decide about CUDA graphs on a GPU: the user has not, and some seconds are nothing beside the run."""
+    return plan.graphed is None and plan.arch == "repaired" and long(plan)
 
 
 def with_graphs(plan: Plan, pace: float, trials: Mapping[str, tuple[float, str]]) -> tuple[Plan, float]:

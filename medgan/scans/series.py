@@ -22,9 +22,9 @@ File = tuple[Path, Header]
 FEWEST = 3
 """Slices that make a volume."""
 REGULAR = 0.01
-"""Gaps within this fraction of the median gap are equal; highdicom takes the same."""
+"""Gaps within this fraction of the usual gap are equal; highdicom takes the same."""
 ROUNDED_MM, MOST_ROUNDED = 0.011, 0.05
-"""Gaps whose positions were rounded to two decimals are off by 0.01 mm at most, and nothing is put down to that beyond this fraction of a gap."""
+"""So are gaps within so many millimetres, as of positions rounded to two decimals, up to this fraction of the usual gap."""
 TILTED = 0.02
 """Sine of the angle between the stack and the slice normal from which on a gantry counts as tilted (about a degree)."""
 
@@ -212,11 +212,15 @@ def runs_of(files: list[File]) -> tuple[list[list[File]], tuple[str, ...]]:
     """
     if len(files) < FEWEST:
         return [files], ()
-    places = along(files)
-    gaps = np.diff(places)
-    steps = gaps / np.median(gaps)
+    gaps = np.diff(along(files))
+    usual = float(np.median(gaps))
+    single = gaps[np.rint(gaps / (usual or 1)) == 1]
+    usual = (
+        float(single.mean()) if len(single) else usual
+    )  # nearer to the truth than any one, if they were rounded
+    steps = gaps / (usual or 1)
     whole = np.rint(steps)
-    rounded = min(ROUNDED_MM / float(np.median(gaps)), MOST_ROUNDED) if np.median(gaps) > 0 else 0.0
+    rounded = min(ROUNDED_MM / usual, MOST_ROUNDED) if usual > 0 else 0.0
     if (whole < 1).any() or (np.abs(steps - whole) > np.maximum(REGULAR * whole, rounded)).any():
         return [[file] for file in files], ("irregular-spacing",)
     runs = [[files[0]]]

@@ -7,7 +7,7 @@ from medgan.commands.alone import alone_in
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.sample import sample
 from medgan.commands.train import train
-from medgan.errors import OutputError
+from medgan.errors import OutputError, PlanError
 from tests.commands.blobs import SMALL, discs, tree, untrained
 
 
@@ -24,6 +24,17 @@ def test_a_folder_is_one_commands_own_while_it_lasts(tmp_path):
         with alone_in(tmp_path / "other"):
             pass
     with alone_in(out):
+        pass
+
+
+def test_a_folder_that_a_refused_command_made_is_gone_and_what_was_there_stays(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "file").touch()
+    for name in ("new", "mine"):
+        with pytest.raises(PlanError), alone_in(tmp_path / name):
+            raise PlanError("no")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "mine"]
+    with pytest.raises(OutputError, match="is a file, not a folder"), alone_in(tmp_path / "file"):
         pass
 
 

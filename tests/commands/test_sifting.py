@@ -13,7 +13,7 @@ from medgan.commands.sample import sample
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.errors import ModelError, PlanError
+from medgan.errors import ModelError, OutputError, PlanError
 from medgan.gan.draw import Sample, draw
 from medgan.gan.model import Model
 from medgan.plan import decide
@@ -193,6 +193,9 @@ def test_scans_of_which_training_held_some_out_are_what_the_model_learned_from(s
     sample(model, tmp_path / "out", count=4, against=scans, holdout=0.3)
     assert facts(tmp_path / "out")["filter"]["compared_with"] == Model.load(model).data_digest
     assert "not those that the model learned from" not in card(tmp_path / "out")
+    for holdout in (0.0, 0.2):
+        with pytest.raises(OutputError, match="holdout is"):
+            sample(model, tmp_path / "out", count=4, against=scans, holdout=holdout)
     with pytest.raises(PlanError, match="held out of scans"):
         sample(model, tmp_path / "other", count=4, holdout=0.3)
 

@@ -184,6 +184,17 @@ def test_a_row_may_name_a_folder_elsewhere(tmp_path):
     ]
 
 
+def test_a_file_elsewhere_is_listed_once_by_the_row_that_is_nearest(tmp_path):
+    touch(tmp_path, "scans/a", "other/b", "other/sub/c")
+    (tmp_path / "labels.csv").write_text("path,label\na,x\nother,x\nother/sub,y\nother/sub/c,z\n")
+    listing = survey(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
+    assert [(file.path.name, file.label) for file in listing.candidates] == [
+        ("a", "x"),
+        ("b", "x"),
+        ("c", "z"),
+    ]
+
+
 def test_a_row_may_be_written_as_windows_writes_paths(tmp_path):
     touch(tmp_path, "scans/d/a", "scans/d/b\\c")
     (tmp_path / "labels.csv").write_text("path,label\nd\\a,covid\nd/b\\c,normal\n")
@@ -297,6 +308,7 @@ def test_a_class_that_is_called_like_a_subject_is_nobody():
     assert subject("train/sub-solid/x.png", "sub-solid") == ""
     assert subject("sub-solid/sub-solid_1.png", "sub-solid") == ""
     assert subject("sub-solid/sub-01/x.png", "sub-solid") == "sub-01"
+    assert subject("train/sub-solid_nodule/x.png", "sub-solid_nodule") == ""
 
 
 # --- a header attribute ---

@@ -16,6 +16,12 @@ def test_a_table_is_read_whatever_divides_its_columns_and_whatever_it_calls_the_
     assert (row.key, row.label, row.patient, row.split, row.number) == ("a.dcm", "covid", "P1", "val", 2)
 
 
+def test_a_table_with_bytes_of_zero_is_refused(tmp_path):
+    (tmp_path / "labels.csv").write_bytes(b"path,label\na,x\n" + b"b\0,x\n")
+    with pytest.raises(DatasetError, match="bytes of zero"):
+        read_labels(tmp_path / "labels.csv")
+
+
 def test_patient_and_split_may_be_left_out(tmp_path):
     (tmp_path / "labels.csv").write_text("path,label\na.dcm,x\n")
     (row,) = read_labels(tmp_path / "labels.csv")

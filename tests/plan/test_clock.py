@@ -88,7 +88,7 @@ FAILS = "do not work here (RuntimeError: no)"
         ({"fp32": (0.002, FAILS), "bf16": (0.002, "")}, True, "bf16", 0.002, "rule: 2 ms"),
         ({"fp32": (0.001, FAILS)}, False, "fp32", 0.004, f"rule: CUDA graphs {FAILS}"),
         ({"fp32": (0.0037, "")}, False, "fp32", 0.004, "rule: CUDA graphs gain too little: 3.7 ms an image by a timed probe, 4 ms without"),
-        ({}, False, "fp32", 0.004, "rule: tried on a GPU alone"),
+        ({}, False, "fp32", 0.004, "rule: tried by one process on a GPU"),
     ],
 )  # fmt: skip
 def test_cuda_graphs_are_taken_where_they_are_clearly_quicker_and_the_same(

@@ -142,6 +142,12 @@ def test_positions_rounded_to_two_decimals_are_regular():
     assert group(files(*map(header, (0.0, 0.1, 0.2, 0.31)))).volumes == ()
 
 
+@pytest.mark.parametrize("apart", [0.555, 0.405, 0.335, 0.225])
+def test_slices_missing_among_rounded_positions_part_a_volume(apart):
+    places = [round(apart * number, 2) for number in range(40) if number not in {20, 21}]
+    assert [len(volume) for volume in group(files(*map(header, places))).volumes] == [20, 18]
+
+
 def test_parts_around_missing_slices_too_short_for_a_volume_are_singles():
     grouping = group(files(*map(header, (0.0, 1.0, 2.0, 3.0, 5.0, 6.0))))
     assert [numbers(volume) for volume in grouping.volumes] == [[0, 1, 2, 3]]
