@@ -27,7 +27,7 @@ from medgan.gan.fit import fit
 from medgan.gan.probe import costs, graphed_pace
 from medgan.learn.board import Board
 from medgan.learn.feed import my_share
-from medgan.learn.runtime import Runtime, can_replay, choose_device, has_bf16, within_memory
+from medgan.learn.runtime import Runtime, can_replay, choose_device, gpu_in_words, has_bf16
 from medgan.plan import Overrides, Plan, decide
 from medgan.plan.clock import (
     as_begun,
@@ -136,7 +136,7 @@ def train_on(
             if board is not None:
                 board.add(row, grid)
 
-        with within_memory(graphed=plan.graphed):
+        with gpu_in_words(graphed=plan.graphed):
             model = fit(stack, plan, out, about=about(manifest), on_tick=on_tick, on_progress=on_progress)
     return Training(
         run=out,
@@ -181,7 +181,7 @@ def plan_and_estimate(
     graphs = open_to_graphs(plan) and can_replay(choose_device(plan.device))
     if not probe and wish.minutes is None and len(tried) == 1 and not graphs:
         return with_graphs(with_precision(plan, {}), 0.0, {})[0], 0.0
-    with within_memory(graphed=plan.graphed):
+    with gpu_in_words(graphed=plan.graphed):
         measured = costs(plan, tried)
     plan = with_precision(plan, {name: cost.processor for name, cost in measured.items()})
     pace, trials = measured[plan.precision].wall, {}

@@ -86,8 +86,8 @@ def recorded_for_trial() -> Iterator[None]:
 
 
 @contextmanager
-def within_memory(*, graphed: bool | None = False) -> Iterator[None]:
-    """Turn a GPU that is too small, or that fails while it replays CUDA graphs, into a sentence."""
+def gpu_in_words(*, graphed: bool | None = False) -> Iterator[None]:
+    """Turn what a GPU refuses into a sentence: that it is too small, or fails while it replays CUDA graphs."""
     try:
         yield
     except torch.OutOfMemoryError as error:

@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from medgan.errors import ModelError, OutputError, PlanError
+from medgan.learn import runtime
 from medgan.learn.board import Board
 from medgan.learn.runtime import (
     Journal,
     Runtime,
     choose_device,
+    gpu_in_words,
     load_checkpoint,
     per_image,
     processes,
@@ -127,3 +129,17 @@ def test_a_process_alone_trains_whatever_a_scheduler_has_set(monkeypatch):
     for name, value in {"SLURM_JOB_ID": "1", "SLURM_JOB_NAME": "x", "SLURM_NTASKS": "4"}.items():
         monkeypatch.setenv(name, value)
     assert Runtime("cpu", "fp32").fabric.world_size == 1
+
+
+def test_a_gpu_that_fails_while_it_replays_is_told_with_the_way_on(monkeypatch):
+    monkeypatch.setattr(runtime, "can_replay", lambda _: True)
+    with (
+        pytest.raises(PlanError, match="replayed CUDA graphs: no kernel") as told,
+        gpu_in_words(graphed=True),
+    ):
+        raise RuntimeError("no kernel\nand more")
+    assert "--no-cuda-graphs" in told.value.hint
+    with pytest.raises(RuntimeError, match="no kernel"), gpu_in_words(graphed=False):
+        raise RuntimeError("no kernel")
+    with pytest.raises(PlanError, match="memory of the GPU"), gpu_in_words(graphed=True):
+        raise torch.OutOfMemoryError
