@@ -177,7 +177,7 @@ class Task:
     @classmethod
     def of(cls, manifest: Manifest, options: BalanceOptions, maker: Overrides | Model) -> Task:
         """Count and settle the quotas; `maker` is the model, or the wishes for one that is yet to be trained."""
-        before = training_images(manifest)
+        before = manifest.learned()
         missing = options.top_up().missing(before)
         if not any(missing.values()) and options.real == "none":
             raise PlanError(
@@ -365,14 +365,6 @@ def wishes_of(overrides: Overrides) -> dict[str, Any]:
     """Wishes for a training by name, less how a machine computes: that does not change what is asked for."""
     wishes = files.plain(overrides)
     return {f"training {name}": wishes[name] for name in wishes if name not in {"device", "graphed"}}
-
-
-def training_images(manifest: Manifest) -> dict[str, int]:
-    """{label: 2-D images that the generator may learn from}: the train split less leaks."""
-    counts: Counter[str] = Counter()
-    for record in manifest.training():
-        counts[record.label] += len(record.slices)
-    return dict(sorted(counts.items()))
 
 
 def beside(out: Path, suffix: str) -> Path:

@@ -13,7 +13,7 @@ from medgan.dataset.source import Source, legible
 from medgan.dataset.split import hold_out
 from medgan.errors import MedganError
 from medgan.files import plain
-from medgan.plan import Overrides, Plan, decide
+from medgan.plan import Overrides, Plan, decide, explained
 from medgan.progress import OnProgress, ignore
 
 VERSION = 1
@@ -41,19 +41,10 @@ class Inspection:
             "patients": plain(self.fingerprint.patients),
             "rare": plain(self.fingerprint.rare),
             "verdicts": plain(self.fingerprint.verdicts),
-            "plan": self._reasons(),
+            "plan": None if self.plan is None else explained(self.plan),
             "warnings": list(self.warnings),
         }
         return report | ({"files": list(_files(self.manifest))} if files else {})
-
-    def _reasons(self) -> dict[str, dict[str, Any]] | None:
-        """{field: {value, why}} of the plan."""
-        if self.plan is None:
-            return None
-        return {
-            name: {"value": plain(getattr(self.plan, name)), "why": why}
-            for name, why in self.plan.why.items()
-        }
 
 
 def inspect(

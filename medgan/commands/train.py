@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,7 @@ from medgan.gan.probe import costs, graphed_pace
 from medgan.learn.board import Board
 from medgan.learn.feed import my_share
 from medgan.learn.runtime import Runtime, can_replay, choose_device, gpu_in_words, has_bf16
-from medgan.plan import Overrides, Plan, decide
+from medgan.plan import Overrides, Plan, decide, explained
 from medgan.plan.clock import (
     as_begun,
     candidates,
@@ -73,7 +72,7 @@ class Training:
     model_digest: str = ""
     """Empty after a dry run."""
     warnings: tuple[str, ...] = ()
-    """What guards found amiss in the model."""
+    """Classes that could not be learned, and what guards found amiss in the model."""
 
     def report(self) -> dict[str, Any]:
         """The documented JSON."""
@@ -85,11 +84,7 @@ class Training:
             "warnings": list(self.warnings),
         }
         if not self.model_digest:
-            reasons = {
-                name: {"value": plain(getattr(self.plan, name)), "why": why}
-                for name, why in self.plan.why.items()
-            }
-            report |= {"plan": reasons, "estimate_seconds": round(self.estimate_seconds, 1)}
+            report |= {"plan": explained(self.plan), "estimate_seconds": round(self.estimate_seconds, 1)}
         return report
 
 
@@ -274,13 +269,11 @@ def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 def about(manifest: Manifest) -> dict[str, Any]:
     """What a model keeps of its data: counts of what it learned from and a digest, no name of a file or patient."""
-    images: Counter[str] = Counter()
-    patients: dict[str, set[str]] = {}
-    for record in manifest.training():
-        images[record.label] += len(record.slices)
-        patients.setdefault(record.label, set()).add(record.patient)
-    facts: dict[str, Any] = {"data_digest": manifest.digest, "counts": dict(sorted(images.items()))}
+    facts: dict[str, Any] = {"data_digest": manifest.digest, "counts": manifest.learned()}
     if manifest.patients_known:
+        patients: dict[str, set[str]] = {}
+        for record in manifest.training():
+            patients.setdefault(record.label, set()).add(record.patient)
         facts["patients"] = {label: len(patients[label]) for label in facts["counts"]}
     return facts
 

@@ -69,7 +69,7 @@ def measure(manifest: Manifest) -> Fingerprint:
     """
     records = manifest.training()
     measured = records or tuple(manifest.usable())
-    training = _training(manifest, records)
+    training = _training(manifest)
     return Fingerprint(
         counts=manifest.counts(),
         images=manifest.images(),
@@ -100,13 +100,10 @@ def measure(manifest: Manifest) -> Fingerprint:
     )
 
 
-def _training(manifest: Manifest, training: Sequence[Record]) -> dict[str, int]:
+def _training(manifest: Manifest) -> dict[str, int]:
     """Of the classes of the train split: one that only test patients have is nothing to learn."""
     there = sorted({record.label for record in manifest.usable("train")})
-    images = dict.fromkeys(there or manifest.labels, 0)
-    for record in training:
-        images[record.label] += len(record.slices)
-    return images
+    return dict.fromkeys(there or manifest.labels, 0) | manifest.learned()
 
 
 def _tally(records: Sequence[Record], fact: Callable[[Record], str]) -> dict[str, int]:

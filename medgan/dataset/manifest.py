@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,13 @@ class Manifest:
             for record in self.usable("train")
             if record.patient not in patients and record.digest not in digests
         )
+
+    def learned(self) -> dict[str, int]:
+        """{label: 2-D images that the generator may learn from}."""
+        images: Counter[str] = Counter()
+        for record in self.training():
+            images[record.label] += len(record.slices)
+        return dict(sorted(images.items()))
 
     @property
     def digest(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from medgan.files import plain
 from medgan.scans.scan import Form
 
 
@@ -122,6 +123,11 @@ class Plan:
     def doublings(self) -> int:
         """How often the base is doubled."""
         return len(self.widths) - 1
+
+
+def explained(plan: Plan) -> dict[str, dict[str, Any]]:
+    """{field: {value, why}}, as the reports tell it."""
+    return {name: {"value": plain(getattr(plan, name)), "why": why} for name, why in plan.why.items()}
 
 
 Choices = dict[str, tuple[Any, str]]
