@@ -61,7 +61,7 @@ bench-fuzz: setup  ## 20,000 damaged files through the readers (a quarter of an 
 bench-speed: setup  ## the training step beside the ceiling of this processor, drawing, writing, guards, and what a probe foretells
 	$(BIN)/pytest -s tests/benchmarks/bench_speed.py tests/benchmarks/bench_guards.py
 
-bench-gpu: setup  ## how fast a CUDA device trains, plain and by CUDA graphs (two minutes)
+bench-gpu: setup  ## how fast a CUDA device trains, plain and by CUDA graphs
 	$(BIN)/pytest -s tests/benchmarks/bench_gpu.py
 
 bench-stack: setup  ## training from a stack three times as large as memory, beside one in memory (Linux)

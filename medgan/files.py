@@ -39,6 +39,8 @@ def make_folder(path: Path) -> None:
     """Make `path` where there is none, open to its owner and, as far as the umask allows, the group: never to everybody."""
     try:
         path.mkdir(mode=0o770, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputError(f"{path} is a file, not a folder", hint="Choose another --out.") from error
     except OSError as error:
         raise refusal(path, error) from error
 

@@ -35,8 +35,6 @@ def alone_in(out: Path, device: str = "auto") -> Iterator[None]:
 
 def taken(out: Path) -> Callable[[], None]:
     """The folder held; what comes back lets go of it. On a disk that knows no locks nothing is held."""
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file, not a folder", hint="Choose another --out.")
     files.make_folder(out)
     try:
         return cache.hold(out, alone=True, wait=False)

@@ -159,13 +159,7 @@ def settings_of(request: Request, options: EvaluateOptions) -> dict[str, Any]:
 
 def source_words(source: Source) -> list[str]:
     """The options that say how the real data are read."""
-    told = {
-        "--labels": "LABELS" if source.labels else "",
-        "--label-column": source.label_column,
-        "--label-from-tag": source.label_tag,
-        "--modality": source.modality,
-    }
-    words = [word for option, value in told.items() if value for word in (option, value)]
+    words = [word for wish in source.wishes.items() for word in wish]
     return [*words, *(["--allow-burned-in"] if source.allow_burned_in else [])]
 
 

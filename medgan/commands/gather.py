@@ -129,15 +129,7 @@ def gather(request: Request, on_progress: OnProgress, memory: Memory = dict) -> 
 
 def refuse_idle(request: Request) -> None:
     """DatasetError for wishes about real data where a balanced folder alone is read, as it was written."""
-    source = request.source
-    told = {
-        "--holdout": request.holdout,
-        "--labels": source.labels,
-        "--label-column": source.label_column,
-        "--label-from-tag": source.label_tag,
-        "--modality": source.modality,
-    }
-    idle = ", ".join(option for option, value in told.items() if value)
+    idle = ", ".join([*(["--holdout"] if request.holdout else []), *request.source.wishes])
     if idle:
         raise DatasetError(
             f"{idle} cannot be asked of a folder that medgan wrote: it is read as it was written",

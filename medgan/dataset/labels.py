@@ -220,7 +220,7 @@ def _from_table(root: Path, table: Path) -> Listing:
 
 def _place(key: str, root: Path, beside: Path) -> Path:
     """Where a row's path is: below the root, else beside the table; also as Windows writes it, where nothing is called so."""
-    ways = (key, key.replace("\\", "/"))
+    ways = dict.fromkeys((key, key.replace("\\", "/")))
     places = [folder / way for way in ways for folder in (root, beside)]
     return next((place for place in places if os.path.exists(place)), places[0])  # noqa: PTH110 pathlib raises for a name too long
 

@@ -40,17 +40,23 @@ class Source:
             raise DatasetError(
                 "Name either a folder or a list of files, not both", hint="medgan inspect scans/"
             )
-        options = {
-            "--labels": self.labels,
-            "--label-column": self.label_column,
-            "--label-from-tag": self.label_tag,
-        }
-        given = [option for option, value in options.items() if value]
+        given = [option for option in self.wishes if option != "--modality"]
         if len(given) > 1 or (given and self.lines is not None and not self.label_tag):
             sources = " and ".join([*given, *(["the list"] if self.lines is not None else [])])
             raise DatasetError(
                 f"Labels would come from {sources}", hint="Keep one of them: a file has exactly one label."
             )
+
+    @property
+    def wishes(self) -> dict[str, str]:
+        """{option: value} of those that say which scans are read and where labels come from; a table's name is nobody's business."""
+        told = {
+            "--labels": "LABELS" if self.labels else "",
+            "--label-column": self.label_column,
+            "--label-from-tag": self.label_tag,
+            "--modality": self.modality,
+        }
+        return {option: value for option, value in told.items() if value}
 
     @property
     def root(self) -> Path:

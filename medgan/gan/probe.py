@@ -101,7 +101,7 @@ class Trial:
     def __init__(self, plan: Plan) -> None:
         """Built as for training."""
         reseed(plan.seed, -1)
-        self.plan, self.runtime = plan, Runtime(plan.device, plan.precision, graphed=bool(plan.graphed))
+        self.plan, self.runtime = plan, Runtime(plan.device, plan.precision, graphed=plan.graphed)
         images, mine = torch.rand(plan.batch, plan.channels, *plan.size) * 2 - 1, my_share(plan)
         self.learners = Learners(plan, self.runtime, lambda _: images.numpy())
         self.images = self.runtime.tensor(images[mine])

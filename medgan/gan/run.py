@@ -60,7 +60,7 @@ class Run:
 def resume(plan: Plan, folder: Path, known: OfClass) -> Run:
     """The run as its checkpoint left it, or a fresh one, which begins with what is `known` of each class."""
     reseed(plan.seed, -1)
-    run = Run(Learners(plan, Runtime(plan.device, plan.precision, graphed=bool(plan.graphed)), known), folder)
+    run = Run(Learners(plan, Runtime(plan.device, plan.precision, graphed=plan.graphed), known), folder)
     if run.learners.runtime.once((folder / STATE).exists):
         state = run.learners.runtime.each(lambda: load_checkpoint(folder / STATE))
         for name, part in run.learners.parts().items():

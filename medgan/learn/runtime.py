@@ -131,7 +131,7 @@ def leave() -> None:
 class Runtime:
     """Device, precision and files of one training run, in one process or, under torchrun, in several."""
 
-    def __init__(self, device: str, precision: str, *, graphed: bool = False) -> None:
+    def __init__(self, device: str, precision: str, *, graphed: bool | None = False) -> None:
         """`precision` is "fp32" or "bf16" (bf16 in the passes, fp32 in weights and penalties).
 
         With `graphed`, a process alone on a GPU replays passes as CUDA graphs; elsewhere there is nothing to replay.
@@ -141,7 +141,7 @@ class Runtime:
             from lightning_fabric import Fabric  # noqa: PLC0415  # as slow to load as torch, and drawing needs none of it
 
             accelerator = choose_device(device)
-            self.replays = graphed and can_replay(accelerator)
+            self.replays = bool(graphed) and can_replay(accelerator)
             self.fabric = Fabric(
                 accelerator=accelerator, precision=PRECISION[precision], **processes(accelerator)
             )

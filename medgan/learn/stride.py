@@ -52,8 +52,6 @@ def usual(states: Sequence[Mapping[str, Tensor]], beta2: float) -> list[Tensor]:
     roots = torch._foreach_div([state["exp_avg_sq"] for state in states], grown)
     torch._foreach_sqrt_(roots)
     never = torch._foreach_mul(roots, HUGE)
-    torch._foreach_reciprocal_(
-        never
-    )  # infinite for 0, which makes the sum so, and nothing beside a root above 1e-12
+    torch._foreach_reciprocal_(never)  # infinite for 0, and so is the sum
     torch._foreach_add_(roots, never)
     return list(roots)
