@@ -1,4 +1,4 @@
-"""The code in, the pages that must not differ from it out: `docs/cli.md`, the plan in `docs/concepts.md`, the tree of README.md.
+"""The code in, the pages that must not differ from it out: `docs/cli.md`, the plan in `docs/concepts.md`, the tree in `docs/architecture.md`.
 
     python docs/generate.py [--check]
 
@@ -30,7 +30,7 @@ from medgan.scans.scan import Form
 ROOT = Path(__file__).resolve().parents[1]
 CLI = ROOT / "docs" / "cli.md"
 CONCEPTS = ROOT / "docs" / "concepts.md"
-README = ROOT / "README.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 EXAMPLE = ROOT / "sample_data" / "chest_ct"
 
 ROOMS = (
@@ -45,7 +45,7 @@ TOP = {
     "Makefile": "the only commands a developer needs",
     ".ci/run": "what CI does: `make test`",
     "LICENSE": "Apache-2.0",
-    "README.md": "this page",
+    "README.md": "what it is, two commands, limits",
     "sample_data/": "generated scans for the demo and the tests, and the script that draws them",
     "docs/": "quickstart, concepts, how-to, reference, decisions, benchmarks",
     "tests/": "mirrors medgan/ file for file; architecture, docs and end-to-end tests at its root",
@@ -70,7 +70,7 @@ def pages() -> dict[Path, str]:
     return {
         CLI: "".join(cli_lines()),
         CONCEPTS: filled(concepts, "recipes", recipes()),
-        README: filled(README.read_text(encoding="utf-8"), "tree", tree),
+        ARCHITECTURE: filled(ARCHITECTURE.read_text(encoding="utf-8"), "tree", tree),
     }
 
 
