@@ -26,6 +26,7 @@ NOTES = {
     "no-sop-class": "do not say what kind of DICOM object they are: look at a few.",
     "nan-filled": "held values that are no numbers: those were replaced by background.",
     "first-volume": "hold several volumes in time: the first was read.",
+    "circular-pages": "are TIFF files whose list of pages leads back into itself: each page was read once, so look at a few.",
     "reduced-to-8-bit": "are 16-bit colour images: they were read with 8 bits.",
 }
 """What the notes of scans mean, after "<n> scans"."""

@@ -31,8 +31,11 @@ from medgan.scans.inflate import LIMIT
 from medgan.scans.labelmap import few_levels, named_as_mask
 from medgan.scans.provenance import BYTE, NOTICES, SOFTWARE, facts, quantise, stored_range
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
+from medgan.scans.tiff_pages import PageList, walk_pages
 
 SUFFIX = ".png"
+CIRCULAR = "circular-pages"
+"""Note of a TIFF file whose page list leads back into itself."""
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 """IPTC NewsCodes: what brought a picture about."""
 SYNTHETIC_SOURCE = SOURCE_TYPE + "trainedAlgorithmicMedia"
@@ -96,17 +99,18 @@ def _opened(path: Path) -> Iterator[_Picture]:
     """The file, its checksums proven (PNG) and its size within bounds; whatever goes wrong becomes a verdict."""
     with _judged(path):
         kind = _kind(path)
+        pages = walk_pages(path) if kind == "tiff" else PageList(1, circular=False)
         if kind == "tiff":
             with tifffile.TiffFile(path) as tiff:
                 if _is_deep(tiff.pages.first):
-                    yield _bounded(_deep(tiff), path)
+                    yield _bounded(_deep(tiff, pages), path)
                     return
         if kind == "png":
             with Image.open(path) as image:
                 image.verify()  # loading stops at the last row and would miss a damaged or missing end
         # From a stream: Pillow maps an uncompressed TIFF by its name, with the sides as they are after turning.
         with path.open("rb") as stream, Image.open(stream) as image:
-            yield _bounded(_plain(image, kind, path), path)
+            yield _bounded(_plain(image, kind, path, circular=pages.circular), path)
 
 
 def kind_of(head: bytes) -> str:
@@ -154,7 +158,7 @@ def _judged(path: Path) -> Iterator[None]:
 # --- what Pillow reads whole ----------------------------------------------------------------------------------------
 
 
-def _plain(image: Image.Image, kind: str, path: Path) -> _Picture:
+def _plain(image: Image.Image, kind: str, path: Path, *, circular: bool) -> _Picture:
     places = _alike(image) if kind == "tiff" else [0]
     sideways = (
         kind != "tiff" and image.getexif().get(_ORIENTATION) in _SIDEWAYS
@@ -164,6 +168,7 @@ def _plain(image: Image.Image, kind: str, path: Path) -> _Picture:
     notes = {
         "synthetic": SYNTHETIC_SOURCE in xmp,
         "reduced-to-8-bit": kind == "png" and _first(path)[_PNG_DEPTH] in _PNG_DEEP_COLOUR,
+        CIRCULAR: circular,
     }
     header = Header(
         format=kind,
@@ -211,25 +216,28 @@ def _is_deep(page: Any) -> bool:
     return bool(colour or page.bitspersample > _WORD or page.sampleformat != _UNSIGNED)
 
 
-def _deep(tiff: Any) -> _Picture:
+def _deep(tiff: Any, pages: PageList) -> _Picture:
     first = tiff.pages.first
     if first.dtype is None or first.dtype.kind not in "uif":
         raise ValueError(f"numbers of type {first.dtype}")
-    pages = [page for page in tiff.pages if page.shape == first.shape and page.dtype == first.dtype]
+    # By number: to iterate, tifffile follows a page list that leads back into itself for ever.
+    listed = (tiff.pages[number] for number in range(pages.count))
+    alike = [page for page in listed if page.shape == first.shape and page.dtype == first.dtype]
     colour = first.samplesperpixel >= _COLOURS
     turn = first.tags.valueof(_ORIENTATION, 1)
     rows, columns = (first.imagelength, first.imagewidth)[:: -1 if turn in _SIDEWAYS else 1]
     header = Header(
         format="tiff",
-        shape=(len(pages), rows, columns),
+        shape=(len(alike), rows, columns),
         channels=_COLOURS if colour else 1,
         bits=first.dtype.itemsize * 8,
+        notes=(CIRCULAR,) if pages.circular else (),
     )
     fixed = first.dtype == np.uint16
     return _Picture(
         header,
         "stored" if fixed else "raw",
-        (_turned(_deep_frame(page, colour=colour), turn) for page in pages),
+        (_turned(_deep_frame(page, colour=colour), turn) for page in alike),
     )
 
 

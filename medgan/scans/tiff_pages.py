@@ -1,0 +1,80 @@
+"""How many pages a TIFF file holds, by a walk along its page list that ends where the list leads back into itself.
+
+A page (image file directory, IFD) names the offset of the next one (TIFF 6.0 section 2; BigTIFF has words of eight bytes).
+Nothing keeps a file from naming a page that came before, and no reader of pages can be trusted to notice.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from medgan.errors import ScanError
+
+MOST_PAGES = 10_000
+"""Pages of one file: reading more would take minutes for the 32 images that a scan yields at most."""
+
+
+class PageList(NamedTuple):
+    """What a walk along the pages found."""
+
+    count: int
+    """Pages, each counted once."""
+    circular: bool
+    """Whether the last of them names one of the others as the next."""
+
+
+class _Words(NamedTuple):
+    """How classic TIFF and BigTIFF lay out a page: number of tags, bytes of a tag, offset of the next page."""
+
+    tags: str
+    tag_bytes: int
+    offset: str
+
+
+_CLASSIC, _BIG = _Words("H", 12, "I"), _Words("Q", 20, "Q")
+_MOST_TAGS = 4096  # what tifffile takes for a page at most
+
+
+def walk_pages(path: Path) -> PageList:
+    """Count the pages of a TIFF file without reading one; the walk ends at what is no page.
+
+    Raises:
+        ScanError: there are more than `MOST_PAGES` of them ("error:too-large").
+    """
+    with path.open("rb") as stream:
+        head = stream.read(4)
+        order = ">" if head.startswith(b"MM") else "<"
+        words = _BIG if b"+" in head else _CLASSIC
+        stream.seek(8 if words is _BIG else 4)  # BigTIFF first says how long its offsets are
+        offset = _number(stream, order + words.offset)
+        seen: set[int] = set()
+        while offset and offset not in seen:
+            following = _next_page(stream, offset, order, words)
+            if following is None:
+                break
+            seen.add(offset)
+            if len(seen) > MOST_PAGES:
+                raise ScanError(
+                    f"{path.name}: holds more than {MOST_PAGES:,} pages",
+                    verdict="error:too-large",
+                    hint="Split it into several files.",
+                )
+            offset = following
+    return PageList(len(seen), circular=offset in seen)
+
+
+def _next_page(stream: BinaryIO, offset: int, order: str, words: _Words) -> int | None:
+    """The offset that the page at `offset` names; 0 for the last one, None where no page lies."""
+    stream.seek(offset)
+    tags = _number(stream, order + words.tags)
+    if tags is None or tags > _MOST_TAGS:
+        return None
+    stream.seek(tags * words.tag_bytes, 1)
+    return _number(stream, order + words.offset) or 0
+
+
+def _number(stream: BinaryIO, form: str) -> int | None:
+    data = stream.read(struct.calcsize(form))
+    return int(struct.unpack(form, data)[0]) if len(data) == struct.calcsize(form) else None
