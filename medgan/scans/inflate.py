@@ -13,7 +13,7 @@ LIMIT = 2 * 2**30
 GZIP = b"\x1f\x8b"
 """What a gzip file begins with (RFC 1952 section 2.3.1)."""
 _GZIP_FORMAT = 31  # zlib's wbits for a gzip member: header, CRC-32 and length are then checked
-_DEFLATE_BEST = (
+DEFLATE_BEST = (
     1032  # RFC 1951: no deflate stream grows more than this, so a larger claim is no truncation but a lie
 )
 _TRAILING = 2**20  # bytes after what was claimed that are let pass
@@ -36,7 +36,7 @@ def refuse_size(path: Path, size: int, decoded: int) -> None:
     held = path.stat().st_size
     with path.open("rb") as stream:
         zipped = stream.read(2) == GZIP
-    if size > held * _DEFLATE_BEST + _TRAILING:
+    if size > held * DEFLATE_BEST + _TRAILING:
         words = f"{path.name}: {held} bytes cannot hold the {size} of its dimensions"
         raise ScanError(words, verdict="error:size-mismatch")
     if max(size, decoded) > LIMIT:

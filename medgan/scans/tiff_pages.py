@@ -7,6 +7,7 @@ Nothing keeps a file from naming a page that came before, and no reader of pages
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -16,7 +17,8 @@ MOST_PAGES = 10_000
 """Pages of one file: reading more would take minutes for the 32 images that a scan yields at most."""
 
 
-class PageList(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PageList:
     """What a walk along the pages found."""
 
     count: int

@@ -29,13 +29,12 @@ def tiff(
     kind: tuple[int, int] = FLOAT,
     big: bool = False,
     sub: int = 0,
-    first_value: int = 0,
 ) -> Path:
     """A file of `pages` pages that all show the same pixels; the last one names page `following` (from 1; 0: none) as the next.
 
     With `sub`, every page also names itself by the tag of that number.
     """
-    values = first_value + np.arange(ROWS * COLUMNS)
+    values = np.arange(ROWS * COLUMNS)
     pixels = values.astype("<f4" if kind == FLOAT else np.uint8).tobytes()
     start, word, offset = (16, "<HHQQ", "<Q") if big else (8, "<HHII", "<I")
     tags = {
@@ -113,8 +112,10 @@ def test_a_walk_ends_where_no_page_lies(nowhere, tmp_path):
 
 def test_a_circle_does_not_stop_a_run_and_is_told(tmp_path):
     for number in range(4):
-        name = tmp_path / "ab"[number % 2] / f"{number}.tif"
-        tiff(name, following=1 if number == 0 else 0, first_value=number)
+        path = tiff(tmp_path / "ab"[number % 2] / f"{number}.tif", following=1 if number == 0 else 0)
+        data = bytearray(path.read_bytes())
+        data[9] = number  # of the first pixel, or all would be the same image
+        path.write_bytes(data)
     manifest = index(Source(path=tmp_path))
     assert manifest.verdicts() == {"ok": 4}
     assert any("leads back into itself" in warning for warning in measure(manifest).warnings)
