@@ -7,25 +7,31 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from medgan.errors import MedganError, OutputError
+from medgan.errors import DatasetError, MedganError, OutputError
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Yield a partial file beside `path`; it takes the name `path`, whole and flushed, only when the block succeeds."""
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """Yield a stream into a new file beside `path`; it takes the name `path`, whole and flushed, only when the block succeeds.
+
+    A link that lies under either name is replaced and never followed: the folder may come from somebody else.
+    """
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        with partial.open("rb") as done:
-            os.fsync(done.fileno())
+        partial.unlink(missing_ok=True)
+        with partial.open("xb") as stream:  # "x": were a link put there just now, this would fail
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
         partial.replace(path)
     except OSError as error:
         partial_gone(partial)
@@ -33,6 +39,40 @@ def atomic(path: Path) -> Iterator[Path]:
     except BaseException:
         partial_gone(partial)
         raise
+
+
+def append(path: Path, text: str) -> None:
+    """Add UTF-8 `text` to the end of `path`, made where there is none; a link under that name is refused, not followed."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        with os.fdopen(handle, "a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise refusal(path, error) from error
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file that `name`, as a manifest gives it, stands for in `folder`.
+
+    Raises:
+        DatasetError: it leads out of the folder (absolute, "..", through a link), is not there, or is no regular file. Whoever wrote
+            the manifest must not choose which other files of this machine are read.
+    """
+    try:
+        place = (folder / name).resolve(strict=True)
+        if place.is_relative_to(folder.resolve()) and stat.S_ISREG(place.stat().st_mode):
+            return folder / name
+        problem = "is no file of this folder"
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # ValueError: a byte of zero; RuntimeError: links in a circle
+        problem = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
+    raise DatasetError(
+        f"{folder}: {name} {problem}",
+        hint="Use the folder as it was written: copy it again from its source, or repeat the command that wrote it.",
+    )
 
 
 def make_folder(path: Path) -> None:
@@ -61,13 +101,18 @@ def refusal(path: Path, error: OSError) -> MedganError:
         )
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return OutputError(f"{path}: this place cannot be written to", hint="Choose another --out.")
+    if error.errno == errno.ELOOP:
+        return OutputError(
+            f"{path}: this is a link, and nothing is written through a link",
+            hint="Remove it, or choose another --out.",
+        )
     return OutputError(f"{path}: {error.strerror or error}", hint="Choose another --out.")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` to `path` atomically."""
-    with atomic(path) as partial:
-        partial.write_bytes(data)
+    with atomic(path) as stream:
+        stream.write(data)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -52,8 +52,8 @@ def test_a_written_file_is_whole_and_leaves_nothing_beside_it(tmp_path):
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_write_that_is_broken_off_leaves_the_old_file(tmp_path, error):
     files.write_text(tmp_path / "a", "old")
-    with pytest.raises(error), files.atomic(tmp_path / "a") as partial:  # noqa: PT012 the block is the test
-        partial.write_text("ne")
+    with pytest.raises(error), files.atomic(tmp_path / "a") as stream:  # noqa: PT012 the block is the test
+        stream.write(b"ne")
         raise error
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "old")]
 
@@ -71,7 +71,7 @@ def test_a_disk_that_says_no_is_told_with_the_next_step(tmp_path, monkeypatch, n
     def refuse(*_):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OutputError, match=words) as caught:
         files.write_bytes(tmp_path / "a", b"x")
     assert caught.value.hint

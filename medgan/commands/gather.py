@@ -295,7 +295,7 @@ def read_back(
     form, names = files.revive(Form, facts["form"]), tuple(sorted(entry["label"] for entry in facts["labels"]))  # fmt: skip
     pixels = []
     for row in rows:
-        image = formats.read_written(folder / row["path"], form)
+        image = formats.read_written(files.inside(folder, row["path"]), form)
         pixels.append(np.moveaxis(image, -1, 0) if form.channels > 1 else image[None])
         on_progress(Progress("reading", len(pixels), len(rows)))
     return Images(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,15 @@ class Kept(dict[str, Any]):
         """Keep a run, here and on disk."""
         super().__setitem__(run, value)
         line = json.dumps({"key": self.key, "run": run, "value": value}) + "\n"
-        try:
-            files.make_folder(self.path.parent)
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(line if self.path.stat().st_size == 0 or _ended(self.path) else "\n" + line)
-        except OSError as error:
-            raise files.refusal(self.path, error) from error
+        files.make_folder(self.path.parent)
+        files.append(self.path, line if _ended(self.path) else "\n" + line)
 
 
 def _ended(path: Path) -> bool:
-    """Whether the last line is whole."""
-    with path.open("rb") as stream:
-        stream.seek(-1, 2)
-        return stream.read(1) == b"\n"
+    """Whether the last line is whole, if there is one."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(-1, os.SEEK_END)
+            return stream.read(1) == b"\n"
+    except OSError:  # no such file, or an empty one
+        return True

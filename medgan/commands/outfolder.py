@@ -149,6 +149,7 @@ def claim(out: Path, settings: Settings) -> Written | None:
     done = earlier(out, settings)
     if done is None:
         sweep(out)
+        _refuse_links(out)
         files.make_folder(out)
         files.write_json(out / RUN, {"version": VERSION, "complete": False, "settings": settings})
     return done
@@ -189,6 +190,20 @@ def _begun(out: Path) -> dict[str, Any] | None:
         ) from error
 
 
+def _refuse_links(out: Path) -> None:
+    """OutputError for folders of images that are links: what is written into them would land, and replace files, elsewhere."""
+    images = out / "images"
+    try:
+        for folder in (images, *(images.iterdir() if images.exists() else ())):
+            if folder.is_symlink() and folder.is_dir():
+                raise OutputError(
+                    f"{folder}: this is a link, and nothing is written through a link",
+                    hint="Remove it, or choose another --out.",
+                )
+    except OSError as error:
+        raise files.refusal(images, error) from error
+
+
 def _remembered(out: Path, run: Mapping[str, Any]) -> Written:
     counts = run["counts"]
     return Written(
@@ -217,9 +232,9 @@ def sweep(out: Path) -> None:
     """Remove what a killed run left half written; all of it lies in `out` itself or in its staging folder."""
     try:
         for child in out.iterdir() if out.exists() else ():
-            if child.name == STAGING:
+            if child.name == STAGING and not child.is_symlink():
                 shutil.rmtree(child)
-            elif _is_partial(child):
+            elif _is_partial(child):  # a link is removed, not what it points to
                 child.unlink()
     except OSError as error:
         raise files.refusal(out, error) from error

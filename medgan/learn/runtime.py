@@ -19,7 +19,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from medgan.errors import JobError, MedganError, ModelError, PlanError
-from medgan.files import atomic, digest, refusal, write_text
+from medgan.files import append, atomic, digest, write_text
 from medgan.world import world
 
 T = TypeVar("T")
@@ -269,7 +269,7 @@ def processes(accelerator: str) -> dict[str, Any]:
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers and text atomically."""
-    with atomic(path) as partial, partial.open("wb") as stream:
+    with atomic(path) as stream:
         torch.save(
             state, stream
         )  # into a stream: given a path, a full disk would not be told from a broken program
@@ -313,8 +313,4 @@ class Journal:
 
     def add(self, row: dict[str, Any]) -> None:
         """Append one tick."""
-        try:
-            with self.path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(row) + "\n")
-        except OSError as error:
-            raise refusal(self.path, error) from error
+        append(self.path, json.dumps(row) + "\n")

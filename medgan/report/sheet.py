@@ -49,9 +49,9 @@ def contact_sheet(rows: Sequence[Row], path: Path, title: str) -> Path:
                 extent = layout.extent(side, number, column)
                 axes.imshow(viewed(image, window), extent=extent, interpolation="nearest", aspect="auto")
     axes.set(xlim=(0, layout.width), ylim=(layout.height, 0))
-    with files.atomic(path) as partial, warnings.catch_warnings():
+    with files.atomic(path) as stream, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for a letter the font lacks
-        canvas.print_png(partial)  # type: ignore[no-untyped-call]
+        canvas.print_png(stream)  # type: ignore[no-untyped-call]
     return path
 
 
