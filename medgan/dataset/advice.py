@@ -17,12 +17,17 @@ SILENT = {"secondary-capture", "resampled-aspect", "burned-in", "synthetic"}
 NOTES = {
     "burned-in-possible": "may carry text burned into the pixels: look at them, for a generator learns text too.",
     "impossible-spacing": "name a pixel size that no scanner has: it was taken as unknown, so look for a slip of unit.",
+    "spacing-conflict": "are NIfTI files that name two sizes of a voxel (sform and pixdim): sides of 1 mm were taken for a placeholder, and where neither "
+    "are, the size counts as unknown, so correct the headers or look at a few.",
     "no-orientation": "do not say how they lie in space: their axes were taken as stored, so look at a few.",
     "repaired:no-meta": "lack the DICOM file meta group: they were read with a guessed transfer syntax, so look at a few.",
     "missing-slices": "come from a series with missing slices, which was parted there.",
     "irregular-spacing": "come from a series with uneven gaps: its slices are used, but one by one.",
     "gantry-tilt": "were taken with a tilted gantry: their slices lie aslant.",
     "excess-pixels": "hold more pixel data than their headers say: only the first image was read.",
+    "no-rescale": "are CT or PET without Rescale Slope and Intercept, so the unit of their values is unknown and each is scaled by its own range: "
+    "export them anew with both.",
+    "incomplete-rescale": "are CT or PET with only one of Rescale Slope and Intercept: the other was taken as slope 1 or intercept 0, so look at a few.",
     "no-sop-class": "do not say what kind of DICOM object they are: look at a few.",
     "nan-filled": "held values that are no numbers: those were replaced by background.",
     "first-volume": "hold several volumes in time: the first was read.",

@@ -10,10 +10,8 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import Decoder, get_decoder
-from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -32,7 +30,8 @@ from pydicom.uid import (
 from medgan.errors import ScanError
 from medgan.scans.dicom_attributes import integer, text, unusable, value
 from medgan.scans.dicom_header import LARGEST, Source, refuse_missing_attributes
-from medgan.scans.dicom_plain import UNDEFINED, Plain
+from medgan.scans.dicom_palette import painted, refuse_missing_palette
+from medgan.scans.dicom_plain import UNDEFINED
 from medgan.scans.intensity import Layout, Stored, place
 from medgan.scans.streams import damage, is_circular, is_endless, stream_size
 
@@ -123,7 +122,8 @@ def grid(source: Source) -> Grid:
     )
     refuse_nonsense(found)
     refuse_size(found)
-    refuse_palette(source, found)
+    if found.photometric == PALETTE:
+        refuse_missing_palette(source)
     refuse_syntax(source)
     refuse_length(source, found)
     return found
@@ -159,17 +159,6 @@ def refuse_size(found: Grid) -> None:
             verdict="error:too-large",
             hint="Split the file into parts.",
         )
-
-
-def refuse_palette(source: Source, found: Grid) -> None:
-    """A palette image needs its three tables (PS3.3 C.7.6.3.1.5)."""
-    if found.photometric != PALETTE:
-        return
-    names = [f"{colour}PaletteColorLookupTable" for colour in ("Red", "Green", "Blue")]
-    data = (f"{name}Data" in source.dataset or f"Segmented{name}Data" in source.dataset for name in names)
-    whole = all(data) and all(f"{name}Descriptor" in source.dataset for name in names)
-    if not whole:
-        raise ScanError("is a palette image without its palette", verdict="error:palette-missing")
 
 
 def refuse_syntax(source: Source) -> None:
@@ -274,13 +263,6 @@ def frame_values(source: Source, found: Grid, words: Stored) -> tuple[Stored, St
     if found.photometric == PALETTE:
         words = painted(source, place(words, replace(found.layout, signed=False)).astype(np.uint16))
     return words, words
-
-
-def painted(source: Source, index: Stored) -> NDArray[np.uint8]:
-    """Palette indices to 8-bit RGB; 16-bit palettes keep their upper byte."""
-    assert not isinstance(source.dataset, Plain), "a plain file has no palette"
-    color = apply_color_lut(index, source.dataset)[..., :3]
-    return (color >> 8 if color.dtype == np.uint16 else color).astype(np.uint8)
 
 
 def decompressed(source: Source, found: Grid) -> Iterator[Stored]:

@@ -19,7 +19,16 @@ from medgan.scans.dicom_frames import SPACINGS, Placement, is_capture, placement
 from medgan.scans.dicom_header import Source, load
 from medgan.scans.dicom_pixels import Grid, decode, excess, grid
 from medgan.scans.dicom_plain import Plain
-from medgan.scans.dicom_values import AIR_HU, meaning, padding_limits, resolve, stacking, transforms
+from medgan.scans.dicom_values import (
+    AIR_HU,
+    Transform,
+    meaning,
+    padding_limits,
+    rescale_notes,
+    resolve,
+    stacking,
+    transforms,
+)
 from medgan.scans.finite import filled
 from medgan.scans.geometry import distances, squared, to_stretched
 from medgan.scans.intensity import fill, padding
@@ -36,8 +45,8 @@ def read_header(path: Path, *, label_tag: str = "") -> Header:
     with judged(path):
         source = load(path, whole=False, plain=not label_tag)  # a label may be any attribute
         found = grid(source)
-        transforms(source, found)
-        return header(source, found, placement(source, found.frames), label_tag)
+        steps = transforms(source, found)
+        return header(source, found, placement(source, found.frames), steps, label_tag)
 
 
 def read(path: Path) -> Scan:
@@ -82,7 +91,9 @@ def stacked(slices: Sequence[Scan], gap: float) -> Scan:
     )
 
 
-def header(source: Source, found: Grid, place: Placement, label_tag: str = "") -> Header:
+def header(
+    source: Source, found: Grid, place: Placement, steps: list[Transform], label_tag: str = ""
+) -> Header:
     """The facts of a parsed file."""
     dataset = source.dataset
     issuer = text(dataset, "IssuerOfPatientID")
@@ -103,7 +114,7 @@ def header(source: Source, found: Grid, place: Placement, label_tag: str = "") -
         instance_number=instance_number(source),
         label="" if isinstance(dataset, Plain) else labelled(dataset, label_tag),
         body_part=defined(text(dataset, "BodyPartExamined"), BODY_PARTS),
-        notes=notes(source, found, place),
+        notes=notes(source, found, place, steps),
     )
 
 
@@ -115,7 +126,7 @@ def instance_number(source: Source) -> int:
         return 0
 
 
-def notes(source: Source, found: Grid, place: Placement) -> tuple[str, ...]:
+def notes(source: Source, found: Grid, place: Placement, steps: list[Transform]) -> tuple[str, ...]:
     """Warnings by code that the header alone justifies."""
     dataset = source.dataset
     burned = text(dataset, "BurnedInAnnotation").upper()
@@ -132,14 +143,15 @@ def notes(source: Source, found: Grid, place: Placement) -> tuple[str, ...]:
         "impossible-spacing": place.spacing_mm is None and any(numbers(dataset, word) for word in SPACINGS),
         "resampled-aspect": squared((found.rows, found.columns), place.aspect) != (found.rows, found.columns),
     }
-    return (*source.notes, *(note for note, holds in said.items() if holds))
+    holding = (note for note, holds in said.items() if holds)
+    return (*source.notes, *holding, *rescale_notes(source, found, steps))
 
 
 def scan(source: Source) -> tuple[Scan, Placement]:
     """Decode and resolve a parsed file."""
     found = grid(source)
-    place = placement(source, found.frames)
-    pixels, means = resolved(source, found)
+    place, steps = placement(source, found.frames), transforms(source, found)
+    pixels, means = resolved(source, found, steps)
     if place.order != tuple(range(found.frames)):
         pixels = pixels[list(place.order)]
     size = squared((found.rows, found.columns), place.aspect)
@@ -152,14 +164,13 @@ def scan(source: Source) -> tuple[Scan, Placement]:
         spacing_mm=place.spacing_mm,
         modality=source.modality,
         bits=found.bits,
-        notes=(*notes(source, found, place), *holes, *constant(pixels)),
+        notes=(*notes(source, found, place, steps), *holes, *constant(pixels)),
     )
     return made, place
 
 
-def resolved(source: Source, found: Grid) -> tuple[Pixels, str]:
+def resolved(source: Source, found: Grid, steps: list[Transform]) -> tuple[Pixels, str]:
     """All frames in stored order as values with meaning, padding filled with background; and that meaning."""
-    steps = transforms(source, found)
     means = meaning(source, found, steps)
     limits = padding_limits(source, found)
     pixels: Pixels | None = None

@@ -28,6 +28,7 @@ from medgan.scans.dicom_attributes import (
 )
 from medgan.scans.dicom_frames import Groups
 from medgan.scans.dicom_header import Source
+from medgan.scans.dicom_palette import swapped
 from medgan.scans.dicom_pixels import Grid
 from medgan.scans.intensity import (
     Layout,
@@ -45,6 +46,8 @@ PROJECTION = frozenset({"CR", "DX", "MG", "RF", "XA", "IO", "PX"})
 CT_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.2{suffix}" for suffix in ("", ".1", ".2"))
 HU_TYPES = frozenset({"", "HU", "US", "HOUNSFIELD UNIT", "HOUNDSFIELD UNIT"})
 """Rescale Types under which a CT value is a Hounsfield unit: US is "unspecified", the last is GE's on reformatted slices."""
+RESCALED = CT_CLASSES | {f"1.2.840.10008.5.1.4.1.1.{suffix}" for suffix in ("128", "128.1", "130")}
+"""CT and PET, whose Rescale Slope and Intercept are Type 1 (PS3.3 C.8.2.1, C.8.9.4): without them nobody knows the unit."""
 BYTE, WORD = 8, 16  # bits
 AIR_HU = -1024.0
 """Background of a CT where it is padded."""
@@ -64,6 +67,8 @@ class Transform:
     """VOI LUT, or the first valid window."""
     given: bool = False
     """Whether the file states a modality transform at all."""
+    complete: bool = False
+    """Whether it states all of it: a Modality LUT, or both slope and intercept."""
 
     @property
     def identity(self) -> bool:
@@ -107,14 +112,15 @@ def transform(modality: Attributes, voi: Attributes, source: Source, grid: Grid)
     lut = item(modality, "ModalityLUTSequence")
     table = None if lut is None else look_up_table(lut, source, signed=grid.layout.signed)
     slope, intercept = (1.0, 0.0) if table is not None else rescaling(modality)
-    stated = lut is not None or bool(text(modality, "RescaleSlope") or text(modality, "RescaleIntercept"))
+    stated = [lut is not None or bool(text(modality, f"Rescale{name}")) for name in ("Slope", "Intercept")]
     return Transform(
         slope=slope,
         intercept=intercept,
         unit=(text(modality, "RescaleType") if lut is None else text(lut, "ModalityLUTType")).upper(),
         table=table,
         voi=voi_of(voi, source, signed=grid.layout.signed or intercept < 0),
-        given=stated,
+        given=any(stated),
+        complete=all(stated),
     )
 
 
@@ -151,19 +157,23 @@ def look_up_table(lut: Dataset, source: Source, *, signed: bool) -> Table:
     count, first, bits = descriptor[0] % (1 << 16) or 1 << 16, descriptor[1], descriptor[2]
     if signed and first >= 1 << 15:  # the VR is US or SS by Pixel Representation, and writers disagree
         first -= 1 << 16
-    entries = table_entries(value(lut, "LUTData"), count, little=source.syntax.is_little_endian)
+    data = value(lut, "LUTData")
+    if isinstance(data, bytes) and not source.syntax.is_little_endian:
+        data = swapped(data)  # entries of 8 bits stand in pairs in 16-bit words, and change places with them
+    entries = table_entries(data, count)
     if entries.size == 0 or not 1 <= bits <= WORD:
         raise ScanError("has an empty look-up table", verdict="error:bad-value")
     return Table(first, entries)
 
 
-def table_entries(data: Any, count: int, *, little: bool) -> NDArray[np.float32]:
-    """LUT Data as numbers, from 8- or 16-bit words in bytes or a list; at most `count` of them."""
+def table_entries(data: Any, count: int) -> NDArray[np.float32]:
+    """LUT Data as numbers, from little-endian words of 8 or 16 bits, or from a list; at most `count` of them."""
     if not isinstance(data, bytes):
         return np.asarray(np.atleast_1d([] if data is None else data), np.int64)[:count].astype(np.float32)
     wide = len(data) >= 2 * count
-    kind = ("<u2" if little else ">u2") if wide else "u1"
-    return np.frombuffer(data, kind, count=min(count, len(data) // (2 if wide else 1))).astype(np.float32)
+    return np.frombuffer(
+        data, "<u2" if wide else "u1", count=min(count, len(data) // (2 if wide else 1))
+    ).astype(np.float32)
 
 
 def meaning(source: Source, grid: Grid, steps: list[Transform]) -> str:
@@ -179,10 +189,17 @@ def meaning(source: Source, grid: Grid, steps: list[Transform]) -> str:
 
 
 def is_hounsfield(source: Source, grid: Grid, steps: list[Transform]) -> bool:
-    """Whether output values are Hounsfield units: a CT, or a capture of a CT of more than 8 bits that says how to rescale."""
-    if source.modality != "CT" or not all(step.unit in HU_TYPES for step in steps):
+    """Whether output values are Hounsfield units: a CT that says how to rescale, or a capture of one of more than 8 bits that does."""
+    if source.modality != "CT" or not all(step.given and step.unit in HU_TYPES for step in steps):
         return False
-    return source.sop_class in CT_CLASSES or (grid.bits > BYTE and all(step.given for step in steps))
+    return source.sop_class in CT_CLASSES or grid.bits > BYTE
+
+
+def rescale_notes(source: Source, grid: Grid, steps: list[Transform]) -> tuple[str, ...]:
+    """What a CT or PET lacks of its rescale: "no-rescale" for slope and intercept, "incomplete-rescale" for either of them."""
+    if source.sop_class not in RESCALED or grid.color or all(step.complete for step in steps):
+        return ()
+    return ("incomplete-rescale",) if all(step.given for step in steps) else ("no-rescale",)
 
 
 def resolve(values: NDArray[Any], step: Transform, grid: Grid, meaning: str) -> Pixels:

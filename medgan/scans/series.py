@@ -140,7 +140,7 @@ def stacks(files: Sequence[File]) -> list[list[File]]:
 
     def alike(header: Header) -> Hashable:
         in_plane = tuple(round(mm, 4) for mm in (header.spacing_mm or ())[1:])
-        pixel = (header.shape, header.channels, header.modality)
+        pixel = (header.shape, header.channels, header.modality, "no-rescale" in header.notes)
         return (header.series, turn(header), pixel, in_plane, header.stacking[:1])
 
     return [stack for one in parted(files, alike) for stack in unrepeated(one)]

@@ -43,6 +43,8 @@ def dataset(pixels: np.ndarray, **attributes: Any) -> Dataset:
         "NumberOfFrames": pixels.shape[0] if frames else None,
         "PixelData": pixels.tobytes() + b"\0" * (pixels.nbytes % 2),
     }
+    if attributes.get("SOPClassUID", CTImageStorage) == CTImageStorage:
+        defaults |= {"RescaleSlope": 1, "RescaleIntercept": 0}  # both Type 1 there
     for keyword, value in (defaults | attributes).items():
         if value is not None:
             setattr(made, keyword, value)

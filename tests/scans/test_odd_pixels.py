@@ -264,17 +264,17 @@ def _(folder):
     return write(folder / "a.dcm", PROBES, **SC, ModalityLUTSequence=table)
 
 
-@case(33, "slope-only", Seen(2.0 * ramp(), "HU"))
+@case(33, "slope-only", Seen(2.0 * ramp(), "HU", "incomplete-rescale"))
 def _(folder):
-    return write(folder / "a.dcm", ramp(), RescaleSlope=2)
+    return write(folder / "a.dcm", ramp(), RescaleSlope=2, RescaleIntercept=None)
 
 
-@case(33, "intercept-only", Seen(ramp() - 1024.0, "HU"))
+@case(33, "intercept-only", Seen(ramp() - 1024.0, "HU", "incomplete-rescale"))
 def _(folder):
-    return write(folder / "a.dcm", ramp(), RescaleIntercept=-1024)
+    return write(folder / "a.dcm", ramp(), RescaleIntercept=-1024, RescaleSlope=None)
 
 
-@case(33, "both-empty", Seen(ramp(), "HU"))
+@case(33, "both-empty", Seen(ramp(), "raw", "no-rescale"))
 def _(folder):
     return write(folder / "a.dcm", ramp(), RescaleSlope="", RescaleIntercept="")
 
