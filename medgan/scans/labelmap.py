@@ -22,5 +22,12 @@ def named_as_mask(path: Path) -> bool:
 
 
 def few_levels(pixels: Pixels) -> bool:
-    """Whether there are whole numbers only, and few of them."""
-    return bool((pixels == np.rint(pixels)).all()) and np.unique(pixels).size <= MOST
+    """Whether there are whole numbers only, and few of them; slice by slice, for a volume may fill the memory."""
+    levels: set[float] = set()
+    for plane in pixels:
+        if not (plane == np.rint(plane)).all():
+            return False
+        levels.update(np.unique(plane).tolist())
+        if len(levels) > MOST:
+            return False
+    return True

@@ -1,6 +1,6 @@
 """A NIfTI file (.nii, .nii.gz, .hdr + .img) -> Header and Scan in the radiological display frame; an image or volume -> .nii.gz.
 
-The whole file is inflated at once, with its checksum: nibabel stops before the gzip trailer, so one flipped byte gives
+The whole file is inflated, with its checksum: nibabel stops before the gzip trailer, so one flipped byte gives
 wrong voxels and no error, and slicing a .nii.gz lazily is quadratic. Field names are those of nifti1.h.
 """
 
@@ -23,8 +23,10 @@ from medgan.errors import ScanError
 from medgan.files import write_bytes, write_json
 from medgan.scans.finite import filled
 from medgan.scans.geometry import possible
-from medgan.scans.inflate import first_bytes, refuse_size, whole
+from medgan.scans.inflate import Unpacked, first_bytes, refuse_size
 from medgan.scans.labelmap import few_levels, named_as_mask
+from medgan.scans.nifti_affine import Space, space
+from medgan.scans.nifti_voxels import Layout, pixels
 from medgan.scans.provenance import MAKER, SOFTWARE, Stored, facts, slice_gap, stored_values
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
 
@@ -38,8 +40,6 @@ _ENDS: tuple[Literal["little", "big"], ...] = ("little", "big")
 _MAGIC = {b"n+1\0", b"ni1\0", b"n+2\0", b"ni2\0"}
 _MGH = b"\0\0\0\1"  # version word of FreeSurfer's MGH and MGZ
 _PLANE, _VOLUME = 2, 3  # axes of an image, of a volume
-_FLOAT32 = 4  # bytes; shorter integers are exact in it
-_FLAT = 1e-3  # volume of the cell of three unit axes below which they span no space
 _LABELS = {1002, 1003}  # intent_code: LABEL, NEURONAME
 _COLOURS = {1007, 2003}  # VECTOR (ITK's RGB), RGB_VECTOR
 # Matrices, displacements, points, meshes, quaternions:
@@ -70,14 +70,14 @@ class _Claim:
     offset: int
     size: int
     """Bytes of `voxels` from its start to the last voxel."""
-    affine: NDArray[np.float64]
-    """Index -> RAS in the header's unit."""
+    space: Space
+    """Where the voxels lie."""
     notes: tuple[str, ...]
 
     @cached_property
     def orientation(self) -> NDArray[np.float64]:
         """RAS axis and direction of each stored axis (3, 2), as nibabel tells them."""
-        return _orientation(self.affine[:3, :3].tobytes())
+        return _orientation(self.space.affine[:3, :3].tobytes())
 
     @cached_property
     def axes(self) -> tuple[int, ...]:
@@ -98,13 +98,13 @@ class _Claim:
     def sides(self) -> tuple[float, ...]:
         """Voxel sides in millimetres."""
         unit = _TO_MM.get(int(self.header["xyzt_units"]) & 7, 1.0)
-        return tuple(float(side) * unit for side in np.linalg.norm(self.affine[:3, :3], axis=0))
+        return tuple(float(side) * unit for side in np.linalg.norm(self.space.affine[:3, :3], axis=0))
 
     @property
     def spacing_mm(self) -> tuple[float, ...] | None:
-        """(Z, Y, X); None where no pixel can be so large, and for a file of ours whose source had none (`_nifti` then leaves the unit unknown)."""
+        """(Z, Y, X); None where no pixel can be so large, where sform and pixdim contradict each other, and for a file of ours whose source had none (`_nifti` then leaves the unit unknown)."""
         ours = MAKER.encode() in self.header["descrip"].item()
-        unknown = ours and int(self.header["xyzt_units"]) & 7 == 0
+        unknown = not self.space.measured or (ours and int(self.header["xyzt_units"]) & 7 == 0)
         spacing = tuple(self.sides[axis] for axis in self.axes)
         return None if unknown or not possible(spacing[1:]) else spacing
 
@@ -145,14 +145,14 @@ def read_header(path: Path) -> Header:
 def read(path: Path) -> Scan:
     """The first volume as (Z, Y, X[, 3]), Z through the plane, rescaled; NaN and Inf become background."""
     claim = _claim(path)
-    pixels, repaired = filled(_scaled(_displayed(claim), claim.header, path), path)
-    low, high = float(pixels.min()), float(pixels.max())
+    voxels, repaired = filled(_voxels_of(claim, path), path)
+    low, high = float(voxels.min()), float(voxels.max())
     if low == high:
         raise ScanError(f"{path.name}: every voxel has the same value", verdict="skip:constant")
-    if claim.channels == 1 and low >= 0 and _is_label_map(pixels, high, path):
+    if claim.channels == 1 and low >= 0 and _is_label_map(voxels, high, path):
         raise _segmentation(path)
     return Scan(
-        pixels=pixels,
+        pixels=voxels,
         meaning="raw",  # NIfTI fixes no scale, not even for uint8
         spacing_mm=claim.spacing_mm,
         bits=claim.bits,
@@ -179,9 +179,10 @@ def _claim(path: Path) -> _Claim:
     offset = max(int(np.nan_to_num(header["vox_offset"], posinf=0, neginf=0)), start)
     size = offset + math.prod(sizes) * _voxel_bytes(header, path)
     refuse_size(voxels, size, math.prod(shape) * channels * 4)
-    affine, oriented = _affine(header)
+    place = space(header, np.asarray(shape) > 1)
     notes = {
-        "no-orientation": not oriented,
+        "no-orientation": not place.oriented,
+        "spacing-conflict": place.conflict,
         "first-volume": math.prod(sizes[3:]) > 1 and not vector,
         "synthetic": header["descrip"].item().startswith(b"SYNTHETIC"),
     }
@@ -192,7 +193,7 @@ def _claim(path: Path) -> _Claim:
         channels=channels,
         offset=offset,
         size=size,
-        affine=affine,
+        space=place,
         notes=tuple(note for note, holds in notes.items() if holds),
     )
 
@@ -289,60 +290,41 @@ def _partner(path: Path, suffix: str) -> Path | None:
     return next((name for name in names if name.is_file()), None)
 
 
-def _affine(header: Any) -> tuple[NDArray[np.float64], bool]:
-    """sform, else qform, else nifti1.h method 1: axes as stored (x = pixdim * i), without nibabel's flip of x."""
-    for code, build in (("sform_code", header.get_sform), ("qform_code", header.get_qform)):
-        try:
-            affine = np.asarray(build(), dtype=np.float64)
-        except (nib.spatialimages.HeaderDataError, ValueError):  # a quaternion longer than 1
-            continue
-        sides = np.linalg.norm(affine[:3, :3], axis=0)
-        finite = bool(np.isfinite(affine).all()) and bool(sides.min() > 0)
-        if int(header[code]) > 0 and finite and abs(np.linalg.det(affine[:3, :3] / sides)) > _FLAT:
-            return affine, True
-    pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
-    return np.diag([*np.where(np.isfinite(pixdim) & (pixdim > 0), pixdim, 1.0), 1.0]), False
-
-
 # --- voxels ----------------------------------------------------------------------------------------------------------
 
 
-def _displayed(claim: _Claim) -> NDArray[Any]:
-    """Stored values of the first volume, a view in display order."""
-    data = whole(claim.voxels, claim.size)
-    count = math.prod(claim.shape)
-    packed = _PACKED.get(int(claim.header["datatype"]))
-    if packed:  # the channels of a voxel lie side by side: the fastest axis
-        flat = np.frombuffer(data, np.uint8, count * packed, claim.offset)
-        volume = np.moveaxis(flat.reshape((packed, *claim.shape), order="F"), 0, -1)[..., :3]
-    else:
-        flat = np.frombuffer(data, claim.header.get_data_dtype(), count * claim.channels, claim.offset)
-        volume = flat.reshape((*claim.shape, claim.channels)[: 3 if claim.channels == 1 else 4], order="F")
-    ras = nib.orientations.apply_orientation(volume, claim.orientation)
-    signs, order = _DISPLAY[claim.through_plane]
-    turned: NDArray[Any] = ras[:: signs[0], :: signs[1], :: signs[2]]
-    return turned.transpose(*order, *range(3, turned.ndim))
-
-
-def _scaled(stored: NDArray[Any], header: Any, path: Path) -> Pixels:
-    """Stored * scl_slope + scl_inter where the slope is neither 0 nor non-finite (nifti1.h), as float32."""
+def _voxels_of(claim: _Claim, path: Path) -> Pixels:
+    """The first volume as displayed, as stored * scl_slope + scl_inter where the slope is neither 0 nor non-finite (nifti1.h)."""
+    header, packed = claim.header, _PACKED.get(int(claim.header["datatype"]), 1)
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
-    if not math.isfinite(slope) or slope == 0 or int(header["datatype"]) in _PACKED:
+    if not math.isfinite(slope) or slope == 0 or packed > 1:
         slope, inter = 1.0, 0.0
     if not math.isfinite(inter):
         raise ScanError(f"{path.name}: scl_inter is {inter}", verdict="error:bad-rescale")
+    signs = _DISPLAY[claim.through_plane][0]
+    layout = Layout(
+        shape=claim.shape,
+        dtype=np.dtype(np.uint8) if packed > 1 else header.get_data_dtype(),
+        packed=packed,
+        planes=claim.channels if packed == 1 else 1,
+        axes=claim.axes,
+        turned=tuple(
+            claim.orientation[axis, 1] * signs[int(claim.orientation[axis, 0])] < 0 for axis in claim.axes
+        ),
+        slope=slope,
+        inter=inter,
+    )
+    stream = Unpacked(claim.voxels, claim.size)
     with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 becomes Inf, which is looked for next
-        if (slope, inter) == (1.0, 0.0):
-            return np.ascontiguousarray(stored, dtype=np.float32)
-        exact: NDArray[Any] = stored.astype(np.float32 if stored.dtype.itemsize < _FLOAT32 else np.float64)
-        exact *= slope
-        exact += inter
-        return np.ascontiguousarray(exact, dtype=np.float32)
+        stream.skip(claim.offset)
+        shown = pixels(stream, layout)
+    stream.finish()
+    return shown
 
 
-def _is_label_map(pixels: Pixels, high: float, path: Path) -> bool:
+def _is_label_map(voxels: Pixels, high: float, path: Path) -> bool:
     """Whole numbers from 0 to `high`: very few of them, or few and a name (of file or folder) that says mask."""
-    return (named_as_mask(path) or high <= _PLAIN_LABELS) and few_levels(pixels)
+    return (named_as_mask(path) or high <= _PLAIN_LABELS) and few_levels(voxels)
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

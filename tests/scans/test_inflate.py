@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medgan.errors import ScanError
-from medgan.scans.inflate import LIMIT, first_bytes, refuse_size, whole
+from medgan.scans.inflate import LIMIT, Unpacked, first_bytes, refuse_size
 
 DATA = np.random.default_rng(3).bytes(5000)
 
@@ -17,6 +17,15 @@ def file(folder, content: bytes, name: str = "a.nii"):
     path = folder / name
     path.write_bytes(content)
     return path
+
+
+def whole(path, size: int) -> bytes:
+    """As many bytes as are claimed, in three pieces, the rest proven."""
+    stream = Unpacked(path, size)
+    stream.skip(size // 3)
+    data = stream.take(size // 2) + stream.take(size - size // 3 - size // 2)
+    stream.finish()
+    return data
 
 
 def verdict(call) -> str:
@@ -29,17 +38,17 @@ def verdict(call) -> str:
 @pytest.mark.parametrize("content", [DATA, gzip.compress(DATA)], ids=["plain", "gzip"])
 def test_bytes_come_back_whatever_the_packing(content, tmp_path):
     path = file(tmp_path, content)
-    assert whole(path, len(DATA)) == DATA
+    assert whole(path, len(DATA)) == DATA[len(DATA) // 3 :]
     assert first_bytes(path, 348) == DATA[:348]
 
 
 def test_members_that_follow_each_other_are_one_file(tmp_path):
     path = file(tmp_path, gzip.compress(DATA[:999]) + gzip.compress(DATA[999:]))
-    assert whole(path, len(DATA)) == DATA
+    assert whole(path, len(DATA)) == DATA[len(DATA) // 3 :]
 
 
 def test_zeros_after_the_last_member_are_let_pass(tmp_path):
-    assert whole(file(tmp_path, gzip.compress(DATA) + bytes(512)), len(DATA)) == DATA
+    assert whole(file(tmp_path, gzip.compress(DATA) + bytes(512)), len(DATA)) == DATA[len(DATA) // 3 :]
 
 
 @pytest.mark.parametrize("place", [11, 700, -8, -4], ids=["start", "middle", "checksum", "length"])

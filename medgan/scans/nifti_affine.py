@@ -1,0 +1,75 @@
+"""A NIfTI header -> how its axes lie in the body and how long the sides of its voxels are; where it contradicts itself, what is believed."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+nib: Any = nibabel  # most of its functions carry no types
+
+FLAT = 1e-3
+"""Volume of the cell of three unit axes below which they span no space."""
+EQUAL = 0.01
+"""Sides that differ by a smaller share are the same, written with other digits."""
+
+
+class Space(NamedTuple):
+    """Where a volume lies, in the header's unit of length."""
+
+    affine: NDArray[np.float64]
+    """Index -> RAS."""
+    oriented: bool
+    """Whether the header says how the axes lie in the body; otherwise they are taken as stored."""
+    conflict: bool = False
+    """Whether sform and pixdim tell different sides."""
+    measured: bool = True
+    """Whether the sides can be believed."""
+
+
+def space(header: Any, long: NDArray[np.bool_]) -> Space:
+    """sform, else qform, else nifti1.h method 1: axes as stored (x = pixdim * i), without nibabel's flip of x.
+
+    `long` says which of the three axes have more than one voxel: of the others no side is compared.
+    """
+    pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
+    for code, build in (("sform_code", header.get_sform), ("qform_code", header.get_qform)):
+        try:
+            affine = np.asarray(build(), dtype=np.float64)
+        except (nib.spatialimages.HeaderDataError, ValueError):  # a quaternion longer than 1
+            continue
+        sides = np.linalg.norm(affine[:3, :3], axis=0)
+        finite = bool(np.isfinite(affine).all()) and bool(sides.min() > 0)
+        if int(header[code]) > 0 and finite and abs(np.linalg.det(affine[:3, :3] / sides)) > FLAT:
+            return believed(affine, sides, pixdim, long)
+    return Space(np.diag([*np.where(np.isfinite(pixdim) & (pixdim > 0), pixdim, 1.0), 1.0]), oriented=False)
+
+
+def believed(
+    affine: NDArray[np.float64],
+    sides: NDArray[np.float64],
+    pixdim: NDArray[np.float64],
+    long: NDArray[np.bool_],
+) -> Space:
+    """The affine with the sides that are no placeholder, where its own and those of pixdim differ.
+
+    Of the two, sides that are all 1 are what a careless writer leaves; of two that are neither, none can be believed.
+    ITK takes pixdim, and nibabel's affine the sform.
+    """
+    told = np.isfinite(pixdim) & (pixdim > 0)
+    if not (told & long).any() or np.allclose(sides[told & long], pixdim[told & long], rtol=EQUAL, atol=0):
+        return Space(affine, oriented=True)
+    if placeholder(pixdim[long]):
+        return Space(affine, oriented=True, conflict=True)
+    if placeholder(sides[long]) and told[long].all():
+        scaled = affine.copy()
+        scaled[:3, :3] *= np.where(told, pixdim, sides) / sides
+        return Space(scaled, oriented=True, conflict=True)
+    return Space(affine, oriented=True, conflict=True, measured=False)
+
+
+def placeholder(sides: NDArray[np.float64]) -> bool:
+    """Whether all sides are 1, as where nobody set them."""
+    return bool(np.allclose(sides, 1.0, rtol=1e-6, atol=0))

@@ -1,0 +1,93 @@
+"""The voxels of a NIfTI file -> pixels on the screen, a block at a time: no more than the pixels and one block is ever in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.scans.inflate import Unpacked
+from medgan.scans.scan import Pixels
+
+BLOCK = 2**24
+"""Bytes of voxels that are taken at once."""
+FLOAT32 = 4  # bytes; shorter integers are exact in it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How the first volume of a file is stored, and how it is shown."""
+
+    shape: tuple[int, ...]
+    """Voxels along the three stored axes, the fastest first."""
+    dtype: Any
+    """NumPy's type of one number."""
+    packed: int = 1
+    """Numbers that lie side by side in a voxel: 3 or 4 of RGB24 or RGBA32, of which the first 3 are read."""
+    planes: int = 1
+    """Whole volumes that follow each other as channels: 3 of a vector."""
+    axes: tuple[int, ...]
+    """The stored axis behind each of the displayed (Z, Y, X)."""
+    turned: tuple[bool, ...]
+    """Whether each of those runs against the stored one."""
+    slope: float = 1.0
+    inter: float = 0.0
+
+    @property
+    def channels(self) -> int:
+        """1 (gray) or 3 (RGB)."""
+        return 3 if max(self.packed, self.planes) > 1 else 1
+
+
+def pixels(stream: Unpacked, layout: Layout) -> Pixels:
+    """(Z, Y, X[, 3]) as displayed, stored * slope + inter, float32; `stream` stands where the voxels begin.
+
+    Blocks of zeros that mean 0 are left as the system gave them, which costs no memory until something is written.
+    """
+    color = (3,) if layout.channels > 1 else ()
+    shown = np.zeros((*(layout.shape[axis] for axis in layout.axes), *color), np.float32)
+    for place, numbers in blocks(stream, layout, as_stored(shown, layout)):
+        if layout.inter or numbers.any():
+            place[...] = scaled(numbers, layout)
+    return shown
+
+
+def as_stored(shown: Pixels, layout: Layout) -> Pixels:
+    """A view of the displayed pixels with their axes in stored order and direction."""
+    forth = shown[tuple(slice(None, None, -1 if turn else 1) for turn in layout.turned)]
+    back = [layout.axes.index(axis) for axis in range(3)]
+    return forth.transpose(*back, *range(3, shown.ndim))
+
+
+def blocks(stream: Unpacked, layout: Layout, view: Pixels) -> Iterator[tuple[Pixels, NDArray[Any]]]:
+    """(place in the pixels, the numbers that belong there), in the order of the file: a slice or some rows of one."""
+    columns, rows, depth = layout.shape
+    wide = columns * layout.packed
+    step = max(BLOCK // (wide * layout.dtype.itemsize), 1)
+    volumes = [view[..., plane] for plane in range(3)] if layout.planes > 1 else [view]
+    for volume in volumes:
+        for z in range(depth):
+            for first in range(0, rows, step):
+                count = min(step, rows - first)
+                flat = np.frombuffer(stream.take(wide * count * layout.dtype.itemsize), layout.dtype)
+                place = volume[:, first : first + count, z]
+                if layout.packed > 1:  # the channels of a voxel are the fastest axis
+                    yield (
+                        place,
+                        np.moveaxis(flat.reshape((layout.packed, columns, count), order="F")[:3], 0, -1),
+                    )
+                else:
+                    yield place, flat.reshape((columns, count), order="F")
+
+
+def scaled(numbers: NDArray[Any], layout: Layout) -> NDArray[Any]:
+    """Stored * slope + inter, in float64 where float32 does not hold every stored number."""
+    if (layout.slope, layout.inter) == (1.0, 0.0):
+        return numbers
+    exact = numbers.astype(np.float32 if numbers.dtype.itemsize < FLOAT32 else np.float64)
+    exact *= layout.slope
+    exact += layout.inter
+    return exact
