@@ -87,7 +87,9 @@ def scaled(numbers: NDArray[Any], layout: Layout) -> NDArray[Any]:
     """Stored * slope + inter, in float64 where float32 does not hold every stored number."""
     if (layout.slope, layout.inter) == (1.0, 0.0):
         return numbers
-    exact = numbers.astype(np.float32 if numbers.dtype.itemsize < FLOAT32 else np.float64)
+    exact: NDArray[np.floating] = numbers.astype(
+        np.float32 if numbers.dtype.itemsize < FLOAT32 else np.float64
+    )
     exact *= layout.slope
     exact += layout.inter
     return exact
