@@ -61,7 +61,7 @@ class Stack:
     records: NDArray[np.int64]
     """(N,): position of the row's record in `Manifest.training()`."""
     patients: NDArray[np.str_]
-    """(N,): salted hash of the row's patient, or of its file where no patient is known."""
+    """(N,): the digest that stands for the row's patient."""
     slices: NDArray[np.int64]
     """(N,): which slice (index along Z) of its scan the row is."""
     digest: str

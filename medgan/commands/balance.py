@@ -31,8 +31,7 @@ from medgan.commands.slugs import slugs
 from medgan.commands.train import Options, train_on
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.load import ARRAY
-from medgan.dataset.manifest import Manifest, Record
+from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
 from medgan.errors import ModelError, PlanError

@@ -43,7 +43,7 @@ class Row:
     model_digest: str = ""
     """SHA-256 of the generator's weights."""
     patient: str = ""
-    """Salted hash of a real image's patient."""
+    """Of a real image: a digest of all images of its patient, the same for each of them."""
     rows: int
     columns: int
     spacing_mm: str = ""
@@ -254,7 +254,7 @@ def _making(contents: Contents) -> str:
         [
             *facts,
             "- `run.json` holds every setting; the same command on the same data gives the same bytes.",
-            "- `manifest.csv` has one line per file: label, origin, seed, model, patient hash, intensity range, digest.",
+            "- `manifest.csv` has one line per file: label, origin, seed, model, patient, intensity range, digest.",
             "- `sha256sum --check SHA256SUMS` tells whether a file has changed since.",
         ]
     )

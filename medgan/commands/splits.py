@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from medgan import cache
-from medgan.dataset.manifest import Manifest
+from medgan.dataset.manifest import Manifest, in_order
 from medgan.plan import Plan
 from medgan.prepare import prepare
 from medgan.progress import OnProgress
@@ -18,7 +18,7 @@ def split_images(
     manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress, most: int | None = None
 ) -> Images:
     """The images of one split, of the plan's classes; at most `most` of a class, the same ones every time."""
-    records = manifest.training() if split == "train" else tuple(manifest.usable(split))
+    records = manifest.training() if split == "train" else in_order(manifest.usable(split))
     shown = tuple(replace(record, split="train") for record in records if record.label in plan.labels)
     if not shown:
         none = np.array([], str)

@@ -44,6 +44,8 @@ from medgan.world import world
 
 VERSION = 1
 RUN = "run.json"
+ORDER = "content"
+"""What the order of the training images follows; runs begun by the name of their files cannot go on in another order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +222,7 @@ def stored(out: Path) -> dict[str, Any] | None:
 
 def claim(out: Path, plan: Plan, data_digest: str) -> None:
     """Make `out` the run folder of this plan and data, or check that it is; OutputError names the difference."""
-    facts = {"version": VERSION, "data_digest": data_digest, "plan": plain(plan)}
+    facts = {"version": VERSION, "data_digest": data_digest, "order": ORDER, "plan": plain(plan)}
     before = stored(out)
     if before is None:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -264,6 +266,8 @@ def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             words.append(f"{name} was {old}, is now {new}")
     if before["data_digest"] != now["data_digest"]:
         words.append("the training images, labels or splits have changed")
+    if before.get("order") != now["order"]:
+        words.append("an older medgan began it, which put the training images in another order")
     return words
 
 

@@ -9,8 +9,7 @@ from typing import TypeVar
 
 from medgan.dataset.headers import opened, units, without_twins
 from medgan.dataset.labels import survey
-from medgan.dataset.load import ARRAY
-from medgan.dataset.manifest import Manifest, Record
+from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.pixels import drafts, measured
 from medgan.dataset.settle import Draft, settle
 from medgan.dataset.source import Listing, Source, legible, relative

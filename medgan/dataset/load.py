@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medgan.dataset.manifest import Record
+from medgan.dataset.manifest import ARRAY, Record
 from medgan.scans import arrays, dicom_read, formats
 from medgan.scans.scan import Scan
-
-ARRAY = "npz"
-"""`Record.format` of an image in a MedMNIST-style array."""
 
 
 def load(root: Path, record: Record) -> Scan:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from medgan.files import digest_of
 
 SPLITS = ("train", "val", "test")
+
+ARRAY = "npz"
+"""`Record.format` of an image in a MedMNIST-style array."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,9 @@ class Record:
     """All files of a series that forms a volume, in slice order; empty when `path` is the only file."""
     label: str = ""
     patient: str = ""
-    """Salted hash (16 hex digits) of the patient, or of the file where no patient is known."""
+    """Digest (16 hex digits) of the patient's usable images; no identifier is in it. Empty where none of them can be used."""
+    named: bool = True
+    """Whether the data name the patient (PatientID, sub-XXX, a column); else the series or the file stands for one."""
     split: str = "train"
     verdict: str = "ok"
     """"ok", "skip:<code>" or "error:<code>"."""
@@ -51,15 +56,40 @@ class Record:
         return self.verdict == "ok"
 
 
+def in_order(records: Iterable[Record]) -> tuple[Record, ...]:
+    """Usable records in an order of their content alone: the same scans under other file names come in the same order.
+
+    By class, patient and pixels; images of one array file stay together, for it is unpacked as a whole.
+    """
+    records = tuple(records)
+    arrays: dict[str, str] = {}
+    for record in records:
+        place = _array_of(record)
+        arrays[place] = min(arrays.get(place, record.digest), record.digest) if place else ""
+
+    def content(record: Record) -> tuple[object, ...]:
+        seen = record.digest, record.slices, record.meaning, record.bits, record.spacing_mm or ()
+        return arrays[_array_of(record)], record.label, record.patient, *seen
+
+    return tuple(sorted(records, key=content))
+
+
+def _array_of(record: Record) -> str:
+    return record.path.rpartition("#")[0] if record.format == ARRAY else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """All records of a data set, in a stable order."""
 
     root: Path
     records: tuple[Record, ...]
-    patients_known: bool = False
-    """Whether patients come from the data (PatientID, sub-XXX, a column) or each file stands for one."""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def patients_known(self) -> bool:
+        """Whether the data name the patient of every usable scan."""
+        return all(record.named for record in self.usable())
 
     def usable(self, split: str | None = None) -> Iterator[Record]:
         """Records with verdict ok, of one split or of all."""
@@ -98,11 +128,11 @@ class Manifest:
         return dict(sorted(tally.items()))
 
     def training(self) -> tuple[Record, ...]:
-        """Usable train records, less those whose patient or very image is also in val or test (leaks)."""
+        """Usable train records, less those whose patient or very image is also in val or test (leaks), `in_order`."""
         kept_out = [record for split in SPLITS[1:] for record in self.usable(split)]
         patients = {record.patient for record in kept_out}
         digests = {record.digest for record in kept_out}
-        return tuple(
+        return in_order(
             record
             for record in self.usable("train")
             if record.patient not in patients and record.digest not in digests

@@ -1,14 +1,13 @@
-"""Drafts -> Manifest: what only the data set as a whole can tell (conflicts, odd ones out, patients' hashes)."""
+"""Drafts -> Manifest: what only the data set as a whole can tell (odd ones out, conflicts, who the patients are)."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medgan.dataset.manifest import Manifest, Record
-from medgan.dataset.source import legible
 from medgan.files import digest
 
 MINORITY = 0.1
@@ -25,7 +24,7 @@ SCALES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A record before its patient is hashed: the salt needs the pixels of all scans."""
+    """A record before its patient has a name that may be told: that needs the pixels of all of his scans."""
 
     order: int
     record: Record
@@ -37,13 +36,9 @@ class Draft:
 
 def settle(root: Path, drafts: Iterable[Draft]) -> Manifest:
     """The manifest of all drafts, in their order."""
-    settled, warnings = _refuse_odd_ones(_refuse_conflicts(sorted(drafts, key=lambda draft: draft.order)))
-    usable = [draft for draft in settled if draft.record.ok]
+    kept, warnings = _refuse_odd_ones(sorted(drafts, key=lambda draft: draft.order))
     return Manifest(
-        root=root,
-        records=tuple(_hashed(settled)),
-        patients_known=all(draft.patient for draft in usable),
-        warnings=tuple(warnings),
+        root=root, records=tuple(name_patients(_refuse_conflicts(kept))), warnings=tuple(warnings)
     )
 
 
@@ -98,17 +93,29 @@ def _mixed(draft: Draft, usual: dict[str, str]) -> Draft:
     return replace(draft, record=replace(draft.record, verdict="skip:mixed-content", reason=reason))
 
 
-def _hashed(drafts: Sequence[Draft]) -> Iterator[Record]:
-    """Patients by a hash salted with the pixels: who lacks the data cannot try identifiers."""
-    salt = digest("salt", *sorted(draft.record.digest for draft in drafts if draft.record.digest))
+def name_patients(drafts: Sequence[Draft]) -> Iterator[Record]:
+    """Each patient by a digest of his own usable images, and of nothing else.
+
+    No identifier takes part, so none can be found by trial from what is written of the records; nor does the name of a file, so
+    the same scans under other names are the same patients.
+    """
     labels: dict[str, set[str]] = {}
     for draft in drafts:
         labels.setdefault(draft.series, set()).add(draft.record.label)
-    for draft in drafts:
-        # A series under several labels is no body but a converter's constant.
-        of_one_body = draft.series and len(labels[draft.series]) == 1
-        if draft.patient:
-            who = ("patient", draft.patient)
-        else:
-            who = ("series", draft.series) if of_one_body else ("file", legible(draft.record.path))
-        yield replace(draft.record, patient=digest(salt, *who)[:16])
+    bodies = [_body(draft, labels) for draft in drafts]
+    images: dict[tuple[str, str], set[str]] = {}
+    for draft, body in zip(drafts, bodies, strict=True):
+        if draft.record.ok:
+            images.setdefault(body, set()).add(draft.record.digest)
+    for draft, body in zip(drafts, bodies, strict=True):
+        name = digest("patient", *sorted(images[body]))[:16] if body in images else ""
+        yield replace(draft.record, patient=name, named=bool(draft.patient))
+
+
+def _body(draft: Draft, labels: Mapping[str, set[str]]) -> tuple[str, str]:
+    """What tells whose scan it is: the patient, else the series, else the file. A series under several labels is a converter's constant."""
+    if draft.patient:
+        return "patient", draft.patient
+    if draft.series and len(labels[draft.series]) == 1:
+        return "series", draft.series
+    return "file", draft.record.path

@@ -105,4 +105,4 @@ class Mark:
     model: str = ""
     """Model digest (sha256 hex) of a synthetic image."""
     patient: str = ""
-    """Salted hash of the patient of a real image."""
+    """Of a real image: the digest that stands for its patient."""

@@ -1,5 +1,6 @@
 """A data set and a model in, a folder out in which every class has as many training images as asked for."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -457,7 +458,7 @@ def test_another_wish_into_the_same_folder_is_refused_with_the_difference(scans,
     assert tree(out) == before
 
 
-def test_real_images_in_another_order_are_no_run_to_go_on_with(scans, model, tmp_path, monkeypatch):
+def test_a_run_whose_scans_are_renamed_meanwhile_goes_on(scans, model, balanced, tmp_path, monkeypatch):
     out = tmp_path / "out"
 
     def broken(*_):
@@ -470,10 +471,26 @@ def test_real_images_in_another_order_are_no_run_to_go_on_with(scans, model, tmp
     first, second = sorted((scans.path / "train" / "normal").iterdir())[:2]
     aside = first.with_name("aside")
     first.rename(aside), second.rename(first), aside.rename(second)
-    with pytest.raises(OutputError, match="order of the real images is"):
-        balance(scans, out, model=model)
-    first.rename(aside), second.rename(first), aside.rename(second)
     balance(scans, out, model=model)
+    first.rename(aside), second.rename(first), aside.rename(second)
+    assert tree(out) == tree(balanced.out)
+
+
+def test_the_real_images_of_other_patients_are_no_run_to_go_on_with(scans, model, tmp_path, monkeypatch):
+    def broken(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(formats, "write", broken)
+        with pytest.raises(KeyboardInterrupt):
+            balance(scans, tmp_path / "out", model=model)
+    table = tmp_path / "patients.csv"
+    files = [path.relative_to(scans.path) for path in sorted(scans.path.rglob("*.png"))]
+    lines = [f"{path.as_posix()},{path.parts[-2]},{path.parts[0]},{path.parts[0]}" for path in files]
+    table.write_text("\n".join(["path,label,patient,split", *lines]), encoding="utf-8")
+    named = dataclasses.replace(scans, labels=table)
+    with pytest.raises(OutputError, match="order of the real images is"):
+        balance(named, tmp_path / "out", model=model)
 
 
 @pytest.mark.parametrize("after", [0, 1, 6, 7])

@@ -1,5 +1,6 @@
 """What a person should know before training, in words with a next step."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def large(label: str) -> list[Record]:
 
 
 def told(*records: Record, known: bool = True) -> str:
-    manifest = Manifest(root=Path("scans"), records=tuple(records), patients_known=known)
+    manifest = Manifest(root=Path("scans"), records=tuple(replace(one, named=known) for one in records))
     return "\n".join(warnings_of(manifest))
 
 

@@ -1,5 +1,6 @@
-"""What only the data set as a whole can tell: conflicts, odd ones out, hashes of patients."""
+"""What only the data set as a whole can tell: odd ones out, conflicts, who the patients are."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,21 +56,38 @@ def test_the_arbitrary_scales_may_stand_together():
     assert verdicts(drafts) == ["ok"] * 20
 
 
-def test_a_patient_is_told_by_a_hash_that_says_nothing():
-    drafts = [draft(0, patient="DOE^JANE"), draft(1, patient="DOE^JANE"), draft(2, patient="ROE")]
+def test_a_patient_is_told_by_a_digest_of_his_images_and_no_identifier():
+    names = ["DOE^JANE", "DOE^JANE", "ROE"]
+    drafts = [draft(n, patient=name) for n, name in enumerate(names)]
     one, two, three = (record.patient for record in settle(Path("scans"), drafts).records)
     assert one == two != three
     assert len(one) == 16
     assert set(one) <= set("0123456789abcdef")
+    others = [replace(each, patient=f"X{each.patient}") for each in drafts]
+    assert settle(Path("scans"), others) == settle(Path("scans"), drafts)
 
 
-def test_the_hash_depends_on_the_pixels_of_the_data_set():
+def test_a_patient_without_a_usable_scan_has_no_name():
+    drafts = [draft(0, patient="DOE"), draft(1, patient="ROE", verdict="skip:constant")]
+    drafts += [draft(2, patient="DOE", verdict="error:truncated")]
+    kept, lost, half = settle(Path("scans"), drafts).records
+    assert (bool(kept.patient), lost.patient, half.patient) == (True, "", kept.patient)
+
+
+def test_other_images_are_another_digest():
     drafts = [draft(0, patient="DOE"), draft(1, patient="ROE")]
     others = [replace(each, record=replace(each.record, digest="z" + each.record.digest)) for each in drafts]
     first, second = settle(Path("scans"), drafts), settle(Path("scans"), others)
     assert {record.patient for record in first.records}.isdisjoint(
         record.patient for record in second.records
     )
+
+
+def test_an_odd_one_out_makes_no_conflict():
+    """It is left out anyway, and a good scan would go with it."""
+    odd = draft(99, "b", digest="d3", meaning="stored")
+    drafts = [draft(n) for n in range(10)] + [draft(20 + n, "b") for n in range(10)] + [odd]
+    assert Counter(verdicts(drafts)) == {"ok": 20, "skip:mixed-content": 1}
 
 
 def test_a_file_without_a_patient_stands_for_one_and_that_is_remembered():

@@ -23,7 +23,7 @@ def manifest(scans: list[tuple[str, str]], **others: str) -> Manifest:
         )
         for who, split in others.items()
     ]
-    return Manifest(root=Path("scans"), records=tuple(records), patients_known=True)
+    return Manifest(root=Path("scans"), records=tuple(records))
 
 
 def patients(data: Manifest, split: str) -> set[str]:
