@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -333,11 +332,12 @@ def _source(
     synthetic: bool = False,
 ) -> Source:
     """The folder or .npz named on the command line, or the list of files on stdin."""
+    from medgan.dataset.encoding import entries
     from medgan.dataset.source import Source
 
-    # Names of files are bytes: `fsdecode` keeps those that are no UTF-8. Processes share one stdin, and the first one reads for all.
+    # Processes share one stdin, and the first one reads for all.
     listed = sys.stdin.buffer.read() if source == "-" and world().is_first else b""
-    lines = tuple(os.fsdecode(listed).splitlines()) if source == "-" else None
+    lines = entries(listed) if source == "-" else None
     return Source(
         path=None if source == "-" else Path(source),
         lines=lines,

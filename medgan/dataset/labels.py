@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from medgan.dataset import tables
-from medgan.dataset.source import SUBJECT, Candidate, Listing, Source, legible
-from medgan.dataset.tables import SPLIT_NAMES, Row
-from medgan.dataset.walk import Found, look, walk
+from medgan.dataset.layout import Layout, folders, split_named
+from medgan.dataset.lookup import Lookup
+from medgan.dataset.source import SUBJECT, Candidate, Listing, Source, legible, relative
+from medgan.dataset.tables import Row
+from medgan.dataset.walk import Found, look, passed_over, walk
 from medgan.errors import DatasetError
 from medgan.scans import arrays
 
@@ -50,44 +52,56 @@ def arrays_of(path: Path) -> tuple[Path, ...]:
         children = sorted(path.iterdir())
     except OSError:
         return ()  # `walk` gives a folder that cannot be listed its verdict
-    if any(child.is_dir() and not child.name.startswith(".") for child in children):
+    if any(child.is_dir() and not passed_over(child.name) for child in children):
         return ()
-    return tuple(child for child in children if child.is_file() and arrays.is_array_file(child))
+    files = (child for child in children if child.is_file() and not passed_over(child.name))
+    return tuple(child for child in files if arrays.is_array_file(child))
 
 
 def _from_folders(root: Path) -> Listing:
-    found = list(walk(root))
-    _refuse_unlabelled(root, found)
-    candidates = tuple(_by_folder(root, file) for file in found)
-    return Listing(root=root, candidates=candidates, warnings=tuple(_empty_classes(root, candidates)))
+    found, layout = list(walk(root)), Layout.of(root)
+    _refuse_unlabelled(root, found, layout)
+    candidates = tuple(_by_folder(layout, file) for file in found)
+    warnings = (*_empty_classes(layout, candidates), *layout.doubts(), *_linked(root, found))
+    return Listing(root=root, candidates=candidates, warnings=warnings)
 
 
-def _by_folder(root: Path, file: Found) -> Candidate:
-    folders = [legible(name) for name in file.path.relative_to(root).parts[:-1]]
-    split = _split_above(root, file.path)
-    below = folders[1:] if split else folders
-    reason = file.reason if file.reason or below else "it lies in no class folder"
+def _by_folder(layout: Layout, file: Found) -> Candidate:
+    label, split = layout.place(file.path)
     return Candidate(
         path=file.path,
-        label=below[0] if below else "",
+        label=label,
         split=split or "train",
         verdict=file.verdict,
-        reason=reason,
+        reason=file.reason or ("" if label else "it lies in no class folder"),
     )
 
 
-def _refuse_unlabelled(root: Path, found: list[Found]) -> None:
+def _linked(root: Path, found: Iterable[Found]) -> Iterator[str]:
+    """A warning where links lead to folders that are listed under another name."""
+    again = [file.path for file in found if file.verdict == "skip:linked-folder"]
+    if again:
+        some = ", ".join(legible(relative(path, root)) for path in again[:3]) + (
+            ", ..." if len(again) > 3 else ""
+        )
+        yield (
+            f"{len(again)} links to folders that the data set holds under another name were not followed, so that no image counts "
+            f"twice: {some}. Keep each folder under its right class."
+        )
+
+
+def _refuse_unlabelled(root: Path, found: list[Found], layout: Layout) -> None:
     """Refuse a folder in which no file can have a label."""
     if not found:
         raise DatasetError(f"{root} is empty", hint="Point at a folder that has one sub-folder per class.")
-    tops = [child.name for child in _folders(root)]
+    tops = [child.name for child in folders(root)]
     if (root / "participants.tsv").is_file() and any(SUBJECT.fullmatch(name) for name in tops):
         columns = ", ".join(tables.columns(root / "participants.tsv"))
         raise DatasetError(
             f"{root} is a BIDS data set: its folders are subjects, not classes",
             hint=f"Name the column of participants.tsv that holds the class with --label-column ({columns}).",
         )
-    if not any(True for _ in class_folders(root)):
+    if not any(True for _ in layout.classes()):
         raise DatasetError(
             f"{root} has no class sub-folders, so its files have no labels",
             hint="Sort the scans into one sub-folder per class, or say where labels are: --labels FILE.csv, "
@@ -95,27 +109,11 @@ def _refuse_unlabelled(root: Path, found: list[Found]) -> None:
         )
 
 
-def class_folders(root: Path) -> Iterator[Path]:
-    """The folders that stand for classes: those of `root`, and those of its train, val and test folders."""
-    for top in _folders(root):
-        if top.name.lower() in SPLIT_NAMES:
-            yield from _folders(top)
-        else:
-            yield top
-
-
-def _folders(path: Path) -> list[Path]:
-    try:
-        return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
-    except OSError:
-        # `walk` gives an unreadable folder its verdict; it has no sub-folders that anyone could see.
-        return []
-
-
-def _empty_classes(root: Path, candidates: Iterable[Candidate]) -> Iterator[str]:
+def _empty_classes(layout: Layout, candidates: Iterable[Candidate]) -> Iterator[str]:
+    root = layout.root
     filled = {candidate.path.relative_to(root).parts[:2] for candidate in candidates}
     tops = {parts[0] for parts in filled}
-    for folder in class_folders(root):
+    for folder in layout.classes():
         parts = folder.relative_to(root).parts
         if parts[0] not in tops or (len(parts) > 1 and parts not in filled):
             yield f"The class folder {legible('/'.join(parts))} is empty: add scans or remove the folder."
@@ -123,10 +121,11 @@ def _empty_classes(root: Path, candidates: Iterable[Candidate]) -> Iterator[str]
 
 def _from_tag(root: Path) -> Listing:
     """Labels come from the headers later; a train, val or test folder at the top still gives the split."""
-    files = tuple(_await_tag(_by_folder(root, file)) for file in walk(root))
-    if not files:
+    found, layout = list(walk(root)), Layout.of(root)
+    if not found:
         raise DatasetError(f"{root} is empty", hint="Point at a folder with DICOM files.")
-    return Listing(root=root, candidates=files)
+    files = tuple(_await_tag(_by_folder(layout, file)) for file in found)
+    return Listing(root=root, candidates=files, warnings=tuple(_linked(root, found)))
 
 
 def _await_tag(candidate: Candidate) -> Candidate:
@@ -158,9 +157,7 @@ def _splits_of(folders: Sequence[Path]) -> list[str]:
     shared = len(Path(os.path.commonpath(folders)).parts)
 
     def named(parts: Sequence[str]) -> str:
-        return next(
-            (SPLIT_NAMES[name.lower()] for name in reversed(parts) if name.lower() in SPLIT_NAMES), ""
-        )
+        return next(filter(None, map(split_named, reversed(parts))), "")
 
     below = [named(folder.parts[shared:]) for folder in folders]
     own = "" if any(below) else named(folders[0].parts[shared - 1 : shared])
@@ -200,35 +197,30 @@ def _refuse_repeats(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
 
 def _from_table(root: Path, table: Path) -> Listing:
     """Every file below `root` and every row outside it; a row may name a folder, and then stands for all files in it."""
-    rows = tables.read_labels(table)
+    rows, found, layout = tables.read_labels(table), list(walk(root)), Layout.of(root)
+    lookup = Lookup(root, table.parent, [file.path for file in found if file.verdict == "ok"])
     claims: dict[Path, list[Row]] = {}
+    places: dict[Path, tuple[Path, str]] = {}
     for row in rows:
-        claims.setdefault(_place(row.key, root, table.parent).resolve(), []).append(row)
+        place, problem = lookup.place(row.key)
+        places.setdefault(place.resolve(), (place, problem))
+        claims.setdefault(place.resolve(), []).append(row)
     used: set[Path] = set()
-    candidates = [
-        _by_row(file, table.name, claims, used, _split_above(root, file.path)) for file in walk(root)
-    ]
-    elsewhere = [
-        _place(claimed[0].key, root, table.parent) for place, claimed in claims.items() if place not in used
-    ]
+    candidates = [_by_row(file, table.name, claims, used, layout.place(file.path)[1]) for file in found]
     strays: dict[Path, Candidate] = {}  # once each, though rows may name a folder and what lies in it
-    for place in elsewhere:
-        for file in walk(place) if os.path.isdir(place) else [look(place)]:  # noqa: PTH112 see _place
+    elsewhere = [asked for claimed, asked in places.items() if claimed not in used]
+    for place, problem in elsewhere:
+        is_folder = os.path.isdir(place)  # noqa: PTH112 pathlib raises for a name too long
+        for file in walk(place) if is_folder else [_looked(place, problem)]:
             strays[file.path.resolve()] = _by_row(file, table.name, claims, used)
-    return Listing(root=root, candidates=(*candidates, *strays.values()))
+    return Listing(
+        root=root, candidates=(*candidates, *strays.values()), warnings=tuple(_linked(root, found))
+    )
 
 
-def _place(key: str, root: Path, beside: Path) -> Path:
-    """Where a row's path is: below the root, else beside the table; also as Windows writes it, where nothing is called so."""
-    ways = dict.fromkeys((key, key.replace("\\", "/")))
-    places = [folder / way for way in ways for folder in (root, beside)]
-    return next((place for place in places if os.path.exists(place)), places[0])  # noqa: PTH110 pathlib raises for a name too long
-
-
-def _split_above(root: Path, path: Path) -> str:
-    """The split that the first folder below the root names, or ""."""
-    top, *below = path.relative_to(root).parts
-    return SPLIT_NAMES.get(top.lower(), "") if below else ""
+def _looked(place: Path, problem: str) -> Found:
+    file = look(place)
+    return replace(file, reason=problem) if problem and file.verdict == "error:not-found" else file
 
 
 def _by_row(
@@ -273,11 +265,12 @@ def _from_participants(root: Path, column: str) -> Listing:
     rows: dict[str, list[Row]] = {}
     for row in tables.read_participants(table, column):
         rows.setdefault(f"sub-{row.key.removeprefix('sub-')}", []).append(row)
-    candidates = tuple(_by_subject(root, file, rows) for file in walk(root))
+    found = list(walk(root))
+    candidates = tuple(_by_subject(root, file, rows) for file in found)
     absent = sorted(rows.keys() - {candidate.patient for candidate in candidates})
     some = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
-    warnings = (f"{len(absent)} participants of participants.tsv have no files: {some}.",) if absent else ()
-    return Listing(root=root, candidates=candidates, warnings=warnings)
+    warnings = [f"{len(absent)} participants of participants.tsv have no files: {some}."] if absent else []
+    return Listing(root=root, candidates=candidates, warnings=(*warnings, *_linked(root, found)))
 
 
 def _by_subject(root: Path, file: Found, rows: Mapping[str, list[Row]]) -> Candidate:

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medgan.dataset.encoding import decode
+from medgan.dataset.layout import split_named
 from medgan.dataset.walk import unreadable
 from medgan.errors import DatasetError
-
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
-"""What a folder or a table may call a split, in lower case."""
 
 PATH = ("path", "file", "file_name")
 PATIENT = ("patient", "patient_id", "subject", "subject_id")
 SUBJECT = ("participant_id",)
 EMPTY = {"", "n/a", "na", "nan"}
 """What stands for "no value"; "n/a" is the word of BIDS."""
+LONGEST = 40
+"""Letters of a cell that a message repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +53,34 @@ def read_participants(path: Path, label_column: str) -> tuple[Row, ...]:
 
 
 def columns(path: Path) -> tuple[str, ...]:
-    """The headings of a table."""
-    return _read(path)[0]
+    """The headings of a table, those that are empty left out."""
+    return tuple(filter(None, _read(path)[0]))
 
 
-Line = tuple[int, Mapping[str, str]]
+Line = tuple[int, Sequence[str]]
 
 
 def _read(path: Path) -> tuple[tuple[str, ...], list[Line]]:
-    """Headings, and every line as (line number, {heading: text}), all stripped of blanks."""
+    """Headings, and every line as (line number, cells), all stripped of blanks."""
     try:
-        # utf-8-sig: spreadsheets begin their files with a byte order mark.
-        text = path.read_text(encoding="utf-8-sig")
-        lines = text.splitlines()
-        reader = csv.reader(lines, delimiter=_delimiter(lines[0] if lines else ""))
-        names = tuple(name.strip() for name in next(reader, []))
+        text = decode(path.read_bytes())
+        text.encode()  # which fails where a byte was no UTF-8
+        # Only a line feed or carriage return ends a line of CSV (RFC 4180): cells may hold a vertical tab or U+2028.
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+        names = tuple(name.strip().strip("\ufeff") for name in next(reader, []))
         body: list[Line] = [
-            (reader.line_num, dict(zip(names, [cell.strip() for cell in cells], strict=False)))
+            (reader.line_num, [cell.strip() for cell in cells])
             for cells in reader
             if any(cell.strip() for cell in cells)
         ]
     except OSError as error:
         raise DatasetError(f"{path} {unreadable(error)}", hint="Check the path of the table.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeError as error:
+        raise DatasetError(
+            f"{path} is no readable table: it holds letters in no Unicode encoding",
+            hint="Save it as CSV in UTF-8.",
+        ) from error
+    except csv.Error as error:
         raise DatasetError(
             f"{path} is no readable table: {error}", hint="Save it as CSV in UTF-8."
         ) from error
@@ -91,59 +90,84 @@ def _read(path: Path) -> tuple[tuple[str, ...], list[Line]]:
         )
     if not body:
         raise DatasetError(f"{path} has no rows", hint="Write a heading line and one line per file.")
-    return names, body
+    return names, _without_row_names(names, body)
 
 
-def _delimiter(heading: str) -> str:
+def _delimiter(text: str) -> str:
+    heading = text.lstrip().partition("\n")[0]
     return max(",\t;", key=heading.count)
+
+
+def _without_row_names(names: Sequence[str], body: list[Line]) -> list[Line]:
+    """The lines without a first cell that no heading stands for, as R writes row names."""
+    unnamed = all(len(cells) == len(names) + 1 for _, cells in body) and any(cells[-1] for _, cells in body)
+    return [(number, cells[1:]) for number, cells in body] if unnamed else body
 
 
 def _rows(path: Path, key_names: Sequence[str], label_name: str) -> Iterator[Row]:
     names, lines = _read(path)
-    key, label = _column(path, names, key_names), _column(path, names, (label_name,))
-    patient, split = _optional(names, PATIENT), _optional(names, ("split",))
-    _refuse_splits(path, (line.get(split, "") for _, line in lines))
-    for number, line in lines:
-        if line.get(key):
+    key = _column(path, names, lines, key_names)
+    label = _column(path, names, lines, (label_name,))
+    patient, split = (_optional(path, names, lines, wanted) for wanted in (PATIENT, ("split",)))
+    _refuse_splits(path, (_cell(cells, split) for _, cells in lines))
+    for number, cells in lines:
+        if _cell(cells, key):
             yield Row(
                 number=number,
-                key=line[key],
-                label=_value(line, label),
-                patient=_value(line, patient),
-                split=SPLIT_NAMES.get(line.get(split, "").lower(), ""),
+                key=_cell(cells, key),
+                label=_value(cells, label),
+                patient=_value(cells, patient),
+                split=split_named(_cell(cells, split)),
             )
 
 
-def _value(line: Mapping[str, str], name: str) -> str:
-    text = line.get(name, "")
+def _cell(cells: Sequence[str], column: int | None) -> str:
+    """The text in a column; empty where the table has none such or the line ends before it."""
+    return "" if column is None or column >= len(cells) else cells[column]
+
+
+def _value(cells: Sequence[str], column: int | None) -> str:
+    text = _cell(cells, column)
     return "" if text.lower() in EMPTY else text
 
 
-def _optional(names: Iterable[str], wanted: Sequence[str]) -> str:
-    """The first heading that is one of `wanted` to the letter and case aside, else by its letters and digits; or ""."""
-    exact = (name for name in names if name.lower() in wanted)
-    bare = {_bare(name) for name in wanted}  # "Patient ID" is patient_id
-    return next(exact, "") or next((name for name in names if _bare(name) in bare), "")
+def _optional(path: Path, names: Sequence[str], lines: Sequence[Line], wanted: Sequence[str]) -> int | None:
+    """The first column whose heading is one of `wanted`, case aside, else by its letters and digits ("Patient ID" is patient_id).
+
+    A column without a heading, as pandas writes one for its index, is never it. None where there is no such column.
+    """
+    words = {name.lower() for name in wanted}
+    exact = [at for at, name in enumerate(names) if name.lower() in words]
+    bare = set(map(_bare, words)) - {""}
+    found = exact or [at for at, name in enumerate(names) if _bare(name) in bare]
+    for other in found[1:]:
+        same = names[other].lower() == names[found[0]].lower()
+        if same and any(_cell(cells, found[0]) != _cell(cells, other) for _, cells in lines):
+            raise DatasetError(
+                f"{path} has two columns called {names[other]}, and they differ", hint="Rename one of them."
+            )
+    return found[0] if found else None
 
 
 def _bare(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _column(path: Path, names: Sequence[str], wanted: Sequence[str]) -> str:
-    found = _optional(names, [name.lower() for name in wanted])
-    if not found:
+def _column(path: Path, names: Sequence[str], lines: Sequence[Line], wanted: Sequence[str]) -> int:
+    found = _optional(path, names, lines, wanted)
+    if found is None:
         raise DatasetError(
-            f"{path} has no column {' or '.join(wanted)}; it has {', '.join(names)}",
+            f"{path} has no column {' or '.join(wanted)}; it has {', '.join(filter(None, names))}",
             hint="Rename the column, or name another table.",
         )
     return found
 
 
 def _refuse_splits(path: Path, values: Iterable[str]) -> None:
-    strange = sorted({value for value in values if value.lower() not in SPLIT_NAMES.keys() | EMPTY})
+    strange = sorted({value for value in values if not (value.lower() in EMPTY or split_named(value))})
     if strange:
+        told = ", ".join(value if len(value) <= LONGEST else value[:LONGEST] + "..." for value in strange[:5])
         raise DatasetError(
-            f"{path} names splits that medgan does not know: {', '.join(strange[:5])}",
+            f"{path} names splits that medgan does not know: {told}",
             hint="Write train, val or test in the column split, or leave it empty for what folders say, else train.",
         )

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 Identity = tuple[int, int]
 """(device, inode): two paths with the same are the same folder."""
+
+SYSTEM_FOLDERS = frozenset(
+    {
+        "@eadir", "@tmp", "@sharebin", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", ".@__thumb",  # Synology, QNAP
+        "$recycle.bin", "recycler", "recycled", "system volume information", "found.000",  # Windows
+        "__macosx", ".appledouble", ".trashes", ".spotlight-v100", ".fseventsd", ".temporaryitems", ".documentrevisions-v100",  # macOS
+        "network trash folder", "temporary items", "lost+found", ".trash", ".thumbnails", ".ipynb_checkpoints", "__pycache__",
+    }
+)  # fmt: skip
+"""Names, in lower case, of folders that a NAS, an operating system or a program makes for itself: thumbnails and deleted files are no data."""
+SYSTEM_FILES = frozenset(
+    {"thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store", ".localized", ".directory", "icon\r"}
+)
+SYSTEM_STARTS = (".trash-", "._", "~$", ".~lock.")
+"""Deleted files of a Linux disk, the second half of a Mac's files, and files that an office program holds open."""
+SYSTEM_ENDS = (":zone.identifier", "@synoeastream", "@synoresource")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +38,98 @@ class Found:
 
 
 def walk(root: Path) -> Iterator[Found]:
-    """Every file below `root`, sorted by path; links are followed, but never round in a circle."""
-    pending: list[tuple[Path, frozenset[Identity]]] = [(root, frozenset())]
-    while pending:
-        path, above = pending.pop()
+    """Every file below `root`, sorted by path.
+
+    Links are followed, yet a folder is listed once, however many links lead to it: under its own path where that lies below `root`,
+    else under the first link. So neither a circle nor a fan of links makes the list longer than the disk.
+    """
+    tour = _Tour(root)
+    tour.list_from(root)
+    while tour.links:
+        links, tour.links = sorted(tour.links, key=_order), []
+        for link in links:
+            tour.follow(link)
+    yield from sorted(tour.found, key=lambda found: _order(found.path))
+
+
+def _order(path: Path) -> tuple[str, ...]:
+    return path.parts
+
+
+@dataclass(slots=True)
+class _Tour:
+    """What was found so far, and where each folder was met first."""
+
+    root: Path
+    found: list[Found] = field(default_factory=list)
+    homes: dict[Identity, Path] = field(default_factory=dict)
+    links: list[Path] = field(default_factory=list)
+    """To folders, still to be followed."""
+
+    def list_from(self, start: Path) -> None:
+        """List `start` and the folders below it; links to folders wait until every folder has been met under its own path."""
+        pending = [start]
+        while pending:
+            folder = pending.pop()
+            try:
+                pending += self._list(folder)
+            except OSError as error:
+                self.found.append(Found(folder, "error:unreadable", unreadable(error)))
+
+    def _list(self, folder: Path) -> list[Path]:
+        """Take up the files and links in a folder; the folders in it come back."""
+        status = folder.stat()
+        if not stat.S_ISDIR(status.st_mode):
+            self.found.append(_judge(folder, status.st_mode, self.root))
+            return []
+        passed = self._passed_over(folder)
+        home = folder if passed else self.homes.setdefault((status.st_dev, status.st_ino), folder)
+        if home is not folder:  # what is passed over may be data all the same, where a link leads to it
+            self.found.append(_again(folder, home, self.root))
+            return []
+        inner = []
+        for path in sorted(folder.iterdir()):
+            if not os.path.isdir(path):  # noqa: PTH112 it never raises
+                self.found.append(self._file(path))
+            elif not path.is_symlink():
+                inner.append(path)
+            elif passed or passed_over(path.name):
+                self.found.append(_judge(path, stat.S_IFREG, self.root))
+            else:
+                self.links.append(path)
+        return inner
+
+    def follow(self, link: Path) -> None:
+        """List the folder a link points to, unless it holds the link or was listed before."""
+        target, place = link.resolve(), link.parent.resolve()
+        if place == target or target in place.parents:
+            self.found.append(Found(link, "skip:special-file", "a link back to a folder that holds it"))
+        else:
+            self.list_from(link)
+
+    def _file(self, path: Path) -> Found:
         try:
-            status = path.stat()
-            if not stat.S_ISDIR(status.st_mode):
-                yield _judge(path, status.st_mode, root)
-                continue
-            here = (status.st_dev, status.st_ino)
-            if here in above:
-                yield Found(path, "skip:special-file", "a link back to a folder that holds it")
-                continue
-            children = sorted(path.iterdir(), reverse=True)
+            return _judge(path, path.stat().st_mode, self.root)
         except OSError as error:
-            yield Found(path, "error:unreadable", unreadable(error))
-            continue
-        pending.extend((child, above | {here}) for child in children)
+            return Found(path, "error:unreadable", unreadable(error))
+
+    def _passed_over(self, folder: Path) -> bool:
+        return any(map(passed_over, folder.relative_to(self.root).parts))
+
+
+def _again(folder: Path, home: Path, root: Path) -> Found:
+    where = "the data set itself" if home == root else home.relative_to(root).as_posix()
+    return Found(folder, "skip:linked-folder", f"the same folder as {where}, where its files are listed")
 
 
 def look(path: Path) -> Found:
     """The verdict of a single path that a table or a list names, as `walk` would give it."""
     try:
         mode = path.stat().st_mode
-    except FileNotFoundError:
+    except (
+        FileNotFoundError,
+        ValueError,
+    ):  # ValueError: no file can be called so, for it holds a byte of zero
         return Found(path, "error:not-found", "there is no such file")
     except OSError as error:
         return Found(path, "error:unreadable", unreadable(error))
@@ -59,9 +143,28 @@ def unreadable(error: OSError) -> str:
     return f"cannot be opened: {error.strerror or type(error).__name__}"
 
 
+def of_system(name: str) -> bool:
+    """Whether a file or folder of this name was made by a system for itself: thumbnails, deleted files, notes of a file manager."""
+    name = name.lower()
+    return (
+        name in SYSTEM_FOLDERS
+        or name in SYSTEM_FILES
+        or name.startswith(SYSTEM_STARTS)
+        or name.endswith(SYSTEM_ENDS)
+    )
+
+
+def passed_over(name: str) -> bool:
+    """Whether what is called so, and what lies in it, is no data: hidden, or of the system."""
+    return name.startswith(".") or of_system(name)
+
+
 def _judge(path: Path, mode: int, root: Path) -> Found:
+    names = path.relative_to(root).parts
+    if any(map(of_system, names)):
+        return Found(path, "skip:system-file", "made by an operating system, a NAS or a program for itself")
     if not stat.S_ISREG(mode):
         return Found(path, "skip:special-file", "not a regular file (a pipe, socket or device)")
-    if any(name.startswith(".") for name in path.relative_to(root).parts):
+    if any(name.startswith(".") for name in names):
         return Found(path, "skip:not-medical", "a hidden file")
     return Found(path)

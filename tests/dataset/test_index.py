@@ -70,7 +70,7 @@ def test_every_kind_of_file_gets_one_verdict_and_none_stops_the_run(png, tmp_pat
         "root.png": "skip:no-label",
         "a/README.txt": "skip:not-medical",
         "a/empty.dcm": "error:empty-file",
-        "a/._ok.png": "skip:not-medical",
+        "a/._ok.png": "skip:system-file",
         "a/scans.gz": "skip:archive",
         "a/pipe": "skip:special-file",
     }

@@ -1,0 +1,159 @@
+"""Folder -> which of the folders in it stand for splits and which for classes, and what looks like a mistake about them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from medgan.dataset.source import legible
+from medgan.dataset.walk import passed_over
+
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "development"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout", "eval", "evaluation"), "test"),
+}
+"""{word: split} in lower case."""
+BESIDE = frozenset(
+    {
+        "set", "sets", "subset", "data", "dataset", "datasets", "split", "splits", "part", "partition", "image", "images", "img", "imgs",
+        "scan", "scans", "sample", "samples", "case", "cases", "file", "files", "folder", "input", "inputs", "release", "stage", "phase",
+        "final", "official", "public", "private", "internal", "external", "v",
+    }
+)  # fmt: skip
+"""Words that may stand beside one of these without changing what is meant: "Test Set", "stage_2_train_images"."""
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[^\W\d_]+|\d+")
+FEW = 12
+"""So many names of sub-folders that all classes share may be names of classes; more are rather numbers of patients or series."""
+
+
+def split_named(name: str) -> str:
+    """The split ("train", "val" or "test") that a folder or a cell of a table means by `name`, or "".
+
+    "Train", "training_set", "test-images", "ValData" and "val2017" are sure; "test_positive" may be a class.
+    """
+    split, others = _words(name)
+    return split if all(word in BESIDE or word.isdecimal() for word in others) else ""
+
+
+def _words(name: str) -> tuple[str, list[str]]:
+    """The one split whose word stands in `name`, or "", and all other words."""
+    splits, others = set(), []
+    for word in map(str.lower, WORD.findall(name)):
+        bare = next((word.removesuffix(end) for end in BESIDE if word.removesuffix(end) in SPLIT_WORDS), word)
+        if bare in SPLIT_WORDS:
+            splits.add(SPLIT_WORDS[bare])
+        else:
+            others.append(word)
+    return (splits.pop(), others) if len(splits) == 1 else ("", others)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What the folders of a data set stand for: `root/split/class`, `root/class/split` or `root/class`."""
+
+    root: Path
+    splits: Mapping[str, str]
+    """{folder right below the root: split}."""
+    below: bool = False
+    """Whether every class has its splits in it, as in `root/class/train` and `root/class/test`."""
+
+    @classmethod
+    def of(cls, root: Path) -> Layout:
+        """Look at the folders of `root` and at those in them."""
+        tops = folders(root)
+        splits = {top.name: split_named(top.name) for top in tops if split_named(top.name)}
+        inner = {top: {child.name for child in folders(top)} for top in tops}
+        if not splits:
+            splits = _hinted(inner)
+        found = [set(map(split_named, names)) for names in inner.values()]
+        below = (
+            not splits
+            and bool(found)
+            and all("train" in names and names & {"val", "test"} for names in found)
+        )
+        return cls(root=root, splits=splits, below=below)
+
+    def place(self, path: Path) -> tuple[str, str]:
+        """(class, split) that the folders above a file name; empty where they name none."""
+        above = path.relative_to(self.root).parts[:-1]
+        if not above:
+            return "", ""
+        if above[0] in self.splits:
+            return legible("".join(above[1:2])), self.splits[above[0]]
+        return legible(above[0]), split_named("".join(above[1:2])) if self.below else ""
+
+    def classes(self) -> Iterator[Path]:
+        """The folders that stand for classes, once per split."""
+        for top in folders(self.root):
+            if top.name in self.splits:
+                yield from folders(top)
+            else:
+                yield top
+
+    def doubts(self) -> Iterator[str]:
+        """Warnings where classes may be no classes: they hold the same folders, or some called like splits."""
+        inner: dict[str, set[str]] = {}
+        for folder in self.classes():
+            inner.setdefault(folder.name, set()).update(child.name for child in folders(folder))
+        if self.below:
+            return
+        hinted = {name: split for name in inner if (split := _words(name)[0])}
+        if {"train"} < set(hinted.values()):
+            yield (
+                f"The folders {_some(sorted(hinted))} are called like splits and count as classes. If they are splits, sort the files in "
+                "each into a folder per class, or name class and split of each file in a table (--labels)."
+            )
+        lost = [
+            f"{name}/{child}"
+            for name, names in inner.items()
+            for child in sorted(names)
+            if split_named(child)
+        ]
+        if lost:
+            yield (
+                f"Folders that are called like splits lie in class folders and count as part of the class: {_some(lost)}. "
+                "If they are splits, put them above the classes (test/covid/), or name splits in a table (--labels)."
+            )
+        elif shared := _shared(inner):
+            yield (
+                f"The folders {_some(sorted(inner))} count as classes, and they hold the same folders ({_some(shared)}). If those are the "
+                "classes, and what lies above them are splits, folds or patients, call the upper ones train, val and test, or name class, "
+                "patient and split of each file in a table (--labels)."
+            )
+
+
+def _hinted(inner: Mapping[Path, set[str]]) -> dict[str, str]:
+    """{folder: split} of folders such as `xray_train` and `xray_test`, where the folders in them say that they are splits."""
+    hinted = {top: split for top in inner if (split := _words(top.name)[0])}
+    shared = set.intersection(*(inner[top] for top in hinted)) if hinted else set()
+    alike = {tuple(_words(top.name)[1]) for top in hinted}
+    sure = shared and len(alike) == 1 and {"train"} < set(hinted.values())
+    return {top.name: split for top, split in hinted.items()} if sure else {}
+
+
+def _shared(inner: Mapping[str, set[str]]) -> list[str]:
+    """Names of folders that lie in several classes, where there is nothing else in any class, and few enough to be classes."""
+    times = Counter(name for names in inner.values() for name in names)
+    numbers = (
+        len({re.sub(r"\d+", "", name) for name in times}) == 1
+    )  # of patients or series, counted anew in each class
+    if len(inner) < 2 or not all(inner.values()) or not 2 <= len(times) <= FEW or min(times.values()) < 2:
+        return []
+    return [] if numbers and len(times) >= len(inner) else sorted(times)
+
+
+def folders(path: Path) -> list[Path]:
+    """The folders in `path`, sorted, without those that are hidden or that systems make for themselves."""
+    try:
+        return sorted(child for child in path.iterdir() if child.is_dir() and not passed_over(child.name))
+    except OSError:
+        # `walk` gives an unreadable folder its verdict; it has no sub-folders that anyone could see.
+        return []
+
+
+def _some(names: list[str]) -> str:
+    return legible(", ".join(names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,108 @@
+"""A path as a table writes it -> the file it means, also where table and disk write the name differently."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from medgan.dataset.source import legible, relative
+
+ENDINGS = (
+    ".nii.gz", ".nii", ".hdr", ".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff",
+    ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".mgh", ".bmp", ".gif", ".webp", ".jp2",
+)  # fmt: skip
+"""Of images, those included that only get a verdict."""
+
+
+@dataclass(slots=True)
+class Names:
+    """Files and folders by the name that is left when Unicode form and case are, and files by that without their ending."""
+
+    whole: dict[str, list[Path]] = field(default_factory=dict)
+    stems: dict[str, list[Path]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, paths: Iterable[Path]) -> Names:
+        """Sort paths by name."""
+        names = cls()
+        for path in paths:
+            whole = plain_name(path.name)
+            names.whole.setdefault(whole, []).append(path)
+            if (stem := stem_of(whole)) != whole:
+                names.stems.setdefault(stem, []).append(path)
+        return names
+
+    def find(self, name: str) -> list[Path]:
+        """Those called so; else, of a name without ending, those of that stem."""
+        return self.whole.get(plain_name(name), []) or self.stems.get(plain_name(name), [])
+
+
+class Lookup:
+    """Where the paths of a table's rows lead: below the root, else beside the table."""
+
+    def __init__(self, root: Path, beside: Path, files: Iterable[Path]) -> None:
+        """`files` are those that were found below the root."""
+        self.root = root
+        self.homes = (root, beside)
+        self.files = files
+        self._folders: dict[Path, Names] = {}
+
+    def place(self, key: str) -> tuple[Path, str]:
+        """The path that `key` means, and where there is no such file why not.
+
+        Tried in turn: the very name, also as Windows writes it; the name in another Unicode form (a Mac decomposes letters) or case;
+        the name without the ending of the file, as tables of image numbers give it; and the bare name in any folder. Each of the
+        latter three counts only where a single file answers to it.
+        """
+        ways = tuple(dict.fromkeys((key, key.replace("\\", "/"))))
+        exact = [home / way for way in ways for home in self.homes]
+        for place in exact:
+            if os.path.exists(place):  # noqa: PTH110 pathlib raises for a name too long
+                return place, ""
+        for way in ways:
+            for found in (*(self._alike(home, way) for home in self.homes), self._anywhere(way)):
+                if found:
+                    return (found[0], "") if len(found) == 1 else (exact[0], self._several(found))
+        return exact[0], "there is no such file"
+
+    def _alike(self, home: Path, way: str) -> list[Path]:
+        """What `way` leads to from `home`, name by name."""
+        places = [home]
+        for part in PurePosixPath(way).parts:
+            there = [place / part for place in places if os.path.exists(place / part)]  # noqa: PTH110
+            places = there or [found for place in places for found in self._in(place).find(part)]
+        return places
+
+    def _in(self, folder: Path) -> Names:
+        if folder not in self._folders:
+            try:
+                self._folders[folder] = Names.of(sorted(folder.iterdir()))
+            except OSError:
+                self._folders[folder] = Names()
+        return self._folders[folder]
+
+    def _anywhere(self, way: str) -> list[Path]:
+        return [] if "/" in way else self._everywhere.find(way)
+
+    @cached_property
+    def _everywhere(self) -> Names:
+        return Names.of(self.files)
+
+    def _several(self, found: list[Path]) -> str:
+        some = " and ".join(legible(relative(path, self.root)) for path in found[:2])
+        more = f" ({len(found)} in all)" if len(found) > 2 else ""
+        return f"there is no such file, and it may mean {some}{more}: write folder and ending, too"
+
+
+def plain_name(name: str) -> str:
+    """A name as it is compared: composed (Unicode Standard Annex 15, form C) and without case."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def stem_of(name: str) -> str:
+    """A plain name without the ending of an image; the name itself where it has none."""
+    return next((name.removesuffix(end) for end in ENDINGS if name.endswith(end)), name)

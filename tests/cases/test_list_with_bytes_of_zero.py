@@ -1,0 +1,86 @@
+"""Lists and tables as other programs write them: names parted by bytes of zero, UTF-16, byte order marks, line ends of Windows."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from medgan.dataset.encoding import decode, entries
+from medgan.dataset.labels import survey
+from medgan.dataset.source import Source
+from medgan.dataset.tables import read_labels
+from medgan.errors import DatasetError
+
+NAMES = ("scans/a/1.png", "scans/b/Müll 2.png")
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_list_is_understood_in_any_unicode_encoding(encoding, end):
+    assert entries("".join(name + end for name in NAMES).encode(encoding)) == NAMES
+    assert entries(end.join(NAMES).encode(encoding)) == NAMES
+
+
+def test_names_parted_by_bytes_of_zero_may_hold_line_ends():
+    assert entries(b"a/1\na\0b/2\r\0c\0") == ("a/1\na", "b/2\r", "c")
+
+
+def test_only_a_line_end_ends_a_line():
+    odd = ("a\vb", "a\fb", "a\x85b", "a\u2028b", "a\x1cb")
+    assert entries("\n".join(odd).encode()) == odd
+
+
+def test_a_name_that_is_no_utf_8_stays_itself():
+    assert os.fsencode(entries(b"caf\xe9.png\n")[0]) == b"caf\xe9.png"
+    assert os.fsencode(entries(b"caf\xe9.png\0")[0]) == b"caf\xe9.png"
+
+
+def test_nothing_is_an_empty_list():
+    assert entries(b"") == entries(b"\n\n") == entries(b"\0\0") == ()
+    assert decode(b"") == ""
+
+
+def test_a_label_after_a_tab_in_such_a_list(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.png").touch()
+    (candidate,) = survey(Source(lines=entries(b"x.png\tsick\0"))).candidates
+    assert (candidate.label, candidate.verdict) == ("sick", "ok")
+
+
+def test_a_name_with_a_byte_of_zero_is_a_file_that_is_not_there():
+    (candidate,) = survey(Source(lines=("a/x\0y",))).candidates
+    assert candidate.verdict == "error:not-found"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("mark", [",", "\t", ";"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_table_is_understood_in_any_unicode_encoding(tmp_path, encoding, mark, end):
+    table = tmp_path / "labels.csv"
+    table.write_bytes(end.join([f"path{mark}label", f"Müll.png{mark}sick", ""]).encode(encoding))
+    (row,) = read_labels(table)
+    assert (row.key, row.label) == ("Müll.png", "sick")
+
+
+def test_a_table_in_no_unicode_encoding_is_refused_not_guessed(tmp_path):
+    (tmp_path / "labels.csv").write_bytes("path,label\nMüll.png,sick\n".encode("latin-1"))
+    with pytest.raises(DatasetError, match="no Unicode encoding") as caught:
+        read_labels(tmp_path / "labels.csv")
+    assert "UTF-8" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "encode", [lambda text: text.replace("\n", "\0").encode(), lambda text: text.encode("utf-16")]
+)
+def test_a_pipe_of_such_a_list_is_inspected(png, tmp_path, encode):
+    paths = [png(f"{label}/{number}.png", number) for number, label in enumerate("aabb")]
+    done = subprocess.run(
+        [sys.executable, "-m", "medgan", "inspect", "-"],
+        input=encode("".join(f"{path}\n" for path in paths)),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"ok" in done.stdout
