@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import math
 import os
 import stat
 import types
@@ -16,6 +17,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from medgan.errors import DatasetError, MedganError, OutputError
+
+JSON_WORDS = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
+"""{type: what JSON calls its values}."""
 
 
 @contextmanager
@@ -136,25 +147,68 @@ def plain(value: object) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def revive(kind: Any, value: Any) -> Any:
-    """The opposite of `plain`: JSON data back into the dataclass or annotated type `kind`.
+def revive(kind: Any, value: Any, name: str = "the value") -> Any:
+    """The opposite of `plain`: JSON data, perhaps somebody else's or damaged, back into the dataclass or annotated type `kind`.
 
-    Knows dataclasses, unions with None, tuple[X, ...] and Mapping[str, X]; TypeError for a key the dataclass lacks.
+    Knows dataclasses, unions with None, tuple[X, ...], Mapping[str, X], str, bool, int, float and Any; nothing is converted.
+
+    Raises:
+        ValueError: says what of the value called `name` is of another type, lacks, is not known or, of numbers, is not finite.
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        return kind(**{key: revive(hints.get(key), item) for key, item in value.items()})
     if origin is types.UnionType:
-        return None if value is None else revive(arguments[0], value)
+        return None if value is None else revive(arguments[0], value, name)
     if origin is tuple:
-        return tuple(revive(arguments[0], item) for item in value)
-    return {key: revive(arguments[1], item) for key, item in value.items()} if origin is Mapping else value
+        items = _of(list, value, name)
+        return tuple(revive(arguments[0], item, f"{name}[{place}]") for place, item in enumerate(items))
+    if origin is Mapping:
+        return {
+            key: revive(arguments[1], item, f"{name}[{key!r}]")
+            for key, item in _of(dict, value, name).items()
+        }
+    return _noun(kind, value, name) if dataclasses.is_dataclass(kind) else _of(kind, value, name)
+
+
+def _noun(kind: Any, data: Any, name: str) -> Any:
+    """A dataclass from the values of its fields."""
+    value: dict[str, Any] = _of(dict, data, name)
+    hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
+    absent = (dataclasses.MISSING, dataclasses.MISSING)
+    needed = [one.name for one in fields if (one.default, one.default_factory) == absent]
+    strange, lacking = sorted(value.keys() - hints.keys()), [one for one in needed if one not in value]
+    if strange or lacking:
+        words = (
+            f"{name} lacks {lacking[0]!r}" if lacking else f"{name} has a {strange[0]!r} that nobody knows"
+        )
+        raise ValueError(words)
+    return kind(**{key: revive(hints[key], item, f"{name}.{key}") for key, item in value.items()})
+
+
+def _of(kind: Any, value: Any, name: str) -> Any:
+    """The value, if it is of this kind."""
+    if kind is Any:
+        return value
+    if kind is float and type(value) in {int, float}:
+        if math.isfinite(value):
+            return value
+        raise ValueError(f"{name} is no finite number")
+    if type(value) is not kind:  # to Python, True is an int
+        raise ValueError(f"{name} should be {JSON_WORDS[kind]}, not {JSON_WORDS.get(type(value), 'null')}")
+    return value
 
 
 def read_json(path: Path) -> Any:
     """The JSON value in `path`; OSError and ValueError are the caller's to explain."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("its brackets are nested too deeply") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`; OSError and ValueError, of which one says that it holds something else, are the caller's to explain."""
+    value: dict[str, Any] = revive(Mapping[str, Any], read_json(path), path.name)
+    return value
 
 
 def digest(*parts: bytes | str) -> str:

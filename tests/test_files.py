@@ -35,8 +35,42 @@ def test_a_dataclass_survives_json(tmp_path):
 
 
 def test_unknown_keys_are_refused():
-    with pytest.raises(TypeError, match="extra"):
+    with pytest.raises(ValueError, match="extra"):
         files.revive(Inner, {"size": [], "extra": 1})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": 3}, "the value.name should be text, not a whole number"),
+        ({"name": None}, "the value.name should be text, not null"),
+        ({"inner": []}, "the value.inner should be an object, not a list"),
+        ({"inner": {"share": 1}}, "the value.inner lacks 'size'"),
+        ({"inner": {"size": "12"}}, "the value.inner.size should be a list, not text"),
+        ({"inner": {"size": [1, True]}}, r"the value.inner.size\[1\] should be a whole number, not true or false"),
+        ({"inner": {"size": [1.0]}}, r"the value.inner.size\[0\] should be a whole number, not a number"),
+        ({"inner": {"size": [], "share": float("inf")}}, "the value.inner.share is no finite number"),
+        ({"inner": {"size": [], "share": float("nan")}}, "the value.inner.share is no finite number"),
+        ({"counts": {"x": "1"}}, r"the value.counts\['x'\] should be a whole number, not text"),
+        ({"many": [{"size": []}, 3]}, r"the value.many\[1\] should be an object, not a whole number"),
+    ],
+)  # fmt: skip
+def test_what_is_of_another_type_is_refused_and_named(change, words):
+    with pytest.raises(ValueError, match=words):
+        files.revive(Outer, {**files.plain(OUTER), **change})
+
+
+def test_nothing_is_converted_on_the_way_back():
+    assert type(files.revive(Inner, {"size": [], "share": 1}).share) is int  # digests are of what was written
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, '{"a":' * 200_000, "{", "\x00", "1" * 5000, "[1]", '"a"', "null"]
+)
+def test_a_file_that_holds_no_json_object_is_told_by_a_value_error(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=r"."):
+        files.read_object(tmp_path / "a.json")
 
 
 def test_plain_knows_paths_sets_and_keys_that_are_no_strings():
