@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 BORROWED = 30
 """Images for which half of a class's covariance is its own and half is borrowed."""
@@ -35,8 +36,11 @@ class Outline(nn.Module):
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         """Mean of the class + directions root z: covariance directions root root' directions'."""
-        along = torch.bmm(self.roots[labels], z[:, :, None])[:, :, 0]
-        return (self.mean[labels] + along @ self.directions.T).reshape(-1, *self.shape)
+        # Not `roots[labels]`: on the way back threads would add the gradients of a class up in an order of their own.
+        roots = F.embedding(labels, self.roots.flatten(1)).view(-1, *self.roots.shape[1:])
+        along = torch.bmm(roots, z[:, :, None])[:, :, 0]
+        mean = F.embedding(labels, self.mean)
+        return (mean + along @ self.directions.T).reshape(-1, *self.shape)
 
     @torch.no_grad()
     def measure(self, images: Sequence[NDArray[np.float32]]) -> None:
