@@ -31,7 +31,8 @@ from medgan.quality.ratios import Chosen
 from medgan.quality.scorecard import Score
 from medgan.quality.shortcut import Lean, Shortcut
 from medgan.quality.turns import Arm
-from medgan.quality.utility import Comparison, Judgement, Usefulness
+from medgan.quality.utility import Judgement, Usefulness
+from medgan.quality.verdict import Comparison, Round
 from medgan.scans.scan import Form
 
 ROOT = Path(__file__).parents[1]
@@ -293,6 +294,7 @@ def test_the_output_folder_holds_the_documented_keys(world):
         (Usefulness, "Usefulness"),
         (Judgement, "Judgement"),
         (Comparison, "Comparison"),
+        (Round, "Round"),
         (Arm, "Arm"),
         (Shortcut, "Shortcut"),
         (Lean, "Lean"),

@@ -13,7 +13,7 @@ from typing import Any
 from medgan import __version__, files
 from medgan.commands.gather import Gathered, Request, gather
 from medgan.commands.kept import Kept
-from medgan.commands.parts import EFFORTS, PARTS, Job
+from medgan.commands.parts import EFFORTS, PARTS, Job, said
 from medgan.commands.report import RESULT, exhibit, render
 from medgan.commands.verdicts import carry
 from medgan.dataset.source import Source
@@ -22,6 +22,12 @@ from medgan.learn.runtime import once
 from medgan.progress import OnProgress, Progress, ignore
 
 VERSION = 1
+MEASURES = 2
+"""Counts how parts are measured: those that an older way measured are measured again."""
+VERDICT = (
+    "verdict", "sentence", "best_arm", "ratio", "alternative", "difference", "interval", "comparison", "patients_needed",
+)  # fmt: skip
+"""Of usefulness, what stands first in the JSON."""
 PARTS_FOLDER, CHOICE = "parts", "choice.jsonl"
 
 
@@ -76,7 +82,7 @@ class Evaluation:
     def report(self) -> dict[str, Any]:
         """The documented JSON: the verdict first."""
         useful = self.usefulness or {}
-        verdict = {name: useful.get(name) for name in ("verdict", "sentence", "best_arm", "difference", "interval")}  # fmt: skip
+        verdict = {name: useful.get(name) for name in VERDICT}  # fmt: skip
         rest = files.plain(self)
         scores = rest.pop("fidelity")
         return {
@@ -125,7 +131,12 @@ def judge(request: Request, out: Path, options: EvaluateOptions, on_progress: On
                 raise
             notes.append(f"{name} could not be measured: {error.message}")
     on_progress(Progress("evaluating", len(options.parts), len(options.parts), "writing the report"))
-    exhibit(out, gathered)
+    parts = kept(out, settings) | found
+    exhibit(
+        out,
+        gathered,
+        said(job_of(out, "usefulness", gathered, settings, on_progress)) if parts.get("usefulness") else None,
+    )
     result = Evaluation(
         out=out,
         command=again(request, options),
@@ -136,7 +147,7 @@ def judge(request: Request, out: Path, options: EvaluateOptions, on_progress: On
         settings=settings,
         notes=tuple(notes),
         filter=gathered.filter,
-        **(kept(out, settings) | found),
+        **parts,
     )
     untold = carry(request.model, result.report(), day_of(out)) if request.model else ""
     result = replace(result, notes=(*notes, *filter(None, [untold])))
@@ -189,23 +200,37 @@ def measured(
     out: Path, name: str, images: Gathered, settings: Mapping[str, Any], on_progress: OnProgress
 ) -> Any:
     """What a part comes to, from disk where it was measured before, as plain JSON."""
-    key = files.digest_of([VERSION, __version__, name, settings])
-    known = stored(out / PARTS_FOLDER / f"{name}.json")
-    if known is not None and known.get("key") == key:
-        return known["result"]
-    runs = Kept(out / PARTS_FOLDER / f"{name}-runs.jsonl", key)
-    job = Job(images=images, effort=settings["effort"], seed=settings["seed"], runs=runs, on_progress=on_progress)  # fmt: skip
+    known = kept(out, settings).get(name)
+    if known is not None:
+        return known
+    job = job_of(out, name, images, settings, on_progress)
     result = files.plain(PARTS[name](job))
-    files.write_json(
-        out / PARTS_FOLDER / f"{name}.json", {"key": key, "settings": settings, "result": result}
-    )
+    facts = {"key": key_of(name, settings), "settings": settings, "result": result}
+    files.write_json(out / PARTS_FOLDER / f"{name}.json", facts)
     return result
 
 
+def key_of(name: str, settings: Mapping[str, Any]) -> str:
+    """What a measurement of a part depends on, as a digest."""
+    return files.digest_of([MEASURES, __version__, name, settings])
+
+
+def job_of(
+    out: Path, name: str, images: Gathered, settings: Mapping[str, Any], on_progress: OnProgress
+) -> Job:
+    """A part's job, with the runs of it that are finished."""
+    runs = Kept(out / PARTS_FOLDER / f"{name}-runs.jsonl", key_of(name, settings))
+    return Job(images=images, effort=settings["effort"], seed=settings["seed"], runs=runs, on_progress=on_progress)  # fmt: skip
+
+
 def kept(out: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Parts that an earlier `--only` measured under the same settings."""
-    found = {name: stored(out / PARTS_FOLDER / f"{name}.json") for name in PARTS}
-    return {name: part["result"] for name, part in found.items() if part and part.get("settings") == settings}
+    """{part: result} of those that were measured under the same settings, also by an earlier `--only`."""
+    found = {name: stored(out / PARTS_FOLDER / f"{name}.json") or {} for name in PARTS}
+    return {
+        name: part["result"]
+        for name, part in found.items()
+        if part.get("key") == key_of(name, settings) and "result" in part
+    }
 
 
 def stored(path: Path) -> dict[str, Any] | None:

@@ -11,9 +11,10 @@ from medgan.errors import DatasetError
 from medgan.progress import OnProgress
 from medgan.quality import contest
 from medgan.quality.fidelity import measure_fidelity
+from medgan.quality.predictions import Predictions, predictions
 from medgan.quality.privacy import screen_privacy
 from medgan.quality.shortcut import measure_shortcut
-from medgan.quality.utility import measure_usefulness
+from medgan.quality.utility import hearing, measure_usefulness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,18 @@ def usefulness(job: Job) -> Any:
         job.images.train, job.images.val, job.images.test, job.images.synthetic,
         settings=settings_of(job), seed=job.seed, runs=job.runs, on_progress=job.on_progress,
     )  # fmt: skip
+
+
+def said(job: Job) -> Predictions | None:
+    """What the classifiers of `usefulness` say of every held-out image that judges, from the runs that are kept; None without any."""
+    if not job.runs:
+        return None
+    images, settings = job.images, settings_of(job)
+    heard = hearing(
+        images.train, images.val, images.test, images.synthetic,
+        settings=settings, seed=job.seed, runs=job.runs, on_progress=job.on_progress,
+    )  # fmt: skip
+    return predictions(heard.bench, heard.outcomes, heard.rare)
 
 
 def shortcut(job: Job) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import platform
 from collections.abc import Iterator, Mapping
@@ -15,18 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan import __version__, files
+from medgan.commands import exhibits
 from medgan.commands.catalogue import SHEET
 from medgan.commands.gather import Gathered
 from medgan.errors import DatasetError
 from medgan.learn.runtime import once
 from medgan.quality.images import Images
+from medgan.quality.predictions import Predictions
 from medgan.report.page import Pair, Story, page
 
-PAGE, RESULT, EXHIBITS, LOG, RUN = "report.html", "evaluation.json", "exhibits.npz", "log.jsonl", "run.json"
+PAGE, RESULT, LOG, RUN = "report.html", "evaluation.json", "log.jsonl", "run.json"
 ON_WALL, PAIRS = 8, 3
 """Images per class and side, and pairs per class, on the page."""
 LIBRARIES = ("numpy", "torch", "scikit-learn", "scikit-image", "torchmetrics")
-TOP = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,20 +63,17 @@ def render(folder: Path) -> Rendered:
 def of_evaluation(folder: Path) -> Story:
     """The story of an evaluation."""
     told = read(folder / RESULT)
-    try:
-        with np.load(folder / EXHIBITS) as kept:
-            shown = json.loads(str(kept["facts"]))
-            pixels = kept["pixels"].astype(np.float32) / TOP
-    except (OSError, ValueError, KeyError):
-        shown, pixels = {"walls": [], "pairs": [], "log": []}, np.zeros((0, 1, 1, 1), np.float32)
+    kept = exhibits.read(folder)
+    shown = {"walls": [], "pairs": [], "log": [], **kept.facts}
     train, made = told["counts"]["train"], told["counts"]["synthetic"]
     return Story(
-        title="Synthetic images: do they help, are they real, are they anybody?",
+        title="Are the synthetic images useful, realistic and private?",
         evaluation=told,
-        galleries=[(wall["label"], pixels[wall["real"]], pixels[wall["synthetic"]]) for wall in shown["walls"]],
+        galleries=[(wall["label"], kept.images(wall["real"]), kept.images(wall["synthetic"])) for wall in shown["walls"]],
         pairs=[
-            Pair(label=pair["label"], words=pair["words"], synthetic=pixels[pair["rows"][0]], real=pixels[pair["rows"][1]])
+            Pair(label=pair["label"], words=pair["words"], synthetic=synthetic, real=real)
             for pair in shown["pairs"]
+            for synthetic, real in [kept.images(pair["rows"])]
         ],
         before=train,
         after={label: have + made.get(label, 0) for label, have in train.items()},
@@ -156,8 +153,8 @@ def read(path: Path) -> dict[str, Any]:
 # --- what the page shows of an evaluation, kept beside it so that the page can be made again ---
 
 
-def exhibit(out: Path, images: Gathered) -> None:
-    """Keep the images that the page shows in `exhibits.npz`: of each class some real and synthetic ones, and the nearest pairs."""
+def exhibit(out: Path, images: Gathered, said: Predictions | None = None) -> None:
+    """Keep what the page shows in `exhibits.npz`: of each class some real and synthetic images, the nearest pairs, and what arms said."""
     hung: list[NDArray[np.float32]] = []
 
     def hang(pixels: NDArray[np.float32]) -> list[int]:
@@ -175,12 +172,7 @@ def exhibit(out: Path, images: Gathered) -> None:
         )
         for ours, theirs, words in nearest(made, images.train.of(label)):
             pairs.append({"label": label, "words": words, "rows": [*hang(ours[None]), *hang(theirs[None])]})
-    facts = {"walls": walls, "pairs": pairs, "log": log_of(images.run)}
-    stream = io.BytesIO()
-    np.savez_compressed(
-        stream, pixels=np.rint(np.stack(hung) * TOP).astype(np.uint8), facts=np.array(json.dumps(facts))
-    )
-    files.write_bytes(out / EXHIBITS, stream.getvalue())
+    exhibits.write(out, hung, {"walls": walls, "pairs": pairs, "log": log_of(images.run)}, said)
 
 
 def spread(images: Images) -> Images:

@@ -86,28 +86,45 @@ def patient_weights(
     return drawn[:, which]
 
 
-def resampled_auprc(
+def endpoints_under(
     logits: NDArray[np.float32], labels: Labels, rare: Sequence[int], weights: NDArray[np.int64]
-) -> Array:
-    """(B,): mean AUPRC over rare classes when each image counts `weights` (B, N) times; as scikit-learn's average precision.
+) -> tuple[Array, Array]:
+    """AUPRC and sensitivity at 90 % specificity, each (B,): means over rare classes, when each image counts `weights` (B, N) times.
 
-    A resample without an image of a class has no value for it (nan), and is left out by `interval`.
+    As `endpoints` has them. A resample without an image of a class has no value for it (nan), and is left out by `interval`.
     """
     scores = scores_of(logits)
-    areas = [_auprc(scores[:, number], labels == number, weights) for number in rare]
-    return np.asarray(np.mean(areas, axis=0))
+    counts = [_counts(scores[:, number], labels == number, weights) for number in rare]
+    return (
+        np.asarray(np.mean([_auprc(*one) for one in counts], axis=0)),
+        np.asarray(np.mean([_sensitivity(*one) for one in counts], axis=0)),
+    )
 
 
-def _auprc(scores: Array, truth: NDArray[np.bool_], weights: NDArray[np.int64]) -> Array:
+def _counts(
+    scores: Array, truth: NDArray[np.bool_], weights: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(B, thresholds): images of the class, and of all classes, at or above each score, from the highest down."""
     order = np.argsort(-scores, kind="stable")
     ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # images of equal score share one threshold
     counted = weights[:, order]
-    true = np.cumsum(counted * truth[order], axis=1)[:, ends]
-    taken = np.cumsum(counted, axis=1)[:, ends]
+    return np.cumsum(counted * truth[order], axis=1)[:, ends], np.cumsum(counted, axis=1)[:, ends]
+
+
+def _auprc(true: NDArray[np.int64], taken: NDArray[np.int64]) -> Array:
     gained = np.diff(true, axis=1, prepend=0)
     with np.errstate(invalid="ignore"):
         area: Array = (gained * true / np.maximum(taken, 1)).sum(axis=1) / true[:, -1]
     return area
+
+
+def _sensitivity(true: NDArray[np.int64], taken: NDArray[np.int64]) -> Array:
+    false = taken - true
+    quiet = false <= (1 - SPECIFICITY + 1e-9) * false[:, -1:]
+    with np.errstate(invalid="ignore"):
+        share: Array = np.where(quiet, true, 0).max(axis=1) / true[:, -1]
+    share[false[:, -1] == 0] = np.nan
+    return share
 
 
 def seed_weights(seeds: int, resamples: int, seed: int) -> Array:

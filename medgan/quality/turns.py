@@ -16,9 +16,9 @@ from medgan.quality.contest import Outcome, Settings
 from medgan.quality.endpoints import (
     Endpoints,
     endpoints,
+    endpoints_under,
     interval,
     patient_weights,
-    resampled_auprc,
     seed_weights,
 )
 from medgan.quality.images import Images, joined
@@ -53,6 +53,11 @@ class Arm:
     macro_f1: float
     per_seed: tuple[float, ...]
     """The endpoint of every classifier seed."""
+    sensitivity_low: float | None = None
+    sensitivity_high: float | None = None
+    """95 % interval of the sensitivity; None in what an older version measured."""
+    per_turn: tuple[float, ...] = ()
+    """The endpoint on the patients of each turn, whose mean is `auprc`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,8 +125,11 @@ class Bench:
         """Every endpoint of an outcome."""
         chosen = [self._of_seeds(outcome, turn.choosing) for turn in self.turns]
         judged = [self._of_seeds(outcome, turn.judging) for turn in self.turns]
-        resampled = np.stack([self._resampled(outcome, turn) for turn in self.turns])
+        again = [self._resampled(outcome, turn) for turn in self.turns]
+        resampled = np.stack([auprc for auprc, _ in again])
         low, high = interval(resampled.mean(axis=0))
+        least, most = interval(np.mean([found for _, found in again], axis=0))
+        by_turn = tuple(_mean(turn, "auprc") for turn in judged)
         recipe, every = outcome.variant.recipe, [one for turn in judged for one in turn]
         by_seed = zip(*judged, strict=True)
         arm = Arm(
@@ -139,11 +147,14 @@ class Bench:
             balanced_accuracy=_mean(every, "balanced_accuracy"),
             macro_f1=_mean(every, "macro_f1"),
             per_seed=tuple(_mean(seed, "auprc") for seed in by_seed),
+            sensitivity_low=round(least, 5),
+            sensitivity_high=round(most, 5),
+            per_turn=by_turn,
         )
         return Entry(
             arm=arm,
             validation=tuple(_mean(turn, "auprc") for turn in chosen),
-            auprc=tuple(_mean(turn, "auprc") for turn in judged),
+            auprc=by_turn,
             resampled=resampled,
         )
 
@@ -151,13 +162,17 @@ class Bench:
         labels = self.held_out.labels[rows]
         return [endpoints(one[rows], labels, self.rare) for one in outcome.logits]
 
-    def _resampled(self, outcome: Outcome, turn: Turn) -> NDArray[np.float64]:
-        """(B,): resampled patients and seeds."""
+    def _resampled(self, outcome: Outcome, turn: Turn) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """AUPRC and sensitivity, each (B,): resampled patients and seeds."""
         labels = self.held_out.labels[turn.judging]
         by_seed = [
-            resampled_auprc(one[turn.judging], labels, self.rare, turn.weights) for one in outcome.logits
+            endpoints_under(one[turn.judging], labels, self.rare, turn.weights) for one in outcome.logits
         ]
-        return np.asarray((np.stack(by_seed, axis=1) * self.shares).sum(axis=1), np.float64)
+        auprc, found = (
+            np.asarray((np.stack(values, axis=1) * self.shares).sum(axis=1), np.float64)
+            for values in zip(*by_seed, strict=True)
+        )
+        return auprc, found
 
 
 def preferred(entries: Iterable[Entry], turn: int | None = None) -> Entry:

@@ -1,28 +1,36 @@
 """Does a classifier gain from the synthetic images? Real, held-out and synthetic images in, a verdict in one sentence out.
 
 Training images teach the classifiers of every arm (`arms`), some held-out patients choose among arms and ratios, others judge (`turns`): all of
-different real patients, and the generator saw the first alone. Synthetic images help only if the arm with them that is chosen beats the
-arm without them that is chosen, and the 95 % interval of the paired difference lies above 0.
+different real patients, and the generator saw the first alone. The arm with synthetic images that is chosen is compared with the arm
+without them that is chosen; what is concluded from the difference, its paired interval and the number of patients, `verdict` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from medgan.errors import DatasetError
 from medgan.progress import OnProgress, ignore
 from medgan.quality.arms import rare_classes
-from medgan.quality.contest import Runs, Settings, contest
+from medgan.quality.contest import Outcome, Runs, Settings, contest
 from medgan.quality.endpoints import interval
 from medgan.quality.images import Images
 from medgan.quality.turns import Arm, Bench, Entry, preferred
+from medgan.quality.verdict import (
+    BEST,
+    CANNOT_TELL,
+    HARMS,
+    WHOLE,
+    Comparison,
+    Panel,
+    Round,
+    concluded,
+    sentence,
+)
 
-HELPS, NO_BENEFIT, HARMS = "helps", "no-benefit", "harms"
-LEAST_RARE = 5
-"""Patients of each rare class who judge, in a turn: with fewer an interval over patients is too narrow, for few can be drawn again."""
 NOTHING = "0"
 """The ratio that adds nothing."""
 METHOD = "paired percentile bootstrap over patients (within their class) and classifier seeds; "
@@ -31,22 +39,6 @@ CHOICE = (
     "the held-out patients were halved, and each half chose arms and ratios for the other: figures are means over the two turns",
 )
 """Who chose, for one turn and for two."""
-DISAGREED = "Halves of the patients chose differently; these arms are best over both, the difference is of what each half chose."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """An arm with synthetic images beside the best without. Of two turns each may choose another arm: then it is these that are compared."""
-
-    best_arm: str
-    ratio: str
-    alternative: str
-    difference: float
-    """Rare-class AUPRC of the arm less that of the alternative, mean over turns."""
-    interval: tuple[float, float]
-    """95 %, paired."""
-    agreed: bool
-    """Whether the arms named were chosen in every turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +57,18 @@ class Judgement:
     """Its ratio; "0" when no synthetic images take part: what `balance --ratio auto` would take."""
     regret: float
     """Endpoint of the best of all arms less that of the chosen one: the price of choosing."""
+    patients_needed: int | None = None
+    """About how many held-out patients of the scarcest rare class a verdict needs, where there are too few; else None."""
+
+    @property
+    def comparison(self) -> str:
+        """Which comparison the verdict rests on."""
+        return WHOLE if self.verdict == HARMS else BEST
+
+    @property
+    def shown(self) -> Comparison:
+        """That comparison."""
+        return self.whole if self.comparison == WHOLE else self.best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,23 +77,30 @@ class Usefulness:
 
     version: int = 1
     verdict: str
-    """"helps", "no-benefit" or "harms"."""
+    """"helps", "no-benefit", "harms" or "cannot-tell"."""
     sentence: str
     judge: str
     """Whose verdict it is: the judge that does best on validation patients without synthetic images."""
     rare: tuple[str, ...]
     """The endpoint is the mean AUPRC over these classes, each against all others."""
     best_arm: str
+    """This and the following, down to `interval`: of the comparison that the verdict rests on."""
     ratio: str
     alternative: str
     difference: float
     interval: tuple[float, float]
+    comparison: str = BEST
+    """"best" (at the ratio that validation prefers) or "whole" (with all the images that were given: what harms)."""
     judges: tuple[Judgement, ...]
     arms: tuple[Arm, ...]
     tested: Mapping[str, int]
     """{class: real images that judge}."""
     patients: int
     """Patients who judge."""
+    rare_patients: Mapping[str, int] = field(default_factory=dict)
+    """{rare class: its patients who judge}."""
+    patients_needed: int | None = None
+    """About how many of the scarcest rare class a verdict needs, where there are too few; else None."""
     turns: int
     """1 where validation chose and test judged; 2 where halves of the held-out patients did both in turn."""
     seeds: int
@@ -97,7 +108,16 @@ class Usefulness:
     method: str
 
 
-def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Hearing:
+    """The classifiers of every arm, asked about every held-out image, and who of these judges when."""
+
+    rare: tuple[str, ...]
+    bench: Bench
+    outcomes: tuple[Outcome, ...]
+
+
+def hearing(  # noqa: PLR0913  # the sets of images are no noun
     train: Images,
     val: Images,
     test: Images,
@@ -107,8 +127,8 @@ def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
     seed: int,
     runs: Runs | None = None,
     on_progress: OnProgress = ignore,
-) -> Usefulness:
-    """Judge `synthetic` by what classifiers that learn from it and from `train` do on `test`.
+) -> Hearing:
+    """Train the classifiers, or take from `runs` what they said.
 
     Where only one of `val` and `test` holds images, halves of its patients choose for each other. Training is never divided anew: the
     generator has seen all of it, and synthetic images would carry over what a part of it lacks.
@@ -125,28 +145,51 @@ def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
     )
     if not any(outcome.variant.recipe.made for outcome in outcomes):
         raise nothing_to_judge()
-    entries = [bench.entry(outcome) for outcome in outcomes]
-    fewest = min(
-        len(np.unique(bench.held_out.take(turn.judging).of(label).patients))
-        for turn in bench.turns
-        for label in rare
+    return Hearing(rare=tuple(rare), bench=bench, outcomes=outcomes)
+
+
+def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
+    train: Images,
+    val: Images,
+    test: Images,
+    synthetic: Images,
+    *,
+    settings: Settings,
+    seed: int,
+    runs: Runs | None = None,
+    on_progress: OnProgress = ignore,
+) -> Usefulness:
+    """Judge `synthetic` by what classifiers that learn from it and from `train` do on `test`; DatasetError as `hearing`."""
+    heard = hearing(
+        train, val, test, synthetic, settings=settings, seed=seed, runs=runs, on_progress=on_progress
     )
-    judgements = {judge: judged(judge, entries, fewest) for judge in settings.judges}
+    return judgement(heard, settings)
+
+
+def judgement(heard: Hearing, settings: Settings) -> Usefulness:
+    """What the classifiers come to."""
+    rare, bench = heard.rare, heard.bench
+    entries = [bench.entry(outcome) for outcome in heard.outcomes]
+    panel, people = panel_of(bench, rare)
+    judgements = {judge: judged(judge, entries, panel) for judge in settings.judges}
     first = judgements[preferred(entry for entry in entries if not entry.arm.made).arm.judge]
     return Usefulness(
         verdict=first.verdict,
-        sentence=sentence(first, rare, fewest),
+        sentence=sentence(first.verdict, first.shown, panel, rare, first.judge),
         judge=first.judge,
-        rare=tuple(rare),
-        best_arm=first.best.best_arm,
-        ratio=first.best.ratio,
-        alternative=first.best.alternative,
-        difference=first.best.difference,
-        interval=first.best.interval,
+        rare=rare,
+        best_arm=first.shown.best_arm,
+        ratio=first.shown.ratio,
+        alternative=first.shown.alternative,
+        difference=first.shown.difference,
+        interval=first.shown.interval,
+        comparison=first.comparison,
         judges=tuple(judgements.values()),
         arms=tuple(entry.arm for entry in entries),
         tested=bench.judging.counts,
         patients=len(np.unique(bench.judging.patients)),
+        rare_patients=people,
+        patients_needed=first.patients_needed,
         turns=len(bench.turns),
         seeds=settings.seeds,
         steps=settings.steps,
@@ -154,8 +197,18 @@ def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
     )
 
 
-def judged(judge: str, entries: Iterable[Entry], fewest: int) -> Judgement:
-    """The verdict of one judge over its arms; `fewest` patients of a rare class judge."""
+def panel_of(bench: Bench, rare: Sequence[str]) -> tuple[Panel, dict[str, int]]:
+    """The patients of the rare class that has fewest, and {rare class: patients who judge}."""
+    sides = [bench.held_out.take(turn.judging) for turn in bench.turns]
+    by_turn = {label: [len(np.unique(one.of(label).patients)) for one in sides] for label in rare}
+    label = min(rare, key=lambda name: (min(by_turn[name]), sum(by_turn[name])))
+    own = by_turn[label]
+    panel = Panel(label=label, patients=sum(own), fewest=min(own), turns=len(sides))
+    return panel, {name: sum(counts) for name, counts in by_turn.items()}
+
+
+def judged(judge: str, entries: Iterable[Entry], panel: Panel) -> Judgement:
+    """The verdict of one judge over its arms."""
     own = [entry for entry in entries if entry.arm.judge == judge]
     plain, made = ([entry for entry in own if entry.arm.made is made] for made in (False, True))
     last = {entry.arm.name: entry.arm.ratio for entry in made}  # ratios ascend
@@ -166,15 +219,17 @@ def judged(judge: str, entries: Iterable[Entry], fewest: int) -> Judgement:
         max(entry.auprc[turn] for entry in own) - preferred(own, turn).auprc[turn]
         for turn in range(len(own[0].auprc))
     ]
-    told = HELPS if best.interval[0] > 0 else HARMS if whole.interval[1] < 0 else NO_BENEFIT
+    verdict = concluded(best, whole, panel)
+    width = best.interval[1] - best.interval[0]
     return Judgement(
         judge=judge,
-        verdict=told if fewest >= LEAST_RARE else NO_BENEFIT,
+        verdict=verdict,
         best=best,
         whole=whole,
         chosen_arm=chosen.name,
         chosen_ratio=chosen.ratio if chosen.made else NOTHING,
         regret=round(float(np.mean(lost)), 5),
+        patients_needed=panel.needed(width) if verdict == CANNOT_TELL else None,
     )
 
 
@@ -185,6 +240,17 @@ def compared(ours: Sequence[Entry], theirs: Sequence[Entry]) -> Comparison:
     resampled = [one.resampled[turn] - other.resampled[turn] for turn, (one, other) in enumerate(pairs)]
     low, high = interval(np.mean(resampled, axis=0))
     one, other = preferred(ours), preferred(theirs)
+    rounds = (
+        Round(
+            arm=ours.arm.name,
+            ratio=ours.arm.ratio,
+            auprc=ours.auprc[turn],
+            alternative=theirs.arm.name,
+            alternative_ratio=theirs.arm.ratio,
+            alternative_auprc=theirs.auprc[turn],
+        )
+        for turn, (ours, theirs) in enumerate(pairs)
+    )
     return Comparison(
         best_arm=one.arm.name,
         ratio=one.arm.ratio,
@@ -192,27 +258,8 @@ def compared(ours: Sequence[Entry], theirs: Sequence[Entry]) -> Comparison:
         difference=round(float(np.mean(differences)), 5),
         interval=(round(low, 5), round(high, 5)),
         agreed=all(pair == (one, other) for pair in pairs),
+        rounds=tuple(rounds),
     )
-
-
-def sentence(judgement: Judgement, rare: Sequence[str], fewest: int) -> str:
-    """The verdict in words."""
-    shown = judgement.whole if judgement.verdict == HARMS else judgement.best
-    found = f"by {points(shown)} of AUPRC of {', '.join(rare)}."
-    words = {
-        HELPS: f"Synthetic images help: {shown.best_arm} at ratio {shown.ratio} beats the best arm without them, {shown.alternative}, {found}",
-        HARMS: f"Synthetic images harm: with as many as fill the gap, {shown.best_arm} falls behind the best arm without them, {shown.alternative}, {found}",
-        NO_BENEFIT: f"No benefit: {shown.best_arm} at ratio {shown.ratio} differs from the best arm without synthetic images, {shown.alternative}, {found}",
-    }[judgement.verdict]
-    if fewest < LEAST_RARE:
-        words += f" Of a rare class {fewest} patient{'s' * (fewest != 1)} judge{'s' * (fewest == 1)}: too few to tell more ({LEAST_RARE} at least)."
-    return words if shown.agreed else f"{words} {DISAGREED}"
-
-
-def points(compared: Comparison) -> str:
-    """A difference and its interval in points, hundredths of AUPRC."""
-    low, high = (f"{100 * end:+.1f}" for end in compared.interval)
-    return f"{100 * compared.difference:+.1f} points (95 % interval {low} to {high})"
 
 
 def refuse_unjudgeable(images: Images, rare: Sequence[str], words: str) -> None:

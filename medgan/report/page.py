@@ -39,6 +39,7 @@ VERDICTS = {
     "helps": ("good", "Helps", "Synthetic images improved the classifier on real test patients."),
     "no-benefit": ("even", "No benefit", "Nothing was gained over the best treatment without synthetic images."),
     "harms": ("bad", "Harms", "The classifier did worse on real test patients with synthetic images."),
+    "cannot-tell": ("none", "Cannot tell", "Too few held-out patients have the rare class for a verdict."),
 }  # fmt: skip
 HOW = {
     "usefulness": "medgan evaluate SOURCE --model RUN --only usefulness --out EVALUATION",
@@ -59,6 +60,7 @@ TONES = {
     "none": "good",
     "visible": "even",
     "undecided": "even",
+    "cannot-tell": "none",
 }
 """{verdict of a part: its tone}; any other is bad news."""
 WORDS = {"True": "yes", "False": "no", "None": "-"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medgan.commands import evaluate as module
-from medgan.commands import offer, parts, sifting
+from medgan.commands import exhibits, offer, parts, sifting
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import EvaluateOptions, again, evaluate
 from medgan.commands.gather import CHECKED, NONE_HELD, UNKNOWN, UNNAMED, Request, chose_itself, gather
@@ -18,7 +18,8 @@ from medgan.errors import DatasetError, MedganError, ModelError, OutputError, Pl
 from medgan.files import read_json
 from medgan.gan.model import Model
 from medgan.progress import ignore
-from medgan.quality import fidelity, sieve, spaces
+from medgan.quality import contest, fidelity, sieve, spaces
+from medgan.quality.contest import Settings
 from tests.commands.blobs import discs, untrained
 
 QUICK = EvaluateOptions(only=("fidelity",))
@@ -335,6 +336,29 @@ def test_a_folder_of_somebody_else_is_refused(world, tmp_path):
 def test_output_never_lands_in_the_input(world):
     with pytest.raises(MedganError, match="inside the input"):
         evaluate(request(world), world["source"].path / "out", options=QUICK)
+
+
+def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_patient(
+    world, tmp_path, monkeypatch
+):
+    brief = Settings(judges=("cnn",), steps=2, seeds=2, side=16, resamples=20, ratios=("parity",))
+    monkeypatch.setattr(parts, "settings_of", lambda job: brief)
+    told = evaluate(request(world), tmp_path / "out", options=EvaluateOptions(only=("usefulness",)))
+    said = exhibits.read(tmp_path / "out").predictions
+    assert said.arms == tuple((arm["judge"], arm["name"], arm["ratio"]) for arm in told.usefulness["arms"])
+    assert np.bincount(said.truth).tolist() == [9, 8]
+    assert (said.names, said.rare) == (("full", "rare"), ("rare",))
+    held = gather(request(world), ignore).test
+    facts = json.dumps(exhibits.read(tmp_path / "out").facts)
+    assert not any(patient in facts for patient in held.patients)
+    monkeypatch.setattr(contest, "trained", None)  # nothing is trained twice
+    evaluate(request(world), tmp_path / "out", options=QUICK)
+    again = exhibits.read(tmp_path / "out").predictions
+    np.testing.assert_array_equal(again.probabilities, said.probabilities)
+    first = read_json(tmp_path / "out" / "evaluation.json")
+    assert [first[name] for name in ("verdict", "difference", "comparison", "patients_needed")] == [
+        told.usefulness[name] for name in ("verdict", "difference", "comparison", "patients_needed")
+    ]
 
 
 # --- the report ---

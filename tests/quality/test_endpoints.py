@@ -5,9 +5,9 @@ from sklearn.metrics import average_precision_score
 from medgan.quality.endpoints import (
     corrected_t,
     endpoints,
+    endpoints_under,
     interval,
     patient_weights,
-    resampled_auprc,
     scores_of,
     seed_weights,
 )
@@ -59,11 +59,32 @@ def test_the_resampled_area_is_scikit_learns_for_every_weighting(rounded):
     logits, labels = guesses()
     logits = logits.round(0) if rounded else logits  # equal scores
     weights = np.random.default_rng(1).integers(0, 3, (20, len(labels)))
-    ours = resampled_auprc(logits, labels, [0], weights)
+    ours = endpoints_under(logits, labels, [0], weights)[0]
     theirs = [
         average_precision_score(labels == 0, scores_of(logits)[:, 0], sample_weight=row) for row in weights
     ]
     assert ours == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize("rounded", [False, True])
+def test_the_resampled_sensitivity_is_that_of_images_repeated_as_often_as_they_count(rounded):
+    logits, labels = guesses(skill=2.0)
+    logits = logits.round(0) if rounded else logits
+    weights = np.random.default_rng(1).integers(0, 3, (20, len(labels)))
+    ours = endpoints_under(logits, labels, [0, 1], weights)[1]
+    theirs = [
+        endpoints(np.repeat(logits, row, axis=0), np.repeat(labels, row), [0, 1]).sensitivity
+        for row in weights
+    ]
+    assert ours == pytest.approx(theirs)
+    assert len(set(theirs)) > 5
+
+
+def test_a_resample_of_one_class_alone_has_no_sensitivity():
+    logits, labels = guesses()
+    weights = np.stack([labels == 0, labels != 0, np.ones_like(labels)]).astype(np.int64)
+    values = endpoints_under(logits, labels, [0], weights)[1]
+    assert np.isnan(values).tolist() == [True, True, False]
 
 
 def test_images_of_one_patient_are_drawn_together_and_classes_keep_their_patients():

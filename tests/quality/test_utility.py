@@ -6,13 +6,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score
 
 from medgan.errors import DatasetError
 from medgan.files import plain, revive
+from medgan.quality import predictions as module
 from medgan.quality import utility
 from medgan.quality.contest import EFFORTS, JUDGES, Settings, contest, judges_here
+from medgan.quality.predictions import predictions
 from medgan.quality.turns import divided
-from medgan.quality.utility import HARMS, HELPS, NO_BENEFIT, Usefulness, measure_usefulness
+from medgan.quality.utility import Usefulness, measure_usefulness
+from medgan.quality.verdict import CANNOT_TELL, HARMS, HELPS, NO_BENEFIT, Panel
 from tests.quality.rings import shapes, with_pixels
 
 TRAIN, VAL, TEST = shapes(200, 12, 0), shapes(100, 40, 1), shapes(150, 60, 2)
@@ -45,8 +49,8 @@ def test_synthetic_images_of_the_true_distribution_help(plain_runs):
     assert found.verdict == HELPS
     assert found.interval[0] > 0
     assert found.best_arm == "synthetic + classical"
-    assert found.sentence.startswith("Synthetic images help: synthetic + classical at ratio")
-    assert found.sentence.endswith("of AUPRC of rare.")
+    assert found.sentence.startswith("Synthetic images help to find rare in held-out patients: +")
+    assert f"synthetic + classical at ratio {found.ratio} against " in found.sentence
 
 
 @pytest.mark.slow
@@ -55,8 +59,10 @@ def test_images_of_another_class_harm(plain_runs):
     wrong = dataclasses.replace(wrong, labels=np.ones(188, np.int64))
     found = judged(wrong, plain_runs)
     assert found.verdict == HARMS
-    assert found.judges[0].whole.interval[1] < 0
     assert "harm" in found.sentence
+    whole = found.judges[0].whole
+    assert (found.comparison, found.difference, found.interval) == ("whole", whole.difference, whole.interval)
+    assert found.interval[1] < 0
 
 
 @pytest.mark.slow
@@ -103,11 +109,39 @@ def test_the_result_tells_how_it_was_measured(brief):
 
 
 def test_arms_are_chosen_by_validation_alone(brief):
+    told = brief.judges[0].best
     best = max((arm for arm in brief.arms if not arm.made), key=lambda arm: arm.validation)
-    assert brief.alternative == best.name
+    assert told.alternative == best.name
     ours = max((arm for arm in brief.arms if arm.made), key=lambda arm: arm.validation)
-    assert (brief.best_arm, brief.ratio) == (ours.name, ours.ratio)
-    assert brief.difference == pytest.approx(ours.auprc - best.auprc, abs=1e-4)
+    assert (told.best_arm, told.ratio) == (ours.name, ours.ratio)
+    assert told.difference == pytest.approx(ours.auprc - best.auprc, abs=1e-4)
+
+
+@pytest.mark.parametrize("halved", [False, True])
+def test_what_arms_say_of_each_image_that_judges_gives_their_figures(halved):
+    one = dataclasses.replace(BRIEF, seeds=1)
+    sets = (TRAIN, TEST.take([]), TEST, TRUE) if halved else (TRAIN, VAL, TEST, TRUE)
+    heard = utility.hearing(*sets, settings=one, seed=0)
+    said = predictions(heard.bench, heard.outcomes, heard.rare)
+    assert said.probabilities.shape == (len(said.arms), len(TEST), 2)
+    assert np.bincount(said.truth).tolist() == [150, 60]
+    assert set(said.turn.tolist()) == ({0, 1} if halved else {0})
+    for arm, told in zip(utility.judgement(heard, one).arms, said.probabilities, strict=True):
+        areas = [
+            average_precision_score(said.truth[said.turn == turn], told[said.turn == turn, 1])
+            for turn in set(said.turn.tolist())
+        ]
+        assert arm.auprc == pytest.approx(np.mean(areas), abs=1e-3)
+        assert told.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert said.arms[0] == ("cnn", "class weights", "")
+
+
+def test_where_there_is_too_much_to_say_an_even_choice_of_images_stands_for_all(monkeypatch):
+    monkeypatch.setattr(module, "MOST", 5 * 2 * 30)
+    heard = utility.hearing(TRAIN, VAL, TEST, TRUE, settings=dataclasses.replace(BRIEF, seeds=1), seed=0)
+    said = predictions(heard.bench, heard.outcomes, heard.rare)
+    assert said.probabilities.shape == (5, 30, 2)
+    assert np.bincount(said.truth).tolist() == [22, 8]
 
 
 def test_finished_runs_are_not_repeated():
@@ -144,7 +178,9 @@ def test_halves_of_patients_that_are_not_divided_choose_for_each_other(given):
     turns = [
         measure_usefulness(TRAIN, *pair, TRUE, settings=BRIEF, seed=0) for pair in (halves, halves[::-1])
     ]
-    assert found.difference == pytest.approx(np.mean([turn.difference for turn in turns]), abs=1e-4)
+    assert found.judges[0].best.difference == pytest.approx(
+        np.mean([turn.judges[0].best.difference for turn in turns]), abs=1e-4
+    )
     for arm, one, other in zip(found.arms, *(turn.arms for turn in turns), strict=True):
         assert arm.auprc == pytest.approx((one.auprc + other.auprc) / 2, abs=1e-4)
         assert arm.validation == pytest.approx((one.validation + other.validation) / 2, abs=1e-4)
@@ -152,7 +188,13 @@ def test_halves_of_patients_that_are_not_divided_choose_for_each_other(given):
     assert "each half chose" in found.method
     chosen = {(turn.best_arm, turn.ratio, turn.alternative) for turn in turns}
     assert found.judges[0].best.agreed == (chosen == {(found.best_arm, found.ratio, found.alternative)})
-    assert ("chose differently" in found.sentence) != found.judges[0].best.agreed
+    shown = found.judges[0].shown
+    assert ("what the other half chose" in found.sentence) == (
+        not shown.agreed and found.verdict != CANNOT_TELL
+    )
+    assert [one.auprc - one.alternative_auprc for one in found.judges[0].best.rounds] == [
+        pytest.approx(turn.judges[0].best.difference, abs=1e-4) for turn in turns
+    ]
 
 
 def test_a_division_parts_patients_and_keeps_classes():
@@ -172,7 +214,7 @@ def test_several_rare_classes_count_alike():
         sets[number] = dataclasses.replace(one, labels=labels)
     found = measure_usefulness(*sets, settings=BRIEF, seed=0)
     assert found.rare == ("rare", "scar")
-    assert "AUPRC of rare, scar" in found.sentence
+    assert "rare and scar" in found.sentence
 
 
 def test_held_out_images_without_a_rare_class_are_refused():
@@ -222,16 +264,41 @@ def test_the_probe_sees_features_once_and_no_classical_augmentation(monkeypatch)
 def test_of_a_few_rare_patients_nothing_is_concluded(plain_runs):
     few = shapes(150, 40, 2, per_patient=10)
     found = judged(TRUE, plain_runs, BRIEF, test=few)
-    assert found.verdict == NO_BENEFIT
-    assert "Of a rare class 4 patients judge: too few to tell more (5 at least)." in found.sentence
+    assert found.verdict == CANNOT_TELL
+    assert found.rare_patients == {"rare": 4}
+    assert found.patients_needed >= 5
+    assert found.sentence == (
+        "Cannot tell whether synthetic images help: only 4 held-out patients have rare;"
+        f" at least {found.patients_needed} are needed for a verdict."
+    )
 
 
-@pytest.mark.parametrize(("fewest", "verdict"), [(4, NO_BENEFIT), (5, HELPS)])
-def test_a_gain_that_is_sure_needs_five_patients(fewest, verdict):
-    def entry(made, auprc):
-        arm = SimpleNamespace(judge="cnn", name="a", ratio="1" if made else "0", made=made, validation=auprc)
-        return SimpleNamespace(
-            arm=arm, auprc=(auprc,), validation=(auprc,), resampled=np.full((1, 20), auprc)
-        )
+def entry(made, auprc):
+    """An arm that has `auprc` under every resample."""
+    arm = SimpleNamespace(judge="cnn", name="a", ratio="1" if made else "", made=made, validation=auprc)
+    return SimpleNamespace(arm=arm, auprc=(auprc,), validation=(auprc,), resampled=np.full((1, 20), auprc))
 
-    assert utility.judged("cnn", [entry(False, 0.5), entry(True, 0.9)], fewest).verdict == verdict
+
+@pytest.mark.parametrize(("fewest", "verdict"), [(4, CANNOT_TELL), (5, None)])
+@pytest.mark.parametrize(("auprc", "told"), [(0.9, HELPS), (0.1, HARMS), (0.5, NO_BENEFIT)])
+def test_gain_harm_and_no_benefit_need_five_patients(fewest, verdict, auprc, told):
+    panel = Panel(label="rare", patients=fewest, fewest=fewest, turns=1)
+    found = utility.judged("cnn", [entry(False, 0.5), entry(True, auprc)], panel)
+    assert found.verdict == (verdict or told)
+    assert found.patients_needed == (5 if verdict else None)
+
+
+def test_both_sides_of_every_turn_are_told(brief):
+    for comparison in (brief.judges[0].best, brief.judges[0].whole):
+        means = [one.auprc - one.alternative_auprc for one in comparison.rounds]
+        assert np.mean(means) == pytest.approx(comparison.difference, abs=1e-4)
+    by_name = {(arm.name, arm.ratio): arm for arm in brief.arms}
+    (one,) = brief.judges[0].best.rounds
+    assert by_name[one.arm, one.ratio].per_turn == (one.auprc,)
+    assert by_name[one.alternative, one.alternative_ratio].auprc == one.alternative_auprc
+
+
+def test_every_arm_has_the_interval_of_its_sensitivity(brief):
+    for arm in brief.arms:
+        assert 0 <= arm.sensitivity_low <= arm.sensitivity_high <= 1
+        assert arm.sensitivity_low - 0.1 <= arm.sensitivity <= arm.sensitivity_high + 0.1
