@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medgan.dataset.colour import Colours
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.errors import PlanError
 from medgan.plan import Overrides, decide
@@ -27,6 +28,7 @@ def facts(**changes):
         modalities={"CR": 560},
         meanings={"stored": 560},
         channels={"1": 560},
+        colours=Colours(coloured=0, marked=0, gray=0),
         bits=8,
         body_part="CHEST",
         rows=(100, 144, 200),
@@ -35,6 +37,7 @@ def facts(**changes):
         field_of_view_mm=None,
         levels=(0.0, 1.0, 120.0, 240.0, 255.0),
         extremes=(0.0, 255.0),
+        top=255.0,
         duplicates=0,
         leaks=0,
         verdicts={"ok": 560},
@@ -191,7 +194,7 @@ def test_a_window_for_anything_but_ct_is_refused():
 
 
 def test_screen_gray_levels_keep_their_scale():
-    eight, sixteen = decide(facts()).form, decide(facts(bits=16, extremes=(0.0, 40_000.0))).form
+    eight, sixteen = decide(facts()).form, decide(facts(bits=16, top=40_000.0)).form
     assert (eight.low, eight.high, eight.bits, eight.unit) == (0, 255, 8, "stored")
     assert (sixteen.low, sixteen.high, sixteen.bits, sixteen.unit) == (0, 65535, 16, "stored")
 
@@ -200,7 +203,7 @@ def test_screen_gray_levels_keep_their_scale():
     ("highest", "white"), [(4000.0, 4095), (4096.0, 8191), (200.0, 255), (65535.0, 65535)]
 )
 def test_files_of_sixteen_bits_are_as_deep_as_what_they_hold(highest, white):
-    form = decide(facts(bits=16, extremes=(0.0, highest))).form
+    form = decide(facts(bits=16, top=highest)).form
     assert (form.low, form.high, form.bits, form.unit) == (0, white, 16, "stored")
 
 
@@ -211,8 +214,19 @@ def test_values_without_a_common_scale_are_relative(meanings):
 
 
 def test_colour_needs_every_scan_in_colour():
-    assert decide(facts(channels={"3": 560})).channels == 3
-    assert decide(facts(channels={"1": 1, "3": 559})).channels == 1
+    coloured = Colours(coloured=560, marked=0, gray=0)
+    plan = decide(facts(channels={"3": 560}, colours=coloured))
+    assert (plan.channels, plan.form.channels) == (3, 3)
+    plan = decide(facts(channels={"1": 1, "3": 559}, colours=coloured))
+    assert (plan.channels, plan.form.channels) == (1, 1)
+
+
+@pytest.mark.parametrize(("coloured", "channels"), [(0, 1), (10, 1), (280, 1), (281, 3)])
+def test_rgb_scans_are_colour_where_most_show_some(coloured, channels):
+    colours = Colours(coloured=coloured, marked=10, gray=550 - coloured)
+    plan = decide(facts(channels={"3": 560}, colours=colours))
+    assert (plan.channels, plan.form.channels) == (channels, 3)
+    assert f"{coloured} " in plan.why["channels"] or not coloured
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medgan import cache, files
 from medgan.commands.offer import drawn_images, offer
@@ -228,9 +229,10 @@ def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: 
             f" {manifest.digest[:12]} here), so it may have seen the patients it would be tested on",
             hint="Name the data set it was trained on, with the same --holdout.",
         )
-    plan = framed(manifest, files.revive(Form, facts["form"]), (int(rows[0]["rows"]), int(rows[0]["columns"])))  # fmt: skip
+    images = read_back(folder, facts, rows, on_progress)
+    plan = framed(manifest, files.revive(Form, facts["form"]), images.pixels.shape[1:])
     real = settled({split: split_images(manifest, split, plan, on_progress, MOST) for split in SPLITS})
-    images = relabelled(read_back(folder, facts, rows, on_progress), plan.labels, folder)
+    images = relabelled(images, plan.labels, folder)
     return Gathered(
         train=real["train"],
         val=real["val"],
@@ -252,7 +254,8 @@ def of_others(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gath
     height, width = facts.rows[1], facts.columns[1]
     scale = min(LONGEST / max(height, width), 1.0)
     size = max(round(height * scale), 1), max(round(width * scale), 1)
-    ours = replace(ours, size=size, geometry="stretch", mm_per_pixel=None)
+    channels = max(ours.channels, theirs.channels)  # a tint that only the other tool's images have counts
+    ours = replace(ours, size=size, channels=channels, geometry="stretch", mm_per_pixel=None)
     same = ours.form.unit == theirs.form.unit == "HU"
     plan = replace(ours, form=ours.form if same else theirs.form)
     notes = [UNKNOWN[0].upper() + UNKNOWN[1:], *limits_of(manifest)]
@@ -299,7 +302,7 @@ def read_back(
         pixels.append(np.moveaxis(image, -1, 0) if form.channels > 1 else image[None])
         on_progress(Progress("reading", len(pixels), len(rows)))
     return Images(
-        pixels=np.stack(pixels),
+        pixels=one_channel(np.stack(pixels)),
         labels=np.array([names.index(row["label"]) for row in rows]),
         names=names,
         patients=np.array([row["patient"] or f"synthetic {number}" for number, row in enumerate(rows)]),
@@ -307,16 +310,21 @@ def read_back(
     )
 
 
+def one_channel(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 3, H, W) of three equal channels as the gray (N, 1, H, W) that was learned; whatever else as it is."""
+    return pixels[:, :1] if (pixels == pixels[:, :1]).all() else pixels
+
+
 # --- one frame for all ---
 
 
-def framed(manifest: Manifest, form: Form, size: tuple[int, int]) -> Plan:
-    """A plan by which real scans come into the frame of images that were written in `form`."""
+def framed(manifest: Manifest, form: Form, shape: tuple[int, ...]) -> Plan:
+    """A plan by which real scans come into the frame of images of `shape` (C, H, W) that were written in `form`."""
     spacing = form.spacing_mm[1] if form.spacing_mm else None
     return replace(
         decide(measure(manifest)),
-        size=size,
-        channels=form.channels,
+        size=shape[1:],
+        channels=shape[0],
         form=form,
         geometry="stretch" if spacing is None else "physical",
         mm_per_pixel=spacing,

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from medgan.dataset.colour import colours_of
 from medgan.dataset.manifest import Manifest
+from medgan.dataset.outliers import beyond
+from medgan.dataset.source import legible
 
 FEW_IMAGES = 50
 FEW_PATIENTS = 10
 """Below these a generator can do little but repeat what it saw."""
+
+TOLD = 0.1
+"""Share of gray scans among coloured ones from which on it is worth a word."""
 
 SILENT = {"secondary-capture", "resampled-aspect", "burned-in", "synthetic"}
 """Notes that tell how a scan came about, or that the user asked for: nothing to warn of."""
@@ -44,6 +50,8 @@ def warnings_of(manifest: Manifest) -> tuple[str, ...]:
         *_unusable(manifest),
         *_patients(manifest),
         *_twice(manifest),
+        *_colour(manifest),
+        *_brightness(manifest),
         *_content(manifest),
     )
 
@@ -142,17 +150,57 @@ def _twice(manifest: Manifest) -> Iterator[str]:
         yield f"Scans whose very pixels another of their class has: {again}. Remove them, or they count twice."
 
 
+def _colour(manifest: Manifest) -> Iterator[str]:
+    """What becomes of colour, where it is not kept as it is."""
+    records = manifest.training()
+    colours = colours_of(records)
+    stored, lost = f"{colours.stored} scans that are stored as RGB", []
+    if colours.coloured:
+        lost.append(f"{colours.coloured} have colour")
+    if colours.marked:
+        lost.append(f"{colours.marked} are gray but for coloured marks")
+    plain = len(records) - colours.stored
+    if colours.stored and plain:
+        mixed = sorted({"1": plain, "3": colours.stored}.items(), key=lambda one: -one[1])
+        table = ", ".join(f"{channels}: {n}" for channels, n in mixed)
+        shown = f" Of the {stored}, {' and '.join(lost)}." if lost else ""
+        yield f"The scans are of mixed numbers of colour channels ({table}): all are made gray.{shown}"
+    elif lost and not colours.prevails:
+        yield (
+            f"Of the {stored}, {' and '.join(lost)}: all are made gray, and marks turn into gray ones, which a generator learns. "
+            "Look at them (medgan inspect --files lists every file), and remove those that are not meant."
+        )
+    elif colours.prevails and colours.gray + colours.marked > TOLD * colours.stored:
+        yield (
+            f"Of the {stored}, {colours.gray + colours.marked} are gray, the others have colour: where the classes differ in that, "
+            "colour alone tells them apart. Make all of them gray, or keep to those that have colour."
+        )
+
+
+def _brightness(manifest: Manifest) -> Iterator[str]:
+    """Scans beyond the range that the others share."""
+    white, odd = beyond(manifest.training())
+    if odd:
+        brightest = max(odd, key=lambda record: record.levels[-1])
+        yield (
+            f"{len(odd)} {'scan holds' if len(odd) == 1 else 'scans hold'} values above {white}, where nearly all pixels end: those are "
+            f"clipped, for a dead pixel must not darken all other images (the highest is {brightest.levels[-1]:.0f}, in "
+            f"{legible(brightest.path)}). Look at {'it' if len(odd) == 1 else 'them'}."
+        )
+
+
 def _content(manifest: Manifest) -> Iterator[str]:
     usable = list(manifest.usable())
+    modalities = Counter(record.modality or "unknown" for record in usable)
+    step = "choose one with --modality" if len(modalities) > 1 else "move the others out of the folder"
     facts = {
-        "modalities": Counter(record.modality or "unknown" for record in usable),
+        "modalities": modalities,
         "kinds of values": Counter(record.meaning for record in usable),
-        "numbers of colour channels": Counter(str(record.channels) for record in usable),
     }
     for name, count in facts.items():
         if len(count) > 1:
             table = ", ".join(f"{value}: {n}" for value, n in count.most_common())
-            yield f"The scans are of mixed {name} ({table}): choose one with --modality if that is not meant."
+            yield f"The scans are of mixed {name} ({table}): {step} if that is not meant."
     notes = Counter(note for record in usable for note in set(record.notes) - SILENT)
     for note, n in sorted(notes.items()):
         yield f"Scans with the note {note}: {n}." + (f" They {NOTES[note]}" if note in NOTES else "")

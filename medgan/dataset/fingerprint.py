@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from medgan.dataset.advice import duplicates, warnings_of
+from medgan.dataset.colour import Colours, colours_of
 from medgan.dataset.manifest import Manifest, Record
+from medgan.dataset.outliers import usual_top
 from medgan.dataset.quota import quotas
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -37,6 +39,8 @@ class Fingerprint:
     modalities: Mapping[str, int]
     meanings: Mapping[str, int]
     channels: Mapping[str, int]
+    colours: Colours
+    """Scans that are stored as RGB, by what they show."""
     bits: int
     """Largest BitsStored."""
     body_part: str
@@ -52,6 +56,8 @@ class Fingerprint:
     """Medians over scans of the percentiles 0, 0.5, 50, 99.5 and 100, each in its own meaning."""
     extremes: tuple[float, float]
     """Lowest and highest value met."""
+    top: float
+    """Highest value without stray pixels and odd images."""
     duplicates: int
     """Scans whose very pixels occur earlier under the same label in the same split (kept, but told)."""
     leaks: int
@@ -81,6 +87,7 @@ def measure(manifest: Manifest) -> Fingerprint:
         modalities=_tally(measured, lambda record: record.modality),
         meanings=_tally(measured, lambda record: record.meaning),
         channels=_tally(measured, lambda record: str(record.channels)),
+        colours=colours_of(measured),
         bits=max(record.bits for record in measured),
         body_part=_shared([record.body_part for record in measured]),
         rows=_spread([record.shape[1] for record in measured]),
@@ -92,6 +99,7 @@ def measure(manifest: Manifest) -> Fingerprint:
             min(record.levels[0] for record in measured),
             max(record.levels[-1] for record in measured),
         ),
+        top=usual_top(measured),
         duplicates=duplicates(manifest),
         leaks=sum(True for _ in manifest.usable("train")) - len(records),
         verdicts=manifest.verdicts(),

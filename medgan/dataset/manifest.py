@@ -44,10 +44,14 @@ class Record:
     shape: tuple[int, ...] = ()
     """(Z, Y, X)."""
     channels: int = 1
+    coloured: float = 0.0
+    """Share of the pixels, black ones aside, that have colour."""
     bits: int = 8
     spacing_mm: tuple[float, ...] | None = None
     levels: tuple[float, ...] = ()
     """Percentiles 0, 0.5, 50, 99.5 and 100 of the pixels, in the scan's own meaning."""
+    top: float = 0.0
+    """Highest value but for a few stray pixels."""
     notes: tuple[str, ...] = ()
 
     @property

@@ -18,13 +18,26 @@ from medgan.dataset.source import Candidate, relative
 from medgan.dataset.store import Facts, Store, joint
 from medgan.errors import ScanError
 from medgan.scans import formats, intensity, slices
+from medgan.scans.colour import coloured_share
 from medgan.scans.scan import Scan
 from medgan.scans.verdict import judged
 from medgan.workers import Crew
 
 Unit = tuple[Opened, ...]
 """Files that are read together, in slice order."""
-MEASURED = ("digest", "slices", "modality", "meaning", "shape", "channels", "bits", "spacing_mm", "levels")
+MEASURED = (
+    "digest",
+    "slices",
+    "modality",
+    "meaning",
+    "shape",
+    "channels",
+    "coloured",
+    "bits",
+    "spacing_mm",
+    "levels",
+    "top",
+)
 """What of a Record is measured on the pixels, its notes aside."""
 
 
@@ -93,6 +106,7 @@ def measured(scan: Scan) -> Facts:
     """What of a Record is measured on the pixels; ScanError for an image of a single value, from which nothing can be learnt."""
     if "constant" in scan.notes:
         raise ScanError("every pixel has the same value", verdict="skip:constant")
+    ranked = intensity.rank(scan.pixels)
     return {
         "digest": pixel_digest(scan),
         "slices": slices.choose(scan),
@@ -100,9 +114,11 @@ def measured(scan: Scan) -> Facts:
         "meaning": scan.meaning,
         "shape": scan.pixels.shape[:3],
         "channels": scan.pixels.shape[3] if scan.pixels.ndim > len("ZYX") else 1,
+        "coloured": coloured_share(scan),
         "bits": scan.bits,
         "spacing_mm": scan.spacing_mm,
-        "levels": intensity.percentiles(scan.pixels),
+        "levels": intensity.percentiles(ranked),
+        "top": intensity.top(ranked),
         "notes": scan.notes,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from medgan.dataset.fingerprint import Fingerprint
+from medgan.dataset.outliers import bits_for
 from medgan.errors import PlanError
 from medgan.plan.plan import Choices, Overrides
 from medgan.scans.dicom_classes import own_class
@@ -30,11 +31,11 @@ def choose_form(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> C
     elif meaning == "stored" and fingerprint.bits <= 8:
         low, high, unit, reason = 0.0, 255.0, "stored", "rule: 8-bit images keep their scale"
     elif meaning == "stored":
-        depth = min(
-            max(int(fingerprint.extremes[1]).bit_length(), 8), fingerprint.bits
-        )  # 12 bits come in files of 16
+        depth = bits_for(fingerprint.top, fingerprint.bits)
         low, high, unit = 0.0, float(2**depth - 1), "stored"
         bits, reason = 16, f"rule: {depth}-bit images keep their scale"
+        if fingerprint.extremes[1] > high:
+            reason += f"; what is brighter, up to {fingerprint.extremes[1]:.0f} in a few pixels or scans, is clipped"
     else:
         low, high, unit = 0.0, float(2**bits - 1), "relative"
         reason = f"rule: {meaning} intensities have no common scale; each scan spans its own 0.5 to 99.5 percentile"
@@ -44,7 +45,7 @@ def choose_form(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> C
         high=high,
         unit=unit,
         bits=bits,
-        channels=chosen["channels"][0],
+        channels=3 if set(fingerprint.channels) == {"3"} else 1,  # as the scans are stored
         modality=next(iter(fingerprint.modalities)) if len(fingerprint.modalities) == 1 else "",
         body_part=fingerprint.body_part,
         spacing_mm=output_spacing(fingerprint, chosen["mm_per_pixel"][0]),

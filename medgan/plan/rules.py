@@ -85,13 +85,10 @@ def nonsense(wish: Overrides) -> list[str]:
 
 def choose_basics(fingerprint: Fingerprint, wish: Overrides) -> Choices:
     """Labels, architecture, channels, chance, and how a machine computes."""
-    colour = set(fingerprint.channels) == {"3"}
     return {
         "labels": (tuple(sorted(fingerprint.training)), "rule: the classes of the train split"),
         "arch": choose(wish.arch, "repaired", "fixed: the mended DCGAN; dcgan is the 2015 baseline"),
-        "channels": (3, "rule: every scan has colour")
-        if colour
-        else (1, "rule: gray scans, or a mixture made gray"),
+        "channels": choose_channels(fingerprint),
         "noise": choose(wish.noise, "normal", "fixed: normally distributed latent"),
         "precision": choose(
             wish.precision,
@@ -106,6 +103,19 @@ def choose_basics(fingerprint: Fingerprint, wish: Overrides) -> Choices:
         ),
         "seed": choose(wish.seed, 0, "fixed: 0"),
     }
+
+
+def choose_channels(fingerprint: Fingerprint) -> tuple[int, str]:
+    """Colour where every scan is stored so and most show some: gray that is stored as RGB, learned as colour, would get a tint."""
+    colours = fingerprint.colours
+    if set(fingerprint.channels) != {"3"}:
+        return 1, "rule: gray scans, or a mixture made gray"
+    if colours.prevails:
+        return 3, f"rule: every scan is stored as RGB, and {colours.coloured} of {colours.stored} have colour"
+    reason = f"rule: {colours.gray} of {colours.stored} scans are gray, though stored as RGB"
+    reason += f", {colours.marked} but for coloured marks" if colours.marked else ""
+    reason += f", and {colours.coloured} have colour" if colours.coloured else ""
+    return 1, f"{reason}: learned as gray, written with three equal channels"
 
 
 def choose_features(wish: Overrides, arch: str, longer: int) -> Choices:

@@ -182,8 +182,10 @@ def read(path: Path) -> Scan:
 
 
 def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> Path:
-    """Write one image in its form; `path` has no suffix, the file that is returned has."""
+    """Write one image (H, W) or (H, W, 3) in its form, gray in as many equal channels as that has; `path` has no suffix, the file that is returned has."""
     writer = WRITERS[form.format]
+    if pixels.ndim == len("YX") and form.channels > 1:  # gray, where the scans are stored as RGB
+        pixels = np.repeat(pixels[..., None], form.channels, axis=-1)
     file = path.with_name(path.name + writer.SUFFIX)
     writer.write(file, pixels, form, mark)
     return file

@@ -136,6 +136,12 @@ def test_a_mixture_is_told_with_its_numbers(facts, words):
     assert words in told(*scans)
 
 
+def test_a_modality_is_advised_only_where_it_can_part_the_scans():
+    mixed = [*large("a"), *large("b")[1:], record(0, "b", meaning="HU")]
+    assert "move the others out of the folder if that is not meant" in told(*mixed)
+    assert "choose one with --modality" in told(*mixed[:-1], record(0, "b", meaning="HU", modality="CT"))
+
+
 @pytest.mark.parametrize("note", NOTES)
 def test_every_known_note_is_explained(note):
     text = told(*large("a"), *large("b")[1:], record(0, "b", notes=(note, note)))

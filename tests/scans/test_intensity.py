@@ -13,7 +13,9 @@ from medgan.scans.intensity import (
     padding,
     percentiles,
     place,
+    rank,
     rescale,
+    top,
 )
 from tests.scans.phantoms import ramp
 
@@ -140,4 +142,15 @@ def test_values_outside_the_range_are_clipped_and_an_empty_range_gives_zeros():
 
 
 def test_percentiles_are_five_and_ordered():
-    assert percentiles(np.arange(1001)) == (0, 5, 500, 995, 1000)
+    assert percentiles(rank(np.arange(1001)[::-1])) == (0, 5, 500, 995, 1000)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "stray"), [(100, 0), (28 * 28, 1), (48 * 48, 4), (512 * 512, 4), (1024 * 1024, 10)]
+)
+def test_a_few_stray_pixels_do_not_count_as_the_highest_value(pixels, stray):
+    image = np.full(pixels, 7)
+    image[:stray] = 65535
+    assert top(rank(image)) == 7
+    image[stray] = 9
+    assert top(rank(image)) == 9
