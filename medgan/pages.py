@@ -1,12 +1,14 @@
 """A command and its options in, its help page out: plain text, options by subject.
 
-The boxes that Typer draws need Rich, whose import takes longer than everything else that `--help` does.
+The boxes that Typer draws need Rich, whose import takes longer than everything else that `--help` does. What an option takes,
+its words, subject and default are read from our own function: the parameters that Typer makes of it keep them elsewhere in each version.
 """
 
 from __future__ import annotations
 
+import inspect
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 SUBJECTS = ("Evidence", "Data", "Training", "Output", "Options")
@@ -17,6 +19,8 @@ BOLD = "\x1b[1m{}\x1b[0m"
 
 Rows = list[tuple[str, str]]
 """[(name, words)]."""
+Parameters = Mapping[str, inspect.Parameter]
+"""{name: parameter} of a function."""
 
 
 class Page:
@@ -25,7 +29,8 @@ class Page:
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """What must follow the command's name, then what may."""
         command: Any = self
-        needed = [described(option)[0] for option in command.get_params(ctx) if option.required]
+        own = parameters(command)
+        needed = [described(option, own)[0] for option in command.get_params(ctx) if option.required]
         return [*needed, "COMMAND" if commands_of(command) else "[OPTIONS]"]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -61,30 +66,59 @@ def is_example(paragraph: str) -> bool:
 
 def sections(command: Any, options: list[Any]) -> Iterator[tuple[str, Rows]]:
     """(heading, rows) of arguments, commands and options by subject; no empty ones."""
+    own = parameters(command)
     arguments = [option for option in options if option.param_type_name == "argument"]
     found = {
-        "Arguments": [described(argument) for argument in arguments],
+        "Arguments": [described(argument, own) for argument in arguments],
         "Commands": [(name, first_sentence(inner.help)) for name, inner in commands_of(command).items()],
     }
     for subject in SUBJECTS:
         found[subject] = [
-            described(option)
+            described(option, own)
             for option in options
-            if option not in arguments and (option.rich_help_panel or SUBJECTS[-1]) == subject
+            if option not in arguments and subject_of(option, own) == subject
         ]
     return ((heading, rows) for heading, rows in found.items() if rows)
 
 
-def described(option: Any) -> tuple[str, str]:
-    """("--name VALUE", "what it is; its default") of an option or argument."""
-    kind = option.type_descriptor.annotation
-    choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
-    value = "" if kind is bool else "|".join(choices) or option.metavar
+def parameters(command: Any) -> Parameters:
+    """{name: parameter} of the function behind a command, as it is written: `Annotated[type, typer.Option(...)] = default`."""
+    return inspect.signature(inspect.unwrap(command.callback), eval_str=True).parameters
+
+
+def words_of(option: Any, own: Parameters) -> Any:
+    """Whatever carries `help`, `metavar` and `rich_help_panel`: what our function says, else the option, as --help, itself."""
+    metadata = getattr(own[option.name].annotation, "__metadata__", ()) if option.name in own else ()
+    return next((words for words in metadata if hasattr(words, "rich_help_panel")), option)
+
+
+def subject_of(option: Any, own: Parameters) -> str:
+    """The heading under which an option stands."""
+    return getattr(words_of(option, own), "rich_help_panel", None) or SUBJECTS[-1]
+
+
+def described(option: Any, own: Parameters) -> tuple[str, str]:
+    """("--name VALUE", "what it is; its default") of an option or argument; one that is not our own, as --help, is a switch."""
+    words = words_of(option, own)
     if option.param_type_name == "argument":
-        return option.metavar, f"{option.help} {'Required.' if option.required else ''}".strip()
+        return words.metavar, f"{words.help} {'Required.' if option.required else ''}".strip()
+    kind, default = bool, None
+    if option.name in own:
+        kind, default = kind_of(own[option.name].annotation), own[option.name].default
+    choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
+    value = "" if kind is bool else "|".join(choices) or words.metavar
     names = ", ".join([*sorted(option.opts, key=len), *option.secondary_opts])
-    note = "Required." if option.required else f"Default: {option.default}." if option.default else ""
-    return f"{names} {value}".strip(), f"{option.help} {note}".strip()
+    note = "Required." if option.required else f"Default: {default}." if default else ""
+    return f"{names} {value}".strip(), f"{words.help} {note}".strip()
+
+
+def kind_of(annotation: Any) -> Any:
+    """The type that a value has when it is given: `Annotated[int | None, ...]` is int."""
+    bare = (
+        getattr(annotation, "__origin__", annotation) if hasattr(annotation, "__metadata__") else annotation
+    )
+    given = [kind for kind in typing.get_args(bare) if kind is not type(None)]
+    return given[0] if type(None) in typing.get_args(bare) else bare
 
 
 def commands_of(command: Any) -> dict[str, Any]:
