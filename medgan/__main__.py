@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import time
 
 from medgan.cli import app
+from medgan.screen import INTERRUPTED, polite_errors
+from medgan.terminal import forsake, steady
 from medgan.workers import keep_memory
 from medgan.world import world
+
+PATIENCE = 2.0
+"""Seconds in which a second Ctrl-C is taken for the first: it is being obeyed, and must not be cut short in the middle of a word."""
 
 
 def main() -> None:
@@ -20,13 +27,38 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if world().size > 1:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    steady()
+    signal.signal(signal.SIGINT, Interruption())
     keep_memory()
     try:
-        app()
+        with polite_errors():
+            app()
     except SystemExit as end:
+        if end.code == INTERRUPTED:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Python's own clearing up is not to be interrupted
         if end.code:
             leave_at_once(int(end.code))
         raise
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            forsake(sys.stdout)
+
+
+class Interruption:
+    """What Ctrl-C does: raise KeyboardInterrupt, once."""
+
+    def __init__(self) -> None:
+        """Nobody has interrupted yet."""
+        self._latest = -PATIENCE
+
+    def __call__(self, *signal_and_frame: object) -> None:  # noqa: ARG002  # what a handler is called with
+        """The signal has come."""
+        now = time.monotonic()
+        if now - self._latest >= PATIENCE:
+            self._latest = now
+            raise KeyboardInterrupt
 
 
 def leave_at_once(code: int) -> None:

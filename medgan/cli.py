@@ -15,11 +15,17 @@ from typer.core import TyperCommand, TyperGroup
 from medgan import __version__, screen
 from medgan import options as opt
 from medgan.pages import Page
+from medgan.progress import during
+from medgan.ticker import watch
 from medgan.world import world
 
 if TYPE_CHECKING:
     from medgan.dataset.source import Source
     from medgan.plan import Overrides
+
+
+LOADING = "loading PyTorch"
+"""What takes seconds before anything else happens, so that it is said first."""
 
 
 class Command(Page, TyperCommand):
@@ -79,12 +85,14 @@ def inspect(
     find scans -name '*.dcm' | medgan inspect - --json | jq .counts
     """
     with screen.polite_errors(again="Nothing was changed; repeat the command."):
-        from medgan.commands.inspect import inspect as look
-        from medgan.files import plain
-        from medgan.plan import Overrides
+        from medgan.commands.preflight import present
 
-        data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
-        with screen.watch() as on_progress:
+        data = present(_source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic))
+        with watch() as on_progress:
+            with during("loading libraries", on_progress):
+                from medgan.commands.inspect import inspect as look
+                from medgan.files import plain
+                from medgan.plan import Overrides
             found = look(data, holdout=holdout, overrides=Overrides(seed=seed), on_progress=on_progress)
         in_words = partial(screen.show_inspection, fingerprint=plain(found.fingerprint))
         _tell(found.report(files), in_words, json=json)
@@ -126,10 +134,9 @@ def train(
 
     medgan train scans/ --out run/ --dry-run
     """
-    height_width = _size(size)
+    height_width = opt.as_size(size)
     with screen.polite_errors():
-        from medgan.commands.train import Options
-        from medgan.commands.train import train as learn
+        from medgan.commands.preflight import preflight
         from medgan.plan import Overrides
 
         overrides = Overrides(
@@ -137,8 +144,12 @@ def train(
             precision=precision, graphed=cuda_graphs, arch=arch, noise=noise, features=features, window=window,
         )  # fmt: skip
         data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
-        options = Options(holdout=holdout, dry_run=dry_run, tensorboard=tensorboard)
-        with screen.watch() as on_progress:
+        preflight(out, data, window=window)
+        with watch(out / "log.jsonl") as on_progress:
+            with during(LOADING, on_progress):
+                from medgan.commands.train import Options
+                from medgan.commands.train import train as learn
+            options = Options(holdout=holdout, dry_run=dry_run, tensorboard=tensorboard)
             done = learn(data, out, overrides=overrides, options=options, on_progress=on_progress)
         _tell(done.report(), screen.show_training, json=json)
 
@@ -165,10 +176,13 @@ def sample(
     medgan sample run/ --label covid --count 200 --out synthetic/ --against scans/
     """
     with screen.polite_errors():
-        from medgan.commands.sample import sample as draw
+        from medgan.commands.preflight import preflight
 
         scans = None if against is None else _source(against)
-        with screen.watch() as on_progress:
+        preflight(out, scans, model=model)
+        with watch() as on_progress:
+            with during(LOADING, on_progress):
+                from medgan.commands.sample import sample as draw
             written = draw(
                 model, out, labels=label or (), count=count, seed=seed, format=format, dicom_class=dicom_class,
                 filtered=not no_filter, against=scans, holdout=holdout, device=device, on_progress=on_progress,
@@ -221,20 +235,24 @@ def balance(
 
     medgan balance scans/ --out balanced/ --model run/ --target 500 --class covid=800
     """
-    height_width, goal, goals = _size(size), _target(target), dict(map(_quota, per_class or ()))
+    height_width, goal = opt.as_size(size), opt.as_target(target)
+    goals = dict(map(opt.as_quota, per_class or ()))
     with screen.polite_errors():
-        from medgan.commands import balance as job
+        from medgan.commands.preflight import preflight
         from medgan.plan import Overrides
 
-        options = job.BalanceOptions(
-            target=goal, per_class=goals, max_synthetic_ratio=max_ratio, ratio=ratio, everywhere=everywhere, real=real, format=format,
-            dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model, filter=not no_filter)  # fmt: skip
         wish = Overrides(
             effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed, device=device,
             precision=precision, graphed=cuda_graphs, arch=arch, noise=noise, features=features, window=window)  # fmt: skip
         _refuse_idle(wish if model else Overrides())
         data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
-        with screen.watch() as told:
+        preflight(out, data, model=model, window=window, ratio=ratio)
+        with watch(out.resolve().with_name(f"{out.resolve().name}.run") / "log.jsonl") as told:
+            with during(LOADING, told):
+                from medgan.commands import balance as job
+            options = job.BalanceOptions(
+                target=goal, per_class=goals, max_synthetic_ratio=max_ratio, ratio=ratio, everywhere=everywhere, real=real,
+                format=format, dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model, filter=not no_filter)  # fmt: skip
             done = job.balance(data, out, model=model, options=options, overrides=wish, on_progress=told)
         _tell(done.report(), screen.show_written, json=json)
 
@@ -274,20 +292,24 @@ def evaluate(
     if no_filter and model is None:
         raise typer.BadParameter("--no-filter is for images of a --model; a folder is judged as it is")
     with screen.polite_errors():
-        from medgan.commands.evaluate import EvaluateOptions
-        from medgan.commands.evaluate import evaluate as judge
-        from medgan.commands.gather import Request
-        from medgan.commands.parts import EFFORTS
+        from medgan.commands.preflight import preflight
 
-        options = EvaluateOptions(only=_parts(only), effort=effort, seed=seed)
+        parts = opt.as_parts(only)
         data = _source(
             source or str(real), labels, label_column, label_from_tag, modality, burned_in, synthetic=False
         )
-        request = Request(
-            source=data, model=model, synthetic=made, holdout=holdout, per_class=EFFORTS[effort].per_class,
-            filtered=not no_filter, seed=seed, device=device,
-        )  # fmt: skip
-        with screen.watch() as on_progress:
+        preflight(out, data, model=model, synthetic=made, parts=parts)
+        with watch() as on_progress:
+            with during(LOADING, on_progress):
+                from medgan.commands.evaluate import EvaluateOptions
+                from medgan.commands.evaluate import evaluate as judge
+                from medgan.commands.gather import Request
+                from medgan.commands.parts import EFFORTS
+            options = EvaluateOptions(only=parts, effort=effort, seed=seed)
+            request = Request(
+                source=data, model=model, synthetic=made, holdout=holdout, per_class=EFFORTS[effort].per_class,
+                filtered=not no_filter, seed=seed, device=device,
+            )  # fmt: skip
             done = judge(request, out, options=options, on_progress=on_progress)
         _tell(done.report(), screen.show_evaluation, json=json)
 
@@ -301,8 +323,8 @@ def report(folder: opt.Folder, json: opt.Json = False) -> None:
     medgan report evaluation/
     """
     with screen.polite_errors():
-        from medgan.commands.report import report as write
-
+        with watch() as on_progress, during("loading libraries", on_progress):
+            from medgan.commands.report import report as write
         _tell(write(folder).report(), screen.show_report, json=json)
 
 
@@ -362,31 +384,3 @@ def _tell(report: dict[str, Any], in_words: Callable[[dict[str, Any]], None], *,
     """The result on stdout, for pipelines or for people; under torchrun once."""
     if world().is_first:
         (screen.show_json if json else in_words)(report)
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    """`64` or `64x80` as (H, W)."""
-    sides = (text or "0").lower().split("x")
-    if not all(side.isdecimal() for side in sides) or len(sides) not in {1, 2}:
-        raise typer.BadParameter(f"--size {text}: write 64, or 64x80 for 64 rows of 80 pixels")
-    return (int(sides[0]), int(sides[-1])) if text else None
-
-
-def _parts(text: str | None) -> tuple[str, ...]:
-    """`fidelity,privacy` as a tuple."""
-    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
-
-
-def _target(text: str) -> str | int:
-    """`largest`, `median` or a number of images."""
-    if not (text.isdecimal() or text in {"largest", "median"}):
-        raise typer.BadParameter(f"--target {text}: write largest, median or a number of images")
-    return int(text) if text.isdecimal() else text
-
-
-def _quota(text: str) -> tuple[str, int]:
-    """`LABEL=N` as (label, n)."""
-    label, _, number = text.rpartition("=")
-    if not (label and number.isdecimal()):
-        raise typer.BadParameter(f"--class {text}: write LABEL=N, such as covid=200")
-    return label, int(number)

@@ -1,4 +1,4 @@
-"""Words of the command line: every argument and option that a command may take, with its help."""
+"""Words of the command line: every argument and option that a command may take, with its help, and how what is typed is read."""
 
 from __future__ import annotations
 
@@ -207,3 +207,34 @@ Thoroughness = Annotated[
 Folder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `evaluate`, `balance`, `sample` or `train` wrote.")
 ]
+
+
+# --- from what was typed to values ---
+
+
+def as_size(text: str | None) -> tuple[int, int] | None:
+    """`64` or `64x80` as (H, W)."""
+    sides = (text or "0").lower().split("x")
+    if not all(side.isdecimal() for side in sides) or len(sides) not in {1, 2}:
+        raise typer.BadParameter(f"--size {text}: write 64, or 64x80 for 64 rows of 80 pixels")
+    return (int(sides[0]), int(sides[-1])) if text else None
+
+
+def as_parts(text: str | None) -> tuple[str, ...]:
+    """`fidelity,privacy` as a tuple."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def as_target(text: str) -> str | int:
+    """`largest`, `median` or a number of images."""
+    if not (text.isdecimal() or text in {"largest", "median"}):
+        raise typer.BadParameter(f"--target {text}: write largest, median or a number of images")
+    return int(text) if text.isdecimal() else text
+
+
+def as_quota(text: str) -> tuple[str, int]:
+    """`LABEL=N` as (label, n)."""
+    label, _, number = text.rpartition("=")
+    if not (label and number.isdecimal()):
+        raise typer.BadParameter(f"--class {text}: write LABEL=N, such as covid=200")
+    return label, int(number)

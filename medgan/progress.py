@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
@@ -16,7 +17,8 @@ class Progress:
     words: str = ""
     """What a person should know now, in words."""
     facts: Mapping[str, float] = field(default_factory=dict)
-    """Numbers behind the words (losses, images per second, seconds left)."""
+    """Numbers behind the words: losses; `images_per_second` and `seconds_left` where the job knows them better than a clock outside;
+    `cached`, how many of the `total` are known from an earlier command."""
 
 
 OnProgress = Callable[[Progress], None]
@@ -24,3 +26,11 @@ OnProgress = Callable[[Progress], None]
 
 def ignore(progress: Progress) -> None:
     """The callback of those who do not watch."""
+
+
+@contextmanager
+def during(stage: str, on_progress: OnProgress) -> Iterator[None]:
+    """Say that the block is one thing that takes its time, and when it is over."""
+    on_progress(Progress(stage, 0, 1))
+    yield
+    on_progress(Progress(stage, 1, 1))

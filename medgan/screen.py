@@ -14,20 +14,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from medgan.errors import MedganError
-from medgan.progress import OnProgress, Progress, ignore
+from medgan.terminal import FULL, clean, drawn, duration, put, tell
 from medgan.world import world
 
-if TYPE_CHECKING:
-    from rich import progress
-    from rich.console import Console, RenderableType
-
 FAILED, UNEXPECTED, INTERRUPTED = 1, 3, 130
-PIPE_WIDTH = 10_000
-"""Columns of a table that goes to a file or a pipe, where nothing should be folded or cut."""
-MINUTE, HOUR = 60, 3600
 KILO = 1000
 
 MEASURED = {
@@ -59,18 +52,18 @@ def polite_errors(again: str = "Repeat the same command: it goes on where it sto
     """
     try:
         yield
-        sys.stdout.flush()
     except MedganError as error:
         complain(error.message, hint=error.hint)
         raise SystemExit(FAILED) from None
     except KeyboardInterrupt:
         complain("interrupted", hint=again)
         raise SystemExit(INTERRUPTED) from None
-    except BrokenPipeError:
-        # The reader (`head`, a closed pager) has seen enough. Python would flush stdout once more at exit and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001 this is the one boundary that nothing passes
-        _say("error", "red", f"unexpected {type(error).__name__}; the details are in {write_log(error)}")
+        if isinstance(error, OSError) and error.errno in FULL:  # wherever it was met
+            place = f"{error.filename}: " if error.filename else ""
+            complain(f"{place}the disk is full", hint="Free some space and repeat the command.")
+            raise SystemExit(FAILED) from None
+        _say("error", "red", f"unexpected {type(error).__name__}; {_details(error)}")
         raise SystemExit(UNEXPECTED) from None
 
 
@@ -88,6 +81,15 @@ def advise(hint: str) -> None:
     _say("next", "cyan", hint)
 
 
+def _details(error: BaseException) -> str:
+    """Where to read more of a failure; the traceback itself where no file takes it."""
+    try:
+        return f"the details are in {write_log(error)}"
+    except OSError as why:
+        tell("".join(traceback.format_exception(error)))
+        return f"the details are above, for no log could be written ({why.strerror or why})"
+
+
 def write_log(error: BaseException) -> Path:
     """Keep versions, command and traceback of a failure that nobody foresaw; the file is readable by its owner only."""
     handle, name = tempfile.mkstemp(prefix="medgan-", suffix=".log")
@@ -99,58 +101,9 @@ def write_log(error: BaseException) -> Path:
     return Path(name)
 
 
-@contextmanager
-def watch() -> Iterator[OnProgress]:
-    """A callback that draws progress bars on stderr, when that is a terminal and this the process that talks."""
-    console = _console(stderr=True)
-    if not console.is_terminal or not world().is_first:
-        yield ignore
-        return
-    with _bars(console) as bars:
-        tasks: dict[str, progress.TaskID] = {}
-
-        def on_progress(report: Progress) -> None:
-            sentence = " " in report.words  # else the name of a part of the stage
-            stage = report.stage if sentence else f"{report.stage} {report.words}".rstrip()
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=report.total, words="", pace="")
-            pace = bars.tasks[tasks[stage]].speed
-            bars.update(
-                tasks[stage],
-                completed=report.done,
-                words=_clean(report.words) if sentence else "",
-                pace=f"{pace:,.0f}/s" if pace else "",
-            )
-
-        yield on_progress
-
-
-def _bars(console: Console) -> progress.Progress:
-    """A line per stage, and below them in words what the last one wants to say."""
-    from rich import progress
-    from rich.padding import Padding
-    from rich.text import Text
-
-    class Bars(progress.Progress):
-        def get_renderables(self) -> Iterator[RenderableType]:
-            yield self.make_tasks_table(self.tasks)
-            if self.tasks and self.tasks[-1].fields["words"]:
-                yield Padding(Text(self.tasks[-1].fields["words"], style="dim"), (0, 0, 0, 2))
-
-    return Bars(
-        progress.TextColumn("{task.description}"),
-        progress.BarColumn(bar_width=24),
-        progress.TextColumn("{task.completed:,.0f}/{task.total:,.0f}", justify="right"),
-        progress.TextColumn("{task.fields[pace]}", justify="right"),
-        progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-        console=console,
-        transient=True,
-    )
-
-
 def show_json(value: object) -> None:
     """Write plain data to stdout as JSON; ASCII only, so that any locale and any file name pass."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    put(json.dumps(value, indent=2) + "\n")
 
 
 def show_inspection(report: Facts, fingerprint: Facts) -> None:
@@ -171,13 +124,13 @@ def show_training(report: Facts) -> None:
     """What `train` did, or the plan and the time it would take."""
     if not report["model_digest"]:
         _plan(report["plan"])
-        _facts({"time it would take": f"about {_duration(report['estimate_seconds'])}"})
+        _facts({"time it would take": f"about {duration(report['estimate_seconds'])}"})
         return
     _facts(
         {
             "run": report["run"],
             "images shown": f"{report['images_shown']:,}",
-            "time": _duration(report["seconds"]),
+            "time": duration(report["seconds"]),
             "model digest": report["model_digest"],
         }
     )
@@ -317,13 +270,6 @@ def _facts(facts: Facts) -> None:
         _line(f"{name:{width}}{value}")
 
 
-def _duration(seconds: float) -> str:
-    if seconds < MINUTE:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / MINUTE)
-    return f"{minutes} min" if seconds < HOUR else f"{minutes // 60} h {minutes % 60} min"
-
-
 def _words(value: object) -> str:
     if isinstance(value, Mapping):
         told = {name or "unknown": item for name, item in value.items() if item not in ("", None)}
@@ -349,47 +295,21 @@ def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) ->
         numeric = any(isinstance(cell, int) for cell in cells)
         table.add_column(Text(name), justify="right" if numeric and name else "left")
     for row in body:
-        table.add_row("", *(Text(_clean(_words(cell))) for cell in row))
-    _write("", Text(title, style="bold"), table)
+        table.add_row("", *(Text(clean(_words(cell))) for cell in row))
+    put(drawn(Text(""), Text(title, style="bold"), table))
 
 
 def _line(text: str, *, style: str = "") -> None:
     from rich.text import Text
 
-    _write(Text(_clean(text), style=style))
-
-
-def _write(*parts: RenderableType) -> None:
-    """Print on stdout; without the blanks that would pad lines of a file."""
-    console = _console()
-    with console.capture() as capture:
-        for part in parts:
-            console.print(part)
-    sys.stdout.writelines(line.rstrip() + "\n" for line in capture.get().splitlines())
+    put(drawn(Text(clean(text), style=style)))
 
 
 def _say(word: str, colour: str, sentence: str) -> None:
     from rich.text import Text
 
-    words = Text.assemble((f"{word}: ", f"bold {colour}"), (_clean(sentence), colour))
-    _console(stderr=True).print(words, soft_wrap=True)
-
-
-def _console(*, stderr: bool = False) -> Console:
-    """A fresh console each time: it looks at where stdout and stderr go now, and at NO_COLOR. Rich is loaded when needed."""
-    from rich.console import Console
-
-    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    return console
-
-
-def _clean(text: str) -> str:
-    """Without control characters: a file's name must not steer the terminal."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text
-    )
+    words = Text.assemble((f"{word}: ", f"bold {colour}"), (clean(sentence), colour))
+    tell(drawn(words, stderr=True, folded=False))
 
 
 def _versions() -> Iterator[tuple[str, str]]:

@@ -27,9 +27,13 @@ class Answer:
 
 
 @pytest.fixture
-def calls(monkeypatch):
-    """The commands replaced: {command: (args, kwargs)} of what the command line called."""
+def calls(monkeypatch, tmp_path):
+    """The commands replaced: {command: (args, kwargs)} of what the command line called, where there is a folder `scans` and a model `run`."""
     seen = {}
+    monkeypatch.chdir(tmp_path)
+    for folder in ("scans", "run/model"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "run" / "model" / "model.json").touch()
 
     def stand_in(name):
         def command(*args, **kwargs):
@@ -248,7 +252,7 @@ def test_what_a_user_can_mend_is_exit_code_1_with_nothing_on_stdout(monkeypatch)
     monkeypatch.setattr(sys.modules["medgan.commands.inspect"], "inspect", refuse)
     result = run("inspect", "scans")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "error: no scans here\nnext: Point elsewhere.\n"
+    assert result.stderr.endswith("error: no scans here\nnext: Point elsewhere.\n")
 
 
 @pytest.mark.usefixtures("calls")
@@ -265,3 +269,42 @@ def test_an_interrupted_training_says_that_the_same_command_goes_on(monkeypatch)
 def test_the_package_runs_as_a_module():
     command = [sys.executable, "-m", "medgan", "--version"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith("medgan ")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["train", "{scans}", "--out", "{scans}/run"], "lies inside the input"),
+        (["train", "{scans}", "--out", "run", "--window", "lungs"], "window 'lungs'"),
+        (["train", "{scans}/nowhere", "--out", "run"], "does not exist"),
+        (["balance", "{scans}", "--out", "{scans}/bal"], "lies inside the input"),
+        (["balance", "{scans}", "--out", "b", "--ratio", "some"], "no ratio"),
+        (["sample", "{scans}", "--out", "s"], "no model here"),
+        (["evaluate", "{scans}", "--model", "{scans}", "--out", "e"], "no model here"),
+        (["evaluate", "{scans}", "--out", "e", "--only", "beauty"], "there is no part beauty"),
+        (["inspect", "{scans}/nowhere"], "does not exist"),
+    ],
+    ids=lambda words: " ".join(words[:1] + words[-1:]) if isinstance(words, list) else None,
+)
+def test_an_error_of_the_command_line_alone_waits_for_no_library(words, told, cut_scans):
+    heavy = "{'torch', 'sklearn', 'matplotlib', 'skimage', 'scipy', 'nibabel'}"
+    script = (
+        "import sys\nfrom medgan.cli import app\n"
+        f"try:\n    app(sys.argv[1:])\nfinally:\n    print(sorted({heavy} & set(sys.modules)))\n"
+    )
+    line = [sys.executable, "-c", script, *(word.format(scans=cut_scans) for word in words)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "[]\n")
+    assert told in done.stderr
+    assert "next: " in done.stderr
+
+
+def test_what_takes_long_to_load_is_said_first(calls):
+    told = run("train", "scans", "--out", "r", "--json").stderr.splitlines()
+    assert told[0].endswith(" loading PyTorch")
+
+
+def test_an_evaluation_has_the_parts_that_the_command_line_knows():
+    from medgan.commands import parts, preflight
+
+    assert tuple(parts.PARTS) == preflight.PARTS

@@ -8,6 +8,25 @@ import pytest
 from medgan import __main__ as program
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """The seconds that the program sees, to be set."""
+    seconds = [100.0]
+    monkeypatch.setattr(program.time, "monotonic", lambda: seconds[0])
+    return seconds
+
+
+def test_a_second_interruption_soon_after_the_first_does_not_cut_it_short_and_a_later_one_counts(clock):
+    interrupt = program.Interruption()
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(2, None)
+    clock[0] += 0.02
+    interrupt(2, None)
+    clock[0] += program.PATIENCE
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(2, None)
+
+
 def company(backend, *, begun=True):
     return SimpleNamespace(
         is_available=lambda: True, is_initialized=lambda: begun, get_backend=lambda: backend
@@ -26,6 +45,8 @@ def company(backend, *, begun=True):
 )
 def test_a_process_that_failed_does_not_wait_for_others_on_gpus(others, code, at_once, monkeypatch):
     ended = []
+    monkeypatch.setattr(program, "steady", lambda: None)
+    monkeypatch.setattr(program.signal, "signal", lambda *_: None)
     monkeypatch.setattr(program, "app", lambda: sys.exit(code))
     monkeypatch.setattr(program.os, "_exit", ended.append)
     monkeypatch.setitem(sys.modules, "torch.distributed", others)

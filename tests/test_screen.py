@@ -8,7 +8,6 @@ import pytest
 
 from medgan import screen
 from medgan.errors import DatasetError
-from medgan.progress import Progress, ignore
 
 
 class Terminal(io.StringIO):
@@ -112,29 +111,7 @@ def test_no_color_holds(on_terminal, monkeypatch):
 
 def test_a_name_cannot_steer_the_terminal(capsys):
     screen.complain("bad name \x1b[2J\r[red]x[/red]")
-    assert (
-        capsys.readouterr().err
-        == "error: bad name \N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}[red]x[/red]\n"
-    )
-
-
-def test_progress_is_drawn_on_a_terminal(on_terminal):
-    terminal = on_terminal()
-    with screen.watch() as on_progress:
-        on_progress(Progress("reading", 1, 4, words="headers"))
-        on_progress(Progress("training", 2, 4, words="both sides hold"))
-        on_progress(Progress("training", 4, 4, words="both sides hold"))
-    drawn = terminal.getvalue()
-    assert "reading headers" in drawn
-    assert "4/4" in drawn
-    assert "both sides hold" in drawn
-
-
-def test_progress_vanishes_where_there_is_no_terminal(capsys):
-    with screen.watch() as on_progress:
-        on_progress(Progress("reading", 1, 4))
-    assert on_progress is ignore
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr().err == "error: bad name \\x1b[2J\\r[red]x[/red]\n"
 
 
 def test_json_is_ascii_and_takes_names_that_are_no_unicode(capsys):

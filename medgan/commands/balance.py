@@ -24,7 +24,8 @@ from medgan.commands.drawing import (
     synthesise,
 )
 from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
-from medgan.commands.ratio import AUTO, TopUp, checked, refuse_unvalidated, settle
+from medgan.commands.preflight import AUTO, checked
+from medgan.commands.ratio import TopUp, refuse_unvalidated, settle
 from medgan.commands.seal import Account, seal
 from medgan.commands.sifting import Against, Wish, reach
 from medgan.commands.slugs import slugs

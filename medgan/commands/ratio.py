@@ -6,7 +6,6 @@ validation patients alone: neither the generator nor the classifiers learned fro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from medgan import __version__, files
 from medgan.commands.kept import Kept
 from medgan.commands.offer import drawn_images, seeds_of
+from medgan.commands.preflight import AUTO
 from medgan.commands.sifting import Against, Wish
 from medgan.commands.splits import split_images
 from medgan.dataset.manifest import Manifest
@@ -25,7 +25,6 @@ from medgan.quality.arms import PARITY, rare_classes
 from medgan.quality.contest import EFFORTS, judges_here
 from medgan.quality.ratios import Chosen, choose_ratio, wish_of
 
-AUTO = "auto"
 MOST = 1000
 """Synthetic images of a class that are drawn to be tried."""
 RUNS, RESULT = "runs.jsonl", "ratio.json"
@@ -59,21 +58,6 @@ class TopUp:
         return dict.fromkeys(
             lacking, min((capped(shared, have, self.most) for have in before.values()), default=0)
         )
-
-
-def checked(ratio: str) -> str:
-    """`ratio` as it may be asked for; PlanError for anything else."""
-    if ratio in {PARITY, AUTO}:
-        return ratio
-    try:
-        number = float(ratio)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise PlanError(
-            f"The ratio {ratio} is no ratio", hint="Give 0 or more, such as 0.5; or parity, or auto."
-        )
-    return ratio
 
 
 def refuse_unvalidated(manifest: Manifest, before: Mapping[str, int]) -> None:

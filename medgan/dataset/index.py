@@ -40,17 +40,21 @@ def _files(listing: Listing, source: Source, on_progress: OnProgress) -> Iterato
     store, root, total = Store(), listing.root, len(listing.candidates)
     with Crew() as crew:
         headers = opened(listing.candidates, source, root, store, crew)
-        found = units(without_twins(_counted(headers, total, "headers", on_progress)))
-        for made in _counted(drafts(found, root, store, crew), len(found), "pixels", on_progress):
+        found = units(without_twins(_counted(headers, total, "headers", on_progress, store)))
+        for made in _counted(drafts(found, root, store, crew), len(found), "pixels", on_progress, store):
             yield from made
     store.flush()
 
 
-def _counted(items: Iterable[T], total: int, words: str, on_progress: OnProgress) -> Iterator[T]:
+def _counted(
+    items: Iterable[T], total: int, words: str, on_progress: OnProgress, store: Store | None = None
+) -> Iterator[T]:
+    before = 0 if store is None else store.found
     for n, item in enumerate(items, start=1):
         yield item
         if n % EVERY == 0 or n == total:
-            on_progress(Progress("reading", n, total, words))
+            cached = {} if store is None else {"cached": store.found - before}
+            on_progress(Progress("reading", n, total, words, cached))
 
 
 def _arrays(listing: Listing, on_progress: OnProgress) -> Iterator[Draft]:

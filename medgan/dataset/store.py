@@ -38,6 +38,8 @@ class Store:
 
     def __init__(self) -> None:
         """Open the index of the cache, made where there is none; a damaged one is begun anew."""
+        self.found = 0
+        """How often something was known."""
         self._waiting: list[tuple[str, str]] = []
         self._base = _opened()
 
@@ -49,6 +51,7 @@ class Store:
             row = self._base.execute("SELECT facts FROM files WHERE key = ?", (key,)).fetchone()
         except sqlite3.Error:
             return None
+        self.found += row is not None
         return None if row is None else tupled(json.loads(row[0]))
 
     def put(self, key: str, facts: Facts) -> None:

@@ -1,0 +1,81 @@
+"""What a command line alone shows to be wrong, found before libraries are loaded that take seconds: paths, names and numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from medgan import files
+from medgan.dataset.source import Source
+from medgan.errors import DatasetError, ModelError, PlanError
+from medgan.quality.arms import PARITY
+from medgan.scans.windows import parse_window
+from medgan.world import world
+
+AUTO = "auto"
+FACTS, STATE = "model.json", "state.pt"
+PARTS = ("fidelity", "usefulness", "shortcut", "privacy")
+"""What an evaluation may measure, in this order."""
+
+
+def preflight(  # noqa: PLR0913  # what may be wrong with a command line is no noun
+    out: Path,
+    source: Source | None,
+    *,
+    model: Path | None = None,
+    synthetic: Path | None = None,
+    window: str | None = None,
+    ratio: str = PARITY,
+    parts: Iterable[str] = (),
+) -> None:
+    """Refuse what no data is needed for to see that it cannot be done; commands refuse the rest, and this again where they are called from Python."""
+    refuse_parts(parts)
+    checked(ratio)
+    if window is not None:
+        parse_window(window)
+    refuse_model(model)
+    inputs = () if source is None else present(source).inputs
+    files.refuse_output_inside(
+        out, [*inputs, *(folder for folder in (model, synthetic) if folder is not None)]
+    )
+
+
+def present(source: Source) -> Source:
+    """`source`, if the folder or file that it names is there; of several processes only the first must see it."""
+    if source.path is not None and world().size == 1 and not source.path.exists():
+        raise DatasetError(f"{source.path} does not exist", hint="Check the path for typing errors.")
+    return source
+
+
+def refuse_model(folder: Path | None) -> None:
+    """Refuse a folder in which no model lies, or one that is still being trained."""
+    if folder is None or (folder / "model" / FACTS).exists() or (folder / FACTS).exists():
+        return
+    if (folder / STATE).exists():
+        raise ModelError(f"{folder}: this run is not finished", hint="Repeat the train command: it goes on.")
+    raise ModelError(
+        f"{folder}: no model here (no {FACTS})", hint="Name the folder that `medgan train` wrote."
+    )
+
+
+def refuse_parts(names: Iterable[str]) -> None:
+    """Refuse parts of an evaluation that there are not."""
+    strange = [name for name in names if name not in PARTS]
+    if strange:
+        raise PlanError(f"there is no part {', '.join(strange)}", hint=f"Parts: {', '.join(PARTS)}.")
+
+
+def checked(ratio: str) -> str:
+    """`ratio` as it may be asked for; PlanError for anything else."""
+    if ratio in {PARITY, AUTO}:
+        return ratio
+    try:
+        number = float(ratio)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise PlanError(
+            f"The ratio {ratio} is no ratio", hint="Give 0 or more, such as 0.5; or parity, or auto."
+        )
+    return ratio
