@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,19 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan import __version__, files
-from medgan.commands import exhibits
-from medgan.commands.catalogue import SHEET
+from medgan.commands import exhibits, stories
 from medgan.commands.gather import Gathered
 from medgan.errors import DatasetError
 from medgan.learn.runtime import once
 from medgan.quality.images import Images
 from medgan.quality.predictions import Predictions
-from medgan.report.page import Pair, Story, page
+from medgan.report.figures import CURVES
+from medgan.report.page import Gallery, Pair, Story, page
+from medgan.report.progress import OF_CLASS
 
 PAGE, RESULT, LOG, RUN = "report.html", "evaluation.json", "log.jsonl", "run.json"
 ON_WALL, PAIRS = 8, 3
 """Images per class and side, and pairs per class, on the page."""
 LIBRARIES = ("numpy", "torch", "scikit-learn", "scikit-image", "torchmetrics")
+ROW = ("images_shown", "seconds", "seconds_left", "images_per_second")
+"""Numbers that every line of a log tells."""
+LOOKS = tuple(OF_CLASS.values())
+"""What guards tell of each class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +53,10 @@ def report(folder: Path) -> Rendered:
 
 def render(folder: Path) -> Rendered:
     """Write report.html into `folder`, of whatever medgan left there; DatasetError when that is nothing."""
-    if (folder / RESULT).is_file():
+    if (folder / RESULT).exists():
         story = of_evaluation(folder)
-    elif (folder / RUN).is_file():
-        story = of_run(folder, read(folder / RUN))
+    elif (folder / RUN).exists():
+        story = of_folder(folder, read(folder, RUN))
     else:
         raise DatasetError(
             f"{folder} holds nothing to report on",
@@ -62,62 +68,98 @@ def render(folder: Path) -> Rendered:
 
 def of_evaluation(folder: Path) -> Story:
     """The story of an evaluation."""
-    told = read(folder / RESULT)
+    told = read(folder, RESULT)
     kept = exhibits.read(folder)
     shown = {"walls": [], "pairs": [], "log": [], **kept.facts}
-    train, made = told["counts"]["train"], told["counts"]["synthetic"]
+    made = told["counts"]["synthetic"]
     return Story(
         title="Are the synthetic images useful, realistic and private?",
         evaluation=told,
-        galleries=[(wall["label"], kept.images(wall["real"]), kept.images(wall["synthetic"])) for wall in shown["walls"]],
+        galleries=[gallery(wall, kept, made) for wall in shown["walls"]],
         pairs=[
             Pair(label=pair["label"], words=pair["words"], synthetic=synthetic, real=real)
             for pair in shown["pairs"]
             for synthetic, real in [kept.images(pair["rows"])]
         ],
-        before=train,
-        after={label: have + made.get(label, 0) for label, have in train.items()},
-        log=shown["log"],
+        log=sound(shown["log"]),
+        predictions=kept.predictions,
         facts={"command": told["command"], **{name: str(value) for name, value in told["settings"].items() if name != "data"}, **{f"digest: {name}": value for name, value in told["sources"].items()}, "generator and test patients": told["unseen"], **versions()},
         notes=told["notes"],
+        unmeasured=unmeasured(told, folder),
+        stand_ins=stories.STAND_INS.format(f"`{stories.named(folder)}`"),
     )  # fmt: skip
 
 
-def of_run(folder: Path, facts: Mapping[str, Any]) -> Story:
-    """The story of a balanced or sampled folder, or of a training run."""
-    if "plan" in facts:
-        plan = facts["plan"]
-        return Story(
-            title="Training run",
-            log=log_of(folder),
-            facts={
-                "command": "medgan train SOURCE --out RUN",
-                "size": " x ".join(map(str, plan["size"])),
-                "images shown": str(plan["images_shown"]),
-                "seed": str(plan["seed"]),
-                "digest: data": facts["data_digest"],
-                **versions(),
-            },
-        )
-    counts = facts.get("counts") or {"before": {}, "after": {}}
-    sheet = folder / SHEET
-    settings = {
-        name: str(value)
-        for name, value in facts["settings"].items()
-        if isinstance(value, str | int | float) and value != ""
-    }
-    digests = {f"digest: {name}": facts[name] for name in ("data", "model") if facts.get(name)}
-    return Story(
-        title=f"What medgan {facts['settings']['command']} wrote",
-        sheet=sheet.read_bytes() if sheet.is_file() else b"",
-        before=counts["before"],
-        after=counts["after"],
-        log=log_of(folder.resolve().with_name(folder.resolve().name + ".run")),
-        facts={**settings, **digests, **versions()},
-        notes=[
-            "Whether these images help has not been measured on held-out patients: `medgan evaluate` does."
-        ],
-    )
+def gallery(wall: Mapping[str, Any], kept: exhibits.Exhibits, made: Mapping[str, int]) -> Gallery:
+    """A class's images; of real ones nothing is said, for names of files may name a person."""
+    names = tuple(wall.get("names") or ())
+    total = made.get(wall["label"], len(wall["synthetic"]))
+    return Gallery(label=wall["label"], real=kept.images(wall["real"]), synthetic=kept.images(wall["synthetic"]), names=((), names), counts=(len(wall["real"]), total))  # fmt: skip
+
+
+QUESTIONS = {
+    "usefulness": "Whether they help a classifier",
+    "scores": "How like real images they are",
+    "shortcut": "Whether a classifier can tell that an image is synthetic, and uses it",
+    "privacy": "Whether they show a patient",
+}
+"""{key of evaluation.json: what it answers}."""
+PLACES = {"SOURCE": "scans/", "LABELS": "labels.csv", "RUN": "run/", "FOLDER": "synthetic/"}
+"""{stand-in of a stored command: a folder as the documents call it}."""
+
+
+def unmeasured(told: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
+    """What was not measured, and the command that measures it into the same folder."""
+    words = shlex.split(str(told["command"]))
+    if "--only" in words:
+        place = words.index("--only")
+        del words[place : place + 2]
+    places = {**PLACES, "EVALUATION": folder.resolve().name}
+    found = []
+    for key, question in QUESTIONS.items():
+        if not told.get(key):
+            part = "fidelity" if key == "scores" else key
+            command = [places.get(word, word) for word in words]
+            command[-2:-2] = ["--only", part] if command[-2:-1] == ["--out"] else []
+            found.append((question, shlex.join(command)))
+    return found
+
+
+def sound(rows: object) -> list[dict[str, Any]]:
+    """Those lines of a log that are what a run writes."""
+    return [row for row in rows if _is_row(row)] if isinstance(rows, list) else []
+
+
+def _is_row(row: object) -> bool:
+    def is_number(value: object) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+
+    if not isinstance(row, dict) or not all(is_number(row.get(name)) for name in ROW):
+        return False
+    looked = row.get("guards")
+    parts = [looked.get(name) for name in LOOKS] if isinstance(looked, dict) else []
+    return (
+        (looked is None or isinstance(looked, dict))
+        and all(row.get(name) is None or is_number(row[name]) for name in CURVES)
+        and all(part is None or (isinstance(part, dict) and all(map(is_number, part.values()))) for part in parts)
+    )  # fmt: skip
+
+
+def of_folder(folder: Path, facts: dict[str, Any]) -> Story:
+    """The story of a balanced or sampled folder, or of a training run; DatasetError where run.json lacks what it must tell."""
+    try:
+        if "plan" in facts:
+            story = stories.of_run(folder, facts, log_of(folder))
+        else:
+            beside = folder.resolve()
+            run = beside.with_name(beside.name + stories.SUFFIX)
+            story = stories.of_folder(folder, facts, log_of(run))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DatasetError(
+            f"{folder / RUN} is damaged, or not written by medgan ({type(error).__name__}: {error})",
+            hint="Repeat the command that wrote it.",
+        ) from error
+    return replace(story, facts={**story.facts, **versions()})
 
 
 def versions() -> dict[str, str]:
@@ -129,21 +171,24 @@ def versions() -> dict[str, str]:
 
 
 def log_of(run: Path | None) -> list[dict[str, Any]]:
-    """The lines of a run's log.jsonl; none where there is no such file."""
-    if run is None or not (run / LOG).is_file():
-        return []
-    try:
-        return [json.loads(line) for line in (run / LOG).read_text(encoding="utf-8").splitlines()]
-    except ValueError:  # a line that a killed run has not finished
-        return []
+    """The whole lines of a run's log.jsonl; none where there is no such file."""
+    text = b"" if run is None else stories.bytes_of(run, LOG)
+    rows = []
+    for line in text.decode("utf-8", "replace").split("\n"):
+        try:
+            rows.append(json.loads(line))
+        except (ValueError, RecursionError):  # a line that a killed run has not finished
+            continue
+    return sound(rows)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A JSON object; DatasetError when it is damaged."""
+def read(folder: Path, name: str) -> dict[str, Any]:
+    """A JSON object in a file of the folder; DatasetError when it is damaged, or a link that leads elsewhere."""
+    path = files.inside(folder, name)
     try:
         value: dict[str, Any] = files.read_json(path)
         _ = value.keys()
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise DatasetError(
             f"{path} cannot be read ({error})", hint="Repeat the command that wrote it."
         ) from error

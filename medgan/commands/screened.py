@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from medgan.commands.sifting import Choice, tally
@@ -49,12 +49,20 @@ def checked(choice: Choice | None, data: str) -> str:
     if choice is None:
         return OFF
     counts = {label: tally(drawn) for label, drawn in choice.drawn.items()}
-    return "\n\n".join([table(counts), "\n".join(_words(choice, data)), TABLES])
+    return "\n\n".join([table(counts), "\n".join(_words(choice.compared_with, choice.checks, data)), TABLES])
 
 
 TABLES = (
     "Each kept image has its scores in `manifest.csv`, each rejected candidate its reason in `rejected.csv`."
 )
+
+
+def paragraphs(filtered: Mapping[str, Any], data: str) -> list[str]:
+    """What the data card says was checked, of the report of the filter, a paragraph each; `data` is as in `checked`."""
+    if not filtered["on"]:
+        return [OFF]
+    told = _words(str(filtered["compared_with"]), filtered["checks"], data)
+    return [" ".join(text.removeprefix("- ").split()) for text in told]
 
 
 def sentence(filtered: Mapping[str, Any]) -> str:
@@ -86,12 +94,12 @@ def table(counts: Mapping[str, Mapping[str, int]]) -> str:
     return "\n".join(lines)
 
 
-def _words(choice: Choice, data: str) -> Iterator[str]:
-    if not choice.compared_with:
+def _words(compared_with: str, checks: Sequence[str], data: str) -> Iterator[str]:
+    if not compared_with:
         yield from (NO_DATA, BESIDE_DRAWN)
         return
-    yield COPIES if COPY in choice.checks else FEW
-    if choice.compared_with != data:
+    yield COPIES if COPY in checks else FEW
+    if compared_with != data:
         yield OTHER
-    yield JUDGED if CLASS in choice.checks else ONE_CLASS
+    yield JUDGED if CLASS in checks else ONE_CLASS
     yield BESIDE_REAL

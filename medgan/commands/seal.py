@@ -32,13 +32,12 @@ from medgan.dataset.pixels import pixel_digest
 from medgan.errors import ScanError
 from medgan.progress import OnProgress, Progress
 from medgan.quality.ratios import Chosen
-from medgan.report.sheet import Images, contact_sheet
-from medgan.report.sheet import Row as SheetRow
+from medgan.report.sheet import Wall, contact_sheet, each
+from medgan.report.shown import Images
+from medgan.report.spread import spread
 from medgan.scans import formats
 from medgan.scans.scan import Form, Header, Pixels, Scan
 
-ON_SHEET = 8
-"""Images per class and side on the contact sheet."""
 TOOL = f"medgan {__version__}"
 IN_DOUBT = "in-doubt"
 """Of an image that the judge of classes takes for another class."""
@@ -130,9 +129,10 @@ def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progr
         seconds=0.0,
         filter=account.filter,
     )
+    real = contents.tally("real")
     _close(
         folder,
-        gallery,
+        gallery.shown({label: (real[label], made) for label, made in synthetic.items()}),
         {
             MANIFEST: catalogue.manifest_csv(rows),
             **({} if account.choice is None else {REJECTED: catalogue.rejected_csv(account.choice)}),
@@ -209,11 +209,16 @@ def _readable(image: Placed) -> Scan | None:
 
 
 def exhibits(images: Sequence[Placed]) -> set[Path]:
-    """The images of every class and origin that the contact sheet shows: evenly spread, for neighbours may be one patient's slices."""
-    halls: dict[tuple[str, bool], list[Path]] = {}
+    """The images of every class and origin that the contact sheet shows, of as many patients as can be."""
+    halls: dict[tuple[str, bool], list[Placed]] = {}
     for image in images:
-        halls.setdefault((image.mark.label, image.mark.synthetic), []).append(image.path)
-    return {hall[place * len(hall) // ON_SHEET] for hall in halls.values() for place in range(ON_SHEET)}
+        halls.setdefault((image.mark.label, image.mark.synthetic), []).append(image)
+    wanted = each(len({label for label, _ in halls}))
+    return {
+        hall[place].path
+        for hall in halls.values()
+        for place in spread([image.mark.patient or str(image.mark.index) for image in hall], wanted)
+    }
 
 
 @dataclass(slots=True)
@@ -226,15 +231,21 @@ class Gallery:
         """Keep the image on the wall of its class and origin."""
         self.walls.setdefault((row.label, row.origin), []).append(pixels)
 
-    def rows(self) -> list[SheetRow]:
-        """One row per class that has images, all scaled by one range to [0, 1]."""
+    def shown(self, counts: Mapping[str, tuple[int, int]]) -> list[Wall]:
+        """One wall per class of `counts` (real, synthetic images in all), all images scaled by one range to [0, 1]."""
         everything = [image for wall in self.walls.values() for image in wall]
         low = min((float(image.min()) for image in everything), default=0.0)
         high = max((float(image.max()) for image in everything), default=1.0)
         span = (low, high if high > low else low + 1.0)
-        labels = sorted({label for label, _ in self.walls})
         return [
-            (label, self._wall(label, "real", span), self._wall(label, "synthetic", span)) for label in labels
+            Wall(
+                label=label,
+                real=self._wall(label, "real", span),
+                synthetic=self._wall(label, "synthetic", span),
+                counts=counts[label],
+            )
+            for label in sorted(counts)
+            if any(counts[label])
         ]
 
     def _wall(self, label: str, origin: str, span: tuple[float, float]) -> Images | None:
@@ -245,11 +256,13 @@ class Gallery:
         return stack.astype(np.float32)
 
 
-def _close(folder: OutFolder, gallery: Gallery, texts: Mapping[str, str]) -> None:
+def _close(folder: OutFolder, walls: Sequence[Wall], texts: Mapping[str, str]) -> None:
     """Write everything beside `images/`; run.json, which says that all is there, comes last."""
-    sides = [side for side in ("real", "synthetic") if any(origin == side for _, origin in gallery.walls)]
+    sides = [
+        name for side, name in enumerate(("real", "synthetic")) if any(wall.counts[side] for wall in walls)
+    ]
     title = f"{' beside '.join(sides).capitalize()} images"
-    sheet = contact_sheet(gallery.rows(), folder.path / catalogue.SHEET, title)
+    sheet = contact_sheet(walls, folder.path / catalogue.SHEET, title)
     digests = {path.relative_to(folder.path).as_posix(): files.digest_file(path) for path in folder.images()}
     digests[sheet.name] = files.digest_file(sheet)
     digests |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}

@@ -1,81 +1,102 @@
-"""Real and synthetic images of every class -> one PNG that a person can judge at a glance."""
+"""Real and synthetic images of every class -> one PNG that a person can judge at a glance, on a phone too."""
 
 from __future__ import annotations
 
-import textwrap
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from medgan import files
+from medgan.report.canvas import ACCENT, QUIET, Canvas, fold
+from medgan.report.shown import Images, display_window, scaled, viewed, zoomed
 
-Images = NDArray[np.float32]
-Row = tuple[str, Images | None, Images | None]
-"""A class: label, real images, synthetic images; each (n, C, H, W) in [0, 1], None where there are none."""
-
-DPI = 100
 CELL = 112
-"""Pixels (about) of an image's longer side on the sheet."""
-GAP = 4
-LABEL_WIDTH = 150
-MARGIN = 24
-TITLE_HEIGHT = 64
-GROUND, INK, QUIET, ACCENT = "#14171a", "#f2f4f5", "#9aa4ab", "#f5b14c"
-"""Near-black ground, as in a reading room; synthetic images have the accent colour."""
+"""Pixels (about) of an image's longer side on the sheet: of eight in a row each is readable where the sheet is as wide as a phone."""
+COLUMNS = 4
+"""Images in a row of one side; twice as many where the other side shows none."""
+GAP, BETWEEN, MARGIN = 4, 32, 28
+HEAD, LINE, SIDE_HEAD = 128, 36, 40
+"""Heights in pixels: of the title, of a line of a class's name, and of what stands above its images."""
+LEAST_WIDTH = 720
+LETTER = 19
+"""Pixels (about) that a letter of a class's name is wide."""
+MOST_CLASSES = 40
+"""Classes on a sheet; more would make a picture that nothing opens."""
+NONE = ("none in this folder", "none needed")
+"""What stands in the place of images: real, synthetic."""
 
 
-def contact_sheet(rows: Sequence[Row], path: Path, title: str) -> Path:
-    """Write one row per class, real images left and synthetic right, all seen through the same window."""
-    layout = Layout.of(rows)
-    figure = Figure(figsize=(layout.width / DPI, layout.height / DPI), dpi=DPI, facecolor=GROUND)
-    canvas, axes = FigureCanvasAgg(figure), _pixel_axes(figure, layout)
-    window = display_window(rows)
-    axes.text(MARGIN, 20, _literal(title), size=13, color=INK, va="center")
-    for side, word in enumerate(("real", "synthetic")):
-        if layout.per_side[side]:
-            axes.text(layout.left(side, 0), TITLE_HEIGHT - 16, word, size=10, color=(QUIET, ACCENT)[side])
-    for number, (label, *sides) in enumerate(rows):
-        middle = layout.top(number) + layout.cell[0] / 2
-        axes.text(MARGIN, middle, _literal(folded(label)), size=10, color=INK, va="center")
-        for side, images in enumerate(sides):
-            for column, image in enumerate(() if images is None else images):
-                extent = layout.extent(side, number, column)
-                axes.imshow(viewed(image, window), extent=extent, interpolation="nearest", aspect="auto")
-    axes.set(xlim=(0, layout.width), ylim=(layout.height, 0))
-    with files.atomic(path) as stream, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box stands for a letter the font lacks
-        canvas.print_png(stream)  # type: ignore[no-untyped-call]
-    return path
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Wall:
+    """A class and some of its images, each side (n, C, H, W) in [0, 1] or None."""
+
+    label: str
+    real: Images | None = None
+    synthetic: Images | None = None
+    counts: tuple[int, int] = (0, 0)
+    """Real and synthetic images that there are of it in all."""
+
+    @property
+    def sides(self) -> tuple[Images | None, Images | None]:
+        """Real and synthetic."""
+        return self.real, self.synthetic
 
 
-def folded(label: str, width: int = 16, lines: int = 3) -> str:
-    """A class name in at most `lines` lines of `width` letters."""
-    return "\n".join(textwrap.wrap(label, width, max_lines=lines, placeholder="..."))
+def each(classes: int) -> int:
+    """How many images of a class and side are shown where there are so many classes."""
+    return 24 if classes <= 10 else 12 if classes <= 20 else 4
 
 
-def display_window(rows: Sequence[Row]) -> tuple[float, float]:
-    """What is black and what is white: percentiles 0.5 and 99.5 of the real images, else of the synthetic."""
-    sides = [[images for images in side if images is not None and images.size] for side in _sides(rows)]
-    shown = sides[0] or sides[1]
-    if not shown or shown[0].shape[1] > 1:  # colour has no window
-        return 0.0, 1.0
-    low, high = np.percentile(np.concatenate([images.ravel() for images in shown]), (0.5, 99.5))
-    return (float(low), float(high)) if high > low else (0.0, 1.0)
+def contact_sheet(walls: Sequence[Wall], path: Path, title: str) -> Path:
+    """Write a block per class, real images left and synthetic right, all seen through the same window."""
+    shown = walls[:MOST_CLASSES]
+    layout = Layout.of(shown)
+    canvas = Canvas(layout.width, layout.height)
+    window = display_window(*(_all(shown, side) for side in (0, 1)))
+    canvas.write(MARGIN, 42, title, 34)
+    canvas.write(MARGIN, 86, fold(_subtitle(walls, shown), layout.width // 13, 1)[0], 22, QUIET)
+    for number, wall in enumerate(shown):
+        for line, text in enumerate(layout.names[number]):
+            canvas.write(MARGIN, layout.tops[number] + 16 + LINE * line, text, 30)
+        for side in (0, 1):
+            if layout.there[side]:
+                _side(canvas, layout, (number, side), wall, window)
+    return canvas.save(path)
 
 
-def viewed(image: Images, window: tuple[float, float]) -> NDArray[np.uint8]:
-    """(C, H, W) in [0, 1] -> (H, W, 3) bytes through `window`."""
-    low, high = window
-    unit = np.clip((image - low) / (high - low), 0.0, 1.0)
-    scaled = np.rint(unit * 255).astype(np.uint8)
-    return np.broadcast_to(np.moveaxis(scaled, 0, -1), (*image.shape[1:], 3))
+def _side(
+    canvas: Canvas, layout: Layout, place: tuple[int, int], wall: Wall, window: tuple[float, float]
+) -> None:
+    """The images of one class and side, with their number above."""
+    number, side = place
+    images, total = wall.sides[side], wall.counts[side]
+    left, top, columns = layout.left(number, side, 0), layout.image_top(number, 0), layout.columns[number]
+    count = 0 if images is None else len(images)
+    words = ("real", "SYNTHETIC")[side]
+    if count:
+        words += f": {count:,} of {total:,}" if total > count else f": all {count:,}"
+    elif total:
+        words += f": {total:,}, not shown"
+    else:
+        words += f": {NONE[side]}"
+    canvas.write(layout.side_left(side), top - SIDE_HEAD / 2, words, 26, (QUIET, ACCENT)[side])
+    for position, image in enumerate(() if images is None else images):
+        row, column = divmod(position, columns)
+        x, y = layout.left(number, side, column), layout.image_top(number, row)
+        canvas.paste(x, y, scaled(viewed(image, window), layout.cell))
+    if count and side:
+        width = min(count, columns) * (layout.cell[1] + GAP) + GAP
+        height = -(-count // columns) * (layout.cell[0] + GAP) + GAP
+        canvas.frame(left - GAP, top - GAP, width, height)
+
+
+def _subtitle(walls: Sequence[Wall], shown: Sequence[Wall]) -> str:
+    shapes = [images.shape[2:] for wall in walls for images in wall.sides if images is not None]
+    size = f"{shapes[0][0]} x {shapes[0][1]} pixels; " if shapes else ""
+    left = f"; {len(walls) - len(shown):,} more classes are not shown" if len(walls) > len(shown) else ""
+    return f"{size}all seen through one window; {len(walls):,} class{'es' * (len(walls) != 1)}{left}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,68 +105,71 @@ class Layout:
 
     cell: tuple[int, int]
     """(height, width) of one image on the sheet: a whole multiple of its pixels where it is enlarged."""
-    per_side: tuple[int, int]
-    """Images per row: real, synthetic."""
-    rows: int
-    least_width: int = 520
+    there: tuple[bool, bool]
+    """Whether any class has real images, and synthetic ones."""
+    names: tuple[Sequence[str], ...]
+    """Lines of each class's name."""
+    columns: tuple[int, ...]
+    """Images in a row of each class's sides."""
+    rows: tuple[int, ...]
+    """Rows of images of each class."""
 
     @classmethod
-    def of(cls, rows: Sequence[Row]) -> Layout:
-        """The layout that fits the widest row."""
-        real, synthetic = _sides(rows)
-        shapes = [images.shape[2:] for images in (*real, *synthetic) if images is not None and len(images)]
-        height, width = shapes[0] if shapes else (CELL, CELL)
-        zoom = CELL / max(height, width)
-        zoom = float(round(zoom)) if zoom >= 1 else zoom
+    def of(cls, walls: Sequence[Wall]) -> Layout:
+        """The layout that fits these classes."""
+        cell = zoomed(next((part.shape[2:] for part in _parts(walls)), (CELL, CELL)), CELL)
+        width = max(2 * COLUMNS * (cell[1] + GAP), LEAST_WIDTH)
+        shown = [[0 if part is None else len(part) for part in wall.sides] for wall in walls]
+        columns = [COLUMNS if all(counts) else 2 * COLUMNS for counts in shown]
         return cls(
-            cell=(max(round(height * zoom), 1), max(round(width * zoom), 1)),
-            per_side=(_widest(real), _widest(synthetic)),
-            rows=len(rows),
+            cell=cell,
+            there=(
+                any(wall.counts[0] or shown[n][0] for n, wall in enumerate(walls)),
+                any(wall.counts[1] or shown[n][1] for n, wall in enumerate(walls)),
+            ),
+            names=tuple(fold(wall.label, width // LETTER) for wall in walls),
+            columns=tuple(columns),
+            rows=tuple(-(-max(counts) // many) for counts, many in zip(shown, columns, strict=True)),
         )
 
-    def left(self, side: int, column: int) -> int:
-        """Left edge of an image."""
-        before = column + (self.per_side[0] if side else 0)
-        between = 5 * GAP if side and self.per_side[0] else 0
-        return MARGIN + LABEL_WIDTH + before * (self.cell[1] + GAP) + between
+    def side_left(self, side: int) -> int:
+        """Left edge of a side where both have images."""
+        return MARGIN + (COLUMNS * (self.cell[1] + GAP) + BETWEEN if side and all(self.there) else 0)
 
-    def top(self, row: int) -> int:
-        """Top edge of a row."""
-        return TITLE_HEIGHT + row * (self.cell[0] + 2 * GAP)
+    def left(self, number: int, side: int, column: int) -> int:
+        """Left edge of an image of class `number`."""
+        first = self.side_left(side) if self.columns[number] == COLUMNS else MARGIN
+        return first + column * (self.cell[1] + GAP)
 
-    def extent(self, side: int, row: int, column: int) -> tuple[float, float, float, float]:
-        """Left, right, bottom and top edge of an image."""
-        height, width = self.cell
-        left, top = self.left(side, column), self.top(row)
-        return (left, left + width, top + height, top)
+    @property
+    def tops(self) -> tuple[int, ...]:
+        """Top edge of each class's block, and of what would follow."""
+        heights = [
+            len(self.names[number]) * LINE + SIDE_HEAD + rows * (self.cell[0] + GAP) + MARGIN
+            for number, rows in enumerate(self.rows)
+        ]
+        return tuple(HEAD + sum(heights[:number]) for number in range(len(heights) + 1))
+
+    def image_top(self, number: int, row: int) -> int:
+        """Top edge of an image in a row of class `number`."""
+        head = len(self.names[number]) * LINE + SIDE_HEAD
+        return self.tops[number] + head + row * (self.cell[0] + GAP)
 
     @property
     def width(self) -> int:
         """Width of the sheet."""
-        return max(self.left(1, self.per_side[1]) + MARGIN, self.least_width)
+        return max(2 * COLUMNS * (self.cell[1] + GAP) + BETWEEN, LEAST_WIDTH) + 2 * MARGIN
 
     @property
     def height(self) -> int:
         """Height of the sheet."""
-        return self.top(self.rows) + MARGIN
+        return self.tops[-1]
 
 
-def _sides(rows: Sequence[Row]) -> tuple[list[Images | None], list[Images | None]]:
-    return [real for _, real, _ in rows], [synthetic for _, _, synthetic in rows]
+def _parts(walls: Sequence[Wall]) -> Iterator[Images]:
+    return (part for wall in walls for part in wall.sides if part is not None and len(part))
 
 
-def _widest(side: Sequence[Images | None]) -> int:
-    return max((0 if images is None else len(images) for images in side), default=0)
-
-
-def _pixel_axes(figure: Figure, layout: Layout) -> Axes:
-    """Axes over the whole figure, in pixels from its top left corner."""
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    axes.set(xlim=(0, layout.width), ylim=(layout.height, 0))
-    return axes
-
-
-def _literal(words: str) -> str:
-    """A dollar sign in a class name starts no formula."""
-    return words.replace("$", r"\$")
+def _all(walls: Sequence[Wall], side: int) -> NDArray[np.float32] | None:
+    parts = [part for wall in walls if (part := wall.sides[side]) is not None and len(part)]
+    return np.concatenate(parts) if parts else None

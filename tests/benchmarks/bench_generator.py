@@ -40,7 +40,7 @@ from medgan.quality.features import lite2
 from medgan.quality.likeness import likeness, pairs_of
 from medgan.quality.radiomics import radiomics
 from medgan.quality.scores import kid, neighbourhood
-from medgan.report.sheet import contact_sheet
+from medgan.report.sheet import Wall, contact_sheet
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # behind the choice of a backend
@@ -213,7 +213,15 @@ def test_cell(name, rare, seed):
             for label in held
         }
         contact_sheet(
-            [(label, real[label][:8], made[label][:8]) for label in held],
+            [
+                Wall(
+                    label=label,
+                    real=real[label][:24],
+                    synthetic=made[label][:24],
+                    counts=(len(real[label]), DRAWN),
+                )
+                for label in held
+            ],
             place / f"sheet-{arch}.png",
             f"{name}, {rare} rare, {MINUTES} minutes: {arch}",
         )

@@ -382,21 +382,34 @@ def test_the_report_shows_every_class_and_names_no_file(done, world):
 def test_a_balanced_folder_has_its_report(world, tmp_path):
     balance(world["source"], tmp_path / "out", model=world["model"], options=BalanceOptions(filter=False))
     text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "Contact sheet" in text
-    assert "medgan evaluate" in text
+    assert "No screen for copies" not in text
+    assert "filter was off" in text
+    assert "medgan evaluate scans/ --synthetic out --out out-evaluation" in text
     assert Model.load(world["model"]).digest in text
 
 
 def test_a_training_run_has_a_report_of_its_curves(tmp_path):
     (tmp_path / "run.json").write_text(
         json.dumps(
-            {"version": 1, "data_digest": "abc", "plan": {"size": [16, 16], "images_shown": 2, "seed": 0}}
+            {
+                "version": 1,
+                "data_digest": "abc",
+                "plan": {"size": [16, 16], "images_shown": 2, "seed": 0, "labels": ["a"]},
+            }
         )
     )
-    row = {"images_shown": 1, "critic_loss": 1.0, "generator_loss": 0.5}
+    row = {
+        "images_shown": 1,
+        "seconds": 1.0,
+        "seconds_left": 0.0,
+        "images_per_second": 9.0,
+        "critic_loss": 1.0,
+        "generator_loss": 0.5,
+    }
     (tmp_path / "log.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(row | {'images_shown': 2})}\n")
     text = report(tmp_path).page.read_text(encoding="utf-8")
-    assert "What the generator was trained to bring down" in text
+    assert "What the two networks were trained to bring down" in text
+    assert "This training is not finished" in text
 
 
 @pytest.mark.parametrize(("name", "text"), [("other.txt", ""), ("run.json", "[")])

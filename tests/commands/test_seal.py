@@ -87,11 +87,20 @@ def test_an_image_that_was_damaged_on_the_way_is_told(tmp_path):
         seal(folder, placed, ACCOUNT, ignore)
 
 
-def test_the_sheet_shows_images_spread_over_every_class_and_origin():
-    marks = [Mark(synthetic=made, label="a", index=n) for made in (True, False) for n in range(80)]
-    placed = [Placed(mark=mark, path=Path(f"{mark.synthetic}{mark.index:02d}")) for mark in marks]
-    expected = {Path(f"{made}{n:02d}") for made in (True, False) for n in range(0, 80, 10)}
-    assert exhibits(placed) == expected
+def test_the_sheet_shows_images_of_every_class_and_origin_and_other_slices_of_every_volume():
+    marks = [
+        Mark(synthetic=made, label="a", index=n, patient="" if made else f"patient {n // 32}")
+        for made in (True, False)
+        for n in range(256)
+    ]
+    placed = [Placed(mark=mark, path=Path(f"{mark.synthetic} {mark.index:03d}")) for mark in marks]
+    found = {
+        made: [int(path.name.split()[1]) for path in exhibits(placed) if path.name.startswith(str(made))]
+        for made in (True, False)
+    }
+    assert [len(places) for places in found.values()] == [24, 24]
+    assert {place // 32 for place in found[False]} == set(range(8))
+    assert len({place % 32 for place in found[False]}) > 12
 
 
 def test_the_sheet_shows_all_of_a_few():
@@ -103,10 +112,10 @@ def test_a_gallery_scales_all_its_images_by_one_range():
     gallery = Gallery()
     for level in range(8):
         gallery.hang(rows_like(origin="synthetic"), np.full((1, 4, 4), float(level), np.float32))
-    ((label, real, synthetic),) = gallery.rows()
-    assert (label, real) == ("a", None)
-    assert synthetic.shape == (8, 1, 4, 4)
-    assert (synthetic.min(), synthetic.max()) == (0.0, 1.0)
+    (wall,) = gallery.shown({"a": (40, 80), "b": (0, 0)})
+    assert (wall.label, wall.real, wall.counts) == ("a", None, (40, 80))
+    assert wall.synthetic.shape == (8, 1, 4, 4)
+    assert (wall.synthetic.min(), wall.synthetic.max()) == (0.0, 1.0)
 
 
 def rows_like(**changes):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from medgan.report.page import Pair, Story
+from medgan.report.page import Gallery, Pair, Row, Story
+from medgan.report.shown import png
 
 LABELS = ("a class with a rather long name, as hospitals like them", "normal")
 
@@ -29,12 +30,41 @@ def arm(name, ratio, auprc, *, made):
     }  # fmt: skip
 
 
+class Said:
+    """What classifiers said of 60 images, as an evaluation keeps it."""
+
+    def __init__(self):
+        chance = np.random.default_rng(1)
+        self.names, self.rare = LABELS, LABELS[:1]
+        self.arms = (
+            ("cnn", "none", ""),
+            ("cnn", "oversampling + classical", ""),
+            ("cnn", "synthetic + classical", "0.5"),
+            ("cnn", "synthetic + classical", "parity"),
+            ("probe", "none", ""),
+        )
+        self.truth = np.array([0] * 20 + [1] * 40)
+        first = chance.uniform(0, 1, (len(self.arms), 60)) * 0.6 + 0.4 * (self.truth == 0)
+        self.probabilities = np.stack([first, 1 - first], axis=2).astype(np.float32)
+
+
+def log():
+    return [
+        {
+            "images_shown": 1000 * n, "seconds": 10.0 * n, "seconds_left": 80.0 - 10 * n, "images_per_second": 100.0, "critic_loss": 1 / n, "generator_loss": n / 9,
+            "guards": {"variety": dict.fromkeys(LABELS, 0.9), "copies": dict.fromkeys(LABELS, 0.01), "kid": dict.fromkeys(LABELS, 3 / n)} if n % 2 else None,
+        }
+        for n in range(1, 9)
+    ]  # fmt: skip
+
+
 def whole():
     """Every section filled."""
     chance = np.random.default_rng(0)
     images = chance.uniform(0, 1, (8, 1, 32, 32)).astype(np.float32)
+    figures_png = png(images[0])
     return Story(
-        title="Synthetic images: do they help, are they real, are they anybody?",
+        title="Are the synthetic images useful, realistic and private?",
         evaluation={
             "verdict": "no-benefit",
             "sentence": "No benefit: oversampling with classical augmentation does as well.",
@@ -48,6 +78,7 @@ def whole():
             ],
             "scores": scores(),
             "shortcut": {"verdict": "visible", "sentence": "Visible, but not used."},
+            "counts": {"train": dict(zip(LABELS, (16, 100), strict=True)), "val": {}, "test": dict.fromkeys(LABELS, 9), "synthetic": dict.fromkeys(LABELS, 500)},
             "privacy": {
                 "findings": [
                     {"test": "T1", "space": "pixels", "sample": "seed 3", "label": LABELS[1], "nearest": "patient 0123456789abcdef, image 1", "distance": 0.01, "threshold": 0.02}
@@ -59,11 +90,16 @@ def whole():
                 ],
             },
         },
-        galleries=[(label, images, images[:5]) for label in LABELS],
+        galleries=[Gallery(label=label, real=images, synthetic=images[:5], names=((), [f"seed {n}" for n in range(5)]), counts=(8, 900)) for label in LABELS],
+        ranked=[(LABELS[0], [Row(title="best", images=images[:4], captions=["seed 1, realism 1.20"] * 4), Row(title="rejected", images=images[:2], captions=["near copy", "another class"])])],
         pairs=[Pair(label=label, words="Correlation 0.91 (seed 3).", synthetic=images[0], real=images[1]) for label in LABELS],
         before=dict(zip(LABELS, (16, 100), strict=True)),
         after=dict.fromkeys(LABELS, 100),
-        log=[{"images_shown": 1000 * n, "critic_loss": 1 / n, "generator_loss": n / 9} for n in range(1, 9)],
+        log=log(),
+        grids=[("After 1,000 images shown", figures_png)],
+        predictions=Said(),
+        unmeasured=[("Whether a classifier can tell", "medgan evaluate scans/ --model run/ --only shortcut --out evaluation")],
+        stand_ins="`scans/` stands for the folder of your scans.",
         facts={"command": "medgan evaluate SOURCE --model RUN --out EVALUATION", "digest: data": "0123456789abcdef" * 4},
         notes=["no patient is held out"],
     )  # fmt: skip
@@ -72,3 +108,22 @@ def whole():
 def empty():
     """Nothing is known."""
     return Story(title="Nothing yet")
+
+
+def folder():
+    """What is told of a balanced folder."""
+    images = np.random.default_rng(0).uniform(0, 1, (8, 1, 32, 32)).astype(np.float32)
+    return Story(
+        title="What medgan balance wrote",
+        galleries=[
+            Gallery(label=LABELS[0], real=images, synthetic=images, names=([f"a_real_{n:06d}.dcm" for n in range(8)], [f"a_syn_{n:06d}.dcm" for n in range(8)]), counts=(16, 84)),
+            Gallery(label=LABELS[1], real=images, names=([f"b_real_{n:06d}.dcm" for n in range(8)], []), counts=(100, 0), absent="none needed"),
+        ],
+        pairs=[Pair(label=LABELS[0], words="a_syn_000001.dcm and a_real_000002.dcm: distance 0.03.", synthetic=images[0], real=None)],
+        filtered={LABELS[0]: {"drawn": 336, "near copies": 2, "kept": 84}},
+        checked=["Near copies: every candidate was compared. **Not** a proof: `--no-filter`."],
+        before=dict(zip(LABELS, (16, 100), strict=True)),
+        after=dict.fromkeys(LABELS, 100),
+        log=log(),
+        unmeasured=[("Whether they help", "medgan evaluate scans/ --synthetic balanced --out balanced-evaluation")],
+    )  # fmt: skip

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from medgan.report.page import page
-from tests.report.stories import empty, whole
+from tests.report.stories import empty, folder, whole
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
@@ -40,10 +40,10 @@ def browser():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     """Pages served on loopback, as a hospital's own server would."""
-    folder = tmp_path_factory.mktemp("pages")
-    for name, story in (("whole", whole()), ("empty", empty())):
-        (folder / f"{name}.html").write_text(page(story), encoding="utf-8")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    place = tmp_path_factory.mktemp("pages")
+    for name, story in (("whole", whole()), ("folder", folder()), ("empty", empty())):
+        (place / f"{name}.html").write_text(page(story), encoding="utf-8")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=place))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -61,7 +61,7 @@ def sized(browser, width):
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("name", ["whole", "empty"])
+@pytest.mark.parametrize("name", ["whole", "folder", "empty"])
 def test_the_page_is_right_in_a_browser(browser, address, name, width):
     sized(browser, width)
     browser.get(f"{address}/{name}.html")
@@ -122,5 +122,5 @@ def test_all_that_opens_can_be_reached_by_keyboard(browser, address):
     for _ in range(30):
         browser.switch_to.active_element.send_keys(Keys.TAB)
         reached.append(browser.execute_script("return document.activeElement.tagName + ' ' + (document.activeElement.hash || '')"))  # fmt: skip
-    assert reached[0] == "A #verdict"  # past the menu
+    assert reached[0] == "A #main"  # past the menu
     assert reached.count("SUMMARY ") >= 2

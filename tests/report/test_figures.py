@@ -26,8 +26,11 @@ def test_judges_are_never_mixed_in_one_list(drawn):
         {**arm("real", "", 0.6, made=False), "judge": "probe"},
     ]
     first, second = drawn.arms_figure(arms, "synthetic").axes
-    assert [text.get_text() for text in first.get_yticklabels()] == ["real", "synthetic, ratio 1"]
-    assert [text.get_text() for text in second.get_yticklabels()] == ["real"]
+    assert [text.get_text() for text in first.get_yticklabels()] == [
+        "real images only",
+        "with synthetic images, 1 per real one",
+    ]
+    assert [text.get_text() for text in second.get_yticklabels()] == ["real images only"]
     assert first.get_title("left") != second.get_title("left")
     assert first.get_xlim() == second.get_xlim()
 
@@ -37,3 +40,17 @@ def test_a_curve_is_shown_of_what_the_generator_learned_by(drawn):
     assert labels_of(drawn.curves_figure(matched)) == ["synthetic to real images, in features"]
     taught = [row(1000, critic_loss=0.7), row(2000, critic_loss=0.6)]
     assert labels_of(drawn.curves_figure(taught)) == ["generator loss", "discriminator loss"]
+
+
+def test_many_classes_are_drawn_by_their_ends(drawn):
+    counts = {f"class {number}": number for number in range(20000)}
+    names = [text.get_text() for text in drawn.counts_figure(counts, counts).axes[0].get_yticklabels()]
+    assert len(names) == drawn.MOST
+    assert names[0] == "class 19999"
+    assert names[-1] == "class 0"
+
+
+def test_class_names_in_other_scripts_differ_and_warn_of_nothing(recwarn):
+    counts = {"肺炎": 3, "正常": 5, "निमोनिया": 2, "$x^2$": 1, "😀": 1, "مرض السل": 4}
+    assert figures.counts_figure(counts, {label: count + 2 for label, count in counts.items()})
+    assert not recwarn.list

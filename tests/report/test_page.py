@@ -1,11 +1,14 @@
 import dataclasses
 import re
+import time
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
-from medgan.report.page import HOW, agreement, likeness, page
-from tests.report.stories import LABELS, empty, whole
+from medgan.report.page import Gallery, Pair, page
+from medgan.report.verdict import agreement, likeness
+from tests.report.stories import LABELS, empty, folder, whole
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -41,7 +44,7 @@ def full():
     return page(whole())
 
 
-@pytest.mark.parametrize("story", [whole, empty])
+@pytest.mark.parametrize("story", [whole, folder, empty])
 def test_the_page_is_sound_and_loads_nothing_from_elsewhere(story):
     reader = read(story())
     assert not reader.open
@@ -53,32 +56,90 @@ def test_the_page_is_sound_and_loads_nothing_from_elsewhere(story):
 
 def test_every_picture_has_words_for_those_who_do_not_see_it():
     images = read(whole()).images
-    assert len(images) == 2 * (8 + 5) + 2 * 2 + 4
+    assert (
+        len(images)
+        == 2 * (8 + 5) + (4 + 2) + 2 * 2 + len(("arms", "one judge", "another", "variety", "grid")) + 5
+    )
     assert all(image["alt"] for image in images)
 
 
 def test_the_verdict_comes_first(full):
-    body = full.partition("<main>")[2]
+    body = full.partition("<main")[2]
     assert body.index("No benefit") < body.index("Real images beside synthetic ones")
 
 
 def test_sections_come_in_the_order_a_clinician_asks(full):
     order = re.findall(r'<section id="([a-z]+)"', full)
     assert order == [
-        "verdict", "images", "neighbours", "usefulness", "fidelity", "privacy", "counts", "curves", "reproduce",
+        "verdict", "images", "ranked", "neighbours", "usefulness", "fidelity", "privacy", "counts", "grids", "curves", "unmeasured", "reproduce",
     ]  # fmt: skip
 
 
-def test_what_is_absent_says_which_command_makes_it():
+def test_what_is_absent_is_left_out_and_its_command_told_in_one_line():
     text = page(empty())
-    assert all(command in text for command in HOW.values() if "shortcut" not in command)
-    assert "Not tested" in text
-    assert 'class="missing"' not in page(whole())
+    assert re.findall(r'<section id="([a-z]+)"', text) == ["reproduce"]
+    assert "Not tested" not in text
+    told = page(folder()).partition('id="unmeasured"')[2]
+    assert "medgan evaluate scans/ --synthetic balanced --out balanced-evaluation" in told
+    assert not {"SOURCE", "RUN", "EVALUATION"} & set(re.findall(r"[A-Z]+", told.partition("</section>")[0]))
+
+
+def test_a_folder_tells_what_was_checked_and_what_each_picture_is():
+    text = page(folder())
+    for words in ("a_real_000003.dcm", "synthetic: 8 of 84", "real: 8 of 100", "synthetic: none needed", "336", "<strong>Not</strong> a proof: <code>--no-filter</code>"):  # fmt: skip
+        assert words in text, words
+    assert "`" not in text.partition("<main")[2]
+
+
+def test_an_evaluation_adds_nothing_to_training_images(full):
+    section = full.partition('<section id="counts"')[2].partition("</section>")[0]
+    assert "together" not in section
+    assert "Before" not in section
+    assert [int(number) for number in re.findall(r'class="num">(\d+)<', section)] == [16, 9, 500, 100, 9, 500]
+
+
+def test_a_clinician_meets_words_and_codes_only_where_details_are(full):
+    text = re.sub(r"<title>.*?</title>|title=\"[^\"]*\"|alt=\"[^\"]*\"", "", full.partition("<main")[2])
+    seen = re.sub(r"<details.*?</details>", "", text, flags=re.DOTALL)
+    for code in ("T1", "parity", "everywhere", "lite2", "C_T", "arm ", "spaces"):
+        assert code not in re.sub(r"<[^>]*>", " ", seen), code
+    assert '<abbr title="T1">Copies by correlation</abbr>' in full
+
+
+def test_curves_come_with_matrices_and_sensitivities_of_every_arm(full):
+    assert full.count('class="matrix"') == 5
+    assert "at 95 %" in full
+    matrix = full.partition('class="matrix"')[2].partition("</table>")[0]
+    assert sum(map(int, re.findall(r">(\d+) <span", matrix))) == 60
+
+
+def test_a_bright_synthetic_image_is_not_burnt_out_beside_a_dim_real_one(monkeypatch):
+    windows = []
+    monkeypatch.setattr("medgan.report.page.png", lambda image, window, *most: windows.append(window) or b"x")
+    dim = np.random.default_rng(0).uniform(0, 0.4, (1, 16, 16)).astype(np.float32)
+    pair = Pair(label="a", words="", synthetic=dim * 2.4, real=dim)
+    page(dataclasses.replace(empty(), pairs=[pair], galleries=[Gallery(label="a", real=dim[None], synthetic=2.4 * dim[None])]))  # fmt: skip
+    assert len(set(windows)) == 1
+    assert windows[0][1] >= np.percentile(dim * 2.4, 99)
+
+
+def test_twenty_thousand_classes_make_a_page_soon():
+    labels = [f"class {number}" for number in range(20000)]
+    story = dataclasses.replace(empty(), before=dict.fromkeys(labels, 3), after=dict.fromkeys(labels, 5))
+    began = time.process_time()
+    text = page(story)
+    assert time.process_time() - began < 20
+    assert "And 19800 more classes" in text
+
+
+def test_names_that_are_no_text_do_not_stop_the_page():
+    assert "caf\\udce9" in page(dataclasses.replace(empty(), facts={"label": "caf\udce9"}))
 
 
 def test_class_names_cannot_break_the_page():
-    story = dataclasses.replace(whole(), after={"<script>alert(1)</script>": 3}, before={})
-    assert "<script>" not in page(story)
+    name = "<script>alert(1)</script>"
+    story = dataclasses.replace(folder(), after={name: 3}, before={}, checked=[f"{name} `{name}`"], filtered={name: {name: 1}}, unmeasured=[(name, name)])  # fmt: skip
+    assert "<script" not in page(story)
 
 
 def test_equal_stories_give_equal_pages(full):
@@ -87,7 +148,7 @@ def test_equal_stories_give_equal_pages(full):
 
 def test_every_class_score_and_arm_is_told(full):
     assert all(label in full for label in LABELS)
-    for words in ("KID", "FD-PCA64", "sliced Wasserstein", "KID: as real in 3 of 3 spaces", "recall: as real in 0 of 3 spaces", "oversampling + classical", "parity"):  # fmt: skip
+    for words in ("KID", "FD-PCA64", "sliced Wasserstein", "distance (KID): as real in 3 of 3 comparisons", "variety reached (recall): as real in 0 of 3 comparisons", "oversampling + classical", "until each class is as large as the largest"):  # fmt: skip
         assert words in full
     assert full.count("cannot be concluded") >= 2
     assert "a screen, not a proof" in full
@@ -100,7 +161,7 @@ def test_every_class_score_and_arm_is_told(full):
 def test_too_few_images_to_conclude_are_no_tick(note, tone, mark):
     scores = [{"name": "kid", "label": "a", "at_floor": True, "note": note}]
     found = agreement("kid", scores)
-    assert (found["tone"], found["mark"], found["words"]) == (tone, mark, "KID: as real")
+    assert (found["tone"], found["mark"], found["words"]) == (tone, mark, "distance (KID): as real")
     told = likeness(scores)
     assert told[0] == tone
     assert ("too few images or patients" in told[2]) is bool(note)

@@ -1,0 +1,97 @@
+"""What was measured -> the words and marks that stand first on the page: the verdict, the answers, a line for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medgan.report.wording import QUESTIONS, SCORES, TONES, VERDICTS
+
+
+def verdict_of(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """The verdict on usefulness: its tone, its word and its sentence."""
+    tone, word, sentence = VERDICTS.get(
+        str(evaluation.get("verdict")),
+        ("none", "Not tested", "Whether these images help a classifier has not been measured."),
+    )
+    return {"tone": tone, "word": word, "sentence": str(evaluation.get("sentence") or sentence)}
+
+
+def findings(
+    evaluation: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str, str]]:
+    """(tone, question, answer) of everything but usefulness."""
+    found = []
+    if scores:
+        found.append(likeness(scores))
+    for name, question in (
+        ("privacy", "Do they show a patient?"),
+        ("shortcut", "Can a classifier cheat?"),
+    ):
+        part = evaluation.get(name)
+        if part:
+            tone = TONES.get(str(part.get("verdict")), "bad")
+            found.append((tone, question, str(part.get("sentence") or part.get("verdict", ""))))
+    return found
+
+
+def likeness(scores: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
+    """How many scores of each question cannot be told from those of real images."""
+    parts, shares, doubts = [], [], False
+    for kind, words in (("distance", "closeness"), ("realism", "realism"), ("variety", "variety")):
+        judged = [
+            score
+            for score in scores
+            if SCORES[score["name"]][1] == kind and score["label"] and score["at_floor"] is not None
+        ]
+        if judged:
+            reached = sum(score["at_floor"] for score in judged)
+            parts.append(f"{words}: {reached} of {len(judged)}")
+            shares.append(reached / len(judged))
+            doubts |= any(score["at_floor"] and unsure(score) for score in judged)
+    if not shares:
+        return "none", "Are they like real images?", "There are too few images to tell."
+    tone = "good" if min(shares) > 0.8 and not doubts else "even" if min(shares) > 0.4 else "bad"  # noqa: PLR2004
+    limit = " Of some classes there are too few images or patients to conclude that they are alike." * doubts
+    return (
+        tone,
+        "Are they like real images?",
+        f"Scores that are as good as those of other real images: {', '.join(parts)}.{limit}",
+    )
+
+
+def unsure(score: Mapping[str, Any]) -> bool:
+    """Whether there are too few images or patients to conclude that the two are alike."""
+    return "cannot be concluded" in score["note"]
+
+
+def by_class(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A line per class: for each question, its scores; and the first note of what cannot be concluded."""
+    lines = []
+    for label in dict.fromkeys(score["label"] for score in scores):
+        own = [score for score in scores if score["label"] == label]
+        cells = {
+            kind: [
+                chip
+                for name, (_, asked) in SCORES.items()
+                if asked == kind and (chip := agreement(name, own))
+            ]
+            for kind in QUESTIONS
+        }
+        limits = [score["note"] for score in own if unsure(score) or score["value"] is None]
+        limit = limits[0].rpartition("; ")[2] if limits else ""
+        lines.append({"label": label or "all classes together", "cells": cells, "n": own[0]["n"], "n_real": own[0]["n_real"], "limit": limit})  # fmt: skip
+    return lines
+
+
+def agreement(name: str, scores: Sequence[Mapping[str, Any]]) -> dict[str, str] | None:
+    """In how many spaces a score cannot be told from that of real images; None where it was measured in none."""
+    judged = [score for score in scores if score["name"] == name and score["at_floor"] is not None]
+    if not judged:
+        return None
+    reached, every = sum(score["at_floor"] for score in judged), len(judged)
+    tone = "bad" if not reached else "even" if reached < every or any(map(unsure, judged)) else "good"
+    alone = "as real" if reached else "not as real"
+    words = alone if every == 1 else f"as real in {reached} of {every} comparisons"
+    mark = {"good": "✓", "even": "~", "bad": "✗"}[tone]
+    return {"tone": tone, "mark": mark, "words": f"{SCORES[name][0]}: {words}"}
