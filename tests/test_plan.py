@@ -35,6 +35,7 @@ def facts(**changes):
         columns=(120, 192, 260),
         spacing_mm=None,
         field_of_view_mm=None,
+        patient_orientation="L\\F",
         levels=(0.0, 1.0, 120.0, 240.0, 255.0),
         extremes=(0.0, 255.0),
         top=255.0,
@@ -256,6 +257,9 @@ def test_images_are_written_as_most_scans_came(formats, written):
         ({"modalities": {"DX": 560}, **SPACED}, "dx"),
         ({"modalities": {"CT": 560}, "meanings": {"HU": 560}, "bits": 12, **SPACED}, "ct"),
         ({"modalities": {"CT": 560}, "meanings": {"HU": 560}, "bits": 12}, "sc"),
+        ({"modalities": {"CT": 560}, "meanings": {"HU": 560}, **SPACED, "patient_orientation": ""}, "sc"),
+        ({"modalities": {"MR": 560}, "meanings": {"raw": 560}, **SPACED, "patient_orientation": ""}, "sc"),
+        ({"modalities": {"DX": 560}, **SPACED, "patient_orientation": ""}, "sc"),
     ],
 )
 def test_dicom_is_of_the_scans_own_class_where_that_is_true(changes, written):

@@ -22,6 +22,7 @@ from medgan.commands.drawing import (
     refuse_numbers,
     settings_of,
     synthesise,
+    true_of,
 )
 from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
 from medgan.commands.preflight import AUTO, checked
@@ -138,9 +139,8 @@ def balance(
         report_on(out)
         return done
     plan = decide(measure(manifest), overrides) if trained is None else task.suited(trained).plan
-    form = form_of(
-        plan.form, options.format, options.dicom_class
-    )  # what cannot be is refused before hours of work, too
+    beside_real = true_of(plan.form, manifest.training()) if options.real == "prepared" else plan.form
+    form = form_of(beside_real, options.format, options.dicom_class)  # refused before hours of work, too
     with alone_in(out, overrides.device):
         if trained is None and any(task.missing.values()):
             run = beside(out, ".run")

@@ -8,12 +8,13 @@ from dataclasses import replace
 from medgan import files
 from medgan.commands.outfolder import SUFFIXES, OutFolder, Placed, give_up
 from medgan.commands.sifting import Against, Choice, Wish, choose
+from medgan.dataset.manifest import Record
 from medgan.errors import MedganError, PlanError
 from medgan.gan.draw import draw
 from medgan.gan.model import Model
 from medgan.learn.runtime import each
 from medgan.progress import OnProgress, Progress
-from medgan.scans.dicom_classes import classed
+from medgan.scans.dicom_classes import classed, why_not
 from medgan.scans.scan import Form, Mark
 from medgan.world import World, world
 
@@ -47,13 +48,25 @@ def form_of(form: Form, wanted: str, dicom_class: str = "auto") -> Form:
         )
     made = form if wanted == "auto" else replace(form, format=wanted)
     if dicom_class == "auto":
-        return made
+        # A plan of before knows no orientation, and what is unknown is not claimed.
+        return replace(made, dicom_class="sc") if why_not(made.dicom_class, made) else made
     if made.format != "dicom":
         raise PlanError(
             f"a DICOM class is for DICOM; these images are written as {made.format}",
             hint="Add --format dicom, or leave --dicom-class away.",
         )
     return classed(made, dicom_class)
+
+
+def true_of(form: Form, records: Iterable[Record]) -> Form:
+    """`form` less the body part and the orientation that these real images do not have, as where a model of other data draws beside them."""
+    records = tuple(records)
+    shared = {
+        name: getattr(form, name)
+        for name in ("body_part", "patient_orientation")
+        if all(getattr(record, name) == getattr(form, name) for record in records)
+    }
+    return replace(form, **{"body_part": "", "patient_orientation": ""} | shared)
 
 
 def choose_in(

@@ -50,6 +50,8 @@ class Fingerprint:
     columns: tuple[int, ...]
     spacing_mm: tuple[float, ...] | None
     """Median (Z, Y, X) over scans; None unless every scan knows its in-plane spacing."""
+    patient_orientation: str
+    """Where rows and columns run to in the patient ("L\\P": axial) where all scans share it, else empty."""
     field_of_view_mm: tuple[float, ...] | None
     """95th percentile of (Y, X) extents; None unless every scan knows its spacing."""
     levels: tuple[float, ...]
@@ -93,6 +95,7 @@ def measure(manifest: Manifest) -> Fingerprint:
         rows=_spread([record.shape[1] for record in measured]),
         columns=_spread([record.shape[2] for record in measured]),
         spacing_mm=_spacing(measured),
+        patient_orientation=_shared([record.patient_orientation for record in measured]),
         field_of_view_mm=_field_of_view(measured),
         levels=tuple(np.median([record.levels for record in measured], axis=0).tolist()),
         extremes=(

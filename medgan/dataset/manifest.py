@@ -48,6 +48,8 @@ class Record:
     """Share of the pixels, black ones aside, that have colour."""
     bits: int = 8
     spacing_mm: tuple[float, ...] | None = None
+    patient_orientation: str = ""
+    """Where rows and columns run to in the patient ("L\\P": axial); empty when unknown."""
     levels: tuple[float, ...] = ()
     """Percentiles 0, 0.5, 50, 99.5 and 100 of the pixels, in the scan's own meaning."""
     top: float = 0.0

@@ -35,6 +35,7 @@ MEASURED = (
     "coloured",
     "bits",
     "spacing_mm",
+    "patient_orientation",
     "levels",
     "top",
 )
@@ -117,6 +118,7 @@ def measured(scan: Scan) -> Facts:
         "coloured": coloured_share(scan),
         "bits": scan.bits,
         "spacing_mm": scan.spacing_mm,
+        "patient_orientation": scan.patient_orientation,
         "levels": intensity.percentiles(ranked),
         "top": intensity.top(ranked),
         "notes": scan.notes,

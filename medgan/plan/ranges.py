@@ -49,6 +49,7 @@ def choose_form(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> C
         modality=next(iter(fingerprint.modalities)) if len(fingerprint.modalities) == 1 else "",
         body_part=fingerprint.body_part,
         spacing_mm=output_spacing(fingerprint, chosen["mm_per_pixel"][0]),
+        patient_orientation=fingerprint.patient_orientation,
     )
     dicom_class, why = own_class(form)
     form = replace(form, dicom_class=dicom_class)

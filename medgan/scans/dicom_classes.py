@@ -26,6 +26,7 @@ from pydicom.uid import (
 from medgan import __version__
 from medgan.errors import OutputError, PlanError
 from medgan.scans.dicom_anatomy import UNPAIRED
+from medgan.scans.geometry import directions_of
 from medgan.scans.provenance import BYTE, MAKER, NOTICES, WORD, stored_range
 from medgan.scans.scan import Form
 
@@ -116,9 +117,10 @@ def why_not(name: str, form: Form) -> list[str]:
         "their values are no Hounsfield units": name == "ct" and form.unit != "HU",
         "their values are Hounsfield units": name != "ct" and form.unit == "HU",
         f"they have {form.bits} bits, and ultrasound has {BYTE}": name == "us" and form.bits > BYTE,
-        # C.7.6.2 and C.8.11.4: Type 1, and an invented number would be measured with.
+        # C.7.6.2 and C.8.11.4: Type 1, and an invented number or direction would be believed.
         "the size of their pixels is unknown": name in {*PLANAR, "dx"} and form.spacing_mm is None,
         # C.8.11.2: Image Laterality is Type 1, left, right, both or unpaired.
+        "how they lie in the body is unknown": name in {*PLANAR, "dx"} and not form.patient_orientation,
         f"they show {part}, which may be left or right": name == "dx" and part not in UNPAIRED,
     }
     return [words for words, holds in obstacles.items() if holds]
@@ -242,7 +244,11 @@ def _pixels(form: Form, shape: tuple[int, ...], bits_allocated: int) -> Attribut
 def _ct(form: Form) -> Attributes:
     """C.8.2.1."""
     return {
-        "ImageType": ["DERIVED", "SECONDARY", "AXIAL"],
+        "ImageType": [
+            "DERIVED",
+            "SECONDARY",
+            "AXIAL" if set(form.patient_orientation) <= set("LRAP\\") else "MPR",
+        ],
         "KVP": None,
         "AcquisitionNumber": None,
         **_plane(form),
@@ -262,15 +268,12 @@ def _mr(form: Form) -> Attributes:
 
 
 def _plane(form: Form) -> Attributes:
-    """C.7.6.2, C.7.4.1: an axial plane in a frame of reference of its own.
-
-    No real coordinates are known, and Form tells no plane, so coronal and sagittal training images are written so too.
-    """
+    """C.7.6.2, C.7.4.1: a plane of the training images' own direction, at the origin of a frame of reference of its own."""
     thickness = form.spacing_mm[0] if form.spacing_mm else 0.0
     return {
         **dict.fromkeys(PER_PLANE, ""),
         "PositionReferenceIndicator": "",
-        "ImageOrientationPatient": ["1", "0", "0", "0", "1", "0"],
+        "ImageOrientationPatient": [str(cosine) for cosine in directions_of(form.patient_orientation)],
         "PatientPosition": "",
         "SliceThickness": decimal(thickness) if thickness > 0 else None,
         **_spacing(form, "PixelSpacing"),
@@ -282,7 +285,7 @@ def _cr(form: Form) -> Attributes:
     return {
         "BodyPartExamined": code_string(form.body_part),
         "ViewPosition": "",
-        "PatientOrientation": "",
+        "PatientOrientation": _sides(form),
         **_spacing(form, "ImagerPixelSpacing"),
     }
 
@@ -290,15 +293,14 @@ def _cr(form: Form) -> Attributes:
 def _dx(form: Form) -> Attributes:
     """C.8.11.1 to C.8.11.4, for presentation: values go to the screen as they are.
 
-    Burned In Annotation and Lossy Image Compression are Type 1 here, so real images, too, say what inputs usually are; so is Patient
-    Orientation, which is that of a frontal view.
+    Burned In Annotation and Lossy Image Compression are Type 1 here, so real images, too, say what inputs usually are.
     """
     return {
         "ImageType": ["DERIVED", "SECONDARY", ""],
         "PresentationIntentType": "FOR PRESENTATION",
         "ImageLaterality": "U",
         "AnatomicRegionSequence": [_anatomy(code_string(form.body_part))],
-        "PatientOrientation": ["L", "F"],
+        "PatientOrientation": _sides(form),
         "PixelIntensityRelationship": "LOG",
         "PixelIntensityRelationshipSign": -1,
         "RescaleIntercept": "0",
@@ -320,12 +322,17 @@ def _anatomy(part: str) -> Dataset:
 
 def _us(form: Form) -> Attributes:
     """C.8.5.6; Pixel Spacing, when known, extends the class: most readers look there before the region calibration."""
-    return {"PatientOrientation": "", **_spacing(form, "PixelSpacing")}
+    return {"PatientOrientation": _sides(form), **_spacing(form, "PixelSpacing")}
 
 
 def _secondary_capture(form: Form) -> Attributes:
     """C.8.6.1; Pixel Spacing by 10.7.1.3 when known."""
-    return {"PatientOrientation": "", **_spacing(form, "PixelSpacing")}
+    return {"PatientOrientation": _sides(form), **_spacing(form, "PixelSpacing")}
+
+
+def _sides(form: Form) -> str | list[str]:
+    """Patient Orientation (C.7.6.1.1.1), empty where it is unknown."""
+    return form.patient_orientation.split("\\") if form.patient_orientation else ""
 
 
 def _spacing(form: Form, keyword: str) -> Attributes:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.errors import ScanError
-from medgan.scans.dicom_attributes import integer, labelled, numbers, text, words
+from medgan.scans.dicom_attributes import integer, labelled, numbers, sound_text, text, words
 from medgan.scans.dicom_frames import SPACINGS, Placement, is_capture, placement
 from medgan.scans.dicom_header import Source, load
 from medgan.scans.dicom_pixels import Grid, decode, excess, grid
@@ -30,7 +30,7 @@ from medgan.scans.dicom_values import (
     transforms,
 )
 from medgan.scans.finite import filled
-from medgan.scans.geometry import distances, squared, to_stretched
+from medgan.scans.geometry import distances, is_orientation, sides_of, squared, to_stretched
 from medgan.scans.intensity import fill, padding
 from medgan.scans.scan import Header, Pixels, Scan
 from medgan.scans.terms import BODY_PARTS, defined
@@ -85,6 +85,7 @@ def stacked(slices: Sequence[Scan], gap: float) -> Scan:
         pixels=pixels,
         meaning=first.meaning,
         spacing_mm=None if first.spacing_mm is None else (gap, *first.spacing_mm[1:]),
+        patient_orientation=first.patient_orientation,
         modality=first.modality,
         bits=max(one.bits for one in slices),
         notes=(*notes, *constant(pixels)),
@@ -162,11 +163,20 @@ def scan(source: Source) -> tuple[Scan, Placement]:
         pixels=pixels,
         meaning=means,
         spacing_mm=place.spacing_mm,
+        patient_orientation=patient_orientation(source, place),
         modality=source.modality,
         bits=found.bits,
         notes=(*notes(source, found, place, steps), *holes, *constant(pixels)),
     )
     return made, place
+
+
+def patient_orientation(source: Source, place: Placement) -> str:
+    """Where rows and columns run to, by Image Orientation (Patient), else by Patient Orientation; empty where neither says or it is oblique."""
+    if place.orientation is not None:
+        return sides_of(place.orientation)
+    said = sound_text(source.dataset, "PatientOrientation").upper()
+    return said if is_orientation(said) else ""
 
 
 def resolved(source: Source, found: Grid, steps: list[Transform]) -> tuple[Pixels, str]:

@@ -23,6 +23,7 @@ from medgan.files import digest, digest_of, write_bytes
 from medgan.scans.dicom_attributes import tag_of
 from medgan.scans.dicom_classes import PER_IMAGE, PER_PLANE, PLANAR, SOP_CLASSES, attributes, decimal
 from medgan.scans.dicom_encode import Template, part_10
+from medgan.scans.geometry import directions_of, normal
 from medgan.scans.provenance import BYTE, MAKER, WORD, Stored, slice_gap, stored_values
 from medgan.scans.scan import Form, Mark, Pixels
 
@@ -74,9 +75,9 @@ def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
 
 
 def write_volume(path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Path, ...]:
-    """A volume (Z, Y, X) in [0, 1], slices from feet to head, as `<path>/0001.dcm` and so on: one series, one frame of reference.
+    """A volume (Z, Y, X) in [0, 1], slices along their normal (axial: from feet to head), as `<path>/0001.dcm` and so on: one series, one frame of reference.
 
-    Slice k lies at (0, 0, k * spacing) millimetres. Single-frame files, for every reader copes with them.
+    Slice k lies k * spacing millimetres from the origin. Single-frame files, for every reader copes with them.
 
     Raises:
         PlanError: the form's class has no place in space, or the distance between slices is unknown.
@@ -97,6 +98,7 @@ def encoded(pixels: Pixels, form: Form, mark: Mark) -> Iterator[bytes]:
             hint="Write it as NIfTI.",
         )
     gap = slice_gap(form, len(pixels))
+    across = normal(directions_of(form.patient_orientation or "L\\P")).tolist()
     stored = _words(stored_values(pixels, form), form)
     blank = _blank(form, stored.shape[1:], mark.synthetic, os.environ.get("SOURCE_DATE_EPOCH", ""))
     names = _names(stored, blank.form, mark)
@@ -105,7 +107,7 @@ def encoded(pixels: Pixels, form: Form, mark: Mark) -> Iterator[bytes]:
         own = {
             "SOPInstanceUID": (instance := _uid("instance", f"{names.image}|{place}")),
             "InstanceNumber": str(place + 1),
-            "ImagePositionPatient": f"0\\0\\{decimal(place * gap)}",
+            "ImagePositionPatient": "\\".join(decimal(place * gap * side + 0.0) for side in across),
         }
         values = shared | {tag_of(keyword): text.encode() for keyword, text in own.items()}
         values[tag_of("PixelData")] = words.tobytes()

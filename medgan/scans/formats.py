@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from medgan.errors import PlanError, ScanError
-from medgan.scans import dicom_read, dicom_write, nifti, raster
+from medgan.scans import dicom_read, dicom_write, nifti, nifti_write, raster
 from medgan.scans.dicom_header import looks_right
 from medgan.scans.inflate import GZIP
 from medgan.scans.provenance import stored_range
@@ -60,10 +60,10 @@ READERS: Mapping[str, Reader] = {
 }
 """By what `sniff` says."""
 
-WRITERS: Mapping[str, Writer] = {"dicom": dicom_write, "nifti": nifti, "png": raster}
+WRITERS: Mapping[str, Writer] = {"dicom": dicom_write, "nifti": nifti_write, "png": raster}
 """By `Form.format`."""
 
-VOLUME_WRITERS: Mapping[str, VolumeWriter] = {"dicom": dicom_write, "nifti": nifti}
+VOLUME_WRITERS: Mapping[str, VolumeWriter] = {"dicom": dicom_write, "nifti": nifti_write}
 """By `Form.format`; a PNG has no third axis."""
 
 ARCHIVES = (GZIP, b"PK\x03\x04", b"PK\x05\x06", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07", b"BZh", b"\xfd7zXZ\0")
@@ -208,7 +208,7 @@ def read_written(path: Path, form: Form) -> Pixels:
 
 
 def write_volume(path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Path, ...]:
-    """Write a volume (Z, Y, X) in [0, 1], slices from feet to head: `<path>.nii.gz`, or a DICOM series in the folder `path`.
+    """Write a volume (Z, Y, X) in [0, 1], slices along their normal (axial: from feet to head): `<path>.nii.gz`, or a DICOM series in the folder `path`.
 
     Raises:
         PlanError: the format or the form's DICOM class has no volumes, or the distance between slices is unknown.

@@ -1,12 +1,12 @@
 """An image of any size in, an image of the wanted size out: true to millimetres, or stretched to fill.
 
-Also where slices lie: position and orientation in, distance along the slice normal out.
+Also where slices lie: position and orientation in, distance along the slice normal out, and the patient's sides by their letters.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,19 @@ SAME_MM = 1e-3
 """Positions closer than this are one position."""
 SIDES_MM = (5e-4, 20.0)
 """The sides that a pixel of a scan can have, from optical coherence tomography to scintigraphy; others are slips of unit."""
+
+
+SIDES: Mapping[str, tuple[int, int, int]] = {
+    "L": (1, 0, 0),
+    "R": (-1, 0, 0),
+    "P": (0, 1, 0),
+    "A": (0, -1, 0),
+    "H": (0, 0, 1),
+    "F": (0, 0, -1),
+}
+"""The patient's left, right, posterior, anterior, head and feet as directions in DICOM's frame (PS3.3 C.7.6.1.1.1, C.7.6.2.1.1)."""
+STRAIGHT = 0.9
+"""Cosine of the angle (about 26 degrees) up to which a direction is called by the letter next to it."""
 
 
 def possible(sides: Iterable[float]) -> bool:
@@ -87,3 +100,21 @@ def normal(orientation: Sequence[float]) -> NDArray[np.float64]:
 def distances(positions: Sequence[Sequence[float]], orientation: Sequence[float]) -> NDArray[np.float64]:
     """Distance of each position (x, y, z) from the origin along the slice normal, in millimetres."""
     return np.asarray(np.asarray(positions, np.float64) @ normal(orientation), np.float64)
+
+
+def sides_of(orientation: Sequence[float]) -> str:
+    r"""Image Orientation (Patient) as Patient Orientation: where rows and where columns run to, as "L\P"; empty where a direction is oblique."""
+    halves = np.asarray(orientation, np.float64).reshape(2, 3)
+    letters = [letter for half in halves for letter, side in SIDES.items() if half @ side >= STRAIGHT]
+    return "\\".join(letters) if len(letters) == len(halves) else ""
+
+
+def directions_of(sides: str) -> tuple[int, ...]:
+    r"""Patient Orientation ("L\P") as Image Orientation (Patient): six direction cosines."""
+    return tuple(number for letter in sides.split("\\") for number in SIDES[letter])
+
+
+def is_orientation(sides: str) -> bool:
+    """Whether a text is a Patient Orientation of two single letters, at right angles to each other."""
+    rows, _, columns = sides.partition("\\")
+    return rows in SIDES and columns in SIDES and not np.dot(SIDES[rows], SIDES[columns])

@@ -1,4 +1,4 @@
-"""A NIfTI file (.nii, .nii.gz, .hdr + .img) -> Header and Scan in the radiological display frame; an image or volume -> .nii.gz.
+"""A NIfTI file (.nii, .nii.gz, .hdr + .img) -> Header and Scan in the radiological display frame.
 
 The whole file is inflated, with its checksum: nibabel stops before the gzip trailer, so one flipped byte gives
 wrong voxels and no error, and slicing a .nii.gz lazily is quadratic. Field names are those of nifti1.h.
@@ -6,8 +6,6 @@ wrong voxels and no error, and slicing a .nii.gz lazily is quadratic. Field name
 
 from __future__ import annotations
 
-import gzip
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,26 +18,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.errors import ScanError
-from medgan.files import write_bytes, write_json
 from medgan.scans.finite import filled
-from medgan.scans.geometry import possible
+from medgan.scans.geometry import STRAIGHT, possible
 from medgan.scans.inflate import Unpacked, first_bytes, refuse_size
 from medgan.scans.labelmap import few_levels, named_as_mask
-from medgan.scans.nifti_affine import Space, space
+from medgan.scans.nifti_affine import AS_SHOWN, AS_STORED, SHOWN, Space, space
 from medgan.scans.nifti_voxels import Layout, pixels
-from medgan.scans.provenance import MAKER, SOFTWARE, Stored, facts, slice_gap, stored_values
-from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
+from medgan.scans.provenance import MAKER
+from medgan.scans.scan import Header, Pixels, Scan
 
 nib: Any = nibabel  # most of its functions carry no types
 
-SUFFIX = ".nii.gz"
 NEAR_ISOTROPIC = 1.5
 """A voxel side this many times the second longest makes its axis the through-plane one; else slices are axial."""
 
 _ENDS: tuple[Literal["little", "big"], ...] = ("little", "big")
 _MAGIC = {b"n+1\0", b"ni1\0", b"n+2\0", b"ni2\0"}
 _MGH = b"\0\0\0\1"  # version word of FreeSurfer's MGH and MGZ
-_PLANE, _VOLUME = 2, 3  # axes of an image, of a volume
+_PLANE = 2  # axes of an image
 _LABELS = {1002, 1003}  # intent_code: LABEL, NEURONAME
 _COLOURS = {1007, 2003}  # VECTOR (ITK's RGB), RGB_VECTOR
 # Matrices, displacements, points, meshes, quaternions:
@@ -101,10 +97,17 @@ class _Claim:
         return tuple(float(side) * unit for side in np.linalg.norm(self.space.affine[:3, :3], axis=0))
 
     @property
+    def patient_orientation(self) -> str:
+        """Where the displayed rows and columns run to; empty where no code tells, or they are oblique."""
+        matrix = self.space.affine[:3, :3] / np.linalg.norm(self.space.affine[:3, :3], axis=0)
+        straight = [abs(matrix[int(self.orientation[axis, 0]), axis]) for axis in self.axes[1:]]
+        return SHOWN[self.through_plane] if self.space.oriented and min(straight) >= STRAIGHT else ""
+
+    @property
     def spacing_mm(self) -> tuple[float, ...] | None:
-        """(Z, Y, X); None where no pixel can be so large, where sform and pixdim contradict each other, and for a file of ours whose source had none (`_nifti` then leaves the unit unknown)."""
-        ours = MAKER.encode() in self.header["descrip"].item()
-        unknown = not self.space.measured or (ours and int(self.header["xyzt_units"]) & 7 == 0)
+        """(Z, Y, X); None where no pixel can be so large, where sform and pixdim contradict each other, and for a file of ours whose source had none (`nifti_write` then leaves the unit unknown)."""
+        unitless = _is_ours(self.header) and int(self.header["xyzt_units"]) & 7 == 0
+        unknown = unitless or not self.space.measured
         spacing = tuple(self.sides[axis] for axis in self.axes)
         return None if unknown or not possible(spacing[1:]) else spacing
 
@@ -119,6 +122,11 @@ class _Claim:
         """Bits per stored value of one channel."""
         packed = int(self.header["datatype"]) in _PACKED
         return 8 if packed else self.header.get_data_dtype().itemsize * 8
+
+
+def _is_ours(header: Any) -> bool:
+    """Whether medgan wrote the file."""
+    return MAKER.encode() in header["descrip"].item()
 
 
 @lru_cache(64)
@@ -155,6 +163,7 @@ def read(path: Path) -> Scan:
         pixels=voxels,
         meaning="raw",  # NIfTI fixes no scale, not even for uint8
         spacing_mm=claim.spacing_mm,
+        patient_orientation=claim.patient_orientation,
         bits=claim.bits,
         notes=claim.told + repaired,
     )
@@ -179,9 +188,10 @@ def _claim(path: Path) -> _Claim:
     offset = max(int(np.nan_to_num(header["vox_offset"], posinf=0, neginf=0)), start)
     size = offset + math.prod(sizes) * _voxel_bytes(header, path)
     refuse_size(voxels, size, math.prod(shape) * channels * 4)
-    place = space(header, np.asarray(shape) > 1)
+    ours = _is_ours(header)
+    place = space(header, np.asarray(shape) > 1, AS_SHOWN if ours else AS_STORED)
     notes = {
-        "no-orientation": not place.oriented,
+        "no-orientation": not (place.oriented or ours),
         "spacing-conflict": place.conflict,
         "first-volume": math.prod(sizes[3:]) > 1 and not vector,
         "synthetic": header["descrip"].item().startswith(b"SYNTHETIC"),
@@ -325,58 +335,3 @@ def _voxels_of(claim: _Claim, path: Path) -> Pixels:
 def _is_label_map(voxels: Pixels, high: float, path: Path) -> bool:
     """Whole numbers from 0 to `high`: very few of them, or few and a name (of file or folder) that says mask."""
     return (named_as_mask(path) or high <= _PLAIN_LABELS) and few_levels(voxels)
-
-
-# --- writing ---------------------------------------------------------------------------------------------------------
-
-
-def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
-    """One image, (H, W) or (H, W, 3) in [0, 1], as a gzipped one-slice NIfTI-1 volume and a sidecar <name>.json."""
-    write_volume(path.with_name(path.name.removesuffix(SUFFIX)), pixels[None], form, mark)
-
-
-def write_volume(path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Path, ...]:
-    """A volume (Z, Y, X) or (Z, Y, X, 3) in [0, 1], slices from feet to head, as `<path>.nii.gz` and `<path>.json`.
-
-    Raises:
-        PlanError: the distance between slices is unknown.
-        OutputError: the disk refuses.
-    """
-    slice_gap(form, len(pixels))
-    said = facts(form, mark)
-    image = _nifti(stored_values(pixels, form), form, mark, said)
-    file = path.with_name(path.name + SUFFIX)
-    # The sidecar goes first: an image without its marks never exists, not even after a power cut.
-    write_json(path.with_name(path.name + ".json"), said)
-    write_bytes(file, gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
-    return (file,)
-
-
-def _nifti(stored: Stored, form: Form, mark: Mark, said: dict[str, object]) -> nib.Nifti1Image:
-    """(X, Y, Z) with slope 1 and the affine of the display frame, x to the left and y to posterior in RAS terms."""
-    z, y, x = form.spacing_mm or (1.0, 1.0, 1.0)
-    image = nib.Nifti1Image(_voxels(stored), np.diag([-x, -y, z or 1.0, 1.0]))
-    header: Any = image.header
-    # Without millimetres the place is no scanner's (code 1), yet left and right are still told (code 2).
-    image.set_sform(image.affine, code=1 if form.spacing_mm else 2)
-    image.set_qform(image.affine, code=1 if form.spacing_mm else 2)
-    header.set_xyzt_units("mm" if form.spacing_mm else "unknown")
-    header.set_slope_inter(1.0, 0.0)
-    if stored.ndim > _VOLUME and stored.dtype != np.uint8:
-        header.set_intent("vector")
-    origin = f"SYNTHETIC {SOFTWARE} seed={mark.seed}" if mark.synthetic else f"REAL {SOFTWARE}"
-    header["descrip"] = origin.encode()[:79]
-    header["intent_name"] = b"synthetic" if mark.synthetic else b"real"
-    comment = json.dumps(said, sort_keys=True, ensure_ascii=False)
-    header.extensions.append(nib.nifti1.Nifti1Extension("comment", comment.encode()))
-    return image
-
-
-def _voxels(stored: Stored) -> NDArray[Any]:
-    """(X, Y, Z) of numbers; colour as RGB24, or as a vector of 16-bit numbers (X, Y, Z, 1, 3), which RGB24 cannot hold."""
-    if stored.ndim == _VOLUME:
-        return np.ascontiguousarray(stored.transpose(2, 1, 0))
-    columns = np.ascontiguousarray(stored.transpose(2, 1, 0, 3))
-    if stored.dtype == np.uint8:
-        return columns.view([("R", "u1"), ("G", "u1"), ("B", "u1")])[..., 0]
-    return columns[:, :, :, None, :]

@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 
 nib: Any = nibabel  # most of its functions carry no types
 
+SHOWN = {2: "L\\P", 1: "L\\F", 0: "P\\F"}
+"""{RAS axis through the plane: Patient Orientation of what is shown}: axial, coronal, sagittal."""
 FLAT = 1e-3
 """Volume of the cell of three unit axes below which they span no space."""
+AS_STORED = np.array([1.0, 1.0, 1.0])
+"""Directions of axes in RAS that nothing describes."""
+AS_SHOWN = np.array([-1.0, -1.0, 1.0])
+"""Those of files of ours that claim none: stored as they are shown."""
 EQUAL = 0.01
 """Sides that differ by a smaller share are the same, written with other digits."""
 
@@ -29,10 +35,10 @@ class Space(NamedTuple):
     """Whether the sides can be believed."""
 
 
-def space(header: Any, long: NDArray[np.bool_]) -> Space:
-    """sform, else qform, else nifti1.h method 1: axes as stored (x = pixdim * i), without nibabel's flip of x.
+def space(header: Any, long: NDArray[np.bool_], bare: NDArray[np.float64]) -> Space:
+    """sform, else qform, else nifti1.h method 1: axes as stored, without nibabel's flip of x.
 
-    `long` says which of the three axes have more than one voxel: of the others no side is compared.
+    `bare` are the directions of axes that no code describes (x = pixdim * i); `long` says which of the three axes have more than one voxel: of the others no side is compared.
     """
     pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
     for code, build in (("sform_code", header.get_sform), ("qform_code", header.get_qform)):
@@ -44,7 +50,8 @@ def space(header: Any, long: NDArray[np.bool_]) -> Space:
         finite = bool(np.isfinite(affine).all()) and bool(sides.min() > 0)
         if int(header[code]) > 0 and finite and abs(np.linalg.det(affine[:3, :3] / sides)) > FLAT:
             return believed(affine, sides, pixdim, long)
-    return Space(np.diag([*np.where(np.isfinite(pixdim) & (pixdim > 0), pixdim, 1.0), 1.0]), oriented=False)
+    sides = np.where(np.isfinite(pixdim) & (pixdim > 0), pixdim, 1.0)
+    return Space(np.diag([*sides * bare, 1.0]), oriented=False)
 
 
 def believed(

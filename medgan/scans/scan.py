@@ -58,6 +58,9 @@ class Scan:
     """"HU"; "raw" (arbitrary units); "stored" (fixed scale 0 .. 2**bits - 1, as in 8-bit images); "display" (0 .. 1, after VOI)."""
     spacing_mm: tuple[float, ...] | None = None
     """(Z, Y, X) in millimetres; None when unknown."""
+    patient_orientation: str = ""
+    """Where rows and where columns run to in the patient, as in DICOM's Patient Orientation: "L\\P" of an axial slice. Empty where
+    the file does not say, or the directions are oblique."""
     modality: str = ""
     """DICOM Modality; empty when unknown."""
     bits: int = 8
@@ -88,6 +91,8 @@ class Form:
     """DICOM BodyPartExamined when all training images share it."""
     spacing_mm: tuple[float, ...] | None = None
     """(Z, Y, X) of the written image in millimetres; None when unknown."""
+    patient_orientation: str = ""
+    """Where rows and columns run to in the patient when all training images share it ("L\\P": axial), else empty: then files claim none."""
     dicom_class: str = "sc"
     """Kind of DICOM object: "ct", "mr", "cr", "dx", "us", or "sc" (Secondary Capture), of which nothing more need be known."""
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from medgan.errors import PlanError, ScanError
-from medgan.scans import inflate, nifti
+from medgan.scans import inflate, nifti, nifti_write
 from medgan.scans.provenance import stored_values
 from medgan.scans.scan import Form, Mark
 
@@ -418,15 +418,19 @@ def test_real_volume_reads_alike_in_every_storage():
 
 FORMS = {
     "hu": Form(
-        format="nifti", low=-1024, high=3071, unit="HU", bits=16, modality="CT", spacing_mm=(5.0, 0.7, 0.8)
+        format="nifti", low=-1024, high=3071, unit="HU", bits=16, modality="CT", spacing_mm=(5.0, 0.7, 0.8),
+        patient_orientation="L\\P",
     ),
-    "8-bit": Form(format="nifti", low=0, high=255, unit="stored", bits=8),
+    "sagittal": Form(
+        format="nifti", low=0, high=4095, unit="relative", bits=12, spacing_mm=(5.0, 0.7, 0.8), patient_orientation="P\\F"
+    ),
+    "8-bit": Form(format="nifti", low=0, high=255, unit="stored", bits=8, patient_orientation="L\\P"),
     "12-bit": Form(format="nifti", low=0, high=4095, unit="relative", bits=12, spacing_mm=(0.0, 1.0, 1.0)),
     "colour": Form(
         format="nifti", low=0, high=255, unit="stored", bits=8, channels=3, spacing_mm=(1.0, 2.0, 2.0)
     ),
     "deep colour": Form(format="nifti", low=0, high=65535, unit="stored", bits=16, channels=3),
-}
+}  # fmt: skip
 every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 
 
@@ -436,8 +440,8 @@ def picture(form: Form):
 
 
 def written(folder: Path, form: Form, mark: Mark = SYNTHETIC) -> Path:
-    path = folder / f"image{nifti.SUFFIX}"
-    nifti.write(path, picture(form), form, mark)
+    path = folder / f"image{nifti_write.SUFFIX}"
+    nifti_write.write(path, picture(form), form, mark)
     return path
 
 
@@ -479,7 +483,7 @@ def test_a_volume_reads_back_equal_here_and_through_simpleitk(tmp_path, form):
     if form.spacing_mm:
         form = replace(form, spacing_mm=(2.5, *form.spacing_mm[1:]))
     volume = np.stack([picture(form), 1 - picture(form), picture(form) / 2])
-    (path,) = nifti.write_volume(tmp_path / "v1.2", volume, form, SYNTHETIC)
+    (path,) = nifti_write.write_volume(tmp_path / "v1.2", volume, form, SYNTHETIC)
     assert path.name == "v1.2.nii.gz"
     expected = stored_values(volume, form)
     np.testing.assert_array_equal(nifti.read(path).pixels, expected)
@@ -493,7 +497,7 @@ def test_a_volume_reads_back_equal_here_and_through_simpleitk(tmp_path, form):
 def test_a_volume_without_a_distance_between_its_slices_is_refused(tmp_path):
     volume = np.zeros((3, 12, 10), np.float32)
     with pytest.raises(PlanError, match="distance between its slices"):
-        nifti.write_volume(tmp_path / "v", volume, FORMS["12-bit"], SYNTHETIC)
+        nifti_write.write_volume(tmp_path / "v", volume, FORMS["12-bit"], SYNTHETIC)
     assert list(tmp_path.iterdir()) == []
 
 

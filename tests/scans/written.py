@@ -17,21 +17,25 @@ BYTES: dict[str, Any] = {"format": "dicom", "low": 0.0, "high": 255.0, "unit": "
 TWELVE: dict[str, Any] = {"format": "dicom", "low": 0.0, "high": 4095.0, "unit": "relative", "bits": 12}
 DEEP: dict[str, Any] = {"format": "dicom", "low": 0.0, "high": 65535.0, "unit": "stored", "bits": 16}
 PLATE: dict[str, Any] = {"body_part": "CHEST", "spacing_mm": (0.0, 0.143, 0.15)}
+AXIAL, SAGITTAL, FRONTAL = ({"patient_orientation": sides} for sides in ("L\\P", "P\\F", "L\\F"))
 
 FORMS = {
-    "ct": Form(**HU, body_part="CHEST", spacing_mm=(5.0, 0.7, 0.8), dicom_class="ct"),
-    "ct-without-thickness": Form(**HU, spacing_mm=(0.0, 0.7123456789012345, 0.7123456789012345), dicom_class="ct"),
-    "mr": Form(**TWELVE, modality="MR", body_part="BREAST", spacing_mm=(3.0, 0.9, 0.9), dicom_class="mr"),
-    "mr-8-bit": Form(**BYTES, modality="MR", body_part="BRAIN", spacing_mm=(0.0, 1.0, 1.0), dicom_class="mr"),
+    "ct": Form(**HU, body_part="CHEST", spacing_mm=(5.0, 0.7, 0.8), **AXIAL, dicom_class="ct"),
+    "ct-without-thickness": Form(**HU, spacing_mm=(0.0, 0.7123456789012345, 0.7123456789012345), **AXIAL, dicom_class="ct"),
+    "ct-sagittal": Form(**HU, spacing_mm=(5.0, 0.7, 0.8), **SAGITTAL, dicom_class="ct"),
+    "mr": Form(**TWELVE, modality="MR", body_part="BREAST", spacing_mm=(3.0, 0.9, 0.9), **AXIAL, dicom_class="mr"),
+    "mr-8-bit": Form(**BYTES, modality="MR", body_part="BRAIN", spacing_mm=(0.0, 1.0, 1.0), **SAGITTAL, dicom_class="mr"),
     "cr": Form(**TWELVE, **PLATE, modality="CR", dicom_class="cr"),
     "cr-8-bit-hand": Form(**BYTES, modality="CR", body_part="HAND", dicom_class="cr"),
-    "dx": Form(**TWELVE, **PLATE, modality="DX", dicom_class="dx"),
-    "dx-8-bit": Form(**BYTES, **PLATE, modality="DX", dicom_class="dx"),
+    "dx": Form(**TWELVE, **PLATE, **FRONTAL, modality="DX", dicom_class="dx"),
+    "dx-8-bit": Form(**BYTES, **PLATE, **FRONTAL, modality="DX", dicom_class="dx"),
     "us": Form(**BYTES, modality="US", body_part="HEART", dicom_class="us"),
     "us-colour": Form(**BYTES, modality="US", channels=3, spacing_mm=(0.0, 0.3, 0.3), dicom_class="us"),
     "sc": Form(**BYTES),
     "sc-ct-without-spacing": Form(**HU, body_part="ABDOMEN"),
     "sc-ct-8-bit": Form(**BYTES, modality="CT", spacing_mm=(0.0, 1.0, 1.0)),
+    "sc-ct-of-unknown-direction": Form(**HU, spacing_mm=(0.0, 0.7, 0.8)),
+    "sc-coronal": Form(**BYTES, **FRONTAL),
     "sc-hand": Form(**BYTES, modality="DX", body_part="HAND"),
     "sc-16-bit": Form(**DEEP),
     "sc-colour": Form(**BYTES, channels=3),
