@@ -31,6 +31,7 @@ PLATE = {
     "PixelSpacing": None,
     "ImagerPixelSpacing": [1, 1],
     "BodyPartExamined": "CHEST",
+    "PatientOrientation": ["L", "F"],
     "BitsStored": 12,
     "HighBit": 11,
 }

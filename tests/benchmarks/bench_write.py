@@ -19,10 +19,11 @@ ROUNDS, IMAGES = 7, 40
 LEAST = 5
 """How many times faster ours is at least, from pixels in [0, 1] to the bytes of a file."""
 RANGE = {"low": 0.0, "high": 4095.0, "unit": "relative", "bits": 12}
-PLATE = {"spacing_mm": (0.0, 0.2, 0.2), "body_part": "CHEST"}
+PLATE = {"spacing_mm": (0.0, 0.2, 0.2), "body_part": "CHEST", "patient_orientation": "L\\F"}
+SLICE = {"spacing_mm": (5.0, 0.7, 0.7), "patient_orientation": "L\\P"}
 FORMS = {
-    "ct": {"low": -1024.0, "high": 3071.0, "unit": "HU", "bits": 16, "spacing_mm": (5.0, 0.7, 0.7)},
-    "mr": {**RANGE, "spacing_mm": (5.0, 0.7, 0.7)},
+    "ct": {"low": -1024.0, "high": 3071.0, "unit": "HU", "bits": 16, **SLICE},
+    "mr": {**RANGE, **SLICE},
     "cr": {**RANGE, **PLATE},
     "dx": {**RANGE, **PLATE},
     "us": {"low": 0.0, "high": 255.0, "unit": "stored", "bits": 8},

@@ -1,6 +1,7 @@
 import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -25,6 +26,7 @@ CT = Form(
     bits=16,
     modality="CT",
     spacing_mm=(1.0, 0.8, 0.7),
+    patient_orientation="L\\P",
     dicom_class="ct",
 )
 SUFFIXES = {"dicom": ".dcm", "nifti": ".nii.gz", "png": ".png"}
@@ -133,6 +135,14 @@ def test_images_come_in_the_format_asked_for(ct_model, tmp_path, form):
         assert row["format"] == formats.sniff(out / row["path"]) == form
         assert bool(row["sop_instance_uid"]) == (form == "dicom")
         assert row["spacing_mm"] == "0.8x0.7"
+
+
+def test_a_model_of_before_that_knows_no_orientation_draws_secondary_capture(tmp_path):
+    form = replace(CT, patient_orientation="")
+    model = untrained(tmp_path / "model", discs(tmp_path / "scans", normal=4, covid=3), form=form)
+    sample(model, tmp_path / "out", count=1)
+    kinds = {pydicom.dcmread(tmp_path / "out" / row["path"]).SOPClassUID for row in rows_of(tmp_path / "out")}
+    assert kinds == {SecondaryCaptureImageStorage}
 
 
 @pytest.mark.parametrize(
