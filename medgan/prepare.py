@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.cache import held, hold, unusable
-from medgan.dataset.fingerprint import has_spacing
+from medgan.dataset.extents import has_spacing
 from medgan.dataset.load import load
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.pixels import pixel_digest

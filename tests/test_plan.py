@@ -36,6 +36,7 @@ def facts(**changes):
         spacing_mm=None,
         field_of_view_mm=None,
         patient_orientation="L\\F",
+        extents=None,
         levels=(0.0, 1.0, 120.0, 240.0, 255.0),
         extremes=(0.0, 255.0),
         top=255.0,

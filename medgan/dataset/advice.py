@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from medgan.dataset.colour import colours_of
+from medgan.dataset.extents import APART, extents_of, has_spacing
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.outliers import beyond
 from medgan.dataset.source import legible
@@ -52,6 +53,7 @@ def warnings_of(manifest: Manifest) -> tuple[str, ...]:
         *_twice(manifest),
         *_colour(manifest),
         *_brightness(manifest),
+        *_millimetres(manifest),
         *_content(manifest),
     )
 
@@ -187,6 +189,34 @@ def _brightness(manifest: Manifest) -> Iterator[str]:
             f"clipped, for a dead pixel must not darken all other images (the highest is {brightest.levels[-1]:.0f}, in "
             f"{legible(brightest.path)}). Look at {'it' if len(odd) == 1 else 'them'}."
         )
+
+
+def _millimetres(manifest: Manifest) -> Iterator[str]:
+    """Pixel spacing that only some scans know, or that can hardly be true of all."""
+    records = manifest.training()
+    unknown = [record for record in records if not has_spacing(record)]
+    if 0 < len(unknown) < len(records):
+        yield (
+            f"{len(unknown)} of {len(records)} scans do not say how large their pixels are (of class "
+            f"{', '.join(sorted({record.label for record in unknown}))}): each scan is resized to fill, whatever its millimetres. "
+            "Complete PixelSpacing, or leave those scans out, to keep millimetres."
+        )
+    found = extents_of(records)
+    if found is None or (found.factor <= APART and not found.odd):
+        return
+    classes = "; ".join(f"{label} about {size:.0f} mm" for label, size in found.classes.items())
+    words = (
+        f"By their pixel spacing scans are {found.smallest:.0f} to {found.largest:.0f} mm large ({classes})"
+    )
+    words += f", {found.odd} of {len(records)} far off the others" if found.odd and not found.doubtful else ""
+    if found.placeholders:
+        words += f". {found.placeholders} of {len(records)} name pixels of exactly 1 x 1 mm, as converters do that do not know"
+    became = (
+        "Millimetres are not believed, and each scan is resized to fill"
+        if found.doubtful
+        else "Millimetres are kept, so small ones will be small on black"
+    )
+    yield f"{words}. {became}. Mend PixelSpacing (in NIfTI pixdim) where it is wrong, or leave those scans out."
 
 
 def _content(manifest: Manifest) -> Iterator[str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from medgan.dataset.advice import duplicates, warnings_of
 from medgan.dataset.colour import Colours, colours_of
+from medgan.dataset.extents import Extents, extents_of, has_spacing
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.outliers import usual_top
 from medgan.dataset.quota import quotas
@@ -54,6 +55,8 @@ class Fingerprint:
     """Where rows and columns run to in the patient ("L\\P": axial) where all scans share it, else empty."""
     field_of_view_mm: tuple[float, ...] | None
     """95th percentile of (Y, X) extents; None unless every scan knows its spacing."""
+    extents: Extents | None
+    """How far scans differ in millimetres; None unless every scan knows its spacing."""
     levels: tuple[float, ...]
     """Medians over scans of the percentiles 0, 0.5, 50, 99.5 and 100, each in its own meaning."""
     extremes: tuple[float, float]
@@ -97,6 +100,7 @@ def measure(manifest: Manifest) -> Fingerprint:
         spacing_mm=_spacing(measured),
         patient_orientation=_shared([record.patient_orientation for record in measured]),
         field_of_view_mm=_field_of_view(measured),
+        extents=extents_of(measured),
         levels=tuple(np.median([record.levels for record in measured], axis=0).tolist()),
         extremes=(
             min(record.levels[0] for record in measured),
@@ -127,11 +131,6 @@ def _shared(values: Sequence[str]) -> str:
 
 def _spread(values: Sequence[int]) -> tuple[int, ...]:
     return min(values), round(statistics.median(values)), max(values)
-
-
-def has_spacing(record: Record) -> bool:
-    """Whether the scan knows the size of its pixels."""
-    return record.spacing_mm is not None and min(record.spacing_mm[1:]) > 0
 
 
 def _spacing(records: Sequence[Record]) -> tuple[float, ...] | None:

@@ -19,7 +19,8 @@ EFFORTS: dict[str, tuple[int, float]] = {
 
 def choose_shape(fingerprint: Fingerprint, wish: Overrides) -> Choices:
     """Canvas of h0 x w0 cells doubled k times, and how scans are laid on it."""
-    field = fingerprint.field_of_view_mm
+    doubtful = fingerprint.extents is not None and fingerprint.extents.doubtful
+    field = None if doubtful else fingerprint.field_of_view_mm
     height, width = field or (float(fingerprint.rows[1]), float(fingerprint.columns[1]))
     if wish.size is not None:
         base, doublings = cells(wish.size)
@@ -36,11 +37,14 @@ def choose_shape(fingerprint: Fingerprint, wish: Overrides) -> Choices:
         "doublings": (doublings, ""),
     }
     if field is None:
-        chosen["geometry"] = (
-            "stretch",
-            "rule: not every scan knows its pixel spacing, so each is resized to fill",
-        )
-        chosen["mm_per_pixel"] = (None, "rule: unknown spacing")
+        unknown = "unknown spacing"
+        reason = "not every scan knows its pixel spacing"
+        if fingerprint.extents is not None:
+            factor = f"{fingerprint.extents.factor:.1f}"
+            unknown = "doubtful spacing"
+            reason = f"by their pixel spacing some scans are {factor} times as large as others, which is hardly true"
+        chosen["geometry"] = ("stretch", f"rule: {reason}, so each is resized to fill")
+        chosen["mm_per_pixel"] = (None, f"rule: {unknown}")
     else:
         side = round(max(height / size[0], width / size[1]), 4)
         chosen["geometry"] = ("physical", "rule: every scan knows its pixel spacing, so millimetres are kept")

@@ -1,0 +1,73 @@
+"""Records -> how large the scans are in millimetres, and whether what their headers say of it can be believed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medgan.dataset.manifest import Record
+
+APART = 2.0
+"""Scans that are so many times as large as others in millimetres are worth a word."""
+INCREDIBLE = 4.0
+"""Scans of one kind do not differ so much: the headers of some are wrong, or one would be a dot where the other fills the image."""
+PLACEHOLDER = 1.0
+"""Side of a pixel in millimetres that converters write when they do not know it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extents:
+    """Sizes of scans that all know their pixel spacing: the geometric mean of height and width in millimetres."""
+
+    smallest: float
+    """5th percentile."""
+    largest: float
+    """95th percentile."""
+    classes: Mapping[str, float]
+    """Median per class."""
+    placeholders: int
+    """Scans whose pixels are said to be exactly 1 x 1 mm where others say something else."""
+    odd: int
+    """Scans that are `INCREDIBLE` times as large as half of them, or as small."""
+
+    @property
+    def factor(self) -> float:
+        """How many times as large as the small ones the large scans are, or as the class of the smallest that of the largest."""
+        return max(self.largest / self.smallest, max(self.classes.values()) / min(self.classes.values()))
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether images that keep their millimetres would show some scans as dots, for reasons that lie in headers."""
+        return self.factor > (APART if self.placeholders else INCREDIBLE)
+
+
+def has_spacing(record: Record) -> bool:
+    """Whether the scan knows the size of its pixels."""
+    return record.spacing_mm is not None and min(record.spacing_mm[1:]) > 0
+
+
+def extents_of(records: Sequence[Record]) -> Extents | None:
+    """Measure the scans; None unless every one knows its in-plane spacing."""
+    if not records or not all(has_spacing(record) for record in records):
+        return None
+    sizes: dict[str, list[float]] = {}
+    for record in records:
+        sizes.setdefault(record.label, []).append(_extent(record))
+    every = np.concatenate(list(sizes.values()))
+    smallest, middle, largest = np.percentile(every, (5, 50, 95)).tolist()
+    placeholders = sum(set((record.spacing_mm or ())[1:]) == {PLACEHOLDER} for record in records)
+    return Extents(
+        smallest=smallest,
+        largest=largest,
+        classes={label: float(np.median(found)) for label, found in sorted(sizes.items())},
+        placeholders=placeholders if placeholders < len(records) else 0,
+        odd=int(np.count_nonzero((every > INCREDIBLE * middle) | (every < middle / INCREDIBLE))),
+    )
+
+
+def _extent(record: Record) -> float:
+    _, tall, wide = record.spacing_mm or (0.0, 0.0, 0.0)
+    return math.sqrt(record.shape[1] * tall * record.shape[2] * wide)

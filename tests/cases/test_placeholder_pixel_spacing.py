@@ -1,0 +1,105 @@
+"""Pixel spacing that can hardly be true makes no dot on black without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from pydicom.uid import ComputedRadiographyImageStorage
+
+from medgan import cache
+from medgan.commands.inspect import Inspection, inspect
+from medgan.dataset.index import index
+from medgan.dataset.source import Source
+from medgan.plan import Overrides
+from medgan.prepare import TOP, prepare
+from tests.scans import phantoms
+
+SIDE = 32
+
+
+def image(seed: int) -> np.ndarray:
+    """(SIDE, SIDE) of 8 bits that is bright to its edges."""
+    return np.random.default_rng(seed).integers(120, 250, (SIDE, SIDE)).astype(np.uint8)
+
+
+def dicom(path: Path, seed: int, side_mm: float | None) -> None:
+    about = {"PatientID": f"P{seed}", "SeriesInstanceUID": f"1.2.{seed}", "Modality": "CR"}
+    spacing = None if side_mm is None else [side_mm, side_mm]
+    uid = ComputedRadiographyImageStorage
+    phantoms.write(path.with_suffix(".dcm"), image(seed), SOPClassUID=uid, PixelSpacing=spacing, **about)
+
+
+def nifti(path: Path, seed: int, side_mm: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = nib.Nifti1Image(image(seed).astype(np.float32)[:, :, None], np.diag([side_mm, side_mm, 3.0, 1.0]))
+    nib.save(made, path.with_suffix(".nii"))
+
+
+def looked_at(root: Path, sides: dict[str, list[float | None]], write=dicom) -> Inspection:
+    """A scan per pixel side in millimetres, by class."""
+    for seed, (label, side) in enumerate((label, side) for label, found in sides.items() for side in found):
+        write(root / label / f"{seed:02d}", seed, side)
+    return inspect(Source(path=root), overrides=Overrides(size=(SIDE, SIDE)))
+
+
+def told(found: Inspection) -> list[str]:
+    return [text for text in found.warnings if "pixel spacing" in text or "large their pixels" in text]
+
+
+@pytest.mark.parametrize("write", [dicom, nifti])
+@pytest.mark.parametrize("true", [0.1, 0.2, 0.4])
+def test_a_class_of_placeholders_is_stretched_and_told(write, true, tmp_path):
+    found = looked_at(tmp_path, {"a": [true] * 4, "b": [1.0] * 4}, write)
+    assert (found.plan.geometry, found.plan.mm_per_pixel, found.plan.form.spacing_mm) == (
+        "stretch",
+        None,
+        None,
+    )
+    assert f"{1 / true:.1f} times as large" in found.plan.why["geometry"]
+    (words,) = told(found)
+    assert "4 of 8 name pixels of exactly 1 x 1 mm" in words
+    assert "Mend PixelSpacing" in words
+    rows = prepare(index(Source(path=tmp_path)), found.plan, cache.stacks()).pixels
+    assert rows.min() > 0 if write is dicom else (rows > 0).mean() > 0.9  # every scan fills its image
+    assert rows.max() <= TOP
+
+
+def test_headers_that_differ_tenfold_are_not_believed_even_without_a_placeholder(tmp_path):
+    found = looked_at(tmp_path, {"a": [0.15] * 4, "b": [1.5] * 4})
+    assert found.plan.geometry == "stretch"
+    assert "Millimetres are not believed" in told(found)[0]
+
+
+def test_a_placeholder_in_one_rare_scan_is_told(tmp_path):
+    found = looked_at(tmp_path, {"a": [0.2] * 25 + [1.0], "b": [0.2] * 25})
+    assert found.plan.geometry == "physical"
+    assert "1 of 51 far off the others" in told(found)[0]
+
+
+def test_fields_of_view_that_differ_by_half_are_kept_without_a_word(tmp_path):
+    found = looked_at(tmp_path, {"a": [0.5, 0.55, 0.6, 0.7], "b": [0.5, 0.75, 0.6, 0.7]})
+    assert found.plan.geometry == "physical"
+    assert not told(found)
+
+
+def test_fields_of_view_that_differ_threefold_are_kept_but_told(tmp_path):
+    found = looked_at(tmp_path, {"a": [0.3] * 4, "b": [0.9] * 4})
+    assert found.plan.geometry == "physical"
+    (words,) = told(found)
+    assert "10 to 29 mm large (a about 10 mm; b about 29 mm)" in words
+    assert "small ones will be small on black" in words
+
+
+def test_one_millimetre_everywhere_is_believed(tmp_path):
+    found = looked_at(tmp_path, {"a": [1.0] * 4, "b": [1.0] * 4})
+    assert (found.plan.geometry, found.plan.mm_per_pixel) == ("physical", 1.0)
+    assert not told(found)
+
+
+def test_a_class_without_spacing_is_told(tmp_path):
+    found = looked_at(tmp_path, {"a": [0.5] * 4, "b": [None] * 4})
+    assert found.plan.geometry == "stretch"
+    assert "4 of 8 scans do not say how large their pixels are (of class b)" in told(found)[0]
