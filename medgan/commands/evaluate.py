@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medgan import __version__, files
+from medgan.commands.alone import alone_in
 from medgan.commands.gather import Gathered, Request, gather
 from medgan.commands.kept import Kept
 from medgan.commands.parts import EFFORTS, PARTS, Job, said
@@ -105,16 +106,18 @@ def evaluate(
 
     The verdicts on a model go into its card, too; where it does not take them, a note says so.
     Parts that the same images and settings have been measured for are taken from `out`; the same command goes on where it stopped.
+    No other command writes into `out` meanwhile: OutputError where one does.
     Under torchrun every process calls this alike; the first one does it all, and the others wait.
     """
     options = options or EvaluateOptions()
-    return once(lambda: judge(request, out, options, on_progress), request.device)
+    inputs = [*request.source.inputs, *(path for path in (request.model, request.synthetic) if path)]
+    files.refuse_output_inside(out, inputs)
+    with alone_in(out, request.device):
+        return once(lambda: judge(request, out, options, on_progress), request.device)
 
 
 def judge(request: Request, out: Path, options: EvaluateOptions, on_progress: OnProgress) -> Evaluation:
     """`evaluate`, in this process."""
-    inputs = [*request.source.inputs, *(path for path in (request.model, request.synthetic) if path)]
-    files.refuse_output_inside(out, inputs)
     refuse_strangers(out)
     asked = settings_of(request, options)
     refuse_another(out, asked)  # before images are drawn, not after
@@ -244,7 +247,7 @@ def stored(path: Path) -> dict[str, Any] | None:
 
 def refuse_strangers(out: Path) -> None:
     """Refuse a folder that holds something and is no evaluation."""
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / PARTS_FOLDER).is_dir())):
+    if any(out.iterdir()) and not (out / PARTS_FOLDER).is_dir():
         raise OutputError(f"{out} is not empty and no evaluation of medgan", hint="Choose another --out.")
 
 

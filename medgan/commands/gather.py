@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medgan import cache, files
+from medgan.commands import written
 from medgan.commands.offer import drawn_images, offer
-from medgan.commands.outfolder import MANIFEST, RUN
 from medgan.commands.sifting import Against, Wish
 from medgan.commands.slugs import slugs
 from medgan.commands.splits import split_images
+from medgan.commands.written import Facts
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import SPLITS, Manifest
@@ -27,9 +26,8 @@ from medgan.errors import DatasetError, ModelError
 from medgan.gan.model import Model
 from medgan.plan import Plan, decide
 from medgan.prepare import prepare
-from medgan.progress import OnProgress, Progress
+from medgan.progress import OnProgress
 from medgan.quality.images import Images, joined
-from medgan.scans import formats
 from medgan.scans.scan import Form
 
 MOST = 5000
@@ -112,7 +110,7 @@ def gather(request: Request, on_progress: OnProgress, memory: Memory = dict) -> 
     """Read, draw and check; refuses when the generator may have seen the held-out patients."""
     path = request.source.path
     if request.model is None and request.synthetic is None:
-        if path is None or not written_by_medgan(path):
+        if path is None or not written.is_written(path):
             raise DatasetError(
                 "there is nothing synthetic to judge", hint="Add --model RUN or --synthetic FOLDER, or name a folder that `medgan balance` wrote."
             )  # fmt: skip
@@ -122,7 +120,7 @@ def gather(request: Request, on_progress: OnProgress, memory: Memory = dict) -> 
     if request.model is not None:
         return of_model(manifest, request, Model.load(request.model), memory, on_progress)
     assert request.synthetic is not None, "asked above"
-    if written_by_medgan(request.synthetic):
+    if written.is_written(request.synthetic):
         return of_written(manifest, request.synthetic, request, on_progress)
     manifest = hold_out(manifest, request.holdout, request.seed)
     return of_others(manifest, request.synthetic, on_progress)
@@ -187,21 +185,16 @@ def learned_from(manifest: Manifest, model: Model, on_progress: OnProgress) -> A
 # --- folders ---
 
 
-def written_by_medgan(folder: Path) -> bool:
-    """Whether `sample` or `balance` wrote the folder."""
-    return (folder / MANIFEST).is_file() and (folder / RUN).is_file()
-
-
 def of_balanced(folder: Path, on_progress: OnProgress) -> Gathered:
     """A folder of `balance` alone: its real images, prepared as its synthetic ones."""
-    facts, rows = told(folder)
-    if facts["real"] != "prepared":
+    facts, rows = written.told(folder)
+    real = np.array([row["origin"] == "real" for row in rows])
+    if facts.real != "prepared" or not real.any():
         raise DatasetError(
             f"{folder} holds no real images in the form of its synthetic ones",
             hint=f"Name the data set itself: medgan evaluate scans/ --synthetic {folder} --out evaluation/.",
         )
-    images = read_back(folder, facts, rows, on_progress)
-    real = np.array([row["origin"] == "real" for row in rows])
+    images = written.read_back(folder, facts, rows, on_progress)
     train = images.take(real)
     return Gathered(
         train=train,
@@ -209,7 +202,7 @@ def of_balanced(folder: Path, on_progress: OnProgress) -> Gathered:
         test=train.take([]),
         synthetic=images.take(~real),
         unseen=NONE_HELD,
-        sources=written_digests(facts, rows),
+        sources=written.digests(facts, rows),
         notes=(NONE_HELD,),
         run=beside_run(folder),
     )
@@ -217,20 +210,20 @@ def of_balanced(folder: Path, on_progress: OnProgress) -> Gathered:
 
 def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: OnProgress) -> Gathered:
     """A data set, and the synthetic images of a folder that medgan wrote from it; patients are held out as in that training."""
-    facts, rows = told(folder)
-    seed = facts.get("training_seed")
+    facts, rows = written.told(folder)
+    seed = facts.training_seed
     manifest = hold_out(manifest, request.holdout, request.seed if seed is None else seed)
     rows = [row for row in rows if row["origin"] == "synthetic"]
     if not rows:
         raise DatasetError(f"{folder} holds no synthetic image", hint="Name another --synthetic.")
-    if facts["data"] != manifest.digest and any(any(manifest.usable(split)) for split in SPLITS[1:]):
+    if facts.data != manifest.digest and any(any(manifest.usable(split)) for split in SPLITS[1:]):
         raise DatasetError(
-            f"the generator behind {folder} learned from other images than the train split here ({facts['data'][:12]} there,"
+            f"the generator behind {folder} learned from other images than the train split here ({facts.data[:12]} there,"
             f" {manifest.digest[:12]} here), so it may have seen the patients it would be tested on",
             hint="Name the data set it was trained on, with the same --holdout.",
         )
-    images = read_back(folder, facts, rows, on_progress)
-    plan = framed(manifest, files.revive(Form, facts["form"]), images.pixels.shape[1:])
+    images = written.read_back(folder, facts, rows, on_progress)
+    plan = framed(manifest, facts.form, images.pixels.shape[1:])
     real = settled({split: split_images(manifest, split, plan, on_progress, MOST) for split in SPLITS})
     images = relabelled(images, plan.labels, folder)
     return Gathered(
@@ -238,8 +231,8 @@ def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: 
         val=real["val"],
         test=real["test"],
         synthetic=images,
-        unseen=CHECKED if facts["data"] == manifest.digest else UNKNOWN,
-        sources={"data": manifest.digest, **written_digests(facts, rows), **held_digests(manifest)},
+        unseen=CHECKED if facts.data == manifest.digest else UNKNOWN,
+        sources={"data": manifest.digest, **written.digests(facts, rows), **held_digests(manifest)},
         notes=(*limits_of(manifest), *((SAME_CHOSE,) if chose_itself(facts, manifest) else ())),
         run=beside_run(folder),
     )
@@ -274,45 +267,6 @@ def of_others(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gath
         sources={"data": manifest.digest, "synthetic": made_by.digest, **held_digests(manifest)},
         notes=tuple(notes),
     )
-
-
-def told(folder: Path) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """run.json and the lines of manifest.csv; DatasetError when the folder is not finished."""
-    try:
-        facts: dict[str, Any] = files.read_json(folder / RUN)
-        with (folder / MANIFEST).open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        _ = facts["form"], facts["data"], facts["real"], facts["labels"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DatasetError(
-            f"{folder} is not finished or damaged ({error})",
-            hint="Repeat the command that wrote it: it goes on.",
-        ) from error
-    return facts, rows
-
-
-def read_back(
-    folder: Path, facts: Mapping[str, Any], rows: list[dict[str, str]], on_progress: OnProgress
-) -> Images:
-    """The images of the lines, in [0, 1] over their form's range."""
-    form, names = files.revive(Form, facts["form"]), tuple(sorted(entry["label"] for entry in facts["labels"]))  # fmt: skip
-    pixels = []
-    for row in rows:
-        image = formats.read_written(files.inside(folder, row["path"]), form)
-        pixels.append(np.moveaxis(image, -1, 0) if form.channels > 1 else image[None])
-        on_progress(Progress("reading", len(pixels), len(rows)))
-    return Images(
-        pixels=one_channel(np.stack(pixels)),
-        labels=np.array([names.index(row["label"]) for row in rows]),
-        names=names,
-        patients=np.array([row["patient"] or f"synthetic {number}" for number, row in enumerate(rows)]),
-        sources=np.array([f"seed {row['seed']}" for row in rows]),
-    )
-
-
-def one_channel(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 3, H, W) of three equal channels as the gray (N, 1, H, W) that was learned; whatever else as it is."""
-    return pixels[:, :1] if (pixels == pixels[:, :1]).all() else pixels
 
 
 # --- one frame for all ---
@@ -354,9 +308,9 @@ def limits_of(manifest: Manifest) -> tuple[str, ...]:
     return (*(() if held else (NONE_HELD,)), *(() if manifest.patients_known else (UNNAMED,)))
 
 
-def chose_itself(facts: Mapping[str, Any], manifest: Manifest) -> bool:
+def chose_itself(facts: Facts, manifest: Manifest) -> bool:
     """Whether the patients who judge a balanced folder are those who chose its ratio: without a test split they are."""
-    return facts["settings"].get("ratio") == "auto" and not any(True for _ in manifest.usable("test"))
+    return facts.settings.get("ratio") == "auto" and not any(True for _ in manifest.usable("test"))
 
 
 def settled(real: dict[str, Images]) -> dict[str, Images]:
@@ -371,12 +325,6 @@ def held_digests(manifest: Manifest) -> dict[str, str]:
             sorted((r.digest, r.label, r.split, r.slices) for s in SPLITS[1:] for r in manifest.usable(s))
         )
     }
-
-
-def written_digests(facts: Mapping[str, Any], rows: list[dict[str, str]]) -> dict[str, str]:
-    """What a folder of medgan holds, as digests."""
-    pixels = files.digest_of(sorted((row["label"], row["origin"], row["pixel_sha256"]) for row in rows))
-    return {"learned_from": facts["data"], "model": facts["model"], "synthetic": pixels}
 
 
 def beside_run(folder: Path) -> Path | None:

@@ -5,6 +5,8 @@ import pytest
 from medgan import cache
 from medgan.commands.alone import alone_in
 from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.evaluate import EvaluateOptions, evaluate
+from medgan.commands.gather import Request
 from medgan.commands.sample import sample
 from medgan.commands.train import train
 from medgan.errors import OutputError, PlanError
@@ -62,3 +64,41 @@ def test_what_another_command_is_writing_is_left_alone(scans, tmp_path):
             with pytest.raises(OutputError, match="another command is at work"):
                 work()
     assert tree(tmp_path / "out") == before
+
+
+def test_two_evaluations_into_one_folder_are_one_and_a_refusal(scans, tmp_path):
+    model = untrained(tmp_path / "model", scans)
+    request = Request(source=scans, model=model, per_class=2)
+    with alone_in(tmp_path / "out"), pytest.raises(OutputError, match="another command is at work"):
+        evaluate(request, tmp_path / "out", options=EvaluateOptions(only=("privacy",)))
+    assert not list((tmp_path / "out").iterdir())
+
+
+LEFT = (
+    {},
+    {"parts/.settings.json.partial": b""},
+    {"parts/.choice.jsonl.partial": b"{"},
+    {"parts/settings.json": b""},
+    {"parts/settings.json": bytes(40)},
+    {"parts/choice.jsonl": b'{"key": "a'},
+    {"parts/privacy.json": b"[]", "parts/.privacy.json.partial": b"{"},
+    {"parts/settings.json": b"{}", "exhibits.npz": b"PK", ".evaluation.json.partial": b"{"},
+    {"parts/settings.json": b"{}", "evaluation.json": b"", ".report.html.partial": b"<"},
+)
+"""{file: bytes} that an evaluation may leave that is killed at its first write, or at a later one, or by a disk that then lost what was not flushed."""
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_what_a_killed_evaluation_leaves_never_refuses_the_next(scans, tmp_path, left):
+    model = untrained(tmp_path / "model", scans)
+    out = tmp_path / "out"
+    (out / "parts" if left else out).mkdir(parents=True)
+    for name, data in left.items():
+        (out / name).write_bytes(data)
+    done = evaluate(
+        Request(source=scans, model=model, per_class=2), out, options=EvaluateOptions(only=("privacy",))
+    )
+    assert done.privacy["verdict"]
+    assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == {
+        "evaluation.json", "report.html", "exhibits.npz", "parts",
+    }  # fmt: skip

@@ -1,6 +1,7 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -112,10 +113,14 @@ def test_patients_who_chose_the_ratio_are_told_where_they_judge_it_too(world):
         manifest,
         records=tuple(replace(one, split=one.split.replace("test", "val")) for one in manifest.records),
     )
-    assert chose_itself({"settings": {"ratio": "auto"}}, asleep)
-    assert not chose_itself({"settings": {"ratio": "auto"}}, manifest)
-    assert not chose_itself({"settings": {"ratio": "0.5"}}, asleep)
-    assert not chose_itself({"settings": {"command": "sample"}}, asleep)
+
+    def asked(ratio):
+        return SimpleNamespace(settings={"ratio": ratio} if ratio else {"command": "sample"})
+
+    assert chose_itself(asked("auto"), asleep)
+    assert not chose_itself(asked("auto"), manifest)
+    assert not chose_itself(asked("0.5"), asleep)
+    assert not chose_itself(asked(None), asleep)
 
 
 def test_a_model_that_learned_from_other_images_is_refused(world, tmp_path):

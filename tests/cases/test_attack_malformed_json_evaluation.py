@@ -1,0 +1,182 @@
+"""Folders whose manifest.csv or run.json is damaged, or written by somebody who wishes us ill: a sentence and exit code 1, and nothing of mine is read."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.gather import Request, gather
+from medgan.dataset.source import Source
+from medgan.errors import DatasetError, MedganError
+from medgan.progress import ignore
+from tests.commands.blobs import discs, untrained
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A data set with a test split, and a balanced folder of PNG files made from it: only to be copied."""
+    place = tmp_path_factory.mktemp("malformed")
+    discs(place / "scans", split="train", full=6, rare=4)
+    source = discs(place / "scans", split="test", full=3, rare=3)
+    model = untrained(place / "model", source)
+    balance(source, place / "balanced", model=model, options=BalanceOptions(filter=False, format="png"))
+    return source, place / "balanced"
+
+
+@pytest.fixture
+def folder(world, tmp_path):
+    return shutil.copytree(world[1], tmp_path / "theirs")
+
+
+def judged(world, folder):
+    """Both ways in which such a folder can be judged."""
+    yield lambda: gather(Request(source=Source(path=folder)), ignore)
+    yield lambda: gather(Request(source=world[0], synthetic=folder), ignore)
+
+
+def rows(edit):
+    """manifest.csv with its lines changed."""
+
+    def change(folder):
+        path = folder / "manifest.csv"
+        head, *lines = path.read_text(encoding="utf-8").splitlines()
+        path.write_text("\n".join(edit(head, lines)) + "\n", encoding="utf-8")
+
+    return change
+
+
+def cell(name, value, number=-1):
+    """One cell of manifest.csv changed; the last line is of a synthetic image."""
+
+    def edit(head, lines):
+        cells = lines[number].split(",")
+        cells[head.split(",").index(name)] = value
+        lines[number] = ",".join(cells)
+        return [head, *lines]
+
+    return rows(edit)
+
+
+def run(**changes):
+    """run.json with other values; a function is given the old one."""
+
+    def change(folder):
+        path = folder / "run.json"
+        told = json.loads(path.read_text(encoding="utf-8"))
+        for name, value in changes.items():
+            told[name] = value(told[name]) if callable(value) else value
+        path.write_text(json.dumps(told), encoding="utf-8")
+
+    return change
+
+
+def text(name, value):
+    return lambda folder: (folder / name).write_bytes(value)
+
+
+def form(**changes):
+    return run(form=lambda old: {**old, **changes})
+
+
+def resized(folder):
+    """One image has another size."""
+    path = sorted((folder / "images").rglob("*_syn_*.png"))[-1]
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+
+
+def coloured(folder):
+    """One image has colours."""
+    path = sorted((folder / "images").rglob("*_syn_*.png"))[-1]
+    shape = np.asarray(Image.open(path)).shape
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)).save(path)
+
+
+DAMAGED = {
+    "a field beyond every limit": rows(lambda head, lines: [head, *lines, "x" * 200_000]),
+    "a heading alone": rows(lambda head, lines: [head]),
+    "a heading and blank lines": rows(lambda head, lines: [head, "", ""]),
+    "nothing": text("manifest.csv", b""),
+    "a short line": rows(lambda head, lines: [head, *lines[:-1], ",".join(lines[-1].split(",")[:9])]),
+    "a long line": rows(lambda head, lines: [head, *lines[:-1], lines[-1] + ",more"]),
+    "a column less": rows(lambda head, lines: [head.replace("label,", "lable,", 1), *lines]),
+    "bytes that are no text": text("manifest.csv", b"path,label\n\xff\xfe\xfa,x\n"),
+    "an unknown class": cell("label", "nobody"),
+    "an unknown origin": cell("origin", "stolen"),
+    "a path with a byte of zero": cell("path", "images/a\0b.png"),
+    "a path to nothing": cell("path", "images/rare/absent.png"),
+    "a path to a folder": cell("path", "images"),
+    "images of two sizes": resized,
+    "images in gray and colour": coloured,
+    "a form of nothing": run(form={}),
+    "a strange form": form(x=1),
+    "a form that is a list": run(form=[1]),
+    "a form of NaN": form(low=float("nan")),
+    "a form of infinity": form(high=float("inf")),
+    "an empty range": form(low=5.0, high=5.0),
+    "a range of words": form(low="dark"),
+    "no such format": form(format="exe"),
+    "no such unit": form(unit="stars"),
+    "no such number of bits": form(bits=10**9),
+    "no such number of channels": form(channels=7),
+    "more channels than there are": form(channels=3),
+    "a spacing of NaN": form(spacing_mm=[float("nan")] * 3),
+    "a spacing of one number": form(spacing_mm=[1.0]),
+    "a spacing below nothing": form(spacing_mm=[1.0, -1.0, 1.0]),
+    "labels that are a number": run(labels=3),
+    "labels that are words": run(labels=["full", "rare"]),
+    "labels twice": run(labels=lambda old: [*old, old[0]]),
+    "no labels": run(labels=[]),
+    "digests that are no text": run(data=7),
+    "a seed that is a word": run(training_seed="seven"),
+    "settings that are a list": run(settings=[1]),
+    "a list": text("run.json", b"[1]"),
+    "null": text("run.json", b"null"),
+    "a beginning": text("run.json", b'{"version": 1'),
+    "too many brackets": text("run.json", b"[" * 200_000),
+    "a number beyond all": text("run.json", b'{"version": 1e400}'),
+}
+
+
+@pytest.mark.parametrize("change", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_folder_is_told_in_a_sentence(world, folder, change):
+    change(folder)
+    for judge in judged(world, folder):
+        with pytest.raises(DatasetError) as told:
+            judge()
+        assert str(folder) in told.value.message
+        assert len(told.value.message) < 400
+        assert told.value.hint
+
+
+@pytest.mark.parametrize(
+    "place", ["../mine.png", "images/../../mine.png", "ABSOLUTE", "LINK", "LINKED/mine.png"]
+)
+def test_a_manifest_reads_nothing_outside_its_folder(world, folder, place):
+    mine = folder.parent / "mine.png"
+    shutil.copy(next((folder / "images").rglob("*_syn_*.png")), mine)
+    (folder / "images" / "link.png").symlink_to(mine)
+    (folder / "linked").symlink_to(folder.parent)
+    place = {"ABSOLUTE": str(mine), "LINK": "images/link.png", "LINKED/mine.png": "linked/mine.png"}.get(
+        place, place
+    )
+    cell("path", place)(folder)
+    for judge in judged(world, folder):
+        with pytest.raises(MedganError, match="is no file of this folder"):
+            judge()
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "run.json"])
+def test_what_a_folder_says_of_itself_is_read_from_itself(world, folder, name):
+    shutil.move(folder / name, folder.parent / name)
+    (folder / name).symlink_to(folder.parent / name)
+    for judge in judged(world, folder):
+        with pytest.raises(MedganError, match="is no file of this folder"):
+            judge()
+
+
+def test_a_sound_folder_is_judged(world, folder):
+    for judge in judged(world, folder):
+        assert judge().synthetic.counts == {"full": 0, "rare": 2}
