@@ -17,6 +17,8 @@ FEW_PATIENTS = 10
 
 TOLD = 0.1
 """Share of gray scans among coloured ones from which on it is worth a word."""
+UNREAD = frozenset({"skip:unread-format", "skip:analyze", "skip:freesurfer"})
+"""Verdicts on medical images that only need another format."""
 
 SILENT = {"secondary-capture", "resampled-aspect", "burned-in", "synthetic"}
 """Notes that tell how a scan came about, or that the user asked for: nothing to warn of."""
@@ -49,6 +51,7 @@ def warnings_of(manifest: Manifest) -> tuple[str, ...]:
     return (
         *_classes(manifest),
         *_unusable(manifest),
+        *_unread(manifest),
         *_patients(manifest),
         *_twice(manifest),
         *_colour(manifest),
@@ -115,6 +118,16 @@ def _unusable(manifest: Manifest) -> Iterator[str]:
     broken = sum(n for verdict, n in verdicts.items() if verdict.startswith("error:")) - conflicts
     if broken:
         yield f"{broken} files could not be read and were left out: medgan inspect --files says why for each."
+
+
+def _unread(manifest: Manifest) -> Iterator[str]:
+    """Whole formats are left out: the user may take them for part of the data set."""
+    left_out = [record for record in manifest.records if record.verdict in UNREAD]
+    if left_out:
+        yield (
+            f"{len(left_out)} files are of formats that medgan does not read, such as {left_out[0].path}, and were left out: convert them, "
+            "volumes to NIfTI and pictures to PNG (medgan inspect --files names the format of each)."
+        )
 
 
 def _patients(manifest: Manifest) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from medgan.errors import PlanError, ScanError
-from medgan.scans import dicom_read, dicom_write, nifti, nifti_write, raster
+from medgan.scans import dicom_read, dicom_write, foreign, nifti, nifti_write, raster
 from medgan.scans.dicom_header import looks_right
 from medgan.scans.inflate import GZIP
 from medgan.scans.provenance import stored_range
@@ -148,20 +148,14 @@ def reader_for(path: Path) -> tuple[str, Reader]:
         )
     if kind in {"archive", "other"} and nifti.is_half(path):
         raise ScanError(f"{path.name}: is read through the .hdr beside it", verdict="skip:pair-member")
-    if kind == "archive":
-        raise ScanError(
-            f"{path.name}: is a packed archive",
-            verdict="skip:archive",
-            hint="Unpack it, then point at the folder.",
-        )
-    if kind != "dicom" and path.suffix.lower() in MEDICAL_NAMES:
+    if kind not in {"dicom", "archive"} and path.suffix.lower() in MEDICAL_NAMES:
         raise ScanError(
             f"{path.name}: is named like DICOM but is not ({kind})",
             verdict="skip:not-dicom",
             hint="Give it its right name if it is meant to be read.",
         )
     if kind not in READERS:
-        raise ScanError(f"{path.name}: is no medical image", verdict="skip:not-medical")
+        raise foreign.refusal(path, kind)
     return kind, READERS[kind]
 
 

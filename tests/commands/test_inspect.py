@@ -43,7 +43,7 @@ def test_the_report_has_the_documented_keys(found):
     each = {"train": {"covid": 2, "normal": 5}, "test": {"covid": 3, "normal": 3}}
     assert report["counts"] == report["images"] == report["patients"] == each
     assert report["rare"] == {"covid": 3}
-    assert report["verdicts"] == {"ok": 13, "skip:not-medical": 1}
+    assert report["verdicts"] == {"ok": 13, "skip:document": 1}
 
 
 def test_without_splits_everything_is_train(tmp_path):
@@ -79,7 +79,7 @@ def test_files_are_listed_with_verdicts_when_asked_for(found):
     assert len(files) == 14
     odd = files["train/covid/notes.txt"]
     assert list(odd) == ["path", "label", "patient", "split", "verdict", "reason"]
-    assert (odd["label"], odd["split"], odd["verdict"]) == ("covid", "train", "skip:not-medical")
+    assert (odd["label"], odd["split"], odd["verdict"]) == ("covid", "train", "skip:document")
     assert odd["reason"]
     fine = files["test/normal/scan0.png"]
     assert (fine["label"], fine["split"], fine["verdict"], fine["reason"]) == ("normal", "test", "ok", "")
@@ -133,5 +133,5 @@ def test_the_same_data_gives_the_same_report(scans, found):
 def test_a_folder_without_a_usable_scan_is_refused(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.txt").write_text("no scan", encoding="utf-8")
-    with pytest.raises(DatasetError, match="1 skip:not-medical"):
+    with pytest.raises(DatasetError, match="1 skip:document"):
         inspect(Source(path=tmp_path))

@@ -68,7 +68,7 @@ def test_every_kind_of_file_gets_one_verdict_and_none_stops_the_run(png, tmp_pat
         "a/ok.png": "ok",
         "a/picture.dcm": "skip:not-dicom",
         "root.png": "skip:no-label",
-        "a/README.txt": "skip:not-medical",
+        "a/README.txt": "skip:document",
         "a/empty.dcm": "error:empty-file",
         "a/._ok.png": "skip:system-file",
         "a/scans.gz": "skip:archive",
@@ -88,9 +88,7 @@ def test_a_run_without_a_usable_file_stops_and_counts_the_verdicts(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.dcm").touch()
     (tmp_path / "a" / "y.txt").write_text("no image")
-    with pytest.raises(
-        DatasetError, match=r"no usable scan: 1 error:empty-file, 1 skip:not-medical"
-    ) as caught:
+    with pytest.raises(DatasetError, match=r"no usable scan: 1 error:empty-file, 1 skip:document") as caught:
         index(Source(path=tmp_path))
     assert caught.value.hint
 

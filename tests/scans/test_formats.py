@@ -105,7 +105,7 @@ def test_a_lonely_img_is_no_scan(tmp_path):
 
 def test_an_array_file_is_no_single_scan(tmp_path):
     np.savez(tmp_path / "a.npz", train_images=np.zeros((2, 3, 3), np.uint8))
-    assert verdict(tmp_path / "a.npz") == "skip:not-medical"
+    assert verdict(tmp_path / "a.npz") == "skip:unread-format"
 
 
 def test_the_label_tag_reaches_dicom(tmp_path):
@@ -190,7 +190,7 @@ REFUSED = {
         "gray/12bitSigned_0x0F0F.dcm": "skip:mosaic",
         "gray/JPGExtended.dcm": "error:decode-failed",  # 12 bits: no decoder but one under the GPL
         "gray/no_meta.dcm": "skip:not-dicom",
-        "manifest.csv": "skip:not-medical",
+        "manifest.csv": "skip:document",
         "nonimage/DICOMDIR": "skip:dicomdir",
         "nonimage/chrJapMulti.dcm": "skip:no-pixels",
         "nonimage/hotiron.dcm": "skip:not-image",
@@ -206,7 +206,7 @@ REFUSED = {
         "analyze.hdr": "skip:analyze",
         "constant.nii.gz": "skip:constant",
         "empty.nii.gz": "error:empty-file",
-        "manifest.csv": "skip:not-medical",
+        "manifest.csv": "skip:document",
         "nifti1.hdr": "error:missing-pair",
         "pair.img": "skip:pair-member",
         "plain_named_gz.nii.gz": "error:truncated",

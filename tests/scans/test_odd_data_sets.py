@@ -47,7 +47,11 @@ def _(root):
 JUNK = ("README.txt", "data.json", "data.xml", "Thumbs.db", ".DS_Store", "._1.dcm")
 
 
-@case(4, "clutter", Told({f"a/{name}": "skip:not-medical" for name in JUNK}, scans=1))
+@case(
+    4,
+    "clutter",
+    Told({f"a/{name}": "skip:document" if name[0] in "Rd" else "skip:system-file" for name in JUNK}, scans=1),
+)
 def _(root):
     single(root / "a" / "1.dcm")
     for name in JUNK:

@@ -38,7 +38,7 @@ def _(folder):
     return path
 
 
-shipped(4, "README.txt", "skip:not-medical")
+shipped(4, "README.txt", "skip:document")
 
 
 @case(4, "thumbs-db", "skip:not-medical")
@@ -55,7 +55,7 @@ def _(folder):
     return path
 
 
-@case(4, "json", "skip:not-medical")
+@case(4, "json", "skip:document")
 def _(folder):
     path = folder / "dataset.json"
     path.write_text('{"label": 1}')
