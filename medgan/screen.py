@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from medgan.errors import MedganError
-from medgan.terminal import FULL, clean, drawn, duration, put, tell
+from medgan.escape import clean
+from medgan.terminal import FULL, drawn, duration, put, tell
 from medgan.world import world
 
 FAILED, UNEXPECTED, INTERRUPTED = 1, 3, 130

@@ -106,16 +106,6 @@ def console(*, stderr: bool = False) -> Console:
     return made
 
 
-def clean(text: str) -> str:
-    """`text` on one line, with an escape for every character that is not to be seen.
-
-    The name of a file must neither steer the terminal nor pass for a line of ours.
-    """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
-    )
-
-
 def duration(seconds: float) -> str:
     """A time span in the largest units that say enough: `7 s`, `12 min`, `1 h 40 min`."""
     if seconds < MINUTE:

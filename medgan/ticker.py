@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from medgan.escape import clean
 from medgan.progress import OnProgress, Progress, ignore
-from medgan.terminal import clean, console, duration, tell
+from medgan.terminal import console, duration, tell
 from medgan.world import world
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
 FLOORS = {
-    "errors": 1, "progress": 1, "world": 1, "files": 2, "cache": 2, "workers": 2, "terminal": 2, "screen": 3, "ticker": 3, "pages": 2, "scans": 3, "dataset": 4, "plan": 5,
+    "errors": 1, "escape": 1, "progress": 1, "world": 1, "files": 2, "cache": 2, "workers": 2, "terminal": 2, "screen": 3, "ticker": 3, "pages": 2, "scans": 3, "dataset": 4, "plan": 5,
     "prepare": 6, "learn": 7,
     "gan": 8, "quality": 8, "report": 9, "commands": 10, "options": 10, "cli": 11, "__main__": 12, "__init__": 12,
 }  # fmt: skip

@@ -6,11 +6,12 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from medgan.commands.screened import checked
 from medgan.commands.sifting import Choice
+from medgan.escape import cell, markdown, uncell
 from medgan.quality.sieve import Drawn
 from medgan.scans.raster import stored_ends
 from medgan.scans.scan import Form
@@ -112,12 +113,21 @@ def spacing_text(spacing_mm: tuple[float, ...] | None) -> str:
 
 
 def manifest_csv(rows: Sequence[Row]) -> str:
-    """RFC 4180 text, one line per file."""
+    """RFC 4180 text, one line per file; texts of others as `escape.cell` makes them harmless."""
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(field.name for field in dataclasses.fields(Row))
-    table.writerows(dataclasses.astuple(row) for row in rows)
+    table.writerows(_cells(dataclasses.astuple(row)) for row in rows)
     return text.getvalue()
+
+
+def _cells(values: Iterable[object]) -> Iterator[object]:
+    return (cell(value) if isinstance(value, str) else value for value in values)
+
+
+def restore(line: Mapping[str, str]) -> dict[str, str]:
+    """A line of manifest.csv as csv.DictReader gives it, its texts as they were before `manifest_csv` escaped them."""
+    return {name: uncell(text) for name, text in line.items()}
 
 
 def datalist_json(contents: Contents) -> str:
@@ -145,7 +155,9 @@ def rejected_csv(choice: Choice) -> str:
     table.writerow(("label", "seed", "reason", "nearest_real", "nearest_distance", "class_chance", "realism"))
     for label, drawn in choice.drawn.items():
         lost = (one for one in drawn if not one.kept)
-        table.writerows((label, one.seed, one.reason, *scores_of(choice, one).values()) for one in lost)
+        table.writerows(
+            _cells((label, one.seed, one.reason, *scores_of(choice, one).values())) for one in lost
+        )
     return text.getvalue()
 
 
@@ -200,14 +212,10 @@ def _table(contents: Contents) -> str:
     real, synthetic = contents.tally("real"), contents.tally("synthetic")
     lines = ["| label | number | folder | real | synthetic |", "| --- | --- | --- | --- | --- |"]
     lines += [
-        f"| {_cell(label)} | {number} | `images/{contents.folders[label]}` | {real[label]} | {synthetic[label]} |"
+        f"| {markdown(label)} | {number} | `images/{contents.folders[label]}` | {real[label]} | {synthetic[label]} |"
         for label, number in contents.ids.items()
     ]
     return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", r"\|")
 
 
 def _form(contents: Contents) -> str:
@@ -249,7 +257,7 @@ REAL = {
 def _making(contents: Contents) -> str:
     facts = [f"- Model (SHA-256 of its weights): `{contents.model}`"] if contents.model else []
     facts += [f"- Learned from data: `{contents.data}`"] if contents.data else []
-    facts += [f"- How many synthetic images: {contents.ratio}"] if contents.ratio else []
+    facts += [f"- How many synthetic images: {markdown(contents.ratio)}"] if contents.ratio else []
     return "\n".join(
         [
             *facts,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from medgan.commands.sifting import Choice, tally
+from medgan.escape import markdown
 from medgan.quality.copies import LEAST
 from medgan.quality.sieve import CLASS, COPY
 
@@ -89,8 +90,7 @@ def table(counts: Mapping[str, Mapping[str, int]]) -> str:
     """A line per class: what became of its candidates."""
     lines = [f"| label | {' | '.join(COLUMNS.values())} |", "| --- " * (len(COLUMNS) + 1) + "|"]
     for label, tallied in counts.items():
-        name = " ".join(label.split()).replace("|", r"\|")
-        lines.append(f"| {name} | {' | '.join(str(tallied[column]) for column in COLUMNS)} |")
+        lines.append(f"| {markdown(label)} | {' | '.join(str(tallied[column]) for column in COLUMNS)} |")
     return "\n".join(lines)
 
 

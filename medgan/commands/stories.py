@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan import files
-from medgan.commands.catalogue import SHEET
+from medgan.commands.catalogue import SHEET, restore
 from medgan.commands.outfolder import MANIFEST
 from medgan.commands.screened import COLUMNS, paragraphs
 from medgan.errors import DatasetError, MedganError
@@ -141,7 +141,10 @@ def listed(folder: Path) -> Lines:
     """The lines of manifest.csv; none where it is absent or damaged."""
     try:
         with files.inside(folder, MANIFEST).open(encoding="utf-8", newline="") as stream:
-            return [line for line in csv.DictReader(stream) if line.get("path") and line.get("label") is not None]  # fmt: skip
+            whole = (
+                line for line in csv.DictReader(stream) if None not in line and None not in line.values()
+            )
+            return [restore(line) for line in whole if line.get("path") and "label" in line]
     except (OSError, ValueError, csv.Error, DatasetError):
         return []
 

@@ -9,6 +9,7 @@ from typing import Any
 from medgan import files
 from medgan.commands.screened import table
 from medgan.errors import OutputError
+from medgan.escape import markdown
 from medgan.gan.card import evaluated, speaks_of
 from medgan.gan.model import CARD, place_of, read_card
 
@@ -51,14 +52,10 @@ def section(told: Mapping[str, Any], digest: str, day: str) -> Iterator[str]:
     yield ""
     for part, heading in PARTS.items():
         found = told[part]
-        words = _line(f"{found['verdict']}. {found.get('sentence', '')}") if found else "not measured."
+        words = markdown(f"{found['verdict']}. {found.get('sentence', '')}") if found else "not measured."
         yield f"- {heading}: {words}"
     bare = " The model without the filter draws what it left out, too." if told["filter"]["on"] else ""
-    yield f"- Images: {_line(told['filter']['sentence'])}{bare}"
+    yield f"- Images: {markdown(told['filter']['sentence'])}{bare}"
     if told["filter"]["counts"]:
         yield from ("", table(told["filter"]["counts"]))
     yield from ("", f"Measured by `{told['command']}`.")
-
-
-def _line(words: str) -> str:
-    return " ".join(words.split())

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan import files
+from medgan.commands.catalogue import restore
 from medgan.commands.outfolder import MANIFEST, RUN
 from medgan.errors import DatasetError
 from medgan.progress import OnProgress, Progress
@@ -107,10 +108,11 @@ def _rows(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
         absent = [name for name in COLUMNS if name not in (table.fieldnames or ())]
         if absent:
             raise ValueError(f"{path.name} has no column {absent[0]}")
-        for row in table:
+        for line in table:
             where = f"{path.name}, line {table.line_num}"
-            if None in row or None in row.values():
+            if None in line or None in line.values():
                 raise ValueError(f"{where} has another number of cells than its heading")
+            row = restore(line)
             if row["label"] not in names or row["origin"] not in ORIGINS:
                 raise ValueError(
                     f"{where}: {RUN} knows no class {row['label'][:80]!r} of {row['origin'][:80]!r} images"

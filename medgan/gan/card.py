@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from medgan.escape import markdown
 from medgan.plan import Plan
 
 BEGIN, END = "<!-- evaluation: medgan evaluate writes and replaces this section -->", "<!-- /evaluation -->"
@@ -27,10 +28,11 @@ def card(plan: Plan, facts: Mapping[str, Any]) -> str:
     """The text of `card.md` (Mitchell et al., Model Cards for Model Reporting, arXiv 1810.03993)."""
     counts, patients = facts["counts"], facts.get("patients", {})
     rows = "\n".join(
-        f"| {label} | {count} | {patients.get(label, 'unknown')} |" for label, count in sorted(counts.items())
+        f"| {markdown(label)} | {count} | {patients.get(label, 'unknown')} |"
+        for label, count in sorted(counts.items())
     )
     decisions = "\n".join(
-        f"| {name} | {getattr(plan, name)} | {reason} |"
+        f"| {name} | {markdown(str(getattr(plan, name)))} | {reason} |"
         for name, reason in plan.why.items()
         if name not in {"form"}
     )
@@ -38,7 +40,7 @@ def card(plan: Plan, facts: Mapping[str, Any]) -> str:
     return f"""\
 # Model card
 
-A class-conditional generator of synthetic medical images ({form.modality or "modality unknown"}, {plan.size[0]} x {plan.size[1]} pixels,
+A class-conditional generator of synthetic medical images ({markdown(form.modality) or "modality unknown"}, {plan.size[0]} x {plan.size[1]} pixels,
 {"colour" if plan.channels == 3 else "gray"}), made by medgan {facts["medgan"]}.
 
 Weights: `generator.safetensors`, SHA-256 `{facts["digest"]}`.
@@ -76,7 +78,7 @@ def guarded(seen: Mapping[str, Any] | None) -> str:
     if not seen["copies"]:
         found += ["copies of training images could not be told among so few patients"]
     found = found or ["no collapse and no copies of training images were found"]
-    return "\n".join([chosen, "", *(f"- {sentence}" for sentence in found)])
+    return "\n".join([chosen, "", *(f"- {markdown(sentence)}" for sentence in found)])
 
 
 def evaluated(text: str, section: str) -> str:
