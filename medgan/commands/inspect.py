@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
-from medgan.dataset.manifest import Manifest, Record
+from medgan.dataset.load import array_place
+from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.source import Source, legible
 from medgan.dataset.split import hold_out
 from medgan.errors import MedganError
@@ -67,15 +69,18 @@ def inspect(
 
 
 def _files(manifest: Manifest) -> Iterator[dict[str, str]]:
-    """Every file, the slices of a volume one by one, with paths relative to the data set's folder."""
+    """Every file, the slices of a volume one by one, with its path relative to the data set's folder and from the root of the disk."""
+    root = manifest.root.absolute()
     for record in manifest.records:
         for path in record.parts or (record.path,):
-            yield _file(path, record)
+            yield _file(path, record, root)
 
 
-def _file(path: str, record: Record) -> dict[str, str]:
+def _file(path: str, record: Record, root: Path) -> dict[str, str]:
+    file = array_place(root, path)[0] if record.format == ARRAY else root / path
     return {
         "path": legible(path),
+        "file": legible(str(file)),
         "label": record.label,
         "patient": record.patient,
         "split": record.split,

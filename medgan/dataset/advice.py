@@ -125,7 +125,7 @@ def _unread(manifest: Manifest) -> Iterator[str]:
     left_out = [record for record in manifest.records if record.verdict in UNREAD]
     if left_out:
         yield (
-            f"{len(left_out)} files are of formats that medgan does not read, such as {left_out[0].path}, and were left out: convert them, "
+            f"{len(left_out)} files are of formats that medgan does not read, such as {legible(left_out[0].path)}, and were left out: convert them, "
             "volumes to NIfTI and pictures to PNG (medgan inspect --files names the format of each)."
         )
 

@@ -1,7 +1,9 @@
 """A data set described: the documented JSON, and what `train` would decide."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from medgan.commands.inspect import inspect
@@ -78,7 +80,7 @@ def test_files_are_listed_with_verdicts_when_asked_for(found):
     files = {file["path"]: file for file in found.report(files=True)["files"]}
     assert len(files) == 14
     odd = files["train/covid/notes.txt"]
-    assert list(odd) == ["path", "label", "patient", "split", "verdict", "reason"]
+    assert list(odd) == ["path", "file", "label", "patient", "split", "verdict", "reason"]
     assert (odd["label"], odd["split"], odd["verdict"]) == ("covid", "train", "skip:document")
     assert odd["reason"]
     fine = files["test/normal/scan0.png"]
@@ -93,6 +95,36 @@ def test_patients_that_training_would_hold_out_are_named(scans):
     listed = {file["path"] for file in found.report(files=True)["files"] if file["split"] == "val"}
     assert listed == {record.path for record in held.usable("val")}
     assert inspect(scans, holdout=0.4).fingerprint.digest != found.fingerprint.digest
+
+
+@pytest.mark.parametrize("given", ["relative", "absolute"])
+def test_what_the_list_of_a_hold_out_names_opens_from_anywhere(tmp_path, monkeypatch, given):
+    discs(tmp_path / "scans", normal=4, covid=4)
+    monkeypatch.chdir(tmp_path)
+    source = Source(path=Path("scans") if given == "relative" else tmp_path / "scans")
+    report = inspect(source, holdout=0.5).report(files=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    held = [file["file"] for file in report["files"] if file["split"] == "val" and file["verdict"] == "ok"]
+    assert held
+    assert all(Path(file).is_absolute() and Path(file).is_file() for file in held)
+
+
+def test_so_does_what_it_names_outside_the_folder_and_in_an_array(tmp_path, monkeypatch):
+    discs(tmp_path / "scans", normal=2)
+    discs(tmp_path / "more", covid=2, shape=(20, 24))
+    (tmp_path / "labels.csv").write_text("path,label\nnormal,normal\nmore,covid\n")
+    source = Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv")
+    by_table = inspect(source).report(files=True)["files"]
+    assert {file["label"] for file in by_table if Path(file["file"]).is_file()} == {"normal", "covid"}
+    chance = np.random.default_rng(0)
+    images, labels = chance.integers(0, 255, (4, 12, 12), dtype=np.uint8), np.arange(4)[:, None] % 2
+    np.savez(tmp_path / "a.npz", train_images=images, train_labels=labels)
+    monkeypatch.chdir(tmp_path)
+    by_array = inspect(Source(path=Path("a.npz"))).report(files=True)["files"]
+    assert {(file["path"], file["file"]) for file in by_array} == {
+        (f"a.npz#train/{number}", str(tmp_path / "a.npz")) for number in range(4)
+    }
 
 
 def test_every_decision_of_the_plan_has_its_value_and_reason(found):
