@@ -28,7 +28,7 @@ demo: setup  ## set up, then the main job on sample_data: train, top up the rare
 	@echo "  demo-output/images/             the balanced data set: every class as large as the largest"
 	@echo "  demo-output/manifest.csv        which image is real, which is synthetic, from which seed and model"
 	@echo "  demo-output/README.md           what this data set is and is not"
-	@echo "  demo-output.run/grids/          how the images came about, tick by tick"
+	@echo "  demo-output.run/grids/          how the images came about, tick by tick; progress.png beside it shows the curves"
 	@echo "  docs/quickstart.md              the same on your own scans"
 
 test: setup check  ## set up, check, then every test: what CI runs

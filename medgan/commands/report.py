@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shlex
 from collections.abc import Iterator, Mapping
@@ -17,22 +16,17 @@ from numpy.typing import NDArray
 from medgan import __version__, files
 from medgan.commands import exhibits, stories
 from medgan.commands.gather import Gathered
+from medgan.commands.log import log_of, sound
 from medgan.errors import DatasetError
 from medgan.learn.runtime import once
 from medgan.quality.images import Images
 from medgan.quality.predictions import Predictions
-from medgan.report.figures import CURVES
 from medgan.report.page import Gallery, Pair, Story, page
-from medgan.report.progress import OF_CLASS
 
-PAGE, RESULT, LOG, RUN = "report.html", "evaluation.json", "log.jsonl", "run.json"
+PAGE, RESULT, RUN = "report.html", "evaluation.json", "run.json"
 ON_WALL, PAIRS = 8, 3
 """Images per class and side, and pairs per class, on the page."""
 LIBRARIES = ("numpy", "torch", "scikit-learn", "scikit-image", "torchmetrics")
-ROW = ("images_shown", "seconds", "seconds_left", "images_per_second")
-"""Numbers that every line of a log tells."""
-LOOKS = tuple(OF_CLASS.values())
-"""What guards tell of each class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,26 +119,6 @@ def unmeasured(told: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     return found
 
 
-def sound(rows: object) -> list[dict[str, Any]]:
-    """Those lines of a log that are what a run writes."""
-    return [row for row in rows if _is_row(row)] if isinstance(rows, list) else []
-
-
-def _is_row(row: object) -> bool:
-    def is_number(value: object) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-
-    if not isinstance(row, dict) or not all(is_number(row.get(name)) for name in ROW):
-        return False
-    looked = row.get("guards")
-    parts = [looked.get(name) for name in LOOKS] if isinstance(looked, dict) else []
-    return (
-        (looked is None or isinstance(looked, dict))
-        and all(row.get(name) is None or is_number(row[name]) for name in CURVES)
-        and all(part is None or (isinstance(part, dict) and all(map(is_number, part.values()))) for part in parts)
-    )  # fmt: skip
-
-
 def of_folder(folder: Path, facts: dict[str, Any]) -> Story:
     """The story of a balanced or sampled folder, or of a training run; DatasetError where run.json lacks what it must tell."""
     try:
@@ -168,18 +142,6 @@ def versions() -> dict[str, str]:
     for name in LIBRARIES:
         found[f"version: {name}"] = metadata.version(name)
     return found
-
-
-def log_of(run: Path | None) -> list[dict[str, Any]]:
-    """The whole lines of a run's log.jsonl; none where there is no such file."""
-    text = b"" if run is None else stories.bytes_of(run, LOG)
-    rows = []
-    for line in text.decode("utf-8", "replace").split("\n"):
-        try:
-            rows.append(json.loads(line))
-        except (ValueError, RecursionError):  # a line that a killed run has not finished
-            continue
-    return sound(rows)
 
 
 def read(folder: Path, name: str) -> dict[str, Any]:

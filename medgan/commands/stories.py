@@ -25,7 +25,7 @@ from medgan.scans.scan import Form
 
 PAIRS = 6
 """Nearest pairs on the page of a folder."""
-LOG, GRIDS, MODEL = "log.jsonl", "grids", "model/model.json"
+GRIDS, MODEL = "grids", "model/model.json"
 SUFFIX = ".run"
 """Of the run that `balance` trains beside its folder."""
 STAND_INS = "`scans/` stands for the folder of your scans. Type a command where {} lies."

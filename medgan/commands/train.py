@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from medgan import cache
 from medgan.commands.alone import alone_in
+from medgan.commands.pictures import Pictures
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
@@ -38,8 +39,6 @@ from medgan.plan.clock import (
 )
 from medgan.prepare import prepare
 from medgan.progress import OnProgress, Progress, ignore
-from medgan.scans import raster
-from medgan.scans.scan import Form, Mark
 from medgan.world import world
 
 VERSION = 1
@@ -128,8 +127,10 @@ def train_on(
         stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks(), on_progress=on_progress))
         board = Board(out / "tensorboard") if options.tensorboard and world().is_first else None
 
+        pictures = Pictures(out, plan, stack)
+
         def on_tick(row: dict[str, Any], grid: NDArray[np.float32]) -> None:
-            write_grid(out / "grids", row["images_shown"], grid)
+            pictures.draw(row, grid)
             if board is not None:
                 board.add(row, grid)
 
@@ -280,10 +281,3 @@ def about(manifest: Manifest) -> dict[str, Any]:
             patients.setdefault(record.label, set()).add(record.patient)
         facts["patients"] = {label: len(patients[label]) for label in facts["counts"]}
     return facts
-
-
-def write_grid(folder: Path, images_shown: int, grid: NDArray[np.float32]) -> None:
-    """One PNG per tick, named by images shown, so that they sort."""
-    form = Form(format="png", low=0, high=255, unit="stored", channels=1 if grid.ndim == 2 else 3)
-    mark = Mark(synthetic=True, label="grid", index=images_shown)
-    raster.write(folder / f"{images_shown:09d}.png", grid, form, mark)

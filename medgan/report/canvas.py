@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from medgan import files
@@ -45,6 +42,10 @@ class Canvas:
 
     def save(self, path: Path) -> Path:
         """Write it to `path`, atomically; equal pictures give equal bytes."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.patches import Rectangle
+
         figure = Figure(figsize=(self.width / DPI, self.height / DPI), dpi=DPI, facecolor=GROUND)
         drawing = FigureCanvasAgg(figure)
         pixels = np.zeros((self.height, self.width, 3), np.uint8)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from medgan.report.figures import INK, MADE, QUIET, REAL, WIDTH, plain, plotted
+from medgan.report.figures import INK, MADE, QUIET, REAL, WIDTH, blank, plain, plotted
 from medgan.report.wording import JUDGES, method
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SPECIFICITIES = (0.8, 0.9, 0.95)
 MOST_CLASSES = 12
@@ -65,7 +67,7 @@ def figures_of(said: Said, wanted: Sequence[tuple[str, str, str]]) -> list[tuple
 
 def both(said: Said, rows: Sequence[int], number: int, truth: NDArray[np.bool_]) -> Figure:
     """The ROC curve above, the precision-recall curve below, of one class against all others."""
-    figure = Figure(figsize=(WIDTH, 8.4), layout="constrained")
+    figure = blank(WIDTH, 8.4)
     roc_axes, pr_axes = figure.subplots(2, 1)
     for place, row in enumerate(rows):
         colour, line = STYLES[place % len(STYLES)]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from medgan.report.letters import legible, letters, shortened
 from medgan.report.wording import JUDGES, SPACES, method
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK, QUIET, GRID, REAL, MADE = "#1c2733", "#5b6b7a", "#d9e0e6", "#33658a", "#c2571a"
 """Dark ink on white; real and synthetic differ in lightness as well as in hue, for those who see no hues."""
@@ -40,13 +40,24 @@ LETTERS = 18
 
 def plotted(labels: Sequence[str], draw: Callable[[list[str]], Figure]) -> bytes:
     """The figure that `draw` makes, given legible names for `labels`, as SVG without a date and with names that depend on its contents alone."""
+    import matplotlib as mpl
+
     with letters(*labels), mpl.rc_context({"svg.hashsalt": "medgan", "svg.fonttype": "path"}):
         figure = draw(shortened([legible(label or "all classes") for label in labels], LETTERS))
         return svg(figure)
 
 
+def blank(width: float, height: float, **look: Any) -> Figure:
+    """An empty figure of this size in inches, whose parts make room for each other."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", **look)
+
+
 def svg(figure: Figure) -> bytes:
     """The figure as SVG."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     stream = io.BytesIO()
     FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     return stream.getvalue()
@@ -58,7 +69,7 @@ def arms_figure(arms: Sequence[Mapping[str, Any]], best: str) -> bytes:
     def draw(_: list[str]) -> Figure:
         judges = list(dict.fromkeys(str(arm["judge"]) for arm in arms))
         heights = [1 + sum(arm["judge"] == judge for arm in arms) for judge in judges]
-        figure = Figure(figsize=(WIDTH + 1.6, 0.6 + 0.32 * sum(heights)), layout="constrained")
+        figure = blank(WIDTH + 1.6, 0.6 + 0.32 * sum(heights))
         panels = figure.subplots(len(judges), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for axes, judge in zip(panels, judges, strict=True):
             _ranked(plain(axes), sorted((arm for arm in arms if arm["judge"] == judge), key=lambda arm: arm["auprc"]), best)  # fmt: skip
@@ -97,7 +108,7 @@ def variety_figure(scores: Sequence[Mapping[str, Any]]) -> bytes:
     spaces = [space for space in MARKS if any(score["space"] == space for score in shown)]
 
     def draw(names: list[str]) -> Figure:
-        figure = Figure(figsize=(WIDTH, 1.5 + 0.62 * len(labels)), layout="constrained")
+        figure = blank(WIDTH, 1.5 + 0.62 * len(labels))
         panels = figure.subplots(1, len(SHARES), sharey=True)
         for axes, (name, words) in zip(panels, SHARES.items(), strict=True):
             plain(axes).set_title(words, fontsize=10, color=INK)
@@ -129,7 +140,7 @@ def curves_figure(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """What the generator learned by over images shown, from log.jsonl: the distance in features, the losses of both networks, or all."""
 
     def draw(_: list[str]) -> Figure:
-        figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+        figure = blank(WIDTH, 2.6)
         losses(plain(figure.add_subplot()), rows)
         return figure
 
@@ -165,7 +176,7 @@ def counts_figure(before: Mapping[str, int], after: Mapping[str, int]) -> bytes:
     made = [after[label] - have for label, have in zip(labels, real, strict=True)]
 
     def draw(names: list[str]) -> Figure:
-        figure = Figure(figsize=(WIDTH, 0.9 + 0.36 * len(labels)), layout="constrained")
+        figure = blank(WIDTH, 0.9 + 0.36 * len(labels))
         axes = plain(figure.add_subplot())
         places = np.arange(len(labels))
         axes.barh(places, real, color=REAL, label="real", height=0.62)

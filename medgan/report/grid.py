@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,18 @@ def labelled_grid(
     return canvas.save(path)
 
 
-def titled(row: dict[str, Any], whole: int) -> tuple[str, str]:
-    """The two lines above a grid, of a line of log.jsonl and of how many images are to be shown in all."""
+def titled(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The two lines above a grid, of a line of log.jsonl."""
     return (
-        f"SYNTHETIC, after {row['images_shown']:,} of {whole:,} images shown",
-        f"trained for {lasting(row['seconds'])}; the same seeds in every row and every picture",
+        f"SYNTHETIC, after {row['images_shown']:,} images shown ({done(row):.0%} of the training)",
+        f"{lasting(row['seconds'])} of training; the same seeds in every row and in every picture",
     )
+
+
+def done(row: Mapping[str, Any]) -> float:
+    """The share of a training that lies behind it, of a line of log.jsonl."""
+    ahead = row["seconds_left"] * row["images_per_second"]
+    return float(row["images_shown"] / max(row["images_shown"] + ahead, 1))
 
 
 def lasting(seconds: float) -> str:

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from matplotlib import font_manager
+if TYPE_CHECKING:
+    from matplotlib.font_manager import FontEntry
 
 FONT = "DejaVu Sans"
 """Comes with matplotlib, so pictures look alike everywhere."""
@@ -27,8 +28,10 @@ def legible(text: str) -> str:
 @contextmanager
 def letters(*texts: str) -> Iterator[None]:
     """While open, figures are drawn in fonts that have the letters of `texts`, and no text is read as a formula."""
+    import matplotlib as mpl
+
     families, _ = needed("".join(texts))
-    logging.getLogger(font_manager.__name__).setLevel(logging.ERROR)  # a family of one weight is no news
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a family of one weight is no news
     with mpl.rc_context({"font.family": [FONT, *families], "text.parse_math": False}):
         yield
 
@@ -47,6 +50,8 @@ def escape(letter: str) -> str:
 @lru_cache(maxsize=64)
 def fonts(wanted: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
     """Families that have these letters, what has most of them first; and the letters that none has."""
+    from matplotlib import font_manager
+
     found: list[str] = []
     files = {
         font.name: font.fname
@@ -63,19 +68,25 @@ def fonts(wanted: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
     return tuple(found), wanted
 
 
-def font_weight(font: font_manager.FontEntry) -> int:
+def font_weight(font: FontEntry) -> int:
     """How far a font is from the regular weight, 400."""
+    from matplotlib import font_manager
+
     weight = font_manager.weight_dict.get(str(font.weight), font.weight)
     return int(weight) - 400
 
 
 def known(family: str, wanted: frozenset[str]) -> frozenset[str]:
     """Those of the letters that a family has which is here for certain."""
+    from matplotlib import font_manager
+
     return held(font_manager.findfont(family), wanted)
 
 
 def held(file: str, wanted: frozenset[str]) -> frozenset[str]:
     """Those of the letters that a font file has; none of a font of bitmaps, as those of emoji, which cannot be drawn at any size."""
+    from matplotlib import font_manager
+
     try:
         font = font_manager.get_font(file)
     except (OSError, RuntimeError):

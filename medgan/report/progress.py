@@ -6,20 +6,21 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from medgan import files
-from medgan.report.figures import GRID, INK, QUIET, REAL, WIDTH, losses, plain, plotted, smooth
-from medgan.report.grid import lasting
+from medgan.report.figures import GRID, INK, QUIET, REAL, WIDTH, blank, losses, plain, plotted, smooth
+from medgan.report.grid import done, lasting
 from medgan.report.letters import legible, letters, shortened
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 Rows = Sequence[Mapping[str, Any]]
-Draw = Callable[[Axes, Sequence[str]], None]
+Draw = Callable[["Axes", Sequence[str]], None]
 """Onto axes, given the names of the classes."""
 COLOURS = ("#33658a", "#c2571a", "#17683f", "#7a3b8f", "#8a6d00", "#a3241c", "#4a5560", "#2a8c8c")
 LINES = ("-", "--", ":", "-.")
@@ -59,7 +60,7 @@ def figures_of(rows: Rows) -> list[tuple[str, bytes, str]]:
     for title, draw in panels(rows).items():
 
         def drawn(names: list[str], draw: Draw = draw) -> Figure:
-            figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+            figure = blank(WIDTH, 2.6)
             draw(plain(figure.add_subplot()), names)
             return figure
 
@@ -68,13 +69,15 @@ def figures_of(rows: Rows) -> list[tuple[str, bytes, str]]:
     return found
 
 
-def progress_picture(rows: Rows, whole: int, path: Path) -> Path:
-    """Write how a training of `whole` images in all stands, by its log so far, as one PNG, atomically."""
+def progress_picture(rows: Rows, path: Path) -> Path:
+    """Write how a training stands, by its log so far, as one PNG, atomically."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     drawn = panels(rows)
     labels = sorted({label for name in OF_CLASS.values() for label in classes(rows, name)})
     last = rows[-1]
     with letters(*labels):
-        figure = Figure(figsize=(10, 0.7 + 2.6 * -(-len(drawn) // 2)), dpi=100, layout="constrained", facecolor="white")  # fmt: skip
+        figure = blank(10, 0.7 + 2.6 * -(-len(drawn) // 2), dpi=100, facecolor="white")  # fmt: skip
         canvas = FigureCanvasAgg(figure)
         places = figure.subplots(-(-len(drawn) // 2), 2, squeeze=False).ravel()
         for axes, (title, draw) in zip(places, drawn.items(), strict=False):
@@ -83,18 +86,18 @@ def progress_picture(rows: Rows, whole: int, path: Path) -> Path:
             axes.set_title(title, fontsize=12, color=INK, loc="left")
         for axes in places[len(drawn) :]:
             axes.set_axis_off()
-        figure.suptitle(standing(last, whole), fontsize=14, color=INK, x=0.01, ha="left")
+        figure.suptitle(standing(last), fontsize=14, color=INK, x=0.01, ha="left")
         stream = io.BytesIO()
         canvas.print_png(stream)  # type: ignore[no-untyped-call]
     files.write_bytes(path, stream.getvalue())
     return path
 
 
-def standing(row: Mapping[str, Any], whole: int) -> str:
+def standing(row: Mapping[str, Any]) -> str:
     """Where a training is, in a line."""
     left = row["seconds_left"]
-    ends = f"about {lasting(left)} left" if left else "done"
-    return f"{row['images_shown']:,} of {whole:,} images shown ({row['images_shown'] / max(whole, 1):.0%}) in {lasting(row['seconds'])}; {ends}"
+    ends = f"about {lasting(left)} left" if left else "over"
+    return f"{row['images_shown']:,} images shown ({done(row):.0%}) in {lasting(row['seconds'])}; {ends}"
 
 
 def classes(rows: Rows, name: str) -> list[str]:

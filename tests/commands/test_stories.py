@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from medgan.commands import stories
-from medgan.commands.report import log_of, report, sound
+from medgan.commands.log import log_of, sound
+from medgan.commands.report import report
 from medgan.errors import DatasetError
 from tests.report.folders import balanced, row, run
 

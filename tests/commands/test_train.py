@@ -74,9 +74,15 @@ def test_the_log_has_a_line_per_tick_with_the_documented_keys(trained):
 def test_every_tick_leaves_a_grid_of_eight_seeds_per_class(trained):
     grids = sorted((trained.run / "grids").iterdir())
     assert [path.name for path in grids] == [f"{shown:09d}.png" for shown in range(8, 65, 8)]
-    pixels = np.asarray(Image.open(grids[-1]))
-    assert pixels.shape == (2 * 16, 8 * 24)
-    assert pixels.std() > 0
+    with Image.open(grids[-1]) as picture:
+        assert 950 <= picture.width <= 1150
+        assert np.asarray(picture.convert("L")).std() > 0
+
+
+def test_every_tick_rewrites_the_picture_of_how_training_stands(trained):
+    with Image.open(trained.run / "progress.png") as picture:
+        assert picture.size[0] == 1000
+        assert np.asarray(picture.convert("L")).std() > 0
 
 
 def test_progress_tells_reading_preparing_and_training_to_the_end(scans, tmp_path):

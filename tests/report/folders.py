@@ -68,7 +68,7 @@ def run(path, labels=("rare", "normal"), ticks=3):
     (path / "log.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
     for one in rows:
         sheet = np.concatenate([np.concatenate([blob(n)[0] for n in range(8)], axis=1) for _ in labels])
-        labelled_grid(sheet, labels, (16, 16), (0.0, 1.0), path / "grids" / f"{one['images_shown']:09d}.png", titled(one, 3000))  # fmt: skip
+        labelled_grid(sheet, labels, (16, 16), (0.0, 1.0), path / "grids" / f"{one['images_shown']:09d}.png", titled(one))  # fmt: skip
     facts = {"version": 1, "digest": "m" * 64, "counts": dict(zip(labels, (4, 10, *[10] * len(labels)), strict=False)), "guards": {"alarms": ["rare: too alike"], "stopped": ""}}  # fmt: skip
     (path / "model").mkdir()
     (path / "model" / "model.json").write_text(json.dumps(facts), encoding="utf-8")

@@ -1,5 +1,6 @@
 import matplotlib as mpl
 import pytest
+from matplotlib import font_manager
 
 from medgan.report import letters
 from medgan.report.letters import legible, shortened
@@ -10,10 +11,10 @@ def bare(monkeypatch):
     """A machine that has matplotlib's own fonts alone."""
     own = [
         font
-        for font in letters.font_manager.fontManager.ttflist
+        for font in font_manager.fontManager.ttflist
         if str(mpl.get_data_path()) in font.fname
     ]  # fmt: skip
-    monkeypatch.setattr(letters.font_manager.fontManager, "ttflist", own)
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", own)
     letters.fonts.cache_clear()
     yield
     letters.fonts.cache_clear()

@@ -1,0 +1,53 @@
+"""A run's log.jsonl -> its lines, those that are whole and that a run writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from medgan import files
+from medgan.errors import DatasetError
+
+LOG = "log.jsonl"
+ROW = ("images_shown", "seconds", "seconds_left", "images_per_second")
+"""Numbers that every line tells."""
+LEARNED = ("distance", "generator_loss", "critic_loss")
+"""Numbers that a line tells, or None."""
+LOOKS = ("variety", "copies", "kid")
+"""What guards tell of each class."""
+
+
+def log_of(run: Path | None) -> list[dict[str, Any]]:
+    """The whole lines of a run's log.jsonl; none where there is no such file."""
+    try:
+        text = b"" if run is None else files.inside(run, LOG).read_bytes()
+    except (OSError, DatasetError):
+        text = b""
+    rows = []
+    for line in text.decode("utf-8", "replace").split("\n"):
+        try:
+            rows.append(json.loads(line))
+        except (ValueError, RecursionError):  # a line that a killed run has not finished
+            continue
+    return sound(rows)
+
+
+def sound(rows: object) -> list[dict[str, Any]]:
+    """Those lines of a log that are what a run writes."""
+    return [row for row in rows if _is_row(row)] if isinstance(rows, list) else []
+
+
+def _is_row(row: object) -> bool:
+    def is_number(value: object) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+
+    if not isinstance(row, dict) or not all(is_number(row.get(name)) for name in ROW):
+        return False
+    looked = row.get("guards")
+    parts = [looked.get(name) for name in LOOKS] if isinstance(looked, dict) else []
+    return (
+        (looked is None or isinstance(looked, dict))
+        and all(row.get(name) is None or is_number(row[name]) for name in LEARNED)
+        and all(part is None or (isinstance(part, dict) and all(map(is_number, part.values()))) for part in parts)
+    )  # fmt: skip
