@@ -340,14 +340,17 @@ def real_marks(records: Iterable[Record]) -> Iterator[Mark]:
 
 
 def originals_of(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path]]]:
-    """Every image file of the training records, as {suffix of its format: path}."""
+    """Every image file of the training records once, as {suffix of its format: path}."""
+    seen: set[str] = set()
     for record in manifest.training():
         if record.format == ARRAY:
             raise PlanError(
                 f"the images in {record.path.partition('#')[0]} are no files of their own and cannot be linked",
                 hint="Use --real prepared or --real none.",
             )
-        for part in record.parts or (record.path,):
+        paths = [path for path in record.parts or (record.path,) if path not in seen]
+        seen.update(paths)  # a file with several kinds of frames has a record for each
+        for part in paths:
             yield record, named_by_format(manifest.root / part, record.format)
 
 

@@ -13,12 +13,12 @@ def load(root: Path, record: Record) -> Scan:
     """Read the scan of `record`; a file that has changed or gone since it was indexed raises ScanError."""
     if record.format == ARRAY:
         return arrays.read(*array_place(root, record.path))
-    return read_files(tuple(root / part for part in record.parts or (record.path,)))
+    return read_files(tuple(root / part for part in record.parts or (record.path,)), record.kind)
 
 
-def read_files(paths: tuple[Path, ...]) -> Scan:
-    """Read one file, or the files of a series in slice order."""
-    return formats.read(paths[0]) if len(paths) == 1 else dicom_read.read_series(paths)
+def read_files(paths: tuple[Path, ...], kind: int = 0) -> Scan:
+    """Read one file (of several kinds of frames, the given one), or the files of a series in slice order."""
+    return formats.read(paths[0], kind) if len(paths) == 1 else dicom_read.read_series(paths)
 
 
 def array_place(root: Path, path: str) -> tuple[Path, str, int]:

@@ -23,6 +23,8 @@ class Record:
     """Relative to the manifest's root, with "/" (absolute for files outside it); for an .npz "file.npz#train/12"."""
     parts: tuple[str, ...] = ()
     """All files of a series that forms a volume, in slice order; empty when `path` is the only file."""
+    kind: int = 0
+    """Which kind of its frames, where the file holds several (`Header.kinds`): each is a record of its own."""
     label: str = ""
     patient: str = ""
     """Digest (16 hex digits) of the patient's usable images; no identifier is in it. Empty where none of them can be used."""

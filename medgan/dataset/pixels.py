@@ -61,21 +61,26 @@ def drafts(found: Sequence[Unit], root: Path, store: Store, crew: Crew) -> Itera
 
 
 def decoded(unit: Unit, root: Path) -> list[Draft]:
-    """Decode and measure a unit; one bad slice must not take its volume along."""
+    """Decode and measure a unit; one bad slice must not take its volume along, nor one kind of frames the others."""
+    kinds = unit[0].header.kinds if unit[0].header and len(unit) == 1 else 1
+    return [draft for kind in range(kinds) for draft in _decoded(unit, root, kind)]
+
+
+def _decoded(unit: Unit, root: Path, kind: int) -> list[Draft]:
     try:
-        scan = read_files(tuple(file.candidate.path for file in unit))
+        scan = read_files(tuple(file.candidate.path for file in unit), kind)
         with judged(unit[0].candidate.path):
             facts = measured(scan)
-        return [_described(unit, root, facts)]
+        return [_described(unit, root, facts, kind)]
     except ScanError as error:
-        return list(_salvaged(unit, error, root))
+        return list(_salvaged(unit, error, root, kind))
 
 
-def _salvaged(unit: Unit, error: ScanError, root: Path) -> Iterator[Draft]:
+def _salvaged(unit: Unit, error: ScanError, root: Path, kind: int) -> Iterator[Draft]:
     """A volume without its bad slices: the others are grouped anew."""
     bad = {file.order: problem for file in unit if (problem := _problem(file))} if len(unit) > 1 else {}
     if not bad:
-        yield _named(unit, root, refused(unit[0].candidate, error))
+        yield _named(unit, root, refused(unit[0].candidate, error), kind=kind)
         return
     for file in unit:
         if file.order in bad:
@@ -152,9 +157,9 @@ def _named(unit: Unit, root: Path, candidate: Candidate, **known: Any) -> Draft:
     )
 
 
-def _described(unit: Unit, root: Path, facts: Facts) -> Draft:
+def _described(unit: Unit, root: Path, facts: Facts, kind: int = 0) -> Draft:
     header = unit[0].header
     assert header is not None, "only opened files have facts"
     notes = tuple(dict.fromkeys((*header.notes, *facts["notes"])))
-    known = facts | {"format": header.format, "body_part": header.body_part, "notes": notes}
+    known = facts | {"format": header.format, "body_part": header.body_part, "notes": notes, "kind": kind}
     return _named(unit, root, unit[0].candidate, **known)

@@ -1,4 +1,4 @@
-"""A parsed DICOM file in, where its frames lie in space out: order, spacing, position, orientation.
+"""A parsed DICOM file in, which of its frames belong together and where they lie in space out: order, spacing, position, orientation.
 
 Looks at the functional groups of enhanced multi-frame objects (PS3.3 C.7.6.16) before the attributes of the file itself.
 """
@@ -6,12 +6,21 @@ Looks at the functional groups of enhanced multi-frame objects (PS3.3 C.7.6.16) 
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydicom.dataset import Dataset
 
-from medgan.scans.dicom_attributes import Attributes, item, items, numbers, sound_numbers, unusable
+from medgan.scans.dicom_attributes import (
+    Attributes,
+    item,
+    items,
+    numbers,
+    sound_numbers,
+    sound_text,
+    unusable,
+)
 from medgan.scans.dicom_header import CAPTURES, Source
 from medgan.scans.dicom_plain import Plain
 from medgan.scans.geometry import SAME_MM, distances, possible
@@ -19,6 +28,11 @@ from medgan.scans.geometry import SAME_MM, distances, possible
 SAME_COSINE = 2e-3
 """Direction cosines closer than this are one direction (about a tenth of a degree)."""
 PAIR = 2  # (row, column)
+
+FRAME_TYPES = tuple(f"{kind}FrameTypeSequence" for kind in ("MRImage", "CTImage", "PET", "XRay3D"))
+"""Macros that say what a frame shows, as Image Type says it of a single image (PS3.3 C.8.13.5.1, C.8.15.3.1, C.8.22.5.1, C.8.21.5.1)."""
+MOST_KINDS = 32
+"""Kinds of frames in one file, beyond which what tells them apart is no kind but a number of the frame."""
 
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 """Where the in-plane spacing stands, best first; ImagerPixelSpacing is at the detector, hence magnified."""
@@ -29,7 +43,7 @@ class Placement:
     """Where the frames of one file lie."""
 
     order: tuple[int, ...]
-    """Frames by position along the slice normal; as stored when positions are missing or repeat."""
+    """Places in the frames that were asked for, by position along the slice normal; as asked when positions are missing or repeat."""
     spacing_mm: tuple[float, ...] | None
     """(Z, Y, X)."""
     aspect: float
@@ -55,17 +69,41 @@ class Groups:
         return own if own is not None or self.shared is None else item(self.shared, keyword)
 
 
-def placement(source: Source, frames: int) -> Placement:
-    """Order and spacing of `frames` frames."""
+def kinds(source: Source, frames: int, units: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """The frames of each series in an enhanced file, in stored order; mostly all in one.
+
+    Told apart by what also parts files of single images: what they show (magnitude, phase, a field map), the unit of
+    their values (`units`, one per frame), and the stack that they belong to (PS3.3 C.7.6.16.2.2).
+    """
+    groups = Groups(source.dataset, frames)
+    found: dict[Hashable, list[int]] = {}
+    for frame, unit in enumerate(units if groups.per_frame else ()):
+        found.setdefault((unit, *shows(groups, frame)), []).append(frame)
+    return tuple(map(tuple, found.values())) if 0 < len(found) <= MOST_KINDS else (tuple(range(frames)),)
+
+
+def shows(groups: Groups, frame: int) -> tuple[str, ...]:
+    """Frame Type, Complex Image Component and Stack ID of a frame, empty where it does not say."""
+    types = (groups.macro(frame, keyword) for keyword in FRAME_TYPES)
+    macros = (*(kind for kind in types if kind is not None), groups.macro(frame, "FrameContentSequence"))
+    words = ("FrameType", "ComplexImageComponent", "StackID")
+    return tuple(sound_text(macro, word).upper() for macro in macros if macro is not None for word in words)
+
+
+def placement(source: Source, frames: int, chosen: Sequence[int]) -> Placement:
+    """Order and spacing of the `chosen` ones of `frames` frames."""
     dataset = source.dataset
     groups = Groups(dataset, frames)
-    told = range(frames if groups.per_frame else 1)  # without groups of their own all frames lie at one place
+    told = (
+        chosen if groups.per_frame else chosen[:1]
+    )  # without groups of their own all frames lie at one place
     positions = [vector(groups, k, "PlanePositionSequence", "ImagePositionPatient", dataset) for k in told]
     orientations = [
         vector(groups, k, "PlaneOrientationSequence", "ImageOrientationPatient", dataset) for k in told
     ]
-    in_plane = spacing(groups.macro(0, "PixelMeasuresSequence"), dataset)
-    order, gap = tuple(range(frames)), thickness(dataset) if frames == 1 else 0.0
+    measures = groups.macro(chosen[0], "PixelMeasuresSequence")
+    in_plane = spacing(measures, dataset)
+    order, gap = tuple(range(len(chosen))), distance(measures, dataset) if len(chosen) == 1 else 0.0
     if len(told) > 1:
         order, gap = sorted_by_position(positions, orientations)
     return Placement(
@@ -105,10 +143,14 @@ def aspect(dataset: Attributes) -> float:
     return found[0] / found[1] if len(found) == PAIR and min(found) > 0 else 1.0
 
 
-def thickness(dataset: Attributes) -> float:
-    """The Z extent of a single slice: its thickness, 0 where that has no meaning."""
-    found = next(iter(sound_numbers(dataset, "SliceThickness")), 0.0)
-    return found if 0 < found < np.inf else 0.0
+def distance(measures: Dataset | None, dataset: Attributes) -> float:
+    """Millimetres from a single slice to the next: Spacing Between Slices, else its thickness; 0 where neither has a meaning."""
+    for place in (dataset if measures is None else measures, dataset):
+        for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+            found = next(iter(sound_numbers(place, keyword)), 0.0)
+            if 0 < found < np.inf:
+                return found
+    return 0.0
 
 
 def alike(orientations: list[tuple[float, ...]]) -> bool:

@@ -24,6 +24,7 @@ WANTED = (
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SyntheticData", "ImageType", "Modality"),
     *("PatientID", "IssuerOfPatientID", "BodyPartExamined", "BurnedInAnnotation", "InstanceNumber"),
     *("AcquisitionNumber", "EchoNumbers", "TemporalPositionIdentifier", "TriggerTime", "SliceThickness"),
+    "SpacingBetweenSlices",
     *(
         "ImagePositionPatient",
         "ImageOrientationPatient",

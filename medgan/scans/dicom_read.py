@@ -7,6 +7,7 @@ frame order, square pixels, background. The gates and steps live in the dicom_* 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from medgan.errors import ScanError
 from medgan.scans.dicom_attributes import integer, labelled, numbers, sound_text, text, words
-from medgan.scans.dicom_frames import SPACINGS, Placement, is_capture, placement
+from medgan.scans.dicom_frames import SPACINGS, Placement, is_capture, kinds, placement
 from medgan.scans.dicom_header import Source, load
 from medgan.scans.dicom_pixels import Grid, decode, excess, grid
 from medgan.scans.dicom_plain import Plain
@@ -40,19 +41,41 @@ TEXT_PRONE = frozenset({"US", "SC", "XA", "RF", "OT", "IVUS"})
 """Modalities whose pictures often carry burned-in text."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Frames of one file that belong together; in an enhanced file there may be several."""
+
+    count: int
+    """How many of them the file holds."""
+    frames: tuple[int, ...]
+    """Which frames, as stored."""
+    steps: list[Transform]
+    """How each becomes values."""
+    place: Placement
+
+
+def series_of(source: Source, found: Grid, kind: int = 0) -> Series:
+    """The series in a file, by its number."""
+    steps = transforms(source, found)
+    each = kinds(source, found.frames, [step.unit for step in steps])
+    if kind >= len(each):
+        raise ScanError(f"holds {len(each)} kinds of frames, not {kind + 1}", verdict="error:malformed")
+    frames = each[kind]
+    return Series(len(each), frames, [steps[k] for k in frames], placement(source, found.frames, frames))
+
+
 def read_header(path: Path, *, label_tag: str = "") -> Header:
     """What a file says, its pixels not decoded; `label_tag` is the keyword or "gggg,eeee" of the attribute with the label."""
     with judged(path):
         source = load(path, whole=False, plain=not label_tag)  # a label may be any attribute
         found = grid(source)
-        steps = transforms(source, found)
-        return header(source, found, placement(source, found.frames), steps, label_tag)
+        return header(source, found, series_of(source, found), label_tag)
 
 
-def read(path: Path) -> Scan:
-    """All frames of one file, decoded, resolved and in order."""
+def read(path: Path, kind: int = 0) -> Scan:
+    """All frames of one file, decoded, resolved and in order; of one with several kinds of frames (`Header.kinds`) those of the given one."""
     with judged(path):
-        return scan(load(path, whole=True))[0]
+        return scan(load(path, whole=True), kind)[0]
 
 
 def read_series(paths: Sequence[Path]) -> Scan:
@@ -92,16 +115,14 @@ def stacked(slices: Sequence[Scan], gap: float) -> Scan:
     )
 
 
-def header(
-    source: Source, found: Grid, place: Placement, steps: list[Transform], label_tag: str = ""
-) -> Header:
-    """The facts of a parsed file."""
-    dataset = source.dataset
+def header(source: Source, found: Grid, series: Series, label_tag: str = "") -> Header:
+    """The facts of a parsed file, of its first series where they differ."""
+    dataset, place = source.dataset, series.place
     issuer = text(dataset, "IssuerOfPatientID")
     patient = text(dataset, "PatientID")
     return Header(
         format="dicom",
-        shape=(found.frames, *squared((found.rows, found.columns), place.aspect)),
+        shape=(len(series.frames), *squared((found.rows, found.columns), place.aspect)),
         channels=3 if found.color else 1,
         bits=found.bits,
         modality=source.modality,
@@ -115,7 +136,8 @@ def header(
         instance_number=instance_number(source),
         label="" if isinstance(dataset, Plain) else labelled(dataset, label_tag),
         body_part=defined(text(dataset, "BodyPartExamined"), BODY_PARTS),
-        notes=notes(source, found, place, steps),
+        kinds=series.count,
+        notes=notes(source, found, series),
     )
 
 
@@ -127,9 +149,9 @@ def instance_number(source: Source) -> int:
         return 0
 
 
-def notes(source: Source, found: Grid, place: Placement, steps: list[Transform]) -> tuple[str, ...]:
+def notes(source: Source, found: Grid, series: Series) -> tuple[str, ...]:
     """Warnings by code that the header alone justifies."""
-    dataset = source.dataset
+    dataset, place = source.dataset, series.place
     burned = text(dataset, "BurnedInAnnotation").upper()
     kind = " ".join(words(dataset, "ImageType")).upper()
     prone = source.modality in TEXT_PRONE or is_capture(source) or "SAVE" in kind or "SCREEN" in kind
@@ -145,15 +167,16 @@ def notes(source: Source, found: Grid, place: Placement, steps: list[Transform])
         "resampled-aspect": squared((found.rows, found.columns), place.aspect) != (found.rows, found.columns),
     }
     holding = (note for note, holds in said.items() if holds)
-    return (*source.notes, *holding, *rescale_notes(source, found, steps))
+    return (*source.notes, *holding, *rescale_notes(source, found, series.steps))
 
 
-def scan(source: Source) -> tuple[Scan, Placement]:
-    """Decode and resolve a parsed file."""
+def scan(source: Source, kind: int = 0) -> tuple[Scan, Placement]:
+    """Decode and resolve a series of a parsed file."""
     found = grid(source)
-    place, steps = placement(source, found.frames), transforms(source, found)
-    pixels, means = resolved(source, found, steps)
-    if place.order != tuple(range(found.frames)):
+    series = series_of(source, found, kind)
+    place = series.place
+    pixels, means = resolved(source, found, series)
+    if place.order != tuple(range(len(series.frames))):
         pixels = pixels[list(place.order)]
     size = squared((found.rows, found.columns), place.aspect)
     if size != (found.rows, found.columns):
@@ -166,7 +189,7 @@ def scan(source: Source) -> tuple[Scan, Placement]:
         patient_orientation=patient_orientation(source, place),
         modality=source.modality,
         bits=found.bits,
-        notes=(*notes(source, found, place, steps), *holes, *constant(pixels)),
+        notes=(*notes(source, found, series), *holes, *constant(pixels)),
     )
     return made, place
 
@@ -179,17 +202,21 @@ def patient_orientation(source: Source, place: Placement) -> str:
     return said if is_orientation(said) else ""
 
 
-def resolved(source: Source, found: Grid, steps: list[Transform]) -> tuple[Pixels, str]:
-    """All frames in stored order as values with meaning, padding filled with background; and that meaning."""
-    means = meaning(source, found, steps)
+def resolved(source: Source, found: Grid, series: Series) -> tuple[Pixels, str]:
+    """The frames of a series in stored order as values with meaning, padding filled with background; and that meaning."""
+    means, count = meaning(source, found, series.steps), len(series.frames)
     limits = padding_limits(source, found)
     pixels: Pixels | None = None
     padded: NDArray[np.bool_] | None = None
-    for k, (stored, values) in enumerate(decode(source, found)):
-        frame = np.asarray(values, np.float32) if found.color else resolve(values, steps[k], found, means)
-        pixels = stacked_on(pixels, k, frame, found.frames)
+    wanted = {frame: k for k, frame in enumerate(series.frames)}
+    for number, (stored, values) in enumerate(decode(source, found)):
+        if (k := wanted.get(number)) is None:
+            continue
+        color = found.color
+        frame = np.asarray(values, np.float32) if color else resolve(values, series.steps[k], found, means)
+        pixels = stacked_on(pixels, k, frame, count)
         if limits:
-            padded = stacked_on(padded, k, padding(stored, values, *limits), found.frames)
+            padded = stacked_on(padded, k, padding(stored, values, *limits), count)
     assert pixels is not None, "a file without frames is refused by its grid"
     if (
         padded is not None

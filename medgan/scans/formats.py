@@ -168,11 +168,11 @@ def read_header(path: Path, *, label_tag: str = "") -> Header:
         return reader.read_header(path)
 
 
-def read(path: Path) -> Scan:
-    """All pixels of a file with meaning."""
+def read(path: Path, kind: int = 0) -> Scan:
+    """All pixels of a file with meaning; of a DICOM file with several kinds of frames (`Header.kinds`) those of the given one."""
     with judged(path):
-        _, reader = reader_for(path)
-        return reader.read(path)
+        name, reader = reader_for(path)
+        return dicom_read.read(path, kind) if name == "dicom" else reader.read(path)
 
 
 def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> Path:

@@ -44,6 +44,9 @@ class Header:
     """Value of the attribute asked for as label (`--label-from-tag`)."""
     body_part: str = ""
     """DICOM BodyPartExamined; empty where it is none of the standard's."""
+    kinds: int = 1
+    """How many series its frames are: more than 1 where an enhanced DICOM file holds frames that show different things, or several stacks.
+    All else is said of the first."""
     notes: tuple[str, ...] = ()
     """Warnings by code, such as "burned-in-possible", "repaired:no-meta", "no-orientation"."""
 

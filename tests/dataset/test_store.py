@@ -31,9 +31,9 @@ def reads(monkeypatch):
         seen["headers"].append(path.name)
         return read_header(path, **words)
 
-    def files(paths):
+    def files(paths, kind):
         seen["pixels"].append(tuple(path.name for path in paths))
-        return read_files(paths)
+        return read_files(paths, kind)
 
     read_header, read_files = formats.read_header, pixels.read_files
     monkeypatch.setattr(headers.formats, "read_header", header)

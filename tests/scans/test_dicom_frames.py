@@ -55,6 +55,21 @@ def test_frames_come_by_position_and_their_gap_is_the_spacing(tmp_path):
     assert scan.spacing_mm == (3, 0.5, 0.25)  # not the slice thickness
 
 
+@pytest.mark.parametrize(
+    ("said", "gap"),
+    [
+        ({"SpacingBetweenSlices": 3, "SliceThickness": 5}, 3),
+        ({"SliceThickness": 5}, 5),
+        ({"SpacingBetweenSlices": 0, "SliceThickness": 5}, 5),
+        ({"SpacingBetweenSlices": -3, "SliceThickness": None}, 0),
+        ({}, 0),
+    ],
+)
+def test_the_distance_of_a_single_slice_is_that_between_slices_before_its_thickness(said, gap, tmp_path):
+    path = write(tmp_path / "a", ramp(), PixelSpacing=[1, 1], **said)
+    assert formats.read(path).spacing_mm == (gap, 1, 1)
+
+
 def test_sagittal_frames_run_along_their_normal(tmp_path):
     places = [[x, 0, 0] for x in (0, 2, 4)]  # the normal of this orientation points to -x
     scan = enhanced(tmp_path, group(turn=SAGITTAL, sides=[1, 1]), *(group(place=place) for place in places))

@@ -112,7 +112,7 @@ def extras():
     made.PatientID, made.SOPInstanceUID, made.Modality = "ID 1", "1.2.3.4", "CT"
     made.ImageType, made.ImagePositionPatient = ["ORIGINAL", "PRIMARY"], [1, 2.5, -3]
     made.ImageOrientationPatient, made.PixelSpacing = [1, 0, 0, 0, 1, 0], ["0.5", "0.5"]
-    made.PatientOrientation = ["L", "P"]
+    made.PatientOrientation, made.SpacingBetweenSlices = ["L", "P"], "2.5"
     return made
 
 
