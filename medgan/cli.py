@@ -138,6 +138,7 @@ def train(
     with screen.polite_errors():
         from medgan.commands.preflight import preflight
         from medgan.plan import Overrides
+        from medgan.plan.rules import lacks_features
 
         overrides = Overrides(
             effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed, device=device,
@@ -145,6 +146,7 @@ def train(
         )  # fmt: skip
         data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         preflight(out, data, window=window)
+        screen.warn(lacks_features() if features is None and arch != "dcgan" else "")
         with watch(out / "log.jsonl") as on_progress:
             with during(LOADING, on_progress):
                 from medgan.commands.train import Options
@@ -240,6 +242,7 @@ def balance(
     with screen.polite_errors():
         from medgan.commands.preflight import preflight
         from medgan.plan import Overrides
+        from medgan.plan.rules import lacks_features
 
         wish = Overrides(
             effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed, device=device,
@@ -247,6 +250,7 @@ def balance(
         _refuse_idle(wish if model else Overrides())
         data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         preflight(out, data, model=model, window=window, ratio=ratio)
+        screen.warn(lacks_features() if model is None and features is None and arch != "dcgan" else "")
         with watch(out.resolve().with_name(f"{out.resolve().name}.run") / "log.jsonl") as told:
             with during(LOADING, told):
                 from medgan.commands import balance as job

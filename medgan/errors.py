@@ -15,6 +15,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+FROM_CLONE = "in your clone of medgan: pip install -e '.[{}]'"
+"""The hint for an extra that is missing: no registry knows medgan by its name."""
+
 
 class MedganError(Exception):
     """A problem the user can mend: what is wrong, and (`hint`) what to do next."""

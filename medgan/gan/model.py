@@ -154,6 +154,6 @@ def read_facts(place: Path, asked: Path) -> dict[str, Any]:
     if version > VERSION:
         raise ModelError(
             f"{asked}: this model was written by a newer medgan ({facts.get('medgan', 'unknown')}, format {version})",
-            hint=f"Update medgan (this is {medgan.__version__}): pip install -U medgan",
+            hint=f"Update medgan (this is {medgan.__version__}): git pull in your clone, then pip install . there.",
         )
     return facts

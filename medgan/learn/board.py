@@ -23,7 +23,7 @@ class Board:
         except ImportError as error:
             raise PlanError(
                 "--tensorboard needs TensorBoard",
-                hint="pip install 'medgan[tensorboard]', or leave the option away.",
+                hint="pip install tensorboard, or leave the option away.",
             ) from error
         self.writer = module.SummaryWriter(str(folder))
 

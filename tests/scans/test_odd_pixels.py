@@ -381,7 +381,7 @@ def test_15_missing_codec_names_file_syntax_and_extra(name, monkeypatch):
         assert caught.value.verdict == "error:missing-codec"
         assert name in caught.value.message
         assert syntax.name in caught.value.message
-        assert caught.value.hint == "pip install 'medgan[codecs]'"
+        assert caught.value.hint == "in your clone of medgan: pip install -e '.[codecs]'"
 
 
 def test_15_no_codec_that_medgan_prefers_is_under_the_gpl():
