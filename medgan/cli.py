@@ -277,6 +277,7 @@ def evaluate(
     no_filter: opt.AsDrawn = False,
     only: opt.Only = None,
     effort: opt.Thoroughness = "quick",
+    every: opt.Every = False,
     seed: opt.Seed = 0,
     device: opt.Device = "auto",
     json: opt.Json = False,
@@ -315,7 +316,7 @@ def evaluate(
                 filtered=not no_filter, seed=seed, device=device,
             )  # fmt: skip
             done = judge(request, out, options=options, on_progress=on_progress)
-        _tell(done.report(), screen.show_evaluation, json=json)
+        _tell(done.report(), partial(screen.show_evaluation, every=every), json=json)
 
 
 @app.command(cls=Command)

@@ -204,6 +204,7 @@ Thoroughness = Annotated[
     Literal["quick", "standard", "thorough"],
     _evidence("--effort", help="How much is compared; quick takes minutes."),
 ]
+Every = Annotated[bool, _evidence("--all", help="Print every figure, not the summary alone.")]
 Folder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `evaluate`, `balance`, `sample` or `train` wrote.")
 ]

@@ -41,6 +41,18 @@ MEASURED = {
 
 COLOURS = {"1": "gray", "3": "colour"}
 
+VERDICTS = {
+    "helps": ("Helps", "green"),
+    "no-benefit": ("No benefit", "yellow"),
+    "harms": ("Harms", "red"),
+    "cannot-tell": ("Cannot tell", "bright_black"),
+}
+"""{verdict of an evaluation: its word and colour}."""
+TONES = {"good": "green", "even": "yellow", "bad": "red", "none": "bright_black"}
+MARKS = {"good": "+", "even": "~", "bad": "x", "none": "?"}
+ASKED = {"distance": "as a whole", "realism": "each by itself", "variety": "as varied"}
+"""{question about a class: heading}."""
+
 Facts = Mapping[str, Any]
 """Plain data as in the documented JSON."""
 
@@ -171,18 +183,54 @@ def _filtered(filtered: Facts) -> None:
         _line("Nobody looked for copies of training images.", style="yellow")
 
 
-def show_evaluation(report: Facts) -> None:
-    """The verdict, every score, and what limits the evidence."""
-    _line(report["sentence"] or "Whether these images help was not measured.", style="bold")
+def show_evaluation(report: Facts, *, every: bool = False) -> None:
+    """The verdict, three answers and a line for each class; with `every` all arms and scores, as the page has them in any case."""
+    word, colour = VERDICTS.get(report["verdict"], ("Not tested", "bright_black"))
+    _line(word, style=f"bold {colour}")
+    _line(report["sentence"] or "Whether these images help a classifier was not measured.")
+    if report["answers"]:
+        _line("")
+    for answer in report["answers"]:
+        _line(f"{answer['question']} {answer['sentence']}", style=TONES[answer["tone"]])
+    rows = [
+        (line["label"], line["n"], line["n_real"], *(MARKS[line[kind] or "none"] for kind in ASKED))
+        for line in report["classes"]
+    ]
+    _table("Classes", ("class", "synthetic", "real", *ASKED.values()), rows)
+    if rows:
+        _line(
+            " + as good as other real images   ~ in part, or too few to conclude   x not as good", style="dim"
+        )
+    if every:
+        _every_figure(report)
+    _line("")
     if report["filter"]:
         _line(report["filter"]["sentence"])
-    head = ("label", "name", "space", "value", "low", "high", "floor", "at_floor", "n")
-    plain = {"None": "-", "True": "yes", "False": "no", "": "all"}
-    rows = ([plain.get(str(score[name]), _words(score[name])) for name in head] for score in report["scores"])
-    _table("Scores", head, rows)
     for note in report["notes"]:
         _line(f"note: {note}", style="yellow")
-    advise(f"open {Path(report['out']) / 'report.html'}")
+    hint = "" if every else " (every figure is there, and here with --all)"
+    advise(f"open {Path(report['out']) / 'report.html'}{hint}")
+
+
+def _every_figure(report: Facts) -> None:
+    """All arms and all scores."""
+    tried = ("name", "judge", "ratio", "auprc", "low", "high", "sensitivity", "auroc")
+    head = ("trained with", "judge", "ratio", "AUPRC", "from", "to", "sensitivity", "AUROC")
+    arms = sorted(report["arms"], key=lambda arm: -arm["auprc"])
+    _table("Classifiers on held-out patients", head, ([_figure(arm[name]) for name in tried] for arm in arms))
+    compared = ("name", "space", "value", "low", "high", "floor", "at_floor", "n")
+    columns = ("class", "score", "compared by", "value", "from", "to", "real images", "as good", "n")
+    rows = (
+        [score["label"] or "all", *(_figure(score[name]) for name in compared)] for score in report["scores"]
+    )
+    _table("Scores", columns, rows)
+
+
+def _figure(value: object) -> str:
+    """A value as short as it can be said."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return {"None": "-", "True": "yes", "False": "no", "": "-"}.get(str(value), str(value))
 
 
 def show_report(report: Facts) -> None:

@@ -301,22 +301,56 @@ def test_where_nothing_is_real_only_what_was_drawn_is_told(capsys):
     assert not any(line[:1] == ["a"] for line in lines)
 
 
-def test_an_evaluation_tells_its_scores_its_notes_and_where_the_page_is(capsys):
-    score = {"name": "kid", "space": "lite2", "label": "", "value": 0.25, "low": 0.1, "high": 0.4, "floor": None, "at_floor": False, "n": 40}  # fmt: skip
-    report = {
-        "sentence": None,
-        "scores": [score],
-        "notes": ["no patient is held out"],
-        "filter": None,
-        "out": "evaluation",
-    }
-    screen.show_evaluation(report)
+SCORE = {"name": "kid", "space": "lite2", "label": "", "value": 0.25123, "low": 0.1, "high": 0.4, "floor": None, "at_floor": False, "n": 40}  # fmt: skip
+ARM = {"name": "synthetic", "judge": "cnn", "ratio": "1", "auprc": 0.71, "low": 0.5, "high": 0.8, "sensitivity": 0.66, "auroc": 0.9}  # fmt: skip
+EVALUATION = {
+    "verdict": "cannot-tell",
+    "sentence": "Cannot tell whether synthetic images help: only 2 held-out patients have covid; at least 5 are needed for a verdict.",
+    "answers": [
+        {"tone": "even", "question": "Are they like real images?", "sentence": "7 of 18 closeness scores."},
+        {"tone": "good", "question": "Do they show a patient?", "sentence": "No sign was found."},
+        {"tone": "none", "question": "Can a classifier cheat?", "sentence": "Cannot tell."},
+    ],
+    "classes": [
+        {"label": "covid", "n": 42, "n_real": 6, "distance": "bad", "realism": "even", "variety": None}
+    ],
+    "arms": [ARM, {**ARM, "name": "real", "ratio": "", "auprc": 0.75}],
+    "scores": [SCORE] * 60,
+    "notes": ["no patient is held out"],
+    "filter": None,
+    "out": "evaluation",
+}
+
+
+def test_an_evaluation_tells_the_verdict_three_answers_and_a_line_per_class(capsys):
+    screen.show_evaluation(EVALUATION)
     told = capsys.readouterr()
-    assert "was not measured" in told.out
-    assert ["all", "kid", "lite2", "0.25", "0.1", "0.4", "-", "no", "40"] in [
-        line.split() for line in told.out.splitlines()
-    ]
-    assert "note: no patient is held out" in told.out
+    lines = told.out.splitlines()
+    assert lines[:2] == ["Cannot tell", EVALUATION["sentence"]]
+    assert "Do they show a patient? No sign was found." in lines
+    assert ["covid", "42", "6", "x", "~", "?"] in [line.split() for line in lines]
+    assert "note: no patient is held out" in lines
+    assert len(lines) < 20
+    assert "kid" not in told.out
     assert "evaluation/report.html" in told.err
-    screen.show_evaluation(report | {"filter": {"sentence": "The filter was off."}})
+    assert "--all" in told.err
+    screen.show_evaluation({**EVALUATION, "filter": {"sentence": "The filter was off."}})
     assert "The filter was off.\n" in capsys.readouterr().out
+
+
+def test_an_evaluation_tells_every_figure_when_asked(capsys):
+    screen.show_evaluation(EVALUATION, every=True)
+    told = capsys.readouterr()
+    rows = [line.split() for line in told.out.splitlines()]
+    assert rows.count(["all", "kid", "lite2", "0.251", "0.1", "0.4", "-", "no", "40"]) == 60
+    first, second = (rows.index([name, "cnn", ratio, *rest]) for name, ratio, *rest in (("real", "-", "0.75", "0.5", "0.8", "0.66", "0.9"), ("synthetic", "1", "0.71", "0.5", "0.8", "0.66", "0.9")))  # fmt: skip
+    assert first < second
+    assert "--all" not in told.err
+
+
+def test_what_an_evaluation_did_not_measure_is_said(capsys):
+    nothing = {"verdict": None, "sentence": None, "answers": [], "classes": [], "arms": [], "scores": []}
+    screen.show_evaluation(EVALUATION | nothing)
+    assert capsys.readouterr().out.startswith(
+        "Not tested\nWhether these images help a classifier was not measured.\n"
+    )

@@ -21,6 +21,7 @@ from medgan.dataset.source import Source
 from medgan.errors import MedganError, OutputError, PlanError
 from medgan.learn.runtime import once
 from medgan.progress import OnProgress, Progress, ignore
+from medgan.report.verdict import findings, marks
 
 VERSION = 1
 MEASURES = 2
@@ -89,6 +90,11 @@ class Evaluation:
         return {
             "version": rest.pop("version"),
             **verdict,
+            "answers": [
+                dict(zip(("tone", "question", "sentence"), one, strict=True))
+                for one in findings(rest, scores or [])
+            ],
+            "classes": marks(scores or []),
             "arms": useful.get("arms", []),
             "scores": scores or [],
             **rest,

@@ -36,6 +36,14 @@ EXACT = 1e-3
 BAR, BLIND = 0.6, 0.5
 """Area under the curve of the membership attack: what is tolerated, and what guessing has."""
 WANTED = ("lite2", "radiomics")
+ASKS = {
+    "T1": "copies by correlation",
+    "T2": "nearness to one patient",
+    "T3": "authenticity",
+    "T4": "nearness to training images",
+    "T5": "a membership attack",
+}
+"""{test: what it looks for, in a sentence}."""
 SCREEN = "This is a screen, not a proof."
 
 
@@ -296,7 +304,11 @@ def finding(
 def concluded(tests: Sequence[Test], findings: Sequence[Finding], notes: Sequence[str]) -> Privacy:
     """The verdict: failed where one test fails, undecided where nobody looked for copies or a test tells nothing."""
     failed, unsure = (
-        [f"{test.name} ({test.space})" for test in tests if test.passed is passed and test.value is not None]
+        [
+            f"{ASKS[test.name]} ({test.name}, {test.space})"
+            for test in tests
+            if test.passed is passed and test.value is not None
+        ]
         for passed in (False, None)
     )
     looked = any(test.name == "T1" for test in tests)
@@ -315,12 +327,13 @@ def concluded(tests: Sequence[Test], findings: Sequence[Finding], notes: Sequenc
 def sentence(verdict: str, failed: Sequence[str], unsure: Sequence[str], near: int) -> str:
     """The verdict in words; `near` synthetic images are near copies to T1."""
     if verdict == "failed":
-        return f"Signs of memory: {', '.join(failed)} failed. Look at the findings before anything is shared."
+        return f"Signs that training images were remembered: {', '.join(failed)}. Look at the findings before anything is shared."
     if verdict == "undecided":
-        told = "Whether training images were copied could not be told."
-        more = "found more than strangers have by design, and there are too few strangers to say more: look at the findings."
-        return f"{told} {', '.join(unsure)} {more}" if unsure else told
+        why = f"{', '.join(unsure)} found more than chance should make, and too few real patients were at hand to be sure. Look at the findings."
+        return (
+            f"Cannot tell whether training images were copied{': ' if unsure else '.'}{why if unsure else ''}"
+        )
     if near:
-        come = "image comes" if near == 1 else "images come"
-        return f"No test failed, but {near} synthetic {come} nearer to a training image than strangers do: look at the findings."
-    return "No sign of memory was found."
+        come = "image is" if near == 1 else "images are"
+        return f"No test failed, but {near} synthetic {come} nearer to a training image than unseen real images are: look at the findings."
+    return "No sign was found that training images were remembered."

@@ -6,7 +6,7 @@ of a few on validation, where the best of several always looks better than it is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from medgan.quality.contest import Outcome, Runs, Settings, contest
 from medgan.quality.endpoints import endpoints
 from medgan.quality.images import Images
 from medgan.quality.utility import NOTHING, nothing_to_judge, refuse_unjudgeable
+from medgan.quality.verdict import LEAST_RARE
 
 ENOUGH = {
     "real": "the real images as they are",
@@ -102,7 +103,7 @@ def choose_ratio(  # noqa: PLR0913  # the sets of images are no noun
         ratio=best.ratio,
         arm=best.arm,
         judge=best.judge,
-        sentence=sentence(trials, rare),
+        sentence=sentence(trials, rare) + doubt(val, rare),
         rare=tuple(rare),
         validated=val.counts,
         trials=tuple(trials),
@@ -123,6 +124,16 @@ def sentence(trials: list[Trial], rare: tuple[str, ...]) -> str:
         f"synthetic images at ratio {best.ratio} do best here ({best.auprc:.3f} {where};"
         f" {side.auprc:.3f} with {ENOUGH[side.arm]} alone)"
     )
+
+
+def doubt(val: Images, rare: Sequence[str]) -> str:
+    """What is to be thought of a choice by very few patients; empty where there are enough."""
+    people = {label: len(np.unique(val.of(label).patients)) for label in rare}
+    label = min(people, key=people.__getitem__)
+    if people[label] >= LEAST_RARE:
+        return ""
+    have = f"{people[label]} validation patient{'s have' if people[label] > 1 else ' has'} {label}"
+    return f"; only {have}, so that chance may have chosen ({LEAST_RARE} are needed at least)"
 
 
 def wish_of(settings: Settings, *, everywhere: bool) -> Settings:

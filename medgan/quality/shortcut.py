@@ -26,8 +26,12 @@ from medgan.quality.endpoints import interval, patient_weights, seed_weights
 from medgan.quality.images import Images, joined
 from medgan.quality.radiomics import radiomics
 from medgan.quality.utility import nothing_to_judge
+from medgan.quality.verdict import CANNOT_TELL, LEAST_RARE
 
 NONE, VISIBLE, USED = "none", "visible", "used"
+WIDEST = 0.2
+"""Widest 95 % interval of an AUC from which it is concluded that nothing tells the two apart."""
+PERFECT = 0.995
 FOLDS = 4
 HELD_BACK = 0.25
 """Share of the synthetic images that no classifier learns from."""
@@ -69,7 +73,7 @@ class Shortcut:
 
     version: int = 1
     verdict: str
-    """"none", "visible" (but not used) or "used"."""
+    """"none", "visible" (but not used), "used" or "cannot-tell"."""
     sentence: str
     told_apart: float
     """AUC of the better detector: 0.5 sees nothing, 1 sees all."""
@@ -112,10 +116,14 @@ def measure_shortcut(  # noqa: PLR0913  # the sets of images are no noun
     best = max(detectors, key=lambda name: detectors[name][0])
     leans = _leans(train, test, synthetic, settings, seed, runs, on_progress)
     told, (low, high) = detectors[best]
-    verdict = USED if leans[0].used else VISIBLE if low > CHANCE else NONE
+    scarce = np.isin(
+        test.labels, [train.names.index(label) for label in settings.rare or rare_classes(counts)]
+    )
+    people = len(np.unique(test.patients[scarce if leans[0].alarms is None else ~scarce]))
+    verdict = concluded((low, high), leans[0], people)
     return Shortcut(
         verdict=verdict,
-        sentence=sentence(verdict, told, leans),
+        sentence=sentence(verdict, detectors[best], leans, (len(real), patients), people),
         told_apart=round(told, 4),
         interval=(round(low, 4), round(high, 4)),
         detectors={name: round(found[0], 4) for name, found in detectors.items()},
@@ -268,21 +276,52 @@ class Looks:
         return round(float(whole[0]), 4), (round(low, 4), round(high, 4))
 
 
-def sentence(verdict: str, told: float, leans: Sequence[Lean]) -> str:
-    """The verdict in words."""
+def concluded(interval: tuple[float, float], first: Lean, people: int) -> str:
+    """The verdict; that nothing tells the two apart is concluded from a narrow interval alone, and leaning from `people` enough."""
+    low, high = interval
+    if first.used and people >= LEAST_RARE:
+        return USED
+    if low > CHANCE:
+        return VISIBLE
+    return CANNOT_TELL if high - low > WIDEST else NONE
+
+
+def sentence(
+    verdict: str, found: Found, leans: Sequence[Lean], compared: tuple[int, int], people: int
+) -> str:
+    """The verdict in words; `compared` are real images and their patients, `people` the held-out patients by whom leaning is told."""
+    told, (low, high) = found
+    figures = f"(AUC {told:.2f}, 95 % interval {low:.2f} to {high:.2f}; 0.5 is guessing)"
+    if verdict == NONE:
+        return f"A detector cannot tell synthetic from real images {figures}."
+    if verdict == CANNOT_TELL:
+        few = f"{compared[0]:,} real images of {compared[1]:,} patients are too few"
+        return f"Cannot tell whether a detector separates synthetic from real images {figures}: {few}."
+    seen = (
+        f"A detector separates synthetic from real images perfectly (AUC {told:.2f})"
+        if told >= PERFECT
+        else f"A detector tells synthetic from real images (AUC {told:.2f}; 0.5 is guessing, 1 is perfect)"
+    )
+    return f"{seen}{leaning(leans) if verdict == USED else innocence(leans[0], people)}"
+
+
+def leaning(leans: Sequence[Lean]) -> str:
+    """How a classifier exploits what it sees, and what helps."""
     first = leans[0]
-    seen = f"Synthetic images are told from real ones with an AUC of {told:.2f}"
-    if verdict == USED:
-        signs = (
-            f"it finds {first.synthetic:.0%} of unseen synthetic images of rare classes, {first.real:.0%} of real ones"
-            if first.alarms is None
-            else f"it calls {first.alarms:.0%} of synthetic images of other classes rare"
-        )
-        cured = any(lean.arm == REMEDY and not lean.used for lean in leans)
-        remedy = " Spread over all classes (--everywhere) no such sign was found any more." if cured else ""
-        return f"{seen}, and a classifier topped up with them leans on it: {signs}.{remedy}"
-    if verdict == VISIBLE and first.alarms is None:
-        return f"{seen}; that a classifier topped up with them leans on it does not show on rare classes, the only ones drawn."
-    if verdict == VISIBLE:
-        return f"{seen}, but that a classifier topped up with them leans on it was not found."
-    return f"Synthetic images are not told from real ones (AUC {told:.2f})."
+    signs = (
+        f"it finds {first.synthetic:.0%} of unseen synthetic images of rare classes, and {first.real:.0%} of real ones"
+        if first.alarms is None
+        else f"it takes {first.alarms:.0%} of synthetic images of other classes for rare ones"
+    )
+    cured = any(lean.arm == REMEDY and not lean.used for lean in leans)
+    remedy = " With synthetic images in every class (--everywhere) no such sign was found." if cured else ""
+    return f", and a classifier that learns from them exploits it: {signs}.{remedy}"
+
+
+def innocence(first: Lean, people: int) -> str:
+    """That nothing shows a classifier exploiting what it sees, or that too few patients were asked."""
+    if people < LEAST_RARE:
+        asked = f"{people} held-out patient{'s' * (people != 1)}"
+        return f"; whether a classifier exploits this cannot be told from {asked} (at least {LEAST_RARE} are needed)."
+    where = " in the rare classes, the only ones with synthetic images" if first.alarms is None else ""
+    return f"; no sign was found that a classifier exploits this{where}."

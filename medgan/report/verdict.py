@@ -7,6 +7,8 @@ from typing import Any
 
 from medgan.report.wording import QUESTIONS, SCORES, TONES, VERDICTS
 
+ALIKE = "Are they like real images?"
+
 
 def verdict_of(evaluation: Mapping[str, Any]) -> dict[str, str]:
     """The verdict on usefulness: its tone, its word and its sentence."""
@@ -46,18 +48,25 @@ def likeness(scores: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
         ]
         if judged:
             reached = sum(score["at_floor"] for score in judged)
-            parts.append(f"{words}: {reached} of {len(judged)}")
+            parts.append(f"{reached} of {len(judged)} {words} scores")
             shares.append(reached / len(judged))
             doubts |= any(score["at_floor"] and unsure(score) for score in judged)
     if not shares:
-        return "none", "Are they like real images?", "There are too few images to tell."
+        return "none", ALIKE, "There are too few images to tell."
     tone = "good" if min(shares) > 0.8 and not doubts else "even" if min(shares) > 0.4 else "bad"  # noqa: PLR2004
-    limit = " Of some classes there are too few images or patients to conclude that they are alike." * doubts
-    return (
-        tone,
-        "Are they like real images?",
-        f"Scores that are as good as those of other real images: {', '.join(parts)}.{limit}",
-    )
+    limit = " Some classes have too few images or patients to conclude that they are alike." * doubts
+    told = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    return tone, ALIKE, f"{told} are as good as those of other real images.{limit}"
+
+
+def marks(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A line per class: its images, and for each question "good", "even" or "bad" as all, some or no scores are those of real images."""
+    lines = []
+    for line in by_class(scores):
+        tones = {kind: {chip["tone"] for chip in chips} for kind, chips in line["cells"].items()}
+        told = {kind: (found.pop() if len(found) == 1 else "even") if found else None for kind, found in tones.items()}  # fmt: skip
+        lines.append({"label": line["label"], "n": line["n"], "n_real": line["n_real"], **told})
+    return lines
 
 
 def unsure(score: Mapping[str, Any]) -> bool:

@@ -80,11 +80,11 @@ def test_a_few_exact_copies_fail_and_a_few_near_ones_are_told():
 
     exact = privacy.screen_privacy(TRAIN, HELD_OUT, among(TRAIN.pixels[:1]))
     assert exact.verdict == "failed"
-    assert "T1 (pixels)" in exact.sentence
+    assert "copies by correlation (T1, pixels)" in exact.sentence
     near = privacy.screen_privacy(TRAIN, HELD_OUT, among(copies(1).pixels))
     assert near.verdict == "passed"
     assert (
-        "No test failed, but 1 synthetic image comes nearer to a training image than strangers do"
+        "No test failed, but 1 synthetic image is nearer to a training image than unseen real images are"
         in near.sentence
     )
 

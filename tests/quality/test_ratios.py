@@ -11,7 +11,7 @@ from medgan.errors import DatasetError
 from medgan.files import plain, revive
 from medgan.quality import ratios
 from medgan.quality.contest import Settings
-from medgan.quality.ratios import ENOUGH, Chosen, Trial, choose_ratio, sentence, wish_of
+from medgan.quality.ratios import ENOUGH, Chosen, Trial, choose_ratio, doubt, sentence, wish_of
 from tests.quality.rings import shapes, with_pixels
 
 TRAIN, VAL = shapes(200, 12, 0), shapes(100, 40, 1)
@@ -92,3 +92,15 @@ def test_of_equals_of_two_judges_that_which_adds_nothing_is_taken(monkeypatch):
     found = choose_ratio(TRAIN, VAL, TRUE, settings=SETTINGS, seed=0)
     assert [trial.ratio for trial in found.trials] == ["0", "0.25", "1"]
     assert "is enough here" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [
+        (1, "; only 1 validation patient has rare, so that chance may have chosen (5 are needed at least)"),
+        (4, "; only 4 validation patients have rare, so that chance may have chosen (5 are needed at least)"),
+        (5, ""),
+    ],
+)
+def test_a_choice_by_few_patients_is_doubted(count, told):
+    assert doubt(shapes(21, 3 * count, 0, per_patient=3), ("rare",)) == told

@@ -9,7 +9,19 @@ import pytest
 from medgan.errors import DatasetError
 from medgan.files import plain, revive
 from medgan.quality.contest import Settings
-from medgan.quality.shortcut import NONE, USED, VISIBLE, Shortcut, alike, held_back, measure_shortcut
+from medgan.quality.shortcut import (
+    NONE,
+    USED,
+    VISIBLE,
+    Lean,
+    Shortcut,
+    alike,
+    concluded,
+    held_back,
+    measure_shortcut,
+    sentence,
+)
+from medgan.quality.verdict import CANNOT_TELL
 from tests.quality.rings import shapes, with_pixels
 
 TRAIN, TEST = shapes(200, 40, 0), shapes(150, 60, 2)
@@ -84,3 +96,46 @@ def test_a_rare_class_of_one_patient_is_too_little_to_tell_apart_by():
     train = shapes(200, 40, 0, per_patient=40)
     with pytest.raises(DatasetError, match="the real ones of 1 patients, are too few"):
         measure_shortcut(train, TEST, shapes(0, 160, 3), settings=SETTINGS, seed=0)
+
+
+def lean(excess, *, alarms=None):
+    """What topping up does, told by rare classes or by the others."""
+    return Lean(
+        arm="synthetic + classical", real=0.4, synthetic=0.9, excess=0.5, interval=excess,
+        alarms=alarms, others=None if alarms is None else 0.3, others_interval=None if alarms is None else excess,
+    )  # fmt: skip
+
+
+SURE, UNSURE = (0.1, 0.6), (-0.2, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("interval", "excess", "people", "verdict"),
+    [
+        ((0.9, 1.0), SURE, 5, USED),
+        ((0.9, 1.0), SURE, 4, VISIBLE),  # few patients show nothing of a classifier
+        ((0.9, 1.0), UNSURE, 5, VISIBLE),
+        ((0.51, 0.99), UNSURE, 5, VISIBLE),
+        ((0.45, 0.6), UNSURE, 5, NONE),
+        ((0.31, 0.78), UNSURE, 5, CANNOT_TELL),  # no sign, where none could be seen, is no finding
+        ((0.31, 0.78), SURE, 4, CANNOT_TELL),
+    ],
+)
+def test_a_verdict_needs_images_and_patients_enough(interval, excess, people, verdict):
+    assert concluded(interval, lean(excess), people) == verdict
+
+
+@pytest.mark.parametrize(
+    ("verdict", "auc", "alarms", "people", "told"),
+    [
+        (VISIBLE, 1.0, 0.1, 9, "A detector separates synthetic from real images perfectly (AUC 1.00); no sign was found that a classifier exploits this."),
+        (VISIBLE, 0.8, None, 9, "no sign was found that a classifier exploits this in the rare classes, the only ones with synthetic images."),
+        (VISIBLE, 0.8, None, 1, "; whether a classifier exploits this cannot be told from 1 held-out patient (at least 5 are needed)."),
+        (USED, 0.8, None, 9, "exploits it: it finds 90% of unseen synthetic images of rare classes, and 40% of real ones."),
+        (USED, 0.8, 0.3, 9, "exploits it: it takes 30% of synthetic images of other classes for rare ones."),
+        (NONE, 0.52, None, 9, "A detector cannot tell synthetic from real images (AUC 0.52, 95 % interval 0.40 to 0.60; 0.5 is guessing)."),
+        (CANNOT_TELL, 0.52, None, 9, "Cannot tell whether a detector separates synthetic from real images (AUC 0.52, 95 % interval 0.40 to 0.60; 0.5 is guessing): 12 real images of 6 patients are too few."),
+    ],
+)  # fmt: skip
+def test_a_verdict_is_told_in_plain_words(verdict, auc, alarms, people, told):
+    assert sentence(verdict, (auc, (0.4, 0.6)), [lean(SURE, alarms=alarms)], (12, 6), people).endswith(told)
