@@ -10,7 +10,7 @@ from medgan.dataset.colour import Colours
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.errors import PlanError
 from medgan.plan import Overrides, decide
-from medgan.plan.canvas import cells, fit_cells
+from medgan.plan.canvas import SIDES, cells, fit_cells
 from medgan.plan.rules import LEAST_IMAGES, SMOKE_IMAGES
 from medgan.scans.windows import parse_window
 
@@ -129,11 +129,42 @@ def test_the_largest_size_has_a_width_for_every_stage():
     assert plan.size == tuple(cell << plan.doublings for cell in plan.base)
 
 
-def test_a_size_that_cannot_be_built_is_refused_with_the_nearest_that_can():
-    with pytest.raises(PlanError) as caught:
-        cells((100, 100))
-    height, width = caught.value.hint.removesuffix(".").split()[-1].split("x")
-    assert cells((int(height), int(width)))
+@given(st.integers(*SIDES), st.integers(*SIDES))
+def test_any_size_has_a_grid_at_or_above_it(height, width):
+    base, doublings = cells((height, width))
+    assert all(3 <= cell <= 7 for cell in base)
+    assert 1 <= doublings <= 7
+    for side, other, cell in ((height, width, base[0]), (width, height, base[1])):
+        assert cell << doublings >= side
+        if 3 * other <= 7 * side <= 7 * 7 * other / 3 and side >= 24 <= other:
+            assert cell << doublings <= 4 / 3 * side + 2**doublings
+
+
+@pytest.mark.parametrize(
+    ("asked", "grid"),
+    [
+        ((224, 224), (224, 224)),
+        ((100, 100), (112, 112)),
+        ((500, 500), (512, 512)),
+        ((512, 512), (512, 512)),
+        ((192, 256), (192, 256)),
+        ((16, 16), (16, 16)),
+        ((17, 23), (20, 24)),
+        ((896, 896), (896, 896)),
+        ((40, 320), (192, 320)),
+    ],
+)
+def test_what_is_asked_for_is_drawn_at_the_nearest_grid_and_said(asked, grid):
+    plan = decide(facts(), Overrides(size=asked))
+    assert (plan.size, plan.grid) == (asked, grid)
+    resampled = "" if asked == grid else f", drawn at {grid[0]} x {grid[1]} and resampled"
+    assert plan.why["size"] == "override: as asked" + resampled
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 64), (5, 64), (64, 897)])
+def test_a_size_beyond_what_networks_draw_is_refused(size):
+    with pytest.raises(PlanError, match="size must be 6 to 896 pixels a side"):
+        decide(facts(), Overrides(size=size))
 
 
 @pytest.mark.parametrize("aspect", [0.5, 0.75, 1.0, 4 / 3, 2.0])
@@ -408,9 +439,3 @@ def test_the_longer_a_run_the_smaller_its_last_steps(images, end):
 def test_a_batch_of_groups_is_whole(images, batch):
     plan = decide(facts(training={"a": images - 2, "b": 2}), Overrides(features="lite0"))
     assert (plan.batch, plan.group) == (batch, min(batch, 8))
-
-
-@pytest.mark.parametrize("size", [(0, 0), (0, 64), (5, 64)])
-def test_a_size_without_pixels_is_refused(size):
-    with pytest.raises(PlanError, match="at least 6 pixels"):
-        decide(facts(), Overrides(size=size))

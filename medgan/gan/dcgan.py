@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from medgan.gan.layers import resample
 from medgan.plan import Plan
 
 
@@ -31,6 +32,7 @@ class Generator(nn.Module):
     def __init__(self, plan: Plan) -> None:
         """One transposed convolution to the base, then one per doubling; the last makes the image."""
         super().__init__()
+        self.size = plan.size
         self.classes = len(plan.labels)
         layers: list[nn.Module] = [
             nn.ConvTranspose2d(plan.latent + self.classes, plan.widths[0], plan.base, bias=False),  # type: ignore[arg-type]
@@ -51,7 +53,7 @@ class Generator(nn.Module):
         del share
         y = F.one_hot(labels, self.classes).to(z.dtype)
         images: Tensor = self.layers(torch.cat([z, y], dim=1)[:, :, None, None])
-        return images
+        return resample(images, self.size)
 
 
 class Discriminator(nn.Module):
@@ -60,6 +62,7 @@ class Discriminator(nn.Module):
     def __init__(self, plan: Plan) -> None:
         """Mirror the generator."""
         super().__init__()
+        self.grid = plan.grid
         self.classes = len(plan.labels)
         widths = tuple(reversed(plan.widths[:-1]))
         layers: list[nn.Module] = [
@@ -77,6 +80,7 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Judge images."""
+        images = resample(images, self.grid)
         planes = F.one_hot(labels, self.classes).to(images.dtype)[:, :, None, None]
         planes = planes.expand(-1, -1, *images.shape[2:])
         logits: Tensor = self.layers(torch.cat([images, planes], dim=1))

@@ -6,6 +6,7 @@ less. What each is worth: docs/benchmarks/engine.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -31,6 +32,15 @@ def convolution(inward: int, outward: int, side: int, *, scale: float = 1.0) -> 
 def double(x: Tensor) -> Tensor:
     """(N, C, H, W) -> (N, C, 2H, 2W), bilinear. What is affine per channel commutes with it and is a quarter of the work before it."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def resample(x: Tensor, size: Sequence[int]) -> Tensor:
+    """(N, C, H, W) -> (N, C, *size), bilinear, anti-aliased where it shrinks; an image of that size as it is."""
+    size = tuple(size)
+    if x.shape[2:] == size:
+        return x
+    shrinks = size[0] < x.shape[2] or size[1] < x.shape[3]
+    return F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=shrinks)
 
 
 def halve(x: Tensor, layer: nn.Conv2d) -> Tensor:

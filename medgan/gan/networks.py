@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medgan.gan.layers import convolution, double, halve, leak
+from medgan.gan.layers import convolution, double, halve, leak, resample
 from medgan.gan.outline import Outline
 from medgan.learn.runtime import per_image
 from medgan.plan import Plan
@@ -88,6 +88,7 @@ class Generator(nn.Module):
     def __init__(self, plan: Plan) -> None:
         """Build base, outline and stages as `plan.base`, `plan.widths` and `plan.labels` say."""
         super().__init__()
+        self.size = plan.size
         self.classes = len(plan.labels) if len(plan.labels) > 1 else 0
         self.embedding = nn.Embedding(max(self.classes, 1), plan.latent)
         self.base = nn.Parameter(torch.randn(plan.widths[0], *plan.base))
@@ -131,7 +132,7 @@ class Generator(nn.Module):
                 image = double(image)
             if number >= self.outlined:
                 image = image + self.details[number - self.outlined](kinked).float()
-        return image
+        return resample(image, self.size)
 
 
 def embed(table: nn.Embedding, labels: Tensor, *, noisy: bool) -> Tensor:
@@ -169,6 +170,7 @@ class Discriminator(nn.Module):
     def __init__(self, plan: Plan) -> None:
         """Mirror the generator; the head sees each channel's base cells once (a depthwise convolution)."""
         super().__init__()
+        self.grid = plan.grid
         self.classes = len(plan.labels) if len(plan.labels) > 1 else 0
         widths = tuple(reversed(plan.widths))
         self.from_image = convolution(plan.channels, widths[0], 3)
@@ -181,7 +183,7 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Judge images; the second logit is 0 where there is one class only."""
-        x = self.from_image(images)
+        x = self.from_image(resample(images, self.grid))
         for stage in self.stages:
             x = stage(x)
         x = self.head(leak(x)).flatten(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from medgan.dataset.fingerprint import Fingerprint
-from medgan.errors import PlanError
 from medgan.plan.plan import Choices, Overrides
 
 EFFORTS: dict[str, tuple[int, float]] = {
@@ -16,6 +15,13 @@ EFFORTS: dict[str, tuple[int, float]] = {
 }
 """{effort: (longest side in pixels, share of the recommended images shown)}."""
 
+CELLS = (3, 7)
+"""Fewest and most cells a side of a base: of seven only where it was asked for, as 224 is 7 x 32."""
+USUAL_CELLS = 6
+MOST_DOUBLINGS = 7
+SIDES = (6, CELLS[1] << MOST_DOUBLINGS)
+"""Shortest and longest side in pixels of an image."""
+
 
 def choose_shape(fingerprint: Fingerprint, wish: Overrides) -> Choices:
     """Canvas of h0 x w0 cells doubled k times, and how scans are laid on it."""
@@ -25,12 +31,16 @@ def choose_shape(fingerprint: Fingerprint, wish: Overrides) -> Choices:
     if wish.size is not None:
         base, doublings = cells(wish.size)
         reason = "override: as asked"
+        size = wish.size
     else:
         native = max(fingerprint.rows[1], fingerprint.columns[1])
         cap = EFFORTS[wish.effort][0]
         base, doublings = fit_cells(height / width, min(native, cap), cap)
         reason = f"rule: effort {wish.effort} allows {cap} pixels, the scans are about {fingerprint.rows[1]} x {fingerprint.columns[1]}"
-    size = tuple(side << doublings for side in base)
+        size = (base[0] << doublings, base[1] << doublings)
+    grid = (base[0] << doublings, base[1] << doublings)
+    if grid != size:
+        reason += f", drawn at {grid[0]} x {grid[1]} and resampled"
     chosen: Choices = {
         "size": (size, reason),
         "base": (base, f"rule: {base[0]} x {base[1]} cells doubled {doublings} times"),
@@ -56,30 +66,27 @@ def choose_shape(fingerprint: Fingerprint, wish: Overrides) -> Choices:
 
 
 def cells(size: tuple[int, ...]) -> tuple[tuple[int, int], int]:
-    """Base and doublings of an asked-for size; PlanError, with the nearest that go, when there are none."""
-    height, width = size
-    for doublings in range(1, 8):
-        base = (height >> doublings, width >> doublings)
-        if all(3 <= cell <= 6 for cell in base) and (base[0] << doublings, base[1] << doublings) == (
-            height,
-            width,
-        ):
-            return base, doublings
-    near, doublings = fit_cells(height / max(width, 1), max(height, width), 6 << 7)
-    offer = "x".join(str(cell << doublings) for cell in near)
-    raise PlanError(
-        f"size {height}x{width} is not 3 to 6 cells doubled the same number of times in both directions",
-        hint=f"The nearest that is: --size {offer}.",
-    )
+    """Base and doublings of the smallest grid on which an image of this size can be drawn: that very size, where there is such a grid.
+
+    Where the same grid can be reached in several ways, it is by the fewest doublings of 3 to 6 cells, or of 3 to 7.
+    """
+    found = []
+    for doublings in range(1, MOST_DOUBLINGS + 1):
+        base = [max(-(-side >> doublings), CELLS[0]) for side in size]
+        if max(base) <= CELLS[1]:
+            pixels = (base[0] << doublings) * (base[1] << doublings)
+            found.append((pixels, max(base) > USUAL_CELLS, doublings, (base[0], base[1])))
+    _, _, doublings, chosen = min(found)
+    return chosen, doublings
 
 
 def fit_cells(aspect: float, goal: int, cap: int) -> tuple[tuple[int, int], int]:
     """Base and doublings whose longest side is just above `goal` (at most `cap`) and whose shape is nearest to `aspect` (H / W)."""
     options = [
         ((h, w), k)
-        for k in range(1, 8)
-        for h in range(3, 7)
-        for w in range(3, 7)
+        for k in range(1, MOST_DOUBLINGS + 1)
+        for h in range(CELLS[0], USUAL_CELLS + 1)
+        for w in range(CELLS[0], USUAL_CELLS + 1)
         if max(h, w) << k <= max(cap, 6)
     ]
 

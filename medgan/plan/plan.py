@@ -48,9 +48,9 @@ class Plan:
     labels: tuple[str, ...]
     arch: str
     size: tuple[int, ...]
-    """(H, W) of the training image in pixels: base x 2**doublings."""
+    """(H, W) of the training image in pixels."""
     base: tuple[int, ...]
-    """(h0, w0) cells the generator starts from, 3 to 6 each."""
+    """(h0, w0) cells the generator starts from, 3 to 7 each."""
     channels: int
     geometry: str
     """"physical": every image keeps its millimetres and is padded or cropped about its centre; "stretch": resized to fill."""
@@ -123,6 +123,12 @@ class Plan:
     def doublings(self) -> int:
         """How often the base is doubled."""
         return len(self.widths) - 1
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(H, W) at which the networks work: `size`, or the nearest above that is cells doubled, where they resample from and to `size`."""
+        height, width = self.base
+        return height << self.doublings, width << self.doublings
 
 
 def explained(plan: Plan) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ from dataclasses import fields
 
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.errors import PlanError
-from medgan.plan.canvas import EFFORTS, choose_shape
+from medgan.plan.canvas import EFFORTS, SIDES, choose_shape
 from medgan.plan.plan import Choices, Overrides, Plan, choose
 from medgan.plan.ranges import choose_form
 from medgan.plan.recipes import RECIPES
@@ -76,8 +76,10 @@ def nonsense(wish: Overrides) -> list[str]:
     for name, values in known.items():
         if (value := getattr(wish, name)) not in {None, *values}:
             problems.append(f"{name} {value!r} is not one of {', '.join(values)}")
-    if wish.size is not None and min(wish.size) < 6:
-        problems.append(f"size must be at least 6 pixels a side, not {'x'.join(map(str, wish.size))}")
+    if wish.size is not None and not all(SIDES[0] <= side <= SIDES[1] for side in wish.size):
+        problems.append(
+            f"size must be {SIDES[0]} to {SIDES[1]} pixels a side, not {'x'.join(map(str, wish.size))}"
+        )
     for name, least in {"batch": 2, "images": 1, "minutes": 0.01}.items():
         if (value := getattr(wish, name)) is not None and value < least:
             problems.append(f"{name} must be at least {least}, not {value}")

@@ -28,6 +28,30 @@ def test_networks_are_built_for_any_cells_doublings_and_channels(make, base, dou
     assert rooms.Discriminator(plan)(images, labels).shape == (2, 2 if plan.arch == "repaired" else 1)
 
 
+@pytest.mark.parametrize("make", [tiny_plan, dcgan_plan])
+@pytest.mark.parametrize("size", [(15, 11), (13, 9), (16, 7)])
+def test_networks_draw_and_judge_images_of_sizes_between_their_grids(make, size):
+    torch.manual_seed(0)
+    plan, labels = make(size=size), torch.tensor([0, 1])
+    assert plan.grid == (16, 12)
+    rooms = networks if plan.arch == "repaired" else dcgan
+    generator, critic = rooms.Generator(plan), rooms.Discriminator(plan)
+    images = generator(torch.randn(2, plan.latent), labels)
+    assert images.shape == (2, 1, *size)
+    (slope,) = torch.autograd.grad(critic(images, labels).sum(), images, create_graph=True)
+    slope.square().sum().backward()  # as a gradient penalty asks
+    assert sum(weight.grad.abs().sum() for weight in critic.parameters() if weight.grad is not None) > 0
+
+
+def test_an_image_between_grids_shows_what_the_grid_shows():
+    torch.manual_seed(0)
+    whole, less = (networks.Generator(tiny_plan(size=size)).eval() for size in ((16, 12), (8, 6)))
+    less.load_state_dict(whole.state_dict())
+    z, labels = torch.randn(2, 8), torch.tensor([0, 1])
+    halved = torch.nn.functional.avg_pool2d(whole(z, labels), 2)
+    assert torch.corrcoef(torch.stack([less(z, labels).flatten(), halved.flatten()]))[0, 1] > 0.9
+
+
 @pytest.mark.parametrize(("outlined", "begun"), [(0, (4, 3)), (1, (8, 6)), (2, (8, 6))])
 def test_the_first_image_is_as_large_as_planned_and_never_the_whole(outlined, begun):
     generator = networks.Generator(tiny_plan(outlined=outlined))
