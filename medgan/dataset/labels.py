@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medgan.dataset import tables
-from medgan.dataset.layout import Layout, folders, split_named
+from medgan.dataset.layout import WORKPLACES, Layout, folders, split_named
 from medgan.dataset.lookup import Lookup
 from medgan.dataset.source import SUBJECT, Candidate, Listing, Source, legible, relative
 from medgan.dataset.tables import Row
@@ -157,7 +157,9 @@ def _splits_of(folders: Sequence[Path]) -> list[str]:
     shared = len(Path(os.path.commonpath(folders)).parts)
 
     def named(parts: Sequence[str]) -> str:
-        return next(filter(None, map(split_named, reversed(parts))), "")
+        # A list may begin anywhere: a folder such as dev far above the scans says nothing of them.
+        names = (name for name in reversed(parts) if name.lower() not in WORKPLACES)
+        return next(filter(None, map(split_named, names)), "")
 
     below = [named(folder.parts[shared:]) for folder in folders]
     own = "" if any(below) else named(folders[0].parts[shared - 1 : shared])

@@ -17,6 +17,8 @@ SPLIT_WORDS = {
     **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout", "eval", "evaluation"), "test"),
 }
 """{word: split} in lower case."""
+WORKPLACES = frozenset({"dev", "development", "eval", "evaluation"})
+"""Of these, those that are as often the name of a folder in which people work: they mean a split beside other splits only."""
 BESIDE = frozenset(
     {
         "set", "sets", "subset", "data", "dataset", "datasets", "split", "splits", "part", "partition", "image", "images", "img", "imgs",
@@ -80,7 +82,7 @@ class Layout:
     def place(self, path: Path) -> tuple[str, str]:
         """(class, split) that the folders above a file name; empty where they name none."""
         above = path.relative_to(self.root).parts[:-1]
-        if not above:
+        if not above or any(map(passed_over, above)):
             return "", ""
         if above[0] in self.splits:
             return legible("".join(above[1:2])), self.splits[above[0]]

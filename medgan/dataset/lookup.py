@@ -93,9 +93,9 @@ class Lookup:
         return Names.of(self.files)
 
     def _several(self, found: list[Path]) -> str:
-        some = " and ".join(legible(relative(path, self.root)) for path in found[:2])
+        some = " or ".join(legible(relative(path, self.root)) for path in found[:2])
         more = f" ({len(found)} in all)" if len(found) > 2 else ""
-        return f"there is no such file, and it may mean {some}{more}: write folder and ending, too"
+        return f"there is no such file; it could be {some}{more}: write the folder and the ending, too"
 
 
 def plain_name(name: str) -> str:

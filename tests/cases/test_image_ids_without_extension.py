@@ -54,15 +54,17 @@ def test_a_bare_name_is_found_in_any_folder(tmp_path):
 @pytest.mark.parametrize(
     ("row", "names", "told"),
     [
-        ("img0", ("img0.png", "img0.jpg"), "img0.jpg and img0.png"),
-        ("img0", ("a/img0.png", "b/img0.png", "c/img0.png"), "a/img0.png and b/img0.png (3 in all)"),
-        ("img0.png", ("a/img0.png", "b/img0.png"), "a/img0.png and b/img0.png"),
+        ("img0", ("img0.png", "img0.jpg"), "img0.jpg or img0.png"),
+        ("img0", ("a/img0.png", "b/img0.png", "c/img0.png"), "a/img0.png or b/img0.png (3 in all)"),
+        ("img0.png", ("a/img0.png", "b/img0.png"), "a/img0.png or b/img0.png"),
     ],
 )
 def test_a_number_that_several_files_answer_to_is_told(tmp_path, row, names, told):
     found = listed(tmp_path, [f"{row},x", "other,y"], *names, "other.png")
     (missing,) = (file for file in found if file.verdict == "error:not-found")
-    assert missing.reason == f"there is no such file, and it may mean {told}: write folder and ending, too"
+    assert (
+        missing.reason == f"there is no such file; it could be {told}: write the folder and the ending, too"
+    )
     assert labelled(found) == {"img0" if row == "img0" else "img0.png": "x", "other.png": "y"}
 
 

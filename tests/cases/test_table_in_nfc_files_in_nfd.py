@@ -62,5 +62,5 @@ def test_a_name_that_two_files_answer_to_is_told(tmp_path):
     (missing,) = (file for file in listing.candidates if file.verdict == "error:not-found")
     assert (
         missing.reason
-        == "there is no such file, and it may mean A.png and a.PNG: write folder and ending, too"
+        == "there is no such file; it could be A.png or a.PNG: write the folder and the ending, too"
     )

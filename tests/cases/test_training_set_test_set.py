@@ -138,6 +138,13 @@ def test_what_may_be_test_images_is_never_learned_from_in_silence(tmp_path, name
     )
 
 
+def test_a_folder_to_work_in_is_no_split_of_a_list(tmp_path, monkeypatch):
+    data_set(tmp_path / "dev", "a/1", "b/2")
+    monkeypatch.chdir(tmp_path / "dev")
+    listing = survey(Source(lines=("a/1", "b/2")))
+    assert [(file.label, file.split) for file in listing.candidates] == [("a", "train"), ("b", "train")]
+
+
 def test_a_table_and_a_list_know_the_same_names(tmp_path, monkeypatch):
     data_set(tmp_path, "training_set/a/1", "test_set/a/2")
     (tmp_path / "labels.csv").write_text(
