@@ -275,9 +275,8 @@ def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def about(manifest: Manifest) -> dict[str, Any]:
     """What a model keeps of its data: counts of what it learned from and a digest, no name of a file or patient."""
     facts: dict[str, Any] = {"data_digest": manifest.digest, "counts": manifest.learned()}
-    if manifest.patients_known:
-        patients: dict[str, set[str]] = {}
-        for record in manifest.training():
-            patients.setdefault(record.label, set()).add(record.patient)
-        facts["patients"] = {label: len(patients[label]) for label in facts["counts"]}
-    return facts
+    patients: dict[str, set[str]] = {}
+    for record in manifest.training():
+        patients.setdefault(record.label, set()).add(record.patient if record.named else "")
+    known = {label: len(who) for label, who in sorted(patients.items()) if "" not in who}
+    return facts | ({"patients": known} if known else {})

@@ -7,9 +7,24 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from medgan.dataset.colour import colours_of
 from medgan.dataset.extents import APART, extents_of, has_spacing
-from medgan.dataset.manifest import Manifest
+from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.outliers import beyond
 from medgan.dataset.source import legible
+
+HARMLESS = {
+    "skip:not-medical",
+    "skip:special-file",
+    "skip:system-file",
+    "skip:linked-folder",
+    "skip:dicomdir",
+    "skip:pair-member",
+    "skip:other-modality",
+}
+"""Verdicts of files that are no scans by themselves, or that the user asked to leave out."""
+MUCH = 0.05
+"""Share of the scans that may be left out without a word."""
+MANY = 10
+"""Scans of one class in one series from which on the series looks like a constant."""
 
 FEW_IMAGES = 50
 FEW_PATIENTS = 10
@@ -24,7 +39,8 @@ SILENT = {"secondary-capture", "resampled-aspect", "burned-in", "synthetic"}
 """Notes that tell how a scan came about, or that the user asked for: nothing to warn of."""
 
 NOTES = {
-    "burned-in-possible": "may carry text burned into the pixels: look at them, for a generator learns text too.",
+    "burned-in-possible": "do not say whether text is burned into the pixels, as their kind may have it: check a few, for the generator would learn the text.",
+    "shared-instance-uid": "carry the SOP Instance UID of another image, as some converters leave it: their pixels told them apart.",
     "impossible-spacing": "name a pixel size that no scanner has: it was taken as unknown, so look for a slip of unit.",
     "spacing-conflict": "are NIfTI files that name two sizes of a voxel (sform and pixdim): sides of 1 mm were taken for a placeholder, and where neither "
     "are, the size counts as unknown, so correct the headers or look at a few.",
@@ -50,6 +66,7 @@ def warnings_of(manifest: Manifest) -> tuple[str, ...]:
     """All warnings about the data set as it stands."""
     return (
         *_classes(manifest),
+        *left_out(manifest),
         *_unusable(manifest),
         *_unread(manifest),
         *_patients(manifest),
@@ -59,6 +76,11 @@ def warnings_of(manifest: Manifest) -> tuple[str, ...]:
         *_millimetres(manifest),
         *_content(manifest),
     )
+
+
+def grave(manifest: Manifest) -> tuple[str, ...]:
+    """What must be known before synthetic images are made, by whoever has not looked at the data set with `inspect`."""
+    return (*few(manifest), *left_out(manifest))
 
 
 def duplicates(manifest: Manifest) -> int:
@@ -74,24 +96,52 @@ def _classes(manifest: Manifest) -> Iterator[str]:
             f"There is only one class, {labels[0]}: nothing can be balanced. If the classes lie in folders further down, "
             "point medgan at the folder right above them."
         )
-    images, patients = manifest.images().get("train", {}), manifest.patients().get("train", {})
+    images = manifest.images().get("train", {})
     empty = [label for label in labels if not images.get(label, 0)]
     if empty:
         yield f"{_named(empty)} no image in train, so nothing can be learnt of it: move some there."
     single = [label for label in labels if images.get(label, 0) == 1]
     if single:
         yield f"{_named(single)} a single image: synthetic ones would be copies of it. Add scans or leave it out."
-    known = manifest.patients_known
+    yield from few(manifest)
+
+
+def few(manifest: Manifest) -> Iterator[str]:
+    """The classes of which a generator has so few images or patients that it may repeat them."""
+    images, patients = manifest.images().get("train", {}), manifest.patients().get("train", {})
+    unsure = {record.label for record in manifest.usable("train") if not record.named}
+
+    def people(label: str) -> str:
+        """How many patients, at most where some scans name none; nothing where that is no news."""
+        count = patients[label]
+        if label in unsure and count >= FEW_PATIENTS:
+            return ""
+        return f" of {'at most ' * (label in unsure)}{count} patient{'s' * (count != 1)}"
+
     small = {
-        label: f"{images[label]} images" + (f" of {patients[label]} patients" if known else "")
-        for label in labels
-        if images.get(label, 0) > 1
-        and (images[label] < FEW_IMAGES or (known and patients[label] < FEW_PATIENTS))
+        label: f"{count} images{people(label)}"
+        for label, count in images.items()
+        if count > 1 and (count < FEW_IMAGES or patients[label] < FEW_PATIENTS)
     }
     if small:
         yield (
             f"{_small(small)} in train (advised: {FEW_IMAGES} images of {FEW_PATIENTS} patients each): "
             "synthetic ones may be near copies. Add scans, or check them for copies before use."
+        )
+
+
+def left_out(manifest: Manifest) -> Iterator[str]:
+    """A summary where more than a few per cent of the files that look like scans are passed over."""
+    verdicts = {verdict: n for verdict, n in manifest.verdicts().items() if verdict not in HARMLESS}
+    skipped = {verdict: n for verdict, n in verdicts.items() if verdict.startswith("skip:")}
+    lost, total = sum(skipped.values()), sum(verdicts.values())
+    if lost > MUCH * total:
+        table = ", ".join(
+            f"{verdict} {n:,}" for verdict, n in sorted(skipped.items(), key=lambda one: -one[1])
+        )
+        yield (
+            f"{lost:,} of {total:,} files that look like scans are left out ({table}): "
+            "medgan inspect --files says why for each, in case they are meant to be used."
         )
 
 
@@ -146,17 +196,46 @@ def _patients(manifest: Manifest) -> Iterator[str]:
             f"{shared} val scans have their patient or the very image in test too: what is chosen on val is then judged by the same. "
             "Split by patient."
         )
-    if not manifest.patients_known:
+    yield from _nameless(list(manifest.usable()))
+    yield from _constants(list(manifest.usable()))
+
+
+def _nameless(usable: Sequence[Record]) -> Iterator[str]:
+    """Scans of which nobody knows whose they are."""
+    unnamed = [record for record in usable if not record.named]
+    if unnamed:
+        some = f"{len(unnamed):,} of {len(usable):,} scans name no patient and count"
         yield (
-            "Scans that name no patient count as a patient each, so scans of one may lie on both sides of a split. "
+            f"{some if len(unnamed) < len(usable) else 'Scans that name no patient count'} as a patient each, "
+            "so scans of one may lie on both sides of a split. "
             "Name patients in a table with the column patient (--labels)."
         )
-    usable = list(manifest.usable())
-    if len(usable) > 1 and len({record.patient for record in usable}) == 1:
+    for label in sorted({record.label for record in unnamed}):
+        own = [record for record in unnamed if record.label == label]
+        if len(own) >= MANY and len({record.patient for record in own}) == 1:
+            yield (
+                f"All {len(own):,} scans of class {label} that name no patient are of one DICOM series, so they count as one patient. "
+                "If that is a constant of a converter, name patients in a table with the column patient (--labels)."
+            )
+
+
+def _constants(usable: Sequence[Record]) -> Iterator[str]:
+    """Identifiers that stand for more than one person, as careless anonymisation leaves them."""
+    named = [record for record in usable if record.named]
+    if len(named) > 1 and len(named) == len(usable) and len({record.patient for record in named}) == 1:
         yield (
             f"All {len(usable)} scans carry the same patient identifier, as careless anonymisation leaves it. "
             "Name patients in a table with the column patient (--labels)."
         )
+        return
+    for label in sorted({record.label for record in named}):
+        scans = Counter(record.patient for record in named if record.label == label)
+        most = max(scans.values())
+        if len(scans) >= FEW_PATIENTS and most > scans.total() / 2:
+            yield (
+                f"{most:,} of the {scans.total():,} scans of class {label} carry the same patient identifier. If that is a constant of "
+                "careless anonymisation, name patients in a table with the column patient (--labels)."
+            )
 
 
 def _twice(manifest: Manifest) -> Iterator[str]:

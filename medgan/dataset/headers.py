@@ -115,43 +115,6 @@ def unwanted(header: Header, source: Source) -> tuple[str, str]:
     return "ok", ""
 
 
-def without_twins(files: Iterable[Opened]) -> list[Opened]:
-    """Refuse repeated images: the same SOPInstanceUID twice is the same image twice (PS3.3 C.12.1.1.2)."""
-    files = list(files)
-    families: dict[str, list[Opened]] = {}
-    for file in files:
-        if file.header and file.header.instance:
-            families.setdefault(file.header.instance, []).append(file)
-    verdicts: dict[int, Candidate] = {}
-    for family in families.values():
-        verdicts |= {file.order: candidate for file, candidate in _judge_family(family)}
-    return [
-        Opened(order=file.order, candidate=verdicts[file.order]) if file.order in verdicts else file
-        for file in files
-    ]
-
-
-def _judge_family(family: Sequence[Opened]) -> Iterator[tuple[Opened, Candidate]]:
-    """Under two labels none can be trusted; in one split the first stays; across splits all stay (a leak, told later)."""
-    conflict = len({file.candidate.label for file in family}) > 1
-    firsts: dict[str, Opened] = {}
-    for file in family:
-        first = firsts.setdefault(file.candidate.split, file)
-        if conflict:
-            other = next(twin for twin in family if twin.candidate.label != file.candidate.label).candidate
-            reason = (
-                f"the same image (SOPInstanceUID) as {_short(other.path)}, which is labelled {other.label}"
-            )
-            yield file, replace(file.candidate, verdict="error:label-conflict", reason=reason)
-        elif first is not file:
-            reason = f"the same image (SOPInstanceUID) as {_short(first.candidate.path)}"
-            yield file, replace(file.candidate, verdict="skip:duplicate", reason=reason)
-
-
-def _short(path: Path) -> str:
-    return "/".join(path.parts[-2:])
-
-
 def units(files: Iterable[Opened]) -> list[tuple[Opened, ...]]:
     """What is read together: the slices of a volume in order, else one file; refused files stand alone."""
     found: list[tuple[Opened, ...]] = []

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from medgan.dataset.headers import opened, units, without_twins
+from medgan.dataset.headers import opened, units
 from medgan.dataset.labels import survey
 from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.pixels import drafts, measured
 from medgan.dataset.settle import Draft, settle
 from medgan.dataset.source import Listing, Source, legible, relative
 from medgan.dataset.store import Store
+from medgan.dataset.twins import without_twins
 from medgan.errors import DatasetError, ScanError
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.scans import arrays
@@ -40,7 +41,8 @@ def _files(listing: Listing, source: Source, on_progress: OnProgress) -> Iterato
     store, root, total = Store(), listing.root, len(listing.candidates)
     with Crew() as crew:
         headers = opened(listing.candidates, source, root, store, crew)
-        found = units(without_twins(_counted(headers, total, "headers", on_progress, store)))
+        files = _counted(headers, total, "headers", on_progress, store)
+        found = units(without_twins(files, root, store, crew))
         for made in _counted(drafts(found, root, store, crew), len(found), "pixels", on_progress, store):
             yield from made
     store.flush()

@@ -1,6 +1,7 @@
 """Keys and facts in, the same facts out in another run: what is known of files already read, so that only changed ones are read again.
 
-One SQLite file in the private cache. It holds digests and measured facts, no path, no raw identifier and no text of a header.
+One SQLite file in the private cache. It holds digests and measured facts, no path, no raw identifier, and of the text of headers only what may be written: terms of the standard, and
+the classes that the user takes from an attribute (--label-from-tag).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medgan.dataset.advice import NOTES, duplicates, warnings_of
+from medgan.dataset.advice import NOTES, duplicates, grave, warnings_of
 from medgan.dataset.manifest import Manifest, Record
 
 
@@ -66,6 +66,23 @@ def test_a_patient_nobody_named_is_not_counted_against_a_class():
     assert "has only" not in text
 
 
+def test_a_few_scans_without_a_patient_silence_nothing():
+    """Each class for itself: one maker's scans are of one person, another's name nobody."""
+    one = [record(n, "c", patient="p") for n in range(60)]
+    nobody = [record(n, "d", named=False) for n in range(55)]
+    data = Manifest(root=Path("scans"), records=(*large("a"), *one, *nobody))
+    text = "\n".join(warnings_of(data))
+    assert "Class c has only 60 images of 1 patient in train" in text
+    assert "class d" not in text.lower()
+    assert "55 of 165 scans name no patient" in text
+
+
+def test_patients_are_at_most_as_many_as_named_and_nameless_together():
+    some = [record(n, "b", patient=f"p{n % 3}", named=n > 0) for n in range(60)]
+    text = "\n".join(warnings_of(Manifest(root=Path("scans"), records=(*large("a"), *some))))
+    assert "Class b has only 60 images of at most 3 patients in train" in text
+
+
 def test_several_small_classes_are_told_in_one_sentence():
     text = told(*large("a"), *(record(n, label) for label in "bc" for n in range(2)))
     assert sum("advised" in line for line in text.splitlines()) == 1
@@ -80,8 +97,27 @@ def test_a_class_whose_every_file_is_broken_is_named():
     assert "1 files could not be read" in text
 
 
-def test_skipped_files_are_no_reason_to_worry():
-    assert told(*large("a"), *large("b"), record(99, "a", verdict="skip:not-medical")) == ""
+def test_files_that_are_no_scans_are_no_reason_to_worry():
+    others = ("skip:not-medical", "skip:special-file", "skip:pair-member", "skip:other-modality")
+    files = [record(99 + n, "a", verdict=verdict) for n, verdict in enumerate(others * 20)]
+    assert told(*large("a"), *large("b"), *files) == ""
+
+
+def test_a_few_scans_that_are_left_out_are_none_either():
+    few = [record(99 + n, "a", verdict="skip:localizer") for n in range(5)]
+    assert told(*large("a"), *large("b"), *few) == ""
+
+
+def test_many_scans_that_are_left_out_are_told_with_verdicts_numbers_and_the_next_step():
+    lost = [record(99 + n, "a", verdict="skip:segmentation") for n in range(30)]
+    lost += [record(199, "b", verdict="skip:secondary-capture", parts=tuple("abc"))]
+    text = told(*large("a"), *large("b"), *lost)
+    assert (
+        "33 of 133 files that look like scans are left out (skip:segmentation 30, skip:secondary-capture 3)"
+        in text
+    )
+    assert "medgan inspect --files" in text
+    assert text == "\n".join(grave(Manifest(root=Path(), records=(*large("a"), *large("b"), *lost))))
 
 
 def test_conflicts_are_counted_apart_from_broken_files():

@@ -106,7 +106,7 @@ def test_the_same_pixels_under_two_labels_are_an_error_that_names_both(png, tmp_
 
 
 def test_the_same_instance_under_two_labels_is_an_error_that_names_both(ct, tmp_path):
-    ct("a/x.dcm", 1, SOPInstanceUID="1.2.3"), ct("b/y.dcm", 2, SOPInstanceUID="1.2.3"), ct("a/z.dcm", 3)
+    ct("a/x.dcm", 1, SOPInstanceUID="1.2.3"), ct("b/y.dcm", 1, SOPInstanceUID="1.2.3"), ct("a/z.dcm", 3)
     found = index(Source(path=tmp_path)).records
     assert [record.verdict for record in found] == ["error:label-conflict", "ok", "error:label-conflict"]
     assert "b/y.dcm, which is labelled b" in found[0].reason

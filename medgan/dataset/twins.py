@@ -1,0 +1,80 @@
+"""Opened files -> opened files without repeated images: one SOPInstanceUID and the same pixels are one image twice (PS3.3 C.12.1.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from medgan.dataset.headers import Opened
+from medgan.dataset.pixels import drafts
+from medgan.dataset.source import Candidate
+from medgan.dataset.store import Store
+from medgan.workers import Crew
+
+CONSTANT = "shared-instance-uid"
+"""Note of a file whose SOPInstanceUID another file has, with other pixels: a converter's constant, which names no image."""
+
+
+def without_twins(files: Iterable[Opened], root: Path, store: Store, crew: Crew) -> list[Opened]:
+    """Refuse repeated images. The pixels of files that share a UID decide, and those that cannot be used claim nothing."""
+    files = list(files)
+    families: dict[str, list[Opened]] = {}
+    for file in files:
+        if file.header and file.header.instance:
+            families.setdefault(file.header.instance, []).append(file)
+    several = [family for family in families.values() if len(family) > 1]
+    if not several:
+        return files
+    digests = _digests([file for family in several for file in family], root, store, crew)
+    settled = {file.order: file for family in several for file in _settle(family, digests)}
+    return [settled.get(file.order, file) for file in files]
+
+
+def _digests(files: Sequence[Opened], root: Path, store: Store, crew: Crew) -> dict[int, str]:
+    """{order: digest of the pixels} of the files that can be used; the store keeps what is measured here for whoever reads them next."""
+    looked = drafts([(file,) for file in files], root, store, crew)
+    found = {
+        file.order: draft.record.digest
+        for file, (draft,) in zip(files, looked, strict=True)
+        if draft.record.ok
+    }
+    store.flush()
+    return found
+
+
+def _settle(family: Sequence[Opened], digests: dict[int, str]) -> Iterator[Opened]:
+    """The files of one UID, which says nothing any more: their pixels have told them apart."""
+    alike: dict[str, list[Opened]] = {}
+    for file in family:
+        if file.order in digests:
+            alike.setdefault(digests[file.order], []).append(file)
+    note = (CONSTANT,) if len(alike) > 1 else ()
+    refused = {file.order: candidate for twins in alike.values() for file, candidate in _judge(twins)}
+    for file in family:
+        if file.order in refused:
+            yield Opened(order=file.order, candidate=refused[file.order])
+        elif file.header:
+            header = replace(file.header, instance="", notes=(*file.header.notes, *note))
+            yield replace(file, header=header)
+
+
+def _judge(twins: Sequence[Opened]) -> Iterator[tuple[Opened, Candidate]]:
+    """Under two labels none can be trusted; in one split the first stays; across splits all stay (a leak, told later)."""
+    conflict = len({file.candidate.label for file in twins}) > 1
+    firsts: dict[str, Opened] = {}
+    for file in twins:
+        first = firsts.setdefault(file.candidate.split, file)
+        if conflict:
+            other = next(twin for twin in twins if twin.candidate.label != file.candidate.label).candidate
+            reason = (
+                f"the same image (SOPInstanceUID) as {_short(other.path)}, which is labelled {other.label}"
+            )
+            yield file, replace(file.candidate, verdict="error:label-conflict", reason=reason)
+        elif first is not file:
+            reason = f"the same image (SOPInstanceUID) as {_short(first.candidate.path)}"
+            yield file, replace(file.candidate, verdict="skip:duplicate", reason=reason)
+
+
+def _short(path: Path) -> str:
+    return "/".join(path.parts[-2:])
