@@ -9,25 +9,26 @@ import math
 import mmap
 import os
 import weakref
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.cache import held, hold, unusable
+from medgan.cache import VARIABLE, held, hold, unusable
 from medgan.dataset.extents import has_spacing
 from medgan.dataset.load import load
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.pixels import pixel_digest
-from medgan.errors import DatasetError, ScanError
-from medgan.files import digest_of, read_json, write_json, write_text
+from medgan.errors import DatasetError, OutputError, ScanError
+from medgan.files import digest_of, read_json, write_json
 from medgan.plan import Plan
-from medgan.progress import OnProgress, Progress, ignore
+from medgan.progress import OnProgress, Progress, ignore, warn
 from medgan.scans import geometry, intensity
 from medgan.scans.provenance import BYTE
 from medgan.scans.scan import Pixels, Scan
@@ -39,13 +40,16 @@ TOP = 65535
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in gray (ITU-R BT.601)."""
 
+SUM = np.dtype("<u4")
+"""CRC-32 of a row."""
+
 EVERY = 25
 """Scans between two reports of progress."""
 
 FEW = 4
 """Scans sent to a worker at once: their images come back, up to 32 of each."""
 
-PIXELS, PARTIAL, DONE, ROWS = "pixels.npy", "pixels.npy.partial", "done", "rows.json"
+PIXELS, PARTIAL, SUMS, ROWS = "pixels.npy", "pixels.npy.partial", "sums", "rows.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,7 +114,7 @@ def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgr
             whole.mkdir(mode=0o700, exist_ok=True)
             shape, rows = _shape(records, plan), partial(_rows, root=manifest.root, plan=plan)
             fill = partial(_fill, whole, records, shape, rows, on_progress)
-            pixels = _opened(whole, shape, fill)
+            pixels = _opened(whole, shape, fill, on_progress)
     except OSError as error:
         raise unusable(whole, error) from error
     places = [(n, z) for n, record in enumerate(records) for z in record.slices]
@@ -159,6 +163,7 @@ def _remember(stack: Stack, facts: Mapping[str, str], whole: Path) -> None:
         "patients": stack.patients.tolist(),
         "slices": stack.slices.tolist(),
     }
+    told["sum"] = digest_of(told)
     if _told(whole) != told:
         with held(whole, alone=True):  # several processes may prepare the same
             write_json(whole / ROWS, told)
@@ -168,8 +173,9 @@ def _told(whole: Path) -> dict[str, Any]:
     """What `_remember` wrote; nothing where that is absent or damaged."""
     try:
         facts: dict[str, Any] = read_json(whole / ROWS)
-        return facts if isinstance(facts, dict) else {}
-    except (OSError, ValueError):
+        own = {name: value for name, value in facts.items() if name != "sum"}
+        return facts if facts["sum"] == digest_of(own) else {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
@@ -206,7 +212,7 @@ def _shape(records: Sequence[Record], plan: Plan) -> tuple[int, ...]:
 def _recipe(plan: Plan) -> dict[str, object]:
     """What of the plan decides how an image is prepared; `version` grows when this module decides otherwise."""
     return {
-        "version": 2,
+        "version": 3,
         "size": plan.size,
         "geometry": plan.geometry,
         "mm_per_pixel": plan.mm_per_pixel,
@@ -223,26 +229,56 @@ def _identity(record: Record) -> tuple[object, ...]:
 # --- the cache on disk: rows are appended, so that a full disk is an error and no crash, as it would be in a memory map ---
 
 
-def _opened(whole: Path, shape: tuple[int, ...], fill: Callable[[], None]) -> NDArray[np.uint16]:
-    """The pixels in the folder `whole`, which nobody can clear while they are used; where they are missing, `fill` comes first."""
-    if _mapped(whole, shape) is None:
-        with held(whole, alone=True):  # another process that prepares the same is waited for
-            if _mapped(whole, shape) is None:
-                fill()
+def _opened(
+    whole: Path, shape: tuple[int, ...], fill: Callable[[], None], on_progress: OnProgress
+) -> NDArray[np.uint16]:
+    """The pixels in the folder `whole`, which nobody can clear while they are used; where they are missing or damaged, `fill` comes first."""
     pixels = _mapped(whole, shape)
-    assert pixels is not None, "just filled"
+    if pixels is None:
+        with held(whole, alone=True):  # another process that prepares the same is waited for
+            pixels = _mapped(whole, shape)
+            if pixels is None:
+                if (whole / PIXELS).exists():
+                    warn(on_progress, "The prepared images in the cache are damaged: they are prepared anew.")
+                fill()
+        pixels = _mapped(whole, shape) if pixels is None else pixels
+    if pixels is None:
+        raise OutputError(
+            f"{whole}: what was written to the cache a moment ago is not what the disk gives back",
+            hint=f"Check the disk, or set {VARIABLE} to a folder on another one.",
+        )
     weakref.finalize(pixels, hold(whole / PIXELS))
     os.utime(whole)  # last used now
     return pixels
 
 
+SOUND: set[tuple[object, ...]] = set()
+"""Files whose rows this process has compared with their sums, as they lay there then."""
+
+
 def _mapped(whole: Path, shape: tuple[int, ...]) -> NDArray[np.uint16] | None:
-    """The pixels that lie in `whole`, memory-mapped; None where they are missing or damaged."""
+    """The pixels that lie in `whole`, memory-mapped; None where they are missing or damaged.
+
+    Every row is read and compared with its sum (CRC-32) once in a process: a pass in the order of the disk, in bounded memory.
+    """
     try:
         pixels: NDArray[np.uint16] = np.load(whole / PIXELS, mmap_mode="r")
+        facts = (whole / PIXELS).stat()
+        sums = np.fromfile(whole / SUMS, SUM)
     except (OSError, ValueError, EOFError):
         return None
-    return pixels if pixels.shape == shape and pixels.dtype == np.uint16 else None
+    if pixels.shape != shape or pixels.dtype != np.uint16:
+        return None
+    seen = (str(whole), facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns, sums.tobytes())
+    if seen not in SOUND:
+        if len(sums) != len(pixels) or not all(map(_sound, np.asarray(pixels), sums.tolist())):
+            return None
+        SOUND.add(seen)
+    return pixels
+
+
+def _sound(row: NDArray[np.uint16], total: int) -> bool:
+    return zlib.crc32(row.data) == total
 
 
 def _fill(
@@ -253,34 +289,49 @@ def _fill(
     on_progress: OnProgress,
 ) -> None:
     """Append the rows of every scan that is not there yet to the partial array in `whole`; then it takes its name."""
-    done = _done(whole, records)
-    with (whole / PARTIAL).open("r+b" if done else "w+b") as stream, Crew() as crew:
+    (whole / PIXELS).unlink(missing_ok=True)
+    done, there = _done(whole, records, shape)
+    modes = "r+b" if done else "w+b"
+    with (whole / PARTIAL).open(modes) as stream, (whole / SUMS).open(modes) as sums, Crew() as crew:
         header = {"descr": "<u2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
-        stream.seek(
-            sum(len(record.slices) for record in records[:done]) * 2 * math.prod(shape[1:]), os.SEEK_CUR
-        )
+        stream.seek(there * 2 * math.prod(shape[1:]), os.SEEK_CUR)
         stream.truncate()
+        sums.seek(there * SUM.itemsize)
+        sums.truncate()
+        fresh: list[int] = []
         for n, made in enumerate(crew.ordered(rows, records[done:], _lost, chunk=FEW), start=done + 1):
             stream.write(made.tobytes())
+            fresh.extend(zlib.crc32(row.data) for row in np.ascontiguousarray(made))
             if n % EVERY == 0 or n == len(records):
                 _flush(stream)
-                write_text(whole / DONE, str(n))
+                sums.write(np.array(fresh, SUM).tobytes())  # a sum says that its row is surely there
+                _flush(sums)
+                fresh.clear()
                 on_progress(Progress("preparing", n, len(records), "scans"))
     (whole / PARTIAL).replace(whole / PIXELS)
-    (whole / DONE).unlink()
 
 
-def _done(whole: Path, records: Sequence[Record]) -> int:
-    """How many scans a killed run has surely written: their rows were flushed before the number was."""
+def _done(whole: Path, records: Sequence[Record], shape: tuple[int, ...]) -> tuple[int, int]:
+    """How many scans, and rows of them, a killed run has written: those whose rows are what their sums say."""
+    size = 2 * math.prod(shape[1:])
+    there = 0
     try:
-        done = int((whole / DONE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return 0
-    return done if 0 <= done <= len(records) and (whole / PARTIAL).is_file() else 0
+        with (whole / PARTIAL).open("rb") as stream:
+            np.lib.format.read_magic(stream)
+            if np.lib.format.read_array_header_1_0(stream)[0] == shape:
+                for total in np.fromfile(whole / SUMS, SUM).tolist():
+                    if zlib.crc32(row := stream.read(size)) != total or len(row) < size:
+                        break
+                    there += 1
+    except (OSError, ValueError):
+        return 0, 0
+    ends = np.cumsum([len(record.slices) for record in records])
+    done = int(np.searchsorted(ends, there, side="right"))
+    return done, int(ends[done - 1]) if done else 0
 
 
-def _flush(stream: BinaryIO) -> None:
+def _flush(stream: IO[bytes]) -> None:
     stream.flush()
     os.fsync(stream.fileno())
 

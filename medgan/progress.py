@@ -24,6 +24,15 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
+WARNING = "warning"
+"""The stage of a report that a person should read whether or not he watches: its words are a sentence."""
+
+
+def warn(on_progress: OnProgress, sentence: str) -> None:
+    """Tell a person `sentence` now, not when the job is done."""
+    on_progress(Progress(WARNING, 1, 1, sentence))
+
+
 def ignore(progress: Progress) -> None:
     """The callback of those who do not watch."""
 

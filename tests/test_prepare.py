@@ -2,6 +2,7 @@
 
 import ctypes
 import dataclasses
+import json
 import mmap
 import os
 import stat
@@ -22,6 +23,7 @@ from medgan.dataset.source import Source
 from medgan.errors import DatasetError, OutputError
 from medgan.plan import Overrides, Plan, decide
 from medgan.prepare import Stack, find, prepare
+from medgan.progress import WARNING
 from medgan.scans.scan import Form
 from tests.commands.blobs import discs
 
@@ -236,6 +238,100 @@ def test_a_damaged_cache_is_made_anew(scans, tmp_path, damage):
     else:
         file.write_bytes(damage)
     np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, first)
+
+
+def zeroed(file):
+    """The file with its header and zeros for pixels."""
+    array = np.load(file)
+    np.save(file, array * 0)
+
+
+def other_bit(file):
+    data = bytearray(file.read_bytes())
+    data[-7] ^= 4
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("pixels.npy", zeroed),
+        ("pixels.npy", other_bit),
+        ("sums", Path.unlink),
+        ("sums", other_bit),
+        ("sums", lambda file: file.write_bytes(file.read_bytes()[:-4])),
+    ],
+    ids=["zeros", "a bit", "no sums", "other sums", "too few sums"],
+)
+def test_damaged_pixels_are_prepared_anew_with_a_word(scans, tmp_path, name, damage):
+    plan, cache = plan_of(scans), tmp_path / "cache"
+    first = np.array(prepare(scans, plan, cache).pixels)
+    (file,) = cache.glob(f"*/{name}")
+    damage(file)
+    assert find(scans.digest, plan, cache) is None
+    told = []
+    np.testing.assert_array_equal(prepare(scans, plan, cache, on_progress=told.append).pixels, first)
+    assert ["damaged: they are prepared anew" in one.words for one in told if one.stage == WARNING] == [True]
+    assert find(scans.digest, plan, cache) is not None
+
+
+def test_a_sound_stack_is_compared_with_its_sums_once_in_a_process(scans, tmp_path, monkeypatch):
+    prepare(scans, plan_of(scans), tmp_path / "cache")
+    monkeypatch.setattr(module, "_sound", None)
+    prepare(scans, plan_of(scans), tmp_path / "cache")
+
+
+def begun(scans, tmp_path, monkeypatch):
+    """A cache in which six of eight scans were prepared when the process was killed; its partial array and sums."""
+    monkeypatch.setattr(module, "EVERY", 2)
+
+    def cut(progress):
+        if progress.done == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(scans, plan_of(scans), tmp_path / "cache", on_progress=cut)
+    (partial,), (sums,) = (tmp_path / "cache").glob("*/*.partial"), (tmp_path / "cache").glob("*/sums")
+    return partial, sums
+
+
+@pytest.mark.parametrize("lost", [0, 1, 3, 6])
+def test_sums_of_more_rows_than_were_written_are_not_believed(scans, tmp_path, monkeypatch, lost):
+    straight = np.array(prepare(scans, plan_of(scans), tmp_path / "straight").pixels)
+    partial, sums = begun(scans, tmp_path, monkeypatch)
+    assert sums.stat().st_size == 6 * 4
+    partial.write_bytes(partial.read_bytes()[: partial.stat().st_size - lost * 16 * 24 * 2])
+    np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, straight)
+
+
+def test_zeros_in_a_partial_array_are_prepared_again(scans, tmp_path, monkeypatch):
+    straight = np.array(prepare(scans, plan_of(scans), tmp_path / "straight").pixels)
+    partial, _ = begun(scans, tmp_path, monkeypatch)
+    data = partial.read_bytes()
+    partial.write_bytes(data[: -2 * 16 * 24 * 2] + bytes(2 * 16 * 24 * 2))
+    load, loaded = module.load, []
+    monkeypatch.setattr(module, "load", lambda root, record: loaded.append(record) or load(root, record))
+    np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, straight)
+    assert len(loaded) == 4  # the four before them stand
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda facts: facts | {"patients": facts["patients"][::-1]},
+        lambda facts: {name: value for name, value in facts.items() if name != "labels"},
+        lambda facts: list(facts),
+    ],
+    ids=["other patients", "no labels", "a list"],
+)
+def test_facts_of_rows_that_were_changed_are_not_believed(scans, tmp_path, change):
+    plan, cache = plan_of(scans), tmp_path / "cache"
+    made = prepare(scans, plan, cache)
+    (file,) = cache.glob("*/rows.json")
+    file.write_text(json.dumps(change(json.loads(file.read_text(encoding="utf-8")))), encoding="utf-8")
+    assert find(scans.digest, plan, cache) is None
+    prepare(scans, plan, cache)
+    np.testing.assert_array_equal(find(scans.digest, plan, cache).patients, made.patients)
 
 
 def test_a_broken_preparation_goes_on_where_it_was(scans, tmp_path, monkeypatch):

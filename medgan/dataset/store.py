@@ -1,7 +1,7 @@
 """Keys and facts in, the same facts out in another run: what is known of files already read, so that only changed ones are read again.
 
-One SQLite file in the private cache. It holds digests and measured facts, no path, no raw identifier, and of the text of headers only what may be written: terms of the standard, and
-the classes that the user takes from an attribute (--label-from-tag).
+One SQLite file in the private cache. It holds digests and measured facts, no path, no raw identifier, and of the text of headers
+only what may be written: terms of the standard, and the classes that the user takes from an attribute (--label-from-tag).
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ Facts = dict[str, Any]
 
 SETTLED = 2.0
 """Seconds since its last change after which a file is remembered: a change within the clock's tick would not be seen."""
+SEAL = 16
+"""Hexadecimal digits of the digest that seals what is kept."""
 BATCH = 500
 """Facts written at once; a killed run loses no more."""
 READERS = ("numpy", "pydicom", "nibabel", "pillow", "scikit-image")
@@ -52,13 +54,14 @@ class Store:
             row = self._base.execute("SELECT facts FROM files WHERE key = ?", (key,)).fetchone()
         except sqlite3.Error:
             return None
-        self.found += row is not None
-        return None if row is None else tupled(json.loads(row[0]))
+        facts = None if row is None else unsealed(key, row[0])
+        self.found += facts is not None
+        return facts
 
     def put(self, key: str, facts: Facts) -> None:
         """Remember; an empty key is for what must not be."""
         if key and self._base is not None:
-            self._waiting.append((key, json.dumps(facts, separators=(",", ":"))))
+            self._waiting.append((key, sealed(key, json.dumps(facts, separators=(",", ":")))))
             if len(self._waiting) >= BATCH:
                 self.flush()
 
@@ -92,6 +95,18 @@ def _opened() -> sqlite3.Connection | None:
     except (OSError, OutputError):
         return None
     return None
+
+
+def sealed(key: str, text: str) -> str:
+    """The text with a digest of it and of its key before it, by which damage is noticed."""
+    return digest(key, text)[:SEAL] + text
+
+
+def unsealed(key: str, stored: object) -> Facts | None:
+    """The facts of a sealed text; None where it is damaged."""
+    if not isinstance(stored, str) or stored != sealed(key, stored[SEAL:]):
+        return None
+    return tupled(json.loads(stored[SEAL:]))
 
 
 def tupled(facts: Facts) -> Facts:

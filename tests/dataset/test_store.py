@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,28 @@ def test_facts_come_back_as_they_went_in(cache_of_test):
     assert Store().get("k") == facts == tupled(json.loads(json.dumps(facts)))
     assert Store().get("other") is None
     assert memory.get("") is None
+
+
+@pytest.mark.parametrize("facts", ['{"strange": 1}', "{", "", None, b"\x00\xff", 7])
+def test_a_row_that_was_changed_is_read_again(png, tmp_path, old, cache_of_test, facts):
+    """The index says less, the data set is the same."""
+    png("a/x.png", 1), png("a/y.png", 2), png("b/z.png", 3)
+    for path in tmp_path.rglob("*.png"):
+        os.utime(path, (1, 1))
+    first = index(Source(path=tmp_path))
+    with closing(sqlite3.connect(cache_of_test / "index.sqlite")) as base:
+        assert base.execute("UPDATE files SET facts = ?", (facts,)).rowcount > 0
+        base.commit()
+    assert index(Source(path=tmp_path)) == first
+    with closing(sqlite3.connect(cache_of_test / "index.sqlite")) as base:
+        assert facts not in {row for (row,) in base.execute("SELECT facts FROM files")}
+
+
+def test_a_row_under_the_key_of_another_is_not_believed(cache_of_test):
+    memory = Store()
+    memory.put("k", {"one": 1}), memory.put("l", {"two": 2})
+    memory.flush()
+    with closing(sqlite3.connect(cache_of_test / "index.sqlite")) as base:
+        base.execute("UPDATE files SET facts = (SELECT facts FROM files WHERE key = 'l')")
+        base.commit()
+    assert (Store().get("k"), Store().get("l")) == (None, {"two": 2})
