@@ -13,6 +13,7 @@ from medgan.dataset.source import legible
 
 HARMLESS = {
     "skip:not-medical",
+    "skip:document",
     "skip:special-file",
     "skip:system-file",
     "skip:linked-folder",
