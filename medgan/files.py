@@ -6,9 +6,9 @@ import dataclasses
 import errno
 import hashlib
 import json
-import math
 import os
 import stat
+import sys
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -162,9 +162,10 @@ def revive(kind: Any, value: Any, name: str = "the value") -> Any:
         items = _of(list, value, name)
         return tuple(revive(arguments[0], item, f"{name}[{place}]") for place, item in enumerate(items))
     if origin is Mapping:
+        items = _of(dict, value, name).items()
         return {
-            key: revive(arguments[1], item, f"{name}[{key!r}]")
-            for key, item in _of(dict, value, name).items()
+            _of(str, key, f"a key of {name}"): revive(arguments[1], item, f"{name}[{key!r}]")
+            for key, item in items
         }
     return _noun(kind, value, name) if dataclasses.is_dataclass(kind) else _of(kind, value, name)
 
@@ -188,8 +189,10 @@ def _of(kind: Any, value: Any, name: str) -> Any:
     """The value, if it is of this kind."""
     if kind is Any:
         return value
+    if kind is str and isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        raise ValueError(f"{name} holds half a character, which no file can")
     if kind is float and type(value) in {int, float}:
-        if math.isfinite(value):
+        if abs(value) <= sys.float_info.max:
             return value
         raise ValueError(f"{name} is no finite number")
     if type(value) is not kind:  # to Python, True is an int

@@ -53,7 +53,13 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
         latents = [latent_of(model.plan, seed) for seed in wanted]
         latents += latents[:1] * (TOGETHER - len(wanted))
         z = torch.cat(latents).to(which.device)  # another thread has another current GPU
-        return finish(network, model.plan, z, which, tones=model.tones.get(label))[: len(wanted)]
+        images = finish(network, model.plan, z, which, tones=model.tones.get(label))
+        if not np.isfinite(images).all():  # of weights that are finite, and so large that their sums are not
+            raise ModelError(
+                f"{model.folder}: what this model draws of class {label!r} are no images: pixels that are no numbers",
+                hint="Copy it anew, or train it again with another --seed.",
+            )
+        return images[: len(wanted)]
 
     batches = [seeds[start : start + TOGETHER] for start in range(0, len(seeds), TOGETHER)]
     with ThreadPoolExecutor(1) as artist:

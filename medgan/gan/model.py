@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 
 import medgan
 from medgan.errors import ModelError
-from medgan.files import digest_file, plain, read_json, revive, write_bytes, write_json, write_text
+from medgan.files import digest_file, plain, read_object, revive, write_bytes, write_json, write_text
 from medgan.gan.card import card, speaks_of
 from medgan.gan.steps import GENERATORS
 from medgan.plan import Plan
+from medgan.plan.stored import plan_from
 
 VERSION = 1
 WEIGHTS, FACTS, CARD = "generator.safetensors", "model.json", "card.md"
 TONES = "tones"
 """The tensor of all tone curves, among the weights."""
+DTYPES = {"F32": "torch.float32", "I64": "torch.int64"}
+"""{type of a tensor in a safetensors file: what torch calls it}, of those that generators have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,6 +71,13 @@ class Model:
         tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
         if tones is not None:
             tensors[TONES] = torch.from_numpy(tones)
+        try:
+            refuse_no_numbers(tensors)
+        except ValueError as error:
+            raise ModelError(
+                f"{folder}: the trained generator cannot be used ({error})",
+                hint="Train anew into another --out with another --seed or --precision fp32.",
+            ) from error
         write_bytes(folder / WEIGHTS, save(tensors))
         facts = {
             "version": VERSION,
@@ -83,37 +93,96 @@ class Model:
 
     @classmethod
     def load(cls, folder: Path) -> Model:
-        """Read a model folder, or the `model` folder of a run; ModelError says what is wrong and what to do."""
+        """Read a model folder, perhaps somebody else's, or the `model` folder of a run; ModelError says what is wrong and what to do.
+
+        Memory is taken for no more than the weights file holds: the sizes that `model.json` names must be those of its tensors.
+        """
         place = place_of(folder)
-        facts = read_facts(place, folder)
+        facts, plan = read_facts(place, folder)
         try:
-            plan = revive(Plan, facts["plan"])
-            network = GENERATORS[plan.arch](plan)
-            digest = digest_file(place / WEIGHTS)
+            if digest_file(place / WEIGHTS) != facts.digest:
+                raise ModelError(
+                    f"{folder}: the weights are not those that {FACTS} speaks of",
+                    hint="Copy the model folder anew, whole.",
+                )
+            network = fitting(plan, place / WEIGHTS)
             tensors = load_file(place / WEIGHTS)
+            refuse_no_numbers(tensors)
             curves = tensors.pop(TONES).numpy() if TONES in tensors else ()
-            network.load_state_dict(tensors)
-        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-            raise ModelError(
-                f"{folder}: this model is damaged ({type(error).__name__}: {error})",
-                hint="Train it again, or copy it anew.",
-            ) from error
-        if digest != facts["digest"]:
-            raise ModelError(
-                f"{folder}: the weights are not those that {FACTS} speaks of",
-                hint="Copy the model folder anew, whole.",
-            )
+            network.to_empty(device="cpu").load_state_dict(tensors)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise damaged(folder, error) from error
         return cls(
             folder=place,
             plan=plan,
-            digest=digest,
-            data_digest=facts["data_digest"],
-            counts=facts["counts"],
-            images_shown=facts["images_shown"],
+            digest=facts.digest,
+            data_digest=facts.data_digest,
+            counts=facts.counts,
+            images_shown=facts.images_shown,
             network=network.eval().requires_grad_(False),
             tones=dict(zip(plan.labels, curves, strict=False)),
-            warnings=warnings_of(facts.get("guards")),
+            warnings=facts.warnings,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What guards had to say of the generator that was kept."""
+
+    alarms: tuple[str, ...]
+    stopped: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What `model.json` says beside the plan, as far as anybody needs it."""
+
+    version: int
+    digest: str
+    data_digest: str
+    counts: Mapping[str, int]
+    images_shown: int
+    guards: Seen | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Sentences for a person from what guards saw of the generator, if they saw it."""
+        return () if self.guards is None else (*self.guards.alarms, *filter(None, [self.guards.stopped]))
+
+
+def fitting(plan: Plan, weights: Path) -> nn.Module:
+    """The generator of a plan, its weights yet without memory; ValueError where those in the file `weights` are not of the same shapes."""
+    with torch.device("meta"):
+        network: nn.Module = GENERATORS[plan.arch](plan)
+    wanted = {name: (str(one.dtype), tuple(one.shape)) for name, one in network.state_dict().items()}
+    with safe_open(weights, framework="pt") as stream:
+        parts = {name: stream.get_slice(name) for name in stream.keys()}  # noqa: SIM118  # it is no mapping
+        there = {
+            name: (DTYPES.get(part.get_dtype()), tuple(part.get_shape())) for name, part in parts.items()
+        }
+    curves = there.pop(TONES, None)
+    if curves is not None:
+        knots = curves[1][-1:]
+        wanted[TONES], there[TONES] = ("torch.float32", (len(plan.labels), plan.channels, 2, *knots)), curves
+    for name in sorted(wanted.keys() | there.keys()):
+        if wanted.get(name) != there.get(name):
+            words = [
+                f"{one[0]} {list(one[1])}" if one else "absent" for one in (there.get(name), wanted.get(name))
+            ]
+            raise ValueError(f"{name} is {words[0]} in {weights.name}; the plan asks for {words[1]}")
+    return network
+
+
+def refuse_no_numbers(tensors: Mapping[str, torch.Tensor]) -> None:
+    """ValueError where a weight is infinite or no number: nothing but black images would come of it."""
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds a weight that is infinite or no number")
+
+
+def damaged(folder: Path, error: Exception) -> ModelError:
+    """The sentence for a model that cannot be used."""
+    return ModelError(f"{folder}: this model is damaged ({error})", hint="Copy it anew, or train it again.")
 
 
 def place_of(folder: Path) -> Path:
@@ -129,16 +198,19 @@ def read_card(place: Path) -> str | None:
         return None
 
 
-def warnings_of(guards: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """Sentences for a person from what guards saw of a generator, if they saw it."""
-    return () if guards is None else (*guards["alarms"], *filter(None, [guards["stopped"]]))
-
-
-def read_facts(place: Path, asked: Path) -> dict[str, Any]:
-    """`model.json`; ModelError when it is absent, no JSON, or of a newer version."""
+def read_facts(place: Path, asked: Path) -> tuple[Facts, Plan]:
+    """`model.json`, checked; ModelError when it is absent, damaged, or of a newer version."""
     try:
-        facts: dict[str, Any] = read_json(place / FACTS)
-        version = int(facts["version"])
+        told = read_object(place / FACTS)
+        version = revive(int, told.get("version"), "version")
+        if version > VERSION:
+            raise ModelError(
+                f"{asked}: this model was written by a newer medgan ({told.get('medgan', 'unknown')}, format {version})",
+                hint=f"Update medgan (this is {medgan.__version__}): git pull in your clone, then pip install . there.",
+            )
+        if isinstance(told.get("guards"), dict):
+            told["guards"] = _only(Seen, told["guards"])
+        return revive(Facts, _only(Facts, told), FACTS), plan_from(told.get("plan"))
     except FileNotFoundError as error:
         unfinished = (asked / "state.pt").exists()
         raise ModelError(
@@ -147,13 +219,13 @@ def read_facts(place: Path, asked: Path) -> dict[str, Any]:
             if unfinished
             else "Name the folder that `medgan train` wrote.",
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise ModelError(
-            f"{asked}: {FACTS} cannot be read ({error})", hint="Copy the model folder anew."
+            f"{asked}: {FACTS} cannot be read ({error})",
+            hint="Copy the model folder anew, or train it again.",
         ) from error
-    if version > VERSION:
-        raise ModelError(
-            f"{asked}: this model was written by a newer medgan ({facts.get('medgan', 'unknown')}, format {version})",
-            hint=f"Update medgan (this is {medgan.__version__}): git pull in your clone, then pip install . there.",
-        )
-    return facts
+
+
+def _only(kind: type, value: Mapping[str, Any]) -> dict[str, Any]:
+    """What a dataclass knows of the value."""
+    return {one.name: value[one.name] for one in fields(kind) if one.name in value}

@@ -1,0 +1,85 @@
+"""A plan or a form as a file tells it, perhaps somebody else's or a damaged one: its types and its sense, before anything is built by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from medgan.files import revive
+from medgan.plan.plan import Plan
+from medgan.plan.recipes import RECIPES
+from medgan.scans.dicom_classes import SOP_CLASSES, why_not
+from medgan.scans.formats import WRITERS
+from medgan.scans.scan import Form
+
+UNITS, BITS, COLOURS = ("HU", "stored", "relative"), (8, 12, 16), (1, 3)
+PAIR, AXES = 2, 3
+CELLS, STAGES = range(3, 7), range(2, 9)
+"""Cells of a base per side, and stages of a network, as `canvas` gives them."""
+MOST_CHANNELS = 1 << 16
+"""Channels of a stage, and latent numbers, at most: far more than any plan has ever had."""
+FARTHEST = 1 << 16
+"""No end of an intensity range lies farther from 0: files have 16 bits at most."""
+
+
+def form_from(value: Any, name: str = "form") -> Form:
+    """The form that plain JSON data describe; ValueError says what is wrong with it."""
+    form: Form = revive(Form, value, name)
+    _refuse(name, form, FORM)
+    obstacles = why_not(form.dicom_class, form)
+    if obstacles:
+        raise ValueError(f"{name}.dicom_class is {form.dicom_class!r}, but {' and '.join(obstacles)}")
+    return form
+
+
+def plan_from(value: Any, name: str = "plan") -> Plan:
+    """The plan that plain JSON data describe; ValueError says what is wrong with it."""
+    plan: Plan = revive(Plan, value, name)
+    form_from(value["form"], f"{name}.form")
+    _refuse(name, plan, PLAN)
+    return plan
+
+
+def _refuse(name: str, noun: Any, senses: Mapping[str, Callable[[Any], bool]]) -> None:
+    for field, holds in senses.items():
+        if not holds(noun):
+            text = repr(getattr(noun, field))
+            raise ValueError(f"{name}.{field} cannot be {text if len(text) < 60 else text[:60] + '...'}")
+
+
+FORM: Mapping[str, Callable[[Form], bool]] = {
+    "format": lambda form: form.format in WRITERS,
+    "unit": lambda form: form.unit in UNITS,
+    "bits": lambda form: form.bits in BITS,
+    "channels": lambda form: form.channels in COLOURS,
+    "high": lambda form: -FARTHEST <= form.low < form.high <= FARTHEST,
+    "dicom_class": lambda form: form.dicom_class in SOP_CLASSES,
+    "spacing_mm": lambda form: (
+        form.spacing_mm is None
+        or (len(form.spacing_mm) == AXES and form.spacing_mm[0] >= 0 and min(form.spacing_mm[1:]) > 0)
+    ),
+}
+"""{field: whether it makes sense, beside the others}."""
+PLAN: Mapping[str, Callable[[Plan], bool]] = {
+    "labels": lambda plan: len(set(plan.labels)) == len(plan.labels) > 0 and all(plan.labels),
+    "arch": lambda plan: plan.arch in RECIPES,
+    "channels": lambda plan: plan.channels == plan.form.channels,
+    "base": lambda plan: len(plan.base) == PAIR and all(cells in CELLS for cells in plan.base),
+    "widths": lambda plan: (
+        len(plan.widths) in STAGES and all(1 <= width <= MOST_CHANNELS for width in plan.widths)
+    ),
+    "size": lambda plan: plan.size == tuple(cells << plan.doublings for cells in plan.base),
+    "geometry": lambda plan: plan.geometry in {"physical", "stretch"},
+    "mm_per_pixel": lambda plan: (
+        plan.geometry == "stretch" or (plan.mm_per_pixel is not None and plan.mm_per_pixel > 0)
+    ),
+    "span": lambda plan: len(plan.span) == PAIR and 0 <= plan.span[0] < plan.span[1] <= 1,
+    "latent": lambda plan: 1 <= plan.latent <= MOST_CHANNELS,
+    "noise": lambda plan: plan.noise in {"normal", "uniform"},
+    "outlined": lambda plan: plan.outlined >= 0,
+    "batch": lambda plan: plan.batch >= 1,
+    "group": lambda plan: plan.group >= 1,
+    "tick": lambda plan: plan.tick >= 1,
+    "images_shown": lambda plan: plan.images_shown >= 1,
+}
+"""{field: whether it makes sense, beside the others}, in the order in which one may be asked after another."""
