@@ -98,5 +98,5 @@ def test_missing_model_and_unfinished_run_have_their_own_sentences(tmp_path):
 
 def test_unknown_key_in_the_plan_is_damage_not_a_crash(folder):
     damage(folder / "model.json", lambda facts: facts["plan"].update(surprise=1))
-    with pytest.raises(ModelError, match="cannot be read.*'surprise'"):
+    with pytest.raises(ModelError, match=r"cannot be read.*'surprise'"):
         Model.load(folder)
