@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from medgan.files import revive
 from medgan.plan.plan import Plan
 from medgan.plan.recipes import RECIPES
-from medgan.scans.dicom_classes import SOP_CLASSES, why_not
+from medgan.scans.dicom_classes import SOP_CLASSES
 from medgan.scans.formats import WRITERS
 from medgan.scans.scan import Form
 
@@ -18,6 +19,8 @@ CELLS, STAGES = range(3, 7), range(2, 9)
 """Cells of a base per side, and stages of a network, as `canvas` gives them."""
 MOST_CHANNELS = 1 << 16
 """Channels of a stage, and latent numbers, at most: far more than any plan has ever had."""
+ORIENTATION = re.compile(r"|[LRAPHF]{1,3}\\[LRAPHF]{1,3}")
+"""DICOM PatientOrientation (PS3.3 C.7.6.1.1.1), or nothing."""
 FARTHEST = 1 << 16
 """No end of an intensity range lies farther from 0: files have 16 bits at most."""
 
@@ -26,9 +29,6 @@ def form_from(value: Any, name: str = "form") -> Form:
     """The form that plain JSON data describe; ValueError says what is wrong with it."""
     form: Form = revive(Form, value, name)
     _refuse(name, form, FORM)
-    obstacles = why_not(form.dicom_class, form)
-    if obstacles:
-        raise ValueError(f"{name}.dicom_class is {form.dicom_class!r}, but {' and '.join(obstacles)}")
     return form
 
 
@@ -54,6 +54,7 @@ FORM: Mapping[str, Callable[[Form], bool]] = {
     "channels": lambda form: form.channels in COLOURS,
     "high": lambda form: -FARTHEST <= form.low < form.high <= FARTHEST,
     "dicom_class": lambda form: form.dicom_class in SOP_CLASSES,
+    "patient_orientation": lambda form: bool(ORIENTATION.fullmatch(form.patient_orientation)),
     "spacing_mm": lambda form: (
         form.spacing_mm is None
         or (len(form.spacing_mm) == AXES and form.spacing_mm[0] >= 0 and min(form.spacing_mm[1:]) > 0)
