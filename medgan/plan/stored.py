@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from medgan.files import revive
+from medgan.plan.canvas import CELLS, MOST_DOUBLINGS, SIDES
 from medgan.plan.plan import Plan
 from medgan.plan.recipes import RECIPES
 from medgan.scans.dicom_classes import SOP_CLASSES
@@ -15,8 +16,8 @@ from medgan.scans.scan import Form
 
 UNITS, BITS, COLOURS = ("HU", "stored", "relative"), (8, 12, 16), (1, 3)
 PAIR, AXES = 2, 3
-CELLS, STAGES = range(3, 7), range(2, 9)
-"""Cells of a base per side, and stages of a network, as `canvas` gives them."""
+STAGES = range(2, MOST_DOUBLINGS + 2)
+"""Stages of a network, one more than doublings."""
 MOST_CHANNELS = 1 << 16
 """Channels of a stage, and latent numbers, at most: far more than any plan has ever had."""
 ORIENTATION = re.compile(r"|[LRAPHF]{1,3}\\[LRAPHF]{1,3}")
@@ -65,11 +66,11 @@ PLAN: Mapping[str, Callable[[Plan], bool]] = {
     "labels": lambda plan: len(set(plan.labels)) == len(plan.labels) > 0 and all(plan.labels),
     "arch": lambda plan: plan.arch in RECIPES,
     "channels": lambda plan: plan.channels == plan.form.channels,
-    "base": lambda plan: len(plan.base) == PAIR and all(cells in CELLS for cells in plan.base),
+    "base": lambda plan: len(plan.base) == PAIR and all(CELLS[0] <= side <= CELLS[1] for side in plan.base),
     "widths": lambda plan: (
         len(plan.widths) in STAGES and all(1 <= width <= MOST_CHANNELS for width in plan.widths)
     ),
-    "size": lambda plan: plan.size == tuple(cells << plan.doublings for cells in plan.base),
+    "size": lambda plan: len(plan.size) == PAIR and all(SIDES[0] <= side <= SIDES[1] for side in plan.size),
     "geometry": lambda plan: plan.geometry in {"physical", "stretch"},
     "mm_per_pixel": lambda plan: (
         plan.geometry == "stretch" or (plan.mm_per_pixel is not None and plan.mm_per_pixel > 0)

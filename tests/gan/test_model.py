@@ -67,7 +67,7 @@ def test_model_of_a_newer_version_is_refused_with_the_way_out(folder):
     damage(folder / "model.json", lambda facts: facts.update(version=99, medgan="9.9"))
     with pytest.raises(ModelError, match="newer medgan") as caught:
         Model.load(folder)
-    assert "pip install -U medgan" in caught.value.hint
+    assert "git pull" in caught.value.hint
 
 
 def test_swapped_weights_are_noticed(folder):
