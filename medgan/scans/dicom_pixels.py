@@ -1,69 +1,41 @@
-"""A parsed DICOM file in, its frames as stored values out: layout, size gates, codecs, and the traps of damaged streams."""
+"""A parsed DICOM file in, its frames as stored values out: layout, size gates, and the traps of damaged streams."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from pydicom.encaps import generate_frames
-from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import (
-    HTJ2K,
-    JPEG2000,
-    HTJ2KLossless,
-    HTJ2KLosslessRPCL,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
-    RLELossless,
 )
 
-from medgan.errors import FROM_CLONE, ScanError
+from medgan.errors import ScanError
+from medgan.scans import dicom_jpeg12
 from medgan.scans.dicom_attributes import integer, text, unusable, value
+from medgan.scans.dicom_codecs import GDCM, decoder_of, missing_codec, plugins, refuse_syntax
 from medgan.scans.dicom_header import LARGEST, Source, refuse_missing_attributes
 from medgan.scans.dicom_palette import painted, refuse_missing_palette
 from medgan.scans.dicom_plain import UNDEFINED
 from medgan.scans.intensity import Layout, Stored, place
+from medgan.scans.provenance import BYTE, WORD
 from medgan.scans.streams import damage, is_circular, is_endless, stream_size
 
-CODECS: dict[str, tuple[str, ...]] = {
-    RLELossless: ("pylibjpeg", "pydicom"),
-    JPEGBaseline8Bit: ("pillow", "pylibjpeg"),
-    JPEGExtended12Bit: ("pillow", "pylibjpeg"),
-    JPEGLossless: ("gdcm", "pylibjpeg"),
-    JPEGLosslessSV1: ("gdcm", "pylibjpeg"),
-    JPEGLSLossless: ("pyjpegls", "gdcm"),
-    JPEGLSNearLossless: ("pyjpegls", "gdcm"),
-    JPEG2000Lossless: ("pylibjpeg", "pillow", "gdcm"),
-    JPEG2000: ("pylibjpeg", "pillow", "gdcm"),
-    HTJ2KLossless: ("pylibjpeg",),
-    HTJ2KLosslessRPCL: ("pylibjpeg",),
-    HTJ2K: ("pylibjpeg",),
-}
-"""Plug-ins per compressed syntax, best first: the same file gives the same pixels whatever else is installed.
-
-GDCM ends the whole process over some damaged streams: it is asked only where no other is installed, and about sound JPEG.
-"""
-
-decoder_of = lru_cache(get_decoder)
-"""pydicom's decoder for a syntax; looked up once, for every file asks three times."""
 REQUIRED = (
     *("Rows", "Columns", "BitsAllocated", "BitsStored", "PixelRepresentation"),
     *("SamplesPerPixel", "PhotometricInterpretation"),
 )
-GDCM = "gdcm"
 NEIGHBOURS = frozenset({JPEGLSLossless, JPEGLSNearLossless})
 HUFFMAN = frozenset({JPEGLossless, JPEGLosslessSV1})
-"""Syntaxes of which GDCM sees each stream only after `damage` has."""
+"""Syntaxes of which GDCM sees each stream only after `damage` has, as it does those of JPEG Extended with 12 bits."""
 MOST_ROWS = (1 << 16) - 1
 """What Rows and Columns can hold: more in a stream is damage."""
 ITEM = 0xE000FFFE  # (FFFE,E000) read as one little-endian number
@@ -161,52 +133,6 @@ def refuse_size(found: Grid) -> None:
         )
 
 
-def refuse_syntax(source: Source) -> None:
-    """Refuse syntaxes nobody decodes here, those whose codec is not installed, and pixels that contradict their syntax."""
-    compressed, encapsulated = is_compressed(decoder_for(source)), source.pixels.length == UNDEFINED
-    if compressed and not encapsulated:
-        raise ScanError(
-            f"says its pixels are compressed ({source.syntax.name}), but they are not",
-            verdict="error:not-encapsulated",
-        )
-    if encapsulated and not compressed:
-        raise ScanError(
-            f"says its pixels are not compressed ({source.syntax.name}), but they are",
-            verdict="error:encapsulated",
-        )
-    if compressed and not plugins(source):
-        raise ScanError(
-            f"is compressed as {source.syntax.name}, and no decoder for that is installed",
-            verdict="error:missing-codec",
-            hint=FROM_CLONE.format("codecs"),
-        )
-
-
-@lru_cache
-def is_compressed(decoder: Decoder) -> bool:
-    """Whether pixels of its syntax come in fragments; pydicom works it out anew each time it is asked."""
-    return decoder.is_encapsulated
-
-
-def decoder_for(source: Source) -> Decoder:
-    """The decoder of pydicom for the transfer syntax."""
-    try:
-        return decoder_of(source.syntax)
-    except NotImplementedError as error:
-        raise ScanError(
-            f"has the transfer syntax {source.syntax.name}, which is not supported",
-            verdict="skip:unsupported-syntax",
-            hint="Convert it to Explicit VR Little Endian, for example with dcmtk's dcmdjpeg or gdcmconv.",
-        ) from error
-
-
-def plugins(source: Source) -> tuple[str, ...]:
-    """The installed plug-ins for the syntax, best first."""
-    available = decoder_of(source.syntax).available_plugins
-    installed = tuple(plugin for plugin in CODECS.get(source.syntax, ()) if plugin in available)
-    return installed if installed[:1] == (GDCM,) else tuple(plugin for plugin in installed if plugin != GDCM)
-
-
 def refuse_length(source: Source, found: Grid) -> None:
     """Refuse native pixels that are fewer than the header promises."""
     if source.pixels.length == UNDEFINED:
@@ -237,10 +163,12 @@ def decode(source: Source, found: Grid) -> Iterator[tuple[Stored, Stored]]:
         yield from (frame_values(source, found, frame) for frame in words)
         return
     precision = check_streams(source, found)
+    deep = source.syntax == JPEGExtended12Bit and precision == dicom_jpeg12.DEEP
     if precision <= found.layout.bits:
         # A codec aligns values by the precision of its own stream, whatever High Bit says.
         found = replace(found, layout=replace(found.layout, high_bit=found.layout.bits - 1))
-    yield from (frame_values(source, found, words) for words in decompressed(source, found))
+    frames = twelve_bits(source, found) if deep else decompressed(source, found)
+    yield from (frame_values(source, found, words) for words in frames)
 
 
 def is_flat(source: Source, found: Grid) -> bool:
@@ -280,6 +208,22 @@ def decompressed(source: Source, found: Grid) -> Iterator[Stored]:
         yield from frames
         return
     raise undecodable(source, "; ".join(said))
+
+
+def twelve_bits(source: Source, found: Grid) -> Iterator[Stored]:
+    """All frames of a gray JPEG of 12 bits with loss, which none of the plug-ins decodes."""
+    if not dicom_jpeg12.there():
+        raise missing_codec(f"{source.syntax.name} with {dicom_jpeg12.DEEP} bits")
+    if found.color or found.allocated != WORD:
+        raise undecodable(
+            source, f"{dicom_jpeg12.DEEP} bits where the header says colour or {found.allocated} bits"
+        )
+    for stream in islice(streams_of(source, found), found.frames):
+        try:
+            yield dicom_jpeg12.decoded(stream, found.rows, found.columns, signed=found.layout.signed)
+        # GDCM's wrapper raises whatever its C++ makes of a bad stream.
+        except Exception as error:
+            raise undecodable(source, str(error)) from error
 
 
 def undecodable(source: Source, why: str) -> ScanError:
@@ -335,16 +279,21 @@ def check_streams(source: Source, found: Grid) -> int:
     """Look at every compressed frame before a decoder does; return the bits per value it has (0: there is none)."""
     refuse_cut_fragments(source.value)
     precision, count = 0, 0
-    table = extended_offsets(source)
-    for frame in generate_frames(bytes(source.value), number_of_frames=found.frames, extended_offsets=table):
+    for frame in streams_of(source, found):
         size = stream_size(frame)
         refuse_stream(source, found, frame, size)
-        precision, count = size[2] if size else found.allocated, count + 1
+        precision, count = max(precision, size[2] if size else found.allocated), count + 1
         if count == found.frames:
             break
     if count < found.frames:
         raise truncated(count, found.frames, "frames")
     return precision
+
+
+def streams_of(source: Source, found: Grid) -> Iterator[bytes]:
+    """The compressed frames, as they lie in the file."""
+    table = extended_offsets(source)
+    return generate_frames(bytes(source.value), number_of_frames=found.frames, extended_offsets=table)
 
 
 def refuse_stream(source: Source, found: Grid, frame: bytes, size: tuple[int, int, int] | None) -> None:
@@ -362,7 +311,11 @@ def refuse_stream(source: Source, found: Grid, frame: bytes, size: tuple[int, in
             verdict="error:dimension-mismatch",
             hint="Repair or remove the file.",
         )
-    if source.syntax in HUFFMAN and (said := damage(frame)):
+    bits = size[2] if size else 0
+    deep = source.syntax == JPEGExtended12Bit and bits > BYTE
+    if deep and bits != dicom_jpeg12.DEEP:
+        raise undecodable(source, f"a stream claims {bits} bits, and this compression has 8 or 12")
+    if (source.syntax in HUFFMAN or deep) and (said := damage(frame)):
         raise undecodable(source, said)
     if source.syntax in NEIGHBOURS and is_endless(frame):
         raise undecodable(source, "a stream has no end")

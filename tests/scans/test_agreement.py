@@ -155,10 +155,9 @@ DIFFERENT: dict[str, tuple[str, Right]] = {
 NOT_OURS = {
     **dict.fromkeys(("rtdose.dcm", "rtdose_rle.dcm", "rtdose_expb.dcm", "badVR.dcm"), "skip:not-image"),
     **dict.fromkeys(("liver_1frame.dcm", "liver_expb_1frame.dcm"), "skip:not-image"),
-    **dict.fromkeys(("JPEG-lossy.dcm", "JPGExtended.dcm"), "error:decode-failed"),
     "12bitSigned_0x0F0F.dcm": "skip:mosaic",
 }
-"""Files that SimpleITK reads and medgan refuses: doses, masks, montages, and JPEG of 12 bits."""
+"""Files that SimpleITK reads and medgan refuses: doses, masks and montages."""
 
 
 def theirs(path: Path) -> np.ndarray | None:

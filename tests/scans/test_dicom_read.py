@@ -9,7 +9,7 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import RLELossless
 
 from medgan.errors import PlanError, ScanError
-from medgan.scans import dicom_header, dicom_pixels, dicom_read, formats
+from medgan.scans import dicom_codecs, dicom_header, dicom_read, formats
 from medgan.scans.dicom_header import load
 from tests.scans.phantoms import dataset, patch, ramp, save, slices, wheel, write
 
@@ -141,7 +141,7 @@ def test_burned_in_no_is_believed(tmp_path):
 def test_gdcm_is_not_asked_where_another_codec_is_installed(name):
     source = load(wheel(name), whole=True)
     assert "gdcm" in get_decoder(source.syntax).available_plugins
-    assert "gdcm" not in dicom_pixels.plugins(source)
+    assert "gdcm" not in dicom_codecs.plugins(source)
 
 
 class Panic(BaseException):

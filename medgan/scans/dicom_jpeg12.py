@@ -1,0 +1,69 @@
+"""A JPEG stream of 12 bits with loss (ISO 10918-1 processes 2 and 4) in, its gray values out: by GDCM itself, for pydicom passes such streams to no plug-in that decodes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.uid import JPEGExtended12Bit
+
+try:
+    import gdcm
+except ImportError:  # it comes with the extra `codecs`
+    gdcm = None
+
+DEEP = 12
+"""Bits per value of the streams that are decoded here."""
+
+
+def there() -> bool:
+    """Whether GDCM is installed."""
+    return gdcm is not None
+
+
+def decoded(stream: bytes, rows: int, columns: int, *, signed: bool) -> NDArray[np.integer[Any]]:
+    """The words (rows, columns) of a sound gray stream of that size; ValueError where GDCM finds no picture in it."""
+    fragment = gdcm.Fragment()
+    fragment.SetByteStringValue(stream)
+    fragments = gdcm.SequenceOfFragments.New()
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((columns, rows, 1))
+    image.SetDataElement(element)
+    image.SetPixelFormat(gdcm.PixelFormat(1, 16, DEEP, DEEP - 1, int(signed)))
+    gray = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gray))
+    syntax = gdcm.TransferSyntax.GetTSType(str.__str__(JPEGExtended12Bit))
+    image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    with quiet():
+        data = image.GetBuffer()
+    words = np.frombuffer(data.encode("utf-8", "surrogateescape"), "<i2" if signed else "<u2")
+    if words.size != rows * columns:
+        raise ValueError(f"GDCM gives {words.size} of {rows * columns} pixels")
+    return words.reshape(rows, columns)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what C libraries write to file descriptor 2: GDCM asks its decoder for 8 bits first, which complains of each such stream."""
+    kept = -1
+    with suppress(OSError):  # a process may have no standard error
+        kept = os.dup(2)
+    if kept < 0:
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
