@@ -34,8 +34,8 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 EXAMPLE = ROOT / "sample_data" / "chest_ct"
 
 ROOMS = (
-    "__init__.py", "__main__.py", "cli.py", "options.py", "commands", "report", "quality", "gan", "learn", "prepare.py", "plan",
-    "dataset", "scans", "screen.py", "ticker.py", "terminal.py", "pages.py", "cache.py", "files.py", "progress.py", "world.py", "errors.py", "py.typed",
+    "__init__.py", "__main__.py", "cli.py", "base_command.py", "options.py", "commands", "report", "quality", "gan", "learn", "prepare.py", "plan",
+    "dataset", "scans", "screen.py", "config.py", "ticker.py", "terminal.py", "pages.py", "cache.py", "files.py", "progress.py", "world.py", "errors.py", "py.typed",
 )  # fmt: skip
 """Top floor first: the tree is the order of dependence."""
 
@@ -170,6 +170,8 @@ def rows(command: Any) -> Iterator[str]:
     """The lines of a command's table of options."""
     own = parameters(command)
     for option in command.params:
+        if option.hidden:
+            continue
         name, words = (text.replace("|", "\\|") for text in described(option, own))
         yield f"| `{name}` | {words} |\n"
 

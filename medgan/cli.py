@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from medgan import __version__, screen
 from medgan import options as opt
-from medgan.pages import Page
+from medgan.base_command import Command, Group, shared
 from medgan.progress import during
 from medgan.ticker import watch
 from medgan.world import world
 
 if TYPE_CHECKING:
-    from medgan.dataset.source import Source
     from medgan.plan import Overrides
 
 
@@ -28,28 +24,22 @@ LOADING = "loading PyTorch"
 """What takes seconds before anything else happens, so that it is said first."""
 
 
-class Command(Page, TyperCommand):
-    """A command with our help page."""
-
-
-class Group(Page, TyperGroup):
-    """All commands, with our help page."""
-
-
 app = typer.Typer(
     name="medgan",
     cls=Group,
-    add_completion=False,
+    add_completion=True,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 
 
 @app.callback(invoke_without_command=True)
 def medgan(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Train a GAN on your own labelled medical scans, draw synthetic ones, balance the data set.
 
@@ -63,6 +53,7 @@ def medgan(
 
 
 @app.command(cls=Command)
+@shared
 def inspect(
     source: opt.Source,
     labels: opt.Labels = None,
@@ -87,7 +78,9 @@ def inspect(
     with screen.polite_errors(again="Nothing was changed; repeat the command."):
         from medgan.commands.preflight import present
 
-        data = present(_source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic))
+        data = present(
+            opt.as_source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
+        )
         with watch() as on_progress:
             with during("loading libraries", on_progress):
                 from medgan.commands.inspect import inspect as look
@@ -99,6 +92,7 @@ def inspect(
 
 
 @app.command(cls=Command)
+@shared
 def train(
     source: opt.Source,
     out: opt.Out,
@@ -144,7 +138,7 @@ def train(
             effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed, device=device,
             precision=precision, graphed=cuda_graphs, arch=arch, noise=noise, features=features, window=window,
         )  # fmt: skip
-        data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
+        data = opt.as_source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         preflight(out, data, window=window)
         screen.warn(lacks_features() if features is None and arch != "dcgan" else "")
         with watch(out / "log.jsonl") as on_progress:
@@ -157,6 +151,7 @@ def train(
 
 
 @app.command(cls=Command)
+@shared
 def sample(
     model: opt.Model,
     out: opt.Out,
@@ -180,7 +175,7 @@ def sample(
     with screen.polite_errors():
         from medgan.commands.preflight import preflight
 
-        scans = None if against is None else _source(against)
+        scans = None if against is None else opt.as_source(against)
         preflight(out, scans, model=model)
         with watch() as on_progress:
             with during(LOADING, on_progress):
@@ -193,6 +188,7 @@ def sample(
 
 
 @app.command(cls=Command)
+@shared
 def balance(
     source: opt.Source,
     out: opt.Out,
@@ -203,6 +199,7 @@ def balance(
     burned_in: opt.BurnedIn = False,
     synthetic: opt.Synthetic = False,
     holdout: opt.Holdout = 0.0,
+    dry_run: opt.DryRun = False,
     model: opt.UseModel = None,
     any_model: opt.AnyModel = False,
     target: opt.Target = "largest",
@@ -211,6 +208,7 @@ def balance(
     ratio: opt.Ratio = "parity",
     everywhere: opt.Everywhere = False,
     real: opt.Real = "prepared",
+    top_up: opt.TopUp = False,
     no_filter: opt.NoFilter = False,
     format: opt.Format = "auto",  # noqa: A002 the option is called so
     dicom_class: opt.DicomClass = "auto",
@@ -227,6 +225,7 @@ def balance(
     noise: opt.Noise = None,
     features: opt.Features = None,
     window: opt.Window = None,
+    tensorboard: opt.Tensorboard = False,
     json: opt.Json = False,
 ) -> None:
     """Write a class-balanced copy of a data set: rare classes of the train split are topped up with synthetic images.
@@ -236,9 +235,13 @@ def balance(
     medgan balance scans/ --out balanced/
 
     medgan balance scans/ --out balanced/ --model run/ --target 500 --class covid=800
+
+    medgan balance scans/ --out more/ --model run/ --top-up
     """
     height_width, goal = opt.as_size(size), opt.as_target(target)
     goals = dict(map(opt.as_quota, per_class or ()))
+    if top_up and real == "link":
+        raise typer.BadParameter("--top-up writes no real images: leave --real link away")
     with screen.polite_errors():
         from medgan.commands.preflight import preflight
         from medgan.plan import Overrides
@@ -247,21 +250,32 @@ def balance(
         wish = Overrides(
             effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed, device=device,
             precision=precision, graphed=cuda_graphs, arch=arch, noise=noise, features=features, window=window)  # fmt: skip
-        _refuse_idle(wish if model else Overrides())
-        data = _source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
+        _refuse_idle(wish if model else Overrides(), tensorboard=tensorboard and model is not None)
+        data = opt.as_source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
         preflight(out, data, model=model, window=window, ratio=ratio)
         screen.warn(lacks_features() if model is None and features is None and arch != "dcgan" else "")
         with watch(out.resolve().with_name(f"{out.resolve().name}.run") / "log.jsonl") as told:
             with during(LOADING, told):
                 from medgan.commands import balance as job
+                from medgan.commands.foresee import foresee
             options = job.BalanceOptions(
-                target=goal, per_class=goals, max_synthetic_ratio=max_ratio, ratio=ratio, everywhere=everywhere, real=real,
-                format=format, dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model, filter=not no_filter)  # fmt: skip
-            done = job.balance(data, out, model=model, options=options, overrides=wish, on_progress=told)
-        _tell(done.report(), screen.show_written, json=json)
+                target=goal, per_class=goals, max_synthetic_ratio=max_ratio, ratio=ratio, everywhere=everywhere,
+                real="none" if top_up else real, format=format, dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model, filter=not no_filter)  # fmt: skip
+            task: dict[str, Any] = {
+                "model": model,
+                "options": options,
+                "overrides": wish,
+                "on_progress": told,
+            }
+            if not dry_run:
+                screen.warn(job.LINKED if real == "link" else "")
+                task["tensorboard"] = tensorboard
+            done: Any = (foresee if dry_run else job.balance)(data, out, **task)
+        _tell(done.report(), screen.show_foreseen if dry_run else screen.show_written, json=json)
 
 
 @app.command(cls=Command)
+@shared
 def evaluate(
     out: opt.Out,
     source: opt.JudgedData = None,
@@ -300,7 +314,7 @@ def evaluate(
         from medgan.commands.preflight import preflight
 
         parts = opt.as_parts(only)
-        data = _source(
+        data = opt.as_source(
             source or str(real), labels, label_column, label_from_tag, modality, burned_in, synthetic=False
         )
         preflight(out, data, model=model, synthetic=made, parts=parts)
@@ -317,6 +331,48 @@ def evaluate(
             )  # fmt: skip
             done = judge(request, out, options=options, on_progress=on_progress)
         _tell(done.report(), partial(screen.show_evaluation, every=every), json=json)
+
+
+@app.command(cls=Command)
+@shared
+def prepare(
+    source: opt.Source,
+    like: opt.Like,
+    out: opt.Out,
+    labels: opt.Labels = None,
+    label_column: opt.LabelColumn = "",
+    label_from_tag: opt.LabelTag = "",
+    modality: opt.Modality = "",
+    burned_in: opt.BurnedIn = False,
+    split: opt.Split = None,
+    format: opt.Format = "auto",  # noqa: A002 the option is called so
+    dicom_class: opt.DicomClass = "auto",
+    json: opt.Json = False,
+) -> None:
+    """Write real scans in the size and form of a model's images: what a classifier that learned from a balanced folder is tested on.
+
+    For example:
+
+    medgan prepare scans/ --split test --like run/ --out test/
+    """
+    with screen.polite_errors():
+        from medgan.commands.preflight import preflight
+
+        data = opt.as_source(source, labels, label_column, label_from_tag, modality, burned_in)
+        preflight(out, data, model=like)
+        with watch() as on_progress:
+            with during(LOADING, on_progress):
+                from medgan.commands.conform import conform
+            done = conform(
+                data,
+                out,
+                like=like,
+                split=split,
+                format=format,
+                dicom_class=dicom_class,
+                on_progress=on_progress,
+            )
+        _tell(done.report(), screen.show_written, json=json)
 
 
 @app.command(cls=Command)
@@ -349,39 +405,24 @@ def cache(clear: opt.Clear = False, json: opt.Json = False) -> None:
         _tell(keep(clear=clear).report(), screen.show_cache, json=json)
 
 
-def _source(
-    source: str,
-    labels: Path | None = None,
-    label_column: str = "",
-    label_tag: str = "",
-    modality: str = "",
-    burned_in: bool = False,
-    synthetic: bool = False,
-) -> Source:
-    """The folder or .npz named on the command line, or the list of files on stdin."""
-    from medgan.dataset.encoding import entries
-    from medgan.dataset.source import Source
-
-    # Processes share one stdin, and the first one reads for all.
-    listed = sys.stdin.buffer.read() if source == "-" and world().is_first else b""
-    lines = entries(listed) if source == "-" else None
-    return Source(
-        path=None if source == "-" else Path(source),
-        lines=lines,
-        labels=labels,
-        label_column=label_column,
-        label_tag=label_tag,
-        modality=modality,
-        allow_burned_in=burned_in,
-        allow_synthetic=synthetic,
-    )
+@app.command(name="help", cls=Command)
+def show_help(ctx: typer.Context, topic: opt.HelpTopic = None) -> None:
+    """Show the help of medgan, or of a command: the same as --help."""
+    group: Any = ctx.parent
+    if topic is None:
+        typer.echo(group.get_help())
+        return
+    command = group.command.commands.get(topic)
+    if command is None:
+        raise typer.BadParameter(f"there is no command {topic}; medgan help lists them")
+    typer.echo(command.get_help(type(ctx)(command, info_name=topic, parent=group)))
 
 
-def _refuse_idle(overrides: Overrides) -> None:
+def _refuse_idle(overrides: Overrides, *, tensorboard: bool) -> None:
     """Refuse wishes for a training that will not take place; seed and device are those of the images, too."""
     from medgan.errors import PlanError
 
-    if dataclasses.replace(overrides, seed=None, device="auto") != type(overrides)():
+    if tensorboard or dataclasses.replace(overrides, seed=None, device="auto") != type(overrides)():
         raise PlanError("Training options change nothing with --model", hint="Leave one of them out.")
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from medgan.world import world
+
+if TYPE_CHECKING:
+    from medgan.dataset.source import Source as Scans
 
 _data = partial(typer.Option, rich_help_panel="Data")
 _training = partial(typer.Option, rich_help_panel="Training")
 _output = partial(typer.Option, rich_help_panel="Output")
+_expert = partial(typer.Option, rich_help_panel="Expert")
 
 Source = Annotated[
     str,
@@ -74,30 +81,30 @@ Minutes = Annotated[
 Size = Annotated[
     str | None, _training(metavar="HxW", help="Training image in pixels: 64, or rows x columns: 64x80.")
 ]
-Batch = Annotated[int | None, _training(metavar="N", min=2, help="Images per step.")]
+Batch = Annotated[int | None, _expert(metavar="N", min=2, help="Images per step.")]
 Images = Annotated[
-    int | None, _training(metavar="N", min=1, help="Images shown in all, instead of the effort's length.")
+    int | None, _expert(metavar="N", min=1, help="Images shown in all, instead of the effort's length.")
 ]
-TrainSeed = Annotated[int | None, _training("--seed", metavar="N", min=0, help="Where chance starts.")]
+TrainSeed = Annotated[int | None, _training("--seed", metavar="N", min=0, help="Random seed; default: 0.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], _training(help="Where to compute.")]
 Precision = Annotated[
     Literal["fp32", "bf16"] | None,
-    _training(help="Number format; default: what a timed probe finds quicker."),
+    _expert(help="Number format; default: what a timed probe finds quicker."),
 ]
 Graphs = Annotated[
     bool | None,
-    _training(
+    _expert(
         "--cuda-graphs/--no-cuda-graphs",
         help="Replay training steps as CUDA graphs; default: on a GPU, where a timed probe finds it quicker.",
     ),
 ]
 Arch = Annotated[
-    Literal["repaired", "dcgan"] | None, _training(help="Network: ours, or the DCGAN of 2015 as a baseline.")
+    Literal["repaired", "dcgan"] | None, _expert(help="Network: ours, or the DCGAN of 2015 as a baseline.")
 ]
-Noise = Annotated[Literal["normal", "uniform"] | None, _training(help="Distribution of the latent vector.")]
+Noise = Annotated[Literal["normal", "uniform"] | None, _expert(help="Distribution of the latent vector.")]
 Features = Annotated[
     Literal["lite0", "none"] | None,
-    _training(help="Frozen network in whose features images are matched; default: lite0."),
+    _expert(help="Pretrained network that guides training; default: lite0."),
 ]
 Window = Annotated[
     str | None,
@@ -107,7 +114,9 @@ Tensorboard = Annotated[
     bool, _training("--tensorboard", help="Also log to TensorBoard (pip install tensorboard).")
 ]
 
-Out = Annotated[Path, _output(metavar="FOLDER", help="Where the result goes, never inside the input.")]
+Out = Annotated[
+    Path, _output("--out", "-o", metavar="FOLDER", help="Where the result goes, never inside the input.")
+]
 Format = Annotated[
     Literal["auto", "dicom", "nifti", "png"], _output(help="File form; auto: as the training data.")
 ]
@@ -130,21 +139,27 @@ PerClass = Annotated[
 ]
 MaxRatio = Annotated[
     float | None,
-    _output("--max-synthetic-ratio", metavar="R", min=0.0, help="At most R synthetic images per real one."),
+    _output(
+        "--max-synthetic-ratio",
+        metavar="R",
+        min=0.0,
+        hidden=True,
+        help="At most R synthetic images per real one, in every class.",
+    ),
 ]
 Ratio = Annotated[
     str,
     _output(
         metavar="R",
-        help="At most this many synthetic images per real one, never beyond the target: a number, parity (no limit), or auto: "
-        "what validation patients say, nothing included.",
+        help="Synthetic images per real one at most, never beyond the target: a number, parity (no limit), or auto "
+        "(chosen on validation patients; may be 0).",
     ),
 ]
 Everywhere = Annotated[
     bool,
     _output(
         "--everywhere",
-        help="Give every class as many synthetic images as the one that lacks most, so that they are a sign of none.",
+        help="Add equally many synthetic images to every class, so that 'synthetic' does not give the class away.",
     ),
 ]
 Real = Annotated[
@@ -155,7 +170,14 @@ NoFilter = Annotated[
     bool,
     _output(
         "--no-filter",
-        help="Draw as many as needed and check nothing; otherwise near copies, misfits and failures are sorted out.",
+        help="Write every image as it is drawn; by default near copies, images of another class and poor ones are left out.",
+    ),
+]
+TopUp = Annotated[
+    bool,
+    _output(
+        "--top-up",
+        help="Write the synthetic images only, to add to a folder of your own; the same as --real none.",
     ),
 ]
 Against = Annotated[
@@ -208,6 +230,17 @@ Every = Annotated[bool, _evidence("--all", help="Print every figure, not the sum
 Folder = Annotated[
     Path, typer.Argument(metavar="RUN", help="Folder that `evaluate`, `balance`, `sample` or `train` wrote.")
 ]
+Like = Annotated[
+    Path,
+    _output("--like", metavar="RUN", help="A trained model, in whose size and form the scans are written."),
+]
+Split = Annotated[
+    Literal["train", "val", "test"] | None,
+    _data(help="Only the scans of this split; default: all that SOURCE holds."),
+]
+HelpTopic = Annotated[
+    str | None, typer.Argument(metavar="COMMAND", help="A command; without one, all of them.")
+]
 
 
 # --- from what was typed to values ---
@@ -239,3 +272,30 @@ def as_quota(text: str) -> tuple[str, int]:
     if not (label and number.isdecimal()):
         raise typer.BadParameter(f"--class {text}: write LABEL=N, such as covid=200")
     return label, int(number)
+
+
+def as_source(  # noqa: PLR0913, PLR0917  # every option that says which scans are meant
+    source: str,
+    labels: Path | None = None,
+    label_column: str = "",
+    label_tag: str = "",
+    modality: str = "",
+    burned_in: bool = False,
+    synthetic: bool = False,
+) -> Scans:
+    """The folder or .npz named on the command line, or the list of files on stdin."""
+    from medgan.dataset.encoding import entries
+    from medgan.dataset.source import Source as Scans
+
+    # Processes share one stdin, and the first one reads for all.
+    listed = sys.stdin.buffer.read() if source == "-" and world().is_first else b""
+    return Scans(
+        path=None if source == "-" else Path(source),
+        lines=entries(listed) if source == "-" else None,
+        labels=labels,
+        label_column=label_column,
+        label_tag=label_tag,
+        modality=modality,
+        allow_burned_in=burned_in,
+        allow_synthetic=synthetic,
+    )

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-SUBJECTS = ("Evidence", "Data", "Training", "Output", "Options")
+SUBJECTS = ("Evidence", "Data", "Training", "Output", "Expert", "Options")
 """The headings under which options stand, in this order."""
 COMMANDS_IN_EXAMPLES = ("medgan ", "find ")
 BOLD = "\x1b[1m{}\x1b[0m"
@@ -30,8 +30,13 @@ class Page:
         """What must follow the command's name, then what may."""
         command: Any = self
         own = parameters(command)
-        needed = [described(option, own)[0] for option in command.get_params(ctx) if option.required]
-        return [*needed, "COMMAND" if commands_of(command) else "[OPTIONS]"]
+        # Of several names of an option the last one, which is the longest.
+        needed = [
+            described(option, own)[0].rpartition(", ")[2]
+            for option in command.get_params(ctx)
+            if option.required
+        ]
+        return ["[OPTIONS]", "COMMAND"] if commands_of(command) else [*needed, "[OPTIONS]"]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Usage, words, examples, then every argument, command and option."""
@@ -41,7 +46,10 @@ class Page:
             formatter.write_paragraph()
             with formatter.indentation():
                 for line in paragraph:
-                    formatter.write_text(line)
+                    if is_example(line):  # whole, however narrow the terminal, so that it can be copied
+                        formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+                    else:
+                        formatter.write_text(line)
         for heading, rows in sections(command, command.get_params(ctx)):
             with formatter.section(BOLD.format(heading)):
                 formatter.write_dl(rows, col_max=28)
@@ -76,14 +84,14 @@ def sections(command: Any, options: list[Any]) -> Iterator[tuple[str, Rows]]:
         found[subject] = [
             described(option, own)
             for option in options
-            if option not in arguments and subject_of(option, own) == subject
+            if option not in arguments and not option.hidden and subject_of(option, own) == subject
         ]
     return ((heading, rows) for heading, rows in found.items() if rows)
 
 
 def parameters(command: Any) -> Parameters:
     """{name: parameter} of the function behind a command, as it is written: `Annotated[type, typer.Option(...)] = default`."""
-    return inspect.signature(inspect.unwrap(command.callback), eval_str=True).parameters
+    return inspect.signature(command.callback, eval_str=True).parameters
 
 
 def words_of(option: Any, own: Parameters) -> Any:

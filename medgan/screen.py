@@ -158,6 +158,22 @@ def show_training(report: Facts) -> None:
     advise(f"medgan sample {shlex.quote(report['run'])} --out synthetic/")
 
 
+def show_foreseen(report: Facts) -> None:
+    """What `balance` would write, by which plan, and how long its training would take."""
+    _plan(report["plan"])
+    most = "synthetic, at most" if report["at_most"] else "synthetic"
+    real = {label: 0 if report["real"] == "none" else count for label, count in report["before"].items()}
+    missing = report["missing"]
+    rows = [
+        (label, real[label], missing.get(label, 0), real[label] + missing.get(label, 0)) for label in real
+    ]
+    _table("What would be written", ("class", "real", most, "together"), rows)
+    _line("")
+    if report["trains"]:
+        _facts({"time to train": f"about {duration(report['estimate_seconds'])}; drawing comes on top"})
+    _line("Nothing was written.")
+
+
 def show_written(report: Facts) -> None:
     """Where images were written, and how many a class had, got and has."""
     before, after, written = report["counts"]["before"], report["counts"]["after"], report["written"]

@@ -92,18 +92,34 @@ class Teller(Protocol):
         """Write a line that stays."""
 
 
+@dataclass(slots=True)
+class Manner:
+    """How much this process says of progress."""
+
+    quiet: bool = False
+    verbose: bool = False
+
+
+MANNER = Manner()
+
+
+def speak(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Say nothing of progress from now on, or everything in plain lines; neither: what suits the place where stderr goes."""
+    MANNER.quiet, MANNER.verbose = quiet, verbose
+
+
 @contextmanager
 def watch(log: Path | None = None) -> Iterator[OnProgress]:
     """A callback that shows on stderr how far a job is, in the process that talks; `log` is named when training begins.
 
     Whatever becomes of stderr, the job goes on.
     """
-    if not world().is_first:
+    if not world().is_first or MANNER.quiet:
         yield ignore
         return
     screen = console(stderr=True)
-    if not screen.is_terminal:
-        yield follow(Lines(), log)
+    if MANNER.verbose or not screen.is_terminal:
+        yield follow(Lines(pause=0.0 if MANNER.verbose else PAUSE), log)
         return
     bars = Bars(screen)
     try:
@@ -134,9 +150,13 @@ def follow(teller: Teller, log: Path | None = None) -> OnProgress:
 class Lines:
     """For a log file or a pipe: a line when a stage begins, one from time to time, and one when it is over."""
 
+    def __init__(self, pause: float = PAUSE) -> None:
+        """Let at least `pause` seconds pass between two lines of a stage."""
+        self._pause = pause
+
     def show(self, stage: Stage, now: float) -> None:
         """Write a line where one is due."""
-        due = stage.told is None or now - stage.told >= PAUSE or (stage.over and not stage.single)
+        due = stage.told is None or now - stage.told >= self._pause or (stage.over and not stage.single)
         if not due:
             return
         stage.told = now

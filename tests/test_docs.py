@@ -16,7 +16,9 @@ import typer.main
 from medgan.cli import app
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.cache import cache
+from medgan.commands.conform import conform
 from medgan.commands.evaluate import EvaluateOptions, evaluate
+from medgan.commands.foresee import foresee
 from medgan.commands.gather import Request, gather
 from medgan.commands.inspect import inspect
 from medgan.commands.parts import PARTS
@@ -99,7 +101,8 @@ def whole(words):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
-def test_every_command_parses(page):
+def test_every_command_parses(page, monkeypatch):
+    monkeypatch.setattr("medgan.config.read", lambda *_: {})  # the files that pages speak of are not here
     group = typer.main.get_command(app)
     for name, *words in filter(whole, commands_in(page)):
         command = group.commands[name]
@@ -121,7 +124,9 @@ def test_every_option_is_on_the_page_of_the_command_line():
         missing = [
             option.opts[0]
             for option in command.params
-            if option.opts[0].startswith("--") and f"`{option.opts[0]}" not in section
+            if option.opts[0].startswith("--")
+            and not option.hidden
+            and not re.search(rf"[` ]{option.opts[0]}[` ,]", section)
         ]
         assert not missing, name
 
@@ -192,6 +197,10 @@ def world(tmp_path_factory, cut_scans):
         "balance": balance(
             source, place / "out", model=place / "run", options=BalanceOptions(target="largest")
         ).report(),
+        "foreseen": foresee(
+            source, place / "foreseen", model=place / "run", options=BalanceOptions(), overrides=Overrides()
+        ).report(),
+        "prepared": conform(source, place / "prepared", like=place / "run").report(),
         "run": place / "run",
         "out": place / "out",
         "drawn": place / "drawn",
@@ -234,6 +243,24 @@ def test_the_report_of_cache_has_the_documented_keys(cut_scans, tmp_path, cache_
     (cache_of_test / "index.sqlite").touch()
     (cache_of_test / "notes").touch()
     assert paths(cache().report(), {}) == documented("cache")
+
+
+@pytest.mark.slow
+def test_the_report_of_a_dry_balance_has_the_documented_keys(world):
+    seen = world["foreseen"]
+    fields = dict.fromkeys(seen.pop("plan"), "<field>")
+    assert fields
+    extra = {"plan.<field>.value", "plan.<field>.why"}
+    assert keys_of(world, seen) | extra == documented("balance, dry run")
+
+
+@pytest.mark.slow
+def test_the_report_of_prepare_has_documented_keys_alone(world):
+    assert (
+        {"out", "manifest", "filter.on"}
+        < keys_of(world, world["prepared"])
+        < documented("sample and balance")
+    )
 
 
 @pytest.mark.slow

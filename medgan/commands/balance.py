@@ -49,6 +49,11 @@ from medgan.scans.scan import Form, Mark
 from medgan.world import World, world
 
 REAL = ("prepared", "link", "none")
+LINKED = (
+    "--real link hands on your files themselves: whoever edits one of them in the output edits the original. They keep their own size "
+    "and form, which may differ from those of the synthetic images, and a classifier can learn that difference."
+)
+"""What one should know before originals lie beside synthetic images."""
 ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
 """Links are named by what they are: the name of an original may say whose it is."""
 
@@ -111,13 +116,14 @@ class BalanceOptions:
 NO_WISHES = BalanceOptions()
 
 
-def balance(
+def balance(  # noqa: PLR0913  # what the command takes
     source: Source,
     out: Path,
     *,
     model: Path | None = None,
     options: BalanceOptions = NO_WISHES,
     overrides: Overrides = Overrides(),  # noqa: B008  # frozen
+    tensorboard: bool = False,
     on_progress: OnProgress = ignore,
 ) -> Written:
     """Top up the train split of `source` with synthetic images into `out`; without `model`, train one in `<out>.run`.
@@ -144,7 +150,14 @@ def balance(
     with alone_in(out, overrides.device):
         if trained is None and any(task.missing.values()):
             run = beside(out, ".run")
-            train_on(manifest, run, overrides, Options(), on_progress=on_progress, began=started)
+            train_on(
+                manifest,
+                run,
+                overrides,
+                Options(tensorboard=tensorboard),
+                on_progress=on_progress,
+                began=started,
+            )
             trained = Model.load(run)
         room = Room(plan=plan, form=form, device=overrides.device)
         if trained is not None and task.unsettled:
@@ -250,11 +263,19 @@ class Room:
     device: str
 
 
-def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: OnProgress) -> Written:
+def fill(
+    out: Path,
+    task: Task,
+    model: Model | None,
+    room: Room,
+    on_progress: OnProgress,
+    *,
+    command: str = "medgan balance",
+) -> Written:
     """Write real and synthetic images into the claimed folder `out` and seal it."""
     digest = model.digest if model else ""
     account = Account(
-        command="medgan balance",
+        command=command,
         settings={**task.settings, "model": digest},
         before=task.before,
         model=digest,

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import transform
 
 from medgan.scans.scan import Pixels
 
@@ -46,6 +45,8 @@ def to_stretched(image: NDArray[Any], size: tuple[int, int]) -> Pixels:
     shrinks = size[0] < image.shape[0] or size[1] < image.shape[1]
     shape = (*size, *image.shape[2:])
     source = np.asarray(image, np.float32)
+    from skimage import transform  # noqa: PLC0415  # takes half a second, which no cheap refusal should wait for
+
     resize: Callable[..., Any] = transform.resize
     resized = resize(source, shape, order=1, mode="edge", anti_aliasing=shrinks, preserve_range=True)
     return np.asarray(resized, np.float32)

@@ -1,0 +1,143 @@
+"""What every command of the command line can do beside its own work: a help page, options from a file, how much it says, plain refusals."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from medgan import config, screen, ticker
+from medgan.pages import Page, kind_of, parameters
+from medgan.workers import VARIABLE
+from medgan.world import world
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+APART = frozenset({"against", "json", "quiet", "verbose", "workers", "dry_run", "everything", "help"})
+"""Parameters that name scans, or change what is said and nothing of the result: like paths, they have no place in a file of options."""
+
+
+class Group(Page, TyperGroup):
+    """All commands, with our help page."""
+
+
+class Command(Page, TyperCommand):
+    """A command with our help page, which speaks plainly of what was typed wrong, and leaves its options beside its result."""
+
+    def make_context(self, *arguments: Any, **extra: Any) -> Any:
+        """Parse; libraries' own words are taken out of a refusal."""
+        try:
+            return super().make_context(*arguments, **extra)
+        except typer.BadParameter as error:
+            error.message = plainly(error.message)
+            raise
+
+    def invoke(self, ctx: Any) -> Any:
+        """Do the work, then leave the options that were given in the output folder."""
+        result = super().invoke(ctx)
+        out = ctx.params.get("out")
+        if isinstance(out, Path) and out.is_dir() and not ctx.params.get("dry_run") and world().is_first:
+            config.keep(out, ctx.info_name, given(self, ctx))
+        return result
+
+
+def plainly(sentence: str) -> str:
+    """A refusal of an option's value without the words of the library that checked it."""
+    return sentence.removeprefix("Value error, ").replace("Input should be", "it must be", 1)
+
+
+def setting(option: Any) -> str:
+    """The name of an option in a file: as it is typed, without the dashes."""
+    return str(max(option.opts, key=len)).lstrip("-")
+
+
+def settable(command: Any) -> dict[str, Any]:
+    """{name in a file: option} of all that a file may set for a command; never a path."""
+    own = parameters(command)
+    return {
+        setting(option): option
+        for option in command.params
+        if option.param_type_name == "option"
+        and option.name not in APART
+        and kind_of(own[option.name].annotation) is not Path
+    }
+
+
+def given(command: Any, ctx: Any) -> dict[str, Any]:
+    """{name in a file: value} of the options that the user gave, on the command line or in a file."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, option in settable(command).items()
+        if ctx.get_parameter_source(option.name).name in {"COMMANDLINE", "DEFAULT_MAP"}
+        and (value := ctx.params.get(option.name)) is not None
+    }
+
+
+def take_from_file(ctx: typer.Context, path: Path | None) -> Path | None:
+    """Let the options of a file stand where nothing is typed."""
+    if path is not None and not ctx.resilient_parsing:
+        options = settable(ctx.command)
+        with screen.polite_errors():
+            found = config.read(path, str(ctx.info_name), options)
+        ctx.default_map = {options[name].name: value for name, value in found.items()}
+    return path
+
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        is_eager=True,
+        callback=take_from_file,
+        help="TOML file of options, such as the medgan.toml that a command leaves in its folder; what is typed wins.",
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing of progress; warnings and errors stay.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="A line with the time of day for every report of progress.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", "-j", metavar="N", min=1, help="Processes that read scans; default: one per processor."
+    ),
+]
+
+
+def shared(function: Callable[P, R]) -> Callable[P, R]:
+    """Give a command the options that all have: `--config`, `--quiet`, `--verbose` and `--workers`."""
+    own = inspect.signature(function, eval_str=True)
+
+    @functools.wraps(function)
+    def command(*arguments: P.args, **values: P.kwargs) -> R:
+        values.pop("config", None)
+        ticker.speak(quiet=bool(values.pop("quiet", False)), verbose=bool(values.pop("verbose", False)))
+        workers = values.pop("workers", None)
+        if workers is not None:
+            os.environ[VARIABLE] = str(workers)
+        return function(*arguments, **values)
+
+    kinds = {
+        "config": (Config, None),
+        "quiet": (Quiet, False),
+        "verbose": (Verbose, False),
+        "workers": (Workers, None),
+    }
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in kinds.items()
+    ]
+    together = [*own.parameters.values(), *added]
+    command.__signature__ = own.replace(parameters=together)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in together}
+    return command

@@ -1,0 +1,99 @@
+"""What `balance` would do: how many images each class has, gets and will have, by which plan, and how long training would take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medgan import files
+from medgan.commands.balance import BalanceOptions, Task
+from medgan.commands.drawing import form_of
+from medgan.commands.outfolder import earlier
+from medgan.commands.preflight import AUTO
+from medgan.commands.train import plan_and_estimate
+from medgan.dataset.fingerprint import measure
+from medgan.dataset.index import index
+from medgan.dataset.source import Source
+from medgan.dataset.split import hold_out
+from medgan.gan.model import Model
+from medgan.learn.runtime import once
+from medgan.plan import Overrides, Plan, explained
+from medgan.progress import OnProgress, ignore
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """A balanced folder that is not written yet. Counts are 2-D images per class of the train split."""
+
+    out: Path
+    plan: Plan
+    before: Mapping[str, int]
+    """{label: real training images}."""
+    missing: Mapping[str, int]
+    """{label: synthetic images to draw}; with `--ratio auto` at most."""
+    at_most: bool
+    """Whether validation patients may still choose fewer."""
+    real: str
+    """How real images would be written: "prepared", "link" or "none"."""
+    trains: bool
+    """Whether a model would be trained first."""
+    estimate_seconds: float
+    """Of that training; 0.0 where there is none. Drawing and filtering come on top."""
+
+    def report(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "version": VERSION,
+            "out": str(self.out),
+            "before": dict(self.before),
+            "missing": dict(self.missing),
+            "at_most": self.at_most,
+            "real": self.real,
+            "trains": self.trains,
+            "estimate_seconds": round(self.estimate_seconds, 1),
+            "plan": explained(self.plan),
+        }
+
+
+def foresee(
+    source: Source,
+    out: Path,
+    *,
+    model: Path | None,
+    options: BalanceOptions,
+    overrides: Overrides,
+    on_progress: OnProgress = ignore,
+) -> Foreseen:
+    """Decide everything that `balance` with the same arguments would, refuse what it would refuse, and write nothing.
+
+    Without `model` a training step is timed for the estimate.
+    """
+    trained = None if model is None else Model.load(model)
+    files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
+    seed = (overrides.seed or 0) if trained is None else trained.plan.seed
+    found = once(lambda: index(source, on_progress=on_progress), overrides.device)
+    manifest = hold_out(found, options.holdout, seed)
+    task = Task.of(manifest, options, overrides if trained is None else trained)
+    once(lambda: earlier(out, task.settings), overrides.device)
+    if trained is None:
+        plan, seconds = plan_and_estimate(
+            measure(manifest), overrides, None, probe=True, on_progress=on_progress
+        )
+    else:
+        plan, seconds = task.suited(trained).plan, 0.0
+    form_of(plan.form, options.format, options.dicom_class)
+    trains = trained is None and any(task.missing.values())
+    return Foreseen(
+        out=out,
+        plan=plan,
+        before=task.before,
+        missing=task.missing,
+        at_most=options.ratio == AUTO,
+        real=options.real,
+        trains=trains,
+        estimate_seconds=seconds if trains else 0.0,
+    )
