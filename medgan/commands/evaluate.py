@@ -15,7 +15,8 @@ from medgan.commands.alone import alone_in
 from medgan.commands.gather import Gathered, Request, gather
 from medgan.commands.kept import Kept
 from medgan.commands.parts import EFFORTS, PARTS, Job, said
-from medgan.commands.report import RESULT, exhibit, render
+from medgan.commands.report import RESULT, render
+from medgan.commands.showcase import exhibit
 from medgan.commands.verdicts import carry
 from medgan.dataset.source import Source
 from medgan.errors import MedganError, OutputError, PlanError

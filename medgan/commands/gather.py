@@ -26,7 +26,7 @@ from medgan.errors import DatasetError, ModelError
 from medgan.gan.model import Model
 from medgan.plan import Plan, decide
 from medgan.prepare import prepare
-from medgan.progress import OnProgress
+from medgan.progress import OnProgress, ignore
 from medgan.quality.images import Images, joined
 from medgan.scans.scan import Form
 
@@ -80,6 +80,11 @@ class Gathered:
     """What the filter made of the images of a model; None for a folder."""
     run: Path | None = None
     """Run folder of the model, for its training curves."""
+    realism: tuple[float | None, ...] = ()
+    """What the filter scored each synthetic image, in their order; None where it scored none, empty where nothing is known."""
+    rejected: Images | None = None
+    """Some of the images that the filter rejected, and why."""
+    reasons: tuple[str, ...] = ()
 
     @property
     def held_out(self) -> Images:
@@ -173,6 +178,9 @@ def of_model(
         notes=(*limits_of(manifest), *offered.notes),
         filter=offered.filter,
         run=request.model,
+        realism=offered.realism(model.labels),
+        rejected=drawn_images(model, offered.rejected, request.device, ignore),
+        reasons=offered.reasons(model.labels),
     )
 
 
@@ -205,6 +213,7 @@ def of_balanced(folder: Path, on_progress: OnProgress) -> Gathered:
         sources=written.digests(facts, rows),
         notes=(NONE_HELD,),
         run=beside_run(folder),
+        realism=written.realism([row for row in rows if row["origin"] != "real"]),
     )
 
 
@@ -235,6 +244,7 @@ def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: 
         sources={"data": manifest.digest, **written.digests(facts, rows), **held_digests(manifest)},
         notes=(*limits_of(manifest), *((SAME_CHOSE,) if chose_itself(facts, manifest) else ())),
         run=beside_run(folder),
+        realism=written.realism(rows),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,10 @@ from medgan.gan.draw import draw
 from medgan.gan.model import Model
 from medgan.progress import OnProgress, Progress
 from medgan.quality.images import Images
+from medgan.quality.sieve import CLASS, COPY, REALISM, Drawn
+
+SHOWN = 4
+"""Rejected images of each reason that a page shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,28 @@ class Offer:
     """{class: seeds}."""
     filter: Mapping[str, Any]
     """The documented JSON."""
+
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """{class: {seed: realism}} of images that were kept."""
+    lost: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """{class: {seed: reason}} of some that were rejected."""
+
+    @property
+    def rejected(self) -> dict[str, Sequence[int]]:
+        """{class: seeds of some images that were rejected}."""
+        return {label: [int(seed) for seed in why] for label, why in self.lost.items()}
+
+    def realism(self, labels: Sequence[str]) -> tuple[float | None, ...]:
+        """The score of every image, class by class in the order of `labels`; None where there is none."""
+        return tuple(
+            self.scores.get(label, {}).get(str(seed))
+            for label in labels
+            for seed in self.seeds.get(label, ())
+        )
+
+    def reasons(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Why each of the rejected was, class by class in the order of `labels`."""
+        return tuple(why for label in labels for why in self.lost.get(label, {}).values())
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -75,6 +101,10 @@ def offer(
                 "seeds": [one.seed for one in drawn if one.kept],
                 "counts": tally(drawn),
                 "checks": list(beside.checks),
+                "scores": {
+                    str(one.seed): one.realism for one in drawn if one.kept and one.realism is not None
+                },
+                "lost": lost_of(drawn),
             }
         found[label] = known[key]
     checks: list[str] = next((one["checks"] for one in found.values()), [])
@@ -82,7 +112,23 @@ def offer(
     filtered = {"on": True, "compared_with": model.data_digest, "checks": checks, "counts": counts}
     as_drawn = tuple(label for label, one in found.items() if one["copied"])
     seeds = {label: first(wish, label) if one["copied"] else one["seeds"] for label, one in found.items()}
-    return Offer(seeds=seeds, filter=reported(filtered, as_drawn))
+    scores, lost = (
+        {label: one.get(name) or {} for label, one in found.items()} for name in ("scores", "lost")
+    )
+    return Offer(seeds=seeds, filter=reported(filtered, as_drawn), scores=scores, lost=lost)
+
+
+def lost_of(drawn: Sequence[Drawn]) -> dict[str, str]:
+    """{seed: reason} of some images that were rejected: of each reason those that speak loudest for it."""
+    loudest: dict[str, Callable[[Drawn], float]] = {
+        COPY: lambda one: one.distance or 0.0,
+        CLASS: lambda one: one.chance or 0.0,
+        REALISM: lambda one: one.realism or 0.0,
+    }
+    found: list[Drawn] = []
+    for reason, key in loudest.items():
+        found += sorted((one for one in drawn if not one.kept and one.reason == reason), key=key)[:SHOWN]
+    return {str(one.seed): one.reason for one in found}
 
 
 def reported(filtered: Mapping[str, Any], as_drawn: Sequence[str]) -> dict[str, Any]:

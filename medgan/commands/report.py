@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import platform
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from medgan import __version__, files
 from medgan.commands import exhibits, stories
-from medgan.commands.gather import Gathered
 from medgan.commands.log import log_of, sound
 from medgan.errors import DatasetError
 from medgan.learn.runtime import once
-from medgan.quality.images import Images
-from medgan.quality.predictions import Predictions
-from medgan.report.page import Gallery, Pair, Story, page
+from medgan.report.page import Gallery, Pair, Row, Story, page
 
 PAGE, RESULT, RUN = "report.html", "evaluation.json", "run.json"
-ON_WALL, PAIRS = 8, 3
-"""Images per class and side, and pairs per class, on the page."""
 LIBRARIES = ("numpy", "torch", "scikit-learn", "scikit-image", "torchmetrics")
 
 
@@ -64,7 +56,7 @@ def of_evaluation(folder: Path) -> Story:
     """The story of an evaluation."""
     told = read(folder, RESULT)
     kept = exhibits.read(folder)
-    shown = {"walls": [], "pairs": [], "log": [], **kept.facts}
+    shown = {"walls": [], "pairs": [], "ranked": [], "log": [], **kept.facts}
     made = told["counts"]["synthetic"]
     return Story(
         title="Are the synthetic images useful, realistic and private?",
@@ -75,6 +67,7 @@ def of_evaluation(folder: Path) -> Story:
             for pair in shown["pairs"]
             for synthetic, real in [kept.images(pair["rows"])]
         ],
+        ranked=[(one["label"], [ranked(row, kept) for row in one["rows"]]) for one in shown["ranked"]],
         log=sound(shown["log"]),
         predictions=kept.predictions,
         facts={"command": told["command"], **{name: str(value) for name, value in told["settings"].items() if name != "data"}, **{f"digest: {name}": value for name, value in told["sources"].items()}, "generator and test patients": told["unseen"], **versions()},
@@ -89,6 +82,11 @@ def gallery(wall: Mapping[str, Any], kept: exhibits.Exhibits, made: Mapping[str,
     names = tuple(wall.get("names") or ())
     total = made.get(wall["label"], len(wall["synthetic"]))
     return Gallery(label=wall["label"], real=kept.images(wall["real"]), synthetic=kept.images(wall["synthetic"]), names=((), names), counts=(len(wall["real"]), total))  # fmt: skip
+
+
+def ranked(row: Mapping[str, Any], kept: exhibits.Exhibits) -> Row:
+    """A row of images by what the filter thought of them."""
+    return Row(title=row["title"], images=kept.images(row["rows"]), captions=tuple(row["captions"]))
 
 
 QUESTIONS = {
@@ -155,54 +153,3 @@ def read(folder: Path, name: str) -> dict[str, Any]:
             f"{path} cannot be read ({error})", hint="Repeat the command that wrote it."
         ) from error
     return value
-
-
-# --- what the page shows of an evaluation, kept beside it so that the page can be made again ---
-
-
-def exhibit(out: Path, images: Gathered, said: Predictions | None = None) -> None:
-    """Keep what the page shows in `exhibits.npz`: of each class some real and synthetic images, the nearest pairs, and what arms said."""
-    hung: list[NDArray[np.float32]] = []
-
-    def hang(pixels: NDArray[np.float32]) -> list[int]:
-        hung.extend(pixels)
-        return list(range(len(hung) - len(pixels), len(hung)))
-
-    walls, pairs = [], []
-    for label, count in images.synthetic.counts.items():
-        real = images.held_out.of(label) if images.held_out.counts[label] else images.train.of(label)
-        if not count and not len(real):
-            continue
-        made = images.synthetic.of(label)
-        walls.append(
-            {"label": label, "real": hang(spread(real).pixels), "synthetic": hang(spread(made).pixels)}
-        )
-        for ours, theirs, words in nearest(made, images.train.of(label)):
-            pairs.append({"label": label, "words": words, "rows": [*hang(ours[None]), *hang(theirs[None])]})
-    exhibits.write(out, hung, {"walls": walls, "pairs": pairs, "log": log_of(images.run)}, said)
-
-
-def spread(images: Images) -> Images:
-    """A few images, evenly spread: neighbours may be slices of one patient."""
-    count = min(ON_WALL, len(images))
-    return images.take(np.arange(count) * len(images) // max(count, 1))
-
-
-def nearest(
-    synthetic: Images, train: Images
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], str]]:
-    """The synthetic images most like a training image, with that image: by the correlation of their pixels."""
-    if not len(synthetic) or not len(train):
-        return
-    alike = unit(synthetic.pixels) @ unit(train.pixels).T
-    best = alike.max(axis=1)
-    for row in np.argsort(-best, kind="stable")[:PAIRS].tolist():
-        words = f"Correlation {best[row]:.2f} ({synthetic.sources[row]})."
-        yield synthetic.pixels[row], train.pixels[int(alike[row].argmax())], words
-
-
-def unit(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of mean 0 and length 1."""
-    rows = pixels.reshape(len(pixels), -1)
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-8), np.float32)

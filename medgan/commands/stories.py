@@ -164,7 +164,7 @@ def image_of(folder: Path, line: Mapping[str, str], form: Form) -> Pixels | None
         image = formats.read_written(files.inside(folder, line["path"]), form)
     except (MedganError, OSError, ValueError):
         return None
-    return np.moveaxis(image, -1, 0) if form.channels > 1 else image[None]
+    return np.moveaxis(image, -1, 0) if image.ndim > 2 else image[None]
 
 
 def galleries(folder: Path, lines: Lines, form: Form) -> Iterator[Gallery]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -118,6 +119,19 @@ def _rows(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
                     f"{where}: {RUN} knows no class {row['label'][:80]!r} of {row['origin'][:80]!r} images"
                 )
             yield row
+
+
+def realism(rows: Rows) -> tuple[float | None, ...]:
+    """The filter's score of each line; None where it is none."""
+    return tuple(_number(row.get("realism", "")) for row in rows)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def read_back(folder: Path, facts: Facts, rows: Rows, on_progress: OnProgress) -> Images:
