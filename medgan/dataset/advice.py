@@ -45,6 +45,7 @@ NOTES = {
     "impossible-spacing": "name a pixel size that no scanner has: it was taken as unknown, so look for a slip of unit.",
     "spacing-conflict": "are NIfTI files that name two sizes of a voxel (sform and pixdim): sides of 1 mm were taken for a placeholder, and where neither "
     "are, the size counts as unknown, so correct the headers or look at a few.",
+    "malformed": "hold a number that cannot be read, as one with a decimal comma: it was passed over, and what it tells counts as unknown.",
     "no-orientation": "do not say how they lie in space: their axes were taken as stored, so look at a few.",
     "repaired:no-meta": "lack the DICOM file meta group: they were read with a guessed transfer syntax, so look at a few.",
     "missing-slices": "come from a series with missing slices, which was parted there.",
@@ -326,4 +327,10 @@ def _content(manifest: Manifest) -> Iterator[str]:
             yield f"The scans are of mixed {name} ({table}): {step} if that is not meant."
     notes = Counter(note for record in usable for note in set(record.notes) - SILENT)
     for note, n in sorted(notes.items()):
-        yield f"Scans with the note {note}: {n}." + (f" They {NOTES[note]}" if note in NOTES else "")
+        yield f"Scans with the note {note}: {n}." + _meaning(note)
+
+
+def _meaning(note: str) -> str:
+    """What a note means, as a sentence; those of malformed attributes end in the attribute's keyword."""
+    words = NOTES.get(note) or NOTES.get(note.partition(":")[0])
+    return f" They {words}" if words else ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -93,13 +94,15 @@ def words(dataset: Attributes, keyword: str) -> tuple[str, ...]:
 
 
 def numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
-    """All values as floats; empty ones among them are left out."""
+    """All values as floats; empty ones among them are left out, and text of another representation than DS is taken apart as DS is."""
     found = value(dataset, keyword)
     if found is None:  # nearly always, and then at no price
         return ()
     try:
         if isinstance(dataset, Plain):  # none of whose numbers is empty
             return tuple(map(float, several(found)))
+        if isinstance(found, str):
+            found = tuple(found.strip(" \0").split("\\"))
         return tuple(float(item) for item in several(found) if item not in {None, ""})
     except (TypeError, ValueError) as error:
         raise unusable(keyword, str(error)) from error
@@ -111,6 +114,24 @@ def sound_numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
         return numbers(dataset, keyword)
     except ScanError:
         return ()
+
+
+def malformed(places: Iterable[Attributes], counts: Mapping[str, int]) -> tuple[str, ...]:
+    """The notes for numbers that an image can do without and that cannot be read: no numbers, not finite, or not as many as `counts` says (0: any)."""
+
+    def wrong(place: Attributes, keyword: str, count: int) -> bool:
+        try:
+            found = numbers(place, keyword)
+        except ScanError:
+            return True
+        return bool(found) and (len(found) != (count or len(found)) or not all(map(math.isfinite, found)))
+
+    places = tuple(places)
+    return tuple(
+        f"malformed:{keyword}"
+        for keyword, count in counts.items()
+        if any(wrong(place, keyword, count) for place in places)
+    )
 
 
 def sound_text(dataset: Attributes, keyword: str) -> str:

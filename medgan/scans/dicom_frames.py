@@ -16,7 +16,7 @@ from medgan.scans.dicom_attributes import (
     Attributes,
     item,
     items,
-    numbers,
+    malformed,
     sound_numbers,
     sound_text,
     unusable,
@@ -36,6 +36,15 @@ MOST_KINDS = 32
 
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 """Where the in-plane spacing stands, best first; ImagerPixelSpacing is at the detector, hence magnified."""
+GEOMETRY = {
+    **dict.fromkeys((*SPACINGS, "PixelAspectRatio"), PAIR),
+    **dict.fromkeys(("SliceThickness", "SpacingBetweenSlices"), 1),
+    "ImagePositionPatient": 3,
+    "ImageOrientationPatient": 6,
+}
+"""{keyword: how many numbers it has}, of where a frame lies and how large it is: an image can be learned without them."""
+MACROS = ("PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrientationSequence")
+"""Where they stand in an enhanced file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,14 @@ class Groups:
         """The item of a functional group macro that holds for one frame (from 0)."""
         own = item(self.per_frame[frame], keyword) if frame < len(self.per_frame) else None
         return own if own is not None or self.shared is None else item(self.shared, keyword)
+
+
+def malformed_geometry(source: Source, frames: int, chosen: Sequence[int]) -> tuple[str, ...]:
+    """The notes for numbers of GEOMETRY that cannot be read, in the file or in what is said of the `chosen` ones of its `frames`."""
+    groups = Groups(source.dataset, frames)
+    told = chosen if groups.per_frame else chosen[:1]
+    macros = (groups.macro(frame, keyword) for frame in told for keyword in MACROS)
+    return malformed((source.dataset, *(macro for macro in macros if macro is not None)), GEOMETRY)
 
 
 def kinds(source: Source, frames: int, units: Sequence[str]) -> tuple[tuple[int, ...], ...]:
@@ -131,7 +148,7 @@ def spacing(measures: Dataset | None, dataset: Attributes) -> tuple[float, float
     """(row, column) distance in millimetres, from the pixel measures or the file itself; None when it does not say, or cannot be."""
     for place in (measures, dataset):
         for keyword in SPACINGS if place is not None else ():
-            found = numbers(place, keyword) if place is not None else ()
+            found = sound_numbers(place, keyword) if place is not None else ()
             if len(found) == PAIR and possible(found):
                 return found[0], found[1]
     return None
@@ -139,7 +156,7 @@ def spacing(measures: Dataset | None, dataset: Attributes) -> tuple[float, float
 
 def aspect(dataset: Attributes) -> float:
     """Pixel Aspect Ratio, vertical over horizontal size (PS3.3 C.7.6.3.1.7); 1 when absent or senseless."""
-    found = numbers(dataset, "PixelAspectRatio")
+    found = sound_numbers(dataset, "PixelAspectRatio")
     return found[0] / found[1] if len(found) == PAIR and min(found) > 0 else 1.0
 
 

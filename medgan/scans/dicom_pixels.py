@@ -247,7 +247,7 @@ def decoded(source: Source, found: Grid, plugin: str) -> Iterator[Stored]:
         "bits_stored": found.allocated if plugin == GDCM and found.color else found.layout.bits,
         "pixel_representation": int(found.layout.signed),
         "number_of_frames": found.frames,
-        "planar_configuration": integer(source.dataset, "PlanarConfiguration", 0),
+        "planar_configuration": integer(source.dataset, "PlanarConfiguration", 0) if found.color else 0,
         "pixel_keyword": "PixelData",
         "pixel_vr": source.pixels.vr,
         "correct_unused_bits": False,

@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.errors import ScanError
-from medgan.scans.dicom_attributes import integer, labelled, numbers, sound_text, text, words
-from medgan.scans.dicom_frames import SPACINGS, Placement, is_capture, kinds, placement
+from medgan.scans.dicom_attributes import integer, labelled, sound_numbers, sound_text, text, words
+from medgan.scans.dicom_frames import SPACINGS, Placement, is_capture, kinds, malformed_geometry, placement
 from medgan.scans.dicom_header import Source, load
 from medgan.scans.dicom_pixels import Grid, decode, excess, grid
 from medgan.scans.dicom_plain import Plain
 from medgan.scans.dicom_values import (
     AIR_HU,
     Transform,
+    malformed_values,
     meaning,
     padding_limits,
     rescale_notes,
@@ -163,11 +164,13 @@ def notes(source: Source, found: Grid, series: Series) -> tuple[str, ...]:
         "localizer": "LOCALIZER" in kind,
         "no-sop-class": not source.sop_class,
         "excess-pixels": excess(source, found),
-        "impossible-spacing": place.spacing_mm is None and any(numbers(dataset, word) for word in SPACINGS),
+        "impossible-spacing": place.spacing_mm is None
+        and any(sound_numbers(dataset, word) for word in SPACINGS),
         "resampled-aspect": squared((found.rows, found.columns), place.aspect) != (found.rows, found.columns),
     }
     holding = (note for note, holds in said.items() if holds)
-    return (*source.notes, *holding, *rescale_notes(source, found, series.steps))
+    unread = (*malformed_geometry(source, found.frames, series.frames), *malformed_values(source))
+    return (*source.notes, *holding, *rescale_notes(source, found, series.steps), *dict.fromkeys(unread))
 
 
 def scan(source: Source, kind: int = 0) -> tuple[Scan, Placement]:

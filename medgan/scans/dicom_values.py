@@ -6,6 +6,7 @@ Resolves, per frame, the modality transform and the VOI transform, and by modali
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from medgan.scans.dicom_attributes import (
     Attributes,
     item,
     items,
+    malformed,
     number,
     numbers,
     sound_numbers,
@@ -140,9 +142,12 @@ def rescaling(dataset: Attributes) -> tuple[float, float]:
 
 
 def voi_of(dataset: Attributes, source: Source, *, signed: bool) -> Window | Table | None:
-    """The first VOI LUT, else the first valid window, else None (PS3.3 C.11.2: either may be applied)."""
+    """The first sound VOI LUT, else the first valid window (PS3.3 C.11.2: either may be applied); None where neither is there or part of the picture."""
+    if source.modality not in PROJECTION:
+        return None
     for lut in items(dataset, "VOILUTSequence"):
-        return look_up_table(lut, source, signed=signed)
+        with suppress(ScanError):
+            return look_up_table(lut, source, signed=signed)
     function = text(dataset, "VOILUTFunction").upper() or "LINEAR"
     centres, widths = sound_numbers(dataset, "WindowCenter"), sound_numbers(dataset, "WindowWidth")
     windows = (Window(centre, width, function) for centre, width in zip(centres, widths, strict=False))
@@ -195,6 +200,20 @@ def is_hounsfield(source: Source, grid: Grid, steps: list[Transform]) -> bool:
     return source.sop_class in CT_CLASSES or grid.bits > BYTE
 
 
+def malformed_values(source: Source) -> tuple[str, ...]:
+    """The notes for a padding value, and for windows and VOI LUTs where they are part of the picture, that cannot be read."""
+    dataset = source.dataset
+    said = malformed([dataset], {"PixelPaddingValue": 1, "PixelPaddingRangeLimit": 1})
+    if source.modality not in PROJECTION:
+        return said
+    for lut in items(dataset, "VOILUTSequence"):
+        try:
+            look_up_table(lut, source, signed=False)
+        except ScanError:
+            said = (*said, "malformed:VOILUTSequence")
+    return (*said, *malformed([dataset], {"WindowCenter": 0, "WindowWidth": 0}))
+
+
 def rescale_notes(source: Source, grid: Grid, steps: list[Transform]) -> tuple[str, ...]:
     """What a CT or PET lacks of its rescale: "no-rescale" for slope and intercept, "incomplete-rescale" for either of them."""
     if source.sop_class not in RESCALED or grid.color or all(step.complete for step in steps):
@@ -221,10 +240,10 @@ def resolve(values: NDArray[Any], step: Transform, grid: Grid, meaning: str) -> 
 
 def padding_limits(source: Source, grid: Grid) -> tuple[int, int] | None:
     """Pixel Padding Value and Range Limit as stored values; None when the image is not padded (PS3.3 C.7.5.1.1.2)."""
-    first = numbers(source.dataset, "PixelPaddingValue")
+    first = sound_numbers(source.dataset, "PixelPaddingValue")
     if not first or grid.color:
         return None
-    last = numbers(source.dataset, "PixelPaddingRangeLimit") or first
+    last = sound_numbers(source.dataset, "PixelPaddingRangeLimit") or first
     ends = (int(first[0]), int(last[0]))
     low, high = (wrapped(end, grid.allocated, signed=grid.layout.signed) for end in ends)
     return low, high
