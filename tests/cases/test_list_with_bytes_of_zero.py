@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given, settings
 
 from medgan.dataset.encoding import decode, entries
 from medgan.dataset.labels import survey
@@ -69,6 +72,21 @@ def test_a_table_in_no_unicode_encoding_is_refused_not_guessed(tmp_path):
     with pytest.raises(DatasetError, match="no Unicode encoding") as caught:
         read_labels(tmp_path / "labels.csv")
     assert "UTF-8" in caught.value.hint
+
+
+@settings(deadline=None)
+@given(
+    st.binary(max_size=60)
+    | st.lists(
+        st.sampled_from([b"path,label\n", b"a,b", b'"', b"\0", b"\r", b"\xff\xfe", b"\xef\xbb\xbf", b";"])
+    ).map(b"".join)
+)
+def test_no_bytes_raise_anything_but_a_sentence(tmp_path_factory, data):
+    assert all(isinstance(entry, str) and entry for entry in entries(data))
+    table = tmp_path_factory.getbasetemp() / "any.csv"
+    table.write_bytes(data)
+    with suppress(DatasetError):
+        read_labels(table)
 
 
 @pytest.mark.parametrize(
