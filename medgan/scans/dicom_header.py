@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -78,7 +79,21 @@ IMAGES = frozenset(
         ),  # eye, skin
     )
 )
-"""SOP classes whose instances are pictures of a patient (PS3.4 table B.5-1); tiled whole-slide images are left out."""
+"""SOP classes whose instances are pictures of a patient (PS3.4 table B.5-1), as far as they are read."""
+BEAM = (
+    "a picture taken along a treatment beam (RT Image)",
+    "Export it as Secondary Capture, PNG or TIFF if it is meant to be learned.",
+)
+TILES = (
+    "microscopy in tiles (a whole slide)",
+    "Export regions of it as PNG or TIFF, for example with OpenSlide, and point medgan at those.",
+)
+UNREAD: Mapping[str, tuple[str, str]] = {
+    f"1.2.840.10008.5.1.4.1.1.{suffix}": words
+    for words, suffixes in {BEAM: ("481.1", "481.23", "481.24"), TILES: ("77.1.6", "77.1.9")}.items()
+    for suffix in suffixes
+}
+"""{SOP class of pictures that are not read: what they are, and what to do}."""
 CAPTURES = frozenset(uid for uid in IMAGES if uid.startswith("1.2.840.10008.5.1.4.1.1.7"))
 """Secondary capture."""
 
@@ -240,6 +255,15 @@ def refuse_other_classes(uid: str) -> None:
         raise ScanError(
             "is a DICOMDIR, a list of files; the files themselves are read, the list is not followed",
             verdict="skip:dicomdir",
+        )
+    if uid in UNREAD:
+        words, hint = UNREAD[uid]
+        raise ScanError(f"holds {words}, which medgan does not read", verdict="skip:unread-format", hint=hint)
+    if uid and UID(uid).name == uid:
+        raise ScanError(
+            f"is of a DICOM class that the standard does not define ({uid}), so what it holds is unknown",
+            verdict="skip:not-image",
+            hint="If it is an image, export it as one of its modality's own class.",
         )
     if uid and uid not in IMAGES:
         raise ScanError(f"holds {UID(uid).name}, not an image", verdict="skip:not-image")

@@ -184,7 +184,7 @@ REFUSED = {
         "broken/jpeg_named.dcm": "skip:not-dicom",
         "broken/liver_deflate.dcm": "skip:not-image",
         "broken/meta_missing_tsyntax.dcm": "error:missing-attribute",
-        "broken/no_meta_group_length.dcm": "skip:not-image",
+        "broken/no_meta_group_length.dcm": "skip:unread-format",  # an RT Image
         "broken/preamble_only.dcm": "error:truncated-header",
         "broken/rtplan_truncated.dcm": "skip:not-image",
         "broken/text.dcm": "skip:not-dicom",
