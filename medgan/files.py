@@ -37,12 +37,14 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
+        refuse_removed(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)
         with partial.open("xb") as stream:  # "x": were a link put there just now, this would fail
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+        refuse_removed(path)
         partial.replace(path)
     except OSError as error:
         partial_gone(partial)
@@ -52,8 +54,53 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def is_partial(path: Path) -> bool:
+    """Whether this is what `atomic` leaves of a file where the process is killed."""
+    return path.name.startswith(".") and path.name.endswith(".partial")
+
+
+STAYING: dict[Path, tuple[int, int]] = {}
+"""{folder that a command fills: device and inode}."""
+
+
+@contextmanager
+def staying(folder: Path) -> Iterator[None]:
+    """Within it `folder` must stay: OutputError, and nothing is written, once somebody has removed it or put another in its place.
+
+    Made anew it would lack what was written before, and the same command could not go on in it.
+    """
+    STAYING[folder] = _identity(folder)
+    try:
+        yield
+        refuse_removed(folder)
+    except (MedganError, OSError):
+        refuse_removed(folder)  # which explains whatever else went wrong
+        raise
+    finally:
+        del STAYING[folder]
+
+
+def refuse_removed(path: Path) -> None:
+    """OutputError where a folder that must stay, and in which `path` lies, is no longer there."""
+    for folder in STAYING.keys() & {path, *path.parents}:
+        if _identity(folder) != STAYING[folder]:
+            raise OutputError(
+                f"{folder} was removed or replaced while this command was at work in it",
+                hint="Repeat the same command: it starts anew.",
+            )
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    try:
+        facts = folder.stat()
+    except OSError:
+        return 0, 0
+    return facts.st_dev, facts.st_ino
+
+
 def append(path: Path, text: str) -> None:
     """Add UTF-8 `text` to the end of `path`, made where there is none; a link under that name is refused, not followed."""
+    refuse_removed(path)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         with os.fdopen(handle, "a", encoding="utf-8") as stream:
@@ -88,6 +135,7 @@ def inside(folder: Path, name: str) -> Path:
 
 def make_folder(path: Path) -> None:
     """Make `path` where there is none, open to its owner and, as far as the umask allows, the group: never to everybody."""
+    refuse_removed(path)
     try:
         path.mkdir(mode=0o770, parents=True, exist_ok=True)
     except FileExistsError as error:

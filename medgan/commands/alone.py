@@ -16,13 +16,15 @@ def alone_in(out: Path, device: str = "auto") -> Iterator[None]:
     """Make `out` where there is none and keep other commands out of it while the block lasts; OutputError where one is at work there.
 
     Two would sweep away what the other has half written. The system lets go when the process ends, however it ends; of the processes
-    of a job the first one holds the folder. One that was made here and is empty when the command is refused is removed.
+    of a job the first one holds the folder. One that was made here and is empty when the command is refused is removed. OutputError,
+    too, where somebody removes the folder meanwhile.
     """
     held: list[Callable[[], None]] = []
     new = not out.exists()
     once(lambda: held.append(taken(out)), device)
     try:
-        yield
+        with files.staying(out):
+            yield
     except MedganError:
         if held and new:
             with suppress(OSError):  # which says that something was written

@@ -118,6 +118,7 @@ class OutFolder:
         place = self.place(mark, suffix)
         if not (place.exists() or place.is_symlink()):
             try:
+                files.refuse_removed(place)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 _link(place, source.resolve())
             except OSError as error:
@@ -158,7 +159,7 @@ def claim(out: Path, settings: Settings) -> Written | None:
 def give_up(out: Path) -> None:
     """Undo a claim under which nothing was written, so that another command may have the folder."""
     try:
-        if not (out / "images").exists():
+        if out.exists() and not (out / "images").exists():
             for child in out.iterdir():
                 if child.name in {RUN, CHOICE}:
                     child.unlink()
@@ -177,13 +178,18 @@ def _begun(out: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise files.refusal(out, error) from error
     try:
-        begun = files.read_json(out / RUN)
-        if begun["version"] > VERSION:
+        begun = files.read_object(out / RUN)
+        if files.revive(int, begun.get("version"), "version") > VERSION:
             raise OutputError(
                 f"{out} was written by a newer medgan", hint="Update medgan, or choose another --out."
             )
-        return {**begun, "settings": dict(begun["settings"]), "complete": bool(begun["complete"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        settings = files.revive(Mapping[str, Any], begun.get("settings"), "settings")
+        return {
+            **begun,
+            "settings": settings,
+            "complete": files.revive(bool, begun.get("complete"), "complete"),
+        }
+    except (OSError, ValueError) as error:
         raise OutputError(
             f"{out} is not empty, and medgan did not write it",
             hint="Choose a new or empty --out: nothing is ever overwritten.",
@@ -205,18 +211,56 @@ def _refuse_links(out: Path) -> None:
 
 
 def _remembered(out: Path, run: Mapping[str, Any]) -> Written:
-    counts = run["counts"]
+    try:
+        end = files.revive(_End, {name: run[name] for name in ("counts", "written", "ratio")}, RUN)
+        filtered = files.revive(Mapping[str, Any], run.get("filter"), "filter")
+        files.revive(_Filter, {name: filtered[name] for name in ("on", "checks", "counts")}, "filter")
+        _ = [end.counts.before[label] for label in end.counts.after]
+    except (KeyError, ValueError) as error:
+        raise OutputError(
+            f"{out / RUN} cannot be read ({error})", hint="Choose another --out, or copy the folder anew."
+        ) from error
     return Written(
         out=out,
-        before=counts["before"],
-        after=counts["after"],
-        written=run["written"],
-        ratio=run["ratio"],
-        filter=run["filter"],
+        before=end.counts.before,
+        after=end.counts.after,
+        written=end.written,
+        ratio=files.plain(end.ratio),
+        filter=filtered,
         manifest=out / MANIFEST,
         seconds=0.0,
         was_complete=True,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ratio:
+    chosen: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What run.json says of a folder that is complete."""
+
+    counts: _Counts
+    written: Mapping[str, int]
+    ratio: _Ratio
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """What of `Choice.report` others rely on."""
+
+    on: bool
+    checks: tuple[str, ...]
+    counts: Mapping[str, Mapping[str, int]]
 
 
 def _words(value: Any) -> str:
@@ -225,7 +269,7 @@ def _words(value: Any) -> str:
 
 
 def _is_partial(path: Path) -> bool:
-    return path.name == STAGING or (path.name.startswith(".") and path.name.endswith(".partial"))
+    return path.name == STAGING or files.is_partial(path)
 
 
 def sweep(out: Path) -> None:
@@ -241,6 +285,7 @@ def sweep(out: Path) -> None:
 
 
 def _move(paths: Iterable[Path], folder: Path) -> None:
+    files.refuse_removed(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in paths:

@@ -22,7 +22,7 @@ from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
 from medgan.errors import OutputError, PlanError
-from medgan.files import make_folder, plain, read_json, refuse_output_inside, write_json
+from medgan.files import is_partial, make_folder, plain, read_json, refuse_output_inside, write_json
 from medgan.gan.fit import fit
 from medgan.gan.probe import costs, graphed_pace
 from medgan.learn.board import Board
@@ -226,7 +226,7 @@ def claim(out: Path, plan: Plan, data_digest: str) -> None:
     facts = {"version": VERSION, "data_digest": data_digest, "order": ORDER, "plan": plain(plan)}
     before = stored(out)
     if before is None:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if out.exists() and (not out.is_dir() or not all(map(is_partial, out.iterdir()))):
             raise OutputError(
                 f"{out} is not empty and no run of medgan", hint="Choose another --out, or empty it."
             )

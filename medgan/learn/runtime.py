@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import torch
 import torch.distributed
@@ -270,9 +270,33 @@ def processes(accelerator: str) -> dict[str, Any]:
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers and text atomically."""
     with atomic(path) as stream:
-        torch.save(
-            state, stream
-        )  # into a stream: given a path, a full disk would not be told from a broken program
+        telling = Telling(stream)
+        try:
+            torch.save(state, telling)  # type: ignore[arg-type]  # it asks for write and flush alone
+        except RuntimeError as error:
+            if telling.refused is not None:
+                raise telling.refused from error
+            raise
+
+
+class Telling:
+    """A stream that remembers what the disk refused: torch's writer makes an error of its own of a disk that is full."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Nothing is refused yet."""
+        self.stream = stream
+        self.refused: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Hand `data` on."""
+        try:
+            return self.stream.write(data)
+        except OSError as error:
+            self.refused = error
+            raise
+
+    def flush(self) -> None:
+        """What is buffered need not reach the disk before `atomic` sees to it."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
