@@ -65,6 +65,7 @@ def inspect(
     holdout: opt.Holdout = 0.0,
     seed: opt.TrainSeed = None,
     files: opt.Files = False,
+    everything: opt.All = False,
     json: opt.Json = False,
 ) -> None:
     """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and why.
@@ -87,7 +88,9 @@ def inspect(
                 from medgan.files import plain
                 from medgan.plan import Overrides
             found = look(data, holdout=holdout, overrides=Overrides(seed=seed), on_progress=on_progress)
-        in_words = partial(screen.show_inspection, fingerprint=plain(found.fingerprint))
+        in_words = partial(
+            screen.show_inspection, fingerprint=plain(found.fingerprint), everything=everything
+        )
         _tell(found.report(files), in_words, json=json)
 
 
@@ -104,6 +107,7 @@ def train(
     synthetic: opt.Synthetic = False,
     holdout: opt.Holdout = 0.0,
     dry_run: opt.DryRun = False,
+    everything: opt.All = False,
     effort: opt.Effort = "standard",
     minutes: opt.Minutes = None,
     size: opt.Size = None,
@@ -129,6 +133,8 @@ def train(
     medgan train scans/ --out run/ --dry-run
     """
     height_width = opt.as_size(size)
+    if everything and not dry_run:
+        raise typer.BadParameter("--all is for --dry-run: nothing else shows a plan")
     with screen.polite_errors():
         from medgan.commands.preflight import preflight
         from medgan.plan import Overrides
@@ -147,7 +153,7 @@ def train(
                 from medgan.commands.train import train as learn
             options = Options(holdout=holdout, dry_run=dry_run, tensorboard=tensorboard)
             done = learn(data, out, overrides=overrides, options=options, on_progress=on_progress)
-        _tell(done.report(), screen.show_training, json=json)
+        _tell(done.report(), partial(screen.show_training, everything=everything), json=json)
 
 
 @app.command(cls=Command)

@@ -56,6 +56,9 @@ Holdout = Annotated[
     ),
 ]
 Files = Annotated[bool, _output("--files", help="List every file with its verdict.")]
+All = Annotated[
+    bool, _output("--all", help="Show every decision of the plan, not only those that an option changes.")
+]
 Clear = Annotated[
     bool, _output("--clear", help="Remove what medgan keeps there, except what another process is using.")
 ]

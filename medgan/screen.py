@@ -39,6 +39,26 @@ MEASURED = {
 }
 """{fact of the fingerprint: the words for it}, where there is such a fact."""
 
+ACTIONABLE = (
+    ("size", "size in pixels", "--size, --effort"),
+    ("geometry", "geometry", ""),
+    ("mm_per_pixel", "mm per pixel", ""),
+    ("form", "values and form", "--window"),
+    ("images_shown", "images shown", "--images, --effort"),
+    ("minutes", "minutes", "--minutes"),
+    ("batch", "images per step", "--batch"),
+    ("features", "guiding network", "--features"),
+    ("device", "device", "--device"),
+    ("seed", "seed", "--seed"),
+)
+"""(decision, the words for it, the options that change it) of what a user can act on."""
+OPEN: Mapping[str, Mapping[Any, str]] = {
+    "precision": {"auto": "timed when training begins"},
+    "graphed": {None: "timed when training begins"},
+    "minutes": {None: "no limit"},
+}
+"""{decision: {value that leaves it open: the words for that}}."""
+
 COLOURS = {"1": "gray", "3": "colour"}
 
 VERDICTS = {
@@ -125,24 +145,27 @@ def show_json(value: object) -> None:
     put(json.dumps(value, indent=2) + "\n")
 
 
-def show_inspection(report: Facts, fingerprint: Facts) -> None:
-    """Tables of what `inspect` found: classes, facts, verdicts, warnings and the plan with its reasons."""
+def show_inspection(report: Facts, fingerprint: Facts, *, everything: bool = False) -> None:
+    """Tables of what `inspect` found: warnings first, then classes, facts, verdicts and the plan with its reasons."""
+    _warnings(report["warnings"])
     _table("Classes", ("split", "class", "scans", "images", "patients", "missing"), _classes(report))
     _table("Measured", ("", ""), _measured(fingerprint))
     _table("Files", ("", ""), report["verdicts"].items())
     for entry in report.get("files", ()):
         _line(f"  {entry['verdict']:24} {entry['split']:6} {entry['path']}  {entry['reason']}".rstrip())
-    _plan(report["plan"] or {})
-    if report["warnings"]:
-        _line("")
-    for warning in report["warnings"]:
+    _plan(report["plan"] or {}, everything=everything)
+
+
+def _warnings(warnings: Iterable[str]) -> None:
+    for warning in warnings:
         _line(f"warning: {warning}", style="yellow")
 
 
-def show_training(report: Facts) -> None:
+def show_training(report: Facts, *, everything: bool = False) -> None:
     """What `train` did, or the plan and the time it would take."""
     if not report["model_digest"]:
-        _plan(report["plan"])
+        _warnings(report["warnings"])
+        _plan(report["plan"], everything=everything)
         _facts({"time it would take": f"about {duration(report['estimate_seconds'])}"})
         return
     _facts(
@@ -153,8 +176,7 @@ def show_training(report: Facts) -> None:
             "model digest": report["model_digest"],
         }
     )
-    for warning in report["warnings"]:
-        _line(f"warning: {warning}", style="yellow")
+    _warnings(report["warnings"])
     advise(f"medgan sample {shlex.quote(report['run'])} --out synthetic/")
 
 
@@ -291,21 +313,43 @@ def _size(count: int) -> str:
     return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
-def _plan(plan: Facts) -> None:
-    rows = ((field, _decided(field, decision["value"]), decision["why"]) for field, decision in plan.items())
-    _table("Plan", ("decision", "value", "why"), rows)
+def _plan(plan: Facts, *, everything: bool = False) -> None:
+    """What a user can act on, with the options that do it; or every decision there is, by the name it has in JSON."""
+    if everything:
+        rows = (
+            (field, _decided(field, decision["value"]), decision["why"]) for field, decision in plan.items()
+        )
+        _table("Plan", ("decision", "value", "why"), rows)
+    elif plan:
+        _table("Plan", ("decision", "value", "option", "why"), _actionable(plan))
+        _line("  --all shows every decision.", style="dim")
+
+
+def _actionable(plan: Facts) -> Iterator[Sequence[str]]:
+    for field, words, option in ACTIONABLE:
+        if field not in plan or (field == "mm_per_pixel" and plan[field]["value"] is None):
+            continue
+        value = _decided(field, plan[field]["value"])
+        why = plan[field]["why"].partition(": ")[2]
+        without_window = field == "form" and plan[field]["value"]["unit"] != "HU"
+        yield words, value, "" if without_window else option, "" if why == value else why
 
 
 def _decided(field: str, value: Any) -> str:
     """The value of a decision, as short as it can be said."""
-    if field in {"size", "base"}:
-        return " x ".join(map(str, value))
-    if field == "labels":
-        return ", ".join(value)
-    if field == "form":
+    words = "unknown" if value is None else _words(value)
+    if field in OPEN:
+        words = OPEN[field].get(value, words)
+    elif field in {"size", "base"}:
+        words = " x ".join(map(str, value))
+    elif field == "labels":
+        words = ", ".join(value)
+    elif field == "form":
         kind = f"dicom ({value['dicom_class']})" if value["format"] == "dicom" else value["format"]
-        return f"{kind}, {value['low']:g} to {value['high']:g} {value['unit']}, {value['bits']} bits"
-    return "unknown" if value is None else _words(value)
+        words = f"{kind}, {value['low']:g} to {value['high']:g} {value['unit']}, {value['bits']} bits"
+    elif isinstance(value, bool):
+        words = "yes" if value else "no"
+    return words
 
 
 def _classes(report: Facts) -> Iterator[Sequence[object]]:

@@ -148,7 +148,7 @@ def follow(teller: Teller, log: Path | None = None) -> OnProgress:
 
 
 class Lines:
-    """For a log file or a pipe: a line when a stage begins, one from time to time, and one when it is over."""
+    """For a log file or a pipe: a line when a stage begins, one from time to time, and one when a stage is over that took a while."""
 
     def __init__(self, pause: float = PAUSE) -> None:
         """Let at least `pause` seconds pass between two lines of a stage."""
@@ -156,7 +156,8 @@ class Lines:
 
     def show(self, stage: Stage, now: float) -> None:
         """Write a line where one is due."""
-        due = stage.told is None or now - stage.told >= self._pause or (stage.over and not stage.single)
+        long = stage.over and not stage.single and now - stage.began >= NOTEWORTHY
+        due = stage.told is None or now - stage.told >= self._pause or long
         if not due:
             return
         stage.told = now

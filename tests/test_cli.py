@@ -107,6 +107,7 @@ def test_no_command_shows_the_help():
         ["train", "scans", "--out", "run", "--size", "64x64x64"],
         ["train", "scans", "--out", "run", "--minutes", "0"],
         ["train", "scans", "--out", "run", "--holdout", "1"],
+        ["train", "scans", "--out", "run", "--all"],
         ["sample", "run", "--out", "x", "--count", "0"],
         ["sample", "run", "--out", "x", "--format", "bmp"],
         ["balance", "scans", "--out", "x", "--target", "smallest"],

@@ -383,7 +383,7 @@ def test_a_plan_without_a_discriminator_has_no_settings_of_one(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     plan = decide(facts(), Overrides(features="lite0"))
     assert (plan.adversary, plan.loss, plan.penalty_every, plan.augment) == (0, "none", 0, 0)
-    assert plan.why["augment"] == "fixed: of a discriminator, which has no part"
+    assert plan.why["augment"] == "fixed: not used, for this recipe has no discriminator"
 
 
 def test_features_have_no_part_on_apples_gpus_unless_asked_for(monkeypatch):

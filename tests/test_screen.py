@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -161,10 +162,70 @@ def test_an_inspection_is_told_in_tables(capsys):
     assert ["skip:duplicate", "1"] in lines
     assert ["skip:duplicate", "train", "x.dcm", "the", "same", "as", "y.dcm"] in lines
     assert ["warning:", "class", "b", "is", "small"] in lines
-    assert ["size", "64", "x", "64", "rule:", "fits"] in lines
-    assert ["form", "png,", "0", "to", "255", "stored,", "8", "bits", "rule:", "8-bit"] in lines
-    assert ["mm_per_pixel", "unknown", "rule:", "unknown", "spacing"] in lines
+    assert ["size", "in", "pixels", "64", "x", "64", "--size,", "--effort", "fits"] in lines
+    assert [
+        "values",
+        "and",
+        "form",
+        "png,",
+        "0",
+        "to",
+        "255",
+        "stored,",
+        "8",
+        "bits",
+        "8-bit",
+    ] in lines
+    assert not any("mm_per_pixel" in line for line in lines), "nothing to act on"
     assert not any("leaks" in line for line in lines)
+
+
+def test_every_decision_is_told_when_asked_for_in_plain_words(capsys):
+    open_ones = {
+        name: {"value": value, "why": "rule: timed"}
+        for name, value in {
+            "graphed": None,
+            "precision": "auto",
+            "minutes": None,
+            "guarded": True,
+            "toned": False,
+        }.items()
+    }
+    screen.show_inspection(REPORT | {"plan": REPORT["plan"] | open_ones}, MEASURED, everything=True)
+    rows = [re.split(r"  +", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    assert ["mm_per_pixel", "unknown", "rule: unknown spacing"] in rows
+    assert ["labels", "a, b", "rule: found"] in rows
+    assert ["graphed", "timed when training begins", "rule: timed"] in rows
+    assert ["precision", "timed when training begins", "rule: timed"] in rows
+    assert ["minutes", "no limit", "rule: timed"] in rows
+    assert ["guarded", "yes", "rule: timed"] in rows
+    assert ["toned", "no", "rule: timed"] in rows
+
+
+def test_warnings_come_first(capsys):
+    screen.show_inspection(REPORT, MEASURED)
+    assert capsys.readouterr().out.startswith("warning: class b is small\n")
+    dry = {
+        "run": "r",
+        "model_digest": "",
+        "estimate_seconds": 1.0,
+        "plan": REPORT["plan"],
+        "warnings": ["few"],
+    }
+    screen.show_training(dry)
+    assert capsys.readouterr().out.startswith("warning: few\n")
+
+
+def test_the_real_plan_is_told_in_ten_rows(capsys, cut_scans):
+    from medgan.commands.inspect import inspect
+    from medgan.dataset.source import Source
+
+    plan = inspect(Source(path=cut_scans)).report()["plan"]
+    screen.show_inspection(REPORT | {"plan": plan}, MEASURED)
+    told = capsys.readouterr().out.partition("\nPlan\n")[2]
+    assert len(told.strip().splitlines()) <= 12  # with the heading and the way to the rest
+    assert "no part" not in told
+    assert "unknown" not in told
 
 
 def test_what_no_scan_tells_is_not_listed_and_colour_is_named(capsys):
@@ -181,7 +242,7 @@ def test_no_line_of_a_table_ends_in_blanks(capsys):
 
 def test_a_long_line_is_not_folded_in_a_pipe(capsys):
     screen.show_inspection(REPORT | {"warnings": ["word " * 400 + "end"]}, MEASURED)
-    assert capsys.readouterr().out.splitlines()[-1].endswith("word end")
+    assert capsys.readouterr().out.splitlines()[0].endswith("word end")
 
 
 def test_a_data_set_without_plan_is_told_too(capsys):
@@ -210,10 +271,10 @@ def test_a_training_is_told_as_facts_and_what_to_do_next(capsys):
 @pytest.mark.parametrize(("seconds", "words"), [(7.2, "7 s"), (90.0, "2 min"), (6000.0, "1 h 40 min")])
 def test_a_dry_run_is_told_as_plan_and_estimate(capsys, seconds, words):
     screen.show_training(
-        {"run": "r", "model_digest": "", "estimate_seconds": seconds, "plan": REPORT["plan"]}
+        {"run": "r", "model_digest": "", "estimate_seconds": seconds, "plan": REPORT["plan"], "warnings": []}
     )
     told = capsys.readouterr().out
-    assert "rule: fits" in told
+    assert "fits" in told
     assert f"time it would take  about {words}\n" in told
 
 

@@ -93,6 +93,7 @@ def test_an_end_that_moves_is_followed(capsys, clock):
         on_progress(Progress("training", 100, 400))
         clock[0] += ticker.PAUSE
         on_progress(Progress("training", 150, 200))
+        clock[0] += 2
         on_progress(Progress("training", 200, 200))
     assert [line.split(" ")[1] for line in lines(capsys)] == ["100/400", "150/200", "200/200,"]
 
@@ -104,7 +105,6 @@ def test_what_was_known_already_has_no_pace(capsys, clock):
         on_progress(Progress("reading", 50, 50, "pixels", {"cached": 49}))
     assert lines(capsys) == [
         "reading pixels 25/50 50 %, from the cache",
-        "reading pixels 50/50, from the cache",
     ]
 
 

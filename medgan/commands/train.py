@@ -73,7 +73,7 @@ class Training:
     model_digest: str = ""
     """Empty after a dry run."""
     warnings: tuple[str, ...] = ()
-    """Classes that could not be learned, and what guards found amiss in the model."""
+    """Classes that could not be learned, and what guards found amiss in the model; after a dry run, in the data set."""
 
     def report(self) -> dict[str, Any]:
         """The documented JSON."""
@@ -119,7 +119,13 @@ def train_on(
         fingerprint, wish, before, probe=options.dry_run, on_progress=on_progress
     )
     if options.dry_run:
-        return Training(run=out, plan=plan, estimate_seconds=estimate, seconds=time.monotonic() - began)
+        return Training(
+            run=out,
+            plan=plan,
+            estimate_seconds=estimate,
+            seconds=time.monotonic() - began,
+            warnings=(*unlearned(manifest, plan), *fingerprint.warnings),
+        )
     my_share(plan)  # what cannot be shared is refused before the folder is made
     with alone_in(out, wish.device):
         runtime.once(lambda: claim(out, plan, manifest.digest))

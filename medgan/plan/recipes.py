@@ -37,7 +37,7 @@ def repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
 
 def matching_recipe(shown: int) -> Choices:
     """How distributions are matched in the features of a frozen network; there is no discriminator, nor what only it needs."""
-    alone = "fixed: of a discriminator, which has no part"
+    alone = "fixed: not used, for this recipe has no discriminator"
     return {
         "matching": (
             1.0,

@@ -150,7 +150,10 @@ def choose_features(wish: Overrides, arch: str, longer: int) -> Choices:
         there, reason = False, "rule: Apple's GPUs lack operations that they need; --device cpu has them"
     features = choose(wish.features, "lite0" if there else "none", reason)
     if features[0] == "none":
-        return {"features": features, "seen_at": (0, "fixed: of a frozen network, which has no part")}
+        return {
+            "features": features,
+            "seen_at": (0, "fixed: not used, for this recipe has no frozen network"),
+        }
     why = f"rule: the frozen network tells more in images twice as large, up to {SEEN_AT} pixels"
     return {"features": features, "seen_at": (min(2 * longer, SEEN_AT), why)}
 
