@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+NOTE = "note"
+"""Stage of a report that has nothing but words: a line that stays."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

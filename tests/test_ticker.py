@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from medgan import ticker
-from medgan.progress import Progress, ignore
+from medgan.progress import NOTE, Progress, ignore
 from medgan.world import STARTED_BY_TORCHRUN
 
 
@@ -86,6 +86,16 @@ def test_a_job_that_knows_its_pace_and_its_end_is_believed(capsys, clock):
     with ticker.watch() as on_progress:
         on_progress(Progress("training", 7488, 150016, words, facts))
     assert lines(capsys) == [f"training 7,488/150,016 5 %, 281/s, 8 min left; {words}"]
+
+
+def test_a_note_is_a_line_of_its_own(capsys, clock):
+    with ticker.watch() as on_progress:
+        on_progress(Progress(NOTE, 1, 1, "Your scans are 144 x 192 pixels."))
+        on_progress(Progress(NOTE, 1, 1, "Your scans are small.", {"seconds_left": 4000.0}))
+    assert lines(capsys) == [
+        "Your scans are 144 x 192 pixels.",
+        "Your scans are small. Training will take about 1 h 7 min.",
+    ]
 
 
 def test_an_end_that_moves_is_followed(capsys, clock):

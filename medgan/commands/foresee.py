@@ -12,7 +12,7 @@ from medgan.commands.balance import BalanceOptions, Task
 from medgan.commands.drawing import form_of
 from medgan.commands.outfolder import earlier
 from medgan.commands.preflight import AUTO
-from medgan.commands.train import plan_and_estimate
+from medgan.commands.train import outlook, plan_and_estimate
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
@@ -80,9 +80,9 @@ def foresee(
     task = Task.of(manifest, options, overrides if trained is None else trained)
     once(lambda: earlier(out, task.settings), overrides.device)
     if trained is None:
-        plan, seconds = plan_and_estimate(
-            measure(manifest), overrides, None, probe=True, on_progress=on_progress
-        )
+        fingerprint = measure(manifest)
+        plan, seconds = plan_and_estimate(fingerprint, overrides, None, probe=True, on_progress=on_progress)
+        on_progress(outlook(fingerprint, plan, seconds))
     else:
         plan, seconds = task.suited(trained).plan, 0.0
     form_of(plan.form, options.format, options.dicom_class)

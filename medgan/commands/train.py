@@ -38,7 +38,7 @@ from medgan.plan.clock import (
     worth_graphing,
 )
 from medgan.prepare import prepare
-from medgan.progress import OnProgress, Progress, ignore
+from medgan.progress import NOTE, OnProgress, Progress, ignore
 from medgan.world import world
 
 VERSION = 1
@@ -118,6 +118,7 @@ def train_on(
     plan, estimate = plan_and_estimate(
         fingerprint, wish, before, probe=options.dry_run, on_progress=on_progress
     )
+    on_progress(outlook(fingerprint, plan, estimate))
     if options.dry_run:
         return Training(
             run=out,
@@ -151,6 +152,19 @@ def train_on(
         model_digest=model.digest,
         warnings=(*unlearned(manifest, plan), *model.warnings),
     )
+
+
+def outlook(fingerprint: Fingerprint, plan: Plan, seconds: float) -> Progress:
+    """A note on what to know before the time is spent: the size of the images beside that of the scans, and how long training will take.
+
+    `seconds` is 0 where the run is too short to be timed beforehand, or was begun before.
+    """
+    scans, images = (
+        f"{height} x {width}" for height, width in ((fingerprint.rows[1], fingerprint.columns[1]), plan.size)
+    )
+    varied = any(len(set(sides)) > 1 for sides in (fingerprint.rows, fingerprint.columns))
+    words = f"Your scans are {'about ' if varied else ''}{scans} pixels; images will be {images} (--size changes it)."
+    return Progress(NOTE, 1, 1, words, {"seconds_left": seconds} if seconds else {})
 
 
 def unlearned(manifest: Manifest, plan: Plan) -> list[str]:

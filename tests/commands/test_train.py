@@ -18,6 +18,7 @@ from medgan.gan import fit
 from medgan.gan.model import Model
 from medgan.gan.probe import Cost
 from medgan.plan import Overrides, clock
+from medgan.progress import NOTE
 from tests.commands.blobs import discs, tree
 
 QUICK = Overrides(effort="smoke", size=(16, 24), images=64, batch=8, device="cpu", features="none")
@@ -88,9 +89,21 @@ def test_every_tick_rewrites_the_picture_of_how_training_stands(trained):
 def test_progress_tells_reading_preparing_and_training_to_the_end(scans, tmp_path):
     told = []
     train(scans, tmp_path / "run", overrides=QUICK, on_progress=told.append)
-    assert list(dict.fromkeys(report.stage for report in told)) == ["reading", "preparing", "training"]
+    assert list(dict.fromkeys(report.stage for report in told)) == ["reading", NOTE, "preparing", "training"]
     assert (told[-1].done, told[-1].total) == (64, 64)
     assert "told from synthetic" in told[-1].words
+
+
+def test_before_the_time_is_spent_the_size_of_the_images_is_told(scans, tmp_path):
+    told = []
+    found = train(
+        scans, tmp_path / "run", overrides=QUICK, options=Options(dry_run=True), on_progress=told.append
+    )
+    (note,) = [report for report in told if report.stage == NOTE]
+    height, width = found.plan.size
+    assert note.words.startswith("Your scans are ")
+    assert note.words.endswith(f" pixels; images will be {height} x {width} (--size changes it).")
+    assert note.facts == {"seconds_left": found.estimate_seconds}
 
 
 def test_prepared_images_lie_in_the_private_cache_for_the_next_run_and_in_no_run_folder(
