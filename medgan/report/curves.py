@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -59,7 +60,7 @@ def figures_of(said: Said, wanted: Sequence[tuple[str, str, str]]) -> list[tuple
             truth = said.truth == number
             if not rows or not truth.any() or truth.all():
                 continue
-            title = f"{JUDGES.get(judge, judge)}, class {label}"
+            title = f"{label}: {JUDGES.get(judge, judge).lower()}"
             plot = plotted((), lambda _, rows=rows, number=number, truth=truth: both(said, rows, number, truth))  # type: ignore[misc]  # fmt: skip
             found.append((title, plot, f"ROC and precision-recall curves: {title}; areas are in the legend."))
     return found
@@ -75,7 +76,7 @@ def both(said: Said, rows: Sequence[int], number: int, truth: NDArray[np.bool_])
         scores = said.probabilities[row, :, number]
         false, true = roc(truth, scores)
         recall, precision = precision_recall(truth, scores)
-        words = method(name, ratio)
+        words = "\n".join(textwrap.wrap(method(name, ratio), 44))
         under = float(np.sum(np.diff(false) * (true[1:] + true[:-1]) / 2))
         roc_axes.plot(false, true, line, color=colour, lw=2, label=f"{under:.2f}  {words}")
         area = float(np.sum(np.diff(recall, prepend=0) * precision))
@@ -91,7 +92,7 @@ def square(axes: Axes, title: str, along: str, up: str) -> None:
     """Axes from 0 to 1, with the legend below."""
     plain(axes).set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=along, ylabel=up)
     axes.set_title(title, fontsize=11, color=INK, loc="left")
-    axes.legend(frameon=False, fontsize=8.5, loc="upper left", bbox_to_anchor=(-0.02, -0.17))
+    axes.legend(frameon=False, fontsize=10, loc="upper left", bbox_to_anchor=(-0.02, -0.17))
 
 
 def roc(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> tuple[Array, Array]:

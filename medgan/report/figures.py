@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +68,7 @@ def arms_figure(arms: Sequence[Mapping[str, Any]], best: str) -> bytes:
     def draw(_: list[str]) -> Figure:
         judges = list(dict.fromkeys(str(arm["judge"]) for arm in arms))
         heights = [1 + sum(arm["judge"] == judge for arm in arms) for judge in judges]
-        figure = blank(WIDTH + 1.6, 0.6 + 0.32 * sum(heights))
+        figure = blank(WIDTH, 0.6 + 0.46 * sum(heights))
         panels = figure.subplots(len(judges), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for axes, judge in zip(panels, judges, strict=True):
             _ranked(plain(axes), sorted((arm for arm in arms if arm["judge"] == judge), key=lambda arm: arm["auprc"]), best)  # fmt: skip
@@ -89,15 +88,18 @@ def _ranked(axes: Axes, arms: Sequence[Mapping[str, Any]], best: str) -> None:
         colour, mark = (MADE, "s") if arm["made"] else (REAL, "o")
         axes.plot([arm["low"], arm["high"]], [place, place], color=colour, lw=2, solid_capstyle="round")
         axes.plot(arm["auprc"], place, mark, color=colour, ms=7)
-    axes.set_yticks(range(len(arms)), [arm_words(arm) for arm in arms], fontsize=8.5)
-    for text, arm in zip(axes.get_yticklabels(), arms, strict=True):
-        text.set_fontweight("bold" if arm["name"] == best else "normal")
-    axes.set_ylim(-0.7, len(arms) - 0.3)
+        weight = "bold" if arm["name"] == best else "normal"
+        axes.text(
+            0, place + 0.3, arm_words(arm), fontsize=9.5, fontweight=weight, color=INK,
+            transform=axes.get_yaxis_transform(), va="center",
+        )  # fmt: skip
+    axes.set_yticks([])
+    axes.set_ylim(-0.5, len(arms) - 0.3)
 
 
-def arm_words(arm: Mapping[str, Any], width: int = 40) -> str:
-    """How the classifiers of an arm were trained, in lines of a plot."""
-    return "\n".join(textwrap.wrap(method(str(arm["name"]), str(arm["ratio"])), width))
+def arm_words(arm: Mapping[str, Any]) -> str:
+    """How the classifiers of an arm were trained."""
+    return method(str(arm["name"]), str(arm["ratio"]))
 
 
 def variety_figure(scores: Sequence[Mapping[str, Any]]) -> bytes:

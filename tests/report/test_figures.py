@@ -26,11 +26,11 @@ def test_judges_are_never_mixed_in_one_list(drawn):
         {**arm("real", "", 0.6, made=False), "judge": "probe"},
     ]
     first, second = drawn.arms_figure(arms, "synthetic").axes
-    assert [text.get_text() for text in first.get_yticklabels()] == [
+    assert [text.get_text() for text in first.texts] == [
         "real images only",
         "with synthetic images, 1 per real one",
     ]
-    assert [text.get_text() for text in second.get_yticklabels()] == ["real images only"]
+    assert [text.get_text() for text in second.texts] == ["real images only"]
     assert first.get_title("left") != second.get_title("left")
     assert first.get_xlim() == second.get_xlim()
 
