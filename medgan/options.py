@@ -271,10 +271,12 @@ def as_target(text: str) -> str | int:
 
 def as_quota(text: str) -> tuple[str, int]:
     """`LABEL=N` as (label, n)."""
+    from medgan.dataset.source import label_of
+
     label, _, number = text.rpartition("=")
     if not (label and number.isdecimal()):
         raise typer.BadParameter(f"--class {text}: write LABEL=N, such as covid=200")
-    return label, int(number)
+    return label_of(label), int(number)
 
 
 def as_source(  # noqa: PLR0913, PLR0917  # every option that says which scans are meant

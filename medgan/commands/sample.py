@@ -25,7 +25,7 @@ from medgan.commands.sifting import Against, Wish, reach
 from medgan.commands.slugs import slugs
 from medgan.dataset.index import index
 from medgan.dataset.quota import unknown_label
-from medgan.dataset.source import Source
+from medgan.dataset.source import Source, label_of
 from medgan.dataset.split import hold_out
 from medgan.errors import PlanError
 from medgan.gan.model import Model
@@ -133,6 +133,7 @@ def refuse(count: int, seed: int, *, filtered: bool, against: Source | None, hol
 
 def known(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
     """The labels asked for, each once, in the model's order; all of them when none is asked for."""
+    wanted = tuple(map(label_of, wanted))
     for label in wanted:
         if label not in labels:
             raise unknown_label(label, tuple(labels))

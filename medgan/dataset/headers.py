@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
-from medgan.dataset.source import Candidate, Source, legible, relative, subject
+from medgan.dataset.source import Candidate, Source, label_of, relative, subject
 from medgan.dataset.store import Store, stamp
 from medgan.errors import ScanError
 from medgan.files import digest
@@ -95,7 +95,7 @@ def judge(candidate: Candidate, header: Header, source: Source, root: Path) -> C
     named = candidate.patient or (
         "" if header.patient else subject(relative(candidate.path, root), candidate.label)
     )
-    label = candidate.label or legible(header.label)
+    label = candidate.label or label_of(header.label)
     verdict, reason = unwanted(header, source) if label else ("skip:no-label", candidate.reason)
     patient = veiled(named) or header.patient
     return replace(candidate, label=label, patient=patient, verdict=verdict, reason=reason)

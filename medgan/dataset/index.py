@@ -12,7 +12,7 @@ from medgan.dataset.labels import survey
 from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.pixels import drafts, measured
 from medgan.dataset.settle import Draft, settle
-from medgan.dataset.source import Listing, Source, legible, relative
+from medgan.dataset.source import Listing, Source, label_of, legible, relative
 from medgan.dataset.store import Store
 from medgan.dataset.twins import without_twins
 from medgan.errors import DatasetError, ScanError
@@ -75,7 +75,7 @@ def _arrays(listing: Listing, on_progress: OnProgress) -> Iterator[Draft]:
             continue
         for split, n, label in _counted(rows, len(rows), "images", on_progress):
             order += 1
-            record = Record(path=f"{name}#{split}/{n}", label=label, split=split, format=ARRAY)
+            record = Record(path=f"{name}#{split}/{n}", label=label_of(label), split=split, format=ARRAY)
             yield Draft(order=order, record=_row(path, record, split, n))
 
 

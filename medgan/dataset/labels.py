@@ -10,7 +10,7 @@ from pathlib import Path
 from medgan.dataset import tables
 from medgan.dataset.layout import WORKPLACES, Layout, folders, split_named
 from medgan.dataset.lookup import Lookup
-from medgan.dataset.source import SUBJECT, Candidate, Listing, Source, legible, relative
+from medgan.dataset.source import SUBJECT, Candidate, Listing, Source, label_of, legible, relative
 from medgan.dataset.tables import Row
 from medgan.dataset.walk import Found, look, passed_over, walk
 from medgan.errors import DatasetError
@@ -142,9 +142,10 @@ def _from_lines(source: Source) -> Listing:
             hint="Write one path per line: find scans -name '*.dcm' | medgan inspect -",
         )
     parts = (line.partition("\t") for line in lines)
-    files = [(source.root / name, legible(label.strip())) for name, _, label in parts]
+    lookup = Lookup(source.root, source.root, ())
+    files = [(_looked(*lookup.place(name)), label_of(label.strip())) for name, _, label in parts]
     splits = _splits_of(
-        [file.parent if label or source.label_tag else file.parent.parent for file, label in files]
+        [file.path.parent if label or source.label_tag else file.path.parent.parent for file, label in files]
     )
     candidates = [_by_line(file, label, split) for (file, label), split in zip(files, splits, strict=True)]
     if source.label_tag:
@@ -166,11 +167,10 @@ def _splits_of(folders: Sequence[Path]) -> list[str]:
     return [split or own or "train" for split in below]
 
 
-def _by_line(path: Path, label: str, split: str) -> Candidate:
-    file = look(path)
+def _by_line(file: Found, label: str, split: str) -> Candidate:
     return Candidate(
-        path=path,
-        label=label or legible(path.parent.name),
+        path=file.path,
+        label=label or label_of(file.path.parent.name),
         split=split,
         verdict=file.verdict,
         reason=file.reason,
@@ -221,6 +221,7 @@ def _from_table(root: Path, table: Path) -> Listing:
 
 
 def _looked(place: Path, problem: str) -> Found:
+    """The verdict of a path that was looked up, with the reason where there is no such file."""
     file = look(place)
     return replace(file, reason=problem) if problem and file.verdict == "error:not-found" else file
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from medgan.dataset.source import legible
+from medgan.dataset.source import label_of, legible
 from medgan.dataset.walk import passed_over
 
 SPLIT_WORDS = {
@@ -85,8 +85,8 @@ class Layout:
         if not above or any(map(passed_over, above)):
             return "", ""
         if above[0] in self.splits:
-            return legible("".join(above[1:2])), self.splits[above[0]]
-        return legible(above[0]), split_named("".join(above[1:2])) if self.below else ""
+            return label_of("".join(above[1:2])), self.splits[above[0]]
+        return label_of(above[0]), split_named("".join(above[1:2])) if self.below else ""
 
     def classes(self) -> Iterator[Path]:
         """The folders that stand for classes, once per split."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,6 +122,11 @@ def subject(path: str, label: str = "") -> str:
         ):
             return match.group()
     return ""
+
+
+def label_of(text: str) -> str:
+    """`text` as the name of a class: valid Unicode in composed form (UAX 15, form C), so that a class is one however a disk or a table writes it."""
+    return unicodedata.normalize("NFC", legible(text))
 
 
 def legible(text: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from medgan.dataset.encoding import decode
 from medgan.dataset.layout import split_named
+from medgan.dataset.source import label_of
 from medgan.dataset.walk import unreadable
 from medgan.errors import DatasetError
 
@@ -127,7 +128,7 @@ def _cell(cells: Sequence[str], column: int | None) -> str:
 
 
 def _value(cells: Sequence[str], column: int | None) -> str:
-    text = _cell(cells, column)
+    text = label_of(_cell(cells, column))  # patients, too, are one in every Unicode form
     return "" if text.lower() in EMPTY else text
 
 

@@ -4,8 +4,12 @@ import unicodedata
 
 import pytest
 
+from medgan.commands.sample import known
+from medgan.dataset.index import index
 from medgan.dataset.labels import survey
 from medgan.dataset.source import Source
+from medgan.dataset.tables import read_labels
+from medgan.options import as_quota
 
 FORMS = ["NFC", "NFD", "NFKD"]
 
@@ -64,3 +68,40 @@ def test_a_name_that_two_files_answer_to_is_told(tmp_path):
         missing.reason
         == "there is no such file; it could be A.png or a.PNG: write the folder and the ending, too"
     )
+
+
+def test_a_class_is_one_in_whatever_form_its_folders_are_written(png, tmp_path):
+    for number, (split, form) in enumerate((("train", "NFC"), ("train", "NFD"), ("test", "NFD"))):
+        png(f"{split}/{unicodedata.normalize(form, 'Läsion')}/{number}.png", number)
+    png("train/normal/x.png", 9)
+    assert index(Source(path=tmp_path)).counts() == {
+        "train": {"Läsion": 2, "normal": 1},
+        "test": {"Läsion": 1, "normal": 0},
+    }
+
+
+def test_a_class_and_a_patient_are_one_in_whatever_form_a_table_writes_them(tmp_path):
+    forms = [unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD")]
+    (tmp_path / "labels.csv").write_text(
+        "path,label,patient\n" + "".join(f"{n}.png,{form},{form}\n" for n, form in enumerate(forms)),
+        encoding="utf-8",
+    )
+    rows = read_labels(tmp_path / "labels.csv")
+    assert {(row.label, row.patient) for row in rows} == {("Müller", "Müller")}
+
+
+def test_a_class_is_found_by_a_name_typed_in_another_form(tmp_path):
+    typed = unicodedata.normalize("NFD", "Läsion")
+    assert as_quota(f"{typed}=5") == ("Läsion", 5)
+    assert known([typed], ["Läsion", "normal"]) == ("Läsion",)
+
+
+@pytest.mark.parametrize("disk", FORMS)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_list_names_its_files_in_whatever_form(tmp_path, monkeypatch, disk, form):
+    there = unicodedata.normalize(disk, "Läsion/é.png")
+    (tmp_path / there).parent.mkdir()
+    (tmp_path / there).touch()
+    monkeypatch.chdir(tmp_path)
+    (file,) = survey(Source(lines=(unicodedata.normalize(form, "Läsion/é.png"),))).candidates
+    assert (file.path, file.label, file.verdict) == (tmp_path / there, "Läsion", "ok")
