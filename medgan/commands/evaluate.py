@@ -15,7 +15,8 @@ from medgan.commands.alone import alone_in
 from medgan.commands.gather import Gathered, Request, gather
 from medgan.commands.kept import Kept
 from medgan.commands.parts import EFFORTS, PARTS, Job, said
-from medgan.commands.report import RESULT, render
+from medgan.commands.report import render
+from medgan.commands.result import RESULT
 from medgan.commands.showcase import exhibit
 from medgan.commands.verdicts import carry
 from medgan.dataset.source import Source
@@ -239,7 +240,8 @@ def kept(out: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: part["result"]
         for name, part in found.items()
-        if part.get("key") == key_of(name, settings) and "result" in part
+        if part.get("key") == key_of(name, settings)
+        and isinstance(part.get("result"), list if name == "fidelity" else dict)
     }
 
 

@@ -28,6 +28,58 @@ CURVES = ("truth", "turn", "probabilities")
 Pixels = NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wall:
+    """The images of a class, by row."""
+
+    label: str
+    real: tuple[int, ...]
+    synthetic: tuple[int, ...]
+    names: tuple[str, ...] = ()
+    """What each synthetic one is called; empty where none has a name."""
+
+    def __post_init__(self) -> None:
+        """ValueError for names of other images."""
+        if self.names and len(self.names) != len(self.synthetic):
+            raise ValueError("a wall has another number of names than of images")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A synthetic image and the training image nearest to it, by row."""
+
+    label: str
+    words: str
+    rows: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """ValueError for anything but two images."""
+        if len(self.rows) != 2:
+            raise ValueError("a pair is no two images")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedRow:
+    """Images that the filter thought equally well of, by row."""
+
+    title: str
+    rows: tuple[int, ...]
+    captions: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """ValueError for captions of other images."""
+        if len(self.captions) != len(self.rows):
+            raise ValueError("a row has another number of captions than of images")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """Of a class the rows from best to worst."""
+
+    label: str
+    rows: tuple[RankedRow, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Exhibits:
     """What a page shows: images, and facts about them that refer to images by row."""
@@ -98,8 +150,10 @@ def _checked(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Exhibits:
     stored, facts = arrays["pixels"], json.loads(str(arrays["facts"]))
     if stored.dtype != np.uint8 or stored.ndim != len("NCHW") or stored.shape[1] not in {1, 3}:
         raise ValueError("its images have another form")
-    if not isinstance(facts, dict):
-        raise TypeError("its facts are no object")
+    for name, kind in (("walls", Wall), ("pairs", Match), ("ranked", Ranked)):
+        files.revive(tuple[kind, ...], files.revive(Mapping[str, Any], facts, "facts").get(name, []), name)  # type: ignore[valid-type]
+    if any(len(pair["rows"]) != 2 for pair in facts.get("pairs", [])):
+        raise ValueError("a pair is no two images")
     return Exhibits(path=path, stored=stored, facts=facts, predictions=_predictions(arrays, facts))
 
 

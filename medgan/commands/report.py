@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from medgan import __version__, files
-from medgan.commands import exhibits, stories
+from medgan.commands import exhibits, result, stories
 from medgan.commands.log import log_of, sound
+from medgan.commands.result import RESULT
 from medgan.errors import DatasetError
 from medgan.learn.runtime import once
 from medgan.report.page import Gallery, Pair, Row, Story, page
 
-PAGE, RESULT, RUN = "report.html", "evaluation.json", "run.json"
+PAGE, RUN = "report.html", "run.json"
 LIBRARIES = ("numpy", "torch", "scikit-learn", "scikit-image", "torchmetrics")
 
 
@@ -54,7 +55,7 @@ def render(folder: Path) -> Rendered:
 
 def of_evaluation(folder: Path) -> Story:
     """The story of an evaluation."""
-    told = read(folder, RESULT)
+    told = result.read(files.inside(folder, RESULT))
     kept = exhibits.read(folder)
     shown = {"walls": [], "pairs": [], "ranked": [], "log": [], **kept.facts}
     made = told["counts"]["synthetic"]

@@ -6,7 +6,7 @@ each chooses for the other, so that all of them judge and nobody judges what he 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,7 @@ class Arm:
     judge: str
     ratio: str
     """Synthetic (or duplicated) images per real one of a class; "" where nothing is added."""
-    added: dict[str, int]
+    added: Mapping[str, int]
     """{class: synthetic or duplicated images}."""
     made: bool
     """Whether synthetic images take part."""

@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medgan.cli import app
 from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.evaluate import EvaluateOptions, evaluate
 from medgan.commands.gather import Request, gather
+from medgan.commands.report import report
 from medgan.dataset.source import Source
 from medgan.errors import DatasetError, MedganError
 from medgan.progress import ignore
 from tests.commands.blobs import discs, untrained
+from tests.report.stories import arm, scores
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +179,140 @@ def test_what_a_folder_says_of_itself_is_read_from_itself(world, folder, name):
     for judge in judged(world, folder):
         with pytest.raises(MedganError, match="is no file of this folder"):
             judge()
+
+
+@pytest.fixture(scope="module")
+def evaluation(world, tmp_path_factory):
+    """An evaluation with arms and scores: only to be copied."""
+    out = tmp_path_factory.mktemp("evaluation") / "out"
+    evaluate(Request(source=Source(path=world[1])), out, options=EvaluateOptions(only=("privacy",)))
+    told = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
+    told["arms"], told["scores"] = (
+        [arm("real", "", 0.5, made=False), arm("synthetic", "1", 0.6, made=True)],
+        scores(),
+    )
+    told["filter"] = {"sentence": "The filter was off."}
+    told["shortcut"] = {"verdict": "visible", "sentence": "Seen, and not used."}
+    (out / "evaluation.json").write_text(json.dumps(told), encoding="utf-8")
+    return out
+
+
+def inside(rows, **changes):
+    """The first element of a list in evaluation.json with other values."""
+
+    def change(told):
+        told[rows][0] |= changes
+
+    return change
+
+
+def without(name):
+    return lambda told: told.pop(name)
+
+
+def other(name, value):
+    return lambda told: told.update({name: value})
+
+
+def among_tests(told):
+    told["privacy"]["tests"] = [{"name": "T1"}]
+
+
+EVALUATIONS = {
+    "counts of nothing": other("counts", {}),
+    "counts that are a list": other("counts", [1]),
+    "counts below nothing": other("counts", {"train": {"a": -1}, "synthetic": {"a": 1}}),
+    "counts beyond all": other("counts", {"train": {"a": 10**400}, "synthetic": {"a": 1}}),
+    "counts that are words": other("counts", {"train": {"a": "many"}, "synthetic": {}}),
+    "no counts": without("counts"),
+    "no notes": without("notes"),
+    "no command": without("command"),
+    "a command that never ends": other("command", "medgan 'evaluate"),
+    "scores that are an object": other("scores", {"a": 1}),
+    "a score of nothing": other("scores", [{}]),
+    "a score without a value": lambda told: told["scores"][0].pop("value"),
+    "a score that is a word": inside("scores", value="good"),
+    "a score that nobody knows": inside("scores", name="beauty"),
+    "a score of NaN": inside("scores", value=float("nan")),
+    "arms that are words": other("arms", ["real"]),
+    "an arm that lacks its figures": lambda told: told["arms"][0].pop("auprc"),
+    "an arm of infinity": inside("arms", auprc=float("inf")),
+    "an arm whose name is a list": inside("arms", name=["real"]),
+    "a verdict that is a list": other("verdict", []),
+    "a privacy that is a word": other("privacy", "passed"),
+    "tests that lack their figures": among_tests,
+    "a shortcut that is a list": other("shortcut", [1]),
+    "a filter without words": other("filter", {}),
+    "settings that are a number": other("settings", 3),
+    "sources that are lists": other("sources", {"data": [1]}),
+}
+
+
+@pytest.mark.parametrize("change", EVALUATIONS.values(), ids=EVALUATIONS)
+def test_a_damaged_evaluation_is_told_in_a_sentence(evaluation, tmp_path, change):
+    folder = shutil.copytree(evaluation, tmp_path / "theirs")
+    told = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    change(told)
+    (folder / "evaluation.json").write_text(json.dumps(told), encoding="utf-8")
+    page = (folder / "report.html").read_bytes()
+    with pytest.raises(DatasetError, match=r"evaluation\.json is damaged, or not written by medgan") as error:
+        report(folder)
+    assert len(error.value.message) < 400
+    assert (folder / "report.html").read_bytes() == page
+
+
+EXHIBITS = {
+    "walls that are a number": {"walls": 3},
+    "a wall that is a list": {"walls": [[1]]},
+    "a wall of nothing": {"walls": [{}]},
+    "a wall of rows that are words": {"walls": [{"label": "a", "real": ["0"], "synthetic": []}]},
+    "a wall of rows that are not there": {"walls": [{"label": "a", "real": [10**6], "synthetic": []}]},
+    "a wall with names that are a number": {"walls": [{"label": "a", "real": [], "synthetic": [], "names": 1}]},
+    "a pair of one": {"pairs": [{"label": "a", "words": "w", "rows": [0]}]},
+    "a pair of nobody": {"pairs": [{"label": "a", "words": "w", "rows": [0, -1]}]},
+    "a rank that is a word": {"ranked": ["best"]},
+    "a rank of rows that are not there": {"ranked": [{"label": "a", "rows": [{"title": "t", "rows": [10**6], "captions": [""]}]}]},
+    "a rank with a caption too many": {"ranked": [{"label": "a", "rows": [{"title": "t", "rows": [0], "captions": ["", ""]}]}]},
+    "a wall with a name too many": {"walls": [{"label": "a", "real": [], "synthetic": [0], "names": ["a", "b"]}]},
+    "facts that are a list": [1],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("facts", EXHIBITS.values(), ids=EXHIBITS)
+def test_damaged_exhibits_are_told_in_a_sentence(evaluation, tmp_path, facts):
+    folder = shutil.copytree(evaluation, tmp_path / "theirs")
+    with np.load(folder / "exhibits.npz") as kept:
+        np.savez(folder / "exhibits.npz", pixels=kept["pixels"], facts=np.array(json.dumps(facts)))
+    with pytest.raises(DatasetError, match=r"exhibits\.npz is damaged, or not written by medgan"):
+        report(folder)
+
+
+def test_a_sound_evaluation_has_its_page(evaluation):
+    text = report(evaluation).page.read_text(encoding="utf-8")
+    assert "Seen, and not used." in text
+    assert "The filter was off." in text
+
+
+def test_a_newer_evaluation_with_more_keys_has_its_page(evaluation, tmp_path):
+    folder = shutil.copytree(evaluation, tmp_path / "newer")
+    told = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    told["more"] = 1
+    for one in (*told["arms"], *told["scores"]):
+        one["more"] = {"a": 1}
+    (folder / "evaluation.json").write_text(json.dumps(told), encoding="utf-8")
+    assert report(folder).page.is_file()
+
+
+@pytest.mark.parametrize("data", [b"", b"[1]", b"{}", b'{"version": 1e400}', b"[" * 100_000, b"\xff\xfe"])
+def test_a_command_ends_with_a_sentence_and_one(tmp_path, capsys, data):
+    (tmp_path / "evaluation.json").write_bytes(data)
+    with pytest.raises(SystemExit) as ended:
+        app(["report", str(tmp_path)], standalone_mode=False)
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert "error: " in told
+    assert "next: " in told
+    assert "unexpected" not in told
 
 
 def test_a_sound_folder_is_judged(world, folder):

@@ -1,0 +1,107 @@
+"""evaluation.json, perhaps damaged or somebody else's -> the documented JSON, checked as far as a page needs it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medgan import files
+from medgan.errors import DatasetError
+from medgan.quality.alarm import Test
+from medgan.quality.privacy import Finding
+from medgan.quality.scorecard import Score
+from medgan.quality.turns import Arm
+from medgan.report.wording import SCORES
+
+RESULT = "evaluation.json"
+MOST = 2**53
+"""No count is larger; a float would no longer tell its neighbours apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a page takes from the first level. Keys that are not here are nobody's business there."""
+
+    verdict: str | None
+    sentence: str | None
+    best_arm: str | None
+    command: str
+    counts: Mapping[str, Mapping[str, int]]
+    unseen: str
+    sources: Mapping[str, str]
+    settings: Mapping[str, Any]
+    notes: tuple[str, ...]
+    filter: Mapping[str, Any] | None
+    usefulness: Mapping[str, Any] | None
+    shortcut: Mapping[str, Any] | None
+    privacy: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """What a page takes from a part."""
+
+    sentence: str = ""
+    verdict: str = ""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The object in `path`; DatasetError where it is not what `evaluate` writes."""
+    try:
+        value = files.read_object(path)
+        _check(value)
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{path} is damaged, or not written by medgan ({error})",
+            hint="Repeat the command `medgan evaluate` that wrote it: it measures nothing twice.",
+        ) from error
+    return value
+
+
+def _check(value: Mapping[str, Any]) -> None:
+    """ValueError for what no evaluation holds."""
+    told: Told = _known(Told, value, RESULT)
+    _check_counts(told.counts)
+    shlex.split(told.command)
+    private = told.privacy or {}
+    _all_known(Arm, value.get("arms", []), "arms")
+    _all_known(Score, value.get("scores", []), "scores")
+    _all_known(Test, private.get("tests", []), "privacy.tests")
+    _all_known(Finding, private.get("findings", []), "privacy.findings")
+    strange = {score["name"] for score in value.get("scores", [])} - set(SCORES)
+    if strange:
+        raise ValueError(f"scores: nobody knows {min(strange)[:80]!r}")
+    for name in ("filter", "shortcut", "privacy"):
+        if getattr(told, name) is not None:
+            _known(Sentence, getattr(told, name), name)
+    if told.filter is not None and "sentence" not in told.filter:
+        raise ValueError("filter lacks 'sentence'")
+
+
+def _check_counts(counts: Mapping[str, Mapping[str, int]]) -> None:
+    for name in ("train", "synthetic"):
+        if name not in counts:
+            raise ValueError(f"{RESULT}.counts lacks {name!r}")
+    if any(not 0 <= count < MOST for own in counts.values() for count in own.values()):
+        raise ValueError(f"{RESULT}.counts: no number of images")
+
+
+def _all_known(kind: type, rows: object, name: str) -> None:
+    """ValueError unless `rows` is a list of such nouns, all with the same keys: a table has one heading."""
+    if not isinstance(rows, list):
+        raise ValueError(f"{name} should be a list")  # noqa: TRY004  # as files.revive says it
+    for place, row in enumerate(rows):
+        _known(kind, row, f"{name}[{place}]")
+        if row.keys() != rows[0].keys():
+            raise ValueError(f"{name}[{place}] has other keys than the first")
+
+
+def _known(kind: type, value: object, name: str) -> Any:
+    """The noun, keys of newer versions left aside."""
+    fields = {field.name for field in dataclasses.fields(kind)}
+    known = {key: it for key, it in value.items() if key in fields} if isinstance(value, Mapping) else value
+    return files.revive(kind, known, name)
