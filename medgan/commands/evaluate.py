@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from typing import Any
 
 from medgan import __version__, files
 from medgan.commands.alone import alone_in
+from medgan.commands.forecast import forecast
 from medgan.commands.gather import Gathered, Request, gather
 from medgan.commands.kept import Kept
 from medgan.commands.parts import EFFORTS, PARTS, Job, said
@@ -133,8 +135,9 @@ def judge(request: Request, out: Path, options: EvaluateOptions, on_progress: On
     settings = {**asked, "data": gathered.digest}
     claim(out, settings)
     found, notes = {}, list(gathered.notes)
+    clock = Clock.of(gathered, [name for name in options.parts if name not in kept(out, settings)], options)
     for done, name in enumerate(options.parts):
-        on_progress(Progress("evaluating", done, len(options.parts), f"part {name}"))
+        on_progress(clock.report(done, len(options.parts), f"part {name}"))
         try:
             found[name] = measured(out, name, gathered, settings, on_progress)
         except MedganError as error:
@@ -165,6 +168,29 @@ def judge(request: Request, out: Path, options: EvaluateOptions, on_progress: On
     files.write_json(out / RESULT, {name: value for name, value in result.report().items() if name != "out"})
     render(out)
     return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """How long an evaluation takes, by a short trial before it starts."""
+
+    effort: str
+    seconds: float
+    began: float
+
+    @classmethod
+    def of(cls, images: Gathered, parts: Sequence[str], options: EvaluateOptions) -> Clock:
+        """The trial, of the parts that are to be measured."""
+        seconds = forecast(images, parts, options.effort) if parts else 0.0
+        return cls(effort=options.effort, seconds=seconds, began=time.monotonic())
+
+    def report(self, done: int, total: int, words: str) -> Progress:
+        """Where the evaluation is; the first report says how long all of it takes."""
+        left = self.seconds - (time.monotonic() - self.began)
+        told = (
+            f"{self.effort}: about {max(round(self.seconds / 60), 1)} min on this machine, by a short trial"
+        )
+        return Progress("evaluating", done, total, words if done or not self.seconds else told, {"seconds_left": max(left, 0.0)})  # fmt: skip
 
 
 def day_of(out: Path) -> str:

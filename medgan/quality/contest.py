@@ -122,6 +122,11 @@ def contest(  # noqa: PLR0913  # the sets of images are no noun
     return tuple(outcomes)
 
 
+def count(train: Images, synthetic: Images, settings: Settings) -> int:
+    """Small networks that a contest trains; linear layers cost next to nothing beside them."""
+    return settings.seeds * sum(judge == CNN for judge, _ in _runs(train, synthetic, settings))
+
+
 def _runs(train: Images, synthetic: Images, settings: Settings) -> Iterator[tuple[str, Variant]]:
     for judge in settings.judges:
         for variant in variants(train.counts, synthetic.counts, settings.ratios, settings.chosen):

@@ -73,16 +73,19 @@ def measure_fidelity(  # noqa: PLR0913  # three sets and how to look at them
     scopes = [Scope.of(trio, sets, resamples, seed) for trio in trios]
     makers = made(capped(train, most, seed), spaces, seed)
     found: list[Score] = list(short)
+    total = (len(makers) + 1) * max(len(scopes), 1)
     for done, (space, look) in enumerate(makers.items()):
-        on_progress(Progress("fidelity", done, len(makers) + 1, f"looking through {space}"))
+        on_progress(Progress("fidelity", done * len(scopes), total, f"looking through {space}"))
         seen = tuple(look(one.pixels) for one in sets)
         spread = PCA(min(COMPONENTS, len(seen[2]) - 1, seen[2].shape[1]), random_state=seed).fit(seen[2])
         slim = tuple(spread.transform(one).astype(np.float32) for one in seen)
-        for scope in scopes:
+        for number, scope in enumerate(scopes):
             found += in_space(space, scope, (seen, slim))
-    on_progress(Progress("fidelity", len(makers), len(makers) + 1, "comparing pairs of images"))
+            words = f"{space}: {scope.trio.label or 'all classes together'}"
+            on_progress(Progress("fidelity", done * len(scopes) + number + 1, total, words))
+    on_progress(Progress("fidelity", len(makers) * len(scopes), total, "comparing pairs of images"))
     found += variety(sets, scopes, seed)
-    on_progress(Progress("fidelity", len(makers) + 1, len(makers) + 1, "scores are there"))
+    on_progress(Progress("fidelity", total, total, "scores are there"))
     return tuple(found)
 
 

@@ -107,7 +107,7 @@ def screen_privacy(
             )
     if len(np.unique(held_out.patients)) >= LEAST:
         for space, maker in ((name, SPACES[name]) for name in WANTED):
-            on_progress(Progress("screening", len(tests), TESTS, space))
+            on_progress(Progress("screening", len(tests), TESTS, f"looking through {space}"))
             try:
                 features = maker(train, seed)
             except MedganError as error:
@@ -116,7 +116,9 @@ def screen_privacy(
             points = principal(*(features(one.pixels) for one in (train, held_out, synthetic)))
             more, found = in_space(space, points, (train, held_out, synthetic), seed)
             tests, findings = [*tests, *more], [*findings, *found]
+        on_progress(Progress("screening", TESTS - 1, TESTS, "a membership attack"))
         tests.append(attacked(train, held_out, synthetic, seed))
+        on_progress(Progress("screening", TESTS, TESTS, "a membership attack"))
     else:
         notes.append("T2 to T5 need held-out patients.")
     return concluded(tests, findings, notes)

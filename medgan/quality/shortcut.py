@@ -132,6 +132,11 @@ def measure_shortcut(  # noqa: PLR0913  # the sets of images are no noun
     )
 
 
+def count(settings: Settings) -> int:
+    """Small networks that `measure_shortcut` trains at most."""
+    return FOLDS + 3 * settings.seeds
+
+
 def alike(train: Images, synthetic: Images, seed: int) -> tuple[Images, Images]:
     """As many real as synthetic images of every class, drawn by chance: nothing but being synthetic tells the two sets apart."""
     chance = np.random.default_rng(seed)

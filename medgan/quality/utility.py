@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from medgan.errors import DatasetError
-from medgan.progress import OnProgress, ignore
+from medgan.progress import OnProgress, Progress, ignore
 from medgan.quality.arms import rare_classes
 from medgan.quality.contest import Outcome, Runs, Settings, contest
 from medgan.quality.endpoints import interval
@@ -163,13 +163,16 @@ def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
     heard = hearing(
         train, val, test, synthetic, settings=settings, seed=seed, runs=runs, on_progress=on_progress
     )
-    return judgement(heard, settings)
+    return judgement(heard, settings, on_progress)
 
 
-def judgement(heard: Hearing, settings: Settings) -> Usefulness:
+def judgement(heard: Hearing, settings: Settings, on_progress: OnProgress = ignore) -> Usefulness:
     """What the classifiers come to."""
     rare, bench = heard.rare, heard.bench
-    entries = [bench.entry(outcome) for outcome in heard.outcomes]
+    entries = []
+    for done, outcome in enumerate(heard.outcomes, start=1):
+        entries.append(bench.entry(outcome))
+        on_progress(Progress("drawing patients again", done, len(heard.outcomes)))
     panel, people = panel_of(bench, rare)
     judgements = {judge: judged(judge, entries, panel) for judge in settings.judges}
     first = judgements[preferred(entry for entry in entries if not entry.arm.made).arm.judge]

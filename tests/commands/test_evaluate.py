@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from medgan.commands import evaluate as module
-from medgan.commands import exhibits, offer, parts, sifting
+from medgan.commands import exhibits, forecast, offer, parts, sifting
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import EvaluateOptions, again, evaluate
 from medgan.commands.gather import CHECKED, NONE_HELD, UNKNOWN, UNNAMED, Request, chose_itself, gather
@@ -364,6 +365,50 @@ def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_pat
     assert [first[name] for name in ("verdict", "difference", "comparison", "patients_needed")] == [
         told.usefulness[name] for name in ("verdict", "difference", "comparison", "patients_needed")
     ]
+
+
+def test_how_long_it_takes_is_told_before_it_starts(world, tmp_path, monkeypatch):
+    asked, told = [], []
+    monkeypatch.setattr(
+        module, "forecast", lambda images, names, effort: asked.append((list(names), effort)) or 361.0
+    )
+    evaluate(request(world), tmp_path / "out", options=QUICK, on_progress=told.append)
+    assert asked == [(["fidelity"], "quick")]
+    first = next(one for one in told if one.stage == "evaluating")
+    assert first.words == "quick: about 6 min on this machine, by a short trial"
+    assert 300 < first.facts["seconds_left"] <= 361
+    told.clear()
+    evaluate(
+        request(world), tmp_path / "out", options=QUICK, on_progress=told.append
+    )  # nothing is left to measure
+    assert len(asked) == 1
+    assert "about" not in next(one for one in told if one.stage == "evaluating").words
+
+
+@pytest.mark.parametrize(("only", "runs"), [(("usefulness",), 6), (("shortcut",), 7), (("fidelity",), 0)])
+def test_a_forecast_counts_steps_and_looks(world, monkeypatch, only, runs):
+    brief = Settings(
+        judges=("cnn",),
+        steps=50,
+        seeds=1,
+        side=16,
+        ratios=("parity",),
+        recipes=("real", "oversampling", "synthetic", "classical", "duplicates", "everywhere"),
+    )
+    monkeypatch.setattr(forecast.contest, "EFFORTS", {"quick": brief})
+    monkeypatch.setattr(forecast, "per_step", lambda *_: 1.0)
+    monkeypatch.setattr(forecast, "per_look", lambda *_: 1e-6)
+    found = gather(request(world), ignore)
+    assert round(forecast.forecast(found, only, "quick")) == 50 * runs
+
+
+def test_a_trial_takes_some_time_and_no_chance(world):
+    found = gather(request(world), ignore)
+    settings = Settings(batch=4, side=16)
+    before = torch.get_rng_state()
+    assert 0 < forecast.per_step(found, settings) < 1
+    assert 0 < forecast.per_look(found) < 5
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 # --- the report ---
