@@ -65,7 +65,7 @@ FORM: Mapping[str, Callable[[Form], bool]] = {
 PLAN: Mapping[str, Callable[[Plan], bool]] = {
     "labels": lambda plan: len(set(plan.labels)) == len(plan.labels) > 0 and all(plan.labels),
     "arch": lambda plan: plan.arch in RECIPES,
-    "channels": lambda plan: plan.channels == plan.form.channels,
+    "channels": lambda plan: plan.channels in {1, plan.form.channels},  # gray may be stored as RGB
     "base": lambda plan: len(plan.base) == PAIR and all(CELLS[0] <= side <= CELLS[1] for side in plan.base),
     "widths": lambda plan: (
         len(plan.widths) in STAGES and all(1 <= width <= MOST_CHANNELS for width in plan.widths)
