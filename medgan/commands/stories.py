@@ -88,7 +88,7 @@ def of_run(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str, An
         facts={
             "size": " x ".join(map(str, plan["size"])),
             "classes": str(len(plan["labels"])),
-            "images shown": f"{log[-1]['images_shown'] if log else 0:,} of {plan['images_shown']:,}",
+            "images shown": f"{log[-1]['images_shown'] if log else 0:,}",
             **({"trained for": lasting(log[-1]["seconds"])} if log else {}),
             "seed": str(plan["seed"]),
             "device": str(plan.get("device", "")),
