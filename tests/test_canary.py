@@ -50,7 +50,7 @@ NEEDED = {
     *("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio", "ImagePositionPatient"),
     *("ImageOrientationPatient", "NumberOfFrames", "PhotometricInterpretation", "RescaleIntercept", "RescaleSlope", "RescaleType"),
     *("WindowCenter", "WindowWidth", "VOILUTFunction", "ModalityLUTSequence", "VOILUTSequence", "SharedFunctionalGroupsSequence"),
-    *("PerFrameFunctionalGroupsSequence", "DirectoryRecordSequence", "SliceThickness", "PatientID", "InstanceNumber"),
+    *("PerFrameFunctionalGroupsSequence", "DirectoryRecordSequence", "SliceThickness", "SpacingBetweenSlices", "PatientID", "InstanceNumber"),
 }  # fmt: skip
 """Attributes without whose true values an image is none; each of them that is text is planted in a test of its own."""
 ROOT = Path(__file__).parents[1]
