@@ -94,7 +94,7 @@ def _facts(value: Mapping[str, Any]) -> Facts:
     if (
         not sound
         or not form.low < form.high
-        or (spacing is not None and (len(spacing) != 3 or min(spacing) <= 0))
+        or (spacing is not None and (len(spacing) != 3 or spacing[0] < 0 or min(spacing[1:]) <= 0))
     ):
         raise ValueError(f"{RUN}: its form is none that medgan writes")
     if not facts.labels or len(set(facts.names)) < len(facts.labels):

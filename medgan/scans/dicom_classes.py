@@ -26,7 +26,7 @@ from pydicom.uid import (
 from medgan import __version__
 from medgan.errors import OutputError, PlanError
 from medgan.scans.dicom_anatomy import UNPAIRED
-from medgan.scans.geometry import directions_of
+from medgan.scans.geometry import directions_of, is_orientation
 from medgan.scans.provenance import BYTE, MAKER, NOTICES, WORD, stored_range
 from medgan.scans.scan import Form
 
@@ -120,7 +120,8 @@ def why_not(name: str, form: Form) -> list[str]:
         # C.7.6.2 and C.8.11.4: Type 1, and an invented number or direction would be believed.
         "the size of their pixels is unknown": name in {*PLANAR, "dx"} and form.spacing_mm is None,
         # C.8.11.2: Image Laterality is Type 1, left, right, both or unpaired.
-        "how they lie in the body is unknown": name in {*PLANAR, "dx"} and not form.patient_orientation,
+        "how they lie in the body is unknown": name in {*PLANAR, "dx"}
+        and not is_orientation(form.patient_orientation),
         f"they show {part}, which may be left or right": name == "dx" and part not in UNPAIRED,
     }
     return [words for words, holds in obstacles.items() if holds]
@@ -332,7 +333,7 @@ def _secondary_capture(form: Form) -> Attributes:
 
 def _sides(form: Form) -> str | list[str]:
     """Patient Orientation (C.7.6.1.1.1), empty where it is unknown."""
-    return form.patient_orientation.split("\\") if form.patient_orientation else ""
+    return form.patient_orientation.split("\\") if is_orientation(form.patient_orientation) else ""
 
 
 def _spacing(form: Form, keyword: str) -> Attributes:

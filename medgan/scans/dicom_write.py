@@ -23,7 +23,7 @@ from medgan.files import digest, digest_of, write_bytes
 from medgan.scans.dicom_attributes import tag_of
 from medgan.scans.dicom_classes import PER_IMAGE, PER_PLANE, PLANAR, SOP_CLASSES, attributes, decimal
 from medgan.scans.dicom_encode import Template, part_10
-from medgan.scans.geometry import directions_of, normal
+from medgan.scans.geometry import directions_of, is_orientation, normal
 from medgan.scans.provenance import BYTE, MAKER, WORD, Stored, slice_gap, stored_values
 from medgan.scans.scan import Form, Mark, Pixels
 
@@ -98,7 +98,8 @@ def encoded(pixels: Pixels, form: Form, mark: Mark) -> Iterator[bytes]:
             hint="Write it as NIfTI.",
         )
     gap = slice_gap(form, len(pixels))
-    across = normal(directions_of(form.patient_orientation or "L\\P")).tolist()
+    sides = form.patient_orientation if is_orientation(form.patient_orientation) else "L\\P"
+    across = normal(directions_of(sides)).tolist()
     stored = _words(stored_values(pixels, form), form)
     blank = _blank(form, stored.shape[1:], mark.synthetic, os.environ.get("SOURCE_DATE_EPOCH", ""))
     names = _names(stored, blank.form, mark)

@@ -166,6 +166,16 @@ def test_whatever_is_claimed_an_image_is_read_as_it_was_written(patient_orientat
     assert np.allclose(formats.read_written(path, form), image, atol=1e-6)
 
 
+@pytest.mark.parametrize("format", ["nifti", "dicom", "png"])
+def test_a_model_that_names_no_orientation_there_is_claims_none(format, tmp_path):  # noqa: A002
+    form = Form(
+        format=format, low=0, high=255, unit="stored", spacing_mm=(0.0, 1.0, 1.0), patient_orientation="<up>"
+    )
+    path = formats.write(tmp_path / "a", np.eye(8, dtype=np.float32), form, REAL)
+    assert formats.read(path).patient_orientation == ""
+    assert b"<up>" not in path.read_bytes()
+
+
 def test_scans_of_several_planes_share_none(tmp_path):
     for k in range(4):
         head(tmp_path / "in" / "ab"[k % 2] / f"{k}.nii.gz", k // 2, k)
