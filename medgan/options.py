@@ -47,12 +47,12 @@ BurnedIn = Annotated[
 ]
 Synthetic = Annotated[bool, _data("--allow-synthetic", help="Use images that are marked as synthetic.")]
 Holdout = Annotated[
-    float,
+    float | None,
     _data(
         metavar="FRACTION",
         min=0.0,
         max=0.9,
-        help="Share of the train patients set aside as val, unseen; with a model, the same as in its training.",
+        help="Share of the train patients set aside as val, unseen. Default: as the model was trained; for a new one, 0.2 where there is no val and no test.",
     ),
 ]
 Files = Annotated[bool, _output("--files", help="List every file with its verdict.")]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-NOTE = "note"
-"""Stage of a report that has nothing but words: a line that stays."""
+NOTE, WARNING = "note", "warning"
+"""Stages of reports that have nothing but words: a line that stays, and one that says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,14 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-WARNING = "warning"
-"""The stage of a report that a person should read whether or not he watches: its words are a sentence."""
-
-
 def warn(on_progress: OnProgress, sentence: str) -> None:
     """Tell a person `sentence` now, not when the job is done."""
     on_progress(Progress(WARNING, 1, 1, sentence))
+
+
+def note(on_progress: OnProgress, sentence: str) -> None:
+    """Tell a person `sentence`, which is no reason to worry."""
+    on_progress(Progress(NOTE, 1, 1, sentence))
 
 
 def ignore(progress: Progress) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from medgan.escape import clean
-from medgan.progress import NOTE, OnProgress, Progress, ignore
+from medgan.progress import NOTE, WARNING, OnProgress, Progress, ignore
 from medgan.terminal import console, duration, tell
 from medgan.world import world
 
@@ -137,6 +137,9 @@ def follow(teller: Teller, log: Path | None = None) -> OnProgress:
             seconds = report.facts.get("seconds_left")
             timed = "" if seconds is None else f" Training will take about {duration(seconds)}."
             teller.note(clean(report.words) + timed)
+            return
+        if report.stage == WARNING:
+            teller.note(f"warning: {clean(report.words)}")
             return
         now = time.monotonic()
         name = clean(report.stage if " " in report.words else f"{report.stage} {report.words}".rstrip())

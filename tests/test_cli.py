@@ -195,7 +195,7 @@ def test_sample_takes_several_labels(calls):
     assert (str(model), str(out)) == ("run", "s")
     assert wishes == {
         "labels": ["a", "b"], "count": 7, "seed": 5, "format": "png", "dicom_class": "auto", "filtered": True, "against": None,
-        "holdout": 0.0, "device": "auto",
+        "holdout": None, "device": "auto",
     }  # fmt: skip
 
 

@@ -30,12 +30,13 @@ from medgan.commands.ratio import TopUp, refuse_unvalidated, settle
 from medgan.commands.seal import Account, seal
 from medgan.commands.sifting import Against, Wish, reach
 from medgan.commands.slugs import slugs
-from medgan.commands.train import Options, train_on
+from medgan.commands.train import Options, announce, train_on
+from medgan.dataset.advice import few
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.source import Source
-from medgan.dataset.split import hold_out
+from medgan.dataset.split import agreed, as_trained, hold_out
 from medgan.errors import ModelError, PlanError
 from medgan.gan.model import Model
 from medgan.learn.runtime import each, once
@@ -80,8 +81,9 @@ class BalanceOptions:
     """"ct", "mr", "cr", "dx", "us", "sc", or "auto": that of the modality where it is true of the images."""
     seed: int = 0
     """Seed of each class's first synthetic image; the others follow it."""
-    holdout: float = 0.0
-    """Fraction of the training patients held out as val: neither learned from, nor topped up, nor written."""
+    holdout: float | None = None
+    """Fraction of the training patients held out as val: neither learned from, nor topped up, nor written. None: as the model's training did,
+    or for a new one a fifth where there is no val and no test."""
     any_model: bool = False
     """Accept a model that learned from other data."""
     filter: bool = True
@@ -136,14 +138,15 @@ def balance(  # noqa: PLR0913  # what the command takes
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
     earlier(out, {"command": "balance"})  # somebody else's folder is refused before hours of work, not after
-    seed = (overrides.seed or 0) if trained is None else trained.plan.seed  # as `train` holds out
     found = once(lambda: index(source, on_progress=on_progress), overrides.device)
-    manifest = hold_out(found, options.holdout, seed)
+    manifest = split(found, options, overrides if trained is None else trained)
+    options = replace(options, holdout=manifest.holdout.share)
     task = Task.of(manifest, options, overrides if trained is None else trained)
     done = once(lambda: earlier(out, task.settings), overrides.device)
     if done is not None:
         report_on(out)
         return done
+    announce(manifest, on_progress)
     plan = decide(measure(manifest), overrides) if trained is None else task.suited(trained).plan
     beside_real = true_of(plan.form, manifest.training()) if options.real == "prepared" else plan.form
     form = form_of(beside_real, options.format, options.dicom_class)  # refused before hours of work, too
@@ -165,6 +168,15 @@ def balance(  # noqa: PLR0913  # what the command takes
         written = fill(out, task, trained, room, on_progress)
     report_on(out)
     return replace(written, seconds=perf_counter() - started)
+
+
+def split(manifest: Manifest, options: BalanceOptions, maker: Overrides | Model) -> Manifest:
+    """The data set less whom the model's training held out, unless it learned from other data; of a new model, less whom that will hold out."""
+    if isinstance(maker, Model):
+        how = as_trained(None if options.any_model else maker.holdout, options.holdout)
+        return hold_out(manifest, how.share, maker.plan.seed, how.least)
+    how = agreed(manifest, options.holdout)
+    return hold_out(manifest, how.share, maker.seed or 0, how.least)
 
 
 def report_on(out: Path) -> None:
@@ -281,6 +293,8 @@ def fill(
         model=digest,
         data=model.data_digest if model else "",
         training_seed=model.plan.seed if model else None,
+        holdout=model.holdout if model else None,
+        cautions=tuple(few(task.manifest)) if any(task.missing.values()) else (),
         real=task.options.real,
         verdicts=task.manifest.verdicts(),
         chosen=task.chosen,

@@ -88,6 +88,8 @@ class Contents:
     """What validation patients say of the number of synthetic images, in a sentence; empty where they were not asked."""
     choice: Choice | None = None
     """What the filter saw; None where it was off."""
+    cautions: Sequence[str] = ()
+    """Sentences on classes of which there is little to learn."""
 
     @property
     def ids(self) -> dict[str, int]:
@@ -174,6 +176,7 @@ def card(contents: Contents) -> str:
         f"![Some images of every class]({SHEET})",
         "## Contents",
         _table(contents),
+        *(f"**{markdown(sentence)}**" for sentence in contents.cautions),
         "Every image belongs to the train split: synthetic images must never be in a validation or test set.",
         "## Form",
         _form(contents),

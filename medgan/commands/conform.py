@@ -50,7 +50,9 @@ def conform(  # noqa: PLR0913  # what the command takes
     files.refuse_output_inside(out, [*source.inputs, like])
     manifest = all_of(once(lambda: index(source, on_progress=on_progress)), split)
     task = Task.of(
-        manifest, BalanceOptions(target=0, any_model=True, format=format, dicom_class=dicom_class), trained
+        manifest,
+        BalanceOptions(target=0, holdout=0.0, any_model=True, format=format, dicom_class=dicom_class),
+        trained,
     )
     task = replace(task, settings={**task.settings, "command": "prepare", "split": split or "all"})
     if (done := once(lambda: earlier(out, task.settings))) is None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medgan import files
-from medgan.commands.balance import BalanceOptions, Task
+from medgan.commands.balance import BalanceOptions, Task, split
 from medgan.commands.drawing import form_of
 from medgan.commands.outfolder import earlier
 from medgan.commands.preflight import AUTO
-from medgan.commands.train import outlook, plan_and_estimate
+from medgan.commands.train import announce, outlook, plan_and_estimate
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.dataset.split import hold_out
 from medgan.gan.model import Model
 from medgan.learn.runtime import once
 from medgan.plan import Overrides, Plan, explained
@@ -74,9 +73,10 @@ def foresee(
     """
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
-    seed = (overrides.seed or 0) if trained is None else trained.plan.seed
     found = once(lambda: index(source, on_progress=on_progress), overrides.device)
-    manifest = hold_out(found, options.holdout, seed)
+    manifest = split(found, options, overrides if trained is None else trained)
+    options = replace(options, holdout=manifest.holdout.share)
+    announce(manifest, on_progress)
     task = Task.of(manifest, options, overrides if trained is None else trained)
     once(lambda: earlier(out, task.settings), overrides.device)
     if trained is None:

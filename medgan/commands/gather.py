@@ -21,7 +21,7 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import SPLITS, Manifest
 from medgan.dataset.source import Source
-from medgan.dataset.split import hold_out
+from medgan.dataset.split import as_trained, hold_out
 from medgan.errors import DatasetError, ModelError
 from medgan.gan.model import Model
 from medgan.plan import Plan, decide
@@ -51,8 +51,8 @@ class Request:
     model: Path | None = None
     synthetic: Path | None = None
     """Folder of synthetic images, a sub-folder per class; neither this nor a model: the source is a balanced folder."""
-    holdout: float = 0.0
-    """Share of the train patients that was held out when the model was trained."""
+    holdout: float | None = None
+    """Share of the train patients that was held out when the model was trained; None: what the model says, or none."""
     per_class: int = 500
     """Synthetic images of a model per class, more where the class lacks more."""
     filtered: bool = True
@@ -127,7 +127,7 @@ def gather(request: Request, on_progress: OnProgress, memory: Memory = dict) -> 
     assert request.synthetic is not None, "asked above"
     if written.is_written(request.synthetic):
         return of_written(manifest, request.synthetic, request, on_progress)
-    manifest = hold_out(manifest, request.holdout, request.seed)
+    manifest = hold_out(manifest, request.holdout or 0.0, request.seed)
     return of_others(manifest, request.synthetic, on_progress)
 
 
@@ -148,7 +148,8 @@ def of_model(
     manifest: Manifest, request: Request, model: Model, memory: Memory, on_progress: OnProgress
 ) -> Gathered:
     """The data set a model learned from, and the images of it that `sample` and `balance` would write."""
-    manifest = hold_out(manifest, request.holdout, model.plan.seed)
+    how = as_trained(model.holdout, request.holdout)
+    manifest = hold_out(manifest, how.share, model.plan.seed, how.least)
     if model.data_digest != manifest.digest:
         raise ModelError(
             f"the model learned from other images than the train split here ({model.data_digest[:12]} there, {manifest.digest[:12]}"
@@ -221,7 +222,8 @@ def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: 
     """A data set, and the synthetic images of a folder that medgan wrote from it; patients are held out as in that training."""
     facts, rows = written.told(folder)
     seed = facts.training_seed
-    manifest = hold_out(manifest, request.holdout, request.seed if seed is None else seed)
+    how = as_trained(facts.holdout, request.holdout)
+    manifest = hold_out(manifest, how.share, request.seed if seed is None else seed, how.least)
     rows = [row for row in rows if row["origin"] == "synthetic"]
     if not rows:
         raise DatasetError(f"{folder} holds no synthetic image", hint="Name another --synthetic.")

@@ -24,9 +24,10 @@ from medgan.commands.seal import Account, seal
 from medgan.commands.sifting import Against, Wish, reach
 from medgan.commands.slugs import slugs
 from medgan.dataset.index import index
+from medgan.dataset.manifest import Holdout
 from medgan.dataset.quota import unknown_label
 from medgan.dataset.source import Source, label_of
-from medgan.dataset.split import hold_out
+from medgan.dataset.split import as_trained, hold_out
 from medgan.errors import PlanError
 from medgan.gan.model import Model
 from medgan.learn.runtime import once
@@ -46,19 +47,20 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
     dicom_class: str = "auto",
     filtered: bool = True,
     against: Source | None = None,
-    holdout: float = 0.0,
+    holdout: float | None = None,
     device: str = "auto",
     on_progress: OnProgress = ignore,
 ) -> Written:
     """Draw `count` images of every label (of all that the model knows when none is named) into the folder `out`.
 
     An image's number is its seed + 1. `filtered`, the best of several times as many seeds from `seed` on are chosen, beside the training
-    images in `against`, of which training held `holdout` out, or in the cache; else the first ones are taken. Under torchrun every process calls this alike, and draws its share.
+    images in `against`, less what training held out, or in the cache; else the first ones are taken. Under torchrun every process calls this alike, and draws its share.
     """
     started = perf_counter()
     refuse(count, seed, filtered=filtered, against=against, holdout=holdout)
     trained = Model.load(model)
     files.refuse_output_inside(out, [model, *(against.inputs if against else ())])
+    how = as_trained(trained.holdout, holdout) if against else Holdout()
     form = form_of(trained.plan.form, format, dicom_class)
     chosen = known(labels, trained.labels)
     settings = {
@@ -72,14 +74,14 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
         "dicom_class": form.dicom_class,
         "filter": filtered,
         "against": against is not None,
-        "holdout": holdout,
+        "holdout": how.share,
     }
     done = once(lambda: earlier(out, settings), device)
     if done is not None:
         return done
     folder = OutFolder(path=out, form=form, folders=slugs(trained.labels))
     wish = Wish(counts=dict.fromkeys(chosen, count), seed=seed, device=device)
-    beside = partial(at_hand, trained, against, holdout, folder.folders, on_progress) if filtered else None
+    beside = partial(at_hand, trained, against, how, folder.folders, on_progress) if filtered else None
     with alone_in(out, device):
         if (done := once(lambda: claim(out, settings), device)) is not None:
             return done
@@ -112,12 +114,13 @@ def fill(  # what a folder is filled with and from is no noun
         model=model.digest,
         data=model.data_digest,
         training_seed=model.plan.seed,
+        holdout=model.holdout,
         choice=choice,
     )
     return once(lambda: seal(folder, images, account, on_progress), device)
 
 
-def refuse(count: int, seed: int, *, filtered: bool, against: Source | None, holdout: float) -> None:
+def refuse(count: int, seed: int, *, filtered: bool, against: Source | None, holdout: float | None) -> None:
     """PlanError for what cannot be drawn."""
     if count < 1:
         raise PlanError(f"{count} images per label are none", hint="Give --count 1 or more.")
@@ -141,12 +144,13 @@ def known(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def at_hand(
-    model: Model, source: Source | None, holdout: float, folders: Mapping[str, str], on_progress: OnProgress
+    model: Model, source: Source | None, how: Holdout, folders: Mapping[str, str], on_progress: OnProgress
 ) -> Against | None:
     """The training images to compare with: those of `source`, less what training held out, else those of the model that lie in the cache, else none."""
     if source is None:
         stack, data = find(model.data_digest, model.plan, cache.location() / cache.STACKS), model.data_digest
     else:
-        manifest = hold_out(index(source, on_progress=on_progress), holdout, model.plan.seed)
+        found = index(source, on_progress=on_progress)
+        manifest = hold_out(found, how.share, model.plan.seed, how.least)
         stack, data = prepare(manifest, model.plan, cache.stacks(), on_progress=on_progress), manifest.digest
     return None if stack is None else Against.of(stack, folders, data, on_progress=on_progress)

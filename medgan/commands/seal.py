@@ -27,7 +27,7 @@ from medgan.commands.outfolder import (
     Written,
 )
 from medgan.commands.sifting import OFF, Choice
-from medgan.dataset.manifest import Record
+from medgan.dataset.manifest import Holdout, Record
 from medgan.dataset.pixels import pixel_digest
 from medgan.errors import ScanError
 from medgan.progress import OnProgress, Progress
@@ -57,6 +57,10 @@ class Account:
     """SHA-256 of the data the generator learned from."""
     training_seed: int | None = None
     """Seed of its training, by which patients were held out; None when no generator was needed."""
+    holdout: Holdout | None = None
+    """What its training held out; None where nobody knows."""
+    cautions: tuple[str, ...] = ()
+    """Sentences on classes of which there is little to learn."""
     real: str = "none"
     """"prepared", "link" or "none"."""
     verdicts: Mapping[str, int] = field(default_factory=dict)
@@ -117,6 +121,7 @@ def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progr
         data=account.data,
         ratio=account.ratio["sentence"],
         choice=account.choice,
+        cautions=account.cautions,
     )
     synthetic = contents.tally("synthetic")
     written = Written(
@@ -294,6 +299,7 @@ def _run_text(folder: OutFolder, account: Account, written: Written) -> str:
         "model": account.model,
         "data": account.data,
         "training_seed": account.training_seed,
+        "holdout": account.holdout,
         "real": account.real,
         "filter": account.filter,
         "verdicts": account.verdicts,

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from medgan import cache
 from medgan.commands.alone import alone_in
 from medgan.commands.pictures import Pictures
+from medgan.dataset.advice import few, grave
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
-from medgan.dataset.split import hold_out
+from medgan.dataset.split import agreed, default_in_words, hold_out
 from medgan.errors import OutputError, PlanError
 from medgan.files import is_partial, make_folder, plain, read_json, refuse_output_inside, write_json
 from medgan.gan.fit import fit
@@ -38,7 +39,7 @@ from medgan.plan.clock import (
     worth_graphing,
 )
 from medgan.prepare import prepare
-from medgan.progress import NOTE, OnProgress, Progress, ignore
+from medgan.progress import NOTE, OnProgress, Progress, ignore, note, warn
 from medgan.world import world
 
 VERSION = 1
@@ -51,8 +52,8 @@ ORDER = "content"
 class Options:
     """What `train` may be told beside the plan's overrides."""
 
-    holdout: float = 0.0
-    """Share of the train split's patients that the generator must not see (they become val)."""
+    holdout: float | None = None
+    """Share of the train split's patients that the generator must not see (they become val); None: a fifth where there is no val and no test."""
     dry_run: bool = False
     """Decide, estimate and stop."""
     tensorboard: bool = False
@@ -104,9 +105,18 @@ def train(
     began, options, wish = time.monotonic(), options or Options(), overrides or Overrides()
     refuse_output_inside(out, source.inputs)
     manifest = Runtime(wish.device, "fp32").once(lambda: index(source, on_progress=on_progress))
-    if options.holdout:
-        manifest = hold_out(manifest, options.holdout, wish.seed or 0)
+    how = agreed(manifest, options.holdout)
+    manifest = hold_out(manifest, how.share, wish.seed or 0, how.least)
+    announce(manifest, on_progress)
     return train_on(manifest, out, wish, options, on_progress=on_progress, began=began)
+
+
+def announce(manifest: Manifest, on_progress: OnProgress) -> None:
+    """Say before time is spent what was held out unasked, and what is wrong with the data set."""
+    if sentence := default_in_words(manifest):
+        note(on_progress, sentence)
+    for sentence in grave(manifest):
+        warn(on_progress, sentence)
 
 
 def train_on(
@@ -299,4 +309,5 @@ def about(manifest: Manifest) -> dict[str, Any]:
     for record in manifest.training():
         patients.setdefault(record.label, set()).add(record.patient if record.named else "")
     known = {label: len(who) for label, who in sorted(patients.items()) if "" not in who}
-    return facts | ({"patients": known} if known else {})
+    facts |= {"patients": known} if known else {}
+    return facts | {"holdout": plain(manifest.holdout), "cautions": list(few(manifest))}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from medgan import files
 from medgan.commands.catalogue import restore
 from medgan.commands.outfolder import MANIFEST, RUN
+from medgan.dataset.manifest import Holdout
 from medgan.errors import DatasetError
 from medgan.progress import OnProgress, Progress
 from medgan.quality.images import Images
@@ -47,6 +48,8 @@ class Facts:
     model: str
     real: str
     training_seed: int | None = None
+    holdout: Holdout | None = None
+    """What that training held out; None where the folder does not know."""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property

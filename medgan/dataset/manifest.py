@@ -87,12 +87,23 @@ def _array_of(record: Record) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """By which rule train patients were moved to val."""
+
+    share: float = 0.0
+    """Share of the patients of each class; 0 where none were moved."""
+    least: int = 2
+    """Patients that a class must have to give one away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """All records of a data set, in a stable order."""
 
     root: Path
     records: tuple[Record, ...]
     warnings: tuple[str, ...] = ()
+    holdout: Holdout = Holdout()
 
     @property
     def patients_known(self) -> bool:

@@ -1,4 +1,4 @@
-"""Manifest -> Manifest with part of the train split held out as val: by patient, stratified, seeded."""
+"""Manifest -> Manifest with part of the train split held out as val: by patient, stratified, seeded; and which part where nobody says."""
 
 from __future__ import annotations
 
@@ -7,25 +7,70 @@ import random
 from collections import Counter
 from dataclasses import replace
 
-from medgan.dataset.manifest import Manifest
+from medgan.dataset.manifest import SPLITS, Holdout, Manifest
 from medgan.errors import PlanError
 
+BY_DEFAULT = Holdout(share=0.2, least=5)
+"""Where a data set has neither val nor test. A fifth of fewer than five patients is nobody."""
 
-def hold_out(manifest: Manifest, fraction: float, seed: int) -> Manifest:
+
+def agreed(manifest: Manifest, wish: float | None) -> Holdout:
+    """What to hold out for a training: what is wished for, else a fifth where the data set has neither val nor test."""
+    if wish is not None:
+        return Holdout(share=wish)
+    given = any(True for split in SPLITS[1:] for _ in manifest.usable(split))
+    return Holdout() if given else BY_DEFAULT
+
+
+def as_trained(known: Holdout | None, wish: float | None) -> Holdout:
+    """What a model's training held out; PlanError where something else is wished for. Models of older versions do not know (None)."""
+    if known is None:
+        return Holdout(share=wish or 0.0)
+    if wish is not None and wish != known.share:
+        raise PlanError(
+            f"the model was trained with --holdout {known.share:g}, so --holdout {wish:g} would be of other patients",
+            hint="Leave --holdout away: the model knows what it held out.",
+        )
+    return known
+
+
+def default_in_words(manifest: Manifest) -> str:
+    """What was held out though nobody asked for it, in a sentence; empty where somebody did, or the data set has a split of its own."""
+    if manifest.holdout != BY_DEFAULT:
+        return ""
+    held = {record.patient for record in manifest.usable("val")}
+    total = len(held | {record.patient for record in manifest.usable("train")})
+    least = BY_DEFAULT.least
+    if not held:
+        return (
+            f"The data set has no val and no test, and no class has the {least} patients of whom one could be held out, so it cannot be "
+            "measured whether synthetic images help. Add scans of other patients, or hold some out with --holdout."
+        )
+    without = [label for label, count in manifest.patients()["val"].items() if not count]
+    none = f" Of {', '.join(without)} none could be spared." if without else ""
+    return (
+        f"The data set has no val and no test, so {len(held)} of {total} patients are held out as val, about a fifth of each class with "
+        f"{least} or more: nothing learns from them, and they judge the synthetic images.{none} --holdout 0 learns from all."
+    )
+
+
+def hold_out(manifest: Manifest, fraction: float, seed: int, least: int = 2) -> Manifest:
     """Move about `fraction` of the train patients of every class to val; every class keeps a patient in train.
 
-    A patient moves with all of his train scans. A class with one patient gives none away.
+    A patient moves with all of his train scans. A class with fewer than `least` patients gives none away.
     """
     if not 0 <= fraction < 1:
         raise PlanError(
             f"The fraction {fraction} to hold out is not from 0 to below 1", hint="Give 0.2, say."
         )
-    held = _chosen(_classes_of_patients(manifest), fraction, seed)
+    if not fraction:
+        return manifest
+    held = _chosen(_classes_of_patients(manifest), fraction, seed, least)
     records = tuple(
         replace(record, split="val") if record.split == "train" and record.patient in held else record
         for record in manifest.records
     )
-    return replace(manifest, records=records)
+    return replace(manifest, records=records, holdout=Holdout(share=fraction, least=least))
 
 
 def _classes_of_patients(manifest: Manifest) -> dict[str, frozenset[str]]:
@@ -37,9 +82,10 @@ def _classes_of_patients(manifest: Manifest) -> dict[str, frozenset[str]]:
     return {patient: frozenset(labels) for patient, labels in sorted(classes.items())}
 
 
-def _chosen(classes: dict[str, frozenset[str]], fraction: float, seed: int) -> set[str]:
+def _chosen(classes: dict[str, frozenset[str]], fraction: float, seed: int, least: int) -> set[str]:
     left = Counter(label for labels in classes.values() for label in labels)
-    wanted = {label: _share(n, fraction) for label, n in left.items()}
+    large = {label for label, n in left.items() if n >= max(least, 2)}
+    wanted = {label: _share(n, fraction) if label in large else 0 for label, n in left.items()}
     patients = list(classes)
     random.Random(seed).shuffle(patients)
     held: set[str] = set()
@@ -51,7 +97,7 @@ def _chosen(classes: dict[str, frozenset[str]], fraction: float, seed: int) -> s
             if (
                 label in classes[patient]
                 and patient not in held
-                and all(left[name] > 1 for name in classes[patient])
+                and all(name in large and left[name] > 1 for name in classes[patient])
             ):
                 held.add(patient)
                 left.subtract(classes[patient])
@@ -61,5 +107,5 @@ def _chosen(classes: dict[str, frozenset[str]], fraction: float, seed: int) -> s
 
 
 def _share(patients: int, fraction: float) -> int:
-    """Patients to hold out: the rounded share, at least one where the class has two and anything is held out."""
-    return max(math.floor(patients * fraction + 0.5), 1) if fraction and patients > 1 else 0
+    """Patients to hold out: the rounded share, at least one."""
+    return max(math.floor(patients * fraction + 0.5), 1)

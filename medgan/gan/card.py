@@ -11,6 +11,7 @@ from medgan.plan import Plan
 
 BEGIN, END = "<!-- evaluation: medgan evaluate writes and replaces this section -->", "<!-- /evaluation -->"
 SECTION = re.compile(rf"^{BEGIN}[ \t]*\r?\n.*?^{END}[ \t]*(?:\r?\n|\Z)", re.MULTILINE | re.DOTALL)
+LF = "\n"
 INTENDED = """\
 Research on class imbalance: topping up rare classes of the *training* split of an image classifier, teaching, and software tests.
 
@@ -51,7 +52,7 @@ Weights: `generator.safetensors`, SHA-256 `{facts["digest"]}`.
 | --- | --- | --- |
 {rows}
 
-Data digest: `{facts["data_digest"]}`. Only the train split was used; validation and test images were never seen.
+{"".join(f"**{markdown(sentence)}**{LF}{LF}" for sentence in facts.get("cautions", ()))}Data digest: `{facts["data_digest"]}`. Only the train split was used; validation and test images were never seen.
 No image, path or patient identifier is stored with the model.
 Intensities: {form.low:g} to {form.high:g} ({form.unit}); {plan.why.get("form", "")}.
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 import medgan
+from medgan.dataset.manifest import Holdout
 from medgan.errors import ModelError
 from medgan.files import digest_file, plain, read_object, revive, write_bytes, write_json, write_text
 from medgan.gan.card import card, speaks_of
@@ -43,6 +44,8 @@ class Model:
     counts: Mapping[str, int]
     """{label: training images}."""
     images_shown: int
+    holdout: Holdout | None
+    """Which patients of its data set its training held out; None for a model of an older version, which does not know."""
     network: nn.Module
     tones: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """{label: tone curves (C, 2, knots) of its channels}; empty where images are written as the network draws them."""
@@ -119,6 +122,7 @@ class Model:
             data_digest=facts.data_digest,
             counts=facts.counts,
             images_shown=facts.images_shown,
+            holdout=facts.holdout,
             network=network.eval().requires_grad_(False),
             tones=dict(zip(plan.labels, curves, strict=False)),
             warnings=facts.warnings,
@@ -143,6 +147,7 @@ class Facts:
     counts: Mapping[str, int]
     images_shown: int
     guards: Seen | None = None
+    holdout: Holdout | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
