@@ -18,7 +18,7 @@ from medgan.gan import fit
 from medgan.gan.model import Model
 from medgan.gan.probe import Cost
 from medgan.plan import Overrides, clock
-from medgan.progress import NOTE
+from medgan.progress import NOTE, WARNING
 from tests.commands.blobs import discs, tree
 
 QUICK = Overrides(effort="smoke", size=(16, 24), images=64, batch=8, device="cpu", features="none")
@@ -45,7 +45,8 @@ def test_the_report_is_the_documented_json(trained):
 
 def test_the_model_knows_its_data_by_counts_and_a_digest_alone(trained, scans):
     facts = json.loads((trained.run / "model" / "model.json").read_text(encoding="utf-8"))
-    assert facts["counts"] == {"covid": 4, "normal": 6}
+    assert facts["counts"] == {"covid": 4, "normal": 5}  # one of six is held out, none of four
+    assert facts["holdout"] == {"share": 0.2, "least": 5}
     assert len(facts["data_digest"]) == 64
     for name in ("model.json", "card.md"):
         text = (trained.run / "model" / name).read_text(encoding="utf-8")
@@ -89,7 +90,8 @@ def test_every_tick_rewrites_the_picture_of_how_training_stands(trained):
 def test_progress_tells_reading_preparing_and_training_to_the_end(scans, tmp_path):
     told = []
     train(scans, tmp_path / "run", overrides=QUICK, on_progress=told.append)
-    assert list(dict.fromkeys(report.stage for report in told)) == ["reading", NOTE, "preparing", "training"]
+    stages = list(dict.fromkeys(report.stage for report in told))
+    assert stages == ["reading", NOTE, WARNING, "preparing", "training"]
     assert (told[-1].done, told[-1].total) == (64, 64)
     assert "told from synthetic" in told[-1].words
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medgan.dataset.manifest import Manifest, Record
-from medgan.dataset.split import hold_out
+from medgan.dataset.manifest import Holdout, Manifest, Record
+from medgan.dataset.split import BY_DEFAULT, agreed, as_trained, default_in_words, hold_out
 from medgan.errors import PlanError
 
 
@@ -72,3 +72,70 @@ def test_test_scans_stay_where_they_are():
 def test_a_fraction_of_one_or_more_is_refused():
     with pytest.raises(PlanError):
         hold_out(manifest([("a", "1")]), 1.0, 0)
+
+
+# --- where nobody says ---
+
+
+def by_default(data: Manifest) -> Manifest:
+    how = agreed(data, None)
+    return hold_out(data, how.share, 0, how.least)
+
+
+def test_a_fifth_is_held_out_where_there_is_no_val_and_no_test():
+    data = manifest([("a", f"a{n}") for n in range(20)] + [("b", f"b{n}") for n in range(6)])
+    after = by_default(data)
+    assert after.patients()["val"] == {"a": 4, "b": 1}
+    assert after.holdout == BY_DEFAULT
+    assert "5 of 26 patients are held out as val" in default_in_words(after)
+    assert "--holdout 0" in default_in_words(after)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_data_set_with_a_split_of_its_own_keeps_it(split):
+    data = manifest([("a", str(n)) for n in range(20)], t=split)
+    assert by_default(data) == data
+    assert default_in_words(by_default(data)) == ""
+
+
+def test_a_wish_wins_over_the_default():
+    data = manifest([("a", str(n)) for n in range(20)])
+    assert agreed(data, 0.0) == Holdout()
+    assert agreed(data, 0.5) == Holdout(share=0.5)
+    assert default_in_words(hold_out(data, 0.5, 0)) == ""
+    assert default_in_words(hold_out(data, 0.0, 0)) == ""
+
+
+def test_small_classes_give_nobody_away_unasked_and_that_is_said():
+    """A patient who is of a small class, too, stays there."""
+    data = manifest([("a", f"a{n}") for n in range(4)] + [("b", f"{'a' * (n < 4)}{n}") for n in range(10)])
+    after = by_default(data)
+    assert after.patients()["val"] == {"a": 0, "b": 2}
+    assert "Of a none could be spared" in default_in_words(after)
+
+
+def test_a_tiny_data_set_says_that_nobody_can_be_spared():
+    after = by_default(manifest([(label, f"{label}{n}") for label in "ab" for n in range(4)]))
+    assert set(after.patients()) == {"train"}
+    assert "no class has the 5 patients" in default_in_words(after)
+    assert after.holdout == BY_DEFAULT
+
+
+@given(SCANS, st.integers(0, 99))
+def test_the_default_leaves_every_class_its_patients_but_a_fifth(scans, seed):
+    before = manifest(scans).patients()["train"]
+    after = hold_out(manifest(scans), BY_DEFAULT.share, seed, BY_DEFAULT.least).patients()
+    for label, count in before.items():
+        assert after["train"][label] == count or count >= 5
+        assert after["train"][label] >= 1
+
+
+def test_a_model_says_what_was_held_out_and_another_wish_is_refused():
+    assert as_trained(BY_DEFAULT, None) == as_trained(BY_DEFAULT, 0.2) == BY_DEFAULT
+    for known, wish in ((BY_DEFAULT, 0.3), (BY_DEFAULT, 0.0), (Holdout(), 0.2)):
+        with pytest.raises(PlanError, match="would be of other patients"):
+            as_trained(known, wish)
+
+
+def test_a_model_that_does_not_know_is_asked_as_before():
+    assert (as_trained(None, None), as_trained(None, 0.3)) == (Holdout(), Holdout(share=0.3))
