@@ -99,7 +99,7 @@ def test_files_found_elsewhere_come_in_by_a_pipe(cut_scans):
 def test_a_label_may_follow_a_tab(cut_scans):
     files = sorted(cut_scans.rglob("*.dcm"))
     lines = "".join(f"{path}\tclass {number % 2}\n" for number, path in enumerate(files))
-    counts = json.loads(medgan("inspect", "-", "--json", stdin=lines).stdout)["counts"]
+    counts = json.loads(medgan("inspect", "-", "--holdout", "0", "--json", stdin=lines).stdout)["counts"]
     assert counts == {"train": {"class 0": 6, "class 1": 6}}
 
 
