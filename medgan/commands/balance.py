@@ -30,13 +30,13 @@ from medgan.commands.ratio import TopUp, refuse_unvalidated, settle
 from medgan.commands.seal import Account, seal
 from medgan.commands.sifting import Against, Wish, reach
 from medgan.commands.slugs import slugs
+from medgan.commands.splits import divide
 from medgan.commands.train import Options, announce, train_on
 from medgan.dataset.advice import few
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.source import Source
-from medgan.dataset.split import agreed, as_trained, hold_out
 from medgan.errors import ModelError, PlanError
 from medgan.gan.model import Model
 from medgan.learn.runtime import each, once
@@ -82,8 +82,7 @@ class BalanceOptions:
     seed: int = 0
     """Seed of each class's first synthetic image; the others follow it."""
     holdout: float | None = None
-    """Fraction of the training patients held out as val: neither learned from, nor topped up, nor written. None: as the model's training did,
-    or for a new one a fifth where there is no val and no test."""
+    """Share of the training patients held out as val: neither learned from, topped up nor written; None: as in training, by the rule."""
     any_model: bool = False
     """Accept a model that learned from other data."""
     filter: bool = True
@@ -139,9 +138,8 @@ def balance(  # noqa: PLR0913  # what the command takes
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
     earlier(out, {"command": "balance"})  # somebody else's folder is refused before hours of work, not after
     found = once(lambda: index(source, on_progress=on_progress), overrides.device)
-    manifest = split(found, options, overrides if trained is None else trained)
-    options = replace(options, holdout=manifest.holdout.share)
-    task = Task.of(manifest, options, overrides if trained is None else trained)
+    manifest = divide(found, options.holdout, trained or overrides, same=not options.any_model)
+    task = Task.of(manifest, replace(options, holdout=manifest.holdout.share), trained or overrides)
     done = once(lambda: earlier(out, task.settings), overrides.device)
     if done is not None:
         report_on(out)
@@ -168,15 +166,6 @@ def balance(  # noqa: PLR0913  # what the command takes
         written = fill(out, task, trained, room, on_progress)
     report_on(out)
     return replace(written, seconds=perf_counter() - started)
-
-
-def split(manifest: Manifest, options: BalanceOptions, maker: Overrides | Model) -> Manifest:
-    """The data set less whom the model's training held out, unless it learned from other data; of a new model, less whom that will hold out."""
-    if isinstance(maker, Model):
-        how = as_trained(None if options.any_model else maker.holdout, options.holdout)
-        return hold_out(manifest, how.share, maker.plan.seed, how.least)
-    how = agreed(manifest, options.holdout)
-    return hold_out(manifest, how.share, maker.seed or 0, how.least)
 
 
 def report_on(out: Path) -> None:

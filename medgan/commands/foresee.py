@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from medgan import files
-from medgan.commands.balance import BalanceOptions, Task, split
+from medgan.commands.balance import BalanceOptions, Task
 from medgan.commands.drawing import form_of
 from medgan.commands.outfolder import earlier
 from medgan.commands.preflight import AUTO
+from medgan.commands.splits import divide
 from medgan.commands.train import announce, outlook, plan_and_estimate
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
@@ -74,7 +75,7 @@ def foresee(
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
     found = once(lambda: index(source, on_progress=on_progress), overrides.device)
-    manifest = split(found, options, overrides if trained is None else trained)
+    manifest = divide(found, options.holdout, trained or overrides, same=not options.any_model)
     options = replace(options, holdout=manifest.holdout.share)
     announce(manifest, on_progress)
     task = Task.of(manifest, options, overrides if trained is None else trained)

@@ -1,4 +1,4 @@
-"""A manifest's split -> its real images as the evidence looks at them, prepared by a plan as for training."""
+"""Whom a training holds out, and the real images of a split as the evidence looks at them, prepared by a plan as for training."""
 
 from __future__ import annotations
 
@@ -8,10 +8,21 @@ import numpy as np
 
 from medgan import cache
 from medgan.dataset.manifest import Manifest, in_order
-from medgan.plan import Plan
+from medgan.dataset.split import agreed, as_trained, hold_out
+from medgan.gan.model import Model
+from medgan.plan import Overrides, Plan
 from medgan.prepare import prepare
 from medgan.progress import OnProgress
 from medgan.quality.images import Images
+
+
+def divide(manifest: Manifest, wish: float | None, maker: Overrides | Model, *, same: bool) -> Manifest:
+    """The data set less whom the training of a model held out, or will hold out; unless it is the `same` data, as is wished for alone."""
+    if isinstance(maker, Model):
+        how, seed = as_trained(maker.holdout if same else None, wish), maker.plan.seed
+    else:
+        how, seed = agreed(manifest, wish), maker.seed or 0
+    return hold_out(manifest, how.share, seed, how.least)
 
 
 def split_images(

@@ -101,7 +101,7 @@ def test_before_the_time_is_spent_the_size_of_the_images_is_told(scans, tmp_path
     found = train(
         scans, tmp_path / "run", overrides=QUICK, options=Options(dry_run=True), on_progress=told.append
     )
-    (note,) = [report for report in told if report.stage == NOTE]
+    (note,) = [report for report in told if report.stage == NOTE and "pixels" in report.words]
     height, width = found.plan.size
     assert note.words.startswith("Your scans are ")
     assert note.words.endswith(f" pixels; images will be {height} x {width} (--size changes it).")
