@@ -122,7 +122,7 @@ def _(root):
     single(root / "a" / "1.dcm"), single(root / "a" / "2.dcm", 2, BurnedInAnnotation="YES")
 
 
-@case(50, "burned-in-possible", Told({}, "may carry text burned into the pixels", scans=1))
+@case(50, "burned-in-possible", Told({}, "do not say whether text is burned into the pixels", scans=1))
 def _(root):
     write(root / "a" / "1.dcm", ramp(dtype=np.uint8), **SC)
 
