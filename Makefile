@@ -1,10 +1,12 @@
 # The only commands a developer needs. `make` alone prints them.
-.PHONY: help setup demo test fast check fix docs bench bench-fuzz bench-speed bench-gpu bench-stack bench-generator bench-topup bench-ablation clean
+.PHONY: help setup demo test fast lowest check fix docs bench bench-fuzz bench-speed bench-gpu bench-stack bench-generator bench-topup bench-ablation clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := codecs,tensorboard,dev
+# Old versions may warn of each other, and need not be mended for it.
+OLD := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
 
 help:  ## print these verbs
 	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /\1\t/' | expand -t 18
@@ -36,6 +38,12 @@ test: setup check  ## set up, check, then every test: what CI runs
 
 fast: setup  ## the tests that take under a minute together
 	$(BIN)/pytest -m "not slow"
+
+lowest:  ## the fast tests with the lowest versions that pyproject.toml admits, in .venv-lowest
+	test -x .venv-lowest/bin/pip || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python .ci/lowest.py > .venv-lowest/floors.txt
+	.venv-lowest/bin/pip install --constraint .venv-lowest/floors.txt --editable ".[$(EXTRAS)]"
+	.venv-lowest/bin/pytest -m "not slow" $(OLD)
 
 check: setup  ## formatting, lint, types, architecture, generated docs
 	$(BIN)/ruff format --check .
@@ -77,5 +85,5 @@ bench-ablation: setup  ## what each part of the recipe is worth, one change at a
 	$(BIN)/pytest -s tests/benchmarks/bench_ablation.py
 
 clean:  ## remove what the other verbs made, .venv included
-	rm -rf .venv .setup-done demo-output demo-output.run build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-lowest .setup-done demo-output demo-output.run build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
