@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from importlib import metadata
@@ -37,7 +38,8 @@ def imported():
 
 
 def test_every_library_that_is_imported_is_declared_and_every_declared_one_is_used():
-    assert imported() | WEIGHTS == declared(PROJECT["dependencies"])
+    codecs = declared(PROJECT["optional-dependencies"]["codecs"])  # where one is imported, it may be missing
+    assert imported() - codecs | WEIGHTS == declared(PROJECT["dependencies"])
 
 
 def test_every_dependency_names_its_lowest_version():
@@ -62,3 +64,13 @@ def test_no_hint_names_the_project_to_a_registry_that_does_not_know_it(folder):
     )
     wrong = re.compile(r"pip install (-\S+ )*['\"]?medgan\b")
     assert [path.name for path in pages if wrong.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_lowest_versions_are_those_that_the_project_names():
+    line = [sys.executable, ROOT / ".ci" / "lowest.py"]
+    told = subprocess.run(line, capture_output=True, text=True, check=True).stdout.splitlines()
+    held = dict(line.split("==") for line in told)
+    assert len(held) == len(told), "one version each"
+    floors = [line.split(",")[0].split(">=") for line in PROJECT["dependencies"]]
+    assert {name: held[canonical(name)] for name, _ in floors} == dict(floors)
+    assert "pytest" in held

@@ -1,6 +1,9 @@
 """How the program ends."""
 
+import signal
+import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -53,3 +56,20 @@ def test_a_process_that_failed_does_not_wait_for_others_on_gpus(others, code, at
     with pytest.raises(SystemExit) as end:
         program.main()
     assert (end.value.code, ended) == (code, at_once)
+
+
+def test_two_interruptions_in_a_row_are_one_sentence_and_no_traceback():
+    script = (
+        "import time\nfrom medgan import __main__ as program\n"
+        "def work():\n    print('ready', flush=True)\n    time.sleep(60)\n"
+        "program.app = work\nprogram.main()\n"
+    )
+    line = [sys.executable, "-c", script]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        for pause in (0.02, 0.05, 0.1):
+            process.send_signal(signal.SIGINT)
+            time.sleep(pause)
+        told = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert told == "error: interrupted\nnext: Repeat the same command: it goes on where it stopped.\n"
