@@ -36,7 +36,7 @@ demo: setup  ## set up, then the main job on sample_data: train, top up the rare
 test: setup check  ## set up, check, then every test: what CI runs
 	$(BIN)/pytest
 
-fast: setup  ## the tests that take under a minute together
+fast: setup  ## the tests that take a few seconds each at most
 	$(BIN)/pytest -m "not slow"
 
 lowest:  ## the fast tests with the lowest versions that pyproject.toml admits, in .venv-lowest
