@@ -227,7 +227,7 @@ Only = Annotated[
 ]
 Thoroughness = Annotated[
     Literal["quick", "standard", "thorough"],
-    _evidence("--effort", help="How much is compared; quick takes minutes."),
+    _evidence("--effort", help="How much is compared; how long that takes is told before it starts."),
 ]
 Every = Annotated[bool, _evidence("--all", help="Print every figure, not the summary alone.")]
 Folder = Annotated[

@@ -9,6 +9,8 @@ import pytest
 
 from medgan import screen
 from medgan.errors import DatasetError
+from medgan.quality.verdict import CANNOT_TELL, HARMS, HELPS, NO_BENEFIT
+from medgan.report import wording
 
 
 class Terminal(io.StringIO):
@@ -407,6 +409,14 @@ def test_an_evaluation_tells_every_figure_when_asked(capsys):
     first, second = (rows.index([name, "cnn", ratio, *rest]) for name, ratio, *rest in (("real", "-", "0.75", "0.5", "0.8", "0.66", "0.9"), ("synthetic", "1", "0.71", "0.5", "0.8", "0.66", "0.9")))  # fmt: skip
     assert first < second
     assert "--all" not in told.err
+
+
+def test_every_verdict_has_its_word_on_the_screen_and_on_the_page_and_what_cannot_be_told_is_gray():
+    verdicts = {HELPS, NO_BENEFIT, HARMS, CANNOT_TELL}
+    assert set(screen.VERDICTS) == set(wording.VERDICTS) == verdicts
+    assert {screen.VERDICTS[name][0] for name in verdicts} == {wording.VERDICTS[name][1] for name in verdicts}
+    assert screen.VERDICTS[CANNOT_TELL][1] == screen.TONES["none"] == "bright_black"
+    assert wording.VERDICTS[CANNOT_TELL][0] == wording.TONES[CANNOT_TELL] == "none"
 
 
 def test_what_an_evaluation_did_not_measure_is_said(capsys):

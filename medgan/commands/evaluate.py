@@ -1,4 +1,4 @@
-"""Real data and synthetic images -> Evaluation: are they like real ones, do they help, are they anybody? Part by part, resumable."""
+"""Real data and synthetic images -> Evaluation: are they useful, realistic and private? Part by part, resumable."""
 
 from __future__ import annotations
 

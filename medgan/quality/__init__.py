@@ -1,1 +1,1 @@
-"""Is it any good, does it help, and is it anybody? Images in, scores out."""
+"""Are synthetic images realistic, useful and private? Images in, scores out."""
