@@ -62,7 +62,7 @@ def svg(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
-def arms_figure(arms: Sequence[Mapping[str, Any]], best: str) -> bytes:
+def arms_figure(arms: Sequence[Mapping[str, Any]], best: str, ratio: str | None = None) -> bytes:
     """A panel per judge, its arms with their intervals, best first; those with synthetic images in their colour, `best` boldly."""
 
     def draw(_: list[str]) -> Figure:
@@ -71,7 +71,7 @@ def arms_figure(arms: Sequence[Mapping[str, Any]], best: str) -> bytes:
         figure = blank(WIDTH, 0.6 + 0.46 * sum(heights))
         panels = figure.subplots(len(judges), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for axes, judge in zip(panels, judges, strict=True):
-            _ranked(plain(axes), sorted((arm for arm in arms if arm["judge"] == judge), key=lambda arm: arm["auprc"]), best)  # fmt: skip
+            _ranked(plain(axes), sorted((arm for arm in arms if arm["judge"] == judge), key=lambda arm: arm["auprc"]), (best, ratio))  # fmt: skip
             axes.set_title(JUDGES.get(judge, judge), fontsize=11, color=INK, loc="left")
         panels[-1].set_xlabel("AUPRC of rare classes in test patients")
         panels[0].plot([], [], "o-", color=REAL, label="real images only")
@@ -82,13 +82,13 @@ def arms_figure(arms: Sequence[Mapping[str, Any]], best: str) -> bytes:
     return plotted((), draw)
 
 
-def _ranked(axes: Axes, arms: Sequence[Mapping[str, Any]], best: str) -> None:
-    """The arms of one judge from below."""
+def _ranked(axes: Axes, arms: Sequence[Mapping[str, Any]], best: tuple[str, str | None]) -> None:
+    """The arms of one judge from below; the `best`, by name and (unless None) ratio, boldly."""
     for place, arm in enumerate(arms):
         colour, mark = (MADE, "s") if arm["made"] else (REAL, "o")
         axes.plot([arm["low"], arm["high"]], [place, place], color=colour, lw=2, solid_capstyle="round")
         axes.plot(arm["auprc"], place, mark, color=colour, ms=7)
-        weight = "bold" if arm["name"] == best else "normal"
+        weight = "bold" if arm["name"] == best[0] and best[1] in {None, arm["ratio"]} else "normal"
         axes.text(
             0, place + 0.3, arm_words(arm), fontsize=9.5, fontweight=weight, color=INK,
             transform=axes.get_yaxis_transform(), va="center",

@@ -129,7 +129,7 @@ def page(story: Story) -> str:
         pairs=[shown_pair(pair) for pair in story.pairs],
         sheet=picture(story.sheet),
         grids=[(when, picture(data)) for when, data in story.grids],
-        arms_plot=picture(figures.arms_figure(arms, str(evaluation.get("best_arm"))), "svg+xml") if arms else "",
+        arms_plot=picture(figures.arms_figure(arms, str(evaluation.get("best_arm")), evaluation.get("ratio")), "svg+xml") if arms else "",
         curves=shown_curves(story.predictions, arms, str(evaluation.get("best_arm"))),
         variety_plot=picture(figures.variety_figure(scores), "svg+xml") if shares else "",
         counts_plot=picture(figures.counts_figure(story.before, story.after), "svg+xml") if story.after else "",

@@ -54,3 +54,9 @@ def test_class_names_in_other_scripts_differ_and_warn_of_nothing(recwarn):
     counts = {"肺炎": 3, "正常": 5, "निमोनिया": 2, "$x^2$": 1, "😀": 1, "مرض السل": 4}
     assert figures.counts_figure(counts, {label: count + 2 for label, count in counts.items()})
     assert not recwarn.list
+
+
+def test_one_arm_alone_is_bold(drawn):
+    arms = [arm("synthetic", ratio, 0.5, made=True) for ratio in ("0.5", "parity")]
+    (panel,) = drawn.arms_figure(arms, "synthetic", "parity").axes
+    assert [text.get_fontweight() for text in panel.texts] == ["normal", "bold"]
