@@ -33,7 +33,7 @@ class Fingerprint:
     training: Mapping[str, int]
     """{label: images} that the generator may learn from: the train split less leaks."""
     rare: Mapping[str, int]
-    """{label: images missing to the largest class of those in `training`}; classes that miss none are absent."""
+    """{label: how many images a class is short of the largest one, of those in `training`}; absent where it is short of none."""
     patients_known: bool
     formats: Mapping[str, int]
     """{format: scans}, and likewise below."""
