@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -94,7 +94,7 @@ def test_a_broken_disk_leaves_no_partial_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match="full"):
         written(tmp_path, FORMS["ct"])
     assert list(tmp_path.iterdir()) == []

@@ -72,7 +72,7 @@ def _(root):
     picture(root / "a" / "1.png", 1), picture(root / "a" / "2.png", 2), picture(root / "b" / "3.png", 3)
 
 
-@case(67, "class-of-one-patient", Told({}, "a has 2 images of 1 patients", scans=4))
+@case(67, "class-of-one-patient", Told({}, "a has 2 images of 1 patient", scans=4))
 def _(root):
     for k, label in enumerate("aabb"):
         single(root / label / f"{k}.dcm", k, PatientID=f"P{label}")
@@ -219,7 +219,7 @@ for code, words in ((errno.ENOSPC, "the disk is full"), (errno.EROFS, "cannot be
         def refuse(*_, **__):
             raise OSError(code, os.strerror(code))
 
-        patch.setattr(Path, "write_bytes", refuse)
+        patch.setattr(os, "fsync", refuse)
         try:
             files.write_bytes(root / "a.png", b"half")
         finally:
