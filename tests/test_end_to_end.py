@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,10 +24,15 @@ def medgan(*words, stdin=None):
     return CliRunner().invoke(cli.app, [str(word) for word in words], input=stdin)
 
 
+def without_progress(stderr):
+    """What stderr got beside the lines on progress, each of which begins with the time of day."""
+    return "".join(line for line in stderr.splitlines(keepends=True) if not re.match(r"\d\d:\d\d ", line))
+
+
 def told(result):
     """(what went wrong, what to do next) of a refusal; nothing of it is on stdout."""
     assert (result.exit_code, result.stdout) == (1, "")
-    error, _, hint = result.stderr.rstrip("\n").partition("\nnext: ")
+    error, _, hint = without_progress(result.stderr).rstrip("\n").partition("\nnext: ")
     assert error.startswith("error: ")
     assert hint
     return error.removeprefix("error: "), hint
@@ -46,7 +52,7 @@ def run(cut_scans, tmp_path_factory):
 def test_inspect_tells_counts_what_is_rare_and_what_train_would_decide(cut_scans):
     result = medgan("inspect", cut_scans)
     assert result.exit_code == 0
-    for words in ("normal", "mass", "missing", "Plan", "rule:"):
+    for words in ("normal", "mass", "missing", "Plan", "--size"):
         assert words in result.stdout
 
 
@@ -279,6 +285,8 @@ def test_what_nobody_foresaw_is_exit_code_3_with_a_log(cut_scans, monkeypatch, t
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     result = medgan("inspect", cut_scans)
     assert (result.exit_code, result.stdout) == (3, "")
-    assert result.stderr.startswith("error: unexpected ZeroDivisionError; the details are in ")
+    assert without_progress(result.stderr).startswith(
+        "error: unexpected ZeroDivisionError; the details are in "
+    )
     (log,) = tmp_path.iterdir()
     assert "Traceback" in log.read_text(encoding="utf-8")
