@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
@@ -177,7 +178,12 @@ def show_training(report: Facts, *, everything: bool = False) -> None:
         }
     )
     _warnings(report["warnings"])
-    advise(f"medgan sample {shlex.quote(report['run'])} --out synthetic/")
+    advise(f"medgan sample {shlex.quote(report['run'])} --out {_free('synthetic')}/")
+
+
+def _free(name: str) -> str:
+    """The name, or the first of name-2, name-3, ... that nothing has here: what a hint names must work."""
+    return next(one for one in (name, *(f"{name}-{n}" for n in itertools.count(2))) if not Path(one).exists())
 
 
 def show_foreseen(report: Facts) -> None:

@@ -425,3 +425,12 @@ def test_what_an_evaluation_did_not_measure_is_said(capsys):
     assert capsys.readouterr().out.startswith(
         "Not tested\nWhether these images help a classifier was not measured.\n"
     )
+
+
+def test_the_hint_after_training_names_a_folder_that_is_free(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    report = {"run": "run", "images_shown": 1, "seconds": 1.0, "model_digest": "d", "warnings": []}
+    for name in ("synthetic", "synthetic-2", "synthetic-3"):
+        screen.show_training(report)
+        assert f"--out {name}/" in capsys.readouterr().err
+        (tmp_path / name).mkdir()

@@ -25,7 +25,7 @@ from medgan.dataset.split import agreed, default_in_words, hold_out
 from medgan.errors import OutputError, PlanError
 from medgan.files import is_partial, make_folder, plain, read_json, refuse_output_inside, write_json
 from medgan.gan.fit import fit
-from medgan.gan.probe import costs, graphed_pace
+from medgan.gan.probe import BRIEF, ROUNDS, costs, graphed_pace
 from medgan.learn.board import Board
 from medgan.learn.feed import my_share
 from medgan.learn.runtime import Runtime, can_replay, choose_device, gpu_in_words, has_bf16
@@ -210,7 +210,7 @@ def plan_and_estimate(
     if not probe and wish.minutes is None and len(tried) == 1 and not graphs:
         return with_graphs(with_precision(plan, {}), 0.0, {})[0], 0.0
     with gpu_in_words(graphed=plan.graphed):
-        measured = costs(plan, tried)
+        measured = costs(plan, tried, rounds=BRIEF if probe else ROUNDS, on_progress=on_progress)
     plan = with_precision(plan, {name: cost.processor for name, cost in measured.items()})
     pace, trials = measured[plan.precision].wall, {}
     if graphs and worth_graphing(plan, pace):

@@ -64,7 +64,7 @@ def fit(
         return runtime.each(lambda: Model.load(folder / "model"))
     runtime.once(lambda: journal.rewind(run.images_shown))
     steps: list[Step] = []
-    began = time.monotonic()
+    began, rate = time.monotonic(), 0.0
     while not run.over:
         steps.append(train_step(run, watch))
         plan = run.learners.plan
@@ -73,13 +73,15 @@ def fit(
         if why:
             run, steps = step_back(run, why), []
             continue
-        on_progress(Progress("training", run.images_shown, plan.images_shown, told(run, steps), facts(steps)))
+        on_progress(progress(run, steps, rate))
         if tick:
             spent = time.monotonic() - began
             remember(run, steps)
             run.learners.plan = runtime.once(partial(paced, run, len(steps), spent))
             row = tick_row(run, guard(run, watch), steps, spent)
             runtime.once(partial(keep, run, row, journal, on_tick))
+            rate = row["images_per_second"]
+            on_progress(progress(run, steps, rate))  # the length may have been corrected
             began, steps, run.mishaps = began + spent, [], []  # the tick's own work counts to the next one
     known = {**about, "images_shown": run.images_shown, "guards": take_best(run)}
     network, plan = run.learners.average, run.learners.plan
@@ -90,6 +92,13 @@ def fit(
 
     runtime.once(saved)
     return runtime.each(lambda: Model.load(folder / "model"))
+
+
+def progress(run: Run, steps: list[Step], rate: float) -> Progress:
+    """How far the run is; by the `rate` of its latest tick, images per second, also how long it will take (0: there was none yet)."""
+    shown, total = run.images_shown, run.learners.plan.images_shown
+    timed = {"images_per_second": rate, "seconds_left": round((total - shown) / rate, 1)} if rate else {}
+    return Progress("training", shown, total, told(run, steps), {**facts(steps), **timed})
 
 
 def made(run: Run) -> bool:

@@ -17,8 +17,10 @@ from medgan.gan.steps import Learners, update
 from medgan.learn.feed import my_share
 from medgan.learn.runtime import Runtime, recorded_for_trial, reseed
 from medgan.plan import Plan
+from medgan.progress import OnProgress, Progress, ignore
 
-ROUNDS = 3
+ROUNDS, BRIEF = 3, 1
+"""Rounds by which a run is decided; a dry run, which decides nothing, needs but an estimate."""
 ALIKE = 0.02
 """By how much of itself a gradient of a replayed step may differ; by adding up in another order it does by a hundred-thousandth."""
 NEXT_TO_NOTHING = 1e-4
@@ -34,19 +36,24 @@ class Cost:
     wall: float
 
 
-def costs(plan: Plan, precisions: Iterable[str]) -> dict[str, Cost]:
+def costs(
+    plan: Plan, precisions: Iterable[str], *, rounds: int = ROUNDS, on_progress: OnProgress = ignore
+) -> dict[str, Cost]:
     """{precision: its cost}; they take turns, so that a busy moment strikes them alike, after a round of warming up.
 
-    Several processes take their rounds together, and go by the clock of the first.
+    Several processes take their `rounds` together, and go by the clock of the first.
     """
     trials = {name: Trial(replace(plan, precision=name)) for name in precisions}
-    rounds: dict[str, list[Cost]] = {name: [] for name in trials}
-    for number in range(ROUNDS + 1):
-        for name, trial in trials.items():
+    taken: dict[str, list[Cost]] = {name: [] for name in trials}
+    what = f"timing one training step (size {'x'.join(map(str, plan.size))}, {', '.join(trials)})"
+    for number in range(rounds + 1):
+        for place, (name, trial) in enumerate(trials.items()):
+            on_progress(Progress(what, number * len(trials) + place, (rounds + 1) * len(trials)))
             cost = trial.round()
             if number:
-                rounds[name].append(cost)
-    return {name: trial.runtime.once(partial(median, rounds[name])) for name, trial in trials.items()}
+                taken[name].append(cost)
+    on_progress(Progress(what, (rounds + 1) * len(trials), (rounds + 1) * len(trials)))
+    return {name: trial.runtime.once(partial(median, taken[name])) for name, trial in trials.items()}
 
 
 def graphed_pace(plan: Plan) -> tuple[float, str]:

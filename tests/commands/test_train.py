@@ -212,12 +212,12 @@ def test_a_run_of_a_newer_version_is_refused_and_left_as_it_is(scans, trained, t
 
 def test_minutes_become_images_once_and_a_repeat_keeps_them(scans, tmp_path, monkeypatch):
     wish = dataclasses.replace(QUICK, images=None, minutes=0.1)
-    monkeypatch.setattr(command, "costs", lambda plan, names: {name: Cost(0.1, 0.1) for name in names})
+    monkeypatch.setattr(command, "costs", lambda plan, names, **_: {name: Cost(0.1, 0.1) for name in names})
     monkeypatch.setattr(fit, "on_schedule", lambda plan, *_: plan)  # a machine that keeps its pace
     first = train(scans, tmp_path / "run", overrides=wish)
     assert first.images_shown == first.plan.images_shown == 64  # 60 in six seconds, to the full batch
     assert first.estimate_seconds == pytest.approx(6)
-    monkeypatch.setattr(command, "costs", lambda plan, names: {})  # not asked again
+    monkeypatch.setattr(command, "costs", lambda plan, names, **_: {})  # not asked again
     again = train(scans, tmp_path / "run", overrides=wish)
     assert (again.images_shown, again.model_digest) == (64, first.model_digest)
 
@@ -226,7 +226,7 @@ def test_minutes_become_images_once_and_a_repeat_keeps_them(scans, tmp_path, mon
 def test_a_probe_chooses_the_precision_once_and_a_repeat_keeps_it(scans, tmp_path, monkeypatch, bf16, chosen):
     asked = []
 
-    def costs(plan, names):
+    def costs(plan, names, **_):
         asked.append(tuple(names))
         return {"fp32": Cost(0.1, 0.3), "bf16": Cost(bf16, 0.2)}
 
@@ -252,7 +252,7 @@ def test_a_gpu_tries_cuda_graphs_once_and_a_run_goes_on_without_them(
     monkeypatch.setattr(clock, "LONG", 64)
     monkeypatch.setattr(clock, "GRAPHED_MINUTES", 0.3)
     monkeypatch.setattr(command, "can_replay", lambda device: device == "cpu")  # which stands for a GPU
-    monkeypatch.setattr(command, "costs", lambda plan, names: {name: Cost(0.1, 0.3) for name in names})
+    monkeypatch.setattr(command, "costs", lambda plan, names, **_: {name: Cost(0.1, 0.3) for name in names})
     monkeypatch.setattr(command, "graphed_pace", lambda plan: trial)
     wish = dataclasses.replace(QUICK, precision="fp32")
     dry = train(scans, tmp_path / "dry", overrides=wish, options=Options(dry_run=True))
@@ -276,7 +276,7 @@ def test_cuda_graphs_without_a_gpu_are_refused_before_anything_is_written(scans,
 def test_a_gpu_that_only_pretends_to_know_bf16_is_not_asked_for_it(scans, tmp_path, monkeypatch):
     asked = []
 
-    def costs(plan, names):
+    def costs(plan, names, **_):
         asked.append(tuple(names))
         return {name: Cost(0.1, 0.3) for name in names}
 

@@ -58,13 +58,15 @@ class Clock:
     """Time that passes by `pace` seconds for every image shown, whatever the machine does."""
 
     def __init__(self, pace):
-        self.now, self.pace = 0.0, pace
+        self.now, self.pace, self.shown = 0.0, pace, 0
 
     def monotonic(self):
         return self.now
 
     def tell(self, progress):
-        self.now += 8 * self.pace  # the batch of the tiny plan
+        if progress.done != self.shown:  # a tick is reported again, once it is written down
+            self.now += 8 * self.pace  # the batch of the tiny plan
+        self.shown = progress.done
 
 
 def timed(monkeypatch, folder, clock, stop_at=None, **changes):
@@ -90,6 +92,24 @@ def test_minutes_are_kept_on_a_machine_that_is_slower_or_quicker_than_its_probe(
     assert clock.now == pytest.approx(16, abs=8 * pace)
     done = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
     assert done[-1]["condition"] == 1.0  # the schedules came to their end with the run
+
+
+def test_every_report_after_a_tick_tells_pace_and_time_left_by_the_corrected_length(tmp_path, monkeypatch):
+    clock, told = Clock(0.25), []
+    monkeypatch.setattr(fit_module, "time", clock)
+
+    def tell(report):
+        clock.tell(report)
+        told.append(report)
+
+    plan = tiny_plan(images_shown=160, tick=16, minutes=16 / 60)
+    fit(tiny_stack(), plan, tmp_path, about=ABOUT, on_progress=tell)
+    first = next(number for number, report in enumerate(told) if "seconds_left" in report.facts)
+    assert (told[first].done, told[first].total) == (16, 64)  # 160 by the probe
+    for report in told[first:]:
+        assert report.facts["images_per_second"] == pytest.approx(4)
+        assert report.facts["seconds_left"] == pytest.approx((report.total - report.done) / 4)
+    assert (told[-1].done, told[-1].total, told[-1].facts["seconds_left"]) == (64, 64, 0.0)
 
 
 def test_a_run_by_minutes_goes_on_from_the_length_that_its_last_tick_settled(tmp_path, monkeypatch):

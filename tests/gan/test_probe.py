@@ -33,3 +33,10 @@ def test_the_first_round_warms_up_and_does_not_count(monkeypatch):
 def test_a_gpu_is_timed_by_the_wall_clock():
     for cost in costs(tiny_plan(device="cuda"), ("fp32", "bf16")).values():
         assert cost.processor == cost.wall > 0
+
+
+def test_a_probe_says_what_it_times_and_takes_the_rounds_it_is_told():
+    told = []
+    costs(tiny_plan(), ("fp32",), rounds=1, on_progress=told.append)
+    assert {report.stage for report in told} == {"timing one training step (size 16x12, fp32)"}
+    assert [(report.done, report.total) for report in told] == [(0, 2), (1, 2), (2, 2)]
