@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,15 @@ from numpy.typing import NDArray
 from medgan import cache
 from medgan.commands.alone import alone_in
 from medgan.commands.pictures import Pictures
+from medgan.commands.runfolder import Leg, claim, gone_on, images_of_minutes, refuse_unseen, stored, typed
 from medgan.dataset.advice import few, grave
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
 from medgan.dataset.split import agreed, default_in_words, hold_out
-from medgan.errors import OutputError, PlanError
-from medgan.files import is_partial, make_folder, plain, read_json, refuse_output_inside, write_json
+from medgan.errors import PlanError
+from medgan.files import plain, refuse_output_inside
 from medgan.gan.fit import fit
 from medgan.gan.probe import BRIEF, ROUNDS, costs, graphed_pace
 from medgan.learn.board import Board
@@ -41,11 +41,6 @@ from medgan.plan.clock import (
 from medgan.prepare import prepare
 from medgan.progress import NOTE, OnProgress, Progress, ignore, note, warn
 from medgan.world import world
-
-VERSION = 1
-RUN = "run.json"
-ORDER = "content"
-"""What the order of the training images follows; runs begun by the name of their files cannot go on in another order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +120,8 @@ def train_on(
     """Train on an indexed data set whose splits stand."""
     runtime = Runtime(wish.device, "fp32")
     fingerprint, before = measure(manifest), runtime.once(lambda: stored(out))
+    if before is not None and wish.minutes not in {None, before["plan"].get("minutes")}:
+        before = {**before, "allowed": runtime.once(lambda: images_of_minutes(out, wish.minutes or 0.0))}
     plan, estimate = plan_and_estimate(
         fingerprint, wish, before, probe=options.dry_run, on_progress=on_progress
     )
@@ -139,7 +136,8 @@ def train_on(
         )
     my_share(plan)  # what cannot be shared is refused before the folder is made
     with alone_in(out, wish.device):
-        runtime.once(lambda: claim(out, plan, manifest.digest))
+        legs = runtime.once(lambda: claim(out, plan, manifest.digest, typed(wish, options.holdout)))
+        plan = gone_on(plan, legs)
         runtime.each(lambda: refuse_unseen(out))
         stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks(), on_progress=on_progress))
         board = Board(out / "tensorboard") if options.tensorboard and world().is_first else None
@@ -152,7 +150,10 @@ def train_on(
                 board.add(row, grid)
 
         with gpu_in_words(graphed=plan.graphed):
-            model = fit(stack, plan, out, about=about(manifest), on_tick=on_tick, on_progress=on_progress)
+            model = fit(
+                stack, plan, out, about=about(manifest, legs), on_tick=on_tick, on_progress=on_progress,
+                start=legs[-1].images_shown if legs else 0,
+            )  # fmt: skip
     return Training(
         run=out,
         plan=plan,
@@ -203,7 +204,8 @@ def plan_and_estimate(
     if known is not None and not probe:
         begun = known["plan"]
         if wish.minutes is not None:
-            plan = decide(fingerprint, dataclasses.replace(wish, images=begun["images_shown"]))
+            shown = known.get("allowed", begun["images_shown"])
+            plan = decide(fingerprint, dataclasses.replace(wish, images=shown))
         return as_begun(plan, begun, wish), 0.0
     tried = tuple(name for name in candidates(plan) if name == "fp32" or has_bf16(plan.device))
     graphs = open_to_graphs(plan) and can_replay(choose_device(plan.device))
@@ -234,77 +236,11 @@ def refuse_unable(plan: Plan) -> None:
         raise PlanError("this GPU knows no bf16", hint="Leave --precision away, or give fp32.")
 
 
-def stored(out: Path) -> dict[str, Any] | None:
-    """What the run folder says of itself; None when there is no run yet."""
-    if not (out / RUN).exists():
-        return None
-    try:
-        facts: dict[str, Any] = read_json(out / RUN)
-        newer = facts["version"] > VERSION
-        _ = facts["data_digest"], facts["plan"]["images_shown"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OutputError(f"{out / RUN} cannot be read ({error})", hint="Choose another --out.") from error
-    if newer:
-        raise OutputError(
-            f"{out} was written by a newer medgan", hint="Update medgan, or choose another --out."
-        )
-    return facts
-
-
-def claim(out: Path, plan: Plan, data_digest: str) -> None:
-    """Make `out` the run folder of this plan and data, or check that it is; OutputError names the difference."""
-    facts = {"version": VERSION, "data_digest": data_digest, "order": ORDER, "plan": plain(plan)}
-    before = stored(out)
-    if before is None:
-        if out.exists() and (not out.is_dir() or not all(map(is_partial, out.iterdir()))):
-            raise OutputError(
-                f"{out} is not empty and no run of medgan", hint="Choose another --out, or empty it."
-            )
-        make_folder(out)
-        write_json(out / RUN, facts)
-        return
-    differences = differing(before, facts)
-    if differences:
-        raise OutputError(
-            f"{out} holds another run: {'; '.join(differences)}",
-            hint="Repeat the command as it was to go on with it, or choose another --out.",
-        )
-
-
-def refuse_unseen(out: Path) -> None:
-    """OutputError where this process, perhaps on another machine, does not see the run folder that the first one made."""
-    if not (out / RUN).exists():
-        raise OutputError(
-            f"process {world().rank} on {platform.node()} does not see {out.absolute()}",
-            hint="Give an --out on a disk that all machines of the job share.",
-        )
-
-
-def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """In words, where two run descriptions differ; what an older medgan did not write down had its default.
-
-    Reasons do not count, nor CUDA graphs: a run must go on without them.
-    """
-    words = []
-    defaults = {
-        one.name: plain(one.default)
-        for one in dataclasses.fields(Plan)
-        if one.default is not dataclasses.MISSING
-    }
-    for name in sorted({*before["plan"], *now["plan"]} - {"why", "graphed"}):
-        old, new = (facts["plan"].get(name, defaults.get(name)) for facts in (before, now))
-        if old != new:
-            words.append(f"{name} was {old}, is now {new}")
-    if before["data_digest"] != now["data_digest"]:
-        words.append("the training images, labels or splits have changed")
-    if before.get("order") != now["order"]:
-        words.append("an older medgan began it, which put the training images in another order")
-    return words
-
-
-def about(manifest: Manifest) -> dict[str, Any]:
-    """What a model keeps of its data: counts of what it learned from and a digest, no name of a file or patient."""
+def about(manifest: Manifest, legs: Sequence[Leg] = ()) -> dict[str, Any]:
+    """What a model keeps of its data: counts of what it learned from and a digest, no name of a file or patient; and of shorter runs before."""
     facts: dict[str, Any] = {"data_digest": manifest.digest, "counts": manifest.learned()}
+    if legs:
+        facts["legs"] = [leg.images_shown for leg in legs]
     patients: dict[str, set[str]] = {}
     for record in manifest.training():
         patients.setdefault(record.label, set()).add(record.patient if record.named else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medgan.escape import markdown
@@ -61,13 +61,20 @@ Intensities: {form.low:g} to {form.high:g} ({form.unit}); {plan.why.get("form", 
 {INTENDED}
 ## How it was trained
 
-{facts["images_shown"]:,} images shown.
+{facts["images_shown"]:,} images shown{legs(facts.get("legs", ()))}.
 {guarded(facts.get("guards"))}
 
 | decision | value | reason |
 | --- | --- | --- |
 {decisions}
 """
+
+
+def legs(ends: Sequence[int]) -> str:
+    """That shorter runs were gone on with, which ended when so many images had been shown."""
+    return (
+        f", in runs that were gone on with after {' and '.join(f'{end:,}' for end in ends)}" if ends else ""
+    )
 
 
 def guarded(seen: Mapping[str, Any] | None) -> str:

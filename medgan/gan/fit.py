@@ -44,7 +44,7 @@ OnTick = Callable[[Row, NDArray[np.float32]], None]
 """Called with a log line and the grid of images at each tick."""
 
 
-def fit(
+def fit(  # noqa: PLR0913  # what is reported to whom, and where a shorter run ended, are no noun
     stack: Stack,
     plan: Plan,
     folder: Path,
@@ -52,13 +52,16 @@ def fit(
     about: Mapping[str, Any],
     on_tick: OnTick | None = None,
     on_progress: OnProgress = ignore,
+    start: int = 0,
 ) -> Model:
     """Train as `plan` says in `folder`; `about` (counts, data digest) goes into the model. Repeated, it resumes, or gives the model it made.
+
+    Where a shorter run ended at `start` images and is gone on with, the learning rate takes its way from there to the end.
 
     Of several processes (each calls this alike) the first alone writes; all see the folder, and get the model.
     """
     watch = Watch(stack, plan)
-    run = resume(plan, folder, of_class(watch.pool, plan))
+    run = resume(plan, folder, of_class(watch.pool, plan), start)
     runtime, journal = run.learners.runtime, Journal(folder / LOG)
     if run.over and runtime.once(partial(made, run)):
         return runtime.each(lambda: Model.load(folder / "model"))

@@ -57,16 +57,20 @@ class Run:
         return self.images_shown >= self.learners.plan.images_shown or bool(self.guards.stopped)
 
 
-def resume(plan: Plan, folder: Path, known: OfClass) -> Run:
-    """The run as its checkpoint left it, or a fresh one, which begins with what is `known` of each class."""
+def resume(plan: Plan, folder: Path, known: OfClass, start: int = 0) -> Run:
+    """The run as its checkpoint left it, or a fresh one, which begins with what is `known` of each class.
+
+    `start` is when a shorter run ended that this one goes on with, in images; 0 where there was none.
+    """
     reseed(plan.seed, -1)
     run = Run(Learners(plan, Runtime(plan.device, plan.precision, graphed=plan.graphed), known), folder)
+    run.learners.start = start
     if run.learners.runtime.once((folder / STATE).exists):
         state = run.learners.runtime.each(lambda: load_checkpoint(folder / STATE))
         for name, part in run.learners.parts().items():
             part.load_state_dict(state[name])
         run.images_shown, run.seconds = state["images_shown"], state["seconds"]
-        if plan.minutes is not None:
+        if plan.minutes is not None and run.images_shown > start:
             run.learners.plan = replace(plan, images_shown=state["length"])
         run.learners.strength, run.learners.pace = state["strength"], state["pace"]
         run.nearest = state.get("nearest", math.inf)
@@ -133,7 +137,7 @@ def step_back(run: Run, why: str) -> Run:
             f"rate too; the latest good checkpoint is kept in {run.folder}",
             hint="Train anew into another --out with another --seed or --precision fp32.",
         )
-    again = resume(plan, run.folder, run.learners.known)
+    again = resume(plan, run.folder, run.learners.known, run.learners.start)
     again.learners.pace = pace
     mishap = f"after {run.images_shown:,} images {why}; went back to {again.images_shown:,} images and on at {pace:g} of the learning rate"
     again.mishaps = [*run.mishaps, mishap]

@@ -63,6 +63,8 @@ class Learners:
         self.critic = None if critic is None else Critic(critic, *runtime.setup(critic, self.adam(critic)))
         self.strength = plan.augment
         """Strength of augmentation in force: guards may raise it above the plan's."""
+        self.start = 0
+        """Images shown when the learning rate set out: those of a shorter run that is gone on with."""
         self.pace = 1.0
         """Factor on the plan's learning rate: halved whenever the run is set back."""
 
@@ -127,7 +129,7 @@ def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) 
     Of several processes each brings its share of the batch; gradients and figures are means over the whole of it.
     """
     plan, share = learners.plan, faded_in(learners.plan, images_shown)
-    done = images_shown / plan.images_shown
+    done = (images_shown - learners.start) / (plan.images_shown - learners.start)
     for adam in learners.adams.values():
         for group in adam.param_groups:
             group["lr"] = cosine(plan.rate, plan.rate_end, done) * learners.pace

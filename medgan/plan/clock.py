@@ -91,8 +91,8 @@ def with_graphs(plan: Plan, pace: float, trials: Mapping[str, tuple[float, str]]
     return settled(plan, graphed=True, why=f"rule: {measured}"), cost
 
 
-def settled(plan: Plan, *, why: str, **decision: str | bool) -> Plan:
-    """The plan with one `decision`, {field: value}, and why it was taken."""
+def settled(plan: Plan, *, why: str, **decision: object) -> Plan:
+    """The plan with one `decision`, or several for the same reason, {field: value}, and why it was taken."""
     return replace(plan, **decision, why={**plan.why, **dict.fromkeys(decision, why)})  # type: ignore[arg-type]
 
 
