@@ -183,7 +183,8 @@ def show_training(report: Facts, *, everything: bool = False) -> None:
 
 def _free(name: str) -> str:
     """The name, or the first of name-2, name-3, ... that nothing has here: what a hint names must work."""
-    return next(one for one in (name, *(f"{name}-{n}" for n in itertools.count(2))) if not Path(one).exists())
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(one for one in names if not Path(one).exists())
 
 
 def show_foreseen(report: Facts) -> None:
