@@ -165,8 +165,8 @@ def test_another_seed_gives_other_weights(scans, trained, tmp_path):
         ({"arch": "dcgan"}, "--arch was not given, is now dcgan"),
         ({"size": (24, 24)}, "--size was 16x24, is now 24x24"),
         (
-            {"effort": "quick", "size": None, "images": None},
-            "--effort was smoke, is now quick; --images was 64",
+            {"effort": "quick", "size": (24, 24)},
+            "--effort was smoke, is now quick; --size was 16x24",
         ),
     ],
     ids=str,
