@@ -149,7 +149,7 @@ def follow(teller: Teller, log: Path | None = None) -> OnProgress:
             stages[name] = Stage(name=name, began=now, at_first=report.done, latest=report, told=told)
         stages[name].latest = report
         if log is not None and before is None and report.stage == "training":
-            teller.note(f"log: {log}")
+            teller.note(f"log: {clean(str(log))}")
         teller.show(stages[name], now)
 
     return on_progress
@@ -236,7 +236,7 @@ def _bars(screen: Console) -> progress.Progress:
                 yield Padding(Text(self.tasks[-1].fields["words"], style="dim"), (0, 0, 0, 2))
 
     return Stages(
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),  # it may hold the name of a class
         progress.BarColumn(bar_width=20),
         progress.TextColumn("{task.fields[count]}", justify="right"),
         progress.TextColumn(

@@ -203,6 +203,14 @@ def test_on_a_terminal_there_are_bars_that_stay(on_terminal):
     assert last.endswith("\n")
 
 
+@pytest.mark.parametrize("label", ["[/x]", "[red]", "[link=file:///etc]x"])
+def test_on_a_terminal_a_name_is_shown_as_it_is(on_terminal, label):
+    terminal = on_terminal()
+    with ticker.watch() as on_progress:
+        on_progress(Progress("choosing", 1, 4, label))
+    assert f"choosing {label}" in bare(terminal.getvalue())
+
+
 def test_on_a_terminal_the_latest_words_stand_below_the_bars(on_terminal):
     terminal = on_terminal()
     with ticker.watch() as on_progress:
