@@ -10,6 +10,7 @@ from medgan.dataset.headers import Opened
 from medgan.dataset.pixels import drafts
 from medgan.dataset.source import Candidate
 from medgan.dataset.store import Store
+from medgan.files import digest
 from medgan.workers import Crew
 
 CONSTANT = "shared-instance-uid"
@@ -34,11 +35,12 @@ def without_twins(files: Iterable[Opened], root: Path, store: Store, crew: Crew)
 def _digests(files: Sequence[Opened], root: Path, store: Store, crew: Crew) -> dict[int, str]:
     """{order: digest of the pixels} of the files that can be used; the store keeps what is measured here for whoever reads them next."""
     looked = drafts([(file,) for file in files], root, store, crew)
-    found = {
-        file.order: draft.record.digest
-        for file, (draft,) in zip(files, looked, strict=True)
-        if draft.record.ok
-    }
+    found = {}
+    for file, made in zip(files, looked, strict=True):
+        if usable := [
+            draft.record.digest for draft in made if draft.record.ok
+        ]:  # one for each kind of frames
+            found[file.order] = digest(*usable)
     store.flush()
     return found
 

@@ -115,6 +115,16 @@ def test_a_data_set_counts_both_and_loads_each(tmp_path):
     assert len(linked) == len(set(linked)) == 4
 
 
+def test_the_same_file_twice_is_one_image_whatever_its_kinds(tmp_path):
+    for name in ("0", "1"):
+        two_kinds(tmp_path / "a" / f"{name}.dcm", SOPInstanceUID="1.2.3")
+    two_kinds(tmp_path / "a" / "2.dcm", seed=1, SOPInstanceUID="1.2.3")
+    found = [(record.path, record.verdict) for record in index(Source(path=tmp_path)).records]
+    assert sorted(found) == [
+        ("a/0.dcm", "ok"), ("a/0.dcm", "ok"), ("a/1.dcm", "skip:duplicate"), ("a/2.dcm", "ok"), ("a/2.dcm", "ok"),
+    ]  # fmt: skip
+
+
 def test_a_kind_without_content_does_not_take_the_others_along(tmp_path):
     frames = [frame((0, 0, 4.0 * k), **kind) for kind in (MAGNITUDE, FIELD) for k in range(4)]
     path = enhanced(tmp_path / "a" / "a.dcm", frames, **MR)
