@@ -18,6 +18,8 @@ from typing import Any, BinaryIO
 
 from medgan.errors import DatasetError, MedganError, OutputError
 
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""Windows has no such flag, and lets only administrators make links."""
 JSON_WORDS = {
     str: "text",
     bool: "true or false",
@@ -59,6 +61,8 @@ def is_partial(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(".partial")
 
 
+LARGEST = 512 * 1024**2
+"""Bytes of a file that is read whole (JSON, a log, a picture of a page); medgan writes none so large."""
 STAYING: dict[Path, tuple[int, int]] = {}
 """{folder that a command fills: device and inode}."""
 
@@ -77,7 +81,7 @@ def staying(folder: Path) -> Iterator[None]:
         refuse_removed(folder)  # which explains whatever else went wrong
         raise
     finally:
-        del STAYING[folder]
+        STAYING.pop(folder, None)  # gone already where a block within has the same folder
 
 
 def refuse_removed(path: Path) -> None:
@@ -102,7 +106,7 @@ def append(path: Path, text: str) -> None:
     """Add UTF-8 `text` to the end of `path`, made where there is none; a link under that name is refused, not followed."""
     refuse_removed(path)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK, 0o666)
         with os.fdopen(handle, "a", encoding="utf-8") as stream:
             stream.write(text)
     except OSError as error:
@@ -131,6 +135,17 @@ def inside(folder: Path, name: str) -> Path:
         f"{folder}: {name} {problem}",
         hint="Use the folder as it was written: copy it again from its source, or repeat the command that wrote it.",
     )
+
+
+def read_inside(folder: Path, name: str) -> bytes:
+    """The bytes of a file `inside` the folder; OSError or DatasetError where it cannot be read, or is larger than LARGEST."""
+    path = inside(folder, name)
+    if path.stat().st_size > LARGEST:
+        raise DatasetError(
+            f"{path} is larger than any file of its kind that medgan writes",
+            hint="Remove it from the folder.",
+        )
+    return path.read_bytes()
 
 
 def make_folder(path: Path) -> None:
@@ -218,6 +233,12 @@ def revive(kind: Any, value: Any, name: str = "the value") -> Any:
     return _noun(kind, value, name) if dataclasses.is_dataclass(kind) else _of(kind, value, name)
 
 
+def revive_known(kind: Any, value: Any, name: str = "the value") -> Any:
+    """As `revive` of a dataclass, keys that it does not have left aside: a newer version may have written them."""
+    known = {field.name for field in dataclasses.fields(kind)}
+    return revive(kind, {key: it for key, it in _of(dict, value, name).items() if key in known}, name)
+
+
 def _noun(kind: Any, data: Any, name: str) -> Any:
     """A dataclass from the values of its fields."""
     value: dict[str, Any] = _of(dict, data, name)
@@ -250,6 +271,8 @@ def _of(kind: Any, value: Any, name: str) -> Any:
 
 def read_json(path: Path) -> Any:
     """The JSON value in `path`; OSError and ValueError are the caller's to explain."""
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST // 1024**2} MiB")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -117,10 +118,11 @@ def write(folder: Path, pixels: Sequence[Pixels], facts: Mapping[str, Any], said
 
 
 def read(folder: Path) -> Exhibits:
-    """What `write` kept; without images where the file is absent, DatasetError where it is not what medgan writes."""
+    """What `write` kept; without images where the file is absent, DatasetError where it is a link or not what medgan writes."""
     path = folder / EXHIBITS
-    if not path.exists():
+    if not os.path.lexists(path):
         return Exhibits(path=path, stored=np.zeros((0, 1, 1, 1), np.uint8), facts={})
+    path = files.inside(folder, EXHIBITS)
     try:
         return _checked(path, dict(_unpacked(path)))
     except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RecursionError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:  # fmt: skip
@@ -152,8 +154,6 @@ def _checked(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Exhibits:
         raise ValueError("its images have another form")
     for name, kind in (("walls", Wall), ("pairs", Match), ("ranked", Ranked)):
         files.revive(tuple[kind, ...], files.revive(Mapping[str, Any], facts, "facts").get(name, []), name)  # type: ignore[valid-type]
-    if any(len(pair["rows"]) != 2 for pair in facts.get("pairs", [])):
-        raise ValueError("a pair is no two images")
     return Exhibits(path=path, stored=stored, facts=facts, predictions=_predictions(arrays, facts))
 
 

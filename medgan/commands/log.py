@@ -11,7 +11,9 @@ from medgan.errors import DatasetError
 
 LOG = "log.jsonl"
 ROW = ("images_shown", "seconds", "seconds_left", "images_per_second")
-"""Numbers that every line tells."""
+"""Numbers that every line tells; finite ones, while a loss may have run away."""
+MOST = 2**53
+"""No count is larger, and a float holds it."""
 LEARNED = ("distance", "generator_loss", "critic_loss")
 """Numbers that a line tells, or None."""
 LOOKS = ("variety", "copies", "kid")
@@ -21,7 +23,7 @@ LOOKS = ("variety", "copies", "kid")
 def log_of(run: Path | None) -> list[dict[str, Any]]:
     """The whole lines of a run's log.jsonl; none where there is no such file."""
     try:
-        text = b"" if run is None else files.inside(run, LOG).read_bytes()
+        text = b"" if run is None else files.read_inside(run, LOG)
     except (OSError, DatasetError):
         text = b""
     rows = []
@@ -39,10 +41,12 @@ def sound(rows: object) -> list[dict[str, Any]]:
 
 
 def _is_row(row: object) -> bool:
-    def is_number(value: object) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+    def is_number(value: object, *, finite: bool = False) -> bool:
+        if isinstance(value, float) and not finite:
+            return True
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
 
-    if not isinstance(row, dict) or not all(is_number(row.get(name)) for name in ROW):
+    if not isinstance(row, dict) or not all(is_number(row.get(name), finite=True) for name in ROW):
         return False
     looked = row.get("guards")
     parts = [looked.get(name) for name in LOOKS] if isinstance(looked, dict) else []

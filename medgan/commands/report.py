@@ -147,10 +147,8 @@ def read(folder: Path, name: str) -> dict[str, Any]:
     """A JSON object in a file of the folder; DatasetError when it is damaged, or a link that leads elsewhere."""
     path = files.inside(folder, name)
     try:
-        value: dict[str, Any] = files.read_json(path)
-        _ = value.keys()
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        return files.read_object(path)
+    except (OSError, ValueError) as error:
         raise DatasetError(
             f"{path} cannot be read ({error})", hint="Repeat the command that wrote it."
         ) from error
-    return value

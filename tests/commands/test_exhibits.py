@@ -61,6 +61,15 @@ def test_where_there_is_no_file_there_is_nothing_to_show(tmp_path):
     assert (len(found.stored), found.facts, found.predictions) == (0, {}, None)
 
 
+def test_exhibits_of_another_folder_are_not_shown_through_a_link(tmp_path):
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    mine.mkdir()
+    theirs.mkdir()
+    (theirs / "exhibits.npz").symlink_to(kept(mine))
+    with pytest.raises(DatasetError, match=r"exhibits\.npz is no file of this folder"):
+        exhibits.read(theirs)
+
+
 class Trap:
     def __reduce__(self):
         return pytest.fail, ("unpickled",)
