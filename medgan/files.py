@@ -279,6 +279,17 @@ def read_json(path: Path) -> Any:
         raise ValueError("its brackets are nested too deeply") from error
 
 
+def json_lines(data: bytes) -> Iterator[dict[str, Any]]:
+    """The JSON objects in the lines of a file; what is none, as a line that a killed process has not finished, is passed over."""
+    for line in data.decode("utf-8", "replace").split("\n"):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            yield value
+
+
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in `path`; OSError and ValueError, of which one says that it holds something else, are the caller's to explain."""
     value: dict[str, Any] = revive(Mapping[str, Any], read_json(path), path.name)

@@ -17,14 +17,9 @@ class Kept(dict[str, Any]):
         """The file need not exist yet; lines of other keys, and damaged ones, count for nothing."""
         super().__init__()
         self.path, self.key = path, key
-        if path.exists():
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    told = json.loads(line)
-                    if told["key"] == key:
-                        super().__setitem__(told["run"], told["value"])
-                except (ValueError, KeyError, TypeError):
-                    continue
+        for told in files.json_lines(path.read_bytes() if path.exists() else b""):
+            if told.get("key") == key and isinstance(told.get("run"), str) and "value" in told:
+                super().__setitem__(told["run"], told["value"])
 
     def __setitem__(self, run: str, value: Any) -> None:
         """Keep a run, here and on disk."""

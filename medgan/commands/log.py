@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,7 @@ def log_of(run: Path | None) -> list[dict[str, Any]]:
         text = b"" if run is None else files.read_inside(run, LOG)
     except (OSError, DatasetError):
         text = b""
-    rows = []
-    for line in text.decode("utf-8", "replace").split("\n"):
-        try:
-            rows.append(json.loads(line))
-        except (ValueError, RecursionError):  # a line that a killed run has not finished
-            continue
-    return sound(rows)
+    return sound(list(files.json_lines(text)))
 
 
 def sound(rows: object) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from medgan.errors import JobError, MedganError, ModelError, PlanError
-from medgan.files import append, atomic, digest, write_text
+from medgan.files import append, atomic, digest, json_lines, write_text
 from medgan.world import world
 
 T = TypeVar("T")
@@ -319,16 +319,9 @@ class Journal:
         self.path = path
 
     def lines(self) -> list[dict[str, Any]]:
-        """All whole lines."""
-        if not self.path.exists():
-            return []
-        rows = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                continue  # a line cut short by a power failure
-        return rows
+        """All whole lines; one that a power failure cut short is passed over."""
+        rows = json_lines(self.path.read_bytes() if self.path.exists() else b"")
+        return [row for row in rows if isinstance(row.get("images_shown"), int)]
 
     def rewind(self, images_shown: int) -> None:
         """Drop what was written after the checkpoint at `images_shown`."""
