@@ -28,7 +28,10 @@ def main() -> None:
     if world().size > 1:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     steady()
-    signal.signal(signal.SIGINT, Interruption())
+    if (
+        signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    ):  # as under nohup, where Ctrl-C is for somebody else
+        signal.signal(signal.SIGINT, Interruption())
     keep_memory()
     try:
         with polite_errors():

@@ -73,3 +73,13 @@ def test_two_interruptions_in_a_row_are_one_sentence_and_no_traceback():
         told = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert told == "error: interrupted\nnext: Repeat the same command: it goes on where it stopped.\n"
+
+
+def test_an_interruption_that_is_ignored_from_outside_stays_ignored(monkeypatch):
+    monkeypatch.setattr(program, "app", lambda: None)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        program.main()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -67,15 +67,27 @@ def resume(plan: Plan, folder: Path, known: OfClass, start: int = 0) -> Run:
     run.learners.start = start
     if run.learners.runtime.once((folder / STATE).exists):
         state = run.learners.runtime.each(lambda: load_checkpoint(folder / STATE))
-        for name, part in run.learners.parts().items():
-            part.load_state_dict(state[name])
-        run.images_shown, run.seconds = state["images_shown"], state["seconds"]
-        if plan.minutes is not None and run.images_shown > start:
-            run.learners.plan = replace(plan, images_shown=state["length"])
-        run.learners.strength, run.learners.pace = state["strength"], state["pace"]
-        run.nearest = state.get("nearest", math.inf)
-        run.guards = Guards.restored(state["guards"])
+        try:
+            restore(run, state, start)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise ModelError(
+                f"{folder / STATE}: this training state is of another run or damaged ({type(error).__name__})",
+                hint="Delete it to start the run anew, or choose another --out.",
+            ) from error
     return run
+
+
+def restore(run: Run, state: Mapping[str, Any], start: int) -> None:
+    """Bring a fresh run to the state that a checkpoint holds; whatever is missing in it or does not fit raises."""
+    for name, part in run.learners.parts().items():
+        part.load_state_dict(state[name])
+    run.images_shown, run.seconds = state["images_shown"], state["seconds"]
+    plan = run.learners.plan
+    if plan.minutes is not None and run.images_shown > start:
+        run.learners.plan = replace(plan, images_shown=state["length"])
+    run.learners.strength, run.learners.pace = state["strength"], state["pace"]
+    run.nearest = state.get("nearest", math.inf)
+    run.guards = Guards.restored(state["guards"])
 
 
 def checkpoint(run: Run) -> dict[str, Any]:

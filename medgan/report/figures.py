@@ -155,13 +155,14 @@ def losses(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     told = {name: values for name, values in told.items() if all(value is not None for value in values)}
     if "critic_loss" not in told and "distance" in told:
         told.pop("generator_loss", None)  # which is the distance
-    shown = np.array([row["images_shown"] / 1000 for row in rows])
+    shown = np.array([row["images_shown"] for row in rows])
     for name, values in told.items():
         label, colour, style = CURVES[name]
         curve = np.array(values, float)
         axes.plot(shown, curve, color=colour, lw=0.8, alpha=0.35)
         axes.plot(shown, smooth(curve), style, color=colour, lw=2, label=label)
-    axes.set(xlabel="images shown, in thousands", ylabel="loss" if "critic_loss" in told else "distance")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set(xlabel="images shown", ylabel="loss" if "critic_loss" in told else "distance")
     if told:
         axes.legend(frameon=False, fontsize=10)
 

@@ -114,22 +114,24 @@ def by_class(rows: Rows, name: str, limit: float | None, axes: Axes, labels: Seq
     """A line per class over images shown; `labels` are what its classes are called in the legend."""
     told = [row for row in rows if row.get("guards") and row["guards"].get(name)]
     for number, (label, words) in enumerate(zip(classes(rows, name), labels, strict=True)):
-        points = [(row["images_shown"] / 1000, row["guards"][name][label]) for row in told if label in row["guards"][name]]  # fmt: skip
+        points = [(row["images_shown"], row["guards"][name][label]) for row in told if label in row["guards"][name]]  # fmt: skip
         shown, values = zip(*points, strict=True)
         axes.plot(shown, values, LINES[number % 4], color=COLOURS[number], lw=2, marker="o", ms=3, label=words)  # fmt: skip
     if limit is not None:
         axes.axhline(limit, color=QUIET, lw=1, ls=(0, (1, 2)))
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-    axes.set_xlabel("images shown, in thousands")
+    axes.set_xlabel("images shown")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.grid(visible=True, axis="y", color=GRID, lw=0.8)
     axes.legend(frameon=False, fontsize=9)
 
 
 def pace(axes: Axes, rows: Rows) -> None:
     """Images per second at each tick."""
-    shown = [row["images_shown"] / 1000 for row in rows]
+    shown = [row["images_shown"] for row in rows]
     rate = np.array([row["images_per_second"] for row in rows], float)
     axes.plot(shown, rate, color=REAL, lw=0.8, alpha=0.35)
     axes.plot(shown, smooth(rate), color=REAL, lw=2)
     axes.set_ylim(bottom=0)
-    axes.set(xlabel="images shown, in thousands", ylabel="images per second")
+    axes.set(xlabel="images shown", ylabel="images per second")
+    axes.xaxis.set_major_formatter("{x:,.0f}")

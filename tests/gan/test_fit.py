@@ -206,6 +206,18 @@ def test_nan_stops_with_the_last_good_checkpoint_kept(tmp_path, monkeypatch):
     assert all(torch.isfinite(value).all() for value in state["generator"].values())
 
 
+@pytest.mark.parametrize(
+    "state", [{}, {"generator": {}}, [1], {"generator": {"nonsense": torch.zeros(2)}, "images_shown": 3}]
+)
+def test_a_training_state_of_something_else_is_told_and_kept(tmp_path, state):
+    torch.save(state, tmp_path / "state.pt")
+    before = (tmp_path / "state.pt").read_bytes()
+    with pytest.raises(ModelError, match="of another run or damaged") as caught:
+        fit(tiny_stack(), tiny_plan(), tmp_path, about=ABOUT)
+    assert "Delete it" in caught.value.hint
+    assert (tmp_path / "state.pt").read_bytes() == before
+
+
 def test_damaged_training_state_is_told_and_not_overwritten(tmp_path):
     (tmp_path / "state.pt").write_bytes(b"not a checkpoint")
     with pytest.raises(ModelError, match="cannot be read") as caught:
