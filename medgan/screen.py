@@ -19,7 +19,8 @@ from typing import Any
 
 from medgan.errors import MedganError
 from medgan.escape import clean
-from medgan.terminal import FULL, drawn, duration, put, tell
+from medgan.progress import duration
+from medgan.terminal import FULL, drawn, put, tell
 from medgan.world import world
 
 FAILED, UNEXPECTED, INTERRUPTED = 1, 3, 130

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 10_000
 """Columns of a table that goes to a file or a pipe, where nothing should be folded or cut."""
-MINUTE, HOUR = 60, 3600
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What a disk says that takes no more."""
 
@@ -104,11 +103,3 @@ def console(*, stderr: bool = False) -> Console:
     if not made.is_terminal:
         made.width = PIPE_WIDTH
     return made
-
-
-def duration(seconds: float) -> str:
-    """A time span in the largest units that say enough: `7 s`, `12 min`, `1 h 40 min`."""
-    if seconds < MINUTE:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / MINUTE)
-    return f"{minutes} min" if seconds < HOUR else f"{minutes // 60} h {minutes % 60} min"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from medgan.escape import clean
-from medgan.progress import NOTE, WARNING, OnProgress, Progress, ignore
-from medgan.terminal import console, duration, tell
+from medgan.progress import NOTE, WARNING, OnProgress, Progress, duration, ignore
+from medgan.terminal import console, tell
 from medgan.world import world
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from medgan.commands.outfolder import MANIFEST
 from medgan.commands.screened import COLUMNS, paragraphs
 from medgan.errors import DatasetError, MedganError
 from medgan.plan.stored import form_from
-from medgan.report.grid import lasting
+from medgan.progress import duration
 from medgan.report.page import Gallery, Pair, Story
 from medgan.report.sheet import MOST_CLASSES, each
 from medgan.report.spread import spread
@@ -90,7 +90,7 @@ def of_run(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str, An
             "size": " x ".join(map(str, plan["size"])),
             "classes": str(len(plan["labels"])),
             "images shown": f"{log[-1]['images_shown'] if log else 0:,}",
-            **({"trained for": lasting(log[-1]["seconds"])} if log else {}),
+            **({"trained for": duration(log[-1]["seconds"])} if log else {}),
             "seed": str(plan["seed"]),
             "device": str(plan.get("device", "")),
             "digest: data": str(facts["data_digest"]),
@@ -228,6 +228,6 @@ def grids(folder: Path, rows: Mapping[Any, Mapping[str, Any]]) -> list[tuple[str
         data = bytes_of(folder, f"{GRIDS}/{name}")
         if data.startswith(b"\x89PNG"):
             shown = int(name.partition(".")[0])
-            after = f", {lasting(rows[shown]['seconds'])} of training" if shown in rows else ""
+            after = f", {duration(rows[shown]['seconds'])} of training" if shown in rows else ""
             found.append((f"After {shown:,} images shown{after}", data))
     return found

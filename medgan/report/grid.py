@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.progress import duration
 from medgan.report.canvas import ACCENT, QUIET, Canvas, fold
 from medgan.report.shown import Window, scaled, viewed
 
@@ -57,7 +58,7 @@ def titled(row: Mapping[str, Any]) -> tuple[str, str]:
     """The two lines above a grid, of a line of log.jsonl."""
     return (
         f"SYNTHETIC, after {row['images_shown']:,} images shown ({done(row):.0%} of the training)",
-        f"{lasting(row['seconds'])} of training; the same seeds in every row and in every picture",
+        f"{duration(row['seconds'])} of training; the same seeds in every row and in every picture",
     )
 
 
@@ -65,11 +66,3 @@ def done(row: Mapping[str, Any]) -> float:
     """The share of a training that lies behind it, of a line of log.jsonl."""
     ahead = row["seconds_left"] * row["images_per_second"]
     return float(row["images_shown"] / max(row["images_shown"] + ahead, 1))
-
-
-def lasting(seconds: float) -> str:
-    """A time as a person says it: "50 s", "12 min", "3 h 5 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

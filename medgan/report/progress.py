@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medgan import files
+from medgan.progress import duration
 from medgan.report.figures import GRID, INK, QUIET, REAL, WIDTH, blank, losses, plain, plotted, smooth
-from medgan.report.grid import done, lasting
+from medgan.report.grid import done
 from medgan.report.letters import legible, letters, shortened
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def progress_picture(rows: Rows, path: Path) -> Path:
 def standing(row: Mapping[str, Any]) -> str:
     """Where a training is, in a line."""
     left = row["seconds_left"]
-    ends = f"about {lasting(left)} left" if left else "over"
-    return f"{row['images_shown']:,} images shown ({done(row):.0%}) in {lasting(row['seconds'])}; {ends}"
+    ends = f"about {duration(left)} left" if left else "over"
+    return f"{row['images_shown']:,} images shown ({done(row):.0%}) in {duration(row['seconds'])}; {ends}"
 
 
 def classes(rows: Rows, name: str) -> list[str]:

@@ -3,12 +3,11 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
-from medgan.errors import ModelError, OutputError, PlanError
+from medgan.errors import ModelError, PlanError
 from medgan.learn import runtime
 from medgan.learn.board import Board
 from medgan.learn.runtime import (
@@ -100,24 +99,6 @@ def test_absent_tensorboard_names_the_extra(tmp_path, monkeypatch):
     with pytest.raises(PlanError) as caught:
         Board(tmp_path)
     assert "pip install tensorboard" in caught.value.hint
-
-
-FULL = Path("/dev/full")
-needs_full_disk = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
-
-
-@needs_full_disk
-def test_a_full_disk_is_told_when_the_state_is_saved(tmp_path):
-    (tmp_path / ".state.pt.partial").symlink_to(FULL)
-    with pytest.raises(OutputError, match="disk is full"):
-        save_checkpoint(tmp_path / "state.pt", {"weights": torch.zeros(100_000)})
-
-
-@needs_full_disk
-def test_a_full_disk_is_told_when_the_journal_is_written(tmp_path):
-    (tmp_path / "log.jsonl").symlink_to(FULL)
-    with pytest.raises(OutputError, match="disk is full"):
-        Journal(tmp_path / "log.jsonl").add({"images_shown": 1})
 
 
 def test_drawing_does_not_wait_for_fabric():

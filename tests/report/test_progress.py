@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medgan.progress import duration
 from medgan.report import progress
-from medgan.report.grid import done, labelled_grid, lasting, titled
+from medgan.report.grid import done, labelled_grid, titled
 from tests.report.folders import row
 
 LABELS = ("rare", "usual")
@@ -57,11 +58,11 @@ def test_the_picture_is_written_whole_at_every_tick(tmp_path, recwarn, labels):
 
 def test_where_a_training_stands_is_said_in_a_line():
     assert progress.standing(row(1000, LABELS)) == "1,000 images shown (25%) in 10 s; about 30 s left"
-    assert progress.standing(row(6000, LABELS, last=True)) == "6,000 images shown (100%) in 60 s; over"
+    assert progress.standing(row(6000, LABELS, last=True)) == "6,000 images shown (100%) in 1 min; over"
     assert done({"images_shown": 0, "seconds_left": 0.0, "images_per_second": 0.0}) == 0.0
-    assert [lasting(seconds) for seconds in (5, 89, 754, 5400, 11100)] == [
+    assert [duration(seconds) for seconds in (5, 89, 754, 5400, 11100)] == [
         "5 s",
-        "89 s",
+        "1 min",
         "13 min",
         "1 h 30 min",
         "3 h 5 min",
