@@ -85,13 +85,19 @@ def staying(folder: Path) -> Iterator[None]:
 
 
 def refuse_removed(path: Path) -> None:
-    """OutputError where a folder that must stay, and in which `path` lies, is no longer there."""
+    """OutputError where a folder that must stay, and in which `path` lies, is no longer there, or a link leads from it to elsewhere."""
     for folder in STAYING.keys() & {path, *path.parents}:
         if _identity(folder) != STAYING[folder]:
             raise OutputError(
                 f"{folder} was removed or replaced while this command was at work in it",
                 hint="Repeat the same command: it starts anew.",
             )
+        for between in path.relative_to(folder).parents:
+            if (folder / between).is_symlink() and (folder / between) != folder:
+                raise OutputError(
+                    f"{folder / between}: this is a link, and nothing is written through a link",
+                    hint="Remove it, or choose another --out.",
+                )
 
 
 def _identity(folder: Path) -> tuple[int, int]:

@@ -70,7 +70,7 @@ def test_sample_notices_and_starts_anew(model, tmp_path, stage, at):
 
 @pytest.mark.parametrize(("stage", "at"), [("training", 16), ("writing", 2), ("checking", 1)])
 def test_balance_notices_and_starts_anew(scans, tmp_path, stage, at):
-    out, options = tmp_path / "out", BalanceOptions(filter=False)
+    out, options = tmp_path / "out", BalanceOptions(filter=False, holdout=0.0)
     with pytest.raises(OutputError, match=REMOVED):
         balance(scans, out, options=options, overrides=QUICK, on_progress=remover(out, stage, at))
     assert not out.exists()

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from medgan import files
+from medgan.commands.alone import alone_in
 from medgan.commands.kept import Kept
 from medgan.commands.outfolder import claim, sweep
 from medgan.errors import DatasetError, OutputError
@@ -63,6 +64,25 @@ def test_lines_are_not_added_through_a_link(tmp_path, precious, add):
         add(tmp_path / "theirs" / "log.jsonl")
     assert caught.value.hint
     assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["grids/1.png", "model/model.json", "parts/fidelity.json", "images/a/1.png"])
+def test_nothing_lands_where_a_link_within_a_folder_leads(tmp_path, name):
+    (tmp_path / "mine").mkdir()
+    out = tmp_path / "theirs"
+    out.mkdir(exist_ok=True)
+    (out / name.partition("/")[0]).symlink_to(tmp_path / "mine")
+    with pytest.raises(OutputError, match="through a link"), alone_in(out):
+        files.write_text(out / name, "x")
+    assert not list((tmp_path / "mine").iterdir())
+
+
+def test_a_folder_that_is_itself_behind_a_link_is_written_in(tmp_path):
+    (tmp_path / "large disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "large disk")
+    with alone_in(tmp_path / "out"):
+        files.write_text(tmp_path / "out" / "grids" / "1.png", "x")
+    assert (tmp_path / "large disk" / "grids" / "1.png").read_text() == "x"
 
 
 def test_images_do_not_land_where_a_link_leads(tmp_path):
