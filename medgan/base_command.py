@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
 
@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from medgan import config, screen, ticker
-from medgan.pages import Page, kind_of, parameters
+from medgan.pages import Page, kind_of, parameters, words_of
 from medgan.workers import VARIABLE
 from medgan.world import world
 
@@ -44,7 +44,7 @@ class Command(Page, TyperCommand):
         result = super().invoke(ctx)
         out = ctx.params.get("out")
         if isinstance(out, Path) and out.is_dir() and not ctx.params.get("dry_run") and world().is_first:
-            config.keep(out, ctx.info_name, given(self, ctx))
+            config.keep(out, ctx.info_name, places(self, ctx), given(self, ctx))
         return result
 
 
@@ -78,6 +78,18 @@ def given(command: Any, ctx: Any) -> dict[str, Any]:
         if ctx.get_parameter_source(option.name).name in {"COMMANDLINE", "DEFAULT_MAP"}
         and (value := ctx.params.get(option.name)) is not None
     }
+
+
+def places(command: Any, ctx: Any) -> Iterator[str]:
+    """The arguments and options by which the user named folders and files, with stand-ins: `SOURCE`, `--model RUN`."""
+    own = parameters(command)
+    for option in command.params:
+        if option.name in own and option.name not in {"out", "config"} and ctx.params.get(option.name):
+            stand_in = words_of(option, own).metavar
+            if option.param_type_name == "argument":
+                yield stand_in
+            elif option.name == "against" or kind_of(own[option.name].annotation) is Path:
+                yield f"--{setting(option)} {stand_in}"
 
 
 def take_from_file(ctx: typer.Context, path: Path | None) -> Path | None:

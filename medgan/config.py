@@ -87,17 +87,12 @@ def _typed(value: Any) -> Any:
     return value if isinstance(value, bool) else str(value)
 
 
-def keep(folder: Path, command: str, options: Options) -> None:
-    """Write the options of a command into `folder`, as `read` takes them."""
-    lines = ["# Repeats this command; the folders are yours to name:", f"# {repeat(command)}", f"[{command}]"]
+def keep(folder: Path, command: str, places: Iterable[str], options: Options) -> None:
+    """Write the options of a command into `folder`, as `read` takes them; `places` stand for the folders that it was given, as `--model RUN`."""
+    again = " ".join(["medgan", command, *places, "--out FOLDER --config", NAME])
+    lines = ["# Repeats this command; the folders are yours to name:", f"# {again}", f"[{command}]"]
     lines += [f"{name} = {_toml(value)}" for name, value in sorted(options.items())]
     files.write_text(folder / NAME, "\n".join(lines) + "\n")
-
-
-def repeat(command: str) -> str:
-    """What to type to repeat a command with its file."""
-    source = "RUN" if command == "sample" else "SCANS"
-    return f"medgan {command} {source} --out FOLDER --config {NAME}"
 
 
 def _toml(value: Any) -> str:

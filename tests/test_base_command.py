@@ -67,6 +67,7 @@ def test_a_command_leaves_what_repeats_it_and_no_path(trained, tmp_path, cut_sca
     file = tmp_path / "run" / config.NAME
     assert tomllib.loads(file.read_text()) == {"train": {"size": "48x64", "seed": 3}}
     assert str(tmp_path) not in file.read_text()
+    assert "# medgan train SOURCE --labels FILE --out FOLDER --config medgan.toml\n" in file.read_text()
     again = invoke("train", cut_scans, "-o", tmp_path / "other", "--labels", table, "--config", file)
     assert again.exit_code == 0, again.output
     assert trained[0] == trained[1]

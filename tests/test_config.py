@@ -75,7 +75,13 @@ def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
 def test_what_is_kept_is_read_again(tmp_path_factory, text, number, switch):
     folder = tmp_path_factory.mktemp("kept")
     config.keep(
-        folder, "train", {"window": text, "minutes": number, "no-filter": switch, "class": (text, "b=2")}
+        folder,
+        "train",
+        ["SOURCE"],
+        {"window": text, "minutes": number, "no-filter": switch, "class": (text, "b=2")},
+    )
+    assert "# medgan train SOURCE --out FOLDER --config medgan.toml" in (folder / config.NAME).read_text(
+        "utf-8"
     )
     assert tomllib.loads((folder / config.NAME).read_text("utf-8"))["train"]["window"] == text
     again = config.read(folder / config.NAME, "train", KNOWN)
