@@ -14,6 +14,7 @@ from medgan.commands.catalogue import (
     datalist_json,
     label_ids,
     manifest_csv,
+    restore,
     spacing_text,
 )
 from medgan.scans.scan import Form
@@ -51,7 +52,7 @@ def contents(**changes):
 def test_any_text_survives_the_manifest():
     label = 'a, "quoted"\nclass'
     (read,) = csv.DictReader(io.StringIO(manifest_csv([row(label=label)]), newline=""))
-    assert read["label"] == label
+    assert restore(read)["label"] == label
     assert (read["is_synthetic"], read["split"], read["patient"]) == ("true", "train", "")
 
 
