@@ -16,6 +16,7 @@ import typer.main
 from medgan.cli import app
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.cache import cache
+from medgan.commands.catalogue import manifest_csv, metadata_csv
 from medgan.commands.conform import conform
 from medgan.commands.evaluate import EvaluateOptions, evaluate
 from medgan.commands.foresee import foresee
@@ -313,6 +314,11 @@ def test_the_output_folder_holds_the_documented_keys(world):
     for name in ("manifest.csv", "rejected.csv"):
         with (world["out"] / name).open(encoding="utf-8", newline="") as stream:
             assert set(next(csv.reader(stream))) == documented(name)
+
+
+@pytest.mark.parametrize(("name", "table"), [("manifest.csv", manifest_csv), ("metadata.csv", metadata_csv)])
+def test_every_column_of_a_table_is_documented(name, table):
+    assert set(table([]).strip().split(",")) == documented(name)
 
 
 @pytest.mark.parametrize(

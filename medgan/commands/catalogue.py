@@ -1,4 +1,4 @@
-"""What was written -> the files that describe it: manifest.csv, datalist.json, the data card, SHA256SUMS. Pure text, no disk."""
+"""What was written -> the files that describe it: manifest.csv, datalist.json, metadata.csv, the data card, SHA256SUMS. Pure text, no disk."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from medgan.commands.role import MADE_WEIGHT, Role, role_of
 from medgan.commands.screened import checked
 from medgan.commands.sifting import Choice
 from medgan.escape import cell, markdown, uncell
@@ -17,11 +18,13 @@ from medgan.scans.raster import stored_ends
 from medgan.scans.scan import Form
 
 SHEET = "contact-sheet.png"
+PICTURES = {"png", "jpeg", "tiff"}
+"""Formats that the image folder of Hugging Face reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One image file: a line of manifest.csv, the fields in this order. No source path and no raw patient identifier."""
+    """One image file: a line of manifest.csv, the fields in this order and those of its role behind them. No source path and no raw patient identifier."""
 
     path: str
     """Relative to the output folder, with "/"."""
@@ -67,6 +70,11 @@ class Row:
     realism: float | str = ""
     """From 1 on: as near to a real image as that one's own neighbours are."""
     tool_version: str
+
+    @property
+    def role(self) -> Role:
+        """What a trainer should do with it."""
+        return role_of(self.path.rpartition("/")[2], self.patient, made=self.origin == "synthetic")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +124,26 @@ def spacing_text(spacing_mm: tuple[float, ...] | None) -> str:
 
 def manifest_csv(rows: Sequence[Row]) -> str:
     """RFC 4180 text, one line per file; texts of others as `escape.cell` makes them harmless."""
+    names = [field.name for noun in (Row, Role) for field in dataclasses.fields(noun)]
+    return _csv(names, ((*dataclasses.astuple(row), *dataclasses.astuple(row.role)) for row in rows))
+
+
+def is_image_folder(rows: Sequence[Row]) -> bool:
+    """Whether the image folder of Hugging Face can read every image."""
+    return {row.format for row in rows} <= PICTURES
+
+
+def metadata_csv(rows: Sequence[Row]) -> str:
+    """The same in short for `datasets.load_dataset("imagefolder", data_dir=...)`."""
+    names = ("file_name", "label", "label_id", *(field.name for field in dataclasses.fields(Role)))
+    return _csv(names, ((row.path, row.label, row.label_id, *dataclasses.astuple(row.role)) for row in rows))
+
+
+def _csv(names: Iterable[str], lines: Iterable[Iterable[object]]) -> str:
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(field.name for field in dataclasses.fields(Row))
-    table.writerows(_cells(dataclasses.astuple(row)) for row in rows)
+    table.writerow(names)
+    table.writerows(_cells(line) for line in lines)
     return text.getvalue()
 
 
@@ -135,8 +159,20 @@ def restore(line: Mapping[str, str]) -> dict[str, str]:
 def datalist_json(contents: Contents) -> str:
     """A MONAI data list: `load_decathlon_datalist("datalist.json", False, "training")`."""
     labels = {str(number): label for label, number in contents.ids.items()}
-    training = [{"image": row.path, "label": row.label_id} for row in contents.rows]
+    training = [_item(row) for row in contents.rows]
     return json.dumps({"labels": labels, "training": training}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _item(row: Row) -> dict[str, str | float]:
+    role = row.role
+    return {
+        "image": row.path,
+        "label": row.label_id,
+        "made": role.made,
+        "weight": role.weight,
+        "stage": role.stage,
+        "group": role.group,
+    }
 
 
 def scores_of(choice: Choice, one: Drawn) -> dict[str, float | str]:
@@ -152,15 +188,11 @@ def scores_of(choice: Choice, one: Drawn) -> dict[str, float | str]:
 
 def rejected_csv(choice: Choice) -> str:
     """RFC 4180 text, one line per candidate that was not kept."""
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("label", "seed", "reason", "nearest_real", "nearest_distance", "class_chance", "realism"))
-    for label, drawn in choice.drawn.items():
-        lost = (one for one in drawn if not one.kept)
-        table.writerows(
-            _cells((label, one.seed, one.reason, *scores_of(choice, one).values())) for one in lost
-        )
-    return text.getvalue()
+    names = ("label", "seed", "reason", "nearest_real", "nearest_distance", "class_chance", "realism")
+    lost = ((label, one) for label, drawn in choice.drawn.items() for one in drawn if not one.kept)
+    return _csv(
+        names, ((label, one.seed, one.reason, *scores_of(choice, one).values()) for label, one in lost)
+    )
 
 
 def checksums(digests: Mapping[str, str]) -> str:
@@ -185,13 +217,27 @@ def card(contents: Contents) -> str:
         "## What was checked",
         _checked(contents),
         "## Loading",
-        _loading(contents.form),
+        _loading(contents),
+        "## Training a classifier",
+        TRAINING,
         "## Intended use and limits",
         LIMITS,
     ]
     return "\n\n".join(sections) + "\n"
 
 
+TRAINING = f"""\
+The last columns of `manifest.csv` say what to do with each image:
+
+- `made`: 1 for a synthetic image, 0 for a real one.
+- `kind`: real, or from-noise (drawn from random numbers alone).
+- `weight`: how much it counts beside others of its class; {MADE_WEIGHT:g} for made images, 1 for real ones. A choice to begin with, not a measurement.
+- `stage`: pretrain (learn from it at first only) or finish (also at the end).
+- `parents`: the real images it is made of; empty for images from random numbers.
+- `group`: whoever splits again keeps a group together; the patient of a real image, a group of its own for a made one.
+
+Two recipes, with code for PyTorch and MONAI, are in medgan's documentation: docs/how-to/train-a-classifier.md.
+Synthetic images in one class alone can become the sign of that class: judge on real scans."""
 LIMITS = """\
 For research and development: to top up rare classes while training a classifier, to test pipelines, to teach.
 Not for clinical use, and not for any decision about a patient.
@@ -276,8 +322,8 @@ def _checked(contents: Contents) -> str:
     return checked(contents.choice, contents.data) if made else "Nothing here is synthetic."
 
 
-def _loading(form: Form) -> str:
-    lines = ["```python"]
+def _loading(contents: Contents) -> str:
+    form, lines = contents.form, ["```python"]
     if (
         form.format == "png"
     ):  # ImageFolder's own loader makes 8-bit RGB: gray levels above 255 would all be white
@@ -286,6 +332,7 @@ def _loading(form: Form) -> str:
         lines.append(f'torchvision.datasets.ImageFolder("images"{loader})')
     lines += [
         'monai.data.load_decathlon_datalist("datalist.json", is_segmentation=False, data_list_key="training")',
+        *(['datasets.load_dataset("imagefolder", data_dir=".")'] if is_image_folder(contents.rows) else []),
         'pandas.read_csv("manifest.csv")',
         "```",
     ]

@@ -1,7 +1,7 @@
 """Images and their marks -> the output folder of sample and balance: claimed first, filled file by file, sealed last.
 
 Layout: `images/<class>/<class>_syn_000001.<ext>` and nothing else below `images/`; beside it `manifest.csv`, `rejected.csv` (where
-drawn images were filtered), `datalist.json`, `run.json`, `README.md`, `contact-sheet.png` and `SHA256SUMS`. `run.json` is written first and again, as complete, last of all:
+drawn images were filtered), `datalist.json`, `metadata.csv` (where all images are PNG, JPEG or TIFF), `run.json`, `README.md`, `contact-sheet.png` and `SHA256SUMS`. `run.json` is written first and again, as complete, last of all:
 what lies between can be killed at any moment and repeated. Equal commands on equal data give equal bytes.
 """
 
@@ -28,7 +28,8 @@ VERSION = 1
 """Of run.json and of the report."""
 SUFFIXES = {name: writer.SUFFIX for name, writer in formats.WRITERS.items()}
 """{format: ending of its files}."""
-RUN, MANIFEST, REJECTED, STAGING = "run.json", "manifest.csv", "rejected.csv", ".writing"
+RUN, MANIFEST, METADATA, REJECTED = "run.json", "manifest.csv", "metadata.csv", "rejected.csv"
+STAGING = ".writing"
 CHOICE = ".choice.json"
 """Which seeds were chosen so far; gone once the folder is complete."""
 LONGEST_WORDS = 80

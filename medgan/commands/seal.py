@@ -17,6 +17,7 @@ from medgan.commands import catalogue, outfolder
 from medgan.commands.catalogue import Contents, Row
 from medgan.commands.outfolder import (
     MANIFEST,
+    METADATA,
     REJECTED,
     RUN,
     UNASKED,
@@ -142,6 +143,7 @@ def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progr
             MANIFEST: catalogue.manifest_csv(rows),
             **({} if account.choice is None else {REJECTED: catalogue.rejected_csv(account.choice)}),
             "datalist.json": catalogue.datalist_json(contents),
+            **({METADATA: catalogue.metadata_csv(rows)} if catalogue.is_image_folder(rows) else {}),
             "README.md": catalogue.card(contents),
             RUN: _run_text(folder, account, written),
         },

@@ -20,12 +20,13 @@ LAYOUT = {
     "manifest.csv",
     "rejected.csv",
     "datalist.json",
+    "metadata.csv",
     "run.json",
     "README.md",
     "SHA256SUMS",
     "contact-sheet.png",
 }
-"""What lies in an output folder of sample and balance, and nothing else."""
+"""What lies in an output folder of sample and balance whose images are PNG, and nothing else."""
 
 SMALL = Overrides(effort="smoke", size=(16, 24))
 

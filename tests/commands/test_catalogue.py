@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +13,16 @@ from medgan.commands.catalogue import (
     card,
     checksums,
     datalist_json,
+    is_image_folder,
     label_ids,
     manifest_csv,
+    metadata_csv,
     restore,
     spacing_text,
 )
 from medgan.scans.scan import Form
 
+ROOT = Path(__file__).parents[2]
 FORM = Form(format="png", low=-1024.0, high=3071.0, unit="HU", bits=16, spacing_mm=(5.0, 0.7, 0.8))
 
 
@@ -38,11 +42,21 @@ def row(**changes):
     return Row(**{**facts, **changes})
 
 
+REAL = row(
+    path="images/b_a/b_a_real_000001.png",
+    label="a b",
+    label_id=1,
+    origin="real",
+    is_synthetic="false",
+    patient="p" * 64,
+)
+
+
 def contents(**changes):
     facts = {
         "command": "medgan balance",
         "folders": {"a b": "b_a", "b": "b"},
-        "rows": [row(), row(label="a b", label_id=1, origin="real", is_synthetic="false")],
+        "rows": [row(), REAL],
         "form": FORM,
         "tool": "medgan 0.1.0",
     }
@@ -63,7 +77,69 @@ def test_classes_are_numbered_by_folder_and_not_by_label():
 def test_the_data_list_names_classes_and_files():
     data = json.loads(datalist_json(contents()))
     assert data["labels"] == {"0": "b", "1": "a b"}
-    assert data["training"][0] == {"image": "images/b/b_syn_000001.png", "label": 0}
+    assert data["training"] == [
+        {
+            "image": "images/b/b_syn_000001.png",
+            "label": 0,
+            "made": 1,
+            "weight": 0.3,
+            "stage": "pretrain",
+            "group": "b_syn_000001.png",
+        },
+        {
+            "image": "images/b_a/b_a_real_000001.png",
+            "label": 1,
+            "made": 0,
+            "weight": 1.0,
+            "stage": "finish",
+            "group": "p" * 64,
+        },
+    ]
+
+
+def lines_of(text):
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+ROLES = [
+    {"made": "1", "kind": "from-noise", "weight": "0.3", "stage": "pretrain", "parents": "", "group": "b_syn_000001.png"},
+    {"made": "0", "kind": "real", "weight": "1.0", "stage": "finish", "parents": "", "group": "p" * 64},
+]  # fmt: skip
+
+
+def test_the_last_columns_of_the_manifest_tell_a_trainer_what_to_do_with_each_image():
+    text = manifest_csv(contents().rows)
+    assert text.splitlines()[0].endswith(",tool_version,made,kind,weight,stage,parents,group")
+    assert [{name: line[name] for name in ROLES[0]} for line in lines_of(text)] == ROLES
+
+
+def test_a_real_image_of_an_unknown_patient_is_a_group_of_its_own():
+    assert row(origin="real", path="images/b/b_real_000002.png").role.group == "b_real_000002.png"
+
+
+def test_the_metadata_of_hugging_face_name_each_file_from_the_folder_on():
+    first, second = lines_of(metadata_csv(contents().rows))
+    assert first == {"file_name": "images/b/b_syn_000001.png", "label": "b", "label_id": "0"} | ROLES[0]
+    assert (
+        second == {"file_name": "images/b_a/b_a_real_000001.png", "label": "a b", "label_id": "1"} | ROLES[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("formats", "readable"),
+    [(("png",), True), (("png", "jpeg", "tiff"), True), (("png", "dicom"), False), (("nifti",), False)],
+)
+def test_an_image_folder_is_one_whose_every_image_hugging_face_can_read(formats, readable):
+    rows = [row(format=name) for name in formats]
+    assert is_image_folder(rows) == readable
+    assert ("imagefolder" in card(contents(rows=rows))) == readable
+
+
+def test_the_card_names_every_column_for_trainers_and_the_recipes():
+    text = card(contents()).partition("## Training a classifier")[2].partition("\n## ")[0]
+    assert all(f"- `{name}`: " in text for name in ROLES[0])
+    assert "docs/how-to/train-a-classifier.md" in text
+    assert (ROOT / "docs" / "how-to" / "train-a-classifier.md").is_file()
 
 
 def test_checksums_are_sorted_lines_of_digest_and_path():

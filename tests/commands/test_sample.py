@@ -80,7 +80,7 @@ def test_the_manifest_has_the_documented_columns(model, tmp_path):
     assert columns == (
         "path,label,label_id,origin,is_synthetic,split,format,sop_instance_uid,seed,index,model_digest,patient,"
         "rows,columns,spacing_mm,unit,low,high,pixel_sha256,filter,nearest_real,nearest_distance,class_chance,realism,"
-        "tool_version"
+        "tool_version,made,kind,weight,stage,parents,group"
     )
 
 

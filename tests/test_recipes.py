@@ -1,0 +1,88 @@
+"""The code of docs/how-to/train-a-classifier.md runs as it stands on the page, with fewer steps, on a small balanced folder of the sample data."""
+
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.conform import conform
+from medgan.dataset.source import Source
+from tests.commands.blobs import rows_of, untrained
+
+PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "train-a-classifier.md"
+
+
+def blocks():
+    """The code on the page, with fewer steps."""
+    text = PAGE.read_text(encoding="utf-8")
+    assert text.count("STEPS, BATCH = 1000, 32") == 1
+    return re.findall(
+        r"^```python\n(.*?)^```$",
+        text.replace("STEPS, BATCH = 1000, 32", "STEPS, BATCH = 5, 4"),
+        re.MULTILINE | re.DOTALL,
+    )
+
+
+def run(code, names):
+    exec(compile("\n".join(code), PAGE.name, "exec"), names)
+
+
+@pytest.fixture(scope="module")
+def folders(cut_scans, tmp_path_factory):
+    """`balanced/` and `test/`, as the page has them written."""
+    place = tmp_path_factory.mktemp("recipes")
+    source = Source(path=cut_scans)
+    model = untrained(place / "run", source)
+    options = BalanceOptions(format="png", filter=False)
+    balance(source, place / "balanced", model=model, options=options)
+    conform(source, place / "test", like=model, format="png")
+    return place
+
+
+def drawn(names, weights):
+    """The rows that the page's sampler draws with these weights."""
+    rows = names["Folder"]("balanced").rows
+    return [rows[number] for number in names["sampler"](names["labels"], weights, 400)]
+
+
+def test_the_recipes_run_and_draw_what_they_say(folders, monkeypatch, capsys):
+    monkeypatch.chdir(folders)
+    names = {}
+    run([block for block in blocks() if "monai" not in block], names)
+
+    judged = [line.rsplit(" ", 1) for line in capsys.readouterr().out.splitlines()]
+    assert [words for words, _ in judged] == [
+        f"{name} {label}" for name in ("real", "mix", "finish") for label in ("mass", "normal")
+    ]
+    assert all(0 <= float(score) <= 1 for _, score in judged)
+
+    torch.manual_seed(0)
+    mixed = drawn(names, names["weights"])
+    masses = [row for row in mixed if row["label"] == "mass"]
+    assert len(masses) / len(mixed) == pytest.approx(0.5, abs=0.05)
+    there = [row for row in rows_of(folders / "balanced") if row["label"] == "mass"]
+    made = sum(int(row["made"]) for row in there)
+    share = 0.3 * made / (0.3 * made + len(there) - made)
+    assert sum(int(row["made"]) for row in masses) / len(masses) == pytest.approx(share, abs=0.07)
+    assert {row["made"] for row in drawn(names, names["real"])} == {"0"}
+    assert {row["made"] for row in drawn(names, names["everything"])} == {"0", "1"}
+
+
+def test_the_recipes_run_with_the_data_list_of_monai(folders, monkeypatch):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MONAI warns of libraries that nobody here uses
+        pytest.importorskip("monai")
+        monkeypatch.chdir(folders)
+        (definitions, *_), (monai,) = blocks(), [block for block in blocks() if "monai" in block]
+        names = {"first": 3}
+        run([definitions, monai], names)
+    rows = rows_of(folders / "balanced")
+    assert names["weights"] == [float(row["weight"]) for row in rows]
+    assert names["real"] == [float(row["stage"] == "finish") for row in rows]
+    pixels, label = names["data"][0]
+    assert (pixels.shape, label) == ((1, 24, 16), 0)  # columns before rows
+    assert 0 <= pixels.min() < pixels.max() <= 1
+    assert not names["finished"].training
