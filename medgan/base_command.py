@@ -44,7 +44,7 @@ class Command(Page, TyperCommand):
         result = super().invoke(ctx)
         out = ctx.params.get("out")
         if isinstance(out, Path) and out.is_dir() and not ctx.params.get("dry_run") and world().is_first:
-            config.keep(out, ctx.info_name, places(self, ctx), given(self, ctx))
+            config.keep(out, ctx.info_name, places(self, ctx), given_options(self, ctx))
         return result
 
 
@@ -70,7 +70,7 @@ def settable(command: Any) -> dict[str, Any]:
     }
 
 
-def given(command: Any, ctx: Any) -> dict[str, Any]:
+def given_options(command: Any, ctx: Any) -> dict[str, Any]:
     """{name in a file: value} of the options that the user gave, on the command line or in a file."""
     return {
         name: list(value) if isinstance(value, tuple) else value

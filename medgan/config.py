@@ -55,7 +55,7 @@ def read(path: Path, command: str, known: Iterable[str]) -> dict[str, Any]:
                 f"{path}: {name} is neither text, a number, true or false, nor a list of these",
                 hint=f"medgan {command} --help says what --{name} takes.",
             )
-    return {name: _typed(value) for name, value in options.items()}
+    return {name: _as_text(value) for name, value in options.items()}
 
 
 def _tables(path: Path) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _is_option(value: Any) -> bool:
     )
 
 
-def _typed(value: Any) -> Any:
+def _as_text(value: Any) -> Any:
     """A value as it would be typed: text, but for switches."""
     if isinstance(value, list):
         return [str(one) for one in value]
@@ -101,10 +101,10 @@ def _toml(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
-    return str(value) if isinstance(value, int | float) else _quoted(str(value))
+    return str(value) if isinstance(value, int | float) else _quote(str(value))
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """A basic string of TOML 1.0: quotes, backslashes and control characters escaped."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'

@@ -16,7 +16,7 @@ from medgan.commands.alone import alone_in
 from medgan.commands.forecast import forecast
 from medgan.commands.gather import Gathered, Request, gather
 from medgan.commands.kept import Kept
-from medgan.commands.parts import EFFORTS, PARTS, Job, said
+from medgan.commands.parts import EFFORTS, PARTS, Job, ask_again
 from medgan.commands.report import render
 from medgan.commands.result import RESULT
 from medgan.commands.showcase import exhibit
@@ -149,7 +149,9 @@ def judge(request: Request, out: Path, options: EvaluateOptions, on_progress: On
     exhibit(
         out,
         gathered,
-        said(job_of(out, "usefulness", gathered, settings, on_progress)) if parts.get("usefulness") else None,
+        ask_again(job_of(out, "usefulness", gathered, settings, on_progress))
+        if parts.get("usefulness")
+        else None,
     )
     result = Evaluation(
         out=out,

@@ -96,7 +96,7 @@ class Exhibits:
         if not isinstance(rows, list) or not all(
             type(row) is int and 0 <= row < len(self.stored) for row in rows
         ):
-            raise damaged(self.path, f"it has no images {rows}")
+            raise damage(self.path, f"it has no images {rows}")
         return np.asarray(self.stored[list(rows)] / TOP, np.float32)
 
 
@@ -124,12 +124,12 @@ def read(folder: Path) -> Exhibits:
         return Exhibits(path=path, stored=np.zeros((0, 1, 1, 1), np.uint8), facts={})
     path = files.inside(folder, EXHIBITS)
     try:
-        return _checked(path, dict(_unpacked(path)))
+        return _checked(path, dict(_unpack(path)))
     except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RecursionError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:  # fmt: skip
-        raise damaged(path, error) from error
+        raise damage(path, error) from error
 
 
-def damaged(path: Path, why: object) -> DatasetError:
+def damage(path: Path, why: object) -> DatasetError:
     """The sentence for exhibits that medgan did not leave like this."""
     return DatasetError(
         f"{path} is damaged, or not written by medgan ({why})",
@@ -137,7 +137,7 @@ def damaged(path: Path, why: object) -> DatasetError:
     )
 
 
-def _unpacked(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
+def _unpack(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
     """The arrays by name; nothing is unpickled, and nothing is unpacked that claims too much."""
     with zipfile.ZipFile(path) as packed:
         if sum(entry.file_size for entry in packed.infolist()) > MAX_BYTES:

@@ -21,7 +21,7 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import SPLITS, Manifest
 from medgan.dataset.source import Source
-from medgan.dataset.split import as_trained, hold_out
+from medgan.dataset.split import hold_out, holdout_of_training
 from medgan.errors import DatasetError, ModelError
 from medgan.gan.model import Model
 from medgan.plan import Plan, decide
@@ -148,7 +148,7 @@ def of_model(
     manifest: Manifest, request: Request, model: Model, memory: Memory, on_progress: OnProgress
 ) -> Gathered:
     """The data set a model learned from, and the images of it that `sample` and `balance` would write."""
-    how = as_trained(model.holdout, request.holdout)
+    how = holdout_of_training(model.holdout, request.holdout)
     manifest = hold_out(manifest, how.share, model.plan.seed, how.least)
     if model.data_digest != manifest.digest:
         raise ModelError(
@@ -222,7 +222,7 @@ def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: 
     """A data set, and the synthetic images of a folder that medgan wrote from it; patients are held out as in that training."""
     facts, rows = written.told(folder)
     seed = facts.training_seed
-    how = as_trained(facts.holdout, request.holdout)
+    how = holdout_of_training(facts.holdout, request.holdout)
     manifest = hold_out(manifest, how.share, request.seed if seed is None else seed, how.least)
     rows = [row for row in rows if row["origin"] == "synthetic"]
     if not rows:

@@ -64,7 +64,7 @@ def usefulness(job: Job) -> Any:
     )  # fmt: skip
 
 
-def said(job: Job) -> Predictions | None:
+def ask_again(job: Job) -> Predictions | None:
     """What the classifiers of `usefulness` say of every held-out image that judges, from the runs that are kept; None without any."""
     if not job.runs:
         return None

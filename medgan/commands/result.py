@@ -67,10 +67,10 @@ def _check(value: Mapping[str, Any]) -> None:
     _check_counts(told.counts)
     shlex.split(told.command)
     private = told.privacy or {}
-    _all_known(Arm, value.get("arms", []), "arms")
-    _all_known(Score, value.get("scores", []), "scores")
-    _all_known(Test, private.get("tests", []), "privacy.tests")
-    _all_known(Finding, private.get("findings", []), "privacy.findings")
+    _check_rows(Arm, value.get("arms", []), "arms")
+    _check_rows(Score, value.get("scores", []), "scores")
+    _check_rows(Test, private.get("tests", []), "privacy.tests")
+    _check_rows(Finding, private.get("findings", []), "privacy.findings")
     strange = {score["name"] for score in value.get("scores", [])} - set(SCORES)
     if strange:
         raise ValueError(f"scores: nobody knows {min(strange)[:80]!r}")
@@ -89,7 +89,7 @@ def _check_counts(counts: Mapping[str, Mapping[str, int]]) -> None:
         raise ValueError(f"{RESULT}.counts: no number of images")
 
 
-def _all_known(kind: type, rows: object, name: str) -> None:
+def _check_rows(kind: type, rows: object, name: str) -> None:
     """ValueError unless `rows` is a list of such nouns, all with the same keys: a table has one heading."""
     if not isinstance(rows, list):
         raise ValueError(f"{name} should be a list")  # noqa: TRY004  # as files.revive says it

@@ -27,7 +27,7 @@ from medgan.dataset.index import index
 from medgan.dataset.manifest import Holdout
 from medgan.dataset.quota import unknown_label
 from medgan.dataset.source import Source, label_of
-from medgan.dataset.split import as_trained, hold_out
+from medgan.dataset.split import hold_out, holdout_of_training
 from medgan.errors import PlanError
 from medgan.gan.model import Model
 from medgan.learn.runtime import once
@@ -60,7 +60,7 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
     refuse(count, seed, filtered=filtered, against=against, holdout=holdout)
     trained = Model.load(model)
     files.refuse_output_inside(out, [model, *(against.inputs if against else ())])
-    how = as_trained(trained.holdout, holdout) if against else Holdout()
+    how = holdout_of_training(trained.holdout, holdout) if against else Holdout()
     form = form_of(trained.plan.form, format, dicom_class)
     chosen = known(labels, trained.labels)
     settings = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from medgan import cache
 from medgan.dataset.manifest import Manifest, in_order
-from medgan.dataset.split import agreed, as_trained, hold_out
+from medgan.dataset.split import choose_holdout, hold_out, holdout_of_training
 from medgan.gan.model import Model
 from medgan.plan import Overrides, Plan
 from medgan.prepare import prepare
@@ -19,9 +19,9 @@ from medgan.quality.images import Images
 def divide(manifest: Manifest, wish: float | None, maker: Overrides | Model, *, same: bool) -> Manifest:
     """The data set less whom the training of a model held out, or will hold out; unless it is the `same` data, as is wished for alone."""
     if isinstance(maker, Model):
-        how, seed = as_trained(maker.holdout if same else None, wish), maker.plan.seed
+        how, seed = holdout_of_training(maker.holdout if same else None, wish), maker.plan.seed
     else:
-        how, seed = agreed(manifest, wish), maker.seed or 0
+        how, seed = choose_holdout(manifest, wish), maker.seed or 0
     return hold_out(manifest, how.share, seed, how.least)
 
 

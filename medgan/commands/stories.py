@@ -39,7 +39,7 @@ def of_folder(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str,
     """The story of a folder that `balance` or `sample` wrote."""
     settings, counts = facts["settings"], facts.get("counts") or {"before": {}, "after": {}}
     filtered = facts.get("filter") or {}
-    lines, form = listed(folder), form_of(facts)
+    lines, form = lines_of(folder), form_of(facts)
     shown = () if form is None else tuple(galleries(folder, lines, form))
     told = {
         name: str(value)
@@ -137,7 +137,7 @@ def object_in(folder: Path, name: str) -> dict[str, Any]:
         return {}
 
 
-def listed(folder: Path) -> Lines:
+def lines_of(folder: Path) -> Lines:
     """The lines of manifest.csv; none where it is absent or damaged."""
     try:
         with files.inside(folder, MANIFEST).open(encoding="utf-8", newline="") as stream:

@@ -62,7 +62,7 @@ def _from_folders(root: Path) -> Listing:
     found, layout = list(walk(root)), Layout.of(root)
     _refuse_unlabelled(root, found, layout)
     candidates = tuple(_by_folder(layout, file) for file in found)
-    warnings = (*_empty_classes(layout, candidates), *layout.doubts(), *_linked(root, found))
+    warnings = (*_empty_classes(layout, candidates), *layout.doubts(), *_link_warnings(root, found))
     return Listing(root=root, candidates=candidates, warnings=warnings)
 
 
@@ -77,7 +77,7 @@ def _by_folder(layout: Layout, file: Found) -> Candidate:
     )
 
 
-def _linked(root: Path, found: Iterable[Found]) -> Iterator[str]:
+def _link_warnings(root: Path, found: Iterable[Found]) -> Iterator[str]:
     """A warning where links lead to folders that are listed under another name."""
     again = [file.path for file in found if file.verdict == "skip:linked-folder"]
     if again:
@@ -125,7 +125,7 @@ def _from_tag(root: Path) -> Listing:
     if not found:
         raise DatasetError(f"{root} is empty", hint="Point at a folder with DICOM files.")
     files = tuple(_await_tag(_by_folder(layout, file)) for file in found)
-    return Listing(root=root, candidates=files, warnings=tuple(_linked(root, found)))
+    return Listing(root=root, candidates=files, warnings=tuple(_link_warnings(root, found)))
 
 
 def _await_tag(candidate: Candidate) -> Candidate:
@@ -143,7 +143,7 @@ def _from_lines(source: Source) -> Listing:
         )
     parts = (line.partition("\t") for line in lines)
     lookup = Lookup(source.root, source.root, ())
-    files = [(_looked(*lookup.place(name)), label_of(label.strip())) for name, _, label in parts]
+    files = [(_look_up(*lookup.place(name)), label_of(label.strip())) for name, _, label in parts]
     splits = _splits_of(
         [file.path.parent if label or source.label_tag else file.path.parent.parent for file, label in files]
     )
@@ -213,14 +213,14 @@ def _from_table(root: Path, table: Path) -> Listing:
     elsewhere = [asked for claimed, asked in places.items() if claimed not in used]
     for place, problem in elsewhere:
         is_folder = os.path.isdir(place)  # noqa: PTH112 pathlib raises for a name too long
-        for file in walk(place) if is_folder else [_looked(place, problem)]:
+        for file in walk(place) if is_folder else [_look_up(place, problem)]:
             strays[file.path.resolve()] = _by_row(file, table.name, claims, used)
     return Listing(
-        root=root, candidates=(*candidates, *strays.values()), warnings=tuple(_linked(root, found))
+        root=root, candidates=(*candidates, *strays.values()), warnings=tuple(_link_warnings(root, found))
     )
 
 
-def _looked(place: Path, problem: str) -> Found:
+def _look_up(place: Path, problem: str) -> Found:
     """The verdict of a path that was looked up, with the reason where there is no such file."""
     file = look(place)
     return replace(file, reason=problem) if problem and file.verdict == "error:not-found" else file
@@ -273,7 +273,7 @@ def _from_participants(root: Path, column: str) -> Listing:
     absent = sorted(rows.keys() - {candidate.patient for candidate in candidates})
     some = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
     warnings = [f"{len(absent)} participants of participants.tsv have no files: {some}."] if absent else []
-    return Listing(root=root, candidates=candidates, warnings=(*warnings, *_linked(root, found)))
+    return Listing(root=root, candidates=candidates, warnings=(*warnings, *_link_warnings(root, found)))
 
 
 def _by_subject(root: Path, file: Found, rows: Mapping[str, list[Row]]) -> Candidate:

@@ -70,7 +70,7 @@ class Layout:
         splits = {top.name: split_named(top.name) for top in tops if split_named(top.name)}
         inner = {top: {child.name for child in folders(top)} for top in tops}
         if not splits:
-            splits = _hinted(inner)
+            splits = _hints(inner)
         found = [set(map(split_named, names)) for names in inner.values()]
         below = (
             not splits
@@ -128,7 +128,7 @@ class Layout:
             )
 
 
-def _hinted(inner: Mapping[Path, set[str]]) -> dict[str, str]:
+def _hints(inner: Mapping[Path, set[str]]) -> dict[str, str]:
     """{folder: split} of folders such as `xray_train` and `xray_test`, where the folders in them say that they are splits."""
     hinted = {top: split for top in inner if (split := _words(top.name)[0])}
     shared = set.intersection(*(inner[top] for top in hinted)) if hinted else set()

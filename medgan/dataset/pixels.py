@@ -63,10 +63,10 @@ def drafts(found: Sequence[Unit], root: Path, store: Store, crew: Crew) -> Itera
 def decoded(unit: Unit, root: Path) -> list[Draft]:
     """Decode and measure a unit; one bad slice must not take its volume along, nor one kind of frames the others."""
     kinds = unit[0].header.kinds if unit[0].header and len(unit) == 1 else 1
-    return [draft for kind in range(kinds) for draft in _decoded(unit, root, kind)]
+    return [draft for kind in range(kinds) for draft in _decode_kind(unit, root, kind)]
 
 
-def _decoded(unit: Unit, root: Path, kind: int) -> list[Draft]:
+def _decode_kind(unit: Unit, root: Path, kind: int) -> list[Draft]:
     try:
         scan = read_files(tuple(file.candidate.path for file in unit), kind)
         with judged(unit[0].candidate.path):

@@ -14,7 +14,7 @@ BY_DEFAULT = Holdout(share=0.2, least=5)
 """Where a data set has neither val nor test. A fifth of fewer than five patients is nobody."""
 
 
-def agreed(manifest: Manifest, wish: float | None) -> Holdout:
+def choose_holdout(manifest: Manifest, wish: float | None) -> Holdout:
     """What to hold out for a training: what is wished for, else a fifth where the data set has neither val nor test."""
     if wish is not None:
         return Holdout(share=wish)
@@ -22,7 +22,7 @@ def agreed(manifest: Manifest, wish: float | None) -> Holdout:
     return Holdout() if given else BY_DEFAULT
 
 
-def as_trained(known: Holdout | None, wish: float | None) -> Holdout:
+def holdout_of_training(known: Holdout | None, wish: float | None) -> Holdout:
     """What a model's training held out; PlanError where something else is wished for. Models of older versions do not know (None)."""
     if known is None:
         return Holdout(share=wish or 0.0)

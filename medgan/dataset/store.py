@@ -54,14 +54,14 @@ class Store:
             row = self._base.execute("SELECT facts FROM files WHERE key = ?", (key,)).fetchone()
         except sqlite3.Error:
             return None
-        facts = None if row is None else unsealed(key, row[0])
+        facts = None if row is None else unseal(key, row[0])
         self.found += facts is not None
         return facts
 
     def put(self, key: str, facts: Facts) -> None:
         """Remember; an empty key is for what must not be."""
         if key and self._base is not None:
-            self._waiting.append((key, sealed(key, json.dumps(facts, separators=(",", ":")))))
+            self._waiting.append((key, seal(key, json.dumps(facts, separators=(",", ":")))))
             if len(self._waiting) >= BATCH:
                 self.flush()
 
@@ -97,14 +97,14 @@ def _opened() -> sqlite3.Connection | None:
     return None
 
 
-def sealed(key: str, text: str) -> str:
+def seal(key: str, text: str) -> str:
     """The text with a digest of it and of its key before it, by which damage is noticed."""
     return digest(key, text)[:SEAL] + text
 
 
-def unsealed(key: str, stored: object) -> Facts | None:
+def unseal(key: str, stored: object) -> Facts | None:
     """The facts of a sealed text; None where it is damaged."""
-    if not isinstance(stored, str) or stored != sealed(key, stored[SEAL:]):
+    if not isinstance(stored, str) or stored != seal(key, stored[SEAL:]):
         return None
     return tupled(json.loads(stored[SEAL:]))
 

@@ -123,7 +123,7 @@ class Model:
             curves = tensors.pop(TONES).numpy() if TONES in tensors else ()
             network.to_empty(device="cpu").load_state_dict(tensors)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise damaged(folder, error) from error
+            raise damage(folder, error) from error
         return cls(
             folder=place,
             plan=plan,
@@ -194,7 +194,7 @@ def refuse_no_numbers(tensors: Mapping[str, torch.Tensor]) -> None:
             raise ValueError(f"{name} holds a weight that is infinite or no number")
 
 
-def damaged(folder: Path, error: Exception) -> ModelError:
+def damage(folder: Path, error: Exception) -> ModelError:
     """The sentence for a model that cannot be used."""
     return ModelError(f"{folder}: this model is damaged ({error})", hint="Copy it anew, or train it again.")
 

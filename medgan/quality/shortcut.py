@@ -120,7 +120,7 @@ def measure_shortcut(  # noqa: PLR0913  # the sets of images are no noun
         test.labels, [train.names.index(label) for label in settings.rare or rare_classes(counts)]
     )
     people = len(np.unique(test.patients[scarce if leans[0].alarms is None else ~scarce]))
-    verdict = concluded((low, high), leans[0], people)
+    verdict = conclude((low, high), leans[0], people)
     return Shortcut(
         verdict=verdict,
         sentence=sentence(verdict, detectors[best], leans, (len(real), patients), people),
@@ -281,7 +281,7 @@ class Looks:
         return round(float(whole[0]), 4), (round(low, 4), round(high, 4))
 
 
-def concluded(interval: tuple[float, float], first: Lean, people: int) -> str:
+def conclude(interval: tuple[float, float], first: Lean, people: int) -> str:
     """The verdict; that nothing tells the two apart is concluded from a narrow interval alone, and leaning from `people` enough."""
     low, high = interval
     if first.used and people >= LEAST_RARE:

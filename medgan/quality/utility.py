@@ -27,7 +27,7 @@ from medgan.quality.verdict import (
     Comparison,
     Panel,
     Round,
-    concluded,
+    conclude,
     sentence,
 )
 
@@ -222,7 +222,7 @@ def judged(judge: str, entries: Iterable[Entry], panel: Panel) -> Judgement:
         max(entry.auprc[turn] for entry in own) - preferred(own, turn).auprc[turn]
         for turn in range(len(own[0].auprc))
     ]
-    verdict = concluded(best, whole, panel)
+    verdict = conclude(best, whole, panel)
     width = best.interval[1] - best.interval[0]
     return Judgement(
         judge=judge,

@@ -78,7 +78,7 @@ def rounded_up(count: int) -> int:
     return -(-count // step) * step
 
 
-def concluded(best: Comparison, whole: Comparison, panel: Panel) -> str:
+def conclude(best: Comparison, whole: Comparison, panel: Panel) -> str:
     """The verdict: a difference counts where its interval lies on one side of 0, a missing one where the interval is narrow."""
     if not panel.enough:
         return CANNOT_TELL

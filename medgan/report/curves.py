@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.report.figures import INK, MADE, QUIET, REAL, WIDTH, blank, plain, plotted
+from medgan.report.figures import INK, MADE, QUIET, REAL, WIDTH, blank, plain, plot
 from medgan.report.wording import JUDGES, method
 
 if TYPE_CHECKING:
@@ -61,8 +61,10 @@ def figures_of(said: Said, wanted: Sequence[tuple[str, str, str]]) -> list[tuple
             if not rows or not truth.any() or truth.all():
                 continue
             title = f"{label}: {JUDGES.get(judge, judge).lower()}"
-            plot = plotted((), lambda _, rows=rows, number=number, truth=truth: both(said, rows, number, truth))  # type: ignore[misc]  # fmt: skip
-            found.append((title, plot, f"ROC and precision-recall curves: {title}; areas are in the legend."))
+            image = plot((), lambda _, rows=rows, number=number, truth=truth: both(said, rows, number, truth))  # type: ignore[misc]  # fmt: skip
+            found.append(
+                (title, image, f"ROC and precision-recall curves: {title}; areas are in the legend.")
+            )
     return found
 
 
@@ -97,17 +99,17 @@ def square(axes: Axes, title: str, along: str, up: str) -> None:
 
 def roc(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> tuple[Array, Array]:
     """Share of the others called, and share of the class found, as the threshold falls; images of equal score share one."""
-    true, false = cumulated(truth, scores)
+    true, false = cumulate(truth, scores)
     return np.append(0, false / false[-1]), np.append(0, true / true[-1])
 
 
 def precision_recall(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> tuple[Array, Array]:
     """Recall, and the precision at each, as the threshold falls; their steps' area is the average precision."""
-    true, false = cumulated(truth, scores)
+    true, false = cumulate(truth, scores)
     return true / true[-1], true / (true + false)
 
 
-def cumulated(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> tuple[Array, Array]:
+def cumulate(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> tuple[Array, Array]:
     """Images of the class, and others, at or above each threshold, from the highest down."""
     order = np.argsort(-scores, kind="stable")
     last = np.flatnonzero(np.diff(scores[order], append=-np.inf))

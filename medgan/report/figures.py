@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.report.letters import legible, letters, shortened
+from medgan.report.letters import legible, letters, shorten
 from medgan.report.wording import JUDGES, SPACES, method
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ LETTERS = 18
 """Of a class's name."""
 
 
-def plotted(labels: Sequence[str], draw: Callable[[list[str]], Figure]) -> bytes:
+def plot(labels: Sequence[str], draw: Callable[[list[str]], Figure]) -> bytes:
     """The figure that `draw` makes, given legible names for `labels`, as SVG without a date and with names that depend on its contents alone."""
     import matplotlib as mpl
 
     with letters(*labels), mpl.rc_context({"svg.hashsalt": "medgan", "svg.fonttype": "path"}):
-        figure = draw(shortened([legible(label or "all classes") for label in labels], LETTERS))
+        figure = draw(shorten([legible(label or "all classes") for label in labels], LETTERS))
         return svg(figure)
 
 
@@ -79,7 +79,7 @@ def arms_figure(arms: Sequence[Mapping[str, Any]], best: str, ratio: str | None 
         figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=10)
         return figure
 
-    return plotted((), draw)
+    return plot((), draw)
 
 
 def _ranked(axes: Axes, arms: Sequence[Mapping[str, Any]], best: tuple[str, str | None]) -> None:
@@ -130,7 +130,7 @@ def variety_figure(scores: Sequence[Mapping[str, Any]]) -> bytes:
         figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=8.5, handletextpad=0.3, columnspacing=1.0)  # fmt: skip
         return figure
 
-    return plotted(labels, draw)
+    return plot(labels, draw)
 
 
 def ends(labels: Sequence[str]) -> list[str]:
@@ -146,7 +146,7 @@ def curves_figure(rows: Sequence[Mapping[str, Any]]) -> bytes:
         losses(plain(figure.add_subplot()), rows)
         return figure
 
-    return plotted((), draw)
+    return plot((), draw)
 
 
 def losses(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -191,7 +191,7 @@ def counts_figure(before: Mapping[str, int], after: Mapping[str, int]) -> bytes:
         figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=10)
         return figure
 
-    return plotted(labels, draw)
+    return plot(labels, draw)
 
 
 def plain(axes: Axes) -> Axes:

@@ -95,7 +95,7 @@ def held(file: str, wanted: frozenset[str]) -> frozenset[str]:
     return frozenset(letter for letter in wanted if ord(letter) in there)
 
 
-def shortened(names: Sequence[str], width: int) -> list[str]:
+def shorten(names: Sequence[str], width: int) -> list[str]:
     """The names in at most `width` letters each, and still different from one another: cut in the middle, numbered where that is not enough."""
     found: list[str] = []
     for name in names:

@@ -12,9 +12,9 @@ import numpy as np
 
 from medgan import files
 from medgan.progress import duration
-from medgan.report.figures import GRID, INK, QUIET, REAL, WIDTH, blank, losses, plain, plotted, smooth
+from medgan.report.figures import GRID, INK, QUIET, REAL, WIDTH, blank, losses, plain, plot, smooth
 from medgan.report.grid import done
-from medgan.report.letters import legible, letters, shortened
+from medgan.report.letters import legible, letters, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +66,7 @@ def figures_of(rows: Rows) -> list[tuple[str, bytes, str]]:
             return figure
 
         labels = classes(rows, OF_CLASS[title]) if title in OF_CLASS else []
-        found.append((title, plotted(labels, drawn), READ[title]))
+        found.append((title, plot(labels, drawn), READ[title]))
     return found
 
 
@@ -83,7 +83,7 @@ def progress_picture(rows: Rows, path: Path) -> Path:
         places = figure.subplots(-(-len(drawn) // 2), 2, squeeze=False).ravel()
         for axes, (title, draw) in zip(places, drawn.items(), strict=False):
             name = OF_CLASS.get(title, "")
-            draw(plain(axes), shortened([legible(label) for label in classes(rows, name)], LETTERS))
+            draw(plain(axes), shorten([legible(label) for label in classes(rows, name)], LETTERS))
             axes.set_title(title, fontsize=12, color=INK, loc="left")
         for axes in places[len(drawn) :]:
             axes.set_axis_off()

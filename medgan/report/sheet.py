@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.report.canvas import ACCENT, QUIET, Canvas, fold
-from medgan.report.shown import Images, display_window, scaled, viewed, zoomed
+from medgan.report.shown import Images, display_window, scaled, viewed, zoom_to
 
 CELL = 112
 """Pixels (about) of an image's longer side on the sheet: of eight in a row each is readable where the sheet is as wide as a phone."""
@@ -117,7 +117,7 @@ class Layout:
     @classmethod
     def of(cls, walls: Sequence[Wall]) -> Layout:
         """The layout that fits these classes."""
-        cell = zoomed(next((part.shape[2:] for part in _parts(walls)), (CELL, CELL)), CELL)
+        cell = zoom_to(next((part.shape[2:] for part in _parts(walls)), (CELL, CELL)), CELL)
         width = max(2 * COLUMNS * (cell[1] + GAP), LEAST_WIDTH)
         shown = [[0 if part is None else len(part) for part in wall.sides] for wall in walls]
         columns = [COLUMNS if all(counts) else 2 * COLUMNS for counts in shown]

@@ -47,7 +47,7 @@ def scaled(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
     return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), Image.Resampling.LANCZOS))  # fmt: skip
 
 
-def zoomed(shape: tuple[int, int], longest: int) -> tuple[int, int]:
+def zoom_to(shape: tuple[int, int], longest: int) -> tuple[int, int]:
     """(height, width) at which an image of this shape is shown, its longer side about `longest`: a whole multiple where it grows."""
     zoom = longest / max(shape)
     zoom = float(round(zoom)) if zoom >= 1 else zoom
@@ -58,7 +58,7 @@ def png(image: NDArray[np.float32], window: Window = (0.0, 1.0), longest: int = 
     """One image (C, H, W) in [0, 1] as PNG, seen through `window`; no side of it is longer than `longest`."""
     pixels = viewed(image, window)
     if max(pixels.shape[:2]) > longest:
-        pixels = scaled(pixels, zoomed(image.shape[1:], longest))
+        pixels = scaled(pixels, zoom_to(image.shape[1:], longest))
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if len(image) == 1 else pixels)).save(stream, "png")
     return stream.getvalue()

@@ -95,7 +95,7 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
         while data.startswith(GZIP):
             member = zlib.decompressobj(wbits=_GZIP_FORMAT)
             try:
-                for piece in _inflated(member, data, stream):
+                for piece in _inflate(member, data, stream):
                     given += len(piece)
                     if given > size + _TRAILING:
                         words = f"{path.name}: holds more than its dimensions say"
@@ -108,7 +108,7 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
             data = _next_member(member.unused_data, stream)
 
 
-def _inflated(member: Any, data: bytes, stream: BinaryIO) -> Iterator[bytes]:
+def _inflate(member: Any, data: bytes, stream: BinaryIO) -> Iterator[bytes]:
     """What a gzip member holds, of which `data` is the beginning and `stream` the rest; `member` tells whether it ended."""
     while not member.eof:
         piece = member.decompress(data, PIECE)

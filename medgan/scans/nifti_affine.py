@@ -49,12 +49,12 @@ def space(header: Any, long: NDArray[np.bool_], bare: NDArray[np.float64]) -> Sp
         sides = np.linalg.norm(affine[:3, :3], axis=0)
         finite = bool(np.isfinite(affine).all()) and bool(sides.min() > 0)
         if int(header[code]) > 0 and finite and abs(np.linalg.det(affine[:3, :3] / sides)) > FLAT:
-            return believed(affine, sides, pixdim, long)
+            return reconcile(affine, sides, pixdim, long)
     sides = np.where(np.isfinite(pixdim) & (pixdim > 0), pixdim, 1.0)
     return Space(np.diag([*sides * bare, 1.0]), oriented=False)
 
 
-def believed(
+def reconcile(
     affine: NDArray[np.float64],
     sides: NDArray[np.float64],
     pixdim: NDArray[np.float64],

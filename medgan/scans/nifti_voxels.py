@@ -51,7 +51,7 @@ def pixels(stream: Unpacked, layout: Layout) -> Pixels:
     shown = np.zeros((*(layout.shape[axis] for axis in layout.axes), *color), np.float32)
     for place, numbers in blocks(stream, layout, as_stored(shown, layout)):
         if layout.inter or numbers.any():
-            place[...] = scaled(numbers, layout)
+            place[...] = rescale(numbers, layout)
     return shown
 
 
@@ -83,7 +83,7 @@ def blocks(stream: Unpacked, layout: Layout, view: Pixels) -> Iterator[tuple[Pix
                     yield place, flat.reshape((columns, count), order="F")
 
 
-def scaled(numbers: NDArray[Any], layout: Layout) -> NDArray[Any]:
+def rescale(numbers: NDArray[Any], layout: Layout) -> NDArray[Any]:
     """Stored * slope + inter, in float64 where float32 does not hold every stored number."""
     if (layout.slope, layout.inter) == (1.0, 0.0):
         return numbers

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medgan.dataset.manifest import Holdout, Manifest, Record
-from medgan.dataset.split import BY_DEFAULT, agreed, as_trained, default_in_words, hold_out
+from medgan.dataset.split import BY_DEFAULT, choose_holdout, default_in_words, hold_out, holdout_of_training
 from medgan.errors import PlanError
 
 
@@ -78,7 +78,7 @@ def test_a_fraction_of_one_or_more_is_refused():
 
 
 def by_default(data: Manifest) -> Manifest:
-    how = agreed(data, None)
+    how = choose_holdout(data, None)
     return hold_out(data, how.share, 0, how.least)
 
 
@@ -100,8 +100,8 @@ def test_a_data_set_with_a_split_of_its_own_keeps_it(split):
 
 def test_a_wish_wins_over_the_default():
     data = manifest([("a", str(n)) for n in range(20)])
-    assert agreed(data, 0.0) == Holdout()
-    assert agreed(data, 0.5) == Holdout(share=0.5)
+    assert choose_holdout(data, 0.0) == Holdout()
+    assert choose_holdout(data, 0.5) == Holdout(share=0.5)
     assert default_in_words(hold_out(data, 0.5, 0)) == ""
     assert default_in_words(hold_out(data, 0.0, 0)) == ""
 
@@ -131,11 +131,14 @@ def test_the_default_leaves_every_class_its_patients_but_a_fifth(scans, seed):
 
 
 def test_a_model_says_what_was_held_out_and_another_wish_is_refused():
-    assert as_trained(BY_DEFAULT, None) == as_trained(BY_DEFAULT, 0.2) == BY_DEFAULT
+    assert holdout_of_training(BY_DEFAULT, None) == holdout_of_training(BY_DEFAULT, 0.2) == BY_DEFAULT
     for known, wish in ((BY_DEFAULT, 0.3), (BY_DEFAULT, 0.0), (Holdout(), 0.2)):
         with pytest.raises(PlanError, match="would be of other patients"):
-            as_trained(known, wish)
+            holdout_of_training(known, wish)
 
 
 def test_a_model_that_does_not_know_is_asked_as_before():
-    assert (as_trained(None, None), as_trained(None, 0.3)) == (Holdout(), Holdout(share=0.3))
+    assert (holdout_of_training(None, None), holdout_of_training(None, 0.3)) == (
+        Holdout(),
+        Holdout(share=0.3),
+    )

@@ -16,7 +16,7 @@ from medgan.quality.shortcut import (
     Lean,
     Shortcut,
     alike,
-    concluded,
+    conclude,
     held_back,
     measure_shortcut,
     sentence,
@@ -122,7 +122,7 @@ SURE, UNSURE = (0.1, 0.6), (-0.2, 0.6)
     ],
 )
 def test_a_verdict_needs_images_and_patients_enough(interval, excess, people, verdict):
-    assert concluded(interval, lean(excess), people) == verdict
+    assert conclude(interval, lean(excess), people) == verdict
 
 
 @pytest.mark.parametrize(

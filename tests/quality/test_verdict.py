@@ -10,7 +10,7 @@ from medgan.quality.verdict import (
     Comparison,
     Panel,
     Round,
-    concluded,
+    conclude,
     rounded_up,
     sentence,
 )
@@ -51,9 +51,9 @@ def side(difference, low, high, rounds=None):
     ],
 )
 def test_a_verdict_needs_an_interval_that_says_it(best, whole, verdict):
-    assert concluded(side(*best), side(*whole), MANY) == verdict
+    assert conclude(side(*best), side(*whole), MANY) == verdict
     few = Panel(label="covid", patients=4, fewest=4, turns=1)
-    assert concluded(side(*best), side(*whole), few) == CANNOT_TELL
+    assert conclude(side(*best), side(*whole), few) == CANNOT_TELL
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 from matplotlib import font_manager
 
 from medgan.report import letters
-from medgan.report.letters import legible, shortened
+from medgan.report.letters import legible, shorten
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ def test_another_font_is_taken_where_there_is_one(bare, monkeypatch):
 
 def test_shortened_names_still_differ():
     names = ["pneumonia of the left lower lobe", "pneumonia of the left upper lobe", "normal", "x" * 30 + "a" + "y" * 30, "x" * 30 + "b" + "y" * 30]  # fmt: skip
-    found = shortened(names, 18)
+    found = shorten(names, 18)
     assert len(set(found)) == len(names)
     assert max(map(len, found)) <= 18
     assert found[2] == "normal"
 
 
 def test_equal_names_stay_equal():
-    assert shortened(["a", "a"], 18) == ["a", "a"]
+    assert shorten(["a", "a"], 18) == ["a", "a"]
