@@ -277,7 +277,10 @@ def _of(kind: Any, value: Any, name: str) -> Any:
 
 def read_json(path: Path) -> Any:
     """The JSON value in `path`; OSError and ValueError are the caller's to explain."""
-    if path.stat().st_size > LARGEST:
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise ValueError("it is no regular file")  # of which a pipe would keep its reader waiting
+    if facts.st_size > LARGEST:
         raise ValueError(f"it is larger than {LARGEST // 1024**2} MiB")
     try:
         return json.loads(path.read_text(encoding="utf-8"))

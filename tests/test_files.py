@@ -145,3 +145,14 @@ def test_output_never_lands_inside_the_input(tmp_path, place):
 def test_output_beside_the_input_is_welcome(tmp_path):
     (tmp_path / "scans").mkdir()
     files.refuse_output_inside(tmp_path / "scans-balanced", [tmp_path / "scans"])
+
+
+def test_a_pipe_in_place_of_json_keeps_nobody_waiting(tmp_path):
+    os.mkfifo(tmp_path / "model.json")
+    with pytest.raises(ValueError, match="no regular file"):
+        files.read_json(tmp_path / "model.json")
+
+
+def test_lines_that_are_no_objects_are_passed_over():
+    data = b'{"a": 1}\n[1]\n' + b"[" * 100_000 + b'\n\xff\n{"b": "\xe2\x80\xa8"}\n{"c'
+    assert list(files.json_lines(data)) == [{"a": 1}, {"b": "\u2028"}]
