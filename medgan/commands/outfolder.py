@@ -158,13 +158,12 @@ def claim(out: Path, settings: Settings) -> Written | None:
 
 
 def give_up(out: Path) -> None:
-    """Undo a claim under which nothing was written, so that another command may have the folder."""
+    """Undo a claim under which nothing was written, so that another command may have the folder; `alone_in` removes one that it made."""
     try:
         if out.exists() and not (out / "images").exists():
             for child in out.iterdir():
                 if child.name in {RUN, CHOICE}:
                     child.unlink()
-            out.rmdir()
     except OSError as error:
         raise files.refusal(out, error) from error
 
