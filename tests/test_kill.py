@@ -90,5 +90,5 @@ def test_a_killed_balance_leaves_no_half_file_and_ends_in_the_same_bytes(tmp_pat
                 formats.read(path)
         assert {path.parent.name for path in images()} <= {"normal", "mass"}
     finish(*command("killed"))
-    finish(*command("straight"))
-    assert tree(out) == tree(tmp_path / "straight")
+    finish(*command("straight/killed"))  # pages name their folder
+    assert tree(out) == tree(tmp_path / "straight" / "killed")

@@ -54,7 +54,7 @@ def test_a_pet_without_its_units_is_noted(tmp_path):
     assert "no-rescale" not in formats.read(whole).notes
 
 
-def test_an_enhanced_ct_of_which_one_frame_is_not_rescaled_is_no_hounsfield(tmp_path):
+def test_a_frame_of_an_enhanced_ct_that_is_not_rescaled_is_a_series_of_its_own_and_no_hounsfield(tmp_path):
     groups = [Dataset() for _ in range(3)]
     for group in groups[:2]:
         item = Dataset()
@@ -64,9 +64,9 @@ def test_an_enhanced_ct_of_which_one_frame_is_not_rescaled_is_no_hounsfield(tmp_
     path = write(
         tmp_path / "a.dcm", frames, SOPClassUID=ENHANCED_CT, PerFrameFunctionalGroupsSequence=Sequence(groups)
     )
-    scan = formats.read(path)
-    assert (scan.meaning, "no-rescale" in scan.notes) == ("raw", True)
-    assert formats.read_header(path).notes == scan.notes
+    scans = [formats.read(path, kind) for kind in range(formats.read_header(path).kinds)]
+    told = [(scan.meaning, "no-rescale" in scan.notes, len(scan.pixels)) for scan in scans]
+    assert told == [("HU", False, 2), ("raw", True, 1)]
 
 
 def test_slices_without_rescale_are_parted_from_those_of_their_series_with_it(tmp_path):

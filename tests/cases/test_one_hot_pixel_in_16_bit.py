@@ -45,7 +45,7 @@ def saved(root: Path, images: list[np.ndarray], rare: int = 4) -> Source:
 
 
 def looked_at(root: Path, images: list[np.ndarray], rare: int = 4) -> Inspection:
-    return inspect(saved(root, images, rare), overrides=Overrides(size=(SIDE, SIDE)))
+    return inspect(saved(root, images, rare), holdout=0.0, overrides=Overrides(size=(SIDE, SIDE)))
 
 
 def plain(count: int) -> list[np.ndarray]:
@@ -138,7 +138,7 @@ def test_where_each_scan_spans_its_own_percentiles_outliers_change_nothing_else(
     found = []
     for spoilt in (False, True):
         source = Source(path=tmp_path / str(spoilt))
-        plan = inspect(source, overrides=Overrides(size=(SIDE, SIDE))).plan
+        plan = inspect(source, holdout=0.0, overrides=Overrides(size=(SIDE, SIDE))).plan
         assert plan.form.unit == "relative"
         found.append(by_path(source.path, plan))
     apart = [np.abs(found[0][path].astype(int) - found[1][path]) for path in sorted(found[0])]

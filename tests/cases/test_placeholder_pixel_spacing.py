@@ -42,7 +42,7 @@ def looked_at(root: Path, sides: dict[str, list[float | None]], write=dicom) -> 
     """A scan per pixel side in millimetres, by class."""
     for seed, (label, side) in enumerate((label, side) for label, found in sides.items() for side in found):
         write(root / label / f"{seed:02d}", seed, side)
-    return inspect(Source(path=root), overrides=Overrides(size=(SIDE, SIDE)))
+    return inspect(Source(path=root), holdout=0.0, overrides=Overrides(size=(SIDE, SIDE)))
 
 
 def told(found: Inspection) -> list[str]:

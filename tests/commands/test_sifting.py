@@ -278,8 +278,8 @@ def test_a_choice_stands_after_a_kill_even_if_it_would_now_come_out_otherwise(
     with monkeypatch.context() as patch:
         patch.setattr(sifting, "look", lambda *_: pytest.fail("chosen again"))
         balance(scans, out, model=model)
-    balance(scans, tmp_path / "straight", model=model)
-    assert tree(out) == tree(tmp_path / "straight")
+    balance(scans, tmp_path / "straight" / "out", model=model)  # pages name their folder
+    assert tree(out) == tree(tmp_path / "straight" / "out")
 
 
 def test_the_choice_does_not_depend_on_how_real_images_are_written(scans, model, tmp_path):
