@@ -84,11 +84,6 @@ def staying(folder: Path) -> Iterator[None]:
         STAYING.pop(folder, None)  # gone already where a block within has the same folder
 
 
-def release(folder: Path) -> None:
-    """Let a folder that must stay go: the command itself gives it up."""
-    STAYING.pop(folder, None)
-
-
 def refuse_removed(path: Path) -> None:
     """OutputError where a folder that must stay, and in which `path` lies, is no longer there, or a link leads from it to elsewhere."""
     for folder in STAYING.keys() & {path, *path.parents}:

@@ -161,7 +161,6 @@ def give_up(out: Path) -> None:
     """Undo a claim under which nothing was written, so that another command may have the folder; `alone_in` removes one that it made."""
     try:
         if out.exists() and not (out / "images").exists():
-            files.release(out)
             for child in out.iterdir():
                 if child.name in {RUN, CHOICE}:
                     child.unlink()
