@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from medgan import config
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.sample import sample
 from tests import jobs
@@ -67,15 +68,17 @@ def test_images_drawn_by_two_processes_are_those_of_one(model, tmp_path):
     report = told_once(jobs.finish(jobs.start(2, *command)))
     assert report["written"] == {"mass": 5, "normal": 0}
     sample(model, tmp_path / "one", labels=["mass"], count=5, format="nifti", filtered=False)
+    (tmp_path / "two" / config.NAME).unlink()  # which the command line leaves
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
 
 
 def balanced_alike(source, model, folder, *, filtered):
     """What two processes tell of a balanced folder, which is that of one."""
     words = f"--model {model} --target 9 --json" + (" --no-filter" if not filtered else "")
-    command = ["-m", "medgan", "balance", source.path, "--out", folder / "two", *words.split()]
+    command = ["-m", "medgan", "balance", source.path, "--out", folder / "two" / "out", *words.split()]
     report = told_once(jobs.finish(jobs.start(2, *command)))
-    balance(source, folder / "one", model=model, options=BalanceOptions(target=9, filter=filtered))
+    balance(source, folder / "one" / "out", model=model, options=BalanceOptions(target=9, filter=filtered))
+    (folder / "two" / "out" / config.NAME).unlink()  # which the command line leaves
     assert tree(folder / "two") == tree(folder / "one")
     return report
 
