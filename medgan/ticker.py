@@ -38,6 +38,8 @@ class Stage:
     latest: Progress
     told: float | None = None
     """When a plain line was last written of it."""
+    ended: bool = False
+    """Whether a plain line has said that all is done: some jobs report their last unit twice."""
 
     @property
     def over(self) -> bool:
@@ -164,11 +166,11 @@ class Lines:
 
     def show(self, stage: Stage, now: float) -> None:
         """Write a line where one is due."""
-        long = stage.over and not stage.single and now - stage.began >= NOTEWORTHY
+        long = stage.over and not stage.ended and not stage.single and now - stage.began >= NOTEWORTHY
         due = stage.told is None or now - stage.told >= self._pause or long
         if not due:
             return
-        stage.told = now
+        stage.told, stage.ended = now, stage.over
         percent = (
             ""
             if stage.single or stage.over
@@ -236,9 +238,11 @@ def _bars(screen: Console) -> progress.Progress:
                 yield Padding(Text(self.tasks[-1].fields["words"], style="dim"), (0, 0, 0, 2))
 
     return Stages(
-        progress.TextColumn("{task.description}", markup=False),  # it may hold the name of a class
-        progress.BarColumn(bar_width=20),
-        progress.TextColumn("{task.fields[count]}", justify="right"),
+        progress.TextColumn(  # it may hold the name of a class, and is folded where a line is too narrow for all
+            "{task.description}", markup=False, table_column=Column(overflow="fold")
+        ),
+        progress.BarColumn(bar_width=20, table_column=Column(no_wrap=True)),
+        progress.TextColumn("{task.fields[count]}", justify="right", table_column=Column(no_wrap=True)),
         progress.TextColumn(
             "{task.fields[pace]}", justify="right", table_column=Column(min_width=7, no_wrap=True)
         ),

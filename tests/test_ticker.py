@@ -118,6 +118,15 @@ def test_what_was_known_already_has_no_pace(capsys, clock):
     ]
 
 
+def test_the_end_of_a_stage_is_told_once(capsys, clock):
+    with ticker.watch() as on_progress:
+        on_progress(Progress("training", 100, 200))
+        clock[0] += 5
+        on_progress(Progress("training", 200, 200))
+        on_progress(Progress("training", 200, 200))
+    assert lines(capsys) == ["training 100/200 50 %", "training 200/200, 5 s"]
+
+
 def test_one_thing_that_takes_its_time_is_named_when_it_begins(capsys, clock):
     with ticker.watch() as on_progress:
         on_progress(Progress("loading PyTorch", 0, 1))
@@ -226,3 +235,21 @@ def test_on_a_terminal_the_total_and_the_time_left_are_those_of_the_run(on_termi
     last = terminal.getvalue().rpartition("training")[2]
     assert "6,100/6,208" in last
     assert "5 s left" in last
+
+
+def test_in_80_columns_a_long_name_is_folded_and_neither_bar_nor_count_is_cut(on_terminal, clock):
+    terminal = on_terminal()
+    with ticker.watch() as on_progress:
+        on_progress(Progress("choosing", 8, 8, "adenocarcinoma_left.lower.lobe_stage-2"))
+        on_progress(Progress("reading", 156, 156, "headers", {"cached": 156}))
+        on_progress(
+            Progress("training", 75_008, 150_016, facts={"images_per_second": 82.0, "seconds_left": 3000.0})
+        )
+    last = bare(terminal.getvalue()).rpartition("choosing")[2]
+    assert "\u2026" not in last
+    training = next(line for line in last.splitlines() if " 75,008/150,016" in line)
+    assert training.startswith("training ")
+    assert training.count("\u2501") + training.count("\u2578") + training.count("\u257a") == 20
+    assert "82/s" in training
+    assert "50 min left" in training
+    assert "stage-2" in last

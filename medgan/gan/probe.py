@@ -45,14 +45,14 @@ def costs(
     """
     trials = {name: Trial(replace(plan, precision=name)) for name in precisions}
     taken: dict[str, list[Cost]] = {name: [] for name in trials}
-    what = f"timing one training step (size {'x'.join(map(str, plan.size))}, {', '.join(trials)})"
+    what, words = "timing one step", f"size {'x'.join(map(str, plan.size))}, {', '.join(trials)}"
     for number in range(rounds + 1):
         for place, (name, trial) in enumerate(trials.items()):
-            on_progress(Progress(what, number * len(trials) + place, (rounds + 1) * len(trials)))
+            on_progress(Progress(what, number * len(trials) + place, (rounds + 1) * len(trials), words))
             cost = trial.round()
             if number:
                 taken[name].append(cost)
-    on_progress(Progress(what, (rounds + 1) * len(trials), (rounds + 1) * len(trials)))
+    on_progress(Progress(what, (rounds + 1) * len(trials), (rounds + 1) * len(trials), words))
     return {name: trial.runtime.once(partial(median, taken[name])) for name, trial in trials.items()}
 
 

@@ -38,5 +38,5 @@ def test_a_gpu_is_timed_by_the_wall_clock():
 def test_a_probe_says_what_it_times_and_takes_the_rounds_it_is_told():
     told = []
     costs(tiny_plan(), ("fp32",), rounds=1, on_progress=told.append)
-    assert {report.stage for report in told} == {"timing one training step (size 16x12, fp32)"}
+    assert {(report.stage, report.words) for report in told} == {("timing one step", "size 16x12, fp32")}
     assert [(report.done, report.total) for report in told] == [(0, 2), (1, 2), (2, 2)]
