@@ -11,8 +11,9 @@ from medgan.commands.alone import alone_in
 from medgan.commands.balance import BalanceOptions, Room, Task, fill, report_on
 from medgan.commands.drawing import form_of
 from medgan.commands.outfolder import Written, earlier
+from medgan.commands.splits import divide
 from medgan.dataset.index import index
-from medgan.dataset.manifest import Manifest
+from medgan.dataset.manifest import SPLITS, Manifest
 from medgan.dataset.source import Source
 from medgan.errors import DatasetError
 from medgan.gan.model import Model
@@ -36,7 +37,8 @@ def conform(  # noqa: PLR0913  # what the command takes
         source: Scans and their classes.
         out: A new folder, or one that the same command began.
         like: A trained model; its plan gives size, geometry, intensities and file form.
-        split: Only the scans of "train", "val" or "test"; None: all.
+        split: Only the scans of "train", "val" or "test"; None: all. Patients whom the training of `like` held out of these very
+            scans are in "val".
         format: "auto" (that of the model), "dicom", "nifti" or "png".
         dicom_class: "auto" or a DICOM class, as `balance` takes it.
         on_progress: Told how far it is.
@@ -48,7 +50,7 @@ def conform(  # noqa: PLR0913  # what the command takes
     started = perf_counter()
     trained = Model.load(like)
     files.refuse_output_inside(out, [*source.inputs, like])
-    manifest = all_of(once(lambda: index(source, on_progress=on_progress)), split)
+    manifest = all_of(as_trained(once(lambda: index(source, on_progress=on_progress)), trained), split)
     task = Task.of(
         manifest,
         BalanceOptions(target=0, holdout=0.0, any_model=True, format=format, dicom_class=dicom_class),
@@ -63,12 +65,21 @@ def conform(  # noqa: PLR0913  # what the command takes
     return replace(done, seconds=perf_counter() - started)
 
 
+def as_trained(manifest: Manifest, model: Model) -> Manifest:
+    """The data set less whom the training of the model held out, where it is the one that the model learned from; else as it is."""
+    divided = divide(manifest, None, model, same=True)
+    return divided if divided.digest == model.data_digest else manifest
+
+
 def all_of(manifest: Manifest, split: str | None) -> Manifest:
     """The scans of one split, or of all, as one set to be written."""
     chosen = [record for record in manifest.records if split in {None, record.split}]
     if not any(record.ok for record in chosen):
+        others = [name for name in SPLITS if any(True for _ in manifest.usable(name))]
         raise DatasetError(
             f"there is no usable scan in {split or 'this data set'}",
-            hint="medgan inspect lists the splits and what is wrong with files; leave --split away for all of them.",
+            hint=f"There are scans in {' and '.join(others)}: name one of them with --split."
+            if others
+            else "medgan inspect lists what is wrong with files.",
         )
     return replace(manifest, records=tuple(replace(record, split="train") for record in chosen))

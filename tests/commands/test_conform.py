@@ -66,3 +66,24 @@ def test_a_split_that_is_not_there_and_a_folder_without_a_model_are_refused(plac
     with pytest.raises(ModelError):
         conform(Source(path=place / "scans"), tmp_path / "val", like=place / "scans")
     assert not (tmp_path / "val").exists()
+
+
+@pytest.mark.slow
+def test_whom_training_held_out_are_in_val_and_no_longer_in_train(tmp_path):
+    cut_sample(tmp_path / "scans", {"normal": 12, "mass": 12})
+    scans, model = Source(path=tmp_path / "scans"), tmp_path / "run"
+    train(scans, model, overrides=SMALL)
+    written = {
+        split: {
+            row["pixel_sha256"]
+            for row in (conform(scans, tmp_path / split, like=model, split=split) and table(tmp_path / split))
+        }
+        for split in ("train", "val")
+    }
+    balance(scans, tmp_path / "balanced", model=model, options=BalanceOptions(target=0))
+    assert written["val"]
+    assert not written["val"] & written["train"]
+    assert written["train"] == {row["pixel_sha256"] for row in table(tmp_path / "balanced")}
+    with pytest.raises(DatasetError, match="no usable scan in test") as refused:
+        conform(scans, tmp_path / "test", like=model, split="test")
+    assert refused.value.hint == "There are scans in train and val: name one of them with --split."
