@@ -25,7 +25,7 @@ demo: setup  ## set up, then the main job on sample_data: train, top up the rare
 	$(BIN)/medgan balance sample_data/chest_ct --out demo-output --size 32 --window lung --minutes 3
 	@echo
 	@echo "Look at next:"
-	@echo "  demo-output/contact-sheet.png   real scans beside synthetic ones, a row per class"
+	@echo "  demo-output/contact-sheet.png   real scans beside synthetic ones, a block per class"
 	@echo "  demo-output/report.html         the same for a clinician, with class counts and training curves"
 	@echo "  demo-output/images/             the balanced data set: every class as large as the largest"
 	@echo "  demo-output/manifest.csv        which image is real, which is synthetic, from which seed and model"
