@@ -151,7 +151,7 @@ def show_inspection(report: Facts, fingerprint: Facts, *, everything: bool = Fal
     """Tables of what `inspect` found: warnings first, then classes, facts, verdicts and the plan with its reasons."""
     _warnings(report["warnings"])
     _table("Classes", ("split", "class", "scans", "images", "patients", "missing"), _classes(report))
-    _table("Measured", ("", ""), _measured(fingerprint))
+    _table("Measured in train", ("", ""), _measured(fingerprint))
     _table("Files", ("", ""), report["verdicts"].items())
     for entry in report.get("files", ()):
         _line(f"  {entry['verdict']:24} {entry['split']:6} {entry['path']}  {entry['reason']}".rstrip())

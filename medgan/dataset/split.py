@@ -48,9 +48,10 @@ def default_in_words(manifest: Manifest) -> str:
         )
     without = [label for label, count in manifest.patients()["val"].items() if not count]
     none = f" Of {', '.join(without)} none could be spared." if without else ""
+    verb = "is" if len(held) == 1 else "are"
     return (
-        f"The data set has no val and no test, so {len(held)} of {total} patients are held out as val, about a fifth of each class with "
-        f"{least} or more: nothing learns from them, and they judge the synthetic images.{none} --holdout 0 learns from all."
+        f"The data set has no val and no test, so {len(held)} of {total} patients {verb} held out as val, about a fifth of each class "
+        f"with {least} or more: nothing learns from their scans, and synthetic images are judged by them.{none} --holdout 0 learns from all."
     )
 
 

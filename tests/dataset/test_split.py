@@ -91,6 +91,12 @@ def test_a_fifth_is_held_out_where_there_is_no_val_and_no_test():
     assert "--holdout 0" in default_in_words(after)
 
 
+def test_of_a_small_data_set_one_patient_is_held_out():
+    after = by_default(manifest([("a", f"a{n}") for n in range(6)] + [("b", f"b{n}") for n in range(2)]))
+    assert "1 of 8 patients is held out as val" in default_in_words(after)
+    assert "Of b none could be spared." in default_in_words(after)
+
+
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_a_data_set_with_a_split_of_its_own_keeps_it(split):
     data = manifest([("a", str(n)) for n in range(20)], t=split)
