@@ -39,7 +39,7 @@ def test_the_commands_of_the_page_bring_every_image_to_the_server_and_back_equal
     *start, port = command("storescp")
     assert "received" in start
     *send, address, to, what = command("storescu")
-    assert (to, what) == (port, "balanced/images")
+    assert (to, what) == (port, "outgoing/images")
     folder = tmp_path / "received"
     with serving(folder, *(str(folder) if word == "received" else word for word in start)) as listens:
         done = subprocess.run(
