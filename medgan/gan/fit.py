@@ -26,7 +26,7 @@ from medgan.learn.runtime import Journal, reseed, save_checkpoint
 from medgan.plan import Plan
 from medgan.plan.clock import on_schedule
 from medgan.prepare import Stack
-from medgan.progress import OnProgress, Progress, ignore
+from medgan.progress import OnProgress, Progress, ignore, note
 
 VERDICTS = (
     (0.95, "the discriminator is ahead; if this lasts, add images or show fewer (--images)"),
@@ -64,6 +64,7 @@ def fit(  # noqa: PLR0913  # what is reported to whom, and where a shorter run e
     run = resume(plan, folder, of_class(watch.pool, plan), start)
     runtime, journal = run.learners.runtime, Journal(folder / LOG)
     if run.over and runtime.once(partial(made, run)):
+        note(on_progress, "The model was finished before; nothing was trained.")
         return runtime.each(lambda: Model.load(folder / "model"))
     runtime.once(lambda: journal.rewind(run.images_shown))
     steps: list[Step] = []

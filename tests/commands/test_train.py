@@ -130,8 +130,10 @@ def test_a_dry_run_decides_estimates_and_writes_nothing(scans, tmp_path):
 
 def test_the_same_command_again_trains_nothing(scans, trained):
     before = tree(trained.run)
-    again = train(scans, trained.run, overrides=QUICK)
+    told = []
+    again = train(scans, trained.run, overrides=QUICK, on_progress=told.append)
     assert (again.images_shown, again.model_digest) == (64, trained.model_digest)
+    assert "The model was finished before; nothing was trained." in [report.words for report in told]
     assert tree(trained.run) == before
 
 
