@@ -174,10 +174,10 @@ def choose_budget(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) ->
     advised = next(images for limit, images in RECOMMENDED if total <= limit)
     share = EFFORTS[wish.effort][1]
     rule = max(int(advised * share), LEAST_IMAGES) if share else SMOKE_IMAGES
+    part = "" if share == 1 else f", {share:g} times that at effort {wish.effort}"
+    least = f", but never fewer than {LEAST_IMAGES:,}" if rule == LEAST_IMAGES else ""
     reason = (
-        f"rule: {advised:,} for {total:,} images, times {share:g} at effort {wish.effort}, {LEAST_IMAGES:,} at least"
-        if share
-        else "rule: effort smoke"
+        f"rule: {advised:,} are advised for {total:,} images{part}{least}" if share else "rule: effort smoke"
     )
     shown, shown_why = choose(wish.images, rule, reason)
     if wish.minutes is not None:

@@ -97,7 +97,7 @@ def progress_picture(rows: Rows, path: Path) -> Path:
 def standing(row: Mapping[str, Any]) -> str:
     """Where a training is, in a line."""
     left = row["seconds_left"]
-    ends = f"about {duration(left)} left" if left else "over"
+    ends = f"about {duration(left)} left" if left else "finished"
     return f"{row['images_shown']:,} images shown ({done(row):.0%}) in {duration(row['seconds'])}; {ends}"
 
 

@@ -58,7 +58,7 @@ def test_the_picture_is_written_whole_at_every_tick(tmp_path, recwarn, labels):
 
 def test_where_a_training_stands_is_said_in_a_line():
     assert progress.standing(row(1000, LABELS)) == "1,000 images shown (25%) in 10 s; about 30 s left"
-    assert progress.standing(row(6000, LABELS, last=True)) == "6,000 images shown (100%) in 1 min; over"
+    assert progress.standing(row(6000, LABELS, last=True)) == "6,000 images shown (100%) in 1 min; finished"
     assert done({"images_shown": 0, "seconds_left": 0.0, "images_per_second": 0.0}) == 0.0
     assert [duration(seconds) for seconds in (5, 89, 754, 5400, 11100)] == [
         "5 s",
