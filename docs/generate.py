@@ -43,7 +43,7 @@ TOP = {
     "pyproject.toml": "packaging, and the settings of every tool",
     "constraints.txt": "the versions that `make setup` installs",
     "Makefile": "the only commands a developer needs",
-    ".ci/run": "what CI does: `make test`",
+    ".ci/run": "what CI does: `make test`, then `make lowest`",
     "LICENSE": "Apache-2.0",
     "README.md": "what it is, two commands, limits",
     "sample_data/": "generated scans for the demo and the tests, and the script that draws them",

@@ -64,8 +64,14 @@ def test_two_interruptions_in_a_row_are_one_sentence_and_no_traceback():
         "def work():\n    print('ready', flush=True)\n    time.sleep(60)\n"
         "program.app = work\nprogram.main()\n"
     )
+
+    def listen():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell in the background has its jobs ignore it
+
     line = [sys.executable, "-c", script]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen
+    ) as process:
         assert process.stdout.readline() == "ready\n"
         for pause in (0.02, 0.05, 0.1):
             process.send_signal(signal.SIGINT)
