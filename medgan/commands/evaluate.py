@@ -192,7 +192,10 @@ class Clock:
         told = (
             f"{self.effort}: about {max(round(self.seconds / 60), 1)} min on this machine, by a short trial"
         )
-        return Progress("evaluating", done, total, words if done or not self.seconds else told, {"seconds_left": max(left, 0.0)})  # fmt: skip
+        facts = (
+            {"seconds_left": left} if left > 0 else {}
+        )  # a forecast that has run out says nothing any more
+        return Progress("evaluating", done, total, words if done or not self.seconds else told, facts)
 
 
 def day_of(out: Path) -> str:

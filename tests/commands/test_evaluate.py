@@ -1,5 +1,6 @@
 import json
 import shutil
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import torch
 from medgan.commands import evaluate as module
 from medgan.commands import exhibits, forecast, offer, parts, sifting
 from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.evaluate import EvaluateOptions, again, evaluate
+from medgan.commands.evaluate import Clock, EvaluateOptions, again, evaluate
 from medgan.commands.gather import CHECKED, NONE_HELD, UNKNOWN, UNNAMED, Request, chose_itself, gather
 from medgan.commands.report import report
 from medgan.commands.sample import sample
@@ -467,3 +468,8 @@ def test_there_is_no_report_of_nothing(tmp_path, name, text):
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(DatasetError):
         report(tmp_path)
+
+
+def test_a_forecast_that_has_run_out_tells_no_time():
+    clock = Clock(effort="quick", seconds=60.0, began=time.monotonic() - 3600)
+    assert clock.report(2, 4, "part shortcut").facts == {}
