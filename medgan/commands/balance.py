@@ -137,22 +137,19 @@ def balance(  # noqa: PLR0913  # what the command takes
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
     earlier(out, {"command": "balance"})  # somebody else's folder is refused before hours of work, not after
-    found = once(lambda: index(source, on_progress=on_progress), overrides.device)
-    manifest = divide(found, options.holdout, trained or overrides, same=not options.any_model)
-    task = Task.of(manifest, replace(options, holdout=manifest.holdout.share), trained or overrides)
+    task = Task.of_source(source, options, trained or overrides, overrides.device, on_progress)
     done = once(lambda: earlier(out, task.settings), overrides.device)
     if done is not None:
         report_on(out)
         return done
-    announce(manifest, on_progress)
-    plan = decide(measure(manifest), overrides) if trained is None else task.suited(trained).plan
-    beside_real = true_of(plan.form, manifest.training()) if options.real == "prepared" else plan.form
-    form = form_of(beside_real, options.format, options.dicom_class)  # refused before hours of work, too
+    announce(task.manifest, on_progress)
+    plan = decide(measure(task.manifest), overrides) if trained is None else task.suited(trained).plan
+    form = task.form_by(plan)  # refused before hours of work, too
     with alone_in(out, overrides.device):
         if trained is None and any(task.missing.values()):
             run = beside(out, ".run")
             train_on(
-                manifest,
+                task.manifest,
                 run,
                 overrides,
                 Options(tensorboard=tensorboard),
@@ -215,6 +212,27 @@ class Task:
             **(settings_of(maker) if isinstance(maker, Model) else wishes_of(maker)),
         }
         return cls(manifest=manifest, options=options, before=before, missing=missing, settings=settings)
+
+    @classmethod
+    def of_source(
+        cls,
+        source: Source,
+        options: BalanceOptions,
+        maker: Overrides | Model,
+        device: str,
+        on_progress: OnProgress,
+    ) -> Task:
+        """Read the data set, divide it as the training does or did, and settle the quotas."""
+        found = once(lambda: index(source, on_progress=on_progress), device)
+        manifest = divide(found, options.holdout, maker, same=not options.any_model)
+        return cls.of(manifest, replace(options, holdout=manifest.holdout.share), maker)
+
+    def form_by(self, plan: Plan) -> Form:
+        """How images are written; PlanError for a form that would say what is not true of them, or of the real ones beside them."""
+        beside_real = (
+            true_of(plan.form, self.manifest.training()) if self.options.real == "prepared" else plan.form
+        )
+        return form_of(beside_real, self.options.format, self.options.dicom_class)
 
     @property
     def unsettled(self) -> bool:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medgan import files
 from medgan.commands.balance import BalanceOptions, Task
-from medgan.commands.drawing import form_of
 from medgan.commands.outfolder import earlier
 from medgan.commands.preflight import AUTO
-from medgan.commands.splits import divide
 from medgan.commands.train import announce, outlook, plan_and_estimate
 from medgan.dataset.fingerprint import measure
-from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.gan.model import Model
 from medgan.learn.runtime import once
@@ -74,19 +71,16 @@ def foresee(
     """
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
-    found = once(lambda: index(source, on_progress=on_progress), overrides.device)
-    manifest = divide(found, options.holdout, trained or overrides, same=not options.any_model)
-    options = replace(options, holdout=manifest.holdout.share)
-    announce(manifest, on_progress)
-    task = Task.of(manifest, options, overrides if trained is None else trained)
+    task = Task.of_source(source, options, trained or overrides, overrides.device, on_progress)
+    announce(task.manifest, on_progress)
     once(lambda: earlier(out, task.settings), overrides.device)
     if trained is None:
-        fingerprint = measure(manifest)
+        fingerprint = measure(task.manifest)
         plan, seconds = plan_and_estimate(fingerprint, overrides, None, probe=True, on_progress=on_progress)
         on_progress(outlook(fingerprint, plan, seconds))
     else:
         plan, seconds = task.suited(trained).plan, 0.0
-    form_of(plan.form, options.format, options.dicom_class)
+    task.form_by(plan)
     trains = trained is None and any(task.missing.values())
     return Foreseen(
         out=out,
