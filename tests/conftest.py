@@ -1,8 +1,10 @@
 """Fixtures that several rooms share: small data sets cut from the generated sample data."""
 
+import io
 import itertools
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,26 @@ def cut_sample(out, counts):
         for path in sorted((CHEST / label).iterdir())[:count]:
             shutil.copy(path, out / label)
     return out
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def on_terminal(monkeypatch):
+    """Makes stderr a terminal of 80 columns; called inside the test, because pytest sets its own stderr before each phase."""
+
+    def become():
+        stream = Terminal()
+        monkeypatch.setattr(sys, "stderr", stream)
+        return stream
+
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    return become

@@ -1,4 +1,3 @@
-import io
 import json
 import os
 import re
@@ -11,28 +10,6 @@ from medgan import screen
 from medgan.errors import DatasetError
 from medgan.quality.verdict import CANNOT_TELL, HARMS, HELPS, NO_BENEFIT
 from medgan.report import wording
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self):
-        return True
-
-
-@pytest.fixture
-def on_terminal(monkeypatch):
-    """Makes stderr a terminal; called inside the test, because pytest sets its own stderr before each phase."""
-
-    def become():
-        stream = Terminal()
-        monkeypatch.setattr(sys, "stderr", stream)
-        return stream
-
-    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    return become
 
 
 def exit_code_of(error):

@@ -11,13 +11,6 @@ from medgan.progress import NOTE, Progress, ignore
 from medgan.world import STARTED_BY_TORCHRUN
 
 
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self):
-        return True
-
-
 class Gone(io.StringIO):
     """A pipe, or a terminal, whose other end has left."""
 
@@ -41,22 +34,6 @@ def clock(monkeypatch):
     seconds = [100.0]
     monkeypatch.setattr(ticker.time, "monotonic", lambda: seconds[0])
     return seconds
-
-
-@pytest.fixture
-def on_terminal(monkeypatch):
-    """Makes stderr a terminal of 80 columns; called inside the test, because pytest sets its own stderr before each phase."""
-
-    def become():
-        stream = Terminal()
-        monkeypatch.setattr(sys, "stderr", stream)
-        return stream
-
-    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("COLUMNS", "80")
-    return become
 
 
 def lines(capsys):
