@@ -1,4 +1,4 @@
-"""What every command of the command line can do beside its own work: a help page, options from a file, how much it says, plain refusals."""
+"""What every command shares: help page, options from a file, how much it says."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ Workers = Annotated[
 ]
 
 
-def shared(function: Callable[P, R]) -> Callable[P, R]:
+def share_options(function: Callable[P, R]) -> Callable[P, R]:
     """Give a command the options that all have: `--config`, `--quiet`, `--verbose` and `--workers`."""
     own = inspect.signature(function, eval_str=True)
 

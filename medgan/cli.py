@@ -11,7 +11,7 @@ import typer
 
 from medgan import __version__, screen
 from medgan import options as opt
-from medgan.base_command import Command, Group, shared
+from medgan.base_command import Command, Group, share_options
 from medgan.progress import during
 from medgan.ticker import watch
 from medgan.world import world
@@ -53,7 +53,7 @@ def medgan(
 
 
 @app.command(cls=Command)
-@shared
+@share_options
 def inspect(
     source: opt.Source,
     labels: opt.Labels = None,
@@ -95,7 +95,7 @@ def inspect(
 
 
 @app.command(cls=Command)
-@shared
+@share_options
 def train(
     source: opt.Source,
     out: opt.Out,
@@ -157,7 +157,7 @@ def train(
 
 
 @app.command(cls=Command)
-@shared
+@share_options
 def sample(
     model: opt.Model,
     out: opt.Out,
@@ -194,7 +194,7 @@ def sample(
 
 
 @app.command(cls=Command)
-@shared
+@share_options
 def balance(
     source: opt.Source,
     out: opt.Out,
@@ -281,7 +281,7 @@ def balance(
 
 
 @app.command(cls=Command)
-@shared
+@share_options
 def evaluate(
     out: opt.Out,
     source: opt.JudgedData = None,
@@ -340,7 +340,7 @@ def evaluate(
 
 
 @app.command(cls=Command)
-@shared
+@share_options
 def prepare(
     source: opt.Source,
     like: opt.Like,

@@ -1,4 +1,4 @@
-"""Options in a TOML file: read with `--config`, and written beside a result so that the command can be repeated.
+"""Read options from a TOML file (`--config`), and write those of a command.
 
 A file has a table per command, with the names of its options::
 

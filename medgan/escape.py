@@ -1,4 +1,7 @@
-"""Text of others (names of classes and files, cells of tables) -> the same text, harmless in Markdown, in a CSV cell, on a terminal."""
+"""Make text of others harmless in Markdown, in a CSV cell and on a terminal.
+
+It is names of classes and files, and cells of tables.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Words to stdout and stderr, whatever these are: a terminal, a pipe, a file on a full disk, closed, or of an encoding that lacks letters."""
+"""Write words to stdout and stderr, whatever these are.
+
+They may be a terminal, a pipe, a file on a full disk, closed, or of an encoding that lacks letters.
+"""
 
 from __future__ import annotations
 

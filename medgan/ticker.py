@@ -1,4 +1,4 @@
-"""Reports of progress in, words on stderr out: bars on a terminal, plain lines with the time of day anywhere else."""
+"""Show progress on stderr: bars on a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write real scans in the size and form of a model's images: what a classifier that learned from a balanced folder is tested on."""
+"""Write real scans in the size and form of a model's images, to test a classifier on."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def conform(  # noqa: PLR0913  # what the command takes
     started = perf_counter()
     trained = Model.load(like)
     files.refuse_output_inside(out, [*source.inputs, like])
-    manifest = all_of(as_trained(once(lambda: index(source, on_progress=on_progress)), trained), split)
+    manifest = all_of(
+        divide_as_training(once(lambda: index(source, on_progress=on_progress)), trained), split
+    )
     task = Task.of(
         manifest,
         BalanceOptions(target=0, holdout=0.0, any_model=True, format=format, dicom_class=dicom_class),
@@ -65,7 +67,7 @@ def conform(  # noqa: PLR0913  # what the command takes
     return replace(done, seconds=perf_counter() - started)
 
 
-def as_trained(manifest: Manifest, model: Model) -> Manifest:
+def divide_as_training(manifest: Manifest, model: Model) -> Manifest:
     """The data set less whom the training of the model held out, where it is the one that the model learned from; else as it is."""
     divided = divide(manifest, None, model, same=True)
     return divided if divided.digest == model.data_digest else manifest

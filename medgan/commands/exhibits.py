@@ -1,4 +1,4 @@
-"""Gathered images and what classifiers said <-> exhibits.npz: all that a page shows beside evaluation.json, kept so that it can be made again."""
+"""Keep what an evaluation's page shows in exhibits.npz, and read it back."""
 
 from __future__ import annotations
 

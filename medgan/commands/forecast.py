@@ -1,4 +1,4 @@
-"""Gathered images and parts -> about how many seconds they take here, by a short trial of what costs most: classifiers, and looks at images."""
+"""Estimate how long an evaluation takes, from a short trial of what costs most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `balance` would do: how many images each class has, gets and will have, by which plan, and how long training would take."""
+"""What `balance` would write, by which plan, and how long its training would take."""
 
 from __future__ import annotations
 

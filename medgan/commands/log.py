@@ -1,4 +1,4 @@
-"""A run's log.jsonl -> its lines, those that are whole and that a run writes."""
+"""Read a run's log.jsonl: the lines that are whole and that a run writes."""
 
 from __future__ import annotations
 

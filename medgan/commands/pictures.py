@@ -1,4 +1,4 @@
-"""A tick of a training -> the pictures that show it: a labelled grid of what is drawn, and how the training stands."""
+"""Draw the pictures of a tick: a labelled grid, and how the training stands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from medgan.commands.log import log_of
 from medgan.plan import Plan
 from medgan.prepare import Stack
-from medgan.report.grid import labelled_grid, titled
+from medgan.report.grid import draw_grid, title_of
 from medgan.report.progress import progress_picture
 from medgan.report.shown import Window, display_window
 from medgan.report.spread import spread
@@ -42,5 +42,5 @@ class Pictures:
         """Write both, of a line of the log that is not in it yet and of the images drawn (H, W[, 3]) at that tick."""
         height, width = self.plan.size
         place = self.run / GRIDS / f"{row['images_shown']:09d}.png"  # so that they sort
-        labelled_grid(grid, self.plan.labels, (height, width), self.window, place, titled(row))
+        draw_grid(grid, self.plan.labels, (height, width), self.window, place, title_of(row))
         progress_picture([*log_of(self.run), row], self.run / PROGRESS)

@@ -1,4 +1,4 @@
-"""What a command line alone shows to be wrong, found before libraries are loaded that take seconds: paths, names and numbers."""
+"""Refuse wrong paths, names and numbers before slow libraries are loaded."""
 
 from __future__ import annotations
 

@@ -68,12 +68,12 @@ def of_evaluation(folder: Path) -> Story:
             for pair in shown["pairs"]
             for synthetic, real in [kept.images(pair["rows"])]
         ],
-        ranked=[(one["label"], [ranked(row, kept) for row in one["rows"]]) for one in shown["ranked"]],
+        ranked=[(one["label"], [row_of(row, kept) for row in one["rows"]]) for one in shown["ranked"]],
         log=sound(shown["log"]),
         predictions=kept.predictions,
         facts={"command": told["command"], **{name: str(value) for name, value in told["settings"].items() if name != "data"}, **{f"digest: {name}": value for name, value in told["sources"].items()}, "generator and test patients": told["unseen"], **versions()},
         notes=told["notes"],
-        unmeasured=unmeasured(told, folder),
+        unmeasured=list_missing(told, folder),
         stand_ins=stories.STAND_INS.format(f"`{stories.named(folder)}`"),
     )  # fmt: skip
 
@@ -85,7 +85,7 @@ def gallery(wall: Mapping[str, Any], kept: exhibits.Exhibits, made: Mapping[str,
     return Gallery(label=wall["label"], real=kept.images(wall["real"]), synthetic=kept.images(wall["synthetic"]), names=((), names), counts=(len(wall["real"]), total))  # fmt: skip
 
 
-def ranked(row: Mapping[str, Any], kept: exhibits.Exhibits) -> Row:
+def row_of(row: Mapping[str, Any], kept: exhibits.Exhibits) -> Row:
     """A row of images by what the filter thought of them."""
     return Row(title=row["title"], images=kept.images(row["rows"]), captions=tuple(row["captions"]))
 
@@ -101,7 +101,7 @@ PLACES = {"SOURCE": "scans/", "LABELS": "labels.csv", "RUN": "run/", "FOLDER": "
 """{stand-in of a stored command: a folder as the documents call it}."""
 
 
-def unmeasured(told: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
+def list_missing(told: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
     """What was not measured, and the command that measures it into the same folder."""
     words = shlex.split(str(told["command"]))
     if "--only" in words:

@@ -1,4 +1,4 @@
-"""evaluation.json, perhaps damaged or somebody else's -> the documented JSON, checked as far as a page needs it."""
+"""Read and check evaluation.json, which may be damaged or somebody else's."""
 
 from __future__ import annotations
 

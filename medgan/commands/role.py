@@ -1,4 +1,4 @@
-"""What a classifier should do with each image of an output folder: how much it counts, when it is learned from, what it belongs to."""
+"""What a trainer should do with each image: its weight, its stage, its group."""
 
 from __future__ import annotations
 

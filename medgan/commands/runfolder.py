@@ -1,4 +1,4 @@
-"""The run folder of a training: claimed once, then gone on with by the same command, or by one that asks for a longer run."""
+"""Claim the run folder of a training, or go on in it, also for a longer run."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def stored(out: Path) -> dict[str, Any] | None:
     return facts
 
 
-def typed(wish: Overrides, holdout: float | None) -> dict[str, Any]:
+def list_options(wish: Overrides, holdout: float | None) -> dict[str, Any]:
     """{option: value} of what the user gave that makes a run what it is."""
     asked = {**plain(wish), "holdout": holdout}
     usual = {**plain(Overrides()), "holdout": None}
@@ -98,9 +98,9 @@ def claim(out: Path, plan: Plan, data_digest: str, options: Facts) -> tuple[Leg,
         return ()
     legs: tuple[Leg, ...] = revive(tuple[Leg, ...], before.get("legs", []))
     others = differing(before["plan"], facts["plan"])
-    words = changed(before, facts, others)
+    words = list_changes(before, facts, others)
     if others and not words and others <= LENGTH:
-        legs = (*legs, ended(out, before, plan))
+        legs = (*legs, finish_leg(out, before, plan))
         write_json(out / RUN, {**facts, "legs": plain(legs)})
     elif others or words:
         raise OutputError(
@@ -109,7 +109,7 @@ def claim(out: Path, plan: Plan, data_digest: str, options: Facts) -> tuple[Leg,
     return legs
 
 
-def ended(out: Path, before: Facts, plan: Plan) -> Leg:
+def finish_leg(out: Path, before: Facts, plan: Plan) -> Leg:
     """The finished run in `out` that `plan` is a longer run of; OutputError where it is not finished, was stopped, or is not shorter."""
     shown = shown_in(out)
     model = out / "model"
@@ -183,7 +183,7 @@ def differing(before: Facts, now: Facts) -> frozenset[str]:
     )
 
 
-def changed(before: Facts, now: Facts, others: frozenset[str]) -> list[str]:
+def list_changes(before: Facts, now: Facts, others: frozenset[str]) -> list[str]:
     """In words, what beside the length of a run differs: the data, or options that were typed."""
     words = []
     known = before.get("options")

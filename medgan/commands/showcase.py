@@ -1,4 +1,7 @@
-"""Gathered images -> those that the page of an evaluation shows, kept beside it so that it can be made again."""
+"""Choose the images that an evaluation's page shows.
+
+They are kept beside the page, so that it can be made again.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A balanced or sampled folder, or a training run -> the story that its page tells, from nothing but what lies in it."""
+"""Collect what the page of a balanced folder or of a training run shows."""
 
 from __future__ import annotations
 

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from medgan import cache
 from medgan.commands.alone import alone_in
 from medgan.commands.pictures import Pictures
-from medgan.commands.runfolder import Leg, claim, gone_on, images_of_minutes, refuse_unseen, stored, typed
+from medgan.commands.runfolder import (
+    Leg,
+    claim,
+    gone_on,
+    images_of_minutes,
+    list_options,
+    refuse_unseen,
+    stored,
+)
 from medgan.dataset.advice import few, grave
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
@@ -136,7 +144,7 @@ def train_on(
         )
     my_share(plan)  # what cannot be shared is refused before the folder is made
     with alone_in(out, wish.device):
-        legs = runtime.once(lambda: claim(out, plan, manifest.digest, typed(wish, options.holdout)))
+        legs = runtime.once(lambda: claim(out, plan, manifest.digest, list_options(wish, options.holdout)))
         plan = gone_on(plan, legs)
         runtime.each(lambda: refuse_unseen(out))
         stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks(), on_progress=on_progress))

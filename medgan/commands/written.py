@@ -1,4 +1,7 @@
-"""A folder that `sample` or `balance` wrote, perhaps damaged or somebody else's -> what it says of itself, checked, and its images."""
+"""Read and check a folder that `sample` or `balance` wrote.
+
+It may be damaged, or somebody else's.
+"""
 
 from __future__ import annotations
 

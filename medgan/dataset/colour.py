@@ -1,4 +1,4 @@
-"""Records -> whether a data set is one of colour: by what its images show, not by how they are stored."""
+"""Decide by what images show whether a data set is one of colour."""
 
 from __future__ import annotations
 

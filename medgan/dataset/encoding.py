@@ -1,4 +1,4 @@
-"""Bytes of a table or a list of files -> its text and its entries, whatever program wrote them."""
+"""Decode tables and lists of files, whatever program wrote them."""
 
 from __future__ import annotations
 

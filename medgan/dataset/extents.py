@@ -1,4 +1,4 @@
-"""Records -> how large the scans are in millimetres, and whether what their headers say of it can be believed."""
+"""How large scans are in millimetres, and whether their headers can be believed."""
 
 from __future__ import annotations
 

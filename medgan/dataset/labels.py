@@ -12,7 +12,7 @@ from medgan.dataset.layout import WORKPLACES, Layout, folders, split_named
 from medgan.dataset.lookup import Lookup
 from medgan.dataset.source import SUBJECT, Candidate, Listing, Source, label_of, legible, relative
 from medgan.dataset.tables import Row
-from medgan.dataset.walk import Found, look, passed_over, walk
+from medgan.dataset.walk import Found, is_passed_over, look, walk
 from medgan.errors import DatasetError
 from medgan.scans import arrays
 
@@ -52,9 +52,9 @@ def arrays_of(path: Path) -> tuple[Path, ...]:
         children = sorted(path.iterdir())
     except OSError:
         return ()  # `walk` gives a folder that cannot be listed its verdict
-    if any(child.is_dir() and not passed_over(child.name) for child in children):
+    if any(child.is_dir() and not is_passed_over(child.name) for child in children):
         return ()
-    files = (child for child in children if child.is_file() and not passed_over(child.name))
+    files = (child for child in children if child.is_file() and not is_passed_over(child.name))
     return tuple(child for child in files if arrays.is_array_file(child))
 
 

@@ -1,4 +1,4 @@
-"""Folder -> which of the folders in it stand for splits and which for classes, and what looks like a mistake about them."""
+"""Tell which folders stand for splits and which for classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medgan.dataset.source import label_of, legible
-from medgan.dataset.walk import passed_over
+from medgan.dataset.walk import is_passed_over
 
 SPLIT_WORDS = {
     **dict.fromkeys(("train", "training", "trn"), "train"),
@@ -82,7 +82,7 @@ class Layout:
     def place(self, path: Path) -> tuple[str, str]:
         """(class, split) that the folders above a file name; empty where they name none."""
         above = path.relative_to(self.root).parts[:-1]
-        if not above or any(map(passed_over, above)):
+        if not above or any(map(is_passed_over, above)):
             return "", ""
         if above[0] in self.splits:
             return label_of("".join(above[1:2])), self.splits[above[0]]
@@ -151,7 +151,7 @@ def _shared(inner: Mapping[str, set[str]]) -> list[str]:
 def folders(path: Path) -> list[Path]:
     """The folders in `path`, sorted, without those that are hidden or that systems make for themselves."""
     try:
-        return sorted(child for child in path.iterdir() if child.is_dir() and not passed_over(child.name))
+        return sorted(child for child in path.iterdir() if child.is_dir() and not is_passed_over(child.name))
     except OSError:
         # `walk` gives an unreadable folder its verdict; it has no sub-folders that anyone could see.
         return []

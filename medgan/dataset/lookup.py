@@ -1,4 +1,7 @@
-"""A path as a table writes it -> the file it means, also where table and disk write the name differently."""
+"""Find the file that a path in a table means.
+
+Also where table and disk write its name differently.
+"""
 
 from __future__ import annotations
 

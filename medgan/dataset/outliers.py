@@ -1,4 +1,7 @@
-"""Records -> the highest value that a data set's deep images reach, stray pixels and odd images aside; and which scans go beyond."""
+"""Find the highest value of a data set's deep images, outliers aside.
+
+Outliers are stray pixels and single odd images.
+"""
 
 from __future__ import annotations
 

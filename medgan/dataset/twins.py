@@ -1,4 +1,4 @@
-"""Opened files -> opened files without repeated images: one SOPInstanceUID and the same pixels are one image twice (PS3.3 C.12.1.1.2)."""
+"""Refuse repeated images: one SOPInstanceUID and the same pixels (PS3.3 C.12.1.1.2)."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class _Tour:
                 self.found.append(self._file(path))
             elif not path.is_symlink():
                 inner.append(path)
-            elif passed or passed_over(path.name):
+            elif passed or is_passed_over(path.name):
                 self.found.append(_judge(path, stat.S_IFREG, self.root))
             else:
                 self.links.append(path)
@@ -114,7 +114,7 @@ class _Tour:
             return Found(path, "error:unreadable", unreadable(error))
 
     def _passed_over(self, folder: Path) -> bool:
-        return any(map(passed_over, folder.relative_to(self.root).parts))
+        return any(map(is_passed_over, folder.relative_to(self.root).parts))
 
 
 def _again(folder: Path, home: Path, root: Path) -> Found:
@@ -154,7 +154,7 @@ def of_system(name: str) -> bool:
     )
 
 
-def passed_over(name: str) -> bool:
+def is_passed_over(name: str) -> bool:
     """Whether what is called so, and what lies in it, is no data: hidden, or of the system."""
     return name.startswith(".") or of_system(name)
 

@@ -1,4 +1,4 @@
-"""A plan or a form as a file tells it, perhaps somebody else's or a damaged one: its types and its sense, before anything is built by it."""
+"""Check a plan or a form that was read from a file, before anything is built by it."""
 
 from __future__ import annotations
 

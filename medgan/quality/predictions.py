@@ -1,4 +1,4 @@
-"""The finished runs of a contest -> what each arm's classifiers say of every held-out image that judges: what curves are drawn from."""
+"""Collect each arm's predictions for the held-out images: what curves are drawn from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arms that were compared, and how many patients judge -> the verdict on usefulness in one word and one sentence, or that nothing can be told."""
+"""Decide the verdict on usefulness, and say it in a sentence."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ class Panel:
     def needed(self, width: float) -> int:
         """About how many such patients would bring an interval of `width` down to WIDEST: widths fall with the root of their number."""
         least = 0 if self.enough else max(LEAST_RARE * self.turns, self.patients + 1)
-        return rounded_up(max(least, math.ceil(self.patients * (width / WIDEST) ** 2)))
+        return round_up(max(least, math.ceil(self.patients * (width / WIDEST) ** 2)))
 
 
-def rounded_up(count: int) -> int:
+def round_up(count: int) -> int:
     """Two digits that matter, for more would feign knowledge."""
     step = int(10 ** max(len(str(count)) - 2, 0))
     return -(-count // step) * step

@@ -1,4 +1,4 @@
-"""Images, words and lines at their places -> one dark PNG, as in a reading room."""
+"""Draw images, words and lines on one dark PNG."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What classifiers said of held-out images -> ROC and precision-recall curves, confusion matrices, sensitivities at fixed specificity."""
+"""ROC and precision-recall curves, confusion matrices, sensitivities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a generator draws at a tick -> one labelled PNG: a row per class, the same seeds in every row and at every tick."""
+"""Draw the grid of a tick: a row per class, the same seeds in every row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medgan.progress import duration
 from medgan.report.canvas import ACCENT, QUIET, Canvas, fold
-from medgan.report.shown import Window, scaled, viewed
+from medgan.report.shown import Window, rescale, viewed
 
 WIDE = 944
 """Pixels (about) that a row of images takes."""
@@ -20,7 +20,7 @@ MOST_ROWS = 40
 """Classes on one picture."""
 
 
-def labelled_grid(
+def draw_grid(
     sheet: NDArray[np.float32],
     labels: Sequence[str],
     size: tuple[int, int],
@@ -50,11 +50,11 @@ def labelled_grid(
         for column in range(columns):
             tile = pixels[number * height : (number + 1) * height, column * width : (column + 1) * width]
             seen = viewed(np.moveaxis(tile, -1, 0), window)
-            canvas.paste(MARGIN + column * (cell[1] + GAP), top + LABEL, scaled(seen, cell))
+            canvas.paste(MARGIN + column * (cell[1] + GAP), top + LABEL, rescale(seen, cell))
     return canvas.save(path)
 
 
-def titled(row: Mapping[str, Any]) -> tuple[str, str]:
+def title_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """The two lines above a grid, of a line of log.jsonl."""
     return (
         f"SYNTHETIC, after {row['images_shown']:,} images shown ({done(row):.0%} of the training)",

@@ -1,4 +1,4 @@
-"""Words in any script -> letters that a picture can show: in another font where this machine has one, else as escapes."""
+"""Make words in any script fit for a picture: by another font, or as escapes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BOXES = "Last Resort"
 
 def legible(text: str) -> str:
     """The text with an escape for each letter that no font here has or that cannot be seen, so that names which differ look different."""
-    _, absent = needed(text)
+    _, absent = look_up(text)
     return "".join(
         letter if letter.isprintable() and letter not in absent else escape(letter) for letter in text
     )
@@ -30,13 +30,13 @@ def letters(*texts: str) -> Iterator[None]:
     """While open, figures are drawn in fonts that have the letters of `texts`, and no text is read as a formula."""
     import matplotlib as mpl
 
-    families, _ = needed("".join(texts))
+    families, _ = look_up("".join(texts))
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a family of one weight is no news
     with mpl.rc_context({"font.family": [FONT, *families], "text.parse_math": False}):
         yield
 
 
-def needed(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
+def look_up(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
     """The families that a text needs beside FONT, and its letters that none has."""
     wanted = frozenset(letter for letter in text if letter.isprintable())
     return fonts(wanted - known(FONT, wanted))

@@ -1,4 +1,4 @@
-"""Lines of log.jsonl -> curves of a training: what it learned by, variety and copies of each class, pace; as plots, and as one picture."""
+"""Plot how a training stands: distance, variety and copies of each class, pace."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.report.canvas import ACCENT, QUIET, Canvas, fold
-from medgan.report.shown import Images, display_window, scaled, viewed, zoom_to
+from medgan.report.shown import Images, display_window, rescale, viewed, zoom_to
 
 CELL = 112
 """Pixels (about) of an image's longer side on the sheet: of eight in a row each is readable where the sheet is as wide as a phone."""
@@ -85,7 +85,7 @@ def _side(
     for position, image in enumerate(() if images is None else images):
         row, column = divmod(position, columns)
         x, y = layout.left(number, side, column), layout.image_top(number, row)
-        canvas.paste(x, y, scaled(viewed(image, window), layout.cell))
+        canvas.paste(x, y, rescale(viewed(image, window), layout.cell))
     if count and side:
         width = min(count, columns) * (layout.cell[1] + GAP) + GAP
         height = -(-count // columns) * (layout.cell[0] + GAP) + GAP

@@ -1,4 +1,4 @@
-"""Images in [0, 1] -> what is seen of them: one window for all that are compared, gray levels as bytes, a PNG of its own."""
+"""Turn images in [0, 1] into PNGs, with one window for all that are compared."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def viewed(image: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
     return np.broadcast_to(np.moveaxis(scaled, 0, -1), (*image.shape[1:], 3))
 
 
-def scaled(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def rescale(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """(H, W, 3) in (height, width) `size`: pixel by pixel where that is a whole multiple, smoothly where it is smaller."""
     height, width = size
     if pixels.shape[:2] == size:
@@ -58,7 +58,7 @@ def png(image: NDArray[np.float32], window: Window = (0.0, 1.0), longest: int = 
     """One image (C, H, W) in [0, 1] as PNG, seen through `window`; no side of it is longer than `longest`."""
     pixels = viewed(image, window)
     if max(pixels.shape[:2]) > longest:
-        pixels = scaled(pixels, zoom_to(image.shape[1:], longest))
+        pixels = rescale(pixels, zoom_to(image.shape[1:], longest))
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if len(image) == 1 else pixels)).save(stream, "png")
     return stream.getvalue()

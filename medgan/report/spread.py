@@ -1,4 +1,4 @@
-"""Many images and whose each is -> a few of them to show: of as many patients as there are, and of other places in each."""
+"""Choose a few of many images: of many patients, and of varying slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was measured -> the words and marks that stand first on the page: the verdict, the answers, a line for each class."""
+"""The words and marks that stand first on an evaluation's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that code gives -> words that a clinician reads; the short names stay where somebody looks for details."""
+"""Words for a clinician in the place of names that code gives."""
 
 from __future__ import annotations
 

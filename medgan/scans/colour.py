@@ -1,4 +1,4 @@
-"""How much of an image that is stored as RGB has colour: many gray images are, of ultrasound above all."""
+"""Measure how much of an image that is stored as RGB has colour."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def sound_numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
         return ()
 
 
-def malformed(places: Iterable[Attributes], counts: Mapping[str, int]) -> tuple[str, ...]:
+def find_malformed(places: Iterable[Attributes], counts: Mapping[str, int]) -> tuple[str, ...]:
     """The notes for numbers that an image can do without and that cannot be read: no numbers, not finite, or not as many as `counts` says (0: any)."""
 
     def wrong(place: Attributes, keyword: str, count: int) -> bool:

@@ -1,4 +1,4 @@
-"""A transfer syntax in, the decoders for it out, best first; and the refusal of what none of them reads."""
+"""Choose the decoders of a transfer syntax, or refuse it."""
 
 from __future__ import annotations
 

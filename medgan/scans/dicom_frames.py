@@ -14,9 +14,9 @@ from pydicom.dataset import Dataset
 
 from medgan.scans.dicom_attributes import (
     Attributes,
+    find_malformed,
     item,
     items,
-    malformed,
     sound_numbers,
     sound_text,
     unusable,
@@ -83,7 +83,7 @@ def malformed_geometry(source: Source, frames: int, chosen: Sequence[int]) -> tu
     groups = Groups(source.dataset, frames)
     told = chosen if groups.per_frame else chosen[:1]
     macros = (groups.macro(frame, keyword) for frame in told for keyword in MACROS)
-    return malformed((source.dataset, *(macro for macro in macros if macro is not None)), GEOMETRY)
+    return find_malformed((source.dataset, *(macro for macro in macros if macro is not None)), GEOMETRY)
 
 
 def kinds(source: Source, frames: int, units: Sequence[str]) -> tuple[tuple[int, ...], ...]:

@@ -1,4 +1,7 @@
-"""A JPEG stream of 12 bits with loss (ISO 10918-1 processes 2 and 4) in, its gray values out: by GDCM itself, for pydicom passes such streams to no plug-in that decodes them."""
+"""Decode lossy JPEG of 12 bits (ISO 10918-1 processes 2 and 4) by GDCM.
+
+pydicom passes such streams to no plug-in that decodes them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Palette indices and the data set with their tables in, RGB of 8 bits out (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6, C.7.9)."""
+"""Turn palette indices into 8-bit RGB (PS3.3 C.7.6.3.1.5, C.7.6.3.1.6, C.7.9)."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ from pydicom.dataset import Dataset
 from medgan.errors import ScanError
 from medgan.scans.dicom_attributes import (
     Attributes,
+    find_malformed,
     item,
     items,
-    malformed,
     number,
     numbers,
     sound_numbers,
@@ -203,7 +203,7 @@ def is_hounsfield(source: Source, grid: Grid, steps: list[Transform]) -> bool:
 def malformed_values(source: Source) -> tuple[str, ...]:
     """The notes for a padding value, and for windows and VOI LUTs where they are part of the picture, that cannot be read."""
     dataset = source.dataset
-    said = malformed([dataset], {"PixelPaddingValue": 1, "PixelPaddingRangeLimit": 1})
+    said = find_malformed([dataset], {"PixelPaddingValue": 1, "PixelPaddingRangeLimit": 1})
     if source.modality not in PROJECTION:
         return said
     for lut in items(dataset, "VOILUTSequence"):
@@ -211,7 +211,7 @@ def malformed_values(source: Source) -> tuple[str, ...]:
             look_up_table(lut, source, signed=False)
         except ScanError:
             said = (*said, "malformed:VOILUTSequence")
-    return (*said, *malformed([dataset], {"WindowCenter": 0, "WindowWidth": 0}))
+    return (*said, *find_malformed([dataset], {"WindowCenter": 0, "WindowWidth": 0}))
 
 
 def rescale_notes(source: Source, grid: Grid, steps: list[Transform]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""First bytes and name of a file that no reader takes -> what it is, and what to do: a format medgan does not read, or a text beside the scans."""
+"""Name the format of a file that no reader takes, and what to do about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A NIfTI header -> how its axes lie in the body and how long the sides of its voxels are; where it contradicts itself, what is believed."""
+"""How the axes of a NIfTI lie in the body, and how long its voxels are.
+
+Where a header contradicts itself, this decides what is believed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The voxels of a NIfTI file -> pixels on the screen, a block at a time: no more than the pixels and one block is ever in memory."""
+"""Read the voxels of a NIfTI file block by block.
+
+No more than the pixels and one block is ever in memory.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image or volume in [0, 1] with its Form and Mark -> a .nii.gz and its facts as JSON beside it."""
+"""Write an image or volume as .nii.gz, and its facts as JSON beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many pages a TIFF file holds, by a walk along its page list that ends where the list leads back into itself.
+"""Count the pages of a TIFF file, also where its page list runs in a circle.
 
 A page (image file directory, IFD) names the offset of the next one (TIFF 6.0 section 2; BigTIFF has words of eight bytes).
 Nothing keeps a file from naming a page that came before, and no reader of pages can be trusted to notice.

@@ -11,7 +11,7 @@ from medgan.quality.verdict import (
     Panel,
     Round,
     conclude,
-    rounded_up,
+    round_up,
     sentence,
 )
 
@@ -75,7 +75,7 @@ def test_how_many_patients_are_needed_follows_from_the_spread(patients, fewest, 
 
 @pytest.mark.parametrize(("count", "told"), [(7, 7), (47, 47), (471, 480), (4710, 4800), (100, 100)])
 def test_two_digits_matter(count, told):
-    assert rounded_up(count) == told
+    assert round_up(count) == told
 
 
 def test_few_patients_are_told_with_how_many_it_takes():

@@ -59,7 +59,7 @@ def choice(label, folders):
 
 def run(path, labels=("rare", "normal"), ticks=3):
     """A training run, with a picture of every tick and a model's facts."""
-    from medgan.report.grid import labelled_grid, titled
+    from medgan.report.grid import draw_grid, title_of
 
     path.mkdir(parents=True)
     plan = {"size": [16, 16], "images_shown": 1000 * ticks, "seed": 0, "labels": list(labels), "device": "cpu"}  # fmt: skip
@@ -68,7 +68,7 @@ def run(path, labels=("rare", "normal"), ticks=3):
     (path / "log.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
     for one in rows:
         sheet = np.concatenate([np.concatenate([blob(n)[0] for n in range(8)], axis=1) for _ in labels])
-        labelled_grid(sheet, labels, (16, 16), (0.0, 1.0), path / "grids" / f"{one['images_shown']:09d}.png", titled(one))  # fmt: skip
+        draw_grid(sheet, labels, (16, 16), (0.0, 1.0), path / "grids" / f"{one['images_shown']:09d}.png", title_of(one))  # fmt: skip
     facts = {"version": 1, "digest": "m" * 64, "counts": dict(zip(labels, (4, 10, *[10] * len(labels)), strict=False)), "guards": {"alarms": ["rare: too alike"], "stopped": ""}}  # fmt: skip
     (path / "model").mkdir()
     (path / "model" / "model.json").write_text(json.dumps(facts), encoding="utf-8")

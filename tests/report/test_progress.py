@@ -6,7 +6,7 @@ from PIL import Image
 
 from medgan.progress import duration
 from medgan.report import progress
-from medgan.report.grid import done, labelled_grid, titled
+from medgan.report.grid import done, draw_grid, title_of
 from tests.report.folders import row
 
 LABELS = ("rare", "usual")
@@ -77,7 +77,7 @@ def test_a_grid_is_about_a_thousand_pixels_wide_and_shows_every_image_in_its_win
     sheet = np.full((2 * height, 8 * width, channels), 0.2, np.float32)
     sheet[:height, :width] = 0.9
     sheet = sheet if channels > 1 else sheet[:, :, 0]
-    path = labelled_grid(sheet, LABELS, size, (0.2, 0.9), tmp_path / "1.png", titled(row(1000, LABELS)))
+    path = draw_grid(sheet, LABELS, size, (0.2, 0.9), tmp_path / "1.png", title_of(row(1000, LABELS)))
     with Image.open(path) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     assert 900 <= pixels.shape[1] <= 1250

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.report.shown import display_window, png, scaled, viewed, zoom_to
+from medgan.report.shown import display_window, png, rescale, viewed, zoom_to
 
 
 def images(count, level=0.5):
@@ -41,8 +41,8 @@ def test_images_grow_by_whole_pixels_and_shrink_smoothly():
     assert zoom_to((16, 24), 112) == (80, 120)
     assert zoom_to((512, 256), 112) == (112, 56)
     pixels = viewed(images(1)[0], (0.0, 1.0))
-    assert (scaled(pixels, (32, 48))[::2, ::2] == pixels).all()
-    assert scaled(pixels, (8, 12)).shape == (8, 12, 3)
+    assert (rescale(pixels, (32, 48))[::2, ::2] == pixels).all()
+    assert rescale(pixels, (8, 12)).shape == (8, 12, 3)
 
 
 def test_a_png_is_no_larger_than_asked_and_gray_where_the_image_is():
