@@ -1,7 +1,7 @@
 """Nothing in training adds up in an order that threads are free to choose.
 
-torch.use_deterministic_algorithms is no guard here: on a processor it would mend in silence the very operation that must not be used,
-in these tests and not for a user. So operations are watched instead, and weights compared on two threads.
+torch.use_deterministic_algorithms alone is no guard: on a processor it mends in silence the very operation that must not be used, in tests
+and not for a user. So operations are watched, and weights compared on two threads; the switch guards the operations that it refuses.
 """
 
 import dataclasses
@@ -64,6 +64,17 @@ def test_no_operation_of_a_step_adds_in_an_order_of_its_own(make):
         for step in range(2):  # with a penalty and without
             update(learners, torch.rand(plan.batch, 1, *plan.size) * 2 - 1, labels, step * plan.batch)
     assert watched.seen > 100
+
+
+@pytest.mark.parametrize("make", PLANS.values(), ids=PLANS)
+def test_no_operation_of_a_training_is_one_that_torch_calls_nondeterministic(make, tmp_path):
+    torch.use_deterministic_algorithms(mode=True)
+    try:
+        fit(tiny_stack(), dataclasses.replace(make(), images_shown=32), tmp_path, about=ABOUT)
+        with pytest.raises(RuntimeError, match="deterministic"):
+            torch.zeros(3).put_(torch.tensor([0, 0]), torch.ones(2))  # the switch is on
+    finally:
+        torch.use_deterministic_algorithms(mode=False)
 
 
 def test_such_an_operation_would_be_seen():
