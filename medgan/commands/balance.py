@@ -184,6 +184,10 @@ class Task:
     settings: Settings
     chosen: Chosen | None = None
     """The ratio that validation patients chose; None where it was not theirs to choose."""
+    command: str = "balance"
+    """Which command does it: "balance", or "prepare"."""
+    split: str = "train"
+    """Whose real images are written."""
 
     @classmethod
     def of(cls, manifest: Manifest, options: BalanceOptions, maker: Overrides | Model) -> Task:
@@ -282,19 +286,12 @@ class Room:
     device: str
 
 
-def fill(
-    out: Path,
-    task: Task,
-    model: Model | None,
-    room: Room,
-    on_progress: OnProgress,
-    *,
-    command: str = "medgan balance",
-) -> Written:
+def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: OnProgress) -> Written:
     """Write real and synthetic images into the claimed folder `out` and seal it."""
     digest = model.digest if model else ""
     account = Account(
-        command=command,
+        command=f"medgan {task.command}",
+        split=task.split,
         settings={**task.settings, "model": digest},
         before=task.before,
         model=digest,

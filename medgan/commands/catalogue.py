@@ -77,6 +77,10 @@ class Row:
         return role_of(self.path.rpartition("/")[2], self.patient, made=self.origin == "synthetic")
 
 
+LIST_KEYS = {"train": "training", "val": "validation", "test": "test"}
+"""{split: the key of MONAI's data lists for it}."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
     """All that the data card and datalist.json tell."""
@@ -98,6 +102,13 @@ class Contents:
     """What the filter saw; None where it was off."""
     cautions: Sequence[str] = ()
     """Sentences on classes of which there is little to learn."""
+    split: str = "train"
+    """Whose images these are: "train", or "val" or "test", from which nothing may learn."""
+
+    @property
+    def list_key(self) -> str:
+        """Under which key of a MONAI data list they stand."""
+        return LIST_KEYS[self.split]
 
     @property
     def ids(self) -> dict[str, int]:
@@ -157,10 +168,10 @@ def restore(line: Mapping[str, str]) -> dict[str, str]:
 
 
 def datalist_json(contents: Contents) -> str:
-    """A MONAI data list: `load_decathlon_datalist("datalist.json", False, "training")`."""
+    """A MONAI data list: `load_decathlon_datalist("datalist.json", False, "training")`; of a split that is not to be learned from, its own key."""
     labels = {str(number): label for label, number in contents.ids.items()}
-    training = [_item(row) for row in contents.rows]
-    return json.dumps({"labels": labels, "training": training}, indent=1, ensure_ascii=False) + "\n"
+    items = [_item(row) for row in contents.rows]
+    return json.dumps({"labels": labels, contents.list_key: items}, indent=1, ensure_ascii=False) + "\n"
 
 
 def _item(row: Row) -> dict[str, str | float]:
@@ -331,7 +342,7 @@ def _loading(contents: Contents) -> str:
         loader = ", loader=skimage.io.imread" if deep else ""
         lines.append(f'torchvision.datasets.ImageFolder("images"{loader})')
     lines += [
-        'monai.data.load_decathlon_datalist("datalist.json", is_segmentation=False, data_list_key="training")',
+        f'monai.data.load_decathlon_datalist("datalist.json", is_segmentation=False, data_list_key="{contents.list_key}")',
         *(['datasets.load_dataset("imagefolder", data_dir=".")'] if is_image_folder(contents.rows) else []),
         'pandas.read_csv("manifest.csv")',
         "```",

@@ -58,11 +58,12 @@ def conform(  # noqa: PLR0913  # what the command takes
         BalanceOptions(target=0, holdout=0.0, any_model=True, format=format, dicom_class=dicom_class),
         trained,
     )
-    task = replace(task, settings={**task.settings, "command": "prepare", "split": split or "all"})
+    settings = {**task.settings, "command": "prepare", "split": split or "all"}
+    task = replace(task, command="prepare", split=split or "train", settings=settings)
     if (done := once(lambda: earlier(out, task.settings))) is None:
         room = Room(plan=trained.plan, form=form_of(trained.plan.form, format, dicom_class), device="cpu")
         with alone_in(out):
-            done = fill(out, task, trained, room, on_progress, command="medgan prepare")
+            done = fill(out, task, trained, room, on_progress)
     report_on(out)
     return replace(done, seconds=perf_counter() - started)
 

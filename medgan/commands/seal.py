@@ -56,6 +56,8 @@ class Account:
     """SHA-256 of the generator's weights; empty when none was needed."""
     data: str = ""
     """SHA-256 of the data the generator learned from."""
+    split: str = "train"
+    """Whose images these are; synthetic ones are made to learn from."""
     training_seed: int | None = None
     """Seed of its training, by which patients were held out; None when no generator was needed."""
     holdout: Holdout | None = None
@@ -123,6 +125,7 @@ def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progr
         ratio=account.ratio["sentence"],
         choice=account.choice,
         cautions=account.cautions,
+        split=account.split,
     )
     synthetic = contents.tally("synthetic")
     written = Written(

@@ -37,6 +37,8 @@ def test_test_scans_come_in_the_form_of_the_model_and_nothing_synthetic(place, t
     assert {row["origin"] for row in rows} == {"real"}
     assert len(rows) == 5
     assert json.loads((tmp_path / "test" / "run.json").read_text())["settings"]["command"] == "prepare"
+    items = json.loads((tmp_path / "test" / "datalist.json").read_text())
+    assert (len(items["test"]), "training" in items) == (5, False)  # nothing may learn from them by accident
 
 
 @pytest.mark.slow

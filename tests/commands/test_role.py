@@ -53,7 +53,9 @@ def test_the_three_tables_agree_and_are_all_summed(world, command):
     rows = rows_of(out)
     with (out / "metadata.csv").open(encoding="utf-8", newline="") as stream:
         metadata = list(csv.DictReader(stream))
-    items = json.loads((out / "datalist.json").read_text(encoding="utf-8"))["training"]
+    items = json.loads((out / "datalist.json").read_text(encoding="utf-8"))[
+        "test" if command == "prepare" else "training"
+    ]
     for row, line, item in zip(rows, metadata, items, strict=True):
         assert (out / line["file_name"]).is_file()
         assert line == {"file_name": row["path"]} | {
