@@ -70,7 +70,7 @@ def conform(  # noqa: PLR0913  # what the command takes
 
 def divide_as_training(manifest: Manifest, model: Model) -> Manifest:
     """The data set less whom the training of the model held out, where it is the one that the model learned from; else as it is."""
-    divided = divide(manifest, None, model, same=True)
+    divided = divide(manifest, None, model)
     return divided if divided.digest == model.data_digest else manifest
 
 

@@ -15,11 +15,11 @@ from medgan.commands import written
 from medgan.commands.offer import drawn_images, offer
 from medgan.commands.sifting import Against, Wish
 from medgan.commands.slugs import slugs
-from medgan.commands.splits import split_images
+from medgan.commands.splits import divide, split_images
 from medgan.commands.written import Facts
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.manifest import SPLITS, Manifest
+from medgan.dataset.manifest import SPLITS, Holdout, Manifest
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out, holdout_of_training
 from medgan.errors import DatasetError, ModelError
@@ -127,7 +127,7 @@ def gather(request: Request, on_progress: OnProgress, memory: Memory = dict) -> 
     assert request.synthetic is not None, "asked above"
     if written.is_written(request.synthetic):
         return of_written(manifest, request.synthetic, request, on_progress)
-    manifest = hold_out(manifest, request.holdout or 0.0, request.seed)
+    manifest = hold_out(manifest, Holdout(share=request.holdout or 0.0), request.seed)
     return of_others(manifest, request.synthetic, on_progress)
 
 
@@ -148,8 +148,7 @@ def of_model(
     manifest: Manifest, request: Request, model: Model, memory: Memory, on_progress: OnProgress
 ) -> Gathered:
     """The data set a model learned from, and the images of it that `sample` and `balance` would write."""
-    how = holdout_of_training(model.holdout, request.holdout)
-    manifest = hold_out(manifest, how.share, model.plan.seed, how.least)
+    manifest = divide(manifest, request.holdout, model)
     if model.data_digest != manifest.digest:
         raise ModelError(
             f"the model learned from other images than the train split here ({model.data_digest[:12]} there, {manifest.digest[:12]}"
@@ -223,7 +222,7 @@ def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: 
     facts, rows = written.told(folder)
     seed = facts.training_seed
     how = holdout_of_training(facts.holdout, request.holdout)
-    manifest = hold_out(manifest, how.share, request.seed if seed is None else seed, how.least)
+    manifest = hold_out(manifest, how, request.seed if seed is None else seed)
     rows = [row for row in rows if row["origin"] == "synthetic"]
     if not rows:
         raise DatasetError(f"{folder} holds no synthetic image", hint="Name another --synthetic.")

@@ -12,7 +12,7 @@ from medgan.dataset.index import index
 from medgan.dataset.load import array_place
 from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.source import Source, legible
-from medgan.dataset.split import choose_holdout, default_in_words, hold_out
+from medgan.dataset.split import default_in_words, divide_for_training
 from medgan.errors import MedganError
 from medgan.files import plain
 from medgan.plan import Overrides, Plan, decide, explained
@@ -59,8 +59,7 @@ def inspect(
 ) -> Inspection:
     """Look at every file of `source`, part of it held out as `train` would; a data set that cannot be trained on is still described."""
     found = index(source, on_progress=on_progress)
-    how = choose_holdout(found, holdout)
-    manifest = hold_out(found, how.share, overrides.seed or 0, how.least)
+    manifest = divide_for_training(found, holdout, overrides.seed or 0)
     fingerprint = measure(manifest)
     warnings = (*filter(None, [default_in_words(manifest)]), *fingerprint.warnings)
     try:

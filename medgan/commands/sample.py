@@ -151,6 +151,6 @@ def at_hand(
         stack, data = find(model.data_digest, model.plan, cache.location() / cache.STACKS), model.data_digest
     else:
         found = index(source, on_progress=on_progress)
-        manifest = hold_out(found, how.share, model.plan.seed, how.least)
+        manifest = hold_out(found, how, model.plan.seed)
         stack, data = prepare(manifest, model.plan, cache.stacks(), on_progress=on_progress), manifest.digest
     return None if stack is None else Against.of(stack, folders, data, on_progress=on_progress)

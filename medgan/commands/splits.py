@@ -8,7 +8,7 @@ import numpy as np
 
 from medgan import cache
 from medgan.dataset.manifest import Manifest, in_order
-from medgan.dataset.split import choose_holdout, hold_out, holdout_of_training
+from medgan.dataset.split import divide_for_training, hold_out, holdout_of_training
 from medgan.gan.model import Model
 from medgan.plan import Overrides, Plan
 from medgan.prepare import prepare
@@ -16,13 +16,14 @@ from medgan.progress import OnProgress
 from medgan.quality.images import Images
 
 
-def divide(manifest: Manifest, wish: float | None, maker: Overrides | Model, *, same: bool) -> Manifest:
+def divide(
+    manifest: Manifest, wish: float | None, maker: Overrides | Model, *, same: bool = True
+) -> Manifest:
     """The data set less whom the training of a model held out, or will hold out; unless it is the `same` data, as is wished for alone."""
     if isinstance(maker, Model):
-        how, seed = holdout_of_training(maker.holdout if same else None, wish), maker.plan.seed
-    else:
-        how, seed = choose_holdout(manifest, wish), maker.seed or 0
-    return hold_out(manifest, how.share, seed, how.least)
+        how = holdout_of_training(maker.holdout if same else None, wish)
+        return hold_out(manifest, how, maker.plan.seed)
+    return divide_for_training(manifest, wish, maker.seed or 0)
 
 
 def split_images(

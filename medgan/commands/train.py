@@ -29,7 +29,7 @@ from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
-from medgan.dataset.split import choose_holdout, default_in_words, hold_out
+from medgan.dataset.split import default_in_words, divide_for_training
 from medgan.errors import PlanError
 from medgan.files import plain, refuse_output_inside
 from medgan.gan.fit import fit
@@ -108,8 +108,7 @@ def train(
     began, options, wish = time.monotonic(), options or Options(), overrides or Overrides()
     refuse_output_inside(out, source.inputs)
     manifest = Runtime(wish.device, "fp32").once(lambda: index(source, on_progress=on_progress))
-    how = choose_holdout(manifest, options.holdout)
-    manifest = hold_out(manifest, how.share, wish.seed or 0, how.least)
+    manifest = divide_for_training(manifest, options.holdout, wish.seed or 0)
     announce(manifest, on_progress)
     return train_on(manifest, out, wish, options, on_progress=on_progress, began=began)
 

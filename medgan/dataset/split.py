@@ -55,23 +55,28 @@ def default_in_words(manifest: Manifest) -> str:
     )
 
 
-def hold_out(manifest: Manifest, fraction: float, seed: int, least: int = 2) -> Manifest:
-    """Move about `fraction` of the train patients of every class to val; every class keeps a patient in train.
+def divide_for_training(manifest: Manifest, wish: float | None, seed: int) -> Manifest:
+    """The data set less whom a training with this wish and seed holds out."""
+    return hold_out(manifest, choose_holdout(manifest, wish), seed)
 
-    A patient moves with all of his train scans. A class with fewer than `least` patients gives none away.
+
+def hold_out(manifest: Manifest, how: Holdout, seed: int) -> Manifest:
+    """Move about a share of the train patients of every class to val; every class keeps a patient in train.
+
+    A patient moves with all of his train scans. A class with too few patients gives none away.
     """
-    if not 0 <= fraction < 1:
+    if not 0 <= how.share < 1:
         raise PlanError(
-            f"The fraction {fraction} to hold out is not from 0 to below 1", hint="Give 0.2, say."
+            f"The fraction {how.share} to hold out is not from 0 to below 1", hint="Give 0.2, say."
         )
-    if not fraction:
+    if not how.share:
         return manifest
-    held = _chosen(_classes_of_patients(manifest), fraction, seed, least)
+    held = _chosen(_classes_of_patients(manifest), how.share, seed, how.least)
     records = tuple(
         replace(record, split="val") if record.split == "train" and record.patient in held else record
         for record in manifest.records
     )
-    return replace(manifest, records=records, holdout=Holdout(share=fraction, least=least))
+    return replace(manifest, records=records, holdout=how)
 
 
 def _classes_of_patients(manifest: Manifest) -> dict[str, frozenset[str]]:

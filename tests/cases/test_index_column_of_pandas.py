@@ -4,6 +4,7 @@ import pytest
 
 from medgan.dataset.index import index
 from medgan.dataset.labels import survey
+from medgan.dataset.manifest import Holdout
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
 from medgan.dataset.tables import columns, read_labels, read_participants
@@ -70,7 +71,7 @@ def test_patients_of_headers_are_not_replaced_by_row_numbers(ct, tmp_path):
     manifest = index(Source(path=tmp_path, labels=tmp_path / "labels.csv"))
     assert manifest.patients_known
     assert manifest.patients() == {"train": {"sick": 3, "well": 3}}
-    held = hold_out(manifest, 0.3, 0)
+    held = hold_out(manifest, Holdout(share=0.3), 0)
     train, val = ({record.patient for record in held.usable(split)} for split in ("train", "val"))
     assert val
     assert not train & val

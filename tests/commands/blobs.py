@@ -9,6 +9,7 @@ from PIL import Image
 
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
+from medgan.dataset.manifest import Holdout
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
 from medgan.gan.model import Model
@@ -47,7 +48,7 @@ def discs(root, *, shape=(16, 24), split="", **counts):
 
 def untrained(folder, source, *, form=None, seed=1, holdout=0.0, training_seed=0):
     """A model folder for `source`, part of it held out, whose generator is as it was born."""
-    manifest = hold_out(index(source), holdout, training_seed)
+    manifest = hold_out(index(source), Holdout(share=holdout), training_seed)
     plan = decide(measure(manifest), replace(SMALL, seed=training_seed))
     plan = replace(plan, form=form) if form else plan
     torch.manual_seed(seed)

@@ -8,6 +8,7 @@ import pytest
 
 from medgan.commands.inspect import inspect
 from medgan.dataset.index import index
+from medgan.dataset.manifest import Holdout
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
 from medgan.errors import DatasetError
@@ -89,7 +90,7 @@ def test_files_are_listed_with_verdicts_when_asked_for(found):
 
 def test_patients_that_training_would_hold_out_are_named(scans):
     found = inspect(scans, holdout=0.4, overrides=Overrides(seed=5))
-    held = hold_out(index(scans), 0.4, 5)
+    held = hold_out(index(scans), Holdout(share=0.4), 5)
     assert found.fingerprint.counts == held.counts()
     assert found.fingerprint.counts["val"] == {"covid": 1, "normal": 2}
     listed = {file["path"] for file in found.report(files=True)["files"] if file["split"] == "val"}

@@ -9,7 +9,7 @@ import numpy as np
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.train import Options, train
 from medgan.dataset.index import index
-from medgan.dataset.manifest import ARRAY, Manifest, Record, in_order
+from medgan.dataset.manifest import ARRAY, Holdout, Manifest, Record, in_order
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
 from medgan.plan import Overrides
@@ -35,7 +35,7 @@ def test_renamed_files_come_in_the_same_order_with_the_same_patients_and_hold_ou
     assert rows(first) == rows(second)
     assert first.digest == second.digest
     assert [record.path for record in first.training()] != [record.path for record in second.training()]
-    assert rows(hold_out(first, 0.3, 1)) == rows(hold_out(second, 0.3, 1))
+    assert rows(hold_out(first, Holdout(share=0.3), 1)) == rows(hold_out(second, Holdout(share=0.3), 1))
 
 
 def test_renamed_files_train_the_same_model(tmp_path):

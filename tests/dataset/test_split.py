@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medgan.dataset.manifest import Holdout, Manifest, Record
-from medgan.dataset.split import BY_DEFAULT, choose_holdout, default_in_words, hold_out, holdout_of_training
+from medgan.dataset.split import (
+    BY_DEFAULT,
+    choose_holdout,
+    default_in_words,
+    divide_for_training,
+    hold_out,
+    holdout_of_training,
+)
 from medgan.errors import PlanError
 
 
@@ -36,7 +43,7 @@ SCANS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 12).map(str)),
 @given(SCANS, st.floats(0, 0.9), st.integers(0, 99))
 def test_no_patient_is_in_two_splits_and_every_class_keeps_one_in_train(scans, fraction, seed):
     before = manifest(scans)
-    after = hold_out(before, fraction, seed)
+    after = hold_out(before, Holdout(share=fraction), seed)
     assert not patients(after, "train") & patients(after, "val")
     assert {record.label for record in after.usable("train")} == {record.label for record in before.usable()}
     assert [record.path for record in after.records] == [record.path for record in before.records]
@@ -44,42 +51,41 @@ def test_no_patient_is_in_two_splits_and_every_class_keeps_one_in_train(scans, f
 
 def test_about_the_fraction_of_the_patients_of_every_class_is_held_out():
     scans = [("a", f"a{n}") for n in range(100)] + [("b", f"b{n}") for n in range(10)]
-    after = hold_out(manifest(scans), 0.2, 0)
+    after = hold_out(manifest(scans), Holdout(share=0.2), 0)
     assert after.patients()["val"] == {"a": 20, "b": 2}
 
 
 def test_even_a_class_of_two_patients_is_represented_on_both_sides():
-    after = hold_out(manifest([("a", "1"), ("a", "2")]), 0.1, 0)
+    after = hold_out(manifest([("a", "1"), ("a", "2")]), Holdout(share=0.1), 0)
     assert after.patients() == {"train": {"a": 1}, "val": {"a": 1}}
 
 
 def test_the_seed_decides_who_is_held_out():
     data = manifest([("a", str(n)) for n in range(50)])
-    assert hold_out(data, 0.2, 1) == hold_out(data, 0.2, 1)
-    assert hold_out(data, 0.2, 1) != hold_out(data, 0.2, 2)
+    assert hold_out(data, Holdout(share=0.2), 1) == hold_out(data, Holdout(share=0.2), 1)
+    assert hold_out(data, Holdout(share=0.2), 1) != hold_out(data, Holdout(share=0.2), 2)
 
 
 def test_nothing_is_held_out_by_a_fraction_of_zero():
     data = manifest([("a", str(n)) for n in range(5)])
-    assert hold_out(data, 0.0, 0) == data
+    assert hold_out(data, Holdout(share=0.0), 0) == data
 
 
 def test_test_scans_stay_where_they_are():
-    after = hold_out(manifest([("a", str(n)) for n in range(10)], t="test"), 0.3, 0)
+    after = hold_out(manifest([("a", str(n)) for n in range(10)], t="test"), Holdout(share=0.3), 0)
     assert patients(after, "test") == {"t"}
 
 
 def test_a_fraction_of_one_or_more_is_refused():
     with pytest.raises(PlanError):
-        hold_out(manifest([("a", "1")]), 1.0, 0)
+        hold_out(manifest([("a", "1")]), Holdout(share=1.0), 0)
 
 
 # --- where nobody says ---
 
 
 def by_default(data: Manifest) -> Manifest:
-    how = choose_holdout(data, None)
-    return hold_out(data, how.share, 0, how.least)
+    return divide_for_training(data, None, 0)
 
 
 def test_a_fifth_is_held_out_where_there_is_no_val_and_no_test():
@@ -108,8 +114,8 @@ def test_a_wish_wins_over_the_default():
     data = manifest([("a", str(n)) for n in range(20)])
     assert choose_holdout(data, 0.0) == Holdout()
     assert choose_holdout(data, 0.5) == Holdout(share=0.5)
-    assert default_in_words(hold_out(data, 0.5, 0)) == ""
-    assert default_in_words(hold_out(data, 0.0, 0)) == ""
+    assert default_in_words(hold_out(data, Holdout(share=0.5), 0)) == ""
+    assert default_in_words(hold_out(data, Holdout(share=0.0), 0)) == ""
 
 
 def test_small_classes_give_nobody_away_unasked_and_that_is_said():
@@ -130,7 +136,7 @@ def test_a_tiny_data_set_says_that_nobody_can_be_spared():
 @given(SCANS, st.integers(0, 99))
 def test_the_default_leaves_every_class_its_patients_but_a_fifth(scans, seed):
     before = manifest(scans).patients()["train"]
-    after = hold_out(manifest(scans), BY_DEFAULT.share, seed, BY_DEFAULT.least).patients()
+    after = hold_out(manifest(scans), BY_DEFAULT, seed).patients()
     for label, count in before.items():
         assert after["train"][label] == count or count >= 5
         assert after["train"][label] >= 1
