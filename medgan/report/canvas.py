@@ -16,6 +16,8 @@ from medgan.report.letters import legible, letters
 DPI = 100
 GROUND, INK, QUIET, ACCENT = "#14171a", "#f2f4f5", "#a9b3ba", "#f5b14c"
 """Near-black ground; synthetic images have the accent colour."""
+NARROW, WIDE, LATIN = 0.62, 1.0, "\u2e80"
+"""How wide a letter is as a share of its height at most, before and from the first of the East Asian scripts on."""
 
 
 @dataclass(slots=True)
@@ -33,8 +35,10 @@ class Canvas:
         self.tiles.append((left, top, pixels))
 
     def write(self, left: float, middle: float, text: str, size: float = 18, colour: str = INK) -> None:
-        """A line of words, `size` pixels high, about `middle`."""
-        self.words.append((left, middle, legible(text), size, colour))
+        """A line of words, `size` pixels high, about `middle`; smaller where it would not fit beside the right edge."""
+        text = legible(text)
+        widest = (self.width - left) / max(sum(WIDE if letter > LATIN else NARROW for letter in text), 1)
+        self.words.append((left, middle, text, min(size, widest), colour))
 
     def frame(self, left: int, top: int, width: int, height: int, colour: str = ACCENT) -> None:
         """A thin line around a place."""

@@ -83,3 +83,13 @@ def test_a_grid_is_about_a_thousand_pixels_wide_and_shows_every_image_in_its_win
     assert 900 <= pixels.shape[1] <= 1250
     assert pixels[152 + 2, 28 + 2].tolist() == [255, 255, 255]  # the first image is as bright as can be
     assert pixels[152 + 2, -60].tolist() == [0, 0, 0]  # and what is air is black
+
+
+@pytest.mark.parametrize(("columns", "side"), [(8, 113), (1, 16), (3, 40)])
+def test_the_title_of_a_grid_is_never_cut_at_the_edge(tmp_path, columns, side):
+    late = {"images_shown": 1_234_567, "seconds": 90_000.0, "seconds_left": 9e4, "images_per_second": 9.0}
+    sheet = np.zeros((2 * side, columns * side), np.float32)
+    path = draw_grid(sheet, LABELS, (side, side), (0.0, 1.0), tmp_path / "1.png", title_of(late))
+    head = np.asarray(Image.open(path).convert("L"))[:100]
+    assert head.max() > 200, "there is a title"
+    assert (head[:, -4:] == head[0, 0]).all()
