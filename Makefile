@@ -1,10 +1,11 @@
 # The only commands a developer needs. `make` alone prints them.
-.PHONY: help setup demo test fast lowest check fix docs bench bench-fuzz bench-speed bench-gpu bench-stack bench-generator bench-topup bench-ablation clean
+.PHONY: help setup demo test fast lowest check fix docs bench clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
 BIN := .venv/bin
 EXTRAS := codecs,tensorboard,dev
+BENCHES := $(sort $(patsubst tests/benchmarks/bench_%.py,%,$(wildcard tests/benchmarks/bench_*.py)))
 # Old versions may warn of each other, and need not be mended for it.
 OLD := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
 
@@ -60,29 +61,9 @@ docs: setup  ## regenerate docs/cli.md, the plan in docs/concepts.md, the tree i
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/pictures.py
 
-bench: setup  ## reading, writing and memory: prints its figures
-	$(BIN)/pytest -s tests/benchmarks/bench_read.py tests/benchmarks/bench_write.py tests/benchmarks/bench_memory.py
-
-bench-fuzz: setup  ## 20,000 damaged files through the readers (a quarter of an hour)
-	$(BIN)/pytest -s tests/benchmarks/bench_fuzz.py
-
-bench-speed: setup  ## the training step beside the ceiling of this processor, drawing, writing, guards, and what a probe foretells
-	$(BIN)/pytest -s tests/benchmarks/bench_speed.py tests/benchmarks/bench_guards.py
-
-bench-gpu: setup  ## how fast a CUDA device trains, plain and by CUDA graphs
-	$(BIN)/pytest -s tests/benchmarks/bench_gpu.py
-
-bench-stack: setup  ## training from a stack three times as large as memory, beside one in memory (Linux)
-	$(BIN)/pytest -s tests/benchmarks/bench_stack.py
-
-bench-generator: setup  ## quality beside the 2015 DCGAN at equal time, cell by cell (hours; goes on where it was stopped)
-	$(BIN)/pytest -s tests/benchmarks/bench_generator.py
-
-bench-topup: setup  ## what synthetic images are worth to a classifier, unit by unit (three hours on two cores; goes on where it was stopped)
-	$(BIN)/pytest -s tests/benchmarks/bench_topup.py
-
-bench-ablation: setup  ## what each part of the recipe is worth, one change at a time (goes on where it was stopped)
-	$(BIN)/pytest -s tests/benchmarks/bench_ablation.py
+bench: setup  ## measure one thing and print its figures: make bench NAME=read; without NAME, the names of all
+	@test -f "tests/benchmarks/bench_$(NAME).py" || { echo "make bench NAME=...; names: $(BENCHES)"; exit 1; }
+	$(BIN)/pytest -s tests/benchmarks/bench_$(NAME).py
 
 clean:  ## remove what the other verbs made, .venv included
 	rm -rf .venv .venv-lowest .setup-done demo-output demo-output.run build dist *.egg-info .coverage .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""What each part of the recipe is worth: one change at a time, at equal processor time; run by `make bench-ablation`.
+"""What each part of the recipe is worth: one change at a time, at equal processor time; run by `make bench NAME=ablation`.
 
 Every cell (variant, data set, seed) trains a generator for the same seconds of one processor core, so what else runs on the machine strikes
 none, and is scored as in `bench_generator`. A variant changes fields of the plan, constants of the networks, or the training itself; it is

@@ -1,4 +1,4 @@
-"""20,000 damaged DICOM and NIfTI files through both readers; run by `make bench-fuzz`.
+"""20,000 damaged DICOM and NIfTI files through both readers; run by `make bench NAME=fuzz`.
 
 MEDGAN_FUZZ names another number, MEDGAN_FUZZ_FROM another first mutant. What breaks a promise is left in a folder that is named.
 """

@@ -1,4 +1,4 @@
-"""Quality of generators at equal wall-clock time on rare classes of 30, 60 and 120 images; run by `make bench-generator`.
+"""Quality of generators at equal wall-clock time on rare classes of 30, 60 and 120 images; run by `make bench NAME=generator`.
 
 Every cell (data set, rare images, seed) trains `dcgan` and `repaired` side by side, one core each, for the same minutes, and is
 scored once; a cell that was scored is not trained again, so the bench can be stopped and repeated. Scores, per class:

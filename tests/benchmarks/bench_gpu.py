@@ -1,6 +1,6 @@
 """How fast a GPU trains, plain and by CUDA graphs, and how much of the time its kernels fill.
 
-Run by `make bench-gpu` on a machine with a CUDA device, which prints the table and writes it into docs/benchmarks/engine.md. Rounds of
+Run by `make bench NAME=gpu` on a machine with a CUDA device, which prints the table and writes it into docs/benchmarks/engine.md. Rounds of
 some seconds of the very step on random images, one contender after the other; medians over rounds, spread in brackets.
 """
 

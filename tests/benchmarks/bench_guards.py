@@ -1,4 +1,4 @@
-"""What a look of the guards costs beside the training between two looks, and a search for near copies; run by `make bench-speed`.
+"""What a look of the guards costs beside the training between two looks, and a search for near copies; run by `make bench NAME=speed`.
 
 Processor time of one thread; medians of five, with their spread.
 """

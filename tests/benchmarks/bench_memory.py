@@ -1,4 +1,4 @@
-"""Peak memory and seconds of looking at and preparing many small files; run by `make bench`.
+"""Peak memory and seconds of looking at and preparing many small files; run by `make bench NAME=memory`.
 
 20,000 of them, or MEDGAN_BENCH_FILES. The second look reads nothing anew.
 """

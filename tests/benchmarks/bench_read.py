@@ -1,4 +1,4 @@
-"""How fast scans are read, as ratios to the plain loop everybody writes, side by side in one run; run by `make bench`.
+"""How fast scans are read, as ratios to the plain loop everybody writes, side by side in one run; run by `make bench NAME=read`.
 
 The plain loop is `dcmread(path).pixel_array.astype("float32")`: no check, no meaning. Ratios are of processor time unless they say wall.
 What docs/benchmarks/io.md promises is asserted, each bar with its name; TorchIO is measured where it is installed (it is no dependency).

@@ -1,6 +1,6 @@
 """How much of what this processor can do a training step uses, how fast a model draws, and how well a probe foretells a run.
 
-Run by `make bench-speed`, which prints the tables and writes them into docs/benchmarks/engine.md. Figures are medians over rounds
+Run by `make bench NAME=speed`, which prints the tables and writes them into docs/benchmarks/engine.md. Figures are medians over rounds
 in which the contenders take turns, in processor time of one thread unless MEDGAN_BENCH_THREADS says otherwise.
 
 The ceiling is the best single 3 x 3 convolution of the plan's own widths and sizes, in the same precision and the same rounds: once

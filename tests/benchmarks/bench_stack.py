@@ -1,4 +1,4 @@
-"""Training from a stack that is three times as large as the memory it may use, beside one that lies in memory; run by `make bench-stack`.
+"""Training from a stack that is three times as large as the memory it may use, beside one that lies in memory; run by `make bench NAME=stack`.
 
 Two processes train alike, in turns, each from a file of its own. The one is in a control group whose limit counts the pages of its file
 too, and its file is not in the cache at the start; the other's file is. Linux only, and the user must be allowed to make a control group.

@@ -1,4 +1,4 @@
-"""Do synthetic images help a classifier find a rare class? Measured against six other ways to train it; run by `make bench-topup`.
+"""Do synthetic images help a classifier find a rare class? Measured against six other ways to train it; run by `make bench NAME=topup`.
 
 A unit is (data set, rare images, split): the whole set is divided by patient into 60 % train, 20 % validation and 20 % test, one
 class is cut down to 30, 60 or 120 training images, generators of two seeds learn from train, their images pass the filter of

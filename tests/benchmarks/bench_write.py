@@ -1,4 +1,4 @@
-"""Seconds of processor per written image: DICOM built and saved anew by pydicom beside ours, and NIfTI and PNG; run by `make bench`."""
+"""Seconds of processor per written image: DICOM built and saved anew by pydicom beside ours, and NIfTI and PNG; run by `make bench NAME=write`."""
 
 import io
 import statistics
