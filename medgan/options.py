@@ -222,7 +222,7 @@ Only = Annotated[
     str | None,
     _evidence(
         metavar="PARTS",
-        help="Measure only these parts, separated by commas: fidelity, usefulness, shortcut, privacy.",
+        help="Measure only these parts, separated by commas: fidelity, giveaways, usefulness, shortcut, privacy.",
     ),
 ]
 Thoroughness = Annotated[

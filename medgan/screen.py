@@ -264,6 +264,13 @@ def _every_figure(report: Facts) -> None:
     head = ("trained with", "judge", "ratio", "AUPRC", "from", "to", "sensitivity", "AUROC")
     arms = sorted(report["arms"], key=lambda arm: -arm["auprc"])
     _table("Classifiers on held-out patients", head, ([_figure(arm[name]) for name in tried] for arm in arms))
+    heads, told = ("sign", "class", "AUROC", "from", "to"), ("label", "auroc", "low", "high")
+    pairs = (
+        (sign["sign"], one)
+        for sign in (report["giveaways"] or {}).get("signs", ())
+        for one in sign["classes"]
+    )
+    _table("Signs alone", heads, ([sign, *(_figure(one[name]) for name in told)] for sign, one in pairs))
     compared = ("name", "space", "value", "low", "high", "floor", "at_floor", "n")
     columns = ("class", "score", "compared by", "value", "from", "to", "real images", "as good", "n")
     rows = (

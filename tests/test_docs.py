@@ -30,6 +30,7 @@ from medgan.dataset.source import Source
 from medgan.gan.guards import Look
 from medgan.plan import Overrides, Plan
 from medgan.progress import ignore
+from medgan.quality.giveaways import Giveaway, Giveaways, Separation
 from medgan.quality.ratios import Chosen
 from medgan.quality.scorecard import Score
 from medgan.quality.shortcut import Lean, Shortcut
@@ -338,6 +339,12 @@ def test_every_column_of_a_table_is_documented(name, table):
 )
 def test_every_field_of_the_evidence_is_documented(noun, heading):
     assert {field.name for field in dataclasses.fields(noun)} == documented(heading)
+
+
+def test_every_field_of_what_gives_classes_away_is_documented():
+    nouns = {"": Giveaways, "signs[].": Giveaway, "signs[].classes[].": Separation}
+    told = {f"{place}{field.name}" for place, noun in nouns.items() for field in dataclasses.fields(noun)}
+    assert told - {"signs", "signs[].classes"} == documented("Giveaways")
 
 
 def test_every_field_of_the_plan_and_the_form_is_documented():

@@ -56,8 +56,9 @@ class EvaluateOptions:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The parts to measure, in the order in which they are always measured."""
-        return tuple(name for name in PARTS if not self.only or name in self.only)
+        """The parts to measure, in the order in which they are always measured: beside usefulness stands what gives classes away."""
+        wanted = {*self.only, *(("giveaways",) if "usefulness" in self.only else ())}
+        return tuple(name for name in PARTS if not wanted or name in wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,7 @@ class Evaluation:
     filter: Mapping[str, Any] | None = None
     """What the filter made of the images of a model; None for a folder, which is judged as it is."""
     fidelity: Sequence[Mapping[str, Any]] | None = None
+    giveaways: Mapping[str, Any] | None = None
     usefulness: Mapping[str, Any] | None = None
     shortcut: Mapping[str, Any] | None = None
     privacy: Mapping[str, Any] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from medgan.commands import written
 from medgan.commands.offer import drawn_images, offer
 from medgan.commands.sifting import Against, Wish
 from medgan.commands.slugs import slugs
-from medgan.commands.splits import divide, split_images
+from medgan.commands.splits import divide, read_split, split_images
 from medgan.commands.written import Facts
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
@@ -27,6 +27,7 @@ from medgan.gan.model import Model
 from medgan.plan import Plan, decide
 from medgan.prepare import prepare
 from medgan.progress import OnProgress, ignore
+from medgan.quality.giveaways import Circumstances
 from medgan.quality.images import Images, joined
 from medgan.scans.scan import Form
 
@@ -85,6 +86,8 @@ class Gathered:
     rejected: Images | None = None
     """Some of the images that the filter rejected, and why."""
     reasons: tuple[str, ...] = ()
+    circumstances: Mapping[str, Circumstances] = field(default_factory=dict)
+    """{"train", "val" or "test": what the files of its images say}; empty where the files are no more those of the scans."""
 
     @property
     def held_out(self) -> Images:
@@ -155,7 +158,7 @@ def of_model(
             " here), so it may have seen the patients it would be tested on",
             hint="Name the data set it was trained on, with the same --holdout.",
         )
-    real = settled({split: split_images(manifest, split, model.plan, on_progress, MOST) for split in SPLITS})
+    real, circumstances = real_images(manifest, model.plan, on_progress)
     have = real["train"].counts
     wanted = {
         label: min(max(request.per_class, max(have.values()) - count), MOST) for label, count in have.items()
@@ -167,6 +170,7 @@ def of_model(
         train=real["train"],
         val=real["val"],
         test=real["test"],
+        circumstances=circumstances,
         synthetic=drawn_images(model, offered.seeds, request.device, on_progress),
         unseen=CHECKED,
         sources={
@@ -234,12 +238,13 @@ def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: 
         )
     images = written.read_back(folder, facts, rows, on_progress)
     plan = framed(manifest, facts.form, images.pixels.shape[1:])
-    real = settled({split: split_images(manifest, split, plan, on_progress, MOST) for split in SPLITS})
+    real, circumstances = real_images(manifest, plan, on_progress)
     images = relabelled(images, plan.labels, folder)
     return Gathered(
         train=real["train"],
         val=real["val"],
         test=real["test"],
+        circumstances=circumstances,
         synthetic=images,
         unseen=CHECKED if facts.data == manifest.digest else UNKNOWN,
         sources={"data": manifest.digest, **written.digests(facts, rows), **held_digests(manifest)},
@@ -265,7 +270,7 @@ def of_others(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gath
     notes = [UNKNOWN[0].upper() + UNKNOWN[1:], *limits_of(manifest)]
     if (ours.form.unit, ours.form.low, ours.form.high) != (plan.form.unit, plan.form.low, plan.form.high):
         notes.append("real and synthetic images have different scales, so each was brought to its own black and white")  # fmt: skip
-    real = settled({split: split_images(manifest, split, ours, on_progress, MOST) for split in SPLITS})
+    real, circumstances = real_images(manifest, ours, on_progress)
     refuse_strange(made_by.labels, ours.labels, folder)
     synthetic = split_images(made_by, "train", plan, on_progress, MOST)
     own = np.array([f"synthetic {row}" for row in range(len(synthetic))])
@@ -273,6 +278,7 @@ def of_others(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gath
         train=real["train"],
         val=real["val"],
         test=real["test"],
+        circumstances=circumstances,
         synthetic=replace(synthetic, patients=own),
         unseen=UNKNOWN,
         sources={"data": manifest.digest, "synthetic": made_by.digest, **held_digests(manifest)},
@@ -324,9 +330,14 @@ def chose_itself(facts: Facts, manifest: Manifest) -> bool:
     return facts.settings.get("ratio") == "auto" and not any(True for _ in manifest.usable("test"))
 
 
-def settled(real: dict[str, Images]) -> dict[str, Images]:
-    """The splits: where only val is held out, it is what tests."""
-    return real if len(real["test"]) else real | {"val": real["test"], "test": real["val"]}
+def real_images(
+    manifest: Manifest, plan: Plan, on_progress: OnProgress
+) -> tuple[dict[str, Images], dict[str, Circumstances]]:
+    """The splits, and what their files say; where only val is held out, it is what tests."""
+    read = {split: read_split(manifest, split, plan, on_progress, MOST) for split in SPLITS}
+    if not len(read["test"][0]):
+        read |= {"val": read["test"], "test": read["val"]}
+    return {split: one for split, (one, _) in read.items()}, {split: one for split, (_, one) in read.items()}
 
 
 def held_digests(manifest: Manifest) -> dict[str, str]:

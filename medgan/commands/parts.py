@@ -11,6 +11,7 @@ from medgan.errors import DatasetError
 from medgan.progress import OnProgress
 from medgan.quality import contest
 from medgan.quality.fidelity import measure_fidelity
+from medgan.quality.giveaways import joined, measure_giveaways
 from medgan.quality.predictions import Predictions, predictions
 from medgan.quality.privacy import screen_privacy
 from medgan.quality.shortcut import measure_shortcut
@@ -85,6 +86,17 @@ def shortcut(job: Job) -> Any:
     )  # fmt: skip
 
 
+def giveaways(job: Job) -> Any:
+    """Whether picture shape, brightness or the scanner alone tells the classes apart."""
+    images = job.images
+    refuse_without_patients(images)
+    files = images.circumstances
+    return measure_giveaways(
+        images.train, images.held_out, files["train"], joined(files["val"], files["test"]),
+        seed=job.seed, resamples=EFFORTS[job.effort].resamples,
+    )  # fmt: skip
+
+
 def privacy(job: Job) -> Any:
     """Whether training images were copied or remembered."""
     images = job.images
@@ -110,6 +122,7 @@ def refuse_without_patients(images: Gathered) -> None:
 
 PARTS: dict[str, Callable[[Job], Any]] = {
     "fidelity": fidelity,
+    "giveaways": giveaways,
     "usefulness": usefulness,
     "shortcut": shortcut,
     "privacy": privacy,

@@ -15,7 +15,7 @@ from medgan.world import world
 
 AUTO = "auto"
 FACTS, STATE = "model.json", "state.pt"
-PARTS = ("fidelity", "usefulness", "shortcut", "privacy")
+PARTS = ("fidelity", "giveaways", "usefulness", "shortcut", "privacy")
 """What an evaluation may measure, in this order."""
 
 

@@ -93,6 +93,7 @@ def row_of(row: Mapping[str, Any], kept: exhibits.Exhibits) -> Row:
 QUESTIONS = {
     "usefulness": "Whether they help a classifier",
     "scores": "How like real images they are",
+    "giveaways": "Whether picture shape, brightness or the scanner alone gives the classes away",
     "shortcut": "Whether a classifier can tell that an image is synthetic, and uses it",
     "privacy": "Whether they show a patient",
 }

@@ -11,6 +11,7 @@ from typing import Any
 from medgan import files
 from medgan.errors import DatasetError
 from medgan.quality.alarm import Test
+from medgan.quality.giveaways import Giveaway, Separation
 from medgan.quality.privacy import Finding
 from medgan.quality.scorecard import Score
 from medgan.quality.turns import Arm
@@ -38,6 +39,7 @@ class Told:
     usefulness: Mapping[str, Any] | None
     shortcut: Mapping[str, Any] | None
     privacy: Mapping[str, Any] | None
+    giveaways: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +73,14 @@ def _check(value: Mapping[str, Any]) -> None:
     _check_rows(Score, value.get("scores", []), "scores")
     _check_rows(Test, private.get("tests", []), "privacy.tests")
     _check_rows(Finding, private.get("findings", []), "privacy.findings")
+    signs = (told.giveaways or {}).get("signs", [])
+    _check_rows(Giveaway, signs, "giveaways.signs")
+    for sign in signs:
+        _check_rows(Separation, sign["classes"], "giveaways.signs[].classes")
     strange = {score["name"] for score in value.get("scores", [])} - set(SCORES)
     if strange:
         raise ValueError(f"scores: nobody knows {min(strange)[:80]!r}")
-    for name in ("filter", "shortcut", "privacy"):
+    for name in ("filter", "giveaways", "shortcut", "privacy"):
         if getattr(told, name) is not None:
             files.revive_known(Sentence, getattr(told, name), name)
     if told.filter is not None and "sentence" not in told.filter:

@@ -13,6 +13,7 @@ from medgan.gan.model import Model
 from medgan.plan import Overrides, Plan
 from medgan.prepare import prepare
 from medgan.progress import OnProgress
+from medgan.quality.giveaways import Circumstances
 from medgan.quality.images import Images
 
 
@@ -30,22 +31,33 @@ def split_images(
     manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress, most: int | None = None
 ) -> Images:
     """The images of one split, of the plan's classes; at most `most` of a class, the same ones every time."""
+    return read_split(manifest, split, plan, on_progress, most)[0]
+
+
+def read_split(
+    manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress, most: int | None = None
+) -> tuple[Images, Circumstances]:
+    """`split_images`, and what the file of each says beside its picture."""
     records = manifest.training() if split == "train" else in_order(manifest.usable(split))
     shown = tuple(replace(record, split="train") for record in records if record.label in plan.labels)
     if not shown:
         none = np.array([], str)
         pixels = np.zeros((0, plan.channels, *plan.size), np.float32)
-        return Images(
+        nobody = Images(
             pixels=pixels, labels=np.array([], np.int64), names=plan.labels, patients=none, sources=none
         )
-    stack = prepare(replace(manifest, records=shown), plan, cache.stacks(), on_progress=on_progress)
+        return nobody, Circumstances.of([])
+    shown_alone = replace(manifest, records=shown)
+    stack = prepare(shown_alone, plan, cache.stacks(), on_progress=on_progress)
     chance = np.random.default_rng(0)
     rows = np.sort(np.concatenate([chance.permutation(stack.rows_of(label))[:most] for label in stack.names]))
     sources = [f"patient {stack.patients[row]}, image {stack.slices[row] + 1}" for row in rows]
-    return Images(
+    images = Images(
         pixels=stack.images(rows),
         labels=stack.labels[rows],
         names=stack.names,
         patients=stack.patients[rows],
         sources=np.array(sources),
     )
+    prepared = shown_alone.training()
+    return images, Circumstances.of([prepared[place] for place in stack.records[rows].tolist()])

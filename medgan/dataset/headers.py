@@ -66,6 +66,7 @@ def header_of(path: Path, label_tag: str = "") -> Header | ScanError:
         patient=veiled(header.patient),
         instance=veiled(header.instance),
         series=veiled(header.series),
+        scanner=veiled(header.scanner),
         stacking=tuple(map(veiled, header.stacking)),
     )
 

@@ -50,6 +50,10 @@ class Record:
     """Share of the pixels, black ones aside, that have colour."""
     bits: int = 8
     spacing_mm: tuple[float, ...] | None = None
+    photometric: str = ""
+    """How its colours are stored (`Header.photometric`)."""
+    scanner: int = 0
+    """Which of the data set's scanners took it, from 1, in an order of their images; 0 when unknown. No name of a scanner is kept."""
     patient_orientation: str = ""
     """Where rows and columns run to in the patient ("L\\P": axial); empty when unknown."""
     levels: tuple[float, ...] = ()

@@ -153,6 +153,7 @@ def _named(unit: Unit, root: Path, candidate: Candidate, **known: Any) -> Draft:
         order=min(file.order for file in unit),
         patient=candidate.patient,
         series=unit[0].header.series if unit[0].header else "",
+        scanner=unit[0].header.scanner if unit[0].header else "",
         record=record,
     )
 
@@ -161,5 +162,11 @@ def _described(unit: Unit, root: Path, facts: Facts, kind: int = 0) -> Draft:
     header = unit[0].header
     assert header is not None, "only opened files have facts"
     notes = tuple(dict.fromkeys((*header.notes, *facts["notes"])))
-    known = facts | {"format": header.format, "body_part": header.body_part, "notes": notes, "kind": kind}
+    known = facts | {
+        "format": header.format,
+        "body_part": header.body_part,
+        "photometric": header.photometric,
+        "notes": notes,
+        "kind": kind,
+    }
     return _named(unit, root, unit[0].candidate, **known)

@@ -32,6 +32,8 @@ class Draft:
     """Raw identifier. Private: it ends here."""
     series: str = ""
     """Digest of the DICOM series, which stands for the patient where none is named: its images are of one body."""
+    scanner: str = ""
+    """Digest of what took it. It ends here, as a number."""
 
 
 def settle(root: Path, drafts: Iterable[Draft]) -> Manifest:
@@ -107,9 +109,23 @@ def name_patients(drafts: Sequence[Draft]) -> Iterator[Record]:
     for draft, body in zip(drafts, bodies, strict=True):
         if draft.record.ok:
             images.setdefault(body, set()).add(draft.record.digest)
+    scanners = number_scanners(drafts)
     for draft, body in zip(drafts, bodies, strict=True):
         name = digest("patient", *sorted(images[body]))[:16] if body in images else ""
-        yield replace(draft.record, patient=name, named=bool(draft.patient))
+        number = scanners.get(draft.scanner, 0)
+        yield replace(draft.record, patient=name, named=bool(draft.patient), scanner=number)
+
+
+def number_scanners(drafts: Sequence[Draft]) -> dict[str, int]:
+    """{scanner: number from 1}, in an order of their usable images alone, so that no name can be found by trial."""
+    first: dict[str, str] = {}
+    for draft in drafts:
+        if draft.record.ok and draft.scanner:
+            least = first.get(draft.scanner, draft.record.digest)
+            first[draft.scanner] = min(least, draft.record.digest)
+    return {
+        name: number for number, name in enumerate(sorted(first, key=lambda one: (first[one], one)), start=1)
+    }
 
 
 def _body(draft: Draft, labels: Mapping[str, set[str]]) -> tuple[str, str]:

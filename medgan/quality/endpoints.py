@@ -101,6 +101,21 @@ def endpoints_under(
     )
 
 
+def auroc_under(scores: Array, truth: NDArray[np.bool_], weights: NDArray[np.int64]) -> Array:
+    """(B,): area under the ROC curve of `scores` (N,) when each image counts `weights` (B, N) times, by trapezoids, so that ties count half.
+
+    nan where a resample has no image of either side.
+    """
+    true, taken = _counts(scores, truth, weights)
+    false = taken - true
+    before = np.concatenate([np.zeros_like(true[:, :1]), true[:, :-1]], axis=1)
+    with np.errstate(invalid="ignore"):
+        area: Array = (np.diff(false, axis=1, prepend=0) * (before + true) / 2).sum(axis=1) / (
+            true[:, -1] * false[:, -1]
+        )
+    return area
+
+
 def _counts(
     scores: Array, truth: NDArray[np.bool_], weights: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -27,6 +27,7 @@ def findings(
     if scores:
         found.append(likeness(scores))
     for name, question in (
+        ("giveaways", "Do the scans give their class away?"),
         ("privacy", "Do they show a patient?"),
         ("shortcut", "Can a classifier cheat?"),
     ):

@@ -63,6 +63,7 @@ TONES = {
     "clear": "good",
     "none": "good",
     "visible": "even",
+    "told": "even",
     "undecided": "even",
     "cannot-tell": "none",
 }
@@ -77,6 +78,12 @@ HEADS = {
     "words": "what the number is",
 }
 """{key of a part's JSON: heading of its column}."""
+SIGNS = {
+    "shape": "picture shape (size, spacing, frames, bits)",
+    "brightness": "brightness (mean and spread)",
+    "scanner": "scanner, or how a JPEG was compressed",
+}
+"""{sign that may give a class away: what it is}."""
 WORDS = {"True": "yes", "False": "no", "None": "-"}
 
 

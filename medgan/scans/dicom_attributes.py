@@ -17,7 +17,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
 from medgan.errors import PlanError, ScanError
-from medgan.scans.dicom_plain import EASY, Plain, recalled
+from medgan.scans.dicom_plain import EASY, SCANNER, Plain, bare, recalled
 
 Attributes = Dataset | Plain
 """What a file says: as the full parser holds it, or the attributes of a plain file."""
@@ -140,6 +140,22 @@ def sound_text(dataset: Attributes, keyword: str) -> str:
         return text(dataset, keyword)
     except ScanError:
         return ""
+
+
+def scanner(dataset: Attributes) -> str:
+    """What took the picture, as one line of bare bytes: equal for equal scanners, to be hashed and not to be read; empty when unknown."""
+    told = [_bare(dataset, keyword) for keyword in SCANNER]
+    return "\n".join(told) if any(told) else ""
+
+
+def _bare(dataset: Attributes, keyword: str) -> str:
+    if isinstance(dataset, Plain):
+        return dataset.get(keyword) or ""
+    element = dataset.get_item(tag_of(keyword))
+    found = None if element is None else element.value
+    return (
+        (bare(found) or "") if isinstance(found, bytes) else text_of(found) if isinstance(found, str) else ""
+    )
 
 
 def number(dataset: Attributes, keyword: str, default: float) -> float:

@@ -38,6 +38,8 @@ WANTED = (
     *("RescaleSlope", "RescaleType", "WindowCenter", "WindowWidth", "VOILUTFunction"),
 )
 """Every attribute that reading looks at in a file with neither sequences of interest nor a palette."""
+SCANNER = ("Manufacturer", "ManufacturerModelName", "InstitutionName", "StationName", "DeviceSerialNumber")
+"""Attributes that name what took a picture, and where. Nothing reads their text, so any character set will do."""
 ELSEWHERE = (
     *("DirectoryRecordSequence", "ModalityLUTSequence", "VOILUTSequence", "SharedFunctionalGroupsSequence"),
     *("PerFrameFunctionalGroupsSequence", "RedPaletteColorLookupTableDescriptor", "ExtendedOffsetTable"),
@@ -106,7 +108,9 @@ def swapped(tag: int) -> int:
     return (tag & 0xFFFF) << 16 | tag >> 16
 
 
-KNOWN = dict(map(_kinds, WANTED)) | {_kinds(keyword)[0]: (keyword, frozenset()) for keyword in ELSEWHERE}
+KNOWN = dict(map(_kinds, (*WANTED, *SCANNER))) | {
+    _kinds(keyword)[0]: (keyword, frozenset()) for keyword in ELSEWHERE
+}
 """{tag, swapped: (keyword, value representations in which a plain file may have it)}."""
 PIXELS = swapped(PIXEL_DATA)
 NAMED = tuple(map(swapped, (0x00020002, 0x00020010)))
@@ -152,7 +156,8 @@ def attributes(data: bytes, at: int) -> tuple[Plain, int] | None:
                 keyword, allowed = KNOWN[tag]
                 if keyword in found or vr not in allowed or behind > len(data):
                     return None
-                found[keyword] = recalled(data[at + 4 : at + 6], data[start:behind])
+                raw = data[start:behind]
+                found[keyword] = bare(raw) if keyword in SCANNER else recalled(data[at + 4 : at + 6], raw)
             at = behind
     except (ValueError, struct.error):  # a value that leaves doubt, or the end of the data
         return None
@@ -178,6 +183,11 @@ def converted(vr: bytes, raw: bytes) -> Any:
             raise ValueError("not plain text")
         values = tuple(word.strip(" ") for word in raw.decode("ascii").split("\\")) if raw else ()
     return values[0] if len(values) == 1 else values or None
+
+
+def bare(raw: bytes) -> str | None:
+    """The bytes of a text as characters of one byte each, whatever its character set is; None when it is empty."""
+    return raw.strip(b" \0").decode("latin-1") or None
 
 
 recalled = lru_cache(1024)(converted)

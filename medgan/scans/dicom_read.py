@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.errors import ScanError
-from medgan.scans.dicom_attributes import integer, labelled, sound_numbers, sound_text, text, words
+from medgan.scans.dicom_attributes import integer, labelled, scanner, sound_numbers, sound_text, text, words
 from medgan.scans.dicom_frames import SPACINGS, Placement, is_capture, kinds, malformed_geometry, placement
 from medgan.scans.dicom_header import Source, load
 from medgan.scans.dicom_pixels import Grid, decode, excess, grid
@@ -35,7 +35,7 @@ from medgan.scans.finite import filled
 from medgan.scans.geometry import distances, is_orientation, sides_of, squared, to_stretched
 from medgan.scans.intensity import fill, padding
 from medgan.scans.scan import Header, Pixels, Scan
-from medgan.scans.terms import BODY_PARTS, defined
+from medgan.scans.terms import BODY_PARTS, PHOTOMETRICS, defined
 from medgan.scans.verdict import judged
 
 TEXT_PRONE = frozenset({"US", "SC", "XA", "RF", "OT", "IVUS"})
@@ -135,6 +135,8 @@ def header(source: Source, found: Grid, series: Series, label_tag: str = "") -> 
         orientation=place.orientation,
         stacking=stacking(source),
         instance_number=instance_number(source),
+        photometric=defined(found.photometric, PHOTOMETRICS),
+        scanner=scanner(dataset),
         label="" if isinstance(dataset, Plain) else labelled(dataset, label_tag),
         body_part=defined(text(dataset, "BodyPartExamined"), BODY_PARTS),
         kinds=series.count,

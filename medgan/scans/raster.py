@@ -48,6 +48,7 @@ _DEPTH = {"I;16": _WORD, "I;16B": _WORD, "I;16L": _WORD, "I;16N": _WORD}  # Pill
 _GRAY = {"1", "L", "LA", "La", *_DEPTH}
 _COLOURS = 3
 _ORIENTATION, _SIDEWAYS = 274, {5, 6, 7, 8}  # TIFF and EXIF tag; its values that exchange rows and columns
+_CAMERA = 271, 272  # Make and Model
 _PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0
 _CUT = ("truncated", "incomplete", "unexpected end")
 _UNSIGNED = 1  # TIFF SampleFormat
@@ -175,9 +176,19 @@ def _plain(image: Image.Image, kind: str, path: Path, *, circular: bool) -> _Pic
         shape=(len(places), rows, columns),
         channels=1 if image.mode in _GRAY else _COLOURS,
         bits=_DEPTH.get(image.mode, BYTE),
+        photometric=image.mode,
+        scanner=_scanner(image),
         notes=tuple(note for note, holds in notes.items() if holds),
     )
     return _Picture(header, "stored", (_frame(image, place) for place in places))
+
+
+def _scanner(image: Any) -> str:
+    """What took or compressed the picture: the maker and model of its EXIF, the quantisation tables of a JPEG (ITU-T T.81, B.2.4.1)."""
+    exif, tables = image.getexif(), getattr(image, "quantization", {})
+    told = [str(exif.get(tag, "")) for tag in _CAMERA]
+    told += [str(sorted((key, list(table)) for key, table in tables.items()))] if tables else []
+    return "\n".join(told) if any(told) else ""
 
 
 def _alike(image: Any) -> list[int]:

@@ -44,6 +44,11 @@ class Header:
     """Value of the attribute asked for as label (`--label-from-tag`)."""
     body_part: str = ""
     """DICOM BodyPartExamined; empty where it is none of the standard's."""
+    photometric: str = ""
+    """DICOM PhotometricInterpretation where it is one of the standard's, or Pillow's mode; empty when unknown."""
+    scanner: str = ""
+    """Raw words of what took or compressed the picture: maker, model, station, institution, quantisation tables of a JPEG. Private: never
+    written, only hashed. Empty when unknown."""
     kinds: int = 1
     """How many series its frames are: more than 1 where an enhanced DICOM file holds frames that show different things, or several stacks.
     All else is said of the first."""

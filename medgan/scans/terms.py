@@ -27,6 +27,11 @@ BODY_PARTS = frozenset(
 )
 """Body Part Examined of people, PS3.16 Annex L, regions and organs; single vessels are left out."""
 
+PHOTOMETRICS = frozenset(
+    {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
+)
+"""Photometric Interpretation, PS3.3 C.7.6.3.1.2, of what is read."""
+
 
 def defined(text: str, terms: frozenset[str]) -> str:
     """`text` in capitals where it is one of `terms`, else ""."""

@@ -242,6 +242,11 @@ EVALUATIONS = {
     "a privacy that is a word": other("privacy", "passed"),
     "tests that lack their figures": among_tests,
     "a shortcut that is a list": other("shortcut", [1]),
+    "giveaways that are a word": other("giveaways", "shape"),
+    "giveaways without figures": other(
+        "giveaways", {"signs": [{"sign": "shape", "values": 1, "classes": [{"label": "a"}]}]}
+    ),
+    "a sign of nothing": other("giveaways", {"signs": [{}]}),
     "a filter without words": other("filter", {}),
     "settings that are a number": other("settings", 3),
     "sources that are lists": other("sources", {"data": [1]}),

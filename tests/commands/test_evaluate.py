@@ -178,6 +178,21 @@ def test_synthetic_images_of_unknown_classes_are_refused(world, tmp_path):
         gather(request(world, synthetic=theirs), ignore)
 
 
+def test_what_files_say_goes_with_their_images(tmp_path):
+    for label, sides in (("full", (16, 24)), ("rare", (20, 22))):
+        for split in ("train", "test"):
+            discs(tmp_path / "scans", split=split, shape=sides, **{label: 9 if label == "full" else 6})
+    source = Source(path=tmp_path / "scans")
+    model = untrained(tmp_path / "model", source)
+    found = gather(Request(source=source, model=model, per_class=2, filtered=False), ignore)
+    for split in ("train", "test"):
+        images, files = getattr(found, split), found.circumstances[split]
+        assert [tuple(row[:2]) for row in files.shape] == [((16, 24), (20, 22))[n] for n in images.labels]
+    assert len(found.circumstances["val"]) == 0
+    told = parts.giveaways(parts.Job(images=found, effort="quick", seed=0, runs={}, on_progress=ignore))
+    assert "Picture shape alone tells full from the rest with an AUROC of 1.00" in told.sentence
+
+
 # --- the filter ---
 
 
@@ -191,7 +206,7 @@ def test_filtered_images_are_others_and_every_part_sees_them(world, tmp_path, mo
         for on in (True, False)
     }
     assert len({id(images) for images in seen}) == 2
-    assert len(seen) == 8
+    assert len(seen) == 2 * len(module.PARTS)
     assert seen[0].sources.tolist() != seen[-1].sources.tolist()
     assert told[True].sources["drawn"] != told[False].sources["drawn"]
     assert (told[True].settings["filter"], told[False].settings["filter"]) == (True, False)
@@ -332,6 +347,23 @@ def test_parts_measured_one_by_one_come_together(done, world, monkeypatch):
 def test_unknown_parts_and_efforts_are_refused(options, word):
     with pytest.raises(PlanError, match=word):
         EvaluateOptions(**options)
+
+
+def test_beside_usefulness_stands_what_gives_classes_away():
+    assert EvaluateOptions(only=("usefulness",)).parts == ("giveaways", "usefulness")
+    assert EvaluateOptions(only=("fidelity",)).parts == ("fidelity",)
+    assert EvaluateOptions().parts == tuple(parts.PARTS)
+
+
+def test_what_gives_classes_away_is_told_on_every_page(world, tmp_path):
+    told = evaluate(request(world), tmp_path / "out", options=EvaluateOptions(only=("giveaways",)))
+    assert [sign["sign"] for sign in told.giveaways["signs"]] == ["shape", "brightness", "scanner"]
+    found = read_json(told.out / "evaluation.json")
+    assert found["giveaways"] == told.giveaways
+    assert [one["question"] for one in found["answers"]] == ["Do the scans give their class away?"]
+    page = (told.out / "report.html").read_text(encoding="utf-8")
+    assert told.giveaways["sentence"] in page
+    assert '<td colspan="6">not known</td>' in page
 
 
 def test_a_folder_of_somebody_else_is_refused(world, tmp_path):

@@ -3,13 +3,13 @@ import pytest
 
 from medgan.commands import parts
 from medgan.commands.gather import CHECKED, Gathered
-from medgan.commands.parts import Job, shortcut, usefulness
+from medgan.commands.parts import Job, giveaways, shortcut, usefulness
 from medgan.errors import DatasetError
 from medgan.progress import ignore
 from tests.quality.phantoms import drawn
 
 
-@pytest.mark.parametrize("part", [usefulness, shortcut])
+@pytest.mark.parametrize("part", [giveaways, usefulness, shortcut])
 def test_without_held_out_patients_nothing_is_judged(part):
     train = drawn((9, 4), 0)
     nobody = train.take([])

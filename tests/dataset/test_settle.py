@@ -10,7 +10,7 @@ from medgan.dataset.manifest import Record
 from medgan.dataset.settle import Draft, settle
 
 
-def draft(order: int, label: str = "a", *, patient: str = "", **facts: object) -> Draft:
+def draft(order: int, label: str = "a", *, patient: str = "", scanner: str = "", **facts: object) -> Draft:
     own = {
         "path": f"{label}/{order}.png",
         "label": label,
@@ -18,7 +18,7 @@ def draft(order: int, label: str = "a", *, patient: str = "", **facts: object) -
         "slices": (0,),
         "meaning": "HU",
     }
-    return Draft(order=order, patient=patient, record=Record(**{**own, **facts}))
+    return Draft(order=order, patient=patient, scanner=scanner, record=Record(**{**own, **facts}))
 
 
 def verdicts(drafts: list[Draft]) -> list[str]:
@@ -117,3 +117,15 @@ def test_images_of_one_series_are_of_one_body_where_no_patient_is_named():
 def test_a_series_under_several_labels_is_a_converters_constant_and_no_body():
     drafts = [replace(draft(n, label), series="s") for n, label in enumerate("aab")]
     assert len({record.patient for record in settle(Path("scans"), drafts).records}) == 3
+
+
+def test_scanners_are_numbered_by_their_images_and_not_by_their_names():
+    names = ["zeta", "alpha", "", "zeta", "broken"]
+
+    def numbers(renamed):
+        drafts = [draft(n, scanner=renamed.get(name, name)) for n, name in enumerate(names)]
+        drafts[4] = replace(drafts[4], record=replace(drafts[4].record, verdict="error:truncated"))
+        return [record.scanner for record in settle(Path("scans"), drafts).records]
+
+    assert numbers({}) == [1, 2, 0, 1, 0]
+    assert numbers({"zeta": "alpha", "alpha": "zeta"}) == [1, 2, 0, 1, 0]

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from medgan.quality.endpoints import (
+    auroc_under,
     corrected_t,
     endpoints,
     endpoints_under,
@@ -132,3 +133,14 @@ def test_the_corrected_test_is_wider_the_more_its_training_sets_overlap():
     assert (low, high) == pytest.approx(tuple(ttest_1samp(differences, 0).confidence_interval()))
     _, lower, higher = corrected_t(differences, 0.25)
     assert (higher - lower) / (high - low) == pytest.approx((1 / 5 + 0.25) ** 0.5 / (1 / 5) ** 0.5)
+
+
+def test_auroc_under_weights_is_that_of_images_repeated_as_often_and_ties_count_half():
+    logits, labels = guesses(skill=0.5)
+    scores, truth = logits[:, 0].astype(np.float64).round(1), labels == 0
+    weights = np.random.default_rng(1).integers(0, 4, (5, len(labels)))
+    ours = auroc_under(scores, truth, weights)
+    theirs = [roc_auc_score(np.repeat(truth, one), np.repeat(scores, one)) for one in weights]
+    assert ours == pytest.approx(theirs)
+    assert auroc_under(np.zeros(4), np.array([1, 0, 0, 0]) > 0, np.ones((1, 4), int)) == pytest.approx([0.5])
+    assert np.isnan(auroc_under(scores, truth, np.zeros((1, len(labels)), int))).all()

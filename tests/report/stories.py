@@ -77,6 +77,14 @@ def whole():
                 {**arm("none", "", 0.41, made=False), "judge": "probe"},
             ],
             "scores": scores(),
+            "giveaways": {
+                "verdict": "told",
+                "sentence": "Picture shape alone tells covid from the rest with an AUROC of 0.89.",
+                "signs": [
+                    {"sign": "shape", "values": 9, "classes": [{"label": "covid", "patients": 20, "auroc": 0.89, "low": 0.84, "high": 0.93, "auprc": 0.7, "base": 0.33}]},
+                    {"sign": "scanner", "values": 0, "classes": []},
+                ],
+            },
             "shortcut": {"verdict": "visible", "sentence": "Visible, but not used."},
             "counts": {"train": dict(zip(LABELS, (16, 100), strict=True)), "val": {}, "test": dict.fromkeys(LABELS, 9), "synthetic": dict.fromkeys(LABELS, 500)},
             "privacy": {

@@ -11,9 +11,9 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from medgan.errors import ScanError
 from medgan.scans import dicom_plain, dicom_read
-from medgan.scans.dicom_attributes import value, words
+from medgan.scans.dicom_attributes import scanner, value, words
 from medgan.scans.dicom_header import load
-from medgan.scans.dicom_plain import ELSEWHERE, WANTED, Plain, attributes, converted, meta
+from medgan.scans.dicom_plain import ELSEWHERE, SCANNER, WANTED, Plain, attributes, converted, meta
 from medgan.scans.verdict import judged
 from tests.scans.phantoms import dataset as phantom
 from tests.scans.phantoms import ramp, save
@@ -72,7 +72,7 @@ def is_plain(path):
 def test_nothing_is_looked_for_that_is_not_kept(tmp_path, monkeypatch):
     class Strict(Plain):
         def get(self, keyword, default=None):
-            assert keyword in {*WANTED, *ELSEWHERE}
+            assert keyword in {*WANTED, *ELSEWHERE, *SCANNER}
             return super().get(keyword, default)
 
     monkeypatch.setattr(dicom_plain, "Plain", Strict)
@@ -98,6 +98,29 @@ def test_every_attribute_has_the_value_that_the_full_parser_gives(keyword, tmp_p
     assert not isinstance(full, Plain)
     assert value(full, keyword) is not None
     assert words(quick, keyword) == words(full, keyword)
+
+
+def test_a_scanner_is_the_same_one_to_both_parsers_whatever_the_character_set(tmp_path):
+    dataset = ct()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.Manufacturer, dataset.InstitutionName, dataset.StationName = (
+        "Müller & Söhne",
+        "St. Änne\\West",
+        "",
+    )
+    path = save(dataset, tmp_path / "a.dcm")
+    quick, full = (load(path, whole=True, plain=plain).dataset for plain in (True, False))
+    assert isinstance(quick, Plain)
+    assert scanner(quick) == scanner(full)
+    assert scanner(quick).encode("latin-1").decode().split("\n") == [
+        "Müller & Söhne",
+        "",
+        "St. Änne\\West",
+        "",
+        "",
+    ]
+    other = load(save(ct(), tmp_path / "b.dcm"), whole=True).dataset
+    assert scanner(other) == ""
 
 
 def extras():

@@ -100,6 +100,21 @@ def test_deep_colour_png_says_that_it_was_reduced(tmp_path):
     assert read(path).pixels[0].tolist() == [[[1, 2, 3]]]
 
 
+def test_a_jpeg_tells_how_it_was_compressed_and_by_which_camera(tmp_path):
+    pixels = ramp(dtype=np.uint8)
+    exif = Image.Exif()
+    exif[271], exif[272] = "Maker", "Model 3"
+    fine, coarse, again = (
+        raster.read_header(saved(tmp_path / f"{name}.jpg", pixels, quality=quality)).scanner
+        for name, quality in (("fine", 95), ("coarse", 30), ("again", 95))
+    )
+    assert fine == again != coarse
+    known = raster.read_header(saved(tmp_path / "exif.jpg", pixels, quality=95, exif=exif)).scanner
+    assert known.startswith("Maker\nModel 3\n")
+    assert known.endswith(fine.strip())
+    assert not raster.read_header(saved(tmp_path / "a.png", pixels)).scanner
+
+
 def deep_colour_png() -> bytes:
     """One pixel of 16-bit RGB, which Pillow cannot write."""
 
