@@ -75,6 +75,7 @@ def warnings_of(manifest: Manifest) -> tuple[str, ...]:
         *_twice(manifest),
         *_colour(manifest),
         *_brightness(manifest),
+        *_scanners(manifest),
         *_millimetres(manifest),
         *_content(manifest),
     )
@@ -282,6 +283,27 @@ def _brightness(manifest: Manifest) -> Iterator[str]:
             f"{len(odd)} {'scan holds' if len(odd) == 1 else 'scans hold'} values above {white}, where nearly all pixels end: those are "
             f"clipped, for a dead pixel must not darken all other images (the highest is {brightest.levels[-1]:.0f}, in "
             f"{legible(brightest.path)}). Look at {'it' if len(odd) == 1 else 'them'}."
+        )
+
+
+def _scanners(manifest: Manifest) -> Iterator[str]:
+    """Classes that come from scanners of their own, by which alone a classifier can tell them."""
+    seen: dict[str, Counter[int]] = {}
+    for record in manifest.training():
+        seen.setdefault(record.label, Counter())[record.scanner] += 1
+    apart = [
+        label
+        for label, own in sorted(seen.items())
+        if len(seen) > 1
+        and 0 not in own
+        and own.total() >= MANY * len(own)  # a name that hardly any other scan has is of no scanner
+        and not any(own.keys() & other.keys() for name, other in seen.items() if name != label)
+    ]
+    if apart:
+        yield (
+            f"{'Class' if len(apart) == 1 else 'Classes'} {', '.join(apart)} {'comes' if len(apart) == 1 else 'come'} from scanners (or, of JPEG files, "
+            "quantisation tables) of which no scan of another class is: a classifier may learn the scanner and not the disease. Let every class come from every scanner; "
+            "medgan evaluate says what the scanner alone tells."
         )
 
 

@@ -186,3 +186,22 @@ def test_every_known_note_is_explained(note):
 
 def test_notes_of_how_a_scan_came_about_are_not_repeated():
     assert told(*large("a"), *large("b")[1:], record(0, "b", notes=("secondary-capture", "synthetic"))) == ""
+
+
+def scanned(label, *scanners):
+    return [record(number, label, scanner=scanners[number % len(scanners)]) for number in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "named"),
+    [
+        ((1,), (2,), "Classes a, b come from scanners"),
+        ((1, 2), (3, 0), "Class a comes from scanners"),
+        ((1, 2), (2, 3), ""),
+        ((0,), (0,), ""),
+        (tuple(range(1, 51)), (99,), "Class b comes from scanners"),
+    ],
+)
+def test_a_class_from_scanners_of_its_own_is_named(one, other, named):
+    words = told(*scanned("a", *one), *scanned("b", *other))
+    assert words.startswith(named) if named else not words
