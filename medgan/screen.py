@@ -65,7 +65,7 @@ COLOURS = {"1": "gray", "3": "colour"}
 
 VERDICTS = {
     "helps": ("Helps", "green"),
-    "no-benefit": ("No benefit", "yellow"),
+    "no-difference": ("No difference", "yellow"),
     "harms": ("Harms", "red"),
     "cannot-tell": ("Cannot tell", "bright_black"),
 }
@@ -233,7 +233,9 @@ def show_evaluation(report: Facts, *, every: bool = False) -> None:
     """The verdict, three answers and a line for each class; with `every` all arms and scores, as the page has them in any case."""
     word, colour = VERDICTS.get(report["verdict"], ("Not tested", "bright_black"))
     _line(word, style=f"bold {colour}")
-    _line(report["sentence"] or "Whether these images help a classifier was not measured.")
+    bare, room = "Whether these images help a classifier was not measured.", report["headroom"] or {}
+    for words in filter(None, (report["sentence"] or bare, room.get("sentence"), every and report["care"])):
+        _line(words)
     if report["answers"]:
         _line("")
     for answer in report["answers"]:
@@ -260,16 +262,14 @@ def show_evaluation(report: Facts, *, every: bool = False) -> None:
 
 def _every_figure(report: Facts) -> None:
     """All arms and all scores."""
-    tried = ("name", "judge", "ratio", "auprc", "low", "high", "sensitivity", "auroc")
-    head = ("trained with", "judge", "ratio", "AUPRC", "from", "to", "sensitivity", "AUROC")
+    tried = ("name", "judge", "role", "auprc", "low", "high", "sensitivity", "auroc")
+    head = ("trained with", "judge", "role", "AUPRC", "from", "to", "sensitivity", "AUROC")
     arms = sorted(report["arms"], key=lambda arm: -arm["auprc"])
-    _table("Classifiers on held-out patients", head, ([_figure(arm[name]) for name in tried] for arm in arms))
+    rows = ([_figure(arm[name]) for name in tried] for arm in arms)
+    _table("Classifiers on held-out patients (no role: exploration)", head, rows)
     heads, told = ("sign", "class", "AUROC", "from", "to"), ("label", "auroc", "low", "high")
-    pairs = (
-        (sign["sign"], one)
-        for sign in (report["giveaways"] or {}).get("signs", ())
-        for one in sign["classes"]
-    )
+    signs = (report["giveaways"] or {}).get("signs", ())
+    pairs = ((sign["sign"], one) for sign in signs for one in sign["classes"])
     _table("Signs alone", heads, ([sign, *(_figure(one[name]) for name in told)] for sign, one in pairs))
     compared = ("name", "space", "value", "low", "high", "floor", "at_floor", "n")
     columns = ("class", "score", "compared by", "value", "from", "to", "real images", "as good", "n")

@@ -31,12 +31,14 @@ from medgan.gan.guards import Look
 from medgan.plan import Overrides, Plan
 from medgan.progress import ignore
 from medgan.quality.giveaways import Giveaway, Giveaways, Separation
+from medgan.quality.headroom import Headroom, Level
 from medgan.quality.ratios import Chosen
+from medgan.quality.schedules import Schedule
 from medgan.quality.scorecard import Score
 from medgan.quality.shortcut import Lean, Shortcut
-from medgan.quality.turns import Arm
+from medgan.quality.standings import Arm
 from medgan.quality.utility import Judgement, Usefulness
-from medgan.quality.verdict import Comparison, Round
+from medgan.quality.verdict import Comparison
 from medgan.scans.scan import Form
 
 ROOT = Path(__file__).parents[1]
@@ -330,7 +332,9 @@ def test_every_column_of_a_table_is_documented(name, table):
         (Usefulness, "Usefulness"),
         (Judgement, "Judgement"),
         (Comparison, "Comparison"),
-        (Round, "Round"),
+        (Headroom, "Head-room"),
+        (Level, "Level"),
+        (Schedule, "Schedule"),
         (Arm, "Arm"),
         (Shortcut, "Shortcut"),
         (Lean, "Lean"),

@@ -8,7 +8,7 @@ import pytest
 
 from medgan import screen
 from medgan.errors import DatasetError
-from medgan.quality.verdict import CANNOT_TELL, HARMS, HELPS, NO_BENEFIT
+from medgan.quality.verdict import CANNOT_TELL, HARMS, HELPS, NO_DIFFERENCE
 from medgan.report import wording
 
 
@@ -342,7 +342,7 @@ def test_where_nothing_is_real_only_what_was_drawn_is_told(capsys):
 
 
 SCORE = {"name": "kid", "space": "lite2", "label": "", "value": 0.25123, "low": 0.1, "high": 0.4, "floor": None, "at_floor": False, "n": 40}  # fmt: skip
-ARM = {"name": "synthetic", "judge": "cnn", "ratio": "1", "auprc": 0.71, "low": 0.5, "high": 0.8, "sensitivity": 0.66, "auroc": 0.9}  # fmt: skip
+ARM = {"name": "pretrain", "judge": "cnn", "role": "named", "auprc": 0.71, "low": 0.5, "high": 0.8, "sensitivity": 0.66, "auroc": 0.9}  # fmt: skip
 EVALUATION = {
     "verdict": "cannot-tell",
     "sentence": "Cannot tell whether synthetic images help: only 2 held-out patients have covid; at least 5 are needed for a verdict.",
@@ -354,7 +354,10 @@ EVALUATION = {
     "classes": [
         {"label": "covid", "n": 42, "n_real": 6, "distance": "bad", "realism": "even", "variety": None}
     ],
-    "arms": [ARM, {**ARM, "name": "real", "ratio": "", "auprc": 0.75}],
+    "arms": [ARM, {**ARM, "name": "real", "role": "", "auprc": 0.75}],
+    "headroom": {"sentence": "Even twice as many would bring +1.0 points."},
+    "care": "A careless schedule costs little.",
+    "giveaways": None,
     "scores": [SCORE] * 60,
     "notes": ["no patient is held out"],
     "filter": None,
@@ -366,7 +369,8 @@ def test_an_evaluation_tells_the_verdict_three_answers_and_a_line_per_class(caps
     screen.show_evaluation(EVALUATION)
     told = capsys.readouterr()
     lines = told.out.splitlines()
-    assert lines[:2] == ["Cannot tell", EVALUATION["sentence"]]
+    assert lines[:3] == ["Cannot tell", EVALUATION["sentence"], EVALUATION["headroom"]["sentence"]]
+    assert EVALUATION["care"] not in told.out
     assert "Do they show a patient? No sign was found." in lines
     assert ["covid", "42", "6", "x", "~", "?"] in [line.split() for line in lines]
     assert "note: no patient is held out" in lines
@@ -383,13 +387,13 @@ def test_an_evaluation_tells_every_figure_when_asked(capsys):
     told = capsys.readouterr()
     rows = [line.split() for line in told.out.splitlines()]
     assert rows.count(["all", "kid", "lite2", "0.251", "0.1", "0.4", "-", "no", "40"]) == 60
-    first, second = (rows.index([name, "cnn", ratio, *rest]) for name, ratio, *rest in (("real", "-", "0.75", "0.5", "0.8", "0.66", "0.9"), ("synthetic", "1", "0.71", "0.5", "0.8", "0.66", "0.9")))  # fmt: skip
+    first, second = (rows.index([name, "cnn", ratio, *rest]) for name, ratio, *rest in (("real", "-", "0.75", "0.5", "0.8", "0.66", "0.9"), ("pretrain", "named", "0.71", "0.5", "0.8", "0.66", "0.9")))  # fmt: skip
     assert first < second
     assert "--all" not in told.err
 
 
 def test_every_verdict_has_its_word_on_the_screen_and_on_the_page_and_what_cannot_be_told_is_gray():
-    verdicts = {HELPS, NO_BENEFIT, HARMS, CANNOT_TELL}
+    verdicts = {HELPS, NO_DIFFERENCE, HARMS, CANNOT_TELL}
     assert set(screen.VERDICTS) == set(wording.VERDICTS) == verdicts
     assert {screen.VERDICTS[name][0] for name in verdicts} == {wording.VERDICTS[name][1] for name in verdicts}
     assert screen.VERDICTS[CANNOT_TELL][1] == screen.TONES["none"] == "bright_black"
@@ -397,7 +401,16 @@ def test_every_verdict_has_its_word_on_the_screen_and_on_the_page_and_what_canno
 
 
 def test_what_an_evaluation_did_not_measure_is_said(capsys):
-    nothing = {"verdict": None, "sentence": None, "answers": [], "classes": [], "arms": [], "scores": []}
+    nothing = {
+        "verdict": None,
+        "sentence": None,
+        "headroom": None,
+        "care": None,
+        "answers": [],
+        "classes": [],
+        "arms": [],
+        "scores": [],
+    }
     screen.show_evaluation(EVALUATION | nothing)
     assert capsys.readouterr().out.startswith(
         "Not tested\nWhether these images help a classifier was not measured.\n"

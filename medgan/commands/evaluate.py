@@ -28,10 +28,10 @@ from medgan.progress import OnProgress, Progress, ignore
 from medgan.report.verdict import findings, marks
 
 VERSION = 1
-MEASURES = 2
+MEASURES = 3
 """Counts how parts are measured: those that an older way measured are measured again."""
 VERDICT = (
-    "verdict", "sentence", "best_arm", "ratio", "alternative", "difference", "interval", "comparison", "patients_needed",
+    "verdict", "sentence", "judge", "arm", "reference", "difference", "interval", "patients_needed", "headroom", "care",
 )  # fmt: skip
 """Of usefulness, what stands first in the JSON."""
 PARTS_FOLDER, CHOICE = "parts", "choice.jsonl"

@@ -23,7 +23,7 @@ EXHIBITS = "exhibits.npz"
 MAX_BYTES = 256 * 1024**2
 """Most that the arrays may come to, unpacked: a file that claims more is none of medgan's."""
 TOP = 255
-CURVES = ("truth", "turn", "probabilities")
+CURVES = ("truth", "probabilities")
 """Arrays that are there where usefulness was measured."""
 
 Pixels = NDArray[np.float32]
@@ -108,7 +108,6 @@ def write(folder: Path, pixels: Sequence[Pixels], facts: Mapping[str, Any], said
         told["predictions"] = {"names": said.names, "rare": said.rare, "arms": said.arms}
         arrays |= {
             "truth": said.truth.astype(np.int32),
-            "turn": said.turn.astype(np.int32),
             "probabilities": said.probabilities,
         }
     stream = io.BytesIO()
@@ -164,14 +163,13 @@ def _predictions(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -
     found = Predictions(
         names=tuple(map(str, told["names"])),
         rare=tuple(map(str, told["rare"])),
-        arms=tuple((str(judge), str(arm), str(ratio)) for judge, arm, ratio in told["arms"]),
+        arms=tuple((str(judge), str(arm)) for judge, arm in told["arms"]),
         truth=arrays["truth"].astype(np.int64, casting="safe"),
-        turn=arrays["turn"].astype(np.int64, casting="safe"),
         probabilities=arrays["probabilities"].astype(np.float32, casting="same_kind"),
     )
     count, classes = found.truth.size, len(found.names)
-    shapes = found.truth.shape, found.turn.shape, found.probabilities.shape
-    if shapes != ((count,), (count,), (len(found.arms), count, classes)) or not count:
+    shapes = found.truth.shape, found.probabilities.shape
+    if shapes != ((count,), (len(found.arms), count, classes)) or not count:
         raise ValueError("its predictions do not fit its arms and classes")
     if (
         not np.isfinite(found.probabilities).all()

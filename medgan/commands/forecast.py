@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,51 +13,69 @@ from medgan.commands.gather import Gathered
 from medgan.commands.parts import EFFORTS
 from medgan.learn.backbone import LITE2, installed
 from medgan.quality import contest, shortcut
-from medgan.quality.arms import Pool
-from medgan.quality.classifier import Training, inputs_of, trained
+from medgan.quality.arms import Lesson, Pool, Recipe
+from medgan.quality.eyes import Eyes, SmallEyes
 from medgan.quality.features import lite2
+from medgan.quality.finetuned import VIEWS, FineEyes
 from medgan.quality.radiomics import radiomics
+from medgan.quality.training import trained
 
-STEPS = 6
-"""Steps of the trial, with and without variation."""
+STEPS = 4
+"""Steps of the trial."""
 LOOKS = 8
 """Images of the trial."""
 
 
 def forecast(images: Gathered, parts: Collection[str], effort: str) -> float:
-    """Seconds that `parts` take: steps of classifiers, and images seen by each feature space. Bootstraps are not in it: they cost less."""
+    """Seconds that `parts` take: steps of classifiers, and images seen by each network. Bootstraps are not in it: they cost less."""
     settings = contest.EFFORTS[effort]
+    settings = replace(settings, judges=contest.judges_here(settings.judges))
     most = EFFORTS[effort].most
-    runs = 0
+    steps: dict[str, int] = {}
     if "usefulness" in parts and len(images.held_out):
-        runs += contest.count(images.train, images.synthetic, settings)
+        steps = contest.work(images.train, settings)
     if "shortcut" in parts and len(images.held_out):
-        runs += shortcut.count(settings)
+        small = shortcut.count(settings) * shortcut.steps_of(settings)
+        steps[contest.CNN] = steps.get(contest.CNN, 0) + small
     every = len(images.train) + len(images.held_out) + len(images.synthetic)
     capped = sum(min(count, most) for one in (images.train, images.held_out, images.synthetic) for count in one.counts.values())  # fmt: skip
     looks = ("usefulness" in parts) * every + ("fidelity" in parts) * capped + ("privacy" in parts) * every
-    step = per_step(images, settings) if runs else 0.0
-    return runs * settings.steps * step + looks * per_look(images)
+    seconds = sum(count * per_step(eyes_of(judge, images, settings)) for judge, count in steps.items())
+    if contest.FINE_TUNED in steps:
+        learned = len(images.train) + len(images.synthetic)
+        views = learned * (1 + VIEWS) + len(images.held_out)
+        seconds += views * per_view(eyes_of(contest.FINE_TUNED, images, settings))
+    return seconds + looks * per_look(images)
 
 
-def per_step(images: Gathered, settings: contest.Settings) -> float:
-    """Seconds of one step of a classifier, half of them on varied images, as in the arms."""
-    pixels = images.train.pixels[: 2 * settings.batch]
-    inputs, labels = inputs_of(pixels, settings.side), images.train.labels[: len(pixels)]
-    classes = len(images.train.names)
-    pool = Pool(
-        rows=np.arange(len(pixels)),
-        chances=np.full(len(pixels), 1 / len(pixels)),
-        costs=np.ones(classes, np.float32),
+def eyes_of(judge: str, images: Gathered, settings: contest.Settings) -> Eyes:
+    """The eyes of a judge on a few images."""
+    pixels = images.train.pixels[:LOOKS]
+    if judge == contest.FINE_TUNED:
+        return FineEyes(pixels, pixels, like=pixels, side=settings.shown, seed=0)
+    return SmallEyes(pixels, pixels, like=pixels, side=settings.side)
+
+
+def per_step(eyes: Eyes) -> float:
+    """Seconds of one step of a classifier, on varied images."""
+    rows = np.arange(LOOKS)
+    pool = Pool(rows=rows, chances=np.full(LOOKS, 1 / LOOKS), costs=np.ones(LOOKS, np.float32))
+    lesson = Lesson(
+        recipe=Recipe(name="trial", classical=True), labels=rows % 2, classes=2, stages=((1.0, pool),)
     )
 
-    def train(steps: int, *, classical: bool) -> None:
-        training = Training(steps=steps, batch=settings.batch, classes=classes, seed=0, classical=classical)
-        trained(inputs, labels, pool, training)
+    def train(steps: int) -> None:
+        for _ in trained(eyes, lesson, rate=1e-4, steps=(steps,), seed=0):
+            pass
 
-    train(1, classical=True)  # what is loaded once is not counted
-    plain, varied = (seconds(partial(train, STEPS, classical=classical)) for classical in (False, True))
-    return (plain + varied) / (2 * STEPS)
+    train(2)  # what is loaded or looked at once is not counted
+    return seconds(lambda: train(STEPS)) / STEPS
+
+
+def per_view(eyes: Eyes) -> float:
+    """Seconds for an image to go through the stages that do not learn."""
+    rows, chance = np.arange(LOOKS), np.random.default_rng(0)
+    return seconds(lambda: eyes.batch(rows, views=False, chance=chance)) / LOOKS
 
 
 def per_look(images: Gathered) -> float:

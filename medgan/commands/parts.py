@@ -60,7 +60,7 @@ def usefulness(job: Job) -> Any:
     """Whether classifiers gain."""
     refuse_without_patients(job.images)
     return measure_usefulness(
-        job.images.train, job.images.val, job.images.test, job.images.synthetic,
+        job.images.train, job.images.held_out, job.images.synthetic,
         settings=settings_of(job), seed=job.seed, runs=job.runs, on_progress=job.on_progress,
     )  # fmt: skip
 
@@ -71,10 +71,10 @@ def ask_again(job: Job) -> Predictions | None:
         return None
     images, settings = job.images, settings_of(job)
     heard = hearing(
-        images.train, images.val, images.test, images.synthetic,
+        images.train, images.held_out, images.synthetic,
         settings=settings, seed=job.seed, runs=job.runs, on_progress=job.on_progress,
     )  # fmt: skip
-    return predictions(heard.bench, heard.outcomes, heard.rare)
+    return predictions(images.held_out, heard.outcomes, heard.rare)
 
 
 def shortcut(job: Job) -> Any:

@@ -14,7 +14,7 @@ from medgan.quality.alarm import Test
 from medgan.quality.giveaways import Giveaway, Separation
 from medgan.quality.privacy import Finding
 from medgan.quality.scorecard import Score
-from medgan.quality.turns import Arm
+from medgan.quality.standings import Arm
 from medgan.report.wording import SCORES
 
 RESULT = "evaluation.json"
@@ -28,7 +28,7 @@ class Told:
 
     verdict: str | None
     sentence: str | None
-    best_arm: str | None
+    arm: str | None
     command: str
     counts: Mapping[str, Mapping[str, int]]
     unseen: str
@@ -40,6 +40,8 @@ class Told:
     shortcut: Mapping[str, Any] | None
     privacy: Mapping[str, Any] | None
     giveaways: Mapping[str, Any] | None = None
+    headroom: Mapping[str, Any] | None = None
+    care: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ def _check(value: Mapping[str, Any]) -> None:
     strange = {score["name"] for score in value.get("scores", [])} - set(SCORES)
     if strange:
         raise ValueError(f"scores: nobody knows {min(strange)[:80]!r}")
-    for name in ("filter", "giveaways", "shortcut", "privacy"):
+    for name in ("filter", "giveaways", "headroom", "shortcut", "privacy"):
         if getattr(told, name) is not None:
             files.revive_known(Sentence, getattr(told, name), name)
     if told.filter is not None and "sentence" not in told.filter:

@@ -1,4 +1,4 @@
-"""Images and a pool to draw from -> a trained classifier -> logits (N, K): the judge of what images are worth.
+"""Images -> what the small network is given, varied or as it is; the network and images -> logits (N, K).
 
 Small on purpose: whether images help is asked of many classifiers, and on sets of some hundred images a large one does no better.
 No batch statistics (GroupNorm): what an image counts for must not depend on which synthetic ones happen to be beside it.
@@ -7,8 +7,6 @@ No batch statistics (GroupNorm): what an image counts for must not depend on whi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,16 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medgan.learn.runtime import reseed
-from medgan.quality.arms import Pool
-
 WIDTHS = (16, 32, 64)
 """Channels of the three stages, each at half the resolution of the one before."""
 GROUPS = 8
 SHIFT, TURN, CONTRAST, BRIGHTNESS = 0.08, 8.0, 0.2, 0.2
 """Classical augmentation at most: shift (share of a side), rotation (degrees), contrast (share), brightness (standard deviations).
 No flips: left and right mean something in a body."""
-RATE, DECAY = 2e-3, 1e-2
+DECAY = 1e-2
+"""Weight decay."""
 MARGIN = 1e-6
 
 Array = NDArray[np.float32]
@@ -47,17 +43,6 @@ class SmallNet(nn.Sequential):
         super().__init__(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """How long and in what portions a classifier learns: the same in every arm."""
-
-    steps: int
-    batch: int
-    classes: int
-    seed: int
-    classical: bool = False
-
-
 def inputs_of(pixels: Array, side: int, like: Array | None = None) -> Tensor:
     """Images (N, C, H, W), the longest side at most `side`, with mean 0 and deviation 1 over `like` (default: themselves)."""
     measure = pixels if like is None else like
@@ -74,45 +59,6 @@ def inputs_of(pixels: Array, side: int, like: Array | None = None) -> Tensor:
 def standardised(features: Array, like: Array) -> Tensor:
     """Feature vectors (N, D) with mean 0 and deviation 1 over `like` in every feature."""
     return torch.from_numpy((features - like.mean(axis=0)) / (like.std(axis=0) + MARGIN))
-
-
-def trained(inputs: Tensor, labels: NDArray[np.int64], pool: Pool, training: Training) -> nn.Module:
-    """A classifier of `inputs` (rows as the pool counts them): SmallNet for images, one linear layer for feature vectors.
-
-    Equal seeds start from equal weights in every arm, and draw by the same chance. AdamW, the rate along a cosine to 0; the last
-    weights are taken: nothing is chosen on the way, so no arm can be luckier than another in it.
-    """
-    rows = np.random.default_rng(training.seed).choice(
-        pool.rows, size=(training.steps, training.batch), p=pool.chances
-    )
-    network = _fresh(inputs, training)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=_rate_of(inputs), weight_decay=DECAY, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, training.steps)
-    chance = torch.Generator().manual_seed(training.seed)
-    truth, costs = torch.from_numpy(labels), torch.from_numpy(pool.costs)
-    network.train()
-    for batch in torch.from_numpy(rows):
-        seen = varied(inputs[batch], chance) if training.classical else inputs[batch]
-        loss = F.cross_entropy(network(seen), truth[batch], weight=costs)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-    return network.eval()
-
-
-def _fresh(inputs: Tensor, training: Training) -> nn.Module:
-    """A network whose weights depend on the seed alone, and that leaves torch's own chance as it was."""
-    with torch.random.fork_rng(devices=[]):
-        reseed(training.seed, 0)
-        if inputs.dim() == len("ND"):
-            return nn.Linear(inputs.shape[1], training.classes)
-        return SmallNet(inputs.shape[1], training.classes)
-
-
-def _rate_of(inputs: Tensor) -> float:
-    """A linear layer sums over many features: its steps are smaller by the root of their number."""
-    return RATE if inputs.dim() > len("ND") else RATE / math.sqrt(inputs.shape[1] / 64)
 
 
 @torch.inference_mode()
@@ -140,7 +86,3 @@ def varied(images: Tensor, chance: torch.Generator) -> Tensor:
     gain, offset = (1 + drawn(CONTRAST)).view(-1, 1, 1, 1), drawn(BRIGHTNESS).view(-1, 1, 1, 1)
     middle = moved.mean(dim=(1, 2, 3), keepdim=True)
     return (moved - middle) * gain + middle + offset
-
-
-Judge = Callable[[Array], Tensor]
-"""Images -> what a classifier is given."""

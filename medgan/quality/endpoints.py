@@ -52,12 +52,18 @@ def endpoints(logits: NDArray[np.float32], labels: Labels, rare: Sequence[int]) 
     there = np.unique(labels)
     alone = [(labels == number, scores[:, number]) for number in rare]
     return Endpoints(
-        auprc=_mean([average_precision_score(*pair) for pair in alone]),
+        auprc=rare_auprc(logits, labels, rare),
         sensitivity=_mean([sensitivity(*pair) for pair in alone]),
         auroc=_mean([roc_auc_score(labels == number, scores[:, number]) for number in there]),
         balanced_accuracy=float(recall_score(labels, found, labels=there, average="macro", zero_division=0)),
         macro_f1=float(f1_score(labels, found, labels=there, average="macro", zero_division=0)),
     )
+
+
+def rare_auprc(logits: NDArray[np.float32], labels: Labels, rare: Sequence[int]) -> float:
+    """Area under the precision-recall curve of each rare class against all others, mean over them; see `Endpoints`."""
+    scores = scores_of(logits)
+    return _mean([average_precision_score(labels == number, scores[:, number]) for number in rare])
 
 
 def sensitivity(truth: NDArray[np.bool_], scores: Array) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from medgan.quality.contest import Outcome
-from medgan.quality.turns import Bench
+from medgan.quality.images import Images
 
 MOST = 4_000_000
 """Probabilities that are kept in all; where there are more, an even choice of the images stands for the rest."""
@@ -24,31 +24,25 @@ class Predictions:
     """(K,): classes."""
     rare: tuple[str, ...]
     """Those over which the endpoint is averaged."""
-    arms: tuple[tuple[str, str, str], ...]
-    """(A,): judge, arm and ratio, in the order of the arms of `Usefulness`."""
+    arms: tuple[tuple[str, str], ...]
+    """(A,): judge and arm, in the order of the arms of `Usefulness`."""
     truth: NDArray[np.int64]
     """(N,): index into `names`."""
-    turn: NDArray[np.int64]
-    """(N,): the turn in which the image judges."""
     probabilities: NDArray[np.float32]
     """(A, N, K), mean over classifier seeds, rows summing to 1."""
 
 
-def predictions(bench: Bench, outcomes: Sequence[Outcome], rare: Sequence[str]) -> Predictions:
-    """What the outcomes of a contest say of the images that judge, turn by turn."""
-    rows = np.concatenate([turn.judging for turn in bench.turns])
-    turns = np.repeat(np.arange(len(bench.turns)), [len(turn.judging) for turn in bench.turns])
-    names = bench.held_out.names
-    room = max(MOST // (len(outcomes) * len(names)), 1)
+def predictions(held_out: Images, outcomes: Sequence[Outcome], rare: Sequence[str]) -> Predictions:
+    """What the outcomes of a contest say of the images that judge."""
+    rows = np.arange(len(held_out))
+    room = max(MOST // (len(outcomes) * len(held_out.names)), 1)
     if len(rows) > room:
-        chosen = np.arange(room) * len(rows) // room
-        rows, turns = rows[chosen], turns[chosen]
+        rows = np.arange(room) * len(rows) // room
     told = [softmax(one.logits[:, rows].astype(np.float64), axis=2).mean(axis=0) for one in outcomes]
     return Predictions(
-        names=names,
+        names=held_out.names,
         rare=tuple(rare),
-        arms=tuple((one.judge, one.variant.recipe.name, one.variant.ratio) for one in outcomes),
-        truth=bench.held_out.labels[rows],
-        turn=turns,
+        arms=tuple((one.judge, one.recipe.name) for one in outcomes),
+        truth=held_out.labels[rows],
         probabilities=np.stack(told).astype(np.float32),
     )

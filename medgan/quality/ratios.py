@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medgan.progress import OnProgress, ignore
-from medgan.quality.arms import RECIPES, rare_classes
+from medgan.quality.arms import HALF, ONE_SIDED, PARITY, rare_classes
 from medgan.quality.contest import Outcome, Runs, Settings, contest
 from medgan.quality.endpoints import endpoints
 from medgan.quality.images import Images
-from medgan.quality.utility import NOTHING, nothing_to_judge, refuse_unjudgeable
+from medgan.quality.utility import nothing_to_judge, refuse_unjudgeable
 from medgan.quality.verdict import LEAST_RARE
 
+NOTHING = "0"
+"""The ratio that adds nothing."""
 ENOUGH = {
     "real": "the real images as they are",
     "class weights": "class weights",
@@ -26,6 +28,11 @@ ENOUGH = {
     "classical": "classical augmentation",
     "oversampling + classical": "oversampling with classical augmentation",
     "duplicates": "oversampling",
+    "balanced softmax": "balanced softmax",
+    "mixup": "mixup",
+    "composites": "composites of two patients",
+    "discriminant": "a discriminant analysis",
+    "smote": "SMOTE",
 }
 """{arm without synthetic images: what it is in words}."""
 
@@ -76,26 +83,25 @@ def choose_ratio(  # noqa: PLR0913  # the sets of images are no noun
     """
     rare = settings.rare or rare_classes(train.counts)
     refuse_unjudgeable(val, rare, "validation")
-    outcomes = contest(
-        train, val, synthetic, settings=settings, seed=seed, runs=runs, on_progress=on_progress
-    )
-    if not any(outcome.variant.recipe.made for outcome in outcomes):
+    rounds = contest(train, val, synthetic, settings=settings, seed=seed, runs=runs, on_progress=on_progress)
+    outcomes = [outcome for told in rounds for outcome in told.outcomes]
+    if not any(outcome.recipe.made for outcome in outcomes):
         raise nothing_to_judge()
     numbers = [train.names.index(label) for label in rare]
 
     def trial(outcome: Outcome) -> Trial:
         scores = [endpoints(one, val.labels, numbers).auprc for one in outcome.logits]
-        recipe = outcome.variant.recipe
+        recipe = outcome.recipe
         return Trial(
             judge=outcome.judge,
             arm=recipe.name,
-            ratio=outcome.variant.ratio if recipe.made else NOTHING,
+            ratio=PARITY if recipe.made else NOTHING,
             auprc=round(float(np.mean(scores)), 5),
         )
 
     def order(tried: tuple[Trial, Outcome]) -> tuple[float, bool, int]:
-        one, variant = tried[0], tried[1].variant
-        return -one.auprc, variant.recipe.made, sum(variant.added.values())
+        one, outcome = tried
+        return -one.auprc, outcome.recipe.made, sum(outcome.added.values())
 
     trials = [one for one, _ in sorted(zip(map(trial, outcomes), outcomes, strict=True), key=order)]
     best = trials[0]
@@ -138,5 +144,13 @@ def doubt(val: Images, rare: Sequence[str]) -> str:
 
 def wish_of(settings: Settings, *, everywhere: bool) -> Settings:
     """`settings` with those arms that can be written: topped up, or everywhere alike."""
-    unwritten = "synthetic" if everywhere else "everywhere"
-    return replace(settings, recipes=tuple(recipe.name for recipe in RECIPES if recipe.adds != unwritten))
+    kind = HALF if everywhere else ONE_SIDED
+    wanted = {
+        judge: tuple(
+            recipe.name
+            for recipe in settings.recipes_of(judge)
+            if not recipe.made or recipe.name.startswith(kind)
+        )
+        for judge in settings.judges
+    }
+    return replace(settings, recipes=wanted, headroom=False)

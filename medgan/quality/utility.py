@@ -1,13 +1,13 @@
 """Does a classifier gain from the synthetic images? Real, held-out and synthetic images in, a verdict in one sentence out.
 
-Training images teach the classifiers of every arm (`arms`), some held-out patients choose among arms and ratios, others judge (`turns`): all of
-different real patients, and the generator saw the first alone. The arm with synthetic images that is chosen is compared with the arm
-without them that is chosen; what is concluded from the difference, its paired interval and the number of patients, `verdict` says.
+Of the arms (`arms`) one with synthetic images is named before the test. It is compared with the arm without them that training patients
+put first (`contest`). Nothing is chosen by held-out patients, so all of them judge; what is concluded from the difference, its paired
+interval and the number of patients, `verdict` says. All other arms are exploration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,30 +15,18 @@ import numpy as np
 from medgan.errors import DatasetError
 from medgan.progress import OnProgress, Progress, ignore
 from medgan.quality.arms import rare_classes
-from medgan.quality.contest import Outcome, Runs, Settings, contest
+from medgan.quality.contest import Outcome, Round, Runs, Settings, contest
 from medgan.quality.endpoints import interval
+from medgan.quality.headroom import Headroom, headroom
 from medgan.quality.images import Images
-from medgan.quality.turns import Arm, Bench, Entry, preferred
-from medgan.quality.verdict import (
-    BEST,
-    CANNOT_TELL,
-    HARMS,
-    WHOLE,
-    Comparison,
-    Panel,
-    Round,
-    conclude,
-    sentence,
-)
+from medgan.quality.standings import NAMED, REFERENCE, Arm, Bench, Entry
+from medgan.quality.verdict import CANNOT_TELL, Comparison, Panel, conclude, points, sentence
 
-NOTHING = "0"
-"""The ratio that adds nothing."""
-METHOD = "paired percentile bootstrap over patients (within their class) and classifier seeds; "
-CHOICE = (
-    "arms and ratios were chosen on validation patients, all figures are of test patients",
-    "the held-out patients were halved, and each half chose arms and ratios for the other: figures are means over the two turns",
+METHOD = (
+    "one arm was named before the test and is compared with the best without synthetic images; that arm, and the schedule of every arm,"
+    " were chosen by folds of training patients; all held-out patients judge; paired percentile bootstrap over patients (within their"
+    " class) and classifier seeds; all other arms are exploration"
 )
-"""Who chose, for one turn and for two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,50 +35,35 @@ class Judgement:
 
     judge: str
     verdict: str
-    best: Comparison
-    """At the ratio that validation prefers."""
-    whole: Comparison
-    """At the largest ratio: with all the images that were given."""
-    chosen_arm: str
-    """What validation prefers of all arms."""
-    chosen_ratio: str
-    """Its ratio; "0" when no synthetic images take part: what `balance --ratio auto` would take."""
-    regret: float
-    """Endpoint of the best of all arms less that of the chosen one: the price of choosing."""
+    comparison: Comparison
     patients_needed: int | None = None
     """About how many held-out patients of the scarcest rare class a verdict needs, where there are too few; else None."""
-
-    @property
-    def comparison(self) -> str:
-        """Which comparison the verdict rests on."""
-        return WHOLE if self.verdict == HARMS else BEST
-
-    @property
-    def shown(self) -> Comparison:
-        """That comparison."""
-        return self.whole if self.comparison == WHOLE else self.best
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usefulness:
-    """Whether synthetic images help, and every arm it was measured against."""
+    """Whether synthetic images help, and every arm it was measured with."""
 
-    version: int = 1
+    version: int = 2
     verdict: str
-    """"helps", "no-benefit", "harms" or "cannot-tell"."""
+    """"helps", "no-difference", "harms" or "cannot-tell"."""
     sentence: str
     judge: str
-    """Whose verdict it is: the judge that does best on validation patients without synthetic images."""
+    """Whose verdict it is: the first that is installed of finetuned, probe and cnn."""
     rare: tuple[str, ...]
     """The endpoint is the mean AUPRC over these classes, each against all others."""
-    best_arm: str
-    """This and the following, down to `interval`: of the comparison that the verdict rests on."""
-    ratio: str
-    alternative: str
+    arm: str
+    """The arm with synthetic images that was named before the test."""
+    reference: str
+    """The best without them, by training patients."""
     difference: float
     interval: tuple[float, float]
-    comparison: str = BEST
-    """"best" (at the ratio that validation prefers) or "whole" (with all the images that were given: what harms)."""
+    patients_needed: int | None = None
+    """About how many of the scarcest rare class a verdict needs, where there are too few; else None."""
+    headroom: Headroom | None = None
+    """What more real patients would bring; None where it was not asked for, or there are too few to tell."""
+    care: str = ""
+    """How much the choice of a schedule matters in the two arms, in words; empty where there are too few patients for folds."""
     judges: tuple[Judgement, ...]
     arms: tuple[Arm, ...]
     tested: Mapping[str, int]
@@ -99,170 +72,155 @@ class Usefulness:
     """Patients who judge."""
     rare_patients: Mapping[str, int] = field(default_factory=dict)
     """{rare class: its patients who judge}."""
-    patients_needed: int | None = None
-    """About how many of the scarcest rare class a verdict needs, where there are too few; else None."""
-    turns: int
-    """1 where validation chose and test judged; 2 where halves of the held-out patients did both in turn."""
     seeds: int
-    steps: int
+    folds: int
+    """Of training patients, by which schedules were chosen."""
     method: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Hearing:
-    """The classifiers of every arm, asked about every held-out image, and who of these judges when."""
+    """The classifiers of every arm, asked about every held-out image."""
 
     rare: tuple[str, ...]
     bench: Bench
-    outcomes: tuple[Outcome, ...]
+    rounds: tuple[Round, ...]
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Of all judges."""
+        return tuple(outcome for told in self.rounds for outcome in told.outcomes)
 
 
 def hearing(  # noqa: PLR0913  # the sets of images are no noun
     train: Images,
-    val: Images,
-    test: Images,
+    held_out: Images,
     synthetic: Images,
     *,
     settings: Settings,
     seed: int,
+    more_real: Images | None = None,
     runs: Runs | None = None,
     on_progress: OnProgress = ignore,
 ) -> Hearing:
     """Train the classifiers, or take from `runs` what they said.
 
-    Where only one of `val` and `test` holds images, halves of its patients choose for each other. Training is never divided anew: the
-    generator has seen all of it, and synthetic images would carry over what a part of it lacks.
-
     Raises:
         DatasetError: a rare class is missing from the held-out images, or no synthetic image is of a class that lacks some.
     """
     rare = settings.rare or rare_classes(train.counts)
-    bench = Bench.of(val, test, [train.names.index(label) for label in rare], settings, seed)
-    for rows, words in ((bench.turns[0].choosing, "validation"), (bench.turns[0].judging, "test")):
-        refuse_unjudgeable(bench.held_out.take(rows), rare, words)
-    outcomes = contest(
-        train, bench.held_out, synthetic, settings=settings, seed=seed, runs=runs, on_progress=on_progress
-    )
-    if not any(outcome.variant.recipe.made for outcome in outcomes):
+    refuse_unjudgeable(held_out, rare, "held-out")
+    if not may_judge(train, synthetic):
         raise nothing_to_judge()
-    return Hearing(rare=tuple(rare), bench=bench, outcomes=outcomes)
+    rounds = contest(
+        train, held_out, synthetic, settings=settings, seed=seed, more_real=more_real, runs=runs, on_progress=on_progress
+    )  # fmt: skip
+    if rounds[0].named is None:
+        raise nothing_to_judge()
+    numbers = [train.names.index(label) for label in rare]
+    return Hearing(
+        rare=tuple(rare), bench=Bench.of(held_out, numbers, settings.resamples, seed), rounds=rounds
+    )
 
 
 def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
     train: Images,
-    val: Images,
-    test: Images,
+    held_out: Images,
     synthetic: Images,
     *,
     settings: Settings,
     seed: int,
+    more_real: Images | None = None,
     runs: Runs | None = None,
     on_progress: OnProgress = ignore,
 ) -> Usefulness:
-    """Judge `synthetic` by what classifiers that learn from it and from `train` do on `test`; DatasetError as `hearing`."""
+    """Judge `synthetic` by what classifiers that learn from it and from `train` do on `held_out`; DatasetError as `hearing`.
+
+    `more_real` are further real images of rare classes, where a caller has some: what they bring is the ceiling.
+    """
     heard = hearing(
-        train, val, test, synthetic, settings=settings, seed=seed, runs=runs, on_progress=on_progress
-    )
+        train, held_out, synthetic, settings=settings, seed=seed, more_real=more_real, runs=runs, on_progress=on_progress
+    )  # fmt: skip
     return judgement(heard, settings, on_progress)
 
 
 def judgement(heard: Hearing, settings: Settings, on_progress: OnProgress = ignore) -> Usefulness:
     """What the classifiers come to."""
     rare, bench = heard.rare, heard.bench
-    entries = []
-    for done, outcome in enumerate(heard.outcomes, start=1):
-        entries.append(bench.entry(outcome))
-        on_progress(Progress("drawing patients again", done, len(heard.outcomes)))
-    panel, people = panel_of(bench, rare)
-    judgements = {judge: judged(judge, entries, panel) for judge in settings.judges}
-    first = judgements[preferred(entry for entry in entries if not entry.arm.made).arm.judge]
+    entries: list[Entry] = []
+    for told in heard.rounds:
+        for outcome in told.outcomes:
+            entries.append(bench.entry(outcome, role_of(outcome, told)))
+            on_progress(Progress("drawing patients again", len(entries), len(heard.outcomes)))
+    people = {label: len(np.unique(bench.held_out.of(label).patients)) for label in rare}
+    label = min(people, key=people.__getitem__)
+    panel = Panel(label=label, patients=people[label])
+    pairs = {told.judge: pair_of(told.judge, entries) for told in heard.rounds if told.named}
+    judgements = [judged(judge, *pair, panel) for judge, pair in pairs.items()]
+    first, (named, reference) = judgements[0], pairs[judgements[0].judge]
     return Usefulness(
         verdict=first.verdict,
-        sentence=sentence(first.verdict, first.shown, panel, rare, first.judge),
+        sentence=sentence(first.verdict, first.comparison, panel, rare, first.judge),
         judge=first.judge,
         rare=rare,
-        best_arm=first.shown.best_arm,
-        ratio=first.shown.ratio,
-        alternative=first.shown.alternative,
-        difference=first.shown.difference,
-        interval=first.shown.interval,
-        comparison=first.comparison,
-        judges=tuple(judgements.values()),
-        arms=tuple(entry.arm for entry in entries),
-        tested=bench.judging.counts,
-        patients=len(np.unique(bench.judging.patients)),
-        rare_patients=people,
+        arm=first.comparison.arm,
+        reference=first.comparison.reference,
+        difference=first.comparison.difference,
+        interval=first.comparison.interval,
         patients_needed=first.patients_needed,
-        turns=len(bench.turns),
+        headroom=headroom(bench, heard.rounds[0], named, reference, rare),
+        care=care(named.arm, reference.arm),
+        judges=tuple(judgements),
+        arms=tuple(entry.arm for entry in entries),
+        tested=bench.held_out.counts,
+        patients=len(np.unique(bench.held_out.patients)),
+        rare_patients=people,
         seeds=settings.seeds,
-        steps=settings.steps,
-        method=METHOD + CHOICE[len(bench.turns) - 1],
+        folds=settings.folds,
+        method=METHOD,
     )
 
 
-def panel_of(bench: Bench, rare: Sequence[str]) -> tuple[Panel, dict[str, int]]:
-    """The patients of the rare class that has fewest, and {rare class: patients who judge}."""
-    sides = [bench.held_out.take(turn.judging) for turn in bench.turns]
-    by_turn = {label: [len(np.unique(one.of(label).patients)) for one in sides] for label in rare}
-    label = min(rare, key=lambda name: (min(by_turn[name]), sum(by_turn[name])))
-    own = by_turn[label]
-    panel = Panel(label=label, patients=sum(own), fewest=min(own), turns=len(sides))
-    return panel, {name: sum(counts) for name, counts in by_turn.items()}
+def role_of(outcome: Outcome, told: Round) -> str:
+    """What an arm is for."""
+    return NAMED if outcome is told.named else REFERENCE if outcome is told.reference else ""
 
 
-def judged(judge: str, entries: Iterable[Entry], panel: Panel) -> Judgement:
-    """The verdict of one judge over its arms."""
-    own = [entry for entry in entries if entry.arm.judge == judge]
-    plain, made = ([entry for entry in own if entry.arm.made is made] for made in (False, True))
-    last = {entry.arm.name: entry.arm.ratio for entry in made}  # ratios ascend
-    best = compared(made, plain)
-    whole = compared([entry for entry in made if entry.arm.ratio == last[entry.arm.name]], plain)
-    chosen = preferred(own).arm
-    lost = [
-        max(entry.auprc[turn] for entry in own) - preferred(own, turn).auprc[turn]
-        for turn in range(len(own[0].auprc))
-    ]
-    verdict = conclude(best, whole, panel)
-    width = best.interval[1] - best.interval[0]
-    return Judgement(
-        judge=judge,
-        verdict=verdict,
-        best=best,
-        whole=whole,
-        chosen_arm=chosen.name,
-        chosen_ratio=chosen.ratio if chosen.made else NOTHING,
-        regret=round(float(np.mean(lost)), 5),
-        patients_needed=panel.needed(width) if verdict == CANNOT_TELL else None,
-    )
+def pair_of(judge: str, entries: Sequence[Entry]) -> tuple[Entry, Entry]:
+    """The named arm of a judge, and its reference."""
+    by_role = {entry.arm.role: entry for entry in entries if entry.arm.judge == judge}
+    return by_role[NAMED], by_role[REFERENCE]
 
 
-def compared(ours: Sequence[Entry], theirs: Sequence[Entry]) -> Comparison:
-    """What is preferred of either side, turn by turn, by those who choose in that turn; named after what all prefer together."""
-    pairs = [(preferred(ours, turn), preferred(theirs, turn)) for turn in range(len(ours[0].auprc))]
-    differences = [one.auprc[turn] - other.auprc[turn] for turn, (one, other) in enumerate(pairs)]
-    resampled = [one.resampled[turn] - other.resampled[turn] for turn, (one, other) in enumerate(pairs)]
-    low, high = interval(np.mean(resampled, axis=0))
-    one, other = preferred(ours), preferred(theirs)
-    rounds = (
-        Round(
-            arm=ours.arm.name,
-            ratio=ours.arm.ratio,
-            auprc=ours.auprc[turn],
-            alternative=theirs.arm.name,
-            alternative_ratio=theirs.arm.ratio,
-            alternative_auprc=theirs.auprc[turn],
-        )
-        for turn, (ours, theirs) in enumerate(pairs)
-    )
-    return Comparison(
-        best_arm=one.arm.name,
-        ratio=one.arm.ratio,
-        alternative=other.arm.name,
-        difference=round(float(np.mean(differences)), 5),
+def judged(judge: str, named: Entry, reference: Entry, panel: Panel) -> Judgement:
+    """The verdict of one judge."""
+    low, high = interval(named.resampled - reference.resampled)
+    found = Comparison(
+        arm=named.arm.name,
+        reference=reference.arm.name,
+        difference=round(named.arm.auprc - reference.arm.auprc, 5),
         interval=(round(low, 5), round(high, 5)),
-        agreed=all(pair == (one, other) for pair in pairs),
-        rounds=tuple(rounds),
     )
+    verdict = conclude(found, panel)
+    needed = panel.needed(found) if verdict == CANNOT_TELL else None
+    return Judgement(judge=judge, verdict=verdict, comparison=found, patients_needed=needed)
+
+
+def care(named: Arm, reference: Arm) -> str:
+    """What a careless schedule costs in either arm."""
+    if named.spread is None or reference.spread is None:
+        return ""
+    lost = [points(-abs(arm.spread or 0.0)) for arm in (named, reference)]
+    return (
+        f"With a schedule (rate and steps) that nobody chose, the median of those tried, {named.name} changes by {lost[0]} points of AUPRC"
+        f" and {reference.name} by {lost[1]}, in folds of training patients."
+    )
+
+
+def may_judge(train: Images, synthetic: Images) -> bool:
+    """Whether any synthetic image is of a class that lacks images."""
+    most = max(train.counts.values())
+    return any(count and train.counts[label] < most for label, count in synthetic.counts.items())
 
 
 def refuse_unjudgeable(images: Images, rare: Sequence[str], words: str) -> None:

@@ -6,48 +6,23 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-HELPS, NO_BENEFIT, HARMS, CANNOT_TELL = "helps", "no-benefit", "harms", "cannot-tell"
+HELPS, NO_DIFFERENCE, HARMS, CANNOT_TELL = "helps", "no-difference", "harms", "cannot-tell"
 LEAST_RARE = 5
-"""Patients of each rare class who judge, in a turn: with fewer an interval over patients is too narrow, for few can be drawn again."""
-WIDEST = 0.1
-"""Widest 95 % interval (of AUPRC) from which a missing benefit is concluded: a wider one also holds gains that would be worth having."""
-BEST, WHOLE = "best", "whole"
-"""Which comparison a verdict rests on: at the ratio that validation prefers, or with all the images that were given."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """What is compared in one turn: an arm with synthetic images and one without, each the best to those who chose."""
-
-    arm: str
-    ratio: str
-    auprc: float
-    """Rare-class AUPRC on the patients who judge in this turn."""
-    alternative: str
-    alternative_ratio: str
-    """Of duplicates; empty where nothing is added."""
-    alternative_auprc: float
-
-    @property
-    def named(self) -> str:
-        """The two arms as the table of arms names them."""
-        return f"{_arm(self.arm, self.ratio)} against {_arm(self.alternative, self.alternative_ratio)}"
+"""Held-out patients of each rare class: with fewer an interval over patients is too narrow, for few can be drawn again."""
+WITHIN = 0.01
+"""A difference of AUPRC that makes no difference: one point either way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """An arm with synthetic images beside the best without. Of two turns each may choose other arms: `rounds` tells which."""
+    """The arm that was named before the test beside the best without synthetic images."""
 
-    best_arm: str
-    ratio: str
-    alternative: str
+    arm: str
+    reference: str
     difference: float
-    """Rare-class AUPRC of the arm less that of the alternative, mean over turns."""
+    """Rare-class AUPRC of the arm less that of the reference, on held-out patients."""
     interval: tuple[float, float]
     """95 %, paired."""
-    agreed: bool
-    """Whether the arms named were chosen in every turn."""
-    rounds: tuple[Round, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +31,22 @@ class Panel:
 
     label: str
     patients: int
-    """Over all turns."""
-    fewest: int
-    """In the turn that has fewest."""
-    turns: int
 
     @property
     def enough(self) -> bool:
         """Whether an interval over these patients can be trusted."""
-        return self.fewest >= LEAST_RARE
+        return self.patients >= LEAST_RARE
 
-    def needed(self, width: float) -> int:
-        """About how many such patients would bring an interval of `width` down to WIDEST: widths fall with the root of their number."""
-        least = 0 if self.enough else max(LEAST_RARE * self.turns, self.patients + 1)
-        return round_up(max(least, math.ceil(self.patients * (width / WIDEST) ** 2)))
+    def needed(self, found: Comparison) -> int:
+        """About how many such patients would bring a verdict if the difference is what it seems: widths fall with the root of their number.
+
+        The interval has to leave out 0, or to lie within one point on either side of it, whichever takes fewer patients.
+        """
+        reach = (found.interval[1] - found.interval[0]) / 2
+        size = abs(found.difference)
+        enough = max(size, WITHIN - size)
+        least = self.patients + 1 if self.enough else LEAST_RARE
+        return round_up(max(least, math.ceil(self.patients * (reach / enough) ** 2)))
 
 
 def round_up(count: int) -> int:
@@ -78,54 +55,47 @@ def round_up(count: int) -> int:
     return -(-count // step) * step
 
 
-def conclude(best: Comparison, whole: Comparison, panel: Panel) -> str:
-    """The verdict: a difference counts where its interval lies on one side of 0, a missing one where the interval is narrow."""
+def conclude(found: Comparison, panel: Panel) -> str:
+    """The verdict: a difference counts where its interval lies on one side of 0, a missing one where it lies within one point of 0."""
+    low, high = found.interval
     if not panel.enough:
         return CANNOT_TELL
-    low, high = best.interval
     if low > 0:
         return HELPS
-    if whole.interval[1] < 0:
+    if high < 0:
         return HARMS
-    return CANNOT_TELL if high > 0 and high - low > WIDEST else NO_BENEFIT
+    return NO_DIFFERENCE if low >= -WITHIN and high <= WITHIN else CANNOT_TELL
 
 
-def sentence(verdict: str, shown: Comparison, panel: Panel, rare: Sequence[str], judge: str) -> str:
-    """The verdict in words, with the figures of `shown`, the comparison that it rests on."""
-    low, high = map(points, shown.interval)
-    classes = " and ".join([", ".join(rare[:-1]), rare[-1]] if len(rare) > 1 else rare)
+def sentence(verdict: str, found: Comparison, panel: Panel, rare: Sequence[str], judge: str) -> str:
+    """The verdict in words, with its figures and what they rest on."""
+    low, high = map(points, found.interval)
+    classes = listed(rare)
     opening = {
         HELPS: f"Synthetic images help to find {classes} in held-out patients",
-        HARMS: f"Synthetic images harm: classifiers that learn from all of them find {classes} less well in held-out patients",
-        NO_BENEFIT: f"No benefit: with synthetic images, classifiers find {classes} no better in held-out patients",
+        HARMS: f"Synthetic images harm: classifiers that learn from them find {classes} less well in held-out patients",
+        NO_DIFFERENCE: f"Synthetic images make no difference: {classes} is found as well without them in held-out patients",
     }.get(verdict)
+    pair = f"{found.arm} against {found.reference} (judge {judge})"
     if opening:
-        change = f"{points(shown.difference)} points of AUPRC (95 % interval {low} to {high})"
-        return f"{opening}: {change}, {pair_of(shown, judge)}."
+        change = f"{points(found.difference)} points of AUPRC (95 % interval {low} to {high})"
+        return f"{opening}: {change}, {pair}."
     one = panel.patients == 1
     have = f"{panel.patients:,} held-out patient{'' if one else 's'} {'has' if one else 'have'} {panel.label}"
-    needed = f"{panel.needed(shown.interval[1] - shown.interval[0]):,}"
+    needed = f"{panel.needed(found):,}"
     if not panel.enough:
-        return f"Cannot tell whether synthetic images help: only {have}; at least {needed} are needed for a verdict."
+        return f"Cannot tell whether synthetic images help: only {have}; a verdict needs at least {needed}."
     return (
-        f"Cannot tell whether synthetic images help to find {classes}: the difference is {points(shown.difference)} points of AUPRC,"
-        f" but anything from {low} to {high} is plausible (95 % interval). {have};"
-        f" about {needed} are needed to narrow that to {100 * WIDEST:.0f} points."
+        f"Cannot tell whether synthetic images help to find {classes}: the difference is {points(found.difference)} points of AUPRC,"
+        f" but anything from {low} to {high} is plausible (95 % interval), {pair}. {have}; a verdict needs about {needed}."
     )
 
 
-def pair_of(shown: Comparison, judge: str) -> str:
-    """What was compared, in the names of the table of arms; turn by turn where the turns chose otherwise."""
-    if shown.agreed:
-        return f"{shown.rounds[0].named} (judge {judge})"
-    told = [f"{one.named} ({points(one.auprc - one.alternative_auprc)})" for one in shown.rounds]
-    return f"the mean of two halves of the patients, each judging what the other half chose: {' and '.join(told)} (judge {judge})"
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence lists them."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def points(difference: float) -> str:
     """A difference of AUPRC in points, hundredths of it, with its sign."""
     return f"{round(100 * difference, 1) + 0.0:+.1f}"
-
-
-def _arm(name: str, ratio: str) -> str:
-    return f"{name} at ratio {ratio}" if ratio else name

@@ -28,32 +28,29 @@ class Said(Protocol):
 
     names: tuple[str, ...]
     rare: tuple[str, ...]
-    arms: tuple[tuple[str, str, str], ...]
-    """(A,): judge, arm and ratio."""
+    arms: tuple[tuple[str, str], ...]
+    """(A,): judge and arm."""
     truth: NDArray[np.int64]
     """(N,)."""
     probabilities: NDArray[np.float32]
     """(A, N, K)."""
 
 
-def chosen(arms: Sequence[Mapping[str, Any]], best: str) -> list[tuple[str, str, str]]:
-    """The arms whose curves are drawn, judge by judge: the best without synthetic images, the best with them, real images as they are."""
-    found: list[tuple[str, str, str]] = []
+def chosen(arms: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The arms whose curves are drawn, judge by judge: the reference, the one that was named, real images as they are."""
+    found: list[tuple[str, str]] = []
     for judge in dict.fromkeys(str(arm["judge"]) for arm in arms):
         own = [arm for arm in arms if arm["judge"] == judge]
-        sides = [[arm for arm in own if arm["made"] is made] for made in (False, True)]
-        preferred = [arm for arm in sides[1] if arm["name"] == best] or sides[1]
-        picked = [max(side, key=lambda arm: arm["validation"]) for side in (sides[0], preferred) if side]
+        picked = [arm for role in ("reference", "named") for arm in own if arm["role"] == role]
         picked += [arm for arm in own if arm["name"] == "real"]
-        keys = [(judge, str(arm["name"]), str(arm["ratio"])) for arm in picked]
-        found += list(dict.fromkeys(keys))
+        found += list(dict.fromkeys((judge, str(arm["name"])) for arm in picked))
     return found
 
 
-def figures_of(said: Said, wanted: Sequence[tuple[str, str, str]]) -> list[tuple[str, bytes, str]]:
+def figures_of(said: Said, wanted: Sequence[tuple[str, str]]) -> list[tuple[str, bytes, str]]:
     """(title, SVG, words for those who do not see it) of each judge and rare class: both curves side by side."""
     found = []
-    for judge in dict.fromkeys(judge for judge, _, _ in wanted):
+    for judge in dict.fromkeys(judge for judge, _ in wanted):
         rows = [said.arms.index(key) for key in wanted if key[0] == judge and key in said.arms]
         for label in said.rare[:MOST_CLASSES]:
             number = said.names.index(label)
@@ -74,11 +71,11 @@ def both(said: Said, rows: Sequence[int], number: int, truth: NDArray[np.bool_])
     roc_axes, pr_axes = figure.subplots(2, 1)
     for place, row in enumerate(rows):
         colour, line = STYLES[place % len(STYLES)]
-        _, name, ratio = said.arms[row]
+        _, name = said.arms[row]
         scores = said.probabilities[row, :, number]
         false, true = roc(truth, scores)
         recall, precision = precision_recall(truth, scores)
-        words = "\n".join(textwrap.wrap(method(name, ratio), 44))
+        words = "\n".join(textwrap.wrap(method(name), 44))
         under = float(np.sum(np.diff(false) * (true[1:] + true[:-1]) / 2))
         roc_axes.plot(false, true, line, color=colour, lw=2, label=f"{under:.2f}  {words}")
         area = float(np.sum(np.diff(recall, prepend=0) * precision))
@@ -119,14 +116,14 @@ def cumulate(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> tuple[Arr
 def operating(said: Said) -> list[dict[str, Any]]:
     """Of every arm and rare class the highest sensitivity at each of SPECIFICITIES or more, among all images that judge."""
     found = []
-    for row, (judge, name, ratio) in enumerate(said.arms):
+    for row, (judge, name) in enumerate(said.arms):
         for label in said.rare[:MOST_CLASSES]:
             truth = said.truth == said.names.index(label)
             if not truth.any() or truth.all():
                 continue
             false, true = roc(truth, said.probabilities[row, :, said.names.index(label)])
             shares = [float(true[false <= 1 - wanted + 1e-9].max()) for wanted in SPECIFICITIES]
-            found.append({"judge": JUDGES.get(judge, judge), "method": method(name, ratio), "label": label, "shares": shares})  # fmt: skip
+            found.append({"judge": JUDGES.get(judge, judge), "method": method(name), "label": label, "shares": shares})  # fmt: skip
     return found
 
 
@@ -136,12 +133,12 @@ def matrices(said: Said) -> list[dict[str, Any]]:
         return []
     there = np.flatnonzero(np.bincount(said.truth, minlength=len(said.names)))
     found = []
-    for row, (judge, name, ratio) in enumerate(said.arms):
+    for row, (judge, name) in enumerate(said.arms):
         called = said.probabilities[row].argmax(axis=1)
         counts = np.array([[int(((said.truth == a) & (called == b)).sum()) for b in range(len(said.names))] for a in there])  # fmt: skip
         lines = [
             (said.names[number], [(count, count / max(int(line.sum()), 1)) for count in line.tolist()])
             for number, line in zip(there, counts, strict=True)
         ]
-        found.append({"title": f"{JUDGES.get(judge, judge)}: {method(name, ratio)}", "names": said.names, "lines": lines})  # fmt: skip
+        found.append({"title": f"{JUDGES.get(judge, judge)}: {method(name)}", "names": said.names, "lines": lines})  # fmt: skip
     return found

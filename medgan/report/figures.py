@@ -62,8 +62,8 @@ def svg(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
-def arms_figure(arms: Sequence[Mapping[str, Any]], best: str, ratio: str | None = None) -> bytes:
-    """A panel per judge, its arms with their intervals, best first; those with synthetic images in their colour, `best` boldly."""
+def arms_figure(arms: Sequence[Mapping[str, Any]]) -> bytes:
+    """A panel per judge, its arms with their intervals, best first; those with synthetic images in their colour, boldly the two compared."""
 
     def draw(_: list[str]) -> Figure:
         judges = list(dict.fromkeys(str(arm["judge"]) for arm in arms))
@@ -71,9 +71,9 @@ def arms_figure(arms: Sequence[Mapping[str, Any]], best: str, ratio: str | None 
         figure = blank(WIDTH, 0.6 + 0.46 * sum(heights))
         panels = figure.subplots(len(judges), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for axes, judge in zip(panels, judges, strict=True):
-            _ranked(plain(axes), sorted((arm for arm in arms if arm["judge"] == judge), key=lambda arm: arm["auprc"]), (best, ratio))  # fmt: skip
+            _ranked(plain(axes), sorted((arm for arm in arms if arm["judge"] == judge), key=lambda arm: arm["auprc"]))  # fmt: skip
             axes.set_title(JUDGES.get(judge, judge), fontsize=11, color=INK, loc="left")
-        panels[-1].set_xlabel("AUPRC of rare classes in test patients")
+        panels[-1].set_xlabel("AUPRC of rare classes in held-out patients")
         panels[0].plot([], [], "o-", color=REAL, label="real images only")
         panels[0].plot([], [], "s-", color=MADE, label="with synthetic images")
         figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=10)
@@ -82,13 +82,13 @@ def arms_figure(arms: Sequence[Mapping[str, Any]], best: str, ratio: str | None 
     return plot((), draw)
 
 
-def _ranked(axes: Axes, arms: Sequence[Mapping[str, Any]], best: tuple[str, str | None]) -> None:
-    """The arms of one judge from below; the `best`, by name and (unless None) ratio, boldly."""
+def _ranked(axes: Axes, arms: Sequence[Mapping[str, Any]]) -> None:
+    """The arms of one judge from below; those with a role in the verdict boldly."""
     for place, arm in enumerate(arms):
         colour, mark = (MADE, "s") if arm["made"] else (REAL, "o")
         axes.plot([arm["low"], arm["high"]], [place, place], color=colour, lw=2, solid_capstyle="round")
         axes.plot(arm["auprc"], place, mark, color=colour, ms=7)
-        weight = "bold" if arm["name"] == best[0] and best[1] in {None, arm["ratio"]} else "normal"
+        weight = "bold" if arm["role"] else "normal"
         axes.text(
             0, place + 0.3, arm_words(arm), fontsize=9.5, fontweight=weight, color=INK,
             transform=axes.get_yaxis_transform(), va="center",
@@ -99,7 +99,7 @@ def _ranked(axes: Axes, arms: Sequence[Mapping[str, Any]], best: tuple[str, str 
 
 def arm_words(arm: Mapping[str, Any]) -> str:
     """How the classifiers of an arm were trained."""
-    return method(str(arm["name"]), str(arm["ratio"]))
+    return method(str(arm["name"]))
 
 
 def variety_figure(scores: Sequence[Mapping[str, Any]]) -> bytes:

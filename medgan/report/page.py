@@ -129,8 +129,8 @@ def page(story: Story) -> str:
         pairs=[shown_pair(pair) for pair in story.pairs],
         sheet=picture(story.sheet),
         grids=[(when, picture(data)) for when, data in story.grids],
-        arms_plot=picture(figures.arms_figure(arms, str(evaluation.get("best_arm")), evaluation.get("ratio")), "svg+xml") if arms else "",
-        curves=shown_curves(story.predictions, arms, str(evaluation.get("best_arm"))),
+        arms_plot=picture(figures.arms_figure(arms), "svg+xml") if arms else "",
+        curves=shown_curves(story.predictions, arms),
         variety_plot=picture(figures.variety_figure(scores), "svg+xml") if shares else "",
         counts_plot=picture(figures.counts_figure(story.before, story.after), "svg+xml") if story.after else "",
         panels=[(name, picture(data, "svg+xml"), words) for name, data, words in progress.figures_of(story.log)],
@@ -183,12 +183,12 @@ def shown_pair(pair: Pair) -> dict[str, Any]:
     return {"label": pair.label, "words": pair.words, "synthetic": picture(png(pair.synthetic, window)), "real": real}  # fmt: skip
 
 
-def shown_curves(said: Any, arms: Sequence[Mapping[str, Any]], best: str) -> dict[str, Any] | None:
+def shown_curves(said: Any, arms: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The curves of the arms that matter, and a confusion matrix for every arm."""
     if said is None:
         return None
     plots = [
         (title, picture(data, "svg+xml"), words)
-        for title, data, words in curves.figures_of(said, curves.chosen(arms, best))
+        for title, data, words in curves.figures_of(said, curves.chosen(arms))
     ]
     return {"plots": plots, "matrices": curves.matrices(said), "operating": curves.operating(said)}

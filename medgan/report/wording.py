@@ -8,17 +8,31 @@ from typing import Any
 METHODS = {
     "real": "real images only",
     "class weights": "real images, errors in rare classes weigh more",
+    "balanced softmax": "real images, rare classes handicapped while learning",
     "oversampling": "real images, rare ones shown more often",
     "classical": "real images, varied (shifted, turned)",
-    "oversampling + classical": "real images, rare ones shown more often and varied",
-    "duplicates": "real images, rare ones doubled",
-    "synthetic": "with synthetic images",
-    "synthetic + classical": "with synthetic images, all varied",
-    "everywhere": "with synthetic images in every class",
-    "everywhere + classical": "with synthetic images in every class, all varied",
+    "oversampling + classical": "real images, rare ones shown more often, all varied",
+    "duplicates": "real images, rare ones repeated",
+    "mixup": "real images, blended in pairs",
+    "composites": "real images, and some composed of two patients",
+    "discriminant": "real images, linear discriminant analysis",
+    "smote": "real images, rare ones interpolated (SMOTE)",
+    "one-sided": "synthetic images in rare classes alone",
+    "share 0.25": "a quarter synthetic images in every class",
+    "share 0.5": "half synthetic images in every class",
+    "share 0.25 at weight 0.3": "a quarter synthetic images in every class, weighing 0.3",
+    "finish on real": "half synthetic images in every class, at the end real ones only",
+    "pretrain": "synthetic images first, real ones after",
 }
 """{arm of an evaluation: how a classifier was trained in it}."""
-JUDGES = {"cnn": "Small network trained from scratch", "probe": "Linear layer on features of a pretrained network"}  # fmt: skip
+VARIED = " + classical"
+ROLES = {"named": "named before the test", "reference": "best without synthetic images", "": "exploration"}
+"""{role of an arm: what it is for}."""
+JUDGES = {
+    "finetuned": "Pretrained network, fine-tuned",
+    "probe": "Linear layer on features of a pretrained network",
+    "cnn": "Small network trained from scratch",
+}
 """{judge: what kind of classifier it is}."""
 SPACES = {
     "pixels": "pixels",
@@ -53,7 +67,7 @@ QUESTIONS = {
 }
 VERDICTS = {
     "helps": ("good", "Helps", "Synthetic images improved the classifier on real test patients."),
-    "no-benefit": ("even", "No benefit", "Nothing was gained over the best treatment without synthetic images."),
+    "no-difference": ("even", "No difference", "Real images alone do as well, within one point of AUPRC."),
     "harms": ("bad", "Harms", "The classifier did worse on real test patients with synthetic images."),
     "cannot-tell": ("none", "Cannot tell", "Too few held-out patients have the rare class for a verdict."),
 }  # fmt: skip
@@ -87,14 +101,17 @@ SIGNS = {
 WORDS = {"True": "yes", "False": "no", "None": "-"}
 
 
-def method(name: str, ratio: str) -> str:
+def method(name: str) -> str:
     """How a classifier was trained, in words."""
-    words = METHODS.get(name, name)
-    if not ratio:
-        return words
-    if ratio == "parity":
-        return f"{words}, until each class is as large as the largest"
-    return f"{words}, {ratio} per real one"
+    plain = name.removesuffix(VARIED)
+    return METHODS.get(name) or METHODS.get(plain, plain) + (", all varied" if plain != name else "")
+
+
+def schedule(told: Mapping[str, Any]) -> str:
+    """How fast and how long an arm learned."""
+    if told.get("steps") is None:
+        return "" if told.get("penalty") is None else f"penalty {told['penalty']:g}"
+    return f"{told['steps']} steps at {told['rate']:g}"
 
 
 def number(value: float | None) -> str:

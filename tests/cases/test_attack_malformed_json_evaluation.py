@@ -188,7 +188,7 @@ def evaluation(world, tmp_path_factory):
     evaluate(Request(source=Source(path=world[1])), out, options=EvaluateOptions(only=("privacy",)))
     told = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
     told["arms"], told["scores"] = (
-        [arm("real", "", 0.5, made=False), arm("synthetic", "1", 0.6, made=True)],
+        [arm("real", 0.5, made=False), arm("share 0.25", 0.6, made=True)],
         scores(),
     )
     told["filter"] = {"sentence": "The filter was off."}
@@ -240,6 +240,7 @@ EVALUATIONS = {
     "an arm whose name is a list": inside("arms", name=["real"]),
     "a verdict that is a list": other("verdict", []),
     "a privacy that is a word": other("privacy", "passed"),
+    "a head-room that is a word": other("headroom", "none"),
     "tests that lack their figures": among_tests,
     "a shortcut that is a list": other("shortcut", [1]),
     "giveaways that are a word": other("giveaways", "shape"),

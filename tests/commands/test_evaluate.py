@@ -21,8 +21,8 @@ from medgan.errors import DatasetError, MedganError, ModelError, OutputError, Pl
 from medgan.files import read_json
 from medgan.gan.model import Model
 from medgan.progress import ignore
-from medgan.quality import contest, fidelity, sieve, spaces
-from medgan.quality.contest import Settings
+from medgan.quality import fidelity, learners, sieve, spaces
+from medgan.quality.contest import Settings, judges_here
 from tests.commands.blobs import discs, untrained
 
 QUICK = EvaluateOptions(only=("fidelity",))
@@ -380,23 +380,25 @@ def test_output_never_lands_in_the_input(world):
 def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_patient(
     world, tmp_path, monkeypatch
 ):
-    brief = Settings(judges=("cnn",), steps=2, seeds=2, side=16, resamples=20, ratios=("parity",))
+    brief = Settings(
+        judges=("cnn",), steps={"cnn": (2,)}, rates={"cnn": (1e-3,)}, seeds=2, folds=2, side=16, resamples=20
+    )
     monkeypatch.setattr(parts, "settings_of", lambda job: brief)
     told = evaluate(request(world), tmp_path / "out", options=EvaluateOptions(only=("usefulness",)))
     said = exhibits.read(tmp_path / "out").predictions
-    assert said.arms == tuple((arm["judge"], arm["name"], arm["ratio"]) for arm in told.usefulness["arms"])
+    assert said.arms == tuple((arm["judge"], arm["name"]) for arm in told.usefulness["arms"])
     assert np.bincount(said.truth).tolist() == [9, 8]
     assert (said.names, said.rare) == (("full", "rare"), ("rare",))
-    held = gather(request(world), ignore).test
+    held = gather(request(world), ignore).held_out
     facts = json.dumps(exhibits.read(tmp_path / "out").facts)
     assert not any(patient in facts for patient in held.patients)
-    monkeypatch.setattr(contest, "trained", None)  # nothing is trained twice
+    monkeypatch.setattr(learners, "trained", None)  # nothing is trained twice
     evaluate(request(world), tmp_path / "out", options=QUICK)
     again = exhibits.read(tmp_path / "out").predictions
     np.testing.assert_array_equal(again.probabilities, said.probabilities)
     first = read_json(tmp_path / "out" / "evaluation.json")
-    assert [first[name] for name in ("verdict", "difference", "comparison", "patients_needed")] == [
-        told.usefulness[name] for name in ("verdict", "difference", "comparison", "patients_needed")
+    assert [first[name] for name in ("verdict", "difference", "reference", "patients_needed")] == [
+        told.usefulness[name] for name in ("verdict", "difference", "reference", "patients_needed")
     ]
 
 
@@ -422,11 +424,13 @@ def test_how_long_it_takes_is_told_before_it_starts(world, tmp_path, monkeypatch
 def test_a_forecast_counts_steps_and_looks(world, monkeypatch, only, runs):
     brief = Settings(
         judges=("cnn",),
-        steps=50,
+        steps={"cnn": (50,)},
+        rates={"cnn": (1e-3,)},
         seeds=1,
+        folds=0,
         side=16,
-        ratios=("parity",),
-        recipes=("real", "oversampling", "synthetic", "classical", "duplicates", "everywhere"),
+        headroom=False,
+        recipes={"cnn": ("real", "oversampling", "one-sided", "classical", "duplicates", "share 0.25")},
     )
     monkeypatch.setattr(forecast.contest, "EFFORTS", {"quick": brief})
     monkeypatch.setattr(forecast, "per_step", lambda *_: 1.0)
@@ -437,9 +441,12 @@ def test_a_forecast_counts_steps_and_looks(world, monkeypatch, only, runs):
 
 def test_a_trial_takes_some_time_and_no_chance(world):
     found = gather(request(world), ignore)
-    settings = Settings(batch=4, side=16)
+    settings = Settings(side=16)
     before = torch.get_rng_state()
-    assert 0 < forecast.per_step(found, settings) < 1
+    for judge in judges_here(("finetuned", "cnn")):
+        eyes = forecast.eyes_of(judge, found, settings)
+        assert 0 < forecast.per_step(eyes) < 5
+        assert 0 < forecast.per_view(eyes) < 5
     assert 0 < forecast.per_look(found) < 5
     assert torch.equal(torch.get_rng_state(), before)
 

@@ -13,9 +13,8 @@ from medgan.quality.predictions import Predictions
 SAID = Predictions(
     names=("normal", "rare"),
     rare=("rare",),
-    arms=(("cnn", "real", ""), ("cnn", "synthetic", "1")),
+    arms=(("cnn", "real"), ("cnn", "share 0.25")),
     truth=np.array([0, 1, 0]),
-    turn=np.array([0, 0, 1]),
     probabilities=np.full((2, 3, 2), 0.5, np.float32),
 )
 
@@ -42,7 +41,7 @@ def test_what_is_kept_comes_back(tmp_path):
     assert found.facts["walls"] == []
     said = found.predictions
     assert (said.names, said.rare, said.arms) == (SAID.names, SAID.rare, SAID.arms)
-    for name in ("truth", "turn", "probabilities"):
+    for name in ("truth", "probabilities"):
         np.testing.assert_array_equal(getattr(said, name), getattr(SAID, name))
 
 
@@ -85,13 +84,12 @@ class Trap:
         {"facts": np.array("[" * 100_000)},
         {"facts": np.array('{"predictions": 3}')},
         {"facts": np.array('{"predictions": {"names": ["a"], "rare": [], "arms": []}}')},
-        {"facts": np.array('{"predictions": {"names": ["a", "b"], "rare": ["c"], "arms": [["x", "y", "z"], ["x", "y", "z"]]}}')},
+        {"facts": np.array('{"predictions": {"names": ["a", "b"], "rare": ["c"], "arms": [["x", "y"], ["x", "y"]]}}')},
         {"truth": np.array([0, 1, 2])},
         {"truth": np.array([0, 1, -1])},
         {"truth": np.array([0, 1])},
         {"truth": np.array([0, 1, 0.5])},
         {"truth": np.array([[0, 1, 0]])},
-        {"turn": np.array(["a", "b", "c"])},
         {"probabilities": np.full((2, 3, 2), np.nan)},
         {"probabilities": np.zeros((2, 3, 3))},
         {"probabilities": np.zeros((0, 0, 2))},

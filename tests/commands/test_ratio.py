@@ -70,7 +70,7 @@ def model(scans, tmp_path_factory):
 @pytest.fixture
 def hasty(monkeypatch):
     """Classifiers that hardly learn: what they say is not what is tested."""
-    quick = Settings(judges=("cnn",), steps=2, seeds=1, side=16, batch=4)
+    quick = Settings(judges=("cnn",), steps={"cnn": (2,)}, rates={"cnn": (1e-3,)}, seeds=1, folds=0, side=16)
     monkeypatch.setattr(ratio, "EFFORTS", {"quick": quick})
 
 

@@ -17,7 +17,7 @@ from tests.commands.blobs import discs, tree
 
 TINY = Overrides(effort="smoke", size=(16, 24), images=16, batch=8)
 FOUND = {
-    "usefulness": {"verdict": "no-benefit", "sentence": "No benefit: oversampling does as well."},
+    "usefulness": {"verdict": "no-difference", "sentence": "No difference: oversampling does as well."},
     "shortcut": {"verdict": "visible", "sentence": "Told apart, and not leaned on."},
     "privacy": {"verdict": "passed", "sentence": "No copy was found. This is a screen, not a proof."},
 }
@@ -73,7 +73,7 @@ def test_the_card_carries_verdicts_filter_patients_date_and_command(trained, run
         "## Evaluation",
         f"Of the weights `{Model.load(run).digest}`, measured on 2",
         "17 in test",
-        "- Usefulness: no-benefit. No benefit: oversampling does as well.",
+        "- Usefulness: no-difference. No difference: oversampling does as well.",
         "- Shortcut: visible. Told apart, and not leaned on.",
         "- Privacy: passed. No copy was found. This is a screen, not a proof.",
         "- Images: The filter kept 7 of ",

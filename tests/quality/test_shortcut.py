@@ -26,7 +26,7 @@ from tests.quality.rings import shapes, with_pixels
 
 TRAIN, TEST = shapes(200, 40, 0), shapes(150, 60, 2)
 TRUE = shapes(160, 160, 3)
-SETTINGS = Settings(judges=("cnn",), steps=120, seeds=2, side=24, resamples=200)
+SETTINGS = Settings(judges=("cnn",), steps={"cnn": (120,)}, seeds=2, side=24, resamples=200)
 
 
 def looked(synthetic, settings=SETTINGS):
@@ -61,7 +61,7 @@ def test_a_mark_is_seen_and_used_and_spreading_it_takes_it_away():
 
 
 def test_without_images_of_other_classes_only_rare_ones_can_tell():
-    found = looked(marked(TRUE.of("rare")), dataclasses.replace(SETTINGS, steps=10))
+    found = looked(marked(TRUE.of("rare")), dataclasses.replace(SETTINGS, steps={"cnn": (10,)}))
     assert found.verdict in {VISIBLE, USED}  # the logistic regression sees the lattice without any step
     assert found.compared == {"rare": 40}
     assert found.leans[0].alarms is None
@@ -81,7 +81,7 @@ def test_a_quarter_of_every_class_is_held_back():
 
 def test_too_few_images_are_refused():
     with pytest.raises(DatasetError, match="too few"):
-        looked(TRUE.take([160, 161, 162]), dataclasses.replace(SETTINGS, steps=2))
+        looked(TRUE.take([160, 161, 162]), dataclasses.replace(SETTINGS, steps={"cnn": (2,)}))
 
 
 def test_images_that_top_up_nothing_are_refused():
@@ -101,7 +101,7 @@ def test_a_rare_class_of_one_patient_is_too_little_to_tell_apart_by():
 def lean(excess, *, alarms=None):
     """What topping up does, told by rare classes or by the others."""
     return Lean(
-        arm="synthetic + classical", real=0.4, synthetic=0.9, excess=0.5, interval=excess,
+        arm="one-sided + classical", real=0.4, synthetic=0.9, excess=0.5, interval=excess,
         alarms=alarms, others=None if alarms is None else 0.3, others_interval=None if alarms is None else excess,
     )  # fmt: skip
 

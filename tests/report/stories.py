@@ -23,10 +23,10 @@ def scores():
     return found
 
 
-def arm(name, ratio, auprc, *, made):
+def arm(name, auprc, *, made, role=""):
     return {
-        "name": name, "judge": "cnn", "ratio": ratio, "made": made, "auprc": auprc, "low": auprc - 0.05, "high": auprc + 0.06,
-        "sensitivity": 0.7, "auroc": 0.88, "balanced_accuracy": 0.8, "macro_f1": 0.7, "validation": auprc, "added": {}, "per_seed": [auprc],
+        "name": name, "judge": "cnn", "role": role, "made": made, "schedule": {"rate": 1e-3, "steps": 100, "penalty": None}, "inner": auprc, "spread": 0.01, "auprc": auprc, "low": auprc - 0.05, "high": auprc + 0.06,
+        "sensitivity": 0.7, "sensitivity_low": 0.6, "sensitivity_high": 0.8, "auroc": 0.88, "balanced_accuracy": 0.8, "macro_f1": 0.7, "added": {}, "per_seed": [auprc],
     }  # fmt: skip
 
 
@@ -37,11 +37,11 @@ class Said:
         chance = np.random.default_rng(1)
         self.names, self.rare = LABELS, LABELS[:1]
         self.arms = (
-            ("cnn", "none", ""),
-            ("cnn", "oversampling + classical", ""),
-            ("cnn", "synthetic + classical", "0.5"),
-            ("cnn", "synthetic + classical", "parity"),
-            ("probe", "none", ""),
+            ("cnn", "real"),
+            ("cnn", "oversampling + classical"),
+            ("cnn", "finish on real + classical"),
+            ("cnn", "share 0.25"),
+            ("probe", "real"),
         )
         self.truth = np.array([0] * 20 + [1] * 40)
         first = chance.uniform(0, 1, (len(self.arms), 60)) * 0.6 + 0.4 * (self.truth == 0)
@@ -66,15 +66,17 @@ def whole():
     return Story(
         title="Are the synthetic images useful, realistic and private?",
         evaluation={
-            "verdict": "no-benefit",
-            "sentence": "No benefit: oversampling with classical augmentation does as well.",
-            "best_arm": "oversampling + classical",
+            "verdict": "no-difference",
+            "sentence": "No difference: oversampling with classical augmentation does as well.",
+            "arm": "finish on real + classical",
+            "headroom": {"sentence": "Even twice as many real patients would bring about +2.0 points of AUPRC."},
+            "care": "With a schedule that nobody chose, little is lost.",
             "arms": [
-                arm("none", "", 0.51, made=False),
-                arm("oversampling + classical", "", 0.66, made=False),
-                arm("synthetic + classical", "0.5", 0.64, made=True),
-                arm("synthetic + classical", "parity", 0.6, made=True),
-                {**arm("none", "", 0.41, made=False), "judge": "probe"},
+                arm("real", 0.51, made=False),
+                arm("oversampling + classical", 0.66, made=False, role="reference"),
+                arm("finish on real + classical", 0.64, made=True, role="named"),
+                arm("share 0.25", 0.6, made=True),
+                {**arm("real", 0.41, made=False), "judge": "probe"},
             ],
             "scores": scores(),
             "giveaways": {

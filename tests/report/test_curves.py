@@ -17,7 +17,7 @@ class Three:
 
     names = ("a", "b", "c")
     rare = ("a", "c")
-    arms = (("cnn", "real", ""), ("cnn", "synthetic", "1"))
+    arms = (("cnn", "real"), ("cnn", "share 0.25"))
     truth = np.random.default_rng(0).choice([0, 1], 80, p=[0.25, 0.75])
     probabilities = np.random.default_rng(1).dirichlet((1, 1, 1), (2, 80)).round(1).astype(np.float32)
 
@@ -53,18 +53,14 @@ def test_sensitivity_at_fixed_specificity_is_the_highest_there():
         assert sorted(line["shares"], reverse=True) == line["shares"]
 
 
-def test_curves_are_drawn_of_the_best_of_either_kind_and_of_real_images():
-    arms = [arm("real", "", 0.4, made=False), arm("class weights", "", 0.6, made=False), arm("synthetic", "1", 0.7, made=True), arm("everywhere", "1", 0.8, made=True)]  # fmt: skip
-    assert curves.chosen(arms, "synthetic") == [
-        ("cnn", "class weights", ""),
-        ("cnn", "synthetic", "1"),
-        ("cnn", "real", ""),
-    ]
-    assert curves.chosen([], "None") == []
+def test_curves_are_drawn_of_the_two_that_are_compared_and_of_real_images():
+    arms = [arm("real", 0.4, made=False), arm("class weights", 0.6, made=False, role="reference"), arm("share 0.25", 0.7, made=True, role="named"), arm("share 0.5", 0.8, made=True)]  # fmt: skip
+    assert curves.chosen(arms) == [("cnn", "class weights"), ("cnn", "share 0.25"), ("cnn", "real")]
+    assert curves.chosen([]) == []
 
 
 def test_equal_predictions_give_equal_pictures_and_strange_arms_none():
-    wanted = [("cnn", "none", ""), ("cnn", "no such arm", "")]
+    wanted = [("cnn", "real"), ("cnn", "no such arm")]
     assert curves.figures_of(Said(), wanted) == curves.figures_of(Said(), wanted)
     assert len(curves.figures_of(Said(), wanted)) == 1
     assert curves.figures_of(Said(), wanted[1:]) == []

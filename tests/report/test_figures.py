@@ -21,14 +21,14 @@ def labels_of(figure):
 
 def test_judges_are_never_mixed_in_one_list(drawn):
     arms = [
-        arm("real", "", 0.5, made=False),
-        arm("synthetic", "1", 0.7, made=True),
-        {**arm("real", "", 0.6, made=False), "judge": "probe"},
+        arm("real", 0.5, made=False),
+        arm("share 0.25", 0.7, made=True),
+        {**arm("real", 0.6, made=False), "judge": "probe"},
     ]
-    first, second = drawn.arms_figure(arms, "synthetic").axes
+    first, second = drawn.arms_figure(arms).axes
     assert [text.get_text() for text in first.texts] == [
         "real images only",
-        "with synthetic images, 1 per real one",
+        "a quarter synthetic images in every class",
     ]
     assert [text.get_text() for text in second.texts] == ["real images only"]
     assert first.get_title("left") != second.get_title("left")
@@ -56,7 +56,7 @@ def test_class_names_in_other_scripts_differ_and_warn_of_nothing(recwarn):
     assert not recwarn.list
 
 
-def test_one_arm_alone_is_bold(drawn):
-    arms = [arm("synthetic", ratio, 0.5, made=True) for ratio in ("0.5", "parity")]
-    (panel,) = drawn.arms_figure(arms, "synthetic", "parity").axes
+def test_arms_that_the_verdict_compares_are_bold(drawn):
+    arms = [arm("share 0.25", 0.5, made=True), arm("real", 0.6, made=False, role="reference")]
+    (panel,) = drawn.arms_figure(arms).axes
     assert [text.get_fontweight() for text in panel.texts] == ["normal", "bold"]
