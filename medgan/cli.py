@@ -288,6 +288,7 @@ def evaluate(
     model: opt.JudgedModel = None,
     real: opt.RealFolder = None,
     made: opt.Made = None,
+    external: opt.Elsewhere = None,
     labels: opt.Labels = None,
     label_column: opt.LabelColumn = "",
     label_from_tag: opt.LabelTag = "",
@@ -323,7 +324,7 @@ def evaluate(
         data = opt.as_source(
             source or str(real), labels, label_column, label_from_tag, modality, burned_in, synthetic=False
         )
-        preflight(out, data, model=model, synthetic=made, parts=parts)
+        preflight(out, data, model=model, synthetic=made, external=external, parts=parts)
         with watch() as on_progress:
             with during(LOADING, on_progress):
                 from medgan.commands.evaluate import EvaluateOptions
@@ -332,7 +333,7 @@ def evaluate(
                 from medgan.commands.parts import EFFORTS
             options = EvaluateOptions(only=parts, effort=effort, seed=seed)
             request = Request(
-                source=data, model=model, synthetic=made, holdout=holdout, per_class=EFFORTS[effort].per_class,
+                source=data, model=model, synthetic=made, external=external, holdout=holdout, per_class=EFFORTS[effort].per_class,
                 filtered=not no_filter, seed=seed, device=device,
             )  # fmt: skip
             done = judge(request, out, options=options, on_progress=on_progress)

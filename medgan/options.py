@@ -211,6 +211,14 @@ Made = Annotated[
 JudgedModel = Annotated[
     Path | None, _evidence("--model", metavar="RUN", help="A trained model, from which images are drawn.")
 ]
+Elsewhere = Annotated[
+    Path | None,
+    _evidence(
+        "--external",
+        metavar="FOLDER",
+        help="Scans of another hospital, labelled as SOURCE is: the same classifiers are tested on them a second time.",
+    ),
+]
 AsDrawn = Annotated[
     bool,
     _evidence(

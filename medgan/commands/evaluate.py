@@ -91,11 +91,13 @@ class Evaluation:
         """The documented JSON: the verdict first."""
         useful = self.usefulness or {}
         verdict = {name: useful.get(name) for name in VERDICT}  # fmt: skip
+        beyond = useful.get("external")
         rest = files.plain(self)
         scores = rest.pop("fidelity")
         return {
             "version": rest.pop("version"),
             **verdict,
+            "external": beyond and {name: beyond.get(name) for name in VERDICT},
             "answers": [
                 dict(zip(("tone", "question", "sentence"), one, strict=True))
                 for one in findings(rest, scores or [])
@@ -122,7 +124,8 @@ def evaluate(
     Under torchrun every process calls this alike; the first one does it all, and the others wait.
     """
     options = options or EvaluateOptions()
-    inputs = [*request.source.inputs, *(path for path in (request.model, request.synthetic) if path)]
+    others = (request.model, request.synthetic, request.external)
+    inputs = [*request.source.inputs, *(path for path in others if path)]
     files.refuse_output_inside(out, inputs)
     with alone_in(out, request.device):
         return once(lambda: judge(request, out, options, on_progress), request.device)
@@ -209,7 +212,8 @@ def day_of(out: Path) -> str:
 def settings_of(request: Request, options: EvaluateOptions) -> dict[str, Any]:
     """What an evaluation is told from another by, its images aside."""
     filtered = {"filter": request.filtered} if request.model else {}
-    return {"effort": options.effort, "seed": options.seed, **filtered}
+    second = {"external": True} if request.external else {}
+    return {"effort": options.effort, "seed": options.seed, **filtered, **second}
 
 
 def source_words(source: Source) -> list[str]:
@@ -225,6 +229,7 @@ def again(request: Request, options: EvaluateOptions) -> str:
     words += ["--model", "RUN"] if request.model else []
     words += [] if request.filtered else ["--no-filter"]
     words += ["--synthetic", "FOLDER"] if request.synthetic else []
+    words += ["--external", "EXTERNAL"] if request.external else []
     words += ["--holdout", str(request.holdout)] if request.holdout else []
     words += ["--only", ",".join(options.only)] if options.only else []
     words += ["--effort", options.effort, "--seed", str(options.seed), "--out", "EVALUATION"]

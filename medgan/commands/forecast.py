@@ -38,12 +38,17 @@ def forecast(images: Gathered, parts: Collection[str], effort: str) -> float:
         small = shortcut.count(settings) * shortcut.steps_of(settings)
         steps[contest.CNN] = steps.get(contest.CNN, 0) + small
     every = len(images.train) + len(images.held_out) + len(images.synthetic)
+    beyond = 0 if images.external is None else len(images.external)
     capped = sum(min(count, most) for one in (images.train, images.held_out, images.synthetic) for count in one.counts.values())  # fmt: skip
-    looks = ("usefulness" in parts) * every + ("fidelity" in parts) * capped + ("privacy" in parts) * every
+    looks = (
+        ("usefulness" in parts) * (every + beyond)
+        + ("fidelity" in parts) * capped
+        + ("privacy" in parts) * every
+    )
     seconds = sum(count * per_step(eyes_of(judge, images, settings)) for judge, count in steps.items())
     if contest.FINE_TUNED in steps:
         learned = len(images.train) + len(images.synthetic)
-        views = learned * (1 + VIEWS) + len(images.held_out)
+        views = learned * (1 + VIEWS) + len(images.held_out) + beyond
         seconds += views * per_view(eyes_of(contest.FINE_TUNED, images, settings))
     return seconds + looks * per_look(images)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from medgan import cache, files
 from medgan.commands import written
+from medgan.commands.external import read_external
 from medgan.commands.offer import drawn_images, offer
 from medgan.commands.sifting import Against, Wish
 from medgan.commands.slugs import slugs
@@ -52,6 +53,8 @@ class Request:
     model: Path | None = None
     synthetic: Path | None = None
     """Folder of synthetic images, a sub-folder per class; neither this nor a model: the source is a balanced folder."""
+    external: Path | None = None
+    """Folder of another hospital's scans, labelled alike: a second test of the same classifiers."""
     holdout: float | None = None
     """Share of the train patients that was held out when the model was trained; None: what the model says, or none."""
     per_class: int = 500
@@ -72,6 +75,8 @@ class Gathered:
     test: Images
     """Real images of other patients; empty where none are held out."""
     synthetic: Images
+    external: Images | None = None
+    """Real images of another hospital's patients; None where none were asked for."""
     unseen: str
     """Whether the generator is known never to have seen the held-out patients, in words."""
     sources: Mapping[str, str]
@@ -101,13 +106,15 @@ class Gathered:
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """{"train", "val", "test" or "synthetic": {class: images}}."""
-        return {name: getattr(self, name).counts for name in (*SPLITS, "synthetic")}
+        """{"train", "val", "test", "synthetic" or "external": {class: images}}."""
+        told = {name: getattr(self, name).counts for name in (*SPLITS, "synthetic")}
+        return told if self.external is None else {**told, "external": self.external.counts}
 
     @property
     def patients(self) -> dict[str, int]:
-        """{"train", "val" or "test": patients}; files, where none are known."""
-        return {name: len(set(getattr(self, name).patients.tolist())) for name in SPLITS}
+        """{"train", "val", "test" or "external": patients}; files, where none are known."""
+        names = (*SPLITS, *(() if self.external is None else ("external",)))
+        return {name: len(set(getattr(self, name).patients.tolist())) for name in names}
 
 
 Memory = Callable[[], MutableMapping[str, Any]]
@@ -131,12 +138,18 @@ def gather(request: Request, on_progress: OnProgress, memory: Memory = dict) -> 
     if written.is_written(request.synthetic):
         return of_written(manifest, request.synthetic, request, on_progress)
     manifest = hold_out(manifest, Holdout(share=request.holdout or 0.0), request.seed)
-    return of_others(manifest, request.synthetic, on_progress)
+    return of_others(manifest, request, on_progress)
 
 
 def refuse_idle(request: Request) -> None:
     """DatasetError for wishes about real data where a balanced folder alone is read, as it was written."""
-    idle = ", ".join([*(["--holdout"] if request.holdout else []), *request.source.wishes])
+    idle = ", ".join(
+        [
+            *(["--holdout"] if request.holdout else []),
+            *(["--external"] if request.external else []),
+            *request.source.wishes,
+        ]
+    )
     if idle:
         raise DatasetError(
             f"{idle} cannot be asked of a folder that medgan wrote: it is read as it was written",
@@ -158,6 +171,7 @@ def of_model(
             " here), so it may have seen the patients it would be tested on",
             hint="Name the data set it was trained on, with the same --holdout.",
         )
+    external = read_external(request.external, request.source, manifest, model.plan, MOST, on_progress)
     real, circumstances = real_images(manifest, model.plan, on_progress)
     have = real["train"].counts
     wanted = {
@@ -171,6 +185,7 @@ def of_model(
         val=real["val"],
         test=real["test"],
         circumstances=circumstances,
+        external=external.images,
         synthetic=drawn_images(model, offered.seeds, request.device, on_progress),
         unseen=CHECKED,
         sources={
@@ -178,8 +193,9 @@ def of_model(
             "model": model.digest,
             "drawn": files.digest_of([request.filtered, offered.seeds]),
             **held_digests(manifest),
+            **external.sources,
         },
-        notes=(*limits_of(manifest), *offered.notes),
+        notes=(*limits_of(manifest), *external.notes, *offered.notes),
         filter=offered.filter,
         run=request.model,
         realism=offered.realism(model.labels),
@@ -238,6 +254,7 @@ def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: 
         )
     images = written.read_back(folder, facts, rows, on_progress)
     plan = framed(manifest, facts.form, images.pixels.shape[1:])
+    external = read_external(request.external, request.source, manifest, plan, MOST, on_progress)
     real, circumstances = real_images(manifest, plan, on_progress)
     images = relabelled(images, plan.labels, folder)
     return Gathered(
@@ -245,17 +262,29 @@ def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: 
         val=real["val"],
         test=real["test"],
         circumstances=circumstances,
+        external=external.images,
         synthetic=images,
         unseen=CHECKED if facts.data == manifest.digest else UNKNOWN,
-        sources={"data": manifest.digest, **written.digests(facts, rows), **held_digests(manifest)},
-        notes=(*limits_of(manifest), *((SAME_CHOSE,) if chose_itself(facts, manifest) else ())),
+        sources={
+            "data": manifest.digest,
+            **written.digests(facts, rows),
+            **held_digests(manifest),
+            **external.sources,
+        },
+        notes=(
+            *limits_of(manifest),
+            *external.notes,
+            *((SAME_CHOSE,) if chose_itself(facts, manifest) else ()),
+        ),
         run=beside_run(folder),
         realism=written.realism(rows),
     )
 
 
-def of_others(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gathered:
+def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> Gathered:
     """A data set, and images that another tool made; nobody knows what that tool has seen."""
+    folder = request.synthetic
+    assert folder is not None, "the caller asks"
     made_by = index(Source(path=folder, allow_synthetic=True), on_progress=on_progress)
     made_by = replace(made_by, records=tuple(replace(record, split="train") for record in made_by.records))
     ours, theirs = (decide(measure(one)) for one in (manifest, made_by))
@@ -270,6 +299,7 @@ def of_others(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gath
     notes = [UNKNOWN[0].upper() + UNKNOWN[1:], *limits_of(manifest)]
     if (ours.form.unit, ours.form.low, ours.form.high) != (plan.form.unit, plan.form.low, plan.form.high):
         notes.append("real and synthetic images have different scales, so each was brought to its own black and white")  # fmt: skip
+    external = read_external(request.external, request.source, manifest, ours, MOST, on_progress)
     real, circumstances = real_images(manifest, ours, on_progress)
     refuse_strange(made_by.labels, ours.labels, folder)
     synthetic = split_images(made_by, "train", plan, on_progress, MOST)
@@ -279,10 +309,16 @@ def of_others(manifest: Manifest, folder: Path, on_progress: OnProgress) -> Gath
         val=real["val"],
         test=real["test"],
         circumstances=circumstances,
+        external=external.images,
         synthetic=replace(synthetic, patients=own),
         unseen=UNKNOWN,
-        sources={"data": manifest.digest, "synthetic": made_by.digest, **held_digests(manifest)},
-        notes=tuple(notes),
+        sources={
+            "data": manifest.digest,
+            "synthetic": made_by.digest,
+            **held_digests(manifest),
+            **external.sources,
+        },
+        notes=(*notes, *external.notes),
     )
 
 

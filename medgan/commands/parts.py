@@ -61,7 +61,7 @@ def usefulness(job: Job) -> Any:
     refuse_without_patients(job.images)
     return measure_usefulness(
         job.images.train, job.images.held_out, job.images.synthetic,
-        settings=settings_of(job), seed=job.seed, runs=job.runs, on_progress=job.on_progress,
+        settings=settings_of(job), seed=job.seed, external=job.images.external, runs=job.runs, on_progress=job.on_progress,
     )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def ask_again(job: Job) -> Predictions | None:
     images, settings = job.images, settings_of(job)
     heard = hearing(
         images.train, images.held_out, images.synthetic,
-        settings=settings, seed=job.seed, runs=job.runs, on_progress=job.on_progress,
+        settings=settings, seed=job.seed, external=images.external, runs=job.runs, on_progress=job.on_progress,
     )  # fmt: skip
     return predictions(images.held_out, heard.outcomes, heard.rare)
 

@@ -25,6 +25,7 @@ def preflight(  # noqa: PLR0913  # what may be wrong with a command line is no n
     *,
     model: Path | None = None,
     synthetic: Path | None = None,
+    external: Path | None = None,
     window: str | None = None,
     ratio: str = PARITY,
     parts: Iterable[str] = (),
@@ -35,7 +36,9 @@ def preflight(  # noqa: PLR0913  # what may be wrong with a command line is no n
     if window is not None:
         parse_window(window)
     refuse_model(model)
-    inputs = () if source is None else present(source).inputs
+    inputs = [
+        place for one in (source, external and Source(path=external)) if one for place in present(one).inputs
+    ]
     files.refuse_output_inside(
         out, [*inputs, *(folder for folder in (model, synthetic) if folder is not None)]
     )

@@ -98,7 +98,13 @@ QUESTIONS = {
     "privacy": "Whether they show a patient",
 }
 """{key of evaluation.json: what it answers}."""
-PLACES = {"SOURCE": "scans/", "LABELS": "labels.csv", "RUN": "run/", "FOLDER": "synthetic/"}
+PLACES = {
+    "SOURCE": "scans/",
+    "LABELS": "labels.csv",
+    "RUN": "run/",
+    "FOLDER": "synthetic/",
+    "EXTERNAL": "elsewhere/",
+}
 """{stand-in of a stored command: a folder as the documents call it}."""
 
 

@@ -72,6 +72,10 @@ def _check(value: Mapping[str, Any]) -> None:
     shlex.split(told.command)
     private = told.privacy or {}
     _check_rows(Arm, value.get("arms", []), "arms")
+    beyond = (told.usefulness or {}).get("external")
+    if beyond is not None:
+        files.revive_known(Sentence, beyond, "usefulness.external")
+        _check_rows(Arm, beyond.get("arms", []), "usefulness.external.arms")
     _check_rows(Score, value.get("scores", []), "scores")
     _check_rows(Test, private.get("tests", []), "privacy.tests")
     _check_rows(Finding, private.get("findings", []), "privacy.findings")

@@ -13,7 +13,12 @@ from medgan.escape import markdown
 from medgan.gan.card import evaluated, speaks_of
 from medgan.gan.model import CARD, place_of, read_card
 
-PARTS = {"usefulness": "Usefulness", "shortcut": "Shortcut", "privacy": "Privacy"}
+PARTS = {
+    "usefulness": "Usefulness",
+    "giveaways": "Giveaways of the scans themselves",
+    "shortcut": "Shortcut",
+    "privacy": "Privacy",
+}
 """{part that ends in a verdict: heading}."""
 
 
@@ -54,6 +59,10 @@ def section(told: Mapping[str, Any], digest: str, day: str) -> Iterator[str]:
         found = told[part]
         words = markdown(f"{found['verdict']}. {found.get('sentence', '')}") if found else "not measured."
         yield f"- {heading}: {words}"
+        if part == "usefulness" and told.get("external"):
+            there = told["external"]
+            words = markdown(f"{there['verdict']}. {there['sentence']}")
+            yield f"- {heading} at another hospital ({told['patients']['external']:,} patients): {words}"
     bare = " The model without the filter draws what it left out, too." if told["filter"]["on"] else ""
     yield f"- Images: {markdown(told['filter']['sentence'])}{bare}"
     if told["filter"]["counts"]:

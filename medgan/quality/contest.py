@@ -8,7 +8,7 @@ chosen by those folds, so that all held-out patients can judge. One run depends 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -160,6 +160,20 @@ class Round:
     """Fewer patients first, all of them last; empty where they were not asked for."""
     ceiling: Rung | None = None
     """With more real patients of the rare classes, where the caller has some."""
+
+    def of(self, rows: slice) -> Round:
+        """What the same classifiers say of some of the held-out images."""
+        outcomes = tuple(replace(one, logits=one.logits[:, rows]) for one in self.outcomes)
+        there = dict(zip(map(id, self.outcomes), outcomes, strict=True))
+        rungs = tuple(replace(one, logits=one.logits[:, rows]) for one in self.rungs)
+        return replace(
+            self,
+            outcomes=outcomes,
+            reference=there[id(self.reference)],
+            named=self.named and there[id(self.named)],
+            rungs=rungs,
+            ceiling=self.ceiling and replace(self.ceiling, logits=self.ceiling.logits[:, rows]),
+        )
 
 
 def judges_here(judges: Sequence[str]) -> tuple[str, ...]:

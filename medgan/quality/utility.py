@@ -18,7 +18,7 @@ from medgan.quality.arms import rare_classes
 from medgan.quality.contest import Outcome, Round, Runs, Settings, contest
 from medgan.quality.endpoints import interval
 from medgan.quality.headroom import Headroom, headroom
-from medgan.quality.images import Images
+from medgan.quality.images import Images, joined
 from medgan.quality.standings import NAMED, REFERENCE, Arm, Bench, Entry
 from medgan.quality.verdict import CANNOT_TELL, Comparison, Panel, conclude, points, sentence
 
@@ -27,6 +27,8 @@ METHOD = (
     " were chosen by folds of training patients; all held-out patients judge; paired percentile bootstrap over patients (within their"
     " class) and classifier seeds; all other arms are exploration"
 )
+HELD_OUT, EXTERNAL = "held-out", "external"
+"""Whose patients judge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,8 @@ class Usefulness:
     folds: int
     """Of training patients, by which schedules were chosen."""
     method: str
+    external: Usefulness | None = None
+    """The same of the same classifiers on another hospital's patients; None where none were given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,6 +89,8 @@ class Hearing:
     rare: tuple[str, ...]
     bench: Bench
     rounds: tuple[Round, ...]
+    external: Hearing | None = None
+    """The same classifiers, asked about another hospital's images."""
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -100,27 +106,38 @@ def hearing(  # noqa: PLR0913  # the sets of images are no noun
     settings: Settings,
     seed: int,
     more_real: Images | None = None,
+    external: Images | None = None,
     runs: Runs | None = None,
     on_progress: OnProgress = ignore,
 ) -> Hearing:
-    """Train the classifiers, or take from `runs` what they said.
+    """Train the classifiers, or take from `runs` what they said; asked about `external` images, nothing is trained again for them.
 
     Raises:
-        DatasetError: a rare class is missing from the held-out images, or no synthetic image is of a class that lacks some.
+        DatasetError: a rare class is missing from the held-out or the external images, or no synthetic image is of a class that lacks some.
     """
     rare = settings.rare or rare_classes(train.counts)
-    refuse_unjudgeable(held_out, rare, "held-out")
+    refuse_unjudgeable(held_out, rare, HELD_OUT)
+    if external is not None:
+        refuse_unjudgeable(external, rare, EXTERNAL)
     if not may_judge(train, synthetic):
         raise nothing_to_judge()
+    asked = held_out if external is None else joined(held_out, external)
     rounds = contest(
-        train, held_out, synthetic, settings=settings, seed=seed, more_real=more_real, runs=runs, on_progress=on_progress
+        train, asked, synthetic, settings=settings, seed=seed, more_real=more_real, runs=runs, on_progress=on_progress
     )  # fmt: skip
     if rounds[0].named is None:
         raise nothing_to_judge()
     numbers = [train.names.index(label) for label in rare]
-    return Hearing(
-        rare=tuple(rare), bench=Bench.of(held_out, numbers, settings.resamples, seed), rounds=rounds
-    )
+
+    def about(images: Images, first: int, *, beyond: Hearing | None = None) -> Hearing:
+        """What was said of `images`, which were asked about from row `first` on."""
+        bench = Bench.of(images, numbers, settings.resamples, seed)
+        rows = slice(first, first + len(images))
+        return Hearing(
+            rare=tuple(rare), bench=bench, rounds=tuple(one.of(rows) for one in rounds), external=beyond
+        )
+
+    return about(held_out, 0, beyond=about(external, len(held_out)) if external is not None else None)
 
 
 def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
@@ -131,6 +148,7 @@ def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
     settings: Settings,
     seed: int,
     more_real: Images | None = None,
+    external: Images | None = None,
     runs: Runs | None = None,
     on_progress: OnProgress = ignore,
 ) -> Usefulness:
@@ -139,13 +157,16 @@ def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
     `more_real` are further real images of rare classes, where a caller has some: what they bring is the ceiling.
     """
     heard = hearing(
-        train, held_out, synthetic, settings=settings, seed=seed, more_real=more_real, runs=runs, on_progress=on_progress
+        train, held_out, synthetic,
+        settings=settings, seed=seed, more_real=more_real, external=external, runs=runs, on_progress=on_progress,
     )  # fmt: skip
     return judgement(heard, settings, on_progress)
 
 
-def judgement(heard: Hearing, settings: Settings, on_progress: OnProgress = ignore) -> Usefulness:
-    """What the classifiers come to."""
+def judgement(
+    heard: Hearing, settings: Settings, on_progress: OnProgress = ignore, whose: str = HELD_OUT
+) -> Usefulness:
+    """What the classifiers come to, on `whose` patients; what they come to elsewhere, with the same roles of the arms, stands beside it."""
     rare, bench = heard.rare, heard.bench
     entries: list[Entry] = []
     for told in heard.rounds:
@@ -160,7 +181,7 @@ def judgement(heard: Hearing, settings: Settings, on_progress: OnProgress = igno
     first, (named, reference) = judgements[0], pairs[judgements[0].judge]
     return Usefulness(
         verdict=first.verdict,
-        sentence=sentence(first.verdict, first.comparison, panel, rare, first.judge),
+        sentence=sentence(first.verdict, first.comparison, panel, rare, first.judge, whose),
         judge=first.judge,
         rare=rare,
         arm=first.comparison.arm,
@@ -178,6 +199,9 @@ def judgement(heard: Hearing, settings: Settings, on_progress: OnProgress = igno
         seeds=settings.seeds,
         folds=settings.folds,
         method=METHOD,
+        external=None
+        if heard.external is None
+        else judgement(heard.external, settings, on_progress, EXTERNAL),
     )
 
 

@@ -67,21 +67,23 @@ def conclude(found: Comparison, panel: Panel) -> str:
     return NO_DIFFERENCE if low >= -WITHIN and high <= WITHIN else CANNOT_TELL
 
 
-def sentence(verdict: str, found: Comparison, panel: Panel, rare: Sequence[str], judge: str) -> str:
-    """The verdict in words, with its figures and what they rest on."""
+def sentence(
+    verdict: str, found: Comparison, panel: Panel, rare: Sequence[str], judge: str, whose: str = "held-out"
+) -> str:
+    """The verdict in words, with its figures and what they rest on: on `whose` patients."""
     low, high = map(points, found.interval)
     classes = listed(rare)
     opening = {
-        HELPS: f"Synthetic images help to find {classes} in held-out patients",
-        HARMS: f"Synthetic images harm: classifiers that learn from them find {classes} less well in held-out patients",
-        NO_DIFFERENCE: f"Synthetic images make no difference: {classes} is found as well without them in held-out patients",
+        HELPS: f"Synthetic images help to find {classes} in {whose} patients",
+        HARMS: f"Synthetic images harm: classifiers that learn from them find {classes} less well in {whose} patients",
+        NO_DIFFERENCE: f"Synthetic images make no difference: {classes} is found as well without them in {whose} patients",
     }.get(verdict)
     pair = f"{found.arm} against {found.reference} (judge {judge})"
     if opening:
         change = f"{points(found.difference)} points of AUPRC (95 % interval {low} to {high})"
         return f"{opening}: {change}, {pair}."
     one = panel.patients == 1
-    have = f"{panel.patients:,} held-out patient{'' if one else 's'} {'has' if one else 'have'} {panel.label}"
+    have = f"{panel.patients:,} {whose} patient{'' if one else 's'} {'has' if one else 'have'} {panel.label}"
     needed = f"{panel.needed(found):,}"
     if not panel.enough:
         return f"Cannot tell whether synthetic images help: only {have}; a verdict needs at least {needed}."

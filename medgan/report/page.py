@@ -134,6 +134,7 @@ def page(story: Story) -> str:
         variety_plot=picture(figures.variety_figure(scores), "svg+xml") if shares else "",
         counts_plot=picture(figures.counts_figure(story.before, story.after), "svg+xml") if story.after else "",
         panels=[(name, picture(data, "svg+xml"), words) for name, data, words in progress.figures_of(story.log)],
+        beyond={(arm["judge"], arm["name"]): arm for arm in ((evaluation.get("usefulness") or {}).get("external") or {}).get("arms", ())},
         arms=sorted(arms, key=lambda arm: -arm["auprc"]),
         version=__version__,
     )  # fmt: skip

@@ -24,6 +24,10 @@ def findings(
 ) -> list[tuple[str, str, str]]:
     """(tone, question, answer) of everything but usefulness."""
     found = []
+    beyond = (evaluation.get("usefulness") or {}).get("external")
+    if beyond:
+        tone = VERDICTS.get(str(beyond.get("verdict")), ("none",))[0]
+        found.append((tone, "And at another hospital?", str(beyond.get("sentence", ""))))
     if scores:
         found.append(likeness(scores))
     for name, question in (

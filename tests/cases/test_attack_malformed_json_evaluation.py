@@ -243,6 +243,10 @@ EVALUATIONS = {
     "a head-room that is a word": other("headroom", "none"),
     "tests that lack their figures": among_tests,
     "a shortcut that is a list": other("shortcut", [1]),
+    "a second test that is a word": other("usefulness", {"external": "helps"}),
+    "a second test whose arms lack their figures": other(
+        "usefulness", {"external": {"arms": [{"name": "real"}]}}
+    ),
     "giveaways that are a word": other("giveaways", "shape"),
     "giveaways without figures": other(
         "giveaways", {"signs": [{"sign": "shape", "values": 1, "classes": [{"label": "a"}]}]}

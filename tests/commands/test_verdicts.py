@@ -18,6 +18,7 @@ from tests.commands.blobs import discs, tree
 TINY = Overrides(effort="smoke", size=(16, 24), images=16, batch=8)
 FOUND = {
     "usefulness": {"verdict": "no-difference", "sentence": "No difference: oversampling does as well."},
+    "giveaways": {"verdict": "none", "sentence": "No class is given away.", "signs": []},
     "shortcut": {"verdict": "visible", "sentence": "Told apart, and not leaned on."},
     "privacy": {"verdict": "passed", "sentence": "No copy was found. This is a screen, not a proof."},
 }
@@ -186,3 +187,15 @@ def test_nobody_held_out_is_said():
     text = "\n".join(verdicts.section(told, "abc", "2026-11-02"))
     assert "No patient was held out" in text
     assert "- Images: The filter was off.\n" in text
+
+
+def test_a_second_test_stands_below_the_first(trained, run, tmp_path, said):
+    theirs = discs(tmp_path / "theirs", shape=(20, 30), full=5, rare=4).path
+    said["usefulness"] |= {"external": {"verdict": "helps", "sentence": "They help there."}}
+    asked = Request(source=trained[0], model=run, external=theirs, per_class=3)
+    found = evaluate(asked, tmp_path / "out", options=EvaluateOptions(only=("usefulness",)))
+    assert found.report()["external"]["verdict"] == "helps"
+    assert "- Usefulness at another hospital (9 patients): helps. They help there." in section(run)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<strong>And at another hospital?</strong> They help there." in page
+    assert "real, of another hospital" in page

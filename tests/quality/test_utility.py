@@ -143,3 +143,27 @@ def test_of_a_few_rare_patients_nothing_is_concluded():
     assert found.sentence == (
         "Cannot tell whether synthetic images help: only 4 held-out patients have rare; a verdict needs at least 5."
     )
+
+
+def test_the_same_classifiers_are_asked_about_another_hospital_and_nothing_else_changes():
+    theirs = shapes(30, 12, 5)
+    runs, both = {}, {}
+    alone = measure_usefulness(TRAIN, TEST, TRUE, settings=BRIEF, seed=0, runs=runs)
+    found = measure_usefulness(TRAIN, TEST, TRUE, settings=BRIEF, seed=0, external=theirs, runs=both)
+    assert runs.keys() == both.keys()
+    assert dataclasses.replace(found, external=None) == alone
+    beyond = found.external
+    assert (beyond.tested, beyond.patients) == (theirs.counts, 42)
+    assert [(arm.name, arm.role, arm.schedule) for arm in beyond.arms] == [
+        (arm.name, arm.role, arm.schedule) for arm in found.arms
+    ]
+    assert "external patients" in beyond.sentence
+    assert "held-out" not in beyond.sentence
+    again = measure_usefulness(TRAIN, theirs, TRUE, settings=BRIEF, seed=0)
+    assert [arm.auprc for arm in again.arms] == pytest.approx([arm.auprc for arm in beyond.arms], abs=1e-4)
+    assert again.interval == pytest.approx(beyond.interval, abs=1e-3)
+
+
+def test_external_images_without_a_rare_class_are_refused():
+    with pytest.raises(DatasetError, match="the external images hold none of rare"):
+        measure_usefulness(TRAIN, TEST, TRUE, settings=BRIEF, seed=0, external=shapes(9, 0, 5))

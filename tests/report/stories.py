@@ -79,6 +79,13 @@ def whole():
                 {**arm("real", 0.41, made=False), "judge": "probe"},
             ],
             "scores": scores(),
+            "usefulness": {
+                "external": {
+                    "verdict": "cannot-tell",
+                    "sentence": "Cannot tell whether synthetic images help: only 4 external patients have covid; a verdict needs at least 5.",
+                    "arms": [arm("oversampling + classical", 0.583, made=False, role="reference")],
+                }
+            },
             "giveaways": {
                 "verdict": "told",
                 "sentence": "Picture shape alone tells covid from the rest with an AUROC of 0.89.",

@@ -142,6 +142,16 @@ def test_class_names_cannot_break_the_page():
     assert "<script" not in page(story)
 
 
+def test_a_second_test_has_an_answer_and_a_column(full):
+    assert (
+        "<strong>And at another hospital?</strong> Cannot tell whether synthetic images help: only 4 external patients"
+        in full
+    )
+    table = full.partition("AUPRC at another hospital")[2].partition("</table>")[0]
+    assert table.count('<td class="num">0.583</td><td class="num">0.533 to 0.643</td></tr>') == 1
+    assert table.count('<td class="num">-</td><td class="num">-</td></tr>') == 4
+
+
 def test_equal_stories_give_equal_pages(full):
     assert page(whole()) == full
 
