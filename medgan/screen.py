@@ -264,18 +264,18 @@ def _every_figure(report: Facts) -> None:
     """All arms and all scores."""
     tried = ("name", "judge", "role", "auprc", "low", "high", "sensitivity", "auroc")
     head = ("trained with", "judge", "role", "AUPRC", "from", "to", "sensitivity", "AUROC")
-    arms = sorted(report["arms"], key=lambda arm: -arm["auprc"])
-    rows = ([_figure(arm[name]) for name in tried] for arm in arms)
-    _table("Classifiers on held-out patients (no role: exploration)", head, rows)
+    beyond = ((report["usefulness"] or {}).get("external") or {}).get("arms", ())
+    for whose, arms in (("held-out patients", report["arms"]), ("patients of another hospital", beyond)):
+        best = sorted(arms, key=lambda arm: -arm["auprc"])
+        rows = ([_figure(arm[name]) for name in tried] for arm in best)
+        _table(f"Classifiers on {whose} (no role: exploration)", head, rows)
     heads, told = ("sign", "class", "AUROC", "from", "to"), ("label", "auroc", "low", "high")
     signs = (report["giveaways"] or {}).get("signs", ())
     pairs = ((sign["sign"], one) for sign in signs for one in sign["classes"])
     _table("Signs alone", heads, ([sign, *(_figure(one[name]) for name in told)] for sign, one in pairs))
     compared = ("name", "space", "value", "low", "high", "floor", "at_floor", "n")
     columns = ("class", "score", "compared by", "value", "from", "to", "real images", "as good", "n")
-    rows = (
-        [score["label"] or "all", *(_figure(score[name]) for name in compared)] for score in report["scores"]
-    )
+    rows = ([one["label"] or "all", *(_figure(one[name]) for name in compared)] for one in report["scores"])
     _table("Scores", columns, rows)
 
 

@@ -358,6 +358,7 @@ EVALUATION = {
     "headroom": {"sentence": "Even twice as many would bring +1.0 points."},
     "care": "A careless schedule costs little.",
     "giveaways": None,
+    "usefulness": None,
     "scores": [SCORE] * 60,
     "notes": ["no patient is held out"],
     "filter": None,
@@ -390,6 +391,18 @@ def test_an_evaluation_tells_every_figure_when_asked(capsys):
     first, second = (rows.index([name, "cnn", ratio, *rest]) for name, ratio, *rest in (("real", "-", "0.75", "0.5", "0.8", "0.66", "0.9"), ("pretrain", "named", "0.71", "0.5", "0.8", "0.66", "0.9")))  # fmt: skip
     assert first < second
     assert "--all" not in told.err
+
+
+def test_signs_alone_and_the_arms_of_another_hospital_have_tables_of_their_own(capsys):
+    beyond = [{**EVALUATION["arms"][0], "name": "elsewhere", "auprc": 0.123}]
+    signs = [{"sign": "shape", "classes": [{"label": "covid", "auroc": 0.891, "low": 0.85, "high": 0.94}]}]
+    more = {"usefulness": {"external": {"arms": beyond}}, "giveaways": {"signs": signs}}
+    screen.show_evaluation({**EVALUATION, **more}, every=True)
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.split() for line in lines]
+    place = lines.index("Classifiers on patients of another hospital (no role: exploration)")
+    assert any(row[:1] == ["elsewhere"] and "0.123" in row for row in rows[place:])
+    assert ["shape", "covid", "0.891", "0.85", "0.94"] in rows
 
 
 def test_every_verdict_has_its_word_on_the_screen_and_on_the_page_and_what_cannot_be_told_is_gray():
