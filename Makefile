@@ -20,7 +20,7 @@ setup: .setup-done  ## .venv with medgan, its dev tools and every extra, version
 	$(BIN)/pip install --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	@touch $@
 
-demo: setup  ## set up, then the main job on sample_data: train, top up the rare classes, show it (5 minutes)
+demo: setup  ## set up, then the main job on sample_data: train, balance the classes, show it (5 minutes)
 	rm -rf demo-output demo-output.run
 	$(BIN)/medgan inspect sample_data/chest_ct
 	$(BIN)/medgan balance sample_data/chest_ct --out demo-output --size 32 --window lung --minutes 3
@@ -28,8 +28,8 @@ demo: setup  ## set up, then the main job on sample_data: train, top up the rare
 	@echo "Look at next:"
 	@echo "  demo-output/contact-sheet.png   real scans beside synthetic ones, a block per class"
 	@echo "  demo-output/report.html         the same for a clinician, with class counts and training curves"
-	@echo "  demo-output/images/             the balanced data set: every class as large as the largest"
-	@echo "  demo-output/manifest.csv        which image is real, which is synthetic, from which seed and model"
+	@echo "  demo-output/images/             the balanced data set: every class equally large, with the same share of synthetic images"
+	@echo "  demo-output/manifest.csv        which image is real, repeated or synthetic, from which seed and model"
 	@echo "  demo-output/README.md           what this data set is and is not"
 	@echo "  demo-output.run/grids/          how the images came about, tick by tick; progress.png beside it shows the curves"
 	@echo "  docs/quickstart.md              the same on your own scans"

@@ -211,8 +211,8 @@ def balance(
     target: opt.Target = "largest",
     per_class: opt.PerClass = None,
     max_ratio: opt.MaxRatio = None,
-    ratio: opt.Ratio = "parity",
-    everywhere: opt.Everywhere = False,
+    share: opt.Share = None,
+    fill: opt.Fill = "repeated",
     real: opt.Real = "prepared",
     top_up: opt.TopUp = False,
     no_filter: opt.NoFilter = False,
@@ -234,7 +234,7 @@ def balance(
     tensorboard: opt.Tensorboard = False,
     json: opt.Json = False,
 ) -> None:
-    """Write a class-balanced copy of a data set: rare classes of the train split are topped up with synthetic images.
+    """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic images in each.
 
     For example:
 
@@ -258,14 +258,16 @@ def balance(
             precision=precision, graphed=cuda_graphs, arch=arch, noise=noise, features=features, window=window)  # fmt: skip
         _refuse_idle(wish if model else Overrides(), tensorboard=tensorboard and model is not None)
         data = opt.as_source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
-        preflight(out, data, model=model, window=window, ratio=ratio)
+        preflight(out, data, model=model, window=window, share=share, fill=fill)
         screen.warn(lacks_features() if model is None and features is None and arch != "dcgan" else "")
         with watch(out.resolve().with_name(f"{out.resolve().name}.run") / "log.jsonl") as told:
             with during(LOADING, told):
                 from medgan.commands import balance as job
                 from medgan.commands.foresee import foresee
+                from medgan.commands.real import LINKED
+                from medgan.commands.share import ONE_SIDED
             options = job.BalanceOptions(
-                target=goal, per_class=goals, max_synthetic_ratio=max_ratio, ratio=ratio, everywhere=everywhere,
+                target=goal, per_class=goals, max_synthetic_ratio=max_ratio, share=share, fill=fill,
                 real="none" if top_up else real, format=format, dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model, filter=not no_filter)  # fmt: skip
             task: dict[str, Any] = {
                 "model": model,
@@ -274,7 +276,8 @@ def balance(
                 "on_progress": told,
             }
             if not dry_run:
-                screen.warn(job.LINKED if real == "link" else "")
+                screen.warn(LINKED if real == "link" else "")
+                screen.warn(ONE_SIDED if fill == "synthetic" else "")
                 task["tensorboard"] = tensorboard
             done: Any = (foresee if dry_run else job.balance)(data, out, **task)
         _tell(done.report(), screen.show_foreseen if dry_run else screen.show_written, json=json)

@@ -135,7 +135,11 @@ Label = Annotated[
 Count = Annotated[int, _output(metavar="N", min=1, help="Images per class.")]
 Seed = Annotated[int, _output(metavar="N", min=0, help="Seed of the first image; the next ones follow.")]
 Target = Annotated[
-    str, _output(metavar="N", help="Images each class should reach: largest, median or a number.")
+    str,
+    _output(
+        metavar="N",
+        help="What real images of each class should reach by repeats: largest, median or a number.",
+    ),
 ]
 PerClass = Annotated[
     list[str] | None, _output("--class", metavar="LABEL=N", help="Another target for one class; repeatable.")
@@ -147,22 +151,21 @@ MaxRatio = Annotated[
         metavar="R",
         min=0.0,
         hidden=True,
-        help="At most R synthetic images per real one, in every class.",
+        help="At most R synthetic images per different real one, in every class.",
     ),
 ]
-Ratio = Annotated[
-    str,
+Share = Annotated[
+    str | None,
     _output(
-        metavar="R",
-        help="Synthetic images per real one at most, never beyond the target: a number, parity (no limit), or auto "
-        "(chosen on validation patients; may be 0).",
+        metavar="S",
+        help="Share of synthetic images, the same in every class: from 0 (none) to below 1, or auto (chosen on validation patients; "
+        "may be 0). Default: 0.25.",
     ),
 ]
-Everywhere = Annotated[
-    bool,
+Fill = Annotated[
+    Literal["repeated", "synthetic"],
     _output(
-        "--everywhere",
-        help="Add equally many synthetic images to every class, so that 'synthetic' does not give the class away.",
+        help="With what small classes reach the target: repeated real images, or synthetic ones in these classes alone, which can harm."
     ),
 ]
 Real = Annotated[

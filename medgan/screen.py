@@ -191,13 +191,10 @@ def _free(name: str) -> str:
 def show_foreseen(report: Facts) -> None:
     """What `balance` would write, by which plan, and how long its training would take."""
     _plan(report["plan"])
-    most = "synthetic, at most" if report["at_most"] else "synthetic"
-    real = {label: 0 if report["real"] == "none" else count for label, count in report["before"].items()}
-    missing = report["missing"]
-    rows = [
-        (label, real[label], missing.get(label, 0), real[label] + missing.get(label, 0)) for label in real
-    ]
-    _table("What would be written", ("class", "real", most, "together"), rows)
+    parts = report["before"], report["repeated"], report["missing"]
+    _mixture("What would be written", report["real"], parts, ", at most" if report["at_most"] else "")
+    for note in report["notes"]:
+        _line(f"note: {note}", style="yellow")
     _line("")
     if report["trains"]:
         _facts({"time to train": f"about {duration(report['estimate_seconds'])}; drawing comes on top"})
@@ -205,19 +202,24 @@ def show_foreseen(report: Facts) -> None:
 
 
 def show_written(report: Facts) -> None:
-    """Where images were written, and how many a class had, got and has."""
-    before, after, written = report["counts"]["before"], report["counts"]["after"], report["written"]
-    rows = [(label, before[label], written.get(label, 0), after[label]) for label in after]
-    if any(before.values()):
-        _table("Training images", ("class", "real", "synthetic", "together"), rows)
-    else:
-        _table("Synthetic images", ("class", "images"), [(row[0], row[2]) for row in rows if row[2]])
+    """Where images were written, and what each class is made up of."""
+    _mixture("Training images", report["real"], (report["counts"]["before"], report["repeated"], report["written"]))  # fmt: skip
     _filtered(report["filter"])
-    _line("")
-    if report["ratio"]["sentence"]:
-        _line(report["ratio"]["sentence"])
+    for note in report["notes"]:
+        _line(f"note: {note}", style="yellow")
+    _line(report["share"]["sentence"])
     _facts({name: report[name] for name in ("out", "manifest")})
     advise(f"look at {Path(report['out']) / 'contact-sheet.png'}")
+
+
+def _mixture(title: str, real: str, parts: Sequence[Facts], most: str = "") -> None:
+    """Real, repeated and synthetic images of each class and the share of the last; of a folder without `real` ones these alone."""
+    counts = {label: [part.get(label, 0) for part in parts] for label in parts[0]}
+    if real == "none":
+        _table("Synthetic images", ("class", f"images{most}"), ((label, own[-1]) for label, own in counts.items() if own[-1]))  # fmt: skip
+    else:
+        head = ("class", "real", "repeated", f"synthetic{most}", f"share{most}", "together")
+        _table(title, head, ((label, *own, f"{own[-1] / max(sum(own), 1):.0%}", sum(own)) for label, own in counts.items()))  # fmt: skip
 
 
 def _filtered(filtered: Facts) -> None:
@@ -246,9 +248,7 @@ def show_evaluation(report: Facts, *, every: bool = False) -> None:
     ]
     _table("Classes", ("class", "synthetic", "real", *ASKED.values()), rows)
     if rows:
-        _line(
-            " + as good as other real images   ~ in part, or too few to conclude   x not as good", style="dim"
-        )
+        _line(" + as good as other real images   ~ in part, or too few to conclude   x not as good", style="dim")  # fmt: skip
     if every:
         _every_figure(report)
     _line("")

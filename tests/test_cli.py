@@ -279,7 +279,7 @@ def test_the_package_runs_as_a_module():
         (["train", "{scans}", "--out", "run", "--window", "lungs"], "window 'lungs'"),
         (["train", "{scans}/nowhere", "--out", "run"], "does not exist"),
         (["balance", "{scans}", "--out", "{scans}/bal"], "lies inside the input"),
-        (["balance", "{scans}", "--out", "b", "--ratio", "some"], "no ratio"),
+        (["balance", "{scans}", "--out", "b", "--share", "some"], "no share"),
         (["sample", "{scans}", "--out", "s"], "no model here"),
         (["evaluate", "{scans}", "--model", "{scans}", "--out", "e"], "no model here"),
         (["evaluate", "{scans}", "--out", "e", "--only", "beauty"], "there is no part beauty"),

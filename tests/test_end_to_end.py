@@ -78,8 +78,9 @@ def test_sample_draws_what_is_asked_for(run, tmp_path):
 def test_balance_trains_when_no_model_is_given_and_evens_the_classes(cut_scans, run, tmp_path):
     result = medgan("balance", cut_scans, "--out", tmp_path / "balanced", *SMALL, "--json")
     report = json.loads(result.stdout)
-    assert report["counts"] == {"before": {"mass": 4, "normal": 8}, "after": {"mass": 8, "normal": 8}}
-    assert report["written"] == {"mass": 4, "normal": 0}
+    assert report["counts"] == {"before": {"mass": 4, "normal": 8}, "after": {"mass": 11, "normal": 11}}
+    assert report["repeated"] == {"mass": 4, "normal": 0}
+    assert report["written"] == {"mass": 3, "normal": 3}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["balanced", "balanced.run"]
     weights = "model/generator.safetensors"
     assert tree(tmp_path / "balanced.run")[weights] == tree(run)[weights]

@@ -1,6 +1,10 @@
 """The code of docs/how-to/train-a-classifier.md runs as it stands on the page, with fewer steps, on a small balanced folder of the sample data."""
 
+import importlib.util
+import os
 import re
+import sys
+import types
 import warnings
 from pathlib import Path
 
@@ -51,7 +55,7 @@ def drawn(names, weights):
 def test_the_recipes_run_and_draw_what_they_say(folders, monkeypatch, capsys):
     monkeypatch.chdir(folders)
     names = {}
-    run([block for block in blocks() if "monai" not in block], names)
+    run([block for block in blocks() if "monai" not in block and "torchvision" not in block], names)
 
     judged = [line.rsplit(" ", 1) for line in capsys.readouterr().out.splitlines()]
     assert [words for words, _ in judged] == [
@@ -67,8 +71,55 @@ def test_the_recipes_run_and_draw_what_they_say(folders, monkeypatch, capsys):
     made = sum(int(row["made"]) for row in there)
     share = 0.3 * made / (0.3 * made + len(there) - made)
     assert sum(int(row["made"]) for row in masses) / len(masses) == pytest.approx(share, abs=0.07)
+    others = [row for row in mixed if row["label"] == "normal"]
+    assert sum(int(row["made"]) for row in others) / len(others) == pytest.approx(share, abs=0.07)
+    assert sum(row["kind"] == "repeated" for row in masses) / len(masses) == pytest.approx(
+        (1 - share) / 2, abs=0.07
+    )
     assert {row["made"] for row in drawn(names, names["real"])} == {"0"}
     assert {row["made"] for row in drawn(names, names["everything"])} == {"0", "1"}
+
+
+class ImageFolder:
+    """What torchvision documents of its class: sub-folders in sorted order are classes, files in sorted order their images."""
+
+    def __init__(self, root, transform, loader):
+        classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+        files = [
+            (path, number)
+            for number, name in enumerate(classes)
+            for path in sorted(Path(root, name).iterdir())
+        ]
+        self.samples = [(str(path), number) for path, number in files]
+        self.targets = [number for _, number in files]
+        self.transform, self.loader = transform, loader
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        path, target = self.samples[index]
+        return self.transform(self.loader(path)), target
+
+
+def test_the_recipes_run_with_the_image_folder_of_torchvision(folders, monkeypatch):
+    monkeypatch.chdir(folders)
+    if importlib.util.find_spec("torchvision") is None:
+        stand_in = types.ModuleType("torchvision.datasets")
+        stand_in.ImageFolder = ImageFolder
+        monkeypatch.setitem(sys.modules, "torchvision", types.ModuleType("torchvision"))
+        monkeypatch.setitem(sys.modules, "torchvision.datasets", stand_in)
+    (definitions, *_), (block,) = blocks(), [block for block in blocks() if "torchvision" in block]
+    names = {"first": 3}
+    run([definitions, block], names)
+    rows = rows_of(folders / "balanced")
+    assert [row["path"] for row in names["rows"]] == [row["path"] for row in rows]
+    assert names["data"].targets == [int(row["label_id"]) for row in rows]
+    assert names["weights"] == [0.3 if row["kind"] == "from-noise" else 1.0 for row in rows]
+    assert names["real"] == [float(row["kind"] in {"real", "repeated"}) for row in rows]
+    pixels, _ = names["data"][0]
+    assert pixels.shape == (1, 16, 24)
+    assert not names["finished"].training
 
 
 def test_the_recipes_run_with_the_data_list_of_monai(folders, monkeypatch):

@@ -294,17 +294,20 @@ FILTER = {
         "b": {"drawn": 20, "copy": 1, "class": 3, "realism": 2, "surplus": 10, "kept": 4, "kept_in_doubt": 0}
     },
 }
-COUNTS = {"before": {"a": 5, "b": 1}, "after": {"a": 5, "b": 5}}
-UNASKED = {"chosen": "", "sentence": ""}
-ENOUGH = {"chosen": "0", "sentence": "oversampling is enough here"}
+COUNTS = {"before": {"a": 5, "b": 1}, "after": {"a": 6, "b": 6}}
+UNASKED = {"asked": "", "reached": None, "sentence": ""}
+ENOUGH = {"asked": "auto", "reached": 0.0, "sentence": "oversampling is enough here"}
 
 
 def test_what_was_written_is_told_per_class(capsys):
     screen.show_written(
         {
             "counts": COUNTS,
-            "written": {"b": 4},
-            "ratio": ENOUGH,
+            "real": "prepared",
+            "written": {"a": 1, "b": 1},
+            "repeated": {"a": 0, "b": 4},
+            "share": ENOUGH,
+            "notes": ["share 0.17 instead of 0.25: so it is"],
             "filter": FILTER,
             "out": "o",
             "manifest": "o/manifest.csv",
@@ -312,9 +315,11 @@ def test_what_was_written_is_told_per_class(capsys):
     )
     told = capsys.readouterr()
     lines = [line.split() for line in told.out.splitlines()]
-    assert ["b", "1", "4", "5"] in lines
+    assert ["class", "real", "repeated", "synthetic", "share", "together"] in lines
+    assert ["b", "1", "4", "1", "17%", "6"] in lines
     assert "oversampling is enough here" in told.out
-    assert ["a", "5", "0", "5"] in lines
+    assert ["a", "5", "0", "1", "17%", "6"] in lines
+    assert "note: share 0.17 instead of 0.25: so it is" in told.out
     assert ["manifest", "o/manifest.csv"] in lines
     assert ["b", "20", "1", "3", "2", "10", "4", "0"] in lines
     assert "Nobody looked for copies" not in told.out
@@ -327,8 +332,11 @@ def test_where_nothing_is_real_only_what_was_drawn_is_told(capsys):
     screen.show_written(
         {
             "counts": counts,
+            "real": "none",
             "written": {"a": 0, "b": 4},
-            "ratio": UNASKED,
+            "repeated": {"a": 0, "b": 0},
+            "share": UNASKED,
+            "notes": [],
             "filter": off,
             "out": "o",
             "manifest": "m",

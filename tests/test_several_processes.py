@@ -85,7 +85,8 @@ def balanced_alike(source, model, folder, *, filtered):
 
 def test_a_folder_balanced_by_two_processes_is_that_of_one(source, model, tmp_path):
     report = balanced_alike(source, model, tmp_path, filtered=False)
-    assert report["counts"]["after"] == {"mass": 9, "normal": 9}
+    assert report["counts"]["after"] == {"mass": 12, "normal": 12}
+    assert report["repeated"] == {"mass": 6, "normal": 4}
 
 
 def test_filtered_images_of_two_processes_are_those_of_one(source, model, tmp_path):

@@ -1,9 +1,8 @@
-"""A data set (and a model, or one trained on the way) -> an output folder in which every class has as many images as asked for."""
+"""A data set (and a model, or one trained on the way) -> an output folder of equally large classes with the same share of synthetic images in each."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
@@ -24,18 +23,20 @@ from medgan.commands.drawing import (
     synthesise,
     true_of,
 )
-from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
-from medgan.commands.preflight import AUTO, checked
-from medgan.commands.ratio import TopUp, refuse_unvalidated, settle
+from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier, give_up
+from medgan.commands.preflight import AUTO, REPEATED, SYNTHETIC, refuse_mixture
+from medgan.commands.real import NONE, PREPARED, WAYS, order_of, real_images, repeat
 from medgan.commands.seal import Account, seal
-from medgan.commands.sifting import Against, Wish, reach
+from medgan.commands.share import ONE_SIDED, Mixture, beside, refuse_unvalidated, settle
+from medgan.commands.sifting import Against, Choice, Wish, reach
 from medgan.commands.slugs import slugs
 from medgan.commands.splits import divide
 from medgan.commands.train import Options, announce, train_on
 from medgan.dataset.advice import few
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.manifest import ARRAY, Manifest, Record
+from medgan.dataset.manifest import Manifest
+from medgan.dataset.quota import Quotas, share_of
 from medgan.dataset.source import Source
 from medgan.errors import ModelError, PlanError
 from medgan.gan.model import Model
@@ -43,20 +44,12 @@ from medgan.learn.runtime import each, once
 from medgan.plan import Overrides, Plan, decide
 from medgan.prepare import Stack, prepare
 from medgan.progress import OnProgress, ignore
-from medgan.quality.arms import PARITY
-from medgan.quality.ratios import Chosen
-from medgan.scans import nifti
-from medgan.scans.scan import Form, Mark
+from medgan.quality.shares import Chosen
+from medgan.scans.scan import Form
 from medgan.world import World, world
 
-REAL = ("prepared", "link", "none")
-LINKED = (
-    "--real link hands on your files themselves: whoever edits one of them in the output edits the original. They keep their own size "
-    "and form, which may differ from those of the synthetic images, and a classifier can learn that difference."
-)
-"""What one should know before originals lie beside synthetic images."""
-ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
-"""Links are named by what they are: the name of an original may say whose it is."""
+SHARE = 0.25
+"""Of synthetic images in every class where none is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +57,15 @@ class BalanceOptions:
     """How far to balance, and what the output folder holds."""
 
     target: str | int = "largest"
-    """What every class should reach: "largest", "median" or a number of training images."""
+    """What the real images of every class should reach by repeats: "largest", "median" or a number."""
     per_class: Mapping[str, int] = field(default_factory=dict)
-    """{label: number of training images} for classes with a target of their own."""
+    """{label: number of images} for classes with a target of their own."""
+    fill: str = REPEATED
+    """With what classes reach their target: "repeated" real images, or "synthetic" ones, which then join these classes alone."""
+    share: float | str | None = None
+    """Of synthetic images in every class, from 0 to below 1, or "auto"; None: `SHARE`, or none with `fill` "synthetic"."""
     max_synthetic_ratio: float | None = None
-    """At most this many synthetic images per real one of the same class."""
-    ratio: str = PARITY
-    """Synthetic images per real one of a class: a number, "parity" (as many as the target asks for), or "auto"."""
-    everywhere: bool = False
-    """Every class gets as many synthetic images as the one that lacks most, and no more than `max_synthetic_ratio` allows in any."""
+    """At most this many synthetic images per (different) real one of the same class."""
     real: str = "prepared"
     """Real training images: "prepared" and written like the synthetic ones, "link" to the original files, or "none"."""
     format: str = "auto"
@@ -90,25 +83,26 @@ class BalanceOptions:
 
     def __post_init__(self) -> None:
         """Refuse what no rule can follow; quotas and targets are checked against the data."""
-        if self.real not in REAL:
+        if self.real not in WAYS:
             raise PlanError(
-                f"there is no way {self.real!r} to hand on real images", hint=f"Ways: {', '.join(REAL)}."
+                f"there is no way {self.real!r} to hand on real images", hint=f"Ways: {', '.join(WAYS)}."
             )
-        checked(self.ratio)
+        refuse_mixture(self.share, self.fill)
 
     @property
     def goal(self) -> str | int:
         """`target`, a number where it reads as one."""
         return int(self.target) if str(self.target).isdecimal() else self.target
 
-    def top_up(self, device: str = "auto") -> TopUp:
-        """How many synthetic images each class gets."""
-        return TopUp(
+    def mixture(self, device: str = "auto") -> Mixture:
+        """What classes are to be made up of."""
+        share = SHARE if self.share is None else self.share if self.share == AUTO else float(self.share)
+        return Mixture(
             target=self.goal,
             per_class=self.per_class,
             most=self.max_synthetic_ratio,
-            ratio=self.ratio,
-            everywhere=self.everywhere,
+            fill=self.fill,
+            share=None if self.fill == SYNTHETIC else share,
             seed=self.seed,
             device=device,
         )
@@ -127,9 +121,9 @@ def balance(  # noqa: PLR0913  # what the command takes
     tensorboard: bool = False,
     on_progress: OnProgress = ignore,
 ) -> Written:
-    """Top up the train split of `source` with synthetic images into `out`; without `model`, train one in `<out>.run`.
+    """Write the train split of `source` into `out`, its classes equally large by repeats, and synthetic images in the same share of each.
 
-    Only training images are topped up and written: val and test are left where they are. The same command again goes
+    Without `model` one is trained in `<out>.run`. Only training images are learned from, repeated and written: val and test are left where they are. The same command again goes
     on where it was stopped, and changes nothing once all is done. Under torchrun every process calls this alike; they train together,
     and each draws and writes its share.
     """
@@ -147,7 +141,7 @@ def balance(  # noqa: PLR0913  # what the command takes
     form = task.form_by(plan)  # refused before hours of work, too
     with alone_in(out, overrides.device):
         if trained is None and any(task.missing.values()):
-            run = beside(out, ".run")
+            run = folder_beside(out, ".run")
             train_on(
                 task.manifest,
                 run,
@@ -159,7 +153,7 @@ def balance(  # noqa: PLR0913  # what the command takes
             trained = Model.load(run)
         room = Room(plan=plan, form=form, device=overrides.device)
         if trained is not None and task.unsettled:
-            task = task.settled(trained, beside(out, ".ratio"), room, on_progress)
+            task = task.settled(trained, folder_beside(out, ".share"), room, on_progress)
         written = fill(out, task, trained, room, on_progress)
     report_on(out)
     return replace(written, seconds=perf_counter() - started)
@@ -173,17 +167,20 @@ def report_on(out: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is to be done: a data set whose splits stand, its training images, and how many each class lacks."""
+    """What is to be done: a data set whose splits stand, its training images, and what each class is to be made up of."""
 
     manifest: Manifest
     options: BalanceOptions
     before: Mapping[str, int]
     """{label: training images}."""
-    missing: Mapping[str, int]
-    """{label: synthetic images to draw}."""
+    mixture: Mixture
+    whole: Quotas
+    """{label: what the class is made up of}."""
     settings: Settings
     chosen: Chosen | None = None
-    """The ratio that validation patients chose; None where it was not theirs to choose."""
+    """The share that validation patients chose; None where it was not theirs to choose."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what comes out otherwise than asked for."""
     command: str = "balance"
     """Which command does it: "balance", or "prepare"."""
     split: str = "train"
@@ -192,14 +189,15 @@ class Task:
     @classmethod
     def of(cls, manifest: Manifest, options: BalanceOptions, maker: Overrides | Model) -> Task:
         """Count and settle the quotas; `maker` is the model, or the wishes for one that is yet to be trained."""
-        before = manifest.learned()
-        missing = options.top_up().missing(before)
-        if not any(missing.values()) and options.real == "none":
+        before, mixture = manifest.learned(), options.mixture()
+        whole = mixture.of(before)
+        missing = {label: quota.made for label, quota in whole.items()}
+        if not any(missing.values()) and options.real == NONE:
             raise PlanError(
-                "every class has what it should, so there is nothing to write",
-                hint="Ask for more with --target N, or have the real images written with --real prepared.",
+                "no class wants synthetic images, and no real ones are asked for, so there is nothing to write",
+                hint="Ask for some with --share 0.25, or have the real images written with --real prepared.",
             )
-        if options.ratio == AUTO and any(missing.values()):
+        if mixture.share == AUTO and any(missing.values()):
             refuse_unvalidated(manifest, before)
         refuse_numbers(
             max(map(reach, missing.values()), default=0)
@@ -211,11 +209,20 @@ class Task:
             "command": "balance",
             "medgan": __version__,
             "data": manifest.digest,
-            **({} if options.real == "none" else {"order of the real images": order_of(manifest)}),
+            **({} if options.real == NONE else {"order of the real images": order_of(manifest)}),
             **files.plain(options),
+            "share": mixture.share,
             **(settings_of(maker) if isinstance(maker, Model) else wishes_of(maker)),
         }
-        return cls(manifest=manifest, options=options, before=before, missing=missing, settings=settings)
+        return cls(
+            manifest=manifest,
+            options=options,
+            before=before,
+            mixture=mixture,
+            whole=whole,
+            settings=settings,
+            notes=tuple(filter(None, [mixture.limit(before)])),
+        )
 
     @classmethod
     def of_source(
@@ -234,28 +241,68 @@ class Task:
     def form_by(self, plan: Plan) -> Form:
         """How images are written; PlanError for a form that would say what is not true of them, or of the real ones beside them."""
         beside_real = (
-            true_of(plan.form, self.manifest.training()) if self.options.real == "prepared" else plan.form
+            true_of(plan.form, self.manifest.training()) if self.options.real == PREPARED else plan.form
         )
         return form_of(beside_real, self.options.format, self.options.dicom_class)
 
     @property
+    def missing(self) -> dict[str, int]:
+        """{label: synthetic images to draw}."""
+        return {label: quota.made for label, quota in self.whole.items()}
+
+    @property
+    def repeats(self) -> dict[str, int]:
+        """{label: real images to be written once more}."""
+        alone = self.options.real == NONE
+        return {label: 0 if alone else quota.repeated for label, quota in self.whole.items()}
+
+    @property
+    def share(self) -> dict[str, Any]:
+        """`Written.share`."""
+        auto = self.chosen is not None or self.mixture.share == AUTO
+        asked = "" if self.mixture.one_sided else AUTO if auto else f"{self.mixture.number:g}"
+        reached = None if self.mixture.one_sided else round(share_of(self.whole), 4)
+        return {"asked": asked, "reached": reached, "sentence": self.chosen.sentence if self.chosen else ""}
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """`Written.notes`."""
+        made = any(self.missing.values())
+        known = (
+            ONE_SIDED if self.mixture.one_sided else beside(self.whole) if self.options.real == NONE else ""
+        )
+        return (*self.notes, *([known] if made and known else ()))
+
+    @property
     def unsettled(self) -> bool:
         """Whether it is still to be asked how many synthetic images do good."""
-        return self.options.ratio == AUTO and any(self.missing.values())
+        return self.mixture.share == AUTO and any(self.missing.values())
 
     def settled(self, model: Model, place: Path, room: Room, on_progress: OnProgress) -> Task:
-        """The same task at the ratio that validation patients choose among images of `model`; kept in the folder `place`."""
-        top_up = self.options.top_up(room.device)
-        beside = partial(trained_on, self, room, slugs(self.before), on_progress)
-        against = beside if self.options.filter else None
-        chosen = once(lambda: settle(self.manifest, model, top_up, place, against, on_progress), room.device)
-        missing = replace(top_up, ratio=chosen.ratio).missing(self.before)
-        if not any(missing.values()) and self.options.real == "none":
+        """The same task at the share that validation patients choose among images of `model`; kept in the folder `place`."""
+        mixture = replace(self.mixture, device=room.device)
+        images = partial(trained_on, self, room, slugs(self.before), on_progress)
+        against = images if self.options.filter else None
+        chosen = once(lambda: settle(self.manifest, model, mixture, place, against, on_progress), room.device)
+        mixture = replace(mixture, share=float(chosen.share))
+        notes = tuple(filter(None, [mixture.limit(self.before)]))
+        task = replace(self, mixture=mixture, whole=mixture.of(self.before), chosen=chosen, notes=notes)
+        return task.worth_writing(chosen.sentence)
+
+    def fit(self, choice: Choice) -> Task:
+        """The same task with as many synthetic images as passed the filter, in every class alike."""
+        whole, words = self.mixture.fit(self.whole, choice)
+        task = replace(self, whole=whole, notes=(*self.notes, *filter(None, [words])))
+        return task.worth_writing(words)
+
+    def worth_writing(self, why: str) -> Task:
+        """This task; PlanError where nothing is left of it, for which `why` is the reason."""
+        if self.options.real == NONE and not any(self.missing.values()):
             raise PlanError(
-                f"there is nothing to write without real images: {chosen.sentence}",
+                f"there is nothing to write without real images: {why}",
                 hint="Train on the real images alone, or have them written with --real prepared.",
             )
-        return replace(self, missing=missing, chosen=chosen)
+        return self
 
     def suited(self, model: Model) -> Model:
         """`model`, if it can draw what is missing and learned from this very data."""
@@ -287,31 +334,18 @@ class Room:
 
 
 def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: OnProgress) -> Written:
-    """Write real and synthetic images into the claimed folder `out` and seal it."""
+    """Write real, repeated and synthetic images into the claimed folder `out` and seal it."""
     digest = model.digest if model else ""
-    account = Account(
-        command=f"medgan {task.command}",
-        split=task.split,
-        settings={**task.settings, "model": digest},
-        before=task.before,
-        model=digest,
-        data=model.data_digest if model else "",
-        training_seed=model.plan.seed if model else None,
-        holdout=model.holdout if model else None,
-        cautions=tuple(few(task.manifest)) if any(task.missing.values()) else (),
-        real=task.options.real,
-        verdicts=task.manifest.verdicts(),
-        chosen=task.chosen,
-    )
-    if (done := once(lambda: claim(out, account.settings), room.device)) is not None:
+    settings = {**task.settings, "model": digest}
+    if (done := once(lambda: claim(out, settings), room.device)) is not None:
         return done
     folder = OutFolder(path=out, form=room.form, folders=slugs(task.before))
-    wish = Wish(counts=task.missing if model else {}, seed=task.options.seed, device=room.device)
     choice = None
     if model and task.options.filter:
-        beside = partial(trained_on, task, room, folder.folders, on_progress)
-        choice = once(lambda: choose_in(folder, model, wish, beside, on_progress), room.device)
-    count, real = each(lambda: real_images(folder, task, room, on_progress), room.device)
+        task, choice = once(lambda: chosen_in(folder, task, model, room, on_progress), room.device)
+    wish = Wish(counts=task.missing if model else {}, seed=task.options.seed, device=room.device)
+    stack = partial(stack_of, task, room, on_progress)
+    count, real = each(lambda: real_images(folder, task.manifest, task.options.real, stack), room.device)
     marks = marks_of(wish, choice, digest)
 
     def made(part: World) -> tuple[int, Iterator[Placed]]:
@@ -320,7 +354,49 @@ def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: On
         return len(range(count)[part.share(count)]) + len(mine), chain(real(part), drawn)
 
     images = carried_out(made, on_progress, room.device)
-    return once(lambda: seal(folder, images, replace(account, choice=choice), on_progress), room.device)
+
+    def close() -> Written:
+        again = repeat(folder, images, task.whole, task.options.seed, on_progress) if count else []
+        account = account_of(task, model, settings, choice)
+        return seal(folder, [*images, *again], account, on_progress)
+
+    return once(close, room.device)
+
+
+def chosen_in(
+    folder: OutFolder, task: Task, model: Model, room: Room, on_progress: OnProgress
+) -> tuple[Task, Choice]:
+    """The images that the filter keeps, and the task with no more of them than the share allows in every class."""
+    wish = Wish(counts=task.missing, seed=task.options.seed, device=room.device)
+    images = partial(trained_on, task, room, folder.folders, on_progress)
+    choice = choose_in(folder, model, wish, images, on_progress)
+    try:
+        task = task.fit(choice)
+    except PlanError:
+        give_up(folder.path)
+        raise
+    return task, choice.hold(task.missing)
+
+
+def account_of(task: Task, model: Model | None, settings: Settings, choice: Choice | None) -> Account:
+    """What is told of the folder."""
+    return Account(
+        command=f"medgan {task.command}",
+        split=task.split,
+        settings=settings,
+        before=task.before,
+        model=model.digest if model else "",
+        data=model.data_digest if model else "",
+        training_seed=model.plan.seed if model else None,
+        holdout=model.holdout if model else None,
+        cautions=tuple(few(task.manifest)) if any(task.missing.values()) else (),
+        real=task.options.real,
+        verdicts=task.manifest.verdicts(),
+        repeated=task.repeats,
+        share=task.share,
+        notes=task.remarks,
+        choice=choice,
+    )
 
 
 def trained_on(task: Task, room: Room, folders: Mapping[str, str], on_progress: OnProgress) -> Against:
@@ -336,80 +412,13 @@ def stack_of(task: Task, room: Room, on_progress: OnProgress) -> Stack:
     return prepare(task.manifest, plan, cache.stacks(), on_progress=on_progress)
 
 
-def real_images(
-    folder: OutFolder, task: Task, room: Room, on_progress: OnProgress
-) -> tuple[int, Callable[[World], Iterator[Placed]]]:
-    """How many real images there will be, and the lazy writing of a process's share of them."""
-    if task.options.real == "none":
-        return 0, lambda _: iter(())
-    if task.options.real == "link":
-        originals = list(originals_of(task.manifest))
-        return len(originals), partial(linked, folder, originals)
-    stack = stack_of(task, room, on_progress)
-    return len(stack), partial(prepared, folder, stack, task.manifest.training())
-
-
-def prepared(folder: OutFolder, stack: Stack, records: Sequence[Record], part: World) -> Iterator[Placed]:
-    """Real images as the generator saw them, written as the synthetic ones are: those that are `part`'s share."""
-    marks = real_marks(records[position] for position in stack.records.tolist())
-    for row, mark in list(enumerate(marks))[part.share(len(stack))]:
-        place = folder.place(mark)
-        if place.exists():
-            yield Placed(mark=mark, path=place)
-        else:
-            yield folder.put(mark, stack.images([row])[0])
-
-
-def linked(
-    folder: OutFolder, originals: Sequence[tuple[Record, Mapping[str, Path]]], part: World
-) -> Iterator[Placed]:
-    """Real images as links to the files they are in, named by class and number alone: those that are `part`'s share."""
-    marks = real_marks(record for record, _ in originals)
-    for (record, paths), mark in list(zip(originals, marks, strict=True))[part.share(len(originals))]:
-        links = [folder.link(mark, record, path, suffix) for suffix, path in paths.items()]
-        yield links[0]
-
-
-def real_marks(records: Iterable[Record]) -> Iterator[Mark]:
-    """The marks of real images, numbered within their classes."""
-    numbers: Counter[str] = Counter()
-    for record in records:
-        numbers[record.label] += 1
-        yield Mark(synthetic=False, label=record.label, index=numbers[record.label], patient=record.patient)
-
-
-def originals_of(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path]]]:
-    """Every image file of the training records once, as {suffix of its format: path}."""
-    seen: set[str] = set()
-    for record in manifest.training():
-        if record.format == ARRAY:
-            raise PlanError(
-                f"the images in {record.path.partition('#')[0]} are no files of their own and cannot be linked",
-                hint="Use --real prepared or --real none.",
-            )
-        paths = [path for path in record.parts or (record.path,) if path not in seen]
-        seen.update(paths)  # a file with several kinds of frames has a record for each
-        for part in paths:
-            yield record, named_by_format(manifest.root / part, record.format)
-
-
-def order_of(manifest: Manifest) -> str:
-    """The order in which real images are numbered, and whose they are, as a digest: a run that goes on must find both as they were."""
-    return files.digest_of([(record.digest, record.patient) for record in manifest.training()])
-
-
-def named_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A002  # the record's word
-    """{suffix: file}; the two files of a NIfTI pair belong together."""
-    return nifti.files_of(path) if format == "nifti" else {ORIGINAL_SUFFIXES[format]: path}
-
-
 def wishes_of(overrides: Overrides) -> dict[str, Any]:
     """Wishes for a training by name, less how a machine computes: that does not change what is asked for."""
     wishes = files.plain(overrides)
     return {f"training {name}": wishes[name] for name in wishes if name not in {"device", "graphed"}}
 
 
-def beside(out: Path, suffix: str) -> Path:
+def folder_beside(out: Path, suffix: str) -> Path:
     """A folder next to the output folder: `balanced` -> `balanced.run`."""
     place = out.resolve()
     return place.with_name(place.name + suffix)

@@ -7,9 +7,10 @@ import dataclasses
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from medgan.commands.role import MADE_WEIGHT, Role, role_of
+from medgan.commands.role import MADE_WEIGHT, REPEATED, Role, role_of
 from medgan.commands.screened import checked
 from medgan.commands.sifting import Choice
 from medgan.escape import cell, markdown, uncell
@@ -48,6 +49,8 @@ class Row:
     """SHA-256 of the generator's weights."""
     patient: str = ""
     """Of a real image: a digest of all images of its patient, the same for each of them."""
+    repeats: str = ""
+    """Of a real image that is repeated: the path of the file that it is once more."""
     rows: int
     columns: int
     spacing_mm: str = ""
@@ -72,9 +75,15 @@ class Row:
     tool_version: str
 
     @property
+    def counts_as(self) -> str:
+        """What tables count it as: "real", "repeated" or "synthetic"."""
+        return REPEATED if self.repeats else self.origin
+
+    @property
     def role(self) -> Role:
         """What a trainer should do with it."""
-        return role_of(self.path.rpartition("/")[2], self.patient, made=self.origin == "synthetic")
+        name = (self.repeats or self.path).rpartition("/")[2]
+        return role_of(name, self.patient, made=self.origin == "synthetic", repeated=bool(self.repeats))
 
 
 LIST_KEYS = {"train": "training", "val": "validation", "test": "test"}
@@ -96,8 +105,10 @@ class Contents:
     model: str = ""
     data: str = ""
     """SHA-256 of the data the model learned from."""
-    ratio: str = ""
-    """What validation patients say of the number of synthetic images, in a sentence; empty where they were not asked."""
+    share: Mapping[str, Any] = field(default_factory=dict)
+    """`Written.share`; empty where none was asked for."""
+    notes: Sequence[str] = ()
+    """`Written.notes`."""
     choice: Choice | None = None
     """What the filter saw; None where it was off."""
     cautions: Sequence[str] = ()
@@ -115,11 +126,11 @@ class Contents:
         """{label: number}, numbered as ImageFolder does: by sorted folder name."""
         return label_ids(self.folders)
 
-    def tally(self, origin: str) -> dict[str, int]:
-        """{label: files of this origin}."""
+    def tally(self, kind: str) -> dict[str, int]:
+        """{label: files that count as "real", "repeated" or "synthetic"}."""
         counts = dict.fromkeys(self.folders, 0)
         for row in self.rows:
-            counts[row.label] += row.origin == origin
+            counts[row.label] += row.counts_as == kind
         return counts
 
 
@@ -219,7 +230,7 @@ def card(contents: Contents) -> str:
         f"![Some images of every class]({SHEET})",
         "## Contents",
         _table(contents),
-        *(f"**{markdown(sentence)}**" for sentence in contents.cautions),
+        *(f"**{markdown(sentence)}**" for sentence in (*contents.notes, *contents.cautions)),
         "Every image belongs to the train split: synthetic images must never be in a validation or test set.",
         "## Form",
         _form(contents),
@@ -241,16 +252,17 @@ TRAINING = f"""\
 The last columns of `manifest.csv` say what to do with each image:
 
 - `made`: 1 for a synthetic image, 0 for a real one.
-- `kind`: real, or from-noise (drawn from random numbers alone).
+- `kind`: real, repeated (a real image once more), or from-noise (drawn from random numbers alone).
 - `weight`: how much it counts beside others of its class; {MADE_WEIGHT:g} for made images, 1 for real ones. A choice to begin with, not a measurement.
 - `stage`: pretrain (learn from it at first only) or finish (also at the end).
 - `parents`: the real images it is made of; empty for images from random numbers.
 - `group`: whoever splits again keeps a group together; the patient of a real image, a group of its own for a made one.
 
-Two recipes, with code for PyTorch and MONAI, are in medgan's documentation: docs/how-to/train-a-classifier.md.
-Synthetic images in one class alone can become the sign of that class: judge on real scans."""
+Two recipes, with code for PyTorch, torchvision and MONAI, are in medgan's documentation: docs/how-to/train-a-classifier.md.
+Whoever adds or removes images keeps the share of synthetic ones the same in every class: in one class alone they become the sign of
+that class. Judge on real scans."""
 LIMITS = """\
-For research and development: to top up rare classes while training a classifier, to test pipelines, to teach.
+For research and development: to train a classifier on classes of equal size, to test pipelines, to teach.
 Not for clinical use, and not for any decision about a patient.
 
 - A synthetic image shows what the generator learned from its training scans, with their biases and gaps.
@@ -261,21 +273,30 @@ Not for clinical use, and not for any decision about a patient.
 
 
 def _opening(contents: Contents) -> str:
-    real, synthetic = (sum(contents.tally(origin).values()) for origin in ("real", "synthetic"))
+    real, again, synthetic = (sum(contents.tally(kind).values()) for kind in ("real", REPEATED, "synthetic"))
     kinds = f"**{synthetic} synthetic** images" + (f" and {real} real ones" if real else "")
+    kinds += f", repeated {again} times in all" if again else ""
     return (
         f"{kinds}, written by `{contents.command}` of {contents.tool}. SYNTHETIC DATA - NOT FOR CLINICAL USE."
     )
 
 
 def _table(contents: Contents) -> str:
-    real, synthetic = contents.tally("real"), contents.tally("synthetic")
-    lines = ["| label | number | folder | real | synthetic |", "| --- | --- | --- | --- | --- |"]
-    lines += [
-        f"| {markdown(label)} | {number} | `images/{contents.folders[label]}` | {real[label]} | {synthetic[label]} |"
-        for label, number in contents.ids.items()
+    kinds = [contents.tally(kind) for kind in ("real", REPEATED, "synthetic")]
+    lines = [
+        "| label | number | folder | real | repeated | synthetic | synthetic of all |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
+    for label, number in contents.ids.items():
+        counts = [tally[label] for tally in kinds]
+        cells = (markdown(label), number, f"`images/{contents.folders[label]}`", *counts, percent(counts))
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
+
+
+def percent(counts: Sequence[int]) -> str:
+    """The last of the counts as a share of all, in per cent; a dash where there are none."""
+    return f"{counts[-1] / sum(counts):.0%}" if sum(counts) else "-"
 
 
 def _form(contents: Contents) -> str:
@@ -317,7 +338,10 @@ REAL = {
 def _making(contents: Contents) -> str:
     facts = [f"- Model (SHA-256 of its weights): `{contents.model}`"] if contents.model else []
     facts += [f"- Learned from data: `{contents.data}`"] if contents.data else []
-    facts += [f"- How many synthetic images: {markdown(contents.ratio)}"] if contents.ratio else []
+    facts += (
+        [f"- Share of synthetic images: {markdown(told)}"] if (told := share_in_words(contents.share)) else []
+    )
+    facts += [AGAIN] if any(contents.tally(REPEATED).values()) else []
     return "\n".join(
         [
             *facts,
@@ -326,6 +350,20 @@ def _making(contents: Contents) -> str:
             "- `sha256sum --check SHA256SUMS` tells whether a file has changed since.",
         ]
     )
+
+
+AGAIN = (
+    "- Real images are repeated until every class has as many as it should: each as often as every other of its class, give or take one."
+    " A repeat is a further name of the same file (a hard link) where the disk allows it; archives and copies may hold it in full."
+)
+
+
+def share_in_words(share: Mapping[str, Any]) -> str:
+    """What share was asked for and reached, and what validation patients said of it; empty where none was asked for."""
+    if not share.get("asked"):
+        return ""
+    said = f" ({share['sentence']})" if share["sentence"] else ""
+    return f"{share['asked']} asked for, {share['reached']:g} reached, the same in every class{said}"
 
 
 def _checked(contents: Contents) -> str:

@@ -55,7 +55,9 @@ def conform(  # noqa: PLR0913  # what the command takes
     )
     task = Task.of(
         manifest,
-        BalanceOptions(target=0, holdout=0.0, any_model=True, format=format, dicom_class=dicom_class),
+        BalanceOptions(
+            target=0, share=0, holdout=0.0, any_model=True, format=format, dicom_class=dicom_class
+        ),
         trained,
     )
     settings = {**task.settings, "command": "prepare", "split": split or "all"}

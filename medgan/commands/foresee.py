@@ -31,7 +31,13 @@ class Foreseen:
     before: Mapping[str, int]
     """{label: real training images}."""
     missing: Mapping[str, int]
-    """{label: synthetic images to draw}; with `--ratio auto` at most."""
+    """{label: synthetic images to draw}; with `--share auto` at most."""
+    repeated: Mapping[str, int]
+    """{label: real images to write once more}."""
+    share: Mapping[str, Any]
+    """`Written.share`, before any image is drawn."""
+    notes: tuple[str, ...]
+    """`Written.notes`, before any image is drawn."""
     at_most: bool
     """Whether validation patients may still choose fewer."""
     real: str
@@ -48,6 +54,9 @@ class Foreseen:
             "out": str(self.out),
             "before": dict(self.before),
             "missing": dict(self.missing),
+            "repeated": dict(self.repeated),
+            "share": dict(self.share),
+            "notes": list(self.notes),
             "at_most": self.at_most,
             "real": self.real,
             "trains": self.trains,
@@ -87,7 +96,10 @@ def foresee(
         plan=plan,
         before=task.before,
         missing=task.missing,
-        at_most=options.ratio == AUTO,
+        repeated=task.repeats,
+        share=task.share,
+        notes=task.remarks,
+        at_most=task.mixture.share == AUTO,
         real=options.real,
         trains=trains,
         estimate_seconds=seconds if trains else 0.0,

@@ -39,7 +39,7 @@ LONGEST = 128
 CHECKED = "checked: the generator learned from exactly the train split here"
 UNKNOWN = "not known: nothing says which images the generator learned from"
 UNNAMED = "scans that name no patient count as a patient each, so slices of one body may lie on both sides, and intervals are over scans"
-SAME_CHOSE = "the ratio of these images was chosen by the very patients who judge them here, which flatters it: judge on patients of a test split"
+SAME_CHOSE = "the share of these images was chosen by the very patients who judge them here, which flatters it: judge on patients of a test split"
 NONE_HELD = (
     "no patient is held out: real images that the generator may have learned from stand in their place"
 )
@@ -362,8 +362,8 @@ def limits_of(manifest: Manifest) -> tuple[str, ...]:
 
 
 def chose_itself(facts: Facts, manifest: Manifest) -> bool:
-    """Whether the patients who judge a balanced folder are those who chose its ratio: without a test split they are."""
-    return facts.settings.get("ratio") == "auto" and not any(True for _ in manifest.usable("test"))
+    """Whether the patients who judge a balanced folder are those who chose its share: without a test split they are."""
+    return facts.settings.get("share") == "auto" and not any(True for _ in manifest.usable("test"))
 
 
 def real_images(

@@ -1,6 +1,6 @@
 """Images and their marks -> the output folder of sample and balance: claimed first, filled file by file, sealed last.
 
-Layout: `images/<class>/<class>_syn_000001.<ext>` and nothing else below `images/`; beside it `manifest.csv`, `rejected.csv` (where
+Layout: `images/<class>/<class>_syn_000001.<ext>`, `_real_` and `_repeated_` likewise, and nothing else below `images/`; beside it `manifest.csv`, `rejected.csv` (where
 drawn images were filtered), `datalist.json`, `metadata.csv` (where all images are PNG, JPEG or TIFF), `run.json`, `README.md`, `contact-sheet.png` and `SHA256SUMS`. `run.json` is written first and again, as complete, last of all:
 what lies between can be killed at any moment and repeated. Equal commands on equal data give equal bytes.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 
 from medgan import files
 from medgan.dataset.manifest import Record
+from medgan.dataset.settle import REPEATED
 from medgan.errors import OutputError
 from medgan.scans import formats
 from medgan.scans.scan import Form, Mark, Pixels
@@ -35,8 +36,8 @@ CHOICE = ".choice.json"
 LONGEST_WORDS = 80
 
 
-UNASKED = {"chosen": "", "sentence": ""}
-"""The ratio of a folder for which no validation patient was asked."""
+NO_SHARE: Mapping[str, Any] = {"asked": "", "reached": None, "sentence": ""}
+"""The share of a folder in which none was asked for."""
 
 Settings = Mapping[str, Any]
 """What makes two commands the same command: {name: JSON value}."""
@@ -51,13 +52,19 @@ class Written:
     before: Mapping[str, int]
     """{label: real training images}; all zero for `sample`."""
     after: Mapping[str, int]
-    """{label: real and synthetic training images}."""
+    """{label: real, repeated and synthetic training images}."""
     written: Mapping[str, int]
     """{label: synthetic images in the folder}."""
+    repeated: Mapping[str, int]
+    """{label: real images that the folder holds once more}."""
     manifest: Path
     seconds: float
-    ratio: Mapping[str, str] = field(default_factory=lambda: dict(UNASKED))
-    """What validation patients chose, and in words; both empty where it was not theirs to choose."""
+    real: str = "none"
+    """How real images came here: "prepared", "link" or "none"."""
+    share: Mapping[str, Any] = field(default_factory=lambda: dict(NO_SHARE))
+    """Of synthetic images in every class: as asked for, as reached, and what validation patients said of it where they were asked."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what came out otherwise than asked for, and on what this mixture is known to do."""
     filter: Mapping[str, Any] = field(default_factory=dict)
     """What was compared and what was rejected: `Choice.report`."""
     was_complete: bool = False
@@ -69,8 +76,11 @@ class Written:
             "version": self.version,
             "out": str(self.out),
             "counts": {"before": dict(self.before), "after": dict(self.after)},
+            "real": self.real,
             "written": dict(self.written),
-            "ratio": dict(self.ratio),
+            "repeated": dict(self.repeated),
+            "share": dict(self.share),
+            "notes": list(self.notes),
             "filter": dict(self.filter),
             "manifest": str(self.manifest),
         }
@@ -84,6 +94,10 @@ class Placed:
     path: Path
     original: Record | None = None
     """The scan whose very file this is; None for what medgan wrote."""
+    repeats: Path | None = None
+    """Where the real image lies that this one is once more; None for an image that is none."""
+    number: int = 0
+    """Of a repeated image: that in its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +139,25 @@ class OutFolder:
             except OSError as error:
                 raise files.refusal(place, error) from error
         return Placed(mark=mark, path=place, original=original)
+
+    def repeat(self, image: Placed, number: int, own: Sequence[Path]) -> Placed:
+        """Give the files `own` of a real image further names: hard links, or copies where the disk has none; originals are linked again."""
+        stem = f"{self.folders[image.mark.label]}{REPEATED}{number:06d}"
+        ends = {path.name.partition(".")[2]: path for path in own if path != image.path}
+        ends[image.path.name.partition(".")[2]] = image.path  # the image last: where it is, its side file is
+        try:
+            for end, path in ends.items():
+                place = path.with_name(f"{stem}.{end}")
+                files.refuse_removed(place)
+                if place.exists() or place.is_symlink():
+                    continue
+                if image.original is None:
+                    _link_or_copy(place, path, self.path / STAGING / str(world().rank))
+                else:
+                    _link(place, path.resolve())
+        except OSError as error:
+            raise files.refusal(place, error) from error
+        return Placed(mark=image.mark, path=place, original=image.original, repeats=image.path, number=number)
 
     def images(self) -> list[Path]:
         """Every file below `images/`, sorted."""
@@ -212,7 +245,8 @@ def _refuse_links(out: Path) -> None:
 
 def _remembered(out: Path, run: Mapping[str, Any]) -> Written:
     try:
-        end = files.revive(_End, {name: run[name] for name in ("counts", "written", "ratio")}, RUN)
+        names = ("counts", "written", "repeated", "real", "share", "notes")
+        end = files.revive(_End, {name: run[name] for name in names}, RUN)
         filtered = files.revive(Mapping[str, Any], run.get("filter"), "filter")
         files.revive(_Filter, {name: filtered[name] for name in ("on", "checks", "counts")}, "filter")
         _ = [end.counts.before[label] for label in end.counts.after]
@@ -225,7 +259,10 @@ def _remembered(out: Path, run: Mapping[str, Any]) -> Written:
         before=end.counts.before,
         after=end.counts.after,
         written=end.written,
-        ratio=files.plain(end.ratio),
+        repeated=end.repeated,
+        real=end.real,
+        share=files.plain(end.share),
+        notes=end.notes,
         filter=filtered,
         manifest=out / MANIFEST,
         seconds=0.0,
@@ -240,8 +277,9 @@ class _Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ratio:
-    chosen: str
+class _Share:
+    asked: str
+    reached: float | None
     sentence: str
 
 
@@ -251,7 +289,10 @@ class _End:
 
     counts: _Counts
     written: Mapping[str, int]
-    ratio: _Ratio
+    repeated: Mapping[str, int]
+    real: str
+    share: _Share
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,10 +335,28 @@ def _move(paths: Iterable[Path], folder: Path) -> None:
         raise files.refusal(folder, error) from error
 
 
+NO_HARD_LINK = frozenset(
+    {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+)
+"""What a disk answers that has no hard links, or no more of this file, or not to there."""
+
+
 def _link(place: Path, source: Path) -> None:
     try:
         place.hardlink_to(source)
     except OSError as error:
-        if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}:
+        if error.errno not in NO_HARD_LINK:
             raise
         place.symlink_to(source)
+
+
+def _link_or_copy(place: Path, source: Path, staging: Path) -> None:
+    """A hard link within the folder, or a copy, which never shows half of itself; a symbolic link would break where the folder is moved."""
+    try:
+        place.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in NO_HARD_LINK:
+            raise
+        staging.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, staging / place.name)
+        (staging / place.name).replace(place)

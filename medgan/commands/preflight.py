@@ -9,11 +9,13 @@ from pathlib import Path
 from medgan import files
 from medgan.dataset.source import Source
 from medgan.errors import DatasetError, ModelError, PlanError
-from medgan.quality.arms import PARITY
 from medgan.scans.windows import parse_window
 from medgan.world import world
 
 AUTO = "auto"
+REPEATED, SYNTHETIC = "repeated", "synthetic"
+FILLS = (REPEATED, SYNTHETIC)
+"""With what classes are filled up to their target."""
 FACTS, STATE = "model.json", "state.pt"
 PARTS = ("fidelity", "giveaways", "usefulness", "shortcut", "privacy")
 """What an evaluation may measure, in this order."""
@@ -27,12 +29,13 @@ def preflight(  # noqa: PLR0913  # what may be wrong with a command line is no n
     synthetic: Path | None = None,
     external: Path | None = None,
     window: str | None = None,
-    ratio: str = PARITY,
+    share: str | None = None,
+    fill: str = REPEATED,
     parts: Iterable[str] = (),
 ) -> None:
     """Refuse what no data is needed for to see that it cannot be done; commands refuse the rest, and this again where they are called from Python."""
     refuse_parts(parts)
-    checked(ratio)
+    refuse_mixture(share, fill)
     if window is not None:
         parse_window(window)
     refuse_model(model)
@@ -69,16 +72,27 @@ def refuse_parts(names: Iterable[str]) -> None:
         raise PlanError(f"there is no part {', '.join(strange)}", hint=f"Parts: {', '.join(PARTS)}.")
 
 
-def checked(ratio: str) -> str:
-    """`ratio` as it may be asked for; PlanError for anything else."""
-    if ratio in {PARITY, AUTO}:
-        return ratio
-    try:
-        number = float(ratio)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
+def refuse_mixture(share: float | str | None, fill: str) -> None:
+    """Refuse a share that is none, and one of folders in which it differs from class to class."""
+    if fill not in FILLS:
+        raise PlanError(f"there is no way {fill!r} to fill classes up", hint=f"Ways: {', '.join(FILLS)}.")
+    if share is None:
+        return
+    if fill == SYNTHETIC:
         raise PlanError(
-            f"The ratio {ratio} is no ratio", hint="Give 0 or more, such as 0.5; or parity, or auto."
+            "--share is the same in every class, and --fill synthetic gives synthetic images only to classes that lack some",
+            hint="Leave one of them out.",
         )
-    return ratio
+    if share != AUTO and not 0 <= number_of(share) < 1:
+        raise PlanError(
+            f"The share {share} is no share",
+            hint="Give a number from 0 (no synthetic image) to below 1, such as 0.25; or auto.",
+        )
+
+
+def number_of(share: float | str) -> float:
+    """A share as a number; not a number for what is none."""
+    try:
+        return float(share)
+    except ValueError:
+        return math.nan

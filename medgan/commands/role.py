@@ -15,7 +15,7 @@ class Role:
     made: int
     """1 where medgan made the image, 0 where it is real."""
     kind: str
-    """"real", or "from-noise": drawn by the generator from random numbers alone."""
+    """"real", "repeated" (a real image once more), or "from-noise": drawn by the generator from random numbers alone."""
     weight: float
     """`REAL_WEIGHT` or `MADE_WEIGHT`."""
     stage: str
@@ -26,11 +26,15 @@ class Role:
     """Images of one group belong in one split: the digest of a real image's patient, else the name of the file."""
 
 
-def role_of(name: str, patient: str, *, made: bool) -> Role:
-    """The role of the image in the file `name`; `patient` is the digest that stands for its patient, empty where it has none."""
+REAL, REPEATED, FROM_NOISE = "real", "repeated", "from-noise"
+"""Kinds of images."""
+
+
+def role_of(name: str, patient: str, *, made: bool, repeated: bool = False) -> Role:
+    """The role of an image by the name of its file, of a repeated one that of the file it repeats, and the digest of its patient."""
     return Role(
         made=int(made),
-        kind="from-noise" if made else "real",
+        kind=FROM_NOISE if made else REPEATED if repeated else REAL,
         weight=MADE_WEIGHT if made else REAL_WEIGHT,
         stage="pretrain" if made else "finish",
         group=patient or name,

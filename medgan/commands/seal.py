@@ -18,9 +18,9 @@ from medgan.commands.catalogue import Contents, Row
 from medgan.commands.outfolder import (
     MANIFEST,
     METADATA,
+    NO_SHARE,
     REJECTED,
     RUN,
-    UNASKED,
     VERSION,
     OutFolder,
     Placed,
@@ -32,7 +32,6 @@ from medgan.dataset.manifest import Holdout, Record
 from medgan.dataset.pixels import pixel_digest
 from medgan.errors import ScanError
 from medgan.progress import OnProgress, Progress
-from medgan.quality.ratios import Chosen
 from medgan.report.sheet import Wall, contact_sheet, each
 from medgan.report.shown import Images
 from medgan.report.spread import spread
@@ -68,16 +67,14 @@ class Account:
     """"prepared", "link" or "none"."""
     verdicts: Mapping[str, int] = field(default_factory=dict)
     """{verdict: input files}."""
-    chosen: Chosen | None = None
-    """The ratio that validation patients chose; None where it was not theirs to choose."""
+    repeated: Mapping[str, int] = field(default_factory=dict)
+    """{label: real images that stand in the folder once more}; classes without any may be absent."""
+    share: Mapping[str, Any] = field(default_factory=lambda: dict(NO_SHARE))
+    """`Written.share`."""
+    notes: tuple[str, ...] = ()
+    """`Written.notes`."""
     choice: Choice | None = None
     """Which images the filter chose; None where it was off."""
-
-    @property
-    def ratio(self) -> dict[str, str]:
-        """The choice as run.json and the report tell it."""
-        chosen = self.chosen
-        return UNASKED if chosen is None else {"chosen": chosen.ratio, "sentence": chosen.sentence}
 
     @property
     def filter(self) -> Mapping[str, Any]:
@@ -101,44 +98,23 @@ class Account:
 
 def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progress: OnProgress) -> Written:
     """Read every image back, describe it and close the folder; equal folders get equal descriptions."""
-    numbers = catalogue.label_ids(folder.folders)
-    images = sorted(images, key=lambda image: image.path)
-    gallery, chosen, scores = Gallery(), exhibits(images), account.scores()
-    rows = []
-    for done, image in enumerate(images, start=1):
-        row, pixels = described(folder, image, numbers[image.mark.label])
-        if image.mark.seed is not None:
-            row = replace(row, **scores.get((image.mark.label, image.mark.seed), {"filter": "off"}))
-        rows.append(row)
-        if pixels is not None and image.path in chosen:
-            gallery.hang(row, pixels)
-        on_progress(Progress(stage="checking", done=done, total=len(images)))
-    contents = Contents(
-        command=account.command,
-        folders=folder.folders,
-        rows=rows,
-        form=folder.form,
-        real=account.real,
-        tool=TOOL,
-        model=account.model,
-        data=account.data,
-        ratio=account.ratio["sentence"],
-        choice=account.choice,
-        cautions=account.cautions,
-        split=account.split,
-    )
-    synthetic = contents.tally("synthetic")
+    gallery, rows = look(folder, images, account, on_progress)
+    contents = contents_of(folder, account, rows)
+    real, synthetic = contents.tally("real"), contents.tally("synthetic")
+    repeated = {label: account.repeated.get(label, 0) for label in synthetic}
     written = Written(
         out=folder.path,
         before=dict(account.before),
-        after={label: account.before[label] + made for label, made in synthetic.items()},
+        after={label: account.before[label] + repeated[label] + made for label, made in synthetic.items()},
         written=synthetic,
-        ratio=account.ratio,
+        repeated=repeated,
+        real=account.real,
+        share=account.share,
+        notes=account.notes,
         manifest=folder.path / MANIFEST,
         seconds=0.0,
         filter=account.filter,
     )
-    real = contents.tally("real")
     _close(
         folder,
         gallery.shown({label: (real[label], made) for label, made in synthetic.items()}),
@@ -152,6 +128,55 @@ def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progr
         },
     )
     return written
+
+
+def look(
+    folder: OutFolder, images: Sequence[Placed], account: Account, on_progress: OnProgress
+) -> tuple[Gallery, list[Row]]:
+    """Those images that the contact sheet shows, and a line of the manifest for every image, sorted by path."""
+    numbers = catalogue.label_ids(folder.folders)
+    images = sorted(images, key=lambda image: image.path)
+    gallery, chosen, scores = Gallery(), exhibits(images), account.scores()
+    rows: list[Row] = []
+    known: dict[Path, Row] = {}
+    for done, image in enumerate(images, start=1):
+        if image.repeats is None:
+            row, pixels = described(folder, image, numbers[image.mark.label])
+        else:
+            row, pixels = once_more(folder, image, known[image.repeats]), None
+        if image.mark.seed is not None:
+            row = replace(row, **scores.get((image.mark.label, image.mark.seed), {"filter": "off"}))
+        known[image.path] = row
+        rows.append(row)
+        if pixels is not None and image.path in chosen:
+            gallery.hang(row, pixels)
+        on_progress(Progress(stage="checking", done=done, total=len(images)))
+    return gallery, rows
+
+
+def contents_of(folder: OutFolder, account: Account, rows: Sequence[Row]) -> Contents:
+    """All that the data card and datalist.json tell."""
+    return Contents(
+        command=account.command,
+        folders=folder.folders,
+        rows=rows,
+        form=folder.form,
+        real=account.real,
+        tool=TOOL,
+        model=account.model,
+        data=account.data,
+        share=account.share,
+        notes=account.notes,
+        choice=account.choice,
+        cautions=account.cautions,
+        split=account.split,
+    )
+
+
+def once_more(folder: OutFolder, image: Placed, row: Row) -> Row:
+    """The line of a repeated image: that of the real one, `row`, under another name."""
+    path = image.path.relative_to(folder.path).as_posix()
+    return replace(row, path=path, index=image.number, repeats=row.path)
 
 
 def described(folder: OutFolder, image: Placed, number: int) -> tuple[Row, Pixels | None]:
@@ -219,9 +244,9 @@ def _readable(image: Placed) -> Scan | None:
 
 
 def exhibits(images: Sequence[Placed]) -> set[Path]:
-    """The images of every class and origin that the contact sheet shows, of as many patients as can be."""
+    """The images of every class and origin that the contact sheet shows, of as many patients as can be; none twice."""
     halls: dict[tuple[str, bool], list[Placed]] = {}
-    for image in images:
+    for image in (image for image in images if image.repeats is None):
         halls.setdefault((image.mark.label, image.mark.synthetic), []).append(image)
     wanted = each(len({label for label, _ in halls}))
     return {
@@ -273,7 +298,7 @@ def _close(folder: OutFolder, walls: Sequence[Wall], texts: Mapping[str, str]) -
     ]
     title = f"{' beside '.join(sides).capitalize()} images"
     sheet = contact_sheet(walls, folder.path / catalogue.SHEET, title)
-    digests = {path.relative_to(folder.path).as_posix(): files.digest_file(path) for path in folder.images()}
+    digests = image_digests(folder)
     digests[sheet.name] = files.digest_file(sheet)
     digests |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     for name, text in (*texts.items(), ("SHA256SUMS", catalogue.checksums(digests))):
@@ -282,6 +307,18 @@ def _close(folder: OutFolder, walls: Sequence[Wall], texts: Mapping[str, str]) -
     outfolder.sweep(folder.path)
     files.partial_gone(folder.path / outfolder.CHOICE)
     files.write_text(folder.path / RUN, texts[RUN])
+
+
+def image_digests(folder: OutFolder) -> dict[str, str]:
+    """{file below `images/`: its SHA-256}; a file of several names is read once."""
+    known: dict[tuple[int, int], str] = {}
+    found = {}
+    for path in folder.images():
+        facts = path.stat()
+        file = (facts.st_dev, facts.st_ino)
+        known[file] = known.get(file) or files.digest_file(path)
+        found[path.relative_to(folder.path).as_posix()] = known[file]
+    return found
 
 
 def _run_text(folder: OutFolder, account: Account, written: Written) -> str:
@@ -300,7 +337,9 @@ def _run_text(folder: OutFolder, account: Account, written: Written) -> str:
         ],
         "counts": {"before": written.before, "after": written.after},
         "written": written.written,
-        "ratio": account.ratio,
+        "repeated": written.repeated,
+        "share": account.share,
+        "notes": account.notes,
         "model": account.model,
         "data": account.data,
         "training_seed": account.training_seed,

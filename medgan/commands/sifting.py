@@ -48,6 +48,12 @@ class Choice:
         """The seeds that are kept, in their order."""
         return [one.seed for one in self.drawn.get(label, ()) if one.kept]
 
+    def hold(self, counts: Mapping[str, int]) -> Choice:
+        """The same choice with at most so many images of a class; those in doubt are left out first, then the last ones."""
+        return replace(
+            self, drawn={label: tuple(first(drawn, counts[label])) for label, drawn in self.drawn.items()}
+        )
+
     def report(self) -> dict[str, Any]:
         """What run.json and the documented JSON tell."""
         return {
@@ -60,6 +66,14 @@ class Choice:
 
 OFF: Mapping[str, Any] = {"on": False, "compared_with": "", "checks": [], "counts": {}}
 """The report where nothing was filtered."""
+
+
+def first(drawn: Sequence[Drawn], count: int) -> Iterator[Drawn]:
+    """The candidates, of those that are kept only the first `count`; the others are surplus, or of the class in doubt."""
+    kept = sorted((one for one in drawn if one.kept), key=lambda one: (bool(one.reason), one.seed))
+    over = {one.seed for one in kept[count:]}
+    for one in drawn:
+        yield replace(one, kept=False, reason=one.reason or SURPLUS) if one.seed in over else one
 
 
 def tally(drawn: Sequence[Drawn]) -> dict[str, int]:

@@ -39,7 +39,8 @@ def of_folder(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str,
     """The story of a folder that `balance` or `sample` wrote."""
     settings, counts = facts["settings"], facts.get("counts") or {"before": {}, "after": {}}
     filtered = facts.get("filter") or {}
-    lines, form = lines_of(folder), form_of(facts)
+    lines = [line for line in lines_of(folder) if not line.get("repeats")]
+    form = form_of(facts)
     shown = () if form is None else tuple(galleries(folder, lines, form))
     told = {
         name: str(value)
@@ -48,7 +49,8 @@ def of_folder(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str,
     }
     digests = {f"digest: {name}": str(facts[name]) for name in ("data", "model") if facts.get(name)}
     made = any(line.get("origin") == "synthetic" for line in lines)
-    ratio = str((facts.get("ratio") or {}).get("sentence") or "")
+    share = str((facts.get("share") or {}).get("sentence") or "")
+    remarks = [str(note) for note in facts.get("notes") or ()]
     return Story(
         title=f"What medgan {settings.get('command', 'balance')} wrote",
         galleries=shown,
@@ -57,10 +59,11 @@ def of_folder(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str,
         filtered={label: {COLUMNS[name]: int(tally[name]) for name in COLUMNS} for label, tally in (filtered.get("counts") or {}).items()},
         checked=paragraphs(filtered, str(facts.get("data", ""))) if filtered and made else (),
         before=whole(counts["before"]),
+        repeated=whole(facts.get("repeated") or {}),
         after=whole(counts["after"]),
         log=log,
         facts={**told, **digests},
-        notes=[f"How many synthetic images: {ratio}."] if ratio else (),
+        notes=[*remarks, *([f"Share of synthetic images: {share}."] if share else ())],
         unmeasured=[
             (
                 "Whether these images help a classifier, how like real ones they are, and what they give away of patients, judged on patients held out",

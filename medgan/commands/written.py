@@ -71,7 +71,7 @@ def is_written(folder: Path) -> bool:
 
 
 def told(folder: Path) -> tuple[Facts, Rows]:
-    """run.json and the lines of manifest.csv; DatasetError when the folder is not finished, or says what medgan never writes."""
+    """run.json and the lines of manifest.csv, but for real images that are there once more; DatasetError when the folder is not finished, or says what medgan never writes."""
     try:
         facts = _facts(files.read_object(files.inside(folder, RUN)))
         rows = list(_rows(files.inside(folder, MANIFEST), facts.names))
@@ -115,7 +115,8 @@ def _rows(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
                 raise ValueError(
                     f"{where}: {RUN} knows no class {row['label'][:80]!r} of {row['origin'][:80]!r} images"
                 )
-            yield row
+            if not row.get("repeats"):
+                yield row
 
 
 def realism(rows: Rows) -> tuple[float | None, ...]:

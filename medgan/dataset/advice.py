@@ -17,6 +17,7 @@ HARMLESS = {
     "skip:special-file",
     "skip:system-file",
     "skip:linked-folder",
+    "skip:repeated",
     "skip:dicomdir",
     "skip:pair-member",
     "skip:other-modality",

@@ -1,4 +1,4 @@
-"""Counts -> how many images to make per class. Pure arithmetic."""
+"""Counts -> how many images of each class are repeated and made. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -6,10 +6,37 @@ import difflib
 import math
 import statistics
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from medgan.errors import PlanError
 
 NO_CLASSES: Mapping[str, int] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What one class of a balanced folder is made up of, in images."""
+
+    real: int
+    """Different real images."""
+    repeated: int = 0
+    """Real images once more."""
+    made: int = 0
+    """Synthetic images."""
+
+    @property
+    def body(self) -> int:
+        """Real images, repeats included."""
+        return self.real + self.repeated
+
+    @property
+    def share(self) -> float:
+        """Synthetic images among all; 0 of a class without any image."""
+        return self.made / max(self.body + self.made, 1)
+
+
+Quotas = Mapping[str, Quota]
+"""{label: what the class is made up of}."""
 
 
 def quotas(
@@ -32,6 +59,81 @@ def quotas(
         label: capped(max(per_class.get(label, goal) - have, 0), have, max_ratio)
         for label, have in sorted(counts.items())
     }
+
+
+def same_share(
+    counts: Mapping[str, int], lacking: Mapping[str, int], share: float, max_ratio: float | None = None
+) -> dict[str, Quota]:
+    """Fill every class up with repeats, and let so many made images join that their share of each class is the same.
+
+    A class R large then gets round(R * share / (1 - share)) of them. A class without a real image gets nothing: made images alone
+    would be its sign.
+
+    Args:
+        counts: {label: real images}.
+        lacking: {label: images it lacks}, as `quotas` gives them without a limit.
+        share: Made images among all of a class, from 0 to below 1.
+        max_ratio: At most this many made images per (different) real one; the class that may have fewest for its size limits all.
+    """
+    _refuse(counts, NO_CLASSES, max_ratio)
+    full = {
+        label: Quota(real=have, repeated=lacking[label] if have else 0)
+        for label, have in sorted(counts.items())
+    }
+    wanted = {
+        label: replace(quota, made=round(quota.body * share / (1 - share))) for label, quota in full.items()
+    }
+    return level(wanted, allowance(wanted, max_ratio))
+
+
+def top_up(
+    counts: Mapping[str, int], lacking: Mapping[str, int], max_ratio: float | None = None
+) -> dict[str, Quota]:
+    """Fill up with made images the classes that lack some, and only these; with repeats where `max_ratio` allows no more made ones."""
+    _refuse(counts, NO_CLASSES, max_ratio)
+    wanted = {label: Quota(real=have, made=lacking[label]) for label, have in sorted(counts.items())}
+    return replenish(wanted, allowance(wanted, max_ratio))
+
+
+def allowance(wanted: Quotas, max_ratio: float | None) -> dict[str, int]:
+    """{label: made images that it may have beside its different real ones}."""
+    return {label: capped(quota.made, quota.real, max_ratio) for label, quota in wanted.items()}
+
+
+def scarcest(wanted: Quotas, available: Mapping[str, int]) -> str | None:
+    """The class that can have the fewest of its made images for its size; None where all can have what they should."""
+    short = [label for label, quota in wanted.items() if available[label] < quota.made]
+    return min(short, key=lambda label: available[label] / wanted[label].body, default=None)
+
+
+def level(wanted: Quotas, available: Mapping[str, int]) -> dict[str, Quota]:
+    """Lower the made images in every class alike where one cannot have as many as it should: their share stays the same in all."""
+    label = scarcest(wanted, available)
+    if label is None:
+        return dict(wanted)
+    least = available[label] / wanted[label].body
+    return {
+        name: replace(quota, made=min(round(quota.body * least), quota.made, available[name]))
+        for name, quota in wanted.items()
+    }
+
+
+def replenish(wanted: Quotas, available: Mapping[str, int]) -> dict[str, Quota]:
+    """Repeat real images in the place of made ones that cannot be had, class by class."""
+    return {
+        label: replace(
+            quota,
+            made=min(quota.made, available[label]),
+            repeated=quota.repeated + (max(quota.made - available[label], 0) if quota.real else 0),
+        )
+        for label, quota in wanted.items()
+    }
+
+
+def share_of(whole: Quotas) -> float:
+    """Made images among all, over all classes."""
+    total = sum(quota.body + quota.made for quota in whole.values())
+    return sum(quota.made for quota in whole.values()) / max(total, 1)
 
 
 def _goal(counts: Mapping[str, int], target: str | int) -> int:

@@ -13,6 +13,8 @@ from medgan.files import digest
 MINORITY = 0.1
 """Largest share of a class that is left out because its values mean something else than those of the class."""
 
+REPEATED = "_repeated_"
+"""In the names of files of a balanced folder that are real images once more."""
 SCALES = {
     "HU": "Hounsfield units",
     "stored": "gray levels of a screen",
@@ -38,10 +40,26 @@ class Draft:
 
 def settle(root: Path, drafts: Iterable[Draft]) -> Manifest:
     """The manifest of all drafts, in their order."""
-    kept, warnings = _refuse_odd_ones(sorted(drafts, key=lambda draft: draft.order))
+    kept, warnings = _refuse_odd_ones(_pass_repeats(sorted(drafts, key=lambda draft: draft.order)))
     return Manifest(
         root=root, records=tuple(name_patients(_refuse_conflicts(kept))), warnings=tuple(warnings)
     )
+
+
+def _pass_repeats(drafts: Sequence[Draft]) -> list[Draft]:
+    """Leave out what `balance` wrote once more of a real image: it is called so, and the very same image is there under its own name."""
+    first: dict[tuple[str, str], str] = {}
+    for draft in drafts:
+        if draft.record.ok and REPEATED not in Path(draft.record.path).name:
+            first.setdefault((draft.record.label, draft.record.digest), draft.record.path)
+
+    def judged(record: Record) -> Record:
+        home = first.get((record.label, record.digest))
+        if not record.ok or home is None or REPEATED not in Path(record.path).name:
+            return record
+        return replace(record, verdict="skip:repeated", reason=f"the same image as {home}, once more")
+
+    return [replace(draft, record=judged(draft.record)) for draft in drafts]
 
 
 def _refuse_conflicts(drafts: Sequence[Draft]) -> list[Draft]:

@@ -333,7 +333,7 @@ def leaning(leans: Sequence[Lean]) -> str:
         else f"it takes {first.alarms:.0%} of synthetic images of other classes for rare ones"
     )
     cured = any(lean.arm == REMEDY and not lean.used for lean in leans)
-    remedy = " With synthetic images in every class (--everywhere) no such sign was found." if cured else ""
+    remedy = " With synthetic images in every class no such sign was found." if cured else ""
     return f", and a classifier that learns from them exploits it: {signs}.{remedy}"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.dataset.quota import NO_CLASSES
 from medgan.report.letters import legible, letters, shorten
 from medgan.report.wording import JUDGES, SPACES, method
 
@@ -76,7 +77,7 @@ def arms_figure(arms: Sequence[Mapping[str, Any]]) -> bytes:
         panels[-1].set_xlabel("AUPRC of rare classes in held-out patients")
         panels[0].plot([], [], "o-", color=REAL, label="real images only")
         panels[0].plot([], [], "s-", color=MADE, label="with synthetic images")
-        figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=10)
+        figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=10)
         return figure
 
     return plot((), draw)
@@ -127,7 +128,7 @@ def variety_figure(scores: Sequence[Mapping[str, Any]]) -> bytes:
         for space in spaces:
             panels[0].plot([], [], MARKS[space], color=MADE, label=f"synthetic, by {SPACES[space]}")
         panels[0].plot([], [], "|", color=QUIET, mew=3, ms=10, label="other real images")
-        figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=8.5, handletextpad=0.3, columnspacing=1.0)  # fmt: skip
+        figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8.5, handletextpad=0.3, columnspacing=1.0)  # fmt: skip
         return figure
 
     return plot(labels, draw)
@@ -172,23 +173,29 @@ def smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([values[max(0, end - SMOOTH + 1) : end + 1].mean() for end in range(len(values))])
 
 
-def counts_figure(before: Mapping[str, int], after: Mapping[str, int]) -> bytes:
-    """Images per class, real and synthetic, one bar each; of very many classes those with most and those with fewest real images."""
+def counts_figure(
+    before: Mapping[str, int], after: Mapping[str, int], repeated: Mapping[str, int] = NO_CLASSES
+) -> bytes:
+    """Images per class, real, repeated and synthetic, one bar each; of very many classes those with most and those with fewest real images."""
     labels = ends(sorted(after, key=lambda label: -before.get(label, 0)) if len(after) > MOST else list(after))  # fmt: skip
     real = [before.get(label, 0) for label in labels]
-    made = [after[label] - have for label, have in zip(labels, real, strict=True)]
+    again = [repeated.get(label, 0) for label in labels]
+    both = [have + more for have, more in zip(real, again, strict=True)]
+    made = [after[label] - have for label, have in zip(labels, both, strict=True)]
 
     def draw(names: list[str]) -> Figure:
         figure = blank(WIDTH, 0.9 + 0.36 * len(labels))
         axes = plain(figure.add_subplot())
         places = np.arange(len(labels))
         axes.barh(places, real, color=REAL, label="real", height=0.62)
+        if any(again):
+            axes.barh(places, again, left=real, color=REAL, alpha=0.45, label="real, repeated", height=0.62)
         if any(made):
-            axes.barh(places, made, left=real, color=MADE, label="synthetic", height=0.62, hatch="///", edgecolor="white")  # fmt: skip
+            axes.barh(places, made, left=both, color=MADE, label="synthetic", height=0.62, hatch="///", edgecolor="white")  # fmt: skip
         axes.set_yticks(places, names)
         axes.invert_yaxis()
         axes.set_xlabel("images")
-        figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=10)
+        figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=10)
         return figure
 
     return plot(labels, draw)

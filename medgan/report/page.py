@@ -79,6 +79,8 @@ class Story:
     """What was checked of the images of a folder, a paragraph each; words in ` ` are code, in ** ** bold."""
     before: Mapping[str, int] = field(default_factory=dict)
     """{class: real training images}."""
+    repeated: Mapping[str, int] = field(default_factory=dict)
+    """{class: real images that are there once more}; classes without any may be absent."""
     after: Mapping[str, int] = field(default_factory=dict)
     log: Sequence[Mapping[str, Any]] = ()
     """Lines of log.jsonl."""
@@ -132,7 +134,7 @@ def page(story: Story) -> str:
         arms_plot=picture(figures.arms_figure(arms), "svg+xml") if arms else "",
         curves=shown_curves(story.predictions, arms),
         variety_plot=picture(figures.variety_figure(scores), "svg+xml") if shares else "",
-        counts_plot=picture(figures.counts_figure(story.before, story.after), "svg+xml") if story.after else "",
+        counts_plot=picture(figures.counts_figure(story.before, story.after, story.repeated), "svg+xml") if story.after else "",
         panels=[(name, picture(data, "svg+xml"), words) for name, data, words in progress.figures_of(story.log)],
         beyond={(arm["judge"], arm["name"]): arm for arm in ((evaluation.get("usefulness") or {}).get("external") or {}).get("arms", ())},
         arms=sorted(arms, key=lambda arm: -arm["auprc"]),

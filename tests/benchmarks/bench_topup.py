@@ -116,9 +116,10 @@ def images_of(manifest, split, plan, stacks):
 
 def synthetic_of(model, train):
     """As many images of every class as the class needs that lacks most, chosen as `balance` chooses them."""
+
     from medgan.commands.offer import drawn_images, seeds_of
-    from medgan.commands.ratio import TopUp
     from medgan.commands.sifting import Against, Wish
+    from medgan.dataset.quota import quotas
     from medgan.progress import ignore
     from medgan.quality.sieve import Real
 
@@ -126,7 +127,7 @@ def synthetic_of(model, train):
         real = Real.of(train.pixels.__getitem__, train.labels, train.patients, len(train.names))
         return Against(real=real, labels=train.names, names=tuple(train.sources), data="")
 
-    wanted = TopUp(per_class={}, everywhere=True).missing(train.counts)
+    wanted = dict.fromkeys(train.counts, max(quotas(train.counts).values()))
     wish = Wish(counts=wanted, seed=FIRST_SEED, device="cpu")
     return drawn_images(model, seeds_of(model, wish, against if FILTER else None, ignore), "cpu", ignore)
 

@@ -70,7 +70,7 @@ def test_no_digest_of_a_known_number_is_in_what_is_written(tmp_path, real):
         rows = [row for row in csv.DictReader(stream) if row["origin"] == "real"]
     assert len({row["patient"] for row in rows}) == 8
     pixels = [row["pixel_sha256"] for row in rows]
-    found = tree(out) if real == "prepared" else {n: b for n, b in tree(out).items() if "_real_" not in n}
+    found = tree(out) if real == "prepared" else {n: b for n, b in tree(out).items() if "_re" not in n}
     words = set(re.findall(rb"[0-9a-f]{8,}", b"\n".join(found.values()).lower()))
     for number in chain(*NUMBERS.values()):
         heads = {trace[:16].encode() for trace in traces(number, pixels)}

@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from medgan.commands.balance import originals_of
+from medgan.commands.real import originals_of
 from medgan.dataset.index import index
 from medgan.dataset.load import load
 from medgan.dataset.source import Source

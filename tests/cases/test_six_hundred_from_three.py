@@ -60,5 +60,5 @@ def test_a_model_at_hand_is_no_reason_to_be_silent(tmp_path):
 def test_a_folder_without_synthetic_images_has_no_copies_to_warn_of(tmp_path):
     source = discs(tmp_path / "scans", normal=5, covid=4)
     model = untrained(tmp_path / "model", source)
-    balance(source, tmp_path / "out", model=model, options=BalanceOptions(target=0, filter=False))
+    balance(source, tmp_path / "out", model=model, options=BalanceOptions(share=0, filter=False))
     assert "near copies. Add scans" not in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")

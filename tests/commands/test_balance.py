@@ -1,11 +1,14 @@
-"""A data set and a model in, a folder out in which every class has as many training images as asked for."""
+"""A data set and a model in, a folder out whose classes are as large as asked for, with the same share of synthetic images."""
 
+import csv
 import dataclasses
+import errno
 import hashlib
 import json
 import shutil
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -13,6 +16,7 @@ import pytest
 from PIL import Image
 from pydicom.uid import UltrasoundImageStorage
 
+from medgan.commands import real, sifting
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.sample import sample
 from medgan.dataset.fingerprint import measure
@@ -22,6 +26,7 @@ from medgan.errors import DatasetError, ModelError, OutputError, PlanError
 from medgan.gan.model import Model
 from medgan.plan import Overrides, decide
 from medgan.prepare import prepare
+from medgan.quality.sieve import Drawn
 from medgan.scans import formats
 from tests.commands.blobs import LAYOUT, SMALL, discs, rows_of, tree, untrained
 
@@ -64,6 +69,11 @@ def by_origin(out):
     return Counter((row["origin"], row["label"]) for row in rows_of(out))
 
 
+def by_kind(out):
+    """{(kind, class): files}."""
+    return Counter((row["kind"], row["label"]) for row in rows_of(out))
+
+
 # --- what is written ---
 
 
@@ -75,27 +85,32 @@ def test_the_layout_is_images_by_class_and_their_descriptions(balanced):
     assert all(place[-1].endswith(".png") for place in inside)
 
 
-def test_every_class_reaches_the_largest_and_real_images_come_along(balanced):
-    assert by_origin(balanced.out) == {
+def test_every_class_reaches_the_largest_by_repeats_and_has_the_same_share(balanced):
+    assert by_kind(balanced.out) == {
         ("real", "normal"): 5,
+        ("from-noise", "normal"): 2,
         ("real", "covid"): 2,
-        ("synthetic", "covid"): 3,
+        ("repeated", "covid"): 3,
+        ("from-noise", "covid"): 2,
     }
 
 
 def test_the_report_is_the_documented_json(balanced):
     report = json.loads(json.dumps(balanced.report()))
     counts = report.pop("filter")["counts"]
-    assert list(counts) == ["covid"]
+    assert sorted(counts) == ["covid", "normal"]
     fates = ("copy", "class", "realism", "surplus", "kept")
     assert sum(counts["covid"][fate] for fate in fates) == counts["covid"]["drawn"] >= 20
-    assert counts["covid"]["kept"] == 3
+    assert counts["covid"]["kept"] == counts["normal"]["kept"] == 2
     assert report == {
         "version": 1,
         "out": str(balanced.out),
-        "counts": {"before": {"covid": 2, "normal": 5}, "after": {"covid": 5, "normal": 5}},
-        "written": {"covid": 3, "normal": 0},
-        "ratio": {"chosen": "", "sentence": ""},
+        "counts": {"before": {"covid": 2, "normal": 5}, "after": {"covid": 7, "normal": 7}},
+        "real": "prepared",
+        "written": {"covid": 2, "normal": 2},
+        "repeated": {"covid": 3, "normal": 0},
+        "share": {"asked": "0.25", "reached": 0.2857, "sentence": ""},
+        "notes": [],
         "manifest": str(balanced.out / "manifest.csv"),
     }
 
@@ -133,7 +148,10 @@ def test_no_path_and_no_time_is_told(balanced, scans):
 
 def test_the_data_card_counts_and_warns(balanced):
     card = (balanced.out / "README.md").read_text(encoding="utf-8")
-    assert "| covid | 0 | `images/covid` | 2 | 3 |" in card
+    assert "| covid | 0 | `images/covid` | 2 | 3 | 2 | 29% |" in card
+    assert "| normal | 1 | `images/normal` | 5 | 0 | 2 | 29% |" in card
+    assert "**4 synthetic** images and 7 real ones, repeated 3 times in all" in card
+    assert "Share of synthetic images: 0.25 asked for, 0.2857 reached, the same in every class" in card
     assert "Not for clinical use" in card
 
 
@@ -163,7 +181,7 @@ def test_no_validation_or_test_image_is_written(balanced, scans, model, tmp_path
 def test_patients_that_are_held_out_are_not_written(scans, tmp_path):
     source = discs(tmp_path / "scans", normal=6, covid=4)
     written = balance(
-        source, tmp_path / "out", options=BalanceOptions(holdout=0.3, target=0), overrides=QUICK
+        source, tmp_path / "out", options=BalanceOptions(holdout=0.3, target=0, share=0), overrides=QUICK
     )
     assert written.before == {"covid": 3, "normal": 4}
     assert by_origin(tmp_path / "out") == {("real", "covid"): 3, ("real", "normal"): 4}
@@ -173,22 +191,133 @@ def test_patients_that_are_held_out_are_not_written(scans, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "written"),
+    ("options", "repeated", "written"),
     [
-        ({"target": "median"}, {"covid": 2, "normal": 0}),  # of 5 and 2, rounded up: 4
-        ({"target": 7}, {"covid": 5, "normal": 2}),
-        ({"target": "7"}, {"covid": 5, "normal": 2}),
-        ({"per_class": {"covid": 3}}, {"covid": 1, "normal": 0}),
-        ({"max_synthetic_ratio": 0.5}, {"covid": 1, "normal": 0}),
-        ({"target": 0}, {"covid": 0, "normal": 0}),
+        ({"target": "median"}, [2, 0], [1, 2]),  # of 5 and 2, rounded up: 4
+        ({"target": 7}, [5, 2], [2, 2]),
+        ({"target": "7", "share": 0.5}, [5, 2], [7, 7]),
+        ({"per_class": {"covid": 3}, "share": "0.5"}, [1, 0], [3, 5]),
+        ({"max_synthetic_ratio": 0.5}, [3, 0], [1, 1]),
+        ({"target": 0}, [0, 0], [1, 2]),
+        ({"fill": "synthetic"}, [0, 0], [3, 0]),
+        ({"fill": "synthetic", "target": 7}, [0, 0], [5, 2]),
+        ({"fill": "synthetic", "max_synthetic_ratio": 0.5}, [2, 0], [1, 0]),
     ],
     ids=str,
 )
-def test_targets_are_met(scans, model, tmp_path, options, written):
-    done = balance(scans, tmp_path / "out", model=model, options=BalanceOptions(**options))
-    assert done.written == written
-    synthetic = Counter(row["label"] for row in rows_of(tmp_path / "out") if row["origin"] == "synthetic")
-    assert synthetic == Counter({label: n for label, n in written.items() if n})
+def test_targets_and_shares_are_met(scans, model, tmp_path, options, repeated, written):
+    options = BalanceOptions(**options, filter=False)
+    done = balance(scans, tmp_path / "out", model=model, options=options)
+    assert list(done.repeated.values()) == repeated
+    assert list(done.written.values()) == written
+    kinds = by_kind(tmp_path / "out")
+    for label, again, made in zip(("covid", "normal"), repeated, written, strict=True):
+        assert (kinds["repeated", label], kinds["from-noise", label]) == (again, made)
+        assert done.after[label] == done.before[label] + again + made
+
+
+# --- repeats ---
+
+
+def test_a_repeat_is_a_further_name_of_a_real_image_and_costs_no_disk(balanced):
+    rows = {row["path"]: row for row in rows_of(balanced.out)}
+    again = [row for row in rows.values() if row["kind"] == "repeated"]
+    times = Counter(row["repeats"] for row in again)
+    assert sorted(times.values()) == [1, 2]  # three of two images: give or take one
+    for number, row in enumerate(again, start=1):
+        home = rows[row["repeats"]]
+        assert row["path"] == f"images/covid/covid_repeated_{number:06d}.png"
+        assert (balanced.out / row["path"]).samefile(balanced.out / home["path"])
+        assert home["kind"] == "real"
+        same = ("origin", "label", "patient", "group", "weight", "stage", "parents", "pixel_sha256", "made")
+        assert all(row[name] == home[name] for name in same)
+        assert row["index"] == str(number)
+    assert all(not row["repeats"] for row in rows.values() if row["kind"] != "repeated")
+
+
+def test_repeats_are_in_every_list_and_sum(balanced):
+    names = {f"images/covid/covid_repeated_{number:06d}.png" for number in (1, 2, 3)}
+    for name in ("SHA256SUMS", "manifest.csv", "metadata.csv", "datalist.json"):
+        text = (balanced.out / name).read_text(encoding="utf-8")
+        assert all(path in text for path in names), name
+
+
+def test_the_seed_chooses_which_images_come_once_more_often(scans, model, tmp_path):
+    def repeats(seed):
+        options = BalanceOptions(share=0, seed=seed)
+        balance(scans, tmp_path / str(seed), options=options, overrides=QUICK)
+        return tuple(row["repeats"] for row in rows_of(tmp_path / str(seed)) if row["repeats"])
+
+    assert len({repeats(seed) for seed in range(6)}) == 2
+
+
+def test_a_disk_without_hard_links_gets_copies_and_says_so_once(
+    scans, model, balanced, tmp_path, monkeypatch
+):
+    def refuse(self, target):
+        raise OSError(errno.EPERM, "no hard links here")
+
+    told = []
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    balance(scans, tmp_path / "out", model=model, on_progress=told.append)
+    assert tree(tmp_path / "out") == tree(balanced.out)
+    assert all(path.stat().st_nlink == 1 for path in (tmp_path / "out" / "images").rglob("*.png"))
+    assert [one.words for one in told if "no hard links" in one.words] == [real.COPIED]
+
+
+def test_without_synthetic_images_real_ones_are_written_and_repeated_and_nothing_is_trained(scans, tmp_path):
+    done = balance(scans, tmp_path / "out", options=BalanceOptions(share=0), overrides=QUICK)
+    assert by_kind(tmp_path / "out") == {
+        ("real", "normal"): 5,
+        ("real", "covid"): 2,
+        ("repeated", "covid"): 3,
+    }
+    assert (done.after, done.share["reached"]) == ({"covid": 5, "normal": 5}, 0.0)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_images_that_do_not_pass_lower_the_share_of_every_class(scans, model, tmp_path, monkeypatch):
+    def picky(model, label, wish, against, on_progress):
+        kept = 1 if label == "normal" else wish.counts[label]
+        return [Drawn(seed=seed, kept=seed < kept) for seed in range(20)]
+
+    monkeypatch.setattr(sifting, "chosen", picky)
+    done = balance(scans, tmp_path / "out", model=model)
+    sentence = "share 0.17 instead of 0.25: only 1 of 2 images of normal passed the filter"
+    assert (done.written, done.notes) == ({"covid": 1, "normal": 1}, (sentence,))
+    assert done.share == {"asked": "0.25", "reached": 0.1667, "sentence": ""}
+    assert done.filter["counts"]["covid"]["kept"] == 1
+    assert f"**{sentence}**" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))["notes"] == [sentence]
+    assert sentence in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    again = balance(scans, tmp_path / "out", model=model)
+    assert again.report() == done.report()
+    with (tmp_path / "out" / "rejected.csv").open(encoding="utf-8", newline="") as stream:
+        lost = Counter((line["label"], line["reason"]) for line in csv.DictReader(stream))
+    assert lost["covid", "surplus"] == 1
+
+
+def test_where_none_pass_and_no_real_image_is_asked_for_the_folder_is_given_back(
+    scans, model, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sifting, "chosen", lambda *_: [Drawn(seed=0, kept=False)])
+    with pytest.raises(PlanError, match=r"without real images: share 0 instead of 0\.25: only 0 of 2"):
+        balance(scans, tmp_path / "out", model=model, options=BalanceOptions(real="none"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_one_sided_folder_says_what_it_is_known_to_do(scans, model, tmp_path):
+    done = balance(
+        scans, tmp_path / "out", model=model, options=BalanceOptions(fill="synthetic", filter=False)
+    )
+    assert "fell by 5.8 points (95 % -9.4 to -2.5)" in done.notes[0]
+    for name in ("README.md", "run.json", "report.html"):
+        assert "the same images in every class cost nothing" in (tmp_path / "out" / name).read_text("utf-8")
+
+
+def test_a_balanced_folder_is_looked_at_without_its_repeats(balanced):
+    manifest = index(Source(path=balanced.out / "images"))
+    assert manifest.verdicts() == {"ok": 7, "skip:repeated": 3, "skip:synthetic-input": 4}
 
 
 def test_the_seed_chooses_other_images(balanced, scans, model, tmp_path):
@@ -197,7 +326,7 @@ def test_the_seed_chooses_other_images(balanced, scans, model, tmp_path):
     assert all(int(row["seed"]) >= 50 for row in rows_of(tmp_path / "out") if row["seed"])
     options = BalanceOptions(seed=50, filter=False)
     balance(scans, tmp_path / "plain", model=model, options=options)
-    assert {row["seed"] for row in rows_of(tmp_path / "plain")} == {"", "50", "51", "52"}
+    assert {row["seed"] for row in rows_of(tmp_path / "plain")} == {"", "50", "51"}
     assert not drawn & {row["pixel_sha256"] for row in rows_of(balanced.out)}
 
 
@@ -208,6 +337,7 @@ def test_the_seed_chooses_other_images(balanced, scans, model, tmp_path):
         {"target": -1},
         {"per_class": {"covit": 3}},
         {"max_synthetic_ratio": -1.0},
+        {"share": 0, "real": "none"},
         {"format": "bmp"},
         {"dicom_class": "us"},
     ],
@@ -243,17 +373,9 @@ def test_an_unknown_way_to_hand_on_real_images_is_refused():
 def test_where_nothing_is_to_be_done_that_is_said(tmp_path):
     source = discs(tmp_path / "scans", normal=3, covid=3)
     with pytest.raises(PlanError, match="nothing to write") as caught:
-        balance(source, tmp_path / "out", options=BalanceOptions(real="none"))
-    assert "--target" in caught.value.hint
+        balance(source, tmp_path / "out", options=BalanceOptions(real="none", fill="synthetic"))
+    assert "--share" in caught.value.hint
     assert not (tmp_path / "out").exists()
-
-
-def test_a_balanced_data_set_needs_no_training(tmp_path):
-    source = discs(tmp_path / "scans", normal=3, covid=3)
-    written = balance(source, tmp_path / "out", overrides=QUICK)
-    assert written.written == {"covid": 0, "normal": 0}
-    assert by_origin(tmp_path / "out") == {("real", "covid"): 3, ("real", "normal"): 3}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "scans"]
 
 
 # --- alike in form ---
@@ -270,7 +392,7 @@ def test_real_and_synthetic_dicom_differ_in_nothing_but_names_and_origin(ct, ct_
     out = tmp_path / "out"
     balance(ct, out, model=ct_model)
     files = [pydicom.dcmread(path) for path in sorted((out / "images").rglob("*.dcm"))]
-    assert Counter(file.SyntheticData for file in files) == {"NO": 12, "YES": 4}
+    assert Counter(file.SyntheticData for file in files) == {"NO": 16, "YES": 6}
     alike = {
         tuple((e.keyword, str(e.value)) for e in file if not e.tag.is_private and e.keyword not in DIFFERS)
         for file in files
@@ -294,7 +416,7 @@ def test_real_and_synthetic_images_have_one_form(ct, ct_model, tmp_path, form):
 
 
 def test_prepared_ct_keeps_its_hounsfield_units(ct, ct_model, tmp_path):
-    balance(ct, tmp_path / "out", model=ct_model, options=BalanceOptions(target=0))
+    balance(ct, tmp_path / "out", model=ct_model, options=BalanceOptions(share=0))
     manifest, plan = index(ct), Model.load(ct_model).plan
     stack = prepare(manifest, plan, tmp_path / "cache")
     units = stack.images(slice(None)).astype(np.float64)[:, 0] * 4095 - 1024
@@ -310,40 +432,67 @@ def test_links_are_the_original_files_under_names_that_tell_nothing(ct, ct_model
     out = tmp_path / "out"
     balance(ct, out, model=ct_model, options=BalanceOptions(real="link"))
     originals = {path.read_bytes() for path in ct.path.rglob("*.dcm")}
-    links = sorted((out / "images").rglob("*_real_*"))
+    links = sorted((out / "images").rglob("*_re*_*"))
     assert {path.read_bytes() for path in links} == originals
-    assert links[0].name == "mass_real_000001.dcm"
+    assert [path.name for path in links[3:5]] == ["mass_real_000004.dcm", "mass_repeated_000001.dcm"]
     assert all(path.stat().st_nlink > 1 or path.is_symlink() for path in links)
-    assert by_origin(out) == {("real", "mass"): 4, ("real", "normal"): 8, ("synthetic", "mass"): 4}
+    assert links[0].samefile(links[4])
+    kinds = {kind: count for (kind, label), count in by_kind(out).items() if label == "mass"}
+    assert kinds == {"real": 4, "repeated": 4, "from-noise": 3}
     assert "a classifier may learn that difference" in (out / "README.md").read_text(encoding="utf-8")
 
 
 def test_both_files_of_a_pair_are_linked(tmp_path):
     nib = pytest.importorskip("nibabel")
     chance = np.random.default_rng(0)
-    for label in "ab":
+    for label, count in {"a": 2, "b": 3}.items():
         (tmp_path / "scans" / label).mkdir(parents=True)
-        for number in range(2):
+        for number in range(count):
             image = nib.Nifti1Pair(chance.normal(100, 20, (12, 12, 3)).astype(np.float32), np.eye(4))
             nib.save(image, tmp_path / "scans" / label / f"{number}.img")
-    options = BalanceOptions(real="link", target=0)
+    options = BalanceOptions(real="link", share=0)
     balance(Source(path=tmp_path / "scans"), tmp_path / "out", options=options, overrides=QUICK)
-    names = sorted(path.name for path in (tmp_path / "out" / "images" / "a").iterdir())
-    assert names == ["a_real_000001.hdr", "a_real_000001.img", "a_real_000002.hdr", "a_real_000002.img"]
+    folder = tmp_path / "out" / "images" / "a"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"a_{name}.{end}"
+        for name in ("real_000001", "real_000002", "repeated_000001")
+        for end in ("hdr", "img")
+    ]
+    (row,) = (row for row in rows_of(tmp_path / "out") if row["kind"] == "repeated")
+    for end in ("hdr", "img"):
+        home = tmp_path / "out" / row["repeats"].replace(".hdr", f".{end}")
+        assert (folder / f"a_repeated_000001.{end}").samefile(home)
+
+
+def test_a_repeated_nifti_brings_its_side_file(ct, tmp_path):
+    options = BalanceOptions(format="nifti", share=0)
+    balance(ct, tmp_path / "out", options=options, overrides=QUICK)
+    folder = tmp_path / "out" / "images" / "mass"
+    for number in range(1, 5):
+        for end in ("nii.gz", "json"):
+            again = folder / f"mass_repeated_{number:06d}.{end}"
+            assert again.samefile(folder / f"mass_real_{number:06d}.{end}")
 
 
 def test_images_in_an_array_cannot_be_linked(tmp_path):
     images = np.random.default_rng(0).integers(0, 255, (6, 12, 12), np.uint8)
     np.savez(tmp_path / "x.npz", train_images=images, train_labels=np.array([0, 0, 0, 0, 1, 1]))
-    options = BalanceOptions(real="link", target=0)
+    options = BalanceOptions(real="link", share=0)
     with pytest.raises(PlanError, match="cannot be linked"):
         balance(Source(path=tmp_path / "x.npz"), tmp_path / "out", options=options, overrides=QUICK)
 
 
-def test_without_real_images_only_the_missing_ones_are_written(scans, model, tmp_path):
+def test_without_real_images_only_synthetic_ones_are_written_and_what_they_belong_beside_is_told(
+    scans, model, tmp_path
+):
     written = balance(scans, tmp_path / "out", model=model, options=BalanceOptions(real="none"))
-    assert by_origin(tmp_path / "out") == {("synthetic", "covid"): 3}
-    assert written.after == {"covid": 5, "normal": 5}
+    assert by_kind(tmp_path / "out") == {("from-noise", "covid"): 2, ("from-noise", "normal"): 2}
+    assert written.repeated == {"covid": 0, "normal": 0}
+    assert written.after == {"covid": 4, "normal": 7}
+    assert "beside your real ones, repeated until every class has 5:" in written.notes[0]
+    goals = BalanceOptions(real="none", per_class={"covid": 3}, filter=False)
+    written = balance(scans, tmp_path / "goals", model=model, options=goals)
+    assert "repeated until there are 3 of covid, 5 of normal:" in written.notes[0]
 
 
 # --- models ---
@@ -355,7 +504,7 @@ def test_without_a_model_one_is_trained_beside_the_output_and_kept(scans, tmp_pa
     trained = Model.load(tmp_path / "out.run")
     drawn = [row for row in rows_of(tmp_path / "out") if row["origin"] == "synthetic"]
     assert {row["model_digest"] for row in drawn} == {trained.digest}
-    assert len(drawn) == written.written["covid"] == 3
+    assert len(drawn) == 2 * written.written["covid"] == 4
     again = balance(scans, tmp_path / "again", model=tmp_path / "out.run")
     assert again.written == written.written
     assert {row["pixel_sha256"] for row in rows_of(tmp_path / "again")} == {
@@ -376,12 +525,12 @@ def test_a_model_of_other_data_is_refused_with_both_digests(scans, model, tmp_pa
 def test_a_model_of_other_data_is_taken_when_asked_for(model, tmp_path):
     other = discs(tmp_path / "other", shape=(20, 20), normal=5, covid=2)
     written = balance(other, tmp_path / "out", model=model, options=BalanceOptions(any_model=True))
-    assert written.written == {"covid": 3, "normal": 0}
+    assert written.written == {"covid": 2, "normal": 2}
     assert {(row["rows"], row["columns"]) for row in rows_of(tmp_path / "out")} == {("16", "24")}
 
 
 def test_scans_of_the_test_split_come_into_the_form_of_the_balanced_folder(scans, model, tmp_path):
-    options = BalanceOptions(any_model=True, target=0)
+    options = BalanceOptions(any_model=True, share=0)
     written = balance(Source(path=scans.path / "test"), tmp_path / "out", model=model, options=options)
     assert written.written == {"covid": 0, "normal": 0}
     rows = rows_of(tmp_path / "out")
@@ -493,7 +642,7 @@ def test_the_real_images_of_other_patients_are_no_run_to_go_on_with(scans, model
         balance(named, tmp_path / "out", model=model)
 
 
-@pytest.mark.parametrize("after", [0, 1, 6, 7])
+@pytest.mark.parametrize("after", [0, 1, 7, 10])
 def test_a_broken_run_goes_on_and_ends_in_the_same_bytes(
     scans, model, balanced, tmp_path, monkeypatch, after
 ):
@@ -508,11 +657,33 @@ def test_a_broken_run_goes_on_and_ends_in_the_same_bytes(
     monkeypatch.setattr(formats, "write", broken)
     with pytest.raises(KeyboardInterrupt):
         balance(scans, out, model=model)
-    assert len(list((out / "images").rglob("*.png"))) == after
+    assert len(list((out / "images").rglob("*.png"))) == after  # repeats come when all others are there
     monkeypatch.setattr(formats, "write", write)
     balance(scans, out, model=model)
     assert tree(out) == tree(balanced.out)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_run_that_is_killed_among_its_repeats_goes_on(scans, model, balanced, tmp_path, monkeypatch, after):
+    out, link, linked = tmp_path / "out", Path.hardlink_to, []
+
+    def broken(self, target):
+        if len(linked) == after:
+            raise KeyboardInterrupt
+        linked.append(self)
+        link(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "hardlink_to", broken)
+        if after < 3:
+            with pytest.raises(KeyboardInterrupt):
+                balance(scans, out, model=model)
+        else:
+            balance(scans, out, model=model)
+    assert len(list((out / "images").rglob("*_repeated_*"))) == after
+    balance(scans, out, model=model)
+    assert tree(out) == tree(balanced.out)
 
 
 def test_data_without_a_usable_scan_is_refused(tmp_path):
@@ -544,7 +715,7 @@ def test_it_is_a_folder_per_class_as_image_folder_reads_it(balanced):
 def test_it_loads_with_image_folder(balanced):
     datasets = pytest.importorskip("torchvision.datasets", reason="torchvision is not installed")
     data = datasets.ImageFolder(str(balanced.out / "images"))
-    assert len(data) == 10
+    assert len(data) == 14
     assert data.class_to_idx == {"covid": 0, "normal": 1}
 
 
@@ -557,11 +728,11 @@ def test_it_loads_with_the_data_list_of_monai(ct, ct_model, tmp_path, form, read
         from monai.transforms import LoadImage
 
         out = tmp_path / "out"
-        balance(ct, out, model=ct_model, options=BalanceOptions(format=form, max_synthetic_ratio=0.5))
+        balance(ct, out, model=ct_model, options=BalanceOptions(format=form))
         training = load_decathlon_datalist(
             str(out / "datalist.json"), is_segmentation=False, data_list_key="training"
         )
-        assert Counter(item["label"] for item in training) == {0: 6, 1: 8}
+        assert Counter(item["label"] for item in training) == {0: 11, 1: 11}
         image = LoadImage(reader=reader, image_only=True)(training[0]["image"])
     assert monai.__version__
     values = np.squeeze(np.asarray(image)).T
@@ -574,9 +745,10 @@ def test_it_loads_as_a_table(balanced):
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     table = pandas.read_csv(balanced.out / "manifest.csv")
     assert table.groupby(["label", "is_synthetic"]).size().to_dict() == {
-        ("covid", False): 2,
-        ("covid", True): 3,
+        ("covid", False): 5,
+        ("covid", True): 2,
         ("normal", False): 5,
+        ("normal", True): 2,
     }
 
 

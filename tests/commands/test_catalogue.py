@@ -154,9 +154,46 @@ def test_only_the_spacing_within_the_image_is_told():
 def test_the_card_counts_classes_and_warns():
     text = card(contents())
     assert "**1 synthetic** images and 1 real ones" in text
-    assert "| b | 0 | `images/b` | 0 | 1 |" in text
+    assert "| b | 0 | `images/b` | 0 | 0 | 1 | 100% |" in text
     assert "SYNTHETIC DATA - NOT FOR CLINICAL USE" in text
     assert "HU = low + value / 65535 * (high - low)" in text
+
+
+AGAIN = row(
+    path="images/b_a/b_a_repeated_000001.png",
+    label="a b",
+    label_id=1,
+    origin="real",
+    is_synthetic="false",
+    repeats=REAL.path,
+)
+
+
+def test_a_repeat_is_a_real_image_that_no_table_counts_as_another():
+    assert AGAIN.role.kind == "repeated"
+    assert (AGAIN.role.made, AGAIN.role.weight, AGAIN.role.stage, AGAIN.role.parents) == (
+        0,
+        1.0,
+        "finish",
+        "",
+    )
+    assert AGAIN.role.group == "b_a_real_000001.png"  # of a patient nobody knows: with the image that it is
+    text = card(
+        contents(rows=[row(), REAL, AGAIN, AGAIN], share={"asked": "0.25", "reached": 0.25, "sentence": ""})
+    )
+    assert "| a b | 1 | `images/b_a` | 1 | 2 | 0 | 0% |" in text
+    assert "and 1 real ones, repeated 2 times in all" in text
+    assert "a further name of the same file" in text
+    assert "a further name of the same file" not in card(contents())
+
+
+def test_the_card_tells_the_share_and_what_is_known_of_the_mixture():
+    share = {"asked": "auto", "reached": 0.5, "sentence": "0.5 does best"}
+    text = card(contents(share=share, notes=["so it harms"]))
+    assert "0.5 reached, the same in every class (0.5 does best)" in text
+    assert "**so it harms**" in text
+    one_sided = {"asked": "", "reached": None, "sentence": ""}
+    assert "Share of synthetic images" not in card(contents(share=one_sided))
 
 
 def test_a_class_name_cannot_break_the_table():

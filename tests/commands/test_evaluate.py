@@ -105,23 +105,23 @@ def test_a_balanced_folder_is_judged_by_itself(world, tmp_path):
     )
     found = gather(request(world, source=Source(path=tmp_path / "out")), ignore)
     assert found.counts["train"] == {"full": 12, "rare": 8}
-    assert found.counts["synthetic"] == {"full": 2, "rare": 6}
+    assert found.counts["synthetic"] == {"full": 5, "rare": 5}
     assert NONE_HELD in found.notes
 
 
-def test_patients_who_chose_the_ratio_are_told_where_they_judge_it_too(world):
+def test_patients_who_chose_the_share_are_told_where_they_judge_it_too(world):
     manifest = index(world["source"])
     asleep = replace(
         manifest,
         records=tuple(replace(one, split=one.split.replace("test", "val")) for one in manifest.records),
     )
 
-    def asked(ratio):
-        return SimpleNamespace(settings={"ratio": ratio} if ratio else {"command": "sample"})
+    def asked(share):
+        return SimpleNamespace(settings={"share": share} if share else {"command": "sample"})
 
     assert chose_itself(asked("auto"), asleep)
     assert not chose_itself(asked("auto"), manifest)
-    assert not chose_itself(asked("0.5"), asleep)
+    assert not chose_itself(asked(0.5), asleep)
     assert not chose_itself(asked(None), asleep)
 
 

@@ -13,23 +13,39 @@ def test_what_is_foreseen_is_what_is_missing_and_nothing_is_written(cut_scans, t
     seen = foresee(
         Source(path=cut_scans), tmp_path / "out", model=None, options=BalanceOptions(), overrides=SMALL
     )
-    assert (seen.before, seen.missing) == ({"mass": 4, "normal": 8}, {"mass": 4, "normal": 0})
+    assert (seen.before, seen.repeated) == ({"mass": 4, "normal": 8}, {"mass": 4, "normal": 0})
+    assert seen.missing == {"mass": 3, "normal": 3}
+    assert (seen.share["asked"], seen.share["reached"], seen.notes) == ("0.25", 0.2727, ())
     assert (seen.trains, seen.at_most) == (True, False)
     assert seen.plan.size == (16, 16)
     assert seen.estimate_seconds > 0
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_trained_where_nothing_is_missing(cut_scans, tmp_path):
-    options = BalanceOptions(target=2)
+def test_nothing_is_trained_where_nothing_is_made(cut_scans, tmp_path):
+    options = BalanceOptions(share=0)
     seen = foresee(Source(path=cut_scans), tmp_path / "out", model=None, options=options, overrides=SMALL)
     assert (seen.trains, seen.estimate_seconds) == (False, 0.0)
+    assert seen.repeated == {"mass": 4, "normal": 0}
+
+
+def test_what_one_should_know_is_told_before_anything_is_done(cut_scans, tmp_path):
+    def notes(**wishes):
+        options = BalanceOptions(**wishes)
+        task = {"model": None, "options": options, "overrides": SMALL}
+        return " ".join(foresee(Source(path=cut_scans), tmp_path / "out", **task).notes)
+
+    assert "fell by 5.8 points" in notes(fill="synthetic")
+    assert notes(max_synthetic_ratio=0.5) == (
+        "share 0.2 instead of 0.25: 2 of 3 images of mass are allowed by --max-synthetic-ratio"
+    )
+    assert "repeated until every class has 8" in notes(real="none")
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (BalanceOptions(target=2, real="none"), "nothing to write"),
+        (BalanceOptions(share=0, real="none"), "nothing to write"),
         (BalanceOptions(per_class={"lung": 3}), "no class 'lung'"),
     ],
 )

@@ -91,7 +91,7 @@ def test_another_holdout_than_the_models_is_refused_in_words(scans, run, tmp_pat
 
 
 def test_scans_of_another_data_set_are_not_held_out(scans, run, tmp_path):
-    options = BalanceOptions(target=0, any_model=True, filter=False)
+    options = BalanceOptions(share=0, any_model=True, filter=False)
     assert balance(scans, tmp_path / "out", model=run, options=options).before == {"covid": 10, "normal": 15}
 
 

@@ -18,6 +18,7 @@ from tests.commands.blobs import discs, rows_of, tree, untrained
 
 ROLE = ("made", "kind", "weight", "stage", "parents")
 REAL, MADE = ("0", "real", "1.0", "finish", ""), ("1", "from-noise", "0.3", "pretrain", "")
+AGAIN = ("0", "repeated", "1.0", "finish", "")
 OPTIONS = BalanceOptions(filter=False)
 
 
@@ -35,7 +36,7 @@ def world(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("command", "real", "made"), [("balance", 10, 2), ("sample", 0, 4), ("prepare", 6, 0)]
+    ("command", "real", "made"), [("balance", 12, 4), ("sample", 0, 4), ("prepare", 6, 0)]
 )
 def test_every_row_says_what_to_do_with_its_image(world, command, real, made):
     rows = rows_of(world / command)
@@ -43,7 +44,8 @@ def test_every_row_says_what_to_do_with_its_image(world, command, real, made):
     assert (origins.count("real"), origins.count("synthetic")) == (real, made)
     for row in rows:
         is_made = row["origin"] == "synthetic"
-        assert tuple(row[name] for name in ROLE) == (MADE if is_made else REAL)
+        role = MADE if is_made else AGAIN if row["repeats"] else REAL
+        assert tuple(row[name] for name in ROLE) == role
         assert row["group"] == (row["path"].rpartition("/")[2] if is_made else row["patient"])
 
 
@@ -94,7 +96,7 @@ def older(world, tmp_path):
 def test_a_folder_without_these_columns_is_judged_and_shown_as_ever(world, older):
     by_itself = gather(Request(source=Source(path=older)), ignore)
     beside_scans = gather(Request(source=Source(path=world / "scans"), synthetic=older), ignore)
-    assert [len(found.synthetic.labels) for found in (by_itself, beside_scans)] == [2, 2]
+    assert [len(found.synthetic.labels) for found in (by_itself, beside_scans)] == [4, 4]
     assert report(older).page.is_file()
 
 

@@ -79,7 +79,7 @@ def test_the_manifest_has_the_documented_columns(model, tmp_path):
     columns = (tmp_path / "out" / "manifest.csv").read_text(encoding="utf-8").splitlines()[0]
     assert columns == (
         "path,label,label_id,origin,is_synthetic,split,format,sop_instance_uid,seed,index,model_digest,patient,"
-        "rows,columns,spacing_mm,unit,low,high,pixel_sha256,filter,nearest_real,nearest_distance,class_chance,realism,"
+        "repeats,rows,columns,spacing_mm,unit,low,high,pixel_sha256,filter,nearest_real,nearest_distance,class_chance,realism,"
         "tool_version,made,kind,weight,stage,parents,group"
     )
 
@@ -236,9 +236,12 @@ def test_the_report_is_the_documented_json(model, tmp_path):
         "version": 1,
         "out": str(out),
         "counts": {"before": {"covid": 0, "normal": 0}, "after": {"covid": 0, "normal": 2}},
+        "real": "none",
         "written": {"covid": 0, "normal": 2},
+        "repeated": {"covid": 0, "normal": 0},
         "filter": {"on": False, "compared_with": "", "checks": [], "counts": {}},
-        "ratio": {"chosen": "", "sentence": ""},
+        "share": {"asked": "", "reached": None, "sentence": ""},
+        "notes": [],
         "manifest": str(out / "manifest.csv"),
     }
 

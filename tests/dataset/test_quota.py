@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medgan.dataset.quota import quotas
+from medgan.dataset.quota import Quota, level, quotas, replenish, same_share, scarcest, share_of, top_up
 from medgan.errors import PlanError
 
 COUNTS = {"a": 100, "b": 40, "c": 7}
@@ -75,3 +75,88 @@ def test_quotas_fill_up_and_never_take_away(counts, target, ratio):
             assert counts[label] + lacking == max(counts.values())
         elif isinstance(target, int):
             assert counts[label] + lacking == max(counts[label], target)
+
+
+# --- what classes are made up of ---
+
+
+def filled(share, max_ratio=None, target="largest", **per_class):
+    """{class: (real, repeated, made)} of COUNTS."""
+    whole = same_share(COUNTS, quotas(COUNTS, target, per_class), share, max_ratio)
+    return {label: (one.real, one.repeated, one.made) for label, one in whole.items()}
+
+
+def test_repeats_fill_up_and_made_images_join_in_every_class():
+    assert filled(0.25) == {"a": (100, 0, 33), "b": (40, 60, 33), "c": (7, 93, 33)}
+    assert filled(0.5) == {"a": (100, 0, 100), "b": (40, 60, 100), "c": (7, 93, 100)}
+    assert filled(0) == {"a": (100, 0, 0), "b": (40, 60, 0), "c": (7, 93, 0)}
+
+
+def test_classes_with_targets_of_their_own_get_made_images_for_their_size():
+    assert filled(0.25, target="median") == {"a": (100, 0, 33), "b": (40, 0, 13), "c": (7, 33, 13)}
+    assert filled(0.25, target=60) == {"a": (100, 0, 33), "b": (40, 20, 20), "c": (7, 53, 20)}
+    assert filled(0.5, c=20) == {"a": (100, 0, 100), "b": (40, 60, 100), "c": (7, 13, 20)}
+
+
+def test_the_scarcest_class_limits_the_made_images_of_all():
+    assert filled(0.25, 2.0) == {"a": (100, 0, 14), "b": (40, 60, 14), "c": (7, 93, 14)}
+    assert filled(0.25, 2.0, c=10) == {"a": (100, 0, 33), "b": (40, 60, 33), "c": (7, 3, 3)}
+    assert filled(0.25, 0.0) == filled(0)
+
+
+def test_a_class_without_a_real_image_gets_none_that_is_made():
+    whole = same_share({"a": 3, "b": 0}, {"a": 0, "b": 3}, 0.5)
+    assert whole["b"] == Quota(real=0)
+    assert whole["a"].made == 3
+
+
+def test_a_top_up_gives_made_images_to_classes_that_lack_some_alone():
+    whole = top_up(COUNTS, quotas(COUNTS))
+    assert {label: (one.repeated, one.made) for label, one in whole.items()} == {"a": (0, 0), "b": (0, 60), "c": (0, 93)}  # fmt: skip
+    whole = top_up(COUNTS, quotas(COUNTS), 1.0)
+    assert {label: (one.repeated, one.made) for label, one in whole.items()} == {"a": (0, 0), "b": (20, 40), "c": (86, 7)}  # fmt: skip
+
+
+def test_where_one_class_has_fewer_all_get_fewer():
+    whole = same_share(COUNTS, quotas(COUNTS), 0.25)
+    some = {"a": 33, "b": 20, "c": 25}
+    assert scarcest(whole, some) == "b"
+    fewer = level(whole, some)
+    assert [one.made for one in fewer.values()] == [20, 20, 20]
+    assert share_of(fewer) == pytest.approx(20 / 120)
+    assert level(whole, dict.fromkeys(COUNTS, 33)) == whole
+    assert scarcest(whole, dict.fromkeys(COUNTS, 40)) is None
+    assert [one.made for one in level(whole, {"a": 33, "b": 0, "c": 33}).values()] == [0, 0, 0]
+
+
+def test_repeats_stand_in_for_made_images_that_are_not_to_be_had():
+    whole = replenish(top_up(COUNTS, quotas(COUNTS)), {"a": 0, "b": 60, "c": 50})
+    assert [(one.repeated, one.made) for one in whole.values()] == [(0, 0), (0, 60), (43, 50)]
+
+
+SOME = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 300), min_size=1)
+
+
+@given(
+    SOME,
+    st.sampled_from(["largest", "median"]) | st.integers(0, 400),
+    st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 400)),
+    st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9]),
+    st.none() | st.floats(0, 4),
+    st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 300)),
+)
+def test_the_share_is_the_same_in_every_class(counts, target, goals, share, most, kept):
+    goals = {label: goal for label, goal in goals.items() if label in counts}
+    lacking = quotas(counts, target, goals)
+    asked = same_share(counts, lacking, share, most)
+    for whole in (asked, level(asked, {label: kept.get(label, 300) for label in counts})):
+        biggest = max(whole.values(), key=lambda one: one.body)
+        odds = biggest.made / biggest.body
+        for label, one in whole.items():
+            assert (one.real, one.repeated) == (counts[label], lacking[label])
+            # a whole number of images of either class is off by half of one at most, as far as a limit lets it
+            assert abs(one.made - one.body * odds) <= 1
+            assert one.made <= round(one.body * share / (1 - share))
+            assert most is None or one.made <= one.real * most + 1e-6
+        if target == "largest" and not goals:
+            assert len({one.body + one.made for one in whole.values()}) == 1

@@ -56,7 +56,7 @@ def test_a_mark_is_seen_and_used_and_spreading_it_takes_it_away():
     topped_up, everywhere = found.leans
     assert topped_up.others_interval[0] > 0
     assert not everywhere.used
-    assert "--everywhere" in found.sentence
+    assert "With synthetic images in every class no such sign" in found.sentence
     assert revive(Shortcut, json.loads(json.dumps(plain(found)))) == found
 
 

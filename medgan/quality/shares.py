@@ -1,6 +1,6 @@
-"""Training, validation and synthetic images -> the ratio of synthetic to real ones at which validation patients are told apart best.
+"""Training, validation and synthetic images -> the share of synthetic ones in every class at which validation patients are told apart best.
 
-The test patients are not asked: whoever chooses by them cannot be judged by them. Nothing is claimed here either. The ratio is the best
+The test patients are not asked: whoever chooses by them cannot be judged by them. Nothing is claimed here either. The share is the best
 of a few on validation, where the best of several always looks better than it is; whether it helps is what `utility` measures.
 """
 
@@ -11,16 +11,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from medgan.errors import DatasetError
 from medgan.progress import OnProgress, ignore
-from medgan.quality.arms import HALF, ONE_SIDED, PARITY, rare_classes
+from medgan.quality.arms import HALF, RECIPES, SHARED, rare_classes
 from medgan.quality.contest import Outcome, Runs, Settings, contest
 from medgan.quality.endpoints import endpoints
 from medgan.quality.images import Images
-from medgan.quality.utility import nothing_to_judge, refuse_unjudgeable
+from medgan.quality.utility import refuse_unjudgeable
 from medgan.quality.verdict import LEAST_RARE
 
-NOTHING = "0"
-"""The ratio that adds nothing."""
+NOTHING, MOST = "0", "0.5"
+"""The share that adds nothing, and the largest that is tried."""
+WRITTEN = tuple(f"{arm}{views}" for arm in (SHARED, HALF) for views in ("", " + classical"))
+"""Arms with synthetic images that are those of a folder as `balance` writes it."""
 ENOUGH = {
     "real": "the real images as they are",
     "class weights": "class weights",
@@ -43,19 +46,19 @@ class Trial:
 
     judge: str
     arm: str
-    ratio: str
-    """"0" where no synthetic images take part."""
+    share: str
+    """Of synthetic images in every class; "0" where none take part."""
     auprc: float
     """Of the rare classes, mean over classifier seeds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """The ratio that validation prefers."""
+    """The share that validation prefers."""
 
     version: int = 1
-    ratio: str
-    """"0", "0.25", "0.5", "1" or "parity"."""
+    share: str
+    """"0", "0.25" or "0.5"."""
     arm: str
     judge: str
     sentence: str
@@ -66,7 +69,7 @@ class Chosen:
     """Every arm, the best first."""
 
 
-def choose_ratio(  # noqa: PLR0913  # the sets of images are no noun
+def choose_share(  # noqa: PLR0913  # the sets of images are no noun
     train: Images,
     val: Images,
     synthetic: Images,
@@ -76,17 +79,20 @@ def choose_ratio(  # noqa: PLR0913  # the sets of images are no noun
     runs: Runs | None = None,
     on_progress: OnProgress = ignore,
 ) -> Chosen:
-    """Train the classifiers of every arm and take the ratio of the one that does best on `val`; of equals, what adds less.
+    """Train the classifiers of every arm and take the share of the one that does best on `val`; of equals, what adds less.
 
     Raises:
-        DatasetError: a rare class is missing from `val`, or no synthetic image is of a class that lacks some.
+        DatasetError: a rare class is missing from `val`, or a class has no synthetic image.
     """
     rare = settings.rare or rare_classes(train.counts)
     refuse_unjudgeable(val, rare, "validation")
     rounds = contest(train, val, synthetic, settings=settings, seed=seed, runs=runs, on_progress=on_progress)
     outcomes = [outcome for told in rounds for outcome in told.outcomes]
     if not any(outcome.recipe.made for outcome in outcomes):
-        raise nothing_to_judge()
+        raise DatasetError(
+            "the filter left no synthetic image of some class, so no share of them can be tried",
+            hint="Train for longer, or write the real images alone: --share 0.",
+        )
     numbers = [train.names.index(label) for label in rare]
 
     def trial(outcome: Outcome) -> Trial:
@@ -95,7 +101,7 @@ def choose_ratio(  # noqa: PLR0913  # the sets of images are no noun
         return Trial(
             judge=outcome.judge,
             arm=recipe.name,
-            ratio=PARITY if recipe.made else NOTHING,
+            share=f"{recipe.share:g}" if recipe.made else NOTHING,
             auprc=round(float(np.mean(scores)), 5),
         )
 
@@ -106,7 +112,7 @@ def choose_ratio(  # noqa: PLR0913  # the sets of images are no noun
     trials = [one for one, _ in sorted(zip(map(trial, outcomes), outcomes, strict=True), key=order)]
     best = trials[0]
     return Chosen(
-        ratio=best.ratio,
+        share=best.share,
         arm=best.arm,
         judge=best.judge,
         sentence=sentence(trials, rare) + doubt(val, rare),
@@ -119,15 +125,15 @@ def choose_ratio(  # noqa: PLR0913  # the sets of images are no noun
 def sentence(trials: list[Trial], rare: tuple[str, ...]) -> str:
     """What was chosen, in words; `trials` with the best first."""
     best = trials[0]
-    side = next((one for one in trials if (one.ratio == NOTHING) != (best.ratio == NOTHING)), best)
+    side = next((one for one in trials if (one.share == NOTHING) != (best.share == NOTHING)), best)
     where = f"of AUPRC of {', '.join(rare)} on validation patients"
-    if best.ratio == NOTHING:
+    if best.share == NOTHING:
         return (
             f"{ENOUGH[best.arm]} is enough here; nothing synthetic was added"
-            f" ({best.auprc:.3f} {where}; {side.auprc:.3f} with synthetic images at ratio {side.ratio})"
+            f" ({best.auprc:.3f} {where}; {side.auprc:.3f} where they make up {side.share} of every class)"
         )
     return (
-        f"synthetic images at ratio {best.ratio} do best here ({best.auprc:.3f} {where};"
+        f"synthetic images that make up {best.share} of every class do best here ({best.auprc:.3f} {where};"
         f" {side.auprc:.3f} with {ENOUGH[side.arm]} alone)"
     )
 
@@ -142,14 +148,13 @@ def doubt(val: Images, rare: Sequence[str]) -> str:
     return f"; only {have}, so that chance may have chosen ({LEAST_RARE} are needed at least)"
 
 
-def wish_of(settings: Settings, *, everywhere: bool) -> Settings:
-    """`settings` with those arms that can be written: topped up, or everywhere alike."""
-    kind = HALF if everywhere else ONE_SIDED
+def wish_of(settings: Settings) -> Settings:
+    """`settings` with those arms that can be written: without synthetic images, or with the same share of them in every class."""
     wanted = {
         judge: tuple(
             recipe.name
-            for recipe in settings.recipes_of(judge)
-            if not recipe.made or recipe.name.startswith(kind)
+            for recipe in RECIPES
+            if recipe.name in WRITTEN or (not recipe.made and recipe in settings.recipes_of(judge))
         )
         for judge in settings.judges
     }
