@@ -66,7 +66,11 @@ def per_step(eyes: Eyes) -> float:
     rows = np.arange(LOOKS)
     pool = Pool(rows=rows, chances=np.full(LOOKS, 1 / LOOKS), costs=np.ones(LOOKS, np.float32))
     lesson = Lesson(
-        recipe=Recipe(name="trial", classical=True), labels=rows % 2, classes=2, stages=((1.0, pool),)
+        recipe=Recipe(name="trial", classical=True),
+        labels=rows % 2,
+        classes=2,
+        real=LOOKS,
+        stages=((1.0, pool),),
     )
 
     def train(steps: int) -> None:

@@ -102,7 +102,7 @@ class Learned:
     origins: Labels
     """(N,): REAL, MADE or COMPOSED."""
     parents: Labels
-    """(N, 2): rows of the real images of which an image is composed; of any other image its own row, twice."""
+    """(N, 2): of a real image its own row, twice; of a composed one its parents; of a made one the real image most like it, twice."""
 
     def __len__(self) -> int:
         """Number of images."""
@@ -113,8 +113,8 @@ class Learned:
         return np.bincount(self.labels[side & (self.origins == origin)], minlength=len(self.names))
 
     def beside(self, real: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """(N,): the images that may be learned from where of the real ones only `real` (N,) may: made ones, and children of those two."""
-        return np.where(self.origins == MADE, True, real[self.parents].all(axis=1))  # a value, no option
+        """(N,): what may be learned from where of the real images only `real` (N,) may: these, and what comes from no others."""
+        return np.asarray(real[self.parents].all(axis=1))
 
 
 def rare_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
@@ -158,6 +158,8 @@ class Lesson:
     labels: Labels
     """(N,): classes of the learned images."""
     classes: int
+    real: int
+    """Different real images that it is taught."""
     stages: tuple[tuple[float, Pool], ...]
     """(share of the steps, what is drawn in it), one after another."""
     prior: NDArray[np.float32] | None = None
@@ -174,6 +176,7 @@ def lesson(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int)
         recipe=recipe,
         labels=learned.labels,
         classes=len(learned.names),
+        real=int(counts.sum()),
         stages=((EARLY, first), (1 - EARLY, after)) if recipe.staged else ((1.0, first),),
         prior=np.log(np.maximum(share, 1e-6)).astype(np.float32) if recipe.adjusted else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
@@ -23,9 +25,10 @@ Rows = NDArray[np.int64]
 Ask = Callable[[Rows | None], Array]
 """Rows of learned images, or None for all held-out ones -> logits (R, K)."""
 
-PENALTIES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+PENALTIES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 SHRINKAGES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 0.99)
 NEIGHBOURS = 5
+MOST = 200
 NEVER = -30.0
 """Logit of a class that was not learned."""
 
@@ -80,7 +83,7 @@ class Linear:
     def learn(
         self, lesson: Lesson, schedules: Sequence[Schedule], seed: int
     ) -> Iterator[tuple[Schedule, Ask]]:
-        """See `Learner`. What an image weighs is how often it is drawn times what an error costs, n in all."""
+        """See `Learner`. An image weighs as often as it is drawn times what an error costs; all together as much as the real ones."""
         (_, pool), *_ = lesson.stages
         x, y = self.learned[pool.rows], lesson.labels[pool.rows]
         weights = pool.chances * pool.costs
@@ -88,13 +91,13 @@ class Linear:
             fresh, labels = between(x, y, np.random.default_rng(seed))
             x, y = np.concatenate([x, fresh]), np.concatenate([y, labels])
             weights = 1 / np.bincount(y)[y]
-        weights = weights * (len(pool.rows) / weights.sum())
+        weights = weights * (lesson.real / weights.sum())
         for schedule in schedules:
             penalty = schedule.penalty or 0.0
             fitted = (
                 LinearDiscriminantAnalysis(solver="lsqr", shrinkage=penalty, priors=_even(y)).fit(x, y)
                 if lesson.recipe.discriminant
-                else LogisticRegression(C=penalty, max_iter=1000).fit(x, y, sample_weight=weights)
+                else _logistic(x, y, penalty, weights)
             )
             yield schedule, partial(self._ask, fitted, lesson.classes)
 
@@ -104,6 +107,15 @@ class Linear:
         found = np.full((len(x), classes), NEVER, np.float32)
         found[:, fitted.classes_] = told if told.ndim > 1 else np.stack([-told / 2, told / 2], axis=1)
         return found
+
+
+def _logistic(
+    x: Array, labels: NDArray[np.int64], penalty: float, weights: NDArray[np.float64]
+) -> LogisticRegression:
+    """Stopped after `MOST` rounds, which only a penalty too weak to be of use would go beyond."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return LogisticRegression(C=penalty, max_iter=MOST).fit(x, labels, sample_weight=weights)
 
 
 def _even(labels: NDArray[np.int64]) -> NDArray[np.float64]:

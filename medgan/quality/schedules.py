@@ -1,8 +1,9 @@
 """Training images of real patients -> how an arm is best trained: its rate and steps, or its penalty, by folds that share no patient.
 
 Equal steps are no equal chance: one arm overfits where another has hardly begun. So every arm tries the same schedules on the same folds.
-Made images join the side of a fold that is learned from. Their generator has seen the patients of the other side, which can flatter the
-schedule of an arm with made images and its figure here, but not what is measured on held-out patients.
+A made image joins the side of a fold on which the real image is that it is most like. Its generator has seen both sides: beside the patients
+who are asked, images much like them would choose schedules that learn made images by heart. What remains of that flatters arms with made
+images here, but not on held-out patients.
 """
 
 from __future__ import annotations

@@ -172,7 +172,9 @@ def _detected(
         others = np.setdiff1d(np.arange(len(truth)), rows)
         count = len(others)
         even = Pool(rows=others, chances=np.full(count, 1 / count), costs=np.ones(count, np.float32))
-        lesson = Lesson(recipe=Recipe(name="detector"), labels=truth, classes=2, stages=((1.0, even),))
+        lesson = Lesson(
+            recipe=Recipe(name="detector"), labels=truth, classes=2, real=count, stages=((1.0, even),)
+        )
         ((_, network),) = trained(eyes, lesson, rate=RATE, steps=(steps_of(settings),), seed=seed)
         told = eyes.logits_of(network, rows)
         scores[CNN][rows] = told[:, 1] - told[:, 0]

@@ -22,7 +22,7 @@ def even(rows, costs=1.0):
 def taught(*stages, prior=None, **how):
     stages = stages or ((1.0, even(range(60))),)
     recipe = Recipe(name="test", **how)
-    return Lesson(recipe=recipe, labels=IMAGES.labels, classes=2, stages=stages, prior=prior)
+    return Lesson(recipe=recipe, labels=IMAGES.labels, classes=2, real=60, stages=stages, prior=prior)
 
 
 def weights(lesson, steps, seed=0):
@@ -57,7 +57,11 @@ def test_weights_are_the_mean_over_the_last_half_of_the_steps():
             return [{"params": list(network.parameters()), "lr": rate, "weight_decay": 0.0}]
 
     lesson = Lesson(
-        recipe=Recipe(name="test"), labels=np.ones(60, np.int64), classes=2, stages=((1.0, even(range(60))),)
+        recipe=Recipe(name="test"),
+        labels=np.ones(60, np.int64),
+        classes=2,
+        real=60,
+        stages=((1.0, even(range(60))),),
     )
     eyes = Plain(IMAGES.pixels, IMAGES.pixels, like=IMAGES.pixels)
     found = [float(network.weight) for _, network in trained(eyes, lesson, rate=0.1, steps=(4, 8), seed=0)]
