@@ -8,6 +8,7 @@ from PIL import Image
 
 from medgan.commands.evaluate import EvaluateOptions, again, settings_of
 from medgan.commands.gather import Request, gather
+from medgan.commands.sample import sample
 from medgan.dataset.source import Source
 from medgan.errors import DatasetError
 from medgan.progress import ignore
@@ -67,11 +68,17 @@ def test_an_evaluation_with_a_second_test_is_another_and_one_without_is_as_it_wa
     assert "external" not in settings_of(request(world, None), options)
 
 
-def test_images_of_a_folder_and_of_another_tool_have_a_second_test_too(world, tmp_path):
-    made = discs(tmp_path / "made", full=4, rare=4).path
+@pytest.mark.parametrize("tool", ["sample", "another"])
+def test_images_of_a_folder_and_of_another_tool_have_a_second_test_too(world, tmp_path, tool):
+    made = tmp_path / "made"
+    if tool == "sample":
+        sample(world["model"], made, count=4, filtered=False)
+    else:
+        discs(made, full=4, rare=4)
     found = gather(request(world, world["theirs"], synthetic=made), ignore)
     assert found.external.counts == {"full": 7, "rare": 5}
     assert found.external.pixels.shape[1:] == found.synthetic.pixels.shape[1:]
+    assert "external" in found.sources
 
 
 def test_an_unknown_class_is_refused_by_name(world, theirs):
