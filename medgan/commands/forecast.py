@@ -16,7 +16,7 @@ from medgan.quality import contest, shortcut
 from medgan.quality.arms import Lesson, Pool, Recipe
 from medgan.quality.eyes import Eyes, SmallEyes
 from medgan.quality.features import lite2
-from medgan.quality.finetuned import VIEWS, FineEyes
+from medgan.quality.finetuned import FineEyes, views_of
 from medgan.quality.radiomics import radiomics
 from medgan.quality.training import trained
 
@@ -48,7 +48,7 @@ def forecast(images: Gathered, parts: Collection[str], effort: str) -> float:
     seconds = sum(count * per_step(eyes_of(judge, images, settings)) for judge, count in steps.items())
     if contest.FINE_TUNED in steps:
         learned = len(images.train) + len(images.synthetic)
-        views = learned * (1 + VIEWS) + len(images.held_out) + beyond
+        views = learned * (1 + views_of(learned)) + len(images.held_out) + beyond
         seconds += views * per_view(eyes_of(contest.FINE_TUNED, images, settings))
     return seconds + looks * per_look(images)
 

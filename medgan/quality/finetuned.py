@@ -25,8 +25,8 @@ STAGE = 6
 """The first stage that learns, of EfficientNet's seven."""
 SMALLEST, LARGEST = 128, 224
 """Longest side in pixels at which the network sees an image: what is smaller is enlarged, what is larger made smaller."""
-VIEWS = 4
-"""Augmented views of an image: a classifier meets an image in one of them at a time."""
+FEWEST, MOST, ALTOGETHER = 2, 8, 8000
+"""Augmented views of an image at least and at most, and of all learned images, about: time and memory grow with them."""
 FASTER = 20
 """How many times as fast the new linear layer learns as the pretrained stages do."""
 LOOKED, ASKED = 4, 32
@@ -58,7 +58,7 @@ class FineEyes:
     frozen stages are quicker on some processors and the others slower, and a judge should not depend on which.
     """
 
-    rates: tuple[float, ...] = (1e-5, 3e-5, 1e-4)
+    rates: tuple[float, ...] = (3e-5, 1e-4, 3e-4)
     steps: tuple[int, ...] = (25, 50, 100, 200)
 
     def __init__(
@@ -69,7 +69,6 @@ class FineEyes:
         like: Array,
         seed: int,
         side: int = LARGEST,
-        views: int = VIEWS,
     ) -> None:
         """Take images (M, C, H, W) and (N, C, H, W) in [0, 1], whose longest side is seen at `side` pixels at most.
 
@@ -81,7 +80,7 @@ class FineEyes:
         self._lite = frozen(pretrained(*LITE1))
         self._learned, self._asked = learned, asked
         self._deviation = float(like.std()) + MARGIN
-        self._side, self._count, self._seed = side, views, seed
+        self._side, self._count, self._seed = side, views_of(len(learned)), seed
         self._portions: dict[int, Tensor] = {}
         self._views: dict[int, Tensor] = {}
         self._questions: list[Tensor] = []
@@ -147,6 +146,14 @@ class FineEyes:
     def _look(self, images: Tensor) -> Tensor:
         seen = as_seen(images).contiguous(memory_format=torch.channels_last)
         return self._lite.before(seen, STAGE).half()
+
+
+def views_of(count: int) -> int:
+    """Views of each of `count` learned images; a classifier meets an image in one of them at a time.
+
+    Where there are many images, each is met seldom, and few views of it are enough.
+    """
+    return min(max(ALTOGETHER // max(count, 1), FEWEST), MOST)
 
 
 def shown(images: Array, largest: int = LARGEST) -> Tensor:

