@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 Labels = NDArray[np.int64]
 
-PARITY = "parity"
-"""The ratio at which every class is as large as the largest."""
 REAL, MADE, COMPOSED = range(3)
 """Where an image that is learned from comes from: a scanner; the images that are judged; two real images of one class."""
 EARLY = 0.6

@@ -147,7 +147,7 @@ def asked(monkeypatch, number):
         seen.append((train, val, synthetic))
         trial = Trial(judge="cnn", arm="oversampling", share=number, auprc=0.5)
         return Chosen(
-            share=number, arm="oversampling", judge="cnn", sentence=f"so be it: {number}", rare=("covid",),
+            share=number, arm="oversampling", judge="cnn", difference=0.0, error=0.1, sentence=f"so be it: {number}", rare=("covid",),
             validated=val.counts, trials=(trial,),
         )  # fmt: skip
 

@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from medgan.errors import DatasetError
 from medgan.files import plain, revive
+from medgan.quality import shares
+from medgan.quality.arms import RECIPES
 from medgan.quality.contest import EFFORTS, Settings
-from medgan.quality.shares import ENOUGH, Chosen, Trial, choose_share, doubt, sentence, wish_of
-from tests.quality.rings import shapes, with_pixels
+from medgan.quality.shares import ENOUGH, Chosen, choose_share, doubt, wish_of
+from tests.quality.rings import shapes
 
 TRAIN, VAL = shapes(60, 12, 0), shapes(50, 20, 1)
 TRUE = shapes(60, 60, 3)
@@ -25,42 +28,74 @@ def brief():
     return choose_share(TRAIN, VAL, TRUE, settings=BRIEF, seed=0)
 
 
-def test_the_choice_is_that_of_the_best_trial_and_json(brief):
+def test_every_arm_is_told_the_best_first_and_all_is_json(brief):
     scores = [trial.auprc for trial in brief.trials]
     assert scores == sorted(scores, reverse=True)
-    assert (brief.arm, brief.share) == (brief.trials[0].arm, brief.trials[0].share)
-    shares = {
-        "oversampling": "0",
-        "oversampling + classical": "0",
-        "share 0.25": "0.25",
-        "share 0.5 + classical": "0.5",
-    }
+    shares = {"oversampling": "0", "oversampling + classical": "0", "share 0.25": "0.25", "share 0.5 + classical": "0.5"}  # fmt: skip
     assert {trial.arm: trial.share for trial in brief.trials} == shares
     assert revive(Chosen, json.loads(json.dumps(plain(brief)))) == brief
 
 
-def test_of_equals_that_which_adds_less_is_taken():
-    flat = with_pixels(VAL, np.full(VAL.pixels.shape, 0.5))  # nothing can be told apart
-    assert choose_share(TRAIN, flat, TRUE, settings=BRIEF, seed=0).share == "0"
+def outcome(name, lead, judge="cnn"):
+    """An arm whose classifiers put rare images higher by `lead`, and are not sure."""
+    recipe = next(one for one in RECIPES if one.name == name)
+    noise = np.random.default_rng(len(name)).normal(size=(2, len(VAL)))
+    score = noise + lead * VAL.labels
+    logits = np.stack([0 * score, score], axis=2).astype(np.float32)
+    return SimpleNamespace(judge=judge, recipe=recipe, logits=logits)
 
 
-@pytest.mark.parametrize("arm", ENOUGH)
-def test_when_nothing_is_added_the_sentence_says_so_plainly(arm):
-    trials = [
-        Trial(judge="cnn", arm=arm, share="0", auprc=0.7),
-        Trial(judge="cnn", arm="share 0.5", share="0.5", auprc=0.6),
-    ]
-    words = sentence(trials, ("covid",))
-    assert "is enough here; nothing synthetic was added" in words
-    assert "0.600 where they make up 0.5 of every class" in words
+def chosen(monkeypatch, *rounds):
+    told = [SimpleNamespace(judge=judge, outcomes=[outcome(*arm, judge) for arm in arms]) for judge, *arms in rounds]  # fmt: skip
+    monkeypatch.setattr(shares, "contest", lambda *_, **__: told)
+    return choose_share(TRAIN, VAL, TRUE, settings=BRIEF, seed=0)
 
 
-@pytest.mark.parametrize("judge", ["cnn", "finetuned"])
-def test_only_arms_that_can_be_written_take_part(judge):
+def test_a_share_that_is_ahead_by_more_than_a_standard_error_is_taken(monkeypatch):
+    found = chosen(
+        monkeypatch, ("cnn", ("oversampling", 0.5), ("share 0.25", 2.0), ("share 0.5 + classical", 1.0))
+    )
+    assert (found.share, found.arm) == ("0.25", "share 0.25")
+    assert found.difference > found.error > 0
+    assert found.sentence.startswith("synthetic images that make up 0.25 of every class do best here (")
+
+
+@pytest.mark.parametrize(("lead", "share"), [(0.0, "0"), (0.5, "0"), (0.8, "0"), (2.0, "0.25")])
+def test_else_nothing_is_added(monkeypatch, lead, share):
+    found = chosen(monkeypatch, ("cnn", ("oversampling", 0.8), ("share 0.25", lead)))
+    assert found.share == share
+    assert (found.difference > found.error) == (share != "0")
+    if share == "0":
+        assert found.arm == "oversampling"
+        assert found.sentence.startswith("oversampling is enough here; nothing synthetic was added (")
+
+
+def test_where_another_judge_does_better_without_synthetic_images_it_is_said(monkeypatch):
+    found = chosen(
+        monkeypatch,
+        ("cnn", ("oversampling", 0.5), ("share 0.25", 1.5)),
+        ("probe", ("discriminant", 3.0), ("share 0.5", 4.0)),
+    )
+    assert (found.judge, found.share) == ("cnn", "0.25")
+    assert "; best of all, and without synthetic images, is a discriminant analysis with" in found.sentence
+
+
+def test_every_arm_without_synthetic_images_has_its_words():
+    assert set(ENOUGH) == {one.name for one in RECIPES if not one.made}
+
+
+@pytest.mark.parametrize(
+    ("judge", "arms"),
+    [
+        ("cnn", {"share 0.25 + classical", "share 0.5 + classical", "finish on real + classical"}),
+        ("finetuned", {"share 0.25 + classical", "share 0.5 + classical", "finish on real + classical"}),
+        ("probe", {"share 0.25", "share 0.5", "share 0.25 at weight 0.3"}),
+    ],
+)
+def test_only_arms_that_can_be_written_take_part(judge, arms):
     quick = EFFORTS["quick"]
     wish = wish_of(dataclasses.replace(quick, judges=(judge,)))
-    made = {one.name for one in wish.recipes_of(judge) if one.made}
-    assert made == {"share 0.25", "share 0.5", "share 0.25 + classical", "share 0.5 + classical"}
+    assert {one.name for one in wish.recipes_of(judge) if one.made} == arms
     others = {one.name for one in wish.recipes_of(judge) if not one.made}
     assert others == {one.name for one in quick.recipes_of(judge) if not one.made}
 
