@@ -75,7 +75,7 @@ class BalanceOptions:
     seed: int = 0
     """Seed of each class's first synthetic image; the others follow it."""
     holdout: float | None = None
-    """Share of the training patients held out as val: neither learned from, topped up nor written; None: as in training, by the rule."""
+    """Share of the training patients held out as val: neither learned from, repeated nor written; None: as in training, by the rule."""
     any_model: bool = False
     """Accept a model that learned from other data."""
     filter: bool = True

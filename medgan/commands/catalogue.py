@@ -191,6 +191,7 @@ def _item(row: Row) -> dict[str, str | float]:
         "image": row.path,
         "label": row.label_id,
         "made": role.made,
+        "kind": role.kind,
         "weight": role.weight,
         "stage": role.stage,
         "group": role.group,

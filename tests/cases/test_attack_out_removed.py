@@ -68,7 +68,9 @@ def test_sample_notices_and_starts_anew(model, tmp_path, stage, at):
     assert sample(model, out, count=3, filtered=False).written == {"covid": 3, "normal": 3}
 
 
-@pytest.mark.parametrize(("stage", "at"), [("training", 16), ("writing", 2), ("checking", 1)])
+@pytest.mark.parametrize(
+    ("stage", "at"), [("training", 16), ("writing", 2), ("repeating", 1), ("checking", 1)]
+)
 def test_balance_notices_and_starts_anew(scans, tmp_path, stage, at):
     out, options = tmp_path / "out", BalanceOptions(filter=False, holdout=0.0)
     with pytest.raises(OutputError, match=REMOVED):

@@ -39,6 +39,23 @@ def test_one_image_under_three_labels_is_no_use_under_any_and_each_names_the_oth
     )
 
 
+def test_a_real_image_that_a_balanced_folder_holds_once_more_is_passed_over():
+    first = draft(0, path="a/a_real_000001.png", digest="x")
+    again = draft(1, path="a/a_repeated_000001.png", digest="x")
+    records = settle(Path("scans"), [first, again]).records
+    assert [record.verdict for record in records] == ["ok", "skip:repeated"]
+    assert records[1].reason == "the same image as a/a_real_000001.png, once more"
+    assert not records[1].patient
+
+
+def test_what_is_only_called_so_is_an_image_like_any_other():
+    alone = draft(0, path="a/a_repeated_000001.png", digest="x")
+    other = draft(1, path="a/a_real_000001.png", digest="y")
+    assert verdicts([alone, other]) == ["ok", "ok"]
+    elsewhere = draft(2, "b", path="b/b_real_000001.png", digest="x")
+    assert verdicts([alone, elsewhere]) == ["error:label-conflict"] * 2
+
+
 def test_a_broken_file_conflicts_with_nothing():
     broken = draft(1, "b", digest="d0", verdict="error:truncated", reason="ends early")
     assert verdicts([draft(0), broken]) == ["ok", "error:truncated"]

@@ -50,6 +50,16 @@ def test_many_classes_are_drawn_by_their_ends(drawn):
     assert names[-1] == "class 0"
 
 
+def test_repeats_stand_between_real_and_synthetic_images(drawn):
+    axes = drawn.counts_figure({"a": 2, "b": 5}, {"a": 7, "b": 7}, {"a": 3}).axes[0]
+    bars = {one.get_label(): [(bar.get_x(), bar.get_width()) for bar in one] for one in axes.containers}
+    assert bars == {
+        "real": [(0, 2), (0, 5)],
+        "real, repeated": [(2, 3), (5, 0)],
+        "synthetic": [(5, 2), (5, 2)],
+    }
+
+
 def test_class_names_in_other_scripts_differ_and_warn_of_nothing(recwarn):
     counts = {"肺炎": 3, "正常": 5, "निमोनिया": 2, "$x^2$": 1, "😀": 1, "مرض السل": 4}
     assert figures.counts_figure(counts, {label: count + 2 for label, count in counts.items()})

@@ -123,6 +123,15 @@ def test_a_bright_synthetic_image_is_not_burnt_out_beside_a_dim_real_one(monkeyp
     assert windows[0][1] >= np.percentile(dim * 2.4, 99)
 
 
+def test_repeats_have_a_column_of_their_own_where_there_are_any():
+    told = {"before": {"a": 2, "b": 5}, "after": {"a": 7, "b": 7}}
+    text = page(dataclasses.replace(empty(), **told, repeated={"a": 3}))
+    assert "real, repeated</th>" in text
+    cells = '<td class="num">2</td><td class="num">3</td><td class="num">2</td><td class="num">7</td>'
+    assert f'<th scope="row">a</th>{cells}' in text
+    assert "real, repeated</th>" not in page(dataclasses.replace(empty(), **told))
+
+
 def test_twenty_thousand_classes_make_a_page_soon():
     labels = [f"class {number}" for number in range(20000)]
     story = dataclasses.replace(empty(), before=dict.fromkeys(labels, 3), after=dict.fromkeys(labels, 5))
