@@ -176,7 +176,7 @@ NoFilter = Annotated[
     bool,
     _output(
         "--no-filter",
-        help="Write every image as it is drawn; by default near copies, images of another class and poor ones are left out.",
+        help="Write every image as it is drawn; by default near copies, images that do not surely show their class and poor ones are left out.",
     ),
 ]
 TopUp = Annotated[

@@ -224,11 +224,12 @@ def _mixture(title: str, real: str, parts: Sequence[Facts], most: str = "") -> N
 
 def _filtered(filtered: Facts) -> None:
     """What the filter made of the images that were drawn, and a warning where it could not look for copies."""
-    head = ("class", "drawn", "near copies", "other class", "unrealistic", "not needed", "kept", "in doubt")
+    head = ("class", "drawn", "near copies", "class unsure", "unrealistic", "not needed", "kept", "in doubt")
     names = ("drawn", "copy", "class", "realism", "surplus", "kept", "kept_in_doubt")
     _table("Filter", head, [(label, *map(counts.get, names)) for label, counts in filtered["counts"].items()])
     if "copy" not in filtered["checks"] and (filtered["counts"] or not filtered["on"]):
         _line("Nobody looked for copies of training images.", style="yellow")
+    _warnings(filtered["class_check"]["sentences"])
 
 
 def show_evaluation(report: Facts, *, every: bool = False) -> None:
@@ -406,9 +407,8 @@ def _words(value: object) -> str:
         return ", ".join(f"{name}: {_words(item)}" for name, item in told.items())
     if isinstance(value, list | tuple):
         return " ".join(map(_words, value))
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    ways: Mapping[type, str] = {int: ",", float: ".6g"}
+    return format(value, ways.get(type(value), ""))
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

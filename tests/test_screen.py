@@ -290,6 +290,7 @@ def test_a_cleared_cache_is_told_by_what_was_removed_and_why_the_rest_was_not(ca
 FILTER = {
     "on": True,
     "checks": ["copy", "class"],
+    "class_check": {"labels": ["a", "b"], "pairs": [], "sentences": ["class check: a and b are much alike"]},
     "counts": {
         "b": {"drawn": 20, "copy": 1, "class": 3, "realism": 2, "surplus": 10, "kept": 4, "kept_in_doubt": 0}
     },
@@ -323,12 +324,13 @@ def test_what_was_written_is_told_per_class(capsys):
     assert ["manifest", "o/manifest.csv"] in lines
     assert ["b", "20", "1", "3", "2", "10", "4", "0"] in lines
     assert "Nobody looked for copies" not in told.out
+    assert "warning: class check: a and b are much alike" in told.out
     assert "contact-sheet.png" in told.err
 
 
 def test_where_nothing_is_real_only_what_was_drawn_is_told(capsys):
     counts = {"before": {"a": 0, "b": 0}, "after": {"a": 0, "b": 4}}
-    off = {"on": False, "checks": [], "counts": {}}
+    off = {"on": False, "checks": [], "class_check": {"sentences": []}, "counts": {}}
     screen.show_written(
         {
             "counts": counts,

@@ -367,7 +367,7 @@ def chosen_in(
     folder: OutFolder, task: Task, model: Model, room: Room, on_progress: OnProgress
 ) -> tuple[Task, Choice]:
     """The images that the filter keeps, and the task with no more of them than the share allows in every class."""
-    wish = Wish(counts=task.missing, seed=task.options.seed, device=room.device)
+    wish = Wish(counts=task.missing, seed=task.options.seed, device=room.device, doubtful=False)
     images = partial(trained_on, task, room, folder.folders, on_progress)
     choice = choose_in(folder, model, wish, images, on_progress)
     try:

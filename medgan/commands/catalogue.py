@@ -63,13 +63,13 @@ class Row:
     pixel_sha256: str = ""
     """SHA-256 of the decoded pixels: equal digests are equal images, whatever the header says."""
     filter: str = ""
-    """Of a synthetic image: "kept", "in-doubt" (of another class, says the judge, but too few others were left) or "off"."""
+    """Of a synthetic image: "kept", "in-doubt" (it shows its class less surely than real images, but too few others were left) or "off"."""
     nearest_real: str = ""
     """The training image nearest to a synthetic one, by the name that `--real prepared` gives it."""
     nearest_distance: float | str = ""
     """1 - correlation with it."""
-    class_chance: float | str = ""
-    """How probable its own class is, to the judge of classes."""
+    class_odds: float | str = ""
+    """Log-odds of its own class, to the judge of classes."""
     realism: float | str = ""
     """From 1 on: as near to a real image as that one's own neighbours are."""
     tool_version: str
@@ -203,7 +203,7 @@ def scores_of(choice: Choice, one: Drawn) -> dict[str, float | str]:
     values = {
         "nearest_real": choice.names.get(str(one.nearest)),
         "nearest_distance": one.distance,
-        "class_chance": one.chance,
+        "class_odds": one.odds,
         "realism": one.realism,
     }
     return {name: "" if value is None else value for name, value in values.items()}
@@ -211,7 +211,7 @@ def scores_of(choice: Choice, one: Drawn) -> dict[str, float | str]:
 
 def rejected_csv(choice: Choice) -> str:
     """RFC 4180 text, one line per candidate that was not kept."""
-    names = ("label", "seed", "reason", "nearest_real", "nearest_distance", "class_chance", "realism")
+    names = ("label", "seed", "reason", "nearest_real", "nearest_distance", "class_odds", "realism")
     lost = ((label, one) for label, drawn in choice.drawn.items() for one in drawn if not one.kept)
     return _csv(
         names, ((label, one.seed, one.reason, *scores_of(choice, one).values()) for label, one in lost)

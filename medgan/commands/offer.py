@@ -101,15 +101,20 @@ def offer(
                 "seeds": [one.seed for one in drawn if one.kept],
                 "counts": tally(drawn),
                 "checks": list(beside.checks),
+                "class_check": beside.class_check,
                 "scores": {
                     str(one.seed): one.realism for one in drawn if one.kept and one.realism is not None
                 },
                 "lost": lost_of(drawn),
             }
         found[label] = known[key]
-    checks: list[str] = next((one["checks"] for one in found.values()), [])
-    counts = {label: one["counts"] for label, one in found.items()}
-    filtered = {"on": True, "compared_with": model.data_digest, "checks": checks, "counts": counts}
+    any_class: Mapping[str, Any] = next(iter(found.values()), OFF)  # all were compared with the same images
+    filtered = {
+        "on": True,
+        "compared_with": model.data_digest,
+        **{name: any_class[name] for name in ("checks", "class_check")},
+        "counts": {label: one["counts"] for label, one in found.items()},
+    }
     as_drawn = tuple(label for label, one in found.items() if one["copied"])
     seeds = {label: first(wish, label) if one["copied"] else one["seeds"] for label, one in found.items()}
     scores, lost = (
@@ -122,7 +127,7 @@ def lost_of(drawn: Sequence[Drawn]) -> dict[str, str]:
     """{seed: reason} of some images that were rejected: of each reason those that speak loudest for it."""
     loudest: dict[str, Callable[[Drawn], float]] = {
         COPY: lambda one: one.distance or 0.0,
-        CLASS: lambda one: one.chance or 0.0,
+        CLASS: lambda one: -one.doubt,
         REALISM: lambda one: one.realism or 0.0,
     }
     found: list[Drawn] = []

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from medgan import files
+from medgan.commands.class_check import NONE
 from medgan.dataset.manifest import Record
 from medgan.dataset.settle import REPEATED
 from medgan.errors import OutputError
@@ -248,7 +249,9 @@ def _remembered(out: Path, run: Mapping[str, Any]) -> Written:
         names = ("counts", "written", "repeated", "real", "share", "notes")
         end = files.revive(_End, {name: run[name] for name in names}, RUN)
         filtered = files.revive(Mapping[str, Any], run.get("filter"), "filter")
-        files.revive(_Filter, {name: filtered[name] for name in ("on", "checks", "counts")}, "filter")
+        filtered = {"class_check": NONE, **filtered}  # older folders lack it
+        parts = ("on", "checks", "class_check", "counts")
+        files.revive(_Filter, {name: filtered[name] for name in parts}, "filter")
         _ = [end.counts.before[label] for label in end.counts.after]
     except (KeyError, ValueError) as error:
         raise OutputError(
@@ -301,7 +304,15 @@ class _Filter:
 
     on: bool
     checks: tuple[str, ...]
+    class_check: _ClassCheck
     counts: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ClassCheck:
+    labels: tuple[str, ...]
+    pairs: tuple[Mapping[str, Any], ...]
+    sentences: tuple[str, ...]
 
 
 def _words(value: Any) -> str:

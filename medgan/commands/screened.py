@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from medgan.commands.class_check import NONE
 from medgan.commands.sifting import Choice, tally
 from medgan.escape import markdown
 from medgan.quality.copies import LEAST
@@ -24,9 +25,9 @@ FEW = f"""\
 OTHER = """\
 - **The images compared with are not those that the model learned from** (their digest is another): copies of others were not found."""
 JUDGED = """\
-- Class: a judge trained on the real images dropped what it surely took for another class. Images kept in doubt are such images, taken
-  because too few others were left; a model trained for longer draws better ones."""
-ONE_CLASS = "- Class: not checked; there is one class only."
+- Class: candidates were dropped that show their class less surely than half of the real images of the class do, to a judge that had not
+  seen the patients of these. Images kept in doubt are such candidates, taken because too few others were left; a model trained for
+  longer draws better ones."""
 BESIDE_REAL = """\
 - Realism: of the others, the tenth that is farthest from the real images of the class in layout and texture was dropped, and from the
   rest those were chosen that cover the class best."""
@@ -50,7 +51,7 @@ def checked(choice: Choice | None, data: str) -> str:
     if choice is None:
         return OFF
     counts = {label: tally(drawn) for label, drawn in choice.drawn.items()}
-    return "\n\n".join([table(counts), "\n".join(_words(choice.compared_with, choice.checks, data)), TABLES])
+    return "\n\n".join([table(counts), "\n".join(_words(choice.report(), data)), TABLES])
 
 
 TABLES = (
@@ -62,7 +63,7 @@ def paragraphs(filtered: Mapping[str, Any], data: str) -> list[str]:
     """What the data card says was checked, of the report of the filter, a paragraph each; `data` is as in `checked`."""
     if not filtered["on"]:
         return [OFF]
-    told = _words(str(filtered["compared_with"]), filtered["checks"], data)
+    told = _words(filtered, data)
     return [" ".join(text.removeprefix("- ").split()) for text in told]
 
 
@@ -83,7 +84,14 @@ def sentence(filtered: Mapping[str, Any]) -> str:
         )
     if COPY not in filtered["checks"]:
         told.append(f"Near copies were not looked for: there are fewer than {LEAST} patients.")
+    told += class_words(filtered)
     return " ".join(told)
+
+
+def class_words(filtered: Mapping[str, Any]) -> list[str]:
+    """What a person must know of the check of classes, in sentences; none in a report of before there was one."""
+    said = filtered.get("class_check", NONE)["sentences"]
+    return [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in said]
 
 
 def table(counts: Mapping[str, Mapping[str, int]]) -> str:
@@ -94,12 +102,14 @@ def table(counts: Mapping[str, Mapping[str, int]]) -> str:
     return "\n".join(lines)
 
 
-def _words(compared_with: str, checks: Sequence[str], data: str) -> Iterator[str]:
-    if not compared_with:
+def _words(filtered: Mapping[str, Any], data: str) -> Iterator[str]:
+    if not filtered["compared_with"]:
         yield from (NO_DATA, BESIDE_DRAWN)
         return
-    yield COPIES if COPY in checks else FEW
-    if compared_with != data:
+    yield COPIES if COPY in filtered["checks"] else FEW
+    if filtered["compared_with"] != data:
         yield OTHER
-    yield JUDGED if CLASS in checks else ONE_CLASS
+    if CLASS in filtered["checks"]:
+        yield JUDGED
+    yield from (f"- {markdown(sentence)}" for sentence in class_words(filtered))
     yield BESIDE_REAL

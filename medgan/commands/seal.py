@@ -40,7 +40,7 @@ from medgan.scans.scan import Form, Header, Pixels, Scan
 
 TOOL = f"medgan {__version__}"
 IN_DOUBT = "in-doubt"
-"""Of an image that the judge of classes takes for another class."""
+"""Of an image that shows its class less surely than real images of the class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

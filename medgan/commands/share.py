@@ -171,7 +171,8 @@ def settle(
     key = files.digest_of(
         [__version__, manifest.digest, held, model.digest, wanted, seed, settings, against is None]
     )
-    seeds = seeds_of(model, Wish(counts=wanted, seed=seed, device=mixture.device), against, on_progress)
+    wish = Wish(counts=wanted, seed=seed, device=mixture.device, doubtful=False)
+    seeds = seeds_of(model, wish, against, on_progress)
     found = choose_share(
         train,
         val,

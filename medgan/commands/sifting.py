@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from medgan import files
+from medgan.commands.class_check import NONE, class_check, network
 from medgan.commands.outfolder import CHOICE
 from medgan.errors import ModelError
 from medgan.gan.draw import draw
 from medgan.gan.model import Model
 from medgan.prepare import Stack
 from medgan.progress import OnProgress, Progress, ignore
+from medgan.quality.features import lite0
 from medgan.quality.looks import Points
 from medgan.quality.sieve import CLASS, COPY, REALISM, SURPLUS, Drawn, Real, look, sift
 
@@ -39,6 +41,8 @@ class Choice:
     """SHA-256 of the data whose training images the candidates were compared with; empty where there was none."""
     checks: tuple[str, ...] = ()
     """What was checked, of "copy" and "class"."""
+    class_check: Mapping[str, Any] = field(default_factory=lambda: NONE)
+    """Of which classes, and which of these the check can hardly tell apart."""
     drawn: Mapping[str, tuple[Drawn, ...]] = field(default_factory=dict)
     """{label: candidates, in the order of their seeds}."""
     names: Mapping[str, str] = field(default_factory=dict)
@@ -60,11 +64,18 @@ class Choice:
             "on": True,
             "compared_with": self.compared_with,
             "checks": list(self.checks),
+            "class_check": self.class_check,
             "counts": {label: tally(drawn) for label, drawn in self.drawn.items()},
         }
 
 
-OFF: Mapping[str, Any] = {"on": False, "compared_with": "", "checks": [], "counts": {}}
+OFF: Mapping[str, Any] = {
+    "on": False,
+    "compared_with": "",
+    "checks": [],
+    "class_check": NONE,
+    "counts": {},
+}
 """The report where nothing was filtered."""
 
 
@@ -110,14 +121,21 @@ class Against:
             label = stack.names[row]
             number[label] += 1
             names.append(f"{folders[label]}_real_{number[label]:06d}")
-        real = Real.of(stack.images, stack.labels, stack.patients, len(stack.names), on_progress=on_progress)
+        see = lite0() if len(stack.names) > 1 and network() else None
+        people = stack.patients
+        real = Real.of(stack.images, stack.labels, people, len(stack.names), see=see, on_progress=on_progress)
         return cls(real=real, labels=stack.names, names=tuple(names), data=data)
 
     @property
     def checks(self) -> tuple[str, ...]:
         """What can be checked with them."""
-        parts = ((COPY, self.real.limits), (CLASS, self.real.judge))
-        return tuple(name for name, part in parts if part is not None)
+        parts = ((COPY, self.real.limits is not None), (CLASS, bool(self.class_check["labels"])))
+        return tuple(name for name, there in parts if there)
+
+    @property
+    def class_check(self) -> Mapping[str, Any]:
+        """What of classes can be checked with them."""
+        return class_check(self.real.judge, self.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +147,8 @@ class Wish:
     seed: int = 0
     """Of the first candidate; the others follow it."""
     device: str = "auto"
+    doubtful: bool = True
+    """Whether images that show their class less surely than real ones fill up a class of which too few others were drawn."""
 
 
 def choose(
@@ -153,7 +173,7 @@ def choose(
         return choice
     known = against()
     if choice is None:
-        choice = Choice() if known is None else Choice(compared_with=known.data, checks=known.checks)
+        choice = Choice() if known is None else begun(known)
     for label in missing:
         drawn = tuple(chosen(model, label, wish, known, on_progress))
         near = {
@@ -162,6 +182,11 @@ def choose(
         choice = replace(choice, drawn={**choice.drawn, label: drawn}, names={**choice.names, **near})
         files.write_json(out / CHOICE, {"version": VERSION, "choice": choice})
     return choice
+
+
+def begun(known: Against) -> Choice:
+    """The choice beside these images before there is any."""
+    return Choice(compared_with=known.data, checks=known.checks, class_check=known.class_check)
 
 
 def remembered(out: Path) -> Choice | None:
@@ -185,7 +210,7 @@ def chosen(
 def picked(
     model: Model, label: str, wish: Wish, against: Against | None, on_progress: OnProgress
 ) -> list[Drawn]:
-    """Candidates of one class, sifted; more are drawn where too few pass, and the best of the others fill up what is left.
+    """Candidates of one class, sifted; more are drawn where too few pass, and the least doubtful may fill up what is left.
 
     Where more than TOO_MANY are near copies of training images, they are not sifted, and none is kept.
     """
@@ -202,7 +227,7 @@ def picked(
             on_progress(Progress("choosing", len(drawn), first + size, label))
         if copied(drawn):
             return [replace(one, kept=False) for one in drawn]
-        sifted = sift(drawn, np.concatenate(points), beside, wanted)
+        sifted = sift(drawn, np.concatenate(points), beside, wanted, doubtful=wish.doubtful)
         if sum(one.kept and not one.reason for one in sifted) == wanted:
             break
     return sifted

@@ -1,4 +1,4 @@
-"""Images (N, C, H, W) in [0, 1] -> feature vectors (N, D) of a network trained elsewhere: the feature space `lite2`."""
+"""Images (N, C, H, W) in [0, 1] -> feature vectors (N, D) of networks trained elsewhere: `lite2`, which judges, and `lite0`, which filters."""
 
 from __future__ import annotations
 
@@ -9,17 +9,29 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from medgan.learn.backbone import LITE2, as_seen, frozen, pretrained
+from medgan.learn.backbone import LITE0, LITE2, as_seen, frozen, pretrained
 
 SIDE = 128
-"""Side in pixels to which images are brought before the network sees them."""
+"""Side in pixels to which images are brought before a network sees them."""
 
 Features = NDArray[np.float32]
+See = Callable[[NDArray[np.float32]], Features]
+"""Images (N, C, H, W) in [0, 1] -> features (N, D), those of an image whatever its company."""
 
 
-def lite2() -> Callable[[NDArray[np.float32]], Features]:
+def lite2() -> See:
     """The feature space `lite2` (EfficientNet-Lite2, ImageNet): (N, C, H, W) in [0, 1] -> (N, 1280)."""
-    network = frozen(pretrained(*LITE2))
+    return sight(*LITE2)
+
+
+def lite0() -> See:
+    """The same of EfficientNet-Lite0, which may teach a generator and filter what it draws, and so never scores it."""
+    return sight(*LITE0)
+
+
+def sight(package: str, sha256: str) -> See:
+    """How the network with these weights sees images; ModelError where the package is absent."""
+    network = frozen(pretrained(package, sha256))
 
     @torch.inference_mode()
     def features(images: NDArray[np.float32]) -> Features:

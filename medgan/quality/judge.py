@@ -1,117 +1,211 @@
-"""Real images in numbers -> a judge of classes: what an image resembles, and how sure that must be before it counts against it.
+"""Features of real images, by class and patient -> a judge of classes: how surely an image shows its class, and which classes can be told apart.
 
-Multinomial logistic regression on layout and texture, in which every class weighs the same. It is trusted as far as it deserves: where it
-mistakes real images of a class that it has not seen for another, it must be surer still before a synthetic image is dropped for that.
+Linear discriminant analysis, learned once for each part of the patients that is left out. A real image is judged by the one that has not seen its
+patient, a made image by all of them. A made image is doubtful where it shows its class less surely than real images of the class do that
+the judge has not seen.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
+from scipy.special import logsumexp
+from scipy.stats import rankdata
 
-from medgan.quality.looks import Points
+Points = NDArray[np.float64]
+Labels = NDArray[np.int64]
+Names = NDArray[np.str_]
 
-SURE = 0.7
-"""Probability of another class above which an image counts as one of that, at least."""
-SPARED = 0.95
-"""Share of unseen real images of a class that the judge must not drop."""
-DECAY = 1e-2
-"""Weight of the squared coefficients."""
 FOLDS = 5
-OUTLIER = 3.0
-"""Standard deviations beyond which a feature tells no more: what is drawn may lie far outside what is real."""
-TINY = 1e-6
+SURE = 0.5
+"""Share of unseen real images of a class below whose log-odds a made image is doubtful.
+
+A classifier that learned from 150 made images of each of three classes of chest X-rays, and was tested on 1,481 real ones (AUPRC of the
+rarest class, frozen Lite2, logistic regression), reached .532 without this check, .542 with a quarter, .548 with a half and .538 with three
+quarters; of the images that fail at a half it reached .398. An upper limit (the 90th percentile) helped nowhere.
+"""
+LEAST = 10
+"""Real images of a class below which that share says nothing."""
+APART = 0.80
+"""AUC below which two classes can hardly be told apart: between virus and bacteria in chest X-rays of children (.68 to .74 in three of four
+sets with 40 images of one), where images of one made from the other's pass, and classes that do differ to the eye (.96 and more)."""
+SHRINKAGE = 0.9
+"""Share of the covariance that is replaced by equal, independent spread, on features of deviation 1 within classes.
+
+Cross-fitted AUC of the hardest two classes, chest X-rays (four sets) and hippocampi: .68 to .81 and .78; with .5 lower by up to .04, with
+the shrinkage of Ledoit and Wolf by up to .06, with logistic regression (C from 1e-4 to 1e-2) or in 16 to 64 principal components by .02
+to .06. Five kinds of scan are told apart by all of them.
+"""
+STEADY = 0.1
+"""Share of the average deviation that a feature is taken to have at least: among few images one may not vary at all."""
+TINY = 1e-9
+DEVIATIONS = 1.96
+"""Standard errors on either side of a figure between which 95 % of such figures lie."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """How well two classes can be told apart in unseen real images."""
+
+    classes: tuple[int, int]
+    auc: float
+    low: float
+    high: float
+    """Ends of its 95 % interval, over patients."""
+
+    @property
+    def hardly(self) -> bool:
+        """Whether an image of one may show the other, and the judge not see it."""
+        return self.auc < APART
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Linear:
+    """One linear discriminant analysis of the K classes `known`."""
+
+    weights: Points
+    """(K, D)."""
+    bias: Points
+    """(K,)."""
+
+    @classmethod
+    def learned(cls, points: Points, labels: Labels) -> Linear:
+        """From `points` (N, D) of two classes or more, every class weighing the same; no chance in it.
+
+        Shrunk linear discriminant analysis (Friedman 1989).
+        """
+        classes, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        means = np.stack([points[numbers == one].mean(axis=0) for one in range(len(classes))])
+        rest = (points - means[numbers]) / np.sqrt(counts[numbers] * len(classes))[:, None]
+        spread = np.sqrt((rest**2).sum(axis=0))
+        spread = np.maximum(spread, max(STEADY * spread.mean(), TINY))
+        means, rest = means / spread, rest / spread
+        covariance = (1 - SHRINKAGE) * rest.T @ rest
+        covariance.flat[:: len(spread) + 1] += max(SHRINKAGE * float((rest**2).sum()) / len(spread), TINY)
+        weights = np.linalg.solve(covariance, means.T).T
+        return cls(weights=weights / spread, bias=-(weights * means).sum(axis=1) / 2)
+
+    def logits(self, points: Points) -> Points:
+        """(M, D) -> (M, K)."""
+        found: Points = points @ self.weights.T + self.bias
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Judge:
-    """A judge of K classes that has seen the training images."""
+    """A judge of classes that has seen the training images, each part of the patients left out in turn."""
 
-    mean: Points
-    scale: Points
-    """(D,): mean and 1 / deviation of each feature over the training images."""
-    weights: Points
-    """(D + 1, K): coefficients, the last row without a feature."""
-    sure: Points
-    """(K,): how probable another class must be for an image of this class to be dropped."""
+    known: Labels
+    """(K,): numbers of the classes that it knows: those of which two parts have patients."""
+    parts: tuple[Linear, ...]
+    least: Points
+    """(classes,): the log-odds that a made image of a class must have; NaN where there are too few real ones to say."""
+    pairs: tuple[Pair, ...]
+    """Every two classes that it can check."""
 
     @classmethod
-    def of(
-        cls, points: Points, labels: NDArray[np.int64], patients: NDArray[np.str_], classes: int
-    ) -> Judge | None:
-        """Learn from `points` (N, D); None where there is one class only."""
-        if len(np.unique(labels)) < 2:
-            return None
-        spread = points.std(axis=0)
-        mean, scale = (
-            points.mean(axis=0),
-            np.divide(1, spread, out=np.zeros_like(spread), where=spread > TINY),
+    def of(cls, points: Points, labels: Labels, patients: Names, classes: int) -> Judge | None:
+        """Learn from `points` (N, D); None where fewer than two classes have two patients."""
+        folds = parted(labels, patients)
+        known = np.array(
+            [one for one in range(classes) if len(np.unique(folds[labels == one])) > 1], np.int64
         )
-        inputs = seen(points, mean, scale)
-        doubt = np.zeros(len(labels))
-        fold = np.unique(patients, return_inverse=True)[1] % FOLDS
-        for number in np.unique(fold):
-            out = fold == number
-            doubt[out & ~np.isin(labels, labels[~out])] = 1.0  # a class it knows nothing of
-            if len(np.unique(labels[~out])) > 1:
-                chances = probabilities(inputs[out], learned(inputs[~out], labels[~out], classes))
-                doubt[out] = np.maximum(doubt[out], of_another(chances, labels[out]))
-        sure = [
-            max(SURE, float(np.quantile(doubt[labels == one], SPARED))) if (labels == one).any() else 1.0
-            for one in range(classes)
-        ]
-        return cls(mean=mean, scale=scale, weights=learned(inputs, labels, classes), sure=np.array(sure))
+        if len(known) < 2:
+            return None
+        rows = np.isin(labels, known)
+        points, labels, patients, folds = points[rows], labels[rows], patients[rows], folds[rows]
+        numbers = np.searchsorted(known, labels)
+        parts, logits = [], np.zeros((len(points), len(known)))
+        for fold in np.unique(folds):
+            out = folds == fold
+            parts.append(Linear.learned(points[~out], numbers[~out]))
+            logits[out] = parts[-1].logits(points[out])
+        least = np.full(classes, np.nan)
+        for number, one in enumerate(known):
+            own = numbers == number
+            if own.sum() >= LEAST:
+                least[one] = np.quantile(log_odds(logits[own])[:, number], SURE)
+        sure = np.flatnonzero(np.isfinite(least[known])).tolist()
+        pairs = tuple(
+            told_apart(logits, numbers, patients, (first, second), known)
+            for first, second in combinations(sure, 2)
+        )
+        return cls(known=known, parts=tuple(parts), least=least, pairs=pairs)
 
-    def chances(self, points: Points) -> Points:
-        """(M, D) -> (M, K): how probable each class is."""
-        return probabilities(seen(points, self.mean, self.scale), self.weights)
+    def odds(self, points: Points, label: int) -> Points | None:
+        """Log-odds (M,) of the class `label` in made images `points` (M, D): the mean over all parts; None for a class it does not know."""
+        if label not in self.known:
+            return None
+        column = int(np.searchsorted(self.known, label))
+        found: Points = np.mean([log_odds(part.logits(points))[:, column] for part in self.parts], axis=0)
+        return found
 
-    def objects(self, chances: Points, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of M images it takes, surely enough, for another class than `labels` (M,) say."""
-        return of_another(chances, labels) > self.sure[labels]
+    def doubt(self, odds: Points, label: int) -> Points:
+        """How far (M,) the log-odds (M,) of made images lie below what their class must have; 0 where it is not checked."""
+        least = self.least[label]
+        found: Points = np.maximum(least - odds, 0) if np.isfinite(least) else np.zeros(len(odds))
+        return found
+
+    @property
+    def checks(self) -> tuple[int, ...]:
+        """The classes whose made images it can check."""
+        return tuple(np.flatnonzero(np.isfinite(self.least)).tolist())
 
 
-def seen(points: Points, mean: Points, scale: Points) -> Points:
-    """Standardised, extremes cut off, and a column of ones."""
-    inputs = np.clip((points - mean) * scale, -OUTLIER, OUTLIER)
-    return np.concatenate([inputs, np.ones((len(points), 1))], axis=1)
+def parted(labels: Labels, patients: Names) -> Labels:
+    """The part (N,) of 0 to FOLDS - 1 in which each image is left out: with its patient, and every class spread over as many as it can be."""
+    fold: dict[str, int] = {}
+    size = Counter[int]()
+    own = {label: sorted(set(patients[labels == label].tolist())) for label in np.unique(labels).tolist()}
+    for label in sorted(own, key=lambda one: (len(own[one]), one)):
+        here = Counter(fold[patient] for patient in own[label] if patient in fold)
+        for patient in own[label]:
+            if patient not in fold:
+                fold[patient] = min(range(FOLDS), key=lambda one: (here[one], size[one], one))
+                here[fold[patient]] += 1
+                size[fold[patient]] += 1
+    return np.array([fold[patient] for patient in patients.tolist()], np.int64)
 
 
-def learned(inputs: Points, labels: NDArray[np.int64], classes: int) -> Points:
-    """Coefficients (D + 1, K) of least cross-entropy, each class weighing the same, by L-BFGS from zero: no chance in it."""
-    x, y = torch.from_numpy(inputs), torch.from_numpy(labels)
-    counts = torch.bincount(y, minlength=classes)
-    balance = torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0).double()
-    weights = torch.zeros(x.shape[1], classes, dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        loss = F.cross_entropy(x @ weights, y, weight=balance) + DECAY * (weights[:-1] ** 2).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
-    found: Points = weights.detach().numpy()
+def log_odds(logits: Points) -> Points:
+    """(M, K) logits -> (M, K): log p - log (1 - p) of each class, finite however sure it is."""
+    rest = [
+        logsumexp(np.delete(logits, number, axis=1), axis=1, keepdims=True)
+        for number in range(logits.shape[1])
+    ]
+    found: Points = logits - np.concatenate(rest, axis=1)
     return found
 
 
-def probabilities(inputs: Points, weights: Points) -> Points:
-    """(M, K), each row summing to 1."""
-    logits = inputs @ weights
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: Points = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+def told_apart(
+    logits: Points, numbers: Labels, patients: Names, pair: tuple[int, int], known: Labels
+) -> Pair:
+    """The AUC of two classes in unseen real images, with an interval over patients."""
+    first, second = pair
+    rows = np.isin(numbers, pair)
+    auc, error = area(logits[rows, first] - logits[rows, second], numbers[rows] == first, patients[rows])
+    low, high = max(auc - DEVIATIONS * error, 0.0), min(auc + DEVIATIONS * error, 1.0)
+    return Pair(classes=(int(known[first]), int(known[second])), auc=auc, low=low, high=high)
 
 
-def of_another(chances: Points, labels: NDArray[np.int64]) -> Points:
-    """(M,): probability of the likeliest class other than the image's own."""
-    others = chances.copy()
-    others[np.arange(len(labels)), labels] = 0
-    largest: Points = others.max(axis=1)
-    return largest
+def area(scores: Points, own: NDArray[np.bool_], patients: Names) -> tuple[float, float]:
+    """AUC of `scores` (N,) for `own` (N,) against the others, and its standard error where images of a patient are alike.
+
+    Each image is placed by the share of the other class that it is ahead of or behind; their sums by patient vary as patients do
+    (DeLong 1988, for clustered data Obuchowski 1997).
+    """
+    ranks = rankdata(scores)
+    ours, theirs = int(own.sum()), int((~own).sum())
+    placed = np.empty(len(scores))
+    placed[own] = (ranks[own] - rankdata(scores[own])) / theirs
+    placed[~own] = 1 - (ranks[~own] - rankdata(scores[~own])) / ours
+    auc = float(placed[own].mean())
+    number = np.unique(patients, return_inverse=True)[1]
+    share = np.where(own, 1 / ours, 1 / theirs)
+    sums = np.bincount(number, weights=(placed - auc) * share)
+    count = len(sums)
+    return auc, float(np.sqrt((sums**2).sum() * count / max(count - 1, 1)))

@@ -1,7 +1,7 @@
 """Drawn images of one class (and the real ones) -> which to keep, with scores, and a reason for each of the others.
 
-In this order: near copies of training images are rejected; then what a judge of classes takes for another class; then the tenth that is
-least realistic; of the rest, those are kept that cover the class best. Every step is arithmetic, in the order of the seeds.
+In this order: near copies of training images are rejected; then what shows its class less surely than real images do; then the tenth that
+is least realistic; of the rest, those are kept that cover the class best. Every step is arithmetic, in the order of the seeds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from medgan.progress import OnProgress, ignore
 from medgan.quality.copies import Limits, strangers_to
+from medgan.quality.features import See
 from medgan.quality.judge import Judge
 from medgan.quality.looks import Points, Scale, looks
 from medgan.quality.neighbours import Pick, Pixels, References, nearest
@@ -30,6 +31,8 @@ COMPONENTS = 32
 DIGITS = 4
 """Scores are rounded, so that the last bits of a sum decide nothing."""
 CHUNK = 256
+TAUGHT = 500
+"""Real images of a class that teach the judge of classes, at most."""
 
 COPY, CLASS, REALISM, SURPLUS, FINE = "copy", "class", "realism", "surplus", ""
 """Why an image is not kept; FINE where nothing speaks against it."""
@@ -42,15 +45,17 @@ class Drawn:
     seed: int
     kept: bool = True
     reason: str = FINE
-    """"copy", "class", "realism" or "surplus"; "class" of a kept image: too few others were left."""
+    """"copy", "class", "realism" or "surplus"; "class" of a kept image: it is doubtful, and too few others were left."""
     nearest: int | None = None
     """Row of the nearest training image."""
     distance: float | None = None
     """1 - correlation with it, after shift and mirroring."""
     lead: float | None = None
     """That distance as a share of the distance to the next patient."""
-    chance: float | None = None
-    """How probable its own class is."""
+    odds: float | None = None
+    """Log-odds of its own class."""
+    doubt: float = 0.0
+    """How far these lie below what an image of its class must have."""
     realism: float | None = None
     """From 1 on: as near to a real image as that one's own neighbours are."""
 
@@ -67,7 +72,9 @@ class Real:
     limits: Limits | None
     """None where there are too few patients to tell a copy from a likeness."""
     judge: Judge | None
-    """None where there is one class only."""
+    """None where classes cannot be checked: one class only, a patient each, or no network."""
+    see: See | None
+    """What the judge sees of images."""
 
     @classmethod
     def of(
@@ -77,19 +84,36 @@ class Real:
         patients: NDArray[np.str_],
         classes: int,
         *,
+        see: See | None = None,
         on_progress: OnProgress = ignore,
     ) -> Real:
-        """Look at the training images, which `pick` gives piece by piece, and learn from them."""
+        """Look at the training images, which `pick` gives piece by piece, and learn from them; classes by what `see` sees of them."""
         references = References.of(pick, patients)
         points = np.concatenate([looks(pick(rows)) for rows in pieces(len(labels))])
         strangers = strangers_to(references, labels, on_progress=on_progress)
+        judge = None if see is None else taught(pick, labels, references.patients, classes, see)
         return cls(
             references=references,
             labels=labels,
             points=points,
             limits=None if strangers is None else Limits.of(strangers, classes),
-            judge=Judge.of(points, labels, references.patients, classes),
+            judge=judge,
+            see=see,
         )
+
+
+def taught(
+    pick: Pick, labels: NDArray[np.int64], patients: NDArray[np.str_], classes: int, see: See
+) -> Judge | None:
+    """A judge of classes that has seen at most TAUGHT images of each, evenly taken from the patients."""
+    order = np.lexsort((patients, labels))
+    groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
+    even = (np.linspace(0, len(own) - 1, min(len(own), TAUGHT)).round().astype(int) for own in groups)
+    rows = np.sort(np.concatenate([own[few] for own, few in zip(groups, even, strict=True)]))
+    if len(groups) < 2:
+        return None
+    seen = np.concatenate([see(pick(rows[some])) for some in pieces(len(rows))]).astype(np.float64)
+    return Judge.of(seen, labels[rows], patients[rows], classes)
 
 
 def look(pixels: Pixels, seeds: Sequence[int], label: int, real: Real | None) -> tuple[list[Drawn], Points]:
@@ -100,24 +124,42 @@ def look(pixels: Pixels, seeds: Sequence[int], label: int, real: Real | None) ->
     labels, nobody = np.full(len(pixels), label), np.zeros(len(pixels), bool)
     found = nearest(pixels.__getitem__, len(pixels), real.references)
     copies = nobody if real.limits is None else real.limits.near_copies(found, labels)
-    chances = None if real.judge is None else real.judge.chances(points)
-    misfits = nobody if real.judge is None or chances is None else real.judge.objects(chances, labels)
+    odds, doubt = classed(pixels, label, real)
     drawn = [
         Drawn(
             seed=seed,
-            reason=COPY if copies[n] else CLASS if misfits[n] else FINE,
+            reason=COPY if copies[n] else CLASS if doubt[n] > 0 else FINE,
             nearest=int(found.rows[n]),
             distance=round(float(found.distance[n]), DIGITS),
             lead=round(float(found.lead[n]), DIGITS),
-            chance=None if chances is None else round(float(chances[n, label]), DIGITS),
+            odds=None if odds is None else float(odds[n]),
+            doubt=float(doubt[n]),
         )
         for n, seed in enumerate(seeds)
     ]
     return drawn, points
 
 
-def sift(drawn: Sequence[Drawn], points: Points, real: Points | None, wanted: int) -> list[Drawn]:
-    """Choose `wanted` of M drawn images of one class; fewer only where all others are near copies, which are never kept.
+def classed(pixels: Pixels, label: int, real: Real) -> tuple[Points | None, Points]:
+    """Log-odds (M,) of class number `label` in drawn images (M, C, H, W), None where nobody can tell; and how doubtful (M,) that makes them."""
+    judge = real.judge
+    odds = (
+        judge.odds(real.see(pixels).astype(np.float64), label)
+        if judge is not None and real.see is not None
+        else None
+    )
+    if judge is None or odds is None:
+        return None, np.zeros(len(pixels))
+    rounded: Points = np.round(odds, DIGITS)
+    return rounded, np.round(judge.doubt(rounded, label), DIGITS)
+
+
+def sift(
+    drawn: Sequence[Drawn], points: Points, real: Points | None, wanted: int, *, doubtful: bool = True
+) -> list[Drawn]:
+    """Choose `wanted` of M drawn images of one class; fewer where all others are near copies, which are never kept.
+
+    Where too few show their class surely, the least doubtful of the others fill up what is left, unless `doubtful` is false.
 
     `points` (M, D) are their looks, `real` (N, D) those of the real images of the class, beside which realism is judged. Without them,
     or with one alone, each is judged beside all that were drawn.
@@ -132,8 +174,8 @@ def sift(drawn: Sequence[Drawn], points: Points, real: Points | None, wanted: in
     rest = np.array([n for n in passed if n not in worst], np.int64)
     kept = {int(rest[n]) for n in cover(ours[rest], scores[rest], wanted)}
     misfits = [n for n, one in enumerate(drawn) if one.reason == CLASS]
-    misfits.sort(key=lambda n: -(drawn[n].chance or 0))
-    kept.update(misfits[: max(wanted - len(kept), 0)])
+    misfits.sort(key=lambda n: drawn[n].doubt)
+    kept.update(misfits[: max(wanted - len(kept), 0)] if doubtful else ())
     reasons = [
         one.reason or (FINE if n in kept else REALISM if n in worst else SURPLUS)
         for n, one in enumerate(drawn)

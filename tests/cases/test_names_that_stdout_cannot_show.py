@@ -89,7 +89,7 @@ def test_every_table_and_fact_takes_any_name(name, monkeypatch, tmp_path):
         counts = {"before": {name: 1}, "after": {name: 2}}
         screen.show_written({
             "counts": counts, "written": {name: 1}, "repeated": {name: 0}, "out": name, "manifest": name, "real": "prepared",
-            "share": {"asked": "", "reached": None, "sentence": ""}, "notes": [name], "filter": {"on": False, "checks": [], "counts": {}},
+            "share": {"asked": "", "reached": None, "sentence": ""}, "notes": [name], "filter": {"on": False, "checks": [], "class_check": {"sentences": [name]}, "counts": {}},
         })  # fmt: skip
     text = Path(path).read_text(encoding="latin-1")
     escape = name.encode("ascii", "backslashreplace").decode() if name.isprintable() else repr(name)[1:-1]

@@ -10,6 +10,7 @@ from PIL import Image
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, SecondaryCaptureImageStorage
 
 from medgan import MedganError, ModelError, OutputError, PlanError
+from medgan.commands.class_check import NONE
 from medgan.commands.sample import sample
 from medgan.commands.slugs import slugs
 from medgan.gan.draw import draw
@@ -79,7 +80,7 @@ def test_the_manifest_has_the_documented_columns(model, tmp_path):
     columns = (tmp_path / "out" / "manifest.csv").read_text(encoding="utf-8").splitlines()[0]
     assert columns == (
         "path,label,label_id,origin,is_synthetic,split,format,sop_instance_uid,seed,index,model_digest,patient,"
-        "repeats,rows,columns,spacing_mm,unit,low,high,pixel_sha256,filter,nearest_real,nearest_distance,class_chance,realism,"
+        "repeats,rows,columns,spacing_mm,unit,low,high,pixel_sha256,filter,nearest_real,nearest_distance,class_odds,realism,"
         "tool_version,made,kind,weight,stage,parents,group"
     )
 
@@ -239,7 +240,7 @@ def test_the_report_is_the_documented_json(model, tmp_path):
         "real": "none",
         "written": {"covid": 0, "normal": 2},
         "repeated": {"covid": 0, "normal": 0},
-        "filter": {"on": False, "compared_with": "", "checks": [], "counts": {}},
+        "filter": {"on": False, "compared_with": "", "checks": [], "class_check": dict(NONE), "counts": {}},
         "share": {"asked": "", "reached": None, "sentence": ""},
         "notes": [],
         "manifest": str(out / "manifest.csv"),

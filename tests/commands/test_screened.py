@@ -1,5 +1,6 @@
 """The data card says what was checked, what was found and what was not looked for."""
 
+from medgan.commands.class_check import class_check
 from medgan.commands.screened import checked
 from medgan.commands.sifting import Choice
 from medgan.quality.sieve import Drawn
@@ -24,6 +25,7 @@ def test_what_became_of_the_candidates_is_a_table():
 def test_what_was_not_checked_is_said():
     assert "not looked for, and classes were not checked" in checked(Choice(drawn=DRAWN), "d")
     assert "cannot be told from a likeness" in checked(Choice(compared_with="d", checks=("class",)), "d")
-    assert "there is one class only" in checked(Choice(compared_with="d", checks=("copy",)), "d")
+    alone = Choice(compared_with="d", checks=("copy",), class_check=class_check(None, ["a"]))
+    assert "Class check: not done, for there is one class only." in checked(alone, "d")
     assert "not those that the model learned from" in checked(Choice(compared_with="d"), "other")
     assert "The filter was off" in checked(None, "d")

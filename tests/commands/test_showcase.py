@@ -90,7 +90,7 @@ def test_rejected_images_are_those_that_speak_loudest():
     drawn = [Drawn(seed=n, kept=False, reason="copy", distance=n / 100) for n in range(9)]
     drawn += [Drawn(seed=20 + n, kept=False, reason="surplus", realism=0.1) for n in range(9)]
     drawn += [
-        Drawn(seed=40, kept=True, reason="class", chance=0.1),
-        Drawn(seed=41, kept=False, reason="class", chance=0.2),
+        Drawn(seed=40, kept=True, reason="class", odds=0.1),
+        Drawn(seed=41, kept=False, reason="class", odds=0.2),
     ]
     assert offer.lost_of(drawn) == {"0": "copy", "1": "copy", "2": "copy", "3": "copy", "41": "class"}

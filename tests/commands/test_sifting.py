@@ -116,13 +116,13 @@ def test_every_synthetic_row_has_its_scores(scans, model, tmp_path):
     out = tmp_path / "out"
     balance(scans, out, model=model)
     for row in rows_of(out):
-        scores = [row[name] for name in ("nearest_real", "nearest_distance", "class_chance", "realism")]
+        scores = [row[name] for name in ("nearest_real", "nearest_distance", "class_odds", "realism")]
         if row["origin"] == "real":
             assert [row["filter"], *scores] == [""] * 5
         else:
             assert row["filter"] in {"kept", "in-doubt"}
             assert all(scores)
-            assert 0 <= float(row["class_chance"]) <= 1
+            assert np.isfinite(float(row["class_odds"]))
             assert (out / "images" / row["label"]).exists()
             assert list((out / "images").rglob(f"{row['nearest_real']}.png"))
 
@@ -210,7 +210,8 @@ def test_where_nothing_is_wanted_nothing_is_looked_at(scans, model, tmp_path, mo
 def test_with_few_patients_copies_are_not_looked_for_and_that_is_said(tmp_path):
     few = discs(tmp_path / "few", normal=2, covid=2)
     sample(untrained(tmp_path / "model", few), tmp_path / "out", count=4, against=few)
-    assert facts(tmp_path / "out")["filter"]["checks"] == ["class"]
+    assert facts(tmp_path / "out")["filter"]["checks"] == []
+    assert "not done for covid, normal" in card(tmp_path / "out")
     assert "a copy cannot be told from a likeness" in card(tmp_path / "out")
 
 

@@ -3,14 +3,21 @@
 import numpy as np
 import pytest
 
+from medgan.quality import sieve
 from medgan.quality.looks import looks
-from medgan.quality.sieve import Drawn, Real, cover, look, realism, sift
+from medgan.quality.sieve import Drawn, Real, cover, look, realism, sift, taught
 from tests.quality.test_copies import organ
 from tests.quality.test_neighbours import people
 
 
 def real_of(images, labels, classes=2):
-    return Real.of(images.__getitem__, labels, people(len(images)), classes)
+    return Real.of(images.__getitem__, labels, people(len(images)), classes, see=blocks)
+
+
+def blocks(images):
+    """What a judge of classes is shown here: averages of blocks of 4 x 4 pixels."""
+    small = images[:, 0].reshape(len(images), 8, 4, 8, 4).mean(axis=(2, 4))
+    return small.reshape(len(images), -1)
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +51,47 @@ def test_images_of_another_class_are_rejected(world):
     drawn, points = look(candidates, range(18), 1, real)
     kept = sift(drawn, points, real.points[labels == 1], 8)
     assert {one.reason for one in kept[12:]} == {"class"}
-    assert all(one.chance < 0.3 for one in kept[12:])
-    assert all(one.seed < 12 for one in kept if one.kept)
+    assert all(one.odds < 0 < one.doubt for one in kept[12:])
+    assert sum(one.reason == "class" for one in kept[:12]) < 10
+    few = sift(drawn, points, real.points[labels == 1], 3)
+    assert all(one.seed < 12 for one in few if one.kept)
 
 
 def test_where_too_few_are_left_the_least_doubtful_fill_up_and_say_so(world):
     _, labels, real = world
-    candidates = np.concatenate([drawn_like(1, 3, 3), drawn_like(0, 6, 4)])
-    drawn, points = look(candidates, range(9), 1, real)
-    kept = [one for one in sift(drawn, points, real.points[labels == 1], 5) if one.kept]
-    assert [one.reason for one in kept] == ["", "", "", "class", "class"]
-    doubtful = sorted((one.chance for one in drawn if one.reason == "class"), reverse=True)
-    assert sorted((one.chance for one in kept[3:]), reverse=True) == doubtful[:2]
+    candidates = np.concatenate([drawn_like(1, 6, 3), drawn_like(0, 6, 4)])
+    drawn, points = look(candidates, range(12), 1, real)
+    sure = [one.seed for one in drawn if not one.reason]
+    kept = [one for one in sift(drawn, points, real.points[labels == 1], 8) if one.kept]
+    assert 0 < len(sure) < 6
+    assert [one.seed for one in kept if not one.reason] == sure
+    doubt = sorted(one.doubt for one in drawn if one.reason == "class")
+    assert sorted(one.doubt for one in kept if one.reason) == doubt[: 8 - len(sure)]
+    without = sift(drawn, points, real.points[labels == 1], 8, doubtful=False)
+    assert [one.seed for one in without if one.kept] == sure
+
+
+def test_without_a_network_or_with_one_class_classes_are_not_checked(world):
+    images, labels, _ = world
+    blind = Real.of(images.__getitem__, labels, people(len(images)), 2)
+    alone = real_of(images[:60], labels[:60], classes=1)
+    assert blind.judge is alone.judge is None
+    drawn, _ = look(drawn_like(1, 4, 3), range(4), 0, blind)
+    assert [(one.reason, one.odds, one.doubt) for one in drawn] == [("", None, 0)] * 4
+
+
+def test_of_a_large_class_a_part_teaches_and_every_patient_has_a_share(monkeypatch):
+    monkeypatch.setattr(sieve, "TAUGHT", 20)
+    images, labels = drawn_like(0, 100, 0), np.repeat([0, 1], [80, 20])
+    shown = []
+
+    def see(pixels):
+        shown.append(len(pixels))
+        return blocks(pixels)
+
+    judge = taught(images.__getitem__, labels, people(100, slices=8), 2, see)
+    assert sum(shown) == 40
+    assert judge.known.tolist() == [0, 1]
 
 
 def test_copies_never_fill_up(world):
@@ -77,7 +113,7 @@ def test_the_least_realistic_tenth_is_dropped(world):
 def test_without_training_images_the_odd_ones_out_are_dropped_and_nothing_else_is_claimed(world):
     noise = np.random.default_rng(0).random((2, 1, 32, 32), dtype=np.float32)
     drawn, points = look(np.concatenate([drawn_like(0, 18, 5), noise]), range(20), 0, None)
-    assert all(one.nearest is one.distance is one.chance is None for one in drawn)
+    assert all(one.nearest is one.distance is one.odds is None for one in drawn)
     kept = sift(drawn, points, None, 6)
     assert [one.seed for one in kept if one.reason == "realism"] == [18, 19]
     assert sum(one.kept for one in kept) == 6

@@ -51,7 +51,7 @@ def balanced(path, labels=("rare", "normal"), *, real=True, bright=0.6, filtered
 def choice(label, folders):
     """Twenty candidates: six are kept, two are near copies, one is of another class, one is unreal, ten were not needed."""
     reasons = ["copy", "copy", "class", "realism", *["surplus"] * 10]
-    kept = [Drawn(seed=seed, nearest=seed % 4, distance=0.1 + seed / 100, realism=1.0, chance=0.9) for seed in range(6)]  # fmt: skip
+    kept = [Drawn(seed=seed, nearest=seed % 4, distance=0.1 + seed / 100, realism=1.0, odds=0.9) for seed in range(6)]  # fmt: skip
     lost = [Drawn(seed=seed, kept=False, reason=reason, nearest=0, distance=0.01) for seed, reason in enumerate(reasons, start=6)]  # fmt: skip
     names = {str(row): f"{folders[label]}_real_{row + 1:06d}" for row in range(4)}
     return Choice(compared_with="d" * 64, checks=("copy", "class"), drawn={label: (*kept, *lost)}, names=names)  # fmt: skip
