@@ -20,7 +20,7 @@ from medgan.quality.endpoints import interval
 from medgan.quality.headroom import Headroom, headroom
 from medgan.quality.images import Images, joined
 from medgan.quality.standings import NAMED, REFERENCE, Arm, Bench, Entry
-from medgan.quality.verdict import CANNOT_TELL, Comparison, Panel, conclude, points, sentence
+from medgan.quality.verdict import CANNOT_TELL, Comparison, Panel, conclude, sentence
 
 METHOD = (
     "one arm was named before the test and is compared with the best without synthetic images; that arm, and the schedule of every arm,"
@@ -234,10 +234,10 @@ def care(named: Arm, reference: Arm) -> str:
     """What a careless schedule costs in either arm."""
     if named.spread is None or reference.spread is None:
         return ""
-    lost = [points(-abs(arm.spread or 0.0)) for arm in (named, reference)]
+    lost = [f"{100 * arm.spread:.1f}" for arm in (named, reference) if arm.spread is not None]
     return (
-        f"With a schedule (rate and steps) that nobody chose, the median of those tried, {named.name} changes by {lost[0]} points of AUPRC"
-        f" and {reference.name} by {lost[1]}, in folds of training patients."
+        f"With a schedule that nobody chose, the median of those tried, {named.name} loses {lost[0]} points of AUPRC"
+        f" and {reference.name} {lost[1]}, in folds of training patients."
     )
 
 

