@@ -151,7 +151,7 @@ def show_inspection(report: Facts, fingerprint: Facts, *, everything: bool = Fal
     """Tables of what `inspect` found: warnings first, then classes, facts, verdicts and the plan with its reasons."""
     _warnings(report["warnings"])
     _table("Classes", ("split", "class", "scans", "images", "patients", "missing"), _classes(report))
-    _table("Measured in train", ("", ""), _measured(fingerprint))
+    _table("Measured in train", ("", ""), _measured(fingerprint, report["told_apart"]))
     _table("Files", ("", ""), report["verdicts"].items())
     for entry in report.get("files", ()):
         _line(f"  {entry['verdict']:24} {entry['split']:6} {entry['path']}  {entry['reason']}".rstrip())
@@ -376,18 +376,17 @@ def _classes(report: Facts) -> Iterator[Sequence[object]]:
             yield split, label, scans, images, patients, missing
 
 
-def _measured(fingerprint: Facts) -> Iterator[tuple[str, str]]:
+def _measured(fingerprint: Facts, classes: Facts) -> Iterator[tuple[str, str]]:
     for name, words in MEASURED.items():
         value = fingerprint[name]
         if name in {"rows", "columns"} and value:
-            yield (
-                words,
-                f"{value[0]}" if len(set(value)) == 1 else "{} to {}, median {}".format(*_ends(value)),
-            )
+            told = f"{value[0]}" if len(set(value)) == 1 else "{} to {}, median {}".format(*_ends(value))
+            yield words, told
         elif name == "channels" and value:
             yield words, _words({COLOURS.get(channels, channels): n for channels, n in value.items()})
         elif value and not (isinstance(value, Mapping) and set(value) == {""}):
             yield words, _words(value)
+    yield "classes", classes["sentence"]
 
 
 def _ends(spread: Sequence[int]) -> tuple[int, int, int]:

@@ -108,6 +108,7 @@ REPORT = {
     "rare": {"b": 9},
     "verdicts": {"ok": 10, "skip:duplicate": 1},
     "warnings": ["class b is small"],
+    "told_apart": {"sentence": "told apart by a frozen network (AUC): a / b 0.70 (hardly)"},
     "plan": {
         "size": {"value": [64, 64], "why": "rule: fits"},
         "mm_per_pixel": {"value": None, "why": "rule: unknown spacing"},
@@ -141,6 +142,8 @@ def test_an_inspection_is_told_in_tables(capsys):
     assert ["skip:duplicate", "1"] in lines
     assert ["skip:duplicate", "train", "x.dcm", "the", "same", "as", "y.dcm"] in lines
     assert ["warning:", "class", "b", "is", "small"] in lines
+    assert "classes" in told
+    assert "told apart by a frozen network (AUC): a / b 0.70 (hardly)" in told
     assert ["size", "in", "pixels", "64", "x", "64", "--size,", "--effort", "fits"] in lines
     assert [
         "values",

