@@ -8,6 +8,7 @@ from pathlib import Path
 
 from medgan.dataset.headers import Opened
 from medgan.dataset.pixels import drafts
+from medgan.dataset.settle import REPEATED
 from medgan.dataset.source import Candidate
 from medgan.dataset.store import Store
 from medgan.files import digest
@@ -75,7 +76,11 @@ def _judge(twins: Sequence[Opened]) -> Iterator[tuple[Opened, Candidate]]:
             yield file, replace(file.candidate, verdict="error:label-conflict", reason=reason)
         elif first is not file:
             reason = f"the same image (SOPInstanceUID) as {_short(first.candidate.path)}"
-            yield file, replace(file.candidate, verdict="skip:duplicate", reason=reason)
+            again = (
+                REPEATED in file.candidate.path.name
+            )  # as `balance` calls a real image that it writes once more
+            verdict = "skip:repeated" if again else "skip:duplicate"
+            yield file, replace(file.candidate, verdict=verdict, reason=reason)
 
 
 def _short(path: Path) -> str:

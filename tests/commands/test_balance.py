@@ -393,6 +393,8 @@ def test_real_and_synthetic_dicom_differ_in_nothing_but_names_and_origin(ct, ct_
     balance(ct, out, model=ct_model)
     files = [pydicom.dcmread(path) for path in sorted((out / "images").rglob("*.dcm"))]
     assert Counter(file.SyntheticData for file in files) == {"NO": 16, "YES": 6}
+    there = index(Source(path=out / "images")).verdicts()
+    assert there == {"ok": 12, "skip:repeated": 4, "skip:synthetic-input": 6}
     alike = {
         tuple((e.keyword, str(e.value)) for e in file if not e.tag.is_private and e.keyword not in DIFFERS)
         for file in files
