@@ -18,11 +18,11 @@ METHODS = {
     "discriminant": "real images, linear discriminant analysis",
     "smote": "real images, rare ones interpolated (SMOTE)",
     "one-sided": "synthetic images in rare classes alone",
-    "share 0.25": "a quarter synthetic images in every class",
-    "share 0.5": "half synthetic images in every class",
-    "share 0.25 at weight 0.3": "a quarter synthetic images in every class, weighing 0.3",
-    "finish on real": "half synthetic images in every class, at the end real ones only",
-    "pretrain": "synthetic images first, real ones after",
+    "share 0.25": "a quarter synthetic in every class",
+    "share 0.5": "half synthetic in every class",
+    "share 0.25 at weight 0.3": "a quarter synthetic, weighing 0.3",
+    "finish on real": "half synthetic, then real ones only",
+    "pretrain": "synthetic first, then real ones only",
 }
 """{arm of an evaluation: how a classifier was trained in it}."""
 VARIED = " + classical"

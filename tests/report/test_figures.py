@@ -1,6 +1,7 @@
 import pytest
 
-from medgan.report import figures
+from medgan.quality.arms import RECIPES
+from medgan.report import figures, wording
 from tests.report.stories import arm
 
 
@@ -28,7 +29,7 @@ def test_judges_are_never_mixed_in_one_list(drawn):
     first, second = drawn.arms_figure(arms).axes
     assert [text.get_text() for text in first.texts] == [
         "real images only",
-        "a quarter synthetic images in every class",
+        "a quarter synthetic in every class",
     ]
     assert [text.get_text() for text in second.texts] == ["real images only"]
     assert first.get_title("left") != second.get_title("left")
@@ -70,3 +71,9 @@ def test_arms_that_the_verdict_compares_are_bold(drawn):
     arms = [arm("share 0.25", 0.5, made=True), arm("real", 0.6, made=False, role="reference")]
     (panel,) = drawn.arms_figure(arms).axes
     assert [text.get_fontweight() for text in panel.texts] == ["normal", "bold"]
+
+
+def test_every_arm_has_words_that_a_panel_has_room_for():
+    for recipe in RECIPES:
+        assert recipe.name.removesuffix(wording.VARIED) in wording.METHODS
+        assert len(wording.method(recipe.name)) < 54, recipe.name
