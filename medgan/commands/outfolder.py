@@ -249,7 +249,7 @@ def _remembered(out: Path, run: Mapping[str, Any]) -> Written:
         names = ("counts", "written", "repeated", "real", "share", "notes")
         end = files.revive(_End, {name: run[name] for name in names}, RUN)
         filtered = files.revive(Mapping[str, Any], run.get("filter"), "filter")
-        filtered = {"class_check": NONE, **filtered}  # older folders lack it
+        filtered = {**filtered, "class_check": filtered.get("class_check", NONE)}  # older folders lack it
         parts = ("on", "checks", "class_check", "counts")
         files.revive(_Filter, {name: filtered[name] for name in parts}, "filter")
         _ = [end.counts.before[label] for label in end.counts.after]
