@@ -121,10 +121,12 @@ def synthetic_of(model, train):
     from medgan.commands.sifting import Against, Wish
     from medgan.dataset.quota import quotas
     from medgan.progress import ignore
+    from medgan.quality.features import lite0
     from medgan.quality.sieve import Real
 
     def against():
-        real = Real.of(train.pixels.__getitem__, train.labels, train.patients, len(train.names))
+        pick, count = train.pixels.__getitem__, len(train.names)
+        real = Real.of(pick, train.labels, train.patients, count, see=lite0())
         return Against(real=real, labels=train.names, names=tuple(train.sources), data="")
 
     wanted = dict.fromkeys(train.counts, max(quotas(train.counts).values()))
