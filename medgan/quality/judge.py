@@ -25,8 +25,9 @@ SURE = 0.5
 """Share of unseen real images of a class below whose log-odds a made image is doubtful.
 
 A classifier that learned from 150 made images of each of three classes of chest X-rays, and was tested on 1,481 real ones (AUPRC of the
-rarest class, frozen Lite2, logistic regression), reached .532 without this check, .542 with a quarter, .548 with a half and .538 with three
-quarters; of the images that fail at a half it reached .398. An upper limit (the 90th percentile) helped nowhere.
+rarest class, frozen Lite2, logistic regression), reached .532 and .574 with two generators without this check, .542 and .572 with a
+quarter, .548 and .587 with a half, .538 and .556 with three quarters; of images that fail at a half it reached .398 and .450. An upper
+limit (the 90th percentile) helped nowhere.
 """
 LEAST = 10
 """Real images of a class below which that share says nothing."""
