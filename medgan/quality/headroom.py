@@ -27,10 +27,10 @@ class Headroom:
 
     sentence: str
     levels: tuple[Level, ...]
-    """By the reference arm, fewest patients first."""
-    doubled: float
+    """By the reference arm, fewest patients first; empty where fewer were not tried."""
+    doubled: float | None
     """AUPRC that twice as many patients would add, by the line through the levels: AUPRC = a + b log2(patients)."""
-    interval: tuple[float, float]
+    interval: tuple[float, float] | None
     """95 %, over held-out patients and over seeds, each of which leaves out other patients."""
     ceiling: Level | None = None
     """Measured with more real patients, where there were some."""
@@ -41,32 +41,42 @@ class Headroom:
 def headroom(
     bench: Bench, told: Round, named: Entry, reference: Entry, rare: Sequence[str]
 ) -> Headroom | None:
-    """Fit the line; None where fewer patients were not tried, or there are too few to leave some out."""
-    patients = np.log2([rung.patients for rung in told.rungs]) if told.rungs else np.zeros(0)
-    if len(np.unique(patients)) < 2:
-        return None
-    slope = (patients - patients.mean()) / ((patients - patients.mean()) ** 2).sum()
-    levels = tuple(_level(bench, rung) for rung in told.rungs)
-    doubled = float(slope @ np.array([level.auprc for level in levels]))
-    low, high = interval(slope @ np.stack([bench.resampled(rung.logits)[0] for rung in told.rungs]))
+    """Fit the line, and measure the ceiling; None where neither fewer patients were tried nor more."""
+    line = doubling(bench, told.rungs)
     ceiling = _level(bench, told.ceiling) if told.ceiling else None
-    gain = ceiling.auprc - reference.arm.auprc if ceiling else 0.0
-    recovered = round((named.arm.auprc - reference.arm.auprc) / gain, 3) if gain > 0 else None
-    words = (
-        f"Even twice as many real patients with {listed(rare)} would bring about {points(doubled)} points of AUPRC"
-        f" (95 % interval {points(low)} to {points(high)}), an estimate from training with half, three quarters and all of those there are."
-    )
+    if line is None and ceiling is None:
+        return None
+    words = []
+    if line:
+        words.append(
+            f"Even twice as many real patients with {listed(rare)} would bring about {points(line[0])} points of AUPRC"
+            f" (95 % interval {points(line[1][0])} to {points(line[1][1])}), an estimate from training with half, three quarters and all"
+            " of those there are."
+        )
+    recovered = None
     if ceiling:
+        gain = ceiling.auprc - reference.arm.auprc
+        recovered = round((named.arm.auprc - reference.arm.auprc) / gain, 3) if gain > 0 else None
         share = "" if recovered is None else f", {recovered:.0%} of which synthetic images recover"
-        words += f" Measured with {ceiling.patients:,} in the place of {levels[-1].patients:,}: {points(gain)} points{share}."
+        words.append(f"Measured with {ceiling.patients:,} such patients: {points(gain)} points{share}.")
     return Headroom(
-        sentence=words,
-        levels=levels,
-        doubled=round(doubled, 5),
-        interval=(round(low, 5), round(high, 5)),
+        sentence=" ".join(words),
+        levels=tuple(_level(bench, rung) for rung in told.rungs),
+        doubled=line and round(line[0], 5),
+        interval=line and (round(line[1][0], 5), round(line[1][1], 5)),
         ceiling=ceiling,
         recovered=recovered,
     )
+
+
+def doubling(bench: Bench, rungs: Sequence[Rung]) -> tuple[float, tuple[float, float]] | None:
+    """What twice as many patients add by a line through the rungs, and its interval; None without two numbers of patients."""
+    if len({rung.patients for rung in rungs}) < 2:
+        return None
+    patients = np.log2([rung.patients for rung in rungs])
+    slope = (patients - patients.mean()) / ((patients - patients.mean()) ** 2).sum()
+    found = slope @ np.array([_level(bench, rung).auprc for rung in rungs])
+    return float(found), interval(slope @ np.stack([bench.resampled(rung.logits)[0] for rung in rungs]))
 
 
 def _level(bench: Bench, rung: Rung) -> Level:

@@ -40,7 +40,7 @@ def test_the_ceiling_and_what_is_recovered_of_it_are_told():
     assert found.ceiling.auprc == 1
     assert found.recovered == pytest.approx(0.25)
     assert (
-        "Measured with 60 in the place of 20: +40.0 points, 25% of which synthetic images recover."
+        "Measured with 60 such patients: +40.0 points, 25% of which synthetic images recover."
         in found.sentence
     )
 
@@ -49,6 +49,15 @@ def test_where_more_patients_bring_nothing_no_share_is_told():
     found = told(rung(10, 6), rung(20, 30), ceiling=rung(60, 6), named=0.9, reference=1.0)
     assert found.recovered is None
     assert "recover" not in found.sentence
+
+
+def test_a_ceiling_is_told_without_any_other_level():
+    found = told(ceiling=rung(60, 30), named=0.7, reference=0.6)
+    assert (found.levels, found.doubled, found.interval) == ((), None, None)
+    assert (
+        found.sentence
+        == "Measured with 60 such patients: +40.0 points, 25% of which synthetic images recover."
+    )
 
 
 def test_without_levels_nothing_is_said():

@@ -90,7 +90,7 @@ def test_what_more_patients_would_bring_is_told(brief):
     assert [level.patients for level in found.levels] == [6, 9, 12]
     assert found.ceiling.patients == 24
     assert found.sentence.startswith("Even twice as many real patients with rare would bring about ")
-    assert "Measured with 24 in the place of 12" in found.sentence
+    assert "Measured with 24 such patients" in found.sentence
 
 
 def test_what_arms_say_of_each_image_that_judges_gives_their_figures(brief):
