@@ -114,7 +114,7 @@ EFFORTS = {
         folds=2,
         recipes={FINE_TUNED: BRIEFLY},
         rates={FINE_TUNED: (3e-5, 1e-4)},
-        steps={FINE_TUNED: (25, 50, 100)},
+        steps={FINE_TUNED: (50, 100, 200)},
         shown=SMALLEST,
         resamples=1000,
     ),
@@ -243,7 +243,7 @@ def work(train: Images, settings: Settings) -> dict[str, int]:
         )
         usual = sum(steps) // len(steps)
         found[judge] = usual * (len(recipes) * settings.seeds + rungs) + (
-            0 if folds is None else settings.folds * len(rates) * tried
+            0 if folds is None else (settings.folds - 1) * len(rates) * tried
         )
     return found
 
@@ -338,16 +338,22 @@ class Court:
         return choose(found)
 
     def tried(self, recipe: Recipe, group: Sequence[Schedule], folds: NDArray[np.int64]) -> list[float]:
-        """What each schedule of a group comes to on the patients of each fold that it did not learn from."""
+        """What each schedule of a group comes to on the patients of each fold that it did not learn from, seeing each image as often as it will."""
         train, learned = self.sets.train, self.sets.learned
+        kept = 1 - 1 / len(np.unique(folds))
+        short = {one: one.shortened(kept) for one in group}
         said = {schedule: np.zeros((len(train), len(train.names)), np.float32) for schedule in group}
         for number in np.unique(folds).tolist():
             real = np.zeros(len(learned), bool)
             real[: len(train)] = folds != number
             taught = lesson(recipe, learned, learned.beside(real) & self.sets.usual, self.seed)
             rows = np.flatnonzero(folds == number)
-            for schedule, ask in self.learner.learn(taught, group, self.seed):
-                said[schedule][rows] = ask(rows)
+            told = {
+                one: ask(rows)
+                for one, ask in self.learner.learn(taught, list(dict.fromkeys(short.values())), self.seed)
+            }
+            for one in group:
+                said[one][rows] = told[short[one]]
         return [round(judged(said[one], train.labels, folds, self.sets.rare), 5) for one in group]
 
     def answers(

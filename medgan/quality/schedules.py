@@ -9,7 +9,7 @@ images here, but not on held-out patients.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,10 @@ class Schedule:
     """Of `training.BATCH` images."""
     penalty: float | None = None
     """Of a linear judge: C of its logistic regression (smaller holds back more), or the shrinkage of its covariance."""
+
+    def shortened(self, share: float) -> Schedule:
+        """As many passes over `share` of the images: of so few, as many steps would be too many."""
+        return self if self.steps is None else replace(self, steps=max(round(self.steps * share), 1))
 
     @property
     def key(self) -> str:

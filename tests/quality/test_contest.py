@@ -126,8 +126,25 @@ def test_efforts_grow():
 
 def test_work_counts_the_steps_of_networks():
     one = dataclasses.replace(BRIEF, judges=("cnn", "probe"), headroom=False)
-    tried = 2 * 2 * (2 + 2 + 2 + 3)  # folds, rates, and the longest; staged arms take all numbers of steps
+    tried = (
+        (2 - 1) * 2 * (2 + 2 + 2 + 3)
+    )  # two folds of half the images, rates, and the longest; staged arms take all numbers of steps
     assert work(TRAIN, one) == {"cnn": tried + 4 * 2 * 1}
+
+
+def test_folds_show_an_image_as_often_as_the_arm_will(monkeypatch):
+    settings = dataclasses.replace(BRIEF, steps={"cnn": (10, 20)}, folds=2, headroom=False, seeds=1)
+    asked = []
+
+    def trained(eyes, lesson, *, rate, steps, seed):
+        asked.append((len(lesson.stages[0][1].rows), tuple(steps)))
+        yield from ((count, eyes.fresh(lesson.classes, seed).eval()) for count in steps)
+
+    monkeypatch.setattr("medgan.quality.learners.trained", trained)
+    held(settings)
+    halves = {steps for rows, steps in asked if rows < len(TRAIN)}
+    assert halves == {(5, 10)}
+    assert {steps for _, steps in asked} - halves <= {(10,), (20,)}
 
 
 def test_a_judge_without_its_weights_is_left_out(monkeypatch):

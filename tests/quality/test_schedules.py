@@ -26,6 +26,12 @@ def test_of_equals_the_slower_rate_and_the_stronger_penalty_are_chosen():
     assert choose({Schedule(penalty=value): 0.5 for value in (0.1, 0.01)}).schedule.penalty == 0.01
 
 
+def test_of_half_the_images_half_the_steps_are_as_many_passes():
+    assert Schedule(rate=1e-3, steps=50).shortened(0.5) == Schedule(rate=1e-3, steps=25)
+    assert Schedule(rate=1e-3, steps=1).shortened(0.5).steps == 1
+    assert Schedule(penalty=0.1).shortened(0.5) == Schedule(penalty=0.1)
+
+
 def test_where_nobody_can_be_asked_the_middle_is_taken():
     found = middle(tuple(by_steps(1, 2, 3)))
     assert (found.schedule.steps, found.inner, found.spread) == (100, None, None)
