@@ -1,32 +1,32 @@
-"""Do synthetic images help a classifier find a rare class? Measured against six other ways to train it; run by `make bench NAME=topup`.
+"""What is a class-balanced folder worth to a classifier? Every way to use synthetic images beside every way to do without; run by `make bench NAME=topup`.
 
-A unit is (data set, rare images, split): the whole set is divided by patient into 60 % train, 20 % validation and 20 % test, one
-class is cut down to 30, 60 or 120 training images, generators of two seeds learn from train, their images pass the filter of
-`balance`, and classifiers of every arm judge them (`medgan.quality.utility`). Arms and ratios are chosen on validation, every figure is
-of test patients. The endpoint is the AUPRC of the class that was cut down. What was kept is screened for copies once more, beside the
-held-out patients (`medgan.quality.privacy`). Runs are kept one by one below MEDGAN_BENCH_OUT, so the bench can be stopped and repeated.
-Budgets are images shown and steps, never minutes: what else runs on the machine changes no figure.
+A unit is (cell, split): a cell is a data set, the class that is made rare in it and how many images are left to it; a split chooses which. Patients of the test part are the
+same in every split of `cxr_kermany_224`, and no rare patient is in two splits as long as there are enough; the small sets are halved by patient, anew in every split.
+A generator of its own learns from each unit's training images, its images pass the filter of `balance`, and classifiers of every arm are asked about the test patients
+(`medgan.quality.contest`): each arm with its own schedule, chosen by inner folds of the training patients. Nothing is chosen on test patients.
 
-The claim rule, per data set and number of rare images: the arm with synthetic images less the best arm without, as validation chose
-both, over splits and generator seeds; its interval is that of the corrected resampled t test (Nadeau and Bengio 2003), because the
-training sets of splits overlap. Regret is what choosing by validation among all arms, ratio 0 included, loses to the arm that is best
-on average over all splits and generators.
+Budgets are images shown and steps, never minutes: what else runs on the machine changes no figure. Everything finished is kept below MEDGAN_BENCH_OUT (.bench/topup): a stopped
+bench goes on, and a new judge takes the generators that are there.
 
-MEDGAN_BENCH_IMAGES (12000: shown to each generator), MEDGAN_BENCH_FILTER (1; 0 judges images as they are drawn), MEDGAN_BENCH_SETS, MEDGAN_BENCH_RARE (30,60,120), MEDGAN_BENCH_SPLITS (0,1,2),
-MEDGAN_BENCH_SEEDS (0,1: generators), MEDGAN_BENCH_CLASSIFIERS (3), MEDGAN_BENCH_STEPS (300), MEDGAN_BENCH_SIZE (32),
-MEDGAN_BENCH_JUDGES (cnn,probe), MEDGAN_BENCH_WORKERS (2: units at once, a core each), MEDGAN_BENCH_OUT (.bench/topup).
+The claim, per cell and judge: the arm that was named beforehand less the best arm without synthetic images as inner folds chose it, mean over splits. Its interval is
+mean +- sqrt(t^2 s^2 (1/J + r/(1-r)) + (1.96 e)^2): s is the deviation over J splits, r the share of a training set's rare images that another one has too (Nadeau and Bengio 2003 for the
+form), e the deviation of the mean when test patients are drawn again, the same for all splits. In halved sets test patients differ from split to split, so s holds their chance already.
+
+MEDGAN_BENCH_CELLS (all of CELLS), MEDGAN_BENCH_SPLITS (0 to 9), MEDGAN_BENCH_SIZE (64), MEDGAN_BENCH_IMAGES (30000: shown to each generator), MEDGAN_BENCH_JUDGES,
+MEDGAN_BENCH_WORKERS (2: units at once, a core each), MEDGAN_BENCH_OUT.
 """
 
 import csv
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,38 +34,46 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
-SETS = {"cxr_kermany": "PNEUMONIA_BACTERIA", "mednist64": "HeadCT", "pneumoniamnist": "0"}
-"""{data set: the class that is cut down}; classes that are rare already stay as they are."""
+OTHERS = 250
+"""Training images of a class that is not rare, at most."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A data set, its rare class, and how many training images are left to that class."""
+
+    set: str
+    label: str
+    rare: int
+    halved: bool = True
+    """Whether both parts of the set are put together and halved by patient; else its own test part judges."""
+
+
+CELLS = {
+    "cxr-virus-20": Cell("cxr_kermany_224", "PNEUMONIA_VIRUS", 20, halved=False),
+    "cxr-virus-40": Cell("cxr_kermany_224", "PNEUMONIA_VIRUS", 40, halved=False),
+    "cxr-virus-120": Cell("cxr_kermany_224", "PNEUMONIA_VIRUS", 120, halved=False),
+    "cxr-bacteria-30": Cell("cxr_kermany_224", "PNEUMONIA_BACTERIA", 30, halved=False),
+    "brain-pituitary-12": Cell("brain_tumour_boxes_512", "pituitary", 12),
+    "hippocampus-small-7": Cell("nifti_hippocampus", "small", 7),
+    "mednist-head-30": Cell("mednist64", "HeadCT", 30),
+}
 
 
 def wished(name, usual):
     return os.environ.get(f"MEDGAN_BENCH_{name}", usual)
 
 
-IMAGES, SIZE, STEPS, CLASSIFIERS, FILTER = (
-    int(wished(name, usual))
-    for name, usual in (("IMAGES", "12000"), ("SIZE", "32"), ("STEPS", "300"), ("CLASSIFIERS", "3"), ("FILTER", "1"))
-)  # fmt: skip
-NAMES = wished("SETS", ",".join(SETS)).split(",")
-RARE, SPLITS, SEEDS = (
-    [int(word) for word in wished(name, usual).split(",")]
-    for name, usual in (("RARE", "30,60,120"), ("SPLITS", "0,1,2"), ("SEEDS", "0,1"))
-)
-JUDGES = wished("JUDGES", "cnn,probe").split(",")
-OUT = (
-    Path(wished("OUT", ROOT / ".bench" / "topup"))
-    / f"{SIZE}px-{IMAGES}images-{STEPS}steps{'' if FILTER else '-unfiltered'}"
-)
+NAMES = wished("CELLS", ",".join(CELLS)).split(",")
+SPLITS = [int(word) for word in wished("SPLITS", ",".join(map(str, range(10)))).split(",")]
+SIZE, IMAGES = int(wished("SIZE", "64")), int(wished("IMAGES", "30000"))
+JUDGES = tuple(wished("JUDGES", "finetuned,probe").split(","))
+OUT = Path(wished("OUT", ROOT / ".bench" / "topup"))
 PAGE = ROOT / "docs" / "benchmarks" / "topup.md"
 ARMS = PAGE.with_suffix(".csv")
 """Every arm of every unit: what the page is made of."""
-UNITS = [(name, rare, split) for split in SPLITS for rare in RARE for name in NAMES]
-FOLDS = 5
-"""One for validation, one for test, three for training."""
-MOST = 400
-"""Training images of a class, and twice the held-out ones, at most: what two cores can do."""
-SCREENED = 200
-"""Synthetic images of a class that are screened for copies."""
+ARMS_TUNED = ("class weights", "balanced softmax", "oversampling", "oversampling + classical", "mixup", "composites", "one-sided + classical", "share 0.25 + classical", "share 0.5 + classical", "share 0.25 at weight 0.3 + classical", "finish on real + classical", "pretrain + classical")  # fmt: skip
+"""Arms of the fine-tuned judge; without classical augmentation made images are compared by the probe."""
 FIRST_SEED = 1000
 """Of the synthetic images: no grid of the training shows them."""
 
@@ -73,53 +81,78 @@ FIRST_SEED = 1000
 # --- one unit, in a process of its own ---
 
 
-def divided(name, rare, split):
-    """The whole set as a manifest whose splits are by patient, with the chosen class cut down in train."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
+def divided(cell, split, times=1):
+    """The set of a cell with the training images of a split: of the rare class `times` as many as are left to it, of every other OTHERS at most."""
     from medgan.dataset.index import index
     from medgan.dataset.source import Source
 
-    path = DATA / name / f"{name}.npz"
-    manifest = index(Source(path=path if path.exists() else DATA / name))
-    records = list(manifest.usable())
-    labels, patients = ([getattr(record, key) for record in records] for key in ("label", "patient"))
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=split)
-    where = np.full(len(records), "train")
-    for part, (_, rows) in zip(("test", "val"), folds.split(labels, labels, patients), strict=False):
-        where[rows] = part
-    chance, seen, kept = np.random.default_rng((rare, split)), Counter(), []
-    for row in chance.permutation(len(records)):
-        place = (where[row], labels[row])
-        most = MOST if where[row] == "train" else MOST // 2
-        limit = rare if place == ("train", SETS[name]) else most
-        seen[place] += 1
-        if seen[place] <= limit:
-            kept.append(replace(records[row], split=str(where[row])))
-    return replace(manifest, records=tuple(sorted(kept, key=lambda record: record.path)))
+    base = DATA / cell.set
+    table = base / "labels.csv"
+    told = cell.set in {"cxr_kermany_224", "brain_tumour_boxes_512"}
+    manifest = index(Source(path=base, labels=table) if told else Source(path=base))
+    records = [one for part in ("train", "test") for one in manifest.usable(part)]
+    if cell.halved:
+        records = halved(grouped(records, table), split)
+    kept = [one for one in records if one.split == "test"]
+    for label in sorted({one.label for one in records}):
+        own = [one for one in records if one.split == "train" and one.label == label]
+        kept += (
+            rare_of(own, split * cell.rare, times * cell.rare)
+            if label == cell.label
+            else common_of(own, split)
+        )
+    return replace(manifest, records=tuple(sorted(kept, key=lambda one: one.path)))
 
 
-def images_of(manifest, split, plan, stacks):
-    """The real images of a split, prepared as for training."""
-    from medgan.dataset.manifest import Manifest
-    from medgan.prepare import prepare
-    from medgan.quality.images import Images
+def grouped(records, table):
+    """Records whose patient is the group that a table names, where it names groups and no patients."""
+    if not table.exists():
+        return records
+    with table.open(encoding="utf-8", newline="") as stream:
+        groups = {line["path"]: line.get("group") for line in csv.DictReader(stream)}
+    return [replace(one, patient=groups.get(one.path) or one.patient) for one in records]
 
-    records = manifest.training() if split == "train" else tuple(manifest.usable(split))
-    alone = Manifest(root=manifest.root, records=tuple(replace(one, split="train") for one in records))
-    stack = prepare(alone, plan, stacks)
-    sources = np.array([records[row].path for row in stack.records])
-    return Images(
-        pixels=stack.images(slice(None)), labels=stack.labels, names=stack.names, patients=stack.patients, sources=sources,
-    )  # fmt: skip
+
+def halved(records, split):
+    """Half of the patients train, the others test."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    labels, patients = ([getattr(one, key) for one in records] for key in ("label", "patient"))
+    folds = StratifiedGroupKFold(2, shuffle=True, random_state=split)
+    train, _ = next(folds.split(labels, labels, patients))
+    return [replace(one, split="train" if row in set(train) else "test") for row, one in enumerate(records)]
+
+
+def rare_of(records, start, count):
+    """`count` images from number `start` on, patient after patient in one order for all splits."""
+    patients = sorted({one.patient for one in records})
+    order = {patients[row]: place for place, row in enumerate(np.random.default_rng(7).permutation(len(patients)))}  # fmt: skip
+    rows = sorted(records, key=lambda one: (order[one.patient], one.path))
+    start %= len(rows)
+    return (rows + rows)[start : start + min(count, len(rows))]
+
+
+def common_of(records, split):
+    """OTHERS images at most, by chance."""
+    order = np.random.default_rng((split, 1)).permutation(len(records))
+    return [records[row] for row in order[:OTHERS]]
+
+
+def trained(manifest, place, split):
+    """The generator of a unit, trained where it is not there yet."""
+    from medgan.commands.train import Options, train_on
+    from medgan.gan.model import Model
+    from medgan.plan import Overrides
+
+    wish = Overrides(size=(SIZE, SIZE), images=IMAGES, seed=split, device="cpu")
+    train_on(manifest, place, wish, Options(), on_progress=lambda _: None, began=time.monotonic())
+    return Model.load(place)
 
 
 def synthetic_of(model, train):
-    """As many images of every class as the class needs that lacks most, chosen as `balance` chooses them."""
-
+    """As many images of every class as the largest has, chosen as `balance` chooses them."""
     from medgan.commands.offer import drawn_images, seeds_of
     from medgan.commands.sifting import Against, Wish
-    from medgan.dataset.quota import quotas
     from medgan.progress import ignore
     from medgan.quality.features import lite0
     from medgan.quality.sieve import Real
@@ -129,133 +162,119 @@ def synthetic_of(model, train):
         real = Real.of(pick, train.labels, train.patients, count, see=lite0())
         return Against(real=real, labels=train.names, names=tuple(train.sources), data="")
 
-    wanted = dict.fromkeys(train.counts, max(quotas(train.counts).values()))
-    wish = Wish(counts=wanted, seed=FIRST_SEED, device="cpu")
-    return drawn_images(model, seeds_of(model, wish, against if FILTER else None, ignore), "cpu", ignore)
+    wanted = dict.fromkeys(train.names, max(train.counts.values()))
+    wish = Wish(counts=wanted, seed=FIRST_SEED, device="cpu", doubtful=False)
+    return drawn_images(model, seeds_of(model, wish, against, ignore), "cpu", ignore)
 
 
-def screened(train, held_out, made):
-    """Near copies among the images that are judged, and the membership attack's area under the curve."""
-    from medgan.quality.privacy import screen_privacy
-
-    rows = [np.flatnonzero(made.labels == number)[:SCREENED] for number in range(len(made.names))]
-    found = screen_privacy(train, held_out, made.take(np.concatenate(rows)))
-    attack = [test.value for test in found.tests if test.name == "T5"]
-    copies = {(one.label, one.sample) for one in found.findings if one.test == "T1"}
-    return {"verdict": found.verdict, "copies": len(copies), "attack": max(attack, default=None)}
-
-
-class Kept(dict):
-    """Finished runs on disk: those without synthetic images are one file for all generators of a unit."""
-
-    def __init__(self, place, generator):
-        self.files = {False: place / "runs-without.json", True: place / f"runs-{generator}.json"}
-        there = [json.loads(file.read_text("utf-8")) for file in self.files.values() if file.exists()]
-        super().__init__({key: value for part in there for key, value in part.items()})
-
-    def __setitem__(self, key, value):
-        super().__setitem__(key, value)
-        mine = is_made(key)
-        part = {one: told for one, told in self.items() if is_made(one) == mine}
-        write(self.files[mine], part)
+def given_back(cell, manifest, split):
+    """The manifest of the rare images that a unit has not, twice as many as it has at most: with them a classifier has three times as many."""
+    there = {one.path for one in manifest.records}
+    more = [
+        one
+        for one in divided(cell, split, times=3).usable("train")
+        if one.label == cell.label and one.path not in there
+    ]
+    return replace(manifest, records=tuple(more))
 
 
-def is_made(key):
-    """Whether synthetic images take part in a run."""
-    return key.split("/")[1].startswith(("synthetic", "everywhere"))
+class Runs(dict):
+    """Finished runs on disk: those without synthetic images stand whatever the generator or the filter makes."""
+
+    def __init__(self, place, data, made):
+        from medgan.commands.kept import Kept
+        from medgan.quality.arms import RECIPES
+
+        self.made = {recipe.name for recipe in RECIPES if recipe.made}
+        self.files = {False: Kept(place / "runs-without.jsonl", data), True: Kept(place / "runs.jsonl", made)}
+        super().__init__({**self.files[False], **self.files[True]})
+
+    def __setitem__(self, run, value):
+        super().__setitem__(run, value)
+        self.files[run.split("/")[1] in self.made][run] = value
 
 
-def write(path, value):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value), encoding="utf-8")
-    partial.replace(path)
+def settings_of(cell):
+    """Every arm of the probe; of the fine-tuned judge the arms that differ in more than how draws are counted."""
+    from medgan.quality.contest import EFFORTS, FINE_TUNED, SMALLEST
+
+    return replace(
+        EFFORTS["quick"], judges=JUDGES, recipes={FINE_TUNED: ARMS_TUNED}, shown=max(SIZE, SMALLEST), rare=(cell.label,), resamples=1000, headroom=False,
+    )  # fmt: skip
 
 
-def unit(name, rare, split):
-    """Train the generators of a unit and judge each; what is there already is not done again."""
-    from medgan.commands.train import Options, train_on
-    from medgan.files import plain
-    from medgan.gan.model import Model
-    from medgan.plan import Overrides
-    from medgan.quality.contest import Settings
-    from medgan.quality.images import joined
-    from medgan.quality.utility import measure_usefulness
+def unit(name, split):
+    """Train the generator of a unit and judge it; runs that are finished are not done again."""
+    from medgan.commands.splits import split_images
+    from medgan.files import digest_of, plain
+    from medgan.progress import ignore
+    from medgan.quality.utility import hearing, judgement
 
-    place = OUT / f"{name}-{rare}-{split}"
-    manifest = divided(name, rare, split)
-    settings = Settings(judges=tuple(JUDGES), steps=STEPS, seeds=CLASSIFIERS, side=SIZE, rare=(SETS[name],))
-    known = {tuple(arm[key] for key in FIELDS[1:5]) for arm in gathered()}
-    for generator in SEEDS:
-        if (name, str(rare), str(split), str(generator)) in known:
-            continue
-        run = place / f"generator-{generator}"
-        wish = Overrides(size=(SIZE, SIZE), images=IMAGES, seed=generator, device="cpu")
-        began = [time.process_time()]
-        train_on(manifest, run, wish, Options(), on_progress=lambda _: None, began=time.monotonic())
-        began.append(time.process_time())
-        model = Model.load(run)
-        train, val, test = (
-            images_of(manifest, part, model.plan, place / "stacks") for part in ("train", "val", "test")
-        )
-        made = synthetic_of(model, train)
-        began.append(time.process_time())
-        found = measure_usefulness(
-            train, val, test, made, settings=settings, seed=0, runs=Kept(place, generator)
-        )
-        began.append(time.process_time())
-        privacy = screened(train, joined(val, test), made)
-        spent = dict(zip(("training", "choosing", "judging"), np.diff(began).round().tolist(), strict=True))
-        counts = {part: one.counts for part, one in (("train", train), ("val", val), ("test", test), ("made", made))}  # fmt: skip
-        write(
-            place / f"{generator}.json",
-            {"seconds": spent, "counts": counts, "privacy": privacy, "usefulness": plain(found)},
-        )
+    cell, place = CELLS[name], OUT / f"{name}-{split}-{SIZE}px-{IMAGES}"
+    manifest = divided(cell, split)
+    model = trained(manifest, place / "generator", split)
+    train, test = (split_images(manifest, part, model.plan, ignore) for part in ("train", "test"))
+    more = split_images(given_back(cell, manifest, split), "train", model.plan, ignore)
+    made, settings = synthetic_of(model, train), settings_of(cell)
+    data = [manifest.digest, sorted(one.digest for one in manifest.usable("test")), model.plan.size]
+    drawn = [model.digest, made.sources.tolist(), made.labels.tolist()]
+    told = hearing(
+        train, test, made, settings=settings, seed=0, more_real=more if len(more) else None,
+        runs=Runs(place, digest_of(data), digest_of([data, drawn])),
+    )  # fmt: skip
+    found = plain(judgement(told, settings))
+    counts = {part: one.counts for part, one in (("train", train), ("test", test), ("made", made))}
+    differences = {outcome: told.bench.resampled(outcome.logits)[0] for outcome in told.outcomes}
+    np.savez(place / "resampled.npz", **{f"{one.judge}/{one.recipe.name}": value for one, value in differences.items()})  # fmt: skip
+    place.joinpath("unit.json").write_text(json.dumps({"counts": counts, "usefulness": found}), "utf-8")
 
 
 def started(task):
     """Run a unit in a process of one core; its exit code."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    words = [sys.executable, __file__, *map(str, task)]
-    return subprocess.run(words, env=environment, check=False).returncode
+    return subprocess.run([sys.executable, __file__, *map(str, task)], env=environment, check=False).returncode  # fmt: skip
 
 
 def test_units():
     """Every unit, as many at once as there are workers."""
-    missing = sorted({name for name, _, _ in UNITS if not (DATA / name).exists()})
+    missing = sorted({CELLS[name].set for name in NAMES if not (DATA / CELLS[name].set).exists()})
     if missing:
         pytest.skip(f"shared data sets are not here: {', '.join(missing)}")
+    units = [(name, split) for name in NAMES for split in SPLITS]
     with ThreadPoolExecutor(int(wished("WORKERS", "2"))) as crew:
-        assert set(crew.map(started, UNITS)) == {0}
+        assert set(crew.map(started, units)) == {0}
 
 
 # --- all units in a table of arms, and the page made of it ---
 
-FIELDS = ("budget", "set", "rare", "split", "generator", "tested", "learned", "copies", "attack", "judge", "arm", "ratio", "made", "validation", "auprc", "sensitivity")  # fmt: skip
-HEADS = ("set", "rare", "judge", "n", "best arm without", "AUPRC", "best arm with", "AUPRC", "difference (95 % interval)", "regret", "verdict")  # fmt: skip
+FIELDS = ("size", "images", "cell", "split", "judge", "arm", "role", "made", "rate", "steps", "penalty", "inner", "auprc", "sensitivity", "ceiling")  # fmt: skip
 
 
 def rows_of(path):
-    """A line per arm of one finished unit and generator, FIELDS in order, as text."""
-    name, rare, split = path.parent.name.rsplit("-", 2)
-    told = json.loads(path.read_text("utf-8"))
-    tested, learned = (sum(told["counts"][part].values()) for part in ("test", "train"))
-    unit = (OUT.name, name, rare, split, path.stem, tested, learned, told["privacy"]["copies"], told["privacy"]["attack"])  # fmt: skip
-    for arm in told["usefulness"]["arms"]:
-        own = (arm["judge"], arm["name"], arm["ratio"], int(arm["made"]))
-        yield [str(value) for value in (*unit, *own, arm["validation"], arm["auprc"], arm["sensitivity"])]
+    """A line per arm of one finished unit."""
+    name, split, size, images = path.parent.name.rsplit("-", 3)
+    told = json.loads(path.read_text("utf-8"))["usefulness"]
+    ceiling = ((told.get("headroom") or {}).get("ceiling") or {}).get("auprc", "")
+    for arm in told["arms"]:
+        own = {field: arm[field] for field in ("judge", "role", "inner", "auprc", "sensitivity")}
+        unit = {"size": size, "images": images, "cell": name, "split": split, "arm": arm["name"], "made": int(arm["made"])}  # fmt: skip
+        top = ceiling if arm["judge"] == told["judge"] else ""
+        yield {field: text(value) for field, value in {**unit, **own, **arm["schedule"], "ceiling": top}.items()}  # fmt: skip
+
+
+def text(value):
+    return "" if value is None else str(value)
 
 
 def gathered():
-    """Arms of every unit that was ever finished with this budget: those of ARMS, and those that are new."""
+    """Arms of every unit that was ever finished: those of ARMS, and those that are new."""
     rows = []
     if ARMS.exists():
         with ARMS.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream))[1:]
-    rows += [row for path in sorted(OUT.glob("*/[0-9].json")) for row in rows_of(path)]
-    key = FIELDS.index("made") + 1
-    known = {tuple(row[:key]): row for row in rows if row[0] == OUT.name}
-    return [dict(zip(FIELDS, row, strict=True)) for row in known.values()]
+            rows = list(csv.DictReader(stream))
+    rows += [row for path in sorted(OUT.glob("*/unit.json")) for row in rows_of(path)]
+    known = {tuple(row[field] for field in FIELDS[:6]): row for row in rows}
+    return [row for _, row in sorted(known.items(), key=lambda item: item[0][:5])]
 
 
 def keep(arms):
@@ -263,80 +282,134 @@ def keep(arms):
     with ARMS.open("w", encoding="utf-8", newline="") as stream:
         table = csv.DictWriter(stream, FIELDS, lineterminator="\n")
         table.writeheader()
-        table.writerows(
-            sorted(arms, key=lambda arm: [arm[name] for name in FIELDS[:5]])
-        )  # stable: arms in their order
+        table.writerows(arms)
 
 
-def best(arms, measure):
-    """The arm with the highest number; of equals the earlier, which adds less."""
-    return max(arms, key=lambda arm: float(arm[measure]))
+def shared_rare(cell):
+    """Share of the rare images of a training set that another one has too: 0 while there are enough for all splits."""
+    if cell.halved:
+        return 0.5
+    there = {"PNEUMONIA_VIRUS": 525, "PNEUMONIA_BACTERIA": 513}[cell.label]
+    return 0.0 if 10 * cell.rare <= there else cell.rare / there
 
 
-def often(words):
-    """The most frequent word, and how often where it is not always."""
-    (word, times), total = Counter(words).most_common(1)[0], len(words)
-    return word if times == total else f"{word} ({times} of {total})"
+def reach(differences, cell, chance):
+    """Half of the 95 % interval of a mean difference over splits; `chance` is its deviation over test patients. None for one split."""
+    from scipy.stats import t as student
+
+    count = len(differences)
+    if count < 2:
+        return None
+    shared = shared_rare(cell)
+    spread = statistics.stdev(differences) * student.ppf(0.975, count - 1)
+    return math.hypot(spread * math.sqrt(1 / count + shared / (1 - shared)), 1.96 * chance)
 
 
-def mean(arms):
-    return statistics.mean(float(arm["auprc"]) for arm in arms)
+def chance_of(cell_name, judge, pairs):
+    """Deviation of a mean difference when test patients are drawn again, the same in every split; 0 where each split has its own."""
+    if CELLS[cell_name].halved:
+        return 0.0
+    told = []
+    for split, (ours, theirs) in pairs.items():
+        path = OUT / f"{cell_name}-{split}-{SIZE}px-{IMAGES}" / "resampled.npz"
+        if not path.exists():
+            return math.nan
+        with np.load(path) as kept:
+            told.append(kept[f"{judge}/{ours['arm']}"] - kept[f"{judge}/{theirs['arm']}"])
+    return float(np.mean(told, axis=0).std())
 
 
-def always_best(units):
-    """Mean AUPRC of the arm that is best over all units, which nobody knows beforehand; arms that only some units had are no rivals."""
-    found = {}
-    for arm in (arm for arms in units for arm in arms):
-        found.setdefault((arm["arm"], arm["ratio"]), []).append(arm)
-    return max(mean(arms) for arms in found.values() if len(arms) == len(units))
+def compared(cell_name, judge, pairs):
+    """(mean difference in points, half-width, splits won, splits) of {split: (arm, other arm)}."""
+    differences = [float(ours["auprc"]) - float(theirs["auprc"]) for ours, theirs in pairs.values()]
+    half = reach(differences, CELLS[cell_name], chance_of(cell_name, judge, pairs))
+    won = sum(difference > 0 for difference in differences)
+    return 100 * statistics.mean(differences), None if half is None else 100 * half, won, len(differences)
 
 
-def line_of(name, rare, judge, units):
-    """One line of the claim; `units` are lists of arms, one list per split and generator."""
-    from medgan.quality.endpoints import corrected_t
+def told(comparison):
+    """A comparison in a cell of a table."""
+    mean, half, won, count = comparison
+    between = "" if half is None else f" ({mean - half:+.1f} to {mean + half:+.1f})"
+    return f"{mean:+.1f}{between}, {won} of {count}"
 
-    theirs, ours = ([best([arm for arm in arms if arm["made"] == made], "validation") for arms in units] for made in "01")  # fmt: skip
-    by_split = {}  # generators of one split share its patients and all arms without images: together they are one witness
-    for one, other in zip(ours, theirs, strict=True):
-        by_split.setdefault(one["split"], []).append(float(one["auprc"]) - float(other["auprc"]))
-    differences = [statistics.mean(found) for found in by_split.values()]
-    auto = mean([best(arms, "validation") for arms in units])
-    told, verdict = f"{100 * statistics.mean(differences):+.1f}", "-"
-    if len(differences) > 1:
-        share = int(units[0][0]["tested"]) / int(units[0][0]["learned"])
-        low, high = corrected_t(differences, share)[1:]
-        told += f" ({100 * low:+.1f} to {100 * high:+.1f})"
-        verdict = "helps" if low > 0 else "worse" if high < 0 else "no benefit"
-    return [
-        name, rare, judge, len(differences), often([arm["arm"] for arm in theirs]), f"{mean(theirs):.3f}",
-        often([f"{arm['arm']} at {arm['ratio']}" for arm in ours]), f"{mean(ours):.3f}",
-        told, f"{100 * (always_best(units) - auto):.1f}", verdict,
-    ]  # fmt: skip
+
+def units_of(arms, cell_name, judge):
+    """{split: {arm: row}} of the present size and budget."""
+    found = defaultdict(dict)
+    for row in arms:
+        if (row["size"], row["images"], row["cell"], row["judge"]) == (f"{SIZE}px", str(IMAGES), cell_name, judge):  # fmt: skip
+            found[row["split"]][row["arm"]] = row
+    return found
+
+
+def paired(units, ours, theirs):
+    """{split: (row, row)} for two ways to pick a row of a unit."""
+    return {split: (ours(rows), theirs(rows)) for split, rows in units.items()}
+
+
+def in_role(role):
+    return lambda rows: next(row for row in rows.values() if row["role"] == role)
+
+
+def best_of(made):
+    """The arm that turned out best among those with or without made images: hindsight, for the regret alone."""
+    return lambda rows: max((row for row in rows.values() if row["made"] in made), key=lambda row: float(row["auprc"]))  # fmt: skip
+
+
+HEADS = ("cell", "judge", "reference", "named arm", "difference (95 %), splits won", "half-width", "same share less one-sided", "named less best of all in hindsight", "ceiling", "recovered")  # fmt: skip
 
 
 def claims(arms):
-    """A line per set, number of rare images and judge."""
-    found = {}
-    for arm in arms:
-        units = found.setdefault((arm["set"], int(arm["rare"]), arm["judge"]), {})
-        units.setdefault((arm["split"], arm["generator"]), []).append(arm)
-    return [HEADS, *(line_of(*key, list(units.values())) for key, units in sorted(found.items()))]
+    """A line per cell and judge."""
+    rows = [HEADS]
+    for cell_name in CELLS:
+        for judge in JUDGES:
+            units = units_of(arms, cell_name, judge)
+            if units:
+                rows.append(claim(cell_name, judge, units))
+    return rows
+
+
+def claim(cell_name, judge, units):
+    """One line: what was named against the reference, and what the bars ask."""
+    named, reference = in_role("named"), in_role("reference")
+    difference = compared(cell_name, judge, paired(units, named, reference))
+    same, sided = (lambda rows, word=word: next(row for name, row in rows.items() if name.removesuffix(" + classical") == word and (judge == "probe" or name != word)) for word in ("share 0.25", "one-sided"))  # fmt: skip
+    regret = compared(cell_name, judge, paired(units, named, best_of("01")))
+    tops = [float(named(rows)["ceiling"]) - float(reference(rows)["auprc"]) for rows in units.values() if named(rows)["ceiling"]]  # fmt: skip
+    gain = 100 * statistics.mean(tops) if tops else math.nan
+    return [
+        cell_name, judge, mean_of(units, reference), mean_of(units, named), told(difference), "-" if difference[1] is None else f"{difference[1]:.1f}",
+        told(compared(cell_name, judge, paired(units, same, sided))), f"{regret[0]:+.1f}",
+        f"{gain:+.1f}" if tops else "-", f"{difference[0] / gain:.0%}" if tops and gain > 0 else "-",
+    ]  # fmt: skip
+
+
+def mean_of(units, pick):
+    return f"{statistics.mean(float(pick(rows)['auprc']) for rows in units.values()):.3f}"
 
 
 def every_arm(arms):
-    """AUPRC and, after a stroke, sensitivity at 90 % specificity of every arm; a column per set and number of rare images."""
-    columns = sorted({(arm["set"], int(arm["rare"])) for arm in arms})
-    cells = {}
-    for arm in arms:
-        row = cells.setdefault((arm["judge"], arm["arm"], arm["ratio"] if arm["made"] == "1" else ""), {})
-        row.setdefault((arm["set"], int(arm["rare"])), []).append(
-            (float(arm["auprc"]), float(arm["sensitivity"]))
-        )
-    rows = [["judge", "arm", "ratio", *(f"{name} {rare}" for name, rare in columns)]]
-    for key, row in cells.items():
-        means = [np.mean(row[column], axis=0) if column in row else None for column in columns]
-        rows.append([*key, *("-" if one is None else f"{one[0]:.3f} / {one[1]:.2f}" for one in means)])
+    """Every arm of every cell: mean AUPRC, and its difference to the reference of each split."""
+    rows = [
+        ("cell", "judge", "arm", "splits", "AUPRC", "less the reference (95 %), splits won", "usual schedule")
+    ]
+    for cell_name in CELLS:
+        for judge in JUDGES:
+            units = units_of(arms, cell_name, judge)
+            for name in dict.fromkeys(name for found in units.values() for name in found):
+                having = {split: found for split, found in units.items() if name in found}
+                pick = lambda found, name=name: found[name]  # noqa: E731  # a picker, as the others
+                difference = compared(cell_name, judge, paired(having, pick, in_role("reference")))
+                rows.append((cell_name, judge, name, len(having), mean_of(having, pick), told(difference), usual([pick(found) for found in having.values()])))  # fmt: skip
     return rows
+
+
+def usual(rows):
+    """The schedule that was chosen most often."""
+    words = [f"{row['steps']} steps at {row['rate']}" if row["steps"] else f"penalty {row['penalty']}" for row in rows]  # fmt: skip
+    return max(set(words), key=words.count)
 
 
 def lined(rows):
@@ -350,18 +423,13 @@ def test_table():
     if not arms:
         pytest.skip("no unit was finished yet")
     keep(arms)
-    units = {
-        tuple(arm[name] for name in FIELDS[1:5]): (int(arm["copies"]), float(arm["attack"])) for arm in arms
-    }
-    copies, attacks = zip(*units.values(), strict=True)
-    screen = f"{len(units)} generators: {sum(copies)} near copies left after the filter, membership attack {min(attacks):.2f} to {max(attacks):.2f}."  # fmt: skip
-    text = f"Budget: {OUT.name}, {CLASSIFIERS} classifiers per arm. {screen}\n\n{lined(claims(arms))}\n\n{lined(every_arm(arms))}"
-    print(f"\n{text}")
+    body = f"Images of {SIZE} pixels, generators that were shown {IMAGES:,} images.\n\n{lined(claims(arms))}\n\n{lined(every_arm(arms))}"
+    print(f"\n{body}")
     page = PAGE.read_text("utf-8")
     start, end = "<!-- table -->\n", "<!-- end of table -->\n"
     head, tail = page.partition(start)[0], page.partition(end)[2]
-    PAGE.write_text(f"{head}{start}{text}\n{end}{tail}", encoding="utf-8")
+    PAGE.write_text(f"{head}{start}{body}\n{end}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    unit(sys.argv[1], *map(int, sys.argv[2:]))
+    unit(sys.argv[1], int(sys.argv[2]))
