@@ -26,8 +26,9 @@ OTHER = """\
 - **The images compared with are not those that the model learned from** (their digest is another): copies of others were not found."""
 JUDGED = """\
 - Class: candidates were dropped that show their class less surely than half of the real images of the class do, to a judge that had not
-  seen the patients of these. Images kept in doubt are such candidates, taken because too few others were left; a model trained for
-  longer draws better ones."""
+  seen the patients of these."""
+DOUBT = """\
+- Images kept in doubt are such candidates, taken because too few others were left; a model trained for longer draws better ones."""
 BESIDE_REAL = """\
 - Realism: of the others, the tenth that is farthest from the real images of the class in layout and texture was dropped, and from the
   rest those were chosen that cover the class best."""
@@ -37,7 +38,7 @@ BESIDE_DRAWN = """\
 COLUMNS = {
     "drawn": "drawn",
     "copy": "near copies",
-    "class": "another class",
+    "class": "class unsure",
     "realism": "least realistic",
     "surplus": "not needed",
     "kept": "kept",
@@ -75,7 +76,7 @@ def sentence(filtered: Mapping[str, Any]) -> str:
     total = {name: f"{sum(counts[name] for counts in sifted):,}" for name in COLUMNS}
     told = [
         f"The filter kept {total['kept']} of {total['drawn']} images drawn ({total['kept_in_doubt']} of them in doubt of their class);"
-        f" near copies: {total['copy']}, another class: {total['class']}, least realistic: {total['realism']},"
+        f" near copies: {total['copy']}, class unsure: {total['class']}, least realistic: {total['realism']},"
         f" not needed: {total['surplus']}."
     ] if sifted else []  # fmt: skip
     if filtered["as_drawn"]:
@@ -111,5 +112,7 @@ def _words(filtered: Mapping[str, Any], data: str) -> Iterator[str]:
         yield OTHER
     if CLASS in filtered["checks"]:
         yield JUDGED
+        if any(counts["kept_in_doubt"] for counts in filtered["counts"].values()):
+            yield DOUBT
     yield from (f"- {markdown(sentence)}" for sentence in class_words(filtered))
     yield BESIDE_REAL

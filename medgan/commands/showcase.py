@@ -24,7 +24,11 @@ PAIRS, RANKED = 3, 4
 """Nearest pairs per class; images per class that are best, in the middle, and worst."""
 ROOM = 96 * 1024**2
 """Values of all images that are kept: of large images, or of many classes, fewer are shown."""
-WHY = {COPY: "a near copy", CLASS: "taken for another class", REALISM: "least realistic"}
+WHY = {
+    COPY: "a near copy",
+    CLASS: "shows its class less surely than real images do",
+    REALISM: "least realistic",
+}
 """{reason: why an image was rejected, in words}."""
 
 Pixels = NDArray[np.float32]

@@ -63,7 +63,7 @@ def test_best_middle_and_worst_are_those_of_the_scores(tmp_path):
     assert [float(words.rpartition(" ")[2]) for words in rows["kept, in the middle"]] == [26, 25, 24, 23]
     assert rows["rejected"] == [
         "seed 90, a near copy",
-        "seed 91, taken for another class",
+        "seed 91, shows its class less surely than real images do",
         "seed 92, least realistic",
     ]
 
