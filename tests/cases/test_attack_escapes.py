@@ -150,7 +150,7 @@ def test_the_section_of_an_evaluation_says_sentences_only():
     counts = {label: tally for label in LABELS}  # noqa: C420 read only
     facts = {
         "patients": {"val": 2, "test": 0}, "medgan": "0", "settings": {"effort": "smoke"}, "command": "medgan evaluate",
-        "usefulness": {"verdict": "helps", "sentence": f"Class {SCRIPT} gains; {BROKEN} loses."}, "shortcut": None, "privacy": None,
+        "usefulness": {"verdict": "helps", "sentence": f"Class {SCRIPT} gains; {BROKEN} loses."}, "shortcut": None, "privacy": None, "giveaways": None,
         "filter": {"on": True, "sentence": f"Judged as drawn: {FORMULA}, {RED}.", "counts": counts},
     }  # fmt: skip
     harmless("\n".join(section(facts, "digest", "today")))
