@@ -12,7 +12,7 @@ import numpy as np
 from medgan.commands.gather import Gathered
 from medgan.commands.parts import EFFORTS
 from medgan.learn.backbone import LITE2, installed
-from medgan.quality import contest, shortcut
+from medgan.quality import contest, crew, shortcut
 from medgan.quality.arms import Lesson, Pool, Recipe
 from medgan.quality.eyes import Eyes, SmallEyes
 from medgan.quality.features import lite2
@@ -45,12 +45,14 @@ def forecast(images: Gathered, parts: Collection[str], effort: str) -> float:
         + ("fidelity" in parts) * capped
         + ("privacy" in parts) * every
     )
-    seconds = sum(count * per_step(eyes_of(judge, images, settings)) for judge, count in steps.items())
-    if contest.FINE_TUNED in steps:
-        learned = len(images.train) + len(images.synthetic)
-        views = learned * (1 + views_of(learned)) + len(images.held_out) + beyond
-        seconds += views * per_view(eyes_of(contest.FINE_TUNED, images, settings))
-    return seconds + looks * per_look(images)
+    at_once = crew.size()
+    with crew.one_thread():
+        seconds = sum(count * per_step(eyes_of(judge, images, settings)) for judge, count in steps.items())
+        if contest.FINE_TUNED in steps:
+            learned = len(images.train) + len(images.synthetic)
+            views = learned * (1 + views_of(learned)) + len(images.held_out) + beyond
+            seconds += views * per_view(eyes_of(contest.FINE_TUNED, images, settings))
+    return seconds / at_once + looks * per_look(images)
 
 
 def eyes_of(judge: str, images: Gathered, settings: contest.Settings) -> Eyes:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from threading import Lock, RLock
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ from medgan.quality.arms import (
 )
 from medgan.quality.classifier import standardised
 from medgan.quality.composites import children
+from medgan.quality.crew import together
 from medgan.quality.eyes import SmallEyes
 from medgan.quality.finetuned import LARGEST, SMALLEST, FineEyes
 from medgan.quality.images import Images
@@ -217,10 +219,13 @@ def contest(  # noqa: PLR0913  # the sets of images are no noun
     ]
     total, done = sum(court.total(first=court is courts[0]) for court in courts), 0
 
+    lock = Lock()
+
     def report(words: str) -> None:
         nonlocal done
-        done = min(done + 1, total)
-        on_progress(Progress("judging", done, total, words))
+        with lock:
+            done = min(done + 1, total)
+            on_progress(Progress("judging", done, total, words))
 
     return tuple(court.hold(report, first=court is courts[0]) for court in courts)
 
@@ -256,10 +261,16 @@ class Court:
         self.judge, self.sets, self.settings, self.seed, self.runs = judge, sets, settings, seed, runs
         self.recipes = possible(sets.learned, settings.recipes_of(judge), sets.usual)
         self.folds = folds_of(sets.train, sets.rare, settings.folds, seed)
+        self.lock = RLock()  # arms are trained several at once
+
+    @property
+    def learner(self) -> Learner:
+        """The judge's kind of classifier, with the images as it sees them; the first who asks waits for it."""
+        with self.lock:
+            return self._learner
 
     @cached_property
-    def learner(self) -> Learner:
-        """The judge's kind of classifier, with the images as it sees them."""
+    def _learner(self) -> Learner:
         learned, asked, like = (
             np.concatenate(self.sets.pixels),
             self.sets.held_out.pixels,
@@ -289,7 +300,7 @@ class Court:
 
     def hold(self, report: Callable[[str], None], *, first: bool) -> Round:
         """Train and ask every arm; the first judge tells the head-room, too."""
-        outcomes = tuple(self.outcome(recipe, report) for recipe in self.recipes)
+        outcomes = tuple(together([partial(self.outcome, recipe, report) for recipe in self.recipes]))
         by_name = {outcome.recipe.name: outcome for outcome in outcomes}
         plain = [outcome for outcome in outcomes if not outcome.recipe.made]
         reference = max(plain, key=lambda one: one.choice.inner or 0.0)
@@ -332,7 +343,7 @@ class Court:
         for group in groups:
             key = f"{self.judge}/{recipe.name}/folds/{self.settings.folds}/{self.seed}/" + ";".join(one.key for one in group)  # fmt: skip
             if key not in self.runs:
-                self.runs[key] = self.tried(recipe, group, self.folds)
+                self.keep(key, self.tried(recipe, group, self.folds))
             found |= dict(zip(group, self.runs[key], strict=True))
             report()
         return choose(found)
@@ -364,23 +375,30 @@ class Court:
         if key not in self.runs:
             taught = lesson(recipe, self.sets.learned, side, seed)
             ((_, ask),) = self.learner.learn(taught, [schedule], seed)
-            self.runs[key] = ask(None).astype(np.float64).round(DIGITS).tolist()
+            self.keep(key, ask(None).astype(np.float64).round(DIGITS).tolist())
         found: list[list[float]] = self.runs[key]
         return found
 
+    def keep(self, key: str, value: Any) -> None:
+        """Put a finished run among those that are kept."""
+        with self.lock:
+            self.runs[key] = value
+
     def rungs(self, reference: Outcome, report: Callable[[str], None]) -> Iterator[Rung]:
         """The reference with fewer patients of the rare classes, and with all."""
-        for share in RUNGS:
-            sides = [self.sets.fewer(share, self.seed + turn) for turn in range(self.turns)]
-            said = []
-            for turn, side in enumerate(sides):
-                said.append(
-                    self.answers(
-                        reference.recipe, reference.choice.schedule, side, f"{share:g}", self.seed + turn
-                    )
-                )
-                report(f"{self.judge}: {share:.0%} of the rare patients")
-            yield Rung(patients=self.sets.patients(sides[0]), logits=np.array(said, np.float32))
+        sides = {share: [self.sets.fewer(share, self.seed + turn) for turn in range(self.turns)] for share in RUNGS}  # fmt: skip
+
+        def answers(share: float, turn: int) -> list[list[float]]:
+            side, seed = sides[share][turn], self.seed + turn
+            said = self.answers(reference.recipe, reference.choice.schedule, side, f"{share:g}", seed)
+            report(f"{self.judge}: {share:.0%} of the rare patients")
+            return said
+
+        places = [(share, turn) for share in RUNGS for turn in range(self.turns)]
+        told = together([partial(answers, *place) for place in places])
+        for number, share in enumerate(RUNGS):
+            said = told[number * self.turns : (number + 1) * self.turns]
+            yield Rung(patients=self.sets.patients(sides[share][0]), logits=np.array(said, np.float32))
         yield self.rung(reference, self.sets.usual, "")
 
     def rung(self, reference: Outcome, side: NDArray[np.bool_], word: str) -> Rung:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from threading import Lock
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.quality.arms import Lesson
+from medgan.quality.crew import go_on
 from medgan.quality.eyes import Eyes
 
 BATCH = 32
@@ -25,6 +27,8 @@ MIXING = 0.2
 """Both parameters of the beta distribution of mixup's shares (arXiv 1710.09412 uses 0.1 to 0.4 on ImageNet)."""
 
 State = list[Tensor]
+_BIRTH = Lock()
+"""Weights to begin with are drawn by torch's own chance, one network at a time."""
 
 
 def trained(
@@ -39,7 +43,8 @@ def trained(
         for count in steps:
             yield from trained(eyes, lesson, rate=rate, steps=(count,), seed=seed)
         return
-    network = eyes.fresh(lesson.classes, seed)
+    with _BIRTH:
+        network = eyes.fresh(lesson.classes, seed)
     optimizer = torch.optim.AdamW(eyes.groups(network, rate), lr=rate)
     weights = [weight for weight in network.parameters() if weight.requires_grad]
     sums, known = (
@@ -48,6 +53,7 @@ def trained(
     )
     wanted = {*steps, *(count // 2 for count in steps)}
     for done, loss in enumerate(_losses(eyes, lesson, network, max(steps), seed), start=1):
+        go_on()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

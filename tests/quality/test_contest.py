@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from medgan.quality import features
 from medgan.quality.arms import IN_FEATURES, RECIPES
@@ -167,3 +168,14 @@ def test_the_fine_tuned_judge_is_asked_like_the_others():
     (found,) = contest(shapes(9, 6, 0), shapes(4, 4, 1), shapes(4, 4, 2), settings=settings, seed=0)
     assert [one.logits.shape for one in found.outcomes] == [(1, 8, 2)] * 2
     assert found.named.recipe.name == found.outcomes[1].recipe.name
+
+
+def test_several_classifiers_at_once_come_to_what_one_after_the_other_does():
+    before = torch.get_num_threads()
+    told = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        told.append([one.logits for one in held(dataclasses.replace(BRIEF, headroom=False))[0].outcomes])
+    torch.set_num_threads(before)
+    for one, two in zip(*told, strict=True):
+        np.testing.assert_array_equal(one, two)
