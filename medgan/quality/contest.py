@@ -115,8 +115,8 @@ EFFORTS = {
         seeds=2,
         folds=2,
         recipes={FINE_TUNED: BRIEFLY},
-        rates={FINE_TUNED: (3e-5, 1e-4)},
-        steps={FINE_TUNED: (50, 100, 200)},
+        rates={FINE_TUNED: (1e-4,)},
+        steps={FINE_TUNED: (25, 50, 100, 200)},
         shown=SMALLEST,
         resamples=1000,
     ),
@@ -300,8 +300,10 @@ class Court:
 
     def hold(self, report: Callable[[str], None], *, first: bool) -> Round:
         """Train and ask every arm; the first judge tells the head-room, too."""
-        outcomes = tuple(together([partial(self.outcome, recipe, report) for recipe in self.recipes]))
-        by_name = {outcome.recipe.name: outcome for outcome in outcomes}
+        longest_first = sorted(self.recipes, key=lambda recipe: not recipe.staged)
+        told = together([partial(self.outcome, recipe, report) for recipe in longest_first])
+        by_name = {outcome.recipe.name: outcome for outcome in told}
+        outcomes = tuple(by_name[recipe.name] for recipe in self.recipes)
         plain = [outcome for outcome in outcomes if not outcome.recipe.made]
         reference = max(plain, key=lambda one: one.choice.inner or 0.0)
         if reference.choice.inner is None:
