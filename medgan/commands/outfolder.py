@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ class OutFolder:
             try:
                 files.refuse_removed(place)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                _link(place, source.resolve())
+                _link(place, source.resolve(), Path.symlink_to)
             except OSError as error:
                 raise files.refusal(place, error) from error
         return Placed(mark=mark, path=place, original=original)
@@ -153,9 +154,9 @@ class OutFolder:
                 if place.exists() or place.is_symlink():
                     continue
                 if image.original is None:
-                    _link_or_copy(place, path, self.path / STAGING / str(world().rank))
+                    _link(place, path, partial(_copy, self.path / STAGING / str(world().rank)))
                 else:
-                    _link(place, path.resolve())
+                    _link(place, path.resolve(), Path.symlink_to)
         except OSError as error:
             raise files.refusal(place, error) from error
         return Placed(mark=image.mark, path=place, original=image.original, repeats=image.path, number=number)
@@ -352,22 +353,18 @@ NO_HARD_LINK = frozenset(
 """What a disk answers that has no hard links, or no more of this file, or not to there."""
 
 
-def _link(place: Path, source: Path) -> None:
+def _link(place: Path, source: Path, otherwise: Callable[[Path, Path], None]) -> None:
+    """A hard link to `source`, or what `otherwise` puts in its place where the disk has none."""
     try:
         place.hardlink_to(source)
     except OSError as error:
         if error.errno not in NO_HARD_LINK:
             raise
-        place.symlink_to(source)
+        otherwise(place, source)
 
 
-def _link_or_copy(place: Path, source: Path, staging: Path) -> None:
-    """A hard link within the folder, or a copy, which never shows half of itself; a symbolic link would break where the folder is moved."""
-    try:
-        place.hardlink_to(source)
-    except OSError as error:
-        if error.errno not in NO_HARD_LINK:
-            raise
-        staging.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, staging / place.name)
-        (staging / place.name).replace(place)
+def _copy(staging: Path, place: Path, source: Path) -> None:
+    """A copy, which never shows half of itself; a symbolic link within the folder would break where that is moved."""
+    staging.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, staging / place.name)
+    (staging / place.name).replace(place)
