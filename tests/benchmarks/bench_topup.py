@@ -295,14 +295,13 @@ def shared_rare(cell):
 
 def reach(differences, cell, chance):
     """Half of the 95 % interval of a mean difference over splits; `chance` is its deviation over test patients. None for one split."""
-    from scipy.stats import t as student
+    from medgan.quality.endpoints import corrected_t
 
-    count = len(differences)
-    if count < 2:
+    if len(differences) < 2:
         return None
     shared = shared_rare(cell)
-    spread = statistics.stdev(differences) * student.ppf(0.975, count - 1)
-    return math.hypot(spread * math.sqrt(1 / count + shared / (1 - shared)), 1.96 * chance)
+    mean, low, _ = corrected_t(differences, shared / (1 - shared))
+    return math.hypot(mean - low, 1.96 * chance)
 
 
 def chance_of(cell_name, judge, pairs):
