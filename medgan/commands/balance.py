@@ -184,7 +184,7 @@ class Task:
     command: str = "balance"
     """Which command does it: "balance", or "prepare"."""
     split: str = "train"
-    """Whose real images are written."""
+    """Whose real images are written; "" those of every split."""
 
     @classmethod
     def of(cls, manifest: Manifest, options: BalanceOptions, maker: Overrides | Model) -> Task:

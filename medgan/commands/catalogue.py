@@ -37,7 +37,7 @@ class Row:
     is_synthetic: str
     """"true" or "false"."""
     split: str = "train"
-    """Always "train": validation and test images are never written."""
+    """"train"; "val" or "test" where `prepare` wrote that one; empty where it wrote all together."""
     format: str
     sop_instance_uid: str = ""
     """DICOM only."""
@@ -86,8 +86,14 @@ class Row:
         return role_of(name, self.patient, made=self.origin == "synthetic", repeated=bool(self.repeats))
 
 
-LIST_KEYS = {"train": "training", "val": "validation", "test": "test"}
+LIST_KEYS = {"train": "training", "val": "validation", "test": "test", "": "training"}
 """{split: the key of MONAI's data lists for it}."""
+BELONGING = {
+    "train": "Every image belongs to the train split: synthetic images must never be in a validation or test set.",
+    "val": "Every image belongs to the validation split: choose by them, and learn nothing from them.",
+    "test": "Every image belongs to the test split: judge by them once, at the end, and learn nothing from them.",
+    "": "Images of every split lie here together: divide them by patient (column `group`) before anything learns from them.",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +120,7 @@ class Contents:
     cautions: Sequence[str] = ()
     """Sentences on classes of which there is little to learn."""
     split: str = "train"
-    """Whose images these are: "train", or "val" or "test", from which nothing may learn."""
+    """Whose images these are: "train"; "val" or "test", from which nothing may learn; or "", all together."""
 
     @property
     def list_key(self) -> str:
@@ -232,7 +238,7 @@ def card(contents: Contents) -> str:
         "## Contents",
         _table(contents),
         *(f"**{markdown(sentence)}**" for sentence in (*contents.notes, *contents.cautions)),
-        "Every image belongs to the train split: synthetic images must never be in a validation or test set.",
+        BELONGING[contents.split],
         "## Form",
         _form(contents),
         "## How it was made",
@@ -241,8 +247,7 @@ def card(contents: Contents) -> str:
         _checked(contents),
         "## Loading",
         _loading(contents),
-        "## Training a classifier",
-        TRAINING,
+        *(() if contents.split in {"val", "test"} else ("## Training a classifier", TRAINING)),
         "## Intended use and limits",
         LIMITS,
     ]

@@ -61,7 +61,7 @@ def conform(  # noqa: PLR0913  # what the command takes
         trained,
     )
     settings = {**task.settings, "command": "prepare", "split": split or "all"}
-    task = replace(task, command="prepare", split=split or "train", settings=settings)
+    task = replace(task, command="prepare", split=split or "", settings=settings)
     if (done := once(lambda: earlier(out, task.settings))) is None:
         room = Room(plan=trained.plan, form=form_of(trained.plan.form, format, dicom_class), device="cpu")
         with alone_in(out):

@@ -56,7 +56,7 @@ class Account:
     data: str = ""
     """SHA-256 of the data the generator learned from."""
     split: str = "train"
-    """Whose images these are; synthetic ones are made to learn from."""
+    """Whose images these are, "" those of every split; synthetic ones are made to learn from."""
     training_seed: int | None = None
     """Seed of its training, by which patients were held out; None when no generator was needed."""
     holdout: Holdout | None = None
@@ -142,6 +142,7 @@ def look(
     for done, image in enumerate(images, start=1):
         if image.repeats is None:
             row, pixels = described(folder, image, numbers[image.mark.label])
+            row = replace(row, split=account.split)
         else:
             row, pixels = once_more(folder, image, known[image.repeats]), None
         if image.mark.seed is not None:

@@ -39,6 +39,10 @@ def test_test_scans_come_in_the_form_of_the_model_and_nothing_synthetic(place, t
     assert json.loads((tmp_path / "test" / "run.json").read_text())["settings"]["command"] == "prepare"
     items = json.loads((tmp_path / "test" / "datalist.json").read_text())
     assert (len(items["test"]), "training" in items) == (5, False)  # nothing may learn from them by accident
+    assert {row["split"] for row in rows} == {"test"}
+    card = (tmp_path / "test" / "README.md").read_text("utf-8")
+    assert "Every image belongs to the test split: judge by them once" in card
+    assert "## Training a classifier" not in card
 
 
 @pytest.mark.slow
@@ -56,6 +60,8 @@ def test_a_scan_comes_out_as_balance_writes_it(place, tmp_path):
 def test_without_a_split_all_scans_are_written_and_repeating_changes_nothing(place, tmp_path):
     first = conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run")
     assert sum(first.before.values()) == len(table(tmp_path / "all")) == 17
+    assert {row["split"] for row in table(tmp_path / "all")} == {""}
+    assert "divide them by patient" in (tmp_path / "all" / "README.md").read_text("utf-8")
     assert conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run").was_complete
     with pytest.raises(OutputError, match="another command"):
         conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run", split="test")
