@@ -20,6 +20,8 @@ REAL, MADE, COMPOSED = range(3)
 EARLY = 0.6
 """Share of the steps in which arms of two stages draw made images; the others see real images alone."""
 DUPLICATES, COMPOSITES, SYNTHETIC, SMOTE = "duplicates", "composites", "synthetic", "smote"
+OVERSAMPLING, CLASSICAL = "oversampling", " + classical"
+"""An arm's name, and what the names of arms with classical augmentation end with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +55,19 @@ class Recipe:
         """Whether the images that are judged take part."""
         return self.adds == SYNTHETIC
 
+    @property
+    def without(self) -> Recipe:
+        """The same without what it adds: every class drawn equally often, with classical augmentation or without."""
+        return replace(
+            self, name=OVERSAMPLING + CLASSICAL * self.classical, adds="", share=0.0, worth=1.0, staged=False
+        )
+
 
 def _with_views(*recipes: Recipe) -> Iterator[Recipe]:
     """Each recipe, and the same with classical augmentation."""
     for recipe in recipes:
         yield recipe
-        yield replace(recipe, name=f"{recipe.name} + classical", classical=True)
+        yield replace(recipe, name=recipe.name + CLASSICAL, classical=True)
 
 
 ONE_SIDED, SHARED, HALF, LIGHT, FINISH, PRETRAIN = "one-sided", "share 0.25", "share 0.5", "share 0.25 at weight 0.3", "finish on real", "pretrain"  # fmt: skip
@@ -66,9 +75,9 @@ RECIPES = (
     Recipe(name="real"),
     Recipe(name="class weights", weighted=True),
     Recipe(name="balanced softmax", adjusted=True),
-    Recipe(name="oversampling", even=True),
+    Recipe(name=OVERSAMPLING, even=True),
     Recipe(name="classical", classical=True),
-    Recipe(name="oversampling + classical", even=True, classical=True),
+    Recipe(name=OVERSAMPLING + CLASSICAL, even=True, classical=True),
     Recipe(name="duplicates", adds=DUPLICATES, even=True),
     Recipe(name="mixup", even=True, mixed=True),
     Recipe(name="composites", adds=COMPOSITES, share=0.25, even=True),
@@ -100,7 +109,7 @@ class Learned:
     origins: Labels
     """(N,): REAL, MADE or COMPOSED."""
     parents: Labels
-    """(N, 2): of a real image its own row, twice; of a composed one its parents; of a made one the real image most like it, twice."""
+    """(N, 2): of a composed image its parents; of any other its own row, twice."""
 
     def __len__(self) -> int:
         """Number of images."""
@@ -111,7 +120,10 @@ class Learned:
         return np.bincount(self.labels[side & (self.origins == origin)], minlength=len(self.names))
 
     def beside(self, real: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """(N,): what may be learned from where of the real images only `real` (N,) may: these, and what comes from no others."""
+        """(N,): what may be learned from where of the real images only `real` (N,) may: these, and what is composed of them.
+
+        No made image: its generator has seen all real ones.
+        """
         return np.asarray(real[self.parents].all(axis=1))
 
 

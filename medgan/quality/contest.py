@@ -1,8 +1,8 @@
 """Real and made images -> what the classifiers of every arm say of held-out images, each arm trained as it is best trained.
 
 Arms of a judge are alike but for what they learn from: equal starting weights for equal seeds, and the same schedules tried on the same
-folds of training patients. What is chosen here (a schedule for every arm, and the arm without made images that the others must beat) is
-chosen by those folds, so that all held-out patients can judge. One run depends on nothing but its inputs: finished runs can be kept.
+folds of training patients. What is chosen here (a schedule for every arm of real images, which is that of the same arm with made ones, too, and the arm that the others must
+beat) is chosen by those folds, so that all held-out patients can judge. One run depends on nothing but its inputs: finished runs can be kept.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ def work(train: Images, settings: Settings) -> dict[str, int]:
             continue
         rates, steps = grid_of(judge, settings)
         recipes = settings.recipes_of(judge)
-        tried = sum(sum(steps) if recipe.staged else max(steps) for recipe in recipes)
+        tried = len({_tuned(recipe) for recipe in recipes}) * max(steps)
         rungs = (
             len(RUNGS)
             * max(settings.seeds, LEAST_SEEDS)
@@ -253,6 +253,11 @@ def work(train: Images, settings: Settings) -> dict[str, int]:
     return found
 
 
+def _tuned(recipe: Recipe) -> Recipe:
+    """The arm of real images whose schedule an arm takes: its own, or that without the made images."""
+    return recipe.without if recipe.made else recipe
+
+
 class Court:
     """One judge and all that it is given: looks at images when the first run needs it, and never where all runs are known."""
 
@@ -262,6 +267,8 @@ class Court:
         self.recipes = possible(sets.learned, settings.recipes_of(judge), sets.usual)
         self.folds = folds_of(sets.train, sets.rare, settings.folds, seed)
         self.lock = RLock()  # arms are trained several at once
+        self.choices: dict[str, Choice] = {}
+        self.choosing: dict[str, Lock] = {}
 
     @property
     def learner(self) -> Learner:
@@ -294,16 +301,15 @@ class Court:
 
     def total(self, *, first: bool) -> int:
         """Runs, about: tries and seeds of every arm, and what tells the head-room."""
-        tries = sum(len(self.tries(recipe)) for recipe in self.recipes) if self.folds is not None else 0
+        tuned = {_tuned(recipe) for recipe in self.recipes} if self.folds is not None else ()
+        tries = sum(len(self.tries(recipe)) for recipe in tuned)
         more = len(RUNGS) * self.turns if first and self.settings.headroom else 0
         return tries + len(self.recipes) * self.settings.seeds + more
 
     def hold(self, report: Callable[[str], None], *, first: bool) -> Round:
         """Train and ask every arm; the first judge tells the head-room, too."""
-        longest_first = sorted(self.recipes, key=lambda recipe: not recipe.staged)
-        told = together([partial(self.outcome, recipe, report) for recipe in longest_first])
-        by_name = {outcome.recipe.name: outcome for outcome in told}
-        outcomes = tuple(by_name[recipe.name] for recipe in self.recipes)
+        outcomes = tuple(together([partial(self.outcome, recipe, report) for recipe in self.recipes]))
+        by_name = {outcome.recipe.name: outcome for outcome in outcomes}
         plain = [outcome for outcome in outcomes if not outcome.recipe.made]
         reference = max(plain, key=lambda one: one.choice.inner or 0.0)
         if reference.choice.inner is None:
@@ -336,7 +342,18 @@ class Court:
         )
 
     def chosen(self, recipe: Recipe, report: Callable[[], None]) -> Choice:
-        """The schedule that folds of the training patients put first."""
+        """The schedule that folds of the training patients put first; of an arm with made images that of the same arm without."""
+        tuned = _tuned(recipe)
+        with self.lock:
+            choosing = self.choosing.setdefault(tuned.name, Lock())
+        with choosing:
+            if tuned.name not in self.choices:
+                self.choices[tuned.name] = self.best(tuned, report)
+        choice = self.choices[tuned.name]
+        return choice if tuned is recipe else replace(choice, inner=None, spread=None)
+
+    def best(self, recipe: Recipe, report: Callable[[], None]) -> Choice:
+        """The schedule that folds put first for an arm of real images."""
         groups = self.tries(recipe)
         every = [schedule for group in groups for schedule in group]
         if self.folds is None:

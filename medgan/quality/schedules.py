@@ -1,9 +1,8 @@
 """Training images of real patients -> how an arm is best trained: its rate and steps, or its penalty, by folds that share no patient.
 
-Equal steps are no equal chance: one arm overfits where another has hardly begun. So every arm tries the same schedules on the same folds.
-A made image joins the side of a fold on which the real image is that it is most like. Its generator has seen both sides: beside the patients
-who are asked, images much like them would choose schedules that learn made images by heart. What remains of that flatters arms with made
-images here, but not on held-out patients.
+Equal steps are no equal chance: one arm overfits where another has hardly begun. So every arm of real images tries the same schedules on
+the same folds. An arm with made images is trained like the same arm without them: their generator has seen the patients of every fold, so
+folds would choose what learns made images by heart, and praise it.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Choice:
 
     schedule: Schedule
     inner: float | None
-    """Rare AUPRC of training patients in folds that were not learned from; None where there are too few patients for folds."""
+    """Rare AUPRC of training patients in folds that were not learned from; None where no folds were asked."""
     spread: float | None
     """By how much it does better than the median schedule: what a careless choice would cost."""
 

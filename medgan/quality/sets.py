@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from medgan.quality.arms import COMPOSED, MADE, REAL, Learned
 from medgan.quality.composites import Children
 from medgan.quality.images import Images
-from medgan.quality.neighbours import COARSE, gray
 
 Array = NDArray[np.float32]
 
@@ -47,7 +46,6 @@ class Sets:
         parents = np.stack([own, own], axis=1)
         start = len(train) + len(synthetic)
         parents[start : start + len(composed.labels)] = composed.parents
-        parents[len(train) : start] = nearest(synthetic, train)[:, None]
         sizes = len(train), len(synthetic), len(composed.labels), len(more)
         learned = Learned(
             names=train.names,
@@ -81,22 +79,3 @@ class Sets:
         """Patients of the rare classes among the real images in `side`."""
         scarce = side & (self.learned.origins == REAL) & np.isin(self.learned.labels, self.rare)
         return len(np.unique(self.whose[scarce]))
-
-
-def nearest(made: Images, real: Images) -> NDArray[np.int64]:
-    """(M,): of each made image the row of the real one of its class that is most like it, by the correlation of thumbnails.
-
-    A class without real images is compared with all.
-    """
-    if not len(made):
-        return np.zeros(0, np.int64)
-    alike = unit(made.pixels) @ unit(real.pixels).T
-    own = made.labels[:, None] == real.labels
-    return np.asarray(np.where(own | ~own.any(axis=1, keepdims=True), alike, -2).argmax(axis=1), np.int64)
-
-
-def unit(pixels: Array) -> Array:
-    """(N, D): thumbnails of mean 0 and length 1."""
-    rows = gray(pixels, COARSE).reshape(len(pixels), -1)
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-8), np.float32)

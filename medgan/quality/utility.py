@@ -65,7 +65,7 @@ class Usefulness:
     headroom: Headroom | None = None
     """What more real patients would bring; None where it was not asked for, or there are too few to tell."""
     care: str = ""
-    """How much the choice of a schedule matters in the two arms, in words; empty where there are too few patients for folds."""
+    """How much the choice of a schedule matters to the reference, in words; empty where there are too few patients for folds."""
     judges: tuple[Judgement, ...]
     arms: tuple[Arm, ...]
     tested: Mapping[str, int]
@@ -190,7 +190,7 @@ def judgement(
         interval=first.comparison.interval,
         patients_needed=first.patients_needed,
         headroom=headroom(bench, heard.rounds[0], named, reference, rare),
-        care=care(named.arm, reference.arm),
+        care=care(reference.arm),
         judges=tuple(judgements),
         arms=tuple(entry.arm for entry in entries),
         tested=bench.held_out.counts,
@@ -230,14 +230,13 @@ def judged(judge: str, named: Entry, reference: Entry, panel: Panel) -> Judgemen
     return Judgement(judge=judge, verdict=verdict, comparison=found, patients_needed=needed)
 
 
-def care(named: Arm, reference: Arm) -> str:
-    """What a careless schedule costs in either arm."""
-    if named.spread is None or reference.spread is None:
+def care(reference: Arm) -> str:
+    """What a careless schedule costs."""
+    if reference.spread is None:
         return ""
-    lost = [f"{100 * arm.spread:.1f}" for arm in (named, reference) if arm.spread is not None]
     return (
-        f"With a schedule that nobody chose, the median of those tried, {named.name} loses {lost[0]} points of AUPRC"
-        f" and {reference.name} {lost[1]}, in folds of training patients."
+        f"With a schedule that nobody chose, the median of those tried, {reference.name} loses"
+        f" {100 * reference.spread:.1f} points of AUPRC in folds of training patients."
     )
 
 

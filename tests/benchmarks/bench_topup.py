@@ -3,7 +3,8 @@
 A unit is (cell, split): a cell is a data set, the class that is made rare in it and how many images are left to it; a split chooses which. Patients of the test part are the
 same in every split of `cxr_kermany_224`, and no rare patient is in two splits as long as there are enough; the small sets are halved by patient, anew in every split.
 A generator of its own learns from each unit's training images, its images pass the filter of `balance`, and classifiers of every arm are asked about the test patients
-(`medgan.quality.contest`): each arm with its own schedule, chosen by inner folds of the training patients. Nothing is chosen on test patients.
+(`medgan.quality.contest`): each arm of real images with its own schedule, chosen by inner folds of the training patients, and each arm with synthetic images with that of the same
+arm without them. Nothing is chosen on test patients.
 
 Budgets are images shown and steps, never minutes: what else runs on the machine changes no figure. Everything finished is kept below MEDGAN_BENCH_OUT (.bench/topup): a stopped
 bench goes on, and a new judge takes the generators that are there.
@@ -72,7 +73,7 @@ OUT = Path(wished("OUT", ROOT / ".bench" / "topup"))
 PAGE = ROOT / "docs" / "benchmarks" / "topup.md"
 ARMS = PAGE.with_suffix(".csv")
 """Every arm of every unit: what the page is made of."""
-ARMS_TUNED = ("class weights", "balanced softmax", "oversampling", "oversampling + classical", "mixup", "composites", "one-sided + classical", "share 0.25 + classical", "share 0.5 + classical", "share 0.25 at weight 0.3 + classical", "finish on real + classical", "pretrain + classical")  # fmt: skip
+ARMS_TUNED = ("class weights", "oversampling", "oversampling + classical", "composites", "one-sided + classical", "share 0.25 + classical", "share 0.25 at weight 0.3 + classical", "finish on real + classical")  # fmt: skip
 """Arms of the fine-tuned judge; without classical augmentation made images are compared by the probe."""
 FIRST_SEED = 1000
 """Of the synthetic images: no grid of the training shows them."""

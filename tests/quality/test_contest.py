@@ -35,8 +35,24 @@ def test_every_arm_has_its_schedule_and_its_say(told):
         assert one.logits.shape == (2, 70, 2)
         assert one.choice.schedule.steps in {1, 2}
         assert one.choice.schedule.rate in {1e-3, 3e-3}
-        assert 0 <= one.choice.inner <= 1
-        assert one.choice.spread >= 0
+        assert one.recipe.made == (one.choice.inner is None) == (one.choice.spread is None)
+        if not one.recipe.made:
+            assert 0 <= one.choice.inner <= 1
+            assert one.choice.spread >= 0
+
+
+def test_with_made_images_an_arm_is_trained_as_it_is_without_them(told):
+    by_name = {one.recipe.name: one for one in told.outcomes}
+    ours, theirs = by_name["finish on real + classical"], by_name["oversampling + classical"]
+    assert ours.choice.schedule == theirs.choice.schedule
+    (alone,) = held(dataclasses.replace(BRIEF, recipes={"cnn": (*ARMS[:1], *ARMS[2:])}, headroom=False))
+    assert alone.outcomes[-1].choice == ours.choice  # chosen even where the arm without does not take part
+
+
+def test_made_images_choose_nothing(told):
+    (other,) = held(synthetic=shapes(40, 40, 5))
+    assert [one.choice for one in other.outcomes] == [one.choice for one in told.outcomes]
+    assert other.reference.recipe == told.reference.recipe
 
 
 def test_the_reference_is_what_training_patients_put_first_without_made_images(told):
@@ -92,7 +108,9 @@ def test_finished_runs_are_not_repeated():
 def test_progress_counts_every_run():
     told = []
     held(on_progress=told.append)
-    total = len(ARMS) * (2 + 2) + 2 * 2
+    total = (
+        len(ARMS) * 2 + 3 * 2 + 2 * 2
+    )  # two seeds an arm, three arms of real images at two rates, the head-room
     assert [one.done for one in told] == list(range(1, total + 1))
     assert {one.total for one in told} == {total}
 
@@ -128,8 +146,8 @@ def test_efforts_grow():
 def test_work_counts_the_steps_of_networks():
     one = dataclasses.replace(BRIEF, judges=("cnn", "probe"), headroom=False)
     tried = (
-        (2 - 1) * 2 * (2 + 2 + 2 + 3)
-    )  # two folds of half the images, rates, and the longest; staged arms take all numbers of steps
+        (2 - 1) * 2 * (2 + 2 + 2)
+    )  # two folds of half the images, rates, and the longest, of the three arms of real images
     assert work(TRAIN, one) == {"cnn": tried + 4 * 2 * 1}
 
 

@@ -2,8 +2,8 @@ import numpy as np
 
 from medgan.quality.arms import COMPOSED, MADE, REAL
 from medgan.quality.composites import children
-from medgan.quality.sets import Sets, nearest
-from tests.quality.rings import shapes, with_pixels
+from medgan.quality.sets import Sets
+from tests.quality.rings import shapes
 
 TRAIN, MADE_ONES, MORE = shapes(20, 8, 0, per_patient=2), shapes(5, 5, 1), shapes(0, 6, 2)
 SETS = Sets.of(TRAIN, shapes(3, 3, 3), MADE_ONES, MORE, children(TRAIN, 0, per_class=10), ("rare",))
@@ -34,15 +34,3 @@ def test_fewer_patients_of_the_rare_class_are_whole_patients_by_chance():
         assert train[parents].all()
     chosen = {tuple(SETS.fewer(0.5, seed).tolist()) for seed in range(8)}
     assert len(chosen) > 1
-
-
-def test_a_made_image_belongs_to_the_real_one_of_its_class_that_it_is_most_like():
-    rows = np.array([3, 21, 0, 27])
-    some = TRAIN.take(rows)
-    faded = with_pixels(some, 0.1 + 0.5 * some.pixels)  # light and contrast count for nothing
-    assert nearest(faded, TRAIN).tolist() == rows.tolist()
-    other = with_pixels(TRAIN.take([0]), TRAIN.pixels[[25]])
-    assert TRAIN.labels[nearest(other, TRAIN)].tolist() == [0]
-    assert not len(nearest(TRAIN.take([]), TRAIN))
-    parents = SETS.learned.parents[SOURCES == "made"]
-    assert (SETS.learned.labels[parents] == MADE_ONES.labels[:, None]).all()
