@@ -8,11 +8,13 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import typer.main
 
+import medgan
 from medgan.cli import app
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.cache import cache
@@ -45,7 +47,8 @@ from tests.commands import test_class_check as checks
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "sample_data" / "README.md", *sorted(DOCS.rglob("*.md"))]
+ROOT_PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+PAGES = [*ROOT_PAGES, ROOT / "sample_data" / "README.md", *sorted(DOCS.rglob("*.md"))]
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 CODE = sorted((ROOT / "medgan").rglob("*.py"))
 KNOWN_ERRORS = {"MedganError", "DatasetError", "PlanError", "ModelError", "OutputError"}
@@ -86,6 +89,53 @@ def test_every_page_can_be_reached_from_the_index():
             links = re.findall(r"\]\(([^)#\s]+)", text_of(page))
             pending += [(page.parent / link).resolve() for link in links if "://" not in link]
     assert sorted(DOCS.rglob("*.md")) == sorted(page for page in reached if DOCS in page.parents)
+
+
+# --- names of the code ---
+
+
+@pytest.mark.parametrize("page", [*ROOT_PAGES, DOCS / "architecture.md"], ids=lambda page: page.name)
+def test_every_file_and_folder_that_a_page_names_exists(page):
+    named = re.findall(r"`((?:medgan|tests|docs|sample_data|\.ci|\.github)/[\w./-]*)`", text_of(page))
+    assert named
+    assert not [path for path in named if not (ROOT / path).exists()]
+
+
+@pytest.mark.parametrize("page", ROOT_PAGES[:2], ids=lambda page: page.name)
+def test_every_name_that_a_page_says_a_module_holds_is_there(page):
+    pairs = re.findall(r"`(\w+)` (?:of|in|to) `(medgan/[\w/]+\.\w+)`", text_of(page))
+    pairs += [
+        (name, path) for path, name in re.findall(r"`(medgan/[\w/]+\.\w+)`, let `(\w+)`", text_of(page))
+    ]
+    assert pairs
+    assert not [(name, path) for name, path in pairs if not re.search(rf"\b{name}\b", text_of(ROOT / path))]
+
+
+# --- what surrounds the code ---
+
+
+def test_the_workflow_runs_every_test_on_the_python_versions_that_are_declared():
+    project = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
+    prefix = "Programming Language :: Python :: 3."
+    declared = [line.removeprefix(prefix) for line in project["classifiers"] if line.startswith(prefix)]
+    workflow = text_of(ROOT / ".github" / "workflows" / "tests.yml")
+    tested = json.loads(re.search(r"^ +python-version: (\[.*\])$", workflow, re.MULTILINE)[1])
+    assert tested == [f"3.{minor}" for minor in declared]
+    assert project["requires-python"] == f">={tested[0]}"
+    assert re.search(r"^ +- run: make test\b", workflow, re.MULTILINE)
+
+
+def test_every_place_that_names_the_version_names_the_same():
+    version = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]["version"]
+    assert re.search(r"^version: (.*)$", text_of(ROOT / "CITATION.cff"), re.MULTILINE)[1] == version
+    assert medgan.__version__ == version
+    assert re.search(r"^## .*?(\d+\.\d+\.\d+)", text_of(DOCS / "changelog.md"), re.MULTILINE)[1] == version
+
+
+def test_hooks_before_a_commit_run_tools_that_are_here_already():
+    hooks = text_of(ROOT / ".pre-commit-config.yaml")
+    assert re.findall(r"repo: (\S+)", hooks) == ["local"]
+    assert set(re.findall(r"entry: (\S+)", hooks)) == {".venv/bin/ruff", ".venv/bin/mypy", ".venv/bin/python"}
 
 
 # --- commands ---
