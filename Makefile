@@ -57,7 +57,7 @@ fix: setup  ## format and repair what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup  ## regenerate docs/cli.md, the plan in docs/concepts.md, the tree in docs/architecture.md and the pictures
+docs: setup  ## regenerate the pages, and parts of pages, that follow from the code, and the pictures
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/pictures.py
 

@@ -1,4 +1,7 @@
-"""The code in, the pages that must not differ from it out: `docs/cli.md`, the plan in `docs/concepts.md`, the tree in `docs/architecture.md`.
+"""Write the pages, or the parts of them, that follow from the code.
+
+These are `docs/cli.md`, the plan in `docs/concepts.md`, floors and tree in `docs/architecture.md`, and the errors
+in `docs/troubleshooting.md`.
 
     python docs/generate.py [--check]
 
@@ -10,6 +13,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import math
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,26 +35,39 @@ ROOT = Path(__file__).resolve().parents[1]
 CLI = ROOT / "docs" / "cli.md"
 CONCEPTS = ROOT / "docs" / "concepts.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 EXAMPLE = ROOT / "sample_data" / "chest_ct"
 
-ROOMS = (
-    "__init__.py", "__main__.py", "cli.py", "base_command.py", "options.py", "commands", "report", "quality", "gan", "learn", "prepare.py", "plan",
-    "dataset", "scans", "screen.py", "config.py", "ticker.py", "terminal.py", "pages.py", "cache.py", "files.py", "progress.py", "world.py", "errors.py", "py.typed",
-)  # fmt: skip
-"""Top floor first: the tree is the order of dependence."""
+LAWS = ROOT / "tests" / "test_architecture.py"
+"""Holds the floors and the owners of libraries."""
+
+ERRORS = {
+    "DatasetError": "The data set",
+    "PlanError": "Options and plan",
+    "ModelError": "Models and runs",
+    "OutputError": "Output",
+    "JobError": "Several processes",
+}
+"""{class of error: heading}."""
 
 TOP = {
+    "README.md": "what it is, two commands, limits",
+    "CONTRIBUTING.md": "set-up, rules, and how to add a format, a recipe, an analysis, an option, a benchmark",
+    "SECURITY.md": "how to report a fault, and what happens to patient data",
+    "CITATION.cff": "how to cite",
+    "LICENSE": "Apache-2.0",
+    "Makefile": "the only commands a developer needs",
     "pyproject.toml": "packaging, and the settings of every tool",
     "constraints.txt": "the versions that `make setup` installs",
-    "Makefile": "the only commands a developer needs",
-    ".ci/run": "what CI does: `make test`, then `make lowest`",
-    "LICENSE": "Apache-2.0",
-    "README.md": "what it is, two commands, limits",
+    ".pre-commit-config.yaml": "ruff and mypy before a commit",
+    ".ci/": "`run`: the programs that some tests use, then `make test` and `make lowest`",
+    ".github/": "the workflow that runs every test, and the form for a problem",
     "sample_data/": "generated scans for the demo and the tests, and the script that draws them",
     "docs/": "quickstart, concepts, how-to, reference, decisions, benchmarks",
-    "tests/": "mirrors medgan/ file for file; architecture, docs and end-to-end tests at its root",
+    "tests/": "a folder per room of medgan/; architecture, docs and end-to-end tests at its root",
     "medgan/": "the package, top floor first: a module imports its own folder and lower ones only",
 }
+"""Every entry of the repository but .gitignore, and what it is."""
 
 
 def main(check: bool) -> int:
@@ -67,10 +84,12 @@ def pages() -> dict[Path, str]:
     """{page: the text it should have}."""
     tree = "\n".join(["```text", *tree_lines(), "```"])
     concepts = filled(CONCEPTS.read_text(encoding="utf-8"), "efforts", efforts())
+    architecture = filled(ARCHITECTURE.read_text(encoding="utf-8"), "floors", floors())
     return {
         CLI: "".join(cli_lines()),
         CONCEPTS: filled(concepts, "recipes", recipes()),
-        ARCHITECTURE: filled(ARCHITECTURE.read_text(encoding="utf-8"), "tree", tree),
+        ARCHITECTURE: filled(architecture, "tree", tree),
+        TROUBLESHOOTING: filled(TROUBLESHOOTING.read_text(encoding="utf-8"), "errors", error_tables()),
     }
 
 
@@ -81,6 +100,55 @@ def filled(page: str, name: str, text: str) -> str:
     _, found, after = rest.partition(end)
     assert found, f"the page has no {start.strip()} and {end.strip()}"
     return f"{before}{start}{text}\n{end}{after}"
+
+
+def error_tables() -> str:
+    """A table per class of error: each sentence that the code can raise, and the next step; "..." is what differs."""
+    found: dict[str, set[tuple[str, str]]] = {name: set() for name in ERRORS}
+    for path in sorted((ROOT / "medgan").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and node.args and getattr(node.func, "id", "") in ERRORS:
+                hints = [word.value for word in node.keywords if word.arg == "hint"]
+                row = (words_of(node.args[0], path), words_of(hints[0], path) if hints else "")
+                found[ast.unparse(node.func)].add(row)
+    lines = []
+    for name, heading in ERRORS.items():
+        lines += [f"### {heading}", "", "| sentence | next |", "| --- | --- |"]
+        rows = sorted(found[name], key=lambda row: (row[0].lstrip(".: ").lower(), row))
+        for sentence, hint in rows:
+            if sentence.strip(".: "):  # else the system's own words
+                lines.append(f"| {sentence} | {hint.replace('|', '&#124;')} |")
+        lines.append("")
+    return "\n".join(lines[:-1])
+
+
+def words_of(node: ast.expr, path: Path) -> str:
+    """The text of an expression in a module, with "..." for what is only known when it runs."""
+    text = "..."
+    if isinstance(node, ast.Constant):
+        text = str(node.value)
+    elif isinstance(node, ast.JoinedStr):
+        text = "".join(words_of(part, path) for part in node.values)
+    elif isinstance(node, ast.FormattedValue):
+        text = words_of(node.value, path)
+    elif isinstance(node, ast.IfExp):
+        text = words_of(node.body, path)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        text = words_of(node.left, path) + words_of(node.right, path)
+    elif isinstance(node, ast.Name):
+        text = constant(node.id, path)
+    return re.sub(r"\.\.\.( ?\.\.\.|\.)+", "...", text)
+
+
+def constant(name: str, path: Path) -> str:
+    """The text of a constant that a module has or imports; "..." where it is none."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            return words_of(node.value, path)
+        if isinstance(node, ast.ImportFrom) and node.module and name in {one.name for one in node.names}:
+            home = ROOT.joinpath(*node.module.split(".")).with_suffix(".py")
+            return constant(name, home) if home.exists() else "..."
+    return "..."
 
 
 def efforts() -> str:
@@ -121,23 +189,60 @@ def value_words(value: Any) -> str:
     )
 
 
+def law(name: str) -> Any:
+    """A constant of the architecture test."""
+    for node in ast.parse(LAWS.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            return ast.literal_eval(node.value)
+    raise AssertionError(f"{LAWS} has no {name}")
+
+
+def floors() -> str:
+    """A table of the floors: their rooms, and the libraries that only these import."""
+    owners = {
+        library: {place.partition("/")[0] for place in places} for library, places in law("OWNERS").items()
+    }
+    levels: dict[int, list[str]] = {}
+    for room, level in law("FLOORS").items():
+        if place_of(room).exists():
+            levels.setdefault(level, []).append(room)
+    lines = [
+        "| floor | rooms | libraries they own |",
+        "| --- | --- | --- |",
+    ]
+    for level, rooms in sorted(levels.items(), reverse=True):
+        owned = sorted(library for library, homes in owners.items() if homes & set(rooms))
+        lines.append(f"| {level} | {', '.join(f'`{room}`' for room in sorted(rooms))} | {', '.join(owned)} |")
+    return "\n".join(lines)
+
+
+def place_of(room: str) -> Path:
+    """The folder or the module of a room."""
+    folder = ROOT / "medgan" / room
+    return folder if folder.is_dir() else folder.with_suffix(".py")
+
+
 def tree_lines() -> Iterator[str]:
-    """A line per top-level entry, then a line per module of the package."""
+    """A line per top-level entry, then a line per module of the package, top floor first."""
+    level = law("FLOORS")
     entries = [(0, name, words) for name, words in TOP.items()]
-    for room in ROOMS:
-        place = ROOT / "medgan" / room
-        if place.is_dir():
-            entries.append((1, f"{room}/", first_line(place / "__init__.py")))
-            modules = sorted(
-                path for path in place.iterdir() if path.suffix == ".py" and path.stem != "__init__"
-            )
-            entries += [(2, path.name, first_line(path)) for path in modules]
-        elif place.exists():
-            words = first_line(place) if place.suffix == ".py" else "the package is typed"
-            entries.append((1, room, words))
+    for place in sorted(map(place_of, level), key=lambda place: (-level[place.stem], place.stem)):
+        if place.exists():
+            entries += branch(place, depth=1)
     width = max(len(name) + 4 * depth for depth, name, _ in entries) + 2
     for depth, name, words in entries:
         yield f"{'    ' * depth}{name:{width - 4 * depth}}{words}".rstrip()
+
+
+def branch(place: Path, depth: int) -> Iterator[tuple[int, str, str]]:
+    """(depth, name, what it says of itself) of a module, or of a folder and all modules in it."""
+    if place.is_file():
+        yield depth, place.name, first_line(place)
+        return
+    yield depth, f"{place.name}/", first_line(place / "__init__.py")
+    for path in sorted(place.iterdir()):
+        if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").exists():
+            yield from branch(path, depth + 1)
 
 
 def first_line(path: Path) -> str:

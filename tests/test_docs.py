@@ -101,6 +101,34 @@ def test_every_file_and_folder_that_a_page_names_exists(page):
     assert not [path for path in named if not (ROOT / path).exists()]
 
 
+def test_the_tree_has_a_line_for_every_module_and_everything_else_that_is_tracked():
+    listed = text_of(DOCS / "architecture.md").partition("<!-- tree -->")[2]
+    lines = re.findall(r"^( *)(\S+)  +\S", listed, re.MULTILINE)
+    modules = [path.name for path in CODE if path.name != "__init__.py" or path.parent == ROOT / "medgan"]
+    assert sorted(name for indent, name in lines if indent and name.endswith(".py")) == sorted(modules)
+    command = ["git", "-C", str(ROOT), "ls-files"]
+    tracked = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split("\n")
+    top = {
+        f"{name}/" if rest else name for name, _, rest in (path.partition("/") for path in tracked if path)
+    }
+    if not top:
+        pytest.skip("no git repository")
+    assert {name for indent, name in lines if not indent} == top - {".gitignore"}
+
+
+def test_every_noun_of_the_concepts_is_a_class_and_stands_in_the_diagram_of_them():
+    section = text_of(DOCS / "concepts.md").partition("## The nouns\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*`) \|", section, re.MULTILINE)
+    nouns = {noun for row in rows for noun in re.findall(r"`(\w+)`", row)}
+    classes = {name for path in CODE for name in re.findall(r"^class (\w+)", text_of(path), re.MULTILINE)}
+    assert {"Scan", "Plan", "Model", "Evaluation"} < nouns
+    assert nouns <= classes
+    drawn = set(
+        re.findall(r"\b[A-Z]\w+", section.partition("```mermaid\nflowchart TD\n")[2].partition("```")[0])
+    )
+    assert drawn < nouns
+
+
 @pytest.mark.parametrize("page", ROOT_PAGES[:2], ids=lambda page: page.name)
 def test_every_name_that_a_page_says_a_module_holds_is_there(page):
     pairs = re.findall(r"`(\w+)` (?:of|in|to) `(medgan/[\w/]+\.\w+)`", text_of(page))
