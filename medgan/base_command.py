@@ -7,17 +7,18 @@ import inspect
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from medgan import config, screen, ticker
+from medgan.api.keywords import as_typed, spread
+from medgan.errors import OptionError
 from medgan.pages import Page, kind_of, parameters, words_of
 from medgan.workers import VARIABLE
 from medgan.world import world
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 APART = frozenset({"against", "json", "quiet", "verbose", "workers", "dry_run", "everything", "help"})
@@ -126,18 +127,33 @@ Workers = Annotated[
 ]
 
 
-def share_options(function: Callable[P, R]) -> Callable[P, R]:
-    """Give a command the options that all have: `--config`, `--quiet`, `--verbose` and `--workers`."""
-    own = inspect.signature(function, eval_str=True)
+def take_options(function: Callable[..., R]) -> Callable[..., R]:
+    """Give a command its options: each field of its groups is one; one that the function refuses is told as one that the parser refuses."""
+    takes = spread(function)
 
     @functools.wraps(function)
-    def command(*arguments: P.args, **values: P.kwargs) -> R:
+    def command(**values: Any) -> R:
+        try:
+            return takes(**values)
+        except OptionError as error:
+            raise typer.BadParameter(error.message) from None
+
+    own = inspect.signature(takes).parameters.values()
+    return _with_parameters(command, [one.replace(annotation=as_typed(one.annotation)) for one in own])
+
+
+def share_options(function: Callable[..., R]) -> Callable[..., R]:
+    """Give a command its options, and those that all have: `--config`, `--quiet`, `--verbose` and `--workers`."""
+    takes = take_options(function)
+
+    @functools.wraps(function)
+    def command(**values: Any) -> R:
         values.pop("config", None)
         ticker.speak(quiet=bool(values.pop("quiet", False)), verbose=bool(values.pop("verbose", False)))
         workers = values.pop("workers", None)
         if workers is not None:
             os.environ[VARIABLE] = str(workers)
-        return function(*arguments, **values)
+        return takes(**values)
 
     kinds = {
         "config": (Config, None),
@@ -149,7 +165,11 @@ def share_options(function: Callable[P, R]) -> Callable[P, R]:
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
         for name, (kind, default) in kinds.items()
     ]
-    together = [*own.parameters.values(), *added]
-    command.__signature__ = own.replace(parameters=together)  # type: ignore[attr-defined]
-    command.__annotations__ = {one.name: one.annotation for one in together}
+    return _with_parameters(command, [*inspect.signature(takes).parameters.values(), *added])
+
+
+def _with_parameters(command: Callable[..., R], parameters: list[inspect.Parameter]) -> Callable[..., R]:
+    """The function, whose signature says that it has these parameters."""
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
     return command

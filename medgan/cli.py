@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from medgan import __version__, screen
-from medgan import options as opt
-from medgan.base_command import Command, Group, share_options
-from medgan.progress import during
+from medgan.api import options as opt
+from medgan.api import verbs
+from medgan.base_command import Command, Group, share_options, take_options
 from medgan.ticker import watch
 from medgan.world import world
 
-if TYPE_CHECKING:
-    from medgan.plan import Overrides
-
-
-LOADING = "loading PyTorch"
-"""What takes seconds before anything else happens, so that it is said first."""
-
+Json = Annotated[
+    bool, typer.Option("--json", rich_help_panel="Output", help="Write the documented JSON to stdout.")
+]
+All = Annotated[
+    bool,
+    typer.Option(
+        "--all",
+        rich_help_panel="Output",
+        help="Show every decision of the plan, not only those that an option changes.",
+    ),
+]
+Every = Annotated[
+    bool,
+    typer.Option("--all", rich_help_panel="Evidence", help="Print every figure, not the summary alone."),
+]
+Clear = Annotated[
+    bool,
+    typer.Option(
+        "--clear",
+        rich_help_panel="Output",
+        help="Remove what medgan keeps there, except what another process is using.",
+    ),
+]
+HelpTopic = Annotated[
+    str | None, typer.Argument(metavar="COMMAND", help="A command; without one, all of them.")
+]
 
 app = typer.Typer(
     name="medgan",
@@ -56,17 +75,13 @@ def medgan(
 @share_options
 def inspect(
     source: opt.Source,
-    labels: opt.Labels = None,
-    label_column: opt.LabelColumn = "",
-    label_from_tag: opt.LabelTag = "",
-    modality: opt.Modality = "",
-    burned_in: opt.BurnedIn = False,
-    synthetic: opt.Synthetic = False,
+    *,
+    scans: opt.ScanOptions,
     holdout: opt.Holdout = None,
     seed: opt.TrainSeed = None,
     files: opt.Files = False,
-    everything: opt.All = False,
-    json: opt.Json = False,
+    everything: All = False,
+    json: Json = False,
 ) -> None:
     """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and why.
 
@@ -77,17 +92,10 @@ def inspect(
     find scans -name '*.dcm' | medgan inspect - --json | jq .counts
     """
     with screen.polite_errors(again="Nothing was changed; repeat the command."):
-        from medgan.commands.preflight import present
-
-        data = present(
-            opt.as_source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
-        )
         with watch() as on_progress:
-            with during("loading libraries", on_progress):
-                from medgan.commands.inspect import inspect as look
-                from medgan.files import plain
-                from medgan.plan import Overrides
-            found = look(data, holdout=holdout, overrides=Overrides(seed=seed), on_progress=on_progress)
+            found = verbs.inspect(source, scans=scans, holdout=holdout, seed=seed, on_progress=on_progress)
+        from medgan.files import plain
+
         in_words = partial(
             screen.show_inspection, fingerprint=plain(found.fingerprint), everything=everything
         )
@@ -98,31 +106,14 @@ def inspect(
 @share_options
 def train(
     source: opt.Source,
+    *,
     out: opt.Out,
-    labels: opt.Labels = None,
-    label_column: opt.LabelColumn = "",
-    label_from_tag: opt.LabelTag = "",
-    modality: opt.Modality = "",
-    burned_in: opt.BurnedIn = False,
-    synthetic: opt.Synthetic = False,
+    scans: opt.ScanOptions,
     holdout: opt.Holdout = None,
     dry_run: opt.DryRun = False,
-    everything: opt.All = False,
-    effort: opt.Effort = "standard",
-    minutes: opt.Minutes = None,
-    size: opt.Size = None,
-    batch: opt.Batch = None,
-    images: opt.Images = None,
-    seed: opt.TrainSeed = None,
-    device: opt.Device = "auto",
-    precision: opt.Precision = None,
-    cuda_graphs: opt.Graphs = None,
-    arch: opt.Arch = None,
-    noise: opt.Noise = None,
-    features: opt.Features = None,
-    window: opt.Window = None,
-    tensorboard: opt.Tensorboard = False,
-    json: opt.Json = False,
+    everything: All = False,
+    training: opt.TrainingOptions,
+    json: Json = False,
 ) -> None:
     """Train a generator on the train split; the same command again resumes.
 
@@ -132,46 +123,25 @@ def train(
 
     medgan train scans/ --out run/ --dry-run
     """
-    height_width = opt.as_size(size)
     if everything and not dry_run:
         raise typer.BadParameter("--all is for --dry-run: nothing else shows a plan")
     with screen.polite_errors():
-        from medgan.commands.preflight import preflight
-        from medgan.plan import Overrides
-        from medgan.plan.rules import lacks_features
-
-        overrides = Overrides(
-            effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed, device=device,
-            precision=precision, graphed=cuda_graphs, arch=arch, noise=noise, features=features, window=window,
-        )  # fmt: skip
-        data = opt.as_source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
-        preflight(out, data, window=window)
-        screen.warn(lacks_features() if features is None and arch != "dcgan" else "")
-        with watch(out / "log.jsonl") as on_progress:
-            with during(LOADING, on_progress):
-                from medgan.commands.train import Options
-                from medgan.commands.train import train as learn
-            options = Options(holdout=holdout, dry_run=dry_run, tensorboard=tensorboard)
-            done = learn(data, out, overrides=overrides, options=options, on_progress=on_progress)
+        with watch(Path(out) / "log.jsonl") as on_progress:
+            done = verbs.train(
+                source,
+                out=out,
+                scans=scans,
+                holdout=holdout,
+                dry_run=dry_run,
+                training=training,
+                on_progress=on_progress,
+            )
         _tell(done.report(), partial(screen.show_training, everything=everything), json=json)
 
 
 @app.command(cls=Command)
 @share_options
-def sample(
-    model: opt.Model,
-    out: opt.Out,
-    label: opt.Label = None,
-    count: opt.Count = 16,
-    seed: opt.Seed = 0,
-    format: opt.Format = "auto",  # noqa: A002 the option is called so
-    dicom_class: opt.DicomClass = "auto",
-    against: opt.Against = None,
-    holdout: opt.Holdout = None,
-    no_filter: opt.NoFilter = False,
-    device: opt.Device = "auto",
-    json: opt.Json = False,
-) -> None:
+def sample(model: opt.Run, *, out: opt.Out, drawing: opt.DrawOptions, json: Json = False) -> None:
     """Draw synthetic images from a trained model; an image depends on its seed, class and model only.
 
     For example:
@@ -179,17 +149,8 @@ def sample(
     medgan sample run/ --label covid --count 200 --out synthetic/ --against scans/
     """
     with screen.polite_errors():
-        from medgan.commands.preflight import preflight
-
-        scans = None if against is None else opt.as_source(against)
-        preflight(out, scans, model=model)
         with watch() as on_progress:
-            with during(LOADING, on_progress):
-                from medgan.commands.sample import sample as draw
-            written = draw(
-                model, out, labels=label or (), count=count, seed=seed, format=format, dicom_class=dicom_class,
-                filtered=not no_filter, against=scans, holdout=holdout, device=device, on_progress=on_progress,
-            )  # fmt: skip
+            written = verbs.sample(model, out=out, drawing=drawing, on_progress=on_progress)
         _tell(written.report(), screen.show_written, json=json)
 
 
@@ -197,42 +158,14 @@ def sample(
 @share_options
 def balance(
     source: opt.Source,
+    *,
     out: opt.Out,
-    labels: opt.Labels = None,
-    label_column: opt.LabelColumn = "",
-    label_from_tag: opt.LabelTag = "",
-    modality: opt.Modality = "",
-    burned_in: opt.BurnedIn = False,
-    synthetic: opt.Synthetic = False,
+    scans: opt.ScanOptions,
     holdout: opt.Holdout = None,
-    dry_run: opt.DryRun = False,
-    model: opt.UseModel = None,
-    any_model: opt.AnyModel = False,
-    target: opt.Target = "largest",
-    per_class: opt.PerClass = None,
-    max_ratio: opt.MaxRatio = None,
-    share: opt.Share = None,
-    fill: opt.Fill = "repeated",
-    real: opt.Real = "prepared",
-    top_up: opt.TopUp = False,
-    no_filter: opt.NoFilter = False,
-    format: opt.Format = "auto",  # noqa: A002 the option is called so
-    dicom_class: opt.DicomClass = "auto",
-    effort: opt.Effort = "standard",
-    minutes: opt.Minutes = None,
-    size: opt.Size = None,
-    batch: opt.Batch = None,
-    images: opt.Images = None,
-    seed: opt.TrainSeed = None,
-    device: opt.Device = "auto",
-    precision: opt.Precision = None,
-    cuda_graphs: opt.Graphs = None,
-    arch: opt.Arch = None,
-    noise: opt.Noise = None,
-    features: opt.Features = None,
-    window: opt.Window = None,
-    tensorboard: opt.Tensorboard = False,
-    json: opt.Json = False,
+    use: opt.ModelOptions,
+    mixture: opt.MixtureOptions,
+    training: opt.TrainingOptions,
+    json: Json = False,
 ) -> None:
     """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic images in each.
 
@@ -244,67 +177,33 @@ def balance(
 
     medgan balance scans/ --out more/ --model run/ --top-up
     """
-    height_width, goal = opt.as_size(size), opt.as_target(target)
-    goals = dict(map(opt.as_quota, per_class or ()))
-    if top_up and real == "link":
-        raise typer.BadParameter("--top-up writes no real images: leave --real link away")
     with screen.polite_errors():
-        from medgan.commands.preflight import preflight
-        from medgan.plan import Overrides
-        from medgan.plan.rules import lacks_features
-
-        wish = Overrides(
-            effort=effort, minutes=minutes, size=height_width, batch=batch, images=images, seed=seed, device=device,
-            precision=precision, graphed=cuda_graphs, arch=arch, noise=noise, features=features, window=window)  # fmt: skip
-        _refuse_idle(wish if model else Overrides(), tensorboard=tensorboard and model is not None)
-        data = opt.as_source(source, labels, label_column, label_from_tag, modality, burned_in, synthetic)
-        preflight(out, data, model=model, window=window, share=share, fill=fill)
-        screen.warn(lacks_features() if model is None and features is None and arch != "dcgan" else "")
-        with watch(out.resolve().with_name(f"{out.resolve().name}.run") / "log.jsonl") as told:
-            with during(LOADING, told):
-                from medgan.commands import balance as job
-                from medgan.commands.foresee import foresee
-                from medgan.commands.real import LINKED
-                from medgan.commands.share import ONE_SIDED
-            options = job.BalanceOptions(
-                target=goal, per_class=goals, max_synthetic_ratio=max_ratio, share=share, fill=fill,
-                real="none" if top_up else real, format=format, dicom_class=dicom_class, seed=seed or 0, holdout=holdout, any_model=any_model, filter=not no_filter)  # fmt: skip
-            task: dict[str, Any] = {
-                "model": model,
-                "options": options,
-                "overrides": wish,
-                "on_progress": told,
-            }
-            if not dry_run:
-                screen.warn(LINKED if real == "link" else "")
-                screen.warn(ONE_SIDED if fill == "synthetic" else "")
-                task["tensorboard"] = tensorboard
-            done: Any = (foresee if dry_run else job.balance)(data, out, **task)
-        _tell(done.report(), screen.show_foreseen if dry_run else screen.show_written, json=json)
+        run = Path(out).resolve().with_name(f"{Path(out).resolve().name}.run")
+        with watch(run / "log.jsonl") as on_progress:
+            done = verbs.balance(
+                source,
+                out=out,
+                scans=scans,
+                holdout=holdout,
+                use=use,
+                mixture=mixture,
+                training=training,
+                on_progress=on_progress,
+            )
+        _tell(done.report(), screen.show_foreseen if use.dry_run else screen.show_written, json=json)
 
 
 @app.command(cls=Command)
 @share_options
 def evaluate(
+    source: opt.JudgedSource = None,
+    *,
     out: opt.Out,
-    source: opt.JudgedData = None,
-    model: opt.JudgedModel = None,
-    real: opt.RealFolder = None,
-    made: opt.Made = None,
-    external: opt.Elsewhere = None,
-    labels: opt.Labels = None,
-    label_column: opt.LabelColumn = "",
-    label_from_tag: opt.LabelTag = "",
-    modality: opt.Modality = "",
-    burned_in: opt.BurnedIn = False,
-    holdout: opt.Holdout = None,
-    no_filter: opt.AsDrawn = False,
-    only: opt.Only = None,
-    effort: opt.Thoroughness = "quick",
-    every: opt.Every = False,
-    seed: opt.Seed = 0,
-    device: opt.Device = "auto",
-    json: opt.Json = False,
+    judged: opt.JudgedOptions,
+    labels: opt.LabelOptions,
+    evidence: opt.EvidenceOptions,
+    every: Every = False,
+    json: Json = False,
 ) -> None:
     """Judge synthetic images on real held-out patients, and write a report; the same command again goes on.
 
@@ -314,32 +213,11 @@ def evaluate(
 
     medgan evaluate --real scans/ --synthetic theirs/ --out evaluation/ --json
     """
-    if (source is None) == (real is None):
-        raise typer.BadParameter("Name the real images once: as SOURCE or with --real")
-    if model is not None and made is not None:
-        raise typer.BadParameter("Name a --model or a folder --synthetic, not both")
-    if no_filter and model is None:
-        raise typer.BadParameter("--no-filter is for images of a --model; a folder is judged as it is")
     with screen.polite_errors():
-        from medgan.commands.preflight import preflight
-
-        parts = opt.as_parts(only)
-        data = opt.as_source(
-            source or str(real), labels, label_column, label_from_tag, modality, burned_in, synthetic=False
-        )
-        preflight(out, data, model=model, synthetic=made, external=external, parts=parts)
         with watch() as on_progress:
-            with during(LOADING, on_progress):
-                from medgan.commands.evaluate import EvaluateOptions
-                from medgan.commands.evaluate import evaluate as judge
-                from medgan.commands.gather import Request
-                from medgan.commands.parts import EFFORTS
-            options = EvaluateOptions(only=parts, effort=effort, seed=seed)
-            request = Request(
-                source=data, model=model, synthetic=made, external=external, holdout=holdout, per_class=EFFORTS[effort].per_class,
-                filtered=not no_filter, seed=seed, device=device,
-            )  # fmt: skip
-            done = judge(request, out, options=options, on_progress=on_progress)
+            done = verbs.evaluate(
+                source, out=out, judged=judged, labels=labels, evidence=evidence, on_progress=on_progress
+            )
         _tell(done.report(), partial(screen.show_evaluation, every=every), json=json)
 
 
@@ -347,17 +225,13 @@ def evaluate(
 @share_options
 def prepare(
     source: opt.Source,
+    *,
     like: opt.Like,
     out: opt.Out,
-    labels: opt.Labels = None,
-    label_column: opt.LabelColumn = "",
-    label_from_tag: opt.LabelTag = "",
-    modality: opt.Modality = "",
-    burned_in: opt.BurnedIn = False,
+    labels: opt.LabelOptions,
     split: opt.Split = None,
-    format: opt.Format = "auto",  # noqa: A002 the option is called so
-    dicom_class: opt.DicomClass = "auto",
-    json: opt.Json = False,
+    form: opt.FormOptions,
+    json: Json = False,
 ) -> None:
     """Write real scans in the size and form of a model's images: what a classifier that learned from a balanced folder is tested on.
 
@@ -366,27 +240,16 @@ def prepare(
     medgan prepare scans/ --split test --like run/ --out test/
     """
     with screen.polite_errors():
-        from medgan.commands.preflight import preflight
-
-        data = opt.as_source(source, labels, label_column, label_from_tag, modality, burned_in)
-        preflight(out, data, model=like)
         with watch() as on_progress:
-            with during(LOADING, on_progress):
-                from medgan.commands.conform import conform
-            done = conform(
-                data,
-                out,
-                like=like,
-                split=split,
-                format=format,
-                dicom_class=dicom_class,
-                on_progress=on_progress,
+            done = verbs.prepare(
+                source, like=like, out=out, labels=labels, split=split, form=form, on_progress=on_progress
             )
         _tell(done.report(), screen.show_written, json=json)
 
 
 @app.command(cls=Command)
-def report(folder: opt.Folder, json: opt.Json = False) -> None:
+@take_options
+def report(folder: opt.Folder, *, json: Json = False) -> None:
     """Write report.html again, from what an evaluation, a balanced folder or a training run holds.
 
     For example:
@@ -394,13 +257,13 @@ def report(folder: opt.Folder, json: opt.Json = False) -> None:
     medgan report evaluation/
     """
     with screen.polite_errors():
-        with watch() as on_progress, during("loading libraries", on_progress):
-            from medgan.commands.report import report as write
-        _tell(write(folder).report(), screen.show_report, json=json)
+        with watch() as on_progress:
+            done = verbs.report(folder, on_progress=on_progress)
+        _tell(done.report(), screen.show_report, json=json)
 
 
 @app.command(cls=Command)
-def cache(clear: opt.Clear = False, json: opt.Json = False) -> None:
+def cache(clear: Clear = False, json: Json = False) -> None:
     """Show what medgan keeps in your private cache between runs; it holds pixels of patients.
 
     For example:
@@ -416,7 +279,7 @@ def cache(clear: opt.Clear = False, json: opt.Json = False) -> None:
 
 
 @app.command(name="help", cls=Command)
-def show_help(ctx: typer.Context, topic: opt.HelpTopic = None) -> None:
+def show_help(ctx: typer.Context, topic: HelpTopic = None) -> None:
     """Show the help of medgan, or of a command: the same as --help."""
     group: Any = ctx.parent
     if topic is None:
@@ -426,14 +289,6 @@ def show_help(ctx: typer.Context, topic: opt.HelpTopic = None) -> None:
     if command is None:
         raise typer.BadParameter(f"there is no command {topic}; medgan help lists them")
     typer.echo(command.get_help(type(ctx)(command, info_name=topic, parent=group)))
-
-
-def _refuse_idle(overrides: Overrides, *, tensorboard: bool) -> None:
-    """Refuse wishes for a training that will not take place; seed and device are those of the images, too."""
-    from medgan.errors import PlanError
-
-    if tensorboard or dataclasses.replace(overrides, seed=None, device="auto") != type(overrides)():
-        raise PlanError("Training options change nothing with --model", hint="Leave one of them out.")
 
 
 def _tell(report: dict[str, Any], in_words: Callable[[dict[str, Any]], None], *, json: bool) -> None:

@@ -4,6 +4,7 @@ MedganError
 ├── ScanError       one file cannot be used: mend or remove the file
 ├── DatasetError    the files together make no data set: mend the folder, labels or splits
 ├── PlanError       the options ask for something impossible: change an option
+│   └── OptionError an option has a value that none has, or contradicts another: type it anew
 ├── ModelError      a model or run folder cannot be used: point elsewhere or train again
 ├── OutputError     the result cannot be written: choose another place or free space
 └── JobError        the processes of a job do not come or stay together: start the job again
@@ -51,6 +52,10 @@ class DatasetError(MedganError):
 
 class PlanError(MedganError):
     """The options ask for something impossible."""
+
+
+class OptionError(PlanError):
+    """An option has a value that it cannot have, or contradicts another: on the command line exit code 2."""
 
 
 class ModelError(MedganError):

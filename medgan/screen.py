@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from medgan.errors import MedganError
+from medgan.errors import MedganError, OptionError
 from medgan.escape import clean
 from medgan.progress import duration
 from medgan.terminal import FULL, drawn, put, tell
@@ -87,6 +87,8 @@ def polite_errors(again: str = "Repeat the same command: it goes on where it sto
     """
     try:
         yield
+    except OptionError:
+        raise  # the command line itself is wrong, which is for its parser to say
     except MedganError as error:
         complain(error.message, hint=error.hint)
         raise SystemExit(FAILED) from None

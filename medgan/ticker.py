@@ -116,8 +116,11 @@ def watch(log: Path | None = None) -> Iterator[OnProgress]:
 
     Whatever becomes of stderr, the job goes on.
     """
-    if not world().is_first or MANNER.quiet:
+    if not world().is_first:
         yield ignore
+        return
+    if MANNER.quiet:
+        yield warn_only
         return
     screen = console(stderr=True)
     if MANNER.verbose or not screen.is_terminal:
@@ -128,6 +131,12 @@ def watch(log: Path | None = None) -> Iterator[OnProgress]:
         yield follow(bars, log)
     finally:
         bars.end()
+
+
+def warn_only(report: Progress) -> None:
+    """Tell warnings, which stay where nothing is said of progress."""
+    if report.stage == WARNING:
+        tell(f"warning: {clean(report.words)}\n")
 
 
 def follow(teller: Teller, log: Path | None = None) -> OnProgress:

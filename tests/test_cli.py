@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from medgan import __version__, cli
+from medgan.commands.sample import SampleOptions
 from medgan.errors import DatasetError
 from medgan.plan import Overrides
 
@@ -191,23 +192,19 @@ def test_sample_takes_several_labels(calls):
     words = "--out s --label a --label b --count 7 --seed 5 --format png --json"
     run("sample", "run", *words.split())
     (model, out), wishes = calls["sample"]
-    wishes.pop("on_progress")
     assert (str(model), str(out)) == ("run", "s")
-    assert wishes == {
-        "labels": ["a", "b"], "count": 7, "seed": 5, "format": "png", "dicom_class": "auto", "filtered": True, "against": None,
-        "holdout": None, "device": "auto",
-    }  # fmt: skip
+    assert wishes["options"] == SampleOptions(labels=["a", "b"], count=7, seed=5, format="png")
 
 
 def test_the_filter_is_on_until_it_is_turned_off(calls):
     run("sample", "run", "--out", "s", "--against", "scans", "--json")
-    assert calls["sample"][1]["filtered"]
-    assert str(calls["sample"][1]["against"].path) == "scans"
+    assert calls["sample"][1]["options"].filtered
+    assert str(calls["sample"][1]["options"].against.path) == "scans"
     run("balance", "scans", "--out", "b", "--json")
     assert calls["balance"][1]["options"].filter
     run("sample", "run", "--out", "s", "--no-filter", "--json")
     run("balance", "scans", "--out", "b", "--no-filter", "--json")
-    assert not calls["sample"][1]["filtered"]
+    assert not calls["sample"][1]["options"].filtered
     assert not calls["balance"][1]["options"].filter
 
 
@@ -221,7 +218,7 @@ def test_images_of_a_model_are_judged_as_they_are_handed_out_unless_asked_otherw
 def test_both_writing_commands_take_a_dicom_class(calls, name):
     run("sample", "run", "--out", "s", "--dicom-class", name, "--json")
     run("balance", "scans", "--out", "b", "--dicom-class", name, "--json")
-    assert calls["sample"][1]["dicom_class"] == calls["balance"][1]["options"].dicom_class == name
+    assert calls["sample"][1]["options"].dicom_class == calls["balance"][1]["options"].dicom_class == name
 
 
 def test_balance_takes_targets_per_class(calls):

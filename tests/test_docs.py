@@ -27,7 +27,7 @@ from medgan.commands.gather import Request, gather
 from medgan.commands.inspect import inspect
 from medgan.commands.parts import PARTS
 from medgan.commands.report import report
-from medgan.commands.sample import sample
+from medgan.commands.sample import SampleOptions, sample
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
 from medgan.gan.guards import Look
@@ -282,7 +282,7 @@ def world(tmp_path_factory, cut_scans):
         "inspection": inspect(source).report(files=True),
         "dry": train(source, place / "dry", overrides=wishes, options=Options(dry_run=True)).report(),
         "training": train(source, place / "run", overrides=wishes).report(),
-        "sample": sample(place / "run", place / "drawn", count=1).report(),
+        "sample": sample(place / "run", place / "drawn", options=SampleOptions(count=1)).report(),
         "balance": balance(
             source, place / "out", model=place / "run", options=BalanceOptions(target="largest")
         ).report(),

@@ -9,7 +9,7 @@ import pytest
 
 from medgan import config
 from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.sample import sample
+from medgan.commands.sample import SampleOptions, sample
 from tests import jobs
 from tests.commands.blobs import discs, tree, untrained
 
@@ -67,7 +67,11 @@ def test_images_drawn_by_two_processes_are_those_of_one(model, tmp_path):
     command = ["-m", "medgan", "sample", model, "--out", tmp_path / "two", *words.split()]
     report = told_once(jobs.finish(jobs.start(2, *command)))
     assert report["written"] == {"mass": 5, "normal": 0}
-    sample(model, tmp_path / "one", labels=["mass"], count=5, format="nifti", filtered=False)
+    sample(
+        model,
+        tmp_path / "one",
+        options=SampleOptions(labels=["mass"], count=5, format="nifti", filtered=False),
+    )
     (tmp_path / "two" / config.NAME).unlink()  # which the command line leaves
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
 

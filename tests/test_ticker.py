@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from medgan import ticker
-from medgan.progress import NOTE, Progress, ignore
+from medgan.progress import NOTE, WARNING, Progress, ignore
 from medgan.world import STARTED_BY_TORCHRUN
 
 
@@ -157,6 +157,14 @@ def test_of_several_processes_only_the_first_talks(monkeypatch, capsys):
         on_progress(Progress("reading", 1, 4))
     assert on_progress is ignore
     assert capsys.readouterr() == ("", "")
+
+
+def test_where_nothing_is_said_of_progress_warnings_stay(monkeypatch, capsys):
+    monkeypatch.setattr(ticker.MANNER, "quiet", True)
+    with ticker.watch() as on_progress:
+        on_progress(Progress("reading", 1, 4))
+        on_progress(Progress(WARNING, 1, 1, "a\n14:00"))
+    assert capsys.readouterr().err == "warning: a\\n14:00\n"
 
 
 @pytest.mark.parametrize("terminal", [False, True])

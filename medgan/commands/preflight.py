@@ -21,23 +21,15 @@ PARTS = ("fidelity", "giveaways", "usefulness", "shortcut", "privacy")
 """What an evaluation may measure, in this order."""
 
 
-def preflight(  # noqa: PLR0913  # what may be wrong with a command line is no noun
+def preflight(
     out: Path,
     source: Source | None,
     *,
     model: Path | None = None,
     synthetic: Path | None = None,
     external: Path | None = None,
-    window: str | None = None,
-    share: str | None = None,
-    fill: str = REPEATED,
-    parts: Iterable[str] = (),
 ) -> None:
-    """Refuse what no data is needed for to see that it cannot be done; commands refuse the rest, and this again where they are called from Python."""
-    refuse_parts(parts)
-    refuse_mixture(share, fill)
-    if window is not None:
-        parse_window(window)
+    """Refuse folders of which no data is needed to see that they cannot be used; commands refuse the rest, and this again."""
     refuse_model(model)
     inputs = [
         place for one in (source, external and Source(path=external)) if one for place in present(one).inputs
@@ -63,6 +55,12 @@ def refuse_model(folder: Path | None) -> None:
     raise ModelError(
         f"{folder}: no model here (no {FACTS})", hint="Name the folder that `medgan train` wrote."
     )
+
+
+def refuse_window(window: str | None) -> None:
+    """Refuse a CT window that there is not."""
+    if window is not None:
+        parse_window(window)
 
 
 def refuse_parts(names: Iterable[str]) -> None:

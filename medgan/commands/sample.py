@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -36,43 +36,57 @@ from medgan.progress import OnProgress, ignore
 from medgan.world import World
 
 
-def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no noun
-    model: Path,
-    out: Path,
-    *,
-    labels: Sequence[str] = (),
-    count: int = 16,
-    seed: int = 0,
-    format: str = "auto",  # noqa: A002  # the word users know from --format
-    dicom_class: str = "auto",
-    filtered: bool = True,
-    against: Source | None = None,
-    holdout: float | None = None,
-    device: str = "auto",
-    on_progress: OnProgress = ignore,
-) -> Written:
-    """Draw `count` images of every label (of all that the model knows when none is named) into the folder `out`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleOptions:
+    """Which images are drawn, and how they are chosen and written."""
 
-    An image's number is its seed + 1. `filtered`, the best of several times as many seeds from `seed` on are chosen, beside the training
-    images in `against`, less what training held out, or in the cache; else the first ones are taken. Under torchrun every process calls this alike, and draws its share.
+    labels: Sequence[str] = ()
+    """Classes; empty for all that the model knows."""
+    count: int = 16
+    """Images of each class."""
+    seed: int = 0
+    """Of the first image; an image's number is its seed + 1."""
+    format: str = "auto"
+    """"dicom", "nifti", "png", or "auto": that of the training data."""
+    dicom_class: str = "auto"
+    """"ct", "mr", "cr", "dx", "us", "sc", or "auto": that of the modality where it is true of the images."""
+    filtered: bool = True
+    """Whether the best of several times as many seeds are chosen; else the first ones are taken."""
+    against: Source | None = None
+    """The scans to look for copies of, less what training held out; None: those in the cache."""
+    holdout: float | None = None
+    """Share of the patients of `against` that training held out; None: what the model says."""
+    device: str = "auto"
+
+
+USUAL = SampleOptions()
+
+
+def sample(
+    model: Path, out: Path, *, options: SampleOptions = USUAL, on_progress: OnProgress = ignore
+) -> Written:
+    """Draw images of every class that is asked for into the folder `out`.
+
+    Under torchrun every process calls this alike, and draws its share.
     """
     started = perf_counter()
-    refuse(count, seed, filtered=filtered, against=against, holdout=holdout)
+    refuse(options)
+    against, device = options.against, options.device
     trained = Model.load(model)
     files.refuse_output_inside(out, [model, *(against.inputs if against else ())])
-    how = holdout_of_training(trained.holdout, holdout) if against else Holdout()
-    form = form_of(trained.plan.form, format, dicom_class)
-    chosen = known(labels, trained.labels)
+    how = holdout_of_training(trained.holdout, options.holdout) if against else Holdout()
+    form = form_of(trained.plan.form, options.format, options.dicom_class)
+    chosen = known(options.labels, trained.labels)
     settings = {
         "command": "sample",
         "medgan": __version__,
         **settings_of(trained),
         "labels": chosen,
-        "count": count,
-        "seed": seed,
+        "count": options.count,
+        "seed": options.seed,
         "format": form.format,
         "dicom_class": form.dicom_class,
-        "filter": filtered,
+        "filter": options.filtered,
         "against": against is not None,
         "holdout": how.share,
     }
@@ -80,8 +94,10 @@ def sample(  # noqa: PLR0913  # a count, a seed and the forms of a file are no n
     if done is not None:
         return done
     folder = OutFolder(path=out, form=form, folders=slugs(trained.labels))
-    wish = Wish(counts=dict.fromkeys(chosen, count), seed=seed, device=device)
-    beside = partial(at_hand, trained, against, how, folder.folders, on_progress) if filtered else None
+    wish = Wish(counts=dict.fromkeys(chosen, options.count), seed=options.seed, device=device)
+    beside = (
+        partial(at_hand, trained, against, how, folder.folders, on_progress) if options.filtered else None
+    )
     with alone_in(out, device):
         if (done := once(lambda: claim(out, settings), device)) is not None:
             return done
@@ -120,18 +136,19 @@ def fill(  # what a folder is filled with and from is no noun
     return once(lambda: seal(folder, images, account, on_progress), device)
 
 
-def refuse(count: int, seed: int, *, filtered: bool, against: Source | None, holdout: float | None) -> None:
+def refuse(options: SampleOptions) -> None:
     """PlanError for what cannot be drawn."""
+    count, against = options.count, options.against
     if count < 1:
         raise PlanError(f"{count} images per label are none", hint="Give --count 1 or more.")
-    if against is not None and not filtered:
+    if against is not None and not options.filtered:
         raise PlanError("Nothing is compared without the filter", hint="Leave --against or --no-filter away.")
-    if holdout and against is None:
+    if options.holdout and against is None:
         raise PlanError(
             "Nothing is held out of scans that are not named",
             hint="Add --against SOURCE, or leave --holdout away.",
         )
-    refuse_numbers(reach(count) if filtered else count, seed)
+    refuse_numbers(reach(count) if options.filtered else count, options.seed)
 
 
 def known(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from medgan.commands.sample import sample
+from medgan.commands.sample import SampleOptions, sample
 from medgan.errors import MedganError, ModelError
 from medgan.files import digest_file
 from medgan.gan.draw import draw
@@ -102,7 +102,11 @@ def test_what_is_not_refused_can_be_drawn_from(folder, facts, tmp_path):
     for mutant in mutants(facts):
         tell(folder, mutant)
         with contextlib.suppress(MedganError):
-            sample(folder, tmp_path / "out", labels=[Model.load(folder).labels[0]], count=1, filtered=False)
+            sample(
+                folder,
+                tmp_path / "out",
+                options=SampleOptions(labels=[Model.load(folder).labels[0]], count=1, filtered=False),
+            )
             shutil.rmtree(tmp_path / "out")
 
 
@@ -189,7 +193,7 @@ def test_weights_that_are_no_numbers_draw_nothing(folder, tmp_path, number, name
 
     weigh(folder, spoil)
     with pytest.raises(ModelError, match=f"{name} holds a weight that is infinite or no number"):
-        sample(folder, tmp_path / "out", count=1)
+        sample(folder, tmp_path / "out", options=SampleOptions(count=1))
     assert not (tmp_path / "out").exists()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from medgan import files
 from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.sample import sample
+from medgan.commands.sample import SampleOptions, sample
 from medgan.commands.train import train
 from medgan.errors import OutputError
 from medgan.plan import Overrides
@@ -63,9 +63,14 @@ def test_a_folder_of_the_same_name_is_not_taken_for_it(scans, tmp_path):
 def test_sample_notices_and_starts_anew(model, tmp_path, stage, at):
     out = tmp_path / "out"
     with pytest.raises(OutputError, match=REMOVED):
-        sample(model, out, count=3, filtered=False, on_progress=remover(out, stage, at))
+        sample(
+            model, out, options=SampleOptions(count=3, filtered=False), on_progress=remover(out, stage, at)
+        )
     assert not out.exists()
-    assert sample(model, out, count=3, filtered=False).written == {"covid": 3, "normal": 3}
+    assert sample(model, out, options=SampleOptions(count=3, filtered=False)).written == {
+        "covid": 3,
+        "normal": 3,
+    }
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ import unicodedata
 
 import pytest
 
+from medgan.api.options import as_quota
 from medgan.commands.sample import known
 from medgan.dataset.index import index
 from medgan.dataset.labels import survey
 from medgan.dataset.source import Source
 from medgan.dataset.tables import read_labels
-from medgan.options import as_quota
 
 FORMS = ["NFC", "NFD", "NFKD"]
 

@@ -7,7 +7,7 @@ from medgan.commands.alone import alone_in
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import EvaluateOptions, evaluate
 from medgan.commands.gather import Request
-from medgan.commands.sample import sample
+from medgan.commands.sample import SampleOptions, sample
 from medgan.commands.train import train
 from medgan.errors import OutputError, PlanError
 from tests.commands.blobs import SMALL, discs, tree, untrained
@@ -57,7 +57,7 @@ def test_what_another_command_is_writing_is_left_alone(scans, tmp_path):
     before = tree(tmp_path / "out")
     with alone_in(tmp_path / "out"):
         for work in (
-            lambda: sample(model, tmp_path / "out", count=2),
+            lambda: sample(model, tmp_path / "out", options=SampleOptions(count=2)),
             lambda: balance(scans, tmp_path / "out", model=model, options=BalanceOptions(filter=False)),
             lambda: train(scans, tmp_path / "out", overrides=SMALL),
         ):

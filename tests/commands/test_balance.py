@@ -18,7 +18,7 @@ from pydicom.uid import UltrasoundImageStorage
 
 from medgan.commands import real, sifting
 from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.sample import sample
+from medgan.commands.sample import SampleOptions, sample
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
@@ -128,7 +128,11 @@ def test_the_manifest_tells_real_from_synthetic_in_every_row(balanced, model):
 
 def test_a_row_is_enough_to_draw_its_image_again(balanced, model, tmp_path):
     row = next(row for row in rows_of(balanced.out) if row["seed"])
-    sample(model, tmp_path / "again", labels=[row["label"]], seed=int(row["seed"]), count=1, filtered=False)
+    sample(
+        model,
+        tmp_path / "again",
+        options=SampleOptions(labels=[row["label"]], seed=int(row["seed"]), count=1, filtered=False),
+    )
     (again,) = rows_of(tmp_path / "again")
     assert again["pixel_sha256"] == row["pixel_sha256"]
 

@@ -14,7 +14,7 @@ from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import Clock, EvaluateOptions, again, evaluate
 from medgan.commands.gather import CHECKED, NONE_HELD, UNKNOWN, UNNAMED, Request, chose_itself, gather
 from medgan.commands.report import report
-from medgan.commands.sample import sample
+from medgan.commands.sample import SampleOptions, sample
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.errors import DatasetError, MedganError, ModelError, OutputError, PlanError
@@ -35,7 +35,7 @@ def world(tmp_path_factory):
     discs(place / "scans", split="train", full=12, rare=8)
     source = discs(place / "scans", split="test", full=9, rare=8)
     untrained(place / "model", source)
-    sample(place / "model", place / "drawn", count=9, filtered=False)
+    sample(place / "model", place / "drawn", options=SampleOptions(count=9, filtered=False))
     return {"source": source, "model": place / "model", "drawn": place / "drawn", "place": place}
 
 
@@ -74,7 +74,9 @@ def test_a_rare_class_is_drawn_often_enough_to_be_topped_up(world):
 @pytest.mark.parametrize("filtered", [True, False])
 def test_a_folder_that_sample_wrote_holds_the_images_that_are_judged(world, tmp_path, filtered):
     against = world["source"] if filtered else None
-    sample(world["model"], tmp_path / "drawn", count=9, filtered=filtered, against=against)
+    sample(
+        world["model"], tmp_path / "drawn", options=SampleOptions(count=9, filtered=filtered, against=against)
+    )
     from_model, from_folder = (
         gather(request(world, **how), ignore)
         for how in ({"model": world["model"], "filtered": filtered}, {"synthetic": tmp_path / "drawn"})

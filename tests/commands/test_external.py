@@ -8,7 +8,7 @@ from PIL import Image
 
 from medgan.commands.evaluate import EvaluateOptions, again, settings_of
 from medgan.commands.gather import Request, gather
-from medgan.commands.sample import sample
+from medgan.commands.sample import SampleOptions, sample
 from medgan.dataset.source import Source
 from medgan.errors import DatasetError
 from medgan.progress import ignore
@@ -72,7 +72,7 @@ def test_an_evaluation_with_a_second_test_is_another_and_one_without_is_as_it_wa
 def test_images_of_a_folder_and_of_another_tool_have_a_second_test_too(world, tmp_path, tool):
     made = tmp_path / "made"
     if tool == "sample":
-        sample(world["model"], made, count=4, filtered=False)
+        sample(world["model"], made, options=SampleOptions(count=4, filtered=False))
     else:
         discs(made, full=4, rare=4)
     found = gather(request(world, world["theirs"], synthetic=made), ignore)

@@ -9,7 +9,7 @@ from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.foresee import foresee
 from medgan.commands.gather import CHECKED, Request, gather
 from medgan.commands.inspect import inspect
-from medgan.commands.sample import sample
+from medgan.commands.sample import SampleOptions, sample
 from medgan.commands.train import Options, train
 from medgan.errors import ModelError, PlanError
 from medgan.gan.model import Model
@@ -74,7 +74,7 @@ def test_balancing_that_trains_and_what_is_foreseen_of_it_hold_out_the_same(scan
 
 
 def test_sampling_beside_the_scans_compares_with_those_learned_from(scans, run, tmp_path):
-    sample(run, tmp_path / "out", count=2, against=scans)
+    sample(run, tmp_path / "out", options=SampleOptions(count=2, against=scans))
     facts = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
     assert facts["filter"]["compared_with"] == Model.load(run).data_digest
     assert facts["holdout"] == {"share": 0.2, "least": 5}
@@ -86,7 +86,7 @@ def test_another_holdout_than_the_models_is_refused_in_words(scans, run, tmp_pat
     with pytest.raises(PlanError, match=r"trained with --holdout 0\.2"):
         balance(scans, tmp_path / "out", model=run, options=BalanceOptions(holdout=0.0))
     with pytest.raises(PlanError, match=r"trained with --holdout 0\.2"):
-        sample(run, tmp_path / "out", against=scans, holdout=0.5)
+        sample(run, tmp_path / "out", options=SampleOptions(against=scans, holdout=0.5))
     assert not (tmp_path / "out").exists()
 
 

@@ -11,7 +11,7 @@ from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.conform import conform
 from medgan.commands.gather import Request, gather
 from medgan.commands.report import report
-from medgan.commands.sample import sample
+from medgan.commands.sample import SampleOptions, sample
 from medgan.dataset.source import Source
 from medgan.progress import ignore
 from tests.commands.blobs import discs, rows_of, tree, untrained
@@ -30,7 +30,7 @@ def world(tmp_path_factory):
     source = discs(place / "scans", split="test", full=3, rare=3)
     model = untrained(place / "model", source)
     balance(source, place / "balance", model=model, options=OPTIONS)
-    sample(model, place / "sample", count=2, filtered=False)
+    sample(model, place / "sample", options=SampleOptions(count=2, filtered=False))
     conform(source, place / "prepare", like=model, split="test")
     return place
 
@@ -72,7 +72,7 @@ def test_the_three_tables_agree_and_are_all_summed(world, command):
 
 
 def test_dicom_has_no_metadata_of_hugging_face(world, tmp_path):
-    sample(world / "model", tmp_path / "out", count=1, format="dicom", filtered=False)
+    sample(world / "model", tmp_path / "out", options=SampleOptions(count=1, format="dicom", filtered=False))
     assert rows_of(tmp_path / "out")[0]["made"] == "1"
     assert not (tmp_path / "out" / "metadata.csv").exists()
     assert "metadata.csv" not in (tmp_path / "out" / "SHA256SUMS").read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import pytest
 from medgan import cache
 from medgan.commands import sifting
 from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.sample import sample
+from medgan.commands.sample import SampleOptions, sample
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
@@ -151,7 +151,7 @@ def test_the_nearest_distance_of_the_manifest_is_that_to_the_named_image(scans, 
 
 def test_kept_and_rejected_are_all_candidates(scans, model, tmp_path):
     out = tmp_path / "out"
-    sample(model, out, labels=["covid"], count=5, seed=7, against=scans)
+    sample(model, out, options=SampleOptions(labels=["covid"], count=5, seed=7, against=scans))
     seeds = [int(row["seed"]) for row in (*rows_of(out), *rejected(out))]
     drawn = facts(out)["filter"]["counts"]["covid"]["drawn"]
     assert sorted(seeds) == list(range(7, 7 + drawn))
@@ -173,7 +173,7 @@ def test_without_the_filter_the_first_seeds_are_written_and_the_card_says_so(sca
 
 def test_without_training_images_the_card_says_what_was_not_checked(model, tmp_path):
     out = tmp_path / "out"
-    written = sample(model, out, count=4)
+    written = sample(model, out, options=SampleOptions(count=4))
     assert written.filter["checks"] == []
     assert "Near copies were not looked for, and classes were not checked" in card(out)
     assert "--against" in card(out)
@@ -184,8 +184,8 @@ def test_without_training_images_the_card_says_what_was_not_checked(model, tmp_p
 def test_training_images_in_the_cache_are_found_by_the_model_alone(scans, model, tmp_path):
     manifest = index(scans)
     prepare(manifest, Model.load(model).plan, cache.stacks())
-    by_cache = sample(model, tmp_path / "cached", count=4)
-    by_name = sample(model, tmp_path / "named", count=4, against=scans)
+    by_cache = sample(model, tmp_path / "cached", options=SampleOptions(count=4))
+    by_name = sample(model, tmp_path / "named", options=SampleOptions(count=4, against=scans))
     assert by_cache.filter == by_name.filter
     assert by_cache.filter["compared_with"] == manifest.digest
     assert by_cache.filter["checks"] == ["copy", "class"]
@@ -193,20 +193,20 @@ def test_training_images_in_the_cache_are_found_by_the_model_alone(scans, model,
 
 def test_other_scans_than_the_model_learned_from_are_told_apart(model, tmp_path):
     other = discs(tmp_path / "other", split="train", normal=9, covid=7)
-    sample(model, tmp_path / "out", count=4, against=other)
+    sample(model, tmp_path / "out", options=SampleOptions(count=4, against=other))
     assert "not those that the model learned from" in card(tmp_path / "out")
 
 
 def test_scans_of_which_training_held_some_out_are_what_the_model_learned_from(scans, tmp_path):
     model = untrained(tmp_path / "model", scans, holdout=0.3, training_seed=4)
-    sample(model, tmp_path / "out", count=4, against=scans, holdout=0.3)
+    sample(model, tmp_path / "out", options=SampleOptions(count=4, against=scans, holdout=0.3))
     assert facts(tmp_path / "out")["filter"]["compared_with"] == Model.load(model).data_digest
     assert "not those that the model learned from" not in card(tmp_path / "out")
     for holdout in (0.0, 0.2):
         with pytest.raises(OutputError, match="holdout is"):
-            sample(model, tmp_path / "out", count=4, against=scans, holdout=holdout)
+            sample(model, tmp_path / "out", options=SampleOptions(count=4, against=scans, holdout=holdout))
     with pytest.raises(PlanError, match="held out of scans"):
-        sample(model, tmp_path / "other", count=4, holdout=0.3)
+        sample(model, tmp_path / "other", options=SampleOptions(count=4, holdout=0.3))
 
 
 def test_where_nothing_is_wanted_nothing_is_looked_at(scans, model, tmp_path, monkeypatch):
@@ -218,7 +218,7 @@ def test_where_nothing_is_wanted_nothing_is_looked_at(scans, model, tmp_path, mo
 
 def test_with_few_patients_copies_are_not_looked_for_and_that_is_said(tmp_path):
     few = discs(tmp_path / "few", normal=2, covid=2)
-    sample(untrained(tmp_path / "model", few), tmp_path / "out", count=4, against=few)
+    sample(untrained(tmp_path / "model", few), tmp_path / "out", options=SampleOptions(count=4, against=few))
     assert facts(tmp_path / "out")["filter"]["checks"] == []
     assert "not done for covid, normal" in card(tmp_path / "out")
     assert "a copy cannot be told from a likeness" in card(tmp_path / "out")
@@ -226,7 +226,7 @@ def test_with_few_patients_copies_are_not_looked_for_and_that_is_said(tmp_path):
 
 def test_comparing_without_the_filter_is_refused(scans, model, tmp_path):
     with pytest.raises(PlanError, match="without the filter"):
-        sample(model, tmp_path / "out", against=scans, filtered=False)
+        sample(model, tmp_path / "out", options=SampleOptions(against=scans, filtered=False))
 
 
 # --- seeds ---
@@ -234,14 +234,18 @@ def test_comparing_without_the_filter_is_refused(scans, model, tmp_path):
 
 def test_the_same_command_chooses_the_same_seeds(scans, model, tmp_path):
     for name in ("one", "two"):
-        sample(model, tmp_path / name, count=4, against=scans)
+        sample(model, tmp_path / name, options=SampleOptions(count=4, against=scans))
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
 def test_a_kept_image_is_the_one_that_its_seed_draws(scans, model, tmp_path):
-    sample(model, tmp_path / "out", labels=["covid"], count=3, against=scans)
+    sample(model, tmp_path / "out", options=SampleOptions(labels=["covid"], count=3, against=scans))
     row = rows_of(tmp_path / "out")[0]
-    sample(model, tmp_path / "again", labels=["covid"], count=1, seed=int(row["seed"]), filtered=False)
+    sample(
+        model,
+        tmp_path / "again",
+        options=SampleOptions(labels=["covid"], count=1, seed=int(row["seed"]), filtered=False),
+    )
     assert rows_of(tmp_path / "again")[0]["pixel_sha256"] == row["pixel_sha256"]
 
 
@@ -253,12 +257,14 @@ def test_more_are_drawn_where_too_few_pass(scans, model, tmp_path, monkeypatch):
         return [sieve.replace(one, reason=reason) for one, reason in changes], points
 
     monkeypatch.setattr(sifting, "look", picky)
-    written = sample(model, tmp_path / "out", labels=["covid"], count=2, against=scans)
+    written = sample(model, tmp_path / "out", options=SampleOptions(labels=["covid"], count=2, against=scans))
     assert (
         written.filter["counts"]["covid"] | {"kept": 2, "drawn": 40, "kept_in_doubt": 0}
         == (written.filter["counts"]["covid"])
     )
-    written = sample(model, tmp_path / "more", labels=["covid"], count=4, against=scans)
+    written = sample(
+        model, tmp_path / "more", options=SampleOptions(labels=["covid"], count=4, against=scans)
+    )
     assert (
         written.filter["counts"]["covid"]["drawn"],
         written.filter["counts"]["covid"]["kept_in_doubt"],
@@ -306,5 +312,5 @@ def test_the_choice_does_not_depend_on_how_real_images_are_written(scans, model,
 
 def test_a_list_of_scans_may_be_compared_with(model, scans, tmp_path):
     lines = tuple(f"{path}\t{path.parent.name}" for path in sorted(scans.path.rglob("*.png")))
-    written = sample(model, tmp_path / "out", count=2, against=Source(lines=lines))
+    written = sample(model, tmp_path / "out", options=SampleOptions(count=2, against=Source(lines=lines)))
     assert written.filter["checks"] == ["copy", "class"]

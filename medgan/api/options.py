@@ -1,0 +1,474 @@
+"""Declare every option once, for the command line and for Python, and read what was given.
+
+A group of options is a frozen dataclass; a command and its verb take the groups they need (`keywords.spread`). The words of an option's
+help, its heading and its limits stand in its annotation, so that a new option is one field here. Of several types the last one is what
+the command line reads; the others are for Python, as `int` beside the text of `--size`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from medgan.errors import OptionError
+from medgan.world import world
+
+if TYPE_CHECKING:
+    from medgan.commands.balance import BalanceOptions
+    from medgan.commands.sample import SampleOptions
+    from medgan.dataset.source import Source as Scans
+    from medgan.plan import Overrides
+
+Place = str | Path
+"""A file or folder: text or a path."""
+
+_data = partial(typer.Option, rich_help_panel="Data")
+_training = partial(typer.Option, rich_help_panel="Training")
+_output = partial(typer.Option, rich_help_panel="Output")
+_evidence = partial(typer.Option, rich_help_panel="Evidence")
+_expert = partial(typer.Option, rich_help_panel="Expert")
+
+
+# --- one by one ---
+
+Source = Annotated[
+    Path | str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a MedMNIST-style "
+        ".npz, or - for a list on stdin: a path per line; a tab and a label may follow, else the file's own folder is its class.",
+    ),
+]
+JudgedSource = Annotated[
+    Path | str | None,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Real data, as `medgan inspect` takes them, or a folder that `medgan balance` wrote.",
+    ),
+]
+Run = Annotated[Place, typer.Argument(metavar="RUN", help="Folder of a trained model.")]
+Folder = Annotated[
+    Place, typer.Argument(metavar="RUN", help="Folder that `evaluate`, `balance`, `sample` or `train` wrote.")
+]
+Out = Annotated[
+    Place, _output("--out", "-o", metavar="FOLDER", help="Where the result goes, never inside the input.")
+]
+Like = Annotated[
+    Place,
+    _output("--like", metavar="RUN", help="A trained model, in whose size and form the scans are written."),
+]
+Holdout = Annotated[
+    float | None,
+    _data(
+        metavar="FRACTION",
+        min=0.0,
+        max=0.9,
+        help="Share of the train patients set aside as val, unseen. Default: as the model was trained; for a new one, 0.2 where there is no val and no test.",
+    ),
+]
+Split = Annotated[
+    Literal["train", "val", "test"] | None,
+    _data(help="Only the scans of this split; default: all that SOURCE holds."),
+]
+Files = Annotated[bool, _output("--files", help="List every file with its verdict.")]
+TrainSeed = Annotated[int | None, _training("--seed", metavar="N", min=0, help="Random seed; default: 0.")]
+DryRun = Annotated[
+    bool, _training("--dry-run", help="Print the plan, its reasons and a time estimate, then stop.")
+]
+Seed = Annotated[int, _output(metavar="N", min=0, help="Seed of the first image; the next ones follow.")]
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], _training(help="Where to compute.")]
+Format = Annotated[
+    Literal["auto", "dicom", "nifti", "png"], _output(help="File form; auto: as the training data.")
+]
+DicomClass = Annotated[
+    Literal["auto", "ct", "mr", "cr", "dx", "us", "sc"],
+    _output(
+        help="Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary Capture."
+    ),
+]
+NoFilter = Annotated[
+    bool,
+    _output(
+        "--no-filter",
+        help="Write every image as it is drawn; by default near copies, images that do not surely show their class and poor ones are left out.",
+    ),
+]
+
+
+# --- in groups ---
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelOptions:
+    """Where classes come from, and which scans are used."""
+
+    labels: Annotated[
+        Place | None,
+        _data(metavar="FILE", help="CSV or TSV: columns path and label, perhaps patient and split."),
+    ] = None
+    label_column: Annotated[
+        str, _data(metavar="NAME", help="Column of a BIDS folder's participants.tsv to take labels from.")
+    ] = ""
+    label_from_tag: Annotated[
+        str, _data(metavar="KEYWORD", help="DICOM attribute to take labels from, such as BodyPartExamined.")
+    ] = ""
+    modality: Annotated[
+        str, _data(metavar="CODE", help="Use only scans of this DICOM modality, such as CT.")
+    ] = ""
+    allow_burned_in: Annotated[
+        bool, _data("--allow-burned-in", help="Use images whose header says that text is burned into them.")
+    ] = False
+
+    def source(self, place: Path | str) -> Scans:
+        """The folder or .npz that was named, or with "-" the list of files on stdin."""
+        from medgan.dataset.encoding import entries
+        from medgan.dataset.source import Source as Scans
+
+        # Processes share one stdin, and the first one reads for all.
+        listed = sys.stdin.buffer.read() if place == "-" and world().is_first else b""
+        return Scans(
+            path=None if place == "-" else Path(place),
+            lines=entries(listed) if place == "-" else None,
+            labels=as_path(self.labels),
+            label_column=self.label_column,
+            label_tag=self.label_from_tag,
+            modality=self.modality,
+            allow_burned_in=self.allow_burned_in,
+            allow_synthetic=getattr(self, "allow_synthetic", False),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanOptions(LabelOptions):
+    """The same where a model learns from the scans."""
+
+    allow_synthetic: Annotated[
+        bool, _data("--allow-synthetic", help="Use images that are marked as synthetic.")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """What a training is told; None leaves a decision to the rules of the plan."""
+
+    effort: Annotated[
+        Literal["smoke", "quick", "standard", "thorough"],
+        _training(
+            help="How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough 128 pixels."
+        ),
+    ] = "standard"
+    minutes: Annotated[
+        float | None, _training(metavar="N", min=0.05, help="Time to train, instead of the effort's length.")
+    ] = None
+    size: Annotated[
+        int | tuple[int, int] | str | None,
+        _training(metavar="HxW", help="Training image in pixels: 64, or rows x columns: 64x80."),
+    ] = None
+    batch: Annotated[int | None, _expert(metavar="N", min=2, help="Images per step.")] = None
+    images: Annotated[
+        int | None, _expert(metavar="N", min=1, help="Images shown in all, instead of the effort's length.")
+    ] = None
+    seed: TrainSeed = None
+    device: Device = "auto"
+    precision: Annotated[
+        Literal["fp32", "bf16"] | None,
+        _expert(help="Number format; default: what a timed probe finds quicker."),
+    ] = None
+    cuda_graphs: Annotated[
+        bool | None,
+        _expert(
+            "--cuda-graphs/--no-cuda-graphs",
+            help="Replay training steps as CUDA graphs; default: on a GPU, where a timed probe finds it quicker.",
+        ),
+    ] = None
+    arch: Annotated[
+        Literal["repaired", "dcgan"] | None,
+        _expert(help="Network: ours, or the DCGAN of 2015 as a baseline."),
+    ] = None
+    noise: Annotated[
+        Literal["normal", "uniform"] | None, _expert(help="Distribution of the latent vector.")
+    ] = None
+    features: Annotated[
+        Literal["lite0", "none"] | None,
+        _expert(help="Pretrained network that guides training; default: lite0."),
+    ] = None
+    window: Annotated[
+        str | None,
+        _training(metavar="NAME", help="CT window: full, lung, soft, bone, brain, or LOW:HIGH in HU."),
+    ] = None
+    tensorboard: Annotated[
+        bool, _training("--tensorboard", help="Also log to TensorBoard (pip install tensorboard).")
+    ] = False
+
+    def overrides(self) -> Overrides:
+        """What takes the place of the plan's own decisions."""
+        from medgan.plan import Overrides
+
+        asked: dict[str, Any] = {**vars(self), "size": as_size(self.size)}
+        asked["graphed"] = asked.pop("cuda_graphs")
+        del asked["tensorboard"]
+        return Overrides(**asked)
+
+    @property
+    def lack(self) -> str:
+        """A sentence where the network that is to guide the training is not installed."""
+        from medgan.plan.rules import lacks_features
+
+        return lacks_features() if self.features is None and self.arch != "dcgan" else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """Whether a folder is written, and whose images are added to it."""
+
+    dry_run: DryRun = False
+    model: Annotated[
+        Place | None, _training("--model", metavar="RUN", help="A trained model; without it, one is trained.")
+    ] = None
+    any_model: Annotated[
+        bool, _training("--any-model", help="Accept a model that learned from other data.")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixtureOptions:
+    """What a balanced folder is made up of."""
+
+    target: Annotated[
+        int | str,
+        _output(
+            metavar="N",
+            help="What real images of each class should reach by repeats: largest, median or a number.",
+        ),
+    ] = "largest"
+    class_: Annotated[
+        Mapping[str, int] | list[str] | None,
+        _output("--class", metavar="LABEL=N", help="Another target for one class; repeatable."),
+    ] = None
+    max_synthetic_ratio: Annotated[
+        float | None,
+        _output(
+            metavar="R",
+            min=0.0,
+            hidden=True,
+            help="At most R synthetic images per different real one, in every class.",
+        ),
+    ] = None
+    share: Annotated[
+        float | str | None,
+        _output(
+            metavar="S",
+            help="Share of synthetic images, the same in every class: from 0 (none) to below 1, or auto (chosen on validation patients; "
+            "may be 0). Default: 0.25.",
+        ),
+    ] = None
+    fill: Annotated[
+        Literal["repeated", "synthetic"],
+        _output(
+            help="With what small classes reach the target: repeated real images, or synthetic ones in these classes alone, which can harm."
+        ),
+    ] = "repeated"
+    real: Annotated[
+        Literal["prepared", "link", "none"],
+        _output(help="Real images: prepared as the synthetic ones are, linked as they are, or left out."),
+    ] = "prepared"
+    top_up: Annotated[
+        bool,
+        _output(
+            "--top-up",
+            help="Write the synthetic images only, to add to a folder of your own; the same as --real none.",
+        ),
+    ] = False
+    no_filter: NoFilter = False
+    format: Format = "auto"
+    dicom_class: DicomClass = "auto"
+
+    def refuse(self) -> None:
+        """Refuse what contradicts itself, before any library is loaded."""
+        as_target(self.target)
+        as_quotas(self.class_)
+        if self.top_up and self.real == "link":
+            raise OptionError("--top-up writes no real images: leave --real link away")
+
+    def options(self, seed: int, holdout: float | None, *, any_model: bool) -> BalanceOptions:
+        """The same as the command takes it; `seed` is that of each class's first synthetic image."""
+        from medgan.commands.balance import BalanceOptions
+
+        return BalanceOptions(
+            target=as_target(self.target),
+            per_class=as_quotas(self.class_),
+            max_synthetic_ratio=self.max_synthetic_ratio,
+            share=self.share,
+            fill=self.fill,
+            real="none" if self.top_up else self.real,
+            format=self.format,
+            dicom_class=self.dicom_class,
+            seed=seed,
+            holdout=holdout,
+            any_model=any_model,
+            filter=not self.no_filter,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawOptions:
+    """Which images are drawn from a model, and how they are chosen and written."""
+
+    label: Annotated[
+        str | list[str] | None,
+        _output(metavar="NAME", help="Class to draw; may be repeated; all when not given."),
+    ] = None
+    count: Annotated[int, _output(metavar="N", min=1, help="Images per class.")] = 16
+    seed: Seed = 0
+    format: Format = "auto"
+    dicom_class: DicomClass = "auto"
+    against: Annotated[
+        Path | str | None,
+        _output(
+            metavar="SOURCE",
+            help="The scans the model learned from, to look for copies; else those in the cache.",
+        ),
+    ] = None
+    holdout: Holdout = None
+    no_filter: NoFilter = False
+    device: Device = "auto"
+
+    @property
+    def scans(self) -> Scans | None:
+        """Those to compare with, where any are named."""
+        return None if self.against is None else LabelOptions().source(self.against)
+
+    def options(self, against: Scans | None) -> SampleOptions:
+        """The same as the command takes it."""
+        from medgan.commands.sample import SampleOptions
+
+        return SampleOptions(
+            labels=[self.label] if isinstance(self.label, str) else self.label or (),
+            count=self.count,
+            seed=self.seed,
+            format=self.format,
+            dicom_class=self.dicom_class,
+            filtered=not self.no_filter,
+            against=against,
+            holdout=self.holdout,
+            device=self.device,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedOptions:
+    """Whose images are judged, and beside which."""
+
+    model: Annotated[
+        Place | None,
+        _evidence("--model", metavar="RUN", help="A trained model, from which images are drawn."),
+    ] = None
+    real: Annotated[
+        Place | None, _evidence("--real", metavar="FOLDER", help="The same as SOURCE: real images.")
+    ] = None
+    synthetic: Annotated[
+        Place | None,
+        _evidence(
+            "--synthetic", metavar="FOLDER", help="Synthetic images, a sub-folder per class, of any tool."
+        ),
+    ] = None
+    external: Annotated[
+        Place | None,
+        _evidence(
+            "--external",
+            metavar="FOLDER",
+            help="Scans of another hospital, labelled as SOURCE is: the same classifiers are tested on them a second time.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceOptions:
+    """What is measured, how thoroughly, and on whom."""
+
+    holdout: Holdout = None
+    no_filter: Annotated[
+        bool,
+        _evidence(
+            "--no-filter",
+            help="Judge images of a model as they are drawn, not those that `sample` and `balance` would choose.",
+        ),
+    ] = False
+    only: Annotated[
+        list[str] | str | None,
+        _evidence(
+            metavar="PARTS",
+            help="Measure only these parts, separated by commas: fidelity, giveaways, usefulness, shortcut, privacy.",
+        ),
+    ] = None
+    effort: Annotated[
+        Literal["quick", "standard", "thorough"],
+        _evidence(help="How much is compared; how long that takes is told before it starts."),
+    ] = "quick"
+    seed: Seed = 0
+    device: Device = "auto"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """`fidelity,privacy` as a tuple."""
+        names = self.only.split(",") if isinstance(self.only, str) else self.only or ()
+        return tuple(name.strip() for name in names if name.strip())
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormOptions:
+    """How files are written."""
+
+    format: Format = "auto"
+    dicom_class: DicomClass = "auto"
+
+
+# --- from what was given to values ---
+
+
+def as_path(place: Place | None) -> Path | None:
+    """A file or folder as a path, where one is named."""
+    return None if place is None else Path(place)
+
+
+def as_size(size: int | tuple[int, int] | str | None) -> tuple[int, int] | None:
+    """`64` or `64x80` as (H, W); a pair is one already."""
+    if size is None or isinstance(size, tuple):
+        return size
+    sides = (str(size) or "0").lower().split("x")
+    if not all(side.isdecimal() for side in sides) or len(sides) not in {1, 2}:
+        raise OptionError(f"--size {size}: write 64, or 64x80 for 64 rows of 80 pixels")
+    return (int(sides[0]), int(sides[-1])) if size else None
+
+
+def as_target(target: int | str) -> str | int:
+    """`largest`, `median` or a number of images."""
+    text = str(target)
+    if not (text.isdecimal() or text in {"largest", "median"}):
+        raise OptionError(f"--target {text}: write largest, median or a number of images")
+    return int(text) if text.isdecimal() else text
+
+
+def as_quotas(quotas: Mapping[str, int] | list[str] | None) -> dict[str, int]:
+    """Texts `LABEL=N`, or a mapping, as {label: n}."""
+    from medgan.dataset.source import label_of
+
+    if isinstance(quotas, Mapping):
+        return {label_of(label): number for label, number in quotas.items()}
+    return dict(map(as_quota, quotas or ()))
+
+
+def as_quota(text: str) -> tuple[str, int]:
+    """`LABEL=N` as (label, n)."""
+    from medgan.dataset.source import label_of
+
+    label, _, number = text.rpartition("=")
+    if not (label and number.isdecimal()):
+        raise OptionError(f"--class {text}: write LABEL=N, such as covid=200")
+    return label_of(label), int(number)

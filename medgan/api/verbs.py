@@ -1,0 +1,215 @@
+"""Do what a command does: options in, a result out, nothing printed.
+
+The command line and Python call the same functions. Slow libraries are loaded once all that is cheap to refuse has been refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medgan.api import options as opt
+from medgan.errors import OptionError, PlanError
+from medgan.progress import OnProgress, during, ignore, warn
+
+if TYPE_CHECKING:
+    from medgan.commands.evaluate import Evaluation
+    from medgan.commands.foresee import Foreseen
+    from medgan.commands.inspect import Inspection
+    from medgan.commands.outfolder import Written
+    from medgan.commands.report import Rendered
+    from medgan.commands.train import Training
+
+LOADING = "loading PyTorch"
+"""What takes seconds before anything else happens, so that it is said first."""
+
+
+def inspect(
+    source: opt.Source,
+    *,
+    scans: opt.ScanOptions,
+    holdout: opt.Holdout = None,
+    seed: opt.TrainSeed = None,
+    on_progress: OnProgress = ignore,
+) -> Inspection:
+    """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and why."""
+    from medgan.commands.preflight import present
+
+    data = present(scans.source(source))
+    with during("loading libraries", on_progress):
+        from medgan.commands.inspect import inspect as look
+        from medgan.plan import Overrides
+    return look(data, holdout=holdout, overrides=Overrides(seed=seed), on_progress=on_progress)
+
+
+def train(
+    source: opt.Source,
+    *,
+    out: opt.Out,
+    scans: opt.ScanOptions,
+    holdout: opt.Holdout = None,
+    dry_run: opt.DryRun = False,
+    training: opt.TrainingOptions,
+    on_progress: OnProgress = ignore,
+) -> Training:
+    """Train a generator on the train split; the same call again resumes."""
+    from medgan.commands.preflight import preflight, refuse_window
+
+    overrides, data = training.overrides(), scans.source(source)
+    refuse_window(training.window)
+    preflight(Path(out), data)
+    _warn(on_progress, training.lack)
+    with during(LOADING, on_progress):
+        from medgan.commands.train import Options
+        from medgan.commands.train import train as learn
+    options = Options(holdout=holdout, dry_run=dry_run, tensorboard=training.tensorboard)
+    return learn(data, Path(out), overrides=overrides, options=options, on_progress=on_progress)
+
+
+def sample(
+    model: opt.Run,
+    *,
+    out: opt.Out,
+    drawing: opt.DrawOptions,
+    on_progress: OnProgress = ignore,
+) -> Written:
+    """Draw synthetic images from a trained model; an image depends on its seed, class and model only."""
+    from medgan.commands.preflight import preflight
+
+    scans = drawing.scans
+    preflight(Path(out), scans, model=Path(model))
+    with during(LOADING, on_progress):
+        from medgan.commands.sample import sample as draw
+    return draw(Path(model), Path(out), options=drawing.options(scans), on_progress=on_progress)
+
+
+def balance(
+    source: opt.Source,
+    *,
+    out: opt.Out,
+    scans: opt.ScanOptions,
+    holdout: opt.Holdout = None,
+    use: opt.ModelOptions,
+    mixture: opt.MixtureOptions,
+    training: opt.TrainingOptions,
+    on_progress: OnProgress = ignore,
+) -> Written | Foreseen:
+    """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic images in each."""
+    from medgan.commands.preflight import preflight, refuse_mixture, refuse_window
+
+    model, wish = opt.as_path(use.model), training.overrides()
+    mixture.refuse()
+    if model is not None:
+        _refuse_idle(training)
+    data = scans.source(source)
+    refuse_mixture(mixture.share, mixture.fill)
+    refuse_window(training.window)
+    preflight(Path(out), data, model=model)
+    _warn(on_progress, training.lack if model is None else "")
+    with during(LOADING, on_progress):
+        from medgan.commands.balance import balance as write
+        from medgan.commands.foresee import foresee
+        from medgan.commands.real import LINKED
+        from medgan.commands.share import ONE_SIDED
+    options = mixture.options(training.seed or 0, holdout, any_model=use.any_model)
+    task: dict[str, Any] = {"model": model, "options": options, "overrides": wish, "on_progress": on_progress}
+    if use.dry_run:
+        return foresee(data, Path(out), **task)
+    _warn(on_progress, LINKED if mixture.real == "link" else "")
+    _warn(on_progress, ONE_SIDED if mixture.fill == "synthetic" else "")
+    return write(data, Path(out), tensorboard=training.tensorboard, **task)
+
+
+def evaluate(
+    source: opt.JudgedSource = None,
+    *,
+    out: opt.Out,
+    judged: opt.JudgedOptions,
+    labels: opt.LabelOptions,
+    evidence: opt.EvidenceOptions,
+    on_progress: OnProgress = ignore,
+) -> Evaluation:
+    """Judge synthetic images on real held-out patients, and write a report; the same call again goes on."""
+    from medgan.commands.preflight import preflight, refuse_parts
+
+    real = _real(source, judged, no_filter=evidence.no_filter)
+    refuse_parts(evidence.parts)
+    data, folders = labels.source(real), ("model", "synthetic", "external")
+    named: dict[str, Any] = {name: opt.as_path(getattr(judged, name)) for name in folders}
+    preflight(Path(out), data, **named)
+    with during(LOADING, on_progress):
+        from medgan.commands.evaluate import EvaluateOptions
+        from medgan.commands.evaluate import evaluate as judge
+        from medgan.commands.gather import Request
+        from medgan.commands.parts import EFFORTS
+    options = EvaluateOptions(only=evidence.parts, effort=evidence.effort, seed=evidence.seed)
+    request = Request(
+        source=data,
+        **named,
+        holdout=evidence.holdout,
+        per_class=EFFORTS[evidence.effort].per_class,
+        filtered=not evidence.no_filter,
+        seed=evidence.seed,
+        device=evidence.device,
+    )
+    return judge(request, Path(out), options=options, on_progress=on_progress)
+
+
+def prepare(
+    source: opt.Source,
+    *,
+    like: opt.Like,
+    out: opt.Out,
+    labels: opt.LabelOptions,
+    split: opt.Split = None,
+    form: opt.FormOptions,
+    on_progress: OnProgress = ignore,
+) -> Written:
+    """Write real scans in the size and form of a model's images: what a classifier that learned from a balanced folder is tested on."""
+    from medgan.commands.preflight import preflight
+
+    data = labels.source(source)
+    preflight(Path(out), data, model=Path(like))
+    with during(LOADING, on_progress):
+        from medgan.commands.conform import conform
+    return conform(
+        data,
+        Path(out),
+        like=Path(like),
+        split=split,
+        format=form.format,
+        dicom_class=form.dicom_class,
+        on_progress=on_progress,
+    )
+
+
+def report(folder: opt.Folder, *, on_progress: OnProgress = ignore) -> Rendered:
+    """Write report.html again, from what an evaluation, a balanced folder or a training run holds."""
+    with during("loading libraries", on_progress):
+        from medgan.commands.report import report as write
+    return write(Path(folder))
+
+
+def _warn(on_progress: OnProgress, sentence: str) -> None:
+    """Warn by a sentence, where there is one."""
+    if sentence:
+        warn(on_progress, sentence)
+
+
+def _real(source: opt.JudgedSource, judged: opt.JudgedOptions, *, no_filter: bool) -> Path | str:
+    """The real data of an evaluation; OptionError where what is to be judged is named twice or not at all."""
+    real = judged.real if source is None else source
+    if real is None or (source is not None and judged.real is not None):
+        raise OptionError("Name the real images once: as SOURCE or with --real")
+    if judged.model is not None and judged.synthetic is not None:
+        raise OptionError("Name a --model or a folder --synthetic, not both")
+    if no_filter and judged.model is None:
+        raise OptionError("--no-filter is for images of a --model; a folder is judged as it is")
+    return real
+
+
+def _refuse_idle(training: opt.TrainingOptions) -> None:
+    """Refuse wishes for a training that will not take place; seed and device are those of the images, too."""
+    if dataclasses.replace(training, seed=None, device="auto") != opt.TrainingOptions():
+        raise PlanError("Training options change nothing with --model", hint="Leave one of them out.")
