@@ -94,11 +94,14 @@ def test_every_page_can_be_reached_from_the_index():
 # --- names of the code ---
 
 
-@pytest.mark.parametrize("page", [*ROOT_PAGES, DOCS / "architecture.md"], ids=lambda page: page.name)
-def test_every_file_and_folder_that_a_page_names_exists(page):
-    named = re.findall(r"`((?:medgan|tests|docs|sample_data|\.ci|\.github)/[\w./-]*)`", text_of(page))
-    assert named
-    assert not [path for path in named if not (ROOT / path).exists()]
+HISTORY = ("docs/log.md", "docs/changelog.md", "docs/decisions/")
+"""Pages that may name files as they once were."""
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(HISTORY)])
+def test_every_file_and_folder_that_a_page_names_exists(name):
+    places = r"`((?:medgan|tests|docs|sample_data|\.ci|\.github)/[\w./-]*)`"
+    assert not [path for path in re.findall(places, text_of(ROOT / name)) if not (ROOT / path).exists()]
 
 
 def test_the_tree_has_a_line_for_every_module_and_everything_else_that_is_tracked():
