@@ -106,11 +106,10 @@ def polite_errors(again: str = "Repeat the same command: it goes on where it sto
 
 def complain(message: str, *, hint: str = "") -> None:
     """Say on stderr what went wrong (red) and what to do next (cyan), unless another process says it."""
-    if not world().is_first:
-        return
-    _say("error", "red", message)
-    if hint:
-        advise(hint)
+    if world().is_first:
+        _say("error", "red", message)
+        if hint:
+            advise(hint)
 
 
 def warn(sentence: str) -> None:

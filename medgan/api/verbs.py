@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medgan.api import options as opt
+from medgan.api.values import as_path
 from medgan.errors import OptionError, PlanError
 from medgan.progress import OnProgress, during, ignore, warn
 
@@ -98,7 +99,7 @@ def balance(
     """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic images in each."""
     from medgan.commands.preflight import preflight, refuse_mixture, refuse_window
 
-    model, wish = opt.as_path(use.model), training.overrides()
+    model, wish = as_path(use.model), training.overrides()
     mixture.refuse()
     if model is not None:
         _refuse_idle(training)
@@ -136,7 +137,7 @@ def evaluate(
     real = _real(source, judged, no_filter=evidence.no_filter)
     refuse_parts(evidence.parts)
     data, folders = labels.source(real), ("model", "synthetic", "external")
-    named: dict[str, Any] = {name: opt.as_path(getattr(judged, name)) for name in folders}
+    named: dict[str, Any] = {name: as_path(getattr(judged, name)) for name in folders}
     preflight(Path(out), data, **named)
     with during(LOADING, on_progress):
         from medgan.commands.evaluate import EvaluateOptions

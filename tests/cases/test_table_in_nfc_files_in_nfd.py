@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from medgan.api.options import as_quota
+from medgan.api.values import as_quota
 from medgan.commands.sample import known
 from medgan.dataset.index import index
 from medgan.dataset.labels import survey
