@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from medgan.base.errors import DatasetError, MedganError, ModelError, OutputError, PlanError, ScanError
+    from medgan.base.progress import Progress
     from medgan.dataset.fingerprint import Fingerprint
     from medgan.dataset.manifest import Manifest, Record
-    from medgan.errors import DatasetError, MedganError, ModelError, OutputError, PlanError, ScanError
     from medgan.plan import Overrides, Plan
-    from medgan.progress import Progress
     from medgan.scans.scan import Form, Header, Mark, Scan
 
 __version__ = "0.1.0"
@@ -38,9 +38,16 @@ __all__ = [
 _HOMES = {
     "medgan.dataset.fingerprint": ("Fingerprint",),
     "medgan.dataset.manifest": ("Manifest", "Record"),
-    "medgan.errors": ("DatasetError", "MedganError", "ModelError", "OutputError", "PlanError", "ScanError"),
+    "medgan.base.errors": (
+        "DatasetError",
+        "MedganError",
+        "ModelError",
+        "OutputError",
+        "PlanError",
+        "ScanError",
+    ),
     "medgan.plan": ("Overrides", "Plan"),
-    "medgan.progress": ("Progress",),
+    "medgan.base.progress": ("Progress",),
     "medgan.scans.scan": ("Form", "Header", "Mark", "Scan"),
 }
 """{module: the public names that live there}, loaded when first asked for (PEP 562), so that `--help` waits for no numpy."""

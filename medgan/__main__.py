@@ -7,11 +7,11 @@ import signal
 import sys
 import time
 
-from medgan.cli import app
-from medgan.screen import INTERRUPTED, polite_errors
-from medgan.terminal import forsake, steady
-from medgan.workers import keep_memory
-from medgan.world import world
+from medgan.base.processes import world
+from medgan.base.workers import keep_memory
+from medgan.cli.app import app
+from medgan.cli.screen import INTERRUPTED, polite_errors
+from medgan.cli.terminal import forsake, steady
 
 PATIENCE = 2.0
 """Seconds in which a second Ctrl-C is taken for the first: it is being obeyed, and must not be cut short in the middle of a word."""

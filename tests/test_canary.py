@@ -27,8 +27,8 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, ExplicitVRLittleEndian
 from typer.testing import CliRunner
 
-from medgan.cli import app
-from medgan.commands.parts import EFFORTS, Effort
+from medgan.cli.app import app
+from medgan.evaluation.analyses import EFFORTS, Effort
 
 pytestmark = pytest.mark.slow
 

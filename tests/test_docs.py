@@ -15,35 +15,35 @@ import pytest
 import typer.main
 
 import medgan
-from medgan.cli import app
+from medgan.base.progress import ignore
+from medgan.cli.app import app
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.cache import cache
-from medgan.commands.catalogue import manifest_csv, metadata_csv
-from medgan.commands.class_check import class_check
-from medgan.commands.conform import conform
+from medgan.commands.dry_run import foresee
 from medgan.commands.evaluate import EvaluateOptions, evaluate
-from medgan.commands.foresee import foresee
-from medgan.commands.gather import Request, gather
 from medgan.commands.inspect import inspect
-from medgan.commands.parts import PARTS
+from medgan.commands.prepare import conform
 from medgan.commands.report import report
 from medgan.commands.sample import SampleOptions, sample
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
-from medgan.gan.guards import Look
+from medgan.evaluation.analyses import PARTS
+from medgan.evaluation.arm_scores import Arm
+from medgan.evaluation.data import Request, gather
+from medgan.evaluation.giveaways import Giveaway, Giveaways, Separation
+from medgan.evaluation.headroom import Headroom, Level
+from medgan.evaluation.schedules import Schedule
+from medgan.evaluation.score import Score
+from medgan.evaluation.share_choice import Chosen
+from medgan.evaluation.shortcut import Lean, Shortcut
+from medgan.evaluation.usefulness import Judgement, Usefulness
+from medgan.evaluation.verdict import Comparison
+from medgan.filtering.separability import class_check
+from medgan.learners.gan.guards import Look
+from medgan.output.catalogue import manifest_csv, metadata_csv
 from medgan.plan import Overrides, Plan
-from medgan.progress import ignore
-from medgan.quality.giveaways import Giveaway, Giveaways, Separation
-from medgan.quality.headroom import Headroom, Level
-from medgan.quality.schedules import Schedule
-from medgan.quality.scorecard import Score
-from medgan.quality.shares import Chosen
-from medgan.quality.shortcut import Lean, Shortcut
-from medgan.quality.standings import Arm
-from medgan.quality.utility import Judgement, Usefulness
-from medgan.quality.verdict import Comparison
 from medgan.scans.scan import Form
-from tests.commands import test_class_check as checks
+from tests.filtering import test_separability as checks
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -189,7 +189,7 @@ def whole(words):
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_command_parses(page, monkeypatch):
-    monkeypatch.setattr("medgan.config.read", lambda *_: {})  # the files that pages speak of are not here
+    monkeypatch.setattr("medgan.cli.config.read", lambda *_: {})  # the files that pages speak of are not here
     group = typer.main.get_command(app)
     for name, *words in filter(whole, commands_in(page)):
         command = group.commands[name]

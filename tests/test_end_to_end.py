@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from medgan import cli
+from medgan.cli import app as cli
 from tests.commands.blobs import tree
 
 SMALL = ("--effort", "smoke", "--size", "16", "--images", "64", "--batch", "8", "--device", "cpu")

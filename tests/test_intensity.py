@@ -12,14 +12,14 @@ from pydicom.uid import (
     UltrasoundImageStorage,
 )
 
-from medgan import cache
-from medgan.commands.drawing import form_of
+from medgan.base import cache
+from medgan.commands.draw_into import form_of
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.load import load
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, decide
-from medgan.prepare import prepare
+from medgan.prepare.stack import prepare
 from medgan.scans import formats
 from medgan.scans.provenance import stored_range
 from medgan.scans.scan import Mark

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medgan.base.errors import PlanError
 from medgan.dataset.colour import Colours
 from medgan.dataset.fingerprint import Fingerprint
-from medgan.errors import PlanError
 from medgan.plan import Overrides, decide
 from medgan.plan.canvas import SIDES, cells, fit_cells
 from medgan.plan.rules import LEAST_IMAGES, SMOKE_IMAGES

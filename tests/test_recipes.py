@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.conform import conform
+from medgan.commands.prepare import conform
 from medgan.dataset.source import Source
 from tests.commands.blobs import rows_of, untrained
 

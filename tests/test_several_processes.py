@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from medgan import config
+from medgan.cli import config
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.sample import SampleOptions, sample
 from tests import jobs

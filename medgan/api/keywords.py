@@ -11,7 +11,7 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from medgan.errors import OptionError
+from medgan.base.errors import OptionError
 
 R = TypeVar("R")
 

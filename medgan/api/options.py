@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from medgan.api.values import Place, as_path, as_quotas, as_size, as_target
-from medgan.errors import OptionError
-from medgan.world import world
+from medgan.base.errors import OptionError
+from medgan.base.processes import world
 
 if TYPE_CHECKING:
     from medgan.commands.balance import BalanceOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from medgan.errors import OptionError
+from medgan.base.errors import OptionError
 
 Place = str | Path
 """A file or folder: text or a path."""

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from medgan.api import options as opt
 from medgan.api.values import as_path
-from medgan.errors import OptionError, PlanError
-from medgan.progress import OnProgress, during, ignore, warn
+from medgan.base.errors import OptionError, PlanError
+from medgan.base.progress import OnProgress, during, ignore, warn
 
 if TYPE_CHECKING:
+    from medgan.commands.dry_run import Foreseen
     from medgan.commands.evaluate import Evaluation
-    from medgan.commands.foresee import Foreseen
     from medgan.commands.inspect import Inspection
-    from medgan.commands.outfolder import Written
     from medgan.commands.report import Rendered
     from medgan.commands.train import Training
+    from medgan.output.folder import Written
 
 LOADING = "loading PyTorch"
 """What takes seconds before anything else happens, so that it is said first."""
@@ -110,9 +110,9 @@ def balance(
     _warn(on_progress, training.lack if model is None else "")
     with during(LOADING, on_progress):
         from medgan.commands.balance import balance as write
-        from medgan.commands.foresee import foresee
-        from medgan.commands.real import LINKED
+        from medgan.commands.dry_run import foresee
         from medgan.commands.share import ONE_SIDED
+        from medgan.output.real_images import LINKED
     options = mixture.options(training.seed or 0, holdout, any_model=use.any_model)
     task: dict[str, Any] = {"model": model, "options": options, "overrides": wish, "on_progress": on_progress}
     if use.dry_run:
@@ -142,8 +142,8 @@ def evaluate(
     with during(LOADING, on_progress):
         from medgan.commands.evaluate import EvaluateOptions
         from medgan.commands.evaluate import evaluate as judge
-        from medgan.commands.gather import Request
-        from medgan.commands.parts import EFFORTS
+        from medgan.evaluation.analyses import EFFORTS
+        from medgan.evaluation.data import Request
     options = EvaluateOptions(only=evidence.parts, effort=evidence.effort, seed=evidence.seed)
     request = Request(
         source=data,
@@ -173,7 +173,7 @@ def prepare(
     data = labels.source(source)
     preflight(Path(out), data, model=Path(like))
     with during(LOADING, on_progress):
-        from medgan.commands.conform import conform
+        from medgan.commands.prepare import conform
     return conform(
         data,
         Path(out),

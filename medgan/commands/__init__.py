@@ -1,1 +1,1 @@
-"""One function per command: options in, a result noun out, nothing printed."""
+"""One function per command: options in, a result out, nothing printed."""

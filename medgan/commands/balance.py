@@ -10,10 +10,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from medgan import __version__, cache, files
+from medgan import __version__
+from medgan.base import cache, files
+from medgan.base.errors import ModelError, PlanError
+from medgan.base.processes import World, world
+from medgan.base.progress import OnProgress, ignore
 from medgan.commands import report
-from medgan.commands.alone import alone_in
-from medgan.commands.drawing import (
+from medgan.commands.draw_into import (
     carried_out,
     choose_in,
     form_of,
@@ -23,14 +26,9 @@ from medgan.commands.drawing import (
     synthesise,
     true_of,
 )
-from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier, give_up
+from medgan.commands.folder_lock import alone_in
 from medgan.commands.preflight import AUTO, REPEATED, SYNTHETIC, refuse_mixture
-from medgan.commands.real import NONE, PREPARED, WAYS, order_of, real_images, repeat
-from medgan.commands.seal import Account, seal
 from medgan.commands.share import ONE_SIDED, Mixture, beside, refuse_unvalidated, settle
-from medgan.commands.sifting import Against, Choice, Wish, reach
-from medgan.commands.slugs import slugs
-from medgan.commands.splits import divide
 from medgan.commands.train import Options, announce, train_on
 from medgan.dataset.advice import few
 from medgan.dataset.fingerprint import measure
@@ -38,15 +36,18 @@ from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.quota import Quotas, share_of
 from medgan.dataset.source import Source
-from medgan.errors import ModelError, PlanError
-from medgan.gan.model import Model
-from medgan.learn.runtime import each, once
+from medgan.evaluation.share_choice import Chosen
+from medgan.evaluation.splits import divide
+from medgan.filtering.candidates import Against, Choice, Wish, reach
+from medgan.learners.gan.model import Model
+from medgan.output.finalise import Account, seal
+from medgan.output.folder import OutFolder, Placed, Settings, Written, claim, earlier, give_up
+from medgan.output.folder_names import slugs
+from medgan.output.real_images import NONE, PREPARED, WAYS, order_of, real_images, repeat
 from medgan.plan import Overrides, Plan, decide
-from medgan.prepare import Stack, prepare
-from medgan.progress import OnProgress, ignore
-from medgan.quality.shares import Chosen
+from medgan.prepare.stack import Stack, prepare
 from medgan.scans.scan import Form
-from medgan.world import World, world
+from medgan.training.runtime import each, once
 
 SHARE = 0.25
 """Of synthetic images in every class where none is asked for."""

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from medgan.cache import INDEX, STACKS, folder, held, is_ours, location, unusable
-from medgan.prepare import PIXELS
+from medgan.base.cache import INDEX, STACKS, folder, held, is_ours, location, unusable
+from medgan.prepare.stack import PIXELS
 
 STACK = re.compile(r"stack-[0-9a-f]{32}")
 

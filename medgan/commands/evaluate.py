@@ -11,21 +11,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from medgan import __version__, files
-from medgan.commands.alone import alone_in
-from medgan.commands.forecast import forecast
-from medgan.commands.gather import Gathered, Request, gather
-from medgan.commands.kept import Kept
-from medgan.commands.parts import EFFORTS, PARTS, Job, ask_again
+from medgan import __version__
+from medgan.base import files
+from medgan.base.errors import MedganError, OutputError, PlanError
+from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.commands.folder_lock import alone_in
 from medgan.commands.report import render
-from medgan.commands.result import RESULT
-from medgan.commands.showcase import exhibit
-from medgan.commands.verdicts import carry
 from medgan.dataset.source import Source
-from medgan.errors import MedganError, OutputError, PlanError
-from medgan.learn.runtime import once
-from medgan.progress import OnProgress, Progress, ignore
+from medgan.evaluation.analyses import EFFORTS, PARTS, Job, ask_again
+from medgan.evaluation.card_section import carry
+from medgan.evaluation.data import Gathered, Request, gather
+from medgan.evaluation.forecast import forecast
+from medgan.evaluation.result_cache import Kept
+from medgan.report.evaluation_file import RESULT
+from medgan.report.showcase import exhibit
 from medgan.report.verdict import findings, marks
+from medgan.training.runtime import once
 
 VERSION = 1
 MEASURES = 3

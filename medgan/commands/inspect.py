@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medgan.base.errors import MedganError
+from medgan.base.files import plain
+from medgan.base.progress import OnProgress, ignore
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
 from medgan.dataset.load import array_place
 from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.source import Source, legible
 from medgan.dataset.split import default_in_words, divide_for_training
-from medgan.errors import MedganError
-from medgan.files import plain
 from medgan.plan import Overrides, Plan, decide, explained
 from medgan.plan.rules import lacks_features
-from medgan.progress import OnProgress, ignore
 
 VERSION = 1
 """Of the report; a key may be added under the same number, but none is taken away or changes its meaning."""
@@ -95,7 +95,7 @@ def told_apart(manifest: Manifest, plan: Plan | None, on_progress: OnProgress) -
     elif lacks_features():
         why = "the network is not installed"
     else:
-        from medgan.commands.beforehand import tell_apart  # noqa: PLC0415  # loads torch, which nothing else here needs
+        from medgan.filtering.beforehand import tell_apart  # noqa: PLC0415  # loads torch, which nothing else here needs
 
         return tell_apart(manifest, plan, patients, on_progress=on_progress)
     return {"labels": [], "pairs": [], "sentence": f"{UNTOLD}: {why}"}

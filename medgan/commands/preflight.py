@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-from medgan import files
+from medgan.base import files
+from medgan.base.errors import DatasetError, ModelError, PlanError
+from medgan.base.processes import world
 from medgan.dataset.source import Source
-from medgan.errors import DatasetError, ModelError, PlanError
 from medgan.scans.windows import parse_window
-from medgan.world import world
 
 AUTO = "auto"
 REPEATED, SYNTHETIC = "repeated", "synthetic"

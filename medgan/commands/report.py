@@ -10,13 +10,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from medgan import __version__, files
-from medgan.commands import exhibits, result, stories
-from medgan.commands.log import log_of, sound
-from medgan.commands.result import RESULT
-from medgan.errors import DatasetError
-from medgan.learn.runtime import once
+from medgan import __version__
+from medgan.base import files
+from medgan.base.errors import DatasetError
+from medgan.report import evaluation_file, exhibits, stories
+from medgan.report.evaluation_file import RESULT
 from medgan.report.page import Gallery, Pair, Row, Story, page
+from medgan.training.run_log import log_of, sound
+from medgan.training.runtime import once
 
 PAGE, RUN = "report.html", "run.json"
 LIBRARIES = ("numpy", "torch", "scikit-learn", "scikit-image", "torchmetrics")
@@ -55,7 +56,7 @@ def render(folder: Path) -> Rendered:
 
 def of_evaluation(folder: Path) -> Story:
     """The story of an evaluation."""
-    told = result.read(files.inside(folder, RESULT))
+    told = evaluation_file.read(files.inside(folder, RESULT))
     kept = exhibits.read(folder)
     shown = {"walls": [], "pairs": [], "ranked": [], "log": [], **kept.facts}
     made = told["counts"]["synthetic"]

@@ -8,9 +8,12 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from medgan import __version__, cache, files
-from medgan.commands.alone import alone_in
-from medgan.commands.drawing import (
+from medgan import __version__
+from medgan.base import cache, files
+from medgan.base.errors import PlanError
+from medgan.base.processes import World
+from medgan.base.progress import OnProgress, ignore
+from medgan.commands.draw_into import (
     carried_out,
     choose_in,
     form_of,
@@ -19,21 +22,19 @@ from medgan.commands.drawing import (
     settings_of,
     synthesise,
 )
-from medgan.commands.outfolder import OutFolder, Placed, Settings, Written, claim, earlier
-from medgan.commands.seal import Account, seal
-from medgan.commands.sifting import Against, Wish, reach
-from medgan.commands.slugs import slugs
+from medgan.commands.folder_lock import alone_in
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Holdout
 from medgan.dataset.quota import unknown_label
 from medgan.dataset.source import Source, label_of
 from medgan.dataset.split import hold_out, holdout_of_training
-from medgan.errors import PlanError
-from medgan.gan.model import Model
-from medgan.learn.runtime import once
-from medgan.prepare import find, prepare
-from medgan.progress import OnProgress, ignore
-from medgan.world import World
+from medgan.filtering.candidates import Against, Wish, reach
+from medgan.learners.gan.model import Model
+from medgan.output.finalise import Account, seal
+from medgan.output.folder import OutFolder, Placed, Settings, Written, claim, earlier
+from medgan.output.folder_names import slugs
+from medgan.prepare.stack import find, prepare
+from medgan.training.runtime import once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Counts and wishes -> what each class of a balanced folder is made up of; with `--share auto`, the share that validation patients say.
 
-`auto` draws what the largest share would take, trains classifiers with and without it at every share (`quality.shares`), and asks
+`auto` draws what the largest share would take, trains classifiers with and without it at every share (`evaluation.share_choice`), and asks
 validation patients alone: neither the generator nor the classifiers learned from them, and test patients stay unasked.
 """
 
@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from medgan import __version__, files
-from medgan.commands.kept import Kept
-from medgan.commands.offer import drawn_images, seeds_of
+from medgan import __version__
+from medgan.base import files
+from medgan.base.errors import PlanError
+from medgan.base.progress import OnProgress
 from medgan.commands.preflight import AUTO, SYNTHETIC
-from medgan.commands.sifting import Against, Choice, Wish
-from medgan.commands.splits import split_images
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.quota import (
     Quota,
@@ -29,13 +28,15 @@ from medgan.dataset.quota import (
     share_of,
     top_up,
 )
-from medgan.errors import PlanError
-from medgan.gan.model import Model
-from medgan.progress import OnProgress
-from medgan.quality.arms import rare_classes
-from medgan.quality.contest import EFFORTS, judges_here
-from medgan.quality.shares import MOST as LARGEST
-from medgan.quality.shares import Chosen, choose_share, wish_of
+from medgan.evaluation.arms import rare_classes
+from medgan.evaluation.result_cache import Kept
+from medgan.evaluation.share_choice import MOST as LARGEST
+from medgan.evaluation.share_choice import Chosen, choose_share, wish_of
+from medgan.evaluation.splits import split_images
+from medgan.evaluation.trials import EFFORTS, judges_here
+from medgan.filtering.candidates import Against, Choice, Wish
+from medgan.filtering.in_memory import drawn_images, seeds_of
+from medgan.learners.gan.model import Model
 
 MOST = 1000
 """Synthetic images of a class that are drawn to be tried."""

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan import cache
-from medgan.commands.alone import alone_in
-from medgan.commands.pictures import Pictures
-from medgan.commands.runfolder import (
+from medgan.base import cache
+from medgan.base.errors import PlanError
+from medgan.base.files import plain, refuse_output_inside
+from medgan.base.processes import world
+from medgan.base.progress import NOTE, OnProgress, Progress, ignore, note, warn
+from medgan.commands.folder_lock import alone_in
+from medgan.commands.run_folder import (
     Leg,
     claim,
     gone_on,
@@ -30,13 +33,8 @@ from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
 from medgan.dataset.split import default_in_words, divide_for_training
-from medgan.errors import PlanError
-from medgan.files import plain, refuse_output_inside
-from medgan.gan.fit import fit
-from medgan.gan.probe import BRIEF, ROUNDS, costs, graphed_pace
-from medgan.learn.board import Board
-from medgan.learn.feed import my_share
-from medgan.learn.runtime import Runtime, can_replay, choose_device, gpu_in_words, has_bf16
+from medgan.learners.gan.fit import fit
+from medgan.learners.gan.probe import BRIEF, ROUNDS, costs, graphed_pace
 from medgan.plan import Overrides, Plan, decide, explained
 from medgan.plan.clock import (
     as_begun,
@@ -46,9 +44,11 @@ from medgan.plan.clock import (
     with_precision,
     worth_graphing,
 )
-from medgan.prepare import prepare
-from medgan.progress import NOTE, OnProgress, Progress, ignore, note, warn
-from medgan.world import world
+from medgan.prepare.stack import prepare
+from medgan.report.tick_pictures import Pictures
+from medgan.training.batches import my_share
+from medgan.training.runtime import Runtime, can_replay, choose_device, gpu_in_words, has_bf16
+from medgan.training.tensorboard_log import Board
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""What we have, and who is rare: a folder of scans -> Manifest -> Fingerprint. No torch here."""
+"""Which scans there are, with label, patient, split and verdict. No torch here."""

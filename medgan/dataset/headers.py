@@ -7,13 +7,14 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
+from medgan.base.errors import ScanError
+from medgan.base.files import digest
+from medgan.base.workers import Crew
+from medgan.dataset.scan_cache import Store, stamp
 from medgan.dataset.source import Candidate, Source, label_of, relative, subject
-from medgan.dataset.store import Store, stamp
-from medgan.errors import ScanError
-from medgan.files import digest
-from medgan.scans import formats, series
+from medgan.scans import formats
+from medgan.scans.dicom import series
 from medgan.scans.scan import Header
-from medgan.workers import Crew
 
 FACTS = tuple(field.name for field in fields(Header))
 

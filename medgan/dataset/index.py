@@ -7,18 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from medgan.base.errors import DatasetError, ScanError
+from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.base.workers import Crew
+from medgan.dataset.checks import Draft, settle
+from medgan.dataset.duplicates import without_twins
+from medgan.dataset.file_list import survey
 from medgan.dataset.headers import opened, units
-from medgan.dataset.labels import survey
 from medgan.dataset.manifest import ARRAY, Manifest, Record
-from medgan.dataset.pixels import drafts, measured
-from medgan.dataset.settle import Draft, settle
+from medgan.dataset.measure import drafts, measured
+from medgan.dataset.scan_cache import Store
 from medgan.dataset.source import Listing, Source, label_of, legible, relative
-from medgan.dataset.store import Store
-from medgan.dataset.twins import without_twins
-from medgan.errors import DatasetError, ScanError
-from medgan.progress import OnProgress, Progress, ignore
-from medgan.scans import arrays
-from medgan.workers import Crew
+from medgan.scans import npz
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ def _arrays(listing: Listing, on_progress: OnProgress) -> Iterator[Draft]:
         try:
             rows = [
                 (split, n, label)
-                for split, names in arrays.labels(path).items()
+                for split, names in npz.labels(path).items()
                 for n, label in enumerate(names)
             ]
         except ScanError as error:
@@ -81,7 +81,7 @@ def _arrays(listing: Listing, on_progress: OnProgress) -> Iterator[Draft]:
 
 def _row(path: Path, record: Record, split: str, n: int) -> Record:
     try:
-        return replace(record, **measured(arrays.read(path, split, n)))
+        return replace(record, **measured(npz.read(path, split, n)))
     except ScanError as error:
         return replace(record, verdict=error.verdict, reason=error.message)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from medgan.dataset.manifest import ARRAY, Record
-from medgan.scans import arrays, dicom_read, formats
+from medgan.scans import formats, npz
+from medgan.scans.dicom import read as dicom_read
 from medgan.scans.scan import Scan
 
 
 def load(root: Path, record: Record) -> Scan:
     """Read the scan of `record`; a file that has changed or gone since it was indexed raises ScanError."""
     if record.format == ARRAY:
-        return arrays.read(*array_place(root, record.path))
+        return npz.read(*array_place(root, record.path))
     return read_files(tuple(root / part for part in record.parts or (record.path,)), record.kind)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from medgan.files import digest_of
+from medgan.base.files import digest_of
 
 SPLITS = ("train", "val", "test")
 

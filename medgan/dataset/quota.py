@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from medgan.errors import PlanError
+from medgan.base.errors import PlanError
 
 NO_CLASSES: Mapping[str, int] = {}
 

@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from medgan.errors import DatasetError
+from medgan.base.errors import DatasetError
 
 SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
 """A BIDS subject: a folder, or the first entity of a file name."""

@@ -7,8 +7,8 @@ import random
 from collections import Counter
 from dataclasses import replace
 
+from medgan.base.errors import PlanError
 from medgan.dataset.manifest import SPLITS, Holdout, Manifest
-from medgan.errors import PlanError
 
 BY_DEFAULT = Holdout(share=0.2, least=5)
 """Where a data set has neither val nor test. A fifth of fewer than five patients is nobody."""

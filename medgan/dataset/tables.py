@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medgan.base.errors import DatasetError
 from medgan.dataset.encoding import decode
 from medgan.dataset.layout import split_named
 from medgan.dataset.source import label_of
 from medgan.dataset.walk import unreadable
-from medgan.errors import DatasetError
 
 PATH = ("path", "file", "file_name")
 PATIENT = ("patient", "patient_id", "subject", "subject_id")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from medgan.files import plain
+from medgan.base.files import plain
 from medgan.scans.scan import Form
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from medgan.base.errors import PlanError
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.dataset.outliers import bits_for
-from medgan.errors import PlanError
 from medgan.plan.plan import Choices, Overrides
-from medgan.scans.dicom_classes import own_class
+from medgan.scans.dicom.sop_classes import own_class
 from medgan.scans.scan import Form
 from medgan.scans.windows import parse_window
 

@@ -6,8 +6,8 @@ import importlib.util
 import math
 from dataclasses import fields
 
+from medgan.base.errors import PlanError
 from medgan.dataset.fingerprint import Fingerprint
-from medgan.errors import PlanError
 from medgan.plan.canvas import EFFORTS, SIDES, choose_shape
 from medgan.plan.plan import Choices, Overrides, Plan, choose
 from medgan.plan.ranges import choose_form

@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from medgan.files import revive
+from medgan.base.files import revive
 from medgan.plan.canvas import CELLS, MOST_DOUBLINGS, SIDES
 from medgan.plan.plan import Plan
 from medgan.plan.recipes import RECIPES
-from medgan.scans.dicom_classes import SOP_CLASSES
+from medgan.scans.dicom.sop_classes import SOP_CLASSES
 from medgan.scans.formats import WRITERS
 from medgan.scans.scan import Form
 

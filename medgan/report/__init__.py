@@ -1,1 +1,1 @@
-"""Results -> pictures and pages a person can judge."""
+"""Results as pages that a person can judge: report.html and its figures."""

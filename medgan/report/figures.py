@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.dataset.quota import NO_CLASSES
-from medgan.report.letters import legible, letters, shorten
+from medgan.pictures.letters import legible, letters, shorten
 from medgan.report.wording import JUDGES, SPACES, method
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from medgan import __version__
+from medgan.pictures.display import display_window, png
 from medgan.report import curves, figures, progress, wording
-from medgan.report.shown import display_window, png
 from medgan.report.verdict import by_class, findings, verdict_of
 
 Pixels = NDArray[Any]
@@ -87,7 +87,7 @@ class Story:
     grids: Sequence[tuple[str, bytes]] = ()
     """(when, PNG) of what the generator drew on its way."""
     predictions: Any = None
-    """What every arm's classifiers said of every held-out image: `quality.predictions.Predictions`."""
+    """What every arm's classifiers said of every held-out image: `evaluation.predictions.Predictions`."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """What one must know to make it again: {name: value}."""
     notes: Sequence[str] = ()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medgan import files
-from medgan.progress import duration
+from medgan.base import files
+from medgan.base.progress import duration
+from medgan.pictures.grid import done
+from medgan.pictures.letters import legible, letters, shorten
 from medgan.report.figures import GRID, INK, QUIET, REAL, WIDTH, blank, losses, plain, plot, smooth
-from medgan.report.grid import done
-from medgan.report.letters import legible, letters, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,1 +1,1 @@
-"""Files <-> Scan: everything medgan knows about DICOM, NIfTI and raster images."""
+"""Read and write scans: DICOM, NIfTI, raster images, .npz archives."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medgan.errors import ScanError
+from medgan.base.errors import ScanError
 from medgan.scans.scan import Pixels
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from medgan.errors import ScanError
+from medgan.base.errors import ScanError
 
 NIFTI, PICTURE = "Convert it to NIfTI.", "Convert it to PNG or TIFF."
 FILM = "Save its frames as PNG."

@@ -14,10 +14,12 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from medgan.errors import PlanError, ScanError
-from medgan.scans import dicom_read, dicom_write, foreign, nifti, nifti_write, raster
-from medgan.scans.dicom_header import looks_right
-from medgan.scans.inflate import GZIP
+from medgan.base.errors import PlanError, ScanError
+from medgan.scans import foreign, nifti, nifti_write, raster
+from medgan.scans.compressed import GZIP
+from medgan.scans.dicom import read as dicom_read
+from medgan.scans.dicom import write as dicom_write
+from medgan.scans.dicom.header import looks_right
 from medgan.scans.provenance import stored_range
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
 from medgan.scans.verdict import judged

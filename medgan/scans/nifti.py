@@ -17,10 +17,10 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.errors import ScanError
+from medgan.base.errors import ScanError
+from medgan.scans.compressed import Unpacked, first_bytes, refuse_size
 from medgan.scans.finite import filled
 from medgan.scans.geometry import STRAIGHT, possible
-from medgan.scans.inflate import Unpacked, first_bytes, refuse_size
 from medgan.scans.labelmap import few_levels, named_as_mask
 from medgan.scans.nifti_affine import AS_SHOWN, AS_STORED, SHOWN, Space, space
 from medgan.scans.nifti_voxels import Layout, pixels

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.scans.inflate import Unpacked
+from medgan.scans.compressed import Unpacked
 from medgan.scans.scan import Pixels
 
 BLOCK = 2**24

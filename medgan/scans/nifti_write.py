@@ -11,7 +11,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.files import write_bytes, write_json
+from medgan.base.files import write_bytes, write_json
 from medgan.scans.geometry import directions_of, normal
 from medgan.scans.nifti_affine import SHOWN
 from medgan.scans.provenance import SOFTWARE, Stored, facts, slice_gap, stored_values

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan import __version__
-from medgan.errors import PlanError
+from medgan.base.errors import PlanError
 from medgan.scans.scan import Form, Mark, Pixels
 
 MAKER = "medgan"

@@ -24,10 +24,10 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
 
-from medgan.errors import ScanError
-from medgan.files import write_bytes
+from medgan.base.errors import ScanError
+from medgan.base.files import write_bytes
+from medgan.scans.compressed import LIMIT
 from medgan.scans.finite import filled
-from medgan.scans.inflate import LIMIT
 from medgan.scans.labelmap import few_levels, named_as_mask
 from medgan.scans.provenance import BYTE, NOTICES, SOFTWARE, facts, quantise, stored_range
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from medgan.errors import ScanError
+from medgan.base.errors import ScanError
 
 MOST_PAGES = 10_000
 """Pages of one file: reading more would take minutes for the 32 images that a scan yields at most."""

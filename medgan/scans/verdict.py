@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from medgan.errors import MedganError, ScanError
+from medgan.base.errors import MedganError, ScanError
 
 REPAIR = "Copy the file again from its source, or remove it."
 SILENT = [("ignore", None, Warning, None, 0)]

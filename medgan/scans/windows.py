@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medgan.errors import PlanError
+from medgan.base.errors import PlanError
 
 WINDOWS: dict[str, tuple[float, float]] = {
     "full": (-1024.0, 3071.0),

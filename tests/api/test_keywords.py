@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from medgan.api.keywords import as_typed, members, refuse_strange, spread
-from medgan.errors import OptionError
+from medgan.base.errors import OptionError
 
 WORDS = typer.Option(help="How it looks.")
 NUMBER = typer.Option(help="How many.", min=1, max=9)

@@ -44,7 +44,7 @@ CELLS_FILE = PAGE.with_suffix(".csv")
 """Every cell: what the page is made of."""
 BASES = {"default": {}, "adversarial": {"features": "none"}}
 """{variant that others are read beside: options of `medgan train`}."""
-STAGES, MATCHING = "medgan.gan.networks", "medgan.gan.matching"
+STAGES, MATCHING = "medgan.learners.gan.networks", "medgan.learners.gan.feature_matching"
 VARIANTS = {
     "default": {},
     "default, embedding noise 0": {f"{STAGES}.EMBEDDING_NOISE": 0.0},
@@ -101,10 +101,10 @@ def place_of(variant, name, seed):
 
 def begun(plan, pool, changes):
     """A run that has not learned anything, or continues nothing."""
-    from medgan.gan.run import Run
-    from medgan.gan.steps import Learners
-    from medgan.learn.feed import of_class
-    from medgan.learn.runtime import Runtime, reseed
+    from medgan.learners.gan.checkpoint import Run
+    from medgan.learners.gan.steps import Learners
+    from medgan.training.batches import of_class
+    from medgan.training.runtime import Runtime, reseed
 
     reseed(plan.seed, -1)
     with ExitStack() as stack:
@@ -116,7 +116,7 @@ def begun(plan, pool, changes):
 
 def pace(plan, pool, changes, steps=16):
     """Seconds of processor time for an image, of a run that is thrown away."""
-    from medgan.gan.fit import train_step
+    from medgan.learners.gan.fit import train_step
 
     run, watch = begun(plan, pool, changes), SimpleNamespace(pool=pool)
     train_step(run, watch)
@@ -128,7 +128,7 @@ def pace(plan, pool, changes, steps=16):
 
 def tune(run, pool, rare):
     """From here on class number `rare` alone, and only what draws at 16 pixels and more."""
-    from medgan.learn.feed import Pool
+    from medgan.training.batches import Pool
 
     generator = run.learners.generator
     early = [generator.base, *generator.scales.parameters(), *generator.stages[:2].parameters()]
@@ -139,7 +139,7 @@ def tune(run, pool, rare):
 
 def generator_of(plan, pool, changes, rare):
     """A generator trained as planned: (class number -> averaged network, seconds)."""
-    from medgan.gan.fit import train_step
+    from medgan.learners.gan.fit import train_step
 
     run, watch = begun(plan, pool, changes), SimpleNamespace(pool=pool)
     began, turn = time.process_time(), plan.images_shown * (1 - changes.get("tuned", 0))
@@ -155,7 +155,7 @@ def generator_of(plan, pool, changes, rare):
 
 def drawn(network, plan, number):
     """DRAWN images of a class."""
-    from medgan.gan.draw import finish, latent_of
+    from medgan.learners.gan.sample import finish, latent_of
 
     seeds = range(1000, 1000 + DRAWN)
     z = torch.cat([latent_of(plan, seed) for seed in seeds])
@@ -169,9 +169,9 @@ def cell(variant, name, seed):
     from medgan.commands.train import measure
     from medgan.dataset.index import index
     from medgan.dataset.source import Source
-    from medgan.learn.feed import Pool
     from medgan.plan import Overrides, Plan, decide
-    from medgan.prepare import prepare
+    from medgan.prepare.stack import prepare
+    from medgan.training.batches import Pool
 
     place, changes = place_of(variant, name, seed), dict(VARIANTS[variant])
     place.mkdir(parents=True, exist_ok=True)

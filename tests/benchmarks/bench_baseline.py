@@ -17,11 +17,11 @@ import pytest
 
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.gan.draw import draw
-from medgan.gan.model import Model
-from medgan.prepare import prepare
-from medgan.quality.features import lite2
-from medgan.quality.scores import kid
+from medgan.evaluation.feature_scores import kid
+from medgan.learners.gan.model import Model
+from medgan.learners.gan.sample import draw
+from medgan.prepare.stack import prepare
+from medgan.similarity.features import lite2
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 MINUTES = float(os.environ.get("MEDGAN_BENCH_MINUTES", "4"))

@@ -33,14 +33,14 @@ from sklearn.metrics import balanced_accuracy_score
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
-from medgan.gan.draw import draw
-from medgan.gan.model import Model
-from medgan.prepare import prepare
-from medgan.quality.features import lite2
-from medgan.quality.likeness import likeness, pairs_of
-from medgan.quality.radiomics import radiomics
-from medgan.quality.scores import kid, neighbourhood
-from medgan.report.sheet import Wall, contact_sheet
+from medgan.evaluation.feature_scores import kid, neighbourhood
+from medgan.evaluation.ms_ssim import likeness, pairs_of
+from medgan.learners.gan.model import Model
+from medgan.learners.gan.sample import draw
+from medgan.pictures.contact_sheet import Wall, contact_sheet
+from medgan.prepare.stack import prepare
+from medgan.similarity.features import lite2
+from medgan.similarity.radiomics import radiomics
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # behind the choice of a backend

@@ -11,7 +11,7 @@ import time
 import pytest
 import torch
 
-from medgan.gan.probe import Trial
+from medgan.learners.gan.probe import Trial
 from medgan.plan import Overrides, decide
 from tests.benchmarks.bench_speed import spread, write
 from tests.test_plan import facts

@@ -9,11 +9,11 @@ import time
 import numpy as np
 import torch
 
-from medgan.gan.steps import Learners, update
-from medgan.gan.watch import EVERY, Watch
-from medgan.learn.runtime import Runtime
-from tests.gan.phantoms import known, tiny_plan, tiny_stack
-from tests.quality.test_neighbours import found, textures
+from medgan.learners.gan.monitor import EVERY, Watch
+from medgan.learners.gan.steps import Learners, update
+from medgan.training.runtime import Runtime
+from tests.learners.gan.phantoms import known, tiny_plan, tiny_stack
+from tests.similarity.test_nearest import found, textures
 
 torch.set_num_threads(1)
 ROUNDS = 5

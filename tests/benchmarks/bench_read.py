@@ -21,14 +21,15 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from medgan.base.workers import keep_memory
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, decide
-from medgan.prepare import prepare
-from medgan.scans import dicom_read, formats, intensity
-from medgan.scans.dicom_header import load
-from medgan.workers import keep_memory
+from medgan.prepare.stack import prepare
+from medgan.scans import formats, intensity
+from medgan.scans.dicom import read as dicom_read
+from medgan.scans.dicom.header import load
 
 keep_memory()  # as the command line does; without it every 512 x 512 slice costs both sides hundreds of page faults
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

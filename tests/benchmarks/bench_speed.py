@@ -21,17 +21,17 @@ from scipy.optimize import nnls
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from medgan.commands.drawing import form_of
+from medgan.base.workers import keep_memory
+from medgan.commands.draw_into import form_of
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
-from medgan.gan.draw import TOGETHER, finish, latent_of
-from medgan.gan.probe import Trial, costs
-from medgan.gan.steps import update
+from medgan.learners.gan.probe import Trial, costs
+from medgan.learners.gan.sample import TOGETHER, finish, latent_of
+from medgan.learners.gan.steps import update
 from medgan.plan import Overrides, decide
 from medgan.plan.rules import SEEN_AT
 from medgan.scans import formats
 from medgan.scans.scan import Mark
-from medgan.workers import keep_memory
 from tests.test_plan import facts
 
 keep_memory()

@@ -78,11 +78,11 @@ def work():
     """In a process: train a round from the file named on the command line whenever a line comes in, and tell what it took."""
     import torch
 
-    from medgan.gan.steps import Learners, update
-    from medgan.learn.feed import Pool, batch_at, expect_at, of_class
-    from medgan.learn.runtime import Runtime, reseed
+    from medgan.learners.gan.steps import Learners, update
     from medgan.plan import Overrides, decide
-    from medgan.prepare import Stack
+    from medgan.prepare.stack import Stack
+    from medgan.training.batches import Pool, batch_at, expect_at, of_class
+    from medgan.training.runtime import Runtime, reseed
     from tests.test_plan import facts
 
     torch.set_num_threads(1)

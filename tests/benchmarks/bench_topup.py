@@ -3,7 +3,7 @@
 A unit is (cell, split): a cell is a data set, the class that is made rare in it and how many images are left to it; a split chooses which. Patients of the test part are the
 same in every split of `cxr_kermany_224`, and no rare patient is in two splits as long as there are enough; the small sets are halved by patient, anew in every split.
 A generator of its own learns from each unit's training images, its images pass the filter of `balance`, and classifiers of every arm are asked about the test patients
-(`medgan.quality.contest`): each arm of real images with its own schedule, chosen by inner folds of the training patients, and each arm with synthetic images with that of the same
+(`medgan.evaluation.trials`): each arm of real images with its own schedule, chosen by inner folds of the training patients, and each arm with synthetic images with that of the same
 arm without them. Nothing is chosen on test patients.
 
 Budgets are images shown and steps, never minutes: what else runs on the machine changes no figure. Everything finished is kept below MEDGAN_BENCH_OUT (.bench/topup): a stopped
@@ -142,7 +142,7 @@ def common_of(records, split):
 def trained(manifest, place, split):
     """The generator of a unit, trained where it is not there yet."""
     from medgan.commands.train import Options, train_on
-    from medgan.gan.model import Model
+    from medgan.learners.gan.model import Model
     from medgan.plan import Overrides
 
     wish = Overrides(size=(SIZE, SIZE), images=IMAGES, seed=split, device="cpu")
@@ -152,11 +152,11 @@ def trained(manifest, place, split):
 
 def synthetic_of(model, train):
     """As many images of every class as the largest has, chosen as `balance` chooses them."""
-    from medgan.commands.offer import drawn_images, seeds_of
-    from medgan.commands.sifting import Against, Wish
-    from medgan.progress import ignore
-    from medgan.quality.features import lite0
-    from medgan.quality.sieve import Real
+    from medgan.base.progress import ignore
+    from medgan.filtering.candidates import Against, Wish
+    from medgan.filtering.in_memory import drawn_images, seeds_of
+    from medgan.filtering.selection import Real
+    from medgan.similarity.features import lite0
 
     def against():
         pick, count = train.pixels.__getitem__, len(train.names)
@@ -183,8 +183,8 @@ class Runs(dict):
     """Finished runs on disk: those without synthetic images stand whatever the generator or the filter makes."""
 
     def __init__(self, place, data, made):
-        from medgan.commands.kept import Kept
-        from medgan.quality.arms import RECIPES
+        from medgan.evaluation.arms import RECIPES
+        from medgan.evaluation.result_cache import Kept
 
         self.made = {recipe.name for recipe in RECIPES if recipe.made}
         self.files = {False: Kept(place / "runs-without.jsonl", data), True: Kept(place / "runs.jsonl", made)}
@@ -197,7 +197,7 @@ class Runs(dict):
 
 def settings_of(cell):
     """Every arm of the probe; of the fine-tuned judge the arms that differ in more than how draws are counted."""
-    from medgan.quality.contest import EFFORTS, FINE_TUNED, SMALLEST
+    from medgan.evaluation.trials import EFFORTS, FINE_TUNED, SMALLEST
 
     return replace(
         EFFORTS["quick"], judges=JUDGES, recipes={FINE_TUNED: ARMS_TUNED}, shown=max(SIZE, SMALLEST), rare=(cell.label,), resamples=1000, headroom=False,
@@ -206,10 +206,10 @@ def settings_of(cell):
 
 def unit(name, split):
     """Train the generator of a unit and judge it; runs that are finished are not done again."""
-    from medgan.commands.splits import split_images
-    from medgan.files import digest_of, plain
-    from medgan.progress import ignore
-    from medgan.quality.utility import hearing, judgement
+    from medgan.base.files import digest_of, plain
+    from medgan.base.progress import ignore
+    from medgan.evaluation.splits import split_images
+    from medgan.evaluation.usefulness import hearing, judgement
 
     cell, place = CELLS[name], OUT / f"{name}-{split}-{SIZE}px-{IMAGES}"
     manifest = divided(cell, split)
@@ -296,7 +296,7 @@ def shared_rare(cell):
 
 def reach(differences, cell, chance):
     """Half of the 95 % interval of a mean difference over splits; `chance` is its deviation over test patients. None for one split."""
-    from medgan.quality.endpoints import corrected_t
+    from medgan.evaluation.endpoints import corrected_t
 
     if len(differences) < 2:
         return None

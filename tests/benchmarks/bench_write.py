@@ -10,7 +10,8 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from medgan.scans import dicom_write, formats
+from medgan.scans import formats
+from medgan.scans.dicom import write as dicom_write
 from medgan.scans.provenance import stored_values
 from medgan.scans.scan import Form, Mark
 

@@ -8,18 +8,19 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from medgan import escape, screen
-from medgan.commands import catalogue
+from medgan.base import escape
+from medgan.base.files import plain
+from medgan.cli import screen
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.inspect import inspect
-from medgan.commands.screened import table
-from medgan.commands.verdicts import section
-from medgan.commands.written import told
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.files import plain
-from medgan.gan.card import card
+from medgan.evaluation.card_section import section
+from medgan.filtering.summary import table
+from medgan.learners.gan.model_card import card
+from medgan.output import catalogue
+from medgan.output.read_back import told
 from medgan.plan import decide
 from tests.commands.blobs import untrained
 

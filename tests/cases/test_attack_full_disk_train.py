@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from medgan import files
+from medgan.base import files
+from medgan.base.errors import OutputError
 from medgan.commands.train import train
-from medgan.errors import OutputError
-from medgan.gan.model import Model
-from medgan.learn import runtime
-from medgan.learn.board import Board
-from medgan.learn.runtime import Journal, save_checkpoint
+from medgan.learners.gan.model import Model
 from medgan.plan import Overrides
+from medgan.training import runtime
+from medgan.training.runtime import Journal, save_checkpoint
+from medgan.training.tensorboard_log import Board
 from tests.commands.blobs import discs
 
 QUICK = Overrides(effort="smoke", size=(16, 24), images=32, batch=8, device="cpu", features="none")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from medgan.base.errors import OutputError
 from medgan.commands import balance as balancing
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.train import train
-from medgan.errors import OutputError
-from medgan.gan.model import Model
+from medgan.learners.gan.model import Model
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from medgan.dataset.labels import survey
+from medgan.dataset.file_list import survey
 from medgan.dataset.source import Source
 from medgan.dataset.walk import walk
 

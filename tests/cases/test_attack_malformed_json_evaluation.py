@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.cli import app
+from medgan.base.errors import DatasetError, MedganError
+from medgan.base.progress import ignore
+from medgan.cli.app import app
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import EvaluateOptions, evaluate
-from medgan.commands.gather import Request, gather
 from medgan.commands.report import report
 from medgan.dataset.source import Source
-from medgan.errors import DatasetError, MedganError
-from medgan.progress import ignore
+from medgan.evaluation.data import Request, gather
 from tests.commands.blobs import discs, untrained
 from tests.report.stories import arm, scores
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from medgan.base.errors import MedganError, ModelError
+from medgan.base.files import digest_file
 from medgan.commands.sample import SampleOptions, sample
-from medgan.errors import MedganError, ModelError
-from medgan.files import digest_file
-from medgan.gan.draw import draw
-from medgan.gan.model import Model
+from medgan.learners.gan.model import Model
+from medgan.learners.gan.sample import draw
 from tests.commands.blobs import discs, untrained
 
 ODD = (

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from medgan.gan.fit import fit
-from medgan.gan.outline import Outline
-from medgan.gan.steps import Learners, update
-from medgan.learn.runtime import Runtime, reseed
-from tests.gan.phantoms import ABOUT, dcgan_plan, known, matched_plan, tiny_plan, tiny_stack
+from medgan.learners.gan.class_gaussian import Outline
+from medgan.learners.gan.fit import fit
+from medgan.learners.gan.steps import Learners, update
+from medgan.training.runtime import Runtime, reseed
+from tests.learners.gan.phantoms import ABOUT, dcgan_plan, known, matched_plan, tiny_plan, tiny_stack
 
 PLANS = {
     "adversary": lambda: tiny_plan(latent=64),

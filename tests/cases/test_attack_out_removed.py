@@ -4,11 +4,11 @@ import shutil
 
 import pytest
 
-from medgan import files
+from medgan.base import files
+from medgan.base.errors import OutputError
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.sample import SampleOptions, sample
 from medgan.commands.train import train
-from medgan.errors import OutputError
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree, untrained
 

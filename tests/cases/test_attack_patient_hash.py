@@ -11,11 +11,11 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
 
+from medgan.base.files import digest
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.inspect import inspect
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.files import digest
 from tests.commands.blobs import tree, untrained
 from tests.dataset.conftest import save
 

@@ -8,8 +8,8 @@ import shutil
 import pytest
 from PIL import Image
 
+from medgan.base.errors import DatasetError, MedganError
 from medgan.commands.report import report
-from medgan.errors import DatasetError, MedganError
 from tests.report.folders import balanced, run
 
 SECRET = b"\x89PNG my private key"

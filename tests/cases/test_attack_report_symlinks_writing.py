@@ -4,12 +4,12 @@ import os
 
 import pytest
 
-from medgan import files
-from medgan.commands.alone import alone_in
-from medgan.commands.kept import Kept
-from medgan.commands.outfolder import claim, sweep
-from medgan.errors import DatasetError, OutputError
-from medgan.learn.runtime import Journal, load_checkpoint, save_checkpoint
+from medgan.base import files
+from medgan.base.errors import DatasetError, OutputError
+from medgan.commands.folder_lock import alone_in
+from medgan.evaluation.result_cache import Kept
+from medgan.output.folder import claim, sweep
+from medgan.training.runtime import Journal, load_checkpoint, save_checkpoint
 
 
 @pytest.fixture

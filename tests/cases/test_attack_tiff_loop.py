@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medgan.base.errors import ScanError
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.errors import ScanError
 from medgan.scans import formats
 from medgan.scans.tiff_pages import MOST_PAGES, walk_pages
 

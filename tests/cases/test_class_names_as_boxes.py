@@ -7,8 +7,9 @@ import warnings
 import pytest
 
 from medgan.commands.report import report
-from medgan.report import canvas, figures, letters
-from medgan.report.letters import legible
+from medgan.pictures import canvas, letters
+from medgan.pictures.letters import legible
+from medgan.report import figures
 from tests.report.folders import balanced, run
 
 NAMES = {

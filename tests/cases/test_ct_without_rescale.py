@@ -12,7 +12,9 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, decide
-from medgan.scans import dicom_read, formats, series
+from medgan.scans import formats
+from medgan.scans.dicom import read as dicom_read
+from medgan.scans.dicom import series
 from tests.scans.phantoms import ramp, slices, write
 
 NEITHER = {"RescaleSlope": None, "RescaleIntercept": None}

@@ -11,11 +11,11 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from medgan.commands.real import originals_of
+from medgan.base.errors import ScanError
 from medgan.dataset.index import index
 from medgan.dataset.load import load
 from medgan.dataset.source import Source
-from medgan.errors import ScanError
+from medgan.output.real_images import originals_of
 from medgan.scans import formats
 from tests.scans.phantoms import write
 

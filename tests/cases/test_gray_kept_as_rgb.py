@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from pydicom.uid import UltrasoundImageStorage
 
+from medgan.base.progress import ignore
 from medgan.commands.balance import balance
-from medgan.commands.gather import Request, gather
 from medgan.commands.inspect import Inspection, inspect
 from medgan.dataset.source import Source
-from medgan.progress import ignore
+from medgan.evaluation.data import Request, gather
 from tests.commands.blobs import rows_of, untrained
 from tests.scans import phantoms
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from medgan.dataset.labels import survey
+from medgan.dataset.file_list import survey
 from medgan.dataset.source import Source
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
+from medgan.base.errors import DatasetError
+from medgan.dataset.file_list import survey
 from medgan.dataset.index import index
-from medgan.dataset.labels import survey
 from medgan.dataset.manifest import Holdout
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
 from medgan.dataset.tables import columns, read_labels, read_participants
-from medgan.errors import DatasetError
 
 
 def rows_of(tmp_path, text):

@@ -9,11 +9,11 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from medgan.base.errors import DatasetError
 from medgan.dataset.encoding import decode, entries
-from medgan.dataset.labels import survey
+from medgan.dataset.file_list import survey
 from medgan.dataset.source import Source
 from medgan.dataset.tables import read_labels
-from medgan.errors import DatasetError
 
 NAMES = ("scans/a/1.png", "scans/b/Müll 2.png")
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]

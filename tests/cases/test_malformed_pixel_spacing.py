@@ -13,12 +13,12 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
+from medgan.base.errors import ScanError
 from medgan.dataset.advice import warnings_of
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.errors import ScanError
 from medgan.scans import formats
-from medgan.scans.dicom_attributes import tag_of
+from medgan.scans.dicom.attributes import tag_of
 from tests.scans.phantoms import dataset, ramp, save
 
 CR = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1", "Modality": "CR"}

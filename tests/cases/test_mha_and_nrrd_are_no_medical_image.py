@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from medgan.base.errors import ScanError
 from medgan.dataset.advice import warnings_of
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.errors import ScanError
 from medgan.scans import formats
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medgan import screen
+from medgan.cli import screen
 from tests.conftest import cut_sample
 
 CJK, ACCENT, EMOJI = "\u80ba\u708e", "r\u00e9tine", "\U0001f9e0"
@@ -73,7 +73,7 @@ def test_json_is_the_same_in_every_encoding(named):
 @pytest.mark.parametrize("name", [CJK, EMOJI, "a\nwarning: forged", "a\x1b[2J", "a\u2028b", "a\x85b"])
 def test_every_table_and_fact_takes_any_name(name, monkeypatch, tmp_path):
     """What commands show, through a stdout that knows Latin-1 alone."""
-    from medgan.terminal import steady
+    from medgan.cli.terminal import steady
 
     path = tmp_path / "told"
     with path.open("w", encoding="latin-1") as stream:

@@ -3,8 +3,8 @@
 import pytest
 
 from medgan.dataset.advice import warnings_of
+from medgan.dataset.file_list import survey
 from medgan.dataset.index import index
-from medgan.dataset.labels import survey
 from medgan.dataset.source import Source
 
 

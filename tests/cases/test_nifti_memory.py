@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medgan.errors import ScanError
+from medgan.base.errors import ScanError
 from medgan.scans import formats, nifti_voxels
 
 SIDES = (128, 128, 96)

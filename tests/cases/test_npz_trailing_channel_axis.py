@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from medgan.base.errors import DatasetError, ScanError
 from medgan.commands.inspect import inspect
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.errors import DatasetError, ScanError
-from medgan.scans import arrays
+from medgan.scans import npz
 
 N, SIDE = 12, 28
 
@@ -42,7 +42,7 @@ def test_gray_images_are_one_image_each_wherever_their_channel_stands(images, tm
     manifest = index(Source(path=saved(tmp_path / "d.npz", images)))
     assert manifest.images() == {"train": {"0": N // 2, "1": N // 2}}
     assert {record.shape for record in manifest.records} == {(1, SIDE, SIDE)}
-    scan = arrays.read(tmp_path / "d.npz", "train", 3)
+    scan = npz.read(tmp_path / "d.npz", "train", 3)
     assert np.array_equal(scan.pixels[0], discs()[3])
 
 
@@ -65,7 +65,7 @@ def test_the_case_as_inspect_tells_it(tmp_path):
     ],
 )
 def test_colour_and_volumes_with_channels_keep_their_shape(images, shape, tmp_path):
-    assert arrays.read(saved(tmp_path / "d.npz", images), "train", 1).pixels.shape == shape
+    assert npz.read(saved(tmp_path / "d.npz", images), "train", 1).pixels.shape == shape
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_colour_and_volumes_with_channels_keep_their_shape(images, shape, tmp_pa
 def test_what_may_mean_two_things_is_refused_in_words(shape, words, tmp_path):
     path = saved(tmp_path / "d.npz", np.zeros(shape, np.uint8))
     with pytest.raises(ScanError, match=words) as caught:
-        arrays.read(path, "train", 0)
+        npz.read(path, "train", 0)
     assert caught.value.verdict == "error:bad-dimensions"
     assert "(N, H, W, 3)" in caught.value.hint
 
@@ -133,7 +133,7 @@ def test_what_a_header_claims_is_refused_before_memory_is_taken(members, verdict
     finally:
         tracemalloc.stop()
     with pytest.raises(ScanError, match="claims") as caught:
-        arrays.read(path, "train", 0)
+        npz.read(path, "train", 0)
     assert caught.value.verdict == f"error:{verdict}"
 
 
@@ -146,13 +146,13 @@ def test_a_member_whose_packed_bytes_cannot_hold_its_size_is_refused(tmp_path):
     data[where : where + 4] = struct.pack("<I", 2**30)
     path.write_bytes(data)
     with pytest.raises(ScanError, match="packed bytes cannot hold") as caught:
-        arrays.read(path, "train", 0)
+        npz.read(path, "train", 0)
     assert caught.value.verdict == "error:size-mismatch"
 
 
 def test_damage_to_many_images_is_found_once(tmp_path, monkeypatch):
-    unpack, unpacked = arrays._member, []
-    monkeypatch.setattr(arrays, "_member", lambda path, name: unpacked.append(name) or unpack(path, name))
+    unpack, unpacked = npz._member, []
+    monkeypatch.setattr(npz, "_member", lambda path, name: unpacked.append(name) or unpack(path, name))
     with pytest.raises(DatasetError, match="no images"):
         index(Source(path=saved(tmp_path / "d.npz", discs().astype(np.complex64))))
     assert unpacked.count("train_images") == 1

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from pydicom.uid import MRImageStorage
 
-from medgan import cache
+from medgan.base import cache
 from medgan.commands.inspect import Inspection, inspect
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, Plan
-from medgan.prepare import TOP, prepare
+from medgan.prepare.stack import TOP, prepare
 from tests.scans import phantoms
 
 SIDE = 48

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from medgan.errors import ScanError
+from medgan.base.errors import ScanError
 from medgan.scans import formats
 from tests.scans.phantoms import dataset, ramp, save, write
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from pydicom.uid import ComputedRadiographyImageStorage
 
-from medgan import cache
+from medgan.base import cache
 from medgan.commands.inspect import Inspection, inspect
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides
-from medgan.prepare import TOP, prepare
+from medgan.prepare.stack import TOP, prepare
 from tests.scans import phantoms
 
 SIDE = 32

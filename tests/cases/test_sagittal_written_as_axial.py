@@ -16,7 +16,8 @@ from medgan.dataset.index import index
 from medgan.dataset.load import load
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, Plan, decide
-from medgan.scans import dicom_write, formats, nifti_write
+from medgan.scans import formats, nifti_write
+from medgan.scans.dicom import write as dicom_write
 from medgan.scans.intensity import normalise
 from medgan.scans.scan import Form, Mark
 from tests.scans.phantoms import slices, write

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from medgan.base.progress import WARNING
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
 from medgan.plan import Overrides
-from medgan.progress import WARNING
 from tests.commands.blobs import discs, untrained
 
 QUICK = Overrides(effort="smoke", size=(16, 16), images=32, batch=8, device="cpu", features="none")

@@ -33,9 +33,7 @@ def test_with_stdout_closed_the_work_is_done(cut_scans):
 
 def test_no_file_takes_the_place_of_a_stream_that_is_closed():
     # What a library prints would else end up in the first file that is opened.
-    script = (
-        "import os, sys; from medgan.terminal import steady; steady(); sys.exit(open(os.devnull).fileno())"
-    )
+    script = "import os, sys; from medgan.cli.terminal import steady; steady(); sys.exit(open(os.devnull).fileno())"
     line = ["bash", "-c", '"$@" >&- 2>&- <&-', "bash", sys.executable, "-c", script]
     assert subprocess.run(line, check=False, capture_output=True).returncode > 2
 

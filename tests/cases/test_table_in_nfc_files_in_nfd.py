@@ -6,8 +6,8 @@ import pytest
 
 from medgan.api.values import as_quota
 from medgan.commands.sample import known
+from medgan.dataset.file_list import survey
 from medgan.dataset.index import index
-from medgan.dataset.labels import survey
 from medgan.dataset.source import Source
 from medgan.dataset.tables import read_labels
 

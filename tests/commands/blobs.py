@@ -12,8 +12,8 @@ from medgan.dataset.index import index
 from medgan.dataset.manifest import Holdout
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
-from medgan.gan.model import Model
-from medgan.gan.steps import GENERATORS
+from medgan.learners.gan.model import Model
+from medgan.learners.gan.steps import GENERATORS
 from medgan.plan import Overrides, decide
 
 LAYOUT = {

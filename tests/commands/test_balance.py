@@ -16,17 +16,18 @@ import pytest
 from PIL import Image
 from pydicom.uid import UltrasoundImageStorage
 
-from medgan.commands import real, sifting
+from medgan.base.errors import DatasetError, ModelError, OutputError, PlanError
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.sample import SampleOptions, sample
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.errors import DatasetError, ModelError, OutputError, PlanError
-from medgan.gan.model import Model
+from medgan.filtering import candidates
+from medgan.filtering.selection import Drawn
+from medgan.learners.gan.model import Model
+from medgan.output import real_images
 from medgan.plan import Overrides, decide
-from medgan.prepare import prepare
-from medgan.quality.sieve import Drawn
+from medgan.prepare.stack import prepare
 from medgan.scans import formats
 from tests.commands.blobs import LAYOUT, SMALL, discs, rows_of, tree, untrained
 
@@ -266,7 +267,7 @@ def test_a_disk_without_hard_links_gets_copies_and_says_so_once(
     balance(scans, tmp_path / "out", model=model, on_progress=told.append)
     assert tree(tmp_path / "out") == tree(balanced.out)
     assert all(path.stat().st_nlink == 1 for path in (tmp_path / "out" / "images").rglob("*.png"))
-    assert [one.words for one in told if "no hard links" in one.words] == [real.COPIED]
+    assert [one.words for one in told if "no hard links" in one.words] == [real_images.COPIED]
 
 
 def test_without_synthetic_images_real_ones_are_written_and_repeated_and_nothing_is_trained(scans, tmp_path):
@@ -285,7 +286,7 @@ def test_images_that_do_not_pass_lower_the_share_of_every_class(scans, model, tm
         kept = 1 if label == "normal" else wish.counts[label]
         return [Drawn(seed=seed, kept=seed < kept) for seed in range(20)]
 
-    monkeypatch.setattr(sifting, "chosen", picky)
+    monkeypatch.setattr(candidates, "chosen", picky)
     done = balance(scans, tmp_path / "out", model=model)
     sentence = "share 0.17 instead of 0.25: only 1 of 2 images of normal passed the filter"
     assert (done.written, done.notes) == ({"covid": 1, "normal": 1}, (sentence,))
@@ -304,7 +305,7 @@ def test_images_that_do_not_pass_lower_the_share_of_every_class(scans, model, tm
 def test_where_none_pass_and_no_real_image_is_asked_for_the_folder_is_given_back(
     scans, model, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(sifting, "chosen", lambda *_: [Drawn(seed=0, kept=False)])
+    monkeypatch.setattr(candidates, "chosen", lambda *_: [Drawn(seed=0, kept=False)])
     with pytest.raises(PlanError, match=r"without real images: share 0 instead of 0\.25: only 0 of 2"):
         balance(scans, tmp_path / "out", model=model, options=BalanceOptions(real="none"))
     assert not list(tmp_path.iterdir())

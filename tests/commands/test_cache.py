@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from medgan import cache as place
+from medgan.base import cache as place
 from medgan.commands.cache import cache
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.plan import decide
-from medgan.prepare import prepare
+from medgan.prepare.stack import prepare
 from tests.commands.blobs import SMALL, discs
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such lock")
@@ -46,7 +46,7 @@ def database(cache_of_test):
 
 @contextmanager
 def another_process(holding, alone):
-    code = f"from medgan.cache import hold; from pathlib import Path; hold(Path({str(holding)!r}), alone={alone})"
+    code = f"from medgan.base.cache import hold; from pathlib import Path; hold(Path({str(holding)!r}), alone={alone})"
     words = [sys.executable, "-c", f"{code}; print('held', flush=True); input()"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as job:
         assert job.stdout.readline() == "held\n"

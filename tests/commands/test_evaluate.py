@@ -8,21 +8,23 @@ import numpy as np
 import pytest
 import torch
 
+from medgan.base.errors import DatasetError, MedganError, ModelError, OutputError, PlanError
+from medgan.base.files import read_json
+from medgan.base.progress import ignore
 from medgan.commands import evaluate as module
-from medgan.commands import exhibits, forecast, offer, parts, sifting
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import Clock, EvaluateOptions, again, evaluate
-from medgan.commands.gather import CHECKED, NONE_HELD, UNKNOWN, UNNAMED, Request, chose_itself, gather
 from medgan.commands.report import report
 from medgan.commands.sample import SampleOptions, sample
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.errors import DatasetError, MedganError, ModelError, OutputError, PlanError
-from medgan.files import read_json
-from medgan.gan.model import Model
-from medgan.progress import ignore
-from medgan.quality import fidelity, learners, sieve, spaces
-from medgan.quality.contest import Settings, judges_here
+from medgan.evaluation import analyses, classifiers, fidelity, forecast
+from medgan.evaluation.data import CHECKED, NONE_HELD, UNKNOWN, UNNAMED, Request, chose_itself, gather
+from medgan.evaluation.trials import Settings, judges_here
+from medgan.filtering import candidates, in_memory, selection
+from medgan.learners.gan.model import Model
+from medgan.report import exhibits
+from medgan.similarity import spaces
 from tests.commands.blobs import discs, untrained
 
 QUICK = EvaluateOptions(only=("fidelity",))
@@ -191,7 +193,7 @@ def test_what_files_say_goes_with_their_images(tmp_path):
         images, files = getattr(found, split), found.circumstances[split]
         assert [tuple(row[:2]) for row in files.shape] == [((16, 24), (20, 22))[n] for n in images.labels]
     assert len(found.circumstances["val"]) == 0
-    told = parts.giveaways(parts.Job(images=found, effort="quick", seed=0, runs={}, on_progress=ignore))
+    told = analyses.giveaways(analyses.Job(images=found, effort="quick", seed=0, runs={}, on_progress=ignore))
     assert "Picture shape alone tells full from the rest with an AUROC of 1.00" in told.sentence
 
 
@@ -229,7 +231,7 @@ def test_what_the_filter_made_of_the_images_is_told(done):
 def test_filtered_or_not_are_two_evaluations_and_that_is_said_before_anything_is_drawn(
     done, world, monkeypatch
 ):
-    monkeypatch.setattr(offer, "draw", None)
+    monkeypatch.setattr(in_memory, "draw", None)
     with pytest.raises(OutputError, match="another evaluation: filter is different"):
         evaluate(request(world, model=world["model"], filtered=False), done.out, options=QUICK)
 
@@ -237,7 +239,7 @@ def test_filtered_or_not_are_two_evaluations_and_that_is_said_before_anything_is
 def test_what_was_chosen_once_is_judged_again_even_if_it_would_now_come_out_otherwise(
     done, world, monkeypatch
 ):
-    monkeypatch.setattr(offer, "picked", lambda *_: pytest.fail("chosen again"))
+    monkeypatch.setattr(in_memory, "picked", lambda *_: pytest.fail("chosen again"))
     assert evaluate(request(world), done.out, options=QUICK).sources == done.sources
 
 
@@ -250,10 +252,10 @@ def test_a_refused_model_leaves_no_folder(world, tmp_path):
 
 def test_a_class_that_is_copied_is_judged_as_it_is_drawn_and_that_is_told(world, tmp_path, monkeypatch):
     def look(pixels, seeds, label, real):
-        drawn, points = sieve.look(pixels, seeds, label, real)
+        drawn, points = selection.look(pixels, seeds, label, real)
         return [replace(one, reason="copy" if label == 0 and one.seed % 2 else "") for one in drawn], points
 
-    monkeypatch.setattr(sifting, "look", look)
+    monkeypatch.setattr(candidates, "look", look)
     told = evaluate(request(world), tmp_path / "out", options=QUICK)
     assert told.fidelity
     assert told.filter["as_drawn"] == ["full"]
@@ -325,7 +327,7 @@ def test_a_part_that_cannot_be_measured_is_told_and_the_others_go_on(world, tmp_
     def unable(*args):
         raise DatasetError("there are no rare classes")
 
-    monkeypatch.setattr(module, "PARTS", {"shortcut": unable, "fidelity": parts.fidelity})
+    monkeypatch.setattr(module, "PARTS", {"shortcut": unable, "fidelity": analyses.fidelity})
     both = evaluate(request(world), tmp_path / "out")
     assert both.fidelity
     assert both.shortcut is None
@@ -336,7 +338,7 @@ def test_a_part_that_cannot_be_measured_is_told_and_the_others_go_on(world, tmp_
 
 def test_parts_measured_one_by_one_come_together(done, world, monkeypatch):
     monkeypatch.setattr(
-        module, "PARTS", {"fidelity": parts.fidelity, "shortcut": lambda *_: {"verdict": "none"}}
+        module, "PARTS", {"fidelity": analyses.fidelity, "shortcut": lambda *_: {"verdict": "none"}}
     )
     later = evaluate(request(world), done.out, options=EvaluateOptions(only=("shortcut",)))
     assert later.shortcut == {"verdict": "none"}
@@ -354,7 +356,7 @@ def test_unknown_parts_and_efforts_are_refused(options, word):
 def test_beside_usefulness_stands_what_gives_classes_away():
     assert EvaluateOptions(only=("usefulness",)).parts == ("giveaways", "usefulness")
     assert EvaluateOptions(only=("fidelity",)).parts == ("fidelity",)
-    assert EvaluateOptions().parts == tuple(parts.PARTS)
+    assert EvaluateOptions().parts == tuple(analyses.PARTS)
 
 
 def test_what_gives_classes_away_is_told_on_every_page(world, tmp_path):
@@ -385,7 +387,7 @@ def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_pat
     brief = Settings(
         judges=("cnn",), steps={"cnn": (2,)}, rates={"cnn": (1e-3,)}, seeds=2, folds=2, side=16, resamples=20
     )
-    monkeypatch.setattr(parts, "settings_of", lambda job: brief)
+    monkeypatch.setattr(analyses, "settings_of", lambda job: brief)
     told = evaluate(request(world), tmp_path / "out", options=EvaluateOptions(only=("usefulness",)))
     said = exhibits.read(tmp_path / "out").predictions
     assert said.arms == tuple((arm["judge"], arm["name"]) for arm in told.usefulness["arms"])
@@ -394,7 +396,7 @@ def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_pat
     held = gather(request(world), ignore).held_out
     facts = json.dumps(exhibits.read(tmp_path / "out").facts)
     assert not any(patient in facts for patient in held.patients)
-    monkeypatch.setattr(learners, "trained", None)  # nothing is trained twice
+    monkeypatch.setattr(classifiers, "trained", None)  # nothing is trained twice
     evaluate(request(world), tmp_path / "out", options=QUICK)
     again = exhibits.read(tmp_path / "out").predictions
     np.testing.assert_array_equal(again.probabilities, said.probabilities)

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import pytest
 
+from medgan.base.errors import ModelError, PlanError
+from medgan.base.progress import NOTE, ignore
 from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.foresee import foresee
-from medgan.commands.gather import CHECKED, Request, gather
+from medgan.commands.dry_run import foresee
 from medgan.commands.inspect import inspect
 from medgan.commands.sample import SampleOptions, sample
 from medgan.commands.train import Options, train
-from medgan.errors import ModelError, PlanError
-from medgan.gan.model import Model
+from medgan.evaluation.data import CHECKED, Request, gather
+from medgan.learners.gan.model import Model
 from medgan.plan import Overrides
-from medgan.progress import NOTE, ignore
 from tests.commands.blobs import discs, tree
 
 QUICK = Overrides(effort="smoke", size=(16, 24), images=32, batch=8, device="cpu", features="none", seed=3)

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medgan.base.errors import DatasetError
 from medgan.commands import inspect as looked
-from medgan.commands.beforehand import one_each, sentence
 from medgan.commands.inspect import inspect
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Holdout, Manifest, Record
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
-from medgan.errors import DatasetError
+from medgan.filtering.beforehand import one_each, sentence
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree
 

@@ -10,11 +10,11 @@ from PIL import Image
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, SecondaryCaptureImageStorage
 
 from medgan import MedganError, ModelError, OutputError, PlanError
-from medgan.commands.class_check import NONE
 from medgan.commands.sample import SampleOptions, sample
-from medgan.commands.slugs import slugs
-from medgan.gan.draw import draw
-from medgan.gan.model import Model
+from medgan.filtering.separability import NONE
+from medgan.learners.gan.model import Model
+from medgan.learners.gan.sample import draw
+from medgan.output.folder_names import slugs
 from medgan.scans import formats
 from medgan.scans.scan import Form
 from tests.commands.blobs import LAYOUT, discs, rows_of, tree, untrained

@@ -5,21 +5,22 @@ import json
 
 import pytest
 
-from medgan.commands import offer, share, sifting
+from medgan.base.errors import PlanError
+from medgan.commands import share
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.share import Mixture
-from medgan.commands.sifting import Choice
-from medgan.errors import PlanError
-from medgan.quality.contest import Settings
-from medgan.quality.shares import Chosen, Trial
-from medgan.quality.sieve import Drawn
+from medgan.evaluation.share_choice import Chosen, Trial
+from medgan.evaluation.trials import Settings
+from medgan.filtering import candidates, in_memory
+from medgan.filtering.candidates import Choice
+from medgan.filtering.selection import Drawn
 from tests.commands.blobs import discs, tree, untrained
 
 
 @pytest.fixture(autouse=True)
 def unchecked(monkeypatch):
     """An untrained generator stands for a good one, and shows no class."""
-    monkeypatch.setattr(sifting, "network", lambda: False)
+    monkeypatch.setattr(candidates, "network", lambda: False)
 
 
 BEFORE = {"cyst": 20, "mass": 40, "normal": 100}
@@ -187,7 +188,7 @@ def test_images_are_tried_as_they_would_be_written(scans, model, tmp_path, monke
     def sieve(model, label, wish, against, on_progress):
         return [Drawn(seed=seed, kept=bool(seed % 2)) for seed in range(2 * wish.counts[label])]
 
-    monkeypatch.setattr(offer, "chosen", sieve)
+    monkeypatch.setattr(in_memory, "chosen", sieve)
     balance(scans, tmp_path / "filtered", model=model, options=AUTO)
     balance(scans, tmp_path / "plain", model=model, options=dataclasses.replace(AUTO, filter=False))
     assert [images.patients.tolist() for _, _, images in seen] == [

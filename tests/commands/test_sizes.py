@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from medgan.base.progress import ignore
 from medgan.commands.balance import balance
-from medgan.commands.gather import Request, gather
 from medgan.commands.train import train
 from medgan.dataset.source import Source
-from medgan.gan.model import Model
+from medgan.evaluation.data import Request, gather
+from medgan.learners.gan.model import Model
 from medgan.plan import Overrides
-from medgan.progress import ignore
 from medgan.scans import raster
 from tests.commands.blobs import discs, rows_of
 

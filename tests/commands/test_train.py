@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medgan.base.errors import OutputError, PlanError
+from medgan.base.files import read_json, write_json
+from medgan.base.progress import NOTE, WARNING
 from medgan.commands import train as command
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
-from medgan.errors import OutputError, PlanError
-from medgan.files import read_json, write_json
-from medgan.gan import fit
-from medgan.gan.model import Model
-from medgan.gan.probe import Cost
+from medgan.learners.gan import fit
+from medgan.learners.gan.model import Model
+from medgan.learners.gan.probe import Cost
 from medgan.plan import Overrides, clock
-from medgan.progress import NOTE, WARNING
 from tests.commands.blobs import discs, tree
 
 QUICK = Overrides(effort="smoke", size=(16, 24), images=64, batch=8, device="cpu", features="none")

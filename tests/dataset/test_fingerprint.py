@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from medgan.base.files import plain
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.manifest import Manifest, Record
-from medgan.files import plain
 
 
 def record(number: int, label: str = "a", **facts: object) -> Record:

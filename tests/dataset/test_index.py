@@ -14,14 +14,14 @@ from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
-from medgan import workers
-from medgan.dataset import pixels
+from medgan.base import workers
+from medgan.base.errors import DatasetError
+from medgan.base.progress import Progress
+from medgan.dataset import measure
 from medgan.dataset.headers import lost
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
-from medgan.errors import DatasetError
-from medgan.progress import Progress
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -338,7 +338,7 @@ def test_an_image_that_cannot_be_measured_does_not_stop_the_run(png, tmp_path, m
     monkeypatch.setenv(workers.VARIABLE, "1")
     for number, name in enumerate(("a/1", "a/2", "b/1", "b/2")):
         png(f"{name}.png", number)
-    known, calls = pixels.intensity.percentiles, []
+    known, calls = measure.intensity.percentiles, []
 
     def once_too_large(values):
         calls.append(1)
@@ -346,7 +346,7 @@ def test_an_image_that_cannot_be_measured_does_not_stop_the_run(png, tmp_path, m
             raise MemoryError
         return known(values)
 
-    monkeypatch.setattr(pixels.intensity, "percentiles", once_too_large)
+    monkeypatch.setattr(measure.intensity, "percentiles", once_too_large)
     manifest = index(Source(path=tmp_path))
     assert verdicts(manifest) == {
         "a/1.png": "error:too-large",

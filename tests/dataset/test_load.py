@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medgan.base.errors import ScanError
 from medgan.dataset.index import index
 from medgan.dataset.load import array_place, load
 from medgan.dataset.manifest import Record
-from medgan.dataset.pixels import pixel_digest
+from medgan.dataset.measure import pixel_digest
 from medgan.dataset.source import Source
-from medgan.errors import ScanError
 from tests.dataset.conftest import noise
 
 

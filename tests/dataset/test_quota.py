@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medgan.base.errors import PlanError
 from medgan.dataset.quota import Quota, level, quotas, replenish, same_share, scarcest, share_of, top_up
-from medgan.errors import PlanError
 
 COUNTS = {"a": 100, "b": 40, "c": 7}
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medgan.base.errors import PlanError
 from medgan.dataset.manifest import Holdout, Manifest, Record
 from medgan.dataset.split import (
     BY_DEFAULT,
@@ -15,7 +16,6 @@ from medgan.dataset.split import (
     hold_out,
     holdout_of_training,
 )
-from medgan.errors import PlanError
 
 
 def manifest(scans: list[tuple[str, str]], **others: str) -> Manifest:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from medgan.base.errors import DatasetError
 from medgan.dataset.tables import columns, read_labels, read_participants
-from medgan.errors import DatasetError
 
 
 @pytest.mark.parametrize("mark", [",", "\t", ";"])

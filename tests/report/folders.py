@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 
-from medgan.commands.outfolder import OutFolder, claim
-from medgan.commands.seal import Account, seal
-from medgan.commands.sifting import Choice
-from medgan.progress import ignore
-from medgan.quality.sieve import Drawn
+from medgan.base.progress import ignore
+from medgan.filtering.candidates import Choice
+from medgan.filtering.selection import Drawn
+from medgan.output.finalise import Account, seal
+from medgan.output.folder import OutFolder, claim
 from medgan.scans.scan import Form, Mark
 
 PNG = Form(format="png", low=0, high=255, unit="stored")
@@ -59,7 +59,7 @@ def choice(label, folders):
 
 def run(path, labels=("rare", "normal"), ticks=3):
     """A training run, with a picture of every tick and a model's facts."""
-    from medgan.report.grid import draw_grid, title_of
+    from medgan.pictures.grid import draw_grid, title_of
 
     path.mkdir(parents=True)
     plan = {"size": [16, 16], "images_shown": 1000 * ticks, "seed": 0, "labels": list(labels), "device": "cpu"}  # fmt: skip

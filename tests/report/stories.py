@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from medgan.pictures.display import png
 from medgan.report.page import Gallery, Pair, Row, Story
-from medgan.report.shown import png
 
 LABELS = ("a class with a rather long name, as hospitals like them", "normal")
 

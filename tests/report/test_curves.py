@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
-from medgan.quality.endpoints import sensitivity
+from medgan.evaluation.endpoints import sensitivity
 from medgan.report import curves
 from tests.report.stories import Said, arm
 

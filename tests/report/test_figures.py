@@ -1,6 +1,6 @@
 import pytest
 
-from medgan.quality.arms import RECIPES
+from medgan.evaluation.arms import RECIPES
 from medgan.report import figures, wording
 from tests.report.stories import arm
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.progress import duration
+from medgan.base.progress import duration
+from medgan.pictures.grid import done, draw_grid, title_of
 from medgan.report import progress
-from medgan.report.grid import done, draw_grid, title_of
 from tests.report.folders import row
 
 LABELS = ("rare", "usual")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medgan.errors import ScanError
+from medgan.base.errors import ScanError
 from medgan.scans import formats
 from medgan.scans.scan import Header, Scan
 from tests.scans.mutants import Mutant, mutant

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medgan.base.errors import ScanError
 from medgan.dataset.advice import warnings_of
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.errors import ScanError
 from medgan.scans import formats
 from tests.scans.phantoms import ramp, wheel, write
 

@@ -18,8 +18,10 @@ import pytest
 import SimpleITK
 from pydicom.data import get_testdata_files
 
-from medgan.errors import ScanError
-from medgan.scans import dicom_read, formats, series
+from medgan.base.errors import ScanError
+from medgan.scans import formats
+from medgan.scans.dicom import read as dicom_read
+from medgan.scans.dicom import series
 from tests.scans.phantoms import slices
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

@@ -12,8 +12,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from medgan.scans import dicom_read, dicom_write
-from medgan.scans.dicom_anatomy import UNPAIRED
+from medgan.scans.dicom import read as dicom_read
+from medgan.scans.dicom import write as dicom_write
+from medgan.scans.dicom.anatomy import UNPAIRED
 from medgan.scans.provenance import stored_values
 from tests.scans.strangers import serving, tool
 from tests.scans.written import FORMS, REAL, SYNTHETIC, block, picture, written

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from medgan.errors import ScanError
+from medgan.base.errors import ScanError
 from medgan.scans.finite import filled
 
 PATH = Path("scan.nii")

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from medgan.errors import PlanError, ScanError
-from medgan.scans import dicom_read, formats
+from medgan.base.errors import PlanError, ScanError
+from medgan.scans import formats
+from medgan.scans.dicom import read as dicom_read
 from medgan.scans.scan import Form, Mark
 from tests.scans.phantoms import ramp, wheel, write
 from tests.scans.written import FORMS, SYNTHETIC, picture

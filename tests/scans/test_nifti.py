@@ -12,8 +12,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from medgan.errors import PlanError, ScanError
-from medgan.scans import inflate, nifti, nifti_write
+from medgan.base.errors import PlanError, ScanError
+from medgan.scans import compressed, nifti, nifti_write
 from medgan.scans.provenance import stored_values
 from medgan.scans.scan import Form, Mark
 
@@ -355,7 +355,7 @@ def test_more_bytes_than_the_dimensions_need_are_refused_without_inflating_them(
 
 
 def test_volume_over_the_limit_is_refused_from_the_header(tmp_path, monkeypatch):
-    monkeypatch.setattr(inflate, "LIMIT", 10_000)
+    monkeypatch.setattr(compressed, "LIMIT", 10_000)
     assert header_verdict(saved(tmp_path / "a.nii.gz", anatomy((20, 20, 20), np.uint8))) == "error:too-large"
 
 

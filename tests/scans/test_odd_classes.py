@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medgan import files
-from medgan.commands.outfolder import claim
-from medgan.commands.slugs import slugs
+from medgan.base import files
+from medgan.base.errors import DatasetError, OutputError, PlanError
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.errors import DatasetError, OutputError, PlanError
+from medgan.output.folder import claim
+from medgan.output.folder_names import slugs
 from medgan.plan import decide
-from medgan.prepare import prepare
+from medgan.prepare.stack import prepare
 from tests.scans.odd import MR, Table, Told, check_data_set, picture, single
 
 TABLE, FORMS, OUTPUTS = Table(), Table(), Table()

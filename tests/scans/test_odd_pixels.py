@@ -12,9 +12,9 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID, JPEG2000Lossless, RLELossless
 
-from medgan.errors import ScanError
+from medgan.base.errors import ScanError
 from medgan.scans import formats
-from medgan.scans.dicom_codecs import CODECS
+from medgan.scans.dicom.codecs import CODECS
 from tests.scans.odd import CR, MR, SC, Seen, Table, check
 from tests.scans.phantoms import dataset, patch, ramp, save, wheel, write
 

@@ -8,7 +8,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from medgan.scans import dicom_read, formats, series
+from medgan.scans import formats
+from medgan.scans.dicom import read as dicom_read
+from medgan.scans.dicom import series
 from tests.scans.odd import SC, Table
 from tests.scans.phantoms import ramp, slices, write
 

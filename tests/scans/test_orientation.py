@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from medgan.scans import dicom_read, formats, series
+from medgan.scans import formats
+from medgan.scans.dicom import read as dicom_read
+from medgan.scans.dicom import series
 from tests.scans.phantoms import write
 
 TURNS = {

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from medgan.errors import ScanError
+from medgan.base.errors import ScanError
 from medgan.scans import raster
 from medgan.scans.scan import Form, Mark, Scan
 from tests.scans.phantoms import ramp

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medgan.errors import PlanError, ScanError
+from medgan.base.errors import PlanError, ScanError
 from medgan.scans.verdict import judged
 
 PATH = Path("folder") / "scan.dcm"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from medgan.scans import dicom_write
+from medgan.scans.dicom import write as dicom_write
 from medgan.scans.scan import Form, Mark
 
 HU: dict[str, Any] = {

@@ -1,0 +1,335 @@
+"""Bytes to disk and back: atomic writes, JSON <-> dataclass, digests, and where output may go."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import stat
+import sys
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from medgan.base.errors import DatasetError, MedganError, OutputError
+
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+"""Windows has no such flag, and lets only administrators make links."""
+JSON_WORDS = {
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
+"""{type: what JSON calls its values}."""
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """Yield a stream into a new file beside `path`; it takes the name `path`, whole and flushed, only when the block succeeds.
+
+    A link that lies under either name is replaced and never followed: the folder may come from somebody else.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        refuse_removed(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)
+        with partial.open("xb") as stream:  # "x": were a link put there just now, this would fail
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        refuse_removed(path)
+        partial.replace(path)
+    except OSError as error:
+        partial_gone(partial)
+        raise refusal(path, error) from error
+    except BaseException:
+        partial_gone(partial)
+        raise
+
+
+def is_partial(path: Path) -> bool:
+    """Whether this is what `atomic` leaves of a file where the process is killed."""
+    return path.name.startswith(".") and path.name.endswith(".partial")
+
+
+LARGEST = 512 * 1024**2
+"""Bytes of a file that is read whole (JSON, a log, a picture of a page); medgan writes none so large."""
+STAYING: dict[Path, tuple[int, int]] = {}
+"""{folder that a command fills: device and inode}."""
+
+
+@contextmanager
+def staying(folder: Path) -> Iterator[None]:
+    """Within it `folder` must stay: OutputError, and nothing is written, once somebody has removed it or put another in its place.
+
+    Made anew it would lack what was written before, and the same command could not go on in it.
+    """
+    STAYING[folder] = _identity(folder)
+    try:
+        yield
+        refuse_removed(folder)
+    except (MedganError, OSError):
+        refuse_removed(folder)  # which explains whatever else went wrong
+        raise
+    finally:
+        STAYING.pop(folder, None)  # gone already where a block within has the same folder
+
+
+def refuse_removed(path: Path) -> None:
+    """OutputError where a folder that must stay, and in which `path` lies, is no longer there, or a link leads from it to elsewhere."""
+    for folder in STAYING.keys() & {path, *path.parents}:
+        if _identity(folder) != STAYING[folder]:
+            raise OutputError(
+                f"{folder} was removed or replaced while this command was at work in it",
+                hint="Repeat the same command: it starts anew.",
+            )
+        for between in path.relative_to(folder).parents:
+            if (folder / between).is_symlink() and (folder / between) != folder:
+                raise OutputError(
+                    f"{folder / between}: this is a link, and nothing is written through a link",
+                    hint="Remove it, or choose another --out.",
+                )
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    try:
+        facts = folder.stat()
+    except OSError:
+        return 0, 0
+    return facts.st_dev, facts.st_ino
+
+
+def append(path: Path, text: str) -> None:
+    """Add UTF-8 `text` to the end of `path`, made where there is none; a link under that name is refused, not followed."""
+    refuse_removed(path)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK, 0o666)
+        with os.fdopen(handle, "a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise refusal(path, error) from error
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file that `name`, as a manifest gives it, stands for in `folder`.
+
+    Raises:
+        DatasetError: it leads out of the folder (absolute, "..", through a link), is not there, or is no regular file. Whoever wrote
+            the manifest must not choose which other files of this machine are read.
+    """
+    try:
+        place = (folder / name).resolve(strict=True)
+        if place.is_relative_to(folder.resolve()) and stat.S_ISREG(place.stat().st_mode):
+            return folder / name
+        problem = "is no file of this folder"
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # ValueError: a byte of zero; RuntimeError: links in a circle
+        problem = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
+    raise DatasetError(
+        f"{folder}: {name} {problem}",
+        hint="Use the folder as it was written: copy it again from its source, or repeat the command that wrote it.",
+    )
+
+
+def read_inside(folder: Path, name: str) -> bytes:
+    """The bytes of a file `inside` the folder; OSError or DatasetError where it cannot be read, or is larger than LARGEST."""
+    path = inside(folder, name)
+    if path.stat().st_size > LARGEST:
+        raise DatasetError(
+            f"{path} is larger than any file of its kind that medgan writes",
+            hint="Remove it from the folder.",
+        )
+    return path.read_bytes()
+
+
+def make_folder(path: Path) -> None:
+    """Make `path` where there is none, open to its owner and, as far as the umask allows, the group: never to everybody."""
+    refuse_removed(path)
+    try:
+        path.mkdir(mode=0o770, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise OutputError(f"{path} is a file, not a folder", hint="Choose another --out.") from error
+    except OSError as error:
+        raise refusal(path, error) from error
+
+
+def partial_gone(partial: Path) -> None:
+    """Remove a partial file, if the disk still lets us."""
+    try:
+        partial.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def refusal(path: Path, error: OSError) -> MedganError:
+    """The sentence for a disk that said no."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return OutputError(
+            f"{path}: the disk is full", hint="Free some space and repeat the command: it goes on."
+        )
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return OutputError(f"{path}: this place cannot be written to", hint="Choose another --out.")
+    if error.errno == errno.ELOOP:
+        return OutputError(
+            f"{path}: this is a link, and nothing is written through a link",
+            hint="Remove it, or choose another --out.",
+        )
+    return OutputError(f"{path}: {error.strerror or error}", hint="Choose another --out.")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` atomically."""
+    with atomic(path) as stream:
+        stream.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 `text` to `path` atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a dataclass, mapping or list to `path` as indented JSON, atomically."""
+    write_text(path, json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def plain(value: object) -> Any:
+    """Dataclasses, mappings, tuples and paths as what JSON knows."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def revive(kind: Any, value: Any, name: str = "the value") -> Any:
+    """The opposite of `plain`: JSON data, perhaps somebody else's or damaged, back into the dataclass or annotated type `kind`.
+
+    Knows dataclasses, unions with None, tuple[X, ...], Mapping[str, X], str, bool, int, float and Any; nothing is converted.
+
+    Raises:
+        ValueError: says what of the value called `name` is of another type, lacks, is not known or, of numbers, is not finite.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        return None if value is None else revive(arguments[0], value, name)
+    if origin is tuple:
+        items = _of(list, value, name)
+        return tuple(revive(arguments[0], item, f"{name}[{place}]") for place, item in enumerate(items))
+    if origin is Mapping:
+        items = _of(dict, value, name).items()
+        return {
+            _of(str, key, f"a key of {name}"): revive(arguments[1], item, f"{name}[{key!r}]")
+            for key, item in items
+        }
+    return _noun(kind, value, name) if dataclasses.is_dataclass(kind) else _of(kind, value, name)
+
+
+def revive_known(kind: Any, value: Any, name: str = "the value") -> Any:
+    """As `revive` of a dataclass, keys that it does not have left aside: a newer version may have written them."""
+    known = {field.name for field in dataclasses.fields(kind)}
+    return revive(kind, {key: it for key, it in _of(dict, value, name).items() if key in known}, name)
+
+
+def _noun(kind: Any, data: Any, name: str) -> Any:
+    """A dataclass from the values of its fields."""
+    value: dict[str, Any] = _of(dict, data, name)
+    hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
+    absent = (dataclasses.MISSING, dataclasses.MISSING)
+    needed = [one.name for one in fields if (one.default, one.default_factory) == absent]
+    strange, lacking = sorted(value.keys() - hints.keys()), [one for one in needed if one not in value]
+    if strange or lacking:
+        words = (
+            f"{name} lacks {lacking[0]!r}" if lacking else f"{name} has a {strange[0]!r} that nobody knows"
+        )
+        raise ValueError(words)
+    return kind(**{key: revive(hints[key], item, f"{name}.{key}") for key, item in value.items()})
+
+
+def _of(kind: Any, value: Any, name: str) -> Any:
+    """The value, if it is of this kind."""
+    if kind is Any:
+        return value
+    if kind is str and isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        raise ValueError(f"{name} holds half a character, which no file can")
+    if kind is float and type(value) in {int, float}:
+        if abs(value) <= sys.float_info.max:
+            return value
+        raise ValueError(f"{name} is no finite number")
+    if type(value) is not kind:  # to Python, True is an int
+        raise ValueError(f"{name} should be {JSON_WORDS[kind]}, not {JSON_WORDS.get(type(value), 'null')}")
+    return value
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in `path`; OSError and ValueError are the caller's to explain."""
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise ValueError("it is no regular file")  # of which a pipe would keep its reader waiting
+    if facts.st_size > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST // 1024**2} MiB")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("its brackets are nested too deeply") from error
+
+
+def json_lines(data: bytes) -> Iterator[dict[str, Any]]:
+    """The JSON objects in the lines of a file; what is none, as a line that a killed process has not finished, is passed over."""
+    for line in data.decode("utf-8", "replace").split("\n"):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            yield value
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`; OSError and ValueError, of which one says that it holds something else, are the caller's to explain."""
+    value: dict[str, Any] = revive(Mapping[str, Any], read_json(path), path.name)
+    return value
+
+
+def digest(*parts: bytes | str) -> str:
+    """SHA-256 (hex) of the parts, each preceded by its length, so that no two lists of parts collide."""
+    total = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        total.update(len(data).to_bytes(8, "big"))
+        total.update(data)
+    return total.hexdigest()
+
+
+def digest_of(value: object) -> str:
+    """SHA-256 (hex) of a dataclass or JSON value in canonical form (sorted keys, no spaces)."""
+    return digest(json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 (hex) of a file's bytes, as `sha256sum` prints it."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def refuse_output_inside(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse an output folder inside (or equal to) any input folder."""
+    target = out.resolve()
+    for source in inputs:
+        place = source.resolve()
+        if target == place or place in target.parents:
+            raise OutputError(f"{out} lies inside the input {source}", hint="Choose an --out elsewhere.")

@@ -1,0 +1,450 @@
+"""Results in, words out: tables or JSON on stdout, progress and errors on stderr, and the exit code of a failure."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import platform
+import shlex
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from medgan.base.errors import MedganError, OptionError
+from medgan.base.escape import clean
+from medgan.base.processes import world
+from medgan.base.progress import duration
+from medgan.cli.terminal import FULL, drawn, put, tell
+
+FAILED, UNEXPECTED, INTERRUPTED = 1, 3, 130
+KILO = 1000
+
+MEASURED = {
+    "formats": "file formats",
+    "modalities": "modalities",
+    "meanings": "meaning of a pixel",
+    "bits": "bits per pixel",
+    "channels": "colour",
+    "rows": "rows",
+    "columns": "columns",
+    "spacing_mm": "spacing in mm (z, y, x)",
+    "levels": "intensity (lowest, 0.5 %, median, 99.5 %, highest)",
+    "duplicates": "duplicates",
+    "leaks": "set aside, being also in val or test",
+}
+"""{fact of the fingerprint: the words for it}, where there is such a fact."""
+
+ACTIONABLE = (
+    ("size", "size in pixels", "--size, --effort"),
+    ("geometry", "geometry", ""),
+    ("mm_per_pixel", "mm per pixel", ""),
+    ("form", "values and form", "--window"),
+    ("images_shown", "images shown", "--images, --effort"),
+    ("minutes", "minutes", "--minutes"),
+    ("batch", "images per step", "--batch"),
+    ("features", "guiding network", "--features"),
+    ("device", "device", "--device"),
+    ("seed", "seed", "--seed"),
+)
+"""(decision, the words for it, the options that change it) of what a user can act on."""
+OPEN: Mapping[str, Mapping[Any, str]] = {
+    "precision": {"auto": "timed when training begins"},
+    "graphed": {None: "timed when training begins"},
+    "minutes": {None: "no limit"},
+}
+"""{decision: {value that leaves it open: the words for that}}."""
+
+COLOURS = {"1": "gray", "3": "colour"}
+
+VERDICTS = {
+    "helps": ("Helps", "green"),
+    "no-difference": ("No difference", "yellow"),
+    "harms": ("Harms", "red"),
+    "cannot-tell": ("Cannot tell", "bright_black"),
+}
+"""{verdict of an evaluation: its word and colour}."""
+TONES = {"good": "green", "even": "yellow", "bad": "red", "none": "bright_black"}
+MARKS = {"good": "+", "even": "~", "bad": "x", "none": "?"}
+ASKED = {"distance": "as a whole", "realism": "each by itself", "variety": "as varied"}
+"""{question about a class: heading}."""
+
+Facts = Mapping[str, Any]
+"""Plain data as in the documented JSON."""
+
+
+@contextmanager
+def polite_errors(again: str = "Repeat the same command: it goes on where it stopped.") -> Iterator[None]:
+    """Turn whatever the block raises into a line or two on stderr and an exit code; `again` is said on Ctrl-C.
+
+    Of the processes of a job the first one speaks for all; only what nobody foresaw is told by the process that met it.
+    """
+    try:
+        yield
+    except OptionError:
+        raise  # the command line itself is wrong, which is for its parser to say
+    except MedganError as error:
+        complain(error.message, hint=error.hint)
+        raise SystemExit(FAILED) from None
+    except KeyboardInterrupt:
+        complain("interrupted", hint=again)
+        raise SystemExit(INTERRUPTED) from None
+    except Exception as error:  # noqa: BLE001 this is the one boundary that nothing passes
+        if isinstance(error, OSError) and error.errno in FULL:  # wherever it was met
+            place = f"{error.filename}: " if error.filename else ""
+            complain(f"{place}the disk is full", hint="Free some space and repeat the command.")
+            raise SystemExit(FAILED) from None
+        _say("error", "red", f"unexpected {type(error).__name__}; {_details(error)}")
+        raise SystemExit(UNEXPECTED) from None
+
+
+def complain(message: str, *, hint: str = "") -> None:
+    """Say on stderr what went wrong (red) and what to do next (cyan), unless another process says it."""
+    if world().is_first:
+        _say("error", "red", message)
+        if hint:
+            advise(hint)
+
+
+def warn(sentence: str) -> None:
+    """Say on stderr what a person should know before the work begins; nothing where the sentence is empty."""
+    if sentence and world().is_first:
+        _say("warning", "yellow", sentence)
+
+
+def advise(hint: str) -> None:
+    """Say on stderr what to do next."""
+    _say("next", "cyan", hint)
+
+
+def _details(error: BaseException) -> str:
+    """Where to read more of a failure; the traceback itself where no file takes it."""
+    try:
+        return f"the details are in {write_log(error)}"
+    except OSError as why:
+        tell("".join(traceback.format_exception(error)))
+        return f"the details are above, for no log could be written ({why.strerror or why})"
+
+
+def write_log(error: BaseException) -> Path:
+    """Keep versions, command and traceback of a failure that nobody foresaw; the file is readable by its owner only."""
+    handle, name = tempfile.mkstemp(prefix="medgan-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
+        stream.write(f"Python {platform.python_version()} on {platform.platform()}\n")
+        stream.writelines(f"{package} {version}\n" for package, version in _versions())
+        stream.write(f"command: {shlex.join(sys.argv)}\n\n")
+        stream.writelines(traceback.format_exception(error))
+    return Path(name)
+
+
+def show_json(value: object) -> None:
+    """Write plain data to stdout as JSON; ASCII only, so that any locale and any file name pass."""
+    put(json.dumps(value, indent=2) + "\n")
+
+
+def show_inspection(report: Facts, fingerprint: Facts, *, everything: bool = False) -> None:
+    """Tables of what `inspect` found: warnings first, then classes, facts, verdicts and the plan with its reasons."""
+    _warnings(report["warnings"])
+    _table("Classes", ("split", "class", "scans", "images", "patients", "missing"), _classes(report))
+    _table("Measured in train", ("", ""), _measured(fingerprint, report["told_apart"]))
+    _table("Files", ("", ""), report["verdicts"].items())
+    for entry in report.get("files", ()):
+        _line(f"  {entry['verdict']:24} {entry['split']:6} {entry['path']}  {entry['reason']}".rstrip())
+    _plan(report["plan"] or {}, everything=everything)
+
+
+def _warnings(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        _line(f"warning: {warning}", style="yellow")
+
+
+def show_training(report: Facts, *, everything: bool = False) -> None:
+    """What `train` did, or the plan and the time it would take."""
+    if not report["model_digest"]:
+        _warnings(report["warnings"])
+        _plan(report["plan"], everything=everything)
+        _facts({"time it would take": f"about {duration(report['estimate_seconds'])}"})
+        return
+    _facts(
+        {
+            "run": report["run"],
+            "images shown": f"{report['images_shown']:,}",
+            "time": duration(report["seconds"]),
+            "model digest": report["model_digest"],
+        }
+    )
+    _warnings(report["warnings"])
+    advise(f"medgan sample {shlex.quote(report['run'])} --out {_free('synthetic')}/")
+
+
+def _free(name: str) -> str:
+    """The name, or the first of name-2, name-3, ... that nothing has here: what a hint names must work."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(one for one in names if not Path(one).exists())
+
+
+def show_foreseen(report: Facts) -> None:
+    """What `balance` would write, by which plan, and how long its training would take."""
+    _plan(report["plan"])
+    parts = report["before"], report["repeated"], report["missing"]
+    _mixture("What would be written", report["real"], parts, ", at most" if report["at_most"] else "")
+    for note in report["notes"]:
+        _line(f"note: {note}", style="yellow")
+    _line("")
+    if report["trains"]:
+        _facts({"time to train": f"about {duration(report['estimate_seconds'])}; drawing comes on top"})
+    _line("Nothing was written.")
+
+
+def show_written(report: Facts) -> None:
+    """Where images were written, and what each class is made up of."""
+    _mixture("Training images", report["real"], (report["counts"]["before"], report["repeated"], report["written"]))  # fmt: skip
+    _filtered(report["filter"])
+    for note in report["notes"]:
+        _line(f"note: {note}", style="yellow")
+    _line(report["share"]["sentence"])
+    _facts({name: report[name] for name in ("out", "manifest")})
+    advise(f"look at {Path(report['out']) / 'contact-sheet.png'}")
+
+
+def _mixture(title: str, real: str, parts: Sequence[Facts], most: str = "") -> None:
+    """Real, repeated and synthetic images of each class and the share of the last; of a folder without `real` ones these alone."""
+    counts = {label: [part.get(label, 0) for part in parts] for label in parts[0]}
+    if real == "none":
+        _table("Synthetic images", ("class", f"images{most}"), ((label, own[-1]) for label, own in counts.items() if own[-1]))  # fmt: skip
+    else:
+        head = ("class", "real", "repeated", f"synthetic{most}", f"share{most}", "together")
+        _table(title, head, ((label, *own, f"{own[-1] / max(sum(own), 1):.0%}", sum(own)) for label, own in counts.items()))  # fmt: skip
+
+
+def _filtered(filtered: Facts) -> None:
+    """What the filter made of the images that were drawn, and a warning where it could not look for copies."""
+    head = ("class", "drawn", "near copies", "class unsure", "unrealistic", "not needed", "kept", "in doubt")
+    names = ("drawn", "copy", "class", "realism", "surplus", "kept", "kept_in_doubt")
+    _table("Filter", head, [(label, *map(counts.get, names)) for label, counts in filtered["counts"].items()])
+    if "copy" not in filtered["checks"] and (filtered["counts"] or not filtered["on"]):
+        _line("Nobody looked for copies of training images.", style="yellow")
+    _warnings(filtered["class_check"]["sentences"])
+
+
+def show_evaluation(report: Facts, *, every: bool = False) -> None:
+    """The verdict, three answers and a line for each class; with `every` all arms and scores, as the page has them in any case."""
+    word, colour = VERDICTS.get(report["verdict"], ("Not tested", "bright_black"))
+    _line(word, style=f"bold {colour}")
+    bare, room = "Whether these images help a classifier was not measured.", report["headroom"] or {}
+    for words in filter(None, (report["sentence"] or bare, room.get("sentence"), every and report["care"])):
+        _line(words)
+    if report["answers"]:
+        _line("")
+    for answer in report["answers"]:
+        _line(f"{answer['question']} {answer['sentence']}", style=TONES[answer["tone"]])
+    rows = [
+        (line["label"], line["n"], line["n_real"], *(MARKS[line[kind] or "none"] for kind in ASKED))
+        for line in report["classes"]
+    ]
+    _table("Classes", ("class", "synthetic", "real", *ASKED.values()), rows)
+    if rows:
+        _line(" + as good as other real images   ~ in part, or too few to conclude   x not as good", style="dim")  # fmt: skip
+    if every:
+        _every_figure(report)
+    _line("")
+    if report["filter"]:
+        _line(report["filter"]["sentence"])
+    for note in report["notes"]:
+        _line(f"note: {note}", style="yellow")
+    hint = "" if every else " (every figure is there, and here with --all)"
+    advise(f"open {Path(report['out']) / 'report.html'}{hint}")
+
+
+def _every_figure(report: Facts) -> None:
+    """All arms and all scores."""
+    tried = ("name", "judge", "role", "auprc", "low", "high", "sensitivity", "auroc")
+    head = ("trained with", "judge", "role", "AUPRC", "from", "to", "sensitivity", "AUROC")
+    beyond = ((report["usefulness"] or {}).get("external") or {}).get("arms", ())
+    for whose, arms in (("held-out patients", report["arms"]), ("patients of another hospital", beyond)):
+        best = sorted(arms, key=lambda arm: -arm["auprc"])
+        rows = ([_figure(arm[name]) for name in tried] for arm in best)
+        _table(f"Classifiers on {whose} (no role: exploration)", head, rows)
+    heads, told = ("sign", "class", "AUROC", "from", "to"), ("label", "auroc", "low", "high")
+    signs = (report["giveaways"] or {}).get("signs", ())
+    pairs = ((sign["sign"], one) for sign in signs for one in sign["classes"])
+    _table("Signs alone", heads, ([sign, *(_figure(one[name]) for name in told)] for sign, one in pairs))
+    compared = ("name", "space", "value", "low", "high", "floor", "at_floor", "n")
+    columns = ("class", "score", "compared by", "value", "from", "to", "real images", "as good", "n")
+    rows = ([one["label"] or "all", *(_figure(one[name]) for name in compared)] for one in report["scores"])
+    _table("Scores", columns, rows)
+
+
+def _figure(value: object) -> str:
+    """A value as short as it can be said."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return {"None": "-", "True": "yes", "False": "no", "": "-"}.get(str(value), str(value))
+
+
+def show_report(report: Facts) -> None:
+    """Where the page is."""
+    _facts(report)
+
+
+def show_cache(report: Facts) -> None:
+    """What lies in the cache, what was removed from it, and what to do about the rest."""
+    head = ("stack", "images", "size", "prepared", "last used")
+    _table("Prepared images", head, map(_kept, report["stacks"]))
+    _table("Index of files", ("file", "entries", "size", "changed", "last used"), map(_kept, report["index"]))
+    _table("Not of medgan, never removed", ("",), ([name] for name in report["unknown"]))
+    _line("")
+    facts = {"cache": report["cache"], "size": _size(report["bytes"])}
+    cleared = report["freed_bytes"] is not None
+    if cleared:
+        facts["removed"] = _size(report["freed_bytes"])
+    _facts(facts)
+    if report["stacks"]:
+        _line("Prepared images are pixels of patients.", style="yellow")
+        advise(
+            "what another process uses was left: repeat the command when it has ended"
+            if cleared
+            else "medgan cache --clear"
+        )
+
+
+def _kept(kept: Facts) -> Sequence[object]:
+    times = (datetime.fromisoformat(kept[name]).astimezone() for name in ("changed", "used"))
+    return kept["name"], kept["entries"], _size(kept["bytes"]), *(f"{time:%Y-%m-%d %H:%M}" for time in times)
+
+
+def _size(count: int) -> str:
+    """Bytes in decimal units, as disks are sold."""
+    size, units = float(count), iter(("bytes", "kB", "MB", "GB"))
+    unit = next(units)
+    for larger in units:
+        if size < KILO:
+            break
+        size, unit = size / KILO, larger
+    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+
+
+def _plan(plan: Facts, *, everything: bool = False) -> None:
+    """What a user can act on, with the options that do it; or every decision there is, by the name it has in JSON."""
+    if everything:
+        rows = (
+            (field, _decided(field, decision["value"]), decision["why"]) for field, decision in plan.items()
+        )
+        _table("Plan", ("decision", "value", "why"), rows)
+    elif plan:
+        _table("Plan", ("decision", "value", "option", "why"), _actionable(plan))
+        _line("  --all shows every decision.", style="dim")
+
+
+def _actionable(plan: Facts) -> Iterator[Sequence[str]]:
+    for field, words, option in ACTIONABLE:
+        if field not in plan or (field == "mm_per_pixel" and plan[field]["value"] is None):
+            continue
+        value = _decided(field, plan[field]["value"])
+        why = plan[field]["why"].partition(": ")[2]
+        without_window = field == "form" and plan[field]["value"]["unit"] != "HU"
+        yield words, value, "" if without_window else option, "" if why == value else why
+
+
+def _decided(field: str, value: Any) -> str:
+    """The value of a decision, as short as it can be said."""
+    words = "unknown" if value is None else _words(value)
+    if field in OPEN:
+        words = OPEN[field].get(value, words)
+    elif field in {"size", "base"}:
+        words = " x ".join(map(str, value))
+    elif field == "labels":
+        words = ", ".join(value)
+    elif field == "form":
+        kind = f"dicom ({value['dicom_class']})" if value["format"] == "dicom" else value["format"]
+        words = f"{kind}, {value['low']:g} to {value['high']:g} {value['unit']}, {value['bits']} bits"
+    elif isinstance(value, bool):
+        words = "yes" if value else "no"
+    return words
+
+
+def _classes(report: Facts) -> Iterator[Sequence[object]]:
+    for split, counts in report["counts"].items():
+        for label, scans in counts.items():
+            images, patients = report["images"][split][label], report["patients"][split][label]
+            missing = report["rare"].get(label, 0) if split == "train" else ""
+            yield split, label, scans, images, patients, missing
+
+
+def _measured(fingerprint: Facts, classes: Facts) -> Iterator[tuple[str, str]]:
+    for name, words in MEASURED.items():
+        value = fingerprint[name]
+        if name in {"rows", "columns"} and value:
+            told = f"{value[0]}" if len(set(value)) == 1 else "{} to {}, median {}".format(*_ends(value))
+            yield words, told
+        elif name == "channels" and value:
+            yield words, _words({COLOURS.get(channels, channels): n for channels, n in value.items()})
+        elif value and not (isinstance(value, Mapping) and set(value) == {""}):
+            yield words, _words(value)
+    yield "classes", classes["sentence"]
+
+
+def _ends(spread: Sequence[int]) -> tuple[int, int, int]:
+    least, median, most = spread
+    return least, most, median
+
+
+def _facts(facts: Facts) -> None:
+    width = max(map(len, facts)) + 2
+    for name, value in facts.items():
+        _line(f"{name:{width}}{value}")
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Mapping):
+        told = {name or "unknown": item for name, item in value.items() if item not in ("", None)}
+        return ", ".join(f"{name}: {_words(item)}" for name, item in told.items())
+    if isinstance(value, list | tuple):
+        return " ".join(map(_words, value))
+    ways: Mapping[type, str] = {int: ",", float: ".6g"}
+    return format(value, ways.get(type(value), ""))
+
+
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A title, a heading and aligned columns, numbers to the right; nothing at all without rows."""
+    from rich.table import Table
+    from rich.text import Text
+
+    body = [list(row) for row in rows]
+    if not body:
+        return
+    table = Table(box=None, show_header=any(head), header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("")
+    for name, cells in zip(head, zip(*body, strict=True), strict=True):
+        numeric = any(isinstance(cell, int) for cell in cells)
+        table.add_column(Text(name), justify="right" if numeric and name else "left")
+    for row in body:
+        table.add_row("", *(Text(clean(_words(cell))) for cell in row))
+    put(drawn(Text(""), Text(title, style="bold"), table))
+
+
+def _line(text: str, *, style: str = "") -> None:
+    from rich.text import Text
+
+    put(drawn(Text(clean(text), style=style)))
+
+
+def _say(word: str, colour: str, sentence: str) -> None:
+    from rich.text import Text
+
+    words = Text.assemble((f"{word}: ", f"bold {colour}"), (clean(sentence), colour))
+    tell(drawn(words, stderr=True, folded=False))
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for package in ("medgan", "torch", "numpy", "pydicom", "nibabel", "scikit-image", "typer"):
+        try:
+            yield package, metadata.version(package)
+        except metadata.PackageNotFoundError:
+            yield package, "not installed"

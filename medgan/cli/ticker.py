@@ -1,0 +1,260 @@
+"""Show progress on stderr: bars on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from medgan.base.escape import clean
+from medgan.base.processes import world
+from medgan.base.progress import NOTE, WARNING, OnProgress, Progress, duration, ignore
+from medgan.cli.terminal import console, tell
+
+if TYPE_CHECKING:
+    from rich import progress
+    from rich.console import Console, RenderableType
+
+PAUSE = 30.0
+"""Seconds between two plain lines of one stage: two a minute can be followed, and an hour still makes a log that can be read."""
+SOON = 2.0
+"""Seconds of a stage before which its pace says nothing about the time that is left."""
+NOTEWORTHY = 1.0
+"""Seconds from which on it is told how long a stage took."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """A stage of a job as it was last reported. Times are seconds of the monotonic clock."""
+
+    name: str
+    began: float
+    at_first: int
+    """Units that were done at the first report."""
+    latest: Progress
+    told: float | None = None
+    """When a plain line was last written of it."""
+    ended: bool = False
+    """Whether a plain line has said that all is done: some jobs report their last unit twice."""
+
+    @property
+    def over(self) -> bool:
+        """Whether all is done."""
+        return self.latest.done >= self.latest.total
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one thing that takes its time, and there is nothing to count."""
+        return self.latest.total <= 1
+
+    @property
+    def count(self) -> str:
+        """`1,250/5,000`, as wide at the first report as at the last."""
+        total = f"{self.latest.total:,}"
+        return "" if self.single else f"{self.latest.done:>{len(total)},}/{total}"
+
+    @property
+    def words(self) -> str:
+        """What is to be said beside the numbers; a single word is a part of the stage's name instead."""
+        return clean(self.latest.words) if " " in self.latest.words else ""
+
+    def pace(self, now: float) -> str:
+        """Units per second, as the job itself or else the clock has it; nothing where that would mislead."""
+        facts, spent = self.latest.facts, now - self.began
+        if facts.get("cached", 0) > self.latest.total / 2:
+            return "from the cache"
+        rate = facts.get("images_per_second") or (self._rate(spent) if spent > SOON else 0.0)
+        return f"{rate:,.0f}/s" if rate >= 1 and not self.over else ""
+
+    def left(self, now: float) -> str:
+        """The time that is left, as the job itself or else the clock has it; of a stage that is over, the time it took."""
+        spent = now - self.began
+        if self.over:
+            return duration(spent) if spent >= NOTEWORTHY else ""
+        seconds = self.latest.facts.get("seconds_left")
+        if seconds is None and spent > SOON and self._rate(spent):
+            seconds = (self.latest.total - self.latest.done) / self._rate(spent)
+        return "" if seconds is None else f"{duration(seconds)} left"
+
+    def _rate(self, spent: float) -> float:
+        return (self.latest.done - self.at_first) / spent
+
+
+class Teller(Protocol):
+    """Shows stages on stderr."""
+
+    def show(self, stage: Stage, now: float) -> None:
+        """Show what was just reported of a stage."""
+
+    def note(self, words: str) -> None:
+        """Write a line that stays."""
+
+
+@dataclass(slots=True)
+class Manner:
+    """How much this process says of progress."""
+
+    quiet: bool = False
+    verbose: bool = False
+
+
+MANNER = Manner()
+
+
+def speak(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Say nothing of progress from now on, or everything in plain lines; neither: what suits the place where stderr goes."""
+    MANNER.quiet, MANNER.verbose = quiet, verbose
+
+
+@contextmanager
+def watch(log: Path | None = None) -> Iterator[OnProgress]:
+    """A callback that shows on stderr how far a job is, in the process that talks; `log` is named when training begins.
+
+    Whatever becomes of stderr, the job goes on.
+    """
+    if not world().is_first:
+        yield ignore
+        return
+    if MANNER.quiet:
+        yield warn_only
+        return
+    screen = console(stderr=True)
+    if MANNER.verbose or not screen.is_terminal:
+        yield follow(Lines(pause=0.0 if MANNER.verbose else PAUSE), log)
+        return
+    bars = Bars(screen)
+    try:
+        yield follow(bars, log)
+    finally:
+        bars.end()
+
+
+def warn_only(report: Progress) -> None:
+    """Tell warnings, which stay where nothing is said of progress."""
+    if report.stage == WARNING:
+        tell(f"warning: {clean(report.words)}\n")
+
+
+def follow(teller: Teller, log: Path | None = None) -> OnProgress:
+    """A callback that keeps the stages of a job and has them shown."""
+    stages: dict[str, Stage] = {}
+
+    def on_progress(report: Progress) -> None:
+        if report.stage == NOTE:
+            seconds = report.facts.get("seconds_left")
+            timed = "" if seconds is None else f" Training will take about {duration(seconds)}."
+            teller.note(clean(report.words) + timed)
+            return
+        if report.stage == WARNING:
+            teller.note(f"warning: {clean(report.words)}")
+            return
+        now = time.monotonic()
+        name = clean(report.stage if " " in report.words else f"{report.stage} {report.words}".rstrip())
+        before = stages.get(name)
+        if before is None or report.done < before.latest.done:  # new, or begun again
+            told = None if before is None else before.told
+            stages[name] = Stage(name=name, began=now, at_first=report.done, latest=report, told=told)
+        stages[name].latest = report
+        if log is not None and before is None and report.stage == "training":
+            teller.note(f"log: {clean(str(log))}")
+        teller.show(stages[name], now)
+
+    return on_progress
+
+
+class Lines:
+    """For a log file or a pipe: a line when a stage begins, one from time to time, and one when a stage is over that took a while."""
+
+    def __init__(self, pause: float = PAUSE) -> None:
+        """Let at least `pause` seconds pass between two lines of a stage."""
+        self._pause = pause
+
+    def show(self, stage: Stage, now: float) -> None:
+        """Write a line where one is due."""
+        long = stage.over and not stage.ended and not stage.single and now - stage.began >= NOTEWORTHY
+        due = stage.told is None or now - stage.told >= self._pause or long
+        if not due:
+            return
+        stage.told, stage.ended = now, stage.over
+        percent = (
+            ""
+            if stage.single or stage.over
+            else f"{stage.latest.done / stage.latest.total:.0%}".replace("%", " %")
+        )
+        numbers = " ".join(filter(None, [stage.name, stage.count.strip(), percent]))
+        timed = ", ".join(filter(None, [numbers, stage.pace(now), stage.left(now)]))
+        self.note("; ".join(filter(None, [timed, stage.words])))
+
+    def note(self, words: str) -> None:
+        """A line with the time of day."""
+        tell(f"{datetime.now():%H:%M} {words}\n")
+
+
+class Bars:
+    """For a terminal: a bar per stage, which stays when the stage is over."""
+
+    def __init__(self, screen: Console) -> None:
+        """Begin to draw."""
+        self._bars = _bars(screen)
+        self._tasks: dict[str, progress.TaskID] = {}
+        with suppress(OSError):
+            self._bars.start()
+
+    def show(self, stage: Stage, now: float) -> None:
+        """Move the stage's bar. A terminal that has gone away stops no work."""
+        drawn: dict[str, Any] = {
+            "completed": stage.latest.done,
+            "total": None if stage.single and not stage.over else stage.latest.total,
+            "count": stage.count,
+            "pace": stage.pace(now),
+            "left": stage.left(now),
+            "words": "" if stage.over else stage.words,
+        }
+        with suppress(OSError):
+            if stage.name in self._tasks:
+                self._bars.update(self._tasks[stage.name], **drawn)
+            else:
+                self._tasks[stage.name] = self._bars.add_task(stage.name, **drawn)
+
+    def note(self, words: str) -> None:
+        """A line above the bars."""
+        from rich.text import Text
+
+        with suppress(OSError):
+            self._bars.console.print(Text(words, style="dim"))
+
+    def end(self) -> None:
+        """Leave the bars as they are."""
+        with suppress(OSError):
+            self._bars.stop()
+
+
+def _bars(screen: Console) -> progress.Progress:
+    """A line per stage, and below them in words what the last one wants to say."""
+    from rich import progress
+    from rich.padding import Padding
+    from rich.table import Column
+    from rich.text import Text
+
+    class Stages(progress.Progress):
+        def get_renderables(self) -> Iterator[RenderableType]:
+            yield self.make_tasks_table(self.tasks)
+            if self.tasks and self.tasks[-1].fields["words"]:
+                yield Padding(Text(self.tasks[-1].fields["words"], style="dim"), (0, 0, 0, 2))
+
+    return Stages(
+        progress.TextColumn(  # it may hold the name of a class, and is folded where a line is too narrow for all
+            "{task.description}", markup=False, table_column=Column(overflow="fold")
+        ),
+        progress.BarColumn(bar_width=20, table_column=Column(no_wrap=True)),
+        progress.TextColumn("{task.fields[count]}", justify="right", table_column=Column(no_wrap=True)),
+        progress.TextColumn(
+            "{task.fields[pace]}", justify="right", table_column=Column(min_width=7, no_wrap=True)
+        ),
+        progress.TextColumn("{task.fields[left]}", table_column=Column(min_width=12, no_wrap=True)),
+        console=screen,
+    )

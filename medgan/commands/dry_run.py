@@ -1,0 +1,106 @@
+"""What `balance` would write, by which plan, and how long its training would take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medgan.base import files
+from medgan.base.progress import OnProgress, ignore
+from medgan.commands.balance import BalanceOptions, Task
+from medgan.commands.preflight import AUTO
+from medgan.commands.train import announce, outlook, plan_and_estimate
+from medgan.dataset.fingerprint import measure
+from medgan.dataset.source import Source
+from medgan.learners.gan.model import Model
+from medgan.output.folder import earlier
+from medgan.plan import Overrides, Plan, explained
+from medgan.training.runtime import once
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreseen:
+    """A balanced folder that is not written yet. Counts are 2-D images per class of the train split."""
+
+    out: Path
+    plan: Plan
+    before: Mapping[str, int]
+    """{label: real training images}."""
+    missing: Mapping[str, int]
+    """{label: synthetic images to draw}; with `--share auto` at most."""
+    repeated: Mapping[str, int]
+    """{label: real images to write once more}."""
+    share: Mapping[str, Any]
+    """`Written.share`, before any image is drawn."""
+    notes: tuple[str, ...]
+    """`Written.notes`, before any image is drawn."""
+    at_most: bool
+    """Whether validation patients may still choose fewer."""
+    real: str
+    """How real images would be written: "prepared", "link" or "none"."""
+    trains: bool
+    """Whether a model would be trained first."""
+    estimate_seconds: float
+    """Of that training; 0.0 where there is none. Drawing and filtering come on top."""
+
+    def report(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "version": VERSION,
+            "out": str(self.out),
+            "before": dict(self.before),
+            "missing": dict(self.missing),
+            "repeated": dict(self.repeated),
+            "share": dict(self.share),
+            "notes": list(self.notes),
+            "at_most": self.at_most,
+            "real": self.real,
+            "trains": self.trains,
+            "estimate_seconds": round(self.estimate_seconds, 1),
+            "plan": explained(self.plan),
+        }
+
+
+def foresee(
+    source: Source,
+    out: Path,
+    *,
+    model: Path | None,
+    options: BalanceOptions,
+    overrides: Overrides,
+    on_progress: OnProgress = ignore,
+) -> Foreseen:
+    """Decide everything that `balance` with the same arguments would, refuse what it would refuse, and write nothing.
+
+    Without `model` a training step is timed for the estimate.
+    """
+    trained = None if model is None else Model.load(model)
+    files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
+    task = Task.of_source(source, options, trained or overrides, overrides.device, on_progress)
+    announce(task.manifest, on_progress)
+    once(lambda: earlier(out, task.settings), overrides.device)
+    if trained is None:
+        fingerprint = measure(task.manifest)
+        plan, seconds = plan_and_estimate(fingerprint, overrides, None, probe=True, on_progress=on_progress)
+        on_progress(outlook(fingerprint, plan, seconds))
+    else:
+        plan, seconds = task.suited(trained).plan, 0.0
+    task.form_by(plan)
+    trains = trained is None and any(task.missing.values())
+    return Foreseen(
+        out=out,
+        plan=plan,
+        before=task.before,
+        missing=task.missing,
+        repeated=task.repeats,
+        share=task.share,
+        notes=task.remarks,
+        at_most=task.mixture.share == AUTO,
+        real=options.real,
+        trains=trains,
+        estimate_seconds=seconds if trains else 0.0,
+    )

@@ -1,0 +1,298 @@
+"""Source -> Listing: which files a data set has, and what their place says of label, patient and split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from medgan.base.errors import DatasetError
+from medgan.dataset import tables
+from medgan.dataset.layout import WORKPLACES, Layout, folders, split_named
+from medgan.dataset.lookup import Lookup
+from medgan.dataset.source import SUBJECT, Candidate, Listing, Source, label_of, legible, relative
+from medgan.dataset.tables import Row
+from medgan.dataset.walk import Found, is_passed_over, look, walk
+from medgan.scans import npz
+
+
+def survey(source: Source) -> Listing:
+    """List the files of `source` with label, patient and split, as far as folders and tables know them."""
+    if source.lines is not None:
+        return _from_lines(source)
+    path = source.path
+    assert path is not None, "Source has a path or lines"
+    if not path.exists():
+        raise DatasetError(f"{path} does not exist", hint="Check the path for typing errors.")
+    found = arrays_of(path)
+    if found and not (source.labels or source.label_column or source.label_tag):
+        return Listing(root=source.root, arrays=found)
+    if not path.is_dir():
+        raise DatasetError(
+            f"{path} is a single file, not a folder of scans",
+            hint="Point at the folder that has one sub-folder per class, or at an .npz in the MedMNIST layout.",
+        )
+    return _labelled(source, path)
+
+
+def _labelled(source: Source, root: Path) -> Listing:
+    if source.labels:
+        return _from_table(root, source.labels)
+    if source.label_column:
+        return _from_participants(root, source.label_column)
+    return _from_tag(root) if source.label_tag else _from_folders(root)
+
+
+def arrays_of(path: Path) -> tuple[Path, ...]:
+    """`path` itself, or the files in a folder without sub-folders, that are MedMNIST-style arrays."""
+    if not path.is_dir():
+        return (path,) if npz.is_array_file(path) else ()
+    try:
+        children = sorted(path.iterdir())
+    except OSError:
+        return ()  # `walk` gives a folder that cannot be listed its verdict
+    if any(child.is_dir() and not is_passed_over(child.name) for child in children):
+        return ()
+    files = (child for child in children if child.is_file() and not is_passed_over(child.name))
+    return tuple(child for child in files if npz.is_array_file(child))
+
+
+def _from_folders(root: Path) -> Listing:
+    found, layout = list(walk(root)), Layout.of(root)
+    _refuse_unlabelled(root, found, layout)
+    candidates = tuple(_by_folder(layout, file) for file in found)
+    warnings = (*_empty_classes(layout, candidates), *layout.doubts(), *_link_warnings(root, found))
+    return Listing(root=root, candidates=candidates, warnings=warnings)
+
+
+def _by_folder(layout: Layout, file: Found) -> Candidate:
+    label, split = layout.place(file.path)
+    return Candidate(
+        path=file.path,
+        label=label,
+        split=split or "train",
+        verdict=file.verdict,
+        reason=file.reason or ("" if label else "it lies in no class folder"),
+    )
+
+
+def _link_warnings(root: Path, found: Iterable[Found]) -> Iterator[str]:
+    """A warning where links lead to folders that are listed under another name."""
+    again = [file.path for file in found if file.verdict == "skip:linked-folder"]
+    if again:
+        some = ", ".join(legible(relative(path, root)) for path in again[:3]) + (
+            ", ..." if len(again) > 3 else ""
+        )
+        yield (
+            f"{len(again)} links to folders that the data set holds under another name were not followed, so that no image counts "
+            f"twice: {some}. Keep each folder under its right class."
+        )
+
+
+def _refuse_unlabelled(root: Path, found: list[Found], layout: Layout) -> None:
+    """Refuse a folder in which no file can have a label."""
+    if not found:
+        raise DatasetError(f"{root} is empty", hint="Point at a folder that has one sub-folder per class.")
+    tops = [child.name for child in folders(root)]
+    if (root / "participants.tsv").is_file() and any(SUBJECT.fullmatch(name) for name in tops):
+        columns = ", ".join(tables.columns(root / "participants.tsv"))
+        raise DatasetError(
+            f"{root} is a BIDS data set: its folders are subjects, not classes",
+            hint=f"Name the column of participants.tsv that holds the class with --label-column ({columns}).",
+        )
+    if not any(True for _ in layout.classes()):
+        raise DatasetError(
+            f"{root} has no class sub-folders, so its files have no labels",
+            hint="Sort the scans into one sub-folder per class, or say where labels are: --labels FILE.csv, "
+            "--label-column NAME (BIDS) or --label-from-tag KEYWORD (DICOM).",
+        )
+
+
+def _empty_classes(layout: Layout, candidates: Iterable[Candidate]) -> Iterator[str]:
+    root = layout.root
+    filled = {candidate.path.relative_to(root).parts[:2] for candidate in candidates}
+    tops = {parts[0] for parts in filled}
+    for folder in layout.classes():
+        parts = folder.relative_to(root).parts
+        if parts[0] not in tops or (len(parts) > 1 and parts not in filled):
+            yield f"The class folder {legible('/'.join(parts))} is empty: add scans or remove the folder."
+
+
+def _from_tag(root: Path) -> Listing:
+    """Labels come from the headers later; a train, val or test folder at the top still gives the split."""
+    found, layout = list(walk(root)), Layout.of(root)
+    if not found:
+        raise DatasetError(f"{root} is empty", hint="Point at a folder with DICOM files.")
+    files = tuple(_await_tag(_by_folder(layout, file)) for file in found)
+    return Listing(root=root, candidates=files, warnings=tuple(_link_warnings(root, found)))
+
+
+def _await_tag(candidate: Candidate) -> Candidate:
+    if candidate.verdict != "ok":
+        return candidate
+    return replace(candidate, label="", reason="its header has no such attribute, or it is empty")
+
+
+def _from_lines(source: Source) -> Listing:
+    lines = [line.rstrip("\r\n") for line in source.lines or () if line.strip()]
+    if not lines:
+        raise DatasetError(
+            "The list of files is empty",
+            hint="Write one path per line: find scans -name '*.dcm' | medgan inspect -",
+        )
+    parts = (line.partition("\t") for line in lines)
+    lookup = Lookup(source.root, source.root, ())
+    files = [(_look_up(*lookup.place(name)), label_of(label.strip())) for name, _, label in parts]
+    splits = _splits_of(
+        [file.path.parent if label or source.label_tag else file.path.parent.parent for file, label in files]
+    )
+    candidates = [_by_line(file, label, split) for (file, label), split in zip(files, splits, strict=True)]
+    if source.label_tag:
+        candidates = [_await_tag(candidate) for candidate in candidates]
+    return Listing(root=source.root, candidates=tuple(_refuse_repeats(candidates)))
+
+
+def _splits_of(folders: Sequence[Path]) -> list[str]:
+    """The split of files that lie, apart from their class, in `folders`: the nearest one called so below what all share, else of that itself."""
+    shared = len(Path(os.path.commonpath(folders)).parts)
+
+    def named(parts: Sequence[str]) -> str:
+        # A list may begin anywhere: a folder such as dev far above the scans says nothing of them.
+        names = (name for name in reversed(parts) if name.lower() not in WORKPLACES)
+        return next(filter(None, map(split_named, names)), "")
+
+    below = [named(folder.parts[shared:]) for folder in folders]
+    own = "" if any(below) else named(folders[0].parts[shared - 1 : shared])
+    return [split or own or "train" for split in below]
+
+
+def _by_line(file: Found, label: str, split: str) -> Candidate:
+    return Candidate(
+        path=file.path,
+        label=label or label_of(file.path.parent.name),
+        split=split,
+        verdict=file.verdict,
+        reason=file.reason,
+    )
+
+
+def _refuse_repeats(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+    """A file named twice under one label counts once; under two labels it is of no use."""
+    files = list(candidates)
+    labels: dict[Path, set[str]] = {}
+    for file in files:
+        labels.setdefault(file.path, set()).add(file.label)
+    seen: set[Path] = set()
+    for file in files:
+        names = " and as ".join(sorted(labels[file.path]))
+        if file.verdict != "ok":
+            yield file
+        elif len(labels[file.path]) > 1:
+            yield replace(file, verdict="error:label-conflict", reason=f"it is listed as {names}")
+        elif file.path in seen:
+            yield replace(file, verdict="skip:duplicate", reason="it is listed twice")
+        else:
+            yield file
+        seen.add(file.path)
+
+
+def _from_table(root: Path, table: Path) -> Listing:
+    """Every file below `root` and every row outside it; a row may name a folder, and then stands for all files in it."""
+    rows, found, layout = tables.read_labels(table), list(walk(root)), Layout.of(root)
+    lookup = Lookup(root, table.parent, [file.path for file in found if file.verdict == "ok"])
+    claims: dict[Path, list[Row]] = {}
+    places: dict[Path, tuple[Path, str]] = {}
+    for row in rows:
+        place, problem = lookup.place(row.key)
+        places.setdefault(place.resolve(), (place, problem))
+        claims.setdefault(place.resolve(), []).append(row)
+    used: set[Path] = set()
+    candidates = [_by_row(file, table.name, claims, used, layout.place(file.path)[1]) for file in found]
+    strays: dict[Path, Candidate] = {}  # once each, though rows may name a folder and what lies in it
+    elsewhere = [asked for claimed, asked in places.items() if claimed not in used]
+    for place, problem in elsewhere:
+        is_folder = os.path.isdir(place)  # noqa: PTH112 pathlib raises for a name too long
+        for file in walk(place) if is_folder else [_look_up(place, problem)]:
+            strays[file.path.resolve()] = _by_row(file, table.name, claims, used)
+    return Listing(
+        root=root, candidates=(*candidates, *strays.values()), warnings=tuple(_link_warnings(root, found))
+    )
+
+
+def _look_up(place: Path, problem: str) -> Found:
+    """The verdict of a path that was looked up, with the reason where there is no such file."""
+    file = look(place)
+    return replace(file, reason=problem) if problem and file.verdict == "error:not-found" else file
+
+
+def _by_row(
+    file: Found, table: str, claims: Mapping[Path, list[Row]], used: set[Path], above: str = ""
+) -> Candidate:
+    """A file by the row that names it or a folder it lies in; without a split of the row's own, `above` is its split."""
+    real = file.path.resolve()
+    place = next((place for place in (real, *real.parents) if place in claims), None)
+    if place is None:
+        return Candidate(
+            path=file.path, verdict=file.verdict, reason=file.reason or f"no row of {table} names it"
+        )
+    used.add(place)
+    row = claims[place][0]
+    candidate = Candidate(
+        path=file.path,
+        label=row.label,
+        patient=row.patient,
+        split=row.split or above or "train",
+        verdict=file.verdict,
+        reason=file.reason or ("" if row.label else f"row {row.number} of {table} gives no label"),
+    )
+    return _agreed(candidate, claims[place], table)
+
+
+def _agreed(candidate: Candidate, rows: Sequence[Row], table: str) -> Candidate:
+    """The candidate, refused where the rows that name it say different things."""
+    first = rows[0]
+    if candidate.verdict != "ok" or all(
+        replace(row, number=first.number, key=first.key) == first for row in rows
+    ):
+        return candidate
+    numbers = " and ".join(str(row.number) for row in rows)
+    return replace(
+        candidate, verdict="error:label-conflict", reason=f"rows {numbers} of {table} disagree about it"
+    )
+
+
+def _from_participants(root: Path, column: str) -> Listing:
+    """BIDS: a file belongs to the subject whose folder it lies in; derivatives and other folders have no label."""
+    table = root / "participants.tsv"
+    rows: dict[str, list[Row]] = {}
+    for row in tables.read_participants(table, column):
+        rows.setdefault(f"sub-{row.key.removeprefix('sub-')}", []).append(row)
+    found = list(walk(root))
+    candidates = tuple(_by_subject(root, file, rows) for file in found)
+    absent = sorted(rows.keys() - {candidate.patient for candidate in candidates})
+    some = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
+    warnings = [f"{len(absent)} participants of participants.tsv have no files: {some}."] if absent else []
+    return Listing(root=root, candidates=candidates, warnings=(*warnings, *_link_warnings(root, found)))
+
+
+def _by_subject(root: Path, file: Found, rows: Mapping[str, list[Row]]) -> Candidate:
+    top = legible(file.path.relative_to(root).parts[0])
+    if top not in rows:
+        reason = (
+            "no row of participants.tsv names its subject"
+            if SUBJECT.fullmatch(top)
+            else "no subject's folder"
+        )
+        return Candidate(path=file.path, verdict=file.verdict, reason=file.reason or reason)
+    row = rows[top][0]
+    reason = file.reason or ("" if row.label else f"{top} has no value in the column of participants.tsv")
+    candidate = Candidate(
+        path=file.path,
+        label=row.label,
+        patient=top,
+        split=row.split or "train",
+        verdict=file.verdict,
+        reason=reason,
+    )
+    return _agreed(candidate, rows[top], "participants.tsv")

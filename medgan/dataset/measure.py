@@ -1,0 +1,172 @@
+"""Units of opened files -> Drafts: every image decoded and measured, by worker processes or from memory; none is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medgan.base.errors import ScanError
+from medgan.base.workers import Crew
+from medgan.dataset.checks import Draft
+from medgan.dataset.headers import Opened, lost, refused, units
+from medgan.dataset.load import read_files
+from medgan.dataset.manifest import Record
+from medgan.dataset.scan_cache import Facts, Store, joint
+from medgan.dataset.source import Candidate, relative
+from medgan.scans import formats, intensity, slices
+from medgan.scans.colour import coloured_share
+from medgan.scans.scan import Scan
+from medgan.scans.verdict import judged
+
+Unit = tuple[Opened, ...]
+"""Files that are read together, in slice order."""
+MEASURED = (
+    "digest",
+    "slices",
+    "modality",
+    "meaning",
+    "shape",
+    "channels",
+    "coloured",
+    "bits",
+    "spacing_mm",
+    "patient_orientation",
+    "levels",
+    "top",
+)
+"""What of a Record is measured on the pixels, its notes aside."""
+
+
+def drafts(found: Sequence[Unit], root: Path, store: Store, crew: Crew) -> Iterator[list[Draft]]:
+    """The drafts of every unit: one, or several where a volume had to be taken apart."""
+    keys = [joint(file.key for file in unit) for unit in found]
+    known = [store.get(key) for key in keys]
+    missing = [unit for unit, facts in zip(found, known, strict=True) if facts is None and unit[0].header]
+    fresh = crew.ordered(partial(decoded, root=root), missing, partial(_lost, root=root))
+    for unit, key, facts in zip(found, keys, known, strict=True):
+        if unit[0].header is None:
+            yield [_named(unit, root, unit[0].candidate)]
+        elif facts is not None:
+            yield [_described(unit, root, facts)]
+        else:
+            made = next(fresh)
+            if len(made) == 1 and made[0].record.ok:
+                store.put(key, _remembered(made[0], unit))
+            yield made
+
+
+def decoded(unit: Unit, root: Path) -> list[Draft]:
+    """Decode and measure a unit; one bad slice must not take its volume along, nor one kind of frames the others."""
+    kinds = unit[0].header.kinds if unit[0].header and len(unit) == 1 else 1
+    return [draft for kind in range(kinds) for draft in _decode_kind(unit, root, kind)]
+
+
+def _decode_kind(unit: Unit, root: Path, kind: int) -> list[Draft]:
+    try:
+        scan = read_files(tuple(file.candidate.path for file in unit), kind)
+        with judged(unit[0].candidate.path):
+            facts = measured(scan)
+        return [_described(unit, root, facts, kind)]
+    except ScanError as error:
+        return list(_salvaged(unit, error, root, kind))
+
+
+def _salvaged(unit: Unit, error: ScanError, root: Path, kind: int) -> Iterator[Draft]:
+    """A volume without its bad slices: the others are grouped anew."""
+    bad = {file.order: problem for file in unit if (problem := _problem(file))} if len(unit) > 1 else {}
+    if not bad:
+        yield _named(unit, root, refused(unit[0].candidate, error), kind=kind)
+        return
+    for file in unit:
+        if file.order in bad:
+            yield _named((file,), root, refused(file.candidate, bad[file.order]))
+    for part in units(file for file in unit if file.order not in bad):
+        yield from decoded(part, root)
+
+
+def _problem(file: Opened) -> ScanError | None:
+    try:
+        formats.read(file.candidate.path)
+    except ScanError as error:
+        return error
+    return None
+
+
+def _lost(unit: Unit, root: Path) -> list[Draft]:
+    return [_named(unit, root, refused(unit[0].candidate, lost(unit[0].candidate.path)))]
+
+
+def pixel_digest(scan: Scan) -> str:
+    """SHA-256 of shape and pixels: equal digests mean the very same image."""
+    total = hashlib.sha256(repr(scan.pixels.shape).encode())
+    total.update(np.ascontiguousarray(scan.pixels).data)
+    return total.hexdigest()
+
+
+def measured(scan: Scan) -> Facts:
+    """What of a Record is measured on the pixels; ScanError for an image of a single value, from which nothing can be learnt."""
+    if "constant" in scan.notes:
+        raise ScanError("every pixel has the same value", verdict="skip:constant")
+    ranked = intensity.rank(scan.pixels)
+    return {
+        "digest": pixel_digest(scan),
+        "slices": slices.choose(scan),
+        "modality": scan.modality,
+        "meaning": scan.meaning,
+        "shape": scan.pixels.shape[:3],
+        "channels": scan.pixels.shape[3] if scan.pixels.ndim > len("ZYX") else 1,
+        "coloured": coloured_share(scan),
+        "bits": scan.bits,
+        "spacing_mm": scan.spacing_mm,
+        "patient_orientation": scan.patient_orientation,
+        "levels": intensity.percentiles(ranked),
+        "top": intensity.top(ranked),
+        "notes": scan.notes,
+    }
+
+
+def _remembered(draft: Draft, unit: Unit) -> Facts:
+    """What `measured` said of a unit; the notes of its header are known anew every time."""
+    header = unit[0].header
+    facts = {name: getattr(draft.record, name) for name in MEASURED}
+    return facts | {"notes": [note for note in draft.record.notes if header and note not in header.notes]}
+
+
+def _named(unit: Unit, root: Path, candidate: Candidate, **known: Any) -> Draft:
+    """A draft with what is known without pixels, and `known` of its record."""
+    paths = tuple(relative(file.candidate.path, root) for file in unit)
+    record = Record(
+        path=paths[0],
+        parts=paths if len(paths) > 1 else (),
+        label=candidate.label,
+        split=candidate.split,
+        verdict=candidate.verdict,
+        reason=candidate.reason,
+        **known,
+    )
+    return Draft(
+        order=min(file.order for file in unit),
+        patient=candidate.patient,
+        series=unit[0].header.series if unit[0].header else "",
+        scanner=unit[0].header.scanner if unit[0].header else "",
+        record=record,
+    )
+
+
+def _described(unit: Unit, root: Path, facts: Facts, kind: int = 0) -> Draft:
+    header = unit[0].header
+    assert header is not None, "only opened files have facts"
+    notes = tuple(dict.fromkeys((*header.notes, *facts["notes"])))
+    known = facts | {
+        "format": header.format,
+        "body_part": header.body_part,
+        "photometric": header.photometric,
+        "notes": notes,
+        "kind": kind,
+    }
+    return _named(unit, root, unit[0].candidate, **known)

@@ -1,0 +1,152 @@
+"""Keys and facts in, the same facts out in another run: what is known of files already read, so that only changed ones are read again.
+
+One SQLite file in the private cache. It holds digests and measured facts, no path, no raw identifier, and of the text of headers
+only what may be written: terms of the standard, and the classes that the user takes from an attribute (--label-from-tag).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterable
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from medgan import scans
+from medgan.base import cache as cached
+from medgan.base.errors import OutputError
+from medgan.base.files import digest
+
+Facts = dict[str, Any]
+"""Keyword arguments of a dataclass whose sequences are tuples."""
+
+SETTLED = 2.0
+"""Seconds since its last change after which a file is remembered: a change within the clock's tick would not be seen."""
+SEAL = 16
+"""Hexadecimal digits of the digest that seals what is kept."""
+BATCH = 500
+"""Facts written at once; a killed run loses no more."""
+READERS = ("numpy", "pydicom", "nibabel", "pillow", "scikit-image")
+CODECS = ("pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm")
+PAIRED = (".hdr", ".hdr.gz")
+"""Endings of files that are read together with another."""
+
+
+class Store:
+    """Facts by key, in the user's cache; without a usable one it knows nothing and keeps nothing."""
+
+    def __init__(self) -> None:
+        """Open the index of the cache, made where there is none; a damaged one is begun anew."""
+        self.found = 0
+        """How often something was known."""
+        self._waiting: list[tuple[str, str]] = []
+        self._base = _opened()
+
+    def get(self, key: str) -> Facts | None:
+        """What is known under `key`."""
+        if self._base is None or not key:
+            return None
+        try:
+            row = self._base.execute("SELECT facts FROM files WHERE key = ?", (key,)).fetchone()
+        except sqlite3.Error:
+            return None
+        facts = None if row is None else unseal(key, row[0])
+        self.found += facts is not None
+        return facts
+
+    def put(self, key: str, facts: Facts) -> None:
+        """Remember; an empty key is for what must not be."""
+        if key and self._base is not None:
+            self._waiting.append((key, seal(key, json.dumps(facts, separators=(",", ":")))))
+            if len(self._waiting) >= BATCH:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what was put. A full disk costs the memory, not the run."""
+        if self._base is not None and self._waiting:
+            try:
+                with self._base:
+                    self._base.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", self._waiting)
+            except sqlite3.Error:
+                self._base = None
+        self._waiting = []
+
+
+def _opened() -> sqlite3.Connection | None:
+    try:
+        place = cached.folder() / cached.INDEX
+        place.touch(mode=0o600)
+        for attempt in (1, 2):
+            try:
+                base = sqlite3.connect(place, timeout=10)
+                base.execute(
+                    "CREATE TABLE IF NOT EXISTS files (key TEXT PRIMARY KEY, facts TEXT) WITHOUT ROWID"
+                )
+            except sqlite3.DatabaseError as error:
+                if attempt == 2 or isinstance(error, sqlite3.OperationalError):  # locked, or the disk refuses
+                    return None
+                place.write_bytes(b"")
+            else:
+                return base
+    except (OSError, OutputError):
+        return None
+    return None
+
+
+def seal(key: str, text: str) -> str:
+    """The text with a digest of it and of its key before it, by which damage is noticed."""
+    return digest(key, text)[:SEAL] + text
+
+
+def unseal(key: str, stored: object) -> Facts | None:
+    """The facts of a sealed text; None where it is damaged."""
+    if not isinstance(stored, str) or stored != seal(key, stored[SEAL:]):
+        return None
+    return tupled(json.loads(stored[SEAL:]))
+
+
+def tupled(facts: Facts) -> Facts:
+    """JSON's lists as the tuples they were."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
+
+
+def stamp(path: Path, *words: str) -> str:
+    """The key of a file as it lies there now, read for the purpose `words`; empty for one that must not be remembered."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return ""
+    changed = max(facts.st_mtime, facts.st_ctime)
+    if path.name.lower().endswith(PAIRED) or not 0 <= time.time() - changed >= SETTLED:
+        return ""
+    where = str(path.absolute()).encode("utf-8", "surrogateescape")
+    return digest(_rules(), where, f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}", *words)
+
+
+def joint(keys: Iterable[str]) -> str:
+    """The key of files that are read together, in order; empty when one of them must not be remembered."""
+    keys = tuple(keys)
+    return digest("together", *keys) if all(keys) else ""
+
+
+@cache
+def _rules() -> str:
+    """Digest of everything that decides what a file is read as: our own source, and the libraries below it."""
+    total = hashlib.sha256()
+    for folder in (Path(scans.__file__).parent, Path(__file__).parent):
+        for module in sorted(folder.rglob("*.py")):
+            total.update(module.read_bytes())
+    for package in (*READERS, *CODECS):
+        total.update(f"{package} {_installed(package)}\n".encode())
+    return total.hexdigest()
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"

@@ -1,0 +1,1 @@
+"""Are synthetic images realistic, useful and private? Measured on held-out patients."""

@@ -1,0 +1,130 @@
+"""The parts of the evidence: gathered images -> what each measures, with an effort of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from medgan.base.errors import DatasetError
+from medgan.base.progress import OnProgress
+from medgan.evaluation import trials
+from medgan.evaluation.data import Gathered
+from medgan.evaluation.fidelity import measure_fidelity
+from medgan.evaluation.giveaways import joined, measure_giveaways
+from medgan.evaluation.predictions import Predictions, predictions
+from medgan.evaluation.privacy import screen_privacy
+from medgan.evaluation.shortcut import measure_shortcut
+from medgan.evaluation.usefulness import hearing, measure_usefulness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """How much is drawn, compared and drawn again."""
+
+    per_class: int
+    """Synthetic images drawn from a model per class."""
+    most: int
+    """Images per class and set that scores compare."""
+    resamples: int
+
+
+EFFORTS = {
+    "quick": Effort(per_class=200, most=200, resamples=200),
+    "standard": Effort(per_class=500, most=500, resamples=500),
+    "thorough": Effort(per_class=2000, most=2000, resamples=1000),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What a part is given."""
+
+    images: Gathered
+    effort: str
+    seed: int
+    runs: MutableMapping[str, Any]
+    on_progress: OnProgress
+
+
+def fidelity(job: Job) -> Any:
+    """The scores of closeness and variety."""
+    effort = EFFORTS[job.effort]
+    return measure_fidelity(
+        job.images.train, job.images.held_out, job.images.synthetic,
+        seed=job.seed, resamples=effort.resamples, most=effort.most, on_progress=job.on_progress,
+    )  # fmt: skip
+
+
+def usefulness(job: Job) -> Any:
+    """Whether classifiers gain."""
+    refuse_without_patients(job.images)
+    return measure_usefulness(
+        job.images.train, job.images.held_out, job.images.synthetic,
+        settings=settings_of(job), seed=job.seed, external=job.images.external, runs=job.runs, on_progress=job.on_progress,
+    )  # fmt: skip
+
+
+def ask_again(job: Job) -> Predictions | None:
+    """What the classifiers of `usefulness` say of every held-out image that judges, from the runs that are kept; None without any."""
+    if not job.runs:
+        return None
+    images, settings = job.images, settings_of(job)
+    heard = hearing(
+        images.train, images.held_out, images.synthetic,
+        settings=settings, seed=job.seed, external=images.external, runs=job.runs, on_progress=job.on_progress,
+    )  # fmt: skip
+    return predictions(images.held_out, heard.outcomes, heard.rare)
+
+
+def shortcut(job: Job) -> Any:
+    """Whether a classifier can tell that an image is synthetic, and uses it."""
+    refuse_without_patients(job.images)
+    return measure_shortcut(
+        job.images.train, job.images.held_out, job.images.synthetic,  # nothing is chosen here, so all may be asked
+        settings=settings_of(job), seed=job.seed, runs=job.runs, on_progress=job.on_progress,
+    )  # fmt: skip
+
+
+def giveaways(job: Job) -> Any:
+    """Whether picture shape, brightness or the scanner alone tells the classes apart."""
+    images = job.images
+    refuse_without_patients(images)
+    files = images.circumstances
+    return measure_giveaways(
+        images.train, images.held_out, files["train"], joined(files["val"], files["test"]),
+        seed=job.seed, resamples=EFFORTS[job.effort].resamples,
+    )  # fmt: skip
+
+
+def privacy(job: Job) -> Any:
+    """Whether training images were copied or remembered."""
+    images = job.images
+    return screen_privacy(
+        images.train, images.held_out, images.synthetic, seed=job.seed, on_progress=job.on_progress
+    )
+
+
+def settings_of(job: Job) -> trials.Settings:
+    """How thoroughly classifiers are compared, with the judges that can be had here."""
+    settings = trials.EFFORTS[job.effort]
+    return replace(settings, judges=trials.judges_here(settings.judges))
+
+
+def refuse_without_patients(images: Gathered) -> None:
+    """DatasetError where no real patient is left to judge by."""
+    if not len(images.held_out):
+        raise DatasetError(
+            "no real patients are held out to judge by",
+            hint="Name the data set with its test split, or train and evaluate with --holdout 0.3.",
+        )
+
+
+PARTS: dict[str, Callable[[Job], Any]] = {
+    "fidelity": fidelity,
+    "giveaways": giveaways,
+    "usefulness": usefulness,
+    "shortcut": shortcut,
+    "privacy": privacy,
+}
+"""{part: how it is measured}: a noun or a tuple of nouns; MedganError where these images do not allow it."""

@@ -1,0 +1,117 @@
+"""Held-out images and what an arm's classifiers say of them -> its figures, and the same figures under every resample of patients and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.evaluation.endpoints import endpoints, endpoints_under, interval, patient_weights, seed_weights
+from medgan.evaluation.schedules import Schedule
+from medgan.evaluation.trials import Outcome
+from medgan.prepare.images import Images
+
+NAMED, REFERENCE = "named", "reference"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One way to train, and what it came to: means over classifier seeds."""
+
+    name: str
+    judge: str
+    role: str
+    """"named" (before the test, of those with made images), "reference" (the best without, by training patients), "" (exploration)."""
+    made: bool
+    """Whether synthetic images take part."""
+    added: Mapping[str, int]
+    """{class: images that join the real ones}."""
+    schedule: Schedule
+    """The one chosen for it by folds of training patients."""
+    inner: float | None
+    """Rare-class AUPRC in those folds; None where there are too few patients for folds."""
+    spread: float | None
+    """By how much its schedule does better there than the median one."""
+    auprc: float
+    """Rare-class AUPRC on held-out patients: the endpoint."""
+    low: float
+    high: float
+    """95 % interval of the endpoint."""
+    sensitivity: float
+    """Of the rare classes at 90 % specificity."""
+    sensitivity_low: float
+    sensitivity_high: float
+    auroc: float
+    balanced_accuracy: float
+    macro_f1: float
+    per_seed: tuple[float, ...]
+    """The endpoint of every classifier seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Entry:
+    """An arm; resamples are the same for every arm, so that differences are paired."""
+
+    arm: Arm
+    resampled: NDArray[np.float64]
+    """(B,): the endpoint under every resample."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bench:
+    """Held-out images, all of which judge, and how their patients are resampled."""
+
+    held_out: Images
+    rare: Sequence[int]
+    weights: NDArray[np.int64]
+    """(B, N): how often each image counts in each resample of the patients."""
+    seed: int
+
+    @classmethod
+    def of(cls, held_out: Images, rare: Sequence[int], resamples: int, seed: int) -> Bench:
+        """Patients are drawn within their class."""
+        weights = patient_weights(held_out.patients, held_out.labels, resamples, seed)
+        return cls(held_out=held_out, rare=rare, weights=weights, seed=seed)
+
+    def entry(self, outcome: Outcome, role: str) -> Entry:
+        """Every figure of an arm."""
+        each = [endpoints(one, self.held_out.labels, self.rare) for one in outcome.logits]
+        resampled, found = self.resampled(outcome.logits)
+        ends, shares = interval(resampled), interval(found)
+
+        def mean(name: str) -> float:
+            return round(float(np.mean([getattr(one, name) for one in each])), 5)
+
+        arm = Arm(
+            name=outcome.recipe.name,
+            judge=outcome.judge,
+            role=role,
+            made=outcome.recipe.made,
+            added=dict(outcome.added),
+            schedule=outcome.choice.schedule,
+            inner=outcome.choice.inner,
+            spread=outcome.choice.spread,
+            auprc=mean("auprc"),
+            low=round(ends[0], 5),
+            high=round(ends[1], 5),
+            sensitivity=mean("sensitivity"),
+            sensitivity_low=round(shares[0], 5),
+            sensitivity_high=round(shares[1], 5),
+            auroc=mean("auroc"),
+            balanced_accuracy=mean("balanced_accuracy"),
+            macro_f1=mean("macro_f1"),
+            per_seed=tuple(round(one.auprc, 5) for one in each),
+        )
+        return Entry(arm=arm, resampled=resampled)
+
+    def resampled(self, logits: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """AUPRC and sensitivity, each (B,), of logits (seeds, N, K) under every resample of patients and seeds."""
+        shares = seed_weights(len(logits), len(self.weights), self.seed)
+        by_seed = [endpoints_under(one, self.held_out.labels, self.rare, self.weights) for one in logits]
+        auprc, found = (
+            np.asarray((np.stack(values, axis=1) * shares).sum(axis=1), np.float64)
+            for values in zip(*by_seed, strict=True)
+        )
+        return auprc, found

@@ -1,0 +1,70 @@
+"""What was measured of a model -> the section "Evaluation" of its card, replaced in place; nothing else of the run is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from medgan.base import files
+from medgan.base.errors import OutputError
+from medgan.base.escape import markdown
+from medgan.filtering.summary import table
+from medgan.learners.gan.model import CARD, place_of, read_card
+from medgan.learners.gan.model_card import evaluated, speaks_of
+
+PARTS = {
+    "usefulness": "Usefulness",
+    "giveaways": "Giveaways of the scans themselves",
+    "shortcut": "Shortcut",
+    "privacy": "Privacy",
+}
+"""{part that ends in a verdict: heading}."""
+
+
+def carry(run: Path, told: Mapping[str, Any], day: str) -> str:
+    """Write the verdicts into the card of the model in `run`, once there are any; a note where the card does not take them, else empty.
+
+    `told` is the documented JSON of `evaluate`, `day` when it was measured.
+    """
+    obstacle = written(place_of(run), told, day) if any(told[part] for part in PARTS) else ""
+    return obstacle and f"the model card carries no verdict: {CARD} {obstacle}"
+
+
+def written(place: Path, told: Mapping[str, Any], day: str) -> str:
+    """Write the section; what stands in the way, else empty."""
+    text, digest = read_card(place), told["sources"]["model"]
+    if text is None:
+        return "is absent or cannot be read"
+    if not speaks_of(text, digest):
+        return "speaks of other weights"
+    new = evaluated(text, "\n".join(section(told, digest, day)))
+    try:
+        if new != text:
+            files.write_text(place / CARD, new)
+    except OutputError:
+        return "cannot be written"
+    return ""
+
+
+def section(told: Mapping[str, Any], digest: str, day: str) -> Iterator[str]:
+    """The lines of the section."""
+    held = [f"{told['patients'][split]:,} in {split}" for split in ("val", "test") if told["patients"][split]]
+    whom = f"Real patients held out from training (files, where none are known): {', '.join(held)}."
+    yield from ("## Evaluation", "")
+    yield f"Of the weights `{digest}`, measured on {day} by medgan {told['medgan']}, effort {told['settings']['effort']}."
+    yield whom if held else "No patient was held out: training patients stand in their place."
+    yield ""
+    for part, heading in PARTS.items():
+        found = told[part]
+        words = markdown(f"{found['verdict']}. {found.get('sentence', '')}") if found else "not measured."
+        yield f"- {heading}: {words}"
+        if part == "usefulness" and told.get("external"):
+            there = told["external"]
+            words = markdown(f"{there['verdict']}. {there['sentence']}")
+            yield f"- {heading} at another hospital ({told['patients']['external']:,} patients): {words}"
+    bare = " The model without the filter draws what it left out, too." if told["filter"]["on"] else ""
+    yield f"- Images: {markdown(told['filter']['sentence'])}{bare}"
+    if told["filter"]["counts"]:
+        yield from ("", table(told["filter"]["counts"]))
+    yield from ("", f"Measured by `{told['command']}`.")

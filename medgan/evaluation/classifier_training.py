@@ -1,0 +1,107 @@
+"""A judge's eyes and a lesson -> classifiers at every number of steps that is asked for, from one run.
+
+The learning rate stays as it is, and the weights of a classifier of T steps are the mean over its last T / 2 steps. That does what a rate
+that falls to 0 does (Polyak and Juditsky 1992; arXiv 1803.05407), and lets one run of the longest schedule give all shorter ones.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from threading import Lock
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medgan.evaluation.arms import Lesson
+from medgan.evaluation.classifier_inputs import Eyes
+from medgan.evaluation.parallel import go_on
+
+BATCH = 32
+SMOOTH = 0.05
+"""Label smoothing."""
+MIXING = 0.2
+"""Both parameters of the beta distribution of mixup's shares (arXiv 1710.09412 uses 0.1 to 0.4 on ImageNet)."""
+
+State = list[Tensor]
+_BIRTH = Lock()
+"""Weights to begin with are drawn by torch's own chance, one network at a time."""
+
+
+def trained(
+    eyes: Eyes, lesson: Lesson, *, rate: float, steps: Sequence[int], seed: int
+) -> Iterator[tuple[int, nn.Module]]:
+    """(steps, classifier) for each of `steps`, ascending. Equal seeds start from equal weights in every arm, and draw by the same chance.
+
+    AdamW at a constant rate, `BATCH` images a step. A lesson of stages takes one number of steps: it says where they end.
+    """
+    assert len(lesson.stages) == 1 or len(steps) == 1
+    with _BIRTH:
+        network = eyes.fresh(lesson.classes, seed)
+    optimizer = torch.optim.AdamW(eyes.groups(network, rate), lr=rate)
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    sums, known = (
+        [torch.zeros_like(weight) for weight in weights],
+        {0: [torch.zeros_like(weight) for weight in weights]},
+    )
+    wanted = {*steps, *(count // 2 for count in steps)}
+    for done, loss in enumerate(_losses(eyes, lesson, network, max(steps), seed), start=1):
+        go_on()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        with torch.no_grad():
+            torch._foreach_add_(sums, [weight.detach() for weight in weights])  # one call for all weights
+        if done in wanted:
+            known[done] = [total.clone() for total in sums]
+        if done in steps:
+            yield done, _averaged(network, known[done], known[done // 2], done - done // 2)
+
+
+def _averaged(network: nn.Module, after: State, before: State, count: int) -> nn.Module:
+    """The network with the mean of the weights between two sums over `count` steps."""
+    mean = copy.deepcopy(network).eval().requires_grad_(False)  # torch's own signature
+    places = [
+        own for own, live in zip(mean.parameters(), network.parameters(), strict=True) if live.requires_grad
+    ]
+    for place, one, other in zip(places, after, before, strict=True):
+        place.copy_((one - other) / count)
+    return mean
+
+
+def _losses(eyes: Eyes, lesson: Lesson, network: nn.Module, steps: int, seed: int) -> Iterator[Tensor]:
+    """The loss of each batch in turn."""
+    chance = np.random.default_rng(seed)
+    truth = torch.from_numpy(lesson.labels)
+    prior = 0 if lesson.prior is None else torch.from_numpy(lesson.prior)
+    network.train()
+    for rows, costs in _batches(lesson, steps, chance):
+        seen = eyes.batch(rows, views=lesson.recipe.classical, chance=chance)
+        named, weights = truth[torch.from_numpy(rows)], torch.from_numpy(costs)
+        if not lesson.recipe.mixed:
+            yield error(network(seen) + prior, named, weights)
+            continue
+        part = float(chance.beta(MIXING, MIXING))
+        other = torch.from_numpy(chance.permutation(len(rows)))
+        told = network(part * seen + (1 - part) * seen[other]) + prior
+        yield part * error(told, named, weights) + (1 - part) * error(told, named[other], weights[other])
+
+
+def _batches(
+    lesson: Lesson, steps: int, chance: np.random.Generator
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Rows and costs of each batch, stage after stage."""
+    ends = np.rint(np.cumsum([share for share, _ in lesson.stages]) * steps).astype(int)
+    for number in range(steps):
+        _, pool = lesson.stages[int((number >= ends[:-1]).sum())]
+        drawn = chance.choice(len(pool.rows), size=BATCH, p=pool.chances)
+        yield pool.rows[drawn], pool.costs[drawn]
+
+
+def error(logits: Tensor, truth: Tensor, costs: Tensor) -> Tensor:
+    """Cross entropy with label smoothing, its mean weighted by `costs` (N,)."""
+    each = F.cross_entropy(logits, truth, label_smoothing=SMOOTH, reduction="none")
+    return (each * costs).sum() / costs.sum()

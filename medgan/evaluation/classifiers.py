@@ -1,0 +1,145 @@
+"""A lesson and schedules -> classifiers that can be asked: networks that look by eyes of their own, and linear judges of features."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import NearestNeighbors
+
+from medgan.evaluation.arms import SMOTE, Lesson, Recipe
+from medgan.evaluation.classifier_inputs import Eyes
+from medgan.evaluation.classifier_training import trained
+from medgan.evaluation.schedules import Schedule
+
+Array = NDArray[np.float32]
+Rows = NDArray[np.int64]
+Ask = Callable[[Rows | None], Array]
+"""Rows of learned images, or None for all held-out ones -> logits (R, K)."""
+
+PENALTIES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+SHRINKAGES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 0.99)
+NEIGHBOURS = 5
+MOST = 200
+NEVER = -30.0
+"""Logit of a class that was not learned."""
+
+
+def network_tries(rates: Sequence[float], steps: Sequence[int]) -> tuple[tuple[Schedule, ...], ...]:
+    """Schedules worth trying for a network; those of one group come from one run."""
+    return tuple(tuple(Schedule(rate=rate, steps=count) for count in steps) for rate in rates)
+
+
+def linear_tries(recipe: Recipe) -> tuple[tuple[Schedule, ...], ...]:
+    """Schedules worth trying for a linear judge, all in one group."""
+    values = SHRINKAGES if recipe.discriminant else PENALTIES
+    return (tuple(Schedule(penalty=value) for value in values),)
+
+
+class Learner(Protocol):
+    """A kind of classifier."""
+
+    def learn(
+        self, lesson: Lesson, schedules: Sequence[Schedule], seed: int
+    ) -> Iterator[tuple[Schedule, Ask]]:
+        """A classifier for each schedule of a group."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A network that is trained by steps."""
+
+    eyes: Eyes
+
+    def learn(
+        self, lesson: Lesson, schedules: Sequence[Schedule], seed: int
+    ) -> Iterator[tuple[Schedule, Ask]]:
+        """See `Learner`."""
+        by_steps = {one.steps or 0: one for one in schedules}
+        rate = schedules[0].rate or 0.0
+        for count, network in trained(self.eyes, lesson, rate=rate, steps=sorted(by_steps), seed=seed):
+            yield by_steps[count], partial(self._ask, network)
+
+    def _ask(self, network: Any, rows: Rows | None) -> Array:
+        return self.eyes.logits(network) if rows is None else self.eyes.logits_of(network, rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Linear:
+    """Logistic regression, or discriminant analysis, on features of learned (N, D) and held-out (M, D) images."""
+
+    learned: Array
+    asked: Array
+
+    def learn(
+        self, lesson: Lesson, schedules: Sequence[Schedule], seed: int
+    ) -> Iterator[tuple[Schedule, Ask]]:
+        """See `Learner`. An image weighs as often as it is drawn times what an error costs; all together as much as the real ones."""
+        (_, pool), *_ = lesson.stages
+        x, y = self.learned[pool.rows], lesson.labels[pool.rows]
+        weights = pool.chances * pool.costs
+        if lesson.recipe.adds == SMOTE:
+            fresh, labels = between(x, y, np.random.default_rng(seed))
+            x, y = np.concatenate([x, fresh]), np.concatenate([y, labels])
+            weights = 1 / np.bincount(y)[y]
+        weights = weights * (lesson.real / weights.sum())
+        for schedule in schedules:
+            penalty = schedule.penalty or 0.0
+            fitted = (
+                LinearDiscriminantAnalysis(solver="lsqr", shrinkage=penalty, priors=_even(y)).fit(x, y)
+                if lesson.recipe.discriminant
+                else _logistic(x, y, penalty, weights)
+            )
+            yield schedule, partial(self._ask, fitted, lesson.classes)
+
+    def _ask(self, fitted: Any, classes: int, rows: Rows | None) -> Array:
+        x = self.asked if rows is None else self.learned[rows]
+        told = fitted.decision_function(x)
+        found = np.full((len(x), classes), NEVER, np.float32)
+        found[:, fitted.classes_] = told if told.ndim > 1 else np.stack([-told / 2, told / 2], axis=1)
+        return found
+
+
+def _logistic(
+    x: Array, labels: NDArray[np.int64], penalty: float, weights: NDArray[np.float64]
+) -> LogisticRegression:
+    """Stopped after `MOST` rounds, which only a penalty too weak to be of use would go beyond."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return LogisticRegression(C=penalty, max_iter=MOST).fit(x, labels, sample_weight=weights)
+
+
+def _even(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    count = len(np.unique(labels))
+    return np.full(count, 1 / count)
+
+
+def between(
+    x: Array, labels: NDArray[np.int64], chance: np.random.Generator
+) -> tuple[Array, NDArray[np.int64]]:
+    """Points between two of a class, until every class is as large as the largest (SMOTE, arXiv 1106.1813; 5 neighbours).
+
+    Features (N, D) and classes (N,) in, those of the new points out. A class of one point gets copies of it.
+    """
+    counts = np.bincount(labels)
+    fresh = [x[:0]]
+    for number, count in enumerate(counts.tolist()):
+        lacking = int(counts.max()) - count
+        if not count or not lacking:
+            continue
+        own = x[labels == number]
+        near = NearestNeighbors(n_neighbors=min(NEIGHBOURS + 1, count)).fit(own).kneighbors(own)[1]
+        first = chance.integers(count, size=lacking)
+        second = near[first, chance.integers(min(1, count - 1), near.shape[1], size=lacking)]
+        fresh.append(own[first] + chance.random((lacking, 1), np.float32) * (own[second] - own[first]))
+    new = [int(counts.max()) - count if count else 0 for count in counts.tolist()]
+    return np.concatenate(fresh), np.repeat(np.arange(len(counts)), new)

@@ -1,0 +1,63 @@
+"""Real images -> children of two patients of one class, made without any network: the control of what a generator adds to its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.prepare.images import Images
+
+PER_CLASS = 60
+"""Children of each class."""
+MAJOR = 0.7
+"""Share of the first parent in a blend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Children:
+    """M images of two parents each."""
+
+    pixels: NDArray[np.float32]
+    """(M, C, H, W)."""
+    labels: NDArray[np.int64]
+    """(M,)."""
+    parents: NDArray[np.int64]
+    """(M, 2): rows of the real images."""
+
+
+def children(images: Images, seed: int, per_class: int = PER_CLASS) -> Children:
+    """Of each class `per_class` children, none where it has fewer than two patients: blends, and two parts along a line, by turns."""
+    chance = np.random.default_rng(seed)
+    pairs = [
+        pair
+        for number in range(len(images.names))
+        for pair in _pairs(np.flatnonzero(images.labels == number), images.patients, per_class, chance)
+    ]
+    parents = np.array(pairs, np.int64).reshape(-1, 2)
+    pixels = np.empty((len(pairs), *images.pixels.shape[1:]), np.float32)
+    for place, (first, second) in enumerate(parents.tolist()):
+        share = _half(pixels.shape[2:], chance) if place % 2 else np.float32(MAJOR)
+        pixels[place] = share * images.pixels[first] + (1 - share) * images.pixels[second]
+    return Children(pixels=pixels, labels=images.labels[parents[:, 0]], parents=parents)
+
+
+def _pairs(
+    own: NDArray[np.int64], patients: NDArray[np.str_], count: int, chance: np.random.Generator
+) -> list[tuple[int, int]]:
+    if len(np.unique(patients[own])) < 2:
+        return []
+    pairs: list[tuple[int, int]] = []
+    while len(pairs) < count:
+        first, second = chance.choice(own, 2).tolist()
+        if patients[first] != patients[second]:
+            pairs.append((first, second))
+    return pairs
+
+
+def _half(shape: tuple[int, ...], chance: np.random.Generator) -> NDArray[np.float32]:
+    """1 on one side of a line through the middle at any angle, 0 on the other."""
+    angle = chance.uniform(0, 2 * np.pi)
+    down, across = (np.arange(side) - (side - 1) / 2 for side in shape)
+    return np.asarray(np.cos(angle) * down[:, None] + np.sin(angle) * across >= 0, np.float32)

@@ -1,0 +1,391 @@
+"""Real data, a model or a folder of synthetic images -> Gathered: all images that the evidence is taken from, in one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medgan.base import cache, files
+from medgan.base.errors import DatasetError, ModelError
+from medgan.base.progress import OnProgress, ignore
+from medgan.dataset.fingerprint import measure
+from medgan.dataset.index import index
+from medgan.dataset.manifest import SPLITS, Holdout, Manifest
+from medgan.dataset.source import Source
+from medgan.dataset.split import hold_out, holdout_of_training
+from medgan.evaluation.external import read_external
+from medgan.evaluation.giveaways import Circumstances
+from medgan.evaluation.splits import divide, read_split, split_images
+from medgan.filtering.candidates import Against, Wish
+from medgan.filtering.in_memory import drawn_images, offer
+from medgan.learners.gan.model import Model
+from medgan.output import read_back
+from medgan.output.folder_names import slugs
+from medgan.output.read_back import Facts
+from medgan.plan import Plan, decide
+from medgan.prepare.images import Images, joined
+from medgan.prepare.stack import prepare
+from medgan.scans.scan import Form
+
+MOST = 5000
+"""Images of a class and set that are looked at: more change no score and fill the memory."""
+LONGEST = 128
+"""Longest side in pixels at which images of other tools are compared."""
+CHECKED = "checked: the generator learned from exactly the train split here"
+UNKNOWN = "not known: nothing says which images the generator learned from"
+UNNAMED = "scans that name no patient count as a patient each, so slices of one body may lie on both sides, and intervals are over scans"
+SAME_CHOSE = "the share of these images was chosen by the very patients who judge them here, which flatters it: judge on patients of a test split"
+NONE_HELD = (
+    "no patient is held out: real images that the generator may have learned from stand in their place"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be judged: real data, and what is synthetic."""
+
+    source: Source
+    model: Path | None = None
+    synthetic: Path | None = None
+    """Folder of synthetic images, a sub-folder per class; neither this nor a model: the source is a balanced folder."""
+    external: Path | None = None
+    """Folder of another hospital's scans, labelled alike: a second test of the same classifiers."""
+    holdout: float | None = None
+    """Share of the train patients that was held out when the model was trained; None: what the model says, or none."""
+    per_class: int = 500
+    """Synthetic images of a model per class, more where the class lacks more."""
+    filtered: bool = True
+    """Whether images of a model are chosen as `sample` and `balance` choose them; a folder is judged as it is."""
+    seed: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gathered:
+    """Images of one size, intensities and class names; `digest` is equal for equal images."""
+
+    train: Images
+    """Real images that the generator learned from."""
+    val: Images
+    test: Images
+    """Real images of other patients; empty where none are held out."""
+    synthetic: Images
+    external: Images | None = None
+    """Real images of another hospital's patients; None where none were asked for."""
+    unseen: str
+    """Whether the generator is known never to have seen the held-out patients, in words."""
+    sources: Mapping[str, str]
+    """Digests of data and model."""
+    notes: tuple[str, ...] = ()
+    filter: Mapping[str, Any] | None = None
+    """What the filter made of the images of a model; None for a folder."""
+    run: Path | None = None
+    """Run folder of the model, for its training curves."""
+    realism: tuple[float | None, ...] = ()
+    """What the filter scored each synthetic image, in their order; None where it scored none, empty where nothing is known."""
+    rejected: Images | None = None
+    """Some of the images that the filter rejected, and why."""
+    reasons: tuple[str, ...] = ()
+    circumstances: Mapping[str, Circumstances] = field(default_factory=dict)
+    """{"train", "val" or "test": what the files of its images say}; empty where the files are no more those of the scans."""
+
+    @property
+    def held_out(self) -> Images:
+        """Validation and test images together."""
+        return joined(self.val, self.test)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything gathered."""
+        return files.digest_of(self.sources)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """{"train", "val", "test", "synthetic" or "external": {class: images}}."""
+        told = {name: getattr(self, name).counts for name in (*SPLITS, "synthetic")}
+        return told if self.external is None else {**told, "external": self.external.counts}
+
+    @property
+    def patients(self) -> dict[str, int]:
+        """{"train", "val", "test" or "external": patients}; files, where none are known."""
+        names = (*SPLITS, *(() if self.external is None else ("external",)))
+        return {name: len(set(getattr(self, name).patients.tolist())) for name in names}
+
+
+Memory = Callable[[], MutableMapping[str, Any]]
+"""Where to keep which images of a model were chosen; asked for once it is sure that they will be judged."""
+
+
+def gather(request: Request, on_progress: OnProgress, memory: Memory = dict) -> Gathered:
+    """Read, draw and check; refuses when the generator may have seen the held-out patients."""
+    path = request.source.path
+    if request.model is None and request.synthetic is None:
+        if path is None or not read_back.is_written(path):
+            raise DatasetError(
+                "there is nothing synthetic to judge", hint="Add --model RUN or --synthetic FOLDER, or name a folder that `medgan balance` wrote."
+            )  # fmt: skip
+        refuse_idle(request)
+        return of_balanced(path, on_progress)
+    manifest = index(request.source, on_progress=on_progress)
+    if request.model is not None:
+        return of_model(manifest, request, Model.load(request.model), memory, on_progress)
+    assert request.synthetic is not None, "asked above"
+    if read_back.is_written(request.synthetic):
+        return of_written(manifest, request.synthetic, request, on_progress)
+    manifest = hold_out(manifest, Holdout(share=request.holdout or 0.0), request.seed)
+    return of_others(manifest, request, on_progress)
+
+
+def refuse_idle(request: Request) -> None:
+    """DatasetError for wishes about real data where a balanced folder alone is read, as it was written."""
+    idle = ", ".join(
+        [
+            *(["--holdout"] if request.holdout else []),
+            *(["--external"] if request.external else []),
+            *request.source.wishes,
+        ]
+    )
+    if idle:
+        raise DatasetError(
+            f"{idle} cannot be asked of a folder that medgan wrote: it is read as it was written",
+            hint="Leave it away, or name the data set itself: medgan evaluate scans/ --synthetic FOLDER --out evaluation/.",
+        )
+
+
+# --- a model, drawn from here ---
+
+
+def of_model(
+    manifest: Manifest, request: Request, model: Model, memory: Memory, on_progress: OnProgress
+) -> Gathered:
+    """The data set a model learned from, and the images of it that `sample` and `balance` would write."""
+    manifest = divide(manifest, request.holdout, model)
+    if model.data_digest != manifest.digest:
+        raise ModelError(
+            f"the model learned from other images than the train split here ({model.data_digest[:12]} there, {manifest.digest[:12]}"
+            " here), so it may have seen the patients it would be tested on",
+            hint="Name the data set it was trained on, with the same --holdout.",
+        )
+    external = read_external(request.external, request.source, manifest, model.plan, MOST, on_progress)
+    real, circumstances = real_images(manifest, model.plan, on_progress)
+    have = real["train"].counts
+    wanted = {
+        label: min(max(request.per_class, max(have.values()) - count), MOST) for label, count in have.items()
+    }
+    wish = Wish(counts=wanted, seed=request.seed, device=request.device)
+    beside = partial(learned_from, manifest, model, on_progress) if request.filtered else None
+    offered = offer(model, wish, beside, memory() if request.filtered else {}, on_progress)
+    return Gathered(
+        train=real["train"],
+        val=real["val"],
+        test=real["test"],
+        circumstances=circumstances,
+        external=external.images,
+        synthetic=drawn_images(model, offered.seeds, request.device, on_progress),
+        unseen=CHECKED,
+        sources={
+            "data": manifest.digest,
+            "model": model.digest,
+            "drawn": files.digest_of([request.filtered, offered.seeds]),
+            **held_digests(manifest),
+            **external.sources,
+        },
+        notes=(*limits_of(manifest), *external.notes, *offered.notes),
+        filter=offered.filter,
+        run=request.model,
+        realism=offered.realism(model.labels),
+        rejected=drawn_images(model, offered.rejected, request.device, ignore),
+        reasons=offered.reasons(model.labels),
+    )
+
+
+def learned_from(manifest: Manifest, model: Model, on_progress: OnProgress) -> Against:
+    """The training images of a model, to compare candidates with."""
+    stack = prepare(manifest, model.plan, cache.stacks(), on_progress=on_progress)
+    return Against.of(stack, slugs(model.labels), manifest.digest, on_progress=on_progress)
+
+
+# --- folders ---
+
+
+def of_balanced(folder: Path, on_progress: OnProgress) -> Gathered:
+    """A folder of `balance` alone: its real images, prepared as its synthetic ones."""
+    facts, rows = read_back.told(folder)
+    real = np.array([row["origin"] == "real" for row in rows])
+    if facts.real != "prepared" or not real.any():
+        raise DatasetError(
+            f"{folder} holds no real images in the form of its synthetic ones",
+            hint=f"Name the data set itself: medgan evaluate scans/ --synthetic {folder} --out evaluation/.",
+        )
+    images = read_back.read_back(folder, facts, rows, on_progress)
+    train = images.take(real)
+    return Gathered(
+        train=train,
+        val=train.take([]),
+        test=train.take([]),
+        synthetic=images.take(~real),
+        unseen=NONE_HELD,
+        sources=read_back.digests(facts, rows),
+        notes=(NONE_HELD,),
+        run=beside_run(folder),
+        realism=read_back.realism([row for row in rows if row["origin"] != "real"]),
+    )
+
+
+def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: OnProgress) -> Gathered:
+    """A data set, and the synthetic images of a folder that medgan wrote from it; patients are held out as in that training."""
+    facts, rows = read_back.told(folder)
+    seed = facts.training_seed
+    how = holdout_of_training(facts.holdout, request.holdout)
+    manifest = hold_out(manifest, how, request.seed if seed is None else seed)
+    rows = [row for row in rows if row["origin"] == "synthetic"]
+    if not rows:
+        raise DatasetError(f"{folder} holds no synthetic image", hint="Name another --synthetic.")
+    if facts.data != manifest.digest and any(any(manifest.usable(split)) for split in SPLITS[1:]):
+        raise DatasetError(
+            f"the generator behind {folder} learned from other images than the train split here ({facts.data[:12]} there,"
+            f" {manifest.digest[:12]} here), so it may have seen the patients it would be tested on",
+            hint="Name the data set it was trained on, with the same --holdout.",
+        )
+    images = read_back.read_back(folder, facts, rows, on_progress)
+    plan = framed(manifest, facts.form, images.pixels.shape[1:])
+    external = read_external(request.external, request.source, manifest, plan, MOST, on_progress)
+    real, circumstances = real_images(manifest, plan, on_progress)
+    images = relabelled(images, plan.labels, folder)
+    return Gathered(
+        train=real["train"],
+        val=real["val"],
+        test=real["test"],
+        circumstances=circumstances,
+        external=external.images,
+        synthetic=images,
+        unseen=CHECKED if facts.data == manifest.digest else UNKNOWN,
+        sources={
+            "data": manifest.digest,
+            **read_back.digests(facts, rows),
+            **held_digests(manifest),
+            **external.sources,
+        },
+        notes=(
+            *limits_of(manifest),
+            *external.notes,
+            *((SAME_CHOSE,) if chose_itself(facts, manifest) else ()),
+        ),
+        run=beside_run(folder),
+        realism=read_back.realism(rows),
+    )
+
+
+def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> Gathered:
+    """A data set, and images that another tool made; nobody knows what that tool has seen."""
+    folder = request.synthetic
+    assert folder is not None, "the caller asks"
+    made_by = index(Source(path=folder, allow_synthetic=True), on_progress=on_progress)
+    made_by = replace(made_by, records=tuple(replace(record, split="train") for record in made_by.records))
+    ours, theirs = (decide(measure(one)) for one in (manifest, made_by))
+    facts = measure(made_by)
+    height, width = facts.rows[1], facts.columns[1]
+    scale = min(LONGEST / max(height, width), 1.0)
+    size = max(round(height * scale), 1), max(round(width * scale), 1)
+    channels = max(ours.channels, theirs.channels)  # a tint that only the other tool's images have counts
+    ours = replace(ours, size=size, channels=channels, geometry="stretch", mm_per_pixel=None)
+    same = ours.form.unit == theirs.form.unit == "HU"
+    plan = replace(ours, form=ours.form if same else theirs.form)
+    notes = [UNKNOWN[0].upper() + UNKNOWN[1:], *limits_of(manifest)]
+    if (ours.form.unit, ours.form.low, ours.form.high) != (plan.form.unit, plan.form.low, plan.form.high):
+        notes.append("real and synthetic images have different scales, so each was brought to its own black and white")  # fmt: skip
+    external = read_external(request.external, request.source, manifest, ours, MOST, on_progress)
+    real, circumstances = real_images(manifest, ours, on_progress)
+    refuse_strange(made_by.labels, ours.labels, folder)
+    synthetic = split_images(made_by, "train", plan, on_progress, MOST)
+    own = np.array([f"synthetic {row}" for row in range(len(synthetic))])
+    return Gathered(
+        train=real["train"],
+        val=real["val"],
+        test=real["test"],
+        circumstances=circumstances,
+        external=external.images,
+        synthetic=replace(synthetic, patients=own),
+        unseen=UNKNOWN,
+        sources={
+            "data": manifest.digest,
+            "synthetic": made_by.digest,
+            **held_digests(manifest),
+            **external.sources,
+        },
+        notes=(*notes, *external.notes),
+    )
+
+
+# --- one frame for all ---
+
+
+def framed(manifest: Manifest, form: Form, shape: tuple[int, ...]) -> Plan:
+    """A plan by which real scans come into the frame of images of `shape` (C, H, W) that were written in `form`."""
+    spacing = form.spacing_mm[1] if form.spacing_mm else None
+    return replace(
+        decide(measure(manifest)),
+        size=shape[1:],
+        channels=shape[0],
+        form=form,
+        geometry="stretch" if spacing is None else "physical",
+        mm_per_pixel=spacing,
+    )
+
+
+def relabelled(images: Images, names: tuple[str, ...], folder: Path) -> Images:
+    """The same images, numbered as in `names`."""
+    refuse_strange([label for label, count in images.counts.items() if count], names, folder)
+    numbers = np.array([names.index(label) if label in names else -1 for label in images.names])
+    return replace(images, labels=numbers[images.labels], names=names)
+
+
+def refuse_strange(labels: Iterable[str], known: tuple[str, ...], folder: Path) -> None:
+    """DatasetError for synthetic images of classes that are not among the real ones."""
+    strange = sorted(set(labels) - set(known))
+    if strange:
+        raise DatasetError(
+            f"{folder} holds classes that the real data lack: {', '.join(strange)}",
+            hint="Name the data set that they were made for.",
+        )
+
+
+def limits_of(manifest: Manifest) -> tuple[str, ...]:
+    """What the data themselves do not allow to be told."""
+    held = any(True for split in SPLITS[1:] for _ in manifest.usable(split))
+    return (*(() if held else (NONE_HELD,)), *(() if manifest.patients_known else (UNNAMED,)))
+
+
+def chose_itself(facts: Facts, manifest: Manifest) -> bool:
+    """Whether the patients who judge a balanced folder are those who chose its share: without a test split they are."""
+    return facts.settings.get("share") == "auto" and not any(True for _ in manifest.usable("test"))
+
+
+def real_images(
+    manifest: Manifest, plan: Plan, on_progress: OnProgress
+) -> tuple[dict[str, Images], dict[str, Circumstances]]:
+    """The splits, and what their files say; where only val is held out, it is what tests."""
+    read = {split: read_split(manifest, split, plan, on_progress, MOST) for split in SPLITS}
+    if not len(read["test"][0]):
+        read |= {"val": read["test"], "test": read["val"]}
+    return {split: one for split, (one, _) in read.items()}, {split: one for split, (_, one) in read.items()}
+
+
+def held_digests(manifest: Manifest) -> dict[str, str]:
+    """What is held out, as a digest."""
+    return {
+        "held_out": files.digest_of(
+            sorted((r.digest, r.label, r.split, r.slices) for s in SPLITS[1:] for r in manifest.usable(s))
+        )
+    }
+
+
+def beside_run(folder: Path) -> Path | None:
+    """The run that `balance` trained for this folder, if it is still there."""
+    run = folder.resolve().with_name(folder.resolve().name + ".run")
+    return run if run.is_dir() else None

@@ -1,0 +1,163 @@
+"""Feature vectors of real and synthetic images -> scores: distance, and how much of each covers the other.
+
+Each score comes in two forms: of the data (a number), and under weights (R,), which is what intervals are made of: row r of `w` (R, N)
+and `v` (R, M) says how often each real and each synthetic image counts (`bootstrap.resampled`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+from sklearn.metrics.pairwise import polynomial_kernel
+from sklearn.neighbors import NearestNeighbors
+
+from medgan.evaluation.bootstrap import Weights
+
+Features = NDArray[np.float32]
+Values = NDArray[np.float64]
+"""(R,): the score under each row of weights."""
+
+Persons = tuple[NDArray[np.str_], NDArray[np.str_]]
+"""Whose each real (N,) and each synthetic (M,) image is. Slices of one patient are alike, so none is another's neighbour or pair."""
+
+K = 5
+"""Nearest neighbours that make a neighbourhood (arXiv 2002.09797 recommends 5)."""
+DIRECTIONS = 64
+"""Random directions along which sliced distances are taken."""
+LEVELS = (np.arange(100) + 0.5) / 100
+"""Quantiles at which two distributions along a direction are compared."""
+
+
+def kid(real: Features, synthetic: Features) -> float:
+    """Kernel Inception Distance: unbiased MMD^2 under (x.y / D + 1)^3 (arXiv 1801.01401, eq. 4); real (N, D), synthetic (M, D).
+
+    Unbiased at any size, so it may fall below 0; needs two images of each.
+    """
+    return float(kid_under(real, synthetic, *once(real, synthetic))[0])
+
+
+def kid_under(
+    real: Features, synthetic: Features, w: Weights, v: Weights, who: Persons | None = None
+) -> Values:
+    """KID under weights; an image is never paired with itself or another of its patient, of whom each set needs two."""
+    ours, theirs = who or (None, None)
+    x, y = real.astype(np.float64), synthetic.astype(np.float64)
+    cross = ((w @ polynomial_kernel(x, y, degree=3, coef0=1)) * v).sum(axis=1)
+    value: Values = _within(x, w, ours) + _within(y, v, theirs) - 2 * cross / (w.sum(axis=1) * v.sum(axis=1))
+    return value
+
+
+def _within(x: Values, w: Weights, patients: NDArray[np.str_] | None) -> Values:
+    person = _numbered(patients, len(x))
+    kernel = polynomial_kernel(x, degree=3, coef0=1)
+    kernel[person[:, None] == person] = 0
+    each = w @ (person[:, None] == np.arange(person.max() + 1)).astype(np.float64)  # (R, persons)
+    pairs = w.sum(axis=1) ** 2 - (each**2).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample of one patient has no pair
+        total: Values = ((w @ kernel) * w).sum(axis=1) / pairs
+    return total
+
+
+def _numbered(patients: NDArray[np.str_] | None, count: int) -> NDArray[np.int64]:
+    """Patients as numbers from 0; without any, each image is somebody else's."""
+    return np.arange(count) if patients is None else np.unique(patients, return_inverse=True)[1]
+
+
+def frechet_under(real: Features, synthetic: Features, w: Weights, v: Weights) -> Values:
+    """Frechet distance of two Gaussians with the means and covariances of the data under weights (arXiv 1706.08500, eq. 6).
+
+    Biased upward at small n, the more the wider the space: meant for features reduced to 64 principal components.
+    """
+    return np.array([_gaussians_apart(_moments(real, a), _moments(synthetic, b)) for a, b in zip(w, v, strict=True)])  # fmt: skip
+
+
+def _moments(x: Features, weight: Values) -> tuple[Values, Values]:
+    """Mean and unbiased covariance under frequency weights."""
+    total = weight.sum()
+    mean = weight @ x / total
+    apart = x - mean
+    return mean, (apart * weight[:, None]).T @ apart / max(total - 1, 1)
+
+
+def _gaussians_apart(one: tuple[Values, Values], other: tuple[Values, Values]) -> float:
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), the root's trace by the eigenvalues of C1^(1/2) C2 C1^(1/2)."""
+    values, vectors = np.linalg.eigh(one[1])
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    shared = np.sqrt(np.linalg.eigvalsh(root @ other[1] @ root).clip(0)).sum()
+    return float(((one[0] - other[0]) ** 2).sum() + np.trace(one[1]) + np.trace(other[1]) - 2 * shared)
+
+
+def sliced_wasserstein(real: Features, synthetic: Features, *, seed: int = 0) -> float:
+    """Sliced 2-Wasserstein distance: root of the mean over random directions of the squared 1-D distance (Bonneel et al. 2015)."""
+    return float(sliced_under(real, synthetic, *once(real, synthetic), seed=seed)[0])
+
+
+def sliced_under(real: Features, synthetic: Features, w: Weights, v: Weights, *, seed: int = 0) -> Values:
+    """Sliced Wasserstein distance under weights, by 100 quantiles along each of 64 directions."""
+    directions = np.random.default_rng(seed).normal(size=(real.shape[1], DIRECTIONS))
+    directions /= np.linalg.norm(directions, axis=0)
+    ours, theirs = (_quantiles((x @ directions).T, a) for x, a in ((real, w), (synthetic, v)))
+    value: Values = np.sqrt(((ours - theirs) ** 2).mean(axis=(1, 2)))
+    return value
+
+
+def _quantiles(along: Values, weights: Weights) -> Values:
+    """Values (P, N) along P directions -> their weighted quantiles (R, P, 100)."""
+    order = np.argsort(along, axis=1)
+    ranked = np.take_along_axis(along, order, axis=1)
+    step = np.arange(len(along))[:, None]  # directions one behind the other, so that one search serves all
+    found = []
+    for weight in weights:
+        share = np.cumsum(weight[order], axis=1) / weight.sum()
+        place = np.searchsorted((share + step).ravel(), (LEVELS + step).ravel()).reshape(len(along), -1)
+        found.append(np.take_along_axis(ranked, (place - step * along.shape[1]).clip(0, along.shape[1] - 1), axis=1))  # fmt: skip
+    return np.stack(found)
+
+
+def neighbourhood(real: Features, synthetic: Features, *, k: int = K) -> dict[str, float]:
+    """Precision, recall (arXiv 1904.06991), density and coverage (arXiv 2002.09797) with k nearest neighbours.
+
+    Density may exceed 1, the others lie in [0, 1].
+    """
+    under = neighbourhood_under(real, synthetic, *once(real, synthetic), k=k)
+    return {name: float(values[0]) for name, values in under.items()}
+
+
+def neighbourhood_under(  # two sets, each with weights and patients
+    real: Features, synthetic: Features, w: Weights, v: Weights, who: Persons | None = None, *, k: int = K
+) -> dict[str, Values]:
+    """The four under weights: images are judged again and again, each time other ones, by the neighbourhoods of the whole data."""
+    ours, theirs = who or (None, None)
+    real_ball, fake_ball = _radii(real, k, ours), _radii(synthetic, k, theirs)
+    apart = cdist(real, synthetic)
+    inside = apart < real_ball[:, None]
+    return {
+        "precision": _share(v, inside.any(axis=0)),
+        "recall": _share(w, (apart < fake_ball[None]).any(axis=1)),
+        "density": _share(v, inside.sum(axis=0) / min(k, len(real) - 1)),
+        "coverage": _share(w, apart.min(axis=1) < real_ball),
+    }
+
+
+def _radii(x: Features, k: int, patients: NDArray[np.str_] | None) -> Values:
+    """Distance of each image to its k-th nearest neighbour, or the farthest where there are fewer, of another patient in its own set."""
+    person = _numbered(patients, len(x))
+    most = np.bincount(person).max()
+    if most == 1:
+        near = NearestNeighbors(n_neighbors=min(k, len(x) - 1) + 1).fit(x)
+        return np.asarray(near.kneighbors(x)[0][:, -1], np.float64)
+    apart = cdist(x, x)
+    apart[person[:, None] == person] = np.inf
+    place = min(k, len(x) - most) - 1
+    return np.asarray(np.partition(apart, place, axis=1)[:, place], np.float64)
+
+
+def _share(weights: Weights, worth: NDArray[np.generic]) -> Values:
+    share: Values = weights @ worth.astype(np.float64) / weights.sum(axis=1)
+    return share
+
+
+def once(real: Features, synthetic: Features) -> tuple[Weights, Weights]:
+    """Weights that count every image once."""
+    return np.ones((1, len(real))), np.ones((1, len(synthetic)))

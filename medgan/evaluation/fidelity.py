@@ -1,0 +1,304 @@
+"""Real and synthetic images -> Scores: how close and how varied the synthetic ones are, class by class, beside real ones at the same n."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+
+from medgan.base.errors import MedganError
+from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.evaluation import feature_scores
+from medgan.evaluation.bootstrap import Weights, interval, resampled
+from medgan.evaluation.ms_ssim import WINDOW, likeness, likeness_under, pairs_of
+from medgan.evaluation.score import Score, caveat
+from medgan.prepare.images import Images
+from medgan.similarity.spaces import SPACES, FeatureFunction
+
+Features = NDArray[np.float32]
+Values = NDArray[np.float64]
+
+LEAST = feature_scores.K + 2
+"""Images of each kind that a score needs: an image, its five neighbours, and one that is none of them."""
+COMPONENTS = 64
+DRAWS = 5
+"""Sets of other real images whose mean score is the floor, where there are more of them than needed."""
+PAIRS = 200
+"""Pairs of images per class and set whose likeness is measured."""
+BETTER = {
+    "kid": "lower", "fd": "lower", "sliced_wasserstein": "lower", "precision": "higher", "recall": "higher",
+    "density": "higher", "coverage": "higher", "ms_ssim_gap": "lower",
+}  # fmt: skip
+SHARES = ("precision", "recall", "coverage")
+"""Scores in [0, 1]. KID alone may be negative: it is unbiased."""
+SAMPLE = 500
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trio:
+    """Rows of one comparison: real images nobody learned from, synthetic ones, and other real ones to stand in their place."""
+
+    label: str
+    """Empty for all classes."""
+    reference: NDArray[np.int64]
+    synthetic: NDArray[np.int64]
+    others: tuple[NDArray[np.int64], ...]
+    """Draws of as many real images as there are synthetic ones."""
+
+
+def measure_fidelity(  # noqa: PLR0913  # three sets and how to look at them
+    train: Images,
+    held_out: Images,
+    synthetic: Images,
+    *,
+    spaces: Sequence[str] = tuple(SPACES),
+    seed: int = 0,
+    resamples: int = 200,
+    most: int = SAMPLE,
+    on_progress: OnProgress = ignore,
+) -> tuple[Score, ...]:
+    """Score `synthetic` against `held_out`, with `train` in its place as the floor; at most `most` images per class and set.
+
+    Real images that the generator has not seen are the measure, so that copies of what it has seen earn nothing. Where none are
+    held out, half of the train patients are the measure and the other half the floor. Every comparison has as many other real
+    images as synthetic ones: scores depend on n. Classes of which nothing is synthetic are left out. A space that cannot be made
+    here (no weights, one class) is left out too; MedganError when none can.
+    """
+    real, other = (held_out, train) if len(held_out) else halves(train, seed)
+    sets = tuple(capped(one, most, seed) for one in (real, synthetic, other))
+    trios, short = matched(sets, most, seed)
+    scopes = [Scope.of(trio, sets, resamples, seed) for trio in trios]
+    makers = made(capped(train, most, seed), spaces, seed)
+    found: list[Score] = list(short)
+    total = (len(makers) + 1) * max(len(scopes), 1)
+    for done, (space, look) in enumerate(makers.items()):
+        on_progress(Progress("fidelity", done * len(scopes), total, f"looking through {space}"))
+        seen = tuple(look(one.pixels) for one in sets)
+        spread = PCA(min(COMPONENTS, len(seen[2]) - 1, seen[2].shape[1]), random_state=seed).fit(seen[2])
+        slim = tuple(spread.transform(one).astype(np.float32) for one in seen)
+        for number, scope in enumerate(scopes):
+            found += in_space(space, scope, (seen, slim))
+            words = f"{space}: {scope.trio.label or 'all classes together'}"
+            on_progress(Progress("fidelity", done * len(scopes) + number + 1, total, words))
+    on_progress(Progress("fidelity", len(makers) * len(scopes), total, "comparing pairs of images"))
+    found += variety(sets, scopes, seed)
+    on_progress(Progress("fidelity", total, total, "scores are there"))
+    return tuple(found)
+
+
+def made(train: Images, spaces: Sequence[str], seed: int) -> dict[str, FeatureFunction]:
+    """The spaces that can be made; the refusal of the last one when none can."""
+    able: dict[str, FeatureFunction] = {}
+    refusal: MedganError | None = None
+    for name in spaces:
+        try:
+            able[name] = SPACES[name](train, seed)
+        except MedganError as error:
+            refusal = error
+    if refusal is not None and not able:
+        raise refusal
+    return able
+
+
+# --- who is compared with whom ---
+
+
+def halves(images: Images, seed: int) -> tuple[Images, Images]:
+    """Two halves, no patient in both, every class in both as far as it can be."""
+    chance, first = np.random.default_rng(seed), set[str]()
+    for label in images.names:
+        patients = list(np.unique(images.of(label).patients).tolist())
+        missing = len(patients) // 2 - sum(name in first for name in patients)
+        free = [name for name in patients if name not in first]
+        first |= set(chance.permutation(free)[: max(missing, 0)].tolist())
+    inside = np.isin(images.patients, sorted(first))
+    return images.take(inside), images.take(~inside)
+
+
+def capped(images: Images, most: int, seed: int) -> Images:
+    """At most `most` images of every class."""
+    chance = np.random.default_rng(seed)
+    rows = [chance.permutation(images.rows_of(label))[:most] for label in images.names]
+    return images.take(np.sort(np.concatenate(rows)))
+
+
+def matched(sets: Sequence[Images], most: int, seed: int) -> tuple[list[Trio], list[Score]]:
+    """All classes together, then each; and what says of a class that it has too few."""
+    there = [label for label, count in sets[1].counts.items() if count]
+    fit, short = [], []
+    for label in there:
+        counts = [one.counts[label] for one in sets]
+        people = [len(np.unique(one.of(label).patients)) for one in sets]
+        if min(counts) >= LEAST and min(people) > 1:
+            fit.append(label)
+        else:
+            short.append(too_few(label, min(counts[1:]), counts[0]))
+    trios = [matched_mix(sets, fit, most, seed), *(matched_class(sets, label, seed) for label in fit)]
+    return [trio for trio in trios if len(fit) > 1 or trio.label], short
+
+
+def too_few(label: str, n: int, n_real: int) -> Score:
+    """The score of a class that cannot be scored."""
+    words = f"{LEAST} images, and two patients, are needed of each kind (synthetic, held out, other real); nothing can be said of this class"
+    return Score(
+        name="kid", space="", label=label, value=None, n=n, n_real=n_real, better="lower", note=words
+    )
+
+
+def matched_class(sets: Sequence[Images], label: str, seed: int) -> Trio:
+    """As many synthetic as other real images of one class, against all that are held out."""
+    real, synthetic, other = (one.rows_of(label) for one in sets)
+    chance, n = np.random.default_rng(seed), min(len(synthetic), len(other))
+    return Trio(label, real, chance.permutation(synthetic)[:n], draws(other, n, chance))
+
+
+def matched_mix(sets: Sequence[Images], labels: Sequence[str], most: int, seed: int) -> Trio:
+    """The same over classes, in the proportions of the held-out images: a top-up has other ones, which is not its fault."""
+    real, synthetic, other = sets
+    chance = np.random.default_rng(seed)
+    have = {label: real.counts[label] for label in labels}
+    share = min(
+        [min(synthetic.counts[label], other.counts[label]) / have[label] for label in labels], default=0.0
+    )
+    share = min(share, most / max(sum(have.values()), 1))
+    take = {label: max(int(share * count), 1) for label, count in have.items()}
+    of = {label: [chance.permutation(one.rows_of(label)) for one in sets] for label in labels}
+    reference = [rows[0] for rows in of.values()]
+    drawn = [rows[1][: take[label]] for label, rows in of.items()]
+    other_draws = [draws(rows[2], take[label], chance) for label, rows in of.items()]
+    whole = tuple(
+        np.concatenate([pool[turn % len(pool)] for pool in other_draws])
+        for turn in range(max(map(len, other_draws), default=0))
+    )
+    empty = np.zeros(0, np.int64)
+    return Trio("", np.concatenate([*reference, empty]), np.concatenate([*drawn, empty]), whole)
+
+
+def draws(rows: NDArray[np.int64], n: int, chance: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
+    """Sets of `n` of the rows: one where that is all of them, else several."""
+    return tuple(chance.permutation(rows)[:n] for _ in range(1 if n == len(rows) else DRAWS))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """One comparison, whose images they are, and how often each counts in every resample of patients."""
+
+    trio: Trio
+    people: tuple[NDArray[np.str_], ...]
+    """Patients of the held-out (N,), the synthetic (M,) and each draw of other real images (M,)."""
+    weights: tuple[Weights, ...]
+    """Resamples of the patients of the first three."""
+
+    @classmethod
+    def of(cls, trio: Trio, sets: Sequence[Images], resamples: int, seed: int) -> Scope:
+        """The weights of a comparison."""
+        rows = (trio.reference, trio.synthetic, *trio.others)
+        people = tuple(sets[min(n, 2)].patients[own] for n, own in enumerate(rows))
+        weights = (resampled(who, resamples, seed + n) for n, who in enumerate(people[:3]))
+        return cls(trio, people, tuple(weights))
+
+    @property
+    def limit(self) -> str:
+        """What so few images or patients cannot tell."""
+        return caveat(len(self.trio.synthetic), len(np.unique(self.people[0])))
+
+
+# --- scores ---
+
+
+def in_space(space: str, scope: Scope, views: Sequence[Sequence[Features]]) -> Iterator[Score]:
+    """All scores of one comparison in one space; `views` are the features and their principal components, of the three sets."""
+    full, slim = views
+    trio, people, (w, v, u) = scope.trio, scope.people, scope.weights
+    found = measured(full, slim, trio.reference, (1, trio.synthetic), (w, v), (people[0], people[1]))
+    floors = [measured(full, slim, trio.reference, (2, trio.others[0]), (w, u), (people[0], people[2]))]
+    for rows, who in zip(trio.others[1:], people[3:], strict=True):
+        plain = np.ones((1, len(trio.reference))), np.ones((1, len(rows)))
+        floors.append(measured(full, slim, trio.reference, (2, rows), plain, (people[0], who)))
+    for name, values in found.items():
+        floor = float(np.mean([other[name][0] for other in floors]))
+        yield scored(name, space, scope, (values, floors[0][name]), floor)
+
+
+def measured(  # two sets, each with weights and patients
+    full: Sequence[Features],
+    slim: Sequence[Features],
+    reference: NDArray[np.int64],
+    candidates: tuple[int, NDArray[np.int64]],
+    weights: tuple[Weights, Weights],
+    who: feature_scores.Persons,
+) -> dict[str, Values]:
+    """{score: values under the weights} of the rows `candidates` of one of the sets against the reference rows of the first."""
+    which, rows = candidates
+    real, images = full[0][reference], full[which][rows]
+    return {
+        "kid": feature_scores.kid_under(real, images, *weights, who),
+        "fd": feature_scores.frechet_under(slim[0][reference], slim[which][rows], *weights),
+        "sliced_wasserstein": feature_scores.sliced_under(real, images, *weights),
+        **feature_scores.neighbourhood_under(real, images, *weights, who),
+    }
+
+
+def scored(
+    name: str, space: str, scope: Scope, under: tuple[Values, Values], floor: float, note: str = ""
+) -> Score:
+    """The score of values under weights, of synthetic and of other real images, of which the first are those of the data."""
+    trio, (values, others) = scope.trio, under
+    low, high = interval(values)
+    n, n_real = len(trio.synthetic), len(trio.reference)
+    notes = [note, scope.limit]
+    return Score(
+        name=name,
+        space=space,
+        label=trio.label,
+        value=float(values[0]),
+        low=max(low, -np.inf if name == "kid" else 0.0),
+        high=min(high, 1.0 if name in SHARES else np.inf),
+        n=n,
+        n_real=n_real,
+        floor=floor,
+        at_floor=reaches(values, others, floor, BETTER[name]),
+        better=BETTER[name],
+        note="; ".join(words for words in notes if words),
+    )
+
+
+def reaches(values: Values, others: Values, floor: float, better: str) -> bool:
+    """Whether the paired interval of the difference to the floor holds 0, or lies on the better side of it."""
+    difference = values - others
+    low, high = interval(np.concatenate([[values[0] - floor], difference[1:]]))
+    return low <= 0 if better == "lower" else high >= 0
+
+
+def variety(sets: Sequence[Images], scopes: Sequence[Scope], seed: int) -> Iterator[Score]:
+    """How far the likeness of two synthetic images of a class is from that of two real ones; of every class with room for it."""
+    if min(sets[0].pixels.shape[2:]) < WINDOW:
+        return
+    for scope in scopes:
+        trio, (w, v, u) = scope.trio, scope.weights
+        if not trio.label:
+            continue
+        real = alike(sets[0], trio.reference, w, seed)
+        drawn = alike(sets[1], trio.synthetic, v, seed)
+        others = [
+            alike(sets[2], rows, u if not n else np.ones((1, len(rows))), seed)
+            for n, rows in enumerate(trio.others)
+        ]
+        told = [other for other in others if other is not None]
+        if real is None or drawn is None or not told:
+            continue
+        kind = "more alike than" if drawn[0] > real[0] else "more varied than"
+        floor = float(np.mean([abs(other[0] - real[0]) for other in told]))
+        gaps = tuple((one - real) * np.sign((one - real)[0]) for one in (drawn, told[0]))
+        yield scored("ms_ssim_gap", "pixels", scope, (gaps[0], gaps[1]), floor, f"two synthetic images are {kind} two real ones")  # fmt: skip
+
+
+def alike(images: Images, rows: NDArray[np.int64], weights: Weights, seed: int) -> Values | None:
+    """Mean MS-SSIM of pairs of different patients under weights; None without such pairs."""
+    pairs = pairs_of(images.patients[rows], PAIRS, seed)
+    if not len(pairs):
+        return None
+    return likeness_under(likeness(images.pixels[rows], pairs), pairs, weights)

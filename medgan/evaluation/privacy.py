@@ -1,0 +1,342 @@
+"""Train, held-out and synthetic images -> Privacy: five tests for near copies and memory, with findings. A screen, not a proof.
+
+T1 correlation with the nearest training image, T2 neighbour ratio, T3 authenticity (arXiv 2102.08921), T4 C_T (arXiv 2004.05675), T5 a
+membership attack by distance (arXiv 1909.03935). Limits come from held-out patients, slices of a volume counting as one patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.base.errors import MedganError
+from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.evaluation.hypothesis_tests import Test, bounds, shares, signs, surely
+from medgan.evaluation.memorisation import (
+    Closest,
+    Side,
+    above,
+    cells_of,
+    closest,
+    copying,
+    own_distances,
+    principal,
+)
+from medgan.prepare.images import Images
+from medgan.similarity.copies import LEAST, Limits, Strangers, group_rows, low_ends, once_each, strangers_to
+from medgan.similarity.nearest import References, Values, nearest
+from medgan.similarity.spaces import SPACES
+
+TESTS = 8
+"""T1 and T5 in pixels, T2 to T4 in both feature spaces."""
+EXACT = 1e-3
+"""Distance (1 - correlation) below which a near copy is the image itself."""
+BAR, BLIND = 0.6, 0.5
+"""Area under the curve of the membership attack: what is tolerated, and what guessing has."""
+WANTED = ("lite2", "radiomics")
+ASKS = {
+    "T1": "copies by correlation",
+    "T2": "nearness to one patient",
+    "T3": "authenticity",
+    "T4": "nearness to training images",
+    "T5": "a membership attack",
+}
+"""{test: what it looks for, in a sentence}."""
+SCREEN = "This is a screen, not a proof."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A synthetic image that lies nearer to a training image than strangers do."""
+
+    test: str
+    space: str
+    sample: str
+    label: str
+    nearest: str
+    """Source of the training image."""
+    distance: float
+    """1 - correlation (T1), or the neighbour ratio (T2)."""
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy:
+    """The outcome of the screen."""
+
+    version: int = 1
+    verdict: str
+    """"passed", "failed" or "undecided"."""
+    sentence: str
+    """The verdict in words; it always says that this is a screen, not a proof."""
+    tests: tuple[Test, ...]
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What could not be looked at."""
+
+
+def screen_privacy(
+    train: Images,
+    held_out: Images,
+    synthetic: Images,
+    *,
+    seed: int = 0,
+    on_progress: OnProgress = ignore,
+) -> Privacy:
+    """Look for near copies of `train` among `synthetic`, beside the real images `held_out` of other patients.
+
+    A feature space that cannot be made here is left out, and a note says so.
+    """
+    if not len(synthetic):
+        return concluded((), (), ("There is no synthetic image to look at.",))
+    references = References.of(train.pixels.__getitem__, train.patients)
+    strangers = strangers_to(references, train.labels, held_out, on_progress=on_progress)
+    notes: list[str] = []
+    tests: list[Test] = []
+    findings: list[Finding] = []
+    if strangers is None:
+        notes.append(f"With fewer than {LEAST} training patients a copy cannot be told from a likeness.")
+    else:
+        made, found = correlated(train, references, strangers, synthetic, seed, on_progress)
+        tests, findings = [made], found
+        if not strangers.held_out:
+            notes.append(
+                f"With fewer than {LEAST} held-out patients each training patient in turn stood in for them."
+            )
+    if len(np.unique(held_out.patients)) >= LEAST:
+        for space, maker in ((name, SPACES[name]) for name in WANTED):
+            on_progress(Progress("screening", len(tests), TESTS, f"looking through {space}"))
+            try:
+                features = maker(train, seed)
+            except MedganError as error:
+                notes.append(f"{space} was left out: {error.message}.")
+                continue
+            points = principal(*(features(one.pixels) for one in (train, held_out, synthetic)))
+            more, found = in_space(space, points, (train, held_out, synthetic), seed)
+            tests, findings = [*tests, *more], [*findings, *found]
+        on_progress(Progress("screening", TESTS - 1, TESTS, "a membership attack"))
+        tests.append(attacked(train, held_out, synthetic, seed))
+        on_progress(Progress("screening", TESTS, TESTS, "a membership attack"))
+    else:
+        notes.append("T2 to T5 need held-out patients.")
+    return concluded(tests, findings, notes)
+
+
+def correlated(
+    train: Images,
+    references: References,
+    strangers: Strangers,
+    synthetic: Images,
+    seed: int,
+    on_progress: OnProgress,
+) -> tuple[Test, list[Finding]]:
+    """T1: the share of synthetic images that are near copies by correlation, after shift and mirroring."""
+    found = nearest(
+        synthetic.pixels.__getitem__,
+        len(synthetic),
+        references,
+        on_done=lambda done: on_progress(Progress("comparing", done, len(synthetic), "synthetic")),
+    )
+    classes = len(train.names)
+
+    def share(made: Values, real: Values) -> float:
+        copies = Limits.of(strangers, classes, real).near_copies(found, synthetic.labels)
+        return float(np.average(copies, weights=made))
+
+    limits = Limits.of(strangers, classes)
+    rows = np.flatnonzero(limits.near_copies(found, synthetic.labels))
+    findings = [
+        finding(
+            "T1",
+            "pixels",
+            (synthetic, int(row)),
+            (train, int(found.rows[row])),
+            float(found.distance[row]),
+            float(limits.distance[synthetic.labels[row]]),
+        )
+        for row in rows
+    ]
+    words = "share of near copies by correlation with a training image; strangers have at most 1 %"
+    measured = (synthetic.patients, strangers.patients)
+    made = shares(
+        "T1", "pixels", share, measured, surely(strangers.labels, strangers.patients, synthetic), seed, words
+    )
+    return (replace(made, passed=False) if (found.distance[rows] < EXACT).any() else made), findings
+
+
+def in_space(
+    space: str, points: Sequence[NDArray[np.float64]], sets: tuple[Images, Images, Images], seed: int
+) -> tuple[list[Test], list[Finding]]:
+    """T2, T3 and T4 in one feature space; `points` are those of `sets`: train, held out, synthetic."""
+    train, held_out, synthetic = sets
+    own = own_distances(points[0], train.patients)
+    real, made = closest(points[1], points[0], own), closest(points[2], points[0], own)
+    rows = group_rows(held_out.labels, held_out.patients, len(train.names))
+    both = (synthetic.patients, held_out.patients)
+
+    def share(ours: Values, theirs: Values) -> float:
+        return float(
+            np.average(made.ratio < low_ends(real.ratio, theirs, rows)[synthetic.labels], weights=ours)
+        )
+
+    def authentic(ours: Values, theirs: Values) -> float:
+        return more_authentic((synthetic, made, ours), (held_out, real, theirs))
+
+    cells = cells_of(points[0], seed, points[2], points[1])
+    sides = [
+        Side(distance=one.distance, cell=cell, patients=who)
+        for one, cell, who in zip((made, real), cells, both, strict=True)
+    ]
+
+    def memory(ours: Values, theirs: Values) -> float:
+        return copying(sides[0], sides[1], (ours, theirs))
+
+    tests = [
+        shares(
+            "T2",
+            space,
+            share,
+            both,
+            surely(held_out.labels, held_out.patients, synthetic),
+            seed,
+            "share whose neighbour ratio is below that of 99 of 100 strangers",
+        ),
+        signs(
+            "T3",
+            space,
+            authentic,
+            both,
+            seed,
+            "authentic share less that of held-out images, mean over classes; below 0, synthetic ones are nearer to the training images",
+        ),
+        signs(
+            "T4",
+            space,
+            memory,
+            both,
+            seed,
+            "C_T; below 0, synthetic images are nearer to the training images than held-out ones",
+        ),
+    ]
+    return tests, list(
+        ratios(space, made, low_ends(real.ratio, once_each(held_out.patients), rows), synthetic, train)
+    )
+
+
+def more_authentic(one: tuple[Images, Closest, Values], other: tuple[Images, Closest, Values]) -> float:
+    """How much more of one set lies farther from a training image than that is from the next patient: the mean over classes of both."""
+    gaps = []
+    for number in np.intersect1d(one[0].labels, other[0].labels):
+        ours, theirs = (
+            _average(near.ratio > 1, weights * (images.labels == number))
+            for images, near, weights in (one, other)
+        )
+        gaps.append(ours - theirs)
+    return _mean(np.array(gaps))
+
+
+def ratios(space: str, made: Closest, limit: Values, synthetic: Images, train: Images) -> Iterator[Finding]:
+    """The synthetic images below the limit of the neighbour ratio."""
+    for row in np.flatnonzero(made.ratio < limit[synthetic.labels]):
+        beside = (train, int(made.rows[row]))
+        yield finding(
+            "T2",
+            space,
+            (synthetic, int(row)),
+            beside,
+            float(made.ratio[row]),
+            float(limit[synthetic.labels[row]]),
+        )
+
+
+def attacked(train: Images, held_out: Images, synthetic: Images, seed: int) -> Test:
+    """T5: can members of the training set be told from others by how near the synthetic images come to them?"""
+    drawn = References.of(synthetic.pixels.__getitem__, synthetic.patients)
+    members, others = (
+        -nearest(one.pixels.__getitem__, len(one), drawn).distance for one in (train, held_out)
+    )
+
+    def area(ours: Values, theirs: Values) -> float:
+        return _mean(
+            np.array([of_class(k, ours, theirs) for k in np.intersect1d(train.labels, held_out.labels)])
+        )
+
+    def of_class(number: int, ours: Values, theirs: Values) -> float:
+        one, other = train.labels == number, held_out.labels == number
+        weights = ours[one], theirs[other]
+        return above(members[one], others[other], weights) if all(side.any() for side in weights) else np.nan
+
+    value, low, high = bounds(area, (train.patients, held_out.patients), seed)
+    told = bool(np.isfinite(value))
+    return Test(
+        name="T5",
+        space="pixels",
+        value=value if told else None,
+        low=low if told else None,
+        high=high if told else None,
+        threshold=BAR,
+        passed=(value <= BAR or low <= BLIND) if told else None,
+        words="membership attack, area under the curve, mean over classes: 0.5 is blind, 1 tells every training image",
+    )
+
+
+def _average(values: NDArray[np.bool_], weights: Values) -> float:
+    return float(np.average(values, weights=weights)) if weights.any() else np.nan
+
+
+def _mean(values: Values) -> float:
+    """The mean of what there is; nan where there is nothing."""
+    there = values[np.isfinite(values)]
+    return float(there.mean()) if len(there) else np.nan
+
+
+def finding(
+    test: str, space: str, made: tuple[Images, int], real: tuple[Images, int], distance: float, limit: float
+) -> Finding:
+    """A row of the synthetic images beside one of the training images."""
+    (synthetic, row), (train, near) = made, real
+    return Finding(
+        test=test, space=space, sample=str(synthetic.sources[row]), label=synthetic.names[synthetic.labels[row]],
+        nearest=str(train.sources[near]), distance=round(distance, 4), threshold=round(limit, 4),
+    )  # fmt: skip
+
+
+def concluded(tests: Sequence[Test], findings: Sequence[Finding], notes: Sequence[str]) -> Privacy:
+    """The verdict: failed where one test fails, undecided where nobody looked for copies or a test tells nothing."""
+    failed, unsure = (
+        [
+            f"{ASKS[test.name]} ({test.name}, {test.space})"
+            for test in tests
+            if test.passed is passed and test.value is not None
+        ]
+        for passed in (False, None)
+    )
+    looked = any(test.name == "T1" for test in tests)
+    verdict = "failed" if failed else "passed" if looked and not unsure else "undecided"
+    near = len({(one.label, one.sample) for one in findings if one.test == "T1"})
+    ordered = sorted(findings, key=lambda one: (one.test, one.space, one.distance, one.sample))
+    return Privacy(
+        verdict=verdict,
+        sentence=f"{sentence(verdict, failed, unsure, near)} {SCREEN}",
+        tests=tuple(tests),
+        findings=tuple(ordered),
+        notes=tuple(notes),
+    )
+
+
+def sentence(verdict: str, failed: Sequence[str], unsure: Sequence[str], near: int) -> str:
+    """The verdict in words; `near` synthetic images are near copies to T1."""
+    if verdict == "failed":
+        return f"Signs that training images were remembered: {', '.join(failed)}. Look at the findings before anything is shared."
+    if verdict == "undecided":
+        why = f"{', '.join(unsure)} found more than chance should make, and too few real patients were at hand to be sure. Look at the findings."
+        return (
+            f"Cannot tell whether training images were copied{': ' if unsure else '.'}{why if unsure else ''}"
+        )
+    if near:
+        come = "image is" if near == 1 else "images are"
+        return f"No test failed, but {near} synthetic {come} nearer to a training image than unseen real images are: look at the findings."
+    return "No sign was found that training images were remembered."

@@ -1,0 +1,187 @@
+"""Training, validation and synthetic images -> the share of synthetic ones to put into every class, by a rule named beforehand.
+
+A share is taken only where the best arm with synthetic images is ahead of the best without by more than one standard error, on validation
+patients; else nothing is added. The test patients are not asked: whoever chooses by them cannot be judged by them. Nothing is claimed
+here: of several, the best always looks better than it is; whether it helps is what `usefulness` measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from medgan.base.errors import DatasetError
+from medgan.base.progress import OnProgress, ignore
+from medgan.evaluation.arm_scores import Bench
+from medgan.evaluation.arms import FINISH, HALF, LIGHT, RECIPES, SHARED, rare_classes
+from medgan.evaluation.endpoints import rare_auprc
+from medgan.evaluation.trials import JUDGES, PROBE, Outcome, Runs, Settings, contest
+from medgan.evaluation.usefulness import refuse_unjudgeable
+from medgan.evaluation.verdict import LEAST_RARE, points
+from medgan.prepare.images import Images
+
+NOTHING, MOST = "0", "0.5"
+"""The share that adds nothing, and the largest that is tried."""
+WRITTEN = {
+    True: (SHARED, HALF, LIGHT),
+    False: (f"{SHARED} + classical", f"{HALF} + classical", f"{FINISH} + classical"),
+}
+"""{whether a judge learns from features: its arms with synthetic images that a folder of `balance` can be learned from by}."""
+ENOUGH = {
+    "real": "training on the real images as they are, as long as suits it,",
+    "class weights": "training with class weights",
+    "oversampling": "oversampling",
+    "classical": "classical augmentation",
+    "oversampling + classical": "oversampling with classical augmentation",
+    "duplicates": "oversampling",
+    "balanced softmax": "balanced softmax",
+    "mixup": "mixup",
+    "composites": "composing images of two patients",
+    "discriminant": "a discriminant analysis with a shrunk covariance",
+    "smote": "interpolating rare images in features (SMOTE)",
+}
+"""{arm without synthetic images: what it is in words}."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One arm on validation patients."""
+
+    judge: str
+    arm: str
+    share: str
+    """Of synthetic images in every class; "0" where none take part."""
+    auprc: float
+    """Of the rare classes, mean over classifier seeds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The share that the rule takes."""
+
+    version: int = 2
+    share: str
+    """"0", "0.25" or "0.5"."""
+    arm: str
+    """The arm that it is taken by, or the best without synthetic images."""
+    judge: str
+    """Whose arms decide: the first that is installed."""
+    difference: float
+    """AUPRC of its best arm with synthetic images less that of its best without."""
+    error: float
+    """Standard error of that difference, by bootstrap over patients and seeds."""
+    sentence: str
+    rare: tuple[str, ...]
+    validated: Mapping[str, int]
+    """{class: validation images}."""
+    trials: tuple[Trial, ...]
+    """Every arm of every judge, the best first."""
+
+
+def choose_share(  # noqa: PLR0913  # the sets of images are no noun
+    train: Images,
+    val: Images,
+    synthetic: Images,
+    *,
+    settings: Settings,
+    seed: int,
+    runs: Runs | None = None,
+    on_progress: OnProgress = ignore,
+) -> Chosen:
+    """Train the classifiers of every arm and ask them about `val`.
+
+    Raises:
+        DatasetError: a rare class is missing from `val`, or a class has no synthetic image.
+    """
+    rare = settings.rare or rare_classes(train.counts)
+    refuse_unjudgeable(val, rare, "validation")
+    rounds = contest(train, val, synthetic, settings=settings, seed=seed, runs=runs, on_progress=on_progress)
+    if not any(outcome.recipe.made for outcome in rounds[0].outcomes):
+        raise DatasetError(
+            "the filter left no synthetic image of some class, so no share of them can be tried",
+            hint="Train for longer, or write the real images alone: --share 0.",
+        )
+    numbers = [train.names.index(label) for label in rare]
+    tried = sorted(
+        ((trial(outcome, val, numbers), outcome) for told in rounds for outcome in told.outcomes),
+        key=lambda one: (-one[0].auprc, float(one[0].share)),
+    )
+    trials = tuple(one for one, _ in tried)
+    own = [one for one in tried if one[0].judge == rounds[0].judge]
+    made, plain = (next(one for one in own if one[1].recipe.made is side) for side in (True, False))
+    bench = Bench.of(val, numbers, settings.resamples, seed)
+    lead = bench.resampled(made[1].logits)[0] - bench.resampled(plain[1].logits)[0]
+    difference, error = made[0].auprc - plain[0].auprc, float(np.nanstd(lead))
+    taken = made[0] if difference > error else plain[0]
+    return Chosen(
+        share=taken.share,
+        arm=taken.arm,
+        judge=taken.judge,
+        difference=round(difference, 5),
+        error=round(error, 5),
+        sentence=sentence(made[0], plain[0], error, rare) + beyond(trials, taken) + doubt(val, rare),
+        rare=tuple(rare),
+        validated=val.counts,
+        trials=trials,
+    )
+
+
+def trial(outcome: Outcome, val: Images, rare: Sequence[int]) -> Trial:
+    """What an arm comes to."""
+    recipe = outcome.recipe
+    return Trial(
+        judge=outcome.judge,
+        arm=recipe.name,
+        share=f"{recipe.share:g}" if recipe.made else NOTHING,
+        auprc=round(float(np.mean([rare_auprc(one, val.labels, rare) for one in outcome.logits])), 5),
+    )
+
+
+def sentence(made: Trial, plain: Trial, error: float, rare: Sequence[str]) -> str:
+    """What was chosen, in words, from the best arms with and without synthetic images and the standard error of their difference."""
+    where = f"of AUPRC of {', '.join(rare)} on validation patients"
+    lead = f"{points(made.auprc - plain.auprc)} points, standard error {100 * error:.1f}"
+    if made.auprc - plain.auprc <= error:
+        return (
+            f"{ENOUGH[plain.arm]} is enough here; nothing synthetic was added ({plain.auprc:.3f} {where};"
+            f" {made.auprc:.3f} where synthetic images make up {made.share} of every class: {lead})"
+        )
+    return (
+        f"synthetic images that make up {made.share} of every class do best here ({made.auprc:.3f} {where};"
+        f" {plain.auprc:.3f} with {ENOUGH[plain.arm].rstrip(',')} alone: {lead})"
+    )
+
+
+def beyond(trials: Sequence[Trial], taken: Trial) -> str:
+    """That another judge does better still without any synthetic image; empty where none does."""
+    best = next(one for one in trials if one.share == NOTHING)
+    if best.judge == taken.judge or best.auprc <= taken.auprc:
+        return ""
+    words = ENOUGH[best.arm].rstrip(",")
+    return f"; best of all, and without synthetic images, is {words} with {JUDGES[best.judge]} ({best.auprc:.3f})"
+
+
+def doubt(val: Images, rare: Sequence[str]) -> str:
+    """What is to be thought of a choice by very few patients; empty where there are enough."""
+    people = {label: len(np.unique(val.of(label).patients)) for label in rare}
+    label = min(people, key=people.__getitem__)
+    if people[label] >= LEAST_RARE:
+        return ""
+    have = f"{people[label]} validation patient{'s have' if people[label] > 1 else ' has'} {label}"
+    return f"; only {have}, so that chance may have chosen ({LEAST_RARE} are needed at least)"
+
+
+def wish_of(settings: Settings) -> Settings:
+    """`settings` with those arms that a folder of `balance` can be learned from by: without synthetic images, or as many in every class."""
+    wanted = {
+        judge: tuple(
+            recipe.name
+            for recipe in RECIPES
+            if recipe.name in WRITTEN[judge == PROBE]
+            or (not recipe.made and recipe in settings.recipes_of(judge))
+        )
+        for judge in settings.judges
+    }
+    return replace(settings, recipes=wanted, headroom=False)

@@ -1,0 +1,434 @@
+"""Real and made images -> what the classifiers of every arm say of held-out images, each arm trained as it is best trained.
+
+Arms of a judge are alike but for what they learn from: equal starting weights for equal seeds, and the same schedules tried on the same
+folds of training patients. What is chosen here (a schedule for every arm of real images, which is that of the same arm with made ones, too, and the arm that the others must
+beat) is chosen by those folds, so that all held-out patients can judge. One run depends on nothing but its inputs: finished runs can be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from threading import Lock, RLock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.evaluation.arms import (
+    COMPOSITES,
+    FINISH,
+    IN_FEATURES,
+    NAMED,
+    ONE_SIDED,
+    ONLY_IN_FEATURES,
+    RECIPES,
+    SHARED,
+    Recipe,
+    added,
+    lesson,
+    possible,
+    rare_classes,
+)
+from medgan.evaluation.classifier_inputs import SmallEyes
+from medgan.evaluation.classifiers import Learner, Linear, Network, linear_tries, network_tries
+from medgan.evaluation.composites import children
+from medgan.evaluation.finetuned import LARGEST, SMALLEST, FineEyes
+from medgan.evaluation.image_sets import Sets
+from medgan.evaluation.parallel import together
+from medgan.evaluation.schedules import Choice, Schedule, choose, folds_of, judged, middle
+from medgan.prepare.images import Images
+from medgan.similarity import features
+from medgan.similarity.backbone import LITE1, LITE2, installed
+from medgan.similarity.small_cnn import standardised
+
+FINE_TUNED, PROBE, CNN = "finetuned", "probe", "cnn"
+JUDGES = {
+    FINE_TUNED: "a pretrained EfficientNet-Lite1 whose last two stages are trained",
+    PROBE: "a linear layer on features of EfficientNet-Lite2",
+    CNN: "a small convolutional network trained from scratch",
+}
+"""The first that is installed gives the verdict."""
+DIGITS = 4
+"""Of the logits that are kept: they rank images, and are JSON."""
+RUNGS = (0.5, 0.75)
+"""Shares of the patients of rare classes with which the reference is trained once more: what more patients would bring is told by these."""
+LEAST_SEEDS = 2
+FALLBACK = ("oversampling + classical", "class weights", "oversampling")
+"""What is the reference where there are too few patients for folds: the first of these that takes part."""
+Runs = MutableMapping[str, Any]
+"""{run: what it came to, as JSON}, kept by the caller from one call to the next, for equal images and settings."""
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How thorough a contest is."""
+
+    judges: tuple[str, ...] = tuple(JUDGES)
+    seeds: int = 3
+    """Classifiers per arm, at the schedule that is chosen for it."""
+    folds: int = 3
+    """Of the training patients, by which schedules are chosen; below 2 none are tried, and the middle one is taken."""
+    recipes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """{judge: arms that take part}; a judge that is not here has all that it can learn from."""
+    rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """{judge: learning rates to try}; a judge that is not here tries those of its eyes."""
+    steps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """{judge: numbers of steps to try, ascending}; likewise."""
+    side: int = 48
+    """Longest side in pixels of what the small network sees."""
+    shown: int = LARGEST
+    """Longest side in pixels of what the fine-tuned network sees, at most."""
+    resamples: int = 2000
+    """Of the bootstrap."""
+    headroom: bool = True
+    """Whether the reference is trained with fewer patients of the rare classes, too, to say what more would bring."""
+    rare: tuple[str, ...] = ()
+    """The classes whose gain is the endpoint; empty: those with at most half as many images as the largest."""
+
+    def __post_init__(self) -> None:
+        """State what those who make settings guarantee."""
+        assert {*self.judges} <= {*JUDGES}, self.judges
+        known = {recipe.name for recipe in RECIPES}
+        assert all({*names} <= known for names in self.recipes.values()), self.recipes
+        assert min(self.side, self.seeds, self.resamples) > 0
+
+    def recipes_of(self, judge: str) -> tuple[Recipe, ...]:
+        """The recipes that take part, in the order of RECIPES."""
+        wanted = self.recipes.get(judge, [recipe.name for recipe in RECIPES])
+        return tuple(
+            recipe
+            for recipe in RECIPES
+            if recipe.name in wanted
+            and (recipe.name in IN_FEATURES if judge == PROBE else recipe.name not in ONLY_IN_FEATURES)
+        )
+
+
+BRIEFLY = ("class weights", "oversampling", "oversampling + classical", f"{ONE_SIDED} + classical", f"{SHARED} + classical", f"{FINISH} + classical")  # fmt: skip
+"""The arms of a quick contest for which each step is dear."""
+EFFORTS = {
+    "quick": Settings(
+        judges=(FINE_TUNED, PROBE),
+        seeds=2,
+        folds=2,
+        recipes={FINE_TUNED: BRIEFLY},
+        rates={FINE_TUNED: (1e-4,)},
+        steps={FINE_TUNED: (25, 50, 100, 200)},
+        shown=SMALLEST,
+        resamples=1000,
+    ),
+    "standard": Settings(side=64),
+    "thorough": Settings(side=64, seeds=5, resamples=5000),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcome:
+    """What the classifiers of one arm say of the held-out images."""
+
+    judge: str
+    recipe: Recipe
+    added: Mapping[str, int]
+    """{class: images that join the real ones}, every class."""
+    choice: Choice
+    logits: Array
+    """(seeds, N, K)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rung:
+    """The reference, trained with another number of patients of the rare classes."""
+
+    patients: int
+    """Of the rare classes together."""
+    logits: Array
+    """(seeds, N, K)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Round:
+    """What the classifiers of one judge came to."""
+
+    judge: str
+    outcomes: tuple[Outcome, ...]
+    reference: Outcome
+    """Of the arms without made images the one that folds of training patients put first."""
+    named: Outcome | None
+    """The arm with made images that was named before anything was tested; None where no such arm takes part."""
+    rungs: tuple[Rung, ...] = ()
+    """Fewer patients first, all of them last; empty where they were not asked for."""
+    ceiling: Rung | None = None
+    """With more real patients of the rare classes, where the caller has some."""
+
+    def of(self, rows: slice) -> Round:
+        """What the same classifiers say of some of the held-out images."""
+        outcomes = tuple(replace(one, logits=one.logits[:, rows]) for one in self.outcomes)
+        there = dict(zip(map(id, self.outcomes), outcomes, strict=True))
+        rungs = tuple(replace(one, logits=one.logits[:, rows]) for one in self.rungs)
+        return replace(
+            self,
+            outcomes=outcomes,
+            reference=there[id(self.reference)],
+            named=self.named and there[id(self.named)],
+            rungs=rungs,
+            ceiling=self.ceiling and replace(self.ceiling, logits=self.ceiling.logits[:, rows]),
+        )
+
+
+def judges_here(judges: Sequence[str]) -> tuple[str, ...]:
+    """Those of `judges` that this installation has the weights for; the small network, which needs none, where that leaves nobody."""
+    packages = {FINE_TUNED: LITE1[0], PROBE: LITE2[0]}
+    here = tuple(judge for judge in judges if judge not in packages or installed(packages[judge]))
+    return here or (CNN,)
+
+
+def grid_of(judge: str, settings: Settings) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Learning rates and numbers of steps that a network tries."""
+    eyes = FineEyes if judge == FINE_TUNED else SmallEyes
+    return settings.rates.get(judge, eyes.rates), settings.steps.get(judge, eyes.steps)
+
+
+def contest(  # noqa: PLR0913  # the sets of images are no noun
+    train: Images,
+    held_out: Images,
+    synthetic: Images,
+    *,
+    settings: Settings,
+    seed: int,
+    more_real: Images | None = None,
+    runs: Runs | None = None,
+    on_progress: OnProgress = ignore,
+) -> tuple[Round, ...]:
+    """Train every arm's classifiers and ask them about `held_out`; results in `runs` are taken from there and put there.
+
+    `more_real` are further real images of rare classes, of other patients; the first judge learns from them once, as its ceiling.
+    """
+    assert train.names == held_out.names == synthetic.names
+    rare = settings.rare or rare_classes(train.counts)
+    composing = any(
+        recipe.adds == COMPOSITES for judge in settings.judges for recipe in settings.recipes_of(judge)
+    )
+    composed = children(train if composing else train.take([]), seed)
+    sets = Sets.of(train, held_out, synthetic, more_real or train.take([]), composed, rare)
+    kept: Runs = {} if runs is None else runs
+    courts = [
+        Court(judge=judge, sets=sets, settings=settings, seed=seed, runs=kept) for judge in settings.judges
+    ]
+    total, done = sum(court.total(first=court is courts[0]) for court in courts), 0
+
+    lock = Lock()
+
+    def report(words: str) -> None:
+        nonlocal done
+        with lock:
+            done = min(done + 1, total)
+            on_progress(Progress("judging", done, total, words))
+
+    return tuple(court.hold(report, first=court is courts[0]) for court in courts)
+
+
+def work(train: Images, settings: Settings) -> dict[str, int]:
+    """{judge: steps of all its networks}, about; linear judges cost next to nothing beside them."""
+    found = {}
+    rare = settings.rare or rare_classes(train.counts)
+    folds = folds_of(train, [train.names.index(label) for label in rare], settings.folds, 0)
+    for judge in settings.judges:
+        if judge == PROBE:
+            continue
+        rates, steps = grid_of(judge, settings)
+        recipes = settings.recipes_of(judge)
+        tried = len({_tuned(recipe) for recipe in recipes}) * max(steps)
+        rungs = (
+            len(RUNGS)
+            * max(settings.seeds, LEAST_SEEDS)
+            * (judge == settings.judges[0] and settings.headroom)
+        )
+        usual = sum(steps) // len(steps)
+        found[judge] = usual * (len(recipes) * settings.seeds + rungs) + (
+            0 if folds is None else (settings.folds - 1) * len(rates) * tried
+        )
+    return found
+
+
+def _tuned(recipe: Recipe) -> Recipe:
+    """The arm of real images whose schedule an arm takes: its own, or that without the made images."""
+    return recipe.without if recipe.made else recipe
+
+
+class Court:
+    """One judge and all that it is given: looks at images when the first run needs it, and never where all runs are known."""
+
+    def __init__(self, *, judge: str, sets: Sets, settings: Settings, seed: int, runs: Runs) -> None:
+        """Nothing is looked at yet."""
+        self.judge, self.sets, self.settings, self.seed, self.runs = judge, sets, settings, seed, runs
+        self.recipes = possible(sets.learned, settings.recipes_of(judge), sets.usual)
+        self.folds = folds_of(sets.train, sets.rare, settings.folds, seed)
+        self.lock = RLock()  # arms are trained several at once
+        self.choices: dict[str, Choice] = {}
+        self.choosing: dict[str, Lock] = {}
+
+    @property
+    def learner(self) -> Learner:
+        """The judge's kind of classifier, with the images as it sees them; the first who asks waits for it."""
+        with self.lock:
+            return self._learner
+
+    @cached_property
+    def _learner(self) -> Learner:
+        learned, asked, like = (
+            np.concatenate(self.sets.pixels),
+            self.sets.held_out.pixels,
+            self.sets.train.pixels,
+        )
+        if self.judge == PROBE:
+            look = features.lite2()
+            seen, held = look(learned), look(asked)
+            real = seen[: len(like)]
+            return Linear(learned=standardised(seen, real).numpy(), asked=standardised(held, real).numpy())
+        if self.judge == FINE_TUNED:
+            shown = self.settings.shown
+            return Network(eyes=FineEyes(learned, asked, like=like, seed=self.seed, side=shown))
+        return Network(eyes=SmallEyes(learned, asked, like=like, side=self.settings.side))
+
+    def tries(self, recipe: Recipe) -> tuple[tuple[Schedule, ...], ...]:
+        """Schedules worth trying; those of one group come from one run."""
+        if self.judge == PROBE:
+            return linear_tries(recipe)
+        return network_tries(*grid_of(self.judge, self.settings))
+
+    def total(self, *, first: bool) -> int:
+        """Runs, about: tries and seeds of every arm, and what tells the head-room."""
+        tuned = {_tuned(recipe) for recipe in self.recipes} if self.folds is not None else ()
+        tries = sum(len(self.tries(recipe)) for recipe in tuned)
+        more = len(RUNGS) * self.turns if first and self.settings.headroom else 0
+        return tries + len(self.recipes) * self.settings.seeds + more
+
+    def hold(self, report: Callable[[str], None], *, first: bool) -> Round:
+        """Train and ask every arm; the first judge tells the head-room, too."""
+        outcomes = tuple(together([partial(self.outcome, recipe, report) for recipe in self.recipes]))
+        by_name = {outcome.recipe.name: outcome for outcome in outcomes}
+        plain = [outcome for outcome in outcomes if not outcome.recipe.made]
+        reference = max(plain, key=lambda one: one.choice.inner or 0.0)
+        if reference.choice.inner is None:
+            reference = next((by_name[name] for name in FALLBACK if name in by_name), reference)
+        asked = first and self.settings.headroom
+        return Round(
+            judge=self.judge,
+            outcomes=outcomes,
+            reference=reference,
+            named=next((by_name[name] for name in NAMED if name in by_name), None),
+            rungs=tuple(self.rungs(reference, report)) if asked else (),
+            ceiling=self.rung(reference, np.ones(len(self.sets.learned), bool), "more") if first and not self.sets.usual.all() else None,
+        )  # fmt: skip
+
+    def outcome(self, recipe: Recipe, report: Callable[[str], None]) -> Outcome:
+        """One arm: its schedule chosen, its classifiers trained on all of train."""
+        words = f"{self.judge}: {recipe.name}"
+        choice = self.chosen(recipe, lambda: report(words))
+        said = []
+        for turn in range(self.settings.seeds):
+            said.append(self.answers(recipe, choice.schedule, self.sets.usual, "", self.seed + turn))
+            report(words)
+        drawn = lesson(recipe, self.sets.learned, self.sets.usual, self.seed)
+        return Outcome(
+            judge=self.judge,
+            recipe=recipe,
+            added=added(drawn, self.sets.learned),
+            choice=choice,
+            logits=np.array(said, np.float32),
+        )
+
+    def chosen(self, recipe: Recipe, report: Callable[[], None]) -> Choice:
+        """The schedule that folds of the training patients put first; of an arm with made images that of the same arm without."""
+        tuned = _tuned(recipe)
+        with self.lock:
+            choosing = self.choosing.setdefault(tuned.name, Lock())
+        with choosing:
+            if tuned.name not in self.choices:
+                self.choices[tuned.name] = self.best(tuned, report)
+        choice = self.choices[tuned.name]
+        return choice if tuned is recipe else replace(choice, inner=None, spread=None)
+
+    def best(self, recipe: Recipe, report: Callable[[], None]) -> Choice:
+        """The schedule that folds put first for an arm of real images."""
+        groups = self.tries(recipe)
+        every = [schedule for group in groups for schedule in group]
+        if self.folds is None:
+            return middle(every)
+        found: dict[Schedule, float] = {}
+        for group in groups:
+            key = f"{self.judge}/{recipe.name}/folds/{self.settings.folds}/{self.seed}/" + ";".join(one.key for one in group)  # fmt: skip
+            if key not in self.runs:
+                self.keep(key, self.tried(recipe, group, self.folds))
+            found |= dict(zip(group, self.runs[key], strict=True))
+            report()
+        return choose(found)
+
+    def tried(self, recipe: Recipe, group: Sequence[Schedule], folds: NDArray[np.int64]) -> list[float]:
+        """What each schedule of a group comes to on the patients of each fold that it did not learn from, seeing each image as often as it will."""
+        train, learned = self.sets.train, self.sets.learned
+        kept = 1 - 1 / len(np.unique(folds))
+        short = {one: one.shortened(kept) for one in group}
+        said = {schedule: np.zeros((len(train), len(train.names)), np.float32) for schedule in group}
+        for number in np.unique(folds).tolist():
+            real = np.zeros(len(learned), bool)
+            real[: len(train)] = folds != number
+            taught = lesson(recipe, learned, learned.beside(real) & self.sets.usual, self.seed)
+            rows = np.flatnonzero(folds == number)
+            told = {
+                one: ask(rows)
+                for one, ask in self.learner.learn(taught, list(dict.fromkeys(short.values())), self.seed)
+            }
+            for one in group:
+                said[one][rows] = told[short[one]]
+        return [round(judged(said[one], train.labels, folds, self.sets.rare), 5) for one in group]
+
+    def answers(
+        self, recipe: Recipe, schedule: Schedule, side: NDArray[np.bool_], word: str, seed: int
+    ) -> list[list[float]]:
+        """The logits of one classifier on the held-out images."""
+        key = f"{self.judge}/{recipe.name}/{word}/{seed}/{schedule.key}"
+        if key not in self.runs:
+            taught = lesson(recipe, self.sets.learned, side, seed)
+            ((_, ask),) = self.learner.learn(taught, [schedule], seed)
+            self.keep(key, ask(None).astype(np.float64).round(DIGITS).tolist())
+        found: list[list[float]] = self.runs[key]
+        return found
+
+    def keep(self, key: str, value: Any) -> None:
+        """Put a finished run among those that are kept."""
+        with self.lock:
+            self.runs[key] = value
+
+    def rungs(self, reference: Outcome, report: Callable[[str], None]) -> Iterator[Rung]:
+        """The reference with fewer patients of the rare classes, and with all."""
+        sides = {share: [self.sets.fewer(share, self.seed + turn) for turn in range(self.turns)] for share in RUNGS}  # fmt: skip
+
+        def answers(share: float, turn: int) -> list[list[float]]:
+            side, seed = sides[share][turn], self.seed + turn
+            said = self.answers(reference.recipe, reference.choice.schedule, side, f"{share:g}", seed)
+            report(f"{self.judge}: {share:.0%} of the rare patients")
+            return said
+
+        places = [(share, turn) for share in RUNGS for turn in range(self.turns)]
+        told = together([partial(answers, *place) for place in places])
+        for number, share in enumerate(RUNGS):
+            said = told[number * self.turns : (number + 1) * self.turns]
+            yield Rung(patients=self.sets.patients(sides[share][0]), logits=np.array(said, np.float32))
+        yield self.rung(reference, self.sets.usual, "")
+
+    def rung(self, reference: Outcome, side: NDArray[np.bool_], word: str) -> Rung:
+        """The reference with the images in `side`."""
+        said = [
+            self.answers(reference.recipe, reference.choice.schedule, side, word, self.seed + turn)
+            for turn in range(self.turns)
+        ]
+        return Rung(patients=self.sets.patients(side), logits=np.array(said, np.float32))
+
+    @property
+    def turns(self) -> int:
+        """Classifiers that tell the head-room: at least two, for which patients are left out is chance, too."""
+        return max(self.settings.seeds, LEAST_SEEDS)

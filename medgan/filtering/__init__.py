@@ -1,0 +1,1 @@
+"""Which synthetic images are handed out: draw candidates, check, select."""

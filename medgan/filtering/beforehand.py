@@ -1,0 +1,67 @@
+"""A data set and its plan -> which classes a frozen network can tell apart at all, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.dataset.manifest import Manifest, Record
+from medgan.filtering.class_check import Judge
+from medgan.filtering.separability import told
+from medgan.plan import Plan
+from medgan.prepare.stack import prepare
+from medgan.similarity.features import lite0
+
+SHOWN = 6
+"""Pairs of classes that a person is told of, the hardest ones."""
+CHUNK = 64
+
+
+def tell_apart(
+    manifest: Manifest, plan: Plan, patients: Mapping[str, Sequence[str]], *, on_progress: OnProgress = ignore
+) -> dict[str, Any]:
+    """How well the classes of `patients` ({class: those of whom an image each is looked at}) can be told apart: the documented JSON.
+
+    Images are prepared by `plan`, at the size that would be written, and kept nowhere.
+    """
+    few = replace(manifest, records=tuple(one_each(manifest, patients)))
+    with TemporaryDirectory(prefix="medgan-") as place:
+        stack = prepare(few, plan, Path(place), on_progress=on_progress)
+        pixels = stack.images(np.arange(len(stack.labels)))
+    see, seen = lite0(), []
+    for start in range(0, len(pixels), CHUNK):
+        seen.append(see(pixels[start : start + CHUNK]))
+        on_progress(Progress("telling classes apart", min(start + CHUNK, len(pixels)), len(pixels)))
+    points = np.concatenate(seen).astype(np.float64)
+    judge = Judge.of(points, stack.labels, stack.patients, len(stack.names))
+    pairs = [] if judge is None else [told(pair, stack.names) for pair in judge.pairs]
+    return {"labels": list(patients), "pairs": pairs, "sentence": sentence(pairs)}
+
+
+def one_each(manifest: Manifest, patients: Mapping[str, Sequence[str]]) -> list[Record]:
+    """The first train scan of each patient in each class, of a volume its middle slice."""
+    wanted = {(label, patient) for label, own in patients.items() for patient in own}
+    found = []
+    for record in manifest.training():
+        if (record.label, record.patient) in wanted:
+            wanted.remove((record.label, record.patient))
+            found.append(replace(record, slices=(record.slices[len(record.slices) // 2],)))
+    return found
+
+
+def sentence(pairs: Sequence[Mapping[str, Any]]) -> str:
+    """The hardest pairs with their AUC, in one line."""
+    ordered = sorted(pairs, key=lambda pair: pair["auc"])
+    words = [
+        f"{' / '.join(pair['classes'])} {pair['auc']:.2f}{' (hardly)' * pair['hardly']}"
+        for pair in ordered[:SHOWN]
+    ]
+    more = len(ordered) - len(words)
+    rest = f"; {more} more pairs {ordered[SHOWN]['auc']:.2f} and above" if more else ""
+    return f"told apart by a frozen network (AUC): {', '.join(words)}{rest}"

@@ -1,0 +1,272 @@
+"""Model, training images and numbers wanted -> the seeds to keep: candidates are drawn, looked at and sifted, class by class.
+
+What was chosen for a class is written down in the claimed folder at once, so that a killed command goes on with the same choice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medgan.base import files
+from medgan.base.errors import ModelError
+from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.filtering.selection import CLASS, COPY, REALISM, SURPLUS, Drawn, Real, look, sift
+from medgan.filtering.separability import NONE, class_check, network
+from medgan.learners.gan.model import Model
+from medgan.learners.gan.sample import draw
+from medgan.prepare.stack import Stack
+from medgan.similarity.appearance import Points
+from medgan.similarity.features import lite0
+
+VERSION = 1
+CHOICE = ".choice.json"
+"""Which seeds were chosen so far; gone once the output folder is complete."""
+TIMES, LEAST, ROUNDS = 4, 20, 3
+"""Candidates per image wanted; candidates at least, for a share of a few says nothing; how often as many more are drawn."""
+TOO_MANY = 0.2
+"""Share of near copies in a class above which the generator, and not chance, is to blame."""
+CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What the sieve made of every class, and what it could look at."""
+
+    compared_with: str = ""
+    """SHA-256 of the data whose training images the candidates were compared with; empty where there was none."""
+    checks: tuple[str, ...] = ()
+    """What was checked, of "copy" and "class"."""
+    class_check: Mapping[str, Any] = field(default_factory=lambda: NONE)
+    """Of which classes, and which of these the check can hardly tell apart."""
+    drawn: Mapping[str, tuple[Drawn, ...]] = field(default_factory=dict)
+    """{label: candidates, in the order of their seeds}."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """{row of a training image: its name as `--real prepared` would write it}, of those that are nearest to a candidate."""
+
+    def seeds(self, label: str) -> list[int]:
+        """The seeds that are kept, in their order."""
+        return [one.seed for one in self.drawn.get(label, ()) if one.kept]
+
+    def hold(self, counts: Mapping[str, int]) -> Choice:
+        """The same choice with at most so many images of a class; those in doubt are left out first, then the last ones."""
+        return replace(
+            self, drawn={label: tuple(first(drawn, counts[label])) for label, drawn in self.drawn.items()}
+        )
+
+    def report(self) -> dict[str, Any]:
+        """What run.json and the documented JSON tell."""
+        return {
+            "on": True,
+            "compared_with": self.compared_with,
+            "checks": list(self.checks),
+            "class_check": self.class_check,
+            "counts": {label: tally(drawn) for label, drawn in self.drawn.items()},
+        }
+
+
+OFF: Mapping[str, Any] = {
+    "on": False,
+    "compared_with": "",
+    "checks": [],
+    "class_check": NONE,
+    "counts": {},
+}
+"""The report where nothing was filtered."""
+
+
+def first(drawn: Sequence[Drawn], count: int) -> Iterator[Drawn]:
+    """The candidates, of those that are kept only the first `count`; the others are surplus, or of the class in doubt."""
+    kept = sorted((one for one in drawn if one.kept), key=lambda one: (bool(one.reason), one.seed))
+    over = {one.seed for one in kept[count:]}
+    for one in drawn:
+        yield replace(one, kept=False, reason=one.reason or SURPLUS) if one.seed in over else one
+
+
+def tally(drawn: Sequence[Drawn]) -> dict[str, int]:
+    """{what became of the candidates: how many}."""
+    lost = Counter(one.reason for one in drawn if not one.kept)
+    kept = [one for one in drawn if one.kept]
+    return {
+        "drawn": len(drawn),
+        **{reason: lost[reason] for reason in (COPY, CLASS, REALISM, SURPLUS)},
+        "kept": len(kept),
+        "kept_in_doubt": sum(one.reason == CLASS for one in kept),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Against:
+    """The training images that candidates are compared with."""
+
+    real: Real
+    labels: tuple[str, ...]
+    """Class names by number."""
+    names: tuple[str, ...]
+    data: str
+    """SHA-256 of the data they are."""
+
+    @classmethod
+    def of(
+        cls, stack: Stack, folders: Mapping[str, str], data: str, *, on_progress: OnProgress = ignore
+    ) -> Against:
+        """Look at a stack; `folders` are the class folders by which its images are named."""
+        number: Counter[str] = Counter()
+        names = []
+        for row in stack.labels.tolist():
+            label = stack.names[row]
+            number[label] += 1
+            names.append(f"{folders[label]}_real_{number[label]:06d}")
+        see = lite0() if len(stack.names) > 1 and network() else None
+        people = stack.patients
+        real = Real.of(stack.images, stack.labels, people, len(stack.names), see=see, on_progress=on_progress)
+        return cls(real=real, labels=stack.names, names=tuple(names), data=data)
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """What can be checked with them."""
+        parts = ((COPY, self.real.limits is not None), (CLASS, bool(self.class_check["labels"])))
+        return tuple(name for name, there in parts if there)
+
+    @property
+    def class_check(self) -> Mapping[str, Any]:
+        """What of classes can be checked with them."""
+        return class_check(self.real.judge, self.labels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is wanted of the sieve."""
+
+    counts: Mapping[str, int]
+    """{label: images}."""
+    seed: int = 0
+    """Of the first candidate; the others follow it."""
+    device: str = "auto"
+    doubtful: bool = True
+    """Whether images that show their class less surely than real ones fill up a class of which too few others were drawn."""
+
+
+def choose(
+    out: Path,
+    model: Model,
+    wish: Wish,
+    against: Callable[[], Against | None],
+    *,
+    on_progress: OnProgress = ignore,
+) -> Choice:
+    """The seeds to keep of every class wanted; what was chosen before, in `out`, stands, and `against` is asked only for the rest.
+
+    ModelError where more than TOO_MANY of the candidates of a class are near copies of training images.
+    """
+    if not any(wish.counts.values()):
+        return Choice()
+    choice = remembered(out)
+    missing = [
+        label for label, count in wish.counts.items() if count and not (choice and label in choice.drawn)
+    ]
+    if choice is not None and not missing:
+        return choice
+    known = against()
+    if choice is None:
+        choice = Choice() if known is None else begun(known)
+    for label in missing:
+        drawn = tuple(chosen(model, label, wish, known, on_progress))
+        near = {
+            str(one.nearest): known.names[one.nearest] for one in drawn if known and one.nearest is not None
+        }
+        choice = replace(choice, drawn={**choice.drawn, label: drawn}, names={**choice.names, **near})
+        files.write_json(out / CHOICE, {"version": VERSION, "choice": choice})
+    return choice
+
+
+def begun(known: Against) -> Choice:
+    """The choice beside these images before there is any."""
+    return Choice(compared_with=known.data, checks=known.checks, class_check=known.class_check)
+
+
+def remembered(out: Path) -> Choice | None:
+    """What a killed command chose; None where it had chosen nothing."""
+    try:
+        found: Choice = files.revive(Choice, files.read_json(out / CHOICE)["choice"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found
+
+
+def chosen(
+    model: Model, label: str, wish: Wish, against: Against | None, on_progress: OnProgress
+) -> list[Drawn]:
+    """`picked`; ModelError where more than TOO_MANY of the candidates are near copies of training images."""
+    drawn = picked(model, label, wish, against, on_progress)
+    refuse_copies(label, drawn)
+    return drawn
+
+
+def picked(
+    model: Model, label: str, wish: Wish, against: Against | None, on_progress: OnProgress
+) -> list[Drawn]:
+    """Candidates of one class, sifted; more are drawn where too few pass, and the least doubtful may fill up what is left.
+
+    Where more than TOO_MANY are near copies of training images, they are not sifted, and none is kept.
+    """
+    wanted = wish.counts[label]
+    drawn, points, sifted = [], [], []
+    real = None if against is None else against.real
+    number = 0 if against is None else against.labels.index(label)
+    beside = None if real is None else real.points[real.labels == number]
+    for first, size in rounds(wanted):
+        seeds = range(wish.seed + first, wish.seed + first + size)
+        for some, looked in looks_at(model, label, seeds, (number, real), wish.device):
+            drawn += some
+            points.append(looked)
+            on_progress(Progress("choosing", len(drawn), first + size, label))
+        if copied(drawn):
+            return [replace(one, kept=False) for one in drawn]
+        sifted = sift(drawn, np.concatenate(points), beside, wanted, doubtful=wish.doubtful)
+        if sum(one.kept and not one.reason for one in sifted) == wanted:
+            break
+    return sifted
+
+
+def reach(wanted: int) -> int:
+    """Candidates that are drawn at most."""
+    return sum(size for _, size in rounds(wanted))
+
+
+def rounds(wanted: int) -> Iterator[tuple[int, int]]:
+    """(first candidate, number of candidates) of each round."""
+    size = max(TIMES * wanted, LEAST)
+    for number in range(ROUNDS):
+        yield number * size, size
+
+
+def looks_at(
+    model: Model, label: str, seeds: Sequence[int], known: tuple[int, Real | None], device: str
+) -> Iterator[tuple[list[Drawn], Points]]:
+    """Draw and look at candidates, a few at a time: they are drawn again when they are written, and need no room meanwhile."""
+    number, real = known
+    for start in range(0, len(seeds), CHUNK):
+        some = seeds[start : start + CHUNK]
+        pixels = np.stack([sample.pixels for sample in draw(model, label, some, device=device)])
+        yield look(pixels, some, number, real)
+
+
+def copied(drawn: Sequence[Drawn]) -> bool:
+    """Whether the generator repeats what it saw."""
+    return sum(one.reason == COPY for one in drawn) > TOO_MANY * len(drawn)
+
+
+def refuse_copies(label: str, drawn: Sequence[Drawn]) -> None:
+    """Stop where the generator repeats what it saw."""
+    if copied(drawn):
+        raise ModelError(
+            f"{sum(one.reason == COPY for one in drawn)} of {len(drawn)} images drawn of class {label} are near copies of training images: the generator repeats"
+            " what it saw",
+            hint="Train for a shorter time (--minutes, --images), or add scans to the class. With --no-filter they are written as they are.",
+        )

@@ -1,0 +1,169 @@
+"""Model and numbers wanted -> the images that medgan hands out, in memory: those the filter chooses, or as they are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from medgan.base import files
+from medgan.base.progress import OnProgress, Progress
+from medgan.filtering.candidates import OFF, Against, Wish, chosen, copied, picked, tally
+from medgan.filtering.selection import CLASS, COPY, REALISM, Drawn
+from medgan.filtering.summary import sentence
+from medgan.learners.gan.model import Model
+from medgan.learners.gan.sample import draw
+from medgan.prepare.images import Images
+
+SHOWN = 4
+"""Rejected images of each reason that a page shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """The images of a model that are judged, by their seeds, and what the filter made of the candidates."""
+
+    seeds: Mapping[str, Sequence[int]]
+    """{class: seeds}."""
+    filter: Mapping[str, Any]
+    """The documented JSON."""
+
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """{class: {seed: realism}} of images that were kept."""
+    lost: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """{class: {seed: reason}} of some that were rejected."""
+
+    @property
+    def rejected(self) -> dict[str, Sequence[int]]:
+        """{class: seeds of some images that were rejected}."""
+        return {label: [int(seed) for seed in why] for label, why in self.lost.items()}
+
+    def realism(self, labels: Sequence[str]) -> tuple[float | None, ...]:
+        """The score of every image, class by class in the order of `labels`; None where there is none."""
+        return tuple(
+            self.scores.get(label, {}).get(str(seed))
+            for label in labels
+            for seed in self.seeds.get(label, ())
+        )
+
+    def reasons(self, labels: Sequence[str]) -> tuple[str, ...]:
+        """Why each of the rejected was, class by class in the order of `labels`."""
+        return tuple(why for label in labels for why in self.lost.get(label, {}).values())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each class that the generator copies."""
+        return tuple(
+            f"class {label}: {counts['copy']} of {counts['drawn']} images drawn are near copies of training images, so `sample` and"
+            " `balance` write none of them; here they are judged as they are drawn"
+            for label, counts in self.filter["counts"].items()
+            if label in self.filter["as_drawn"]
+        )
+
+
+def seeds_of(
+    model: Model, wish: Wish, against: Callable[[], Against] | None, on_progress: OnProgress
+) -> dict[str, Sequence[int]]:
+    """{class: seeds of the images wanted}: those the filter keeps, or without `against` the first; ModelError where one is copied."""
+    if against is None:
+        return {label: first(wish, label) for label in wish.counts}
+    known = against()
+    return {
+        label: [one.seed for one in chosen(model, label, wish, known, on_progress) if one.kept]
+        for label, count in wish.counts.items()
+        if count
+    }
+
+
+def offer(
+    model: Model,
+    wish: Wish,
+    against: Callable[[], Against] | None,
+    known: MutableMapping[str, Any],
+    on_progress: OnProgress,
+) -> Offer:
+    """The seeds that `seeds_of` gives, to be measured: a class that is copied is no refusal, and is taken as it is drawn.
+
+    What is chosen for a class is put into `known`, and taken from there when it is asked for again.
+    """
+    if against is None:
+        return Offer(seeds=seeds_of(model, wish, None, on_progress), filter=reported(OFF, ()))
+    beside, found = None, {}
+    for label, count in wish.counts.items():
+        key = files.digest_of([label, count, wish.seed, model.digest])
+        if key not in known:
+            beside = against() if beside is None else beside
+            drawn = picked(model, label, wish, beside, on_progress)
+            known[key] = {
+                "copied": copied(drawn),
+                "seeds": [one.seed for one in drawn if one.kept],
+                "counts": tally(drawn),
+                "checks": list(beside.checks),
+                "class_check": beside.class_check,
+                "scores": {
+                    str(one.seed): one.realism for one in drawn if one.kept and one.realism is not None
+                },
+                "lost": lost_of(drawn),
+            }
+        found[label] = known[key]
+    any_class: Mapping[str, Any] = next(iter(found.values()), OFF)  # all were compared with the same images
+    filtered = {
+        "on": True,
+        "compared_with": model.data_digest,
+        **{name: any_class[name] for name in ("checks", "class_check")},
+        "counts": {label: one["counts"] for label, one in found.items()},
+    }
+    as_drawn = tuple(label for label, one in found.items() if one["copied"])
+    seeds = {label: first(wish, label) if one["copied"] else one["seeds"] for label, one in found.items()}
+    scores, lost = (
+        {label: one.get(name) or {} for label, one in found.items()} for name in ("scores", "lost")
+    )
+    return Offer(seeds=seeds, filter=reported(filtered, as_drawn), scores=scores, lost=lost)
+
+
+def lost_of(drawn: Sequence[Drawn]) -> dict[str, str]:
+    """{seed: reason} of some images that were rejected: of each reason those that speak loudest for it."""
+    loudest: dict[str, Callable[[Drawn], float]] = {
+        COPY: lambda one: one.distance or 0.0,
+        CLASS: lambda one: -one.doubt,
+        REALISM: lambda one: one.realism or 0.0,
+    }
+    found: list[Drawn] = []
+    for reason, key in loudest.items():
+        found += sorted((one for one in drawn if not one.kept and one.reason == reason), key=key)[:SHOWN]
+    return {str(one.seed): one.reason for one in found}
+
+
+def reported(filtered: Mapping[str, Any], as_drawn: Sequence[str]) -> dict[str, Any]:
+    """The report of the filter, with the classes that were taken as drawn though it was on, and a sentence for a person."""
+    report = {**filtered, "as_drawn": list(as_drawn)}
+    return {**report, "sentence": sentence(report)}
+
+
+def first(wish: Wish, label: str) -> range:
+    """The seeds of a class without the filter."""
+    return range(wish.seed, wish.seed + wish.counts[label])
+
+
+def drawn_images(
+    model: Model, seeds: Mapping[str, Sequence[int]], device: str, on_progress: OnProgress
+) -> Images:
+    """The images of these seeds, each a patient of its own."""
+    total, pixels, labels, patients, sources = sum(map(len, seeds.values())), [], [], [], []
+    for number, label in enumerate(model.labels):
+        for one in draw(model, label, seeds.get(label, ()), device=device):
+            pixels.append(one.pixels)
+            labels.append(number)
+            patients.append(f"synthetic {label} {one.seed}")
+            sources.append(f"seed {one.seed}")
+            on_progress(Progress("drawing", len(pixels), total))
+    shape = (0, model.plan.channels, *model.plan.size)
+    return Images(
+        pixels=np.stack(pixels) if pixels else np.zeros(shape, np.float32),
+        labels=np.array(labels, np.int64),
+        names=model.labels,
+        patients=np.array(patients, str),
+        sources=np.array(sources, str),
+    )

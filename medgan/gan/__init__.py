@@ -1,1 +1,0 @@
-"""The learner: Stack + Plan -> Model -> Samples."""

@@ -1,1 +1,0 @@
-"""Shared by every learner: device, precision, chance, checkpoints, journal, batches."""

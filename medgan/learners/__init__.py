@@ -1,0 +1,1 @@
+"""Each learner is a folder of its own."""

@@ -1,0 +1,1 @@
+"""The GAN: a DCGAN-born generator and discriminator, trained and sampled."""

@@ -1,0 +1,87 @@
+"""The faithful DCGAN of 2015: latent and class -> image, image and class -> logit; the baseline, never improved.
+
+A. Radford, L. Metz, S. Chintala, arXiv 1511.06434: strided and transposed 4 x 4 convolutions, BatchNorm in both networks except at
+the image, ReLU in the generator, LeakyReLU 0.2 in the discriminator, tanh, weights drawn from N(0, 0.02). The class enters as a
+one-hot vector beside the latent and as one-hot planes beside the image (arXiv 1411.1784), the plainest way there is.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medgan.learners.gan.layers import resample
+from medgan.plan import Plan
+
+
+def drawn(module: nn.Module) -> None:
+    """Initial weights of the paper: N(0, 0.02), BatchNorm gains N(1, 0.02)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+class Generator(nn.Module):
+    """Latent (N, latent) and class (N,) -> images (N, C, H, W) in [-1, 1]."""
+
+    def __init__(self, plan: Plan) -> None:
+        """One transposed convolution to the base, then one per doubling; the last makes the image."""
+        super().__init__()
+        self.size = plan.size
+        self.classes = len(plan.labels)
+        layers: list[nn.Module] = [
+            nn.ConvTranspose2d(plan.latent + self.classes, plan.widths[0], plan.base, bias=False),  # type: ignore[arg-type]
+            nn.BatchNorm2d(plan.widths[0]),
+            nn.ReLU(inplace=True),
+        ]
+        for before, after in zip(plan.widths[:-2], plan.widths[1:-1], strict=True):
+            layers += [
+                nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [nn.ConvTranspose2d(plan.widths[-2], plan.channels, 4, stride=2, padding=1), nn.Tanh()]
+        self.layers = nn.Sequential(*layers).apply(drawn)
+
+    def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
+        """Draw images; `share` is of no use here: the condition is whole from the start."""
+        del share
+        y = F.one_hot(labels, self.classes).to(z.dtype)
+        images: Tensor = self.layers(torch.cat([z, y], dim=1)[:, :, None, None])
+        return resample(images, self.size)
+
+
+class Discriminator(nn.Module):
+    """Images (N, C, H, W) and class (N,) -> logits (N, 1)."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Mirror the generator."""
+        super().__init__()
+        self.grid = plan.grid
+        self.classes = len(plan.labels)
+        widths = tuple(reversed(plan.widths[:-1]))
+        layers: list[nn.Module] = [
+            nn.Conv2d(plan.channels + self.classes, widths[0], 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        for before, after in pairwise(widths):
+            layers += [
+                nn.Conv2d(before, after, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        layers.append(nn.Conv2d(widths[-1], 1, plan.base))  # type: ignore[arg-type]
+        self.layers = nn.Sequential(*layers).apply(drawn)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Judge images."""
+        images = resample(images, self.grid)
+        planes = F.one_hot(labels, self.classes).to(images.dtype)[:, :, None, None]
+        planes = planes.expand(-1, -1, *images.shape[2:])
+        logits: Tensor = self.layers(torch.cat([images, planes], dim=1))
+        return logits.flatten(1)

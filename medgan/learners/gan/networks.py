@@ -1,0 +1,202 @@
+"""The repaired DCGAN: latent and class -> image, image and class -> two logits; no normalisation layers, no tanh.
+
+What DCGAN (arXiv 1511.06434) is mended with, after the analysis of R3GAN (arXiv 2501.05441): a learned base of cells instead of
+projected noise, bilinear resampling instead of strided transposed convolutions, residual blocks that start as identities, leaky
+ReLU, no batch statistics. The generator draws on an outline (outline.py), which has the variety of every class from the start: each
+stage adds its detail to the image so far, as in a Laplacian pyramid (arXiv 1506.05751). The discriminator has an unconditional and a
+projection logit (transitional conditioning, arXiv 2201.06578).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medgan.learners.gan.class_gaussian import Outline
+from medgan.learners.gan.layers import convolution, double, halve, leak, resample
+from medgan.plan import Plan
+from medgan.training.runtime import per_image
+
+CONDITION_FROM = 16
+"""Side in pixels from which the class enters the generator's stages."""
+RESIDUAL = 0.1
+"""Scale of a residual's last weights at the start: the stage begins close to its straight path, but not silent."""
+DETAIL = 0.05
+"""Scale of a detail's weights at the start: an image begins close to its outline."""
+STRAIGHT = 0.7
+"""Scale of the 1 x 1 convolutions on the straight path, for which Kaiming's factor of two is one too many."""
+EMBEDDING_NOISE = 0.5
+"""Standard deviation of the noise on class embeddings while training (NoisyTwins, arXiv 2304.05866)."""
+
+
+class Style(nn.Module):
+    """Latent (and class, where it may enter) -> gain and bias per channel; starts as gain 1, bias 0."""
+
+    def __init__(self, latent: int, classes: int, channels: int) -> None:
+        """`classes` is 0 where the class may not enter."""
+        super().__init__()
+        self.from_latent = nn.Linear(latent, 2 * channels)
+        nn.init.normal_(self.from_latent.weight, std=0.5 / latent**0.5)
+        nn.init.zeros_(self.from_latent.bias)
+        self.from_class = nn.Linear(latent, 2 * channels, bias=False) if classes else None
+        if self.from_class is not None:
+            nn.init.normal_(self.from_class.weight, std=0.5 / latent**0.5)
+
+    def forward(self, x: Tensor, z: Tensor, y: Tensor) -> Tensor:
+        """Modulate x (N, C, H, W) by z and y, both (N, latent)."""
+        style = self.from_latent(z)
+        if self.from_class is not None:
+            style = style + self.from_class(y)
+        gain, bias = style[:, :, None, None].to(x.dtype).chunk(2, dim=1)
+        styled: Tensor = x * (1 + gain) + bias
+        return styled
+
+
+class Up(nn.Module):
+    """One generator stage: a styled residual that doubles the cells half-way, so that one convolution runs at each size."""
+
+    def __init__(
+        self, inward: int, outward: int, latent: int, classes: int, *, double: bool, scale: float
+    ) -> None:
+        """`scale` shrinks the first residual convolution so that depth does not matter (fix-up, arXiv 1901.09321)."""
+        super().__init__()
+        self.doubles = double
+        self.first = convolution(inward, outward, 3, scale=scale)
+        self.style = Style(latent, classes, outward)
+        self.second = convolution(outward, outward, 3, scale=RESIDUAL)
+        self.skip = convolution(inward, outward, 1, scale=STRAIGHT) if inward != outward else nn.Identity()
+
+    def forward(self, x: Tensor, kinked: Tensor, z: Tensor, y: Tensor) -> Tensor:
+        """(N, inward, H, W), and its leaky ReLU `kinked` -> (N, outward, 2H, 2W), or the same size when it does not double."""
+        straight = self.skip(x)
+        residual = self.style(self.first(kinked), z, y)
+        if self.doubles:
+            straight, residual = double(straight), double(residual)
+        image: Tensor = straight + self.second(leak(residual))
+        return image
+
+
+class Generator(nn.Module):
+    """Latent (N, latent) and class (N,) -> images (N, C, H, W), nominally in [-1, 1] and not clamped."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Build base, outline and stages as `plan.base`, `plan.widths` and `plan.labels` say."""
+        super().__init__()
+        self.size = plan.size
+        self.classes = len(plan.labels) if len(plan.labels) > 1 else 0
+        self.embedding = nn.Embedding(max(self.classes, 1), plan.latent)
+        self.base = nn.Parameter(torch.randn(plan.widths[0], *plan.base))
+        self.scales = nn.Linear(plan.latent, plan.widths[0])
+        stages, side, before = [], max(plan.base), plan.widths[0]
+        for number, width in enumerate(plan.widths):
+            side *= 2 if number else 1
+            enters = self.classes if side >= CONDITION_FROM else 0
+            scale = len(plan.widths) ** -0.25
+            stages.append(Up(before, width, plan.latent, enters, double=number > 0, scale=scale))
+            before = width
+        self.stages = nn.ModuleList(stages)
+        self.outlined = min(plan.outlined, plan.doublings - 1)  # plans of before say 2, whatever the size
+        rows, columns = (cells << self.outlined for cells in plan.base)
+        self.outline = Outline((plan.channels, rows, columns), plan.latent, len(plan.labels))
+        self.from_outline = convolution(plan.channels, plan.widths[self.outlined], 3)
+        self.details = nn.ModuleList(
+            convolution(width, plan.channels, 3, scale=DETAIL) for width in plan.widths[self.outlined :]
+        )
+
+    def begin(self, of_class: Callable[[int], NDArray[np.float32]]) -> None:
+        """Begin with the outlines of real images: `of_class` gives those of a class number, (N, C, H, W) as the networks see them."""
+        side = self.outline.shape[1:]
+        known = (torch.from_numpy(of_class(number)) for number in range(len(self.outline.mean)))
+        self.outline.measure([F.adaptive_avg_pool2d(images, side).numpy() for images in known])
+
+    def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
+        """Draw images; `share` in [0, 1] is how far the class condition of the stages has faded in."""
+        z = F.normalize(z, dim=1) * z.shape[1] ** 0.5
+        y = embed(self.embedding, labels, noisy=self.training and self.classes > 0) * share
+        with torch.autocast(z.device.type, enabled=False):
+            image: Tensor = self.outline(z.float(), labels)
+        x = (self.base[None] * self.scales(z)[:, :, None, None]).contiguous(memory_format=torch.channels_last)
+        kinked = leak(x)
+        for number, stage in enumerate(self.stages):
+            x = stage(x, kinked, z, y)
+            if number == self.outlined:
+                x = x + self.from_outline(image)
+            kinked = leak(x)
+            if number > self.outlined:
+                image = double(image)
+            if number >= self.outlined:
+                image = image + self.details[number - self.outlined](kinked).float()
+        return resample(image, self.size)
+
+
+def embed(table: nn.Embedding, labels: Tensor, *, noisy: bool) -> Tensor:
+    """Class embeddings of length sqrt(width) (N, width), blurred by noise while training."""
+    y: Tensor = F.normalize(table(labels), dim=1) * table.embedding_dim**0.5
+    if not noisy:
+        return y
+    noise = per_image(lambda n: torch.randn(n, *y.shape[1:], device=y.device, dtype=y.dtype), len(y))
+    return y + EMBEDDING_NOISE * noise
+
+
+class Down(nn.Module):
+    """One discriminator stage: a residual that halves the cells half-way."""
+
+    def __init__(self, inward: int, outward: int, *, halve: bool, scale: float) -> None:
+        """`scale` as in `Up`."""
+        super().__init__()
+        self.halves = halve
+        self.first = convolution(inward, inward, 3, scale=scale)
+        self.second = convolution(inward, outward, 3, scale=RESIDUAL)
+        self.skip = convolution(inward, outward, 1, scale=STRAIGHT) if inward != outward else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inward, H, W) -> (N, outward, H/2, W/2), or the same size when it does not halve."""
+        residual = leak(x)
+        residual = halve(residual, self.first) if self.halves else self.first(residual)
+        straight = F.avg_pool2d(x, 2) if self.halves else x
+        smaller: Tensor = self.skip(straight) + self.second(leak(residual))
+        return smaller
+
+
+class Discriminator(nn.Module):
+    """Images (N, C, H, W) and class (N,) -> logits (N, 2): how real, and how real as that class."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Mirror the generator; the head sees each channel's base cells once (a depthwise convolution)."""
+        super().__init__()
+        self.grid = plan.grid
+        self.classes = len(plan.labels) if len(plan.labels) > 1 else 0
+        widths = tuple(reversed(plan.widths))
+        self.from_image = convolution(plan.channels, widths[0], 3)
+        scale = len(widths) ** -0.25
+        stages = [Down(before, after, halve=True, scale=scale) for before, after in pairwise(widths)]
+        self.stages = nn.ModuleList([*stages, Down(widths[-1], widths[-1], halve=False, scale=scale)])
+        self.head = nn.Conv2d(widths[-1], widths[-1], plan.base, groups=widths[-1])  # type: ignore[arg-type]
+        self.real = nn.Linear(widths[-1], 1)
+        self.embedding = nn.Embedding(max(self.classes, 1), widths[-1])
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Judge images; the second logit is 0 where there is one class only."""
+        x = self.from_image(resample(images, self.grid))
+        for stage in self.stages:
+            x = stage(x)
+        x = self.head(leak(x)).flatten(1)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.logits(
+                x.float(), labels
+            )  # losses compare logits with each other: bf16 would round the difference away
+
+    def logits(self, x: Tensor, labels: Tensor) -> Tensor:
+        """What the head saw (N, channels), in fp32 -> logits (N, 2)."""
+        free = self.real(x)
+        if not self.classes:
+            return torch.cat([free, torch.zeros_like(free)], dim=1)
+        y = embed(self.embedding, labels, noisy=False)
+        matched = (x * y).sum(dim=1, keepdim=True) / x.shape[1] ** 0.5
+        return torch.cat([free, free + matched], dim=1)

@@ -1,0 +1,354 @@
+"""A filled output folder -> its manifest, data list, data card, contact sheet, checksums and, last of all, a complete run.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medgan import __version__
+from medgan.base import files
+from medgan.base.errors import ScanError
+from medgan.base.progress import OnProgress, Progress
+from medgan.dataset.manifest import Holdout, Record
+from medgan.dataset.measure import pixel_digest
+from medgan.filtering.candidates import CHOICE, OFF, Choice
+from medgan.output import catalogue
+from medgan.output import folder as outfolder
+from medgan.output.catalogue import Contents, Row
+from medgan.output.folder import (
+    MANIFEST,
+    METADATA,
+    NO_SHARE,
+    REJECTED,
+    RUN,
+    VERSION,
+    OutFolder,
+    Placed,
+    Settings,
+    Written,
+)
+from medgan.pictures.contact_sheet import Wall, contact_sheet, each
+from medgan.pictures.display import Images
+from medgan.pictures.spread import spread
+from medgan.scans import formats
+from medgan.scans.scan import Form, Header, Pixels, Scan
+
+TOOL = f"medgan {__version__}"
+IN_DOUBT = "in-doubt"
+"""Of an image that shows its class less surely than real images of the class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What run.json and the data card tell beside the images themselves."""
+
+    command: str
+    settings: Settings
+    before: Mapping[str, int]
+    """{label: real training images}, every class."""
+    model: str = ""
+    """SHA-256 of the generator's weights; empty when none was needed."""
+    data: str = ""
+    """SHA-256 of the data the generator learned from."""
+    split: str = "train"
+    """Whose images these are, "" those of every split; synthetic ones are made to learn from."""
+    training_seed: int | None = None
+    """Seed of its training, by which patients were held out; None when no generator was needed."""
+    holdout: Holdout | None = None
+    """What its training held out; None where nobody knows."""
+    cautions: tuple[str, ...] = ()
+    """Sentences on classes of which there is little to learn."""
+    real: str = "none"
+    """"prepared", "link" or "none"."""
+    verdicts: Mapping[str, int] = field(default_factory=dict)
+    """{verdict: input files}."""
+    repeated: Mapping[str, int] = field(default_factory=dict)
+    """{label: real images that stand in the folder once more}; classes without any may be absent."""
+    share: Mapping[str, Any] = field(default_factory=lambda: dict(NO_SHARE))
+    """`Written.share`."""
+    notes: tuple[str, ...] = ()
+    """`Written.notes`."""
+    choice: Choice | None = None
+    """Which images the filter chose; None where it was off."""
+
+    @property
+    def filter(self) -> Mapping[str, Any]:
+        """The report of the filter."""
+        return OFF if self.choice is None else self.choice.report()
+
+    def scores(self) -> Mapping[tuple[str, int], Mapping[str, Any]]:
+        """{(label, seed): columns of the manifest that the filter fills}, of every image that is kept."""
+        if self.choice is None:
+            return {}
+        return {
+            (label, one.seed): {
+                "filter": IN_DOUBT if one.reason else "kept",
+                **catalogue.scores_of(self.choice, one),
+            }
+            for label, drawn in self.choice.drawn.items()
+            for one in drawn
+            if one.kept
+        }
+
+
+def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progress: OnProgress) -> Written:
+    """Read every image back, describe it and close the folder; equal folders get equal descriptions."""
+    gallery, rows = look(folder, images, account, on_progress)
+    contents = contents_of(folder, account, rows)
+    real, synthetic = contents.tally("real"), contents.tally("synthetic")
+    repeated = {label: account.repeated.get(label, 0) for label in synthetic}
+    written = Written(
+        out=folder.path,
+        before=dict(account.before),
+        after={label: account.before[label] + repeated[label] + made for label, made in synthetic.items()},
+        written=synthetic,
+        repeated=repeated,
+        real=account.real,
+        share=account.share,
+        notes=account.notes,
+        manifest=folder.path / MANIFEST,
+        seconds=0.0,
+        filter=account.filter,
+    )
+    _close(
+        folder,
+        gallery.shown({label: (real[label], made) for label, made in synthetic.items()}),
+        {
+            MANIFEST: catalogue.manifest_csv(rows),
+            **({} if account.choice is None else {REJECTED: catalogue.rejected_csv(account.choice)}),
+            "datalist.json": catalogue.datalist_json(contents),
+            **({METADATA: catalogue.metadata_csv(rows)} if catalogue.is_image_folder(rows) else {}),
+            "README.md": catalogue.card(contents),
+            RUN: _run_text(folder, account, written),
+        },
+    )
+    return written
+
+
+def look(
+    folder: OutFolder, images: Sequence[Placed], account: Account, on_progress: OnProgress
+) -> tuple[Gallery, list[Row]]:
+    """Those images that the contact sheet shows, and a line of the manifest for every image, sorted by path."""
+    numbers = catalogue.label_ids(folder.folders)
+    images = sorted(images, key=lambda image: image.path)
+    gallery, chosen, scores = Gallery(), exhibits(images), account.scores()
+    rows: list[Row] = []
+    known: dict[Path, Row] = {}
+    for done, image in enumerate(images, start=1):
+        if image.repeats is None:
+            row, pixels = described(folder, image, numbers[image.mark.label])
+            row = replace(row, split=account.split)
+        else:
+            row, pixels = once_more(folder, image, known[image.repeats]), None
+        if image.mark.seed is not None:
+            row = replace(row, **scores.get((image.mark.label, image.mark.seed), {"filter": "off"}))
+        known[image.path] = row
+        rows.append(row)
+        if pixels is not None and image.path in chosen:
+            gallery.hang(row, pixels)
+        on_progress(Progress(stage="checking", done=done, total=len(images)))
+    return gallery, rows
+
+
+def contents_of(folder: OutFolder, account: Account, rows: Sequence[Row]) -> Contents:
+    """All that the data card and datalist.json tell."""
+    return Contents(
+        command=account.command,
+        folders=folder.folders,
+        rows=rows,
+        form=folder.form,
+        real=account.real,
+        tool=TOOL,
+        model=account.model,
+        data=account.data,
+        share=account.share,
+        notes=account.notes,
+        choice=account.choice,
+        cautions=account.cautions,
+        split=account.split,
+    )
+
+
+def once_more(folder: OutFolder, image: Placed, row: Row) -> Row:
+    """The line of a repeated image: that of the real one, `row`, under another name."""
+    path = image.path.relative_to(folder.path).as_posix()
+    return replace(row, path=path, index=image.number, repeats=row.path)
+
+
+def described(folder: OutFolder, image: Placed, number: int) -> tuple[Row, Pixels | None]:
+    """One line of the manifest, and the pixels (C, H, W) as readers get them (none for a link)."""
+    mark = image.mark
+    row = Row(
+        path=image.path.relative_to(folder.path).as_posix(),
+        label=mark.label,
+        label_id=number,
+        origin="synthetic" if mark.synthetic else "real",
+        is_synthetic=str(mark.synthetic).lower(),
+        format=folder.form.format,
+        seed="" if mark.seed is None else mark.seed,
+        index=mark.index,
+        model_digest=mark.model,
+        patient=mark.patient,
+        rows=0,
+        columns=0,
+        tool_version=__version__,
+    )
+    if image.original is not None:
+        return _of_original(row, image.original), None
+    scan = _readable(image)
+    pixels = None if scan is None else scan.pixels[0]
+    if pixels is not None:
+        pixels = np.moveaxis(pixels, -1, 0) if folder.form.channels > 1 else pixels[None]
+    return _as_written(row, formats.read_header(image.path), folder.form, scan), pixels
+
+
+def _as_written(row: Row, header: Header, form: Form, scan: Scan | None) -> Row:
+    return replace(
+        row,
+        sop_instance_uid=header.instance,
+        rows=header.shape[1],
+        columns=header.shape[2],
+        spacing_mm=catalogue.spacing_text(form.spacing_mm),
+        unit=form.unit,
+        low=form.low,
+        high=form.high,
+        pixel_sha256="" if scan is None else pixel_digest(scan),
+    )
+
+
+def _of_original(row: Row, record: Record) -> Row:
+    """The line of a linked file. Its own identifiers (SOP Instance UID) stay in the file."""
+    return replace(
+        row,
+        format=record.format,
+        rows=record.shape[1],
+        columns=record.shape[2],
+        spacing_mm=catalogue.spacing_text(record.spacing_mm),
+        unit=record.meaning,
+        pixel_sha256="" if record.parts else record.digest,
+    )
+
+
+def _readable(image: Placed) -> Scan | None:
+    """The scan a reader gets; None for an image without content (the NIfTI reader skips constant ones)."""
+    try:
+        return formats.read(image.path)
+    except ScanError as error:
+        if error.verdict.startswith("skip:"):
+            return None
+        raise
+
+
+def exhibits(images: Sequence[Placed]) -> set[Path]:
+    """The images of every class and origin that the contact sheet shows, of as many patients as can be; none twice."""
+    halls: dict[tuple[str, bool], list[Placed]] = {}
+    for image in (image for image in images if image.repeats is None):
+        halls.setdefault((image.mark.label, image.mark.synthetic), []).append(image)
+    wanted = each(len({label for label, _ in halls}))
+    return {
+        hall[place].path
+        for hall in halls.values()
+        for place in spread([image.mark.patient or str(image.mark.index) for image in hall], wanted)
+    }
+
+
+@dataclass(slots=True)
+class Gallery:
+    """The chosen images per class and origin, as they were read back: what the contact sheet shows."""
+
+    walls: dict[tuple[str, str], list[Pixels]] = field(default_factory=dict)
+
+    def hang(self, row: Row, pixels: Pixels) -> None:
+        """Keep the image on the wall of its class and origin."""
+        self.walls.setdefault((row.label, row.origin), []).append(pixels)
+
+    def shown(self, counts: Mapping[str, tuple[int, int]]) -> list[Wall]:
+        """One wall per class of `counts` (real, synthetic images in all), all images scaled by one range to [0, 1]."""
+        everything = [image for wall in self.walls.values() for image in wall]
+        low = min((float(image.min()) for image in everything), default=0.0)
+        high = max((float(image.max()) for image in everything), default=1.0)
+        span = (low, high if high > low else low + 1.0)
+        return [
+            Wall(
+                label=label,
+                real=self._wall(label, "real", span),
+                synthetic=self._wall(label, "synthetic", span),
+                counts=counts[label],
+            )
+            for label in sorted(counts)
+            if any(counts[label])
+        ]
+
+    def _wall(self, label: str, origin: str, span: tuple[float, float]) -> Images | None:
+        wall = self.walls.get((label, origin))
+        if not wall:
+            return None
+        stack = (np.stack(wall) - span[0]) / (span[1] - span[0])
+        return stack.astype(np.float32)
+
+
+def _close(folder: OutFolder, walls: Sequence[Wall], texts: Mapping[str, str]) -> None:
+    """Write everything beside `images/`; run.json, which says that all is there, comes last."""
+    sides = [
+        name for side, name in enumerate(("real", "synthetic")) if any(wall.counts[side] for wall in walls)
+    ]
+    title = f"{' beside '.join(sides).capitalize()} images"
+    sheet = contact_sheet(walls, folder.path / catalogue.SHEET, title)
+    digests = image_digests(folder)
+    digests[sheet.name] = files.digest_file(sheet)
+    digests |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    for name, text in (*texts.items(), ("SHA256SUMS", catalogue.checksums(digests))):
+        if name != RUN:
+            files.write_text(folder.path / name, text)
+    outfolder.sweep(folder.path)
+    files.partial_gone(folder.path / CHOICE)
+    files.write_text(folder.path / RUN, texts[RUN])
+
+
+def image_digests(folder: OutFolder) -> dict[str, str]:
+    """{file below `images/`: its SHA-256}; a file of several names is read once."""
+    known: dict[tuple[int, int], str] = {}
+    found = {}
+    for path in folder.images():
+        facts = path.stat()
+        file = (facts.st_dev, facts.st_ino)
+        known[file] = known.get(file) or files.digest_file(path)
+        found[path.relative_to(folder.path).as_posix()] = known[file]
+    return found
+
+
+def _run_text(folder: OutFolder, account: Account, written: Written) -> str:
+    """run.json. It holds no path and no time, so that equal commands give equal folders."""
+    numbers = catalogue.label_ids(folder.folders)
+    report = {
+        "version": VERSION,
+        "complete": True,
+        "settings": account.settings,
+        "tool": TOOL,
+        "libraries": {"python": platform.python_version(), "numpy": np.__version__},
+        "form": folder.form,
+        "labels": [
+            {"label": label, "number": number, "folder": folder.folders[label]}
+            for label, number in numbers.items()
+        ],
+        "counts": {"before": written.before, "after": written.after},
+        "written": written.written,
+        "repeated": written.repeated,
+        "share": account.share,
+        "notes": account.notes,
+        "model": account.model,
+        "data": account.data,
+        "training_seed": account.training_seed,
+        "holdout": account.holdout,
+        "real": account.real,
+        "filter": account.filter,
+        "verdicts": account.verdicts,
+    }
+    return json.dumps(files.plain(report), indent=2, ensure_ascii=False) + "\n"

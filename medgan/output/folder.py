@@ -1,0 +1,369 @@
+"""Images and their marks -> the output folder of sample and balance: claimed first, filled file by file, sealed last.
+
+Layout: `images/<class>/<class>_syn_000001.<ext>`, `_real_` and `_repeated_` likewise, and nothing else below `images/`; beside it `manifest.csv`, `rejected.csv` (where
+drawn images were filtered), `datalist.json`, `metadata.csv` (where all images are PNG, JPEG or TIFF), `run.json`, `README.md`, `contact-sheet.png` and `SHA256SUMS`. `run.json` is written first and again, as complete, last of all:
+what lies between can be killed at any moment and repeated. Equal commands on equal data give equal bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medgan.base import files
+from medgan.base.errors import OutputError
+from medgan.base.processes import world
+from medgan.dataset.checks import REPEATED
+from medgan.dataset.manifest import Record
+from medgan.filtering.candidates import CHOICE
+from medgan.filtering.separability import NONE
+from medgan.scans import formats
+from medgan.scans.scan import Form, Mark, Pixels
+
+VERSION = 1
+"""Of run.json and of the report."""
+SUFFIXES = {name: writer.SUFFIX for name, writer in formats.WRITERS.items()}
+"""{format: ending of its files}."""
+RUN, MANIFEST, METADATA, REJECTED = "run.json", "manifest.csv", "metadata.csv", "rejected.csv"
+STAGING = ".writing"
+LONGEST_WORDS = 80
+
+
+NO_SHARE: Mapping[str, Any] = {"asked": "", "reached": None, "sentence": ""}
+"""The share of a folder in which none was asked for."""
+
+Settings = Mapping[str, Any]
+"""What makes two commands the same command: {name: JSON value}."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What `sample` or `balance` leaves behind. Counts are 2-D images per class of the train split."""
+
+    version: int = VERSION
+    out: Path
+    before: Mapping[str, int]
+    """{label: real training images}; all zero for `sample`."""
+    after: Mapping[str, int]
+    """{label: real, repeated and synthetic training images}."""
+    written: Mapping[str, int]
+    """{label: synthetic images in the folder}."""
+    repeated: Mapping[str, int]
+    """{label: real images that the folder holds once more}."""
+    manifest: Path
+    seconds: float
+    real: str = "none"
+    """How real images came here: "prepared", "link" or "none"."""
+    share: Mapping[str, Any] = field(default_factory=lambda: dict(NO_SHARE))
+    """Of synthetic images in every class: as asked for, as reached, and what validation patients said of it where they were asked."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what came out otherwise than asked for, and on what this mixture is known to do."""
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    """What was compared and what was rejected: `Choice.report`."""
+    was_complete: bool = False
+    """Whether an earlier run of the same command had done it all, so that nothing was touched."""
+
+    def report(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {
+            "version": self.version,
+            "out": str(self.out),
+            "counts": {"before": dict(self.before), "after": dict(self.after)},
+            "real": self.real,
+            "written": dict(self.written),
+            "repeated": dict(self.repeated),
+            "share": dict(self.share),
+            "notes": list(self.notes),
+            "filter": dict(self.filter),
+            "manifest": str(self.manifest),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """An image that has its place in the folder."""
+
+    mark: Mark
+    path: Path
+    original: Record | None = None
+    """The scan whose very file this is; None for what medgan wrote."""
+    repeats: Path | None = None
+    """Where the real image lies that this one is once more; None for an image that is none."""
+    number: int = 0
+    """Of a repeated image: that in its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutFolder:
+    """A claimed output folder and the form of everything in it."""
+
+    path: Path
+    form: Form
+    folders: Mapping[str, str]
+    """{label: class folder}, of every class that the numbering counts."""
+
+    def place(self, mark: Mark, suffix: str = "") -> Path:
+        """Where the image with this mark belongs; `suffix` only for what keeps its own format."""
+        folder = self.folders[mark.label]
+        kind = "syn" if mark.synthetic else "real"
+        name = f"{folder}_{kind}_{mark.index:06d}{suffix or SUFFIXES[self.form.format]}"
+        return self.path / "images" / folder / name
+
+    def put(self, mark: Mark, pixels: Pixels) -> Placed:
+        """Write pixels (C, H, W) in [0, 1]. They grow in a staging folder of this process: `images/` only ever holds whole files."""
+        place, staging = self.place(mark), self.path / STAGING / str(world().rank)
+        image = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
+        written = formats.write(
+            staging / place.name.removesuffix(SUFFIXES[self.form.format]), image, self.form, mark
+        )
+        assert written.name == place.name, "writers and folder agree on suffixes"
+        companions = sorted(path for path in staging.iterdir() if path != written)
+        _move([*companions, written], place.parent)  # the image last: where it is, its side file is
+        return Placed(mark=mark, path=place)
+
+    def link(self, mark: Mark, original: Record, source: Path, suffix: str) -> Placed:
+        """Let the image's place be the file `source` of `original`: a hard link, or a symbolic one across disks."""
+        place = self.place(mark, suffix)
+        if not (place.exists() or place.is_symlink()):
+            try:
+                files.refuse_removed(place)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _link(place, source.resolve(), Path.symlink_to)
+            except OSError as error:
+                raise files.refusal(place, error) from error
+        return Placed(mark=mark, path=place, original=original)
+
+    def repeat(self, image: Placed, number: int, own: Sequence[Path]) -> Placed:
+        """Give the files `own` of a real image further names: hard links, or copies where the disk has none; originals are linked again."""
+        stem = f"{self.folders[image.mark.label]}{REPEATED}{number:06d}"
+        ends = {path.name.partition(".")[2]: path for path in own if path != image.path}
+        ends[image.path.name.partition(".")[2]] = image.path  # the image last: where it is, its side file is
+        try:
+            for end, path in ends.items():
+                place = path.with_name(f"{stem}.{end}")
+                files.refuse_removed(place)
+                if place.exists() or place.is_symlink():
+                    continue
+                if image.original is None:
+                    _link(place, path, partial(_copy, self.path / STAGING / str(world().rank)))
+                else:
+                    _link(place, path.resolve(), Path.symlink_to)
+        except OSError as error:
+            raise files.refusal(place, error) from error
+        return Placed(mark=image.mark, path=place, original=image.original, repeats=image.path, number=number)
+
+    def images(self) -> list[Path]:
+        """Every file below `images/`, sorted."""
+        return sorted(path for path in (self.path / "images").rglob("*") if path.is_file())
+
+
+def earlier(out: Path, settings: Settings) -> Written | None:
+    """What the same command left in `out` if it had come to its end; OutputError when `out` is not ours to write in."""
+    begun = _begun(out)
+    if begun is None:
+        return None
+    there = {"holdout": 0.0, **begun["settings"]}  # which older versions did not write down where it was none
+    for name, value in files.plain(settings).items():
+        if name in there and there[name] != value:
+            raise OutputError(
+                f"{out} was begun by another command: {name} is {_words(there[name])} there and {_words(value)} here",
+                hint="Repeat that command to go on with it, or choose another --out.",
+            )
+    return _remembered(out, begun) if begun["complete"] else None
+
+
+def claim(out: Path, settings: Settings) -> Written | None:
+    """Make `out` the place of this very command, new or to go on with; what `earlier` says when nothing is left to do."""
+    done = earlier(out, settings)
+    if done is None:
+        sweep(out)
+        _refuse_links(out)
+        files.make_folder(out)
+        files.write_json(out / RUN, {"version": VERSION, "complete": False, "settings": settings})
+    return done
+
+
+def give_up(out: Path) -> None:
+    """Undo a claim under which nothing was written, so that another command may have the folder; `alone_in` removes one that it made."""
+    try:
+        if out.exists() and not (out / "images").exists():
+            for child in out.iterdir():
+                if child.name in {RUN, CHOICE}:
+                    child.unlink()
+    except OSError as error:
+        raise files.refusal(out, error) from error
+
+
+def _begun(out: Path) -> dict[str, Any] | None:
+    """The run.json in `out`; None when the folder is new or empty."""
+    try:
+        if not out.exists() or all(_is_partial(child) for child in out.iterdir()):
+            return None
+    except NotADirectoryError as error:
+        raise OutputError(f"{out} is a file, not a folder", hint="Choose another --out.") from error
+    except OSError as error:
+        raise files.refusal(out, error) from error
+    try:
+        begun = files.read_object(out / RUN)
+        if files.revive(int, begun.get("version"), "version") > VERSION:
+            raise OutputError(
+                f"{out} was written by a newer medgan", hint="Update medgan, or choose another --out."
+            )
+        settings = files.revive(Mapping[str, Any], begun.get("settings"), "settings")
+        return {
+            **begun,
+            "settings": settings,
+            "complete": files.revive(bool, begun.get("complete"), "complete"),
+        }
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{out} is not empty, and medgan did not write it",
+            hint="Choose a new or empty --out: nothing is ever overwritten.",
+        ) from error
+
+
+def _refuse_links(out: Path) -> None:
+    """OutputError for folders of images that are links: what is written into them would land, and replace files, elsewhere."""
+    images = out / "images"
+    try:
+        for folder in (images, *(images.iterdir() if images.exists() else ())):
+            if folder.is_symlink() and folder.is_dir():
+                raise OutputError(
+                    f"{folder}: this is a link, and nothing is written through a link",
+                    hint="Remove it, or choose another --out.",
+                )
+    except OSError as error:
+        raise files.refusal(images, error) from error
+
+
+def _remembered(out: Path, run: Mapping[str, Any]) -> Written:
+    try:
+        names = ("counts", "written", "repeated", "real", "share", "notes")
+        end = files.revive(_End, {name: run[name] for name in names}, RUN)
+        filtered = files.revive(Mapping[str, Any], run.get("filter"), "filter")
+        filtered = {**filtered, "class_check": filtered.get("class_check", NONE)}  # older folders lack it
+        parts = ("on", "checks", "class_check", "counts")
+        files.revive(_Filter, {name: filtered[name] for name in parts}, "filter")
+        _ = [end.counts.before[label] for label in end.counts.after]
+    except (KeyError, ValueError) as error:
+        raise OutputError(
+            f"{out / RUN} cannot be read ({error})", hint="Choose another --out, or copy the folder anew."
+        ) from error
+    return Written(
+        out=out,
+        before=end.counts.before,
+        after=end.counts.after,
+        written=end.written,
+        repeated=end.repeated,
+        real=end.real,
+        share=files.plain(end.share),
+        notes=end.notes,
+        filter=filtered,
+        manifest=out / MANIFEST,
+        seconds=0.0,
+        was_complete=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    asked: str
+    reached: float | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What run.json says of a folder that is complete."""
+
+    counts: _Counts
+    written: Mapping[str, int]
+    repeated: Mapping[str, int]
+    real: str
+    share: _Share
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """What of `Choice.report` others rely on."""
+
+    on: bool
+    checks: tuple[str, ...]
+    class_check: _ClassCheck
+    counts: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ClassCheck:
+    labels: tuple[str, ...]
+    pairs: tuple[Mapping[str, Any], ...]
+    sentences: tuple[str, ...]
+
+
+def _words(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_WORDS else text[:LONGEST_WORDS] + "..."
+
+
+def _is_partial(path: Path) -> bool:
+    return path.name == STAGING or files.is_partial(path)
+
+
+def sweep(out: Path) -> None:
+    """Remove what a killed run left half written; all of it lies in `out` itself or in its staging folder."""
+    try:
+        for child in out.iterdir() if out.exists() else ():
+            if child.name == STAGING and not child.is_symlink():
+                shutil.rmtree(child)
+            elif _is_partial(child):  # a link is removed, not what it points to
+                child.unlink()
+    except OSError as error:
+        raise files.refusal(out, error) from error
+
+
+def _move(paths: Iterable[Path], folder: Path) -> None:
+    files.refuse_removed(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in paths:
+            path.replace(folder / path.name)
+    except OSError as error:
+        raise files.refusal(folder, error) from error
+
+
+NO_HARD_LINK = frozenset(
+    {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+)
+"""What a disk answers that has no hard links, or no more of this file, or not to there."""
+
+
+def _link(place: Path, source: Path, otherwise: Callable[[Path, Path], None]) -> None:
+    """A hard link to `source`, or what `otherwise` puts in its place where the disk has none."""
+    try:
+        place.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in NO_HARD_LINK:
+            raise
+        otherwise(place, source)
+
+
+def _copy(staging: Path, place: Path, source: Path) -> None:
+    """A copy, which never shows half of itself; a symbolic link within the folder would break where that is moved."""
+    staging.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, staging / place.name)
+    (staging / place.name).replace(place)

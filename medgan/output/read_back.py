@@ -1,0 +1,164 @@
+"""Read and check a folder that `sample` or `balance` wrote.
+
+It may be damaged, or somebody else's.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.base import files
+from medgan.base.errors import DatasetError
+from medgan.base.progress import OnProgress, Progress
+from medgan.dataset.manifest import Holdout
+from medgan.output.catalogue import restore
+from medgan.output.folder import MANIFEST, RUN
+from medgan.plan.stored import form_from
+from medgan.prepare.images import Images
+from medgan.scans import formats
+from medgan.scans.scan import Form
+
+COLUMNS = ("path", "label", "origin", "seed", "patient", "pixel_sha256")
+"""Of manifest.csv, those that are needed here."""
+ORIGINS = ("real", "synthetic")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelled:
+    """A class as run.json names it."""
+
+    label: str
+    number: int
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What run.json must say, so that the images can be judged."""
+
+    form: Form
+    labels: tuple[Labelled, ...]
+    data: str
+    """Digest of what the generator learned from."""
+    model: str
+    real: str
+    training_seed: int | None = None
+    holdout: Holdout | None = None
+    """What that training held out; None where the folder does not know."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes, sorted."""
+        return tuple(sorted(one.label for one in self.labels))
+
+
+Rows = list[dict[str, str]]
+"""The lines of manifest.csv: {column: text}, COLUMNS at least."""
+
+
+def is_written(folder: Path) -> bool:
+    """Whether `sample` or `balance` wrote the folder."""
+    return (folder / MANIFEST).is_file() and (folder / RUN).is_file()
+
+
+def told(folder: Path) -> tuple[Facts, Rows]:
+    """run.json and the lines of manifest.csv, but for real images that are there once more; DatasetError when the folder is not finished, or says what medgan never writes."""
+    try:
+        facts = _facts(files.read_object(files.inside(folder, RUN)))
+        rows = list(_rows(files.inside(folder, MANIFEST), facts.names))
+    except (OSError, ValueError, csv.Error) as error:
+        raise unusable(folder, error) from error
+    if not rows:
+        raise unusable(folder, f"{MANIFEST} has no rows")
+    return facts, rows
+
+
+def unusable(folder: Path, why: object) -> DatasetError:
+    """The sentence for a folder that medgan did not leave like this."""
+    return DatasetError(
+        f"{folder} is not finished or damaged ({why})",
+        hint="Repeat the command that wrote it: it goes on.",
+    )
+
+
+def _facts(value: Mapping[str, Any]) -> Facts:
+    """Of run.json what is needed; ValueError for anything that no command writes."""
+    facts: Facts = files.revive_known(Facts, value, RUN)
+    form_from(value["form"], f"{RUN}.form")
+    if not facts.labels or len(set(facts.names)) < len(facts.labels):
+        raise ValueError(f"{RUN}: its labels are no different classes")
+    return facts
+
+
+def _rows(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """The lines; ValueError for one that does not fit its heading or run.json."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        table = csv.DictReader(stream)
+        absent = [name for name in COLUMNS if name not in (table.fieldnames or ())]
+        if absent:
+            raise ValueError(f"{path.name} has no column {absent[0]}")
+        for line in table:
+            where = f"{path.name}, line {table.line_num}"
+            if None in line or None in line.values():
+                raise ValueError(f"{where} has another number of cells than its heading")
+            row = restore(line)
+            if row["label"] not in names or row["origin"] not in ORIGINS:
+                raise ValueError(
+                    f"{where}: {RUN} knows no class {row['label'][:80]!r} of {row['origin'][:80]!r} images"
+                )
+            if not row.get("repeats"):
+                yield row
+
+
+def realism(rows: Rows) -> tuple[float | None, ...]:
+    """The filter's score of each line; None where it is none."""
+    return tuple(_number(row.get("realism", "")) for row in rows)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def read_back(folder: Path, facts: Facts, rows: Rows, on_progress: OnProgress) -> Images:
+    """The images of the lines, in [0, 1] over their form's range; DatasetError where they are not of one size."""
+    pixels: list[NDArray[np.float32]] = []
+    for row in rows:
+        image = formats.read_written(files.inside(folder, row["path"]), facts.form)
+        pixels.append(np.moveaxis(image, -1, 0) if image.ndim > 2 else image[None])
+        if pixels[-1].shape != pixels[0].shape or pixels[-1].shape[0] != facts.form.channels:
+            there, here = (" x ".join(map(str, one.shape)) for one in (pixels[0], pixels[-1]))
+            raise unusable(
+                folder, f"{row['path']} is {here}, others are {there}, with {facts.form.channels} channels"
+            )
+        on_progress(Progress("reading", len(pixels), len(rows)))
+    return Images(
+        pixels=one_channel(np.stack(pixels)),
+        labels=np.array([facts.names.index(row["label"]) for row in rows]),
+        names=facts.names,
+        patients=np.array([row["patient"] or f"synthetic {number}" for number, row in enumerate(rows)]),
+        sources=np.array([f"seed {row['seed']}" for row in rows]),
+    )
+
+
+def one_channel(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, 3, H, W) of three equal channels as the gray (N, 1, H, W) that was learned; whatever else as it is."""
+    return pixels[:, :1] if (pixels == pixels[:, :1]).all() else pixels
+
+
+def digests(facts: Facts, rows: Rows) -> dict[str, str]:
+    """What the folder holds, as digests."""
+    pixels = files.digest_of(sorted((row["label"], row["origin"], row["pixel_sha256"]) for row in rows))
+    return {"learned_from": facts.data, "model": facts.model, "synthetic": pixels}

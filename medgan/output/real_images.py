@@ -1,0 +1,146 @@
+"""A data set and a claimed output folder -> its real images in it: prepared or linked, then repeated under further names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from medgan.base import files
+from medgan.base.errors import PlanError
+from medgan.base.processes import World
+from medgan.base.progress import OnProgress, Progress, warn
+from medgan.dataset.manifest import ARRAY, Manifest, Record
+from medgan.dataset.quota import Quotas
+from medgan.output.folder import OutFolder, Placed
+from medgan.prepare.stack import Stack
+from medgan.scans import nifti
+from medgan.scans.scan import Mark
+
+PREPARED, LINK, NONE = "prepared", "link", "none"
+WAYS = (PREPARED, LINK, NONE)
+"""How real images are handed on."""
+LINKED = (
+    "--real link hands on your files themselves: whoever edits one of them in the output edits the original. They keep their own size "
+    "and form, which may differ from those of the synthetic images, and a classifier can learn that difference."
+)
+"""What one should know before originals lie beside synthetic images."""
+COPIED = "this disk has no hard links, so repeated images are copies here and take room"
+ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
+"""Links are named by what they are: the name of an original may say whose it is."""
+
+
+def real_images(
+    folder: OutFolder, manifest: Manifest, way: str, stack: Callable[[], Stack]
+) -> tuple[int, Callable[[World], Iterator[Placed]]]:
+    """How many real images there will be, and the lazy writing of a process's share of them."""
+    if way == NONE:
+        return 0, lambda _: iter(())
+    if way == LINK:
+        originals = list(originals_of(manifest))
+        return len(originals), partial(linked, folder, originals)
+    found = stack()
+    return len(found), partial(prepared, folder, found, manifest.training())
+
+
+def prepared(folder: OutFolder, stack: Stack, records: Sequence[Record], part: World) -> Iterator[Placed]:
+    """Real images as the generator saw them, written as the synthetic ones are: those that are `part`'s share."""
+    marks = real_marks(records[position] for position in stack.records.tolist())
+    for row, mark in list(enumerate(marks))[part.share(len(stack))]:
+        place = folder.place(mark)
+        if place.exists():
+            yield Placed(mark=mark, path=place)
+        else:
+            yield folder.put(mark, stack.images([row])[0])
+
+
+def linked(
+    folder: OutFolder, originals: Sequence[tuple[Record, Mapping[str, Path]]], part: World
+) -> Iterator[Placed]:
+    """Real images as links to the files they are in, named by class and number alone: those that are `part`'s share."""
+    marks = real_marks(record for record, _ in originals)
+    for (record, paths), mark in list(zip(originals, marks, strict=True))[part.share(len(originals))]:
+        links = [folder.link(mark, record, path, suffix) for suffix, path in paths.items()]
+        yield links[0]
+
+
+def real_marks(records: Iterable[Record]) -> Iterator[Mark]:
+    """The marks of real images, numbered within their classes."""
+    numbers: Counter[str] = Counter()
+    for record in records:
+        numbers[record.label] += 1
+        yield Mark(synthetic=False, label=record.label, index=numbers[record.label], patient=record.patient)
+
+
+def originals_of(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path]]]:
+    """Every image file of the training records once, as {suffix of its format: path}."""
+    seen: set[str] = set()
+    for record in manifest.training():
+        if record.format == ARRAY:
+            raise PlanError(
+                f"the images in {record.path.partition('#')[0]} are no files of their own and cannot be linked",
+                hint="Use --real prepared or --real none.",
+            )
+        paths = [path for path in record.parts or (record.path,) if path not in seen]
+        seen.update(paths)  # a file with several kinds of frames has a record for each
+        for part in paths:
+            yield record, named_by_format(manifest.root / part, record.format)
+
+
+def named_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A002  # the record's word
+    """{suffix: file}; the two files of a NIfTI pair belong together."""
+    return nifti.files_of(path) if format == "nifti" else {ORIGINAL_SUFFIXES[format]: path}
+
+
+def order_of(manifest: Manifest) -> str:
+    """The order in which real images are numbered, and whose they are, as a digest: a run that goes on must find both as they were."""
+    return files.digest_of([(record.digest, record.patient) for record in manifest.training()])
+
+
+# --- repeats ---
+
+
+def repeat(
+    folder: OutFolder, images: Sequence[Placed], whole: Quotas, seed: int, on_progress: OnProgress
+) -> list[Placed]:
+    """Give real images of the folder further names, until each class holds its repeats; what is there already stays.
+
+    Where files are linked that hold several images each, a class gets as many more files in proportion.
+    """
+    classes = {
+        label: sorted(
+            (image for image in images if image.mark.label == label and not image.mark.synthetic),
+            key=lambda image: image.mark.index,
+        )
+        for label, quota in whole.items()
+        if quota.repeated
+    }
+    if not any(classes.values()):
+        return []
+    own: dict[str, list[Path]] = {}
+    for path in folder.images():
+        own.setdefault(path.name.partition(".")[0], []).append(path)
+    wanted = {
+        label: round(whole[label].repeated * len(real) / whole[label].real) for label, real in classes.items()
+    }
+    found: list[Placed] = []
+    for label, real in classes.items():
+        for number, row in enumerate(turns(len(real), wanted[label], label, seed), start=1):
+            image = real[row]
+            found.append(folder.repeat(image, number, own[image.path.name.partition(".")[0]]))
+            on_progress(Progress("repeating", len(found), sum(wanted.values())))
+    if any(image.repeats is not None and not image.path.samefile(image.repeats) for image in found):
+        warn(on_progress, COPIED)
+    return found
+
+
+def turns(real: int, wanted: int, label: str, seed: int) -> list[int]:
+    """Which of `real` images each of the `wanted` repeats shows: each as often as every other, give or take one, chosen by the seed."""
+    if not real:
+        return []
+    rounds, left = divmod(wanted, real)
+    chance = np.random.default_rng([seed, int(files.digest(label)[:8], 16)])
+    return [*range(real)] * rounds + sorted(chance.permutation(real)[:left].tolist())

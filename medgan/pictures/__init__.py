@@ -1,0 +1,1 @@
+"""Draw images and words on PNG files: grids, contact sheets."""

@@ -1,0 +1,175 @@
+"""Real and synthetic images of every class -> one PNG that a person can judge at a glance, on a phone too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.pictures.canvas import ACCENT, QUIET, Canvas, fold
+from medgan.pictures.display import Images, display_window, rescale, viewed, zoom_to
+
+CELL = 112
+"""Pixels (about) of an image's longer side on the sheet: of eight in a row each is readable where the sheet is as wide as a phone."""
+COLUMNS = 4
+"""Images in a row of one side; twice as many where the other side shows none."""
+GAP, BETWEEN, MARGIN = 4, 32, 28
+HEAD, LINE, SIDE_HEAD = 128, 36, 40
+"""Heights in pixels: of the title, of a line of a class's name, and of what stands above its images."""
+LEAST_WIDTH = 720
+LETTER = 19
+"""Pixels (about) that a letter of a class's name is wide."""
+MOST_CLASSES = 40
+"""Classes on a sheet; more would make a picture that nothing opens."""
+NONE = ("none in this folder", "none needed")
+"""What stands in the place of images: real, synthetic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Wall:
+    """A class and some of its images, each side (n, C, H, W) in [0, 1] or None."""
+
+    label: str
+    real: Images | None = None
+    synthetic: Images | None = None
+    counts: tuple[int, int] = (0, 0)
+    """Real and synthetic images that there are of it in all."""
+
+    @property
+    def sides(self) -> tuple[Images | None, Images | None]:
+        """Real and synthetic."""
+        return self.real, self.synthetic
+
+
+def each(classes: int) -> int:
+    """How many images of a class and side are shown where there are so many classes."""
+    return 24 if classes <= 10 else 12 if classes <= 20 else 4
+
+
+def contact_sheet(walls: Sequence[Wall], path: Path, title: str) -> Path:
+    """Write a block per class, real images left and synthetic right, all seen through the same window."""
+    shown = walls[:MOST_CLASSES]
+    layout = Layout.of(shown)
+    canvas = Canvas(layout.width, layout.height)
+    window = display_window(*(_all(shown, side) for side in (0, 1)))
+    canvas.write(MARGIN, 42, title, 34)
+    canvas.write(MARGIN, 86, fold(_subtitle(walls, shown), layout.width // 13, 1)[0], 22, QUIET)
+    for number, wall in enumerate(shown):
+        for line, text in enumerate(layout.names[number]):
+            canvas.write(MARGIN, layout.tops[number] + 16 + LINE * line, text, 30)
+        for side in (0, 1):
+            if layout.there[side]:
+                _side(canvas, layout, (number, side), wall, window)
+    return canvas.save(path)
+
+
+def _side(
+    canvas: Canvas, layout: Layout, place: tuple[int, int], wall: Wall, window: tuple[float, float]
+) -> None:
+    """The images of one class and side, with their number above."""
+    number, side = place
+    images, total = wall.sides[side], wall.counts[side]
+    left, top, columns = layout.left(number, side, 0), layout.image_top(number, 0), layout.columns[number]
+    count = 0 if images is None else len(images)
+    words = ("real", "SYNTHETIC")[side]
+    if count:
+        words += f": {count:,} of {total:,}" if total > count else f": all {count:,}"
+    elif total:
+        words += f": {total:,}, not shown"
+    else:
+        words += f": {NONE[side]}"
+    canvas.write(layout.side_left(side), top - SIDE_HEAD / 2, words, 26, (QUIET, ACCENT)[side])
+    for position, image in enumerate(() if images is None else images):
+        row, column = divmod(position, columns)
+        x, y = layout.left(number, side, column), layout.image_top(number, row)
+        canvas.paste(x, y, rescale(viewed(image, window), layout.cell))
+    if count and side:
+        width = min(count, columns) * (layout.cell[1] + GAP) + GAP
+        height = -(-count // columns) * (layout.cell[0] + GAP) + GAP
+        canvas.frame(left - GAP, top - GAP, width, height)
+
+
+def _subtitle(walls: Sequence[Wall], shown: Sequence[Wall]) -> str:
+    shapes = [images.shape[2:] for wall in walls for images in wall.sides if images is not None]
+    size = f"{shapes[0][0]} x {shapes[0][1]} pixels; " if shapes else ""
+    left = f"; {len(walls) - len(shown):,} more classes are not shown" if len(walls) > len(shown) else ""
+    return f"{size}all seen through one window; {len(walls):,} class{'es' * (len(walls) != 1)}{left}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where everything lies on the sheet, in pixels from its top left corner."""
+
+    cell: tuple[int, int]
+    """(height, width) of one image on the sheet: a whole multiple of its pixels where it is enlarged."""
+    there: tuple[bool, bool]
+    """Whether any class has real images, and synthetic ones."""
+    names: tuple[Sequence[str], ...]
+    """Lines of each class's name."""
+    columns: tuple[int, ...]
+    """Images in a row of each class's sides."""
+    rows: tuple[int, ...]
+    """Rows of images of each class."""
+
+    @classmethod
+    def of(cls, walls: Sequence[Wall]) -> Layout:
+        """The layout that fits these classes."""
+        cell = zoom_to(next((part.shape[2:] for part in _parts(walls)), (CELL, CELL)), CELL)
+        width = max(2 * COLUMNS * (cell[1] + GAP), LEAST_WIDTH)
+        shown = [[0 if part is None else len(part) for part in wall.sides] for wall in walls]
+        columns = [COLUMNS if all(counts) else 2 * COLUMNS for counts in shown]
+        return cls(
+            cell=cell,
+            there=(
+                any(wall.counts[0] or shown[n][0] for n, wall in enumerate(walls)),
+                any(wall.counts[1] or shown[n][1] for n, wall in enumerate(walls)),
+            ),
+            names=tuple(fold(wall.label, width // LETTER) for wall in walls),
+            columns=tuple(columns),
+            rows=tuple(-(-max(counts) // many) for counts, many in zip(shown, columns, strict=True)),
+        )
+
+    def side_left(self, side: int) -> int:
+        """Left edge of a side where both have images."""
+        return MARGIN + (COLUMNS * (self.cell[1] + GAP) + BETWEEN if side and all(self.there) else 0)
+
+    def left(self, number: int, side: int, column: int) -> int:
+        """Left edge of an image of class `number`."""
+        first = self.side_left(side) if self.columns[number] == COLUMNS else MARGIN
+        return first + column * (self.cell[1] + GAP)
+
+    @property
+    def tops(self) -> tuple[int, ...]:
+        """Top edge of each class's block, and of what would follow."""
+        heights = [
+            len(self.names[number]) * LINE + SIDE_HEAD + rows * (self.cell[0] + GAP) + MARGIN
+            for number, rows in enumerate(self.rows)
+        ]
+        return tuple(HEAD + sum(heights[:number]) for number in range(len(heights) + 1))
+
+    def image_top(self, number: int, row: int) -> int:
+        """Top edge of an image in a row of class `number`."""
+        head = len(self.names[number]) * LINE + SIDE_HEAD
+        return self.tops[number] + head + row * (self.cell[0] + GAP)
+
+    @property
+    def width(self) -> int:
+        """Width of the sheet."""
+        return max(2 * COLUMNS * (self.cell[1] + GAP) + BETWEEN, LEAST_WIDTH) + 2 * MARGIN
+
+    @property
+    def height(self) -> int:
+        """Height of the sheet."""
+        return self.tops[-1]
+
+
+def _parts(walls: Sequence[Wall]) -> Iterator[Images]:
+    return (part for wall in walls for part in wall.sides if part is not None and len(part))
+
+
+def _all(walls: Sequence[Wall], side: int) -> NDArray[np.float32] | None:
+    parts = [part for wall in walls if (part := wall.sides[side]) is not None and len(part)]
+    return np.concatenate(parts) if parts else None

@@ -1,0 +1,68 @@
+"""Draw the grid of a tick: a row per class, the same seeds in every row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.base.progress import duration
+from medgan.pictures.canvas import ACCENT, QUIET, Canvas, fold
+from medgan.pictures.display import Window, rescale, viewed
+
+WIDE = 944
+"""Pixels (about) that a row of images takes."""
+GAP, MARGIN, HEAD, LABEL = 4, 28, 108, 44
+MOST_ROWS = 40
+"""Classes on one picture."""
+
+
+def draw_grid(
+    sheet: NDArray[np.float32],
+    labels: Sequence[str],
+    size: tuple[int, int],
+    window: Window,
+    path: Path,
+    title: tuple[str, str],
+) -> Path:
+    """Write a sheet (H, W[, 3]) in [0, 1] of images of (height, width) `size`, a row for each of `labels`, seen through `window`.
+
+    `title` is two lines.
+    """
+    height, width = size
+    columns = sheet.shape[1] // width
+    most = (WIDE + GAP) // columns - GAP
+    zoom = max(round(most / width), 1) if width <= most else most / width
+    cell = max(round(height * zoom), 1), max(round(width * zoom), 1)
+    shown = labels[:MOST_ROWS]
+    block = LABEL + cell[0] + GAP + 8
+    canvas = Canvas(max(2 * MARGIN + columns * (cell[1] + GAP), 640), HEAD + len(shown) * block + MARGIN)
+    canvas.write(MARGIN, 40, title[0], 32)
+    more = f"; {len(labels) - len(shown):,} more classes are not shown" if len(labels) > len(shown) else ""
+    canvas.write(MARGIN, 80, title[1] + more, 22, QUIET)
+    pixels = sheet if sheet.ndim == 3 else sheet[..., None]
+    for number, label in enumerate(shown):
+        top = HEAD + number * block
+        canvas.write(MARGIN, top + LABEL / 2, fold(label, 50, 1)[0], 26, ACCENT)
+        for column in range(columns):
+            tile = pixels[number * height : (number + 1) * height, column * width : (column + 1) * width]
+            seen = viewed(np.moveaxis(tile, -1, 0), window)
+            canvas.paste(MARGIN + column * (cell[1] + GAP), top + LABEL, rescale(seen, cell))
+    return canvas.save(path)
+
+
+def title_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The two lines above a grid, of a line of log.jsonl."""
+    return (
+        f"SYNTHETIC, after {row['images_shown']:,} images shown ({done(row):.0%} of the training)",
+        f"{duration(row['seconds'])} of training; the same seeds in every row and in every picture",
+    )
+
+
+def done(row: Mapping[str, Any]) -> float:
+    """The share of a training that lies behind it, of a line of log.jsonl."""
+    ahead = row["seconds_left"] * row["images_per_second"]
+    return float(row["images_shown"] / max(row["images_shown"] + ahead, 1))

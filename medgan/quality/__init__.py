@@ -1,1 +1,0 @@
-"""Are synthetic images realistic, useful and private? Images in, scores out."""

@@ -1,0 +1,111 @@
+"""Read and check evaluation.json, which may be damaged or somebody else's."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medgan.base import files
+from medgan.base.errors import DatasetError
+from medgan.evaluation.arm_scores import Arm
+from medgan.evaluation.giveaways import Giveaway, Separation
+from medgan.evaluation.hypothesis_tests import Test
+from medgan.evaluation.privacy import Finding
+from medgan.evaluation.score import Score
+from medgan.report.wording import SCORES
+
+RESULT = "evaluation.json"
+MOST = 2**53
+"""No count is larger; a float would no longer tell its neighbours apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a page takes from the first level. Keys that are not here are nobody's business there."""
+
+    verdict: str | None
+    sentence: str | None
+    arm: str | None
+    command: str
+    counts: Mapping[str, Mapping[str, int]]
+    unseen: str
+    sources: Mapping[str, str]
+    settings: Mapping[str, Any]
+    notes: tuple[str, ...]
+    filter: Mapping[str, Any] | None
+    usefulness: Mapping[str, Any] | None
+    shortcut: Mapping[str, Any] | None
+    privacy: Mapping[str, Any] | None
+    giveaways: Mapping[str, Any] | None = None
+    headroom: Mapping[str, Any] | None = None
+    care: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """What a page takes from a part."""
+
+    sentence: str = ""
+    verdict: str = ""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The object in `path`; DatasetError where it is not what `evaluate` writes."""
+    try:
+        value = files.read_object(path)
+        _check(value)
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{path} is damaged, or not written by medgan ({error})",
+            hint="Repeat the command `medgan evaluate` that wrote it: it measures nothing twice.",
+        ) from error
+    return value
+
+
+def _check(value: Mapping[str, Any]) -> None:
+    """ValueError for what no evaluation holds."""
+    told: Told = files.revive_known(Told, value, RESULT)
+    _check_counts(told.counts)
+    shlex.split(told.command)
+    private = told.privacy or {}
+    _check_rows(Arm, value.get("arms", []), "arms")
+    beyond = (told.usefulness or {}).get("external")
+    if beyond is not None:
+        files.revive_known(Sentence, beyond, "usefulness.external")
+        _check_rows(Arm, beyond.get("arms", []), "usefulness.external.arms")
+    _check_rows(Score, value.get("scores", []), "scores")
+    _check_rows(Test, private.get("tests", []), "privacy.tests")
+    _check_rows(Finding, private.get("findings", []), "privacy.findings")
+    signs = (told.giveaways or {}).get("signs", [])
+    _check_rows(Giveaway, signs, "giveaways.signs")
+    for sign in signs:
+        _check_rows(Separation, sign["classes"], "giveaways.signs[].classes")
+    strange = {score["name"] for score in value.get("scores", [])} - set(SCORES)
+    if strange:
+        raise ValueError(f"scores: nobody knows {min(strange)[:80]!r}")
+    for name in ("filter", "giveaways", "headroom", "shortcut", "privacy"):
+        if getattr(told, name) is not None:
+            files.revive_known(Sentence, getattr(told, name), name)
+    if told.filter is not None and "sentence" not in told.filter:
+        raise ValueError("filter lacks 'sentence'")
+
+
+def _check_counts(counts: Mapping[str, Mapping[str, int]]) -> None:
+    for name in ("train", "synthetic"):
+        if name not in counts:
+            raise ValueError(f"{RESULT}.counts lacks {name!r}")
+    if any(not 0 <= count < MOST for own in counts.values() for count in own.values()):
+        raise ValueError(f"{RESULT}.counts: no number of images")
+
+
+def _check_rows(kind: type, rows: object, name: str) -> None:
+    """ValueError unless `rows` is a list of such nouns, all with the same keys: a table has one heading."""
+    if not isinstance(rows, list):
+        raise ValueError(f"{name} should be a list")  # noqa: TRY004  # as files.revive says it
+    for place, row in enumerate(rows):
+        files.revive_known(kind, row, f"{name}[{place}]")
+        if row.keys() != rows[0].keys():
+            raise ValueError(f"{name}[{place}] has other keys than the first")

@@ -1,0 +1,135 @@
+"""A file, gzipped or not -> its first bytes, and all its bytes in turn with size and checksum proven; never more than was claimed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from medgan.base.errors import ScanError
+
+LIMIT = 2 * 2**30
+"""Most bytes of one inflated file, and of one decoded scan."""
+
+PIECE = 2**18
+"""Bytes read or inflated at once."""
+
+GZIP = b"\x1f\x8b"
+"""What a gzip file begins with (RFC 1952 section 2.3.1)."""
+_GZIP_FORMAT = 31  # zlib's wbits for a gzip member: header, CRC-32 and length are then checked
+DEFLATE_BEST = (
+    1032  # RFC 1951: no deflate stream grows more than this, so a larger claim is no truncation but a lie
+)
+_TRAILING = 2**20  # bytes after what was claimed that are let pass
+
+
+def first_bytes(path: Path, count: int = 1024) -> bytes:
+    """The first `count` bytes (fewer in a shorter file), inflated."""
+    with path.open("rb") as stream:
+        data = stream.read(max(4 * count, 4096))
+    if not data.startswith(GZIP):
+        return data[:count]
+    try:
+        return zlib.decompressobj(wbits=_GZIP_FORMAT).decompress(data, count)
+    except zlib.error as error:
+        raise _corrupt(path, error) from error
+
+
+def refuse_size(path: Path, size: int, decoded: int) -> None:
+    """Compare a header's claim (`size` bytes in the file, `decoded` in memory) with the file before any is allocated."""
+    held = path.stat().st_size
+    with path.open("rb") as stream:
+        zipped = stream.read(2) == GZIP
+    if size > held * DEFLATE_BEST + _TRAILING:
+        words = f"{path.name}: {held} bytes cannot hold the {size} of its dimensions"
+        raise ScanError(words, verdict="error:size-mismatch")
+    if max(size, decoded) > LIMIT:
+        raise ScanError(f"{path.name}: {size} bytes, more than {LIMIT}", verdict="error:too-large")
+    if held < size and not zipped:
+        raise _truncated(path, held, size)
+
+
+class Unpacked:
+    """The bytes of a file in order, inflated where it is gzipped, of which a piece at a time is in memory."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        """Of a file that claims `size` bytes."""
+        self._path, self._size, self._given = path, size, 0
+        self._pieces = _pieces(path, size)
+        self._rest = bytearray()
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes; ScanError where the file ends before, or is damaged there."""
+        while len(self._rest) < count:
+            piece = next(self._pieces, b"")
+            if not piece:
+                raise _truncated(self._path, self._given + len(self._rest), self._size)
+            self._rest += piece
+        taken = bytes(memoryview(self._rest)[:count])
+        del self._rest[:count]
+        self._given += count
+        return taken
+
+    def skip(self, count: int) -> None:
+        """Pass over `count` bytes."""
+        for start in range(0, count, PIECE):
+            self.take(min(PIECE, count - start))
+
+    def finish(self) -> None:
+        """Read on to the end, for only there stands the checksum of a gzip member; ScanError where less is there than was claimed."""
+        held = self._given + len(self._rest) + sum(map(len, self._pieces))
+        if held < self._size:
+            raise _truncated(self._path, held, self._size)
+
+
+def _pieces(path: Path, size: int) -> Iterator[bytes]:
+    """A file from its start, piece by piece, its gzip members to their ends; refused where it grows beyond what it claims."""
+    with path.open("rb") as stream:
+        data = stream.read(PIECE)
+        if not data.startswith(GZIP):
+            while data:
+                yield data
+                data = stream.read(PIECE)
+        given = 0
+        while data.startswith(GZIP):
+            member = zlib.decompressobj(wbits=_GZIP_FORMAT)
+            try:
+                for piece in _inflate(member, data, stream):
+                    given += len(piece)
+                    if given > size + _TRAILING:
+                        words = f"{path.name}: holds more than its dimensions say"
+                        raise ScanError(words, verdict="error:size-mismatch")
+                    yield piece
+            except zlib.error as error:
+                raise _corrupt(path, error) from error
+            if not member.eof:
+                raise _truncated(path, given, size)
+            data = _next_member(member.unused_data, stream)
+
+
+def _inflate(member: Any, data: bytes, stream: BinaryIO) -> Iterator[bytes]:
+    """What a gzip member holds, of which `data` is the beginning and `stream` the rest; `member` tells whether it ended."""
+    while not member.eof:
+        piece = member.decompress(data, PIECE)
+        if piece:
+            yield piece
+        data = member.unconsumed_tail or (b"" if member.eof else stream.read(PIECE))
+        if not (data or piece):
+            return
+
+
+def _next_member(data: bytes, stream: BinaryIO) -> bytes:
+    """What follows a gzip member (RFC 1952: members follow each other), past the zeros in which blocks of tape end."""
+    data = data.lstrip(b"\0")
+    while len(data) < len(GZIP) and (more := stream.read(PIECE)):
+        data = (data + more).lstrip(b"\0")
+    return data
+
+
+def _truncated(path: Path, held: int, size: int) -> ScanError:
+    return ScanError(f"{path.name}: cut off after {held} of {size} bytes", verdict="error:truncated")
+
+
+def _corrupt(path: Path, error: zlib.error) -> ScanError:
+    return ScanError(f"{path.name}: damaged gzip ({error})", verdict="error:corrupt-gzip")

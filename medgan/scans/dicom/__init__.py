@@ -1,0 +1,1 @@
+"""Everything medgan knows about DICOM files."""

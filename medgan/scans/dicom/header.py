@@ -1,0 +1,328 @@
+"""A DICOM file in, its attributes and the place of its pixels out; everything that is no image is refused here.
+
+The file is read once, as bytes: lengths that lie can then claim no memory. The order of the gates is that of growing cost.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.filereader import read_partial
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    MediaStorageDirectoryStorage,
+)
+
+from medgan.base.errors import ScanError
+from medgan.scans.compressed import LIMIT
+from medgan.scans.dicom.attributes import Attributes, text, value, words
+from medgan.scans.dicom.plain import PIXEL_DATA, UNDEFINED, Meta, Plain, attributes, meta
+from medgan.scans.dicom.terms import MODALITIES, defined
+
+HEAD = 32 << 20
+"""Bytes in which a header is looked for first."""
+LARGEST = LIMIT
+"""Largest file, and largest decoded scan (as float32), in bytes."""
+INFLATED = 512 << 20
+"""Largest data set that a deflated file may grow to, in bytes: deflate packs a thousandfold."""
+PLAIN_HEAD = 64 << 10
+"""Bytes in which the header of a plain file ends, nearly always."""
+PIXELS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
+"""Float, Double Float and plain Pixel Data."""
+OTHERWISE = frozenset({ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian})
+"""Transfer syntaxes whose attributes are not Explicit VR Little Endian."""
+ELEMENT = 12  # bytes of the longest head of an element
+FIRST = 256  # bytes that the first element of a file may have: a length, a character set or a UID
+
+IMAGES = frozenset(
+    "1.2.840.10008.5.1.4.1.1." + suffix
+    for suffix in (
+        *("1", "1.1", "1.1.1", "1.2", "1.2.1", "1.3", "1.3.1"),  # CR, DX, MG, IO
+        *("2", "2.1", "2.2", "4", "4.1", "4.3", "4.4"),  # CT, MR and their enhanced forms
+        *("3", "3.1", "6", "6.1", "6.2", "6.3"),  # ultrasound, photoacoustic
+        *("7", "7.1", "7.2", "7.3", "7.4"),  # secondary capture
+        *("12.1", "12.1.1", "12.2", "12.2.1", "12.3"),  # angiography, fluoroscopy
+        *("13.1.1", "13.1.2", "13.1.3", "13.1.4", "13.1.5"),  # X-ray 3D, tomosynthesis
+        *("14.1", "14.2", "20", "5", "128", "128.1", "130"),  # intravascular OCT, NM, PET
+        *(
+            "77.1",
+            "77.2",
+            "77.1.1",
+            "77.1.1.1",
+            "77.1.2",
+            "77.1.2.1",
+            "77.1.3",
+            "77.1.4",
+            "77.1.4.1",
+        ),  # visible light
+        *(
+            "77.1.5.1",
+            "77.1.5.2",
+            "77.1.5.4",
+            "77.1.5.5",
+            "77.1.5.6",
+            "77.1.5.7",
+            "77.1.7",
+            "77.1.8",
+        ),  # eye, skin
+    )
+)
+"""SOP classes whose instances are pictures of a patient (PS3.4 table B.5-1), as far as they are read."""
+BEAM = (
+    "a picture taken along a treatment beam (RT Image)",
+    "Export it as Secondary Capture, PNG or TIFF if it is meant to be learned.",
+)
+TILES = (
+    "microscopy in tiles (a whole slide)",
+    "Export regions of it as PNG or TIFF, for example with OpenSlide, and point medgan at those.",
+)
+UNREAD: Mapping[str, tuple[str, str]] = {
+    f"1.2.840.10008.5.1.4.1.1.{suffix}": words
+    for words, suffixes in {BEAM: ("481.1", "481.23", "481.24"), TILES: ("77.1.6", "77.1.9")}.items()
+    for suffix in suffixes
+}
+"""{SOP class of pictures that are not read: what they are, and what to do}."""
+CAPTURES = frozenset(uid for uid in IMAGES if uid.startswith("1.2.840.10008.5.1.4.1.1.7"))
+"""Secondary capture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A parsed file."""
+
+    dataset: Attributes
+    """Everything before the pixels; of a plain file, what an image needs of it."""
+    data: bytes
+    """The file (inflated when it was deflated), or its beginning when only the header was asked for."""
+    syntax: UID
+    sop_class: str
+    size: int
+    """Bytes of the whole file, as far as `data` is the file's own."""
+    pixels: Place
+    notes: tuple[str, ...] = ()
+
+    @property
+    def modality(self) -> str:
+        """DICOM Modality as the standard defines it; empty for anything else."""
+        return defined(text(self.dataset, "Modality"), MODALITIES)
+
+    @property
+    def value(self) -> memoryview:
+        """The bytes of the pixel data element."""
+        end = None if self.pixels.length == UNDEFINED else self.pixels.start + self.pixels.length
+        return memoryview(self.data)[self.pixels.start : end]
+
+
+@dataclass(slots=True)
+class Place:
+    """Where the pixel data element lies; filled in by the parser when it gets there."""
+
+    tag: int = 0
+    """0 when there is none."""
+    vr: str = "OW"
+    start: int = 0
+    """Offset of its value."""
+    length: int = 0
+    """Declared bytes, `UNDEFINED` when encapsulated (PS3.5 section A.4)."""
+
+    def reached(self, tag: int, vr: str | None, length: int) -> bool:
+        """Tell the parser to stop at any kind of Pixel Data, and remember what it said."""
+        if tag not in PIXELS:
+            return False
+        # PS3.5 section 7.1.2: an explicit VR of these takes 12 bytes before the value, an implicit one 8.
+        self.tag, self.vr, self.length = int(tag), vr or "OW", length
+        self.start = 8 if vr is None else 12
+        return True
+
+
+def looks_right(head: bytes) -> bool:
+    """Whether a file's first bytes are DICOM: the prefix, or without a preamble a first element of group 2 or 8."""
+    if head[128:132] == b"DICM":
+        return True
+    if len(head) < ELEMENT or head[:2] not in {b"\x02\x00", b"\x08\x00", b"\x00\x08"}:
+        return False
+    explicit = head[4:6].isalpha() and head[4:6].isupper()
+    return explicit or struct.unpack_from("<I", head, 4)[0] <= FIRST
+
+
+def load(path: Path, *, whole: bool, plain: bool = True) -> Source:
+    """Read and parse a file: all of it, or as much as its header needs; `plain` is tried first, then the full parser."""
+    with path.open("rb", buffering=0) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        data = stream.read(size if whole and size <= HEAD else PLAIN_HEAD)
+        if not data:
+            raise ScanError(
+                "is empty", verdict="error:empty-file", hint="Copy the file again from its source."
+            )
+        if not looks_right(data):
+            raise ScanError("is not a DICOM file", verdict="skip:not-dicom")
+        head = meta(data)
+        refuse_other_classes(head.sop_class)
+        if whole and size > LARGEST:
+            raise ScanError(f"has {size} bytes, more than {LARGEST}", verdict="error:too-large")
+        data += stream.read() if whole and len(data) < size else b""
+        source = parse_plain(data, head, size) if plain else None
+        if source is None:
+            data += stream.read(max(HEAD - len(data), 0)) if not whole else b""
+            source = parse(data, size, whole=whole)
+        if not whole and not source.pixels.tag and size > HEAD:
+            source = parse(data + stream.read(LARGEST), size, whole=True)
+    refuse_what_is_no_image(source)
+    return source
+
+
+@lru_cache
+def syntax_of(uid: bytes) -> UID:
+    """A transfer syntax by its UID; making one anew for each of a million files takes its time."""
+    return UID(uid.decode("ascii", "replace"))
+
+
+@lru_cache
+def is_explicit_little(syntax: UID) -> bool:
+    """Whether attributes are Explicit VR Little Endian, as they are under every compressed syntax (PS3.5 section A.4)."""
+    return syntax.is_transfer_syntax and syntax not in OTHERWISE
+
+
+def parse_plain(data: bytes, head: Meta, size: int) -> Source | None:
+    """The bytes of a plain file to its attributes; None when it is not plain, or when its pixels begin beyond `data`."""
+    syntax = syntax_of(head.syntax)
+    if data[128:132] != b"DICM" or not is_explicit_little(syntax):
+        return None
+    found = attributes(data, head.end)
+    if found is None:
+        return None
+    dataset, at = found
+    _, _, vr, _, length = struct.unpack_from("<HH2sHI", data, at)
+    if vr not in {b"OB", b"OW"}:
+        return None
+    place = Place(PIXEL_DATA, vr.decode(), at + ELEMENT, length)
+    sop_class = text(dataset, "SOPClassUID") or head.sop_class
+    return Source(dataset, data, syntax, sop_class, size, place)
+
+
+def parse(data: bytes, size: int, *, whole: bool) -> Source:
+    """Bytes to attributes, stopping at the pixels."""
+    head = meta(data)
+    if head.syntax == DeflatedExplicitVRLittleEndian.encode():
+        data = inflated(data, head.end, INFLATED if whole else HEAD)
+        size = len(data) if whole else LARGEST
+    place = Place()
+    stream = BytesIO(data)
+    dataset = read_partial(stream, stop_when=place.reached, force=True)
+    place.start += stream.tell()
+    named = text(dataset.file_meta, "TransferSyntaxUID")
+    syntax = UID(named or found_syntax(dataset))
+    notes = () if named else ("repaired:no-meta",)
+    sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
+    return Source(dataset, data, syntax, sop_class, size, place, notes)
+
+
+def found_syntax(dataset: FileDataset) -> UID:
+    """The native transfer syntax in which a file without one turned out to be written."""
+    implicit, little = dataset.original_encoding
+    if implicit or implicit is None:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def inflated(data: bytes, start: int, limit: int) -> bytes:
+    """A deflated file as the Explicit VR Little Endian file that it wraps (PS3.5 section A.5), `limit` bytes at most."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    body = inflate.decompress(data[start:], limit)
+    if limit == INFLATED and inflate.unconsumed_tail:
+        raise ScanError(f"inflates to more than {limit} bytes", verdict="error:too-large")
+    uid = ExplicitVRLittleEndian.encode() + b"\0"
+    element = struct.pack("<HH2sH", 2, 0x0010, b"UI", len(uid)) + uid
+    length = struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(element))
+    return bytes(128) + b"DICM" + length + element + body
+
+
+def refuse_other_classes(uid: str) -> None:
+    """Refuse what names itself as something else than an image, before its possibly huge header is parsed."""
+    if uid == MediaStorageDirectoryStorage:
+        raise ScanError(
+            "is a DICOMDIR, a list of files; the files themselves are read, the list is not followed",
+            verdict="skip:dicomdir",
+        )
+    if uid in UNREAD:
+        words, hint = UNREAD[uid]
+        raise ScanError(f"holds {words}, which medgan does not read", verdict="skip:unread-format", hint=hint)
+    if uid and UID(uid).name == uid:
+        raise ScanError(
+            f"is of a DICOM class that the standard does not define ({uid}), so what it holds is unknown",
+            verdict="skip:not-image",
+            hint="If it is an image, export it as one of its modality's own class.",
+        )
+    if uid and uid not in IMAGES:
+        raise ScanError(f"holds {UID(uid).name}, not an image", verdict="skip:not-image")
+
+
+def refuse_what_is_no_image(source: Source) -> None:
+    """The gates that need the parsed header: kind of object, damage, montage."""
+    refuse_other_classes(
+        "" if "DirectoryRecordSequence" not in source.dataset else str(MediaStorageDirectoryStorage)
+    )
+    refuse_other_classes(source.sop_class)
+    if not source.pixels.tag:
+        refuse_without_pixels(source)
+    if source.pixels.tag != PIXEL_DATA:
+        raise ScanError("stores floating-point numbers, a map rather than an image", verdict="skip:not-image")
+    if "MOSAIC" in words(source.dataset, "ImageType"):
+        raise ScanError(
+            "is a Siemens mosaic, many slices tiled into one image",
+            verdict="skip:mosaic",
+            hint="Convert the series to NIfTI with dcm2niix and use that.",
+        )
+
+
+def refuse_without_pixels(source: Source) -> None:
+    """Tell apart what lacks pixels: no DICOM at all, cut inside the header, or complete and merely without an image."""
+    rows = "Rows" in source.dataset
+    if source.data[128:132] != b"DICM" and not (source.sop_class and rows):
+        raise ScanError("is not a DICOM file", verdict="skip:not-dicom")
+    assert not isinstance(source.dataset, Plain), "a plain file has pixels"
+    length = missing_bytes(source.dataset)
+    if length > LARGEST:
+        raise ScanError(f"has an attribute that claims {length} bytes", verdict="error:malformed")
+    if not rows or length:
+        raise ScanError(
+            "ends inside its header"
+            if length
+            else "has neither pixels nor their size: it was cut off, or is no image",
+            verdict="error:truncated-header",
+            hint="Copy the file again from its source.",
+        )
+    raise ScanError("has a header but no pixels", verdict="skip:no-pixels")
+
+
+def missing_bytes(dataset: Dataset) -> int:
+    """How many bytes the last attribute lacks of what it claims; the parser itself is silent about that."""
+    last = dataset.get_item(max(dataset.keys())) if len(dataset) else None
+    length = getattr(last, "length", None)  # absent where the value was converted already, as in sequences
+    held = getattr(last, "value", None)
+    if not isinstance(held, bytes) or not isinstance(length, int) or length == UNDEFINED:
+        return 0
+    return length - len(held)
+
+
+def refuse_missing_attributes(source: Source, keywords: tuple[str, ...]) -> None:
+    """Refuse an image that lacks what its pixels cannot be understood without."""
+    missing = [keyword for keyword in keywords if value(source.dataset, keyword) is None]
+    if missing:
+        raise ScanError(
+            f"lacks {', '.join(missing)}",
+            verdict="error:missing-attribute",
+            hint="Repair or remove the file.",
+        )

@@ -1,0 +1,249 @@
+"""DICOM files in, Header (what they say) and Scan (pixels with meaning) out.
+
+The pipeline, in order: gates on the header, decoding, bits, padding, modality transform, VOI by modality, polarity, colour,
+frame order, square pixels, background. The gates and steps live in the dicom_* modules beside this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.base.errors import ScanError
+from medgan.scans.dicom.attributes import integer, labelled, scanner, sound_numbers, sound_text, text, words
+from medgan.scans.dicom.frames import SPACINGS, Placement, is_capture, kinds, malformed_geometry, placement
+from medgan.scans.dicom.header import Source, load
+from medgan.scans.dicom.pixels import Grid, decode, excess, grid
+from medgan.scans.dicom.plain import Plain
+from medgan.scans.dicom.terms import BODY_PARTS, PHOTOMETRICS, defined
+from medgan.scans.dicom.values import (
+    AIR_HU,
+    Transform,
+    malformed_values,
+    meaning,
+    padding_limits,
+    rescale_notes,
+    resolve,
+    stacking,
+    transforms,
+)
+from medgan.scans.finite import filled
+from medgan.scans.geometry import distances, is_orientation, sides_of, squared, to_stretched
+from medgan.scans.intensity import fill, padding
+from medgan.scans.scan import Header, Pixels, Scan
+from medgan.scans.verdict import judged
+
+TEXT_PRONE = frozenset({"US", "SC", "XA", "RF", "OT", "IVUS"})
+"""Modalities whose pictures often carry burned-in text."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Frames of one file that belong together; in an enhanced file there may be several."""
+
+    count: int
+    """How many of them the file holds."""
+    frames: tuple[int, ...]
+    """Which frames, as stored."""
+    steps: list[Transform]
+    """How each becomes values."""
+    place: Placement
+
+
+def series_of(source: Source, found: Grid, kind: int = 0) -> Series:
+    """The series in a file, by its number."""
+    steps = transforms(source, found)
+    each = kinds(source, found.frames, [step.unit for step in steps])
+    if kind >= len(each):
+        raise ScanError(f"holds {len(each)} kinds of frames, not {kind + 1}", verdict="error:malformed")
+    frames = each[kind]
+    return Series(len(each), frames, [steps[k] for k in frames], placement(source, found.frames, frames))
+
+
+def read_header(path: Path, *, label_tag: str = "") -> Header:
+    """What a file says, its pixels not decoded; `label_tag` is the keyword or "gggg,eeee" of the attribute with the label."""
+    with judged(path):
+        source = load(path, whole=False, plain=not label_tag)  # a label may be any attribute
+        found = grid(source)
+        return header(source, found, series_of(source, found), label_tag)
+
+
+def read(path: Path, kind: int = 0) -> Scan:
+    """All frames of one file, decoded, resolved and in order; of one with several kinds of frames (`Header.kinds`) those of the given one."""
+    with judged(path):
+        return scan(load(path, whole=True), kind)[0]
+
+
+def read_series(paths: Sequence[Path]) -> Scan:
+    """A volume from the files of its slices, given in slice order."""
+    slices: list[Scan] = []
+    positions: list[tuple[float, ...]] = []
+    orientation: tuple[float, ...] = ()
+    for path in paths:
+        with judged(path):
+            one, place = scan(load(path, whole=True))
+            if place.position is None or place.orientation is None or len(one.pixels) != 1:
+                raise ScanError("has no place in a volume", verdict="error:irregular-spacing")
+            if slices and (one.pixels.shape, one.meaning) != (slices[0].pixels.shape, slices[0].meaning):
+                raise ScanError(
+                    "has another size or unit than the slices before it", verdict="error:mixed-content"
+                )
+        slices.append(one)
+        positions.append(place.position)
+        orientation = orientation or place.orientation
+    gaps = np.diff(distances(positions, orientation)) if len(paths) > 1 else np.zeros(1)
+    return stacked(slices, abs(float(np.median(gaps))))
+
+
+def stacked(slices: Sequence[Scan], gap: float) -> Scan:
+    """Single slices as one volume with `gap` millimetres between them."""
+    first = slices[0]
+    notes = {note: None for one in slices for note in one.notes if note != "constant"}
+    pixels = np.concatenate([one.pixels for one in slices])
+    return Scan(
+        pixels=pixels,
+        meaning=first.meaning,
+        spacing_mm=None if first.spacing_mm is None else (gap, *first.spacing_mm[1:]),
+        patient_orientation=first.patient_orientation,
+        modality=first.modality,
+        bits=max(one.bits for one in slices),
+        notes=(*notes, *constant(pixels)),
+    )
+
+
+def header(source: Source, found: Grid, series: Series, label_tag: str = "") -> Header:
+    """The facts of a parsed file, of its first series where they differ."""
+    dataset, place = source.dataset, series.place
+    issuer = text(dataset, "IssuerOfPatientID")
+    patient = text(dataset, "PatientID")
+    return Header(
+        format="dicom",
+        shape=(len(series.frames), *squared((found.rows, found.columns), place.aspect)),
+        channels=3 if found.color else 1,
+        bits=found.bits,
+        modality=source.modality,
+        spacing_mm=place.spacing_mm,
+        patient=f"{patient}\\{issuer}" if patient and issuer else patient,
+        instance=text(dataset, "SOPInstanceUID"),
+        series=text(dataset, "SeriesInstanceUID"),
+        position=place.position if found.frames == 1 else None,
+        orientation=place.orientation,
+        stacking=stacking(source),
+        instance_number=instance_number(source),
+        photometric=defined(found.photometric, PHOTOMETRICS),
+        scanner=scanner(dataset),
+        label="" if isinstance(dataset, Plain) else labelled(dataset, label_tag),
+        body_part=defined(text(dataset, "BodyPartExamined"), BODY_PARTS),
+        kinds=series.count,
+        notes=notes(source, found, series),
+    )
+
+
+def instance_number(source: Source) -> int:
+    """InstanceNumber, 0 where it is absent or no number: it only breaks ties."""
+    try:
+        return integer(source.dataset, "InstanceNumber", 0)
+    except ScanError:
+        return 0
+
+
+def notes(source: Source, found: Grid, series: Series) -> tuple[str, ...]:
+    """Warnings by code that the header alone justifies."""
+    dataset, place = source.dataset, series.place
+    burned = text(dataset, "BurnedInAnnotation").upper()
+    kind = " ".join(words(dataset, "ImageType")).upper()
+    prone = source.modality in TEXT_PRONE or is_capture(source) or "SAVE" in kind or "SCREEN" in kind
+    said = {
+        "burned-in": burned == "YES",
+        "burned-in-possible": not burned and prone,
+        "synthetic": text(dataset, "SyntheticData").upper() == "YES",
+        "secondary-capture": is_capture(source),
+        "localizer": "LOCALIZER" in kind,
+        "no-sop-class": not source.sop_class,
+        "excess-pixels": excess(source, found),
+        "impossible-spacing": place.spacing_mm is None
+        and any(sound_numbers(dataset, word) for word in SPACINGS),
+        "resampled-aspect": squared((found.rows, found.columns), place.aspect) != (found.rows, found.columns),
+    }
+    holding = (note for note, holds in said.items() if holds)
+    unread = (*malformed_geometry(source, found.frames, series.frames), *malformed_values(source))
+    return (*source.notes, *holding, *rescale_notes(source, found, series.steps), *dict.fromkeys(unread))
+
+
+def scan(source: Source, kind: int = 0) -> tuple[Scan, Placement]:
+    """Decode and resolve a series of a parsed file."""
+    found = grid(source)
+    series = series_of(source, found, kind)
+    place = series.place
+    pixels, means = resolved(source, found, series)
+    if place.order != tuple(range(len(series.frames))):
+        pixels = pixels[list(place.order)]
+    size = squared((found.rows, found.columns), place.aspect)
+    if size != (found.rows, found.columns):
+        pixels = np.stack([to_stretched(frame, size) for frame in pixels])
+    pixels, holes = filled(pixels, Path("pixels"))
+    made = Scan(
+        pixels=pixels,
+        meaning=means,
+        spacing_mm=place.spacing_mm,
+        patient_orientation=patient_orientation(source, place),
+        modality=source.modality,
+        bits=found.bits,
+        notes=(*notes(source, found, series), *holes, *constant(pixels)),
+    )
+    return made, place
+
+
+def patient_orientation(source: Source, place: Placement) -> str:
+    """Where rows and columns run to, by Image Orientation (Patient), else by Patient Orientation; empty where neither says or it is oblique."""
+    if place.orientation is not None:
+        return sides_of(place.orientation)
+    said = sound_text(source.dataset, "PatientOrientation").upper()
+    return said if is_orientation(said) else ""
+
+
+def resolved(source: Source, found: Grid, series: Series) -> tuple[Pixels, str]:
+    """The frames of a series in stored order as values with meaning, padding filled with background; and that meaning."""
+    means, count = meaning(source, found, series.steps), len(series.frames)
+    limits = padding_limits(source, found)
+    pixels: Pixels | None = None
+    padded: NDArray[np.bool_] | None = None
+    wanted = {frame: k for k, frame in enumerate(series.frames)}
+    for number, (stored, values) in enumerate(decode(source, found)):
+        if (k := wanted.get(number)) is None:
+            continue
+        color = found.color
+        frame = np.asarray(values, np.float32) if color else resolve(values, series.steps[k], found, means)
+        pixels = stacked_on(pixels, k, frame, count)
+        if limits:
+            padded = stacked_on(padded, k, padding(stored, values, *limits), count)
+    assert pixels is not None, "a file without frames is refused by its grid"
+    if (
+        padded is not None
+    ):  # last, so that the background is the lowest value as displayed, whatever polarity did to it
+        pixels = fill(pixels, padded, AIR_HU if means == "HU" else None)
+    return pixels, means
+
+
+def stacked_on(stack: NDArray[Any] | None, k: int, frame: NDArray[Any], count: int) -> NDArray[Any]:
+    """The stack of `count` frames with frame `k` in its place; a single one is not copied."""
+    if count == 1:
+        return frame[None]
+    if stack is None:
+        stack = np.empty((count, *frame.shape), frame.dtype)
+    stack[k] = frame
+    return stack
+
+
+def constant(pixels: Pixels) -> tuple[str, ...]:
+    """The note for a picture of one value."""
+    if (
+        pixels.size and pixels.flat[0] != pixels.flat[pixels.size // 2]
+    ):  # nearly always, and then nothing is left to compare
+        return ()
+    return ("constant",) if pixels.size == 0 or pixels.min() == pixels.max() else ()

@@ -1,0 +1,1 @@
+"""How alike are images? Features, distances, nearest images, near-copy limits."""

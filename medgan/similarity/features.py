@@ -1,0 +1,45 @@
+"""Images (N, C, H, W) in [0, 1] -> feature vectors (N, D) of networks trained elsewhere: `lite2`, which judges, and `lite0`, which filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from medgan.similarity.backbone import LITE0, LITE2, as_seen, frozen, pretrained
+
+SIDE = 128
+"""Side in pixels to which images are brought before a network sees them."""
+
+Features = NDArray[np.float32]
+See = Callable[[NDArray[np.float32]], Features]
+"""Images (N, C, H, W) in [0, 1] -> features (N, D), those of an image whatever its company."""
+
+
+def lite2() -> See:
+    """The feature space `lite2` (EfficientNet-Lite2, ImageNet): (N, C, H, W) in [0, 1] -> (N, 1280)."""
+    return sight(*LITE2)
+
+
+def lite0() -> See:
+    """The same of EfficientNet-Lite0, which may teach a generator and filter what it draws, and so never scores it."""
+    return sight(*LITE0)
+
+
+def sight(package: str, sha256: str) -> See:
+    """How the network with these weights sees images; ModelError where the package is absent."""
+    network = frozen(pretrained(package, sha256))
+
+    @torch.inference_mode()
+    def features(images: NDArray[np.float32]) -> Features:
+        rows = []
+        for start in range(0, len(images), 64):
+            batch = torch.from_numpy(np.ascontiguousarray(images[start : start + 64]))
+            batch = F.interpolate(batch, size=(SIDE, SIDE), mode="bilinear", antialias=True)
+            rows.append(network(as_seen(batch)).numpy())
+        return np.concatenate(rows)
+
+    return features

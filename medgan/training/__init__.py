@@ -1,0 +1,1 @@
+"""What every learner shares: device, precision, checkpoints, batches, logs."""

@@ -1,0 +1,50 @@
+"""Read a run's log.jsonl: the lines that are whole and that a run writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from medgan.base import files
+from medgan.base.errors import DatasetError
+
+LOG = "log.jsonl"
+ROW = ("images_shown", "seconds", "seconds_left", "images_per_second")
+"""Numbers that every line tells; finite ones, while a loss may have run away."""
+MOST = 2**53
+"""No count is larger, and a float holds it."""
+LEARNED = ("distance", "generator_loss", "critic_loss")
+"""Numbers that a line tells, or None."""
+LOOKS = ("variety", "copies", "kid")
+"""What guards tell of each class."""
+
+
+def log_of(run: Path | None) -> list[dict[str, Any]]:
+    """The whole lines of a run's log.jsonl; none where there is no such file."""
+    try:
+        text = b"" if run is None else files.read_inside(run, LOG)
+    except (OSError, DatasetError):
+        text = b""
+    return sound(list(files.json_lines(text)))
+
+
+def sound(rows: object) -> list[dict[str, Any]]:
+    """Those lines of a log that are what a run writes."""
+    return [row for row in rows if _is_row(row)] if isinstance(rows, list) else []
+
+
+def _is_row(row: object) -> bool:
+    def is_number(value: object, *, finite: bool = False) -> bool:
+        if isinstance(value, float) and not finite:
+            return True
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
+
+    if not isinstance(row, dict) or not all(is_number(row.get(name), finite=True) for name in ROW):
+        return False
+    looked = row.get("guards")
+    parts = [looked.get(name) for name in LOOKS] if isinstance(looked, dict) else []
+    return (
+        (looked is None or isinstance(looked, dict))
+        and all(row.get(name) is None or is_number(row[name]) for name in LEARNED)
+        and all(part is None or (isinstance(part, dict) and all(map(is_number, part.values()))) for part in parts)
+    )  # fmt: skip

@@ -1,0 +1,53 @@
+"""Log lines and grids -> TensorBoard, when it is installed and asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.base.errors import PlanError
+from medgan.base.files import refusal
+
+
+class Board:
+    """A TensorBoard event file in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        """PlanError when TensorBoard is not installed."""
+        try:
+            module: Any = importlib.import_module("torch.utils.tensorboard")
+        except ImportError as error:
+            raise PlanError(
+                "--tensorboard needs TensorBoard",
+                hint="pip install tensorboard, or leave the option away.",
+            ) from error
+        self.folder = folder
+        try:
+            self.writer = module.SummaryWriter(str(folder))
+        except OSError as error:
+            raise refusal(folder, error) from error
+
+    def add(self, row: Mapping[str, Any], grid: NDArray[np.float32]) -> None:
+        """One tick: every number of the log line, and the grid (H, W[, 3]) in [0, 1]."""
+        position = row["images_shown"]
+        try:
+            for name, value in scalars(row):
+                self.writer.add_scalar(name, value, position)
+            self.writer.add_image("grid", grid, position, dataformats="HW" if grid.ndim == 2 else "HWC")
+            self.writer.flush()
+        except OSError as error:
+            raise refusal(self.folder, error) from error
+
+
+def scalars(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Every number of a log line, also of what guards saw and of each class: ("guards/variety/covid", 0.9)."""
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from scalars(value, f"{prefix}{name}/")
+        elif isinstance(value, int | float):
+            yield f"{prefix}{name}", value

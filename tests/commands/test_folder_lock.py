@@ -1,0 +1,104 @@
+"""No two commands write into one folder at a time."""
+
+import pytest
+
+from medgan.base import cache
+from medgan.base.errors import OutputError, PlanError
+from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.evaluate import EvaluateOptions, evaluate
+from medgan.commands.folder_lock import alone_in
+from medgan.commands.sample import SampleOptions, sample
+from medgan.commands.train import train
+from medgan.evaluation.data import Request
+from tests.commands.blobs import SMALL, discs, tree, untrained
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory):
+    return discs(tmp_path_factory.mktemp("scans"), normal=6, covid=4)
+
+
+def test_a_folder_is_one_commands_own_while_it_lasts(tmp_path):
+    out = tmp_path / "a" / "out"
+    with alone_in(out):
+        with pytest.raises(OutputError, match="another command is at work"), alone_in(out):
+            pass
+        with alone_in(tmp_path / "other"):
+            pass
+    with alone_in(out):
+        pass
+
+
+def test_a_folder_that_a_refused_command_made_is_gone_and_what_was_there_stays(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "file").touch()
+    for name in ("new", "mine"):
+        with pytest.raises(PlanError), alone_in(tmp_path / name):
+            raise PlanError("no")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "mine"]
+    with pytest.raises(OutputError, match="is a file, not a folder"), alone_in(tmp_path / "file"):
+        pass
+
+
+def test_a_disk_without_locks_holds_nobody_up(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(cache, "hold", refuse)
+    with alone_in(tmp_path / "out"), alone_in(tmp_path / "out"):
+        pass
+
+
+def test_what_another_command_is_writing_is_left_alone(scans, tmp_path):
+    model = untrained(tmp_path / "model", scans)
+    half = tmp_path / "out" / ".writing" / "0"
+    half.mkdir(parents=True)
+    (half / "half.png").write_bytes(b"written by another")
+    before = tree(tmp_path / "out")
+    with alone_in(tmp_path / "out"):
+        for work in (
+            lambda: sample(model, tmp_path / "out", options=SampleOptions(count=2)),
+            lambda: balance(scans, tmp_path / "out", model=model, options=BalanceOptions(filter=False)),
+            lambda: train(scans, tmp_path / "out", overrides=SMALL),
+        ):
+            with pytest.raises(OutputError, match="another command is at work"):
+                work()
+    assert tree(tmp_path / "out") == before
+
+
+def test_two_evaluations_into_one_folder_are_one_and_a_refusal(scans, tmp_path):
+    model = untrained(tmp_path / "model", scans)
+    request = Request(source=scans, model=model, per_class=2)
+    with alone_in(tmp_path / "out"), pytest.raises(OutputError, match="another command is at work"):
+        evaluate(request, tmp_path / "out", options=EvaluateOptions(only=("privacy",)))
+    assert not list((tmp_path / "out").iterdir())
+
+
+LEFT = (
+    {},
+    {"parts/.settings.json.partial": b""},
+    {"parts/.choice.jsonl.partial": b"{"},
+    {"parts/settings.json": b""},
+    {"parts/settings.json": bytes(40)},
+    {"parts/choice.jsonl": b'{"key": "a'},
+    {"parts/privacy.json": b"[]", "parts/.privacy.json.partial": b"{"},
+    {"parts/settings.json": b"{}", "exhibits.npz": b"PK", ".evaluation.json.partial": b"{"},
+    {"parts/settings.json": b"{}", "evaluation.json": b"", ".report.html.partial": b"<"},
+)
+"""{file: bytes} that an evaluation may leave that is killed at its first write, or at a later one, or by a disk that then lost what was not flushed."""
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_what_a_killed_evaluation_leaves_never_refuses_the_next(scans, tmp_path, left):
+    model = untrained(tmp_path / "model", scans)
+    out = tmp_path / "out"
+    (out / "parts" if left else out).mkdir(parents=True)
+    for name, data in left.items():
+        (out / name).write_bytes(data)
+    done = evaluate(
+        Request(source=scans, model=model, per_class=2), out, options=EvaluateOptions(only=("privacy",))
+    )
+    assert done.privacy["verdict"]
+    assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == {
+        "evaluation.json", "report.html", "exhibits.npz", "parts",
+    }  # fmt: skip

@@ -1,0 +1,146 @@
+"""An output folder: claimed, filled file by file, gone on with after any interruption."""
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medgan.base import files
+from medgan.base.errors import OutputError
+from medgan.dataset.manifest import Record
+from medgan.output.folder import OutFolder, claim, earlier
+from medgan.scans.scan import Form, Mark
+
+SETTINGS = {"command": "sample", "seed": 0}
+MARK = Mark(synthetic=True, label="a b", index=7, seed=6, model="m")
+
+
+def folder(path, format="png"):  # noqa: A002  # the form's word
+    return OutFolder(
+        path=path,
+        form=Form(format=format, low=0, high=255, unit="stored"),
+        folders={"a b": "a_b"},
+    )
+
+
+def image(seed=0):
+    return np.random.default_rng(seed).random((1, 8, 6), np.float32)
+
+
+def files_in(path):
+    return sorted(child.relative_to(path).as_posix() for child in path.rglob("*") if child.is_file())
+
+
+def test_an_image_is_named_by_class_origin_and_number(tmp_path):
+    out = folder(tmp_path)
+    assert out.put(MARK, image()).path == tmp_path / "images" / "a_b" / "a_b_syn_000007.png"
+    real = Mark(synthetic=False, label="a b", index=1, patient="p")
+    assert out.put(real, image(1)).path.name == "a_b_real_000001.png"
+
+
+def test_nothing_but_whole_images_is_ever_below_images(tmp_path, monkeypatch):
+    out = folder(tmp_path)
+
+    def stop(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", stop)  # the image is written, and not yet safe
+    with pytest.raises(KeyboardInterrupt):
+        out.put(MARK, image())
+    assert out.images() == []
+
+
+def test_the_side_file_of_nifti_is_there_before_its_image(tmp_path, monkeypatch):
+    out, moved, replace = folder(tmp_path, "nifti"), [], Path.replace
+
+    def noted(path, target):
+        if "images" in Path(target).parts:
+            moved.append(Path(target).name)
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", noted)
+    out.put(MARK, image())
+    assert moved == ["a_b_syn_000007.json", "a_b_syn_000007.nii.gz"]
+
+
+def test_a_new_or_empty_folder_is_taken(tmp_path):
+    assert earlier(tmp_path, SETTINGS) is None
+    assert claim(tmp_path / "new", SETTINGS) is None
+    assert files.read_json(tmp_path / "new" / "run.json")["complete"] is False
+
+
+def test_a_begun_folder_is_gone_on_with_and_its_leftovers_go(tmp_path):
+    claim(tmp_path, SETTINGS)
+    (tmp_path / ".writing").mkdir()
+    (tmp_path / ".writing" / "half.png").write_bytes(b"half")
+    (tmp_path / ".manifest.csv.partial").write_bytes(b"half")
+    assert claim(tmp_path, SETTINGS) is None
+    assert files_in(tmp_path) == ["run.json"]
+
+
+def test_a_folder_of_leftovers_alone_is_as_good_as_empty(tmp_path):
+    (tmp_path / ".run.json.partial").write_bytes(b"half")
+    assert claim(tmp_path, SETTINGS) is None
+    assert files_in(tmp_path) == ["run.json"]
+
+
+def test_another_command_is_refused_with_the_difference(tmp_path):
+    claim(tmp_path, SETTINGS)
+    with pytest.raises(OutputError, match="seed is 0 there and 1 here"):
+        earlier(tmp_path, {**SETTINGS, "seed": 1})
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1}', "no json", '{"version": "1"}'])
+def test_somebody_elses_run_file_is_not_ours(tmp_path, text):
+    (tmp_path / "run.json").write_text(text, encoding="utf-8")
+    with pytest.raises(OutputError, match="medgan did not write it"):
+        claim(tmp_path, SETTINGS)
+    assert (tmp_path / "run.json").read_text(encoding="utf-8") == text
+
+
+def test_a_link_across_disks_is_a_symbolic_one(tmp_path, monkeypatch):
+    source = tmp_path / "scan.png"
+    source.write_bytes(b"scan")
+
+    def other_disk(path, target):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "hardlink_to", other_disk)
+    placed = folder(tmp_path / "out").link(MARK, Record(path="scan.png"), source, ".png")
+    assert placed.path.is_symlink()
+    assert placed.path.read_bytes() == b"scan"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "cannot be written to")]
+)
+def test_a_disk_that_refuses_is_told_with_the_next_step(tmp_path, monkeypatch, code, words):
+    def refuse(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(OutputError, match=words) as caught:
+        folder(tmp_path / "out").put(MARK, image())
+    assert caught.value.hint
+    with pytest.raises(OutputError, match=words):
+        claim(tmp_path / "out", SETTINGS)
+
+
+def test_a_link_that_is_refused_is_told(tmp_path, monkeypatch):
+    def refuse(path, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with pytest.raises(OutputError, match="the disk is full"):
+        folder(tmp_path / "out").link(MARK, Record(path="scan.png"), tmp_path / "scan.png", ".png")
+
+
+def test_a_link_that_is_there_stays(tmp_path):
+    out, source = folder(tmp_path / "out"), tmp_path / "scan.png"
+    source.write_bytes(b"scan")
+    first = out.link(MARK, Record(path="scan.png"), source, ".png")
+    source.unlink()
+    assert out.link(MARK, Record(path="scan.png"), source, ".png") == first
+    assert first.path.read_bytes() == b"scan"
