@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -38,14 +39,15 @@ def index(source: Source, *, on_progress: OnProgress = ignore) -> Manifest:
 
 def _files(listing: Listing, source: Source, on_progress: OnProgress) -> Iterator[Draft]:
     """Headers first, then pixels."""
-    store, root, total = Store(), listing.root, len(listing.candidates)
-    with Crew() as crew:
-        headers = opened(listing.candidates, source, root, store, crew)
-        files = _counted(headers, total, "headers", on_progress, store)
-        found = units(without_twins(files, root, store, crew))
-        for made in _counted(drafts(found, root, store, crew), len(found), "pixels", on_progress, store):
-            yield from made
-    store.flush()
+    root, total = listing.root, len(listing.candidates)
+    with closing(Store()) as store:
+        with Crew() as crew:
+            headers = opened(listing.candidates, source, root, store, crew)
+            files = _counted(headers, total, "headers", on_progress, store)
+            found = units(without_twins(files, root, store, crew))
+            for made in _counted(drafts(found, root, store, crew), len(found), "pixels", on_progress, store):
+                yield from made
+        store.flush()
 
 
 def _counted(

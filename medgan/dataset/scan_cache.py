@@ -72,8 +72,14 @@ class Store:
                 with self._base:
                     self._base.executemany("INSERT OR REPLACE INTO files VALUES (?, ?)", self._waiting)
             except sqlite3.Error:
-                self._base = None
+                self.close()
         self._waiting = []
+
+    def close(self) -> None:
+        """Let go of the file. What was not flushed is forgotten."""
+        if self._base is not None:
+            self._base.close()
+            self._base = None
 
 
 def _opened() -> sqlite3.Connection | None:
@@ -81,18 +87,19 @@ def _opened() -> sqlite3.Connection | None:
         place = cached.folder() / cached.INDEX
         place.touch(mode=0o600)
         for attempt in (1, 2):
+            base = sqlite3.connect(place, timeout=10)
             try:
-                base = sqlite3.connect(place, timeout=10)
                 base.execute(
                     "CREATE TABLE IF NOT EXISTS files (key TEXT PRIMARY KEY, facts TEXT) WITHOUT ROWID"
                 )
             except sqlite3.DatabaseError as error:
+                base.close()
                 if attempt == 2 or isinstance(error, sqlite3.OperationalError):  # locked, or the disk refuses
                     return None
                 place.write_bytes(b"")
             else:
                 return base
-    except (OSError, OutputError):
+    except (OSError, OutputError, sqlite3.Error):
         return None
     return None
 

@@ -123,7 +123,7 @@ def test_the_memory_is_private_and_holds_no_identifier(mixed, old, cache_of_test
     held = place.read_bytes()
     assert b"Anna" not in held
     assert b".dcm" not in held
-    with sqlite3.connect(place) as base:
+    with closing(sqlite3.connect(place)) as base:
         assert base.execute("SELECT count(*) FROM files").fetchone() == (8 + 5,)
 
 
@@ -183,12 +183,23 @@ def test_a_joint_key_needs_every_key():
 
 def test_facts_come_back_as_they_went_in(cache_of_test):
     facts = {"shape": (1, 2), "stacking": ("a", ""), "none": None, "levels": (0.1, -1e-30)}
-    memory = Store()
-    memory.put("k", json.loads(json.dumps(facts)))
-    memory.flush()
-    assert Store().get("k") == facts == tupled(json.loads(json.dumps(facts)))
-    assert Store().get("other") is None
-    assert memory.get("") is None
+    with closing(Store()) as memory:
+        memory.put("k", json.loads(json.dumps(facts)))
+        memory.flush()
+        assert memory.get("") is None
+    with closing(Store()) as memory:
+        assert memory.get("k") == facts == tupled(json.loads(json.dumps(facts)))
+        assert memory.get("other") is None
+
+
+def test_a_closed_memory_has_let_go_of_its_file_and_knows_nothing(cache_of_test):
+    with closing(Store()) as memory:
+        memory.put("k", {"one": 1})
+        memory.flush()
+        base = memory._base
+    assert memory.get("k") is None
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        base.execute("SELECT 1")
 
 
 @pytest.mark.parametrize("facts", ['{"strange": 1}', "{", "", None, b"\x00\xff", 7])
@@ -207,10 +218,11 @@ def test_a_row_that_was_changed_is_read_again(png, tmp_path, old, cache_of_test,
 
 
 def test_a_row_under_the_key_of_another_is_not_believed(cache_of_test):
-    memory = Store()
-    memory.put("k", {"one": 1}), memory.put("l", {"two": 2})
-    memory.flush()
+    with closing(Store()) as memory:
+        memory.put("k", {"one": 1}), memory.put("l", {"two": 2})
+        memory.flush()
     with closing(sqlite3.connect(cache_of_test / "index.sqlite")) as base:
         base.execute("UPDATE files SET facts = (SELECT facts FROM files WHERE key = 'l')")
         base.commit()
-    assert (Store().get("k"), Store().get("l")) == (None, {"two": 2})
+    with closing(Store()) as memory:
+        assert (memory.get("k"), memory.get("l")) == (None, {"two": 2})
