@@ -91,6 +91,14 @@ def test_every_page_can_be_reached_from_the_index():
     assert sorted(DOCS.rglob("*.md")) == sorted(page for page in reached if DOCS in page.parents)
 
 
+def test_the_index_of_the_log_leads_to_every_section():
+    index, _, rest = text_of(DOCS / "log.md").partition("\n## ")
+    assert sorted(re.findall(r"\]\(#([^)]*)\)", index)) == sorted(
+        anchors(DOCS / "log.md") - {"log-of-what-did-not-help"}
+    )
+    assert rest
+
+
 # --- names of the code ---
 
 
