@@ -12,7 +12,7 @@ NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
 FLOORS = {
     "base": 1, "scans": 2, "dataset": 3, "plan": 4, "prepare": 5, "pictures": 5, "similarity": 6, "training": 6, "learners": 7,
-    "filtering": 8, "output": 9, "evaluation": 10, "report": 11, "commands": 12, "api": 13, "cli": 14, "__main__": 15, "__init__": 15,
+    "filtering": 8, "output": 9, "evaluation": 10, "reports": 11, "commands": 12, "api": 13, "cli": 14, "__main__": 15, "__init__": 15,
 }  # fmt: skip
 OWNERS = {
     "pydicom": ("scans/dicom/",),
@@ -20,13 +20,13 @@ OWNERS = {
     "skimage": ("scans/raster", "scans/intensity", "scans/geometry", "similarity/", "evaluation/"),
     "rich": ("cli/",),
     "typer": ("cli/", "api/options"),
-    "matplotlib": ("report/", "pictures/"),
-    "jinja2": ("report/",),
+    "matplotlib": ("reports/", "pictures/"),
+    "jinja2": ("reports/",),
     "lightning_fabric": ("training/",),
     "scipy": ("similarity/", "filtering/", "evaluation/"),
     "sklearn": ("similarity/", "filtering/", "evaluation/"),
     "torchmetrics": ("similarity/", "evaluation/"),
-    "torch": ("similarity/", "training/", "learners/", "filtering/", "evaluation/", "report/"),
+    "torch": ("similarity/", "training/", "learners/", "filtering/", "evaluation/", "reports/"),
 }
 LONGEST_MODULE, LONGEST_FUNCTION = 450, 60  # the command line is one page, and has a line per option
 MOST_ARGUMENTS = 8

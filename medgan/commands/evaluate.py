@@ -23,9 +23,9 @@ from medgan.evaluation.card_section import carry
 from medgan.evaluation.data import Gathered, Request, gather
 from medgan.evaluation.forecast import forecast
 from medgan.evaluation.result_cache import Kept
-from medgan.report.evaluation_file import RESULT
-from medgan.report.showcase import exhibit
-from medgan.report.verdict import findings, marks
+from medgan.reports.evaluation_file import RESULT
+from medgan.reports.showcase import exhibit
+from medgan.reports.verdict import findings, marks
 from medgan.training.runtime import once
 
 VERSION = 1

@@ -13,9 +13,9 @@ from typing import Any
 from medgan import __version__
 from medgan.base import files
 from medgan.base.errors import DatasetError
-from medgan.report import evaluation_file, exhibits, stories
-from medgan.report.evaluation_file import RESULT
-from medgan.report.page import Gallery, Pair, Row, Story, page
+from medgan.reports import evaluation_file, exhibits, stories
+from medgan.reports.evaluation_file import RESULT
+from medgan.reports.page import Gallery, Pair, Row, Story, page
 from medgan.training.run_log import log_of, sound
 from medgan.training.runtime import once
 

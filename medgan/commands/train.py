@@ -45,7 +45,7 @@ from medgan.plan.clock import (
     worth_graphing,
 )
 from medgan.prepare.stack import prepare
-from medgan.report.tick_pictures import Pictures
+from medgan.reports.tick_pictures import Pictures
 from medgan.training.batches import my_share
 from medgan.training.runtime import Runtime, can_replay, choose_device, gpu_in_words, has_bf16
 from medgan.training.tensorboard_log import Board

@@ -16,7 +16,7 @@ from medgan.commands.report import report
 from medgan.dataset.source import Source
 from medgan.evaluation.data import Request, gather
 from tests.commands.blobs import discs, untrained
-from tests.report.stories import arm, scores
+from tests.reports.stories import arm, scores
 
 
 @pytest.fixture(scope="module")

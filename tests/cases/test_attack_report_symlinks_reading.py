@@ -10,7 +10,7 @@ from PIL import Image
 
 from medgan.base.errors import DatasetError, MedganError
 from medgan.commands.report import report
-from tests.report.folders import balanced, run
+from tests.reports.folders import balanced, run
 
 SECRET = b"\x89PNG my private key"
 

@@ -9,8 +9,8 @@ import pytest
 from medgan.commands.report import report
 from medgan.pictures import canvas, letters
 from medgan.pictures.letters import legible
-from medgan.report import figures
-from tests.report.folders import balanced, run
+from medgan.reports import figures
+from tests.reports.folders import balanced, run
 
 NAMES = {
     "chinese": ("肺炎", "正常"),

@@ -9,7 +9,7 @@ import pytest
 from medgan.base.errors import DatasetError
 from medgan.cli import screen
 from medgan.evaluation.verdict import CANNOT_TELL, HARMS, HELPS, NO_DIFFERENCE
-from medgan.report import wording
+from medgan.reports import wording
 
 
 def exit_code_of(error):

@@ -23,7 +23,7 @@ from medgan.evaluation.data import CHECKED, NONE_HELD, UNKNOWN, UNNAMED, Request
 from medgan.evaluation.trials import Settings, judges_here
 from medgan.filtering import candidates, in_memory, selection
 from medgan.learners.gan.model import Model
-from medgan.report import exhibits
+from medgan.reports import exhibits
 from medgan.similarity import spaces
 from tests.commands.blobs import discs, untrained
 

@@ -15,7 +15,7 @@ from medgan.evaluation.giveaways import Giveaway, Separation
 from medgan.evaluation.hypothesis_tests import Test
 from medgan.evaluation.privacy import Finding
 from medgan.evaluation.score import Score
-from medgan.report.wording import SCORES
+from medgan.reports.wording import SCORES
 
 RESULT = "evaluation.json"
 MOST = 2**53

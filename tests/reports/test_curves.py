@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
 from medgan.evaluation.endpoints import sensitivity
-from medgan.report import curves
-from tests.report.stories import Said, arm
+from medgan.reports import curves
+from tests.reports.stories import Said, arm
 
 
 @dataclasses.dataclass

@@ -17,7 +17,7 @@ from medgan.filtering.selection import CLASS, COPY, REALISM
 from medgan.pictures.contact_sheet import MOST_CLASSES, each
 from medgan.pictures.spread import spread
 from medgan.prepare.images import Images
-from medgan.report import exhibits
+from medgan.reports import exhibits
 from medgan.training.run_log import log_of
 
 PAIRS, RANKED = 3, 4

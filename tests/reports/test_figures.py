@@ -1,8 +1,8 @@
 import pytest
 
 from medgan.evaluation.arms import RECIPES
-from medgan.report import figures, wording
-from tests.report.stories import arm
+from medgan.reports import figures, wording
+from tests.reports.stories import arm
 
 
 @pytest.fixture

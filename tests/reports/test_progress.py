@@ -6,8 +6,8 @@ from PIL import Image
 
 from medgan.base.progress import duration
 from medgan.pictures.grid import done, draw_grid, title_of
-from medgan.report import progress
-from tests.report.folders import row
+from medgan.reports import progress
+from tests.reports.folders import row
 
 LABELS = ("rare", "usual")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medgan.dataset.quota import NO_CLASSES
 from medgan.pictures.letters import legible, letters, shorten
-from medgan.report.wording import JUDGES, SPACES, method
+from medgan.reports.wording import JUDGES, SPACES, method
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

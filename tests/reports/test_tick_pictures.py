@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from medgan.report.tick_pictures import SEEN, Pictures
+from medgan.reports.tick_pictures import SEEN, Pictures
 
 
 def test_black_and_white_come_from_real_images_of_many_patients(tmp_path):
@@ -28,5 +28,5 @@ def test_matplotlib_waits_until_something_is_drawn():
     import subprocess
     import sys
 
-    script = "import sys, medgan.report.tick_pictures, medgan.commands.report, medgan.output.finalise; sys.exit('matplotlib' in sys.modules)"
+    script = "import sys, medgan.reports.tick_pictures, medgan.commands.report, medgan.output.finalise; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

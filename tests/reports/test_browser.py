@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from medgan.report.page import page
-from tests.report.stories import empty, folder, whole
+from medgan.reports.page import page
+from tests.reports.stories import empty, folder, whole
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 

@@ -15,7 +15,7 @@ from medgan.pictures.grid import draw_grid, title_of
 from medgan.pictures.spread import spread
 from medgan.plan import Plan
 from medgan.prepare.stack import Stack
-from medgan.report.progress import progress_picture
+from medgan.reports.progress import progress_picture
 from medgan.training.run_log import log_of
 
 GRIDS, PROGRESS = "grids", "progress.png"

@@ -11,9 +11,9 @@ from PIL import Image
 
 from medgan.base.errors import DatasetError
 from medgan.commands.report import report
-from medgan.report import stories
+from medgan.reports import stories
 from medgan.training.run_log import log_of, sound
-from tests.report.folders import balanced, row, run
+from tests.reports.folders import balanced, row, run
 
 
 def told(folder):

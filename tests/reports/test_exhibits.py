@@ -8,7 +8,7 @@ import pytest
 
 from medgan.base.errors import DatasetError
 from medgan.evaluation.predictions import Predictions
-from medgan.report import exhibits
+from medgan.reports import exhibits
 
 SAID = Predictions(
     names=("normal", "rare"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medgan.report.wording import QUESTIONS, SCORES, TONES, VERDICTS
+from medgan.reports.wording import QUESTIONS, SCORES, TONES, VERDICTS
 
 ALIKE = "Are they like real images?"
 

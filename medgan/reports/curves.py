@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.report.figures import INK, MADE, QUIET, REAL, WIDTH, blank, plain, plot
-from medgan.report.wording import JUDGES, method
+from medgan.reports.figures import INK, MADE, QUIET, REAL, WIDTH, blank, plain, plot
+from medgan.reports.wording import JUDGES, method
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,7 +3,7 @@
 import numpy as np
 
 from medgan.pictures.display import png
-from medgan.report.page import Gallery, Pair, Row, Story
+from medgan.reports.page import Gallery, Pair, Row, Story
 
 LABELS = ("a class with a rather long name, as hospitals like them", "normal")
 

@@ -20,7 +20,7 @@ from medgan.output.folder import MANIFEST
 from medgan.pictures.contact_sheet import MOST_CLASSES, each
 from medgan.pictures.spread import spread
 from medgan.plan.stored import form_from
-from medgan.report.page import Gallery, Pair, Story
+from medgan.reports.page import Gallery, Pair, Story
 from medgan.scans import formats
 from medgan.scans.scan import Form
 

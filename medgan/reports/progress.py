@@ -14,7 +14,7 @@ from medgan.base import files
 from medgan.base.progress import duration
 from medgan.pictures.grid import done
 from medgan.pictures.letters import legible, letters, shorten
-from medgan.report.figures import GRID, INK, QUIET, REAL, WIDTH, blank, losses, plain, plot, smooth
+from medgan.reports.figures import GRID, INK, QUIET, REAL, WIDTH, blank, losses, plain, plot, smooth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from medgan import __version__
 from medgan.pictures.display import display_window, png
-from medgan.report import curves, figures, progress, wording
-from medgan.report.verdict import by_class, findings, verdict_of
+from medgan.reports import curves, figures, progress, wording
+from medgan.reports.verdict import by_class, findings, verdict_of
 
 Pixels = NDArray[Any]
 """(n, C, H, W) float32 in [0, 1]."""

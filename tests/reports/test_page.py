@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from medgan.report.page import Gallery, Pair, page
-from medgan.report.verdict import agreement, likeness
-from tests.report.stories import LABELS, empty, folder, whole
+from medgan.reports.page import Gallery, Pair, page
+from medgan.reports.verdict import agreement, likeness
+from tests.reports.stories import LABELS, empty, folder, whole
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -115,7 +115,9 @@ def test_curves_come_with_matrices_and_sensitivities_of_every_arm(full):
 
 def test_a_bright_synthetic_image_is_not_burnt_out_beside_a_dim_real_one(monkeypatch):
     windows = []
-    monkeypatch.setattr("medgan.report.page.png", lambda image, window, *most: windows.append(window) or b"x")
+    monkeypatch.setattr(
+        "medgan.reports.page.png", lambda image, window, *most: windows.append(window) or b"x"
+    )
     dim = np.random.default_rng(0).uniform(0, 0.4, (1, 16, 16)).astype(np.float32)
     pair = Pair(label="a", words="", synthetic=dim * 2.4, real=dim)
     page(dataclasses.replace(empty(), pairs=[pair], galleries=[Gallery(label="a", real=dim[None], synthetic=2.4 * dim[None])]))  # fmt: skip

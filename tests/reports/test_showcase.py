@@ -9,7 +9,7 @@ from medgan.evaluation.data import Gathered
 from medgan.filtering import in_memory
 from medgan.filtering.selection import Drawn
 from medgan.prepare.images import Images
-from medgan.report import exhibits, showcase
+from medgan.reports import exhibits, showcase
 
 NAMES = ("rare", "usual")
 
