@@ -1,7 +1,7 @@
 """Write the pages, or the parts of them, that follow from the code.
 
 These are `docs/cli.md`, the plan in `docs/concepts.md`, floors and tree in `docs/architecture.md`, and the errors
-in `docs/troubleshooting.md`.
+in `docs/troubleshooting.md`, and the signatures of Python in `medgan/api/public.pyi`.
 
     python docs/generate.py [--check]
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import typer.main
+from stub import STUB, stub
 
 from medgan.cli.app import app
 from medgan.cli.help import described, is_example, paragraphs, parameters
@@ -87,6 +88,7 @@ def pages() -> dict[Path, str]:
     architecture = filled(ARCHITECTURE.read_text(encoding="utf-8"), "floors", floors())
     return {
         CLI: "".join(cli_lines()),
+        STUB: stub(),
         CONCEPTS: filled(concepts, "recipes", recipes()),
         ARCHITECTURE: filled(architecture, "tree", tree),
         TROUBLESHOOTING: filled(TROUBLESHOOTING.read_text(encoding="utf-8"), "errors", error_tables()),

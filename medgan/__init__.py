@@ -6,46 +6,100 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from medgan.base.errors import DatasetError, MedganError, ModelError, OutputError, PlanError, ScanError
+    from medgan.api.data import Folder, Synthetic
+    from medgan.api.public import balance, evaluate, inspect, report, sample, train
+    from medgan.api.results import (
+        BalanceForecast,
+        EvaluateResult,
+        InspectResult,
+        ReportResult,
+        TrainResult,
+        WriteResult,
+    )
+    from medgan.base.errors import (
+        DatasetError,
+        JobError,
+        MedganError,
+        ModelError,
+        OptionError,
+        OutputError,
+        PlanError,
+        ScanError,
+    )
     from medgan.base.progress import Progress
     from medgan.dataset.fingerprint import Fingerprint
     from medgan.dataset.manifest import Manifest, Record
+    from medgan.learners.gan.model import Model
+    from medgan.learners.gan.sample import Sample, SampledImages
     from medgan.plan import Overrides, Plan
     from medgan.scans.scan import Form, Header, Mark, Scan
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BalanceForecast",
     "DatasetError",
+    "EvaluateResult",
     "Fingerprint",
+    "Folder",
     "Form",
     "Header",
+    "InspectResult",
+    "JobError",
     "Manifest",
     "Mark",
     "MedganError",
+    "Model",
     "ModelError",
+    "OptionError",
     "OutputError",
     "Overrides",
     "Plan",
     "PlanError",
     "Progress",
     "Record",
+    "ReportResult",
+    "Sample",
+    "SampledImages",
     "Scan",
     "ScanError",
+    "Synthetic",
+    "TrainResult",
+    "WriteResult",
     "__version__",
+    "balance",
+    "evaluate",
+    "inspect",
+    "report",
+    "sample",
+    "train",
 ]
 
 _HOMES = {
+    "medgan.api.data": ("Folder", "Synthetic"),
+    "medgan.api.public": ("balance", "evaluate", "inspect", "report", "sample", "train"),
+    "medgan.api.results": (
+        "BalanceForecast",
+        "EvaluateResult",
+        "InspectResult",
+        "ReportResult",
+        "TrainResult",
+        "WriteResult",
+    ),
     "medgan.dataset.fingerprint": ("Fingerprint",),
     "medgan.dataset.manifest": ("Manifest", "Record"),
     "medgan.base.errors": (
         "DatasetError",
+        "JobError",
         "MedganError",
         "ModelError",
+        "OptionError",
         "OutputError",
         "PlanError",
         "ScanError",
     ),
+    "medgan.learners.gan.sample": ("Sample", "SampledImages"),
+    "medgan.learners.gan.model": ("Model",),
     "medgan.plan": ("Overrides", "Plan"),
     "medgan.base.progress": ("Progress",),
     "medgan.scans.scan": ("Form", "Header", "Mark", "Scan"),

@@ -21,7 +21,7 @@ def spread(function: Callable[..., R]) -> Callable[..., R]:
 
     A group is a parameter whose annotation is a dataclass. The signature says what is taken: the fields in the group's place.
     """
-    own = inspect.signature(function, eval_str=True)
+    own = signature_of(function)
     groups = {name: one.annotation for name, one in own.parameters.items() if is_group(one)}
 
     @functools.wraps(function)
@@ -38,6 +38,18 @@ def spread(function: Callable[..., R]) -> Callable[..., R]:
     spread_out.__signature__ = signature  # type: ignore[attr-defined]
     spread_out.__annotations__ = {one.name: one.annotation for one in together}
     return spread_out
+
+
+def signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    """A function's parameters with the types that their annotations stand for; what it returns may not be loaded yet."""
+    own = inspect.signature(function)
+    told = {name: one.annotation for name, one in own.parameters.items() if one.annotation is not one.empty}
+    bare, spaces = types.SimpleNamespace(__annotations__=told), getattr(function, "__globals__", {})
+    kinds = typing.get_type_hints(bare, spaces, include_extras=True)
+    together = [
+        one.replace(annotation=kinds.get(name, one.annotation)) for name, one in own.parameters.items()
+    ]
+    return inspect.Signature(together)
 
 
 def is_group(parameter: inspect.Parameter) -> bool:

@@ -32,6 +32,7 @@ def inspect(
     scans: opt.ScanOptions,
     holdout: opt.Holdout = None,
     seed: opt.TrainSeed = None,
+    files: opt.Files = False,  # noqa: ARG001  # of the report, which the caller makes
     on_progress: OnProgress = ignore,
 ) -> Inspection:
     """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and why."""

@@ -70,11 +70,12 @@ def is_written(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and (folder / RUN).is_file()
 
 
-def told(folder: Path) -> tuple[Facts, Rows]:
-    """run.json and the lines of manifest.csv, but for real images that are there once more; DatasetError when the folder is not finished, or says what medgan never writes."""
+def told(folder: Path, *, repeats: bool = False) -> tuple[Facts, Rows]:
+    """run.json and the lines of manifest.csv, real images that are there once more only with `repeats`; DatasetError when the folder is not finished, or says what medgan never writes."""
     try:
         facts = _facts(files.read_object(files.inside(folder, RUN)))
-        rows = list(_rows(files.inside(folder, MANIFEST), facts.names))
+        lines = _rows(files.inside(folder, MANIFEST), facts.names)
+        rows = [row for row in lines if repeats or not row.get("repeats")]
     except (OSError, ValueError, csv.Error) as error:
         raise unusable(folder, error) from error
     if not rows:
@@ -115,8 +116,7 @@ def _rows(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
                 raise ValueError(
                     f"{where}: {RUN} knows no class {row['label'][:80]!r} of {row['origin'][:80]!r} images"
                 )
-            if not row.get("repeats"):
-                yield row
+            yield row
 
 
 def realism(rows: Rows) -> tuple[float | None, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 import medgan
-from medgan.base.errors import ModelError
+from medgan.base.errors import ModelError, PlanError
 from medgan.base.files import (
     digest_file,
     plain,
@@ -27,10 +27,14 @@ from medgan.base.files import (
     write_text,
 )
 from medgan.dataset.manifest import Holdout
+from medgan.dataset.source import label_of
 from medgan.learners.gan.model_card import card, speaks_of
 from medgan.learners.gan.steps import GENERATORS
 from medgan.plan import Plan
 from medgan.plan.stored import plan_from
+
+if TYPE_CHECKING:
+    from medgan.learners.gan.sample import SampledImages
 
 VERSION = 1
 WEIGHTS, FACTS, CARD = "generator.safetensors", "model.json", "card.md"
@@ -65,6 +69,20 @@ class Model:
     def labels(self) -> tuple[str, ...]:
         """The classes it can draw."""
         return self.plan.labels
+
+    def sample(self, label: str, count: int = 1, seed: int = 0, *, device: str = "auto") -> SampledImages:
+        """Draw images of one class, of the seeds from `seed` on, in memory and unfiltered.
+
+        An image is the one that `medgan sample` writes for the same model, class and seed, whatever is drawn beside it.
+        """
+        from medgan.learners.gan.sample import draw_together  # noqa: PLC0415  # which draws with models
+
+        if count < 1 or seed < 0:
+            raise PlanError(
+                f"{count} images from seed {seed} on are none",
+                hint="Ask for one or more, from seed 0 or more on.",
+            )
+        return draw_together(self, label_of(label), range(seed, seed + count), device=device)
 
     @classmethod
     def save(
@@ -104,11 +122,12 @@ class Model:
         return cls.load(folder)
 
     @classmethod
-    def load(cls, folder: Path) -> Model:
+    def load(cls, folder: Path | str) -> Model:
         """Read a model folder, perhaps somebody else's, or the `model` folder of a run; ModelError says what is wrong and what to do.
 
         Memory is taken for no more than the weights file holds: the sizes that `model.json` names must be those of its tensors.
         """
+        folder = Path(folder)
         place = place_of(folder)
         facts, plan = read_facts(place, folder)
         try:

@@ -16,6 +16,7 @@ from medgan.base.errors import ModelError
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.tone_curves import toned
 from medgan.plan import Plan
+from medgan.scans.scan import Form
 from medgan.training.runtime import choose_device
 
 GRID_COLUMNS = 8
@@ -33,6 +34,37 @@ class Sample:
     seed: int
     model: str
     """Digest of the model that drew it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SampledImages:
+    """Synthetic images of one class; over them one goes image by image."""
+
+    pixels: NDArray[np.float32]
+    """(N, C, H, W) in [0, 1]: 0 is the low, 1 the high end of the range of `form`."""
+    label: str
+    seeds: tuple[int, ...]
+    model: str
+    """Digest of the model that drew them."""
+    form: Form
+    """What their values mean, and how they are written to files."""
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.seeds)
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Each image with its own seed."""
+        for seed, pixels in zip(self.seeds, self.pixels, strict=True):
+            yield Sample(pixels=pixels, label=self.label, seed=seed, model=self.model)
+
+
+def draw_together(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto") -> SampledImages:
+    """Draw one image per seed, all in memory."""
+    drawn = [one.pixels for one in draw(model, label, seeds, device=device)]
+    return SampledImages(
+        pixels=np.stack(drawn), label=label, seeds=tuple(seeds), model=model.digest, form=model.plan.form
+    )
 
 
 def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto") -> Iterator[Sample]:

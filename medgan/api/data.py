@@ -1,0 +1,202 @@
+"""Hand labelled images to PyTorch and MONAI: those of a folder that medgan wrote, or drawn from a model.
+
+Images of the splits that judge (val, test) are handed out by name only, so that nothing learns from them by accident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.api.values import Place
+from medgan.base.errors import DatasetError, OptionError
+
+if TYPE_CHECKING:
+    from medgan.api.tensors import LabelledTensors
+    from medgan.learners.gan.model import Model
+
+Pixels = NDArray[np.float32]
+"""(C, H, W) in [0, 1]."""
+SPLITS = ("train", "val", "test", "all")
+"""What may be asked for of a folder."""
+TRAIN = "train"
+
+
+class Folder:
+    """The images of a folder that `balance`, `sample` or `prepare` wrote.
+
+    Attributes:
+        path: The folder.
+        classes: Names of the classes, in the order of their numbers.
+        rows: A line of manifest.csv for each image, by column.
+        labels: The number of each image's class.
+        weights: How much each image counts beside others of its class.
+    """
+
+    def __init__(
+        self, path: Place, split: str | None = None, *, classes: Sequence[str] | None = None
+    ) -> None:
+        """Read manifest.csv.
+
+        Args:
+            path: The folder.
+            split: "train", "val", "test", or "all" of a folder in which splits lie together. None: train, and a folder that holds
+                anything else is refused.
+            classes: The order in which classes are numbered, such as that of another `Folder`; None: that of manifest.csv.
+
+        Raises:
+            DatasetError: no such images are in the folder, or others than those of train are and no `split` is named.
+        """
+        from medgan.output.read_back import told
+
+        if split not in {None, *SPLITS}:
+            raise OptionError(f"split cannot be {split!r}: choose one of {', '.join(SPLITS)}")
+        self.path = Path(path)
+        self._facts, rows = told(self.path, repeats=True)
+        _refuse_unnamed(self.path, {row.get("split", TRAIN) for row in rows}, split)
+        self.rows = tuple(
+            row for row in rows if split == "all" or row.get("split", TRAIN) == (split or TRAIN)
+        )
+        folders = sorted(self._facts.labels, key=lambda one: one.folder)
+        self.classes = tuple(classes or (one.label for one in folders))
+        self.labels = _numbers([row["label"] for row in self.rows], self.classes)
+        self.weights = tuple(float(row.get("weight") or 1.0) for row in self.rows)
+
+    def __len__(self) -> int:
+        """The number of images, repeated ones included."""
+        return len(self.rows)
+
+    def pixels(self, number: int) -> Pixels:
+        """One image, (C, H, W) in [0, 1] over the intensities of the folder."""
+        from medgan.base import files
+        from medgan.scans.formats import read_written
+
+        row = self.rows[number]
+        if self._facts.real == "link" and row["origin"] == "real":
+            raise DatasetError(
+                f"{self.path}: {row['path']} is a link to a scan as it is, in a size and form of its own",
+                hint="Write the folder with --real prepared, or read it with monai().",
+            )
+        image = read_written(files.inside(self.path, row["path"]), self._facts.form)
+        return np.ascontiguousarray(np.moveaxis(image, -1, 0) if image.ndim > 2 else image[None])
+
+    def torch(self, transform: Callable[[Any], Any] | None = None) -> LabelledTensors:
+        """A torch Dataset of (tensor (C, H, W), number of the class)."""
+        from medgan.api.tensors import LabelledTensors
+
+        return LabelledTensors(self.pixels, self.labels, transform)
+
+    def monai(self) -> list[dict[str, Any]]:
+        """A data list for MONAI: the place of each image, the number of its class, and what training should know of it."""
+        return [
+            {
+                "image": str(self.path / row["path"]),
+                "label": label,
+                "weight": weight,
+                "made": int(row["origin"] == "synthetic"),
+                **{name: row.get(name, "") for name in ("kind", "stage", "group")},
+            }
+            for row, label, weight in zip(self.rows, self.labels, self.weights, strict=True)
+        ]
+
+
+def _refuse_unnamed(path: Path, there: set[str], split: str | None) -> None:
+    """DatasetError where a folder holds images that must be asked for by name, or none of the split that is."""
+    words = " and ".join(sorted(name or "several splits together" for name in there))
+    others = sorted((name or "all") for name in there - {TRAIN})
+    if split is None and others:
+        raise DatasetError(
+            f"{path} holds images of {words}, which are not to be learned from by accident",
+            hint=f'Name them: Folder("{path}", split="{others[0]}").',
+        )
+    if split not in {None, "all"} and split not in there:
+        raise DatasetError(
+            f"{path} holds images of {words}, none of {split}", hint="Name another folder or split."
+        )
+
+
+def _numbers(labels: Sequence[str], classes: Sequence[str]) -> tuple[int, ...]:
+    """The number of each image's class; OptionError for a class that has none."""
+    strange = sorted(set(labels) - set(classes))
+    if strange:
+        raise OptionError(f"classes has no {strange[0]!r}: it must name every class of these images")
+    return tuple(classes.index(label) for label in labels)
+
+
+class Synthetic:
+    """Images drawn from a model, all in memory; each depends on model, class and seed only.
+
+    Attributes:
+        classes: Names of the classes, in the order of their numbers.
+        labels: The number of each image's class.
+        seeds: The seed of each image.
+    """
+
+    def __init__(
+        self,
+        model: Model | Place,
+        counts: Mapping[str, int],
+        *,
+        seed: int = 0,
+        classes: Sequence[str] | None = None,
+        device: str = "auto",
+    ) -> None:
+        """Draw.
+
+        Args:
+            model: A model, or the folder of one.
+            counts: {class: number of images}.
+            seed: Of the first image of every class; the next ones follow.
+            classes: The order in which classes are numbered, such as that of a `Folder`; None: that of the model.
+            device: Where to draw.
+
+        Raises:
+            ModelError: the model cannot be read, or knows no such class.
+        """
+        from medgan.learners.gan.model import Model
+
+        drawing = model if isinstance(model, Model) else Model.load(model)
+        self.classes = tuple(classes or drawing.labels)
+        parts = [drawing.sample(label, count, seed, device=device) for label, count in counts.items()]
+        self._images = np.concatenate([part.pixels for part in parts])
+        self.labels = _numbers([part.label for part in parts for _ in part.seeds], self.classes)
+        self.seeds = tuple(seed for part in parts for seed in part.seeds)
+        self._digest = drawing.digest
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.labels)
+
+    def pixels(self, number: int) -> Pixels:
+        """One image, (C, H, W) in [0, 1] over the intensities of the model."""
+        return np.asarray(self._images[number])
+
+    def torch(self, transform: Callable[[Any], Any] | None = None) -> LabelledTensors:
+        """A torch Dataset of (tensor (C, H, W), number of the class)."""
+        from medgan.api.tensors import LabelledTensors
+
+        return LabelledTensors(self.pixels, self.labels, transform)
+
+    def monai(self) -> list[dict[str, Any]]:
+        """A data list for MONAI, with the pixels themselves in the place of files."""
+        return list(self._items())
+
+    def _items(self) -> Iterator[dict[str, Any]]:
+        from medgan.output.roles import role_of
+
+        role = role_of("", "", made=True)
+        for number, (label, seed) in enumerate(zip(self.labels, self.seeds, strict=True)):
+            yield {
+                "image": self.pixels(number),
+                "label": label,
+                "seed": seed,
+                "model_digest": self._digest,
+                "made": role.made,
+                "kind": role.kind,
+                "weight": role.weight,
+                "stage": role.stage,
+            }

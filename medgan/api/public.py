@@ -1,0 +1,57 @@
+"""The verbs of Python: `inspect`, `train`, `sample`, `balance`, `evaluate`, `report`.
+
+Each takes the options of the command of the same name as keywords, and gives back what the command prints as JSON. It prints nothing,
+tells `on_progress` how far it is, and raises a MedganError that says what is wrong and what to do next. Their signatures are
+written out in `public.pyi`, which `docs/generate.py` makes of them, for editors and type checkers.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect as signatures
+from collections.abc import Callable
+from typing import Any
+
+from medgan.api import results, verbs
+from medgan.api.keywords import refuse_strange, spread, words_of
+
+
+def publish(verb: Callable[..., Any], *kinds: type[Any]) -> Callable[..., Any]:
+    """A verb that takes options as keywords and gives a dataclass: the first of `kinds`, or after a dry run the last."""
+    takes = spread(verb)
+    signature = signatures.signature(takes)
+
+    @functools.wraps(verb)
+    def public(*arguments: Any, **values: Any) -> Any:
+        given = signature.bind(*arguments, **values).arguments
+        for name, value in given.items():
+            refuse_strange(signature.parameters[name], value)
+        files = {"files": True} if given.get("files") else {}
+        report = takes(*arguments, **values).report(**files)
+        return results.as_result(kinds[-1 if given.get("dry_run") else 0], report)
+
+    told = [one.replace(annotation=words_of(one.annotation)[0]) for one in signature.parameters.values()]
+    public.__signature__ = signatures.Signature(told, return_annotation=kinds[0])  # type: ignore[attr-defined]
+    public.__annotations__ = {one.name: one.annotation for one in told} | {"return": kinds[0]}
+    public.__module__, public.kinds = "medgan", kinds  # type: ignore[attr-defined]
+    public.__doc__ = describe(str(verb.__doc__), signature)
+    return public
+
+
+def describe(words: str, signature: signatures.Signature) -> str:
+    """The docstring of a verb: its words, then those of every option."""
+    lines = [words.strip(), "", "Args:"]
+    for name, parameter in signature.parameters.items():
+        told = getattr(
+            words_of(parameter.annotation)[1], "help", "Called with a `Progress` as the work goes on."
+        )
+        lines.append(f"    {name}: {told}")
+    return "\n".join(lines)
+
+
+inspect = publish(verbs.inspect, results.InspectResult)
+train = publish(verbs.train, results.TrainResult)
+sample = publish(verbs.sample, results.WriteResult)
+balance = publish(verbs.balance, results.WriteResult, results.BalanceForecast)
+evaluate = publish(verbs.evaluate, results.EvaluateResult)
+report = publish(verbs.report, results.ReportResult)
