@@ -127,7 +127,7 @@ def test_a_script_without_a_guard_is_served_without_processes(tmp_path):
 
 ORPHANS = """
 import os, sys, time
-from medgan.workers import Crew
+from medgan.base.workers import Crew
 def slow(number):
     print(os.getpid(), flush=True)
     time.sleep(30)
