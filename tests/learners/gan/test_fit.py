@@ -26,8 +26,8 @@ ROOT = __file__.rsplit("/tests/", 1)[0]
 SCRIPT = """
 import sys
 from pathlib import Path
-from medgan.gan.fit import fit
-from tests.gan.phantoms import ABOUT, tiny_plan, tiny_stack
+from medgan.learners.gan.fit import fit
+from tests.learners.gan.phantoms import ABOUT, tiny_plan, tiny_stack
 fit(tiny_stack(), tiny_plan(images_shown=1600, tick=80), Path(sys.argv[1]), about=ABOUT)
 """
 
