@@ -23,7 +23,7 @@ import typer.main
 from stub import STUB, stub
 
 from medgan.cli.app import app
-from medgan.cli.help import described, is_example, paragraphs, parameters
+from medgan.cli.help import describe, is_example, paragraphs, parameters
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
@@ -279,7 +279,7 @@ def rows(command: Any) -> Iterator[str]:
     for option in command.params:
         if option.hidden:
             continue
-        name, words = (text.replace("|", "\\|") for text in described(option, own))
+        name, words = (text.replace("|", "\\|") for text in describe(option, own))
         yield f"| `{name}` | {words} |\n"
 
 

@@ -36,9 +36,9 @@ OWNERS = {
         "api/tensors",
     ),
 }
-LONGEST_MODULE, LONGEST_FUNCTION = 450, 60  # the command line is one page, and has a line per option
+LONGEST_MODULE, LONGEST_FUNCTION = 500, 60  # the command line is one page, and has a line per option
 MOST_ARGUMENTS = 8
-STILL_MORE = {"hearing", "measure_usefulness"}
+STILL_MORE = {"compare_arms", "measure_usefulness"}
 
 
 def tree_of(path):
@@ -109,6 +109,32 @@ def test_a_function_has_at_most_eight_arguments(path):
     }
     many = {name for name, count in counts.items() if count > MOST_ARGUMENTS} - STILL_MORE
     assert not many
+
+
+IRREGULAR = {"built", "broken", "chosen", "done", "drawn", "found", "given", "gone", "held", "hidden", "kept", "known", "laid", "lost", "made", "meant", "said", "seen", "sent", "shown", "told", "taken", "taught", "thrown", "written"}  # fmt: skip
+PARTICLES = {"after", "apart", "as", "at", "away", "back", "before", "beside", "by", "for", "from", "in", "into", "of", "off", "on", "out", "over", "to", "under", "up", "with"}  # fmt: skip
+
+
+def is_named_by_a_participle(name):
+    """Whether a name is a participle alone or with a particle, as `told` and `kept_in`: neither says what the function does."""
+    first, *rest = name.strip("_").split("_")
+    return (
+        first in IRREGULAR
+        or (first.endswith("ed") and first not in {"embed", "feed", "need", "reseed", "seed"})
+    ) and (set(rest) <= PARTICLES)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=NAMES)
+def test_no_function_is_named_by_a_participle(path):
+    names = [node.name for node in tree_of(path).body if isinstance(node, ast.FunctionDef)]
+    assert not list(filter(is_named_by_a_participle, names))
+
+
+def test_no_two_classes_share_a_name():
+    names = [
+        node.name for path in MODULES for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)
+    ]
+    assert sorted(names) == sorted(set(names))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)

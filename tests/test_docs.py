@@ -29,7 +29,7 @@ from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
 from medgan.evaluation.analyses import PARTS
 from medgan.evaluation.arm_scores import Arm
-from medgan.evaluation.data import Request, gather
+from medgan.evaluation.data import Request, load_evaluation_data
 from medgan.evaluation.giveaways import Giveaway, Giveaways, Separation
 from medgan.evaluation.headroom import Headroom, Level
 from medgan.evaluation.schedules import Schedule
@@ -392,7 +392,7 @@ def test_the_report_of_evaluate_has_the_documented_keys(world, tmp_path, monkeyp
 @pytest.mark.slow
 def test_what_the_filter_made_of_a_model_has_the_documented_keys(world):
     request = Request(source=world["source"], model=world["run"], per_class=2)
-    found = keys_of(world, gather(request, ignore).filter | {"as_drawn": [""]})
+    found = keys_of(world, load_evaluation_data(request, ignore).filter | {"as_drawn": [""]})
     assert found | of_class_check() == documented("Filter")
 
 

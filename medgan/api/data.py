@@ -51,12 +51,12 @@ class Folder:
         Raises:
             DatasetError: no such images are in the folder, or others than those of train are and no `split` is named.
         """
-        from medgan.output.read_back import told
+        from medgan.output.read_back import read_tables
 
         if split not in {None, *SPLITS}:
             raise OptionError(f"split cannot be {split!r}: choose one of {', '.join(SPLITS)}")
         self.path = Path(path)
-        self._facts, rows = told(self.path, repeats=True)
+        self._facts, rows = read_tables(self.path, repeats=True)
         _refuse_unnamed(self.path, {row.get("split", TRAIN) for row in rows}, split)
         self.rows = tuple(
             row for row in rows if split == "all" or row.get("split", TRAIN) == (split or TRAIN)
@@ -73,7 +73,7 @@ class Folder:
     def pixels(self, number: int) -> Pixels:
         """One image, (C, H, W) in [0, 1] over the intensities of the folder."""
         from medgan.base import files
-        from medgan.scans.formats import read_written
+        from medgan.scans.formats import read_output
 
         row = self.rows[number]
         if self._facts.real == "link" and row["origin"] == "real":
@@ -81,7 +81,7 @@ class Folder:
                 f"{self.path}: {row['path']} is a link to a scan as it is, in a size and form of its own",
                 hint="Write the folder with --real prepared, or read it with monai().",
             )
-        image = read_written(files.inside(self.path, row["path"]), self._facts.form)
+        image = read_output(files.inside(self.path, row["path"]), self._facts.form)
         return np.ascontiguousarray(np.moveaxis(image, -1, 0) if image.ndim > 2 else image[None])
 
     def torch(self, transform: Callable[[Any], Any] | None = None) -> LabelledTensors:

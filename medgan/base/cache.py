@@ -65,7 +65,7 @@ def is_ours(path: Path) -> bool:
 
 
 @contextmanager
-def held(place: Path, *, alone: bool = False, wait: bool = True) -> Iterator[None]:
+def hold_while(place: Path, *, alone: bool = False, wait: bool = True) -> Iterator[None]:
     """`hold` for as long as the block lasts."""
     let_go = hold(place, alone=alone, wait=wait)
     try:

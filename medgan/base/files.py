@@ -49,10 +49,10 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         refuse_removed(path)
         partial.replace(path)
     except OSError as error:
-        partial_gone(partial)
+        remove_partial(partial)
         raise refusal(path, error) from error
     except BaseException:
-        partial_gone(partial)
+        remove_partial(partial)
         raise
 
 
@@ -165,7 +165,7 @@ def make_folder(path: Path) -> None:
         raise refusal(path, error) from error
 
 
-def partial_gone(partial: Path) -> None:
+def remove_partial(partial: Path) -> None:
     """Remove a partial file, if the disk still lets us."""
     try:
         partial.unlink(missing_ok=True)

@@ -76,7 +76,7 @@ class Crew:
                 yield from _one_by_one(function, chunks[done - 1], lost)
 
     def _by_chunks(self, function: Callable[[T], R], chunks: Iterable[Sequence[T]]) -> Iterator[list[R]]:
-        self._pool = self._pool or _started(self._count)
+        self._pool = self._pool or _start(self._count)
         waiting: deque[Future[list[R]]] = deque()
         for chunk in chunks:
             waiting.append(self._pool.submit(_each, function, chunk))
@@ -88,7 +88,7 @@ class Crew:
     def _starts(self) -> bool:
         """Whether processes come up; if not, nobody asks again."""
         try:
-            self._pool = self._pool or _started(self._count)
+            self._pool = self._pool or _start(self._count)
             self._pool.submit(os.getpid).result()
         except BrokenProcessPool:
             self._end()
@@ -101,7 +101,7 @@ class Crew:
             self._pool = None
 
 
-def _started(count: int) -> ProcessPoolExecutor:
+def _start(count: int) -> ProcessPoolExecutor:
     """Processes that share nothing with this one (forking one that has threads is unsafe)."""
     return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _begin)
 
@@ -111,7 +111,7 @@ def _one_by_one(function: Callable[[T], R], items: Sequence[T], lost: Callable[[
     rest = deque(items)
     while rest:
         try:
-            with _started(1) as alone:
+            with _start(1) as alone:
                 while rest:
                     yield alone.submit(function, rest[0]).result()
                     rest.popleft()

@@ -152,7 +152,7 @@ def sample(model: opt.Run, *, out: opt.Out, drawing: opt.DrawOptions, json: Json
     with screen.polite_errors():
         with watch() as on_progress:
             written = verbs.sample(model, out=out, drawing=drawing, on_progress=on_progress)
-        _tell(written.report(), screen.show_written, json=json)
+        _tell(written.report(), screen.show_output, json=json)
 
 
 @app.command(cls=Command)
@@ -191,7 +191,7 @@ def balance(
                 training=training,
                 on_progress=on_progress,
             )
-        _tell(done.report(), screen.show_foreseen if use.dry_run else screen.show_written, json=json)
+        _tell(done.report(), screen.show_foreseen if use.dry_run else screen.show_output, json=json)
 
 
 @app.command(cls=Command)
@@ -245,7 +245,7 @@ def prepare(
             done = verbs.prepare(
                 source, like=like, out=out, labels=labels, split=split, form=form, on_progress=on_progress
             )
-        _tell(done.report(), screen.show_written, json=json)
+        _tell(done.report(), screen.show_output, json=json)
 
 
 @app.command(cls=Command)

@@ -32,7 +32,7 @@ class Page:
         own = parameters(command)
         # Of several names of an option the last one, which is the longest.
         needed = [
-            described(option, own)[0].rpartition(", ")[2]
+            describe(option, own)[0].rpartition(", ")[2]
             for option in command.get_params(ctx)
             if option.required
         ]
@@ -77,12 +77,12 @@ def sections(command: Any, options: list[Any]) -> Iterator[tuple[str, Rows]]:
     own = parameters(command)
     arguments = [option for option in options if option.param_type_name == "argument"]
     found = {
-        "Arguments": [described(argument, own) for argument in arguments],
+        "Arguments": [describe(argument, own) for argument in arguments],
         "Commands": [(name, first_sentence(inner.help)) for name, inner in commands_of(command).items()],
     }
     for subject in SUBJECTS:
         found[subject] = [
-            described(option, own)
+            describe(option, own)
             for option in options
             if option not in arguments and not option.hidden and subject_of(option, own) == subject
         ]
@@ -105,7 +105,7 @@ def subject_of(option: Any, own: Parameters) -> str:
     return getattr(words_of(option, own), "rich_help_panel", None) or SUBJECTS[-1]
 
 
-def described(option: Any, own: Parameters) -> tuple[str, str]:
+def describe(option: Any, own: Parameters) -> tuple[str, str]:
     """("--name VALUE", "what it is; its default") of an option or argument; one that is not our own, as --help, is a switch."""
     words = words_of(option, own)
     if option.param_type_name == "argument":

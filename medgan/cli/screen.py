@@ -21,7 +21,7 @@ from medgan.base.errors import MedganError, OptionError
 from medgan.base.escape import clean
 from medgan.base.processes import world
 from medgan.base.progress import duration
-from medgan.cli.terminal import FULL, drawn, put, tell
+from medgan.cli.terminal import FULL, put, render, tell
 
 FAILED, UNEXPECTED, INTERRUPTED = 1, 3, 130
 KILO = 1000
@@ -152,7 +152,7 @@ def show_inspection(report: Facts, fingerprint: Facts, *, everything: bool = Fal
     """Tables of what `inspect` found: warnings first, then classes, facts, verdicts and the plan with its reasons."""
     _warnings(report["warnings"])
     _table("Classes", ("split", "class", "scans", "images", "patients", "missing"), _classes(report))
-    _table("Measured in train", ("", ""), _measured(fingerprint, report["told_apart"]))
+    _table("Measured in train", ("", ""), _measured_facts(fingerprint, report["told_apart"]))
     _table("Files", ("", ""), report["verdicts"].items())
     for entry in report.get("files", ()):
         _line(f"  {entry['verdict']:24} {entry['split']:6} {entry['path']}  {entry['reason']}".rstrip())
@@ -202,10 +202,10 @@ def show_foreseen(report: Facts) -> None:
     _line("Nothing was written.")
 
 
-def show_written(report: Facts) -> None:
+def show_output(report: Facts) -> None:
     """Where images were written, and what each class is made up of."""
     _mixture("Training images", report["real"], (report["counts"]["before"], report["repeated"], report["written"]))  # fmt: skip
-    _filtered(report["filter"])
+    _show_filter(report["filter"])
     for note in report["notes"]:
         _line(f"note: {note}", style="yellow")
     _line(report["share"]["sentence"])
@@ -223,7 +223,7 @@ def _mixture(title: str, real: str, parts: Sequence[Facts], most: str = "") -> N
         _table(title, head, ((label, *own, f"{own[-1] / max(sum(own), 1):.0%}", sum(own)) for label, own in counts.items()))  # fmt: skip
 
 
-def _filtered(filtered: Facts) -> None:
+def _show_filter(filtered: Facts) -> None:
     """What the filter made of the images that were drawn, and a warning where it could not look for copies."""
     head = ("class", "drawn", "near copies", "class unsure", "unrealistic", "not needed", "kept", "in doubt")
     names = ("drawn", "copy", "class", "realism", "surplus", "kept", "kept_in_doubt")
@@ -296,8 +296,12 @@ def show_report(report: Facts) -> None:
 def show_cache(report: Facts) -> None:
     """What lies in the cache, what was removed from it, and what to do about the rest."""
     head = ("stack", "images", "size", "prepared", "last used")
-    _table("Prepared images", head, map(_kept, report["stacks"]))
-    _table("Index of files", ("file", "entries", "size", "changed", "last used"), map(_kept, report["index"]))
+    _table("Prepared images", head, map(_cache_row, report["stacks"]))
+    _table(
+        "Index of files",
+        ("file", "entries", "size", "changed", "last used"),
+        map(_cache_row, report["index"]),
+    )
     _table("Not of medgan, never removed", ("",), ([name] for name in report["unknown"]))
     _line("")
     facts = {"cache": report["cache"], "size": _size(report["bytes"])}
@@ -314,7 +318,7 @@ def show_cache(report: Facts) -> None:
         )
 
 
-def _kept(kept: Facts) -> Sequence[object]:
+def _cache_row(kept: Facts) -> Sequence[object]:
     times = (datetime.fromisoformat(kept[name]).astimezone() for name in ("changed", "used"))
     return kept["name"], kept["entries"], _size(kept["bytes"]), *(f"{time:%Y-%m-%d %H:%M}" for time in times)
 
@@ -334,7 +338,8 @@ def _plan(plan: Facts, *, everything: bool = False) -> None:
     """What a user can act on, with the options that do it; or every decision there is, by the name it has in JSON."""
     if everything:
         rows = (
-            (field, _decided(field, decision["value"]), decision["why"]) for field, decision in plan.items()
+            (field, _decision_text(field, decision["value"]), decision["why"])
+            for field, decision in plan.items()
         )
         _table("Plan", ("decision", "value", "why"), rows)
     elif plan:
@@ -346,13 +351,13 @@ def _actionable(plan: Facts) -> Iterator[Sequence[str]]:
     for field, words, option in ACTIONABLE:
         if field not in plan or (field == "mm_per_pixel" and plan[field]["value"] is None):
             continue
-        value = _decided(field, plan[field]["value"])
+        value = _decision_text(field, plan[field]["value"])
         why = plan[field]["why"].partition(": ")[2]
         without_window = field == "form" and plan[field]["value"]["unit"] != "HU"
         yield words, value, "" if without_window else option, "" if why == value else why
 
 
-def _decided(field: str, value: Any) -> str:
+def _decision_text(field: str, value: Any) -> str:
     """The value of a decision, as short as it can be said."""
     words = "unknown" if value is None else _words(value)
     if field in OPEN:
@@ -377,7 +382,7 @@ def _classes(report: Facts) -> Iterator[Sequence[object]]:
             yield split, label, scans, images, patients, missing
 
 
-def _measured(fingerprint: Facts, classes: Facts) -> Iterator[tuple[str, str]]:
+def _measured_facts(fingerprint: Facts, classes: Facts) -> Iterator[tuple[str, str]]:
     for name, words in MEASURED.items():
         value = fingerprint[name]
         if name in {"rows", "columns"} and value:
@@ -426,20 +431,20 @@ def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) ->
         table.add_column(Text(name), justify="right" if numeric and name else "left")
     for row in body:
         table.add_row("", *(Text(clean(_words(cell))) for cell in row))
-    put(drawn(Text(""), Text(title, style="bold"), table))
+    put(render(Text(""), Text(title, style="bold"), table))
 
 
 def _line(text: str, *, style: str = "") -> None:
     from rich.text import Text
 
-    put(drawn(Text(clean(text), style=style)))
+    put(render(Text(clean(text), style=style)))
 
 
 def _say(word: str, colour: str, sentence: str) -> None:
     from rich.text import Text
 
     words = Text.assemble((f"{word}: ", f"bold {colour}"), (clean(sentence), colour))
-    tell(drawn(words, stderr=True, folded=False))
+    tell(render(words, stderr=True, folded=False))
 
 
 def _versions() -> Iterator[tuple[str, str]]:

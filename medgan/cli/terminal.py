@@ -73,7 +73,7 @@ def forsake(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def drawn(*parts: RenderableType, stderr: bool = False, folded: bool = True) -> str:
+def render(*parts: RenderableType, stderr: bool = False, folded: bool = True) -> str:
     """What Rich makes of `parts` for the place where stdout or stderr goes now; without the blanks that would pad lines of a file."""
     from rich.console import Console
 

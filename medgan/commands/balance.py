@@ -17,7 +17,6 @@ from medgan.base.processes import World, world
 from medgan.base.progress import OnProgress, ignore
 from medgan.commands import report
 from medgan.commands.draw_into import (
-    carried_out,
     choose_in,
     form_of,
     marks_of,
@@ -25,10 +24,11 @@ from medgan.commands.draw_into import (
     settings_of,
     synthesise,
     true_of,
+    write_share,
 )
 from medgan.commands.folder_lock import alone_in
 from medgan.commands.preflight import AUTO, REPEATED, SYNTHETIC, refuse_mixture
-from medgan.commands.share import ONE_SIDED, Mixture, beside, refuse_unvalidated, settle
+from medgan.commands.share import ONE_SIDED, Mixture, beside, require_validation, settle
 from medgan.commands.train import Options, announce, train_on
 from medgan.dataset.advice import few
 from medgan.dataset.fingerprint import measure
@@ -38,7 +38,7 @@ from medgan.dataset.quota import Quotas, share_of
 from medgan.dataset.source import Source
 from medgan.evaluation.share_choice import Chosen
 from medgan.evaluation.splits import divide
-from medgan.filtering.candidates import Against, Choice, Wish, reach
+from medgan.filtering.candidates import Against, Selection, Wish, reach
 from medgan.learners.gan.model import Model
 from medgan.output.finalise import Account, seal
 from medgan.output.folder import OutFolder, Placed, Settings, Written, claim, earlier, give_up
@@ -199,7 +199,7 @@ class Task:
                 hint="Ask for some with --share 0.25, or have the real images written with --real prepared.",
             )
         if mixture.share == AUTO and any(missing.values()):
-            refuse_unvalidated(manifest, before)
+            require_validation(manifest, before)
         refuse_numbers(
             max(map(reach, missing.values()), default=0)
             if options.filter
@@ -282,7 +282,7 @@ class Task:
     def settled(self, model: Model, place: Path, room: Room, on_progress: OnProgress) -> Task:
         """The same task at the share that validation patients choose among images of `model`; kept in the folder `place`."""
         mixture = replace(self.mixture, device=room.device)
-        images = partial(trained_on, self, room, slugs(self.before), on_progress)
+        images = partial(load_reference, self, room, slugs(self.before), on_progress)
         against = images if self.options.filter else None
         chosen = once(lambda: settle(self.manifest, model, mixture, place, against, on_progress), room.device)
         mixture = replace(mixture, share=float(chosen.share))
@@ -290,7 +290,7 @@ class Task:
         task = replace(self, mixture=mixture, whole=mixture.of(self.before), chosen=chosen, notes=notes)
         return task.worth_writing(chosen.sentence)
 
-    def fit(self, choice: Choice) -> Task:
+    def fit(self, choice: Selection) -> Task:
         """The same task with as many synthetic images as passed the filter, in every class alike."""
         whole, words = self.mixture.fit(self.whole, choice)
         task = replace(self, whole=whole, notes=(*self.notes, *filter(None, [words])))
@@ -343,7 +343,7 @@ def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: On
     folder = OutFolder(path=out, form=room.form, folders=slugs(task.before))
     choice = None
     if model and task.options.filter:
-        task, choice = once(lambda: chosen_in(folder, task, model, room, on_progress), room.device)
+        task, choice = once(lambda: select_in(folder, task, model, room, on_progress), room.device)
     wish = Wish(counts=task.missing if model else {}, seed=task.options.seed, device=room.device)
     stack = partial(stack_of, task, room, on_progress)
     count, real = each(lambda: real_images(folder, task.manifest, task.options.real, stack), room.device)
@@ -354,7 +354,7 @@ def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: On
         drawn = synthesise(folder, model, mine, room.device) if model else iter(())
         return len(range(count)[part.share(count)]) + len(mine), chain(real(part), drawn)
 
-    images = carried_out(made, on_progress, room.device)
+    images = write_share(made, on_progress, room.device)
 
     def close() -> Written:
         again = repeat(folder, images, task.whole, task.options.seed, on_progress) if count else []
@@ -364,12 +364,12 @@ def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: On
     return once(close, room.device)
 
 
-def chosen_in(
+def select_in(
     folder: OutFolder, task: Task, model: Model, room: Room, on_progress: OnProgress
-) -> tuple[Task, Choice]:
+) -> tuple[Task, Selection]:
     """The images that the filter keeps, and the task with no more of them than the share allows in every class."""
     wish = Wish(counts=task.missing, seed=task.options.seed, device=room.device, doubtful=False)
-    images = partial(trained_on, task, room, folder.folders, on_progress)
+    images = partial(load_reference, task, room, folder.folders, on_progress)
     choice = choose_in(folder, model, wish, images, on_progress)
     try:
         task = task.fit(choice)
@@ -379,7 +379,7 @@ def chosen_in(
     return task, choice.hold(task.missing)
 
 
-def account_of(task: Task, model: Model | None, settings: Settings, choice: Choice | None) -> Account:
+def account_of(task: Task, model: Model | None, settings: Settings, choice: Selection | None) -> Account:
     """What is told of the folder."""
     return Account(
         command=f"medgan {task.command}",
@@ -400,7 +400,7 @@ def account_of(task: Task, model: Model | None, settings: Settings, choice: Choi
     )
 
 
-def trained_on(task: Task, room: Room, folders: Mapping[str, str], on_progress: OnProgress) -> Against:
+def load_reference(task: Task, room: Room, folders: Mapping[str, str], on_progress: OnProgress) -> Against:
     """The training images, to compare with."""
     return Against.of(
         stack_of(task, room, on_progress), folders, task.manifest.digest, on_progress=on_progress

@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from medgan.base.cache import INDEX, STACKS, folder, held, is_ours, location, unusable
+from medgan.base.cache import INDEX, STACKS, folder, hold_while, is_ours, location, unusable
 from medgan.prepare.stack import PIXELS
 
 STACK = re.compile(r"stack-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class CacheEntry:
     """A stack or an index that commands left in the cache for the next one."""
 
     path: Path
@@ -33,7 +33,7 @@ class Kept:
     """When a command last opened a stack; of an index, when it last changed."""
 
     @classmethod
-    def of(cls, path: Path, files: Iterable[Path], entries: int) -> Kept:
+    def of(cls, path: Path, files: Iterable[Path], entries: int) -> CacheEntry:
         """Measure `files`, which together are the stack or index `path`."""
         facts = [file.stat() for file in files]
         return cls(
@@ -56,12 +56,12 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class CacheContents:
     """What lies in the cache folder."""
 
     path: Path
-    stacks: tuple[Kept, ...] = ()
-    index: tuple[Kept, ...] = ()
+    stacks: tuple[CacheEntry, ...] = ()
+    index: tuple[CacheEntry, ...] = ()
     """At most one."""
     unknown: tuple[Path, ...] = ()
     """What medgan did not put there: listed, never counted, never removed."""
@@ -85,10 +85,10 @@ class Contents:
         }
 
 
-def cache(*, clear: bool = False) -> Contents:
+def cache(*, clear: bool = False) -> CacheContents:
     """What the cache holds or, with `clear`, what is left in it; a cache that is not there yet is not made."""
     if not location().exists():
-        return Contents(path=location())
+        return CacheContents(path=location())
     place = folder()
     try:
         before = look(place)
@@ -104,16 +104,16 @@ def cache(*, clear: bool = False) -> Contents:
     return replace(left, freed_bytes=before.bytes - left.bytes)
 
 
-def look(place: Path) -> Contents:
+def look(place: Path) -> CacheContents:
     """Measure what is ours in the cache folder `place`, and name what is not."""
     top = sorted(place.iterdir())
     inside = sorted((place / STACKS).iterdir()) if (place / STACKS).is_dir() else []
     stacks = [path for path in inside if is_stack(path)]
     parts = [path for path in top if is_ours(path) and path.name != STACKS]
-    return Contents(
+    return CacheContents(
         path=place,
-        stacks=tuple(Kept.of(path, path.iterdir(), images_in(path)) for path in stacks),
-        index=tuple(Kept.of(path, parts, rows_in(path)) for path in parts if path.name == INDEX),
+        stacks=tuple(CacheEntry.of(path, path.iterdir(), images_in(path)) for path in stacks),
+        index=tuple(CacheEntry.of(path, parts, rows_in(path)) for path in parts if path.name == INDEX),
         unknown=tuple(path for path in (*top, *inside) if not is_ours(path) and path not in stacks),
     )
 
@@ -147,7 +147,7 @@ def remove(stack: Path) -> None:
     """Remove a stack, unless another process prepares or uses it."""
     with suppress(BlockingIOError), ExitStack() as locks:
         for place in (stack.parent, stack, *stack.glob(PIXELS)):
-            locks.enter_context(held(place, alone=True, wait=False))
+            locks.enter_context(hold_while(place, alone=True, wait=False))
         shutil.rmtree(stack)
 
 

@@ -10,11 +10,11 @@ from medgan.base.errors import MedganError, PlanError
 from medgan.base.processes import World, world
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Record
-from medgan.filtering.candidates import Against, Choice, Wish, choose
+from medgan.filtering.candidates import Against, Selection, Wish, choose
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.output.folder import SUFFIXES, OutFolder, Placed, give_up
-from medgan.scans.dicom.sop_classes import classed, why_not
+from medgan.scans.dicom.sop_classes import why_not, with_class
 from medgan.scans.scan import Form, Mark
 from medgan.training.runtime import each
 
@@ -55,7 +55,7 @@ def form_of(form: Form, wanted: str, dicom_class: str = "auto") -> Form:
             f"a DICOM class is for DICOM; these images are written as {made.format}",
             hint="Add --format dicom, or leave --dicom-class away.",
         )
-    return classed(made, dicom_class)
+    return with_class(made, dicom_class)
 
 
 def true_of(form: Form, records: Iterable[Record]) -> Form:
@@ -75,7 +75,7 @@ def choose_in(
     wish: Wish,
     beside: Callable[[], Against | None],
     on_progress: OnProgress,
-) -> Choice:
+) -> Selection:
     """`choose`, in a claimed folder that is given up where the choice is refused."""
     try:
         return choose(folder.path, model, wish, beside, on_progress=on_progress)
@@ -84,7 +84,7 @@ def choose_in(
         raise
 
 
-def marks_of(wish: Wish, choice: Choice | None, model: str) -> list[Mark]:
+def marks_of(wish: Wish, choice: Selection | None, model: str) -> list[Mark]:
     """The marks of the images to write: of the seeds that were chosen, or of as many as are wanted."""
     return [
         Mark(synthetic=True, label=label, index=seed + 1, seed=seed, model=model)
@@ -110,18 +110,18 @@ def synthesise(
                 yield folder.put(mark, drawn.pixels)
 
 
-def carried_out(
+def write_share(
     images: Callable[[World], tuple[int, Iterator[Placed]]], on_progress: OnProgress, device: str = "auto"
 ) -> list[Placed]:
     """Write `images`, given as how many there are and the lazy writing of them: all that are not there yet.
 
     Of several processes each writes its share and, once all have done so, finds all in place.
     """
-    placed = each(lambda: told(*images(world()), on_progress), device)
+    placed = each(lambda: write_all(*images(world()), on_progress), device)
     return placed if world().size == 1 else list(images(World())[1])
 
 
-def told(total: int, images: Iterable[Placed], on_progress: OnProgress) -> list[Placed]:
+def write_all(total: int, images: Iterable[Placed], on_progress: OnProgress) -> list[Placed]:
     """Carry out the lazy writing of `images`, telling how far it is."""
     placed = []
     for done, image in enumerate(images, start=1):

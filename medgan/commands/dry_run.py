@@ -16,7 +16,7 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.source import Source
 from medgan.learners.gan.model import Model
 from medgan.output.folder import earlier
-from medgan.plan import Overrides, Plan, explained
+from medgan.plan import Overrides, Plan, explain
 from medgan.training.runtime import once
 
 VERSION = 1
@@ -61,7 +61,7 @@ class Foreseen:
             "real": self.real,
             "trains": self.trains,
             "estimate_seconds": round(self.estimate_seconds, 1),
-            "plan": explained(self.plan),
+            "plan": explain(self.plan),
         }
 
 

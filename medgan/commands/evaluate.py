@@ -20,9 +20,9 @@ from medgan.commands.report import render
 from medgan.dataset.source import Source
 from medgan.evaluation.analyses import EFFORTS, PARTS, Job, ask_again
 from medgan.evaluation.card_section import carry
-from medgan.evaluation.data import Gathered, Request, gather
+from medgan.evaluation.data import EvaluationData, Request, load_evaluation_data
 from medgan.evaluation.forecast import forecast
-from medgan.evaluation.result_cache import Kept
+from medgan.evaluation.result_cache import ResultCache
 from medgan.reports.evaluation_file import RESULT
 from medgan.reports.showcase import exhibit
 from medgan.reports.verdict import findings, marks
@@ -137,21 +137,23 @@ def judge(request: Request, out: Path, options: EvaluateOptions, on_progress: On
     refuse_strangers(out)
     asked = settings_of(request, options)
     refuse_another(out, asked)  # before images are drawn, not after
-    gathered = gather(request, on_progress, partial(choices, out))
+    gathered = load_evaluation_data(request, on_progress, partial(choices, out))
     settings = {**asked, "data": gathered.digest}
     claim(out, settings)
     found, notes = {}, list(gathered.notes)
-    clock = Clock.of(gathered, [name for name in options.parts if name not in kept(out, settings)], options)
+    clock = Clock.of(
+        gathered, [name for name in options.parts if name not in finished_parts(out, settings)], options
+    )
     for done, name in enumerate(options.parts):
         on_progress(clock.report(done, len(options.parts), f"part {name}"))
         try:
-            found[name] = measured(out, name, gathered, settings, on_progress)
+            found[name] = measure_part(out, name, gathered, settings, on_progress)
         except MedganError as error:
             if options.only == (name,):
                 raise
             notes.append(f"{name} could not be measured: {error.message}")
     on_progress(Progress("evaluating", len(options.parts), len(options.parts), "writing the report"))
-    parts = kept(out, settings) | found
+    parts = finished_parts(out, settings) | found
     exhibit(
         out,
         gathered,
@@ -187,7 +189,7 @@ class Clock:
     began: float
 
     @classmethod
-    def of(cls, images: Gathered, parts: Sequence[str], options: EvaluateOptions) -> Clock:
+    def of(cls, images: EvaluationData, parts: Sequence[str], options: EvaluateOptions) -> Clock:
         """The trial, of the parts that are to be measured."""
         seconds = forecast(images, parts, options.effort) if parts else 0.0
         return cls(effort=options.effort, seconds=seconds, began=time.monotonic())
@@ -240,17 +242,17 @@ def again(request: Request, options: EvaluateOptions) -> str:
 # --- parts on disk ---
 
 
-def choices(out: Path) -> Kept:
+def choices(out: Path) -> ResultCache:
     """Which images of a model were chosen, in the folder `out`, which is made for it: a repeated command judges the same."""
     files.make_folder(out)
-    return Kept(out / PARTS_FOLDER / CHOICE, files.digest_of([VERSION, __version__]))
+    return ResultCache(out / PARTS_FOLDER / CHOICE, files.digest_of([VERSION, __version__]))
 
 
-def measured(
-    out: Path, name: str, images: Gathered, settings: Mapping[str, Any], on_progress: OnProgress
+def measure_part(
+    out: Path, name: str, images: EvaluationData, settings: Mapping[str, Any], on_progress: OnProgress
 ) -> Any:
     """What a part comes to, from disk where it was measured before, as plain JSON."""
-    known = kept(out, settings).get(name)
+    known = finished_parts(out, settings).get(name)
     if known is not None:
         return known
     job = job_of(out, name, images, settings, on_progress)
@@ -266,16 +268,16 @@ def key_of(name: str, settings: Mapping[str, Any]) -> str:
 
 
 def job_of(
-    out: Path, name: str, images: Gathered, settings: Mapping[str, Any], on_progress: OnProgress
+    out: Path, name: str, images: EvaluationData, settings: Mapping[str, Any], on_progress: OnProgress
 ) -> Job:
     """A part's job, with the runs of it that are finished."""
-    runs = Kept(out / PARTS_FOLDER / f"{name}-runs.jsonl", key_of(name, settings))
+    runs = ResultCache(out / PARTS_FOLDER / f"{name}-runs.jsonl", key_of(name, settings))
     return Job(images=images, effort=settings["effort"], seed=settings["seed"], runs=runs, on_progress=on_progress)  # fmt: skip
 
 
-def kept(out: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+def finished_parts(out: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """{part: result} of those that were measured under the same settings, also by an earlier `--only`."""
-    found = {name: stored(out / PARTS_FOLDER / f"{name}.json") or {} for name in PARTS}
+    found = {name: json_object(out / PARTS_FOLDER / f"{name}.json") or {} for name in PARTS}
     return {
         name: part["result"]
         for name, part in found.items()
@@ -284,7 +286,7 @@ def kept(out: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def stored(path: Path) -> dict[str, Any] | None:
+def json_object(path: Path) -> dict[str, Any] | None:
     """The JSON object in `path`; None where there is none that can be read."""
     try:
         value = files.read_json(path)
@@ -301,7 +303,7 @@ def refuse_strangers(out: Path) -> None:
 
 def refuse_another(out: Path, settings: Mapping[str, Any]) -> None:
     """Refuse a folder that holds an evaluation of other `settings`."""
-    known = stored(out / PARTS_FOLDER / "settings.json")
+    known = json_object(out / PARTS_FOLDER / "settings.json")
     differing = [name for name, value in settings.items() if known and known.get(name) != value]
     if differing:
         raise OutputError(

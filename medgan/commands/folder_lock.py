@@ -21,7 +21,7 @@ def alone_in(out: Path, device: str = "auto") -> Iterator[None]:
     """
     held: list[Callable[[], None]] = []
     new = not out.exists()
-    once(lambda: held.append(taken(out)), device)
+    once(lambda: held.append(acquire(out)), device)
     try:
         with files.staying(out):
             yield
@@ -35,7 +35,7 @@ def alone_in(out: Path, device: str = "auto") -> Iterator[None]:
             let_go()
 
 
-def taken(out: Path) -> Callable[[], None]:
+def acquire(out: Path) -> Callable[[], None]:
     """The folder held; what comes back lets go of it. On a disk that knows no locks nothing is held."""
     files.make_folder(out)
     try:

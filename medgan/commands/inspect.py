@@ -16,7 +16,7 @@ from medgan.dataset.load import array_place
 from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.source import Source, legible
 from medgan.dataset.split import default_in_words, divide_for_training
-from medgan.plan import Overrides, Plan, decide, explained
+from medgan.plan import Overrides, Plan, decide, explain
 from medgan.plan.rules import lacks_features
 
 VERSION = 1
@@ -49,7 +49,7 @@ class Inspection:
             "patients": plain(self.fingerprint.patients),
             "rare": plain(self.fingerprint.rare),
             "verdicts": plain(self.fingerprint.verdicts),
-            "plan": None if self.plan is None else explained(self.plan),
+            "plan": None if self.plan is None else explain(self.plan),
             "warnings": list(self.warnings),
             "told_apart": dict(self.told_apart),
         }
@@ -79,11 +79,11 @@ def inspect(
         fingerprint=fingerprint,
         plan=plan,
         warnings=warnings,
-        told_apart=told_apart(manifest, plan, on_progress),
+        told_apart=measure_separability(manifest, plan, on_progress),
     )
 
 
-def told_apart(manifest: Manifest, plan: Plan | None, on_progress: OnProgress) -> dict[str, Any]:
+def measure_separability(manifest: Manifest, plan: Plan | None, on_progress: OnProgress) -> dict[str, Any]:
     """Which classes a frozen network can tell apart, or in a sentence why that was not measured."""
     patients = people(manifest)
     if len(manifest.labels) < 2:

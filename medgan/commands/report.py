@@ -15,7 +15,7 @@ from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.reports import evaluation_file, exhibits, stories
 from medgan.reports.evaluation_file import RESULT
-from medgan.reports.page import Gallery, Pair, Row, Story, page
+from medgan.reports.page import ClassGallery, ImageRow, NearestPair, Story, page
 from medgan.training.run_log import log_of, sound
 from medgan.training.runtime import once
 
@@ -56,8 +56,8 @@ def render(folder: Path) -> Rendered:
 
 def of_evaluation(folder: Path) -> Story:
     """The story of an evaluation."""
-    told = evaluation_file.read(files.inside(folder, RESULT))
-    kept = exhibits.read(folder)
+    told = evaluation_file.read_evaluation(files.inside(folder, RESULT))
+    kept = exhibits.read_exhibits(folder)
     shown = {"walls": [], "pairs": [], "ranked": [], "log": [], **kept.facts}
     made = told["counts"]["synthetic"]
     return Story(
@@ -65,7 +65,7 @@ def of_evaluation(folder: Path) -> Story:
         evaluation=told,
         galleries=[gallery(wall, kept, made) for wall in shown["walls"]],
         pairs=[
-            Pair(label=pair["label"], words=pair["words"], synthetic=synthetic, real=real)
+            NearestPair(label=pair["label"], words=pair["words"], synthetic=synthetic, real=real)
             for pair in shown["pairs"]
             for synthetic, real in [kept.images(pair["rows"])]
         ],
@@ -75,20 +75,20 @@ def of_evaluation(folder: Path) -> Story:
         facts={"command": told["command"], **{name: str(value) for name, value in told["settings"].items() if name != "data"}, **{f"digest: {name}": value for name, value in told["sources"].items()}, "generator and test patients": told["unseen"], **versions()},
         notes=told["notes"],
         unmeasured=list_missing(told, folder),
-        stand_ins=stories.STAND_INS.format(f"`{stories.named(folder)}`"),
+        stand_ins=stories.STAND_INS.format(f"`{stories.short_name(folder)}`"),
     )  # fmt: skip
 
 
-def gallery(wall: Mapping[str, Any], kept: exhibits.Exhibits, made: Mapping[str, int]) -> Gallery:
+def gallery(wall: Mapping[str, Any], kept: exhibits.Exhibits, made: Mapping[str, int]) -> ClassGallery:
     """A class's images; of real ones nothing is said, for names of files may name a person."""
     names = tuple(wall.get("names") or ())
     total = made.get(wall["label"], len(wall["synthetic"]))
-    return Gallery(label=wall["label"], real=kept.images(wall["real"]), synthetic=kept.images(wall["synthetic"]), names=((), names), counts=(len(wall["real"]), total))  # fmt: skip
+    return ClassGallery(label=wall["label"], real=kept.images(wall["real"]), synthetic=kept.images(wall["synthetic"]), names=((), names), counts=(len(wall["real"]), total))  # fmt: skip
 
 
-def row_of(row: Mapping[str, Any], kept: exhibits.Exhibits) -> Row:
+def row_of(row: Mapping[str, Any], kept: exhibits.Exhibits) -> ImageRow:
     """A row of images by what the filter thought of them."""
-    return Row(title=row["title"], images=kept.images(row["rows"]), captions=tuple(row["captions"]))
+    return ImageRow(title=row["title"], images=kept.images(row["rows"]), captions=tuple(row["captions"]))
 
 
 QUESTIONS = {

@@ -16,7 +16,7 @@ from medgan.base.processes import world
 from medgan.learners.gan.fit import LOG
 from medgan.learners.gan.model import read_facts
 from medgan.plan import Overrides, Plan
-from medgan.plan.clock import settled
+from medgan.plan.clock import with_decision
 from medgan.plan.stored import plan_from
 from medgan.training.runtime import Journal
 
@@ -47,7 +47,7 @@ class Leg:
     penalty_end: float
 
 
-def stored(out: Path) -> dict[str, Any] | None:
+def run_record(out: Path) -> dict[str, Any] | None:
     """What the run folder says of itself; None when there is no run yet."""
     if not (out / RUN).exists():
         return None
@@ -87,7 +87,7 @@ def claim(out: Path, plan: Plan, data_digest: str, options: Facts) -> tuple[Leg,
         "plan": plain(plan),
         "options": options,
     }
-    before = stored(out)
+    before = run_record(out)
     if before is None:
         if out.exists() and (not out.is_dir() or not all(map(is_partial, out.iterdir()))):
             raise OutputError(
@@ -111,7 +111,7 @@ def claim(out: Path, plan: Plan, data_digest: str, options: Facts) -> tuple[Leg,
 
 def finish_leg(out: Path, before: Facts, plan: Plan) -> Leg:
     """The finished run in `out` that `plan` is a longer run of; OutputError where it is not finished, was stopped, or is not shorter."""
-    shown = shown_in(out)
+    shown = images_shown_in(out)
     model = out / "model"
     facts = read_facts(model, out)[0] if (model / "model.json").exists() else None
     if facts is None or facts.images_shown != shown:
@@ -133,7 +133,7 @@ def finish_leg(out: Path, before: Facts, plan: Plan) -> Leg:
     return Leg(images_shown=shown, rate_end=rate, penalty_end=penalty)
 
 
-def shown_in(out: Path) -> int:
+def images_shown_in(out: Path) -> int:
     """Images shown up to the latest tick of a run."""
     rows = Journal(out / LOG).lines()
     return int(rows[-1]["images_shown"]) if rows else 0
@@ -148,14 +148,16 @@ def images_of_minutes(out: Path, minutes: float) -> int:
     return max(int(shown * minutes * 60 / spent), 1)
 
 
-def gone_on(plan: Plan, legs: Sequence[Leg]) -> Plan:
+def continue_plan(plan: Plan, legs: Sequence[Leg]) -> Plan:
     """The plan of a run that goes on where `legs` ended: at their learning rate, with classes apart and penalties as they were in the end."""
     if not legs:
         return plan
     last = legs[-1]
     why = f"rule: as it was where the earlier run of {last.images_shown:,} images ended"
-    plan = settled(plan, rate=last.rate_end, penalty=last.penalty_end, penalty_end=last.penalty_end, why=why)
-    return settled(plan, condition=(0.0, 0.0), joins=0.0, why="rule: whole since the earlier run")
+    plan = with_decision(
+        plan, rate=last.rate_end, penalty=last.penalty_end, penalty_end=last.penalty_end, why=why
+    )
+    return with_decision(plan, condition=(0.0, 0.0), joins=0.0, why="rule: whole since the earlier run")
 
 
 def refuse_unseen(out: Path) -> None:

@@ -14,13 +14,13 @@ from medgan.base.errors import PlanError
 from medgan.base.processes import World
 from medgan.base.progress import OnProgress, ignore
 from medgan.commands.draw_into import (
-    carried_out,
     choose_in,
     form_of,
     marks_of,
     refuse_numbers,
     settings_of,
     synthesise,
+    write_share,
 )
 from medgan.commands.folder_lock import alone_in
 from medgan.dataset.index import index
@@ -77,7 +77,7 @@ def sample(
     files.refuse_output_inside(out, [model, *(against.inputs if against else ())])
     how = holdout_of_training(trained.holdout, options.holdout) if against else Holdout()
     form = form_of(trained.plan.form, options.format, options.dicom_class)
-    chosen = known(options.labels, trained.labels)
+    chosen = labels_to_draw(options.labels, trained.labels)
     settings = {
         "command": "sample",
         "medgan": __version__,
@@ -123,7 +123,7 @@ def fill(  # what a folder is filled with and from is no noun
         mine = marks[part.share(len(marks))]
         return len(mine), synthesise(folder, model, mine, device)
 
-    images = carried_out(drawn, on_progress, device)
+    images = write_share(drawn, on_progress, device)
     account = Account(
         command="medgan sample",
         settings=settings,
@@ -152,7 +152,7 @@ def refuse(options: SampleOptions) -> None:
     refuse_numbers(reach(count) if options.filtered else count, options.seed)
 
 
-def known(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
+def labels_to_draw(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
     """The labels asked for, each once, in the model's order; all of them when none is asked for."""
     wanted = tuple(map(label_of, wanted))
     for label in wanted:

@@ -29,13 +29,13 @@ from medgan.dataset.quota import (
     top_up,
 )
 from medgan.evaluation.arms import rare_classes
-from medgan.evaluation.result_cache import Kept
+from medgan.evaluation.result_cache import ResultCache
 from medgan.evaluation.share_choice import MOST as LARGEST
 from medgan.evaluation.share_choice import Chosen, choose_share, wish_of
 from medgan.evaluation.splits import split_images
 from medgan.evaluation.trials import EFFORTS, judges_here
-from medgan.filtering.candidates import Against, Choice, Wish
-from medgan.filtering.in_memory import drawn_images, seeds_of
+from medgan.filtering.candidates import Against, Selection, Wish
+from medgan.filtering.in_memory import draw_images, seeds_of
 from medgan.learners.gan.model import Model
 
 MOST = 1000
@@ -96,7 +96,7 @@ class Mixture:
             wanted, available, self.number, "{} of {} images of {} are allowed by --max-synthetic-ratio"
         )
 
-    def fit(self, wanted: Quotas, choice: Choice) -> tuple[dict[str, Quota], str]:
+    def fit(self, wanted: Quotas, choice: Selection) -> tuple[dict[str, Quota], str]:
         """What classes are made up of where the filter keeps fewer images than wanted, and the sentence that says so."""
         available = {label: len(choice.seeds(label)) for label in wanted}
         if not self.one_sided:
@@ -134,7 +134,7 @@ def beside(whole: Quotas) -> str:
     )
 
 
-def refuse_unvalidated(manifest: Manifest, before: Mapping[str, int]) -> None:
+def require_validation(manifest: Manifest, before: Mapping[str, int]) -> None:
     """PlanError where validation patients cannot say what is best: before hours of training, not after."""
     there = manifest.images().get("val", {})
     absent = [label for label in rare_classes(before) if not there.get(label)]
@@ -177,10 +177,10 @@ def settle(
     found = choose_share(
         train,
         val,
-        drawn_images(model, seeds, mixture.device, on_progress),
+        draw_images(model, seeds, mixture.device, on_progress),
         settings=settings,
         seed=seed,
-        runs=Kept(place / RUNS, key),
+        runs=ResultCache(place / RUNS, key),
         on_progress=on_progress,
     )
     files.write_json(place / RESULT, found)

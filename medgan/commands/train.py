@@ -21,11 +21,11 @@ from medgan.commands.folder_lock import alone_in
 from medgan.commands.run_folder import (
     Leg,
     claim,
-    gone_on,
+    continue_plan,
     images_of_minutes,
     list_options,
     refuse_unseen,
-    stored,
+    run_record,
 )
 from medgan.dataset.advice import few, grave
 from medgan.dataset.fingerprint import Fingerprint, measure
@@ -34,8 +34,8 @@ from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
 from medgan.dataset.split import default_in_words, divide_for_training
 from medgan.learners.gan.fit import fit
-from medgan.learners.gan.probe import BRIEF, ROUNDS, costs, graphed_pace
-from medgan.plan import Overrides, Plan, decide, explained
+from medgan.learners.gan.probe import BRIEF, ROUNDS, costs, pace_with_graphs
+from medgan.plan import Overrides, Plan, decide, explain
 from medgan.plan.clock import (
     as_begun,
     candidates,
@@ -89,7 +89,7 @@ class Training:
             "warnings": list(self.warnings),
         }
         if not self.model_digest:
-            report |= {"plan": explained(self.plan), "estimate_seconds": round(self.estimate_seconds, 1)}
+            report |= {"plan": explain(self.plan), "estimate_seconds": round(self.estimate_seconds, 1)}
         return report
 
 
@@ -126,7 +126,7 @@ def train_on(
 ) -> Training:
     """Train on an indexed data set whose splits stand."""
     runtime = Runtime(wish.device, "fp32")
-    fingerprint, before = measure(manifest), runtime.once(lambda: stored(out))
+    fingerprint, before = measure(manifest), runtime.once(lambda: run_record(out))
     if before is not None and wish.minutes not in {None, before["plan"].get("minutes")}:
         before = {**before, "allowed": runtime.once(lambda: images_of_minutes(out, wish.minutes or 0.0))}
     plan, estimate = plan_and_estimate(
@@ -139,12 +139,12 @@ def train_on(
             plan=plan,
             estimate_seconds=estimate,
             seconds=time.monotonic() - began,
-            warnings=(*unlearned(manifest, plan), *fingerprint.warnings),
+            warnings=(*classes_without_scans(manifest, plan), *fingerprint.warnings),
         )
     my_share(plan)  # what cannot be shared is refused before the folder is made
     with alone_in(out, wish.device):
         legs = runtime.once(lambda: claim(out, plan, manifest.digest, list_options(wish, options.holdout)))
-        plan = gone_on(plan, legs)
+        plan = continue_plan(plan, legs)
         runtime.each(lambda: refuse_unseen(out))
         stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks(), on_progress=on_progress))
         board = Board(out / "tensorboard") if options.tensorboard and world().is_first else None
@@ -168,7 +168,7 @@ def train_on(
         images_shown=model.images_shown,
         seconds=time.monotonic() - began,
         model_digest=model.digest,
-        warnings=(*unlearned(manifest, plan), *model.warnings),
+        warnings=(*classes_without_scans(manifest, plan), *model.warnings),
     )
 
 
@@ -185,7 +185,7 @@ def outlook(fingerprint: Fingerprint, plan: Plan, seconds: float) -> Progress:
     return Progress(NOTE, 1, 1, words, {"seconds_left": seconds} if seconds else {})
 
 
-def unlearned(manifest: Manifest, plan: Plan) -> list[str]:
+def classes_without_scans(manifest: Manifest, plan: Plan) -> list[str]:
     """In words, the classes that no train scan has."""
     return [
         f"No scan in train has class {label}, so it is not learned"
@@ -225,7 +225,7 @@ def plan_and_estimate(
     if graphs and worth_graphing(plan, pace):
         for number, name in enumerate(tried):
             on_progress(Progress("timing CUDA graphs", number, len(tried)))
-            trials[name] = graphed_pace(dataclasses.replace(plan, precision=name))
+            trials[name] = pace_with_graphs(dataclasses.replace(plan, precision=name))
         on_progress(Progress("timing CUDA graphs", len(tried), len(tried)))
     plan, pace = with_graphs(plan, pace, trials)
     if wish.minutes is None:

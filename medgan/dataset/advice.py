@@ -103,10 +103,10 @@ def _classes(manifest: Manifest) -> Iterator[str]:
     images = manifest.images().get("train", {})
     empty = [label for label in labels if not images.get(label, 0)]
     if empty:
-        yield f"{_named(empty)} no image in train, so nothing can be learnt of it: move some there."
+        yield f"{_classes_and_verb(empty)} no image in train, so nothing can be learnt of it: move some there."
     single = [label for label in labels if images.get(label, 0) == 1]
     if single:
-        yield f"{_named(single)} a single image: synthetic ones would be copies of it. Add scans or leave it out."
+        yield f"{_classes_and_verb(single)} a single image: synthetic ones would be copies of it. Add scans or leave it out."
     yield from few(manifest)
 
 
@@ -149,7 +149,7 @@ def left_out(manifest: Manifest) -> Iterator[str]:
         )
 
 
-def _named(labels: Sequence[str]) -> str:
+def _classes_and_verb(labels: Sequence[str]) -> str:
     """The classes as the subject of a sentence, with its verb."""
     return f"Class {labels[0]} has" if len(labels) == 1 else f"Classes {', '.join(labels)} have"
 
@@ -164,7 +164,7 @@ def _small(classes: Mapping[str, str]) -> str:
 def _unusable(manifest: Manifest) -> Iterator[str]:
     usable, named = set(manifest.labels), {record.label for record in manifest.records if record.label}
     if named - usable:
-        yield f"{_named(sorted(named - usable))} no usable scan: medgan inspect --files says why for each file."
+        yield f"{_classes_and_verb(sorted(named - usable))} no usable scan: medgan inspect --files says why for each file."
     verdicts = manifest.verdicts()
     conflicts = verdicts.get("error:label-conflict", 0)
     if conflicts:

@@ -104,10 +104,10 @@ def _refuse_odd_ones(drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
         for label, n in sorted(Counter(draft.record.label for draft in refused).items())
     ]
     gone = {draft.order for draft in refused}
-    return [_mixed(draft, usual) if draft.order in gone else draft for draft in drafts], warnings
+    return [_check_mixture(draft, usual) if draft.order in gone else draft for draft in drafts], warnings
 
 
-def _mixed(draft: Draft, usual: dict[str, str]) -> Draft:
+def _check_mixture(draft: Draft, usual: dict[str, str]) -> Draft:
     kind, label = SCALES[draft.record.meaning], draft.record.label
     reason = f"its values are {kind}, those of nearly all scans of class {label} {usual[label]}"
     return replace(draft, record=replace(draft.record, verdict="skip:mixed-content", reason=reason))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from medgan.base.errors import DatasetError
 from medgan.dataset import tables
-from medgan.dataset.layout import WORKPLACES, Layout, folders, split_named
+from medgan.dataset.layout import WORKPLACES, FolderLayout, folders, split_of_name
 from medgan.dataset.lookup import Lookup
 from medgan.dataset.source import SUBJECT, Candidate, Listing, Source, label_of, legible, relative
-from medgan.dataset.tables import Row
+from medgan.dataset.tables import TableRow
 from medgan.dataset.walk import Found, is_passed_over, look, walk
 from medgan.scans import npz
 
@@ -33,10 +33,10 @@ def survey(source: Source) -> Listing:
             f"{path} is a single file, not a folder of scans",
             hint="Point at the folder that has one sub-folder per class, or at an .npz in the MedMNIST layout.",
         )
-    return _labelled(source, path)
+    return _list_with_labels(source, path)
 
 
-def _labelled(source: Source, root: Path) -> Listing:
+def _list_with_labels(source: Source, root: Path) -> Listing:
     if source.labels:
         return _from_table(root, source.labels)
     if source.label_column:
@@ -59,14 +59,14 @@ def arrays_of(path: Path) -> tuple[Path, ...]:
 
 
 def _from_folders(root: Path) -> Listing:
-    found, layout = list(walk(root)), Layout.of(root)
-    _refuse_unlabelled(root, found, layout)
+    found, layout = list(walk(root)), FolderLayout.of(root)
+    _require_labels(root, found, layout)
     candidates = tuple(_by_folder(layout, file) for file in found)
     warnings = (*_empty_classes(layout, candidates), *layout.doubts(), *_link_warnings(root, found))
     return Listing(root=root, candidates=candidates, warnings=warnings)
 
 
-def _by_folder(layout: Layout, file: Found) -> Candidate:
+def _by_folder(layout: FolderLayout, file: Found) -> Candidate:
     label, split = layout.place(file.path)
     return Candidate(
         path=file.path,
@@ -90,7 +90,7 @@ def _link_warnings(root: Path, found: Iterable[Found]) -> Iterator[str]:
         )
 
 
-def _refuse_unlabelled(root: Path, found: list[Found], layout: Layout) -> None:
+def _require_labels(root: Path, found: list[Found], layout: FolderLayout) -> None:
     """Refuse a folder in which no file can have a label."""
     if not found:
         raise DatasetError(f"{root} is empty", hint="Point at a folder that has one sub-folder per class.")
@@ -109,7 +109,7 @@ def _refuse_unlabelled(root: Path, found: list[Found], layout: Layout) -> None:
         )
 
 
-def _empty_classes(layout: Layout, candidates: Iterable[Candidate]) -> Iterator[str]:
+def _empty_classes(layout: FolderLayout, candidates: Iterable[Candidate]) -> Iterator[str]:
     root = layout.root
     filled = {candidate.path.relative_to(root).parts[:2] for candidate in candidates}
     tops = {parts[0] for parts in filled}
@@ -121,7 +121,7 @@ def _empty_classes(layout: Layout, candidates: Iterable[Candidate]) -> Iterator[
 
 def _from_tag(root: Path) -> Listing:
     """Labels come from the headers later; a train, val or test folder at the top still gives the split."""
-    found, layout = list(walk(root)), Layout.of(root)
+    found, layout = list(walk(root)), FolderLayout.of(root)
     if not found:
         raise DatasetError(f"{root} is empty", hint="Point at a folder with DICOM files.")
     files = tuple(_await_tag(_by_folder(layout, file)) for file in found)
@@ -160,7 +160,7 @@ def _splits_of(folders: Sequence[Path]) -> list[str]:
     def named(parts: Sequence[str]) -> str:
         # A list may begin anywhere: a folder such as dev far above the scans says nothing of them.
         names = (name for name in reversed(parts) if name.lower() not in WORKPLACES)
-        return next(filter(None, map(split_named, names)), "")
+        return next(filter(None, map(split_of_name, names)), "")
 
     below = [named(folder.parts[shared:]) for folder in folders]
     own = "" if any(below) else named(folders[0].parts[shared - 1 : shared])
@@ -199,9 +199,9 @@ def _refuse_repeats(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
 
 def _from_table(root: Path, table: Path) -> Listing:
     """Every file below `root` and every row outside it; a row may name a folder, and then stands for all files in it."""
-    rows, found, layout = tables.read_labels(table), list(walk(root)), Layout.of(root)
+    rows, found, layout = tables.read_labels(table), list(walk(root)), FolderLayout.of(root)
     lookup = Lookup(root, table.parent, [file.path for file in found if file.verdict == "ok"])
-    claims: dict[Path, list[Row]] = {}
+    claims: dict[Path, list[TableRow]] = {}
     places: dict[Path, tuple[Path, str]] = {}
     for row in rows:
         place, problem = lookup.place(row.key)
@@ -227,7 +227,7 @@ def _look_up(place: Path, problem: str) -> Found:
 
 
 def _by_row(
-    file: Found, table: str, claims: Mapping[Path, list[Row]], used: set[Path], above: str = ""
+    file: Found, table: str, claims: Mapping[Path, list[TableRow]], used: set[Path], above: str = ""
 ) -> Candidate:
     """A file by the row that names it or a folder it lies in; without a split of the row's own, `above` is its split."""
     real = file.path.resolve()
@@ -246,10 +246,10 @@ def _by_row(
         verdict=file.verdict,
         reason=file.reason or ("" if row.label else f"row {row.number} of {table} gives no label"),
     )
-    return _agreed(candidate, claims[place], table)
+    return _check_agreement(candidate, claims[place], table)
 
 
-def _agreed(candidate: Candidate, rows: Sequence[Row], table: str) -> Candidate:
+def _check_agreement(candidate: Candidate, rows: Sequence[TableRow], table: str) -> Candidate:
     """The candidate, refused where the rows that name it say different things."""
     first = rows[0]
     if candidate.verdict != "ok" or all(
@@ -265,7 +265,7 @@ def _agreed(candidate: Candidate, rows: Sequence[Row], table: str) -> Candidate:
 def _from_participants(root: Path, column: str) -> Listing:
     """BIDS: a file belongs to the subject whose folder it lies in; derivatives and other folders have no label."""
     table = root / "participants.tsv"
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[TableRow]] = {}
     for row in tables.read_participants(table, column):
         rows.setdefault(f"sub-{row.key.removeprefix('sub-')}", []).append(row)
     found = list(walk(root))
@@ -276,7 +276,7 @@ def _from_participants(root: Path, column: str) -> Listing:
     return Listing(root=root, candidates=candidates, warnings=(*warnings, *_link_warnings(root, found)))
 
 
-def _by_subject(root: Path, file: Found, rows: Mapping[str, list[Row]]) -> Candidate:
+def _by_subject(root: Path, file: Found, rows: Mapping[str, list[TableRow]]) -> Candidate:
     top = legible(file.path.relative_to(root).parts[0])
     if top not in rows:
         reason = (
@@ -295,4 +295,4 @@ def _by_subject(root: Path, file: Found, rows: Mapping[str, list[Row]]) -> Candi
         verdict=file.verdict,
         reason=reason,
     )
-    return _agreed(candidate, rows[top], "participants.tsv")
+    return _check_agreement(candidate, rows[top], "participants.tsv")

@@ -94,11 +94,11 @@ def measure(manifest: Manifest) -> Fingerprint:
         channels=_tally(measured, lambda record: str(record.channels)),
         colours=colours_of(measured),
         bits=max(record.bits for record in measured),
-        body_part=_shared([record.body_part for record in measured]),
+        body_part=_common_value([record.body_part for record in measured]),
         rows=_spread([record.shape[1] for record in measured]),
         columns=_spread([record.shape[2] for record in measured]),
         spacing_mm=_spacing(measured),
-        patient_orientation=_shared([record.patient_orientation for record in measured]),
+        patient_orientation=_common_value([record.patient_orientation for record in measured]),
         field_of_view_mm=_field_of_view(measured),
         extents=extents_of(measured),
         levels=tuple(np.median([record.levels for record in measured], axis=0).tolist()),
@@ -125,7 +125,7 @@ def _tally(records: Sequence[Record], fact: Callable[[Record], str]) -> dict[str
     return dict(sorted(Counter(fact(record) for record in records).items()))
 
 
-def _shared(values: Sequence[str]) -> str:
+def _common_value(values: Sequence[str]) -> str:
     return values[0] if len(set(values)) == 1 else ""
 
 

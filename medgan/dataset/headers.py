@@ -30,7 +30,7 @@ class Opened:
     """Under which the store knows the file; empty when it must not be remembered."""
 
 
-def opened(
+def open_headers(
     candidates: Sequence[Candidate], source: Source, root: Path, store: Store, crew: Crew
 ) -> Iterator[Opened]:
     """Read or recall the header of every candidate, and refuse what the header alone refuses."""
@@ -38,7 +38,7 @@ def opened(
     keys = [stamp(candidate.path, source.label_tag) for candidate in sound]
     known = [store.get(key) for key in keys]
     missing = [candidate.path for candidate, facts in zip(sound, known, strict=True) if facts is None]
-    fresh = crew.ordered(partial(header_of, label_tag=source.label_tag), missing, lost)
+    fresh = crew.ordered(partial(header_of, label_tag=source.label_tag), missing, crash_error)
     recalled = zip(keys, known, strict=True)
     for order, candidate in enumerate(candidates):
         if candidate.verdict != "ok":
@@ -47,7 +47,7 @@ def opened(
         key, facts = next(recalled)
         found = Header(**facts) if facts is not None else next(fresh)
         if isinstance(found, ScanError):
-            yield Opened(order=order, candidate=refused(candidate, found))
+            yield Opened(order=order, candidate=refuse(candidate, found))
             continue
         if facts is None:
             store.put(key, {name: getattr(found, name) for name in FACTS})
@@ -64,20 +64,20 @@ def header_of(path: Path, label_tag: str = "") -> Header | ScanError:
         return error
     return replace(
         header,
-        patient=veiled(header.patient),
-        instance=veiled(header.instance),
-        series=veiled(header.series),
-        scanner=veiled(header.scanner),
-        stacking=tuple(map(veiled, header.stacking)),
+        patient=hash_id(header.patient),
+        instance=hash_id(header.instance),
+        series=hash_id(header.series),
+        scanner=hash_id(header.scanner),
+        stacking=tuple(map(hash_id, header.stacking)),
     )
 
 
-def veiled(identifier: str) -> str:
+def hash_id(identifier: str) -> str:
     """The digest of an identifier; nothing stays nothing."""
     return digest(identifier)[:32] if identifier else ""
 
 
-def lost(path: Path) -> ScanError:
+def crash_error(path: Path) -> ScanError:
     """What is said of a file during which a worker process died."""
     return ScanError(
         f"{path.name}: ended the process that read it, as damaged pixels can do to a decoder",
@@ -86,7 +86,7 @@ def lost(path: Path) -> ScanError:
     )
 
 
-def refused(candidate: Candidate, error: ScanError) -> Candidate:
+def refuse(candidate: Candidate, error: ScanError) -> Candidate:
     """The candidate with the verdict and reason of an error."""
     reason = f"{error.message} ({error.hint})" if error.hint else error.message
     return replace(candidate, verdict=error.verdict, reason=reason)
@@ -98,12 +98,12 @@ def judge(candidate: Candidate, header: Header, source: Source, root: Path) -> C
         "" if header.patient else subject(relative(candidate.path, root), candidate.label)
     )
     label = candidate.label or label_of(header.label)
-    verdict, reason = unwanted(header, source) if label else ("skip:no-label", candidate.reason)
-    patient = veiled(named) or header.patient
+    verdict, reason = default_verdict(header, source) if label else ("skip:no-label", candidate.reason)
+    patient = hash_id(named) or header.patient
     return replace(candidate, label=label, patient=patient, verdict=verdict, reason=reason)
 
 
-def unwanted(header: Header, source: Source) -> tuple[str, str]:
+def default_verdict(header: Header, source: Source) -> tuple[str, str]:
     """("skip:...", reason) for what the user has to ask for, else ("ok", "")."""
     if source.modality and header.modality.upper() != source.modality.upper():
         return "skip:other-modality", f"its modality is {header.modality or 'unknown'}, not {source.modality}"
@@ -128,19 +128,19 @@ def units(files: Iterable[Opened]) -> list[tuple[Opened, ...]]:
             key = (file.candidate.label, file.candidate.split, file.candidate.patient)
             families.setdefault(key, {})[file.candidate.path] = file
     for family in families.values():
-        found.extend(_stacked(family))
+        found.extend(_stacks(family))
     return sorted(found, key=lambda unit: min(file.order for file in unit))
 
 
-def _stacked(family: dict[Path, Opened]) -> Iterator[tuple[Opened, ...]]:
+def _stacks(family: dict[Path, Opened]) -> Iterator[tuple[Opened, ...]]:
     grouping = series.group([(path, file.header) for path, file in family.items() if file.header])
     for paths in (*grouping.volumes, *((path,) for path in grouping.singles)):
-        yield tuple(_noted(family[path], grouping.notes.get(path, ())) for path in paths)
+        yield tuple(_with_notes(family[path], grouping.notes.get(path, ())) for path in paths)
     for path, error in grouping.skipped.items():
-        yield (Opened(order=family[path].order, candidate=refused(family[path].candidate, error)),)
+        yield (Opened(order=family[path].order, candidate=refuse(family[path].candidate, error)),)
 
 
-def _noted(file: Opened, notes: tuple[str, ...]) -> Opened:
+def _with_notes(file: Opened, notes: tuple[str, ...]) -> Opened:
     if file.header is None or not notes:
         return file
     return replace(file, header=replace(file.header, notes=(*file.header.notes, *notes)))

@@ -14,9 +14,9 @@ from medgan.base.workers import Crew
 from medgan.dataset.checks import Draft, settle
 from medgan.dataset.duplicates import without_twins
 from medgan.dataset.file_list import survey
-from medgan.dataset.headers import opened, units
+from medgan.dataset.headers import open_headers, units
 from medgan.dataset.manifest import ARRAY, Manifest, Record
-from medgan.dataset.measure import drafts, measured
+from medgan.dataset.measure import drafts, measure_pixels
 from medgan.dataset.scan_cache import Store
 from medgan.dataset.source import Listing, Source, label_of, legible, relative
 from medgan.scans import npz
@@ -42,15 +42,17 @@ def _files(listing: Listing, source: Source, on_progress: OnProgress) -> Iterato
     root, total = listing.root, len(listing.candidates)
     with closing(Store()) as store:
         with Crew() as crew:
-            headers = opened(listing.candidates, source, root, store, crew)
-            files = _counted(headers, total, "headers", on_progress, store)
+            headers = open_headers(listing.candidates, source, root, store, crew)
+            files = _count_items(headers, total, "headers", on_progress, store)
             found = units(without_twins(files, root, store, crew))
-            for made in _counted(drafts(found, root, store, crew), len(found), "pixels", on_progress, store):
+            for made in _count_items(
+                drafts(found, root, store, crew), len(found), "pixels", on_progress, store
+            ):
                 yield from made
         store.flush()
 
 
-def _counted(
+def _count_items(
     items: Iterable[T], total: int, words: str, on_progress: OnProgress, store: Store | None = None
 ) -> Iterator[T]:
     before = 0 if store is None else store.found
@@ -75,7 +77,7 @@ def _arrays(listing: Listing, on_progress: OnProgress) -> Iterator[Draft]:
         except ScanError as error:
             yield Draft(order=order, record=Record(path=name, verdict=error.verdict, reason=error.message))
             continue
-        for split, n, label in _counted(rows, len(rows), "images", on_progress):
+        for split, n, label in _count_items(rows, len(rows), "images", on_progress):
             order += 1
             record = Record(path=f"{name}#{split}/{n}", label=label_of(label), split=split, format=ARRAY)
             yield Draft(order=order, record=_row(path, record, split, n))
@@ -83,7 +85,7 @@ def _arrays(listing: Listing, on_progress: OnProgress) -> Iterator[Draft]:
 
 def _row(path: Path, record: Record, split: str, n: int) -> Record:
     try:
-        return replace(record, **measured(npz.read(path, split, n)))
+        return replace(record, **measure_pixels(npz.read(path, split, n)))
     except ScanError as error:
         return replace(record, verdict=error.verdict, reason=error.message)
 

@@ -32,7 +32,7 @@ FEW = 12
 """So many names of sub-folders that all classes share may be names of classes; more are rather numbers of patients or series."""
 
 
-def split_named(name: str) -> str:
+def split_of_name(name: str) -> str:
     """The split ("train", "val" or "test") that a folder or a cell of a table means by `name`, or "".
 
     "Train", "training_set", "test-images", "ValData" and "val2017" are sure; "test_positive" may be a class.
@@ -54,7 +54,7 @@ def _words(name: str) -> tuple[str, list[str]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class FolderLayout:
     """What the folders of a data set stand for: `root/split/class`, `root/class/split` or `root/class`."""
 
     root: Path
@@ -64,14 +64,14 @@ class Layout:
     """Whether every class has its splits in it, as in `root/class/train` and `root/class/test`."""
 
     @classmethod
-    def of(cls, root: Path) -> Layout:
+    def of(cls, root: Path) -> FolderLayout:
         """Look at the folders of `root` and at those in them."""
         tops = folders(root)
-        splits = {top.name: split_named(top.name) for top in tops if split_named(top.name)}
+        splits = {top.name: split_of_name(top.name) for top in tops if split_of_name(top.name)}
         inner = {top: {child.name for child in folders(top)} for top in tops}
         if not splits:
             splits = _hints(inner)
-        found = [set(map(split_named, names)) for names in inner.values()]
+        found = [set(map(split_of_name, names)) for names in inner.values()]
         below = (
             not splits
             and bool(found)
@@ -86,7 +86,7 @@ class Layout:
             return "", ""
         if above[0] in self.splits:
             return label_of("".join(above[1:2])), self.splits[above[0]]
-        return label_of(above[0]), split_named("".join(above[1:2])) if self.below else ""
+        return label_of(above[0]), split_of_name("".join(above[1:2])) if self.below else ""
 
     def classes(self) -> Iterator[Path]:
         """The folders that stand for classes, once per split."""
@@ -113,14 +113,14 @@ class Layout:
             f"{name}/{child}"
             for name, names in inner.items()
             for child in sorted(names)
-            if split_named(child)
+            if split_of_name(child)
         ]
         if lost:
             yield (
                 f"Folders that are called like splits lie in class folders and count as part of the class: {_some(lost)}. "
                 "If they are splits, put them above the classes (test/covid/), or name splits in a table (--labels)."
             )
-        elif shared := _shared(inner):
+        elif shared := _common_folders(inner):
             yield (
                 f"The folders {_some(sorted(inner))} count as classes, and they hold the same folders ({_some(shared)}). If those are the "
                 "classes, and what lies above them are splits, folds or patients, call the upper ones train, val and test, or name class, "
@@ -137,7 +137,7 @@ def _hints(inner: Mapping[Path, set[str]]) -> dict[str, str]:
     return {top.name: split for top, split in hinted.items()} if sure else {}
 
 
-def _shared(inner: Mapping[str, set[str]]) -> list[str]:
+def _common_folders(inner: Mapping[str, set[str]]) -> list[str]:
     """Names of folders that lie in several classes, where there is nothing else in any class, and few enough to be classes."""
     times = Counter(name for names in inner.values() for name in names)
     numbers = (

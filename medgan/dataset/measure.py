@@ -13,7 +13,7 @@ import numpy as np
 from medgan.base.errors import ScanError
 from medgan.base.workers import Crew
 from medgan.dataset.checks import Draft
-from medgan.dataset.headers import Opened, lost, refused, units
+from medgan.dataset.headers import Opened, crash_error, refuse, units
 from medgan.dataset.load import read_files
 from medgan.dataset.manifest import Record
 from medgan.dataset.scan_cache import Facts, Store, joint
@@ -21,7 +21,7 @@ from medgan.dataset.source import Candidate, relative
 from medgan.scans import formats, intensity, slices
 from medgan.scans.colour import coloured_share
 from medgan.scans.scan import Scan
-from medgan.scans.verdict import judged
+from medgan.scans.verdict import give_verdicts
 
 Unit = tuple[Opened, ...]
 """Files that are read together, in slice order."""
@@ -47,20 +47,20 @@ def drafts(found: Sequence[Unit], root: Path, store: Store, crew: Crew) -> Itera
     keys = [joint(file.key for file in unit) for unit in found]
     known = [store.get(key) for key in keys]
     missing = [unit for unit, facts in zip(found, known, strict=True) if facts is None and unit[0].header]
-    fresh = crew.ordered(partial(decoded, root=root), missing, partial(_lost, root=root))
+    fresh = crew.ordered(partial(decode_unit, root=root), missing, partial(_crash_drafts, root=root))
     for unit, key, facts in zip(found, keys, known, strict=True):
         if unit[0].header is None:
-            yield [_named(unit, root, unit[0].candidate)]
+            yield [_draft_of(unit, root, unit[0].candidate)]
         elif facts is not None:
-            yield [_described(unit, root, facts)]
+            yield [_draft_with(unit, root, facts)]
         else:
             made = next(fresh)
             if len(made) == 1 and made[0].record.ok:
-                store.put(key, _remembered(made[0], unit))
+                store.put(key, _recall(made[0], unit))
             yield made
 
 
-def decoded(unit: Unit, root: Path) -> list[Draft]:
+def decode_unit(unit: Unit, root: Path) -> list[Draft]:
     """Decode and measure a unit; one bad slice must not take its volume along, nor one kind of frames the others."""
     kinds = unit[0].header.kinds if unit[0].header and len(unit) == 1 else 1
     return [draft for kind in range(kinds) for draft in _decode_kind(unit, root, kind)]
@@ -69,24 +69,24 @@ def decoded(unit: Unit, root: Path) -> list[Draft]:
 def _decode_kind(unit: Unit, root: Path, kind: int) -> list[Draft]:
     try:
         scan = read_files(tuple(file.candidate.path for file in unit), kind)
-        with judged(unit[0].candidate.path):
-            facts = measured(scan)
-        return [_described(unit, root, facts, kind)]
+        with give_verdicts(unit[0].candidate.path):
+            facts = measure_pixels(scan)
+        return [_draft_with(unit, root, facts, kind)]
     except ScanError as error:
-        return list(_salvaged(unit, error, root, kind))
+        return list(_salvage(unit, error, root, kind))
 
 
-def _salvaged(unit: Unit, error: ScanError, root: Path, kind: int) -> Iterator[Draft]:
+def _salvage(unit: Unit, error: ScanError, root: Path, kind: int) -> Iterator[Draft]:
     """A volume without its bad slices: the others are grouped anew."""
     bad = {file.order: problem for file in unit if (problem := _problem(file))} if len(unit) > 1 else {}
     if not bad:
-        yield _named(unit, root, refused(unit[0].candidate, error), kind=kind)
+        yield _draft_of(unit, root, refuse(unit[0].candidate, error), kind=kind)
         return
     for file in unit:
         if file.order in bad:
-            yield _named((file,), root, refused(file.candidate, bad[file.order]))
+            yield _draft_of((file,), root, refuse(file.candidate, bad[file.order]))
     for part in units(file for file in unit if file.order not in bad):
-        yield from decoded(part, root)
+        yield from decode_unit(part, root)
 
 
 def _problem(file: Opened) -> ScanError | None:
@@ -97,8 +97,8 @@ def _problem(file: Opened) -> ScanError | None:
     return None
 
 
-def _lost(unit: Unit, root: Path) -> list[Draft]:
-    return [_named(unit, root, refused(unit[0].candidate, lost(unit[0].candidate.path)))]
+def _crash_drafts(unit: Unit, root: Path) -> list[Draft]:
+    return [_draft_of(unit, root, refuse(unit[0].candidate, crash_error(unit[0].candidate.path)))]
 
 
 def pixel_digest(scan: Scan) -> str:
@@ -108,7 +108,7 @@ def pixel_digest(scan: Scan) -> str:
     return total.hexdigest()
 
 
-def measured(scan: Scan) -> Facts:
+def measure_pixels(scan: Scan) -> Facts:
     """What of a Record is measured on the pixels; ScanError for an image of a single value, from which nothing can be learnt."""
     if "constant" in scan.notes:
         raise ScanError("every pixel has the same value", verdict="skip:constant")
@@ -130,14 +130,14 @@ def measured(scan: Scan) -> Facts:
     }
 
 
-def _remembered(draft: Draft, unit: Unit) -> Facts:
-    """What `measured` said of a unit; the notes of its header are known anew every time."""
+def _recall(draft: Draft, unit: Unit) -> Facts:
+    """What `measure_pixels` said of a unit; the notes of its header are known anew every time."""
     header = unit[0].header
     facts = {name: getattr(draft.record, name) for name in MEASURED}
     return facts | {"notes": [note for note in draft.record.notes if header and note not in header.notes]}
 
 
-def _named(unit: Unit, root: Path, candidate: Candidate, **known: Any) -> Draft:
+def _draft_of(unit: Unit, root: Path, candidate: Candidate, **known: Any) -> Draft:
     """A draft with what is known without pixels, and `known` of its record."""
     paths = tuple(relative(file.candidate.path, root) for file in unit)
     record = Record(
@@ -158,7 +158,7 @@ def _named(unit: Unit, root: Path, candidate: Candidate, **known: Any) -> Draft:
     )
 
 
-def _described(unit: Unit, root: Path, facts: Facts, kind: int = 0) -> Draft:
+def _draft_with(unit: Unit, root: Path, facts: Facts, kind: int = 0) -> Draft:
     header = unit[0].header
     assert header is not None, "only opened files have facts"
     notes = tuple(dict.fromkeys((*header.notes, *facts["notes"])))
@@ -169,4 +169,4 @@ def _described(unit: Unit, root: Path, facts: Facts, kind: int = 0) -> Draft:
         "notes": notes,
         "kind": kind,
     }
-    return _named(unit, root, unit[0].candidate, **known)
+    return _draft_of(unit, root, unit[0].candidate, **known)

@@ -56,7 +56,7 @@ def quotas(
     _refuse(counts, per_class, max_ratio)
     goal = _goal(counts, target)
     return {
-        label: capped(max(per_class.get(label, goal) - have, 0), have, max_ratio)
+        label: cap_missing(max(per_class.get(label, goal) - have, 0), have, max_ratio)
         for label, have in sorted(counts.items())
     }
 
@@ -97,7 +97,7 @@ def top_up(
 
 def allowance(wanted: Quotas, max_ratio: float | None) -> dict[str, int]:
     """{label: made images that it may have beside its different real ones}."""
-    return {label: capped(quota.made, quota.real, max_ratio) for label, quota in wanted.items()}
+    return {label: cap_missing(quota.made, quota.real, max_ratio) for label, quota in wanted.items()}
 
 
 def scarcest(wanted: Quotas, available: Mapping[str, int]) -> str | None:
@@ -150,7 +150,7 @@ def _goal(counts: Mapping[str, int], target: str | int) -> int:
     return max(counts.values()) if target == "largest" else math.ceil(statistics.median(counts.values()))
 
 
-def capped(missing: int, have: int, max_ratio: float | None) -> int:
+def cap_missing(missing: int, have: int, max_ratio: float | None) -> int:
     """As many of the `missing` as there may be beside `have` real ones."""
     # 100 times 0.29 is 28.999999999999996 to a computer
     return missing if max_ratio is None else min(missing, math.floor(round(have * max_ratio, 6)))

@@ -44,7 +44,7 @@ class Store:
         self.found = 0
         """How often something was known."""
         self._waiting: list[tuple[str, str]] = []
-        self._base = _opened()
+        self._base = _open_database()
 
     def get(self, key: str) -> Facts | None:
         """What is known under `key`."""
@@ -82,7 +82,7 @@ class Store:
             self._base = None
 
 
-def _opened() -> sqlite3.Connection | None:
+def _open_database() -> sqlite3.Connection | None:
     try:
         place = cached.folder() / cached.INDEX
         place.touch(mode=0o600)
@@ -113,10 +113,10 @@ def unseal(key: str, stored: object) -> Facts | None:
     """The facts of a sealed text; None where it is damaged."""
     if not isinstance(stored, str) or stored != seal(key, stored[SEAL:]):
         return None
-    return tupled(json.loads(stored[SEAL:]))
+    return to_tuples(json.loads(stored[SEAL:]))
 
 
-def tupled(facts: Facts) -> Facts:
+def to_tuples(facts: Facts) -> Facts:
     """JSON's lists as the tuples they were."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
 
@@ -148,11 +148,11 @@ def _rules() -> str:
         for module in sorted(folder.rglob("*.py")):
             total.update(module.read_bytes())
     for package in (*READERS, *CODECS):
-        total.update(f"{package} {_installed(package)}\n".encode())
+        total.update(f"{package} {_version_of(package)}\n".encode())
     return total.hexdigest()
 
 
-def _installed(package: str) -> str:
+def _version_of(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:

@@ -71,7 +71,7 @@ def hold_out(manifest: Manifest, how: Holdout, seed: int) -> Manifest:
         )
     if not how.share:
         return manifest
-    held = _chosen(_classes_of_patients(manifest), how.share, seed, how.least)
+    held = _choose_patients(_classes_of_patients(manifest), how.share, seed, how.least)
     records = tuple(
         replace(record, split="val") if record.split == "train" and record.patient in held else record
         for record in manifest.records
@@ -88,7 +88,7 @@ def _classes_of_patients(manifest: Manifest) -> dict[str, frozenset[str]]:
     return {patient: frozenset(labels) for patient, labels in sorted(classes.items())}
 
 
-def _chosen(classes: dict[str, frozenset[str]], fraction: float, seed: int, least: int) -> set[str]:
+def _choose_patients(classes: dict[str, frozenset[str]], fraction: float, seed: int, least: int) -> set[str]:
     left = Counter(label for labels in classes.values() for label in labels)
     large = {label for label, n in left.items() if n >= max(least, 2)}
     wanted = {label: _share(n, fraction) if label in large else 0 for label, n in left.items()}

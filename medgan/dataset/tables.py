@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medgan.base.errors import DatasetError
 from medgan.dataset.encoding import decode
-from medgan.dataset.layout import split_named
+from medgan.dataset.layout import split_of_name
 from medgan.dataset.source import label_of
 from medgan.dataset.walk import unreadable
 
@@ -24,7 +24,7 @@ LONGEST = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One line of a table: what it is about, and the class, patient and split it names."""
 
     number: int
@@ -38,12 +38,12 @@ class Row:
     """Empty when the table gives none."""
 
 
-def read_labels(path: Path) -> tuple[Row, ...]:
+def read_labels(path: Path) -> tuple[TableRow, ...]:
     """Rows of a labels file: columns path (or file, file_name), label, and perhaps patient and split."""
     return tuple(_rows(path, PATH, "label"))
 
 
-def read_participants(path: Path, label_column: str) -> tuple[Row, ...]:
+def read_participants(path: Path, label_column: str) -> tuple[TableRow, ...]:
     """Rows of a BIDS participants.tsv, with the class in `label_column`."""
     if not path.is_file():
         raise DatasetError(
@@ -55,13 +55,13 @@ def read_participants(path: Path, label_column: str) -> tuple[Row, ...]:
 
 def columns(path: Path) -> tuple[str, ...]:
     """The headings of a table, those that are empty left out."""
-    return tuple(filter(None, _read(path)[0]))
+    return tuple(filter(None, _read_lines(path)[0]))
 
 
 Line = tuple[int, Sequence[str]]
 
 
-def _read(path: Path) -> tuple[tuple[str, ...], list[Line]]:
+def _read_lines(path: Path) -> tuple[tuple[str, ...], list[Line]]:
     """Headings, and every line as (line number, cells), all stripped of blanks."""
     try:
         text = decode(path.read_bytes())
@@ -105,20 +105,20 @@ def _without_row_names(names: Sequence[str], body: list[Line]) -> list[Line]:
     return [(number, cells[1:]) for number, cells in body] if unnamed else body
 
 
-def _rows(path: Path, key_names: Sequence[str], label_name: str) -> Iterator[Row]:
-    names, lines = _read(path)
+def _rows(path: Path, key_names: Sequence[str], label_name: str) -> Iterator[TableRow]:
+    names, lines = _read_lines(path)
     key = _column(path, names, lines, key_names)
     label = _column(path, names, lines, (label_name,))
     patient, split = (_optional(path, names, lines, wanted) for wanted in (PATIENT, ("split",)))
     _refuse_splits(path, (_cell(cells, split) for _, cells in lines))
     for number, cells in lines:
         if _cell(cells, key):
-            yield Row(
+            yield TableRow(
                 number=number,
                 key=_cell(cells, key),
                 label=_value(cells, label),
                 patient=_value(cells, patient),
-                split=split_named(_cell(cells, split)),
+                split=split_of_name(_cell(cells, split)),
             )
 
 
@@ -165,7 +165,7 @@ def _column(path: Path, names: Sequence[str], lines: Sequence[Line], wanted: Seq
 
 
 def _refuse_splits(path: Path, values: Iterable[str]) -> None:
-    strange = sorted({value for value in values if not (value.lower() in EMPTY or split_named(value))})
+    strange = sorted({value for value in values if not (value.lower() in EMPTY or split_of_name(value))})
     if strange:
         told = ", ".join(value if len(value) <= LONGEST else value[:LONGEST] + "..." for value in strange[:5])
         raise DatasetError(

@@ -9,13 +9,13 @@ from typing import Any
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress
 from medgan.evaluation import trials
-from medgan.evaluation.data import Gathered
+from medgan.evaluation.data import EvaluationData
 from medgan.evaluation.fidelity import measure_fidelity
-from medgan.evaluation.giveaways import joined, measure_giveaways
+from medgan.evaluation.giveaways import concatenate, measure_giveaways
 from medgan.evaluation.predictions import Predictions, predictions
 from medgan.evaluation.privacy import screen_privacy
 from medgan.evaluation.shortcut import measure_shortcut
-from medgan.evaluation.usefulness import hearing, measure_usefulness
+from medgan.evaluation.usefulness import compare_arms, measure_usefulness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ EFFORTS = {
 class Job:
     """What a part is given."""
 
-    images: Gathered
+    images: EvaluationData
     effort: str
     seed: int
     runs: MutableMapping[str, Any]
@@ -70,7 +70,7 @@ def ask_again(job: Job) -> Predictions | None:
     if not job.runs:
         return None
     images, settings = job.images, settings_of(job)
-    heard = hearing(
+    heard = compare_arms(
         images.train, images.held_out, images.synthetic,
         settings=settings, seed=job.seed, external=images.external, runs=job.runs, on_progress=job.on_progress,
     )  # fmt: skip
@@ -92,7 +92,7 @@ def giveaways(job: Job) -> Any:
     refuse_without_patients(images)
     files = images.circumstances
     return measure_giveaways(
-        images.train, images.held_out, files["train"], joined(files["val"], files["test"]),
+        images.train, images.held_out, files["train"], concatenate(files["val"], files["test"]),
         seed=job.seed, resamples=EFFORTS[job.effort].resamples,
     )  # fmt: skip
 
@@ -111,7 +111,7 @@ def settings_of(job: Job) -> trials.Settings:
     return replace(settings, judges=trials.judges_here(settings.judges))
 
 
-def refuse_without_patients(images: Gathered) -> None:
+def refuse_without_patients(images: EvaluationData) -> None:
     """DatasetError where no real patient is left to judge by."""
     if not len(images.held_out):
         raise DatasetError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medgan.evaluation.endpoints import endpoints, endpoints_under, interval, patient_weights, seed_weights
 from medgan.evaluation.schedules import Schedule
 from medgan.evaluation.trials import Outcome
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 NAMED, REFERENCE = "named", "reference"
 
@@ -63,14 +63,14 @@ class Entry:
 class Bench:
     """Held-out images, all of which judge, and how their patients are resampled."""
 
-    held_out: Images
+    held_out: LabelledImages
     rare: Sequence[int]
     weights: NDArray[np.int64]
     """(B, N): how often each image counts in each resample of the patients."""
     seed: int
 
     @classmethod
-    def of(cls, held_out: Images, rare: Sequence[int], resamples: int, seed: int) -> Bench:
+    def of(cls, held_out: LabelledImages, rare: Sequence[int], resamples: int, seed: int) -> Bench:
         """Patients are drawn within their class."""
         weights = patient_weights(held_out.patients, held_out.labels, resamples, seed)
         return cls(held_out=held_out, rare=rare, weights=weights, seed=seed)

@@ -149,7 +149,7 @@ def possible(learned: Learned, recipes: Sequence[Recipe], side: NDArray[np.bool_
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pool:
+class DrawPool:
     """Images, how often each is drawn and what an error on it costs."""
 
     rows: Labels
@@ -170,7 +170,7 @@ class Lesson:
     classes: int
     real: int
     """Different real images that it is taught."""
-    stages: tuple[tuple[float, Pool], ...]
+    stages: tuple[tuple[float, DrawPool], ...]
     """(share of the steps, what is drawn in it), one after another."""
     prior: NDArray[np.float32] | None = None
     """(K,): what is added to logits while learning."""
@@ -192,7 +192,7 @@ def lesson(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int)
     )
 
 
-def added(drawn: Lesson, learned: Learned) -> dict[str, int]:
+def count_added(drawn: Lesson, learned: Learned) -> dict[str, int]:
     """{class: images that join the real ones in a lesson}, every class."""
     rows = drawn.stages[0][1].rows
     fresh = np.bincount(learned.labels[rows[learned.origins[rows] != REAL]], minlength=len(learned.names))
@@ -203,7 +203,7 @@ def added(drawn: Lesson, learned: Learned) -> dict[str, int]:
     return dict(zip(learned.names, fresh.tolist(), strict=True))
 
 
-def _pool(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int) -> Pool:
+def _pool(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int) -> DrawPool:
     chance = np.random.default_rng(seed)
     real = np.flatnonzero(side & (learned.origins == REAL))
     rows = np.concatenate([real, *_joining(recipe, learned, side, chance)])
@@ -212,7 +212,7 @@ def _pool(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int) 
     costs = np.where(extra, recipe.worth, 1.0)
     if recipe.weighted:  # n / (classes * n_c), as scikit-learn's "balanced"
         costs *= (len(real) / (np.count_nonzero(counts) * np.maximum(counts, 1)))[labels]
-    return Pool(rows=rows, chances=_chances(recipe, labels, extra), costs=costs.astype(np.float32))
+    return DrawPool(rows=rows, chances=_chances(recipe, labels, extra), costs=costs.astype(np.float32))
 
 
 def _joining(

@@ -9,7 +9,7 @@ Weights = NDArray[np.float64]
 """(R, N): how often image n counts in resample r; row 0 is the data as they are, each image once."""
 
 
-def resampled(patients: NDArray[np.str_], resamples: int, seed: int) -> Weights:
+def resample_patients(patients: NDArray[np.str_], resamples: int, seed: int) -> Weights:
     """As many patients drawn with replacement as there are, `resamples` times; a patient comes with all of his images.
 
     Scores then take weights instead of copies, so that features and distances are computed once (and a copy is never

@@ -11,7 +11,7 @@ from medgan.base.errors import OutputError
 from medgan.base.escape import markdown
 from medgan.filtering.summary import table
 from medgan.learners.gan.model import CARD, place_of, read_card
-from medgan.learners.gan.model_card import evaluated, speaks_of
+from medgan.learners.gan.model_card import replace_evaluation, speaks_of
 
 PARTS = {
     "usefulness": "Usefulness",
@@ -27,18 +27,18 @@ def carry(run: Path, told: Mapping[str, Any], day: str) -> str:
 
     `told` is the documented JSON of `evaluate`, `day` when it was measured.
     """
-    obstacle = written(place_of(run), told, day) if any(told[part] for part in PARTS) else ""
+    obstacle = write_section(place_of(run), told, day) if any(told[part] for part in PARTS) else ""
     return obstacle and f"the model card carries no verdict: {CARD} {obstacle}"
 
 
-def written(place: Path, told: Mapping[str, Any], day: str) -> str:
+def write_section(place: Path, told: Mapping[str, Any], day: str) -> str:
     """Write the section; what stands in the way, else empty."""
     text, digest = read_card(place), told["sources"]["model"]
     if text is None:
         return "is absent or cannot be read"
     if not speaks_of(text, digest):
         return "speaks of other weights"
-    new = evaluated(text, "\n".join(section(told, digest, day)))
+    new = replace_evaluation(text, "\n".join(section(told, digest, day)))
     try:
         if new != text:
             files.write_text(place / CARD, new)

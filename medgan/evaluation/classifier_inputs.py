@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medgan.similarity.small_cnn import DECAY, SmallNet, inputs_of, logits, varied
+from medgan.similarity.small_cnn import DECAY, SmallNet, augment_classically, inputs_of, logits
 from medgan.training.runtime import reseed
 
 Array = NDArray[np.float32]
@@ -75,7 +75,11 @@ class SmallEyes:
     def batch(self, rows: Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
         """(R, C, H, W); views are made here, anew each time."""
         images = self.learned[torch.from_numpy(rows)]
-        return varied(images, torch.Generator().manual_seed(int(chance.integers(2**62)))) if views else images
+        return (
+            augment_classically(images, torch.Generator().manual_seed(int(chance.integers(2**62))))
+            if views
+            else images
+        )
 
     def logits(self, network: nn.Module) -> Array:
         """See `Eyes`."""

@@ -31,7 +31,7 @@ _BIRTH = Lock()
 """Weights to begin with are drawn by torch's own chance, one network at a time."""
 
 
-def trained(
+def train_classifiers(
     eyes: Eyes, lesson: Lesson, *, rate: float, steps: Sequence[int], seed: int
 ) -> Iterator[tuple[int, nn.Module]]:
     """(steps, classifier) for each of `steps`, ascending. Equal seeds start from equal weights in every arm, and draw by the same chance.
@@ -58,10 +58,10 @@ def trained(
         if done in wanted:
             known[done] = [total.clone() for total in sums]
         if done in steps:
-            yield done, _averaged(network, known[done], known[done // 2], done - done // 2)
+            yield done, _average_weights(network, known[done], known[done // 2], done - done // 2)
 
 
-def _averaged(network: nn.Module, after: State, before: State, count: int) -> nn.Module:
+def _average_weights(network: nn.Module, after: State, before: State, count: int) -> nn.Module:
     """The network with the mean of the weights between two sums over `count` steps."""
     mean = copy.deepcopy(network).eval().requires_grad_(False)  # torch's own signature
     places = [

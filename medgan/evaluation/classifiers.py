@@ -17,7 +17,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from medgan.evaluation.arms import SMOTE, Lesson, Recipe
 from medgan.evaluation.classifier_inputs import Eyes
-from medgan.evaluation.classifier_training import trained
+from medgan.evaluation.classifier_training import train_classifiers
 from medgan.evaluation.schedules import Schedule
 
 Array = NDArray[np.float32]
@@ -55,7 +55,7 @@ class Learner(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
+class NetworkClassifier:
     """A network that is trained by steps."""
 
     eyes: Eyes
@@ -66,7 +66,9 @@ class Network:
         """See `Learner`."""
         by_steps = {one.steps or 0: one for one in schedules}
         rate = schedules[0].rate or 0.0
-        for count, network in trained(self.eyes, lesson, rate=rate, steps=sorted(by_steps), seed=seed):
+        for count, network in train_classifiers(
+            self.eyes, lesson, rate=rate, steps=sorted(by_steps), seed=seed
+        ):
             yield by_steps[count], partial(self._ask, network)
 
     def _ask(self, network: Any, rows: Rows | None) -> Array:
@@ -74,7 +76,7 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Linear:
+class LinearClassifier:
     """Logistic regression, or discriminant analysis, on features of learned (N, D) and held-out (M, D) images."""
 
     learned: Array
@@ -88,14 +90,14 @@ class Linear:
         x, y = self.learned[pool.rows], lesson.labels[pool.rows]
         weights = pool.chances * pool.costs
         if lesson.recipe.adds == SMOTE:
-            fresh, labels = between(x, y, np.random.default_rng(seed))
+            fresh, labels = smote(x, y, np.random.default_rng(seed))
             x, y = np.concatenate([x, fresh]), np.concatenate([y, labels])
             weights = 1 / np.bincount(y)[y]
         weights = weights * (lesson.real / weights.sum())
         for schedule in schedules:
             penalty = schedule.penalty or 0.0
             fitted = (
-                LinearDiscriminantAnalysis(solver="lsqr", shrinkage=penalty, priors=_even(y)).fit(x, y)
+                LinearDiscriminantAnalysis(solver="lsqr", shrinkage=penalty, priors=_even_priors(y)).fit(x, y)
                 if lesson.recipe.discriminant
                 else _logistic(x, y, penalty, weights)
             )
@@ -118,12 +120,12 @@ def _logistic(
         return LogisticRegression(C=penalty, max_iter=MOST).fit(x, labels, sample_weight=weights)
 
 
-def _even(labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def _even_priors(labels: NDArray[np.int64]) -> NDArray[np.float64]:
     count = len(np.unique(labels))
     return np.full(count, 1 / count)
 
 
-def between(
+def smote(
     x: Array, labels: NDArray[np.int64], chance: np.random.Generator
 ) -> tuple[Array, NDArray[np.int64]]:
     """Points between two of a class, until every class is as large as the largest (SMOTE, arXiv 1106.1813; 5 neighbours).

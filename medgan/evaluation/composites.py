@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 PER_CLASS = 60
 """Children of each class."""
@@ -27,7 +27,7 @@ class Children:
     """(M, 2): rows of the real images."""
 
 
-def children(images: Images, seed: int, per_class: int = PER_CLASS) -> Children:
+def compose(images: LabelledImages, seed: int, per_class: int = PER_CLASS) -> Children:
     """Of each class `per_class` children, none where it has fewer than two patients: blends, and two parts along a line, by turns."""
     chance = np.random.default_rng(seed)
     pairs = [

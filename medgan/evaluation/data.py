@@ -22,13 +22,13 @@ from medgan.evaluation.external import read_external
 from medgan.evaluation.giveaways import Circumstances
 from medgan.evaluation.splits import divide, read_split, split_images
 from medgan.filtering.candidates import Against, Wish
-from medgan.filtering.in_memory import drawn_images, offer
+from medgan.filtering.in_memory import draw_images, offer
 from medgan.learners.gan.model import Model
 from medgan.output import read_back
 from medgan.output.folder_names import slugs
-from medgan.output.read_back import Facts
+from medgan.output.read_back import RunRecord
 from medgan.plan import Plan, decide
-from medgan.prepare.images import Images, joined
+from medgan.prepare.images import LabelledImages, concatenate_images
 from medgan.prepare.stack import prepare
 from medgan.scans.scan import Form
 
@@ -66,16 +66,16 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Gathered:
+class EvaluationData:
     """Images of one size, intensities and class names; `digest` is equal for equal images."""
 
-    train: Images
+    train: LabelledImages
     """Real images that the generator learned from."""
-    val: Images
-    test: Images
+    val: LabelledImages
+    test: LabelledImages
     """Real images of other patients; empty where none are held out."""
-    synthetic: Images
-    external: Images | None = None
+    synthetic: LabelledImages
+    external: LabelledImages | None = None
     """Real images of another hospital's patients; None where none were asked for."""
     unseen: str
     """Whether the generator is known never to have seen the held-out patients, in words."""
@@ -88,16 +88,16 @@ class Gathered:
     """Run folder of the model, for its training curves."""
     realism: tuple[float | None, ...] = ()
     """What the filter scored each synthetic image, in their order; None where it scored none, empty where nothing is known."""
-    rejected: Images | None = None
+    rejected: LabelledImages | None = None
     """Some of the images that the filter rejected, and why."""
     reasons: tuple[str, ...] = ()
     circumstances: Mapping[str, Circumstances] = field(default_factory=dict)
     """{"train", "val" or "test": what the files of its images say}; empty where the files are no more those of the scans."""
 
     @property
-    def held_out(self) -> Images:
+    def held_out(self) -> LabelledImages:
         """Validation and test images together."""
-        return joined(self.val, self.test)
+        return concatenate_images(self.val, self.test)
 
     @property
     def digest(self) -> str:
@@ -121,7 +121,7 @@ Memory = Callable[[], MutableMapping[str, Any]]
 """Where to keep which images of a model were chosen; asked for once it is sure that they will be judged."""
 
 
-def gather(request: Request, on_progress: OnProgress, memory: Memory = dict) -> Gathered:
+def load_evaluation_data(request: Request, on_progress: OnProgress, memory: Memory = dict) -> EvaluationData:
     """Read, draw and check; refuses when the generator may have seen the held-out patients."""
     path = request.source.path
     if request.model is None and request.synthetic is None:
@@ -130,13 +130,13 @@ def gather(request: Request, on_progress: OnProgress, memory: Memory = dict) -> 
                 "there is nothing synthetic to judge", hint="Add --model RUN or --synthetic FOLDER, or name a folder that `medgan balance` wrote."
             )  # fmt: skip
         refuse_idle(request)
-        return of_balanced(path, on_progress)
+        return load_balanced(path, on_progress)
     manifest = index(request.source, on_progress=on_progress)
     if request.model is not None:
         return of_model(manifest, request, Model.load(request.model), memory, on_progress)
     assert request.synthetic is not None, "asked above"
     if read_back.is_written(request.synthetic):
-        return of_written(manifest, request.synthetic, request, on_progress)
+        return load_written(manifest, request.synthetic, request, on_progress)
     manifest = hold_out(manifest, Holdout(share=request.holdout or 0.0), request.seed)
     return of_others(manifest, request, on_progress)
 
@@ -162,7 +162,7 @@ def refuse_idle(request: Request) -> None:
 
 def of_model(
     manifest: Manifest, request: Request, model: Model, memory: Memory, on_progress: OnProgress
-) -> Gathered:
+) -> EvaluationData:
     """The data set a model learned from, and the images of it that `sample` and `balance` would write."""
     manifest = divide(manifest, request.holdout, model)
     if model.data_digest != manifest.digest:
@@ -178,33 +178,33 @@ def of_model(
         label: min(max(request.per_class, max(have.values()) - count), MOST) for label, count in have.items()
     }
     wish = Wish(counts=wanted, seed=request.seed, device=request.device)
-    beside = partial(learned_from, manifest, model, on_progress) if request.filtered else None
+    beside = partial(load_training_reference, manifest, model, on_progress) if request.filtered else None
     offered = offer(model, wish, beside, memory() if request.filtered else {}, on_progress)
-    return Gathered(
+    return EvaluationData(
         train=real["train"],
         val=real["val"],
         test=real["test"],
         circumstances=circumstances,
         external=external.images,
-        synthetic=drawn_images(model, offered.seeds, request.device, on_progress),
+        synthetic=draw_images(model, offered.seeds, request.device, on_progress),
         unseen=CHECKED,
         sources={
             "data": manifest.digest,
             "model": model.digest,
             "drawn": files.digest_of([request.filtered, offered.seeds]),
-            **held_digests(manifest),
+            **held_out_digests(manifest),
             **external.sources,
         },
         notes=(*limits_of(manifest), *external.notes, *offered.notes),
         filter=offered.filter,
         run=request.model,
         realism=offered.realism(model.labels),
-        rejected=drawn_images(model, offered.rejected, request.device, ignore),
+        rejected=draw_images(model, offered.rejected, request.device, ignore),
         reasons=offered.reasons(model.labels),
     )
 
 
-def learned_from(manifest: Manifest, model: Model, on_progress: OnProgress) -> Against:
+def load_training_reference(manifest: Manifest, model: Model, on_progress: OnProgress) -> Against:
     """The training images of a model, to compare candidates with."""
     stack = prepare(manifest, model.plan, cache.stacks(), on_progress=on_progress)
     return Against.of(stack, slugs(model.labels), manifest.digest, on_progress=on_progress)
@@ -213,9 +213,9 @@ def learned_from(manifest: Manifest, model: Model, on_progress: OnProgress) -> A
 # --- folders ---
 
 
-def of_balanced(folder: Path, on_progress: OnProgress) -> Gathered:
+def load_balanced(folder: Path, on_progress: OnProgress) -> EvaluationData:
     """A folder of `balance` alone: its real images, prepared as its synthetic ones."""
-    facts, rows = read_back.told(folder)
+    facts, rows = read_back.read_tables(folder)
     real = np.array([row["origin"] == "real" for row in rows])
     if facts.real != "prepared" or not real.any():
         raise DatasetError(
@@ -224,7 +224,7 @@ def of_balanced(folder: Path, on_progress: OnProgress) -> Gathered:
         )
     images = read_back.read_back(folder, facts, rows, on_progress)
     train = images.take(real)
-    return Gathered(
+    return EvaluationData(
         train=train,
         val=train.take([]),
         test=train.take([]),
@@ -237,9 +237,11 @@ def of_balanced(folder: Path, on_progress: OnProgress) -> Gathered:
     )
 
 
-def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: OnProgress) -> Gathered:
+def load_written(
+    manifest: Manifest, folder: Path, request: Request, on_progress: OnProgress
+) -> EvaluationData:
     """A data set, and the synthetic images of a folder that medgan wrote from it; patients are held out as in that training."""
-    facts, rows = read_back.told(folder)
+    facts, rows = read_back.read_tables(folder)
     seed = facts.training_seed
     how = holdout_of_training(facts.holdout, request.holdout)
     manifest = hold_out(manifest, how, request.seed if seed is None else seed)
@@ -253,11 +255,11 @@ def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: 
             hint="Name the data set it was trained on, with the same --holdout.",
         )
     images = read_back.read_back(folder, facts, rows, on_progress)
-    plan = framed(manifest, facts.form, images.pixels.shape[1:])
+    plan = plan_for_frame(manifest, facts.form, images.pixels.shape[1:])
     external = read_external(request.external, request.source, manifest, plan, MOST, on_progress)
     real, circumstances = real_images(manifest, plan, on_progress)
-    images = relabelled(images, plan.labels, folder)
-    return Gathered(
+    images = renumber(images, plan.labels, folder)
+    return EvaluationData(
         train=real["train"],
         val=real["val"],
         test=real["test"],
@@ -268,7 +270,7 @@ def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: 
         sources={
             "data": manifest.digest,
             **read_back.digests(facts, rows),
-            **held_digests(manifest),
+            **held_out_digests(manifest),
             **external.sources,
         },
         notes=(
@@ -281,7 +283,7 @@ def of_written(manifest: Manifest, folder: Path, request: Request, on_progress: 
     )
 
 
-def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> Gathered:
+def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> EvaluationData:
     """A data set, and images that another tool made; nobody knows what that tool has seen."""
     folder = request.synthetic
     assert folder is not None, "the caller asks"
@@ -304,7 +306,7 @@ def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> 
     refuse_strange(made_by.labels, ours.labels, folder)
     synthetic = split_images(made_by, "train", plan, on_progress, MOST)
     own = np.array([f"synthetic {row}" for row in range(len(synthetic))])
-    return Gathered(
+    return EvaluationData(
         train=real["train"],
         val=real["val"],
         test=real["test"],
@@ -315,7 +317,7 @@ def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> 
         sources={
             "data": manifest.digest,
             "synthetic": made_by.digest,
-            **held_digests(manifest),
+            **held_out_digests(manifest),
             **external.sources,
         },
         notes=(*notes, *external.notes),
@@ -325,7 +327,7 @@ def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> 
 # --- one frame for all ---
 
 
-def framed(manifest: Manifest, form: Form, shape: tuple[int, ...]) -> Plan:
+def plan_for_frame(manifest: Manifest, form: Form, shape: tuple[int, ...]) -> Plan:
     """A plan by which real scans come into the frame of images of `shape` (C, H, W) that were written in `form`."""
     spacing = form.spacing_mm[1] if form.spacing_mm else None
     return replace(
@@ -338,7 +340,7 @@ def framed(manifest: Manifest, form: Form, shape: tuple[int, ...]) -> Plan:
     )
 
 
-def relabelled(images: Images, names: tuple[str, ...], folder: Path) -> Images:
+def renumber(images: LabelledImages, names: tuple[str, ...], folder: Path) -> LabelledImages:
     """The same images, numbered as in `names`."""
     refuse_strange([label for label, count in images.counts.items() if count], names, folder)
     numbers = np.array([names.index(label) if label in names else -1 for label in images.names])
@@ -361,14 +363,14 @@ def limits_of(manifest: Manifest) -> tuple[str, ...]:
     return (*(() if held else (NONE_HELD,)), *(() if manifest.patients_known else (UNNAMED,)))
 
 
-def chose_itself(facts: Facts, manifest: Manifest) -> bool:
+def chose_itself(facts: RunRecord, manifest: Manifest) -> bool:
     """Whether the patients who judge a balanced folder are those who chose its share: without a test split they are."""
     return facts.settings.get("share") == "auto" and not any(True for _ in manifest.usable("test"))
 
 
 def real_images(
     manifest: Manifest, plan: Plan, on_progress: OnProgress
-) -> tuple[dict[str, Images], dict[str, Circumstances]]:
+) -> tuple[dict[str, LabelledImages], dict[str, Circumstances]]:
     """The splits, and what their files say; where only val is held out, it is what tests."""
     read = {split: read_split(manifest, split, plan, on_progress, MOST) for split in SPLITS}
     if not len(read["test"][0]):
@@ -376,7 +378,7 @@ def real_images(
     return {split: one for split, (one, _) in read.items()}, {split: one for split, (_, one) in read.items()}
 
 
-def held_digests(manifest: Manifest) -> dict[str, str]:
+def held_out_digests(manifest: Manifest) -> dict[str, str]:
     """What is held out, as a digest."""
     return {
         "held_out": files.digest_of(

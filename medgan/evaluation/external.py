@@ -14,14 +14,14 @@ from medgan.dataset.source import Source
 from medgan.evaluation.arms import rare_classes
 from medgan.evaluation.splits import split_images
 from medgan.plan import Plan
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class External:
     """Images of patients of another hospital; nothing where none were asked for."""
 
-    images: Images | None = None
+    images: LabelledImages | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     """Their digest."""
     notes: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ def read_external(
         return External()
     theirs = index(replace(source, path=folder, labels=None, lines=None), on_progress=on_progress)
     refuse_unknown(theirs, plan, folder)
-    kept, shared = divide_known(theirs, manifest)
+    kept, shared = split_by_familiarity(theirs, manifest)
     if not kept:
         raise DatasetError(
             f"every patient of {folder} is in the data set, too: the very same images",
@@ -48,7 +48,7 @@ def read_external(
     alone = replace(theirs, records=tuple(replace(record, split="train") for record in kept))
     refuse_unjudgeable(alone, manifest, folder, most)
     return External(
-        images=prepared(alone, plan, folder, most, on_progress),
+        images=prepare_external(alone, plan, folder, most, on_progress),
         sources={"external": alone.digest},
         notes=notes_of(theirs, kept, shared),
     )
@@ -80,7 +80,7 @@ def refuse_unjudgeable(alone: Manifest, manifest: Manifest, folder: Path, most: 
         )
 
 
-def divide_known(theirs: Manifest, manifest: Manifest) -> tuple[list[Record], set[str]]:
+def split_by_familiarity(theirs: Manifest, manifest: Manifest) -> tuple[list[Record], set[str]]:
     """The records of patients of whom the data set holds no image in any split, and the other patients.
 
     Identifiers tell nothing here, for hospitals number alike: patients are compared by their images.
@@ -91,7 +91,9 @@ def divide_known(theirs: Manifest, manifest: Manifest) -> tuple[list[Record], se
     return [record for record in usable if record.patient not in shared], shared
 
 
-def prepared(alone: Manifest, plan: Plan, folder: Path, most: int, on_progress: OnProgress) -> Images:
+def prepare_external(
+    alone: Manifest, plan: Plan, folder: Path, most: int, on_progress: OnProgress
+) -> LabelledImages:
     """Its images by the plan; DatasetError, with the folder's name, where they do not fit."""
     try:
         return split_images(alone, "train", plan, on_progress, most)

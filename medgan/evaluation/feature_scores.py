@@ -49,7 +49,7 @@ def kid_under(
 
 
 def _within(x: Values, w: Weights, patients: NDArray[np.str_] | None) -> Values:
-    person = _numbered(patients, len(x))
+    person = _number_patients(patients, len(x))
     kernel = polynomial_kernel(x, degree=3, coef0=1)
     kernel[person[:, None] == person] = 0
     each = w @ (person[:, None] == np.arange(person.max() + 1)).astype(np.float64)  # (R, persons)
@@ -59,7 +59,7 @@ def _within(x: Values, w: Weights, patients: NDArray[np.str_] | None) -> Values:
     return total
 
 
-def _numbered(patients: NDArray[np.str_] | None, count: int) -> NDArray[np.int64]:
+def _number_patients(patients: NDArray[np.str_] | None, count: int) -> NDArray[np.int64]:
     """Patients as numbers from 0; without any, each image is somebody else's."""
     return np.arange(count) if patients is None else np.unique(patients, return_inverse=True)[1]
 
@@ -90,10 +90,12 @@ def _gaussians_apart(one: tuple[Values, Values], other: tuple[Values, Values]) -
 
 def sliced_wasserstein(real: Features, synthetic: Features, *, seed: int = 0) -> float:
     """Sliced 2-Wasserstein distance: root of the mean over random directions of the squared 1-D distance (Bonneel et al. 2015)."""
-    return float(sliced_under(real, synthetic, *once(real, synthetic), seed=seed)[0])
+    return float(sliced_wasserstein_under(real, synthetic, *once(real, synthetic), seed=seed)[0])
 
 
-def sliced_under(real: Features, synthetic: Features, w: Weights, v: Weights, *, seed: int = 0) -> Values:
+def sliced_wasserstein_under(
+    real: Features, synthetic: Features, w: Weights, v: Weights, *, seed: int = 0
+) -> Values:
     """Sliced Wasserstein distance under weights, by 100 quantiles along each of 64 directions."""
     directions = np.random.default_rng(seed).normal(size=(real.shape[1], DIRECTIONS))
     directions /= np.linalg.norm(directions, axis=0)
@@ -142,7 +144,7 @@ def neighbourhood_under(  # two sets, each with weights and patients
 
 def _radii(x: Features, k: int, patients: NDArray[np.str_] | None) -> Values:
     """Distance of each image to its k-th nearest neighbour, or the farthest where there are fewer, of another patient in its own set."""
-    person = _numbered(patients, len(x))
+    person = _number_patients(patients, len(x))
     most = np.bincount(person).max()
     if most == 1:
         near = NearestNeighbors(n_neighbors=min(k, len(x) - 1) + 1).fit(x)

@@ -12,10 +12,10 @@ from sklearn.decomposition import PCA
 from medgan.base.errors import MedganError
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.evaluation import feature_scores
-from medgan.evaluation.bootstrap import Weights, interval, resampled
+from medgan.evaluation.bootstrap import Weights, interval, resample_patients
 from medgan.evaluation.ms_ssim import WINDOW, likeness, likeness_under, pairs_of
 from medgan.evaluation.score import Score, caveat
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 from medgan.similarity.spaces import SPACES, FeatureFunction
 
 Features = NDArray[np.float32]
@@ -50,9 +50,9 @@ class Trio:
 
 
 def measure_fidelity(  # noqa: PLR0913  # three sets and how to look at them
-    train: Images,
-    held_out: Images,
-    synthetic: Images,
+    train: LabelledImages,
+    held_out: LabelledImages,
+    synthetic: LabelledImages,
     *,
     spaces: Sequence[str] = tuple(SPACES),
     seed: int = 0,
@@ -68,10 +68,10 @@ def measure_fidelity(  # noqa: PLR0913  # three sets and how to look at them
     here (no weights, one class) is left out too; MedganError when none can.
     """
     real, other = (held_out, train) if len(held_out) else halves(train, seed)
-    sets = tuple(capped(one, most, seed) for one in (real, synthetic, other))
-    trios, short = matched(sets, most, seed)
+    sets = tuple(cap_per_class(one, most, seed) for one in (real, synthetic, other))
+    trios, short = match_sets(sets, most, seed)
     scopes = [Scope.of(trio, sets, resamples, seed) for trio in trios]
-    makers = made(capped(train, most, seed), spaces, seed)
+    makers = build_spaces(cap_per_class(train, most, seed), spaces, seed)
     found: list[Score] = list(short)
     total = (len(makers) + 1) * max(len(scopes), 1)
     for done, (space, look) in enumerate(makers.items()):
@@ -89,7 +89,7 @@ def measure_fidelity(  # noqa: PLR0913  # three sets and how to look at them
     return tuple(found)
 
 
-def made(train: Images, spaces: Sequence[str], seed: int) -> dict[str, FeatureFunction]:
+def build_spaces(train: LabelledImages, spaces: Sequence[str], seed: int) -> dict[str, FeatureFunction]:
     """The spaces that can be made; the refusal of the last one when none can."""
     able: dict[str, FeatureFunction] = {}
     refusal: MedganError | None = None
@@ -106,7 +106,7 @@ def made(train: Images, spaces: Sequence[str], seed: int) -> dict[str, FeatureFu
 # --- who is compared with whom ---
 
 
-def halves(images: Images, seed: int) -> tuple[Images, Images]:
+def halves(images: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:
     """Two halves, no patient in both, every class in both as far as it can be."""
     chance, first = np.random.default_rng(seed), set[str]()
     for label in images.names:
@@ -118,14 +118,14 @@ def halves(images: Images, seed: int) -> tuple[Images, Images]:
     return images.take(inside), images.take(~inside)
 
 
-def capped(images: Images, most: int, seed: int) -> Images:
+def cap_per_class(images: LabelledImages, most: int, seed: int) -> LabelledImages:
     """At most `most` images of every class."""
     chance = np.random.default_rng(seed)
     rows = [chance.permutation(images.rows_of(label))[:most] for label in images.names]
     return images.take(np.sort(np.concatenate(rows)))
 
 
-def matched(sets: Sequence[Images], most: int, seed: int) -> tuple[list[Trio], list[Score]]:
+def match_sets(sets: Sequence[LabelledImages], most: int, seed: int) -> tuple[list[Trio], list[Score]]:
     """All classes together, then each; and what says of a class that it has too few."""
     there = [label for label, count in sets[1].counts.items() if count]
     fit, short = [], []
@@ -136,7 +136,7 @@ def matched(sets: Sequence[Images], most: int, seed: int) -> tuple[list[Trio], l
             fit.append(label)
         else:
             short.append(too_few(label, min(counts[1:]), counts[0]))
-    trios = [matched_mix(sets, fit, most, seed), *(matched_class(sets, label, seed) for label in fit)]
+    trios = [match_mix(sets, fit, most, seed), *(match_class(sets, label, seed) for label in fit)]
     return [trio for trio in trios if len(fit) > 1 or trio.label], short
 
 
@@ -148,14 +148,14 @@ def too_few(label: str, n: int, n_real: int) -> Score:
     )
 
 
-def matched_class(sets: Sequence[Images], label: str, seed: int) -> Trio:
+def match_class(sets: Sequence[LabelledImages], label: str, seed: int) -> Trio:
     """As many synthetic as other real images of one class, against all that are held out."""
     real, synthetic, other = (one.rows_of(label) for one in sets)
     chance, n = np.random.default_rng(seed), min(len(synthetic), len(other))
     return Trio(label, real, chance.permutation(synthetic)[:n], draws(other, n, chance))
 
 
-def matched_mix(sets: Sequence[Images], labels: Sequence[str], most: int, seed: int) -> Trio:
+def match_mix(sets: Sequence[LabelledImages], labels: Sequence[str], most: int, seed: int) -> Trio:
     """The same over classes, in the proportions of the held-out images: a top-up has other ones, which is not its fault."""
     real, synthetic, other = sets
     chance = np.random.default_rng(seed)
@@ -193,11 +193,11 @@ class Scope:
     """Resamples of the patients of the first three."""
 
     @classmethod
-    def of(cls, trio: Trio, sets: Sequence[Images], resamples: int, seed: int) -> Scope:
+    def of(cls, trio: Trio, sets: Sequence[LabelledImages], resamples: int, seed: int) -> Scope:
         """The weights of a comparison."""
         rows = (trio.reference, trio.synthetic, *trio.others)
         people = tuple(sets[min(n, 2)].patients[own] for n, own in enumerate(rows))
-        weights = (resampled(who, resamples, seed + n) for n, who in enumerate(people[:3]))
+        weights = (resample_patients(who, resamples, seed + n) for n, who in enumerate(people[:3]))
         return cls(trio, people, tuple(weights))
 
     @property
@@ -213,17 +213,17 @@ def in_space(space: str, scope: Scope, views: Sequence[Sequence[Features]]) -> I
     """All scores of one comparison in one space; `views` are the features and their principal components, of the three sets."""
     full, slim = views
     trio, people, (w, v, u) = scope.trio, scope.people, scope.weights
-    found = measured(full, slim, trio.reference, (1, trio.synthetic), (w, v), (people[0], people[1]))
-    floors = [measured(full, slim, trio.reference, (2, trio.others[0]), (w, u), (people[0], people[2]))]
+    found = score_values(full, slim, trio.reference, (1, trio.synthetic), (w, v), (people[0], people[1]))
+    floors = [score_values(full, slim, trio.reference, (2, trio.others[0]), (w, u), (people[0], people[2]))]
     for rows, who in zip(trio.others[1:], people[3:], strict=True):
         plain = np.ones((1, len(trio.reference))), np.ones((1, len(rows)))
-        floors.append(measured(full, slim, trio.reference, (2, rows), plain, (people[0], who)))
+        floors.append(score_values(full, slim, trio.reference, (2, rows), plain, (people[0], who)))
     for name, values in found.items():
         floor = float(np.mean([other[name][0] for other in floors]))
-        yield scored(name, space, scope, (values, floors[0][name]), floor)
+        yield build_score(name, space, scope, (values, floors[0][name]), floor)
 
 
-def measured(  # two sets, each with weights and patients
+def score_values(  # two sets, each with weights and patients
     full: Sequence[Features],
     slim: Sequence[Features],
     reference: NDArray[np.int64],
@@ -237,12 +237,12 @@ def measured(  # two sets, each with weights and patients
     return {
         "kid": feature_scores.kid_under(real, images, *weights, who),
         "fd": feature_scores.frechet_under(slim[0][reference], slim[which][rows], *weights),
-        "sliced_wasserstein": feature_scores.sliced_under(real, images, *weights),
+        "sliced_wasserstein": feature_scores.sliced_wasserstein_under(real, images, *weights),
         **feature_scores.neighbourhood_under(real, images, *weights, who),
     }
 
 
-def scored(
+def build_score(
     name: str, space: str, scope: Scope, under: tuple[Values, Values], floor: float, note: str = ""
 ) -> Score:
     """The score of values under weights, of synthetic and of other real images, of which the first are those of the data."""
@@ -273,7 +273,7 @@ def reaches(values: Values, others: Values, floor: float, better: str) -> bool:
     return low <= 0 if better == "lower" else high >= 0
 
 
-def variety(sets: Sequence[Images], scopes: Sequence[Scope], seed: int) -> Iterator[Score]:
+def variety(sets: Sequence[LabelledImages], scopes: Sequence[Scope], seed: int) -> Iterator[Score]:
     """How far the likeness of two synthetic images of a class is from that of two real ones; of every class with room for it."""
     if min(sets[0].pixels.shape[2:]) < WINDOW:
         return
@@ -293,10 +293,10 @@ def variety(sets: Sequence[Images], scopes: Sequence[Scope], seed: int) -> Itera
         kind = "more alike than" if drawn[0] > real[0] else "more varied than"
         floor = float(np.mean([abs(other[0] - real[0]) for other in told]))
         gaps = tuple((one - real) * np.sign((one - real)[0]) for one in (drawn, told[0]))
-        yield scored("ms_ssim_gap", "pixels", scope, (gaps[0], gaps[1]), floor, f"two synthetic images are {kind} two real ones")  # fmt: skip
+        yield build_score("ms_ssim_gap", "pixels", scope, (gaps[0], gaps[1]), floor, f"two synthetic images are {kind} two real ones")  # fmt: skip
 
 
-def alike(images: Images, rows: NDArray[np.int64], weights: Weights, seed: int) -> Values | None:
+def alike(images: LabelledImages, rows: NDArray[np.int64], weights: Weights, seed: int) -> Values | None:
     """Mean MS-SSIM of pairs of different patients under weights; None without such pairs."""
     pairs = pairs_of(images.patients[rows], PAIRS, seed)
     if not len(pairs):

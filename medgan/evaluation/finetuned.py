@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.base.files import digest
-from medgan.similarity.backbone import LITE1, Lite, as_seen, frozen, pretrained
-from medgan.similarity.small_cnn import DECAY, MARGIN, varied
+from medgan.similarity.backbone import LITE1, Lite, freeze, load_weights, to_network_input
+from medgan.similarity.small_cnn import DECAY, MARGIN, augment_classically
 from medgan.training.runtime import reseed
 
 STAGE = 6
@@ -77,7 +77,7 @@ class FineEyes:
         Raises:
             ModelError: the weights are not installed.
         """
-        self._lite = frozen(pretrained(*LITE1))
+        self._lite = freeze(load_weights(*LITE1))
         self._learned, self._asked = learned, asked
         self._deviation = float(like.std()) + MARGIN
         self._side, self._count, self._seed = side, views_of(len(learned)), seed
@@ -112,7 +112,10 @@ class FineEyes:
         """See `Eyes`."""
         if not self._questions:
             starts = range(0, len(self._asked), LOOKED)
-            looked = [self._look(shown(self._asked[start : start + LOOKED], self._side)) for start in starts]
+            looked = [
+                self._look(resize_for_network(self._asked[start : start + LOOKED], self._side))
+                for start in starts
+            ]
             together = ASKED // LOOKED
             self._questions = [
                 torch.cat(looked[start : start + together]) for start in range(0, len(looked), together)
@@ -129,7 +132,7 @@ class FineEyes:
         portion, place = divmod(row, LOOKED)
         if portion not in self._portions:
             self._portions[portion] = self._look(
-                shown(self._learned[portion * LOOKED : (portion + 1) * LOOKED], self._side)
+                resize_for_network(self._learned[portion * LOOKED : (portion + 1) * LOOKED], self._side)
             )
         return self._portions[portion][place]
 
@@ -137,14 +140,14 @@ class FineEyes:
         """The same of its views; they depend on its row and the seed, not on who asks first."""
         if row not in self._views:
             chance = torch.Generator().manual_seed(int(digest(f"{self._seed}", f"{row}")[:15], 16))
-            image = shown(self._learned[row : row + 1], self._side) / self._deviation
-            views = varied(image.expand(self._count, -1, -1, -1), chance) * self._deviation
+            image = resize_for_network(self._learned[row : row + 1], self._side) / self._deviation
+            views = augment_classically(image.expand(self._count, -1, -1, -1), chance) * self._deviation
             self._views[row] = torch.cat([self._look(some) for some in torch.split(views, LOOKED)])
         return self._views[row]
 
     @torch.inference_mode()
     def _look(self, images: Tensor) -> Tensor:
-        seen = as_seen(images).contiguous(memory_format=torch.channels_last)
+        seen = to_network_input(images).contiguous(memory_format=torch.channels_last)
         return self._lite.before(seen, STAGE).half()
 
 
@@ -156,7 +159,7 @@ def views_of(count: int) -> int:
     return min(max(ALTOGETHER // max(count, 1), FEWEST), MOST)
 
 
-def shown(images: Array, largest: int = LARGEST) -> Tensor:
+def resize_for_network(images: Array, largest: int = LARGEST) -> Tensor:
     """Images (N, C, H, W), made larger or smaller where their longest side is not from `SMALLEST` to `largest` pixels."""
     pixels = torch.from_numpy(np.ascontiguousarray(images))
     height, width = pixels.shape[2:]

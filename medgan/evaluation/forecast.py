@@ -11,12 +11,12 @@ import numpy as np
 
 from medgan.evaluation import parallel, shortcut, trials
 from medgan.evaluation.analyses import EFFORTS
-from medgan.evaluation.arms import Lesson, Pool, Recipe
+from medgan.evaluation.arms import DrawPool, Lesson, Recipe
 from medgan.evaluation.classifier_inputs import Eyes, SmallEyes
-from medgan.evaluation.classifier_training import trained
-from medgan.evaluation.data import Gathered
+from medgan.evaluation.classifier_training import train_classifiers
+from medgan.evaluation.data import EvaluationData
 from medgan.evaluation.finetuned import FineEyes, views_of
-from medgan.similarity.backbone import LITE2, installed
+from medgan.similarity.backbone import LITE2, is_installed
 from medgan.similarity.features import lite2
 from medgan.similarity.radiomics import radiomics
 
@@ -26,7 +26,7 @@ LOOKS = 8
 """Images of the trial."""
 
 
-def forecast(images: Gathered, parts: Collection[str], effort: str) -> float:
+def forecast(images: EvaluationData, parts: Collection[str], effort: str) -> float:
     """Seconds that `parts` take: steps of classifiers, and images seen by each network. Bootstraps are not in it: they cost less."""
     settings = trials.EFFORTS[effort]
     settings = replace(settings, judges=trials.judges_here(settings.judges))
@@ -55,7 +55,7 @@ def forecast(images: Gathered, parts: Collection[str], effort: str) -> float:
     return seconds / at_once + looks * per_look(images)
 
 
-def eyes_of(judge: str, images: Gathered, settings: trials.Settings) -> Eyes:
+def eyes_of(judge: str, images: EvaluationData, settings: trials.Settings) -> Eyes:
     """The eyes of a judge on a few images."""
     pixels = images.train.pixels[:LOOKS]
     if judge == trials.FINE_TUNED:
@@ -66,7 +66,7 @@ def eyes_of(judge: str, images: Gathered, settings: trials.Settings) -> Eyes:
 def per_step(eyes: Eyes) -> float:
     """Seconds of one step of a classifier, on varied images."""
     rows = np.arange(LOOKS)
-    pool = Pool(rows=rows, chances=np.full(LOOKS, 1 / LOOKS), costs=np.ones(LOOKS, np.float32))
+    pool = DrawPool(rows=rows, chances=np.full(LOOKS, 1 / LOOKS), costs=np.ones(LOOKS, np.float32))
     lesson = Lesson(
         recipe=Recipe(name="trial", classical=True),
         labels=rows % 2,
@@ -76,7 +76,7 @@ def per_step(eyes: Eyes) -> float:
     )
 
     def train(steps: int) -> None:
-        for _ in trained(eyes, lesson, rate=1e-4, steps=(steps,), seed=0):
+        for _ in train_classifiers(eyes, lesson, rate=1e-4, steps=(steps,), seed=0):
             pass
 
     train(2)  # what is loaded or looked at once is not counted
@@ -89,11 +89,11 @@ def per_view(eyes: Eyes) -> float:
     return seconds(lambda: eyes.batch(rows, views=False, chance=chance)) / LOOKS
 
 
-def per_look(images: Gathered) -> float:
+def per_look(images: EvaluationData) -> float:
     """Seconds for an image in the feature spaces."""
     pixels = images.train.pixels[:LOOKS]
     spent = seconds(lambda: radiomics(pixels))
-    if installed(LITE2[0]):
+    if is_installed(LITE2[0]):
         look = lite2()
         look(pixels[:1])
         spent += seconds(lambda: look(pixels))

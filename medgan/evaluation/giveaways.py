@@ -21,7 +21,7 @@ from medgan.base.errors import DatasetError
 from medgan.dataset.manifest import Record
 from medgan.evaluation.arms import rare_classes
 from medgan.evaluation.endpoints import auroc_under, interval, patient_weights
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 SHAPE, BRIGHTNESS, SCANNER = "shape", "brightness", "scanner"
 LOUD = 0.6
@@ -74,7 +74,7 @@ class Circumstances:
         return len(self.scanner)
 
 
-def joined(first: Circumstances, second: Circumstances) -> Circumstances:
+def concatenate(first: Circumstances, second: Circumstances) -> Circumstances:
     """Those of two sets of images as one, in order."""
     return Circumstances(
         shape=np.concatenate([first.shape, second.shape]),
@@ -134,8 +134,8 @@ class Giveaways:
 
 
 def measure_giveaways(  # the images and the facts of their files go together
-    train: Images,
-    held_out: Images,
+    train: LabelledImages,
+    held_out: LabelledImages,
     learned: Circumstances,
     asked: Circumstances,
     *,
@@ -176,7 +176,7 @@ def measure_giveaways(  # the images and the facts of their files go together
 
 
 def separations(
-    scores: dict[int, Points], train: Images, held_out: Images, weights: Labels
+    scores: dict[int, Points], train: LabelledImages, held_out: LabelledImages, weights: Labels
 ) -> tuple[Separation, ...]:
     """Of every class that is learned from and asked about, in the order of their names."""
     rare = rare_classes(train.counts)
@@ -224,7 +224,7 @@ def shape_scores(
     return ours, forest_scores(ours, labels, theirs)
 
 
-def brightness_scores(train: Images, held_out: Images) -> tuple[Points, dict[int, Points]]:
+def brightness_scores(train: LabelledImages, held_out: LabelledImages) -> tuple[Points, dict[int, Points]]:
     """By mean and standard deviation of each image."""
     ours, theirs = (
         np.stack([one.pixels.mean(axis=(1, 2, 3)), one.pixels.std(axis=(1, 2, 3))], axis=1, dtype=np.float64)

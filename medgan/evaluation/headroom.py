@@ -10,7 +10,7 @@ import numpy as np
 from medgan.evaluation.arm_scores import Bench, Entry
 from medgan.evaluation.endpoints import interval, rare_auprc
 from medgan.evaluation.trials import Round, Rung
-from medgan.evaluation.verdict import listed, points
+from medgan.evaluation.verdict import join_names, points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def headroom(
     words = []
     if line:
         words.append(
-            f"Even twice as many real patients with {listed(rare)} would bring about {points(line[0])} points of AUPRC"
+            f"Even twice as many real patients with {join_names(rare)} would bring about {points(line[0])} points of AUPRC"
             f" (95 % interval {points(line[1][0])} to {points(line[1][1])}), an estimate from training with half, three quarters and all"
             " of those there are."
         )

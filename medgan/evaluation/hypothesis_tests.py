@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.evaluation.bootstrap import interval, resampled
-from medgan.prepare.images import Images
+from medgan.evaluation.bootstrap import interval, resample_patients
+from medgan.prepare.images import LabelledImages
 from medgan.similarity.copies import ALARMS, group_rows, once_each
 from medgan.similarity.nearest import Values
 
@@ -40,7 +40,7 @@ class Test:
     """What the number is."""
 
 
-def surely(labels: NDArray[np.int64], patients: NDArray[np.str_], synthetic: Images) -> float:
+def surely(labels: NDArray[np.int64], patients: NDArray[np.str_], synthetic: LabelledImages) -> float:
     """The share of honest images that lie below a limit of these strangers at most, but for one draw of strangers in two hundred.
 
     Of n strangers the first percentile is the least, up to a hundred of them, and the share of newcomers below the least of n is one of
@@ -96,7 +96,9 @@ def signs(
 
 def bounds(statistic: Statistic, sets: Sequence[NDArray[np.str_]], seed: int) -> tuple[float, float, float]:
     """A statistic of two sets, and its interval by bootstrap over the patients of both, each patient counting once."""
-    weights = [resampled(one, RESAMPLES, seed + number) * once_each(one) for number, one in enumerate(sets)]
+    weights = [
+        resample_patients(one, RESAMPLES, seed + number) * once_each(one) for number, one in enumerate(sets)
+    ]
     values = np.array([statistic(ours, theirs) for ours, theirs in zip(*weights, strict=True)])
     low, high = interval(values, LEVEL)
     return float(values[0]), low, high

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medgan.evaluation.arms import COMPOSED, MADE, REAL, Learned
 from medgan.evaluation.composites import Children
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 Array = NDArray[np.float32]
 
@@ -19,8 +19,8 @@ Array = NDArray[np.float32]
 class Sets:
     """All images of a contest, in one order."""
 
-    train: Images
-    held_out: Images
+    train: LabelledImages
+    held_out: LabelledImages
     pixels: tuple[Array, ...]
     """Of real, made, composed and further real images."""
     learned: Learned
@@ -34,10 +34,10 @@ class Sets:
     @classmethod
     def of(  # the sets of images are no noun
         cls,
-        train: Images,
-        held_out: Images,
-        synthetic: Images,
-        more: Images,
+        train: LabelledImages,
+        held_out: LabelledImages,
+        synthetic: LabelledImages,
+        more: LabelledImages,
         composed: Children,
         rare: Sequence[str],
     ) -> Sets:

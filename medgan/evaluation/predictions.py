@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from medgan.evaluation.trials import Outcome
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 MOST = 4_000_000
 """Probabilities that are kept in all; where there are more, an even choice of the images stands for the rest."""
@@ -32,7 +32,7 @@ class Predictions:
     """(A, N, K), mean over classifier seeds, rows summing to 1."""
 
 
-def predictions(held_out: Images, outcomes: Sequence[Outcome], rare: Sequence[str]) -> Predictions:
+def predictions(held_out: LabelledImages, outcomes: Sequence[Outcome], rare: Sequence[str]) -> Predictions:
     """What the outcomes of a contest say of the images that judge."""
     rows = np.arange(len(held_out))
     room = max(MOST // (len(outcomes) * len(held_out.names)), 1)

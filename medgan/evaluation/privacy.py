@@ -25,7 +25,7 @@ from medgan.evaluation.memorisation import (
     own_distances,
     principal,
 )
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 from medgan.similarity.copies import LEAST, Limits, Strangers, group_rows, low_ends, once_each, strangers_to
 from medgan.similarity.nearest import References, Values, nearest
 from medgan.similarity.spaces import SPACES
@@ -79,9 +79,9 @@ class Privacy:
 
 
 def screen_privacy(
-    train: Images,
-    held_out: Images,
-    synthetic: Images,
+    train: LabelledImages,
+    held_out: LabelledImages,
+    synthetic: LabelledImages,
     *,
     seed: int = 0,
     on_progress: OnProgress = ignore,
@@ -91,7 +91,7 @@ def screen_privacy(
     A feature space that cannot be made here is left out, and a note says so.
     """
     if not len(synthetic):
-        return concluded((), (), ("There is no synthetic image to look at.",))
+        return conclude((), (), ("There is no synthetic image to look at.",))
     references = References.of(train.pixels.__getitem__, train.patients)
     strangers = strangers_to(references, train.labels, held_out, on_progress=on_progress)
     notes: list[str] = []
@@ -100,7 +100,7 @@ def screen_privacy(
     if strangers is None:
         notes.append(f"With fewer than {LEAST} training patients a copy cannot be told from a likeness.")
     else:
-        made, found = correlated(train, references, strangers, synthetic, seed, on_progress)
+        made, found = correlation_test(train, references, strangers, synthetic, seed, on_progress)
         tests, findings = [made], found
         if not strangers.held_out:
             notes.append(
@@ -118,18 +118,18 @@ def screen_privacy(
             more, found = in_space(space, points, (train, held_out, synthetic), seed)
             tests, findings = [*tests, *more], [*findings, *found]
         on_progress(Progress("screening", TESTS - 1, TESTS, "a membership attack"))
-        tests.append(attacked(train, held_out, synthetic, seed))
+        tests.append(membership_test(train, held_out, synthetic, seed))
         on_progress(Progress("screening", TESTS, TESTS, "a membership attack"))
     else:
         notes.append("T2 to T5 need held-out patients.")
-    return concluded(tests, findings, notes)
+    return conclude(tests, findings, notes)
 
 
-def correlated(
-    train: Images,
+def correlation_test(
+    train: LabelledImages,
     references: References,
     strangers: Strangers,
-    synthetic: Images,
+    synthetic: LabelledImages,
     seed: int,
     on_progress: OnProgress,
 ) -> tuple[Test, list[Finding]]:
@@ -168,7 +168,10 @@ def correlated(
 
 
 def in_space(
-    space: str, points: Sequence[NDArray[np.float64]], sets: tuple[Images, Images, Images], seed: int
+    space: str,
+    points: Sequence[NDArray[np.float64]],
+    sets: tuple[LabelledImages, LabelledImages, LabelledImages],
+    seed: int,
 ) -> tuple[list[Test], list[Finding]]:
     """T2, T3 and T4 in one feature space; `points` are those of `sets`: train, held out, synthetic."""
     train, held_out, synthetic = sets
@@ -226,7 +229,9 @@ def in_space(
     )
 
 
-def more_authentic(one: tuple[Images, Closest, Values], other: tuple[Images, Closest, Values]) -> float:
+def more_authentic(
+    one: tuple[LabelledImages, Closest, Values], other: tuple[LabelledImages, Closest, Values]
+) -> float:
     """How much more of one set lies farther from a training image than that is from the next patient: the mean over classes of both."""
     gaps = []
     for number in np.intersect1d(one[0].labels, other[0].labels):
@@ -238,7 +243,9 @@ def more_authentic(one: tuple[Images, Closest, Values], other: tuple[Images, Clo
     return _mean(np.array(gaps))
 
 
-def ratios(space: str, made: Closest, limit: Values, synthetic: Images, train: Images) -> Iterator[Finding]:
+def ratios(
+    space: str, made: Closest, limit: Values, synthetic: LabelledImages, train: LabelledImages
+) -> Iterator[Finding]:
     """The synthetic images below the limit of the neighbour ratio."""
     for row in np.flatnonzero(made.ratio < limit[synthetic.labels]):
         beside = (train, int(made.rows[row]))
@@ -252,7 +259,9 @@ def ratios(space: str, made: Closest, limit: Values, synthetic: Images, train: I
         )
 
 
-def attacked(train: Images, held_out: Images, synthetic: Images, seed: int) -> Test:
+def membership_test(
+    train: LabelledImages, held_out: LabelledImages, synthetic: LabelledImages, seed: int
+) -> Test:
     """T5: can members of the training set be told from others by how near the synthetic images come to them?"""
     drawn = References.of(synthetic.pixels.__getitem__, synthetic.patients)
     members, others = (
@@ -294,7 +303,12 @@ def _mean(values: Values) -> float:
 
 
 def finding(
-    test: str, space: str, made: tuple[Images, int], real: tuple[Images, int], distance: float, limit: float
+    test: str,
+    space: str,
+    made: tuple[LabelledImages, int],
+    real: tuple[LabelledImages, int],
+    distance: float,
+    limit: float,
 ) -> Finding:
     """A row of the synthetic images beside one of the training images."""
     (synthetic, row), (train, near) = made, real
@@ -304,7 +318,7 @@ def finding(
     )  # fmt: skip
 
 
-def concluded(tests: Sequence[Test], findings: Sequence[Finding], notes: Sequence[str]) -> Privacy:
+def conclude(tests: Sequence[Test], findings: Sequence[Finding], notes: Sequence[str]) -> Privacy:
     """The verdict: failed where one test fails, undecided where nobody looked for copies or a test tells nothing."""
     failed, unsure = (
         [

@@ -10,7 +10,7 @@ from typing import Any
 from medgan.base import files
 
 
-class Kept(dict[str, Any]):
+class ResultCache(dict[str, Any]):
     """{run: JSON value}, read from the lines of a file that belong to `key`; every run that is put in is one more line."""
 
     def __init__(self, path: Path, key: str) -> None:
@@ -26,10 +26,10 @@ class Kept(dict[str, Any]):
         super().__setitem__(run, value)
         line = json.dumps({"key": self.key, "run": run, "value": value}) + "\n"
         files.make_folder(self.path.parent)
-        files.append(self.path, line if _ended(self.path) else "\n" + line)
+        files.append(self.path, line if _ends_whole(self.path) else "\n" + line)
 
 
-def _ended(path: Path) -> bool:
+def _ends_whole(path: Path) -> bool:
     """Whether the last line is whole, if there is one."""
     try:
         with path.open("rb") as stream:

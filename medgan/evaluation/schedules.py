@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.evaluation.endpoints import rare_auprc
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 NEAR = 0.002
 """Difference of AUPRC below which two schedules count as equally good."""
@@ -45,7 +45,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class ScheduleChoice:
     """The schedule of an arm, and what folds said of it."""
 
     schedule: Schedule
@@ -55,26 +55,26 @@ class Choice:
     """By how much it does better than the median schedule: what a careless choice would cost."""
 
 
-def choose(found: Mapping[Schedule, float]) -> Choice:
+def choose(found: Mapping[Schedule, float]) -> ScheduleChoice:
     """The best schedule; of those nearly as good the shortest, then the slowest, then the one that holds back most."""
     best = max(found.values())
     near = [schedule for schedule, value in found.items() if value >= best - NEAR]
     chosen = min(near, key=lambda one: (one.steps or 0, one.rate or 0.0, one.penalty or 0.0))
     values = list(found.values())
-    return Choice(
+    return ScheduleChoice(
         schedule=chosen,
         inner=round(found[chosen], 5),
         spread=round(best - float(np.median(values)), 5),
     )
 
 
-def middle(schedules: Sequence[Schedule]) -> Choice:
+def middle(schedules: Sequence[Schedule]) -> ScheduleChoice:
     """The schedule that is taken where nobody can be asked."""
     ordered = sorted(schedules, key=lambda one: (one.rate or 0.0, one.steps or 0, one.penalty or 0.0))
-    return Choice(schedule=ordered[len(ordered) // 2], inner=None, spread=None)
+    return ScheduleChoice(schedule=ordered[len(ordered) // 2], inner=None, spread=None)
 
 
-def folds_of(images: Images, rare: Sequence[int], count: int, seed: int) -> NDArray[np.int64] | None:
+def folds_of(images: LabelledImages, rare: Sequence[int], count: int, seed: int) -> NDArray[np.int64] | None:
     """(N,): the fold of each image; patients are not divided, and those of every class are dealt out evenly.
 
     None where there are no folds to make, or a rare class has fewer patients than folds. A patient with images of several classes counts
@@ -96,7 +96,7 @@ def folds_of(images: Images, rare: Sequence[int], count: int, seed: int) -> NDAr
     return np.array([dealt[patient] for patient in images.patients.tolist()], np.int64)
 
 
-def judged(
+def fold_auprc(
     logits: NDArray[np.float32], labels: NDArray[np.int64], folds: NDArray[np.int64], rare: Sequence[int]
 ) -> float:
     """Rare AUPRC of logits (N, K), mean over folds; of all folds together where one has few images of a rare class."""

@@ -17,10 +17,10 @@ from medgan.base.progress import OnProgress, ignore
 from medgan.evaluation.arm_scores import Bench
 from medgan.evaluation.arms import FINISH, HALF, LIGHT, RECIPES, SHARED, rare_classes
 from medgan.evaluation.endpoints import rare_auprc
-from medgan.evaluation.trials import JUDGES, PROBE, Outcome, Runs, Settings, contest
+from medgan.evaluation.trials import JUDGES, PROBE, Outcome, Runs, Settings, run_trials
 from medgan.evaluation.usefulness import refuse_unjudgeable
 from medgan.evaluation.verdict import LEAST_RARE, points
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 NOTHING, MOST = "0", "0.5"
 """The share that adds nothing, and the largest that is tried."""
@@ -46,7 +46,7 @@ ENOUGH = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class ShareTrial:
     """One arm on validation patients."""
 
     judge: str
@@ -76,14 +76,14 @@ class Chosen:
     rare: tuple[str, ...]
     validated: Mapping[str, int]
     """{class: validation images}."""
-    trials: tuple[Trial, ...]
+    trials: tuple[ShareTrial, ...]
     """Every arm of every judge, the best first."""
 
 
 def choose_share(  # noqa: PLR0913  # the sets of images are no noun
-    train: Images,
-    val: Images,
-    synthetic: Images,
+    train: LabelledImages,
+    val: LabelledImages,
+    synthetic: LabelledImages,
     *,
     settings: Settings,
     seed: int,
@@ -97,7 +97,9 @@ def choose_share(  # noqa: PLR0913  # the sets of images are no noun
     """
     rare = settings.rare or rare_classes(train.counts)
     refuse_unjudgeable(val, rare, "validation")
-    rounds = contest(train, val, synthetic, settings=settings, seed=seed, runs=runs, on_progress=on_progress)
+    rounds = run_trials(
+        train, val, synthetic, settings=settings, seed=seed, runs=runs, on_progress=on_progress
+    )
     if not any(outcome.recipe.made for outcome in rounds[0].outcomes):
         raise DatasetError(
             "the filter left no synthetic image of some class, so no share of them can be tried",
@@ -128,10 +130,10 @@ def choose_share(  # noqa: PLR0913  # the sets of images are no noun
     )
 
 
-def trial(outcome: Outcome, val: Images, rare: Sequence[int]) -> Trial:
+def trial(outcome: Outcome, val: LabelledImages, rare: Sequence[int]) -> ShareTrial:
     """What an arm comes to."""
     recipe = outcome.recipe
-    return Trial(
+    return ShareTrial(
         judge=outcome.judge,
         arm=recipe.name,
         share=f"{recipe.share:g}" if recipe.made else NOTHING,
@@ -139,7 +141,7 @@ def trial(outcome: Outcome, val: Images, rare: Sequence[int]) -> Trial:
     )
 
 
-def sentence(made: Trial, plain: Trial, error: float, rare: Sequence[str]) -> str:
+def sentence(made: ShareTrial, plain: ShareTrial, error: float, rare: Sequence[str]) -> str:
     """What was chosen, in words, from the best arms with and without synthetic images and the standard error of their difference."""
     where = f"of AUPRC of {', '.join(rare)} on validation patients"
     lead = f"{points(made.auprc - plain.auprc)} points, standard error {100 * error:.1f}"
@@ -154,7 +156,7 @@ def sentence(made: Trial, plain: Trial, error: float, rare: Sequence[str]) -> st
     )
 
 
-def beyond(trials: Sequence[Trial], taken: Trial) -> str:
+def beyond(trials: Sequence[ShareTrial], taken: ShareTrial) -> str:
     """That another judge does better still without any synthetic image; empty where none does."""
     best = next(one for one in trials if one.share == NOTHING)
     if best.judge == taken.judge or best.auprc <= taken.auprc:
@@ -163,7 +165,7 @@ def beyond(trials: Sequence[Trial], taken: Trial) -> str:
     return f"; best of all, and without synthetic images, is {words} with {JUDGES[best.judge]} ({best.auprc:.3f})"
 
 
-def doubt(val: Images, rare: Sequence[str]) -> str:
+def doubt(val: LabelledImages, rare: Sequence[str]) -> str:
     """What is to be thought of a choice by very few patients; empty where there are enough."""
     people = {label: len(np.unique(val.of(label).patients)) for label in rare}
     label = min(people, key=people.__getitem__)

@@ -19,16 +19,16 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.evaluation.arms import HALF, ONE_SIDED, Lesson, Pool, Recipe, rare_classes
+from medgan.evaluation.arms import HALF, ONE_SIDED, DrawPool, Lesson, Recipe, rare_classes
 from medgan.evaluation.classifier_inputs import SmallEyes
-from medgan.evaluation.classifier_training import trained
+from medgan.evaluation.classifier_training import train_classifiers
 from medgan.evaluation.endpoints import interval, patient_weights, seed_weights
-from medgan.evaluation.trials import CNN, Runs, Settings, contest
+from medgan.evaluation.trials import CNN, Runs, Settings, run_trials
 from medgan.evaluation.usefulness import may_judge, nothing_to_judge
 from medgan.evaluation.verdict import CANNOT_TELL, LEAST_RARE
-from medgan.prepare.images import Images, joined
+from medgan.prepare.images import LabelledImages, concatenate_images
 from medgan.similarity.radiomics import radiomics
-from medgan.similarity.small_cnn import standardised
+from medgan.similarity.small_cnn import standardise
 
 NONE, VISIBLE, USED = "none", "visible", "used"
 WIDEST = 0.2
@@ -92,9 +92,9 @@ class Shortcut:
 
 
 def measure_shortcut(  # noqa: PLR0913  # the sets of images are no noun
-    train: Images,
-    test: Images,
-    synthetic: Images,
+    train: LabelledImages,
+    test: LabelledImages,
+    synthetic: LabelledImages,
     *,
     settings: Settings,
     seed: int,
@@ -116,7 +116,7 @@ def measure_shortcut(  # noqa: PLR0913  # the sets of images are no noun
             f"{len(real)} real and synthetic images of the same class, the real ones of {patients} patients, are too few to tell them apart",
             hint=f"Give {FEWEST} or more of a class, of {FOLDS} patients or more.",
         )
-    detectors = _detected(real, made, settings, seed, on_progress)
+    detectors = _detector_aucs(real, made, settings, seed, on_progress)
     best = max(detectors, key=lambda name: detectors[name][0])
     leans = _leans(train, test, synthetic, settings, seed, runs, on_progress)
     told, (low, high) = detectors[best]
@@ -141,7 +141,9 @@ def count(settings: Settings) -> int:
     return FOLDS + 3 * settings.seeds
 
 
-def alike(train: Images, synthetic: Images, seed: int) -> tuple[Images, Images]:
+def alike(
+    train: LabelledImages, synthetic: LabelledImages, seed: int
+) -> tuple[LabelledImages, LabelledImages]:
     """As many real as synthetic images of every class, drawn by chance: nothing but being synthetic tells the two sets apart."""
     chance = np.random.default_rng(seed)
     rows: tuple[list[int], list[int]] = ([], [])
@@ -157,11 +159,11 @@ Found = tuple[float, tuple[float, float]]
 """An AUC and its interval."""
 
 
-def _detected(
-    real: Images, made: Images, settings: Settings, seed: int, on_progress: OnProgress
+def _detector_aucs(
+    real: LabelledImages, made: LabelledImages, settings: Settings, seed: int, on_progress: OnProgress
 ) -> dict[str, Found]:
     """Every detector's AUC over folds that share no patient."""
-    both = joined(real, made)
+    both = concatenate_images(real, made)
     truth = np.repeat([0, 1], [len(real), len(made)]).astype(np.int64)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     tests = [rows for _, rows in folds.split(truth, truth, both.patients)]
@@ -171,14 +173,14 @@ def _detected(
     for done, rows in enumerate(tests, start=1):
         others = np.setdiff1d(np.arange(len(truth)), rows)
         count = len(others)
-        even = Pool(rows=others, chances=np.full(count, 1 / count), costs=np.ones(count, np.float32))
+        even = DrawPool(rows=others, chances=np.full(count, 1 / count), costs=np.ones(count, np.float32))
         lesson = Lesson(
             recipe=Recipe(name="detector"), labels=truth, classes=2, real=count, stages=((1.0, even),)
         )
-        ((_, network),) = trained(eyes, lesson, rate=RATE, steps=(steps_of(settings),), seed=seed)
+        ((_, network),) = train_classifiers(eyes, lesson, rate=RATE, steps=(steps_of(settings),), seed=seed)
         told = eyes.logits_of(network, rows)
         scores[CNN][rows] = told[:, 1] - told[:, 0]
-        scaled = standardised(measured, measured[others]).numpy()
+        scaled = standardise(measured, measured[others]).numpy()
         plain = LogisticRegression(C=1.0, max_iter=1000).fit(scaled[others], truth[others])
         scores["radiomics"][rows] = plain.decision_function(scaled[rows])
         on_progress(Progress("telling apart", done, FOLDS))
@@ -207,22 +209,22 @@ def _auc(
 
 
 def _leans(  # noqa: PLR0913, PLR0917  # what measure_shortcut was given
-    train: Images,
-    test: Images,
-    synthetic: Images,
+    train: LabelledImages,
+    test: LabelledImages,
+    synthetic: LabelledImages,
     settings: Settings,
     seed: int,
     runs: Runs | None,
     on_progress: OnProgress,
 ) -> tuple[Lean, ...]:
     """Train without synthetic images, topped up, and with synthetic images everywhere; ask each about unseen images of both kinds."""
-    learned, kept = held_back(synthetic, seed)
-    both = joined(test, kept)
+    learned, kept = hold_back_quarter(synthetic, seed)
+    both = concatenate_images(test, kept)
     wish = replace(
         settings, judges=(CNN,), recipes={CNN: (WITHOUT, WITH, REMEDY)}, folds=0, headroom=False,
         rates={CNN: (RATE,)}, steps={CNN: (steps_of(settings),)},
     )  # fmt: skip
-    (told,) = contest(train, both, learned, settings=wish, seed=seed, runs=runs, on_progress=on_progress)
+    (told,) = run_trials(train, both, learned, settings=wish, seed=seed, runs=runs, on_progress=on_progress)
     called = {outcome.recipe.name: outcome.logits.argmax(axis=2) for outcome in told.outcomes}
     rare = [train.names.index(label) for label in settings.rare or rare_classes(train.counts)]
     base = called.pop(WITHOUT)
@@ -235,7 +237,7 @@ def steps_of(settings: Settings) -> int:
     return settings.steps.get(CNN, (STEPS,))[-1]
 
 
-def held_back(synthetic: Images, seed: int) -> tuple[Images, Images]:
+def hold_back_quarter(synthetic: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:
     """Synthetic images to learn from, and a quarter of every class that is kept for asking."""
     chance = np.random.default_rng(seed)
     back: list[int] = []
@@ -251,7 +253,7 @@ def held_back(synthetic: Images, seed: int) -> tuple[Images, Images]:
 class Looks:
     """Unseen real and synthetic images: what classifiers call them in, how far they lean out."""
 
-    both: Images
+    both: LabelledImages
     fake: NDArray[np.bool_]
     rare: Sequence[int]
     settings: Settings

@@ -13,7 +13,7 @@ from medgan.dataset.split import divide_for_training, hold_out, holdout_of_train
 from medgan.evaluation.giveaways import Circumstances
 from medgan.learners.gan.model import Model
 from medgan.plan import Overrides, Plan
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 from medgan.prepare.stack import prepare
 
 
@@ -29,21 +29,21 @@ def divide(
 
 def split_images(
     manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress, most: int | None = None
-) -> Images:
+) -> LabelledImages:
     """The images of one split, of the plan's classes; at most `most` of a class, the same ones every time."""
     return read_split(manifest, split, plan, on_progress, most)[0]
 
 
 def read_split(
     manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress, most: int | None = None
-) -> tuple[Images, Circumstances]:
+) -> tuple[LabelledImages, Circumstances]:
     """`split_images`, and what the file of each says beside its picture."""
     records = manifest.training() if split == "train" else in_order(manifest.usable(split))
     shown = tuple(replace(record, split="train") for record in records if record.label in plan.labels)
     if not shown:
         none = np.array([], str)
         pixels = np.zeros((0, plan.channels, *plan.size), np.float32)
-        nobody = Images(
+        nobody = LabelledImages(
             pixels=pixels, labels=np.array([], np.int64), names=plan.labels, patients=none, sources=none
         )
         return nobody, Circumstances.of([])
@@ -52,7 +52,7 @@ def read_split(
     chance = np.random.default_rng(0)
     rows = np.sort(np.concatenate([chance.permutation(stack.rows_of(label))[:most] for label in stack.names]))
     sources = [f"patient {stack.patients[row]}, image {stack.slices[row] + 1}" for row in rows]
-    images = Images(
+    images = LabelledImages(
         pixels=stack.images(rows),
         labels=stack.labels[rows],
         names=stack.names,

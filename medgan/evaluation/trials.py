@@ -27,22 +27,28 @@ from medgan.evaluation.arms import (
     RECIPES,
     SHARED,
     Recipe,
-    added,
+    count_added,
     lesson,
     possible,
     rare_classes,
 )
 from medgan.evaluation.classifier_inputs import SmallEyes
-from medgan.evaluation.classifiers import Learner, Linear, Network, linear_tries, network_tries
-from medgan.evaluation.composites import children
+from medgan.evaluation.classifiers import (
+    Learner,
+    LinearClassifier,
+    NetworkClassifier,
+    linear_tries,
+    network_tries,
+)
+from medgan.evaluation.composites import compose
 from medgan.evaluation.finetuned import LARGEST, SMALLEST, FineEyes
 from medgan.evaluation.image_sets import Sets
 from medgan.evaluation.parallel import together
-from medgan.evaluation.schedules import Choice, Schedule, choose, folds_of, judged, middle
-from medgan.prepare.images import Images
+from medgan.evaluation.schedules import Schedule, ScheduleChoice, choose, fold_auprc, folds_of, middle
+from medgan.prepare.images import LabelledImages
 from medgan.similarity import features
-from medgan.similarity.backbone import LITE1, LITE2, installed
-from medgan.similarity.small_cnn import standardised
+from medgan.similarity.backbone import LITE1, LITE2, is_installed
+from medgan.similarity.small_cnn import standardise
 
 FINE_TUNED, PROBE, CNN = "finetuned", "probe", "cnn"
 JUDGES = {
@@ -133,7 +139,7 @@ class Outcome:
     recipe: Recipe
     added: Mapping[str, int]
     """{class: images that join the real ones}, every class."""
-    choice: Choice
+    choice: ScheduleChoice
     logits: Array
     """(seeds, N, K)."""
 
@@ -181,7 +187,7 @@ class Round:
 def judges_here(judges: Sequence[str]) -> tuple[str, ...]:
     """Those of `judges` that this installation has the weights for; the small network, which needs none, where that leaves nobody."""
     packages = {FINE_TUNED: LITE1[0], PROBE: LITE2[0]}
-    here = tuple(judge for judge in judges if judge not in packages or installed(packages[judge]))
+    here = tuple(judge for judge in judges if judge not in packages or is_installed(packages[judge]))
     return here or (CNN,)
 
 
@@ -191,14 +197,14 @@ def grid_of(judge: str, settings: Settings) -> tuple[tuple[float, ...], tuple[in
     return settings.rates.get(judge, eyes.rates), settings.steps.get(judge, eyes.steps)
 
 
-def contest(  # noqa: PLR0913  # the sets of images are no noun
-    train: Images,
-    held_out: Images,
-    synthetic: Images,
+def run_trials(  # noqa: PLR0913  # the sets of images are no noun
+    train: LabelledImages,
+    held_out: LabelledImages,
+    synthetic: LabelledImages,
     *,
     settings: Settings,
     seed: int,
-    more_real: Images | None = None,
+    more_real: LabelledImages | None = None,
     runs: Runs | None = None,
     on_progress: OnProgress = ignore,
 ) -> tuple[Round, ...]:
@@ -211,11 +217,11 @@ def contest(  # noqa: PLR0913  # the sets of images are no noun
     composing = any(
         recipe.adds == COMPOSITES for judge in settings.judges for recipe in settings.recipes_of(judge)
     )
-    composed = children(train if composing else train.take([]), seed)
+    composed = compose(train if composing else train.take([]), seed)
     sets = Sets.of(train, held_out, synthetic, more_real or train.take([]), composed, rare)
     kept: Runs = {} if runs is None else runs
     courts = [
-        Court(judge=judge, sets=sets, settings=settings, seed=seed, runs=kept) for judge in settings.judges
+        Trials(judge=judge, sets=sets, settings=settings, seed=seed, runs=kept) for judge in settings.judges
     ]
     total, done = sum(court.total(first=court is courts[0]) for court in courts), 0
 
@@ -230,7 +236,7 @@ def contest(  # noqa: PLR0913  # the sets of images are no noun
     return tuple(court.hold(report, first=court is courts[0]) for court in courts)
 
 
-def work(train: Images, settings: Settings) -> dict[str, int]:
+def work(train: LabelledImages, settings: Settings) -> dict[str, int]:
     """{judge: steps of all its networks}, about; linear judges cost next to nothing beside them."""
     found = {}
     rare = settings.rare or rare_classes(train.counts)
@@ -240,7 +246,7 @@ def work(train: Images, settings: Settings) -> dict[str, int]:
             continue
         rates, steps = grid_of(judge, settings)
         recipes = settings.recipes_of(judge)
-        tried = len({_tuned(recipe) for recipe in recipes}) * max(steps)
+        tried = len({_arm_to_tune(recipe) for recipe in recipes}) * max(steps)
         rungs = (
             len(RUNGS)
             * max(settings.seeds, LEAST_SEEDS)
@@ -253,12 +259,12 @@ def work(train: Images, settings: Settings) -> dict[str, int]:
     return found
 
 
-def _tuned(recipe: Recipe) -> Recipe:
+def _arm_to_tune(recipe: Recipe) -> Recipe:
     """The arm of real images whose schedule an arm takes: its own, or that without the made images."""
     return recipe.without if recipe.made else recipe
 
 
-class Court:
+class Trials:
     """One judge and all that it is given: looks at images when the first run needs it, and never where all runs are known."""
 
     def __init__(self, *, judge: str, sets: Sets, settings: Settings, seed: int, runs: Runs) -> None:
@@ -267,7 +273,7 @@ class Court:
         self.recipes = possible(sets.learned, settings.recipes_of(judge), sets.usual)
         self.folds = folds_of(sets.train, sets.rare, settings.folds, seed)
         self.lock = RLock()  # arms are trained several at once
-        self.choices: dict[str, Choice] = {}
+        self.choices: dict[str, ScheduleChoice] = {}
         self.choosing: dict[str, Lock] = {}
 
     @property
@@ -287,11 +293,13 @@ class Court:
             look = features.lite2()
             seen, held = look(learned), look(asked)
             real = seen[: len(like)]
-            return Linear(learned=standardised(seen, real).numpy(), asked=standardised(held, real).numpy())
+            return LinearClassifier(
+                learned=standardise(seen, real).numpy(), asked=standardise(held, real).numpy()
+            )
         if self.judge == FINE_TUNED:
             shown = self.settings.shown
-            return Network(eyes=FineEyes(learned, asked, like=like, seed=self.seed, side=shown))
-        return Network(eyes=SmallEyes(learned, asked, like=like, side=self.settings.side))
+            return NetworkClassifier(eyes=FineEyes(learned, asked, like=like, seed=self.seed, side=shown))
+        return NetworkClassifier(eyes=SmallEyes(learned, asked, like=like, side=self.settings.side))
 
     def tries(self, recipe: Recipe) -> tuple[tuple[Schedule, ...], ...]:
         """Schedules worth trying; those of one group come from one run."""
@@ -301,7 +309,7 @@ class Court:
 
     def total(self, *, first: bool) -> int:
         """Runs, about: tries and seeds of every arm, and what tells the head-room."""
-        tuned = {_tuned(recipe) for recipe in self.recipes} if self.folds is not None else ()
+        tuned = {_arm_to_tune(recipe) for recipe in self.recipes} if self.folds is not None else ()
         tries = sum(len(self.tries(recipe)) for recipe in tuned)
         more = len(RUNGS) * self.turns if first and self.settings.headroom else 0
         return tries + len(self.recipes) * self.settings.seeds + more
@@ -336,14 +344,14 @@ class Court:
         return Outcome(
             judge=self.judge,
             recipe=recipe,
-            added=added(drawn, self.sets.learned),
+            added=count_added(drawn, self.sets.learned),
             choice=choice,
             logits=np.array(said, np.float32),
         )
 
-    def chosen(self, recipe: Recipe, report: Callable[[], None]) -> Choice:
+    def chosen(self, recipe: Recipe, report: Callable[[], None]) -> ScheduleChoice:
         """The schedule that folds of the training patients put first; of an arm with made images that of the same arm without."""
-        tuned = _tuned(recipe)
+        tuned = _arm_to_tune(recipe)
         with self.lock:
             choosing = self.choosing.setdefault(tuned.name, Lock())
         with choosing:
@@ -352,7 +360,7 @@ class Court:
         choice = self.choices[tuned.name]
         return choice if tuned is recipe else replace(choice, inner=None, spread=None)
 
-    def best(self, recipe: Recipe, report: Callable[[], None]) -> Choice:
+    def best(self, recipe: Recipe, report: Callable[[], None]) -> ScheduleChoice:
         """The schedule that folds put first for an arm of real images."""
         groups = self.tries(recipe)
         every = [schedule for group in groups for schedule in group]
@@ -384,7 +392,7 @@ class Court:
             }
             for one in group:
                 said[one][rows] = told[short[one]]
-        return [round(judged(said[one], train.labels, folds, self.sets.rare), 5) for one in group]
+        return [round(fold_auprc(said[one], train.labels, folds, self.sets.rare), 5) for one in group]
 
     def answers(
         self, recipe: Recipe, schedule: Schedule, side: NDArray[np.bool_], word: str, seed: int

@@ -18,9 +18,9 @@ from medgan.evaluation.arm_scores import NAMED, REFERENCE, Arm, Bench, Entry
 from medgan.evaluation.arms import rare_classes
 from medgan.evaluation.endpoints import interval
 from medgan.evaluation.headroom import Headroom, headroom
-from medgan.evaluation.trials import Outcome, Round, Runs, Settings, contest
+from medgan.evaluation.trials import Outcome, Round, Runs, Settings, run_trials
 from medgan.evaluation.verdict import CANNOT_TELL, Comparison, Panel, conclude, sentence
-from medgan.prepare.images import Images, joined
+from medgan.prepare.images import LabelledImages, concatenate_images
 
 METHOD = (
     "one arm was named before the test and is compared with the best without synthetic images; that arm, and the schedule of every arm,"
@@ -98,15 +98,15 @@ class Hearing:
         return tuple(outcome for told in self.rounds for outcome in told.outcomes)
 
 
-def hearing(  # noqa: PLR0913  # the sets of images are no noun
-    train: Images,
-    held_out: Images,
-    synthetic: Images,
+def compare_arms(  # noqa: PLR0913  # the sets of images are no noun
+    train: LabelledImages,
+    held_out: LabelledImages,
+    synthetic: LabelledImages,
     *,
     settings: Settings,
     seed: int,
-    more_real: Images | None = None,
-    external: Images | None = None,
+    more_real: LabelledImages | None = None,
+    external: LabelledImages | None = None,
     runs: Runs | None = None,
     on_progress: OnProgress = ignore,
 ) -> Hearing:
@@ -121,15 +121,15 @@ def hearing(  # noqa: PLR0913  # the sets of images are no noun
         refuse_unjudgeable(external, rare, EXTERNAL)
     if not may_judge(train, synthetic):
         raise nothing_to_judge()
-    asked = held_out if external is None else joined(held_out, external)
-    rounds = contest(
+    asked = held_out if external is None else concatenate_images(held_out, external)
+    rounds = run_trials(
         train, asked, synthetic, settings=settings, seed=seed, more_real=more_real, runs=runs, on_progress=on_progress
     )  # fmt: skip
     if rounds[0].named is None:
         raise nothing_to_judge()
     numbers = [train.names.index(label) for label in rare]
 
-    def about(images: Images, first: int, *, beyond: Hearing | None = None) -> Hearing:
+    def about(images: LabelledImages, first: int, *, beyond: Hearing | None = None) -> Hearing:
         """What was said of `images`, which were asked about from row `first` on."""
         bench = Bench.of(images, numbers, settings.resamples, seed)
         rows = slice(first, first + len(images))
@@ -141,22 +141,22 @@ def hearing(  # noqa: PLR0913  # the sets of images are no noun
 
 
 def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
-    train: Images,
-    held_out: Images,
-    synthetic: Images,
+    train: LabelledImages,
+    held_out: LabelledImages,
+    synthetic: LabelledImages,
     *,
     settings: Settings,
     seed: int,
-    more_real: Images | None = None,
-    external: Images | None = None,
+    more_real: LabelledImages | None = None,
+    external: LabelledImages | None = None,
     runs: Runs | None = None,
     on_progress: OnProgress = ignore,
 ) -> Usefulness:
-    """Judge `synthetic` by what classifiers that learn from it and from `train` do on `held_out`; DatasetError as `hearing`.
+    """Judge `synthetic` by what classifiers that learn from it and from `train` do on `held_out`; DatasetError as `compare_arms`.
 
     `more_real` are further real images of rare classes, where a caller has some: what they bring is the ceiling.
     """
-    heard = hearing(
+    heard = compare_arms(
         train, held_out, synthetic,
         settings=settings, seed=seed, more_real=more_real, external=external, runs=runs, on_progress=on_progress,
     )  # fmt: skip
@@ -177,7 +177,7 @@ def judgement(
     label = min(people, key=people.__getitem__)
     panel = Panel(label=label, patients=people[label])
     pairs = {told.judge: pair_of(told.judge, entries) for told in heard.rounds if told.named}
-    judgements = [judged(judge, *pair, panel) for judge, pair in pairs.items()]
+    judgements = [judge_difference(judge, *pair, panel) for judge, pair in pairs.items()]
     first, (named, reference) = judgements[0], pairs[judgements[0].judge]
     return Usefulness(
         verdict=first.verdict,
@@ -216,7 +216,7 @@ def pair_of(judge: str, entries: Sequence[Entry]) -> tuple[Entry, Entry]:
     return by_role[NAMED], by_role[REFERENCE]
 
 
-def judged(judge: str, named: Entry, reference: Entry, panel: Panel) -> Judgement:
+def judge_difference(judge: str, named: Entry, reference: Entry, panel: Panel) -> Judgement:
     """The verdict of one judge."""
     low, high = interval(named.resampled - reference.resampled)
     found = Comparison(
@@ -240,13 +240,13 @@ def care(reference: Arm) -> str:
     )
 
 
-def may_judge(train: Images, synthetic: Images) -> bool:
+def may_judge(train: LabelledImages, synthetic: LabelledImages) -> bool:
     """Whether any synthetic image is of a class that lacks images."""
     most = max(train.counts.values())
     return any(count and train.counts[label] < most for label, count in synthetic.counts.items())
 
 
-def refuse_unjudgeable(images: Images, rare: Sequence[str], words: str) -> None:
+def refuse_unjudgeable(images: LabelledImages, rare: Sequence[str], words: str) -> None:
     """DatasetError when a rare class, or everything else, is missing."""
     missing = [label for label in rare if not images.counts[label]]
     if missing or len(np.unique(images.labels)) < 2:

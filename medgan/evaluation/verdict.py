@@ -72,7 +72,7 @@ def sentence(
 ) -> str:
     """The verdict in words, with its figures and what they rest on: on `whose` patients."""
     low, high = map(points, found.interval)
-    classes = listed(rare)
+    classes = join_names(rare)
     opening = {
         HELPS: f"Synthetic images help to find {classes} in {whose} patients",
         HARMS: f"Synthetic images harm: classifiers that learn from them find {classes} less well in {whose} patients",
@@ -93,7 +93,7 @@ def sentence(
     )
 
 
-def listed(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """Names as a sentence lists them."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 

@@ -13,7 +13,7 @@ import numpy as np
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.dataset.manifest import Manifest, Record
 from medgan.filtering.class_check import Judge
-from medgan.filtering.separability import told
+from medgan.filtering.separability import pair_figures
 from medgan.plan import Plan
 from medgan.prepare.stack import prepare
 from medgan.similarity.features import lite0
@@ -40,7 +40,7 @@ def tell_apart(
         on_progress(Progress("telling classes apart", min(start + CHUNK, len(pixels)), len(pixels)))
     points = np.concatenate(seen).astype(np.float64)
     judge = Judge.of(points, stack.labels, stack.patients, len(stack.names))
-    pairs = [] if judge is None else [told(pair, stack.names) for pair in judge.pairs]
+    pairs = [] if judge is None else [pair_figures(pair, stack.names) for pair in judge.pairs]
     return {"labels": list(patients), "pairs": pairs, "sentence": sentence(pairs)}
 
 

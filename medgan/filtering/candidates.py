@@ -35,7 +35,7 @@ CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Selection:
     """What the sieve made of every class, and what it could look at."""
 
     compared_with: str = ""
@@ -53,7 +53,7 @@ class Choice:
         """The seeds that are kept, in their order."""
         return [one.seed for one in self.drawn.get(label, ()) if one.kept]
 
-    def hold(self, counts: Mapping[str, int]) -> Choice:
+    def hold(self, counts: Mapping[str, int]) -> Selection:
         """The same choice with at most so many images of a class; those in doubt are left out first, then the last ones."""
         return replace(
             self, drawn={label: tuple(first(drawn, counts[label])) for label, drawn in self.drawn.items()}
@@ -159,14 +159,14 @@ def choose(
     against: Callable[[], Against | None],
     *,
     on_progress: OnProgress = ignore,
-) -> Choice:
+) -> Selection:
     """The seeds to keep of every class wanted; what was chosen before, in `out`, stands, and `against` is asked only for the rest.
 
     ModelError where more than TOO_MANY of the candidates of a class are near copies of training images.
     """
     if not any(wish.counts.values()):
-        return Choice()
-    choice = remembered(out)
+        return Selection()
+    choice = recall_selection(out)
     missing = [
         label for label, count in wish.counts.items() if count and not (choice and label in choice.drawn)
     ]
@@ -174,9 +174,9 @@ def choose(
         return choice
     known = against()
     if choice is None:
-        choice = Choice() if known is None else begun(known)
+        choice = Selection() if known is None else begun(known)
     for label in missing:
-        drawn = tuple(chosen(model, label, wish, known, on_progress))
+        drawn = tuple(select_class(model, label, wish, known, on_progress))
         near = {
             str(one.nearest): known.names[one.nearest] for one in drawn if known and one.nearest is not None
         }
@@ -185,30 +185,30 @@ def choose(
     return choice
 
 
-def begun(known: Against) -> Choice:
+def begun(known: Against) -> Selection:
     """The choice beside these images before there is any."""
-    return Choice(compared_with=known.data, checks=known.checks, class_check=known.class_check)
+    return Selection(compared_with=known.data, checks=known.checks, class_check=known.class_check)
 
 
-def remembered(out: Path) -> Choice | None:
+def recall_selection(out: Path) -> Selection | None:
     """What a killed command chose; None where it had chosen nothing."""
     try:
-        found: Choice = files.revive(Choice, files.read_json(out / CHOICE)["choice"])
+        found: Selection = files.revive(Selection, files.read_json(out / CHOICE)["choice"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found
 
 
-def chosen(
+def select_class(
     model: Model, label: str, wish: Wish, against: Against | None, on_progress: OnProgress
 ) -> list[Drawn]:
-    """`picked`; ModelError where more than TOO_MANY of the candidates are near copies of training images."""
-    drawn = picked(model, label, wish, against, on_progress)
+    """`draw_and_select`; ModelError where more than TOO_MANY of the candidates are near copies of training images."""
+    drawn = draw_and_select(model, label, wish, against, on_progress)
     refuse_copies(label, drawn)
     return drawn
 
 
-def picked(
+def draw_and_select(
     model: Model, label: str, wish: Wish, against: Against | None, on_progress: OnProgress
 ) -> list[Drawn]:
     """Candidates of one class, sifted; more are drawn where too few pass, and the least doubtful may fill up what is left.
@@ -226,7 +226,7 @@ def picked(
             drawn += some
             points.append(looked)
             on_progress(Progress("choosing", len(drawn), first + size, label))
-        if copied(drawn):
+        if copies_too_often(drawn):
             return [replace(one, kept=False) for one in drawn]
         sifted = sift(drawn, np.concatenate(points), beside, wanted, doubtful=wish.doubtful)
         if sum(one.kept and not one.reason for one in sifted) == wanted:
@@ -257,14 +257,14 @@ def looks_at(
         yield look(pixels, some, number, real)
 
 
-def copied(drawn: Sequence[Drawn]) -> bool:
+def copies_too_often(drawn: Sequence[Drawn]) -> bool:
     """Whether the generator repeats what it saw."""
     return sum(one.reason == COPY for one in drawn) > TOO_MANY * len(drawn)
 
 
 def refuse_copies(label: str, drawn: Sequence[Drawn]) -> None:
     """Stop where the generator repeats what it saw."""
-    if copied(drawn):
+    if copies_too_often(drawn):
         raise ModelError(
             f"{sum(one.reason == COPY for one in drawn)} of {len(drawn)} images drawn of class {label} are near copies of training images: the generator repeats"
             " what it saw",

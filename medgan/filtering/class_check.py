@@ -49,7 +49,7 @@ DEVIATIONS = 1.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class ClassPair:
     """How well two classes can be told apart in unseen real images."""
 
     classes: tuple[int, int]
@@ -65,7 +65,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Linear:
+class LinearJudge:
     """One linear discriminant analysis of the K classes `known`."""
 
     weights: Points
@@ -74,7 +74,7 @@ class Linear:
     """(K,)."""
 
     @classmethod
-    def learned(cls, points: Points, labels: Labels) -> Linear:
+    def learned(cls, points: Points, labels: Labels) -> LinearJudge:
         """From `points` (N, D) of two classes or more, every class weighing the same; no chance in it.
 
         Shrunk linear discriminant analysis (Friedman 1989).
@@ -102,16 +102,16 @@ class Judge:
 
     known: Labels
     """(K,): numbers of the classes that it knows: those of which two parts have patients."""
-    parts: tuple[Linear, ...]
+    parts: tuple[LinearJudge, ...]
     least: Points
     """(classes,): the log-odds that a made image of a class must have; NaN where there are too few real ones to say."""
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ClassPair, ...]
     """Every two classes that it can check."""
 
     @classmethod
     def of(cls, points: Points, labels: Labels, patients: Names, classes: int) -> Judge | None:
         """Learn from `points` (N, D); None where fewer than two classes have two patients."""
-        folds = parted(labels, patients)
+        folds = patient_folds(labels, patients)
         known = np.array(
             [one for one in range(classes) if len(np.unique(folds[labels == one])) > 1], np.int64
         )
@@ -123,7 +123,7 @@ class Judge:
         parts, logits = [], np.zeros((len(points), len(known)))
         for fold in np.unique(folds):
             out = folds == fold
-            parts.append(Linear.learned(points[~out], numbers[~out]))
+            parts.append(LinearJudge.learned(points[~out], numbers[~out]))
             logits[out] = parts[-1].logits(points[out])
         least = np.full(classes, np.nan)
         for number, one in enumerate(known):
@@ -132,7 +132,7 @@ class Judge:
                 least[one] = np.quantile(log_odds(logits[own])[:, number], SURE)
         sure = np.flatnonzero(np.isfinite(least[known])).tolist()
         pairs = tuple(
-            told_apart(logits, numbers, patients, (first, second), known)
+            measure_pair(logits, numbers, patients, (first, second), known)
             for first, second in combinations(sure, 2)
         )
         return cls(known=known, parts=tuple(parts), least=least, pairs=pairs)
@@ -157,7 +157,7 @@ class Judge:
         return tuple(np.flatnonzero(np.isfinite(self.least)).tolist())
 
 
-def parted(labels: Labels, patients: Names) -> Labels:
+def patient_folds(labels: Labels, patients: Names) -> Labels:
     """The part (N,) of 0 to FOLDS - 1 in which each image is left out: with its patient, and every class spread over as many as it can be."""
     fold: dict[str, int] = {}
     size = Counter[int]()
@@ -182,15 +182,15 @@ def log_odds(logits: Points) -> Points:
     return found
 
 
-def told_apart(
+def measure_pair(
     logits: Points, numbers: Labels, patients: Names, pair: tuple[int, int], known: Labels
-) -> Pair:
+) -> ClassPair:
     """The AUC of two classes in unseen real images, with an interval over patients."""
     first, second = pair
     rows = np.isin(numbers, pair)
     auc, error = area(logits[rows, first] - logits[rows, second], numbers[rows] == first, patients[rows])
     low, high = max(auc - DEVIATIONS * error, 0.0), min(auc + DEVIATIONS * error, 1.0)
-    return Pair(classes=(int(known[first]), int(known[second])), auc=auc, low=low, high=high)
+    return ClassPair(classes=(int(known[first]), int(known[second])), auc=auc, low=low, high=high)
 
 
 def area(scores: Points, own: NDArray[np.bool_], patients: Names) -> tuple[float, float]:

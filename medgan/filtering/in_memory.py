@@ -10,12 +10,20 @@ import numpy as np
 
 from medgan.base import files
 from medgan.base.progress import OnProgress, Progress
-from medgan.filtering.candidates import OFF, Against, Wish, chosen, copied, picked, tally
+from medgan.filtering.candidates import (
+    OFF,
+    Against,
+    Wish,
+    copies_too_often,
+    draw_and_select,
+    select_class,
+    tally,
+)
 from medgan.filtering.selection import CLASS, COPY, REALISM, Drawn
 from medgan.filtering.summary import sentence
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 SHOWN = 4
 """Rejected images of each reason that a page shows."""
@@ -71,7 +79,7 @@ def seeds_of(
         return {label: first(wish, label) for label in wish.counts}
     known = against()
     return {
-        label: [one.seed for one in chosen(model, label, wish, known, on_progress) if one.kept]
+        label: [one.seed for one in select_class(model, label, wish, known, on_progress) if one.kept]
         for label, count in wish.counts.items()
         if count
     }
@@ -89,15 +97,15 @@ def offer(
     What is chosen for a class is put into `known`, and taken from there when it is asked for again.
     """
     if against is None:
-        return Offer(seeds=seeds_of(model, wish, None, on_progress), filter=reported(OFF, ()))
+        return Offer(seeds=seeds_of(model, wish, None, on_progress), filter=filter_report(OFF, ()))
     beside, found = None, {}
     for label, count in wish.counts.items():
         key = files.digest_of([label, count, wish.seed, model.digest])
         if key not in known:
             beside = against() if beside is None else beside
-            drawn = picked(model, label, wish, beside, on_progress)
+            drawn = draw_and_select(model, label, wish, beside, on_progress)
             known[key] = {
-                "copied": copied(drawn),
+                "copied": copies_too_often(drawn),
                 "seeds": [one.seed for one in drawn if one.kept],
                 "counts": tally(drawn),
                 "checks": list(beside.checks),
@@ -105,7 +113,7 @@ def offer(
                 "scores": {
                     str(one.seed): one.realism for one in drawn if one.kept and one.realism is not None
                 },
-                "lost": lost_of(drawn),
+                "lost": rejection_reasons(drawn),
             }
         found[label] = known[key]
     any_class: Mapping[str, Any] = next(iter(found.values()), OFF)  # all were compared with the same images
@@ -120,10 +128,10 @@ def offer(
     scores, lost = (
         {label: one.get(name) or {} for label, one in found.items()} for name in ("scores", "lost")
     )
-    return Offer(seeds=seeds, filter=reported(filtered, as_drawn), scores=scores, lost=lost)
+    return Offer(seeds=seeds, filter=filter_report(filtered, as_drawn), scores=scores, lost=lost)
 
 
-def lost_of(drawn: Sequence[Drawn]) -> dict[str, str]:
+def rejection_reasons(drawn: Sequence[Drawn]) -> dict[str, str]:
     """{seed: reason} of some images that were rejected: of each reason those that speak loudest for it."""
     loudest: dict[str, Callable[[Drawn], float]] = {
         COPY: lambda one: one.distance or 0.0,
@@ -136,7 +144,7 @@ def lost_of(drawn: Sequence[Drawn]) -> dict[str, str]:
     return {str(one.seed): one.reason for one in found}
 
 
-def reported(filtered: Mapping[str, Any], as_drawn: Sequence[str]) -> dict[str, Any]:
+def filter_report(filtered: Mapping[str, Any], as_drawn: Sequence[str]) -> dict[str, Any]:
     """The report of the filter, with the classes that were taken as drawn though it was on, and a sentence for a person."""
     report = {**filtered, "as_drawn": list(as_drawn)}
     return {**report, "sentence": sentence(report)}
@@ -147,9 +155,9 @@ def first(wish: Wish, label: str) -> range:
     return range(wish.seed, wish.seed + wish.counts[label])
 
 
-def drawn_images(
+def draw_images(
     model: Model, seeds: Mapping[str, Sequence[int]], device: str, on_progress: OnProgress
-) -> Images:
+) -> LabelledImages:
     """The images of these seeds, each a patient of its own."""
     total, pixels, labels, patients, sources = sum(map(len, seeds.values())), [], [], [], []
     for number, label in enumerate(model.labels):
@@ -160,7 +168,7 @@ def drawn_images(
             sources.append(f"seed {one.seed}")
             on_progress(Progress("drawing", len(pixels), total))
     shape = (0, model.plan.channels, *model.plan.size)
-    return Images(
+    return LabelledImages(
         pixels=np.stack(pixels) if pixels else np.zeros(shape, np.float32),
         labels=np.array(labels, np.int64),
         names=model.labels,

@@ -91,7 +91,7 @@ class Real:
         references = References.of(pick, patients)
         points = np.concatenate([looks(pick(rows)) for rows in pieces(len(labels))])
         strangers = strangers_to(references, labels, on_progress=on_progress)
-        judge = None if see is None else taught(pick, labels, references.patients, classes, see)
+        judge = None if see is None else train_judge(pick, labels, references.patients, classes, see)
         return cls(
             references=references,
             labels=labels,
@@ -102,7 +102,7 @@ class Real:
         )
 
 
-def taught(
+def train_judge(
     pick: Pick, labels: NDArray[np.int64], patients: NDArray[np.str_], classes: int, see: See
 ) -> Judge | None:
     """A judge of classes that has seen at most TAUGHT images of each, evenly taken from the patients."""
@@ -124,7 +124,7 @@ def look(pixels: Pixels, seeds: Sequence[int], label: int, real: Real | None) ->
     labels, nobody = np.full(len(pixels), label), np.zeros(len(pixels), bool)
     found = nearest(pixels.__getitem__, len(pixels), real.references)
     copies = nobody if real.limits is None else real.limits.near_copies(found, labels)
-    odds, doubt = classed(pixels, label, real)
+    odds, doubt = class_log_odds(pixels, label, real)
     drawn = [
         Drawn(
             seed=seed,
@@ -140,7 +140,7 @@ def look(pixels: Pixels, seeds: Sequence[int], label: int, real: Real | None) ->
     return drawn, points
 
 
-def classed(pixels: Pixels, label: int, real: Real) -> tuple[Points | None, Points]:
+def class_log_odds(pixels: Pixels, label: int, real: Real) -> tuple[Points | None, Points]:
     """Log-odds (M,) of class number `label` in drawn images (M, C, H, W), None where nobody can tell; and how doubtful (M,) that makes them."""
     judge = real.judge
     odds = (

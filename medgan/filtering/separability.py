@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medgan.filtering.class_check import LEAST, Judge, Pair
-from medgan.similarity.backbone import LITE0, installed
+from medgan.filtering.class_check import LEAST, ClassPair, Judge
+from medgan.similarity.backbone import LITE0, is_installed
 
 NONE: Mapping[str, Any] = {"labels": [], "pairs": [], "sentences": []}
 """The report where nobody looked."""
@@ -17,7 +17,7 @@ FEW = f"it takes two patients and {LEAST} images"
 
 def network() -> bool:
     """Whether the network by whose eyes classes are checked is installed."""
-    return installed(LITE0[0])
+    return is_installed(LITE0[0])
 
 
 def class_check(judge: Judge | None, names: Sequence[str]) -> dict[str, Any]:
@@ -26,18 +26,18 @@ def class_check(judge: Judge | None, names: Sequence[str]) -> dict[str, Any]:
     pairs = () if judge is None else judge.pairs
     return {
         "labels": checked,
-        "pairs": [told(pair, names) for pair in pairs],
+        "pairs": [pair_figures(pair, names) for pair in pairs],
         "sentences": sentences(checked, pairs, names),
     }
 
 
-def told(pair: Pair, names: Sequence[str]) -> dict[str, Any]:
+def pair_figures(pair: ClassPair, names: Sequence[str]) -> dict[str, Any]:
     """A pair of classes in numbers."""
     figures = {name: round(getattr(pair, name), 3) for name in ("auc", "low", "high")}
     return {"classes": [names[number] for number in pair.classes], **figures, "hardly": pair.hardly}
 
 
-def sentences(checked: Sequence[str], pairs: Sequence[Pair], names: Sequence[str]) -> list[str]:
+def sentences(checked: Sequence[str], pairs: Sequence[ClassPair], names: Sequence[str]) -> list[str]:
     """What a person must know of the check: where it was not done, and what it may have let pass."""
     if len(names) < 2:
         return [ONE_CLASS]

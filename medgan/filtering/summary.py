@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medgan.base.escape import markdown
-from medgan.filtering.candidates import Choice, tally
+from medgan.filtering.candidates import Selection, tally
 from medgan.filtering.selection import CLASS, COPY
 from medgan.filtering.separability import NONE
 from medgan.similarity.copies import LEAST
@@ -47,7 +47,7 @@ COLUMNS = {
 """{count of the tally: heading}."""
 
 
-def checked(choice: Choice | None, data: str) -> str:
+def checks_section(choice: Selection | None, data: str) -> str:
     """The section of the data card; `data` is the digest of what the model learned from."""
     if choice is None:
         return OFF
@@ -61,7 +61,7 @@ TABLES = (
 
 
 def paragraphs(filtered: Mapping[str, Any], data: str) -> list[str]:
-    """What the data card says was checked, of the report of the filter, a paragraph each; `data` is as in `checked`."""
+    """What the data card says was checked, of the report of the filter, a paragraph each; `data` is as in `checks_section`."""
     if not filtered["on"]:
         return [OFF]
     told = _words(filtered, data)

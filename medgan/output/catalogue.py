@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from medgan.base.escape import cell, markdown, uncell
-from medgan.filtering.candidates import Choice
+from medgan.filtering.candidates import Selection
 from medgan.filtering.selection import Drawn
-from medgan.filtering.summary import checked
+from medgan.filtering.summary import checks_section
 from medgan.output.roles import MADE_WEIGHT, REPEATED, Role, role_of
 from medgan.scans.raster import stored_ends
 from medgan.scans.scan import Form
@@ -24,7 +24,7 @@ PICTURES = {"png", "jpeg", "tiff"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ManifestRow:
     """One image file: a line of manifest.csv, the fields in this order and those of its role behind them. No source path and no raw patient identifier."""
 
     path: str
@@ -103,7 +103,7 @@ class Contents:
     command: str
     folders: Mapping[str, str]
     """{label: class folder}."""
-    rows: Sequence[Row]
+    rows: Sequence[ManifestRow]
     form: Form
     real: str = "none"
     """"prepared", "link" or "none"."""
@@ -115,7 +115,7 @@ class Contents:
     """`Written.share`; empty where none was asked for."""
     notes: Sequence[str] = ()
     """`Written.notes`."""
-    choice: Choice | None = None
+    choice: Selection | None = None
     """What the filter saw; None where it was off."""
     cautions: Sequence[str] = ()
     """Sentences on classes of which there is little to learn."""
@@ -150,18 +150,18 @@ def spacing_text(spacing_mm: tuple[float, ...] | None) -> str:
     return "x".join(repr(float(side)) for side in spacing_mm[-2:]) if spacing_mm else ""
 
 
-def manifest_csv(rows: Sequence[Row]) -> str:
+def manifest_csv(rows: Sequence[ManifestRow]) -> str:
     """RFC 4180 text, one line per file; texts of others as `escape.cell` makes them harmless."""
-    names = [field.name for noun in (Row, Role) for field in dataclasses.fields(noun)]
+    names = [field.name for noun in (ManifestRow, Role) for field in dataclasses.fields(noun)]
     return _csv(names, ((*dataclasses.astuple(row), *dataclasses.astuple(row.role)) for row in rows))
 
 
-def is_image_folder(rows: Sequence[Row]) -> bool:
+def is_image_folder(rows: Sequence[ManifestRow]) -> bool:
     """Whether the image folder of Hugging Face can read every image."""
     return {row.format for row in rows} <= PICTURES
 
 
-def metadata_csv(rows: Sequence[Row]) -> str:
+def metadata_csv(rows: Sequence[ManifestRow]) -> str:
     """The same in short for `datasets.load_dataset("imagefolder", data_dir=...)`."""
     names = ("file_name", "label", "label_id", *(field.name for field in dataclasses.fields(Role)))
     return _csv(names, ((row.path, row.label, row.label_id, *dataclasses.astuple(row.role)) for row in rows))
@@ -191,7 +191,7 @@ def datalist_json(contents: Contents) -> str:
     return json.dumps({"labels": labels, contents.list_key: items}, indent=1, ensure_ascii=False) + "\n"
 
 
-def _item(row: Row) -> dict[str, str | float]:
+def _item(row: ManifestRow) -> dict[str, str | float]:
     role = row.role
     return {
         "image": row.path,
@@ -204,7 +204,7 @@ def _item(row: Row) -> dict[str, str | float]:
     }
 
 
-def scores_of(choice: Choice, one: Drawn) -> dict[str, float | str]:
+def scores_of(choice: Selection, one: Drawn) -> dict[str, float | str]:
     """What the tables tell of one candidate."""
     values = {
         "nearest_real": choice.names.get(str(one.nearest)),
@@ -215,7 +215,7 @@ def scores_of(choice: Choice, one: Drawn) -> dict[str, float | str]:
     return {name: "" if value is None else value for name, value in values.items()}
 
 
-def rejected_csv(choice: Choice) -> str:
+def rejected_csv(choice: Selection) -> str:
     """RFC 4180 text, one line per candidate that was not kept."""
     names = ("label", "seed", "reason", "nearest_real", "nearest_distance", "class_odds", "realism")
     lost = ((label, one) for label, drawn in choice.drawn.items() for one in drawn if not one.kept)
@@ -244,7 +244,7 @@ def card(contents: Contents) -> str:
         "## How it was made",
         _making(contents),
         "## What was checked",
-        _checked(contents),
+        _checks(contents),
         "## Loading",
         _loading(contents),
         *(() if contents.split in {"val", "test"} else ("## Training a classifier", TRAINING)),
@@ -372,9 +372,9 @@ def share_in_words(share: Mapping[str, Any]) -> str:
     return f"{share['asked']} asked for, {share['reached']:g} reached, the same in every class{said}"
 
 
-def _checked(contents: Contents) -> str:
+def _checks(contents: Contents) -> str:
     made = sum(contents.tally("synthetic").values())
-    return checked(contents.choice, contents.data) if made else "Nothing here is synthetic."
+    return checks_section(contents.choice, contents.data) if made else "Nothing here is synthetic."
 
 
 def _loading(contents: Contents) -> str:

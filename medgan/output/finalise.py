@@ -18,10 +18,10 @@ from medgan.base.errors import ScanError
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Holdout, Record
 from medgan.dataset.measure import pixel_digest
-from medgan.filtering.candidates import CHOICE, OFF, Choice
+from medgan.filtering.candidates import CHOICE, OFF, Selection
 from medgan.output import catalogue
 from medgan.output import folder as outfolder
-from medgan.output.catalogue import Contents, Row
+from medgan.output.catalogue import Contents, ManifestRow
 from medgan.output.folder import (
     MANIFEST,
     METADATA,
@@ -34,7 +34,7 @@ from medgan.output.folder import (
     Settings,
     Written,
 )
-from medgan.pictures.contact_sheet import Wall, contact_sheet, each
+from medgan.pictures.contact_sheet import SheetClass, contact_sheet, each
 from medgan.pictures.display import Images
 from medgan.pictures.spread import spread
 from medgan.scans import formats
@@ -75,7 +75,7 @@ class Account:
     """`Written.share`."""
     notes: tuple[str, ...] = ()
     """`Written.notes`."""
-    choice: Choice | None = None
+    choice: Selection | None = None
     """Which images the filter chose; None where it was off."""
 
     @property
@@ -134,16 +134,16 @@ def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progr
 
 def look(
     folder: OutFolder, images: Sequence[Placed], account: Account, on_progress: OnProgress
-) -> tuple[Gallery, list[Row]]:
+) -> tuple[SheetImages, list[ManifestRow]]:
     """Those images that the contact sheet shows, and a line of the manifest for every image, sorted by path."""
     numbers = catalogue.label_ids(folder.folders)
     images = sorted(images, key=lambda image: image.path)
-    gallery, chosen, scores = Gallery(), exhibits(images), account.scores()
-    rows: list[Row] = []
-    known: dict[Path, Row] = {}
+    gallery, chosen, scores = SheetImages(), exhibits(images), account.scores()
+    rows: list[ManifestRow] = []
+    known: dict[Path, ManifestRow] = {}
     for done, image in enumerate(images, start=1):
         if image.repeats is None:
-            row, pixels = described(folder, image, numbers[image.mark.label])
+            row, pixels = describe_image(folder, image, numbers[image.mark.label])
             row = replace(row, split=account.split)
         else:
             row, pixels = once_more(folder, image, known[image.repeats]), None
@@ -157,7 +157,7 @@ def look(
     return gallery, rows
 
 
-def contents_of(folder: OutFolder, account: Account, rows: Sequence[Row]) -> Contents:
+def contents_of(folder: OutFolder, account: Account, rows: Sequence[ManifestRow]) -> Contents:
     """All that the data card and datalist.json tell."""
     return Contents(
         command=account.command,
@@ -176,16 +176,16 @@ def contents_of(folder: OutFolder, account: Account, rows: Sequence[Row]) -> Con
     )
 
 
-def once_more(folder: OutFolder, image: Placed, row: Row) -> Row:
+def once_more(folder: OutFolder, image: Placed, row: ManifestRow) -> ManifestRow:
     """The line of a repeated image: that of the real one, `row`, under another name."""
     path = image.path.relative_to(folder.path).as_posix()
     return replace(row, path=path, index=image.number, repeats=row.path)
 
 
-def described(folder: OutFolder, image: Placed, number: int) -> tuple[Row, Pixels | None]:
+def describe_image(folder: OutFolder, image: Placed, number: int) -> tuple[ManifestRow, Pixels | None]:
     """One line of the manifest, and the pixels (C, H, W) as readers get them (none for a link)."""
     mark = image.mark
-    row = Row(
+    row = ManifestRow(
         path=image.path.relative_to(folder.path).as_posix(),
         label=mark.label,
         label_id=number,
@@ -206,10 +206,10 @@ def described(folder: OutFolder, image: Placed, number: int) -> tuple[Row, Pixel
     pixels = None if scan is None else scan.pixels[0]
     if pixels is not None:
         pixels = np.moveaxis(pixels, -1, 0) if folder.form.channels > 1 else pixels[None]
-    return _as_written(row, formats.read_header(image.path), folder.form, scan), pixels
+    return _row_as_read(row, formats.read_header(image.path), folder.form, scan), pixels
 
 
-def _as_written(row: Row, header: Header, form: Form, scan: Scan | None) -> Row:
+def _row_as_read(row: ManifestRow, header: Header, form: Form, scan: Scan | None) -> ManifestRow:
     return replace(
         row,
         sop_instance_uid=header.instance,
@@ -223,7 +223,7 @@ def _as_written(row: Row, header: Header, form: Form, scan: Scan | None) -> Row:
     )
 
 
-def _of_original(row: Row, record: Record) -> Row:
+def _of_original(row: ManifestRow, record: Record) -> ManifestRow:
     """The line of a linked file. Its own identifiers (SOP Instance UID) stay in the file."""
     return replace(
         row,
@@ -260,23 +260,23 @@ def exhibits(images: Sequence[Placed]) -> set[Path]:
 
 
 @dataclass(slots=True)
-class Gallery:
+class SheetImages:
     """The chosen images per class and origin, as they were read back: what the contact sheet shows."""
 
     walls: dict[tuple[str, str], list[Pixels]] = field(default_factory=dict)
 
-    def hang(self, row: Row, pixels: Pixels) -> None:
+    def hang(self, row: ManifestRow, pixels: Pixels) -> None:
         """Keep the image on the wall of its class and origin."""
         self.walls.setdefault((row.label, row.origin), []).append(pixels)
 
-    def shown(self, counts: Mapping[str, tuple[int, int]]) -> list[Wall]:
+    def shown(self, counts: Mapping[str, tuple[int, int]]) -> list[SheetClass]:
         """One wall per class of `counts` (real, synthetic images in all), all images scaled by one range to [0, 1]."""
         everything = [image for wall in self.walls.values() for image in wall]
         low = min((float(image.min()) for image in everything), default=0.0)
         high = max((float(image.max()) for image in everything), default=1.0)
         span = (low, high if high > low else low + 1.0)
         return [
-            Wall(
+            SheetClass(
                 label=label,
                 real=self._wall(label, "real", span),
                 synthetic=self._wall(label, "synthetic", span),
@@ -294,7 +294,7 @@ class Gallery:
         return stack.astype(np.float32)
 
 
-def _close(folder: OutFolder, walls: Sequence[Wall], texts: Mapping[str, str]) -> None:
+def _close(folder: OutFolder, walls: Sequence[SheetClass], texts: Mapping[str, str]) -> None:
     """Write everything beside `images/`; run.json, which says that all is there, comes last."""
     sides = [
         name for side, name in enumerate(("real", "synthetic")) if any(wall.counts[side] for wall in walls)
@@ -308,7 +308,7 @@ def _close(folder: OutFolder, walls: Sequence[Wall], texts: Mapping[str, str]) -
         if name != RUN:
             files.write_text(folder.path / name, text)
     outfolder.sweep(folder.path)
-    files.partial_gone(folder.path / CHOICE)
+    files.remove_partial(folder.path / CHOICE)
     files.write_text(folder.path / RUN, texts[RUN])
 
 

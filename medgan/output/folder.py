@@ -177,7 +177,7 @@ def earlier(out: Path, settings: Settings) -> Written | None:
                 f"{out} was begun by another command: {name} is {_words(there[name])} there and {_words(value)} here",
                 hint="Repeat that command to go on with it, or choose another --out.",
             )
-    return _remembered(out, begun) if begun["complete"] else None
+    return _read_result(out, begun) if begun["complete"] else None
 
 
 def claim(out: Path, settings: Settings) -> Written | None:
@@ -244,7 +244,7 @@ def _refuse_links(out: Path) -> None:
         raise files.refusal(images, error) from error
 
 
-def _remembered(out: Path, run: Mapping[str, Any]) -> Written:
+def _read_result(out: Path, run: Mapping[str, Any]) -> Written:
     try:
         names = ("counts", "written", "repeated", "real", "share", "notes")
         end = files.revive(_End, {name: run[name] for name in names}, RUN)

@@ -13,7 +13,7 @@ LONGEST = 40
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 """Device names of Windows, which no folder there may have (Microsoft, "Naming Files, Paths, and Namespaces")."""
 MARKED = re.compile(r".*-[0-9a-f]{8}", re.IGNORECASE)
-"""What `marked` makes: a label that looks so by itself is marked too, or it could meet a marked one."""
+"""What `shorten_with_digest` makes: a label that looks so by itself is marked too, or it could meet a marked one."""
 
 
 def slugs(labels: Iterable[str]) -> dict[str, str]:
@@ -21,7 +21,8 @@ def slugs(labels: Iterable[str]) -> dict[str, str]:
     names = {label: slug(label) for label in sorted(set(labels))}
     taken = Counter(name.casefold() for name in names.values())  # Windows and macOS ignore case
     return {
-        label: name if taken[name.casefold()] == 1 else marked(name, label) for label, name in names.items()
+        label: name if taken[name.casefold()] == 1 else shorten_with_digest(name, label)
+        for label, name in names.items()
     }
 
 
@@ -30,10 +31,10 @@ def slug(label: str) -> str:
     plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()  # é -> e
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_-")
     if not name or len(name) > LONGEST or RESERVED.fullmatch(name) or MARKED.fullmatch(name):
-        return marked(name, label)
+        return shorten_with_digest(name, label)
     return name
 
 
-def marked(name: str, label: str) -> str:
+def shorten_with_digest(name: str, label: str) -> str:
     """`name` cut short and made unique by eight digits that depend on the whole label."""
     return f"{name[: LONGEST - 9].rstrip('_-') or 'class'}-{digest(label)[:8]}"

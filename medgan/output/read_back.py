@@ -22,7 +22,7 @@ from medgan.dataset.manifest import Holdout
 from medgan.output.catalogue import restore
 from medgan.output.folder import MANIFEST, RUN
 from medgan.plan.stored import form_from
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 from medgan.scans import formats
 from medgan.scans.scan import Form
 
@@ -41,7 +41,7 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class RunRecord:
     """What run.json must say, so that the images can be judged."""
 
     form: Form
@@ -70,7 +70,7 @@ def is_written(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and (folder / RUN).is_file()
 
 
-def told(folder: Path, *, repeats: bool = False) -> tuple[Facts, Rows]:
+def read_tables(folder: Path, *, repeats: bool = False) -> tuple[RunRecord, Rows]:
     """run.json and the lines of manifest.csv, real images that are there once more only with `repeats`; DatasetError when the folder is not finished, or says what medgan never writes."""
     try:
         facts = _facts(files.read_object(files.inside(folder, RUN)))
@@ -91,9 +91,9 @@ def unusable(folder: Path, why: object) -> DatasetError:
     )
 
 
-def _facts(value: Mapping[str, Any]) -> Facts:
+def _facts(value: Mapping[str, Any]) -> RunRecord:
     """Of run.json what is needed; ValueError for anything that no command writes."""
-    facts: Facts = files.revive_known(Facts, value, RUN)
+    facts: RunRecord = files.revive_known(RunRecord, value, RUN)
     form_from(value["form"], f"{RUN}.form")
     if not facts.labels or len(set(facts.names)) < len(facts.labels):
         raise ValueError(f"{RUN}: its labels are no different classes")
@@ -132,11 +132,11 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def read_back(folder: Path, facts: Facts, rows: Rows, on_progress: OnProgress) -> Images:
+def read_back(folder: Path, facts: RunRecord, rows: Rows, on_progress: OnProgress) -> LabelledImages:
     """The images of the lines, in [0, 1] over their form's range; DatasetError where they are not of one size."""
     pixels: list[NDArray[np.float32]] = []
     for row in rows:
-        image = formats.read_written(files.inside(folder, row["path"]), facts.form)
+        image = formats.read_output(files.inside(folder, row["path"]), facts.form)
         pixels.append(np.moveaxis(image, -1, 0) if image.ndim > 2 else image[None])
         if pixels[-1].shape != pixels[0].shape or pixels[-1].shape[0] != facts.form.channels:
             there, here = (" x ".join(map(str, one.shape)) for one in (pixels[0], pixels[-1]))
@@ -144,7 +144,7 @@ def read_back(folder: Path, facts: Facts, rows: Rows, on_progress: OnProgress) -
                 folder, f"{row['path']} is {here}, others are {there}, with {facts.form.channels} channels"
             )
         on_progress(Progress("reading", len(pixels), len(rows)))
-    return Images(
+    return LabelledImages(
         pixels=one_channel(np.stack(pixels)),
         labels=np.array([facts.names.index(row["label"]) for row in rows]),
         names=facts.names,
@@ -158,7 +158,7 @@ def one_channel(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     return pixels[:, :1] if (pixels == pixels[:, :1]).all() else pixels
 
 
-def digests(facts: Facts, rows: Rows) -> dict[str, str]:
+def digests(facts: RunRecord, rows: Rows) -> dict[str, str]:
     """What the folder holds, as digests."""
     pixels = files.digest_of(sorted((row["label"], row["origin"], row["pixel_sha256"]) for row in rows))
     return {"learned_from": facts.data, "model": facts.model, "synthetic": pixels}

@@ -41,12 +41,14 @@ def real_images(
         return 0, lambda _: iter(())
     if way == LINK:
         originals = list(originals_of(manifest))
-        return len(originals), partial(linked, folder, originals)
+        return len(originals), partial(link_originals, folder, originals)
     found = stack()
-    return len(found), partial(prepared, folder, found, manifest.training())
+    return len(found), partial(write_prepared, folder, found, manifest.training())
 
 
-def prepared(folder: OutFolder, stack: Stack, records: Sequence[Record], part: World) -> Iterator[Placed]:
+def write_prepared(
+    folder: OutFolder, stack: Stack, records: Sequence[Record], part: World
+) -> Iterator[Placed]:
     """Real images as the generator saw them, written as the synthetic ones are: those that are `part`'s share."""
     marks = real_marks(records[position] for position in stack.records.tolist())
     for row, mark in list(enumerate(marks))[part.share(len(stack))]:
@@ -57,7 +59,7 @@ def prepared(folder: OutFolder, stack: Stack, records: Sequence[Record], part: W
             yield folder.put(mark, stack.images([row])[0])
 
 
-def linked(
+def link_originals(
     folder: OutFolder, originals: Sequence[tuple[Record, Mapping[str, Path]]], part: World
 ) -> Iterator[Placed]:
     """Real images as links to the files they are in, named by class and number alone: those that are `part`'s share."""
@@ -87,10 +89,10 @@ def originals_of(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path
         paths = [path for path in record.parts or (record.path,) if path not in seen]
         seen.update(paths)  # a file with several kinds of frames has a record for each
         for part in paths:
-            yield record, named_by_format(manifest.root / part, record.format)
+            yield record, files_by_format(manifest.root / part, record.format)
 
 
-def named_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A002  # the record's word
+def files_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A002  # the record's word
     """{suffix: file}; the two files of a NIfTI pair belong together."""
     return nifti.files_of(path) if format == "nifti" else {ORIGINAL_SUFFIXES[format]: path}
 

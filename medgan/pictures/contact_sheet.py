@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.pictures.canvas import ACCENT, QUIET, Canvas, fold
-from medgan.pictures.display import Images, display_window, rescale, viewed, zoom_to
+from medgan.pictures.display import Images, apply_window, display_window, rescale, zoom_to
 
 CELL = 112
 """Pixels (about) of an image's longer side on the sheet: of eight in a row each is readable where the sheet is as wide as a phone."""
@@ -29,7 +29,7 @@ NONE = ("none in this folder", "none needed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Wall:
+class SheetClass:
     """A class and some of its images, each side (n, C, H, W) in [0, 1] or None."""
 
     label: str
@@ -49,10 +49,10 @@ def each(classes: int) -> int:
     return 24 if classes <= 10 else 12 if classes <= 20 else 4
 
 
-def contact_sheet(walls: Sequence[Wall], path: Path, title: str) -> Path:
+def contact_sheet(walls: Sequence[SheetClass], path: Path, title: str) -> Path:
     """Write a block per class, real images left and synthetic right, all seen through the same window."""
     shown = walls[:MOST_CLASSES]
-    layout = Layout.of(shown)
+    layout = SheetLayout.of(shown)
     canvas = Canvas(layout.width, layout.height)
     window = display_window(*(_all(shown, side) for side in (0, 1)))
     canvas.write(MARGIN, 42, title, 34)
@@ -67,7 +67,7 @@ def contact_sheet(walls: Sequence[Wall], path: Path, title: str) -> Path:
 
 
 def _side(
-    canvas: Canvas, layout: Layout, place: tuple[int, int], wall: Wall, window: tuple[float, float]
+    canvas: Canvas, layout: SheetLayout, place: tuple[int, int], wall: SheetClass, window: tuple[float, float]
 ) -> None:
     """The images of one class and side, with their number above."""
     number, side = place
@@ -85,14 +85,14 @@ def _side(
     for position, image in enumerate(() if images is None else images):
         row, column = divmod(position, columns)
         x, y = layout.left(number, side, column), layout.image_top(number, row)
-        canvas.paste(x, y, rescale(viewed(image, window), layout.cell))
+        canvas.paste(x, y, rescale(apply_window(image, window), layout.cell))
     if count and side:
         width = min(count, columns) * (layout.cell[1] + GAP) + GAP
         height = -(-count // columns) * (layout.cell[0] + GAP) + GAP
         canvas.frame(left - GAP, top - GAP, width, height)
 
 
-def _subtitle(walls: Sequence[Wall], shown: Sequence[Wall]) -> str:
+def _subtitle(walls: Sequence[SheetClass], shown: Sequence[SheetClass]) -> str:
     shapes = [images.shape[2:] for wall in walls for images in wall.sides if images is not None]
     size = f"{shapes[0][0]} x {shapes[0][1]} pixels; " if shapes else ""
     left = f"; {len(walls) - len(shown):,} more classes are not shown" if len(walls) > len(shown) else ""
@@ -100,7 +100,7 @@ def _subtitle(walls: Sequence[Wall], shown: Sequence[Wall]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class SheetLayout:
     """Where everything lies on the sheet, in pixels from its top left corner."""
 
     cell: tuple[int, int]
@@ -115,7 +115,7 @@ class Layout:
     """Rows of images of each class."""
 
     @classmethod
-    def of(cls, walls: Sequence[Wall]) -> Layout:
+    def of(cls, walls: Sequence[SheetClass]) -> SheetLayout:
         """The layout that fits these classes."""
         cell = zoom_to(next((part.shape[2:] for part in _parts(walls)), (CELL, CELL)), CELL)
         width = max(2 * COLUMNS * (cell[1] + GAP), LEAST_WIDTH)
@@ -166,10 +166,10 @@ class Layout:
         return self.tops[-1]
 
 
-def _parts(walls: Sequence[Wall]) -> Iterator[Images]:
+def _parts(walls: Sequence[SheetClass]) -> Iterator[Images]:
     return (part for wall in walls for part in wall.sides if part is not None and len(part))
 
 
-def _all(walls: Sequence[Wall], side: int) -> NDArray[np.float32] | None:
+def _all(walls: Sequence[SheetClass], side: int) -> NDArray[np.float32] | None:
     parts = [part for wall in walls if (part := wall.sides[side]) is not None and len(part)]
     return np.concatenate(parts) if parts else None

@@ -29,7 +29,7 @@ def display_window(*sides: Images | None) -> Window:
     return (low, high) if high > low else (0.0, 1.0)
 
 
-def viewed(image: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
+def apply_window(image: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
     """(C, H, W) in [0, 1] -> (H, W, 3) bytes through `window`."""
     low, high = window
     unit = np.clip((image - low) / (high - low), 0.0, 1.0)
@@ -56,7 +56,7 @@ def zoom_to(shape: tuple[int, int], longest: int) -> tuple[int, int]:
 
 def png(image: NDArray[np.float32], window: Window = (0.0, 1.0), longest: int = 512) -> bytes:
     """One image (C, H, W) in [0, 1] as PNG, seen through `window`; no side of it is longer than `longest`."""
-    pixels = viewed(image, window)
+    pixels = apply_window(image, window)
     if max(pixels.shape[:2]) > longest:
         pixels = rescale(pixels, zoom_to(image.shape[1:], longest))
     stream = io.BytesIO()

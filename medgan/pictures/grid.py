@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medgan.base.progress import duration
 from medgan.pictures.canvas import ACCENT, QUIET, Canvas, fold
-from medgan.pictures.display import Window, rescale, viewed
+from medgan.pictures.display import Window, apply_window, rescale
 
 WIDE = 944
 """Pixels (about) that a row of images takes."""
@@ -49,7 +49,7 @@ def draw_grid(
         canvas.write(MARGIN, top + LABEL / 2, fold(label, 50, 1)[0], 26, ACCENT)
         for column in range(columns):
             tile = pixels[number * height : (number + 1) * height, column * width : (column + 1) * width]
-            seen = viewed(np.moveaxis(tile, -1, 0), window)
+            seen = apply_window(np.moveaxis(tile, -1, 0), window)
             canvas.paste(MARGIN + column * (cell[1] + GAP), top + LABEL, rescale(seen, cell))
     return canvas.save(path)
 
@@ -57,12 +57,12 @@ def draw_grid(
 def title_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """The two lines above a grid, of a line of log.jsonl."""
     return (
-        f"SYNTHETIC, after {row['images_shown']:,} images shown ({done(row):.0%} of the training)",
+        f"SYNTHETIC, after {row['images_shown']:,} images shown ({share_done(row):.0%} of the training)",
         f"{duration(row['seconds'])} of training; the same seeds in every row and in every picture",
     )
 
 
-def done(row: Mapping[str, Any]) -> float:
+def share_done(row: Mapping[str, Any]) -> float:
     """The share of a training that lies behind it, of a line of log.jsonl."""
     ahead = row["seconds_left"] * row["images_per_second"]
     return float(row["images_shown"] / max(row["images_shown"] + ahead, 1))

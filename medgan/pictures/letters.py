@@ -39,7 +39,7 @@ def letters(*texts: str) -> Iterator[None]:
 def look_up(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
     """The families that a text needs beside FONT, and its letters that none has."""
     wanted = frozenset(letter for letter in text if letter.isprintable())
-    return fonts(wanted - known(FONT, wanted))
+    return fonts(wanted - family_letters(FONT, wanted))
 
 
 def escape(letter: str) -> str:
@@ -58,7 +58,7 @@ def fonts(wanted: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
         for font in sorted(font_manager.fontManager.ttflist, key=lambda font: (-abs(font_weight(font)), font.fname))
         if font.style == "normal" and not font.name.startswith(BOXES)
     } if wanted else {}  # fmt: skip
-    offers = {family: held(file, wanted) for family, file in sorted(files.items())}
+    offers = {family: file_letters(file, wanted) for family, file in sorted(files.items())}
     while wanted and offers:
         family = max(offers, key=lambda name: len(offers[name] & wanted))
         if not offers[family] & wanted:
@@ -76,14 +76,14 @@ def font_weight(font: FontEntry) -> int:
     return int(weight) - 400
 
 
-def known(family: str, wanted: frozenset[str]) -> frozenset[str]:
+def family_letters(family: str, wanted: frozenset[str]) -> frozenset[str]:
     """Those of the letters that a family has which is here for certain."""
     from matplotlib import font_manager
 
-    return held(font_manager.findfont(family), wanted)
+    return file_letters(font_manager.findfont(family), wanted)
 
 
-def held(file: str, wanted: frozenset[str]) -> frozenset[str]:
+def file_letters(file: str, wanted: frozenset[str]) -> frozenset[str]:
     """Those of the letters that a font file has; none of a font of bitmaps, as those of emoji, which cannot be drawn at any size."""
     from matplotlib import font_manager
 

@@ -40,15 +40,15 @@ def with_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
         return plan
     if not set(PRECISIONS) <= set(seconds):
         reason = "this GPU knows no other" if long(plan) else "so short a run gains little from another"
-        return settled(plan, precision="fp32", why=f"rule: exact everywhere, and {reason}")
+        return with_decision(plan, precision="fp32", why=f"rule: exact everywhere, and {reason}")
     exact, quick = (1000 * seconds[name] for name in PRECISIONS)
     if quick <= WORTH * exact:
-        return settled(
+        return with_decision(
             plan,
             precision="bf16",
             why=f"rule: {quick:.3g} ms an image by a timed probe, {exact:.3g} ms in fp32",
         )
-    return settled(
+    return with_decision(
         plan,
         precision="fp32",
         why=f"rule: {exact:.3g} ms an image by a timed probe; bf16, with {quick:.3g} ms, gains too little",
@@ -85,13 +85,15 @@ def with_graphs(plan: Plan, pace: float, trials: Mapping[str, tuple[float, str]]
     elif cost > WORTH * pace:
         refusal = f"rule: CUDA graphs gain too little: {measured}"
     if refusal:
-        return settled(plan, graphed=False, why=refusal), pace
+        return with_decision(plan, graphed=False, why=refusal), pace
     if name != plan.precision:
-        plan = settled(plan, precision=name, why=f"rule: quicker by a timed probe of CUDA graphs: {measured}")
-    return settled(plan, graphed=True, why=f"rule: {measured}"), cost
+        plan = with_decision(
+            plan, precision=name, why=f"rule: quicker by a timed probe of CUDA graphs: {measured}"
+        )
+    return with_decision(plan, graphed=True, why=f"rule: {measured}"), cost
 
 
-def settled(plan: Plan, *, why: str, **decision: object) -> Plan:
+def with_decision(plan: Plan, *, why: str, **decision: object) -> Plan:
     """The plan with one `decision`, or several for the same reason, {field: value}, and why it was taken."""
     return replace(plan, **decision, why={**plan.why, **dict.fromkeys(decision, why)})  # type: ignore[arg-type]
 
@@ -100,7 +102,7 @@ def as_begun(plan: Plan, begun: Mapping[str, Any], wish: Overrides) -> Plan:
     """The plan with what a clock decided when its run began, as the run's stored plan says; what the user now wishes comes first."""
     for name in ("precision", "graphed"):
         if getattr(wish, name) is None:
-            plan = settled(plan, **{name: begun.get(name, False)}, why=begun["why"].get(name, NO_TRIAL))
+            plan = with_decision(plan, **{name: begun.get(name, False)}, why=begun["why"].get(name, NO_TRIAL))
     return plan
 
 

@@ -131,7 +131,7 @@ class Plan:
         return height << self.doublings, width << self.doublings
 
 
-def explained(plan: Plan) -> dict[str, dict[str, Any]]:
+def explain(plan: Plan) -> dict[str, dict[str, Any]]:
     """{field: {value, why}}, as the reports tell it."""
     return {name: {"value": plain(getattr(plan, name)), "why": why} for name, why in plan.why.items()}
 

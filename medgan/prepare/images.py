@@ -12,7 +12,7 @@ Rows = NDArray[np.int64] | NDArray[np.bool_] | Sequence[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Images:
+class LabelledImages:
     """N images of one form. Sets that are compared share `names`, so that equal numbers mean equal classes."""
 
     pixels: NDArray[np.float32]
@@ -47,14 +47,14 @@ class Images:
         """Rows of one class."""
         return np.flatnonzero(self.labels == self.names.index(label))
 
-    def of(self, label: str) -> Images:
+    def of(self, label: str) -> LabelledImages:
         """The images of one class."""
         return self.take(self.rows_of(label))
 
-    def take(self, rows: Rows) -> Images:
+    def take(self, rows: Rows) -> LabelledImages:
         """The images in `rows` (numbers, repeated ones too, or a mask), in that order."""
         chosen = np.asarray(rows, None if len(rows) else np.int64)
-        return Images(
+        return LabelledImages(
             pixels=self.pixels[chosen],
             labels=self.labels[chosen],
             names=self.names,
@@ -63,11 +63,11 @@ class Images:
         )
 
 
-def joined(first: Images, *others: Images) -> Images:
+def concatenate_images(first: LabelledImages, *others: LabelledImages) -> LabelledImages:
     """All sets as one, in order; they must be of one size and know the same classes."""
     sets = (first, *others)
     assert {one.names for one in sets} == {first.names}
-    return Images(
+    return LabelledImages(
         pixels=np.concatenate([one.pixels for one in sets]),
         labels=np.concatenate([one.labels for one in sets]),
         names=first.names,

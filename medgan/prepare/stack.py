@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.base.cache import VARIABLE, held, hold, unusable
+from medgan.base.cache import VARIABLE, hold, hold_while, unusable
 from medgan.base.errors import DatasetError, OutputError, ScanError
 from medgan.base.files import digest_of, read_json, write_json
 from medgan.base.progress import OnProgress, Progress, ignore, warn
@@ -110,11 +110,11 @@ def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgr
     whole = cache / f"stack-{key[:32]}"
     try:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with held(cache):  # so that nobody clears it meanwhile
+        with hold_while(cache):  # so that nobody clears it meanwhile
             whole.mkdir(mode=0o700, exist_ok=True)
             shape, rows = _shape(records, plan), partial(_rows, root=manifest.root, plan=plan)
             fill = partial(_fill, whole, records, shape, rows, on_progress)
-            pixels = _opened(whole, shape, fill, on_progress)
+            pixels = _open_pixels(whole, shape, fill, on_progress)
     except OSError as error:
         raise unusable(whole, error) from error
     places = [(n, z) for n, record in enumerate(records) for z in record.slices]
@@ -135,10 +135,10 @@ def find(data_digest: str, plan: Plan, cache: Path) -> Stack | None:
     """The stack in `cache` of the data with this digest (`Manifest.digest`), prepared for `plan`; None where it is not there, or not whole."""
     wanted = {"data": data_digest, "recipe": digest_of(_recipe(plan))}
     for whole in sorted(path.parent for path in cache.glob(f"stack-*/{ROWS}")):
-        with held(cache):
-            facts = _told(whole)
+        with hold_while(cache):
+            facts = _read_record(whole)
             if wanted.items() <= facts.items() and set(facts["labels"]) <= set(plan.labels):
-                pixels = _mapped(whole, (len(facts["labels"]), plan.channels, *plan.size))
+                pixels = _map_pixels(whole, (len(facts["labels"]), plan.channels, *plan.size))
                 if pixels is not None:
                     weakref.finalize(pixels, hold(whole / PIXELS))
                     return Stack(
@@ -164,12 +164,12 @@ def _remember(stack: Stack, facts: Mapping[str, str], whole: Path) -> None:
         "slices": stack.slices.tolist(),
     }
     told["sum"] = digest_of(told)
-    if _told(whole) != told:
-        with held(whole, alone=True):  # several processes may prepare the same
+    if _read_record(whole) != told:
+        with hold_while(whole, alone=True):  # several processes may prepare the same
             write_json(whole / ROWS, told)
 
 
-def _told(whole: Path) -> dict[str, Any]:
+def _read_record(whole: Path) -> dict[str, Any]:
     """What `_remember` wrote; nothing where that is absent or damaged."""
     try:
         facts: dict[str, Any] = read_json(whole / ROWS)
@@ -229,19 +229,19 @@ def _identity(record: Record) -> tuple[object, ...]:
 # --- the cache on disk: rows are appended, so that a full disk is an error and no crash, as it would be in a memory map ---
 
 
-def _opened(
+def _open_pixels(
     whole: Path, shape: tuple[int, ...], fill: Callable[[], None], on_progress: OnProgress
 ) -> NDArray[np.uint16]:
     """The pixels in the folder `whole`, which nobody can clear while they are used; where they are missing or damaged, `fill` comes first."""
-    pixels = _mapped(whole, shape)
+    pixels = _map_pixels(whole, shape)
     if pixels is None:
-        with held(whole, alone=True):  # another process that prepares the same is waited for
-            pixels = _mapped(whole, shape)
+        with hold_while(whole, alone=True):  # another process that prepares the same is waited for
+            pixels = _map_pixels(whole, shape)
             if pixels is None:
                 if (whole / PIXELS).exists():
                     warn(on_progress, "The prepared images in the cache are damaged: they are prepared anew.")
                 fill()
-        pixels = _mapped(whole, shape) if pixels is None else pixels
+        pixels = _map_pixels(whole, shape) if pixels is None else pixels
     if pixels is None:
         raise OutputError(
             f"{whole}: what was written to the cache a moment ago is not what the disk gives back",
@@ -256,7 +256,7 @@ SOUND: set[tuple[object, ...]] = set()
 """Files whose rows this process has compared with their sums, as they lay there then."""
 
 
-def _mapped(whole: Path, shape: tuple[int, ...]) -> NDArray[np.uint16] | None:
+def _map_pixels(whole: Path, shape: tuple[int, ...]) -> NDArray[np.uint16] | None:
     """The pixels that lie in `whole`, memory-mapped; None where they are missing or damaged.
 
     Every row is read and compared with its sum (CRC-32) once in a process: a pass in the order of the disk, in bounded memory.
@@ -290,7 +290,7 @@ def _fill(
 ) -> None:
     """Append the rows of every scan that is not there yet to the partial array in `whole`; then it takes its name."""
     (whole / PIXELS).unlink(missing_ok=True)
-    done, there = _done(whole, records, shape)
+    done, there = _count_done(whole, records, shape)
     modes = "r+b" if done else "w+b"
     with (whole / PARTIAL).open(modes) as stream, (whole / SUMS).open(modes) as sums, Crew() as crew:
         header = {"descr": "<u2", "fortran_order": False, "shape": shape}
@@ -300,7 +300,9 @@ def _fill(
         sums.seek(there * SUM.itemsize)
         sums.truncate()
         fresh: list[int] = []
-        for n, made in enumerate(crew.ordered(rows, records[done:], _lost, chunk=FEW), start=done + 1):
+        for n, made in enumerate(
+            crew.ordered(rows, records[done:], _crash_pixels, chunk=FEW), start=done + 1
+        ):
             stream.write(made.tobytes())
             fresh.extend(zlib.crc32(row.data) for row in np.ascontiguousarray(made))
             if n % EVERY == 0 or n == len(records):
@@ -312,7 +314,7 @@ def _fill(
     (whole / PARTIAL).replace(whole / PIXELS)
 
 
-def _done(whole: Path, records: Sequence[Record], shape: tuple[int, ...]) -> tuple[int, int]:
+def _count_done(whole: Path, records: Sequence[Record], shape: tuple[int, ...]) -> tuple[int, int]:
     """How many scans, and rows of them, a killed run has written: those whose rows are what their sums say."""
     size = 2 * math.prod(shape[1:])
     there = 0
@@ -343,13 +345,13 @@ def _reload(root: Path, record: Record) -> Scan:
     try:
         scan = load(root, record)
     except ScanError as error:
-        raise _changed(record, error.message) from error
+        raise _changed_error(record, error.message) from error
     if pixel_digest(scan) != record.digest:
-        raise _changed(record, "its pixels are others now")
+        raise _changed_error(record, "its pixels are others now")
     return scan
 
 
-def _changed(record: Record, words: str) -> DatasetError:
+def _changed_error(record: Record, words: str) -> DatasetError:
     return DatasetError(
         f"{record.path} has changed since the data set was inspected: {words}",
         hint="Repeat the command when nobody writes to the data set; it is inspected anew.",
@@ -362,8 +364,8 @@ def _rows(record: Record, root: Path, plan: Plan) -> NDArray[np.uint16]:
     return np.stack([_fit(scan.pixels[z], record, plan, scale) for z in record.slices])
 
 
-def _lost(record: Record) -> NDArray[np.uint16]:
-    raise _changed(record, "the process that read it died")
+def _crash_pixels(record: Record) -> NDArray[np.uint16]:
+    raise _changed_error(record, "the process that read it died")
 
 
 def _scale(record: Record, plan: Plan) -> tuple[float, float]:
@@ -380,7 +382,7 @@ def _scale(record: Record, plan: Plan) -> tuple[float, float]:
 
 def _fit(image: Pixels, record: Record, plan: Plan, scale: tuple[float, float]) -> NDArray[np.uint16]:
     """One slice (Y, X) or (Y, X, 3) as (C, H, W); clipped before it is resized, so that extremes do not bleed."""
-    unit = _coloured(intensity.normalise(image, *scale), plan.channels)
+    unit = _with_channels(intensity.normalise(image, *scale), plan.channels)
     height, width = plan.size
     if plan.geometry == "physical":
         assert record.spacing_mm is not None, "refused before any scan is read"
@@ -388,12 +390,12 @@ def _fit(image: Pixels, record: Record, plan: Plan, scale: tuple[float, float]) 
         _, tall, wide = record.spacing_mm
         fitted = geometry.to_physical(unit, (tall, wide), plan.mm_per_pixel, (height, width), 0.0)
     else:
-        fitted = geometry.to_stretched(unit, (height, width))
+        fitted = geometry.stretch_to(unit, (height, width))
     whole = np.rint(np.clip(fitted, 0, 1) * TOP).astype("<u2")
     return whole[None] if plan.channels == 1 else np.moveaxis(whole, -1, 0)
 
 
-def _coloured(image: Pixels, channels: int) -> Pixels:
+def _with_channels(image: Pixels, channels: int) -> Pixels:
     colour = image.ndim > len("YX")
     if colour and channels == 1:
         return np.asarray(image @ LUMA, np.float32)

@@ -36,7 +36,7 @@ class Said(Protocol):
     """(A, N, K)."""
 
 
-def chosen(arms: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def choose_arms(arms: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """The arms whose curves are drawn, judge by judge: the reference, the one that was named, real images as they are."""
     found: list[tuple[str, str]] = []
     for judge in dict.fromkeys(str(arm["judge"]) for arm in arms):

@@ -52,7 +52,7 @@ class Sentence:
     verdict: str = ""
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_evaluation(path: Path) -> dict[str, Any]:
     """The object in `path`; DatasetError where it is not what `evaluate` writes."""
     try:
         value = files.read_object(path)

@@ -30,7 +30,7 @@ Pixels = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wall:
+class ClassImages:
     """The images of a class, by row."""
 
     label: str
@@ -116,14 +116,14 @@ def write(folder: Path, pixels: Sequence[Pixels], facts: Mapping[str, Any], said
     files.write_bytes(folder / EXHIBITS, stream.getvalue())
 
 
-def read(folder: Path) -> Exhibits:
+def read_exhibits(folder: Path) -> Exhibits:
     """What `write` kept; without images where the file is absent, DatasetError where it is a link or not what medgan writes."""
     path = folder / EXHIBITS
     if not os.path.lexists(path):
         return Exhibits(path=path, stored=np.zeros((0, 1, 1, 1), np.uint8), facts={})
     path = files.inside(folder, EXHIBITS)
     try:
-        return _checked(path, dict(_unpack(path)))
+        return _check_exhibits(path, dict(_unpack(path)))
     except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RecursionError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:  # fmt: skip
         raise damage(path, error) from error
 
@@ -146,12 +146,12 @@ def _unpack(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
                 yield name, arrays[name]
 
 
-def _checked(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Exhibits:
+def _check_exhibits(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Exhibits:
     """The exhibits, or ValueError, TypeError or KeyError where one does not fit the others."""
     stored, facts = arrays["pixels"], json.loads(str(arrays["facts"]))
     if stored.dtype != np.uint8 or stored.ndim != len("NCHW") or stored.shape[1] not in {1, 3}:
         raise ValueError("its images have another form")
-    for name, kind in (("walls", Wall), ("pairs", Match), ("ranked", Ranked)):
+    for name, kind in (("walls", ClassImages), ("pairs", Match), ("ranked", Ranked)):
         files.revive(tuple[kind, ...], files.revive(Mapping[str, Any], facts, "facts").get(name, []), name)  # type: ignore[valid-type]
     return Exhibits(path=path, stored=stored, facts=facts, predictions=_predictions(arrays, facts))
 

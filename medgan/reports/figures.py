@@ -72,7 +72,7 @@ def arms_figure(arms: Sequence[Mapping[str, Any]]) -> bytes:
         figure = blank(WIDTH, 0.6 + 0.46 * sum(heights))
         panels = figure.subplots(len(judges), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for axes, judge in zip(panels, judges, strict=True):
-            _ranked(plain(axes), sorted((arm for arm in arms if arm["judge"] == judge), key=lambda arm: arm["auprc"]))  # fmt: skip
+            _draw_ranks(plain(axes), sorted((arm for arm in arms if arm["judge"] == judge), key=lambda arm: arm["auprc"]))  # fmt: skip
             axes.set_title(JUDGES.get(judge, judge), fontsize=11, color=INK, loc="left")
         panels[-1].set_xlabel("AUPRC of rare classes in held-out patients")
         panels[0].plot([], [], "o-", color=REAL, label="real images only")
@@ -83,7 +83,7 @@ def arms_figure(arms: Sequence[Mapping[str, Any]]) -> bytes:
     return plot((), draw)
 
 
-def _ranked(axes: Axes, arms: Sequence[Mapping[str, Any]]) -> None:
+def _draw_ranks(axes: Axes, arms: Sequence[Mapping[str, Any]]) -> None:
     """The arms of one judge from below; those with a role in the verdict boldly."""
     for place, arm in enumerate(arms):
         colour, mark = (MADE, "s") if arm["made"] else (REAL, "o")

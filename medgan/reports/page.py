@@ -25,7 +25,7 @@ MOST_ROWS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gallery:
+class ClassGallery:
     """Some images of one class, real and synthetic, with what is written below each."""
 
     label: str
@@ -40,7 +40,7 @@ class Gallery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class NearestPair:
     """A synthetic image and the training image nearest to it."""
 
     label: str
@@ -52,7 +52,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ImageRow:
     """Some images of one kind that are looked at in one row, each with a caption."""
 
     title: str
@@ -67,12 +67,12 @@ class Story:
     title: str
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     """The documented JSON of `evaluate`."""
-    galleries: Sequence[Gallery] = ()
+    galleries: Sequence[ClassGallery] = ()
     sheet: bytes = b""
     """A contact sheet that lies there already (PNG), where there are no galleries."""
-    ranked: Sequence[tuple[str, Sequence[Row]]] = ()
+    ranked: Sequence[tuple[str, Sequence[ImageRow]]] = ()
     """(class, rows of the best, middle and worst images by the filter, and of those it rejected)."""
-    pairs: Sequence[Pair] = ()
+    pairs: Sequence[NearestPair] = ()
     filtered: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """{class: {what became of candidates: how many}}."""
     checked: Sequence[str] = ()
@@ -114,7 +114,7 @@ def page(story: Story) -> str:
         "number": wording.number,
         "percent": wording.percent,
         "plainly": wording.plainly,
-        "marked": marked,
+        "marked": to_markup,
         "first": lambda rows: list(rows)[:MOST_ROWS],
     }
     environment.filters |= filters
@@ -126,13 +126,13 @@ def page(story: Story) -> str:
         classes=by_class(scores),
         scores=scores,
         words=wording,
-        galleries=[shown_gallery(one) for one in story.galleries],
-        ranked=[(label, [shown_row(row) for row in rows]) for label, rows in story.ranked],
-        pairs=[shown_pair(pair) for pair in story.pairs],
+        galleries=[gallery_data(one) for one in story.galleries],
+        ranked=[(label, [row_data(row) for row in rows]) for label, rows in story.ranked],
+        pairs=[pair_data(pair) for pair in story.pairs],
         sheet=picture(story.sheet),
         grids=[(when, picture(data)) for when, data in story.grids],
         arms_plot=picture(figures.arms_figure(arms), "svg+xml") if arms else "",
-        curves=shown_curves(story.predictions, arms),
+        curves=curves_data(story.predictions, arms),
         variety_plot=picture(figures.variety_figure(scores), "svg+xml") if shares else "",
         counts_plot=picture(figures.counts_figure(story.before, story.after, story.repeated), "svg+xml") if story.after else "",
         panels=[(name, picture(data, "svg+xml"), words) for name, data, words in progress.figures_of(story.log)],
@@ -148,13 +148,13 @@ def picture(data: bytes, kind: str = "png") -> str:
     return Markup(f"data:image/{kind};base64,{base64.b64encode(data).decode()}") if data else ""
 
 
-def marked(text: str) -> Markup:
+def to_markup(text: str) -> Markup:
     """A sentence in which `words` are code and **words** bold, as HTML."""
     found = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text)))
     return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", found))
 
 
-def shown_gallery(one: Gallery) -> dict[str, Any]:
+def gallery_data(one: ClassGallery) -> dict[str, Any]:
     """A class's images as addresses, all seen through one window."""
     window = display_window(one.real, one.synthetic)
     sides = []
@@ -172,26 +172,26 @@ def shown_gallery(one: Gallery) -> dict[str, Any]:
     return {"label": one.label, "sides": sides}
 
 
-def shown_row(row: Row) -> dict[str, Any]:
+def row_data(row: ImageRow) -> dict[str, Any]:
     """A row's images as addresses."""
     window = display_window(row.images)
     images = [picture(png(image, window, 256)) for image in row.images]
     return {"title": row.title, "images": list(zip(images, row.captions, strict=True))}
 
 
-def shown_pair(pair: Pair) -> dict[str, Any]:
+def pair_data(pair: NearestPair) -> dict[str, Any]:
     """Both images of a pair as addresses, seen through one window that burns out neither."""
     window = display_window(pair.synthetic, pair.real)
     real = None if pair.real is None else picture(png(pair.real, window))
     return {"label": pair.label, "words": pair.words, "synthetic": picture(png(pair.synthetic, window)), "real": real}  # fmt: skip
 
 
-def shown_curves(said: Any, arms: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+def curves_data(said: Any, arms: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """The curves of the arms that matter, and a confusion matrix for every arm."""
     if said is None:
         return None
     plots = [
         (title, picture(data, "svg+xml"), words)
-        for title, data, words in curves.figures_of(said, curves.chosen(arms))
+        for title, data, words in curves.figures_of(said, curves.choose_arms(arms))
     ]
     return {"plots": plots, "matrices": curves.matrices(said), "operating": curves.operating(said)}

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.evaluation.data import Gathered
+from medgan.evaluation.data import EvaluationData
 from medgan.evaluation.predictions import Predictions
 from medgan.filtering.selection import CLASS, COPY, REALISM
 from medgan.pictures.contact_sheet import MOST_CLASSES, each
 from medgan.pictures.spread import spread
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 from medgan.reports import exhibits
 from medgan.training.run_log import log_of
 
@@ -34,7 +34,7 @@ WHY = {
 Pixels = NDArray[np.float32]
 
 
-def exhibit(out: Path, images: Gathered, said: Predictions | None = None) -> None:
+def exhibit(out: Path, images: EvaluationData, said: Predictions | None = None) -> None:
     """Keep what the page shows in `exhibits.npz`.
 
     Of each class some real and synthetic images, the nearest pairs, those that the filter thought best and worst, and what arms said.
@@ -75,18 +75,18 @@ def exhibit(out: Path, images: Gathered, said: Predictions | None = None) -> Non
     exhibits.write(out, hung, facts, said)
 
 
-def most(images: Gathered, classes: int) -> int:
+def most(images: EvaluationData, classes: int) -> int:
     """Images per class and side that have room."""
     size = int(np.prod(images.train.pixels.shape[1:]))
     return max(min(each(classes), ROOM // (size * max(classes, 1)) // 2 - 2 * PAIRS - 4 * RANKED), 2)
 
 
-def seeds(images: Images) -> list[str]:
+def seeds(images: LabelledImages) -> list[str]:
     """What synthetic images are called: by their seeds, for files of other tools may be named after a person."""
     return [source if source.startswith("seed ") else "" for source in images.sources.tolist()]
 
 
-def by_score(images: Gathered, label: str) -> Iterator[tuple[str, Images, list[str]]]:
+def by_score(images: EvaluationData, label: str) -> Iterator[tuple[str, LabelledImages, list[str]]]:
     """(title, images, captions) of the kept images that scored best, in the middle and worst, and of rejected ones."""
     rows = images.synthetic.rows_of(label)
     scores = [(images.realism[row], int(row)) for row in rows.tolist() if row < len(images.realism)]
@@ -112,12 +112,12 @@ def by_score(images: Gathered, label: str) -> Iterator[tuple[str, Images, list[s
         )
 
 
-def captions(images: Images, words: Sequence[str]) -> list[str]:
+def captions(images: LabelledImages, words: Sequence[str]) -> list[str]:
     """The name of each image and what is said of it."""
     return [", ".join(filter(None, pair)) for pair in zip(seeds(images), words, strict=True)]
 
 
-def nearest(synthetic: Images, train: Images) -> Iterator[tuple[Pixels, Pixels, str]]:
+def nearest(synthetic: LabelledImages, train: LabelledImages) -> Iterator[tuple[Pixels, Pixels, str]]:
     """The synthetic images most like a training image, with that image: by the correlation of their pixels."""
     if not len(synthetic) or not len(train):
         return

@@ -20,7 +20,7 @@ from medgan.output.folder import MANIFEST
 from medgan.pictures.contact_sheet import MOST_CLASSES, each
 from medgan.pictures.spread import spread
 from medgan.plan.stored import form_from
-from medgan.reports.page import Gallery, Pair, Story
+from medgan.reports.page import ClassGallery, NearestPair, Story
 from medgan.scans import formats
 from medgan.scans.scan import Form
 
@@ -67,10 +67,10 @@ def of_folder(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str,
         unmeasured=[
             (
                 "Whether these images help a classifier, how like real ones they are, and what they give away of patients, judged on patients held out",
-                f"medgan evaluate scans/ --synthetic {named(folder)} --out {named(folder, '-evaluation')}",
+                f"medgan evaluate scans/ --synthetic {short_name(folder)} --out {short_name(folder, '-evaluation')}",
             )
         ] if made else (),
-        stand_ins=STAND_INS.format(f"`{named(folder)}`"),
+        stand_ins=STAND_INS.format(f"`{short_name(folder)}`"),
     )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def of_run(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str, An
     if not model:
         notes = ["This training is not finished: repeat its command, and it goes on.", *((log[-1].get("alarms") or ()) if log else ())]  # fmt: skip
     counts = whole(model.get("counts") or {})
-    name = named(folder)
+    name = short_name(folder)
     return Story(
         title="Training run",
         before=counts,
@@ -101,10 +101,10 @@ def of_run(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str, An
         },
         notes=notes,
         unmeasured=[
-            ("Synthetic images in files, a class-balanced folder", f"medgan balance scans/ --model {name} --out {named(folder, '-balanced')}"),
+            ("Synthetic images in files, a class-balanced folder", f"medgan balance scans/ --model {name} --out {short_name(folder, '-balanced')}"),
             (
                 "Whether its images help a classifier, how like real ones they are, and what they give away of patients",
-                f"medgan evaluate scans/ --model {name} --out {named(folder, '-evaluation')}",
+                f"medgan evaluate scans/ --model {name} --out {short_name(folder, '-evaluation')}",
             ),
         ],
         stand_ins=STAND_INS.format(f"`{name}`"),
@@ -116,7 +116,7 @@ def whole(counts: Mapping[str, Any]) -> dict[str, int]:
     return {str(label): int(count) for label, count in counts.items()}
 
 
-def named(folder: Path, ending: str = "") -> str:
+def short_name(folder: Path, ending: str = "") -> str:
     """The folder by its last name, as it is typed beside it: where it lies is nobody's business but the user's."""
     return shlex.quote(folder.resolve().name + ending)
 
@@ -163,13 +163,13 @@ def form_of(facts: Mapping[str, Any]) -> Form | None:
 def image_of(folder: Path, line: Mapping[str, str], form: Form) -> Pixels | None:
     """The image (C, H, W) of a line; None where it cannot be read, for one bad file spoils no page."""
     try:
-        image = formats.read_written(files.inside(folder, line["path"]), form)
+        image = formats.read_output(files.inside(folder, line["path"]), form)
     except (MedganError, OSError, ValueError):
         return None
     return np.moveaxis(image, -1, 0) if image.ndim > 2 else image[None]
 
 
-def galleries(folder: Path, lines: Lines, form: Form) -> Iterator[Gallery]:
+def galleries(folder: Path, lines: Lines, form: Form) -> Iterator[ClassGallery]:
     """Some images of every class, each with the name of its file."""
     halls: dict[str, tuple[list[Mapping[str, str]], list[Mapping[str, str]]]] = {}
     for line in lines:
@@ -184,7 +184,7 @@ def galleries(folder: Path, lines: Lines, form: Form) -> Iterator[Gallery]:
         (real, real_names), (made, made_names) = sides
         if real is not None or made is not None:
             counts = len(halls[label][0]), len(halls[label][1])
-            yield Gallery(label=label, real=real, synthetic=made, names=(real_names, made_names), counts=counts, absent="none needed")  # fmt: skip
+            yield ClassGallery(label=label, real=real, synthetic=made, names=(real_names, made_names), counts=counts, absent="none needed")  # fmt: skip
 
 
 def alike(seen: Sequence[tuple[Pixels, Mapping[str, str]]]) -> tuple[Pixels | None, list[str]]:
@@ -194,7 +194,7 @@ def alike(seen: Sequence[tuple[Pixels, Mapping[str, str]]]) -> tuple[Pixels | No
     return (np.stack([image for image, _ in same]) if same else None), names
 
 
-def nearest_pairs(folder: Path, lines: Lines, form: Form) -> Iterator[Pair]:
+def nearest_pairs(folder: Path, lines: Lines, form: Form) -> Iterator[NearestPair]:
     """The synthetic images that lie nearest to a training image, with it where it is in the folder, too."""
     real = {Path(line["path"]).name.partition(".")[0]: line for line in lines if line.get("origin") == "real"}
     scored = [(float(line["nearest_distance"]), line) for line in lines if _is_number(line.get("nearest_distance"))]  # fmt: skip
@@ -209,7 +209,7 @@ def nearest_pairs(folder: Path, lines: Lines, form: Form) -> Iterator[Pair]:
         words = f"{line['path'].rpartition('/')[2]} and {name}: distance {distance:.3f} (1 - correlation; 0 is the very image)."
         if theirs is None:
             words += " The real one is not in this folder in the same form."
-        yield Pair(label=line["label"], words=words, synthetic=ours, real=theirs if theirs is not None and theirs.shape == ours.shape else None)  # fmt: skip
+        yield NearestPair(label=line["label"], words=words, synthetic=ours, real=theirs if theirs is not None and theirs.shape == ours.shape else None)  # fmt: skip
 
 
 def _is_number(text: str | None) -> bool:

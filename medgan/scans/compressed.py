@@ -47,7 +47,7 @@ def refuse_size(path: Path, size: int, decoded: int) -> None:
     if max(size, decoded) > LIMIT:
         raise ScanError(f"{path.name}: {size} bytes, more than {LIMIT}", verdict="error:too-large")
     if held < size and not zipped:
-        raise _truncated(path, held, size)
+        raise _truncation_error(path, held, size)
 
 
 class Unpacked:
@@ -64,7 +64,7 @@ class Unpacked:
         while len(self._rest) < count:
             piece = next(self._pieces, b"")
             if not piece:
-                raise _truncated(self._path, self._given + len(self._rest), self._size)
+                raise _truncation_error(self._path, self._given + len(self._rest), self._size)
             self._rest += piece
         taken = bytes(memoryview(self._rest)[:count])
         del self._rest[:count]
@@ -80,7 +80,7 @@ class Unpacked:
         """Read on to the end, for only there stands the checksum of a gzip member; ScanError where less is there than was claimed."""
         held = self._given + len(self._rest) + sum(map(len, self._pieces))
         if held < self._size:
-            raise _truncated(self._path, held, self._size)
+            raise _truncation_error(self._path, held, self._size)
 
 
 def _pieces(path: Path, size: int) -> Iterator[bytes]:
@@ -104,7 +104,7 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
             except zlib.error as error:
                 raise _corrupt(path, error) from error
             if not member.eof:
-                raise _truncated(path, given, size)
+                raise _truncation_error(path, given, size)
             data = _next_member(member.unused_data, stream)
 
 
@@ -127,7 +127,7 @@ def _next_member(data: bytes, stream: BinaryIO) -> bytes:
     return data
 
 
-def _truncated(path: Path, held: int, size: int) -> ScanError:
+def _truncation_error(path: Path, held: int, size: int) -> ScanError:
     return ScanError(f"{path.name}: cut off after {held} of {size} bytes", verdict="error:truncated")
 
 

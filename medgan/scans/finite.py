@@ -10,7 +10,7 @@ from medgan.base.errors import ScanError
 from medgan.scans.scan import Pixels
 
 
-def filled(pixels: Pixels, path: Path) -> tuple[Pixels, tuple[str, ...]]:
+def fill_non_finite(pixels: Pixels, path: Path) -> tuple[Pixels, tuple[str, ...]]:
     """NaN and Inf as 0, or as the nearest real value where 0 lies outside the range; and the note that says so."""
     if np.isfinite(pixels.min()) and np.isfinite(pixels.max()):  # NaN would be both: two passes and no mask
         return pixels, ()

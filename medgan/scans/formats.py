@@ -22,7 +22,7 @@ from medgan.scans.dicom import write as dicom_write
 from medgan.scans.dicom.header import looks_right
 from medgan.scans.provenance import stored_range
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
-from medgan.scans.verdict import judged
+from medgan.scans.verdict import give_verdicts
 
 
 class Reader(Protocol):
@@ -79,7 +79,7 @@ MEDICAL_NAMES = frozenset({".dcm", ".dicom"})
 
 def sniff(path: Path) -> str:
     """What a file is: "dicom", "nifti", "png", "jpeg", "tiff", "npz", "archive", "empty" or "other"."""
-    with judged(path):
+    with give_verdicts(path):
         if not stat.S_ISREG(path.stat().st_mode):
             raise ScanError("is no regular file", verdict="skip:special-file")
         with path.open("rb", buffering=0) as stream:
@@ -95,7 +95,7 @@ def kind_of(head: bytes) -> str:
     # First DICOM: its preamble may hold another format's beginning (PS3.10 section 7.1 names TIFF).
     if head[128:132] == b"DICM":
         return "dicom"
-    inner = unpacked(head) if head.startswith(GZIP) else head
+    inner = gunzip_head(head) if head.startswith(GZIP) else head
     if inner[128:132] != b"DICM" and (is_nifti(inner) or is_freesurfer(inner)):
         return "nifti"
     return raster.kind_of(head) or archive(head) or ("dicom" if looks_right(head) else "other")
@@ -125,7 +125,7 @@ def is_freesurfer(head: bytes) -> bool:
     )
 
 
-def unpacked(head: bytes) -> bytes:
+def gunzip_head(head: bytes) -> bytes:
     """The first bytes inside a gzip file."""
     try:
         return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, 1024)
@@ -163,7 +163,7 @@ def reader_for(path: Path) -> tuple[str, Reader]:
 
 def read_header(path: Path, *, label_tag: str = "") -> Header:
     """What a file says, its pixels not decoded; `label_tag` names a DICOM attribute to take the label from."""
-    with judged(path):
+    with give_verdicts(path):
         kind, reader = reader_for(path)
         if kind == "dicom":
             return dicom_read.read_header(path, label_tag=label_tag)
@@ -172,7 +172,7 @@ def read_header(path: Path, *, label_tag: str = "") -> Header:
 
 def read(path: Path, kind: int = 0) -> Scan:
     """All pixels of a file with meaning; of a DICOM file with several kinds of frames (`Header.kinds`) those of the given one."""
-    with judged(path):
+    with give_verdicts(path):
         name, reader = reader_for(path)
         return dicom_read.read(path, kind) if name == "dicom" else reader.read(path)
 
@@ -187,7 +187,7 @@ def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> Path:
     return file
 
 
-def read_written(path: Path, form: Form) -> Pixels:
+def read_output(path: Path, form: Form) -> Pixels:
     """The image (H, W) or (H, W, 3) in [0, 1] of a file that `write` wrote in this form; black where a reader skips it as one without content."""
     try:
         scan = read(path)

@@ -38,7 +38,7 @@ def possible(sides: Iterable[float]) -> bool:
     return all(SIDES_MM[0] <= side <= SIDES_MM[1] for side in sides)
 
 
-def to_stretched(image: NDArray[Any], size: tuple[int, int]) -> Pixels:
+def stretch_to(image: NDArray[Any], size: tuple[int, int]) -> Pixels:
     """Resize (H, W[, 3]) to `size`, whatever becomes of the aspect ratio: linear, anti-aliased when it shrinks, float32."""
     if image.shape[:2] == tuple(size):
         return np.asarray(image, np.float32)
@@ -63,10 +63,10 @@ def to_physical(
     rows, columns = (
         max(round(n * mm / mm_per_pixel), 1) for n, mm in zip(image.shape, spacing_yx, strict=False)
     )
-    return centred(to_stretched(image, (rows, columns)), size, background)
+    return pad_or_crop(stretch_to(image, (rows, columns)), size, background)
 
 
-def centred(image: Pixels, size: tuple[int, int], background: float) -> Pixels:
+def pad_or_crop(image: Pixels, size: tuple[int, int], background: float) -> Pixels:
     """Pad with `background` or crop (H, W[, 3]) about its centre to `size`."""
     frame = np.full((*size, *image.shape[2:]), background, np.float32)
     (to_y, from_y), (to_x, from_x) = (overlap(n, m) for n, m in zip(image.shape, size, strict=False))
@@ -81,7 +81,7 @@ def overlap(have: int, want: int) -> tuple[slice, slice]:
     return slice(start, start + length), slice(source, source + length)
 
 
-def squared(shape: tuple[int, int], aspect: float) -> tuple[int, int]:
+def square_shape(shape: tuple[int, int], aspect: float) -> tuple[int, int]:
     """(rows, columns) after pixels `aspect` times as tall as wide are made square, none of them lost."""
     rows, columns = shape
     if math.isclose(aspect, 1):

@@ -26,7 +26,7 @@ LEVELS = (0.0, 0.5, 50.0, 99.5, 100.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class BitLayout:
     """Where the value lies in a stored word (PS3.5 section 8.1.1)."""
 
     bits: int
@@ -83,7 +83,7 @@ class Table:
         return found
 
 
-def place(words: Stored, layout: Layout) -> Stored:
+def place(words: Stored, layout: BitLayout) -> Stored:
     """Stored words to the values in them: shift down by High Bit, drop the bits above, extend the sign.
 
     PS3.5 section 8.1.1: bits outside Bits Stored carry no pixel data; old files keep overlays there.

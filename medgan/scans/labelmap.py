@@ -16,7 +16,7 @@ MOST = 64
 """Labels in an image whose name says mask."""
 
 
-def named_as_mask(path: Path) -> bool:
+def is_named_as_mask(path: Path) -> bool:
     """Whether the name of the file or of its folder says so."""
     return any(word in path.name.lower() for word in NAMES) or path.parent.name.lower() in FOLDERS
 

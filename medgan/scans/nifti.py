@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from medgan.base.errors import ScanError
 from medgan.scans.compressed import Unpacked, first_bytes, refuse_size
-from medgan.scans.finite import filled
+from medgan.scans.finite import fill_non_finite
 from medgan.scans.geometry import STRAIGHT, possible
-from medgan.scans.labelmap import few_levels, named_as_mask
+from medgan.scans.labelmap import few_levels, is_named_as_mask
 from medgan.scans.nifti_affine import AS_SHOWN, AS_STORED, SHOWN, Space, space
-from medgan.scans.nifti_voxels import Layout, pixels
+from medgan.scans.nifti_voxels import VoxelLayout, pixels
 from medgan.scans.provenance import MAKER
 from medgan.scans.scan import Header, Pixels, Scan
 
@@ -153,7 +153,7 @@ def read_header(path: Path) -> Header:
 def read(path: Path) -> Scan:
     """The first volume as (Z, Y, X[, 3]), Z through the plane, rescaled; NaN and Inf become background."""
     claim = _claim(path)
-    voxels, repaired = filled(_voxels_of(claim, path), path)
+    voxels, repaired = fill_non_finite(_voxels_of(claim, path), path)
     low, high = float(voxels.min()), float(voxels.max())
     if low == high:
         raise ScanError(f"{path.name}: every voxel has the same value", verdict="skip:constant")
@@ -173,7 +173,7 @@ def read(path: Path) -> Scan:
 
 
 def _claim(path: Path) -> _Claim:
-    header = _parsed(path)
+    header = _parse_header(path)
     sizes = _sizes(header, path)
     code, intent = int(header["datatype"]), int(header["intent_code"])
     _refuse_what_is_no_image(code, intent, path)
@@ -208,7 +208,7 @@ def _claim(path: Path) -> _Claim:
     )
 
 
-def _parsed(path: Path) -> Any:
+def _parse_header(path: Path) -> Any:
     """The NIfTI-1 or NIfTI-2 header, in the file's byte order; everything that is not NIfTI is refused by name."""
     head = first_bytes(path)
     kinds = {348: (nib.Nifti1Header, head[344:348]), 540: (nib.Nifti2Header, head[4:8])}
@@ -312,7 +312,7 @@ def _voxels_of(claim: _Claim, path: Path) -> Pixels:
     if not math.isfinite(inter):
         raise ScanError(f"{path.name}: scl_inter is {inter}", verdict="error:bad-rescale")
     signs = _DISPLAY[claim.through_plane][0]
-    layout = Layout(
+    layout = VoxelLayout(
         shape=claim.shape,
         dtype=np.dtype(np.uint8) if packed > 1 else header.get_data_dtype(),
         packed=packed,
@@ -334,4 +334,4 @@ def _voxels_of(claim: _Claim, path: Path) -> Pixels:
 
 def _is_label_map(voxels: Pixels, high: float, path: Path) -> bool:
     """Whole numbers from 0 to `high`: very few of them, or few and a name (of file or folder) that says mask."""
-    return (named_as_mask(path) or high <= _PLAIN_LABELS) and few_levels(voxels)
+    return (is_named_as_mask(path) or high <= _PLAIN_LABELS) and few_levels(voxels)

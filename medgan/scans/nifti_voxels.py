@@ -21,7 +21,7 @@ FLOAT32 = 4  # bytes; shorter integers are exact in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class VoxelLayout:
     """How the first volume of a file is stored, and how it is shown."""
 
     shape: tuple[int, ...]
@@ -45,27 +45,27 @@ class Layout:
         return 3 if max(self.packed, self.planes) > 1 else 1
 
 
-def pixels(stream: Unpacked, layout: Layout) -> Pixels:
+def pixels(stream: Unpacked, layout: VoxelLayout) -> Pixels:
     """(Z, Y, X[, 3]) as displayed, stored * slope + inter, float32; `stream` stands where the voxels begin.
 
     Blocks of zeros that mean 0 are left as the system gave them, which costs no memory until something is written.
     """
     color = (3,) if layout.channels > 1 else ()
     shown = np.zeros((*(layout.shape[axis] for axis in layout.axes), *color), np.float32)
-    for place, numbers in blocks(stream, layout, as_stored(shown, layout)):
+    for place, numbers in blocks(stream, layout, to_stored_order(shown, layout)):
         if layout.inter or numbers.any():
             place[...] = rescale(numbers, layout)
     return shown
 
 
-def as_stored(shown: Pixels, layout: Layout) -> Pixels:
+def to_stored_order(shown: Pixels, layout: VoxelLayout) -> Pixels:
     """A view of the displayed pixels with their axes in stored order and direction."""
     forth = shown[tuple(slice(None, None, -1 if turn else 1) for turn in layout.turned)]
     back = [layout.axes.index(axis) for axis in range(3)]
     return forth.transpose(*back, *range(3, shown.ndim))
 
 
-def blocks(stream: Unpacked, layout: Layout, view: Pixels) -> Iterator[tuple[Pixels, NDArray[Any]]]:
+def blocks(stream: Unpacked, layout: VoxelLayout, view: Pixels) -> Iterator[tuple[Pixels, NDArray[Any]]]:
     """(place in the pixels, the numbers that belong there), in the order of the file: a slice or some rows of one."""
     columns, rows, depth = layout.shape
     wide = columns * layout.packed
@@ -86,7 +86,7 @@ def blocks(stream: Unpacked, layout: Layout, view: Pixels) -> Iterator[tuple[Pix
                     yield place, flat.reshape((columns, count), order="F")
 
 
-def rescale(numbers: NDArray[Any], layout: Layout) -> NDArray[Any]:
+def rescale(numbers: NDArray[Any], layout: VoxelLayout) -> NDArray[Any]:
     """Stored * slope + inter, in float64 where float32 does not hold every stored number."""
     if (layout.slope, layout.inter) == (1.0, 0.0):
         return numbers

@@ -34,7 +34,7 @@ def stored_values(pixels: Pixels, form: Form) -> Stored:
     whole = quantise(pixels, low, high)
     if form.unit == "HU":
         return np.clip(whole, -(2**15), 2**15 - 1, out=whole).astype(np.int16)
-    return np.clip(whole, 0, 2**form.bits - 1, out=whole).astype(unsigned(form.bits))
+    return np.clip(whole, 0, 2**form.bits - 1, out=whole).astype(unsigned_type(form.bits))
 
 
 def quantise(pixels: Pixels, low: float, high: float) -> NDArray[np.float64]:
@@ -46,7 +46,7 @@ def quantise(pixels: Pixels, low: float, high: float) -> NDArray[np.float64]:
     return np.rint(whole, out=whole)
 
 
-def unsigned(bits: int) -> type[np.unsignedinteger]:
+def unsigned_type(bits: int) -> type[np.unsignedinteger]:
     """The smallest unsigned type for `bits` (at most 16)."""
     return np.uint8 if bits <= BYTE else np.uint16
 

@@ -27,8 +27,8 @@ from PIL import Image, ImageOps, PngImagePlugin
 from medgan.base.errors import ScanError
 from medgan.base.files import write_bytes
 from medgan.scans.compressed import LIMIT
-from medgan.scans.finite import filled
-from medgan.scans.labelmap import few_levels, named_as_mask
+from medgan.scans.finite import fill_non_finite
+from medgan.scans.labelmap import few_levels, is_named_as_mask
 from medgan.scans.provenance import BYTE, NOTICES, SOFTWARE, facts, quantise, stored_range
 from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
 from medgan.scans.tiff_pages import PageList, walk_pages
@@ -77,41 +77,41 @@ class _Picture:
 
 def read_header(path: Path) -> Header:
     """What the file says of its size, depth and frames; TIFF pages unlike the first (thumbnails) do not count."""
-    with _opened(path) as picture:
+    with _open_picture(path) as picture:
         return picture.header
 
 
 def read(path: Path) -> Scan:
     """All frames as (Z, Y, X) or (Z, Y, X, 3), as displayed: palette and white-is-zero resolved, alpha dropped."""
-    with _opened(path) as picture:
+    with _open_picture(path) as picture:
         header = picture.header
         pixels = np.empty((*header.shape, header.channels)[: 3 if header.channels == 1 else 4], np.float32)
         for place, frame in enumerate(picture.frames):
             pixels[place] = frame
-    pixels, found = filled(pixels, path)
-    if named_as_mask(path) and few_levels(pixels):
+    pixels, found = fill_non_finite(pixels, path)
+    if is_named_as_mask(path) and few_levels(pixels):
         raise ScanError(f"{path.name}: labels, not intensities", verdict="skip:segmentation")
     found += ("constant",) if pixels.min() == pixels.max() else ()
     return Scan(pixels=pixels, meaning=picture.meaning, bits=header.bits, notes=header.notes + found)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Picture]:
+def _open_picture(path: Path) -> Iterator[_Picture]:
     """The file, its checksums proven (PNG) and its size within bounds; whatever goes wrong becomes a verdict."""
-    with _judged(path):
+    with _verdicts(path):
         kind = _kind(path)
         pages = walk_pages(path) if kind == "tiff" else PageList(1, circular=False)
         if kind == "tiff":
             with tifffile.TiffFile(path) as tiff:
                 if _is_deep(tiff.pages.first):
-                    yield _bounded(_deep(tiff, pages), path)
+                    yield _check_bounds(_deep(tiff, pages), path)
                     return
         if kind == "png":
             with Image.open(path) as image:
                 image.verify()  # loading stops at the last row and would miss a damaged or missing end
         # From a stream: Pillow maps an uncompressed TIFF by its name, with the sides as they are after turning.
         with path.open("rb") as stream, Image.open(stream) as image:
-            yield _bounded(_plain(image, kind, path, circular=pages.circular), path)
+            yield _check_bounds(_plain(image, kind, path, circular=pages.circular), path)
 
 
 def kind_of(head: bytes) -> str:
@@ -129,7 +129,7 @@ def _kind(path: Path) -> str:
     return kind
 
 
-def _bounded(picture: _Picture, path: Path) -> _Picture:
+def _check_bounds(picture: _Picture, path: Path) -> _Picture:
     size = math.prod(picture.header.shape) * picture.header.channels * 4  # float32
     if size > LIMIT:
         raise ScanError(f"{path.name}: {size} bytes of pixels, more than {LIMIT}", verdict="error:too-large")
@@ -137,7 +137,7 @@ def _bounded(picture: _Picture, path: Path) -> _Picture:
 
 
 @contextmanager
-def _judged(path: Path) -> Iterator[None]:
+def _verdicts(path: Path) -> Iterator[None]:
     """Decoders raise nearly anything for a damaged file; an OSError with a number is the disk's and passes."""
     try:
         with warnings.catch_warnings():
@@ -248,7 +248,7 @@ def _deep(tiff: Any, pages: PageList) -> _Picture:
     return _Picture(
         header,
         "stored" if fixed else "raw",
-        (_turned(_deep_frame(page, colour=colour), turn) for page in alike),
+        (_orient(_deep_frame(page, colour=colour), turn) for page in alike),
     )
 
 
@@ -260,7 +260,7 @@ def _deep_frame(page: Any, *, colour: bool) -> NDArray[Any]:
     return 2**_WORD - 1 - chosen if whole else chosen
 
 
-def _turned(frame: NDArray[Any], orientation: int) -> NDArray[Any]:
+def _orient(frame: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Rows and columns as displayed (TIFF 6.0, Orientation): exchanged from 5 on, then either may run backwards."""
     upright = frame.swapaxes(0, 1) if orientation in _SIDEWAYS else frame
     return upright[:: -1 if orientation in {3, 4, 7, 8} else 1, :: -1 if orientation in {2, 3, 6, 7} else 1]
@@ -271,7 +271,7 @@ def _turned(frame: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
     """One image, (H, W) or (H, W, 3) in [0, 1], as PNG: gray of 8 or 16 bits, colour of 8 bits."""
-    stored, low, high = _stored(pixels, form)
+    stored, low, high = _to_samples(pixels, form)
     said = facts(form, mark) | {"StoredLow": low, "StoredHigh": high}
     chunks = PngImagePlugin.PngInfo()
     chunks.add_text("Software", SOFTWARE)
@@ -286,7 +286,7 @@ def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def _stored(pixels: Pixels, form: Form) -> tuple[NDArray[Any], float, float]:
+def _to_samples(pixels: Pixels, form: Form) -> tuple[NDArray[Any], float, float]:
     """The samples, and what pixel 0.0 and 1.0 became."""
     low, high = stored_ends(form)
     bits = _sample_bits(form)

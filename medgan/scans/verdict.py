@@ -15,27 +15,27 @@ SILENT = [("ignore", None, Warning, None, 0)]
 
 
 @contextmanager
-def judged(path: Path) -> Iterator[None]:
+def give_verdicts(path: Path) -> Iterator[None]:
     """Run a reader on `path`; its warnings are silenced (what matters of them is in the notes), its exceptions get a verdict."""
     try:
         with nullcontext() if warnings.filters[:1] == SILENT else warnings.catch_warnings(action="ignore"):
             yield
     except ScanError as error:
-        raise named(path, error) from error.__cause__
+        raise with_file_name(path, error) from error.__cause__
     except MedganError:
         raise
     # Malformed files raise nearly anything, from struct.error to NotImplementedError: https://github.com/pydicom/pydicom/issues/2336
     except Exception as error:
-        raise translated(path, error) from error
+        raise to_scan_error(path, error) from error
 
 
-def named(path: Path, error: ScanError) -> ScanError:
+def with_file_name(path: Path, error: ScanError) -> ScanError:
     """The same error, beginning with the file's name."""
     words = error.message if f"{path.name}:" in error.message else f"{path.name}: {error.message}"
     return ScanError(words, verdict=error.verdict, hint=error.hint)
 
 
-def translated(path: Path, error: Exception) -> ScanError:
+def to_scan_error(path: Path, error: Exception) -> ScanError:
     """The ScanError for an exception that no reader foresaw."""
     if isinstance(error, OSError) and error.errno is not None:
         return ScanError(

@@ -40,12 +40,12 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet, per channel, on the scale of 0 to 1."""
 
 
-def installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
     """Whether a weights package is there."""
     return importlib.util.find_spec(package) is not None
 
 
-def pretrained(package: str, sha256: str) -> dict[str, Tensor]:
+def load_weights(package: str, sha256: str) -> dict[str, Tensor]:
     """Weights by their names; ModelError when the package is absent or does not hold the pinned ones."""
     try:
         place = Path(importlib.import_module(package).__path__[0])
@@ -165,12 +165,12 @@ class Lite(nn.Module):
         return made
 
 
-def frozen(weights: dict[str, Tensor]) -> Lite:
+def freeze(weights: dict[str, Tensor]) -> Lite:
     """The network of these weights, ready to look."""
     return Lite(weights).eval().requires_grad_(False)
 
 
-def as_seen(images: Tensor) -> Tensor:
+def to_network_input(images: Tensor) -> Tensor:
     """Gray or RGB images (N, C, H, W) in [0, 1] -> RGB, ImageNet-normalised."""
     mean, deviation = (
         torch.stack([images.new_full((), value) for value in values])[:, None, None]  # where the images are

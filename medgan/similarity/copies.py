@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 from medgan.similarity.nearest import Nearest, References, Values, nearest
 
 ALARMS = 0.01
@@ -68,7 +68,7 @@ class Limits:
 def strangers_to(
     references: References,
     labels: NDArray[np.int64],
-    held_out: Images | None = None,
+    held_out: LabelledImages | None = None,
     *,
     on_progress: OnProgress = ignore,
 ) -> Strangers | None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.base.errors import DatasetError
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 Features = NDArray[np.float32]
 
@@ -54,19 +54,19 @@ class Net(nn.Module):
         return logits
 
 
-def domain(train: Images, seed: int) -> Callable[[NDArray[np.float32]], Features]:
+def domain(train: LabelledImages, seed: int) -> Callable[[NDArray[np.float32]], Features]:
     """The feature space learned from `train`; equal images and seed give an equal space. DatasetError with one class only."""
     present = np.flatnonzero(np.bincount(train.labels, minlength=len(train.names)))
     if len(present) < 2:
         raise DatasetError(
             "the feature space domain needs two classes to tell apart", hint="Add scans of another class."
         )
-    network = learned(train, np.searchsorted(present, train.labels), len(present), seed)
+    network = train_network(train, np.searchsorted(present, train.labels), len(present), seed)
 
     @torch.inference_mode()
     def features(images: NDArray[np.float32]) -> Features:
         pieces = [
-            network.features(seen(images[start : start + CHUNK])).numpy()
+            network.features(to_network_input(images[start : start + CHUNK])).numpy()
             for start in range(0, len(images), CHUNK)
         ]
         return np.concatenate(pieces)
@@ -74,7 +74,7 @@ def domain(train: Images, seed: int) -> Callable[[NDArray[np.float32]], Features
     return features
 
 
-def learned(train: Images, classes: NDArray[np.int64], count: int, seed: int) -> Net:
+def train_network(train: LabelledImages, classes: NDArray[np.int64], count: int, seed: int) -> Net:
     """Train the network, every class equally often."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -86,7 +86,7 @@ def learned(train: Images, classes: NDArray[np.int64], count: int, seed: int) ->
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
     for _ in range(STEPS):
         chosen = np.array([rows.choice(of_class[number]) for number in rows.integers(count, size=BATCH)])
-        x = moved(seen(train.pixels[chosen]), shift)
+        x = shift_randomly(to_network_input(train.pixels[chosen]), shift)
         loss = F.cross_entropy(network(x), torch.from_numpy(classes[chosen]), label_smoothing=0.1)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -95,7 +95,7 @@ def learned(train: Images, classes: NDArray[np.int64], count: int, seed: int) ->
     return network.eval().requires_grad_(False)
 
 
-def seen(images: NDArray[np.float32]) -> Tensor:
+def to_network_input(images: NDArray[np.float32]) -> Tensor:
     """As the network sees them: in [-1, 1], no side longer than 64."""
     x = torch.from_numpy(np.ascontiguousarray(images))
     height, width = x.shape[2:]
@@ -106,7 +106,7 @@ def seen(images: NDArray[np.float32]) -> Tensor:
     return x * 2 - 1
 
 
-def moved(x: Tensor, chance: torch.Generator) -> Tensor:
+def shift_randomly(x: Tensor, chance: torch.Generator) -> Tensor:
     """Every image of the batch moved alike by a few pixels, its edge repeated."""
     reach_y, reach_x = (max(side // SHIFT, 1) for side in x.shape[2:])
     y, left = (int(torch.randint(2 * reach + 1, (1,), generator=chance)) for reach in (reach_y, reach_x))

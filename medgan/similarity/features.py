@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from medgan.similarity.backbone import LITE0, LITE2, as_seen, frozen, pretrained
+from medgan.similarity.backbone import LITE0, LITE2, freeze, load_weights, to_network_input
 
 SIDE = 128
 """Side in pixels to which images are brought before a network sees them."""
@@ -31,7 +31,7 @@ def lite0() -> See:
 
 def sight(package: str, sha256: str) -> See:
     """How the network with these weights sees images; ModelError where the package is absent."""
-    network = frozen(pretrained(package, sha256))
+    network = freeze(load_weights(package, sha256))
 
     @torch.inference_mode()
     def features(images: NDArray[np.float32]) -> Features:
@@ -39,7 +39,7 @@ def sight(package: str, sha256: str) -> See:
         for start in range(0, len(images), 64):
             batch = torch.from_numpy(np.ascontiguousarray(images[start : start + 64]))
             batch = F.interpolate(batch, size=(SIDE, SIDE), mode="bilinear", antialias=True)
-            rows.append(network(as_seen(batch)).numpy())
+            rows.append(network(to_network_input(batch)).numpy())
         return np.concatenate(rows)
 
     return features

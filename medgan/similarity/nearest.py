@@ -60,7 +60,7 @@ class References:
             piece = pick(np.arange(start, min(start + CHUNK, len(patients))))
             small.append(gray(piece, COARSE))
             prints += [digest(one.tobytes()) for one in piece]
-        people = merged(patients, np.array(prints))
+        people = merge_patients(patients, np.array(prints))
         _, number, count = np.unique(people, return_inverse=True, return_counts=True)
         starts = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
         order = np.argsort(number, kind="stable")
@@ -89,7 +89,7 @@ class References:
         return int(rows[np.argmax(line[rows])])
 
 
-def merged(patients: NDArray[np.str_], prints: NDArray[np.str_]) -> NDArray[np.str_]:
+def merge_patients(patients: NDArray[np.str_], prints: NDArray[np.str_]) -> NDArray[np.str_]:
     """Patients (N,), those joined by equal `prints` (N,) under one name."""
     names, number = np.unique(patients, return_inverse=True)
     kinds = (np.unique(prints, return_inverse=True)[1], number)

@@ -56,7 +56,7 @@ def inputs_of(pixels: Array, side: int, like: Array | None = None) -> Tensor:
     return (images - mean) / (deviation + MARGIN)
 
 
-def standardised(features: Array, like: Array) -> Tensor:
+def standardise(features: Array, like: Array) -> Tensor:
     """Feature vectors (N, D) with mean 0 and deviation 1 over `like` in every feature."""
     return torch.from_numpy((features - like.mean(axis=0)) / (like.std(axis=0) + MARGIN))
 
@@ -68,7 +68,7 @@ def logits(network: nn.Module, inputs: Tensor) -> Array:
     return np.concatenate(pieces) if pieces else np.zeros((0, 0), np.float32)
 
 
-def varied(images: Tensor, chance: torch.Generator) -> Tensor:
+def augment_classically(images: Tensor, chance: torch.Generator) -> Tensor:
     """Classical augmentation that leaves anatomy possible: each image shifted, turned and changed in contrast and brightness a little."""
     count = len(images)
 

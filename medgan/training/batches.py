@@ -80,7 +80,7 @@ def batch_at(
     Of several processes each gets its share of the very batch that one alone would get.
     """
     rows = rows_at(pool, plan.batch, plan.evenness * share, chance, plan.group)[my_share(plan)]
-    return centred(pool.stack.images(rows), plan), pool.stack.labels[rows]
+    return to_network_range(pool.stack.images(rows), plan), pool.stack.labels[rows]
 
 
 def expect_at(pool: Pool, plan: Plan, share: float, chance: tuple[int, int]) -> None:
@@ -121,12 +121,12 @@ def of_class(pool: Pool, plan: Plan) -> Callable[[int], NDArray[np.float32]]:
     def images(number: int) -> NDArray[np.float32]:
         own = pool.of_class(number)
         spread = np.unique(np.linspace(0, len(own) - 1, min(len(own), MOST_KNOWN)).round().astype(np.int64))
-        return centred(pool.stack.images(own[spread]), plan)
+        return to_network_range(pool.stack.images(own[spread]), plan)
 
     return images
 
 
-def centred(images: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
+def to_network_range(images: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
     """Images in [0, 1] over the form's range -> -1 and 1 at the ends of the plan's span, as the networks see them."""
     low, high = plan.span
     return (images - np.float32(low)) / np.float32(high - low) * 2 - 1

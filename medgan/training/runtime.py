@@ -72,7 +72,7 @@ def has_bf16(device: str) -> bool:
 
 
 @contextmanager
-def recorded_for_trial() -> Iterator[None]:
+def record_for_trial() -> Iterator[None]:
     """Within it passes are recorded or fail, never run as without; afterwards nothing of it is left, on the device or in torch's memory."""
     stream = torch.cuda.current_stream() if torch.cuda.is_available() else None
     strict = torch._inductor.config.patch({"triton.cudagraph_or_error": True})

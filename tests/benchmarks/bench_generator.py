@@ -37,7 +37,7 @@ from medgan.evaluation.feature_scores import kid, neighbourhood
 from medgan.evaluation.ms_ssim import likeness, pairs_of
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
-from medgan.pictures.contact_sheet import Wall, contact_sheet
+from medgan.pictures.contact_sheet import SheetClass, contact_sheet
 from medgan.prepare.stack import prepare
 from medgan.similarity.features import lite2
 from medgan.similarity.radiomics import radiomics
@@ -214,7 +214,7 @@ def test_cell(name, rare, seed):
         }
         contact_sheet(
             [
-                Wall(
+                SheetClass(
                     label=label,
                     real=real[label][:24],
                     synthetic=made[label][:24],

@@ -25,7 +25,7 @@ from medgan.base.workers import keep_memory
 from medgan.commands.draw_into import form_of
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
-from medgan.learners.gan.probe import Trial, costs
+from medgan.learners.gan.probe import TimingTrial, costs
 from medgan.learners.gan.sample import TOGETHER, finish, latent_of
 from medgan.learners.gan.steps import update
 from medgan.plan import Overrides, decide
@@ -163,7 +163,7 @@ def spread(values, form):
 
 def measured_step(arch, size, precision):
     """One row of the first table."""
-    trial = Trial(plan_of(size, arch, precision))
+    trial = TimingTrial(plan_of(size, arch, precision))
     flops, calls, draw = operations_of_a_step(trial), single_convolutions(trial.plan), drawing(trial)
     for work in (trial.round, draw, *(call for pair in calls for call in pair[:2])):
         work()
@@ -189,7 +189,7 @@ def foretold_and_measured(size, factor, batch):
     plan = replace(plan, widths=tuple(int(width * factor) for width in plan.widths))
     found = []
     for precision, cost in costs(plan, DTYPES).items():
-        trial = Trial(replace(plan, precision=precision))
+        trial = TimingTrial(replace(plan, precision=precision))
         trial.round()
         began = time.process_time()
         for number in range(CYCLE):
@@ -256,7 +256,7 @@ def test_channels_last_beside_planes(size, precision):
     trials = {}
     for name in found:
         with patch("torch.channels_last", getattr(torch, name)):
-            trials[name] = Trial(plan)
+            trials[name] = TimingTrial(plan)
             trials[name].round()
     for _ in range(ROUNDS):
         for name, costs_of in found.items():
@@ -270,7 +270,7 @@ def test_channels_last_beside_planes(size, precision):
 
 @pytest.mark.parametrize("size", [64])
 def test_writing_beside_drawing(size, tmp_path):
-    trial = Trial(plan_of(size))
+    trial = TimingTrial(plan_of(size))
     draw, pixels = drawing(trial), np.random.default_rng(0).random((size, size), np.float32)
     rows = []
     for kind in ("png", "dicom", "nifti"):

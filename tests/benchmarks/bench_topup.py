@@ -154,7 +154,7 @@ def synthetic_of(model, train):
     """As many images of every class as the largest has, chosen as `balance` chooses them."""
     from medgan.base.progress import ignore
     from medgan.filtering.candidates import Against, Wish
-    from medgan.filtering.in_memory import drawn_images, seeds_of
+    from medgan.filtering.in_memory import draw_images, seeds_of
     from medgan.filtering.selection import Real
     from medgan.similarity.features import lite0
 
@@ -165,7 +165,7 @@ def synthetic_of(model, train):
 
     wanted = dict.fromkeys(train.names, max(train.counts.values()))
     wish = Wish(counts=wanted, seed=FIRST_SEED, device="cpu", doubtful=False)
-    return drawn_images(model, seeds_of(model, wish, against, ignore), "cpu", ignore)
+    return draw_images(model, seeds_of(model, wish, against, ignore), "cpu", ignore)
 
 
 def given_back(cell, manifest, split):
@@ -184,10 +184,13 @@ class Runs(dict):
 
     def __init__(self, place, data, made):
         from medgan.evaluation.arms import RECIPES
-        from medgan.evaluation.result_cache import Kept
+        from medgan.evaluation.result_cache import ResultCache
 
         self.made = {recipe.name for recipe in RECIPES if recipe.made}
-        self.files = {False: Kept(place / "runs-without.jsonl", data), True: Kept(place / "runs.jsonl", made)}
+        self.files = {
+            False: ResultCache(place / "runs-without.jsonl", data),
+            True: ResultCache(place / "runs.jsonl", made),
+        }
         super().__init__({**self.files[False], **self.files[True]})
 
     def __setitem__(self, run, value):
@@ -209,7 +212,7 @@ def unit(name, split):
     from medgan.base.files import digest_of, plain
     from medgan.base.progress import ignore
     from medgan.evaluation.splits import split_images
-    from medgan.evaluation.usefulness import hearing, judgement
+    from medgan.evaluation.usefulness import compare_arms, judgement
 
     cell, place = CELLS[name], OUT / f"{name}-{split}-{SIZE}px-{IMAGES}"
     manifest = divided(cell, split)
@@ -219,7 +222,7 @@ def unit(name, split):
     made, settings = synthetic_of(model, train), settings_of(cell)
     data = [manifest.digest, sorted(one.digest for one in manifest.usable("test")), model.plan.size]
     drawn = [model.digest, made.sources.tolist(), made.labels.tolist()]
-    told = hearing(
+    told = compare_arms(
         train, test, made, settings=settings, seed=0, more_real=more if len(more) else None,
         runs=Runs(place, digest_of(data), digest_of([data, drawn])),
     )  # fmt: skip

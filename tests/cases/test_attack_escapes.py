@@ -20,7 +20,7 @@ from medgan.evaluation.card_section import section
 from medgan.filtering.summary import table
 from medgan.learners.gan.model_card import card
 from medgan.output import catalogue
-from medgan.output.read_back import told
+from medgan.output.read_back import read_tables
 from medgan.plan import decide
 from tests.commands.blobs import untrained
 
@@ -103,7 +103,7 @@ def test_markdown_shows_a_text_and_does_nothing():
 
 
 def image(label, seed=1):
-    return catalogue.Row(
+    return catalogue.ManifestRow(
         path="images/a/a_syn_000001.png", label=label, label_id=0, origin="synthetic", is_synthetic="true",
         format="png", index=1, rows=8, columns=8, low=-1024.0, high=1.0, seed=seed, tool_version="0",
     )  # fmt: skip
@@ -198,7 +198,7 @@ def test_a_balanced_folder_of_such_classes(png, tmp_path):
         options=BalanceOptions(filter=False),
         model=untrained(tmp_path / "run", source),
     )
-    _, rows = told(done.out)
+    _, rows = read_tables(done.out)
     assert {row["label"] for row in rows} == set(LABELS)
     for page in ("README.md", "manifest.csv"):
         text = (done.out / page).read_text(encoding="utf-8")

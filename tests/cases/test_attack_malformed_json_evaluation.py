@@ -14,7 +14,7 @@ from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import EvaluateOptions, evaluate
 from medgan.commands.report import report
 from medgan.dataset.source import Source
-from medgan.evaluation.data import Request, gather
+from medgan.evaluation.data import Request, load_evaluation_data
 from tests.commands.blobs import discs, untrained
 from tests.reports.stories import arm, scores
 
@@ -37,8 +37,8 @@ def folder(world, tmp_path):
 
 def judged(world, folder):
     """Both ways in which such a folder can be judged."""
-    yield lambda: gather(Request(source=Source(path=folder)), ignore)
-    yield lambda: gather(Request(source=world[0], synthetic=folder), ignore)
+    yield lambda: load_evaluation_data(Request(source=Source(path=folder)), ignore)
+    yield lambda: load_evaluation_data(Request(source=world[0], synthetic=folder), ignore)
 
 
 def rows(edit):

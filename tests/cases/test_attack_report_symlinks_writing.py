@@ -7,7 +7,7 @@ import pytest
 from medgan.base import files
 from medgan.base.errors import DatasetError, OutputError
 from medgan.commands.folder_lock import alone_in
-from medgan.evaluation.result_cache import Kept
+from medgan.evaluation.result_cache import ResultCache
 from medgan.output.folder import claim, sweep
 from medgan.training.runtime import Journal, load_checkpoint, save_checkpoint
 
@@ -55,7 +55,7 @@ def test_a_training_state_is_not_written_through_a_link(tmp_path, precious):
     "add",
     [
         lambda path: Journal(path).add({"images_shown": 1}),
-        lambda path: Kept(path, "key").__setitem__("run", 1),
+        lambda path: ResultCache(path, "key").__setitem__("run", 1),
     ],
 )
 def test_lines_are_not_added_through_a_link(tmp_path, precious, add):

@@ -46,7 +46,7 @@ def test_classes_can_be_told_apart_on_the_sheet_in_figures_and_in_the_report(tmp
         text = report(folder).page.read_text(encoding="utf-8")
         grids = report(run(tmp_path / "run", labels)).page.read_text(encoding="utf-8")
     drawn = [letter for line in written for letter in line]
-    assert not letters.fonts(frozenset(drawn) - letters.known(letters.FONT, frozenset(drawn)))[1]
+    assert not letters.fonts(frozenset(drawn) - letters.family_letters(letters.FONT, frozenset(drawn)))[1]
     assert len(set(written)) >= len(labels)
     for page in (text, grids):
         told = re.findall(r'<th scope="row">(.*?)</th>', page, flags=re.DOTALL)

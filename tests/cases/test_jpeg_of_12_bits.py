@@ -128,7 +128,7 @@ def test_the_size_of_the_stream_is_that_of_the_header(tmp_path):
 
 def test_a_damaged_stream_is_refused_before_gdcm_sees_it(tmp_path, monkeypatch):
     path = packed(tmp_path / "a.dcm", stream(BLOCKS).replace(b"\xff\xc4", b"\xff\xc8", 1))
-    monkeypatch.setattr(jpeg12, "decoded", lambda *_, **__: pytest.fail("GDCM was asked"))
+    monkeypatch.setattr(jpeg12, "decode", lambda *_, **__: pytest.fail("GDCM was asked"))
     assert refused(path).verdict == "error:decode-failed"
 
 
@@ -146,7 +146,7 @@ def test_a_header_of_eight_bits_over_a_stream_of_twelve_is_refused(tmp_path):
 
 
 def test_streams_of_eight_bits_go_the_way_they_went(tmp_path, monkeypatch):
-    monkeypatch.setattr(jpeg12, "decoded", lambda *_, **__: pytest.fail("GDCM was asked"))
+    monkeypatch.setattr(jpeg12, "decode", lambda *_, **__: pytest.fail("GDCM was asked"))
     blocks = BLOCKS // 16
     path = packed(tmp_path / "a.dcm", stream(blocks, 8), BitsAllocated=8, BitsStored=8, HighBit=7)
     assert np.array_equal(formats.read(path).pixels[0], np.kron(blocks, np.ones((8, 8))))

@@ -87,7 +87,7 @@ def test_every_table_and_fact_takes_any_name(name, monkeypatch, tmp_path):
             {"run": name, "images_shown": 1, "seconds": 1.0, "model_digest": "ab", "warnings": [name]}
         )
         counts = {"before": {name: 1}, "after": {name: 2}}
-        screen.show_written({
+        screen.show_output({
             "counts": counts, "written": {name: 1}, "repeated": {name: 0}, "out": name, "manifest": name, "real": "prepared",
             "share": {"asked": "", "reached": None, "sentence": ""}, "notes": [name], "filter": {"on": False, "checks": [], "class_check": {"sentences": [name]}, "counts": {}},
         })  # fmt: skip

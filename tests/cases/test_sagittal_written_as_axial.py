@@ -164,7 +164,7 @@ def test_whatever_is_claimed_an_image_is_read_as_it_was_written(patient_orientat
     )  # fmt: skip
     image = np.random.default_rng(0).integers(0, 256, (9, 7)).astype(np.float32) / np.float32(255)
     path = formats.write(tmp_path / "a", image, form, REAL)
-    assert np.allclose(formats.read_written(path, form), image, atol=1e-6)
+    assert np.allclose(formats.read_output(path, form), image, atol=1e-6)
 
 
 @pytest.mark.parametrize("format", ["nifti", "dicom", "png"])

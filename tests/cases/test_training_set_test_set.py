@@ -3,7 +3,7 @@
 import pytest
 
 from medgan.dataset.file_list import survey
-from medgan.dataset.layout import split_named
+from medgan.dataset.layout import split_of_name
 from medgan.dataset.source import Source
 
 
@@ -55,7 +55,7 @@ def told(listing):
     ],
 )
 def test_a_name_means_a_split_where_that_is_sure(name, split):
-    assert split_named(name) == split
+    assert split_of_name(name) == split
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 import pytest
 import typer
 
-from medgan.cli.help import described, paragraphs, parameters, sections
+from medgan.cli.help import describe, paragraphs, parameters, sections
 
 
 def paint(
@@ -36,7 +36,7 @@ def rows(group):
     """{first word: (names and value, words)} of the one command."""
     command = group.commands["paint"]
     own = parameters(command)
-    return {option.name: described(option, own) for option in command.params}
+    return {option.name: describe(option, own) for option in command.params}
 
 
 def test_examples_stand_right_below_what_announces_them():

@@ -302,7 +302,7 @@ ENOUGH = {"asked": "auto", "reached": 0.0, "sentence": "oversampling is enough h
 
 
 def test_what_was_written_is_told_per_class(capsys):
-    screen.show_written(
+    screen.show_output(
         {
             "counts": COUNTS,
             "real": "prepared",
@@ -332,7 +332,7 @@ def test_what_was_written_is_told_per_class(capsys):
 def test_where_nothing_is_real_only_what_was_drawn_is_told(capsys):
     counts = {"before": {"a": 0, "b": 0}, "after": {"a": 0, "b": 4}}
     off = {"on": False, "checks": [], "class_check": {"sentences": []}, "counts": {}}
-    screen.show_written(
+    screen.show_output(
         {
             "counts": counts,
             "real": "none",

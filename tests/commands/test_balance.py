@@ -286,7 +286,7 @@ def test_images_that_do_not_pass_lower_the_share_of_every_class(scans, model, tm
         kept = 1 if label == "normal" else wish.counts[label]
         return [Drawn(seed=seed, kept=seed < kept) for seed in range(20)]
 
-    monkeypatch.setattr(candidates, "chosen", picky)
+    monkeypatch.setattr(candidates, "select_class", picky)
     done = balance(scans, tmp_path / "out", model=model)
     sentence = "share 0.17 instead of 0.25: only 1 of 2 images of normal passed the filter"
     assert (done.written, done.notes) == ({"covid": 1, "normal": 1}, (sentence,))
@@ -305,7 +305,7 @@ def test_images_that_do_not_pass_lower_the_share_of_every_class(scans, model, tm
 def test_where_none_pass_and_no_real_image_is_asked_for_the_folder_is_given_back(
     scans, model, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(candidates, "chosen", lambda *_: [Drawn(seed=0, kept=False)])
+    monkeypatch.setattr(candidates, "select_class", lambda *_: [Drawn(seed=0, kept=False)])
     with pytest.raises(PlanError, match=r"without real images: share 0 instead of 0\.25: only 0 of 2"):
         balance(scans, tmp_path / "out", model=model, options=BalanceOptions(real="none"))
     assert not list(tmp_path.iterdir())

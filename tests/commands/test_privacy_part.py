@@ -7,8 +7,8 @@ import numpy as np
 from medgan.base import files
 from medgan.evaluation import analyses, hypothesis_tests
 from medgan.evaluation import privacy as screen
-from medgan.evaluation.data import Gathered
-from medgan.prepare.images import joined
+from medgan.evaluation.data import EvaluationData
+from medgan.prepare.images import concatenate_images
 from tests.evaluation.test_privacy import HELD_OUT, TRAIN, copies
 from tests.test_docs import documented, paths
 
@@ -16,11 +16,11 @@ from tests.test_docs import documented, paths
 def test_a_copycat_fails_in_evaluate_and_the_outcome_has_the_documented_keys(monkeypatch):
     monkeypatch.setattr(hypothesis_tests, "RESAMPLES", 50)
     monkeypatch.setattr(screen, "WANTED", ("radiomics",))
-    images = Gathered(
+    images = EvaluationData(
         train=TRAIN, val=HELD_OUT.take(range(30)), test=HELD_OUT.take(np.arange(30, 60)), synthetic=copies(20),
         unseen="", sources={},
     )  # fmt: skip
-    assert len(joined(images.val, images.test)) == 60
+    assert len(concatenate_images(images.val, images.test)) == 60
     job = analyses.Job(images=images, effort="quick", seed=0, runs={}, on_progress=lambda _: None)
     report = json.loads(json.dumps(files.plain(analyses.PARTS["privacy"](job))))
     assert report["verdict"] == "failed"

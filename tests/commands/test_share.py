@@ -9,10 +9,10 @@ from medgan.base.errors import PlanError
 from medgan.commands import share
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.share import Mixture
-from medgan.evaluation.share_choice import Chosen, Trial
+from medgan.evaluation.share_choice import Chosen, ShareTrial
 from medgan.evaluation.trials import Settings
 from medgan.filtering import candidates, in_memory
-from medgan.filtering.candidates import Choice
+from medgan.filtering.candidates import Selection
 from medgan.filtering.selection import Drawn
 from tests.commands.blobs import discs, tree, untrained
 
@@ -40,7 +40,7 @@ def passed(**kept):
         label: tuple(Drawn(seed=seed, kept=seed < count) for seed in range(60))
         for label, count in kept.items()
     }
-    return Choice(drawn=drawn)
+    return Selection(drawn=drawn)
 
 
 def test_by_default_every_class_is_as_large_as_the_largest_and_has_the_same_share():
@@ -85,7 +85,7 @@ def test_where_few_images_of_a_class_pass_the_share_is_lowered_in_all_and_told()
 
 def test_a_share_that_is_hardly_less_is_told_in_more_digits():
     wish, many = mixture(), {"a": 1000, "b": 900}
-    kept = Choice(drawn={label: tuple(Drawn(seed=seed) for seed in range(332)) for label in many})
+    kept = Selection(drawn={label: tuple(Drawn(seed=seed) for seed in range(332)) for label in many})
     _, words = wish.fit(wish.of(many), kept)
     assert words == "share 0.249 instead of 0.25: only 332 of 333 images of a passed the filter"
 
@@ -114,10 +114,10 @@ def test_images_in_doubt_go_first_where_fewer_are_wanted():
         Drawn(seed=3),
         Drawn(seed=4),
     )
-    choice = Choice(drawn={"a": drawn}).hold({"a": 2})
+    choice = Selection(drawn={"a": drawn}).hold({"a": 2})
     assert choice.seeds("a") == [1, 3]
     assert [one.reason for one in choice.drawn["a"]] == ["class", "", "copy", "", "surplus"]
-    assert Choice(drawn={"a": drawn}).hold({"a": 4}).seeds("a") == [0, 1, 3, 4]
+    assert Selection(drawn={"a": drawn}).hold({"a": 4}).seeds("a") == [0, 1, 3, 4]
 
 
 # --- auto ---
@@ -153,7 +153,7 @@ def asked(monkeypatch, number):
 
     def choose(train, val, synthetic, **_):
         seen.append((train, val, synthetic))
-        trial = Trial(judge="cnn", arm="oversampling", share=number, auprc=0.5)
+        trial = ShareTrial(judge="cnn", arm="oversampling", share=number, auprc=0.5)
         return Chosen(
             share=number, arm="oversampling", judge="cnn", difference=0.0, error=0.1, sentence=f"so be it: {number}", rare=("covid",),
             validated=val.counts, trials=(trial,),
@@ -188,7 +188,7 @@ def test_images_are_tried_as_they_would_be_written(scans, model, tmp_path, monke
     def sieve(model, label, wish, against, on_progress):
         return [Drawn(seed=seed, kept=bool(seed % 2)) for seed in range(2 * wish.counts[label])]
 
-    monkeypatch.setattr(in_memory, "chosen", sieve)
+    monkeypatch.setattr(in_memory, "select_class", sieve)
     balance(scans, tmp_path / "filtered", model=model, options=AUTO)
     balance(scans, tmp_path / "plain", model=model, options=dataclasses.replace(AUTO, filter=False))
     assert [images.patients.tolist() for _, _, images in seen] == [

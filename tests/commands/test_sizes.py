@@ -11,7 +11,7 @@ from medgan.base.progress import ignore
 from medgan.commands.balance import balance
 from medgan.commands.train import train
 from medgan.dataset.source import Source
-from medgan.evaluation.data import Request, gather
+from medgan.evaluation.data import Request, load_evaluation_data
 from medgan.learners.gan.model import Model
 from medgan.plan import Overrides
 from medgan.scans import raster
@@ -53,11 +53,11 @@ def test_real_and_synthetic_images_have_the_size_that_was_asked_for(run, scans, 
         assert (int(row["rows"]), int(row["columns"])) == SIZE
         assert raster.read_header(out / row["path"]).shape == (1, *SIZE)
     for request in (Request(source=Source(path=out)), Request(source=scans, synthetic=out)):
-        gathered = gather(request, ignore)
+        gathered = load_evaluation_data(request, ignore)
         assert gathered.train.pixels.shape[1:] == gathered.synthetic.pixels.shape[1:] == (1, *SIZE)
 
 
 def test_a_model_is_judged_at_its_size(run, scans):
-    gathered = gather(Request(source=scans, model=run, per_class=4, filtered=False), ignore)
+    gathered = load_evaluation_data(Request(source=scans, model=run, per_class=4, filtered=False), ignore)
     assert gathered.synthetic.pixels.shape[1:] == (1, *SIZE)
     assert np.isfinite(gathered.synthetic.pixels).all()

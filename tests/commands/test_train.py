@@ -259,14 +259,14 @@ def test_a_gpu_tries_cuda_graphs_once_and_a_run_goes_on_without_them(
     monkeypatch.setattr(clock, "GRAPHED_MINUTES", 0.3)
     monkeypatch.setattr(command, "can_replay", lambda device: device == "cpu")  # which stands for a GPU
     monkeypatch.setattr(command, "costs", lambda plan, names, **_: {name: Cost(0.1, 0.3) for name in names})
-    monkeypatch.setattr(command, "graphed_pace", lambda plan: trial)
+    monkeypatch.setattr(command, "pace_with_graphs", lambda plan: trial)
     wish = dataclasses.replace(QUICK, precision="fp32")
     dry = train(scans, tmp_path / "dry", overrides=wish, options=Options(dry_run=True))
     assert dry.estimate_seconds == pytest.approx(64 * pace)
     first = train(scans, tmp_path / "run", overrides=wish, on_progress=told.append)
     assert first.plan.graphed is graphed
     assert [report.done for report in told if report.stage == "timing CUDA graphs"] == [0, 1]
-    monkeypatch.setattr(command, "graphed_pace", lambda plan: 1 / 0)  # not asked again
+    monkeypatch.setattr(command, "pace_with_graphs", lambda plan: 1 / 0)  # not asked again
     again = train(scans, tmp_path / "run", overrides=wish)
     without = train(scans, tmp_path / "run", overrides=dataclasses.replace(wish, graphed=False))
     assert (again.plan.graphed, without.plan.graphed) == (graphed, False)

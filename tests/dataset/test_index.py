@@ -18,7 +18,7 @@ from medgan.base import workers
 from medgan.base.errors import DatasetError
 from medgan.base.progress import Progress
 from medgan.dataset import measure
-from medgan.dataset.headers import lost
+from medgan.dataset.headers import crash_error
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
@@ -434,7 +434,7 @@ def test_workers_change_nothing_but_the_time(png, ct, tmp_path, monkeypatch):
 
 
 def test_a_file_that_ends_its_reader_has_a_verdict():
-    error = lost(Path("folder/evil.dcm"))
+    error = crash_error(Path("folder/evil.dcm"))
     assert error.verdict == "error:reader-died"
     assert error.message.startswith("evil.dcm: ")
 

@@ -12,7 +12,7 @@ import pytest
 
 from medgan.dataset import headers, measure, scan_cache
 from medgan.dataset.index import index
-from medgan.dataset.scan_cache import Store, joint, stamp, tupled
+from medgan.dataset.scan_cache import Store, joint, stamp, to_tuples
 from medgan.dataset.source import Source
 from medgan.scans import formats
 
@@ -188,7 +188,7 @@ def test_facts_come_back_as_they_went_in(cache_of_test):
         memory.flush()
         assert memory.get("") is None
     with closing(Store()) as memory:
-        assert memory.get("k") == facts == tupled(json.loads(json.dumps(facts)))
+        assert memory.get("k") == facts == to_tuples(json.loads(json.dumps(facts)))
         assert memory.get("other") is None
 
 

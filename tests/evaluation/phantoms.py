@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 NAMES = ("large", "small")
 SIDE = 32
@@ -30,7 +30,7 @@ def noise(count, seed):
 def gathered(*by_class, word="p", per_patient=1):
     """One set of the classes' arrays (n, 1, H, W), `per_patient` images to a patient."""
     labels = np.repeat(np.arange(len(by_class)), [len(pixels) for pixels in by_class])
-    return Images(
+    return LabelledImages(
         pixels=np.concatenate(by_class),
         labels=labels.astype(np.int64),
         names=NAMES[: len(by_class)],

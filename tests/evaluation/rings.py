@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 NAMES = ("normal", "rare")
 SIDE = 24
@@ -21,7 +21,7 @@ def shapes(normal, rare, seed, *, per_patient=1):
         gray = 0.4 + 0.25 * chance.uniform(0.7, 1.3) * shape + chance.normal(0, 0.12, shape.shape)
         pixels[row, 0] = np.clip(gray, 0, 1)
     patients = [f"{seed}-{label}-{row // per_patient}" for row, label in enumerate(labels)]
-    return Images(
+    return LabelledImages(
         pixels=pixels,
         labels=labels.astype(np.int64),
         names=NAMES,
@@ -32,7 +32,7 @@ def shapes(normal, rare, seed, *, per_patient=1):
 
 def with_pixels(images, pixels):
     """The same set, other pixels."""
-    return Images(
+    return LabelledImages(
         pixels=np.asarray(pixels, np.float32),
         labels=images.labels,
         names=images.names,

@@ -5,7 +5,7 @@ from medgan.base.errors import DatasetError
 from medgan.base.progress import ignore
 from medgan.evaluation import analyses
 from medgan.evaluation.analyses import Job, giveaways, shortcut, usefulness
-from medgan.evaluation.data import CHECKED, Gathered
+from medgan.evaluation.data import CHECKED, EvaluationData
 from tests.evaluation.phantoms import drawn
 
 
@@ -13,7 +13,7 @@ from tests.evaluation.phantoms import drawn
 def test_without_held_out_patients_nothing_is_judged(part):
     train = drawn((9, 4), 0)
     nobody = train.take([])
-    images = Gathered(
+    images = EvaluationData(
         train=train, val=nobody, test=nobody, synthetic=train.take(np.arange(4)), unseen=CHECKED, sources={}
     )
     job = Job(images=images, effort="quick", seed=0, runs={}, on_progress=ignore)
@@ -29,7 +29,9 @@ def test_patients_of_either_split_can_judge(part, measure, split, monkeypatch):
     """`--holdout` makes a val split and no test split."""
     train = drawn((9, 4), 0)
     held = {"val": train.take([]), "test": train.take([]), split: drawn((5, 3), 1)}
-    images = Gathered(train=train, **held, synthetic=train.take(np.arange(4)), unseen=CHECKED, sources={})
+    images = EvaluationData(
+        train=train, **held, synthetic=train.take(np.arange(4)), unseen=CHECKED, sources={}
+    )
     asked = []
     monkeypatch.setattr(analyses, measure, lambda *sets, **_: asked.append(sum(map(len, sets[1:-1]))))
     part(Job(images=images, effort="quick", seed=0, runs={}, on_progress=ignore))

@@ -4,7 +4,7 @@ import pytest
 from medgan.evaluation.arm_scores import NAMED, Bench
 from medgan.evaluation.arms import RECIPES
 from medgan.evaluation.endpoints import endpoints
-from medgan.evaluation.schedules import Choice, Schedule
+from medgan.evaluation.schedules import Schedule, ScheduleChoice
 from medgan.evaluation.trials import Outcome
 from tests.evaluation.rings import shapes
 
@@ -15,7 +15,7 @@ def outcome(seeds=3, signal=1.0):
     chance = np.random.default_rng(0)
     logits = chance.normal(size=(seeds, len(HELD), 2)).astype(np.float32)
     logits[:, :, 1] += signal * HELD.labels
-    choice = Choice(schedule=Schedule(rate=1e-3, steps=100), inner=0.5, spread=0.1)
+    choice = ScheduleChoice(schedule=Schedule(rate=1e-3, steps=100), inner=0.5, spread=0.1)
     return Outcome(
         judge="cnn", recipe=RECIPES[0], added={"normal": 0, "rare": 0}, choice=choice, logits=logits
     )

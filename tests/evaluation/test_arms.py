@@ -9,7 +9,7 @@ from medgan.evaluation.arms import (
     REAL,
     RECIPES,
     Learned,
-    added,
+    count_added,
     lesson,
     possible,
     rare_classes,
@@ -98,7 +98,7 @@ def test_every_class_is_drawn_as_often_with_the_same_share_of_what_is_added(name
 def test_one_sided_images_fill_classes_that_lack_some_up_to_the_largest():
     images = learned((200, 10, 30))
     told = taught("one-sided", images)
-    assert added(told, images) == {"cyst": 80, "mass": 10, "normal": 0}
+    assert count_added(told, images) == {"cyst": 80, "mass": 10, "normal": 0}
     drawn = shares(told.stages[0][1], images)
     assert drawn["cyst"] == third(0.8)
     assert drawn["normal"] == third(0)
@@ -136,7 +136,7 @@ def test_duplicates_are_real_images_each_as_often_give_or_take_one():
     assert set(times[images.labels[rows] == 0]) == {5}
     assert set(times[images.labels[rows] == 1]) <= {2, 3}
     assert set(times[images.labels[rows] == 2]) == {1}
-    assert added(told, images) == {"cyst": 80, "mass": 60, "normal": 0}
+    assert count_added(told, images) == {"cyst": 80, "mass": 60, "normal": 0}
 
 
 def test_balanced_softmax_knows_how_frequent_classes_are():

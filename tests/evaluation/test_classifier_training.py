@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch import nn
 
-from medgan.evaluation.arms import Lesson, Pool, Recipe
+from medgan.evaluation.arms import DrawPool, Lesson, Recipe
 from medgan.evaluation.classifier_inputs import SmallEyes
-from medgan.evaluation.classifier_training import BATCH, error, trained
+from medgan.evaluation.classifier_training import BATCH, error, train_classifiers
 from tests.evaluation.rings import shapes
 
 IMAGES = shapes(30, 30, 0)
@@ -14,7 +14,7 @@ EYES = SmallEyes(IMAGES.pixels, IMAGES.pixels, like=IMAGES.pixels, side=24)
 
 def even(rows, costs=1.0):
     count = len(rows)
-    return Pool(
+    return DrawPool(
         rows=np.asarray(rows), chances=np.full(count, 1 / count), costs=np.full(count, costs, np.float32)
     )
 
@@ -28,7 +28,7 @@ def taught(*stages, prior=None, **how):
 def weights(lesson, steps, seed=0):
     return {
         count: torch.cat([one.flatten() for one in network.parameters()])
-        for count, network in trained(EYES, lesson, rate=1e-3, steps=steps, seed=seed)
+        for count, network in train_classifiers(EYES, lesson, rate=1e-3, steps=steps, seed=seed)
     }
 
 
@@ -64,7 +64,10 @@ def test_weights_are_the_mean_over_the_last_half_of_the_steps():
         stages=((1.0, even(range(60))),),
     )
     eyes = Plain(IMAGES.pixels, IMAGES.pixels, like=IMAGES.pixels)
-    found = [float(network.weight) for _, network in trained(eyes, lesson, rate=0.1, steps=(4, 8), seed=0)]
+    found = [
+        float(network.weight)
+        for _, network in train_classifiers(eyes, lesson, rate=0.1, steps=(4, 8), seed=0)
+    ]
     assert found[0] == pytest.approx(-0.35, rel=0.02)  # of -0.3 and -0.4
     assert found[1] == pytest.approx(-0.65, rel=0.02)
 
@@ -87,17 +90,17 @@ def test_only_images_of_the_pool_are_learned_from():
 
     eyes = Watched(IMAGES.pixels, IMAGES.pixels, like=IMAGES.pixels, side=24)
     lesson = taught((0.6, even(range(10))), (0.4, even(range(50, 60))))
-    list(trained(eyes, lesson, rate=1e-3, steps=(10,), seed=0))
+    list(train_classifiers(eyes, lesson, rate=1e-3, steps=(10,), seed=0))
     assert [len(rows) for rows in seen] == [BATCH] * 10
     assert [max(rows) < 10 for rows in seen] == [True] * 6 + [False] * 4
     with pytest.raises(AssertionError):  # where stages end depends on the number of steps
-        list(trained(eyes, lesson, rate=1e-3, steps=(5, 10), seed=0))
+        list(train_classifiers(eyes, lesson, rate=1e-3, steps=(5, 10), seed=0))
 
 
 def test_the_network_tells_easy_images_apart():
     bright = IMAGES.pixels * 0.5 + 0.4 * IMAGES.labels[:, None, None, None].astype(np.float32)
     eyes = SmallEyes(bright, bright, like=bright, side=24)
-    ((_, network),) = trained(eyes, taught(), rate=3e-3, steps=(60,), seed=0)
+    ((_, network),) = train_classifiers(eyes, taught(), rate=3e-3, steps=(60,), seed=0)
     assert (eyes.logits(network).argmax(axis=1) == IMAGES.labels).mean() > 0.95
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from medgan.evaluation.arms import Lesson, Pool, Recipe
-from medgan.evaluation.classifiers import NEVER, Linear, between, linear_tries
+from medgan.evaluation.arms import DrawPool, Lesson, Recipe
+from medgan.evaluation.classifiers import NEVER, LinearClassifier, linear_tries, smote
 from medgan.evaluation.schedules import Schedule
 
 LABELS = np.repeat([0, 1], [60, 20])
@@ -13,12 +13,14 @@ def points(seed=0):
     return (chance.normal(size=(80, 5)) + 1.5 * LABELS[:, None]).astype(np.float32)
 
 
-JUDGE = Linear(learned=points(), asked=points(1))
+JUDGE = LinearClassifier(learned=points(), asked=points(1))
 
 
 def taught(rows=range(80), classes=2, **how):
     rows = np.asarray(rows)
-    even = Pool(rows=rows, chances=np.full(len(rows), 1 / len(rows)), costs=np.ones(len(rows), np.float32))
+    even = DrawPool(
+        rows=rows, chances=np.full(len(rows), 1 / len(rows)), costs=np.ones(len(rows), np.float32)
+    )
     return Lesson(
         recipe=Recipe(name="test", **how), labels=LABELS, classes=classes, real=80, stages=((1.0, even),)
     )
@@ -37,7 +39,7 @@ def test_a_linear_judge_tells_classes_apart(how):
 
 def test_what_is_drawn_twice_as_often_counts_as_two_images():
     lesson = taught()
-    weighed = Pool(
+    weighed = DrawPool(
         rows=np.arange(80), chances=np.where(LABELS == 1, 2, 1) / 100, costs=np.ones(80, np.float32)
     )
     by_chance = Lesson(recipe=lesson.recipe, labels=LABELS, classes=2, real=80, stages=((1.0, weighed),))
@@ -58,10 +60,10 @@ def test_every_penalty_of_a_group_is_learned():
 
 def test_points_between_two_of_a_class_fill_it_up():
     x = points()
-    fresh, labels = between(x, LABELS, np.random.default_rng(0))
+    fresh, labels = smote(x, LABELS, np.random.default_rng(0))
     assert labels.tolist() == [1] * 40
     own = x[LABELS == 1]
     assert (fresh >= own.min(axis=0) - 1e-6).all()
     assert (fresh <= own.max(axis=0) + 1e-6).all()
-    alone, _ = between(x[:61], LABELS[:61], np.random.default_rng(0))
+    alone, _ = smote(x[:61], LABELS[:61], np.random.default_rng(0))
     assert np.allclose(alone, x[60])

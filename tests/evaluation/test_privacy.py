@@ -8,7 +8,7 @@ import pytest
 from medgan.base.errors import ModelError
 from medgan.evaluation import hypothesis_tests, privacy
 from medgan.evaluation.memorisation import Side, above, copying
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 from tests.similarity.test_copies import organ
 
 
@@ -21,7 +21,7 @@ def plain_spaces(monkeypatch):
 
 def images(pixels, kind):
     names = np.array([f"{kind}{number}" for number in range(len(pixels))])
-    return Images(
+    return LabelledImages(
         pixels=pixels, labels=np.zeros(len(pixels), np.int64), names=("organ",), patients=names, sources=names
     )
 
@@ -59,7 +59,7 @@ def test_every_outcome_says_that_it_is_no_proof():
     few = privacy.screen_privacy(TRAIN.take(range(3)), HELD_OUT.take(range(2)), copies(3))
     none = privacy.screen_privacy(TRAIN, HELD_OUT, HELD_OUT.take([]))
     assert (few.verdict, none.verdict) == ("undecided", "undecided")
-    for one in (few, none, privacy.concluded((), (), ())):
+    for one in (few, none, privacy.conclude((), (), ())):
         assert "a screen, not a proof" in one.sentence
 
 
@@ -94,7 +94,7 @@ def test_a_share_between_design_and_chance_tells_nothing(share, passed):
     who = np.arange(20).astype(str)
     test = hypothesis_tests.shares("T2", "lite2", lambda *_: share, (who, who), 0.3, 0, "")
     assert test.passed is passed
-    found = privacy.concluded([test, replace(test, name="T1", passed=True)], (), ())
+    found = privacy.conclude([test, replace(test, name="T1", passed=True)], (), ())
     assert found.verdict == {True: "passed", None: "undecided", False: "failed"}[passed]
 
 
@@ -121,9 +121,9 @@ def test_another_mixture_of_classes_is_no_memory():
     made = of_two_classes(DRAWN[120:150], DRAWN[150:180], "made")
     train = of_two_classes(DRAWN[:70], DRAWN[70:78], "train")
     held_out = of_two_classes(DRAWN[78:90], DRAWN[90:120], "held")
-    assert 0.35 < privacy.attacked(train, held_out, made, 0).value < 0.65
+    assert 0.35 < privacy.membership_test(train, held_out, made, 0).value < 0.65
     learned = replace(train, pixels=np.concatenate([train.pixels[:70], made.pixels[30:38]]))
-    assert privacy.attacked(learned, held_out, made, 0).passed is False
+    assert privacy.membership_test(learned, held_out, made, 0).passed is False
 
 
 def test_the_area_is_that_of_the_curve_with_ties_half():

@@ -47,7 +47,7 @@ def outcome(name, lead, judge="cnn"):
 
 def chosen(monkeypatch, *rounds):
     told = [SimpleNamespace(judge=judge, outcomes=[outcome(*arm, judge) for arm in arms]) for judge, *arms in rounds]  # fmt: skip
-    monkeypatch.setattr(share_choice, "contest", lambda *_, **__: told)
+    monkeypatch.setattr(share_choice, "run_trials", lambda *_, **__: told)
     return choose_share(TRAIN, VAL, TRUE, settings=BRIEF, seed=0)
 
 

@@ -16,7 +16,7 @@ from medgan.evaluation.shortcut import (
     Shortcut,
     alike,
     conclude,
-    held_back,
+    hold_back_quarter,
     measure_shortcut,
     sentence,
 )
@@ -74,7 +74,7 @@ def test_sets_that_are_compared_have_the_same_classes():
 
 
 def test_a_quarter_of_every_class_is_held_back():
-    learned, kept = held_back(TRUE, 0)
+    learned, kept = hold_back_quarter(TRUE, 0)
     assert kept.counts == {"normal": 40, "rare": 40}
     assert not set(map(bytes, learned.pixels)) & set(map(bytes, kept.pixels))
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from medgan.evaluation.arms import IN_FEATURES, RECIPES
-from medgan.evaluation.trials import EFFORTS, FALLBACK, JUDGES, Settings, contest, judges_here, work
+from medgan.evaluation.trials import EFFORTS, FALLBACK, JUDGES, Settings, judges_here, run_trials, work
 from medgan.similarity import features
 from tests.evaluation.rings import shapes
 
@@ -21,7 +21,7 @@ BRIEF = Settings(
 
 
 def held(settings=BRIEF, synthetic=TRUE, **how):
-    return contest(TRAIN, TEST, synthetic, settings=settings, seed=0, **how)
+    return run_trials(TRAIN, TEST, synthetic, settings=settings, seed=0, **how)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_the_reference_is_tried_with_fewer_patients_too(told):
 
 
 def test_held_out_patients_choose_nothing(told):
-    (other,) = contest(TRAIN, TEST.take(np.arange(45, 60)), TRUE, settings=BRIEF, seed=0)
+    (other,) = run_trials(TRAIN, TEST.take(np.arange(45, 60)), TRUE, settings=BRIEF, seed=0)
     assert [one.choice for one in other.outcomes] == [one.choice for one in told.outcomes]
     assert other.reference.recipe == told.reference.recipe
 
@@ -83,7 +83,7 @@ def test_with_images_of_rare_classes_alone_the_one_sided_arm_is_named():
 
 def test_where_rare_patients_are_too_few_for_folds_nothing_is_tried():
     train = shapes(60, 12, 0, per_patient=12)
-    (found,) = contest(train, TEST, TRUE, settings=BRIEF, seed=0)
+    (found,) = run_trials(train, TEST, TRUE, settings=BRIEF, seed=0)
     assert {one.choice.inner for one in found.outcomes} == {None}
     assert found.reference.recipe.name == FALLBACK[0]
 
@@ -159,7 +159,7 @@ def test_folds_show_an_image_as_often_as_the_arm_will(monkeypatch):
         asked.append((len(lesson.stages[0][1].rows), tuple(steps)))
         yield from ((count, eyes.fresh(lesson.classes, seed).eval()) for count in steps)
 
-    monkeypatch.setattr("medgan.evaluation.classifiers.trained", trained)
+    monkeypatch.setattr("medgan.evaluation.classifiers.train_classifiers", trained)
     held(settings)
     halves = {steps for rows, steps in asked if rows < len(TRAIN)}
     assert halves == {(5, 10)}
@@ -167,7 +167,7 @@ def test_folds_show_an_image_as_often_as_the_arm_will(monkeypatch):
 
 
 def test_a_judge_without_its_weights_is_left_out(monkeypatch):
-    monkeypatch.setattr("medgan.evaluation.trials.installed", lambda package: False)
+    monkeypatch.setattr("medgan.evaluation.trials.is_installed", lambda package: False)
     assert judges_here(tuple(JUDGES)) == ("cnn",)
     assert judges_here(("finetuned", "probe")) == ("cnn",)
 
@@ -183,7 +183,7 @@ def test_the_fine_tuned_judge_is_asked_like_the_others():
         BRIEF, judges=("finetuned",), recipes={"finetuned": arms}, rates={"finetuned": (1e-4,)}, headroom=False,
         steps={"finetuned": (1,)}, seeds=1,
     )  # fmt: skip
-    (found,) = contest(shapes(9, 6, 0), shapes(4, 4, 1), shapes(4, 4, 2), settings=settings, seed=0)
+    (found,) = run_trials(shapes(9, 6, 0), shapes(4, 4, 1), shapes(4, 4, 2), settings=settings, seed=0)
     assert [one.logits.shape for one in found.outcomes] == [(1, 8, 2)] * 2
     assert found.named.recipe.name == found.outcomes[1].recipe.name
 

@@ -11,7 +11,7 @@ import pytest
 from medgan.evaluation.trials import Settings
 from medgan.evaluation.usefulness import measure_usefulness
 from medgan.evaluation.verdict import CANNOT_TELL, HARMS, HELPS, NO_DIFFERENCE
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 from medgan.similarity import features
 from tests.evaluation.rings import shapes
 
@@ -34,7 +34,7 @@ def numbers(normal, rare, seed, *, per_patient=1):
     labels = np.repeat([0, 1], [normal, rare])
     pixels = chance.normal(0.5, 0.1, (len(labels), 1, SIDE, SIDE)).astype(np.float32)
     pixels[:, :, 0, :4] += 0.08 * labels[:, None, None]
-    return Images(
+    return LabelledImages(
         pixels=pixels,
         labels=labels,
         names=("normal", "rare"),

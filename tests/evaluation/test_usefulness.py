@@ -95,7 +95,7 @@ def test_what_more_patients_would_bring_is_told(brief):
 
 def test_what_arms_say_of_each_image_that_judges_gives_their_figures(brief):
     one = dataclasses.replace(BRIEF, seeds=1, headroom=False)
-    heard = usefulness.hearing(TRAIN, TEST, TRUE, settings=one, seed=0)
+    heard = usefulness.compare_arms(TRAIN, TEST, TRUE, settings=one, seed=0)
     said = predictions(TEST, heard.outcomes, heard.rare)
     assert said.probabilities.shape == (len(said.arms), len(TEST), 2)
     for arm, told in zip(usefulness.judgement(heard, one).arms, said.probabilities, strict=True):
@@ -107,7 +107,7 @@ def test_what_arms_say_of_each_image_that_judges_gives_their_figures(brief):
 def test_where_there_is_too_much_to_say_an_even_choice_of_images_stands_for_all(monkeypatch):
     monkeypatch.setattr(module, "MOST", len(ARMS) * 2 * 30)
     one = dataclasses.replace(BRIEF, seeds=1, folds=0, headroom=False)
-    heard = usefulness.hearing(TRAIN, TEST, TRUE, settings=one, seed=0)
+    heard = usefulness.compare_arms(TRAIN, TEST, TRUE, settings=one, seed=0)
     said = predictions(TEST, heard.outcomes, heard.rare)
     assert said.probabilities.shape == (len(ARMS), 30, 2)
     assert np.bincount(said.truth).tolist() == [22, 8]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from medgan.filtering.class_check import APART, FOLDS, SURE, Judge, area, log_odds, parted
+from medgan.filtering.class_check import APART, FOLDS, SURE, Judge, area, log_odds, patient_folds
 from tests.similarity.test_nearest import people
 
 
@@ -69,7 +69,7 @@ def test_a_copy_of_a_patient_tells_nothing_of_what_is_unseen():
 def test_every_class_is_spread_over_the_parts_and_no_patient_is_in_two():
     labels, patients = np.repeat([0, 1, 2, 3], [40, 12, 3, 2]), people(57)
     patients[:6] = patients[40]  # of two classes
-    folds = parted(labels, patients)
+    folds = patient_folds(labels, patients)
     assert (folds[:6] == folds[40]).all()
     assert [len(set(folds[labels == label])) for label in range(4)] == [FOLDS, FOLDS, 3, 2]
     assert np.bincount(folds[labels == 1]).tolist() in ([2, 2, 2, 3, 3], [3, 3, 2, 2, 2], [3, 2, 3, 2, 2])

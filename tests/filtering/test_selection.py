@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medgan.filtering import selection
-from medgan.filtering.selection import Drawn, Real, cover, look, realism, sift, taught
+from medgan.filtering.selection import Drawn, Real, cover, look, realism, sift, train_judge
 from medgan.similarity.appearance import looks
 from tests.similarity.test_copies import organ
 from tests.similarity.test_nearest import people
@@ -89,7 +89,7 @@ def test_of_a_large_class_a_part_teaches_and_every_patient_has_a_share(monkeypat
         shown.append(len(pixels))
         return blocks(pixels)
 
-    judge = taught(images.__getitem__, labels, people(100, slices=8), 2, see)
+    judge = train_judge(images.__getitem__, labels, people(100, slices=8), 2, see)
     assert sum(shown) == 40
     assert judge.known.tolist() == [0, 1]
 

@@ -9,7 +9,7 @@ import pytest
 
 from medgan.output.catalogue import (
     Contents,
-    Row,
+    ManifestRow,
     card,
     checksums,
     datalist_json,
@@ -39,7 +39,7 @@ def row(**changes):
         "columns": 24,
         "tool_version": "0.1.0",
     }
-    return Row(**{**facts, **changes})
+    return ManifestRow(**{**facts, **changes})
 
 
 REAL = row(

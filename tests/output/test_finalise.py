@@ -9,7 +9,7 @@ import pytest
 from medgan.base import files
 from medgan.base.errors import MedganError
 from medgan.base.progress import ignore
-from medgan.output.finalise import Account, Gallery, exhibits, seal
+from medgan.output.finalise import Account, SheetImages, exhibits, seal
 from medgan.output.folder import OutFolder, Placed, claim
 from medgan.scans.scan import Form, Mark
 from tests.commands.blobs import rows_of, tree
@@ -109,7 +109,7 @@ def test_the_sheet_shows_all_of_a_few():
 
 
 def test_a_gallery_scales_all_its_images_by_one_range():
-    gallery = Gallery()
+    gallery = SheetImages()
     for level in range(8):
         gallery.hang(rows_like(origin="synthetic"), np.full((1, 4, 4), float(level), np.float32))
     (wall,) = gallery.shown({"a": (40, 80), "b": (0, 0)})
@@ -119,7 +119,7 @@ def test_a_gallery_scales_all_its_images_by_one_range():
 
 
 def rows_like(**changes):
-    from medgan.output.catalogue import Row
+    from medgan.output.catalogue import ManifestRow
 
     facts = {"path": "x", "label": "a", "label_id": 0, "is_synthetic": "", "format": "png", "index": 1}
-    return Row(**facts, rows=4, columns=4, tool_version="0", **changes)
+    return ManifestRow(**facts, rows=4, columns=4, tool_version="0", **changes)

@@ -13,7 +13,7 @@ from medgan.commands.prepare import conform
 from medgan.commands.report import report
 from medgan.commands.sample import SampleOptions, sample
 from medgan.dataset.source import Source
-from medgan.evaluation.data import Request, gather
+from medgan.evaluation.data import Request, load_evaluation_data
 from tests.commands.blobs import discs, rows_of, tree, untrained
 
 ROLE = ("made", "kind", "weight", "stage", "parents")
@@ -94,8 +94,8 @@ def older(world, tmp_path):
 
 
 def test_a_folder_without_these_columns_is_judged_and_shown_as_ever(world, older):
-    by_itself = gather(Request(source=Source(path=older)), ignore)
-    beside_scans = gather(Request(source=Source(path=world / "scans"), synthetic=older), ignore)
+    by_itself = load_evaluation_data(Request(source=Source(path=older)), ignore)
+    beside_scans = load_evaluation_data(Request(source=Source(path=world / "scans"), synthetic=older), ignore)
     assert [len(found.synthetic.labels) for found in (by_itself, beside_scans)] == [4, 4]
     assert report(older).page.is_file()
 

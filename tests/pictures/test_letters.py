@@ -36,9 +36,11 @@ def test_what_cannot_be_seen_becomes_an_escape(bare, unseen):
 
 
 def test_another_font_is_taken_where_there_is_one(bare, monkeypatch):
-    held = letters.held
+    held = letters.file_letters
     monkeypatch.setattr(
-        letters, "held", lambda file, wanted: wanted if "STIXGeneral.ttf" in file else held(file, wanted)
+        letters,
+        "file_letters",
+        lambda file, wanted: wanted if "STIXGeneral.ttf" in file else held(file, wanted),
     )
     assert legible("肺炎") == "肺炎"
     with letters.letters("肺炎"):

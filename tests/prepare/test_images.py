@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from medgan.prepare.images import Images, joined
+from medgan.prepare.images import LabelledImages, concatenate_images
 
 
 def images(labels, names=("mass", "normal", "scar")):
     count = len(labels)
-    return Images(
+    return LabelledImages(
         pixels=np.arange(count * 4, dtype=np.float32).reshape(count, 1, 2, 2) / 100,
         labels=np.array(labels, np.int64),
         names=names,
@@ -45,14 +45,14 @@ def test_rows_are_taken_by_number_or_mask(rows, sources):
 
 
 def test_sets_join_in_order():
-    both = joined(images([0, 1]), images([1]))
+    both = concatenate_images(images([0, 1]), images([1]))
     assert both.labels.tolist() == [0, 1, 1]
     assert both.pixels.shape == (3, 1, 2, 2)
 
 
 def test_sets_of_other_classes_do_not_join():
     with pytest.raises(AssertionError):
-        joined(images([0]), images([0], names=("mass",)))
+        concatenate_images(images([0]), images([0], names=("mass",)))
 
 
 def test_a_label_without_a_name_is_a_fault_of_ours():

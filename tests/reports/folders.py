@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from medgan.base.progress import ignore
-from medgan.filtering.candidates import Choice
+from medgan.filtering.candidates import Selection
 from medgan.filtering.selection import Drawn
 from medgan.output.finalise import Account, seal
 from medgan.output.folder import OutFolder, claim
@@ -54,7 +54,7 @@ def choice(label, folders):
     kept = [Drawn(seed=seed, nearest=seed % 4, distance=0.1 + seed / 100, realism=1.0, odds=0.9) for seed in range(6)]  # fmt: skip
     lost = [Drawn(seed=seed, kept=False, reason=reason, nearest=0, distance=0.01) for seed, reason in enumerate(reasons, start=6)]  # fmt: skip
     names = {str(row): f"{folders[label]}_real_{row + 1:06d}" for row in range(4)}
-    return Choice(compared_with="d" * 64, checks=("copy", "class"), drawn={label: (*kept, *lost)}, names=names)  # fmt: skip
+    return Selection(compared_with="d" * 64, checks=("copy", "class"), drawn={label: (*kept, *lost)}, names=names)  # fmt: skip
 
 
 def run(path, labels=("rare", "normal"), ticks=3):

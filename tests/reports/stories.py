@@ -3,7 +3,7 @@
 import numpy as np
 
 from medgan.pictures.display import png
-from medgan.reports.page import Gallery, Pair, Row, Story
+from medgan.reports.page import ClassGallery, ImageRow, NearestPair, Story
 
 LABELS = ("a class with a rather long name, as hospitals like them", "normal")
 
@@ -107,9 +107,9 @@ def whole():
                 ],
             },
         },
-        galleries=[Gallery(label=label, real=images, synthetic=images[:5], names=((), [f"seed {n}" for n in range(5)]), counts=(8, 900)) for label in LABELS],
-        ranked=[(LABELS[0], [Row(title="best", images=images[:4], captions=["seed 1, realism 1.20"] * 4), Row(title="rejected", images=images[:2], captions=["near copy", "another class"])])],
-        pairs=[Pair(label=label, words="Correlation 0.91 (seed 3).", synthetic=images[0], real=images[1]) for label in LABELS],
+        galleries=[ClassGallery(label=label, real=images, synthetic=images[:5], names=((), [f"seed {n}" for n in range(5)]), counts=(8, 900)) for label in LABELS],
+        ranked=[(LABELS[0], [ImageRow(title="best", images=images[:4], captions=["seed 1, realism 1.20"] * 4), ImageRow(title="rejected", images=images[:2], captions=["near copy", "another class"])])],
+        pairs=[NearestPair(label=label, words="Correlation 0.91 (seed 3).", synthetic=images[0], real=images[1]) for label in LABELS],
         before=dict(zip(LABELS, (16, 100), strict=True)),
         after=dict.fromkeys(LABELS, 100),
         log=log(),
@@ -133,10 +133,10 @@ def folder():
     return Story(
         title="What medgan balance wrote",
         galleries=[
-            Gallery(label=LABELS[0], real=images, synthetic=images, names=([f"a_real_{n:06d}.dcm" for n in range(8)], [f"a_syn_{n:06d}.dcm" for n in range(8)]), counts=(16, 84)),
-            Gallery(label=LABELS[1], real=images, names=([f"b_real_{n:06d}.dcm" for n in range(8)], []), counts=(100, 0), absent="none needed"),
+            ClassGallery(label=LABELS[0], real=images, synthetic=images, names=([f"a_real_{n:06d}.dcm" for n in range(8)], [f"a_syn_{n:06d}.dcm" for n in range(8)]), counts=(16, 84)),
+            ClassGallery(label=LABELS[1], real=images, names=([f"b_real_{n:06d}.dcm" for n in range(8)], []), counts=(100, 0), absent="none needed"),
         ],
-        pairs=[Pair(label=LABELS[0], words="a_syn_000001.dcm and a_real_000002.dcm: distance 0.03.", synthetic=images[0], real=None)],
+        pairs=[NearestPair(label=LABELS[0], words="a_syn_000001.dcm and a_real_000002.dcm: distance 0.03.", synthetic=images[0], real=None)],
         filtered={LABELS[0]: {"drawn": 336, "near copies": 2, "kept": 84}},
         checked=["Near copies: every candidate was compared. **Not** a proof: `--no-filter`."],
         before=dict(zip(LABELS, (16, 100), strict=True)),

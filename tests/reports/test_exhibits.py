@@ -35,7 +35,7 @@ def changed(path, **arrays):
 
 def test_what_is_kept_comes_back(tmp_path):
     kept(tmp_path)
-    found = exhibits.read(tmp_path)
+    found = exhibits.read_exhibits(tmp_path)
     assert found.images([2, 0]).shape == (2, 1, 2, 2)
     assert found.images([2])[0, 0, 1, 1] == 1
     assert found.facts["walls"] == []
@@ -52,11 +52,11 @@ def test_equal_exhibits_are_equal_files(tmp_path):
 
 def test_without_usefulness_nothing_was_said(tmp_path):
     kept(tmp_path, None)
-    assert exhibits.read(tmp_path).predictions is None
+    assert exhibits.read_exhibits(tmp_path).predictions is None
 
 
 def test_where_there_is_no_file_there_is_nothing_to_show(tmp_path):
-    found = exhibits.read(tmp_path)
+    found = exhibits.read_exhibits(tmp_path)
     assert (len(found.stored), found.facts, found.predictions) == (0, {}, None)
 
 
@@ -66,7 +66,7 @@ def test_exhibits_of_another_folder_are_not_shown_through_a_link(tmp_path):
     theirs.mkdir()
     (theirs / "exhibits.npz").symlink_to(kept(mine))
     with pytest.raises(DatasetError, match=r"exhibits\.npz is no file of this folder"):
-        exhibits.read(theirs)
+        exhibits.read_exhibits(theirs)
 
 
 class Trap:
@@ -98,7 +98,7 @@ class Trap:
 def test_arrays_that_do_not_fit_are_told_in_a_sentence(tmp_path, arrays):
     changed(kept(tmp_path), **arrays)
     with pytest.raises(DatasetError, match=r"exhibits\.npz is damaged, or not written by medgan"):
-        exhibits.read(tmp_path)
+        exhibits.read_exhibits(tmp_path)
 
 
 def test_nothing_is_unpickled(tmp_path):
@@ -108,7 +108,7 @@ def test_nothing_is_unpickled(tmp_path):
     with zipfile.ZipFile(tmp_path / "exhibits.npz", "w") as packed:
         packed.writestr("pixels.npy", stream.getvalue())
     with pytest.raises(DatasetError, match="damaged"):
-        exhibits.read(tmp_path)
+        exhibits.read_exhibits(tmp_path)
 
 
 @pytest.mark.parametrize("shape", [(10**13, 1, 64, 64), (2**62, 1, 1, 1), (20000, 1, 128, 128)])
@@ -119,7 +119,7 @@ def test_a_claim_of_many_images_takes_no_memory(tmp_path, shape):
         packed.writestr("pixels.npy", stream.getvalue() + bytes(100))
         packed.writestr("facts.npy", b"")
     with pytest.raises(DatasetError, match="damaged"):
-        exhibits.read(tmp_path)
+        exhibits.read_exhibits(tmp_path)
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
@@ -129,18 +129,18 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("unpacked"))
     with pytest.raises(DatasetError, match="claims more than 1 MiB"):
-        exhibits.read(tmp_path)
+        exhibits.read_exhibits(tmp_path)
 
 
 @pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x03\x04" + bytes(40)])
 def test_a_file_that_is_no_archive_is_told_in_a_sentence(tmp_path, data):
     (tmp_path / "exhibits.npz").write_bytes(data)
     with pytest.raises(DatasetError, match="damaged"):
-        exhibits.read(tmp_path)
+        exhibits.read_exhibits(tmp_path)
 
 
 @pytest.mark.parametrize("rows", [[3], [-1], ["a"], [0.5], [True], "01", 3, None])
 def test_a_row_that_is_not_there_is_told_in_a_sentence(tmp_path, rows):
     kept(tmp_path)
     with pytest.raises(DatasetError, match="damaged"):
-        exhibits.read(tmp_path).images(rows)
+        exhibits.read_exhibits(tmp_path).images(rows)

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from medgan.reports.page import Gallery, Pair, page
+from medgan.reports.page import ClassGallery, NearestPair, page
 from medgan.reports.verdict import agreement, likeness
 from tests.reports.stories import LABELS, empty, folder, whole
 
@@ -119,8 +119,8 @@ def test_a_bright_synthetic_image_is_not_burnt_out_beside_a_dim_real_one(monkeyp
         "medgan.reports.page.png", lambda image, window, *most: windows.append(window) or b"x"
     )
     dim = np.random.default_rng(0).uniform(0, 0.4, (1, 16, 16)).astype(np.float32)
-    pair = Pair(label="a", words="", synthetic=dim * 2.4, real=dim)
-    page(dataclasses.replace(empty(), pairs=[pair], galleries=[Gallery(label="a", real=dim[None], synthetic=2.4 * dim[None])]))  # fmt: skip
+    pair = NearestPair(label="a", words="", synthetic=dim * 2.4, real=dim)
+    page(dataclasses.replace(empty(), pairs=[pair], galleries=[ClassGallery(label="a", real=dim[None], synthetic=2.4 * dim[None])]))  # fmt: skip
     assert len(set(windows)) == 1
     assert windows[0][1] >= np.percentile(dim * 2.4, 99)
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from medgan.base.progress import duration
-from medgan.pictures.grid import done, draw_grid, title_of
+from medgan.pictures.grid import draw_grid, share_done, title_of
 from medgan.reports import progress
 from tests.reports.folders import row
 
@@ -59,7 +59,7 @@ def test_the_picture_is_written_whole_at_every_tick(tmp_path, recwarn, labels):
 def test_where_a_training_stands_is_said_in_a_line():
     assert progress.standing(row(1000, LABELS)) == "1,000 images shown (25%) in 10 s; about 30 s left"
     assert progress.standing(row(6000, LABELS, last=True)) == "6,000 images shown (100%) in 1 min; finished"
-    assert done({"images_shown": 0, "seconds_left": 0.0, "images_per_second": 0.0}) == 0.0
+    assert share_done({"images_shown": 0, "seconds_left": 0.0, "images_per_second": 0.0}) == 0.0
     assert [duration(seconds) for seconds in (5, 89, 754, 5400, 11100)] == [
         "5 s",
         "1 min",

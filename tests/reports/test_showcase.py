@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from medgan.evaluation.data import Gathered
+from medgan.evaluation.data import EvaluationData
 from medgan.filtering import in_memory
 from medgan.filtering.selection import Drawn
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 from medgan.reports import exhibits, showcase
 
 NAMES = ("rare", "usual")
@@ -21,7 +21,7 @@ def images(counts, sources="seed {}", side=8, patients=None):
     who = (
         np.array([f"p{number // 4}" for number in range(len(labels))], str) if patients is None else patients
     )
-    return Images(pixels=pixels, labels=labels, names=NAMES, patients=who, sources=told)
+    return LabelledImages(pixels=pixels, labels=labels, names=NAMES, patients=who, sources=told)
 
 
 def gathered(**more):
@@ -32,12 +32,12 @@ def gathered(**more):
         "test": images((30, 30), "/data/Smith^Jane/{}.dcm"),
         "synthetic": images((50, 50)),
     }
-    return Gathered(**{**facts, "unseen": "", "sources": {}, **more})
+    return EvaluationData(**{**facts, "unseen": "", "sources": {}, **more})
 
 
 def kept(tmp_path, found):
     showcase.exhibit(tmp_path, found)
-    return exhibits.read(tmp_path)
+    return exhibits.read_exhibits(tmp_path)
 
 
 def test_a_wall_has_24_of_each_side_and_names_synthetic_images_only(tmp_path):
@@ -94,4 +94,10 @@ def test_rejected_images_are_those_that_speak_loudest():
         Drawn(seed=40, kept=True, reason="class", odds=0.1),
         Drawn(seed=41, kept=False, reason="class", odds=0.2),
     ]
-    assert in_memory.lost_of(drawn) == {"0": "copy", "1": "copy", "2": "copy", "3": "copy", "41": "class"}
+    assert in_memory.rejection_reasons(drawn) == {
+        "0": "copy",
+        "1": "copy",
+        "2": "copy",
+        "3": "copy",
+        "41": "class",
+    }

@@ -190,4 +190,4 @@ def test_a_folder_is_named_as_it_is_typed_beside_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "a b")
     from pathlib import Path
 
-    assert stories.named(Path(), "-balanced") == "'a b-balanced'"
+    assert stories.short_name(Path(), "-balanced") == "'a b-balanced'"

@@ -236,7 +236,7 @@ def test_odd_real_files_get_their_verdicts(name):
 def test_what_was_written_is_read_back_as_it_was(name, key, tmp_path):
     form = replace(FORMS[key], format=name)
     pixels = picture(form)
-    read = formats.read_written(formats.write(tmp_path / "image", pixels, form, SYNTHETIC), form)
+    read = formats.read_output(formats.write(tmp_path / "image", pixels, form, SYNTHETIC), form)
     step = 1 / 255 if form.bits == 8 or (name == "png" and form.channels == 3) else 1 / 4095
     assert read.shape == pixels.shape
     assert np.abs(read - pixels).max() < 0.51 * step
@@ -246,4 +246,4 @@ def test_what_was_written_is_read_back_as_it_was(name, key, tmp_path):
 def test_an_image_without_content_is_read_back_as_black(name, tmp_path):
     form = replace(FORMS["mr"], format=name)
     file = formats.write(tmp_path / "image", np.zeros((33, 21), np.float32), form, SYNTHETIC)
-    assert (formats.read_written(file, form) == np.zeros((33, 21))).all()
+    assert (formats.read_output(file, form) == np.zeros((33, 21))).all()

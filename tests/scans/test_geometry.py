@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 
-from medgan.scans.geometry import distances, normal, squared, to_physical, to_stretched
+from medgan.scans.geometry import distances, normal, square_shape, stretch_to, to_physical
 from tests.scans.phantoms import ramp
 
 
 def test_image_of_the_right_size_is_left_alone():
-    assert np.array_equal(to_stretched(ramp(), (8, 8)), ramp())
+    assert np.array_equal(stretch_to(ramp(), (8, 8)), ramp())
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])
 def test_stretching_gives_the_size_in_float32_and_keeps_the_colours(shape):
-    out = to_stretched(np.full(shape, 7.0), (16, 8))
+    out = stretch_to(np.full(shape, 7.0), (16, 8))
     assert out.shape == (16, 8, *shape[2:])
     assert out.dtype == np.float32
     assert out == pytest.approx(7.0)
@@ -19,7 +19,7 @@ def test_stretching_gives_the_size_in_float32_and_keeps_the_colours(shape):
 
 def test_shrinking_averages_what_it_drops():
     stripes = np.tile([0.0, 1.0], (64, 32))
-    assert to_stretched(stripes, (16, 16))[4:-4, 4:-4] == pytest.approx(0.5, abs=0.1)
+    assert stretch_to(stripes, (16, 16))[4:-4, 4:-4] == pytest.approx(0.5, abs=0.1)
 
 
 def test_millimetres_are_kept_and_the_rest_is_background():
@@ -44,7 +44,7 @@ def test_one_side_may_be_padded_while_the_other_is_cropped():
     ("aspect", "size"), [(1, (10, 20)), (2, (20, 20)), (0.5, (10, 40)), (4 / 3, (13, 20))]
 )
 def test_pixels_are_made_square_by_growing_the_short_side(aspect, size):
-    assert squared((10, 20), aspect) == size
+    assert square_shape((10, 20), aspect) == size
 
 
 def test_distance_is_measured_along_the_slice_normal():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from medgan.scans.intensity import (
-    Layout,
+    BitLayout,
     Table,
     Window,
     apply_table,
@@ -22,33 +22,33 @@ from tests.scans.phantoms import ramp
 
 def test_bits_above_those_stored_are_dropped():
     words = np.array([0x0FFF, 0xF123, 0x8000], np.uint16)
-    assert place(words, Layout(12, 11, signed=False)).tolist() == [0x0FFF, 0x0123, 0]
+    assert place(words, BitLayout(12, 11, signed=False)).tolist() == [0x0FFF, 0x0123, 0]
 
 
 def test_sign_is_extended_from_the_stored_bits():
     words = np.array([0x0FFF, 0x0800, 0x07FF, 0xF001], np.uint16)
-    assert place(words, Layout(12, 11, signed=True)).tolist() == [-1, -2048, 2047, 1]
+    assert place(words, BitLayout(12, 11, signed=True)).tolist() == [-1, -2048, 2047, 1]
 
 
 def test_left_aligned_values_are_shifted_down_by_high_bit():
     words = (np.arange(16, dtype=np.uint16) << 4) | 0xF
-    assert place(words, Layout(12, 15, signed=False)).tolist() == list(range(16))
+    assert place(words, BitLayout(12, 15, signed=False)).tolist() == list(range(16))
 
 
 def test_signed_left_aligned_values_keep_their_sign():
     words = (np.array([-3, -2048, 2047]) << 4).astype(np.int16)
-    assert place(words, Layout(12, 15, signed=True)).tolist() == [-3, -2048, 2047]
+    assert place(words, BitLayout(12, 15, signed=True)).tolist() == [-3, -2048, 2047]
 
 
 @pytest.mark.parametrize("signed", [False, True])
 def test_whole_words_stay_as_they_are(signed):
     words = ramp(16, 16, start=-100 if signed else 0, dtype=np.int16 if signed else np.uint16)
-    assert np.array_equal(place(words, Layout(16, 15, signed=signed)), words)
+    assert np.array_equal(place(words, BitLayout(16, 15, signed=signed)), words)
 
 
 def test_32_bit_words_do_not_overflow():
     words = np.array([0xFFFFFFFF, 5], np.uint32)
-    assert place(words, Layout(32, 31, signed=False)).tolist() == [0xFFFFFFFF, 5]
+    assert place(words, BitLayout(32, 31, signed=False)).tolist() == [0xFFFFFFFF, 5]
 
 
 @pytest.mark.parametrize(("low", "high"), [(-2000, -1990), (-1990, -2000)])
@@ -59,7 +59,7 @@ def test_padding_range_may_be_given_either_way_round(low, high):
 
 def test_padding_above_the_stored_bits_is_found_in_the_words():
     words = np.array([0xFFFF, 0x0FFF], np.uint16)
-    values = place(words, Layout(12, 11, signed=False))
+    values = place(words, BitLayout(12, 11, signed=False))
     assert padding(words, values, 0xFFFF, 0xFFFF).tolist() == [True, False]
 
 

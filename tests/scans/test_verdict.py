@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from medgan.base.errors import PlanError, ScanError
-from medgan.scans.verdict import judged
+from medgan.scans.verdict import give_verdicts
 
 PATH = Path("folder") / "scan.dcm"
 
 
 def raised(error: BaseException) -> ScanError:
-    with pytest.raises(ScanError) as caught, judged(PATH):
+    with pytest.raises(ScanError) as caught, give_verdicts(PATH):
         raise error
     return caught.value
 
@@ -52,11 +52,11 @@ def test_a_readers_own_error_is_named_once_and_keeps_verdict_and_hint():
 
 @pytest.mark.parametrize("error", [PlanError("no such attribute"), KeyboardInterrupt()])
 def test_what_is_not_the_files_fault_passes(error):
-    with pytest.raises(type(error)) as caught, judged(PATH):
+    with pytest.raises(type(error)) as caught, give_verdicts(PATH):
         raise error
     assert caught.value is error
 
 
 def test_warnings_of_the_libraries_are_silenced():
-    with judged(PATH):
+    with give_verdicts(PATH):
         warnings.warn("VR is odd", UserWarning, stacklevel=1)

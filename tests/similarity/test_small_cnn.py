@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.similarity.small_cnn import SHIFT, SmallNet, inputs_of, logits, standardised, varied
+from medgan.similarity.small_cnn import SHIFT, SmallNet, augment_classically, inputs_of, logits, standardise
 
 
 def test_features_are_standardised_by_those_of_real_images():
     features = np.random.default_rng(0).normal(3, 2, (50, 4)).astype(np.float32)
-    found = standardised(features, features[:30]).numpy()
+    found = standardise(features, features[:30]).numpy()
     assert found[:30].mean(axis=0) == pytest.approx(np.zeros(4), abs=1e-5)
     assert found[:30].std(axis=0) == pytest.approx(np.ones(4), abs=1e-5)
 
@@ -30,7 +30,7 @@ def test_images_are_made_small_and_keep_their_shape_and_scale():
 def test_classical_augmentation_shifts_a_little_and_never_mirrors():
     images = torch.zeros(200, 1, 40, 20)
     images[:, :, 12, 5] = 1  # off the middle: a mirrored image has it elsewhere
-    seen = varied(images, torch.Generator().manual_seed(0))[:, 0]
+    seen = augment_classically(images, torch.Generator().manual_seed(0))[:, 0]
     places = [divmod(int(one.argmax()), 20) for one in seen]
     for row, column in places:
         assert abs(row - 12) <= SHIFT * 40 + 3
@@ -43,7 +43,7 @@ def test_classical_augmentation_turns_by_pixels_not_by_sides():
     images = torch.zeros(1, 1, 64, 32)
     images[:, :, 24:40, 16] = 1
     for seed in range(5):
-        seen = varied(images, torch.Generator().manual_seed(seed))[0, 0]
+        seen = augment_classically(images, torch.Generator().manual_seed(seed))[0, 0]
         bright = (seen > seen.max() / 3).nonzero().double()
         length = (bright.max(dim=0).values - bright.min(dim=0).values).norm()
         assert float(length) == pytest.approx(16, abs=2.5)
@@ -51,5 +51,5 @@ def test_classical_augmentation_turns_by_pixels_not_by_sides():
 
 def test_every_image_is_changed_differently():
     images = torch.rand(1, 1, 24, 24).repeat(4, 1, 1, 1)
-    seen = varied(images, torch.Generator().manual_seed(0))
+    seen = augment_classically(images, torch.Generator().manual_seed(0))
     assert len({one.sum().item() for one in seen}) == 4

@@ -16,8 +16,8 @@ from medgan.learners.gan.feature_matching import OfClass
 from medgan.learners.gan.guards import (
     GENTLEST,
     Guards,
-    Kept,
     Look,
+    Snapshot,
     alarms,
     choose,
     keep,
@@ -105,7 +105,7 @@ def checkpoint(run: Run) -> dict[str, Any]:
     }
 
 
-def broken(run: Run, steps: Sequence[Step], *, tick: bool) -> str:
+def find_breakage(run: Run, steps: Sequence[Step], *, tick: bool) -> str:
     """What is wrong with the latest of `steps` or, looked at before every checkpoint, with a weight; "" if nothing.
 
     Processes share losses and weights, so all say the same.
@@ -168,7 +168,7 @@ def guard(run: Run, watch: Watch) -> Look | None:
         weights = {
             name: value.detach().cpu().clone() for name, value in learners.average.state_dict().items()
         }
-        guards.kept = keep(guards.kept, Kept(look, weights))
+        guards.kept = keep(guards.kept, Snapshot(look, weights))
     guards.stopped = reason_to_stop(guards.looks, guards.kept)
     return look
 

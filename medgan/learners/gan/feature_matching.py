@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medgan.plan import Plan
-from medgan.similarity.backbone import LITE0, as_seen, frozen, pretrained
+from medgan.similarity.backbone import LITE0, freeze, load_weights, to_network_input
 
 REALS = 64
 """Real images that each group is compared with."""
@@ -46,7 +46,7 @@ class Matcher:
     def __init__(self, plan: Plan, of_class: OfClass, device: torch.device) -> None:
         """Look at the real images once; ModelError when its package is not installed."""
         self.span, self.group, self.seen_at = plan.span, plan.group, plan.seen_at
-        self.network = frozen(pretrained(*LITE0)).to(device)
+        self.network = freeze(load_weights(*LITE0)).to(device)
         self.device = device
         known = [self._known(of_class(number)) for number in range(len(plan.labels))]
         together = [torch.cat(level) for level in zip(*known, strict=True)]
@@ -74,7 +74,7 @@ class Matcher:
         scale = self.seen_at / max(seen.shape[2:])
         if scale != 1:
             seen = F.interpolate(seen, scale_factor=scale, mode="bilinear", antialias=scale < 1)
-        levels = self.network.levels(as_seen(seen).contiguous(memory_format=torch.channels_last))
+        levels = self.network.levels(to_network_input(seen).contiguous(memory_format=torch.channels_last))
         what = [_moments(x) for x in levels]
         where = [
             F.adaptive_avg_pool2d(x, (min(GRID, x.shape[2]), min(GRID, x.shape[3]))).flatten(1)

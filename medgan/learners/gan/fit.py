@@ -19,8 +19,8 @@ from medgan.learners.gan import guards
 from medgan.learners.gan.checkpoint import (
     STATE,
     Run,
-    broken,
     checkpoint,
+    find_breakage,
     guard,
     remember,
     resume,
@@ -31,7 +31,7 @@ from medgan.learners.gan.guards import Look, alarms
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.monitor import Watch
 from medgan.learners.gan.sample import draw_grid
-from medgan.learners.gan.steps import Step, faded_in, update
+from medgan.learners.gan.steps import Step, condition_weight, update
 from medgan.plan import Plan
 from medgan.plan.clock import on_schedule
 from medgan.prepare.stack import Stack
@@ -73,7 +73,7 @@ def fit(  # noqa: PLR0913  # what is reported to whom, and where a shorter run e
     watch = Watch(stack, plan)
     run = resume(plan, folder, of_class(watch.pool, plan), start)
     runtime, journal = run.learners.runtime, Journal(folder / LOG)
-    if run.over and runtime.once(partial(made, run)):
+    if run.over and runtime.once(partial(model_exists, run)):
         note(on_progress, "The model was finished before; nothing was trained.")
         return runtime.each(lambda: Model.load(folder / "model"))
     runtime.once(lambda: journal.rewind(run.images_shown))
@@ -83,7 +83,7 @@ def fit(  # noqa: PLR0913  # what is reported to whom, and where a shorter run e
         steps.append(train_step(run, watch))
         plan = run.learners.plan
         tick = run.images_shown % plan.tick == 0 or run.images_shown >= plan.images_shown
-        why = broken(run, steps, tick=tick)
+        why = find_breakage(run, steps, tick=tick)
         if why:
             run, steps = step_back(run, why), []
             continue
@@ -91,7 +91,7 @@ def fit(  # noqa: PLR0913  # what is reported to whom, and where a shorter run e
         if tick:
             spent = time.monotonic() - began
             remember(run, steps)
-            run.learners.plan = runtime.once(partial(paced, run, len(steps), spent))
+            run.learners.plan = runtime.once(partial(adjust_to_pace, run, len(steps), spent))
             row = tick_row(run, guard(run, watch), steps, spent)
             runtime.once(partial(keep, run, row, journal, on_tick))
             rate = row["images_per_second"]
@@ -112,10 +112,10 @@ def progress(run: Run, steps: list[Step], rate: float) -> Progress:
     """How far the run is; by the `rate` of its latest tick, images per second, also how long it will take (0: there was none yet)."""
     shown, total = run.images_shown, run.learners.plan.images_shown
     timed = {"images_per_second": rate, "seconds_left": round((total - shown) / rate, 1)} if rate else {}
-    return Progress("training", shown, total, told(run, steps), {**facts(steps), **timed})
+    return Progress("training", shown, total, status_text(run, steps), {**facts(steps), **timed})
 
 
-def made(run: Run) -> bool:
+def model_exists(run: Run) -> bool:
     """Whether the model of a run that is over is there: made again, perhaps on another device, it might be another by a rounding."""
     try:
         return Model.load(run.folder / "model").images_shown == run.images_shown
@@ -123,7 +123,7 @@ def made(run: Run) -> bool:
         return False
 
 
-def paced(run: Run, steps: int, spent: float) -> Plan:
+def adjust_to_pace(run: Run, steps: int, spent: float) -> Plan:
     """The plan, corrected to its minutes by the pace of the last `steps`."""
     plan = run.learners.plan
     return on_schedule(plan, run.images_shown, run.seconds + spent, max(spent, 1e-9) / (steps * plan.batch))
@@ -133,7 +133,7 @@ def keep(run: Run, row: Row, journal: Journal, on_tick: OnTick | None) -> None:
     """Write down a tick: the grid by `on_tick`, the log line, and the checkpoint last, for what is not in it did not happen."""
     if on_tick is not None:
         plan = run.learners.plan
-        on_tick(row, draw_grid(run.learners.average, plan, share=faded_in(plan, run.images_shown)))
+        on_tick(row, draw_grid(run.learners.average, plan, share=condition_weight(plan, run.images_shown)))
     journal.add(row)
     save_checkpoint(run.folder / STATE, checkpoint(run))
 
@@ -143,9 +143,9 @@ def train_step(run: Run, watch: Watch) -> Step:
     plan, runtime = run.learners.plan, run.learners.runtime
     chance = (plan.seed, run.images_shown)
     reseed(*chance)  # position decides chance, so a resumed run equals a straight one
-    images, labels = batch_at(watch.pool, plan, faded_in(plan, run.images_shown), chance)
+    images, labels = batch_at(watch.pool, plan, condition_weight(plan, run.images_shown), chance)
     ahead = run.images_shown + plan.batch
-    expect_at(watch.pool, plan, faded_in(plan, ahead), (plan.seed, ahead))
+    expect_at(watch.pool, plan, condition_weight(plan, ahead), (plan.seed, ahead))
     step = update(run.learners, runtime.tensor(images), runtime.tensor(labels), run.images_shown)
     run.images_shown = ahead
     return step
@@ -162,7 +162,7 @@ def tick_row(run: Run, look: Look | None, steps: list[Step], seconds: float) -> 
         "seconds_left": 0.0 if run.over else round((plan.images_shown - run.images_shown) / rate, 1),
         **dict.fromkeys(MEASURES),
         **facts(steps),
-        "condition": round(faded_in(plan, run.images_shown), 4),
+        "condition": round(condition_weight(plan, run.images_shown), 4),
         "strength": run.learners.strength,
         "pace": run.learners.pace,
         "guards": None if look is None else look.facts(),
@@ -171,7 +171,7 @@ def tick_row(run: Run, look: Look | None, steps: list[Step], seconds: float) -> 
             *(alarms(look) if look is not None else ()),
             *filter(None, [run.guards.stopped]),
         ],
-        "words": told(run, steps),
+        "words": status_text(run, steps),
     }
 
 
@@ -182,7 +182,7 @@ def facts(steps: list[Step]) -> dict[str, float]:
     return {name: round(fmean(found), 4) for name, found in values.items() if found}
 
 
-def told(run: Run, steps: list[Step]) -> str:
+def status_text(run: Run, steps: list[Step]) -> str:
     """How the networks stand, what went wrong, and what guards have to say."""
     learners = run.learners
     guarded = guards.words(run.guards.looks, learners.strength, learners.plan.augment)

@@ -93,7 +93,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kept:
+class Snapshot:
     """A generator that may become the model, with what guards saw of it."""
 
     look: Look
@@ -106,7 +106,7 @@ class Guards:
     """What guards remember of a run; all of it is in the checkpoint."""
 
     looks: list[Look] = field(default_factory=list)
-    kept: list[Kept] = field(default_factory=list)
+    kept: list[Snapshot] = field(default_factory=list)
     stopped: str = ""
     """Why training stopped early; empty while it goes on."""
 
@@ -125,7 +125,7 @@ class Guards:
         """From `state()`."""
         return cls(
             looks=[Look(**look) for look in state["looks"]],
-            kept=[Kept(Look(**one["look"]), one["weights"]) for one in state["kept"]],
+            kept=[Snapshot(Look(**one["look"]), one["weights"]) for one in state["kept"]],
             stopped=state["stopped"],
         )
 
@@ -143,13 +143,13 @@ def strength_after(look: Look, strength: float, least: float) -> float:
     return max(strength - DOWN, least) if eased else strength
 
 
-def keep(kept: Sequence[Kept], candidate: Kept) -> list[Kept]:
+def keep(kept: Sequence[Snapshot], candidate: Snapshot) -> list[Snapshot]:
     """The best two of those kept, in the order of training, and the candidate, for later may be better than can be seen yet."""
     best = sorted(kept, key=lambda one: one.look.rank)[: KEPT - 1]
     return [*sorted(best, key=lambda one: one.look.images_shown), candidate]
 
 
-def choose(kept: Sequence[Kept]) -> Kept:
+def choose(kept: Sequence[Snapshot]) -> Snapshot:
     """The generator that becomes the model: of the soundest, the latest whose distance is within one standard error of the least.
 
     Distances on a few unseen images are rough, and a generator gains by training on, so the benefit of the doubt is the later one's
@@ -161,7 +161,7 @@ def choose(kept: Sequence[Kept]) -> Kept:
     return max(equal, key=lambda one: one.look.images_shown)
 
 
-def reason_to_stop(looks: Sequence[Look], kept: Sequence[Kept]) -> str:
+def reason_to_stop(looks: Sequence[Look], kept: Sequence[Snapshot]) -> str:
     """Why training on would be in vain, in words; empty when it would not."""
     latest = looks[-PATIENCE:]
     sound = [one.look.images_shown for one in kept if one.look.sound]

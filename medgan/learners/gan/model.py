@@ -158,7 +158,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class GuardRecord:
     """What guards had to say of the generator that was kept."""
 
     alarms: tuple[str, ...]
@@ -166,7 +166,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ModelRecord:
     """What `model.json` says beside the plan, as far as anybody needs it."""
 
     version: int
@@ -174,7 +174,7 @@ class Facts:
     data_digest: str
     counts: Mapping[str, int]
     images_shown: int
-    guards: Seen | None = None
+    guards: GuardRecord | None = None
     holdout: Holdout | None = None
 
     @property
@@ -231,7 +231,7 @@ def read_card(place: Path) -> str | None:
         return None
 
 
-def read_facts(place: Path, asked: Path) -> tuple[Facts, Plan]:
+def read_facts(place: Path, asked: Path) -> tuple[ModelRecord, Plan]:
     """`model.json`, checked; ModelError when it is absent, damaged, or of a newer version."""
     try:
         told = read_object(place / FACTS)
@@ -242,9 +242,9 @@ def read_facts(place: Path, asked: Path) -> tuple[Facts, Plan]:
                 hint=f"Update medgan (this is {medgan.__version__}): git pull in your clone, then pip install . there.",
             )
         if isinstance(told.get("guards"), dict):
-            seen = revive_known(Seen, told["guards"], "guards")
+            seen = revive_known(GuardRecord, told["guards"], "guards")
             told["guards"] = plain(seen)
-        return revive_known(Facts, told, FACTS), plan_from(told.get("plan"))
+        return revive_known(ModelRecord, told, FACTS), plan_from(told.get("plan"))
     except FileNotFoundError as error:
         unfinished = (asked / "state.pt").exists()
         raise ModelError(

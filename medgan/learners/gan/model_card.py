@@ -62,7 +62,7 @@ Intensities: {form.low:g} to {form.high:g} ({form.unit}); {plan.why.get("form", 
 ## How it was trained
 
 {facts["images_shown"]:,} images shown{legs(facts.get("legs", ()))}.
-{guarded(facts.get("guards"))}
+{guards_section(facts.get("guards"))}
 
 | decision | value | reason |
 | --- | --- | --- |
@@ -77,7 +77,7 @@ def legs(ends: Sequence[int]) -> str:
     )
 
 
-def guarded(seen: Mapping[str, Any] | None) -> str:
+def guards_section(seen: Mapping[str, Any] | None) -> str:
     """What guards saw of the generator that was kept (docs/concepts/training.md)."""
     if seen is None:
         return "Guards have not looked at it: it was trained too briefly, or without them."
@@ -89,7 +89,7 @@ def guarded(seen: Mapping[str, Any] | None) -> str:
     return "\n".join([chosen, "", *(f"- {markdown(sentence)}" for sentence in found)])
 
 
-def evaluated(text: str, section: str) -> str:
+def replace_evaluation(text: str, section: str) -> str:
     """The card `text` with the section of an evaluation, in the place of an earlier one or at the end; all else stands."""
     block = f"{BEGIN}\n{section}\n{END}\n"
     if SECTION.search(text):

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from medgan.learners.gan.augment import augment
 from medgan.learners.gan.guards import LEAST_PATIENTS, Guards, Look
-from medgan.learners.gan.sample import drawn_of
-from medgan.learners.gan.steps import Critic, Learners, faded_in, latents, opponent
-from medgan.learners.gan.tone_curves import levels, tone_curves, toned
+from medgan.learners.gan.sample import draw_class
+from medgan.learners.gan.steps import Critic, Learners, condition_weight, latents, opponent
+from medgan.learners.gan.tone_curves import apply_curves, levels, tone_curves
 from medgan.plan import Plan
 from medgan.prepare.stack import Stack
 from medgan.similarity.distances import closeness, kernel_distance, reach, variety
 from medgan.similarity.signature import signatures, thumbnails
-from medgan.training.batches import Pool, centred, of_class
+from medgan.training.batches import Pool, of_class, to_network_range
 from medgan.training.monitoring_rows import unseen_rows
 from medgan.training.runtime import reseed
 
@@ -105,7 +105,7 @@ class Watch:
         """Measure the networks as they stand; chance is left as if nothing had been drawn from it."""
         reseed(self.plan.seed, -2 - images_shown)
         plan = learners.plan  # a clock may have changed its length
-        share = faded_in(plan, images_shown)
+        share = condition_weight(plan, images_shown)
         shares, copies, distances, errors = {}, {}, {}, []
         for number, label in enumerate(self.plan.labels):
             fake, known = self.written(learners.average, number, share), self.reference.classes[number]
@@ -133,14 +133,14 @@ class Watch:
 
     def written(self, network: nn.Module, number: int, share: float) -> Tensor:
         """The same seeds of a class at every look, by tone curves as they would be written: (per_class, C, H, W) in [-1, 1]."""
-        images = drawn_of(network, self.plan, number, self.per_class, share).numpy()
+        images = draw_class(network, self.plan, number, self.per_class, share).numpy()
         if self.plan.toned:
-            images = toned(images, tone_curves(levels(images), self.levels[number]))
+            images = apply_curves(images, tone_curves(levels(images), self.levels[number]))
         return torch.from_numpy(images).clamp(-1, 1)
 
     def tones(self, network: nn.Module, count: int) -> NDArray[np.float32]:
         """The tone curves (classes, C, 2, knots) of a generator, from `count` images of each class."""
-        images = (drawn_of(network, self.plan, number, count) for number in range(len(self.plan.labels)))
+        images = (draw_class(network, self.plan, number, count) for number in range(len(self.plan.labels)))
         return np.stack(
             [tone_curves(levels(made.numpy()), real) for made, real in zip(images, self.levels, strict=True)]
         )
@@ -213,7 +213,7 @@ class Watch:
 
     def real(self, rows: NDArray[np.int64]) -> Tensor:
         """Real images as the networks see them."""
-        return torch.from_numpy(centred(self.stack.images(rows), self.plan))
+        return torch.from_numpy(to_network_range(self.stack.images(rows), self.plan))
 
 
 def pieces(count: int) -> Iterator[slice]:
@@ -242,7 +242,9 @@ def refer(
         return np.sort(chance.permutation(rows)[:most])
 
     def looked_at(rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        images = (torch.from_numpy(centred(part, plan)).clamp(-1, 1) for _, part in stack.chunks(rows))
+        images = (
+            torch.from_numpy(to_network_range(part, plan)).clamp(-1, 1) for _, part in stack.chunks(rows)
+        )
         small, like = zip(*((thumbnails(part), signatures(part)) for part in images), strict=True)
         return torch.cat(small), torch.cat(like)
 

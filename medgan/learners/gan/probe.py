@@ -17,7 +17,7 @@ from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.learners.gan.steps import Learners, update
 from medgan.plan import Plan
 from medgan.training.batches import my_share
-from medgan.training.runtime import Runtime, recorded_for_trial, reseed
+from medgan.training.runtime import Runtime, record_for_trial, reseed
 
 ROUNDS, BRIEF = 3, 1
 """Rounds by which a run is decided; a dry run, which decides nothing, needs but an estimate."""
@@ -43,7 +43,7 @@ def costs(
 
     Several processes take their `rounds` together, and go by the clock of the first.
     """
-    trials = {name: Trial(replace(plan, precision=name)) for name in precisions}
+    trials = {name: TimingTrial(replace(plan, precision=name)) for name in precisions}
     taken: dict[str, list[Cost]] = {name: [] for name in trials}
     what, words = "timing one step", f"size {'x'.join(map(str, plan.size))}, {', '.join(trials)}"
     for number in range(rounds + 1):
@@ -56,14 +56,14 @@ def costs(
     return {name: trial.runtime.once(partial(median, taken[name])) for name, trial in trials.items()}
 
 
-def graphed_pace(plan: Plan) -> tuple[float, str]:
+def pace_with_graphs(plan: Plan) -> tuple[float, str]:
     """Seconds per image by the wall clock where steps are replayed as CUDA graphs, and what speaks against it in words, or "".
 
     That is a step that fails or is another. It is compared after rounds enough for a GPU to replay what it recorded, with a plain step
     from the same weights, moments and chance.
     """
     try:
-        with recorded_for_trial():
+        with record_for_trial():
             pace, where, apart = beside_plain(plan)
     except Exception as error:  # noqa: BLE001 what a driver may refuse is beyond us, and the run is as good without
         inner = getattr(error, "inner_exception", error)  # torch's own tells only who raised it
@@ -74,9 +74,9 @@ def graphed_pace(plan: Plan) -> tuple[float, str]:
 
 def beside_plain(plan: Plan) -> tuple[float, str, float]:
     """Seconds per image by CUDA graphs, the weight whose gradient differs most from that of a plain step, and by what share."""
-    trial = Trial(replace(plan, graphed=True))
+    trial = TimingTrial(replace(plan, graphed=True))
     pace = median([trial.round() for _ in range(ROUNDS + 1)][1:]).wall
-    plain = Trial(replace(plan, graphed=False))
+    plain = TimingTrial(replace(plan, graphed=False))
     plain.take_over(trial)
     return pace, *difference(plain.slopes(), trial.slopes())
 
@@ -102,7 +102,7 @@ def median(rounds: list[Cost]) -> Cost:
     )
 
 
-class Trial:
+class TimingTrial:
     """Networks of a plan, and a random batch that they learn from."""
 
     def __init__(self, plan: Plan) -> None:
@@ -135,7 +135,7 @@ class Trial:
         on_gpu = self.images.device.type != "cpu"
         return Cost((wall if on_gpu else processor) / self.plan.batch, wall / self.plan.batch)
 
-    def take_over(self, other: Trial) -> None:
+    def take_over(self, other: TimingTrial) -> None:
         """Go on from the weights and moments of the other."""
         parts = other.learners.parts()
         for name, part in self.learners.parts().items():

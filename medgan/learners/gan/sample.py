@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from medgan.base.errors import ModelError
 from medgan.learners.gan.model import Model
-from medgan.learners.gan.tone_curves import toned
+from medgan.learners.gan.tone_curves import apply_curves
 from medgan.plan import Plan
 from medgan.scans.scan import Form
 from medgan.training.runtime import choose_device
@@ -124,14 +124,14 @@ def finish(
     """Images (N, C, H, W) in [0, 1] over the form's range, in fp32; by the tone curves of their class, where it has them."""
     images = network(z, labels, share).float().cpu()
     if tones is not None:
-        images = torch.from_numpy(toned(images.numpy(), tones))
+        images = torch.from_numpy(apply_curves(images.numpy(), tones))
     low, high = plan.span
     pixels: NDArray[np.float32] = (low + (images + 1) / 2 * (high - low)).clamp(0, 1).numpy()
     return pixels
 
 
 @torch.inference_mode()
-def drawn_of(network: nn.Module, plan: Plan, number: int, count: int, share: float = 1.0) -> Tensor:
+def draw_class(network: nn.Module, plan: Plan, number: int, count: int, share: float = 1.0) -> Tensor:
     """The images (count, C, H, W) of the first seeds of class `number` as the network gives them, in fp32 on the CPU."""
     place, parts = next(network.parameters()).device, []
     for start in range(0, count, TOGETHER):

@@ -17,8 +17,8 @@ from medgan.plan import Plan
 from medgan.training.optimiser import shorten
 from medgan.training.runtime import Runtime, per_image
 
-GENERATORS: dict[str, Any] = {"repaired": networks.Generator, "dcgan": dcgan.Generator}
-DISCRIMINATORS: dict[str, Any] = {"repaired": networks.Discriminator, "dcgan": dcgan.Discriminator}
+GENERATORS: dict[str, Any] = {"repaired": networks.Generator, "dcgan": dcgan.DcganGenerator}
+DISCRIMINATORS: dict[str, Any] = {"repaired": networks.Discriminator, "dcgan": dcgan.DcganDiscriminator}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def cosine(start: float, end: float, done: float) -> float:
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def faded_in(plan: Plan, images_shown: int) -> float:
+def condition_weight(plan: Plan, images_shown: int) -> float:
     """How far the class condition has come, 0 to 1 (arXiv 2201.06578: first learn what all classes share)."""
     start, whole = (share * plan.images_shown for share in plan.condition)
     return min(max((images_shown - start) / (whole - start), 0.0), 1.0) if whole > start else 1.0
@@ -128,7 +128,7 @@ def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) 
 
     Of several processes each brings its share of the batch; gradients and figures are means over the whole of it.
     """
-    plan, share = learners.plan, faded_in(learners.plan, images_shown)
+    plan, share = learners.plan, condition_weight(learners.plan, images_shown)
     done = (images_shown - learners.start) / (plan.images_shown - learners.start)
     for adam in learners.adams.values():
         for group in adam.param_groups:
@@ -153,7 +153,7 @@ def update_critic(
     learners: Learners, critic: Critic, pair: tuple[Tensor, Tensor], labels: Tensor, images_shown: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One step of the discriminator on a `pair` of real and fake; its loss without the penalty, and its logits on both."""
-    plan, weights = learners.plan, (1.0, faded_in(learners.plan, images_shown))
+    plan, weights = learners.plan, (1.0, condition_weight(learners.plan, images_shown))
     with torch.no_grad():
         real, fake = (augment(images, learners.strength) for images in pair)
     on_real, on_fake = judge(plan, critic, real, fake, labels)
@@ -195,7 +195,7 @@ def against_critic(
     learners: Learners, critic: Critic, pair: tuple[Tensor, Tensor], labels: Tensor, images_shown: int
 ) -> Tensor:
     """The generator's loss by the discriminator, whose own parameters get no gradient from it."""
-    plan, share, (real, fake) = learners.plan, faded_in(learners.plan, images_shown), pair
+    plan, share, (real, fake) = learners.plan, condition_weight(learners.plan, images_shown), pair
     critic.network.requires_grad_(False)
     with learners.runtime.alone(critic.wrapped):  # it gets no gradient that processes would have to share
         on_fake = critic.wrapped(augment(fake, learners.strength), labels).float()

@@ -36,7 +36,7 @@ def tone_curves(drawn: Floats, real: Floats) -> Floats:
     return np.array(curves)
 
 
-def toned(images: Floats, curves: Floats) -> Floats:
+def apply_curves(images: Floats, curves: Floats) -> Floats:
     """Images (N, C, H, W) by the curves (C, 2, KNOTS) of their class; beyond the ends of a curve, its ends."""
     written = [np.interp(images[:, channel], *curve) for channel, curve in enumerate(curves)]
     return np.stack(written, axis=1).astype(np.float32)

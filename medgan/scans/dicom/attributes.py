@@ -184,7 +184,7 @@ def item(dataset: Attributes, keyword: str) -> Dataset | None:
     return next(items(dataset, keyword), None)
 
 
-def labelled(dataset: Dataset, attribute: str) -> str:
+def label_of(dataset: Dataset, attribute: str) -> str:
     """The value of the attribute that holds the label, if one does; `attribute` is a keyword or "gggg,eeee"."""
     if not attribute:
         return ""

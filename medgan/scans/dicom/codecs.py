@@ -21,7 +21,7 @@ from pydicom.uid import (
 )
 
 from medgan.base.errors import FROM_CLONE, ScanError
-from medgan.scans.dicom.header import Source
+from medgan.scans.dicom.header import DicomFile
 from medgan.scans.dicom.plain import UNDEFINED
 
 GDCM = "gdcm"
@@ -48,7 +48,7 @@ decoder_of = lru_cache(get_decoder)
 """pydicom's decoder for a syntax; looked up once, for every file asks three times."""
 
 
-def refuse_syntax(source: Source) -> None:
+def refuse_syntax(source: DicomFile) -> None:
     """Refuse syntaxes nobody decodes here, those whose codec is not installed, and pixels that contradict their syntax."""
     compressed, encapsulated = is_compressed(decoder_for(source)), source.pixels.length == UNDEFINED
     if compressed and not encapsulated:
@@ -71,7 +71,7 @@ def is_compressed(decoder: Decoder) -> bool:
     return decoder.is_encapsulated
 
 
-def decoder_for(source: Source) -> Decoder:
+def decoder_for(source: DicomFile) -> Decoder:
     """The decoder of pydicom for the transfer syntax."""
     try:
         return decoder_of(source.syntax)
@@ -83,7 +83,7 @@ def decoder_for(source: Source) -> Decoder:
         ) from error
 
 
-def plugins(source: Source) -> tuple[str, ...]:
+def plugins(source: DicomFile) -> tuple[str, ...]:
     """The installed plug-ins for the syntax, best first."""
     available = decoder_of(source.syntax).available_plugins
     installed = tuple(plugin for plugin in CODECS.get(source.syntax, ()) if plugin in available)

@@ -55,11 +55,11 @@ class Template:
         run = Dataset()
         for one in dataset:
             if one.tag in gaps:
-                parts += [_encoded(run), Gap(int(one.tag), one.VR)]
+                parts += [_encode(run), Gap(int(one.tag), one.VR)]
                 run = Dataset()
             else:
                 run.add(one)
-        parts.append(_encoded(run))
+        parts.append(_encode(run))
         return cls(tuple(parts))
 
     def filled(self, values: Mapping[int, bytes]) -> bytes:
@@ -70,7 +70,7 @@ class Template:
         )
 
 
-def _encoded(dataset: Dataset) -> bytes:
+def _encode(dataset: Dataset) -> bytes:
     stream = DicomBytesIO()
     stream.is_little_endian, stream.is_implicit_VR = True, False
     write_dataset(stream, dataset, "utf8")

@@ -21,7 +21,7 @@ from medgan.scans.dicom.attributes import (
     sound_text,
     unusable,
 )
-from medgan.scans.dicom.header import CAPTURES, Source
+from medgan.scans.dicom.header import CAPTURES, DicomFile
 from medgan.scans.dicom.plain import Plain
 from medgan.scans.geometry import SAME_MM, distances, possible
 
@@ -78,7 +78,7 @@ class Groups:
         return own if own is not None or self.shared is None else item(self.shared, keyword)
 
 
-def malformed_geometry(source: Source, frames: int, chosen: Sequence[int]) -> tuple[str, ...]:
+def malformed_geometry(source: DicomFile, frames: int, chosen: Sequence[int]) -> tuple[str, ...]:
     """The notes for numbers of GEOMETRY that cannot be read, in the file or in what is said of the `chosen` ones of its `frames`."""
     groups = Groups(source.dataset, frames)
     told = chosen if groups.per_frame else chosen[:1]
@@ -86,7 +86,7 @@ def malformed_geometry(source: Source, frames: int, chosen: Sequence[int]) -> tu
     return find_malformed((source.dataset, *(macro for macro in macros if macro is not None)), GEOMETRY)
 
 
-def kinds(source: Source, frames: int, units: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+def kinds(source: DicomFile, frames: int, units: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     """The frames of each series in an enhanced file, in stored order; mostly all in one.
 
     Told apart by what also parts files of single images: what they show (magnitude, phase, a field map), the unit of
@@ -107,7 +107,7 @@ def shows(groups: Groups, frame: int) -> tuple[str, ...]:
     return tuple(sound_text(macro, word).upper() for macro in macros if macro is not None for word in words)
 
 
-def placement(source: Source, frames: int, chosen: Sequence[int]) -> Placement:
+def placement(source: DicomFile, frames: int, chosen: Sequence[int]) -> Placement:
     """Order and spacing of the `chosen` ones of `frames` frames."""
     dataset = source.dataset
     groups = Groups(dataset, frames)
@@ -122,7 +122,7 @@ def placement(source: Source, frames: int, chosen: Sequence[int]) -> Placement:
     in_plane = spacing(measures, dataset)
     order, gap = tuple(range(len(chosen))), distance(measures, dataset) if len(chosen) == 1 else 0.0
     if len(told) > 1:
-        order, gap = sorted_by_position(positions, orientations)
+        order, gap = sort_by_position(positions, orientations)
     return Placement(
         order=order,
         spacing_mm=None if in_plane is None else (gap, *in_plane),
@@ -175,7 +175,7 @@ def alike(orientations: list[tuple[float, ...]]) -> bool:
     return bool(np.ptp(np.asarray(orientations), axis=0).max() < SAME_COSINE)
 
 
-def sorted_by_position(
+def sort_by_position(
     positions: list[tuple[float, ...] | None], orientations: list[tuple[float, ...] | None]
 ) -> tuple[tuple[int, ...], float]:
     """Frame order along the normal, and the gap in millimetres (0 when frames are no stack of slices)."""
@@ -192,6 +192,6 @@ def sorted_by_position(
     return tuple(order.tolist()), float(np.median(gaps))
 
 
-def is_capture(source: Source) -> bool:
+def is_capture(source: DicomFile) -> bool:
     """Whether the file is a secondary capture."""
     return source.sop_class in CAPTURES

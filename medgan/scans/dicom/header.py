@@ -29,7 +29,7 @@ from medgan.base.errors import ScanError
 from medgan.scans.compressed import LIMIT
 from medgan.scans.dicom.attributes import Attributes, text, value, words
 from medgan.scans.dicom.plain import PIXEL_DATA, UNDEFINED, Meta, Plain, attributes, meta
-from medgan.scans.dicom.terms import MODALITIES, defined
+from medgan.scans.dicom.terms import MODALITIES, defined_term
 
 HEAD = 32 << 20
 """Bytes in which a header is looked for first."""
@@ -99,7 +99,7 @@ CAPTURES = frozenset(uid for uid in IMAGES if uid.startswith("1.2.840.10008.5.1.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class DicomFile:
     """A parsed file."""
 
     dataset: Attributes
@@ -116,7 +116,7 @@ class Source:
     @property
     def modality(self) -> str:
         """DICOM Modality as the standard defines it; empty for anything else."""
-        return defined(text(self.dataset, "Modality"), MODALITIES)
+        return defined_term(text(self.dataset, "Modality"), MODALITIES)
 
     @property
     def value(self) -> memoryview:
@@ -157,7 +157,7 @@ def looks_right(head: bytes) -> bool:
     return explicit or struct.unpack_from("<I", head, 4)[0] <= FIRST
 
 
-def load(path: Path, *, whole: bool, plain: bool = True) -> Source:
+def load(path: Path, *, whole: bool, plain: bool = True) -> DicomFile:
     """Read and parse a file: all of it, or as much as its header needs; `plain` is tried first, then the full parser."""
     with path.open("rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
@@ -195,7 +195,7 @@ def is_explicit_little(syntax: UID) -> bool:
     return syntax.is_transfer_syntax and syntax not in OTHERWISE
 
 
-def parse_plain(data: bytes, head: Meta, size: int) -> Source | None:
+def parse_plain(data: bytes, head: Meta, size: int) -> DicomFile | None:
     """The bytes of a plain file to its attributes; None when it is not plain, or when its pixels begin beyond `data`."""
     syntax = syntax_of(head.syntax)
     if data[128:132] != b"DICM" or not is_explicit_little(syntax):
@@ -209,27 +209,27 @@ def parse_plain(data: bytes, head: Meta, size: int) -> Source | None:
         return None
     place = Place(PIXEL_DATA, vr.decode(), at + ELEMENT, length)
     sop_class = text(dataset, "SOPClassUID") or head.sop_class
-    return Source(dataset, data, syntax, sop_class, size, place)
+    return DicomFile(dataset, data, syntax, sop_class, size, place)
 
 
-def parse(data: bytes, size: int, *, whole: bool) -> Source:
+def parse(data: bytes, size: int, *, whole: bool) -> DicomFile:
     """Bytes to attributes, stopping at the pixels."""
     head = meta(data)
     if head.syntax == DeflatedExplicitVRLittleEndian.encode():
-        data = inflated(data, head.end, INFLATED if whole else HEAD)
+        data = inflate(data, head.end, INFLATED if whole else HEAD)
         size = len(data) if whole else LARGEST
     place = Place()
     stream = BytesIO(data)
     dataset = read_partial(stream, stop_when=place.reached, force=True)
     place.start += stream.tell()
     named = text(dataset.file_meta, "TransferSyntaxUID")
-    syntax = UID(named or found_syntax(dataset))
+    syntax = UID(named or detect_syntax(dataset))
     notes = () if named else ("repaired:no-meta",)
     sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
-    return Source(dataset, data, syntax, sop_class, size, place, notes)
+    return DicomFile(dataset, data, syntax, sop_class, size, place, notes)
 
 
-def found_syntax(dataset: FileDataset) -> UID:
+def detect_syntax(dataset: FileDataset) -> UID:
     """The native transfer syntax in which a file without one turned out to be written."""
     implicit, little = dataset.original_encoding
     if implicit or implicit is None:
@@ -237,7 +237,7 @@ def found_syntax(dataset: FileDataset) -> UID:
     return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
 
 
-def inflated(data: bytes, start: int, limit: int) -> bytes:
+def inflate(data: bytes, start: int, limit: int) -> bytes:
     """A deflated file as the Explicit VR Little Endian file that it wraps (PS3.5 section A.5), `limit` bytes at most."""
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     body = inflate.decompress(data[start:], limit)
@@ -269,7 +269,7 @@ def refuse_other_classes(uid: str) -> None:
         raise ScanError(f"holds {UID(uid).name}, not an image", verdict="skip:not-image")
 
 
-def refuse_what_is_no_image(source: Source) -> None:
+def refuse_what_is_no_image(source: DicomFile) -> None:
     """The gates that need the parsed header: kind of object, damage, montage."""
     refuse_other_classes(
         "" if "DirectoryRecordSequence" not in source.dataset else str(MediaStorageDirectoryStorage)
@@ -287,7 +287,7 @@ def refuse_what_is_no_image(source: Source) -> None:
         )
 
 
-def refuse_without_pixels(source: Source) -> None:
+def refuse_without_pixels(source: DicomFile) -> None:
     """Tell apart what lacks pixels: no DICOM at all, cut inside the header, or complete and merely without an image."""
     rows = "Rows" in source.dataset
     if source.data[128:132] != b"DICM" and not (source.sop_class and rows):
@@ -317,7 +317,7 @@ def missing_bytes(dataset: Dataset) -> int:
     return length - len(held)
 
 
-def refuse_missing_attributes(source: Source, keywords: tuple[str, ...]) -> None:
+def refuse_missing_attributes(source: DicomFile, keywords: tuple[str, ...]) -> None:
     """Refuse an image that lacks what its pixels cannot be understood without."""
     missing = [keyword for keyword in keywords if value(source.dataset, keyword) is None]
     if missing:

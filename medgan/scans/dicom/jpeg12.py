@@ -28,7 +28,7 @@ def there() -> bool:
     return gdcm is not None
 
 
-def decoded(stream: bytes, rows: int, columns: int, *, signed: bool) -> NDArray[np.integer[Any]]:
+def decode(stream: bytes, rows: int, columns: int, *, signed: bool) -> NDArray[np.integer[Any]]:
     """The words (rows, columns) of a sound gray stream of that size; ValueError where GDCM finds no picture in it."""
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(stream)

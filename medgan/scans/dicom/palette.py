@@ -9,7 +9,7 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.uid import ExplicitVRLittleEndian
 
 from medgan.base.errors import ScanError
-from medgan.scans.dicom.header import Source
+from medgan.scans.dicom.header import DicomFile
 from medgan.scans.dicom.plain import Plain
 from medgan.scans.intensity import Stored
 
@@ -17,14 +17,14 @@ TABLES = tuple(f"{colour}PaletteColorLookupTable" for colour in ("Red", "Green",
 """Keywords of the three tables, without their endings."""
 
 
-def refuse_missing_palette(source: Source) -> None:
+def refuse_missing_palette(source: DicomFile) -> None:
     """Refuse a palette image that lacks one of its three tables."""
     data = (f"{name}Data" in source.dataset or f"Segmented{name}Data" in source.dataset for name in TABLES)
     if not all(data) or not all(f"{name}Descriptor" in source.dataset for name in TABLES):
         raise ScanError("is a palette image without its palette", verdict="error:palette-missing")
 
 
-def painted(source: Source, index: Stored) -> NDArray[np.uint8]:
+def apply_palette(source: DicomFile, index: Stored) -> NDArray[np.uint8]:
     """Palette indices to 8-bit RGB; 16-bit palettes keep their upper byte."""
     assert not isinstance(source.dataset, Plain), "a plain file has no palette"
     tables = source.dataset if source.syntax.is_little_endian else little_endian(source.dataset)
@@ -45,11 +45,11 @@ def little_endian(dataset: Dataset) -> Dataset:
         for keyword in (f"{name}Data", f"Segmented{name}Data"):
             if keyword in dataset:
                 element = dataset[keyword]
-                setattr(turned, keyword, swapped(element.value) if element.VR == "OW" else element.value)
+                setattr(turned, keyword, swap_bytes(element.value) if element.VR == "OW" else element.value)
     return turned
 
 
-def swapped(words: bytes) -> bytes:
+def swap_bytes(words: bytes) -> bytes:
     """16-bit words with their bytes turned round; an odd last byte, which no word has, stays."""
     whole = len(words) // 2 * 2
     return np.frombuffer(words[:whole], np.uint16).byteswap().tobytes() + words[whole:]

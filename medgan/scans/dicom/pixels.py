@@ -22,11 +22,11 @@ from medgan.base.errors import ScanError
 from medgan.scans.dicom import jpeg12
 from medgan.scans.dicom.attributes import integer, text, unusable, value
 from medgan.scans.dicom.codecs import GDCM, decoder_of, missing_codec, plugins, refuse_syntax
-from medgan.scans.dicom.header import LARGEST, Source, refuse_missing_attributes
-from medgan.scans.dicom.palette import painted, refuse_missing_palette
+from medgan.scans.dicom.header import LARGEST, DicomFile, refuse_missing_attributes
+from medgan.scans.dicom.palette import apply_palette, refuse_missing_palette
 from medgan.scans.dicom.plain import UNDEFINED
 from medgan.scans.dicom.streams import damage, is_circular, is_endless, stream_size
-from medgan.scans.intensity import Layout, Stored, place
+from medgan.scans.intensity import BitLayout, Stored, place
 from medgan.scans.provenance import BYTE, WORD
 
 REQUIRED = (
@@ -56,7 +56,7 @@ class Grid:
     photometric: str
     allocated: int
     """Bits Allocated."""
-    layout: Layout
+    layout: BitLayout
 
     @property
     def color(self) -> bool:
@@ -75,12 +75,12 @@ class Grid:
         return -(-(bits * 2 // 3 if self.photometric == "YBR_FULL_422" else bits) // 8)
 
 
-def grid(source: Source) -> Grid:
+def grid(source: DicomFile) -> Grid:
     """Read and check the image pixel module; every gate that needs no decoding is here."""
     refuse_missing_attributes(source, REQUIRED)
     dataset = source.dataset
     bits = integer(dataset, "BitsStored", 0)
-    layout = Layout(
+    layout = BitLayout(
         bits, integer(dataset, "HighBit", bits - 1), integer(dataset, "PixelRepresentation", 0) == 1
     )
     found = Grid(
@@ -133,16 +133,16 @@ def refuse_size(found: Grid) -> None:
         )
 
 
-def refuse_length(source: Source, found: Grid) -> None:
+def refuse_length(source: DicomFile, found: Grid) -> None:
     """Refuse native pixels that are fewer than the header promises."""
     if source.pixels.length == UNDEFINED:
         return
     there = min(source.pixels.length, max(source.size - source.pixels.start, 0))
     if there < found.stored_bytes:
-        raise truncated(there, found.stored_bytes, "bytes")
+        raise truncation_error(there, found.stored_bytes, "bytes")
 
 
-def truncated(got: int, expected: int, unit: str) -> ScanError:
+def truncation_error(got: int, expected: int, unit: str) -> ScanError:
     """The error for pixels that are cut off."""
     return ScanError(
         f"is cut off: {got} of {expected} {unit} of pixels are there",
@@ -151,15 +151,15 @@ def truncated(got: int, expected: int, unit: str) -> ScanError:
     )
 
 
-def excess(source: Source, found: Grid) -> bool:
+def excess(source: DicomFile, found: Grid) -> bool:
     """Whether more bytes than one of padding follow the last native frame."""
     return UNDEFINED != source.pixels.length > found.stored_bytes + 1
 
 
-def decode(source: Source, found: Grid) -> Iterator[tuple[Stored, Stored]]:
+def decode(source: DicomFile, found: Grid) -> Iterator[tuple[Stored, Stored]]:
     """Each frame as (words as stored, values in them); colour frames are RGB and both are the same."""
     if source.pixels.length != UNDEFINED:
-        words = native(source, found) if is_flat(source, found) else decoded(source, found, "")
+        words = native(source, found) if is_flat(source, found) else decode_frames(source, found, "")
         yield from (frame_values(source, found, frame) for frame in words)
         return
     precision = check_streams(source, found)
@@ -167,37 +167,37 @@ def decode(source: Source, found: Grid) -> Iterator[tuple[Stored, Stored]]:
     if precision <= found.layout.bits:
         # A codec aligns values by the precision of its own stream, whatever High Bit says.
         found = replace(found, layout=replace(found.layout, high_bit=found.layout.bits - 1))
-    frames = twelve_bits(source, found) if deep else decompressed(source, found)
+    frames = twelve_bits(source, found) if deep else decompress_frames(source, found)
     yield from (frame_values(source, found, words) for words in frames)
 
 
-def is_flat(source: Source, found: Grid) -> bool:
+def is_flat(source: DicomFile, found: Grid) -> bool:
     """Whether the pixels are whole little-endian words, one after the other: nothing is left to decode."""
     return found.samples == 1 and found.allocated in {8, 16} and source.syntax.is_little_endian
 
 
-def native(source: Source, found: Grid) -> Iterator[Stored]:
+def native(source: DicomFile, found: Grid) -> Iterator[Stored]:
     """The frames of flat pixels, as views of the file's bytes."""
     kind = np.dtype(f"<{'i' if found.layout.signed else 'u'}{found.allocated // 8}")
     count = found.frames * found.rows * found.columns
     return iter(np.frombuffer(source.value, kind, count).reshape(found.frames, found.rows, found.columns))
 
 
-def frame_values(source: Source, found: Grid, words: Stored) -> tuple[Stored, Stored]:
+def frame_values(source: DicomFile, found: Grid, words: Stored) -> tuple[Stored, Stored]:
     """One decoded frame with byte order, bits and palette put right."""
     words = words.astype(words.dtype.newbyteorder("="), copy=False)
     if not found.color:
         return words, place(words, found.layout)
     if found.photometric == PALETTE:
-        words = painted(source, place(words, replace(found.layout, signed=False)).astype(np.uint16))
+        words = apply_palette(source, place(words, replace(found.layout, signed=False)).astype(np.uint16))
     return words, words
 
 
-def decompressed(source: Source, found: Grid) -> Iterator[Stored]:
+def decompress_frames(source: DicomFile, found: Grid) -> Iterator[Stored]:
     """All frames by the best plug-in; the next one has its turn only if not a single frame came out."""
     said: list[str] = []
     for plugin in plugins(source):
-        frames = decoded(source, found, plugin)
+        frames = decode_frames(source, found, plugin)
         try:
             first = next(frames)
         # Plug-ins raise whatever their C libraries make of a bad stream.
@@ -210,7 +210,7 @@ def decompressed(source: Source, found: Grid) -> Iterator[Stored]:
     raise undecodable(source, "; ".join(said))
 
 
-def twelve_bits(source: Source, found: Grid) -> Iterator[Stored]:
+def twelve_bits(source: DicomFile, found: Grid) -> Iterator[Stored]:
     """All frames of a gray JPEG of 12 bits with loss, which none of the plug-ins decodes."""
     if not jpeg12.there():
         raise missing_codec(f"{source.syntax.name} with {jpeg12.DEEP} bits")
@@ -220,13 +220,13 @@ def twelve_bits(source: Source, found: Grid) -> Iterator[Stored]:
         )
     for stream in islice(streams_of(source, found), found.frames):
         try:
-            yield jpeg12.decoded(stream, found.rows, found.columns, signed=found.layout.signed)
+            yield jpeg12.decode(stream, found.rows, found.columns, signed=found.layout.signed)
         # GDCM's wrapper raises whatever its C++ makes of a bad stream.
         except Exception as error:
             raise undecodable(source, str(error)) from error
 
 
-def undecodable(source: Source, why: str) -> ScanError:
+def undecodable(source: DicomFile, why: str) -> ScanError:
     """The error for compressed pixels that are damaged, or of a kind that no decoder here knows."""
     return ScanError(
         f"its {source.syntax.name} pixels cannot be decoded ({why})",
@@ -235,7 +235,7 @@ def undecodable(source: Source, why: str) -> ScanError:
     )
 
 
-def decoded(source: Source, found: Grid, plugin: str) -> Iterator[Stored]:
+def decode_frames(source: DicomFile, found: Grid, plugin: str) -> Iterator[Stored]:
     """Frames as pydicom gives them, colour as RGB, without its correction of unused bits (which ignores High Bit)."""
     options: dict[str, Any] = {
         "rows": found.rows,
@@ -269,13 +269,13 @@ def without_panic(frames: Iterator[Stored]) -> Iterator[Stored]:
         raise ValueError(f"plugins: {error}") from error
 
 
-def extended_offsets(source: Source) -> tuple[bytes, bytes] | None:
+def extended_offsets(source: DicomFile) -> tuple[bytes, bytes] | None:
     """The extended offset table (PS3.3 C.7.6.3.1.8), which tells where frames begin, also beyond 4 GiB."""
     offsets, lengths = (value(source.dataset, f"ExtendedOffsetTable{end}") for end in ("", "Lengths"))
     return (offsets, lengths) if isinstance(offsets, bytes) and isinstance(lengths, bytes) else None
 
 
-def check_streams(source: Source, found: Grid) -> int:
+def check_streams(source: DicomFile, found: Grid) -> int:
     """Look at every compressed frame before a decoder does; return the bits per value it has (0: there is none)."""
     refuse_cut_fragments(source.value)
     precision, count = 0, 0
@@ -286,17 +286,17 @@ def check_streams(source: Source, found: Grid) -> int:
         if count == found.frames:
             break
     if count < found.frames:
-        raise truncated(count, found.frames, "frames")
+        raise truncation_error(count, found.frames, "frames")
     return precision
 
 
-def streams_of(source: Source, found: Grid) -> Iterator[bytes]:
+def streams_of(source: DicomFile, found: Grid) -> Iterator[bytes]:
     """The compressed frames, as they lie in the file."""
     table = extended_offsets(source)
     return generate_frames(bytes(source.value), number_of_frames=found.frames, extended_offsets=table)
 
 
-def refuse_stream(source: Source, found: Grid, frame: bytes, size: tuple[int, int, int] | None) -> None:
+def refuse_stream(source: DicomFile, found: Grid, frame: bytes, size: tuple[int, int, int] | None) -> None:
     """Refuse a frame over which a decoder would never end or end the process, and one of another size than the header's.
 
     Decoders reshape a stream of other proportions without a word, which scrambles the picture.
@@ -330,4 +330,4 @@ def refuse_cut_fragments(data: memoryview) -> None:
             return
         at += 8 + length
     if at > len(data):
-        raise truncated(len(data), at, "bytes")
+        raise truncation_error(len(data), at, "bytes")

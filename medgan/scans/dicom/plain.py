@@ -48,14 +48,14 @@ ELSEWHERE = (
 """Attributes of files that are not plain."""
 
 
-def coded(words: bytes) -> frozenset[int]:
+def vr_numbers(words: bytes) -> frozenset[int]:
     """Value representations as the numbers that their two letters are in a file: quicker to look up than bytes."""
     return frozenset(int.from_bytes(word, "little") for word in words.split())
 
 
-SHORT = coded(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US")
+SHORT = vr_numbers(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US")
 """Value representations with two bytes of length (PS3.5 section 7.1.2)."""
-LONG = coded(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV")
+LONG = vr_numbers(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV")
 """Those with two reserved bytes and four of length."""
 SEQUENCE = int.from_bytes(b"SQ", "little")
 BINARY = {
@@ -72,7 +72,7 @@ GRAMMAR = {
 }
 """{value representation: what every value of it must look like}."""
 EASY = frozenset(vr.decode() for vr in (*BINARY, *GRAMMAR))
-"""Value representations that `converted` understands."""
+"""Value representations that `convert_value` understands."""
 ITEM, ITEM_END, SEQUENCE_END = 0xE000FFFE, 0xE00DFFFE, 0xE0DDFFFE  # group first, as one little-endian number
 DEEPEST = 16
 """Nested sequences that are followed; no honest file has more."""
@@ -100,10 +100,10 @@ class Plain(dict[str, Any]):
 def _kinds(keyword: str) -> tuple[int, tuple[str, frozenset[int]]]:
     tag = tag_for_keyword(keyword)
     assert tag is not None, keyword
-    return swapped(int(tag)), (keyword, coded(dictionary_VR(tag).encode().replace(b" or ", b" ")))
+    return tag_number(int(tag)), (keyword, vr_numbers(dictionary_VR(tag).encode().replace(b" or ", b" ")))
 
 
-def swapped(tag: int) -> int:
+def tag_number(tag: int) -> int:
     """A tag as its four bytes in a file read as one little-endian number: element, then group."""
     return (tag & 0xFFFF) << 16 | tag >> 16
 
@@ -112,8 +112,8 @@ KNOWN = dict(map(_kinds, (*WANTED, *SCANNER))) | {
     _kinds(keyword)[0]: (keyword, frozenset()) for keyword in ELSEWHERE
 }
 """{tag, swapped: (keyword, value representations in which a plain file may have it)}."""
-PIXELS = swapped(PIXEL_DATA)
-NAMED = tuple(map(swapped, (0x00020002, 0x00020010)))
+PIXELS = tag_number(PIXEL_DATA)
+NAMED = tuple(map(tag_number, (0x00020002, 0x00020010)))
 """Media Storage SOP Class UID and Transfer Syntax UID, as tags swapped."""
 
 
@@ -173,7 +173,7 @@ def extent(data: bytes, at: int, vr: int, length: int) -> tuple[int, int]:
     return start, start + length if length != UNDEFINED else after_sequence(data, start, vr)
 
 
-def converted(vr: bytes, raw: bytes) -> Any:
+def convert_value(vr: bytes, raw: bytes) -> Any:
     """The value of one element, None when it is empty; ValueError or struct.error where its bytes leave any doubt."""
     if vr in BINARY:
         values: tuple[Any, ...] = tuple(number for (number,) in BINARY[vr].iter_unpack(raw))
@@ -190,8 +190,8 @@ def bare(raw: bytes) -> str | None:
     return raw.strip(b" \0").decode("latin-1") or None
 
 
-recalled = lru_cache(1024)(converted)
-"""`converted`, remembered: most values of a scan are those of the scan before."""
+recalled = lru_cache(1024)(convert_value)
+"""`convert_value`, remembered: most values of a scan are those of the scan before."""
 
 
 def after_sequence(data: bytes, at: int, vr: int, depth: int = 0) -> int:

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.base.errors import ScanError
-from medgan.scans.dicom.attributes import integer, labelled, scanner, sound_numbers, sound_text, text, words
+from medgan.scans.dicom.attributes import integer, label_of, scanner, sound_numbers, sound_text, text, words
 from medgan.scans.dicom.frames import SPACINGS, Placement, is_capture, kinds, malformed_geometry, placement
-from medgan.scans.dicom.header import Source, load
+from medgan.scans.dicom.header import DicomFile, load
 from medgan.scans.dicom.pixels import Grid, decode, excess, grid
 from medgan.scans.dicom.plain import Plain
-from medgan.scans.dicom.terms import BODY_PARTS, PHOTOMETRICS, defined
+from medgan.scans.dicom.terms import BODY_PARTS, PHOTOMETRICS, defined_term
 from medgan.scans.dicom.values import (
     AIR_HU,
     Transform,
@@ -32,11 +32,11 @@ from medgan.scans.dicom.values import (
     stacking,
     transforms,
 )
-from medgan.scans.finite import filled
-from medgan.scans.geometry import distances, is_orientation, sides_of, squared, to_stretched
+from medgan.scans.finite import fill_non_finite
+from medgan.scans.geometry import distances, is_orientation, sides_of, square_shape, stretch_to
 from medgan.scans.intensity import fill, padding
 from medgan.scans.scan import Header, Pixels, Scan
-from medgan.scans.verdict import judged
+from medgan.scans.verdict import give_verdicts
 
 TEXT_PRONE = frozenset({"US", "SC", "XA", "RF", "OT", "IVUS"})
 """Modalities whose pictures often carry burned-in text."""
@@ -55,7 +55,7 @@ class Series:
     place: Placement
 
 
-def series_of(source: Source, found: Grid, kind: int = 0) -> Series:
+def series_of(source: DicomFile, found: Grid, kind: int = 0) -> Series:
     """The series in a file, by its number."""
     steps = transforms(source, found)
     each = kinds(source, found.frames, [step.unit for step in steps])
@@ -67,7 +67,7 @@ def series_of(source: Source, found: Grid, kind: int = 0) -> Series:
 
 def read_header(path: Path, *, label_tag: str = "") -> Header:
     """What a file says, its pixels not decoded; `label_tag` is the keyword or "gggg,eeee" of the attribute with the label."""
-    with judged(path):
+    with give_verdicts(path):
         source = load(path, whole=False, plain=not label_tag)  # a label may be any attribute
         found = grid(source)
         return header(source, found, series_of(source, found), label_tag)
@@ -75,7 +75,7 @@ def read_header(path: Path, *, label_tag: str = "") -> Header:
 
 def read(path: Path, kind: int = 0) -> Scan:
     """All frames of one file, decoded, resolved and in order; of one with several kinds of frames (`Header.kinds`) those of the given one."""
-    with judged(path):
+    with give_verdicts(path):
         return scan(load(path, whole=True), kind)[0]
 
 
@@ -85,7 +85,7 @@ def read_series(paths: Sequence[Path]) -> Scan:
     positions: list[tuple[float, ...]] = []
     orientation: tuple[float, ...] = ()
     for path in paths:
-        with judged(path):
+        with give_verdicts(path):
             one, place = scan(load(path, whole=True))
             if place.position is None or place.orientation is None or len(one.pixels) != 1:
                 raise ScanError("has no place in a volume", verdict="error:irregular-spacing")
@@ -97,10 +97,10 @@ def read_series(paths: Sequence[Path]) -> Scan:
         positions.append(place.position)
         orientation = orientation or place.orientation
     gaps = np.diff(distances(positions, orientation)) if len(paths) > 1 else np.zeros(1)
-    return stacked(slices, abs(float(np.median(gaps))))
+    return stack_slices(slices, abs(float(np.median(gaps))))
 
 
-def stacked(slices: Sequence[Scan], gap: float) -> Scan:
+def stack_slices(slices: Sequence[Scan], gap: float) -> Scan:
     """Single slices as one volume with `gap` millimetres between them."""
     first = slices[0]
     notes = {note: None for one in slices for note in one.notes if note != "constant"}
@@ -116,14 +116,14 @@ def stacked(slices: Sequence[Scan], gap: float) -> Scan:
     )
 
 
-def header(source: Source, found: Grid, series: Series, label_tag: str = "") -> Header:
+def header(source: DicomFile, found: Grid, series: Series, label_tag: str = "") -> Header:
     """The facts of a parsed file, of its first series where they differ."""
     dataset, place = source.dataset, series.place
     issuer = text(dataset, "IssuerOfPatientID")
     patient = text(dataset, "PatientID")
     return Header(
         format="dicom",
-        shape=(len(series.frames), *squared((found.rows, found.columns), place.aspect)),
+        shape=(len(series.frames), *square_shape((found.rows, found.columns), place.aspect)),
         channels=3 if found.color else 1,
         bits=found.bits,
         modality=source.modality,
@@ -135,16 +135,16 @@ def header(source: Source, found: Grid, series: Series, label_tag: str = "") -> 
         orientation=place.orientation,
         stacking=stacking(source),
         instance_number=instance_number(source),
-        photometric=defined(found.photometric, PHOTOMETRICS),
+        photometric=defined_term(found.photometric, PHOTOMETRICS),
         scanner=scanner(dataset),
-        label="" if isinstance(dataset, Plain) else labelled(dataset, label_tag),
-        body_part=defined(text(dataset, "BodyPartExamined"), BODY_PARTS),
+        label="" if isinstance(dataset, Plain) else label_of(dataset, label_tag),
+        body_part=defined_term(text(dataset, "BodyPartExamined"), BODY_PARTS),
         kinds=series.count,
         notes=notes(source, found, series),
     )
 
 
-def instance_number(source: Source) -> int:
+def instance_number(source: DicomFile) -> int:
     """InstanceNumber, 0 where it is absent or no number: it only breaks ties."""
     try:
         return integer(source.dataset, "InstanceNumber", 0)
@@ -152,7 +152,7 @@ def instance_number(source: Source) -> int:
         return 0
 
 
-def notes(source: Source, found: Grid, series: Series) -> tuple[str, ...]:
+def notes(source: DicomFile, found: Grid, series: Series) -> tuple[str, ...]:
     """Warnings by code that the header alone justifies."""
     dataset, place = source.dataset, series.place
     burned = text(dataset, "BurnedInAnnotation").upper()
@@ -168,25 +168,26 @@ def notes(source: Source, found: Grid, series: Series) -> tuple[str, ...]:
         "excess-pixels": excess(source, found),
         "impossible-spacing": place.spacing_mm is None
         and any(sound_numbers(dataset, word) for word in SPACINGS),
-        "resampled-aspect": squared((found.rows, found.columns), place.aspect) != (found.rows, found.columns),
+        "resampled-aspect": square_shape((found.rows, found.columns), place.aspect)
+        != (found.rows, found.columns),
     }
     holding = (note for note, holds in said.items() if holds)
     unread = (*malformed_geometry(source, found.frames, series.frames), *malformed_values(source))
     return (*source.notes, *holding, *rescale_notes(source, found, series.steps), *dict.fromkeys(unread))
 
 
-def scan(source: Source, kind: int = 0) -> tuple[Scan, Placement]:
+def scan(source: DicomFile, kind: int = 0) -> tuple[Scan, Placement]:
     """Decode and resolve a series of a parsed file."""
     found = grid(source)
     series = series_of(source, found, kind)
     place = series.place
-    pixels, means = resolved(source, found, series)
+    pixels, means = resolve_values(source, found, series)
     if place.order != tuple(range(len(series.frames))):
         pixels = pixels[list(place.order)]
-    size = squared((found.rows, found.columns), place.aspect)
+    size = square_shape((found.rows, found.columns), place.aspect)
     if size != (found.rows, found.columns):
-        pixels = np.stack([to_stretched(frame, size) for frame in pixels])
-    pixels, holes = filled(pixels, Path("pixels"))
+        pixels = np.stack([stretch_to(frame, size) for frame in pixels])
+    pixels, holes = fill_non_finite(pixels, Path("pixels"))
     made = Scan(
         pixels=pixels,
         meaning=means,
@@ -199,7 +200,7 @@ def scan(source: Source, kind: int = 0) -> tuple[Scan, Placement]:
     return made, place
 
 
-def patient_orientation(source: Source, place: Placement) -> str:
+def patient_orientation(source: DicomFile, place: Placement) -> str:
     """Where rows and columns run to, by Image Orientation (Patient), else by Patient Orientation; empty where neither says or it is oblique."""
     if place.orientation is not None:
         return sides_of(place.orientation)
@@ -207,7 +208,7 @@ def patient_orientation(source: Source, place: Placement) -> str:
     return said if is_orientation(said) else ""
 
 
-def resolved(source: Source, found: Grid, series: Series) -> tuple[Pixels, str]:
+def resolve_values(source: DicomFile, found: Grid, series: Series) -> tuple[Pixels, str]:
     """The frames of a series in stored order as values with meaning, padding filled with background; and that meaning."""
     means, count = meaning(source, found, series.steps), len(series.frames)
     limits = padding_limits(source, found)
@@ -219,9 +220,9 @@ def resolved(source: Source, found: Grid, series: Series) -> tuple[Pixels, str]:
             continue
         color = found.color
         frame = np.asarray(values, np.float32) if color else resolve(values, series.steps[k], found, means)
-        pixels = stacked_on(pixels, k, frame, count)
+        pixels = place_frame(pixels, k, frame, count)
         if limits:
-            padded = stacked_on(padded, k, padding(stored, values, *limits), count)
+            padded = place_frame(padded, k, padding(stored, values, *limits), count)
     assert pixels is not None, "a file without frames is refused by its grid"
     if (
         padded is not None
@@ -230,7 +231,7 @@ def resolved(source: Source, found: Grid, series: Series) -> tuple[Pixels, str]:
     return pixels, means
 
 
-def stacked_on(stack: NDArray[Any] | None, k: int, frame: NDArray[Any], count: int) -> NDArray[Any]:
+def place_frame(stack: NDArray[Any] | None, k: int, frame: NDArray[Any], count: int) -> NDArray[Any]:
     """The stack of `count` frames with frame `k` in its place; a single one is not copied."""
     if count == 1:
         return frame[None]

@@ -58,7 +58,7 @@ def group(files: Sequence[File]) -> Grouping:
             whole = len(paths) >= FEWEST
             volumes.extend([paths] if whole else [])
             single.update(() if whole else paths)
-            found = (*said, *(("gantry-tilt",) if whole and tilted(run) else ()))
+            found = (*said, *(("gantry-tilt",) if whole and is_tilted(run) else ()))
             notes |= {path: found for path in (paths[:1] if whole else paths) if found}
     first = {path: index for index, (path, _) in enumerate(files)}
     return Grouping(
@@ -143,10 +143,10 @@ def stacks(files: Sequence[File]) -> list[list[File]]:
         pixel = (header.shape, header.channels, header.modality, "no-rescale" in header.notes)
         return (header.series, turn(header), pixel, in_plane, header.stacking[:1])
 
-    return [stack for one in parted(files, alike) for stack in unrepeated(one)]
+    return [stack for one in group_by(files, alike) for stack in split_repeats(one)]
 
 
-def parted(files: Sequence[File], key: Callable[[Header], Hashable]) -> list[list[File]]:
+def group_by(files: Sequence[File], key: Callable[[Header], Hashable]) -> list[list[File]]:
     """Files with equal keys together, in order of first appearance."""
     groups: dict[Hashable, list[File]] = {}
     for file in files:
@@ -154,13 +154,13 @@ def parted(files: Sequence[File], key: Callable[[Header], Hashable]) -> list[lis
     return list(groups.values())
 
 
-def unrepeated(files: list[File]) -> list[list[File]]:
+def split_repeats(files: list[File]) -> list[list[File]]:
     """Split times, echoes and acquisitions that lie at the same places; those that nothing tells apart, by their turn."""
     if not repeats(files):
         return [in_order(files)]
-    named = parted(files, lambda header: header.stacking[1:])
+    named = group_by(files, lambda header: header.stacking[1:])
     if len(named) > 1:
-        return [stack for one in named for stack in unrepeated(one)]
+        return [stack for one in named for stack in split_repeats(one)]
     layers: list[list[File]] = []
     for _, at_one_place in same_places(in_order(files)):
         for layer, file in enumerate(at_one_place):
@@ -230,7 +230,7 @@ def runs_of(files: list[File]) -> tuple[list[list[File]], tuple[str, ...]]:
     return runs, ("missing-slices",) if len(runs) > 1 else ()
 
 
-def tilted(files: Sequence[File]) -> bool:
+def is_tilted(files: Sequence[File]) -> bool:
     """Whether the stack runs aslant to its slices, as with a tilted gantry."""
     first, last = (np.asarray(header.position) for _, header in (files[0], files[-1]))
     step = last - first

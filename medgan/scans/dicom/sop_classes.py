@@ -89,7 +89,7 @@ def own_class(form: Form) -> tuple[str, str]:
     return name, f"DICOM class of their modality, {form.modality}"
 
 
-def classed(form: Form, name: str) -> Form:
+def with_class(form: Form, name: str) -> Form:
     """`form` in the class asked for, with the modality of that class.
 
     Raises:
@@ -137,7 +137,7 @@ def attributes(form: Form, shape: tuple[int, ...], bits_allocated: int, *, synth
         PlanError: the form's class cannot be said truthfully.
         OutputError: SOURCE_DATE_EPOCH is no number.
     """
-    classed(form, form.dicom_class)
+    with_class(form, form.dicom_class)
     said = {
         "SpecificCharacterSet": "ISO_IR 192",  # UTF-8
         "SOPClassUID": SOP_CLASSES[form.dicom_class],

@@ -76,7 +76,7 @@ def damage(stream: bytes) -> str:
     Entropy-coded data are passed over: what is wrong in there spoils pixels only. JFIF's and Adobe's segments are looked
     into because GDCM takes the decoder's warnings about them for a reason to abort.
     """
-    seen = Seen()
+    seen = StreamState()
     takes = dict.fromkeys(HUFFMAN_FRAMES, seen.frame) | {
         TABLES: seen.codes,
         SCAN: seen.scan,
@@ -124,7 +124,7 @@ def is_adobe(content: bytes) -> bool:
 
 
 @dataclass(slots=True)
-class Seen:
+class StreamState:
     """What a stream has brought so far; each method takes one segment and says whether it is sound."""
 
     components: bytes = b""

@@ -33,7 +33,7 @@ PHOTOMETRICS = frozenset(
 """Photometric Interpretation, PS3.3 C.7.6.3.1.2, of what is read."""
 
 
-def defined(text: str, terms: frozenset[str]) -> str:
+def defined_term(text: str, terms: frozenset[str]) -> str:
     """`text` in capitals where it is one of `terms`, else ""."""
     term = text.upper()
     return term if term in terms else ""

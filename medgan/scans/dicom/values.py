@@ -29,18 +29,10 @@ from medgan.scans.dicom.attributes import (
     words,
 )
 from medgan.scans.dicom.frames import Groups
-from medgan.scans.dicom.header import Source
-from medgan.scans.dicom.palette import swapped
+from medgan.scans.dicom.header import DicomFile
+from medgan.scans.dicom.palette import swap_bytes
 from medgan.scans.dicom.pixels import Grid
-from medgan.scans.intensity import (
-    Layout,
-    Table,
-    Window,
-    apply_table,
-    apply_window,
-    invert,
-    rescale,
-)
+from medgan.scans.intensity import BitLayout, Table, Window, apply_table, apply_window, invert, rescale
 from medgan.scans.scan import Pixels
 
 PROJECTION = frozenset({"CR", "DX", "MG", "RF", "XA", "IO", "PX"})
@@ -83,7 +75,7 @@ class Transform:
             return self.table.look_up(values)
         return rescale(values, self.slope, self.intercept)
 
-    def ends(self, layout: Layout) -> tuple[float, float]:
+    def ends(self, layout: BitLayout) -> tuple[float, float]:
         """Lowest and highest output value that the layout can express."""
         return self.table.range if self.table is not None else tuple_of(self.output(np.asarray(layout.range)))
 
@@ -93,7 +85,7 @@ def tuple_of(pair: Pixels) -> tuple[float, float]:
     return float(pair[0]), float(pair[1])
 
 
-def transforms(source: Source, grid: Grid) -> list[Transform]:
+def transforms(source: DicomFile, grid: Grid) -> list[Transform]:
     """The transform of every frame; one and the same where no frame has functional groups of its own."""
     groups = Groups(source.dataset, grid.frames)
     told = range(grid.frames if groups.per_frame else 1)
@@ -109,7 +101,7 @@ def transforms(source: Source, grid: Grid) -> list[Transform]:
     return found * (grid.frames // len(found))
 
 
-def transform(modality: Attributes, voi: Attributes, source: Source, grid: Grid) -> Transform:
+def transform(modality: Attributes, voi: Attributes, source: DicomFile, grid: Grid) -> Transform:
     """The transform stated by two places: the file itself, or its functional group macros."""
     lut = item(modality, "ModalityLUTSequence")
     table = None if lut is None else look_up_table(lut, source, signed=grid.layout.signed)
@@ -141,7 +133,7 @@ def rescaling(dataset: Attributes) -> tuple[float, float]:
     return slope, intercept
 
 
-def voi_of(dataset: Attributes, source: Source, *, signed: bool) -> Window | Table | None:
+def voi_of(dataset: Attributes, source: DicomFile, *, signed: bool) -> Window | Table | None:
     """The first sound VOI LUT, else the first valid window (PS3.3 C.11.2: either may be applied); None where neither is there or part of the picture."""
     if source.modality not in PROJECTION:
         return None
@@ -154,7 +146,7 @@ def voi_of(dataset: Attributes, source: Source, *, signed: bool) -> Window | Tab
     return next((window for window in windows if window.valid), None)
 
 
-def look_up_table(lut: Dataset, source: Source, *, signed: bool) -> Table:
+def look_up_table(lut: Dataset, source: DicomFile, *, signed: bool) -> Table:
     """A modality or VOI look-up table (PS3.3 C.11.1.1, C.11.2.1.1)."""
     descriptor = [int(entry) for entry in numbers(lut, "LUTDescriptor")]
     if len(descriptor) != len(("entries", "first", "bits")):
@@ -164,7 +156,9 @@ def look_up_table(lut: Dataset, source: Source, *, signed: bool) -> Table:
         first -= 1 << 16
     data = value(lut, "LUTData")
     if isinstance(data, bytes) and not source.syntax.is_little_endian:
-        data = swapped(data)  # entries of 8 bits stand in pairs in 16-bit words, and change places with them
+        data = swap_bytes(
+            data
+        )  # entries of 8 bits stand in pairs in 16-bit words, and change places with them
     entries = table_entries(data, count)
     if entries.size == 0 or not 1 <= bits <= WORD:
         raise ScanError("has an empty look-up table", verdict="error:bad-value")
@@ -181,7 +175,7 @@ def table_entries(data: Any, count: int) -> NDArray[np.float32]:
     ).astype(np.float32)
 
 
-def meaning(source: Source, grid: Grid, steps: list[Transform]) -> str:
+def meaning(source: DicomFile, grid: Grid, steps: list[Transform]) -> str:
     """What the scan's values will mean: "HU", "display", "stored" or "raw"."""
     if grid.color:
         return "stored"
@@ -193,14 +187,14 @@ def meaning(source: Source, grid: Grid, steps: list[Transform]) -> str:
     return "display" if shown else "raw"
 
 
-def is_hounsfield(source: Source, grid: Grid, steps: list[Transform]) -> bool:
+def is_hounsfield(source: DicomFile, grid: Grid, steps: list[Transform]) -> bool:
     """Whether output values are Hounsfield units: a CT that says how to rescale, or a capture of one of more than 8 bits that does."""
     if source.modality != "CT" or not all(step.given and step.unit in HU_TYPES for step in steps):
         return False
     return source.sop_class in CT_CLASSES or grid.bits > BYTE
 
 
-def malformed_values(source: Source) -> tuple[str, ...]:
+def malformed_values(source: DicomFile) -> tuple[str, ...]:
     """The notes for a padding value, and for windows and VOI LUTs where they are part of the picture, that cannot be read."""
     dataset = source.dataset
     said = find_malformed([dataset], {"PixelPaddingValue": 1, "PixelPaddingRangeLimit": 1})
@@ -214,7 +208,7 @@ def malformed_values(source: Source) -> tuple[str, ...]:
     return (*said, *find_malformed([dataset], {"WindowCenter": 0, "WindowWidth": 0}))
 
 
-def rescale_notes(source: Source, grid: Grid, steps: list[Transform]) -> tuple[str, ...]:
+def rescale_notes(source: DicomFile, grid: Grid, steps: list[Transform]) -> tuple[str, ...]:
     """What a CT or PET lacks of its rescale: "no-rescale" for slope and intercept, "incomplete-rescale" for either of them."""
     if source.sop_class not in RESCALED or grid.color or all(step.complete for step in steps):
         return ()
@@ -238,24 +232,24 @@ def resolve(values: NDArray[Any], step: Transform, grid: Grid, meaning: str) -> 
     return invert(pixels, *(step.ends(grid.layout) if voi is None else (0.0, 1.0)))
 
 
-def padding_limits(source: Source, grid: Grid) -> tuple[int, int] | None:
+def padding_limits(source: DicomFile, grid: Grid) -> tuple[int, int] | None:
     """Pixel Padding Value and Range Limit as stored values; None when the image is not padded (PS3.3 C.7.5.1.1.2)."""
     first = sound_numbers(source.dataset, "PixelPaddingValue")
     if not first or grid.color:
         return None
     last = sound_numbers(source.dataset, "PixelPaddingRangeLimit") or first
     ends = (int(first[0]), int(last[0]))
-    low, high = (wrapped(end, grid.allocated, signed=grid.layout.signed) for end in ends)
+    low, high = (wrap_padding(end, grid.allocated, signed=grid.layout.signed) for end in ends)
     return low, high
 
 
-def wrapped(end: int, bits: int, *, signed: bool) -> int:
+def wrap_padding(end: int, bits: int, *, signed: bool) -> int:
     """A padding value in the sign of the pixels, whichever of US and SS it was written with."""
     end &= (1 << bits) - 1
     return end - (1 << bits) if signed and end >> (bits - 1) else end
 
 
-def stacking(source: Source) -> tuple[str, ...]:
+def stacking(source: DicomFile) -> tuple[str, ...]:
     """ImageType 3 and 4 (always told apart), then echo, time and acquisition (told apart where positions repeat)."""
     kind = "\\".join(words(source.dataset, "ImageType")[2:4]).upper()
     others = ("EchoNumbers", "TemporalPositionIdentifier", "TriggerTime", "AcquisitionNumber")

@@ -70,7 +70,7 @@ def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
         PlanError: the form's class cannot be said truthfully of such an image.
         OutputError: SOURCE_DATE_EPOCH is no number, or the disk refuses.
     """
-    for data in encoded(pixels[None], form, mark):
+    for data in encode_slices(pixels[None], form, mark):
         write_bytes(path, data)
 
 
@@ -84,13 +84,13 @@ def write_volume(path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Pa
         OutputError: SOURCE_DATE_EPOCH is no number, or the disk refuses.
     """
     files = []
-    for number, data in enumerate(encoded(pixels, form, mark), start=1):
+    for number, data in enumerate(encode_slices(pixels, form, mark), start=1):
         files.append(path / f"{number:04d}{SUFFIX}")
         write_bytes(files[-1], data)
     return tuple(files)
 
 
-def encoded(pixels: Pixels, form: Form, mark: Mark) -> Iterator[bytes]:
+def encode_slices(pixels: Pixels, form: Form, mark: Mark) -> Iterator[bytes]:
     """The file of each slice of (Z, Y, X) or (Z, Y, X, 3) in [0, 1]."""
     if len(pixels) > 1 and form.dicom_class not in PLANAR:
         raise PlanError(

@@ -14,7 +14,7 @@ from medgan.learners.gan import fit as fit_module
 from medgan.learners.gan import monitor
 from medgan.learners.gan.checkpoint import STATE
 from medgan.learners.gan.fit import LOG, fit
-from medgan.similarity.backbone import LITE0, installed
+from medgan.similarity.backbone import LITE0, is_installed
 from medgan.training.runtime import load_checkpoint
 from tests import jobs
 from tests.learners.gan.phantoms import ABOUT, disc_stack, matched_plan, tiny_plan, tiny_stack
@@ -24,7 +24,7 @@ PLANS = {
     "one-class": tiny_plan(images_shown=32, tick=16, labels=("left",)),  # embeddings get no gradient then
     "bce": tiny_plan(images_shown=32, tick=16, loss="bce"),
 }
-if installed(LITE0[0]):
+if is_installed(LITE0[0]):
     PLANS["matched"] = matched_plan(images_shown=32, tick=16)
     PLANS["joined"] = matched_plan(images_shown=32, tick=16, adversary=0.5, joins=0.5)
 LONG = tiny_plan(images_shown=800, tick=40)

@@ -18,7 +18,7 @@ from medgan.learners.gan import probe
 from medgan.learners.gan.feature_matching import Matcher
 from medgan.learners.gan.fit import fit
 from medgan.learners.gan.networks import Discriminator, Generator
-from medgan.learners.gan.probe import Trial, difference, graphed_pace
+from medgan.learners.gan.probe import TimingTrial, difference, pace_with_graphs
 from medgan.training import runtime
 from medgan.training.runtime import Runtime
 from tests.learners.gan.phantoms import ABOUT, dcgan_plan, matched_plan, tiny_plan, tiny_stack
@@ -45,10 +45,10 @@ def graphs():
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_a_replayed_step_has_the_gradients_of_a_plain_one(plan, traced):
     before = graphs()
-    pace, against = graphed_pace(plan)
+    pace, against = pace_with_graphs(plan)
     assert graphs() > before
     assert (pace > 0, against) == (True, "")
-    trials = [Trial(dataclasses.replace(plan, graphed=graphed)) for graphed in (False, True)]
+    trials = [TimingTrial(dataclasses.replace(plan, graphed=graphed)) for graphed in (False, True)]
     plain, replayed = (trial.slopes() for trial in trials)
     assert difference(plain, replayed)[1] < 1e-4
     assert all(slope.any() for name, slope in plain.items() if "class" in name or "embedding" in name)
@@ -56,7 +56,7 @@ def test_a_replayed_step_has_the_gradients_of_a_plain_one(plan, traced):
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_passes_are_traced_once_however_far_the_condition_has_faded_in(plan, traced):
-    trial = Trial(dataclasses.replace(plan, graphed=True))
+    trial = TimingTrial(dataclasses.replace(plan, graphed=True))
     seen = set()
     for number in range(plan.images_shown // plan.batch):
         trial.step(number)
@@ -72,7 +72,7 @@ def test_a_trial_notices_that_the_gradient_of_a_single_weight_is_another(traced,
         return passes
 
     monkeypatch.setattr(Runtime, "graphed", graphed)
-    assert "another gradient of generator.stages.0.first.bias" in graphed_pace(tiny_plan())[1]
+    assert "another gradient of generator.stages.0.first.bias" in pace_with_graphs(tiny_plan())[1]
 
 
 def test_a_trial_says_in_words_that_recording_fails(traced, monkeypatch):
@@ -80,7 +80,7 @@ def test_a_trial_says_in_words_that_recording_fails(traced, monkeypatch):
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(runtime, "GRAPHS", {"backend": refuses})
-    pace, against = graphed_pace(tiny_plan())
+    pace, against = pace_with_graphs(tiny_plan())
     assert pace == float("inf")
     assert against.startswith("do not work here (")
     assert "not permitted" in against
@@ -147,6 +147,6 @@ def test_no_pass_leaves_the_device(monkeypatch):
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_a_gpu_replays_what_it_recorded(plan):
     recorded = counters["inductor"]["cudagraph_recorded_non_static_inputs"]
-    pace, against = graphed_pace(dataclasses.replace(plan, device="cuda"))
+    pace, against = pace_with_graphs(dataclasses.replace(plan, device="cuda"))
     assert (pace > 0, against) == (True, "")
     assert counters["inductor"]["cudagraph_recorded_non_static_inputs"] > recorded

@@ -17,13 +17,13 @@ from medgan.learners.gan.checkpoint import STATE
 from medgan.learners.gan.fit import LOG, fit
 from medgan.learners.gan.networks import Discriminator, Generator
 from medgan.learners.gan.steps import DISCRIMINATORS, GENERATORS
-from medgan.training.batches import centred
+from medgan.training.batches import to_network_range
 from tests.learners.gan.phantoms import ABOUT, disc_stack, discs, matched_plan, tiny_plan
 
 STACK = disc_stack(240)
 PLAN = tiny_plan(images_shown=960, tick=80, condition=(0.0, 0.0), augment=0.5)
 SEEN = monitor.Watch(STACK, PLAN).seen
-TRAIN = torch.from_numpy(centred(STACK.images(SEEN), PLAN))
+TRAIN = torch.from_numpy(to_network_range(STACK.images(SEEN), PLAN))
 
 
 class Planted(Generator):
@@ -283,7 +283,7 @@ def test_training_never_meets_an_image_that_is_held_back(monkeypatch, tmp_path):
     monkeypatch.setattr(fit_module, "update", noted)
     fit(STACK, tiny_plan(images_shown=800, tick=800), tmp_path, about=ABOUT)
     met = np.concatenate(met).reshape(800, -1)
-    held = centred(STACK.images(monitor.Watch(STACK, PLAN).unseen), PLAN)
+    held = to_network_range(STACK.images(monitor.Watch(STACK, PLAN).unseen), PLAN)
     assert len(held) >= 20
     assert not any(np.isclose(met, one.reshape(1, -1)).all(axis=1).any() for one in held)
 

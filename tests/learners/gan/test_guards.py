@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from medgan.learners.gan import guards
-from medgan.learners.gan.guards import Guards, Kept, Look
+from medgan.learners.gan.guards import Guards, Look, Snapshot
 
 WELL = Look(
     images_shown=100, overfit=0.1, overfit_error=0.1, variety={"a": 0.9, "b": 0.8}, copies={"a": 0.0, "b": 0.03},
@@ -20,7 +20,7 @@ def look(**changes):
 
 def kept(images_shown, distance, **changes):
     kid = {"a": distance, "b": distance}
-    return Kept(look(images_shown=images_shown, kid=kid, **changes), {"w": torch.tensor(images_shown)})
+    return Snapshot(look(images_shown=images_shown, kid=kid, **changes), {"w": torch.tensor(images_shown)})
 
 
 def test_nothing_amiss_raises_no_alarm_and_is_said():
@@ -100,7 +100,7 @@ def test_a_sound_generator_is_chosen_before_a_nearer_one_that_collapsed_or_copie
 
 def test_training_stops_after_four_looks_in_trouble_when_a_sound_generator_is_kept():
     trouble = [look(images_shown=n, variety={"a": 0.1}) for n in range(2, 6)]
-    sound = [kept(1, 2.0), Kept(trouble[-1], {})]
+    sound = [kept(1, 2.0), Snapshot(trouble[-1], {})]
     assert "stopped at 5 images" in guards.reason_to_stop([WELL, *trouble], sound)
     assert "of 1 images is sound" in guards.reason_to_stop([WELL, *trouble], sound)
     assert guards.reason_to_stop([WELL, *trouble[1:]], sound) == ""  # three are not enough

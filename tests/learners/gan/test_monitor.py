@@ -13,7 +13,7 @@ from torch import nn
 from medgan.learners.gan import guards
 from medgan.learners.gan.guards import Guards, Look
 from medgan.learners.gan.monitor import EVERY, Watch, by_patient
-from medgan.training.batches import centred
+from medgan.training.batches import to_network_range
 from tests.learners.gan.phantoms import disc_stack, discs, tiny_plan, tiny_stack
 
 PLAN = tiny_plan()
@@ -39,7 +39,9 @@ class Copycat(Sound):
         rows = Watch(STACK, PLAN).seen
         rows = rows[STACK.labels[rows] == 1]
         which = rows[(z[:, 3].abs() * 1e4).long().numpy() % len(rows)]
-        copies = torch.from_numpy(centred(STACK.images(which), PLAN)) + 0.01 * torch.randn_like(images)
+        copies = torch.from_numpy(to_network_range(STACK.images(which), PLAN)) + 0.01 * torch.randn_like(
+            images
+        )
         return torch.where(labels[:, None, None, None] == 1, copies, images)
 
 
@@ -64,7 +66,7 @@ class Vague(Sound):
     """Draws the mean of all training images, hardly changed."""
 
     def forward(self, z, labels, share=1.0):
-        mean = torch.from_numpy(centred(STACK.images(slice(None)), PLAN)).mean(dim=0, keepdim=True)
+        mean = torch.from_numpy(to_network_range(STACK.images(slice(None)), PLAN)).mean(dim=0, keepdim=True)
         return mean + 0.02 * super().forward(z, labels)
 
 
@@ -83,7 +85,7 @@ class Rating(nn.Module):
 def known_by_heart(images):
     """4 for an image that was trained on, -4 for any other."""
     rows = Watch(STACK, PLAN).seen
-    train = torch.from_numpy(centred(STACK.images(rows), PLAN)).flatten(1)
+    train = torch.from_numpy(to_network_range(STACK.images(rows), PLAN)).flatten(1)
     return torch.where(torch.cdist(images.flatten(1), train).amin(dim=1) < 0.05, 4.0, -4.0)
 
 

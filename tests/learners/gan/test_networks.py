@@ -112,7 +112,7 @@ def test_repaired_networks_have_no_normalisation_layer():
 
 def test_dcgan_is_the_one_of_2015():
     plan = dcgan_plan()
-    generator, critic = dcgan.Generator(plan), dcgan.Discriminator(plan)
+    generator, critic = dcgan.DcganGenerator(plan), dcgan.DcganDiscriminator(plan)
     kinds = [type(layer).__name__ for layer in generator.layers]
     assert kinds == ["ConvTranspose2d", "BatchNorm2d", "ReLU"] * 2 + ["ConvTranspose2d", "Tanh"]
     kinds = [type(layer).__name__ for layer in critic.layers]
@@ -124,5 +124,5 @@ def test_dcgan_is_the_one_of_2015():
 
 
 def test_dcgan_images_stay_between_minus_one_and_one():
-    images = dcgan.Generator(dcgan_plan())(torch.randn(4, 8) * 50, torch.tensor([0, 1, 0, 1]))
+    images = dcgan.DcganGenerator(dcgan_plan())(torch.randn(4, 8) * 50, torch.tensor([0, 1, 0, 1]))
     assert images.abs().max() <= 1

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from medgan.learners.gan import probe
-from medgan.learners.gan.probe import Cost, Trial, costs
+from medgan.learners.gan.probe import Cost, TimingTrial, costs
 from tests.learners.gan.phantoms import dcgan_plan, tiny_plan
 
 
@@ -16,14 +16,16 @@ def test_a_cost_is_measured_for_every_precision():
 
 @pytest.mark.parametrize(("plan", "expected"), [(tiny_plan(penalty_every=4), 0.002), (dcgan_plan(), 0.003)])
 def test_a_penalty_counts_by_its_share_of_the_steps(plan, expected, monkeypatch):
-    monkeypatch.setattr(Trial, "step", lambda _, number: Cost((0.005, 0.001)[number], (0.005, 0.001)[number]))
-    cost = Trial(plan).round()
+    monkeypatch.setattr(
+        TimingTrial, "step", lambda _, number: Cost((0.005, 0.001)[number], (0.005, 0.001)[number])
+    )
+    cost = TimingTrial(plan).round()
     assert (cost.processor, cost.wall) == pytest.approx((expected, expected))
 
 
 def test_the_first_round_warms_up_and_does_not_count(monkeypatch):
     rounds = iter([Cost(9.0, 9.0), Cost(1.0, 4.0), Cost(3.0, 2.0), Cost(2.0, 3.0)])
-    monkeypatch.setattr(Trial, "round", lambda _: next(rounds))
+    monkeypatch.setattr(TimingTrial, "round", lambda _: next(rounds))
     assert costs(tiny_plan(), ("fp32",)) == {"fp32": Cost(2.0, 3.0)}
     assert probe.ROUNDS == 3
 

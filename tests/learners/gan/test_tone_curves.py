@@ -14,7 +14,7 @@ from medgan.learners.gan.model import Model
 from medgan.learners.gan.monitor import Watch
 from medgan.learners.gan.networks import Generator
 from medgan.learners.gan.sample import draw
-from medgan.learners.gan.tone_curves import KNOTS, levels, tone_curves, toned
+from medgan.learners.gan.tone_curves import KNOTS, apply_curves, levels, tone_curves
 from tests.learners.gan.phantoms import ABOUT, tiny_plan, tiny_stack
 
 values = arrays(np.float32, st.integers(1, 600), elements=st.floats(-1, 1, width=16))
@@ -62,7 +62,7 @@ def test_each_channel_has_a_curve_of_its_own():
     chance = np.random.default_rng(0)
     real = chance.random((9, 3, 8, 8), np.float32) * np.array([1, 0.5, 0.1], np.float32)[:, None, None]
     drawn = 2 * real[:, ::-1]
-    written = toned(drawn, tone_curves(levels(drawn), levels(real)))
+    written = apply_curves(drawn, tone_curves(levels(drawn), levels(real)))
     assert (written.shape, written.dtype) == (drawn.shape, np.float32)
     for channel in range(3):
         assert wasserstein_distance(written[:, channel].ravel(), real[:, channel].ravel()) < 0.005

@@ -14,8 +14,8 @@ from medgan.scans.dicom import plain
 from medgan.scans.dicom import read as dicom_read
 from medgan.scans.dicom.attributes import scanner, value, words
 from medgan.scans.dicom.header import load
-from medgan.scans.dicom.plain import ELSEWHERE, SCANNER, WANTED, Plain, attributes, converted, meta
-from medgan.scans.verdict import judged
+from medgan.scans.dicom.plain import ELSEWHERE, SCANNER, WANTED, Plain, attributes, convert_value, meta
+from medgan.scans.verdict import give_verdicts
 from tests.scans.phantoms import dataset as phantom
 from tests.scans.phantoms import ramp, save
 
@@ -64,7 +64,7 @@ def test_both_ways_say_the_same(corpus, monkeypatch):
 
 def is_plain(path):
     try:
-        with judged(path):
+        with give_verdicts(path):
             return isinstance(load(path, whole=False).dataset, Plain)
     except ScanError:
         return False
@@ -210,7 +210,7 @@ def test_bottomless_nesting_ends():
 
 def test_a_cut_number_is_no_value():
     with pytest.raises(struct.error):
-        converted(b"US", b"\1\0\2")
+        convert_value(b"US", b"\1\0\2")
 
 
 @pytest.mark.parametrize(("vr", "length"), [(b"SQ", 8), (b"SQ", 0xFFFFFFFF), (b"UN", 0xFFFFFFFF)])
@@ -218,7 +218,7 @@ def test_a_sequence_in_the_meta_group_is_refused_before_anything_prints_it(vr, l
     data = save(ct(), tmp_path / "a.dcm").read_bytes()
     sequence = struct.pack("<HH2sHI", 2, 0, vr, 0, length) + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
     (tmp_path / "b.dcm").write_bytes(data[:132] + sequence + data[132:])
-    with pytest.raises(ScanError) as caught, judged(tmp_path / "b.dcm"):
+    with pytest.raises(ScanError) as caught, give_verdicts(tmp_path / "b.dcm"):
         load(tmp_path / "b.dcm", whole=False)
     assert caught.value.verdict == "error:malformed"
     assert "meta group" in caught.value.message

@@ -11,7 +11,7 @@ from pydicom.datadict import tag_for_keyword
 from medgan.base.errors import OutputError, PlanError
 from medgan.scans.dicom import sop_classes
 from medgan.scans.dicom import write as dicom_write
-from medgan.scans.dicom.sop_classes import SOP_CLASSES, classed, own_class, why_not
+from medgan.scans.dicom.sop_classes import SOP_CLASSES, own_class, why_not, with_class
 from tests.scans.written import FORMS, REAL, SYNTHETIC, written
 
 every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
@@ -45,26 +45,26 @@ def test_a_form_is_of_its_own_class_by_itself(form):
 def test_a_class_that_would_not_be_true_is_refused_and_never_chosen(name, change, why):
     form = replace(ONE_EACH[name], **change, dicom_class="sc")
     with pytest.raises(PlanError, match=why) as refused:
-        classed(form, name)
+        with_class(form, name)
     assert "--dicom-class sc" in refused.value.hint
     chosen, reason = own_class(form)
     assert chosen != name
     assert (why in reason) == (form.modality == ONE_EACH[name].modality)
-    assert classed(form, "sc") == form
+    assert with_class(form, "sc") == form
 
 
 @pytest.mark.parametrize("name", SOP_CLASSES)
 def test_images_of_no_modality_take_that_of_the_class_asked_for(name):
     form = replace(ONE_EACH[name], modality="", dicom_class="sc")
     assert own_class(form)[0] == "sc"
-    made = classed(form, name)
+    made = with_class(form, name)
     assert (made.dicom_class, made.modality) == (name, "" if name == "sc" else name.upper())
     assert why_not(name, replace(form, modality="OT")) == []
 
 
 def test_an_unknown_class_is_answered_with_the_known_ones():
     with pytest.raises(PlanError, match="'mg'") as refused:
-        classed(FORMS["cr"], "mg")
+        with_class(FORMS["cr"], "mg")
     assert "auto, ct, mr, cr, dx, us, sc" in refused.value.hint
 
 

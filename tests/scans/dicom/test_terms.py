@@ -6,14 +6,14 @@ import pytest
 from pydicom.sr._cid_dict import cid_concepts
 from pydicom.sr._concepts_dict import concepts
 
-from medgan.scans.dicom.terms import BODY_PARTS, MODALITIES, defined
+from medgan.scans.dicom.terms import BODY_PARTS, MODALITIES, defined_term
 
 
 @pytest.mark.parametrize(
     ("text", "term"), [("CT", "CT"), ("ct", "CT"), ("CT MAIER", ""), ("", ""), ("C T", ""), ("CT\\MR", "")]
 )
 def test_a_defined_term_passes_and_nothing_else(text, term):
-    assert defined(text, MODALITIES) == term
+    assert defined_term(text, MODALITIES) == term
 
 
 def test_every_modality_of_the_standards_context_group_is_known():
