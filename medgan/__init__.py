@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from medgan.plan import Overrides, Plan
     from medgan.scans.scan import Form, Header, Mark, Scan
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BalanceForecast",
