@@ -150,6 +150,13 @@ def test_every_name_that_a_page_says_a_module_holds_is_there(page):
     assert not [(name, path) for name, path in pairs if not re.search(rf"\b{name}\b", text_of(ROOT / path))]
 
 
+def test_every_noun_that_contributors_read_of_is_one_of_the_code():
+    nouns = set(re.findall(r"`([A-Z][a-z]\w+)`", text_of(ROOT / "CONTRIBUTING.md")))
+    assert len(nouns) > 4
+    code = "\n".join(map(text_of, CODE))
+    assert not [noun for noun in nouns if not re.search(rf"^(class )?{noun}\b( = |\(|:)", code, re.MULTILINE)]
+
+
 # --- what surrounds the code ---
 
 
