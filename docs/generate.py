@@ -30,7 +30,7 @@ from medgan.dataset.source import Source
 from medgan.plan import Overrides, decide
 from medgan.plan.canvas import EFFORTS
 from medgan.plan.rules import RECOMMENDED, SMOKE_IMAGES
-from medgan.scans.scan import Form
+from medgan.scans.scan import OutputFormat
 
 ROOT = Path(__file__).resolve().parents[1]
 CLI = ROOT / "docs" / "cli.md"
@@ -181,7 +181,7 @@ def recipes() -> str:
 
 def value_words(value: Any) -> str:
     """A decision's value in a table cell."""
-    if isinstance(value, Form):
+    if isinstance(value, OutputFormat):
         kind = f"dicom ({value.dicom_class})" if value.format == "dicom" else value.format
         return f"{kind}, {value.low:g} to {value.high:g} {value.unit}, {value.bits} bits"
     if isinstance(value, tuple):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from medgan.learners.gan.model import Model
     from medgan.learners.gan.sample import Sample, SampledImages
     from medgan.plan import Overrides, Plan
-    from medgan.scans.scan import Form, Header, Mark, Scan
+    from medgan.scans.scan import Header, OutputFormat, Provenance, Scan
 
 __version__ = "0.2.0"
 
@@ -42,21 +42,21 @@ __all__ = [
     "EvaluateResult",
     "Fingerprint",
     "Folder",
-    "Form",
     "Header",
     "InspectResult",
     "JobError",
     "Manifest",
-    "Mark",
     "MedganError",
     "Model",
     "ModelError",
     "OptionError",
     "OutputError",
+    "OutputFormat",
     "Overrides",
     "Plan",
     "PlanError",
     "Progress",
+    "Provenance",
     "Record",
     "ReportResult",
     "Sample",
@@ -102,7 +102,7 @@ _HOMES = {
     "medgan.learners.gan.model": ("Model",),
     "medgan.plan": ("Overrides", "Plan"),
     "medgan.base.progress": ("Progress",),
-    "medgan.scans.scan": ("Form", "Header", "Mark", "Scan"),
+    "medgan.scans.scan": ("OutputFormat", "Header", "Provenance", "Scan"),
 }
 """{module: the public names that live there}, loaded when first asked for (PEP 562), so that `--help` waits for no numpy."""
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from medgan.base.processes import world
+from medgan.base.processes import current_processes
 from medgan.base.workers import keep_memory
 from medgan.cli.app import app
 from medgan.cli.screen import INTERRUPTED, polite_errors
@@ -25,7 +25,7 @@ def main() -> None:
     every process that DDP looks for unused parameters.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if world().size > 1:
+    if current_processes().size > 1:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     steady()
     if (

@@ -42,7 +42,7 @@ from medgan.filtering.separability import class_check
 from medgan.learners.gan.guards import Look
 from medgan.output.catalogue import manifest_csv, metadata_csv
 from medgan.plan import Overrides, Plan
-from medgan.scans.scan import Form
+from medgan.scans.scan import OutputFormat
 from tests.filtering import test_separability as checks
 
 ROOT = Path(__file__).parents[1]
@@ -460,7 +460,7 @@ def test_every_field_of_what_gives_classes_away_is_documented():
 
 def test_every_field_of_the_plan_and_the_form_is_documented():
     assert {field.name for field in dataclasses.fields(Plan)} == documented("Plan")
-    assert {field.name for field in dataclasses.fields(Form)} == documented("Form")
+    assert {field.name for field in dataclasses.fields(OutputFormat)} == documented("Form")
     assert {field.name for field in dataclasses.fields(Look)} == documented("Guards")
 
 

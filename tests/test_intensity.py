@@ -22,7 +22,7 @@ from medgan.plan import Overrides, decide
 from medgan.prepare.stack import prepare
 from medgan.scans import formats
 from medgan.scans.provenance import stored_range
-from medgan.scans.scan import Mark
+from medgan.scans.scan import Provenance
 from tests.scans import phantoms
 
 SHAPE = (16, 24)
@@ -87,13 +87,13 @@ def test_values_come_back_within_one_step(tmp_path, what, written):
     plan = decide(measure(manifest), Overrides(effort="smoke", size=SHAPE, **wish))
     assert plan.form.dicom_class == dicom_class
     form = form_of(plan.form, written)
-    stack = prepare(manifest, plan, cache.stacks())
+    stack = prepare(manifest, plan, cache.stacks_folder())
     records = manifest.training()
     assert len(stack) == 4
     for row, position in enumerate(stack.records.tolist()):
         image = stack.images([row])[0]
         image = image[0] if form.channels == 1 else np.moveaxis(image, 0, -1)
-        mark = Mark(synthetic=True, label="a", index=row + 1, seed=row, model="ab")
+        mark = Provenance(synthetic=True, label="a", index=row + 1, seed=row, model="ab")
         again = formats.read(formats.write(tmp_path / "out" / str(row), image, form, mark))
         record, original = records[position], load(manifest.root, records[position])
         low, high = ends(form, record, original)

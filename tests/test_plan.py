@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medgan.base.errors import PlanError
-from medgan.dataset.colour import Colours
+from medgan.dataset.colour import ColourCounts
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.plan import Overrides, decide
-from medgan.plan.canvas import SIDES, cells, fit_cells
-from medgan.plan.rules import LEAST_IMAGES, SMOKE_IMAGES
+from medgan.plan.canvas import SIDES, _fit_cells, _grid_for_size
+from medgan.plan.rules import _MIN_IMAGES_SHOWN, SMOKE_IMAGES
 from medgan.scans.windows import parse_window
 
 
@@ -28,7 +28,7 @@ def facts(**changes):
         modalities={"CR": 560},
         meanings={"stored": 560},
         channels={"1": 560},
-        colours=Colours(coloured=0, marked=0, gray=0),
+        colours=ColourCounts(coloured=0, marked=0, gray=0),
         bits=8,
         body_part="CHEST",
         rows=(100, 144, 200),
@@ -119,7 +119,7 @@ def test_any_scan_has_a_canvas_of_3_to_6_cells_doubled(rows, columns, effort):
 
 @given(st.integers(3, 6), st.integers(3, 6), st.integers(1, 6))
 def test_every_size_the_networks_can_build_can_be_asked_for(h, w, doublings):
-    base, found = cells((h << doublings, w << doublings))
+    base, found = _grid_for_size((h << doublings, w << doublings))
     assert (base[0] << found, base[1] << found) == (h << doublings, w << doublings)
 
 
@@ -131,7 +131,7 @@ def test_the_largest_size_has_a_width_for_every_stage():
 
 @given(st.integers(*SIDES), st.integers(*SIDES))
 def test_any_size_has_a_grid_at_or_above_it(height, width):
-    base, doublings = cells((height, width))
+    base, doublings = _grid_for_size((height, width))
     assert all(3 <= cell <= 7 for cell in base)
     assert 1 <= doublings <= 7
     for side, other, cell in ((height, width, base[0]), (width, height, base[1])):
@@ -169,7 +169,7 @@ def test_a_size_beyond_what_networks_draw_is_refused(size):
 
 @pytest.mark.parametrize("aspect", [0.5, 0.75, 1.0, 4 / 3, 2.0])
 def test_the_canvas_has_the_shape_of_the_scans(aspect):
-    (h, w), _ = fit_cells(aspect, 64, 64)
+    (h, w), _ = _fit_cells(aspect, 64, 64)
     assert h / w == pytest.approx(aspect, rel=0.01)
 
 
@@ -247,7 +247,7 @@ def test_values_without_a_common_scale_are_relative(meanings):
 
 
 def test_colour_needs_every_scan_in_colour():
-    coloured = Colours(coloured=560, marked=0, gray=0)
+    coloured = ColourCounts(coloured=560, marked=0, gray=0)
     plan = decide(facts(channels={"3": 560}, colours=coloured))
     assert (plan.channels, plan.form.channels) == (3, 3)
     plan = decide(facts(channels={"1": 1, "3": 559}, colours=coloured))
@@ -256,7 +256,7 @@ def test_colour_needs_every_scan_in_colour():
 
 @pytest.mark.parametrize(("coloured", "channels"), [(0, 1), (10, 1), (280, 1), (281, 3)])
 def test_rgb_scans_are_colour_where_most_show_some(coloured, channels):
-    colours = Colours(coloured=coloured, marked=10, gray=550 - coloured)
+    colours = ColourCounts(coloured=coloured, marked=10, gray=550 - coloured)
     plan = decide(facts(channels={"3": 560}, colours=colours))
     assert (plan.channels, plan.form.channels) == (channels, 3)
     assert f"{coloured} " in plan.why["channels"] or not coloured
@@ -375,7 +375,7 @@ def test_all_problems_are_told_at_once():
 def test_however_few_the_scans_enough_is_shown_to_learn_from():
     assert (
         decide(facts(training={"normal": 5, "rare": 3}), Overrides(effort="quick")).images_shown
-        >= LEAST_IMAGES
+        >= _MIN_IMAGES_SHOWN
     )
 
 

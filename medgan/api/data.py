@@ -81,7 +81,7 @@ class Folder:
                 f"{self.path}: {row['path']} is a link to a scan as it is, in a size and form of its own",
                 hint="Write the folder with --real prepared, or read it with monai().",
             )
-        image = read_output(files.inside(self.path, row["path"]), self._facts.form)
+        image = read_output(files.resolve_inside(self.path, row["path"]), self._facts.form)
         return np.ascontiguousarray(np.moveaxis(image, -1, 0) if image.ndim > 2 else image[None])
 
     def torch(self, transform: Callable[[Any], Any] | None = None) -> LabelledTensors:

@@ -18,7 +18,7 @@ import typer
 
 from medgan.api.values import Place, as_path, as_quotas, as_size, as_target
 from medgan.base.errors import OptionError
-from medgan.base.processes import world
+from medgan.base.processes import current_processes
 
 if TYPE_CHECKING:
     from medgan.commands.balance import BalanceOptions
@@ -125,14 +125,14 @@ class LabelOptions:
 
     def source(self, place: Path | str) -> Scans:
         """The folder or .npz that was named, or with "-" the list of files on stdin."""
-        from medgan.dataset.encoding import entries
+        from medgan.dataset.encoding import split_entries
         from medgan.dataset.source import Source as Scans
 
         # Processes share one stdin, and the first one reads for all.
-        listed = sys.stdin.buffer.read() if place == "-" and world().is_first else b""
+        listed = sys.stdin.buffer.read() if place == "-" and current_processes().is_first else b""
         return Scans(
             path=None if place == "-" else Path(place),
-            lines=entries(listed) if place == "-" else None,
+            lines=split_entries(listed) if place == "-" else None,
             labels=as_path(self.labels),
             label_column=self.label_column,
             label_tag=self.label_from_tag,
@@ -216,9 +216,9 @@ class TrainingOptions:
     @property
     def lack(self) -> str:
         """A sentence where the network that is to guide the training is not installed."""
-        from medgan.plan.rules import lacks_features
+        from medgan.plan.rules import missing_features_warning
 
-        return lacks_features() if self.features is None and self.arch != "dcgan" else ""
+        return missing_features_warning() if self.features is None and self.arch != "dcgan" else ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,18 +36,18 @@ def as_target(target: int | str) -> str | int:
 
 def as_quotas(quotas: Mapping[str, int] | list[str] | None) -> dict[str, int]:
     """Texts `LABEL=N`, or a mapping, as {label: n}."""
-    from medgan.dataset.source import label_of
+    from medgan.dataset.source import normalise_label
 
     if isinstance(quotas, Mapping):
-        return {label_of(label): number for label, number in quotas.items()}
+        return {normalise_label(label): number for label, number in quotas.items()}
     return dict(map(as_quota, quotas or ()))
 
 
 def as_quota(text: str) -> tuple[str, int]:
     """`LABEL=N` as (label, n)."""
-    from medgan.dataset.source import label_of
+    from medgan.dataset.source import normalise_label
 
     label, _, number = text.rpartition("=")
     if not (label and number.isdecimal()):
         raise OptionError(f"--class {text}: write LABEL=N, such as covid=200")
-    return label_of(label), int(number)
+    return normalise_label(label), int(number)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from medgan.api import options as opt
 from medgan.api.values import as_path
 from medgan.base.errors import OptionError, PlanError
-from medgan.base.progress import OnProgress, during, ignore, warn
+from medgan.base.progress import OnProgress, ignore, report_stage, warn
 
 if TYPE_CHECKING:
     from medgan.commands.dry_run import Foreseen
@@ -39,7 +39,7 @@ def inspect(
     from medgan.commands.preflight import present
 
     data = present(scans.source(source))
-    with during("loading libraries", on_progress):
+    with report_stage("loading libraries", on_progress):
         from medgan.commands.inspect import inspect as look
         from medgan.plan import Overrides
     return look(data, holdout=holdout, overrides=Overrides(seed=seed), on_progress=on_progress)
@@ -62,7 +62,7 @@ def train(
     refuse_window(training.window)
     preflight(Path(out), data)
     _warn(on_progress, training.lack)
-    with during(LOADING, on_progress):
+    with report_stage(LOADING, on_progress):
         from medgan.commands.train import Options
         from medgan.commands.train import train as learn
     options = Options(holdout=holdout, dry_run=dry_run, tensorboard=training.tensorboard)
@@ -81,7 +81,7 @@ def sample(
 
     scans = drawing.scans
     preflight(Path(out), scans, model=Path(model))
-    with during(LOADING, on_progress):
+    with report_stage(LOADING, on_progress):
         from medgan.commands.sample import sample as draw
     return draw(Path(model), Path(out), options=drawing.options(scans), on_progress=on_progress)
 
@@ -109,7 +109,7 @@ def balance(
     refuse_window(training.window)
     preflight(Path(out), data, model=model)
     _warn(on_progress, training.lack if model is None else "")
-    with during(LOADING, on_progress):
+    with report_stage(LOADING, on_progress):
         from medgan.commands.balance import balance as write
         from medgan.commands.dry_run import foresee
         from medgan.commands.share import ONE_SIDED
@@ -140,7 +140,7 @@ def evaluate(
     data, folders = labels.source(real), ("model", "synthetic", "external")
     named: dict[str, Any] = {name: as_path(getattr(judged, name)) for name in folders}
     preflight(Path(out), data, **named)
-    with during(LOADING, on_progress):
+    with report_stage(LOADING, on_progress):
         from medgan.commands.evaluate import EvaluateOptions
         from medgan.commands.evaluate import evaluate as judge
         from medgan.evaluation.analyses import EFFORTS
@@ -173,7 +173,7 @@ def prepare(
 
     data = labels.source(source)
     preflight(Path(out), data, model=Path(like))
-    with during(LOADING, on_progress):
+    with report_stage(LOADING, on_progress):
         from medgan.commands.prepare import conform
     return conform(
         data,
@@ -188,7 +188,7 @@ def prepare(
 
 def report(folder: opt.Folder, *, on_progress: OnProgress = ignore) -> Rendered:
     """Write report.html again, from what an evaluation, a balanced folder or a training run holds."""
-    with during("loading libraries", on_progress):
+    with report_stage("loading libraries", on_progress):
         from medgan.commands.report import report as write
     return write(Path(folder))
 

@@ -26,19 +26,19 @@ def folder() -> Path:
 
     OutputError where it cannot be made or written to, is somebody else's, or is open to others and holds files that are not ours.
     """
-    place = location()
+    place = cache_location()
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         if sys.platform != "win32":
-            _close(place)
+            _restrict_access(place)
         if not os.access(place, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
-        raise unusable(place, error) from error
+        raise cache_error(place, error) from error
     return place
 
 
-def location() -> Path:
+def cache_location() -> Path:
     """`$MEDGAN_CACHE`, else `$XDG_CACHE_HOME/medgan`, else `~/.cache/medgan`; nothing is made.
 
     The XDG Base Directory specification has a relative XDG_CACHE_HOME ignored.
@@ -49,32 +49,32 @@ def location() -> Path:
     return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "medgan"
 
 
-def stacks() -> Path:
+def stacks_folder() -> Path:
     """The folder of prepared images in the cache."""
     place = folder() / STACKS
     try:
         place.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise unusable(place, error) from error
+        raise cache_error(place, error) from error
     return place
 
 
-def is_ours(path: Path) -> bool:
+def is_own_file(path: Path) -> bool:
     """Whether medgan put `path` into the cache folder; SQLite keeps a journal beside its file."""
     return path.name == STACKS or path.name.partition("-")[0] == INDEX
 
 
 @contextmanager
-def hold_while(place: Path, *, alone: bool = False, wait: bool = True) -> Iterator[None]:
-    """`hold` for as long as the block lasts."""
-    let_go = hold(place, alone=alone, wait=wait)
+def file_lock(place: Path, *, alone: bool = False, wait: bool = True) -> Iterator[None]:
+    """`acquire_lock` for as long as the block lasts."""
+    let_go = acquire_lock(place, alone=alone, wait=wait)
     try:
         yield
     finally:
         let_go()
 
 
-def hold(place: Path, *, alone: bool = False, wait: bool = True) -> Callable[[], None]:
+def acquire_lock(place: Path, *, alone: bool = False, wait: bool = True) -> Callable[[], None]:
     """Keep a file or folder from being cleared, or from all others with `alone`; what comes back lets go of it.
 
     The system lets go when the process ends, however it ends. BlockingIOError instead of waiting where `wait` is false.
@@ -91,7 +91,7 @@ def hold(place: Path, *, alone: bool = False, wait: bool = True) -> Callable[[],
     return partial(os.close, handle)
 
 
-def unusable(place: Path, error: OSError) -> OutputError:
+def cache_error(place: Path, error: OSError) -> OutputError:
     """The sentence for a cache that the disk refuses."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return OutputError(
@@ -104,7 +104,7 @@ def unusable(place: Path, error: OSError) -> OutputError:
     )
 
 
-def _close(place: Path) -> None:
+def _restrict_access(place: Path) -> None:
     """Take the rights of others away, but never from a folder in which the user keeps other things too."""
     facts = place.stat()
     if facts.st_uid != os.geteuid():
@@ -114,7 +114,7 @@ def _close(place: Path) -> None:
         )
     if not stat.S_IMODE(facts.st_mode) & 0o077:
         return
-    if all(map(is_ours, place.iterdir())):
+    if all(map(is_own_file, place.iterdir())):
         place.chmod(0o700)
     if stat.S_IMODE(place.stat().st_mode) & 0o077:
         raise OutputError(

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-FROM_CLONE = "in your clone of medgan: pip install -e '.[{}]'"
+INSTALL_EXTRA = "in your clone of medgan: pip install -e '.[{}]'"
 """The hint for an extra that is missing: no registry knows medgan by its name."""
 
 

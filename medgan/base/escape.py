@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import re
 
-MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
+_MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
 """What Markdown takes for markup (CommonMark, GitHub's tables and mathematics); an underscore within a word is none."""
-HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
-CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f]|\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
+_CONTROL = re.compile(r"[\0-\x1f\x7f-\x9f]|\\(?=x[0-9a-f]{2}|u[0-9a-f]{4})")
 """What a cell holds escaped: control characters, line ends included, and a backslash that would be taken for the sign of an escape."""
-FORMULA = re.compile("(?:^|(?<=;))[=+\\-@\uff1d\uff0b\uff0d\uff20]")
+_FORMULA = re.compile("(?:^|(?<=;))[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 """The first letter of what a spreadsheet runs (OWASP, CSV Injection), also behind a semicolon, which parts cells in half of Europe."""
-NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4}))")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_ESCAPED = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4}))")
 
 
-def clean(text: str) -> str:
+def printable(text: str) -> str:
     """`text` on one line of a terminal, with an escape for every character that is not to be seen.
 
     The name of a file must neither steer the terminal nor pass for a line of ours.
@@ -29,24 +29,24 @@ def clean(text: str) -> str:
     )
 
 
-def markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """`text` as one line of Markdown that shows it and does nothing: no HTML, no markup, no end of a table's cell."""
-    line = MARKUP.sub(lambda found: "\\" + found[0], clean(" ".join(text.split())))
-    return "".join(HTML.get(letter, letter) for letter in line)
+    line = _MARKUP.sub(lambda found: "\\" + found[0], printable(" ".join(text.split())))
+    return "".join(_HTML.get(letter, letter) for letter in line)
 
 
-def cell(text: str) -> str:
-    r"""`text` as a CSV cell that no spreadsheet runs and no line end breaks; `uncell` gives it back exactly.
+def escape_cell(text: str) -> str:
+    r"""`text` as a CSV cell that no spreadsheet runs and no line end breaks; `unescape_cell` gives it back exactly.
 
     `=1+1` becomes `\x3d1+1`, ESC `\x1b`; numbers and ordinary names stay as they are.
     """
-    safe = CONTROL.sub(_escape, text)
-    return safe if NUMBER.fullmatch(safe) else FORMULA.sub(_escape, safe)
+    safe = _CONTROL.sub(_escape, text)
+    return safe if _NUMBER.fullmatch(safe) else _FORMULA.sub(_escape, safe)
 
 
-def uncell(text: str) -> str:
-    """The text of which `cell` made this one."""
-    return ESCAPED.sub(lambda found: chr(int(found[1] or found[2], 16)), text)
+def unescape_cell(text: str) -> str:
+    """The text of which `escape_cell` made this one."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1] or found[2], 16)), text)
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -18,9 +18,9 @@ from typing import Any, BinaryIO
 
 from medgan.base.errors import DatasetError, MedganError, OutputError
 
-NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 """Windows has no such flag, and lets only administrators make links."""
-JSON_WORDS = {
+_JSON_TYPES = {
     str: "text",
     bool: "true or false",
     int: "a whole number",
@@ -50,7 +50,7 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         partial.replace(path)
     except OSError as error:
         remove_partial(partial)
-        raise refusal(path, error) from error
+        raise write_error(path, error) from error
     except BaseException:
         remove_partial(partial)
         raise
@@ -61,19 +61,19 @@ def is_partial(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(".partial")
 
 
-LARGEST = 512 * 1024**2
+_MAX_READ_BYTES = 512 * 1024**2
 """Bytes of a file that is read whole (JSON, a log, a picture of a page); medgan writes none so large."""
-STAYING: dict[Path, tuple[int, int]] = {}
+_WATCHED_FOLDERS: dict[Path, tuple[int, int]] = {}
 """{folder that a command fills: device and inode}."""
 
 
 @contextmanager
-def staying(folder: Path) -> Iterator[None]:
+def keep_in_place(folder: Path) -> Iterator[None]:
     """Within it `folder` must stay: OutputError, and nothing is written, once somebody has removed it or put another in its place.
 
     Made anew it would lack what was written before, and the same command could not go on in it.
     """
-    STAYING[folder] = _identity(folder)
+    _WATCHED_FOLDERS[folder] = _identity(folder)
     try:
         yield
         refuse_removed(folder)
@@ -81,13 +81,13 @@ def staying(folder: Path) -> Iterator[None]:
         refuse_removed(folder)  # which explains whatever else went wrong
         raise
     finally:
-        STAYING.pop(folder, None)  # gone already where a block within has the same folder
+        _WATCHED_FOLDERS.pop(folder, None)  # gone already where a block within has the same folder
 
 
 def refuse_removed(path: Path) -> None:
     """OutputError where a folder that must stay, and in which `path` lies, is no longer there, or a link leads from it to elsewhere."""
-    for folder in STAYING.keys() & {path, *path.parents}:
-        if _identity(folder) != STAYING[folder]:
+    for folder in _WATCHED_FOLDERS.keys() & {path, *path.parents}:
+        if _identity(folder) != _WATCHED_FOLDERS[folder]:
             raise OutputError(
                 f"{folder} was removed or replaced while this command was at work in it",
                 hint="Repeat the same command: it starts anew.",
@@ -112,14 +112,14 @@ def append(path: Path, text: str) -> None:
     """Add UTF-8 `text` to the end of `path`, made where there is none; a link under that name is refused, not followed."""
     refuse_removed(path)
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK, 0o666)
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, 0o666)
         with os.fdopen(handle, "a", encoding="utf-8") as stream:
             stream.write(text)
     except OSError as error:
-        raise refusal(path, error) from error
+        raise write_error(path, error) from error
 
 
-def inside(folder: Path, name: str) -> Path:
+def resolve_inside(folder: Path, name: str) -> Path:
     """The file that `name`, as a manifest gives it, stands for in `folder`.
 
     Raises:
@@ -144,9 +144,9 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def read_inside(folder: Path, name: str) -> bytes:
-    """The bytes of a file `inside` the folder; OSError or DatasetError where it cannot be read, or is larger than LARGEST."""
-    path = inside(folder, name)
-    if path.stat().st_size > LARGEST:
+    """The bytes of a file `resolve_inside` the folder; OSError or DatasetError where it cannot be read, or is larger than LARGEST."""
+    path = resolve_inside(folder, name)
+    if path.stat().st_size > _MAX_READ_BYTES:
         raise DatasetError(
             f"{path} is larger than any file of its kind that medgan writes",
             hint="Remove it from the folder.",
@@ -162,7 +162,7 @@ def make_folder(path: Path) -> None:
     except FileExistsError as error:
         raise OutputError(f"{path} is a file, not a folder", hint="Choose another --out.") from error
     except OSError as error:
-        raise refusal(path, error) from error
+        raise write_error(path, error) from error
 
 
 def remove_partial(partial: Path) -> None:
@@ -173,7 +173,7 @@ def remove_partial(partial: Path) -> None:
         return
 
 
-def refusal(path: Path, error: OSError) -> MedganError:
+def write_error(path: Path, error: OSError) -> MedganError:
     """The sentence for a disk that said no."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return OutputError(
@@ -202,22 +202,22 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write a dataclass, mapping or list to `path` as indented JSON, atomically."""
-    write_text(path, json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(to_json(value), indent=2, ensure_ascii=False) + "\n")
 
 
-def plain(value: object) -> Any:
+def to_json(value: object) -> Any:
     """Dataclasses, mappings, tuples and paths as what JSON knows."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str):
-        return [plain(item) for item in value]
+        return [to_json(item) for item in value]
     return str(value) if isinstance(value, Path) else value
 
 
-def revive(kind: Any, value: Any, name: str = "the value") -> Any:
-    """The opposite of `plain`: JSON data, perhaps somebody else's or damaged, back into the dataclass or annotated type `kind`.
+def from_json(kind: Any, value: Any, name: str = "the value") -> Any:
+    """The opposite of `to_json`: JSON data, perhaps somebody else's or damaged, back into the dataclass or annotated type `kind`.
 
     Knows dataclasses, unions with None, tuple[X, ...], Mapping[str, X], str, bool, int, float and Any; nothing is converted.
 
@@ -226,28 +226,34 @@ def revive(kind: Any, value: Any, name: str = "the value") -> Any:
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
-        return None if value is None else revive(arguments[0], value, name)
+        return None if value is None else from_json(arguments[0], value, name)
     if origin is tuple:
-        items = _of(list, value, name)
-        return tuple(revive(arguments[0], item, f"{name}[{place}]") for place, item in enumerate(items))
+        items = _require_type(list, value, name)
+        return tuple(from_json(arguments[0], item, f"{name}[{place}]") for place, item in enumerate(items))
     if origin is Mapping:
-        items = _of(dict, value, name).items()
+        items = _require_type(dict, value, name).items()
         return {
-            _of(str, key, f"a key of {name}"): revive(arguments[1], item, f"{name}[{key!r}]")
+            _require_type(str, key, f"a key of {name}"): from_json(arguments[1], item, f"{name}[{key!r}]")
             for key, item in items
         }
-    return _noun(kind, value, name) if dataclasses.is_dataclass(kind) else _of(kind, value, name)
+    return (
+        _dataclass_from(kind, value, name)
+        if dataclasses.is_dataclass(kind)
+        else _require_type(kind, value, name)
+    )
 
 
-def revive_known(kind: Any, value: Any, name: str = "the value") -> Any:
-    """As `revive` of a dataclass, keys that it does not have left aside: a newer version may have written them."""
+def from_known_json(kind: Any, value: Any, name: str = "the value") -> Any:
+    """As `from_json` of a dataclass, keys that it does not have left aside: a newer version may have written them."""
     known = {field.name for field in dataclasses.fields(kind)}
-    return revive(kind, {key: it for key, it in _of(dict, value, name).items() if key in known}, name)
+    return from_json(
+        kind, {key: it for key, it in _require_type(dict, value, name).items() if key in known}, name
+    )
 
 
-def _noun(kind: Any, data: Any, name: str) -> Any:
+def _dataclass_from(kind: Any, data: Any, name: str) -> Any:
     """A dataclass from the values of its fields."""
-    value: dict[str, Any] = _of(dict, data, name)
+    value: dict[str, Any] = _require_type(dict, data, name)
     hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
     absent = (dataclasses.MISSING, dataclasses.MISSING)
     needed = [one.name for one in fields if (one.default, one.default_factory) == absent]
@@ -257,10 +263,10 @@ def _noun(kind: Any, data: Any, name: str) -> Any:
             f"{name} lacks {lacking[0]!r}" if lacking else f"{name} has a {strange[0]!r} that nobody knows"
         )
         raise ValueError(words)
-    return kind(**{key: revive(hints[key], item, f"{name}.{key}") for key, item in value.items()})
+    return kind(**{key: from_json(hints[key], item, f"{name}.{key}") for key, item in value.items()})
 
 
-def _of(kind: Any, value: Any, name: str) -> Any:
+def _require_type(kind: Any, value: Any, name: str) -> Any:
     """The value, if it is of this kind."""
     if kind is Any:
         return value
@@ -271,7 +277,7 @@ def _of(kind: Any, value: Any, name: str) -> Any:
             return value
         raise ValueError(f"{name} is no finite number")
     if type(value) is not kind:  # to Python, True is an int
-        raise ValueError(f"{name} should be {JSON_WORDS[kind]}, not {JSON_WORDS.get(type(value), 'null')}")
+        raise ValueError(f"{name} should be {_JSON_TYPES[kind]}, not {_JSON_TYPES.get(type(value), 'null')}")
     return value
 
 
@@ -280,8 +286,8 @@ def read_json(path: Path) -> Any:
     facts = path.stat()
     if not stat.S_ISREG(facts.st_mode):
         raise ValueError("it is no regular file")  # of which a pipe would keep its reader waiting
-    if facts.st_size > LARGEST:
-        raise ValueError(f"it is larger than {LARGEST // 1024**2} MiB")
+    if facts.st_size > _MAX_READ_BYTES:
+        raise ValueError(f"it is larger than {_MAX_READ_BYTES // 1024**2} MiB")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except RecursionError as error:
@@ -301,7 +307,7 @@ def json_lines(data: bytes) -> Iterator[dict[str, Any]]:
 
 def read_object(path: Path) -> dict[str, Any]:
     """The JSON object in `path`; OSError and ValueError, of which one says that it holds something else, are the caller's to explain."""
-    value: dict[str, Any] = revive(Mapping[str, Any], read_json(path), path.name)
+    value: dict[str, Any] = from_json(Mapping[str, Any], read_json(path), path.name)
     return value
 
 
@@ -317,7 +323,7 @@ def digest(*parts: bytes | str) -> str:
 
 def digest_of(value: object) -> str:
     """SHA-256 (hex) of a dataclass or JSON value in canonical form (sorted keys, no spaces)."""
-    return digest(json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+    return digest(json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 
 def digest_file(path: Path) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-STARTED_BY_TORCHRUN = "TORCHELASTIC_RUN_ID"
+_TORCHRUN_ID = "TORCHELASTIC_RUN_ID"
 """torchrun sets this; without it RANK and WORLD_SIZE may be anybody's."""
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Processes:
     """The processes of a job, on one machine or several, and which one this is. In torchrun's own terms."""
 
     rank: int = 0
@@ -32,9 +32,9 @@ class World:
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
 
-def world() -> World:
+def current_processes() -> Processes:
     """What torchrun says; a world of one without it."""
-    if STARTED_BY_TORCHRUN not in os.environ:
-        return World()
+    if _TORCHRUN_ID not in os.environ:
+        return Processes()
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    return World(*(int(os.environ[name]) for name in names))
+    return Processes(*(int(os.environ[name]) for name in names))

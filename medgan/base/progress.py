@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 NOTE, WARNING = "note", "warning"
 """Stages of reports that have nothing but words: a line that stays, and one that says what is wrong."""
-MINUTE, HOUR = 60, 3600
+_MINUTE, _HOUR = 60, 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,16 @@ def ignore(progress: Progress) -> None:
 
 
 @contextmanager
-def during(stage: str, on_progress: OnProgress) -> Iterator[None]:
+def report_stage(stage: str, on_progress: OnProgress) -> Iterator[None]:
     """Say that the block is one thing that takes its time, and when it is over."""
     on_progress(Progress(stage, 0, 1))
     yield
     on_progress(Progress(stage, 1, 1))
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time span in the largest units that say enough: `7 s`, `12 min`, `1 h 40 min`."""
-    if seconds < MINUTE:
+    if seconds < _MINUTE:
         return f"{seconds:.0f} s"
-    minutes = round(seconds / MINUTE)
-    return f"{minutes} min" if seconds < HOUR else f"{minutes // 60} h {minutes % 60} min"
+    minutes = round(seconds / _MINUTE)
+    return f"{minutes} min" if seconds < _HOUR else f"{minutes // 60} h {minutes % 60} min"

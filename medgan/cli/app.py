@@ -12,7 +12,7 @@ import typer
 from medgan import __version__
 from medgan.api import options as opt
 from medgan.api import verbs
-from medgan.base.processes import world
+from medgan.base.processes import current_processes
 from medgan.cli import screen
 from medgan.cli.base_command import Command, Group, share_options, take_options
 from medgan.cli.ticker import watch
@@ -95,10 +95,10 @@ def inspect(
     with screen.polite_errors(again="Nothing was changed; repeat the command."):
         with watch() as on_progress:
             found = verbs.inspect(source, scans=scans, holdout=holdout, seed=seed, on_progress=on_progress)
-        from medgan.base.files import plain
+        from medgan.base.files import to_json
 
         in_words = partial(
-            screen.show_inspection, fingerprint=plain(found.fingerprint), everything=everything
+            screen.show_inspection, fingerprint=to_json(found.fingerprint), everything=everything
         )
         _tell(found.report(files), in_words, json=json)
 
@@ -294,5 +294,5 @@ def show_help(ctx: typer.Context, topic: HelpTopic = None) -> None:
 
 def _tell(report: dict[str, Any], in_words: Callable[[dict[str, Any]], None], *, json: bool) -> None:
     """The result on stdout, for pipelines or for people; under torchrun once."""
-    if world().is_first:
+    if current_processes().is_first:
         (screen.show_json if json else in_words)(report)

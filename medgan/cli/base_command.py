@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from medgan.api.keywords import as_typed, spread
 from medgan.base.errors import OptionError
-from medgan.base.processes import world
+from medgan.base.processes import current_processes
 from medgan.base.workers import VARIABLE
 from medgan.cli import config, screen, ticker
 from medgan.cli.help import Page, kind_of, parameters, words_of
@@ -44,7 +44,12 @@ class Command(Page, TyperCommand):
         """Do the work, then leave the options that were given in the output folder."""
         result = super().invoke(ctx)
         out = ctx.params.get("out")
-        if isinstance(out, Path) and out.is_dir() and not ctx.params.get("dry_run") and world().is_first:
+        if (
+            isinstance(out, Path)
+            and out.is_dir()
+            and not ctx.params.get("dry_run")
+            and current_processes().is_first
+        ):
             config.keep(out, ctx.info_name, places(self, ctx), given_options(self, ctx))
         return result
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from medgan.base.errors import MedganError, OptionError
-from medgan.base.escape import clean
-from medgan.base.processes import world
-from medgan.base.progress import duration
+from medgan.base.escape import printable
+from medgan.base.processes import current_processes
+from medgan.base.progress import format_duration
 from medgan.cli.terminal import FULL, put, render, tell
 
 FAILED, UNEXPECTED, INTERRUPTED = 1, 3, 130
@@ -106,7 +106,7 @@ def polite_errors(again: str = "Repeat the same command: it goes on where it sto
 
 def complain(message: str, *, hint: str = "") -> None:
     """Say on stderr what went wrong (red) and what to do next (cyan), unless another process says it."""
-    if world().is_first:
+    if current_processes().is_first:
         _say("error", "red", message)
         if hint:
             advise(hint)
@@ -114,7 +114,7 @@ def complain(message: str, *, hint: str = "") -> None:
 
 def warn(sentence: str) -> None:
     """Say on stderr what a person should know before the work begins; nothing where the sentence is empty."""
-    if sentence and world().is_first:
+    if sentence and current_processes().is_first:
         _say("warning", "yellow", sentence)
 
 
@@ -169,13 +169,13 @@ def show_training(report: Facts, *, everything: bool = False) -> None:
     if not report["model_digest"]:
         _warnings(report["warnings"])
         _plan(report["plan"], everything=everything)
-        _facts({"time it would take": f"about {duration(report['estimate_seconds'])}"})
+        _facts({"time it would take": f"about {format_duration(report['estimate_seconds'])}"})
         return
     _facts(
         {
             "run": report["run"],
             "images shown": f"{report['images_shown']:,}",
-            "time": duration(report["seconds"]),
+            "time": format_duration(report["seconds"]),
             "model digest": report["model_digest"],
         }
     )
@@ -198,7 +198,9 @@ def show_foreseen(report: Facts) -> None:
         _line(f"note: {note}", style="yellow")
     _line("")
     if report["trains"]:
-        _facts({"time to train": f"about {duration(report['estimate_seconds'])}; drawing comes on top"})
+        _facts(
+            {"time to train": f"about {format_duration(report['estimate_seconds'])}; drawing comes on top"}
+        )
     _line("Nothing was written.")
 
 
@@ -430,20 +432,20 @@ def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) ->
         numeric = any(isinstance(cell, int) for cell in cells)
         table.add_column(Text(name), justify="right" if numeric and name else "left")
     for row in body:
-        table.add_row("", *(Text(clean(_words(cell))) for cell in row))
+        table.add_row("", *(Text(printable(_words(cell))) for cell in row))
     put(render(Text(""), Text(title, style="bold"), table))
 
 
 def _line(text: str, *, style: str = "") -> None:
     from rich.text import Text
 
-    put(render(Text(clean(text), style=style)))
+    put(render(Text(printable(text), style=style)))
 
 
 def _say(word: str, colour: str, sentence: str) -> None:
     from rich.text import Text
 
-    words = Text.assemble((f"{word}: ", f"bold {colour}"), (clean(sentence), colour))
+    words = Text.assemble((f"{word}: ", f"bold {colour}"), (printable(sentence), colour))
     tell(render(words, stderr=True, folded=False))
 
 

@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from medgan.base.escape import clean
-from medgan.base.processes import world
-from medgan.base.progress import NOTE, WARNING, OnProgress, Progress, duration, ignore
+from medgan.base.escape import printable
+from medgan.base.processes import current_processes
+from medgan.base.progress import NOTE, WARNING, OnProgress, Progress, format_duration, ignore
 from medgan.cli.terminal import console, tell
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Stage:
     @property
     def words(self) -> str:
         """What is to be said beside the numbers; a single word is a part of the stage's name instead."""
-        return clean(self.latest.words) if " " in self.latest.words else ""
+        return printable(self.latest.words) if " " in self.latest.words else ""
 
     def pace(self, now: float) -> str:
         """Units per second, as the job itself or else the clock has it; nothing where that would mislead."""
@@ -74,11 +74,11 @@ class Stage:
         """The time that is left, as the job itself or else the clock has it; of a stage that is over, the time it took."""
         spent = now - self.began
         if self.over:
-            return duration(spent) if spent >= NOTEWORTHY else ""
+            return format_duration(spent) if spent >= NOTEWORTHY else ""
         seconds = self.latest.facts.get("seconds_left")
         if seconds is None and spent > SOON and self._rate(spent):
             seconds = (self.latest.total - self.latest.done) / self._rate(spent)
-        return "" if seconds is None else f"{duration(seconds)} left"
+        return "" if seconds is None else f"{format_duration(seconds)} left"
 
     def _rate(self, spent: float) -> float:
         return (self.latest.done - self.at_first) / spent
@@ -116,7 +116,7 @@ def watch(log: Path | None = None) -> Iterator[OnProgress]:
 
     Whatever becomes of stderr, the job goes on.
     """
-    if not world().is_first:
+    if not current_processes().is_first:
         yield ignore
         return
     if MANNER.quiet:
@@ -136,7 +136,7 @@ def watch(log: Path | None = None) -> Iterator[OnProgress]:
 def warn_only(report: Progress) -> None:
     """Tell warnings, which stay where nothing is said of progress."""
     if report.stage == WARNING:
-        tell(f"warning: {clean(report.words)}\n")
+        tell(f"warning: {printable(report.words)}\n")
 
 
 def follow(teller: Teller, log: Path | None = None) -> OnProgress:
@@ -146,21 +146,21 @@ def follow(teller: Teller, log: Path | None = None) -> OnProgress:
     def on_progress(report: Progress) -> None:
         if report.stage == NOTE:
             seconds = report.facts.get("seconds_left")
-            timed = "" if seconds is None else f" Training will take about {duration(seconds)}."
-            teller.note(clean(report.words) + timed)
+            timed = "" if seconds is None else f" Training will take about {format_duration(seconds)}."
+            teller.note(printable(report.words) + timed)
             return
         if report.stage == WARNING:
-            teller.note(f"warning: {clean(report.words)}")
+            teller.note(f"warning: {printable(report.words)}")
             return
         now = time.monotonic()
-        name = clean(report.stage if " " in report.words else f"{report.stage} {report.words}".rstrip())
+        name = printable(report.stage if " " in report.words else f"{report.stage} {report.words}".rstrip())
         before = stages.get(name)
         if before is None or report.done < before.latest.done:  # new, or begun again
             told = None if before is None else before.told
             stages[name] = Stage(name=name, began=now, at_first=report.done, latest=report, told=told)
         stages[name].latest = report
         if log is not None and before is None and report.stage == "training":
-            teller.note(f"log: {clean(str(log))}")
+            teller.note(f"log: {printable(str(log))}")
         teller.show(stages[name], now)
 
     return on_progress

@@ -13,7 +13,7 @@ from typing import Any
 from medgan import __version__
 from medgan.base import cache, files
 from medgan.base.errors import ModelError, PlanError
-from medgan.base.processes import World, world
+from medgan.base.processes import Processes, current_processes
 from medgan.base.progress import OnProgress, ignore
 from medgan.commands import report
 from medgan.commands.draw_into import (
@@ -30,11 +30,11 @@ from medgan.commands.folder_lock import alone_in
 from medgan.commands.preflight import AUTO, REPEATED, SYNTHETIC, refuse_mixture
 from medgan.commands.share import ONE_SIDED, Mixture, beside, require_validation, settle
 from medgan.commands.train import Options, announce, train_on
-from medgan.dataset.advice import few
+from medgan.dataset.advice import small_class_warnings
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
-from medgan.dataset.quota import Quotas, share_of
+from medgan.dataset.quota import Quotas, synthetic_share
 from medgan.dataset.source import Source
 from medgan.evaluation.share_choice import Chosen
 from medgan.evaluation.splits import divide
@@ -46,7 +46,7 @@ from medgan.output.folder_names import slugs
 from medgan.output.real_images import NONE, PREPARED, WAYS, order_of, real_images, repeat
 from medgan.plan import Overrides, Plan, decide
 from medgan.prepare.stack import Stack, prepare
-from medgan.scans.scan import Form
+from medgan.scans.scan import OutputFormat
 from medgan.training.runtime import each, once
 
 SHARE = 0.25
@@ -162,7 +162,7 @@ def balance(  # noqa: PLR0913  # what the command takes
 
 def report_on(out: Path) -> None:
     """The page of a sealed folder, unless it has one: the command may have been killed between the two."""
-    if world().is_first and not (out / report.PAGE).exists():
+    if current_processes().is_first and not (out / report.PAGE).exists():
         report.render(out)
 
 
@@ -211,7 +211,7 @@ class Task:
             "medgan": __version__,
             "data": manifest.digest,
             **({} if options.real == NONE else {"order of the real images": order_of(manifest)}),
-            **files.plain(options),
+            **files.to_json(options),
             "share": mixture.share,
             **(settings_of(maker) if isinstance(maker, Model) else wishes_of(maker)),
         }
@@ -239,7 +239,7 @@ class Task:
         manifest = divide(found, options.holdout, maker, same=not options.any_model)
         return cls.of(manifest, replace(options, holdout=manifest.holdout.share), maker)
 
-    def form_by(self, plan: Plan) -> Form:
+    def form_by(self, plan: Plan) -> OutputFormat:
         """How images are written; PlanError for a form that would say what is not true of them, or of the real ones beside them."""
         beside_real = (
             true_of(plan.form, self.manifest.training()) if self.options.real == PREPARED else plan.form
@@ -262,7 +262,7 @@ class Task:
         """`Written.share`."""
         auto = self.chosen is not None or self.mixture.share == AUTO
         asked = "" if self.mixture.one_sided else AUTO if auto else f"{self.mixture.number:g}"
-        reached = None if self.mixture.one_sided else round(share_of(self.whole), 4)
+        reached = None if self.mixture.one_sided else round(synthetic_share(self.whole), 4)
         return {"asked": asked, "reached": reached, "sentence": self.chosen.sentence if self.chosen else ""}
 
     @property
@@ -330,7 +330,7 @@ class Room:
     """How images are prepared, written and drawn."""
 
     plan: Plan
-    form: Form
+    form: OutputFormat
     device: str
 
 
@@ -349,7 +349,7 @@ def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: On
     count, real = each(lambda: real_images(folder, task.manifest, task.options.real, stack), room.device)
     marks = marks_of(wish, choice, digest)
 
-    def made(part: World) -> tuple[int, Iterator[Placed]]:
+    def made(part: Processes) -> tuple[int, Iterator[Placed]]:
         mine = marks[part.share(len(marks))]
         drawn = synthesise(folder, model, mine, room.device) if model else iter(())
         return len(range(count)[part.share(count)]) + len(mine), chain(real(part), drawn)
@@ -390,7 +390,7 @@ def account_of(task: Task, model: Model | None, settings: Settings, choice: Sele
         data=model.data_digest if model else "",
         training_seed=model.plan.seed if model else None,
         holdout=model.holdout if model else None,
-        cautions=tuple(few(task.manifest)) if any(task.missing.values()) else (),
+        cautions=tuple(small_class_warnings(task.manifest)) if any(task.missing.values()) else (),
         real=task.options.real,
         verdicts=task.manifest.verdicts(),
         repeated=task.repeats,
@@ -410,12 +410,12 @@ def load_reference(task: Task, room: Room, folders: Mapping[str, str], on_progre
 def stack_of(task: Task, room: Room, on_progress: OnProgress) -> Stack:
     """The training images, prepared; the plan of any model will do, for only pixels are prepared."""
     plan = replace(room.plan, labels=tuple(task.before))
-    return prepare(task.manifest, plan, cache.stacks(), on_progress=on_progress)
+    return prepare(task.manifest, plan, cache.stacks_folder(), on_progress=on_progress)
 
 
 def wishes_of(overrides: Overrides) -> dict[str, Any]:
     """Wishes for a training by name, less how a machine computes: that does not change what is asked for."""
-    wishes = files.plain(overrides)
+    wishes = files.to_json(overrides)
     return {f"training {name}": wishes[name] for name in wishes if name not in {"device", "graphed"}}
 
 

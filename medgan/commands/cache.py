@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from medgan.base.cache import INDEX, STACKS, folder, hold_while, is_ours, location, unusable
+from medgan.base.cache import INDEX, STACKS, cache_error, cache_location, file_lock, folder, is_own_file
 from medgan.prepare.stack import PIXELS
 
 STACK = re.compile(r"stack-[0-9a-f]{32}")
@@ -87,8 +87,8 @@ class CacheContents:
 
 def cache(*, clear: bool = False) -> CacheContents:
     """What the cache holds or, with `clear`, what is left in it; a cache that is not there yet is not made."""
-    if not location().exists():
-        return CacheContents(path=location())
+    if not cache_location().exists():
+        return CacheContents(path=cache_location())
     place = folder()
     try:
         before = look(place)
@@ -100,7 +100,7 @@ def cache(*, clear: bool = False) -> CacheContents:
             forget(kept.path)
         left = look(place)
     except OSError as error:
-        raise unusable(place, error) from error
+        raise cache_error(place, error) from error
     return replace(left, freed_bytes=before.bytes - left.bytes)
 
 
@@ -109,12 +109,12 @@ def look(place: Path) -> CacheContents:
     top = sorted(place.iterdir())
     inside = sorted((place / STACKS).iterdir()) if (place / STACKS).is_dir() else []
     stacks = [path for path in inside if is_stack(path)]
-    parts = [path for path in top if is_ours(path) and path.name != STACKS]
+    parts = [path for path in top if is_own_file(path) and path.name != STACKS]
     return CacheContents(
         path=place,
         stacks=tuple(CacheEntry.of(path, path.iterdir(), images_in(path)) for path in stacks),
         index=tuple(CacheEntry.of(path, parts, rows_in(path)) for path in parts if path.name == INDEX),
-        unknown=tuple(path for path in (*top, *inside) if not is_ours(path) and path not in stacks),
+        unknown=tuple(path for path in (*top, *inside) if not is_own_file(path) and path not in stacks),
     )
 
 
@@ -147,7 +147,7 @@ def remove(stack: Path) -> None:
     """Remove a stack, unless another process prepares or uses it."""
     with suppress(BlockingIOError), ExitStack() as locks:
         for place in (stack.parent, stack, *stack.glob(PIXELS)):
-            locks.enter_context(hold_while(place, alone=True, wait=False))
+            locks.enter_context(file_lock(place, alone=True, wait=False))
         shutil.rmtree(stack)
 
 

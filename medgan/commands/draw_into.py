@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from medgan.base import files
 from medgan.base.errors import MedganError, PlanError
-from medgan.base.processes import World, world
+from medgan.base.processes import Processes, current_processes
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Record
 from medgan.filtering.candidates import Against, Selection, Wish, choose
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.output.folder import SUFFIXES, OutFolder, Placed, give_up
-from medgan.scans.dicom.sop_classes import why_not, with_class
-from medgan.scans.scan import Form, Mark
+from medgan.scans.dicom.sop_classes import list_obstacles, set_class
+from medgan.scans.scan import OutputFormat, Provenance
 from medgan.training.runtime import each
 
 LAST_NUMBER = 2**31 - 1
@@ -36,7 +36,7 @@ def refuse_numbers(count: int, seed: int) -> None:
         )
 
 
-def form_of(form: Form, wanted: str, dicom_class: str = "auto") -> Form:
+def form_of(form: OutputFormat, wanted: str, dicom_class: str = "auto") -> OutputFormat:
     """`form` in the file format and DICOM class asked for; "auto" leaves what the plan decided.
 
     Raises:
@@ -49,16 +49,16 @@ def form_of(form: Form, wanted: str, dicom_class: str = "auto") -> Form:
     made = form if wanted == "auto" else replace(form, format=wanted)
     if dicom_class == "auto":
         # A plan of before knows no orientation, and what is unknown is not claimed.
-        return replace(made, dicom_class="sc") if why_not(made.dicom_class, made) else made
+        return replace(made, dicom_class="sc") if list_obstacles(made.dicom_class, made) else made
     if made.format != "dicom":
         raise PlanError(
             f"a DICOM class is for DICOM; these images are written as {made.format}",
             hint="Add --format dicom, or leave --dicom-class away.",
         )
-    return with_class(made, dicom_class)
+    return set_class(made, dicom_class)
 
 
-def true_of(form: Form, records: Iterable[Record]) -> Form:
+def true_of(form: OutputFormat, records: Iterable[Record]) -> OutputFormat:
     """`form` less the body part and the orientation that these real images do not have, as where a model of other data draws beside them."""
     records = tuple(records)
     shared = {
@@ -84,17 +84,17 @@ def choose_in(
         raise
 
 
-def marks_of(wish: Wish, choice: Selection | None, model: str) -> list[Mark]:
+def marks_of(wish: Wish, choice: Selection | None, model: str) -> list[Provenance]:
     """The marks of the images to write: of the seeds that were chosen, or of as many as are wanted."""
     return [
-        Mark(synthetic=True, label=label, index=seed + 1, seed=seed, model=model)
+        Provenance(synthetic=True, label=label, index=seed + 1, seed=seed, model=model)
         for label, count in wish.counts.items()
         for seed in (range(wish.seed, wish.seed + count) if choice is None else choice.seeds(label))
     ]
 
 
 def synthesise(
-    folder: OutFolder, model: Model, marks: Sequence[Mark], device: str = "auto"
+    folder: OutFolder, model: Model, marks: Sequence[Provenance], device: str = "auto"
 ) -> Iterator[Placed]:
     """Draw and write the images that are not in the folder yet; yield each one, old or new."""
     for label in dict.fromkeys(mark.label for mark in marks):
@@ -111,14 +111,14 @@ def synthesise(
 
 
 def write_share(
-    images: Callable[[World], tuple[int, Iterator[Placed]]], on_progress: OnProgress, device: str = "auto"
+    images: Callable[[Processes], tuple[int, Iterator[Placed]]], on_progress: OnProgress, device: str = "auto"
 ) -> list[Placed]:
     """Write `images`, given as how many there are and the lazy writing of them: all that are not there yet.
 
     Of several processes each writes its share and, once all have done so, finds all in place.
     """
-    placed = each(lambda: write_all(*images(world()), on_progress), device)
-    return placed if world().size == 1 else list(images(World())[1])
+    placed = each(lambda: write_all(*images(current_processes()), on_progress), device)
+    return placed if current_processes().size == 1 else list(images(Processes())[1])
 
 
 def write_all(total: int, images: Iterable[Placed], on_progress: OnProgress) -> list[Placed]:

@@ -93,7 +93,7 @@ class Evaluation:
         useful = self.usefulness or {}
         verdict = {name: useful.get(name) for name in VERDICT}  # fmt: skip
         beyond = useful.get("external")
-        rest = files.plain(self)
+        rest = files.to_json(self)
         scores = rest.pop("fidelity")
         return {
             "version": rest.pop("version"),
@@ -256,7 +256,7 @@ def measure_part(
     if known is not None:
         return known
     job = job_of(out, name, images, settings, on_progress)
-    result = files.plain(PARTS[name](job))
+    result = files.to_json(PARTS[name](job))
     facts = {"key": key_of(name, settings), "settings": settings, "result": result}
     files.write_json(out / PARTS_FOLDER / f"{name}.json", facts)
     return result

@@ -23,7 +23,7 @@ def alone_in(out: Path, device: str = "auto") -> Iterator[None]:
     new = not out.exists()
     once(lambda: held.append(acquire(out)), device)
     try:
-        with files.staying(out):
+        with files.keep_in_place(out):
             yield
     except MedganError:
         if held and new:
@@ -39,7 +39,7 @@ def acquire(out: Path) -> Callable[[], None]:
     """The folder held; what comes back lets go of it. On a disk that knows no locks nothing is held."""
     files.make_folder(out)
     try:
-        return cache.hold(out, alone=True, wait=False)
+        return cache.acquire_lock(out, alone=True, wait=False)
     except BlockingIOError as error:
         raise OutputError(
             f"another command is at work in {out}", hint="Wait until it has ended, or choose another --out."

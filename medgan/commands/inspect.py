@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from medgan.base.errors import MedganError
-from medgan.base.files import plain
+from medgan.base.files import to_json
 from medgan.base.progress import OnProgress, ignore
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
 from medgan.dataset.load import array_place
 from medgan.dataset.manifest import ARRAY, Manifest, Record
-from medgan.dataset.source import Source, legible
-from medgan.dataset.split import default_in_words, divide_for_training
+from medgan.dataset.source import Source, to_valid_text
+from medgan.dataset.split import default_holdout_text, hold_out_for_training
 from medgan.plan import Overrides, Plan, decide, explain
-from medgan.plan.rules import lacks_features
+from medgan.plan.rules import missing_features_warning
 
 VERSION = 1
 """Of the report; a key may be added under the same number, but none is taken away or changes its meaning."""
@@ -44,11 +44,11 @@ class Inspection:
         """The documented JSON: counts, images and patients per split and label, verdicts, plan; `files` lists each."""
         report = {
             "version": VERSION,
-            "counts": plain(self.fingerprint.counts),
-            "images": plain(self.fingerprint.images),
-            "patients": plain(self.fingerprint.patients),
-            "rare": plain(self.fingerprint.rare),
-            "verdicts": plain(self.fingerprint.verdicts),
+            "counts": to_json(self.fingerprint.counts),
+            "images": to_json(self.fingerprint.images),
+            "patients": to_json(self.fingerprint.patients),
+            "rare": to_json(self.fingerprint.rare),
+            "verdicts": to_json(self.fingerprint.verdicts),
             "plan": None if self.plan is None else explain(self.plan),
             "warnings": list(self.warnings),
             "told_apart": dict(self.told_apart),
@@ -65,12 +65,12 @@ def inspect(
 ) -> Inspection:
     """Look at every file of `source`, part of it held out as `train` would; a data set that cannot be trained on is still described."""
     found = index(source, on_progress=on_progress)
-    manifest = divide_for_training(found, holdout, overrides.seed or 0)
+    manifest = hold_out_for_training(found, holdout, overrides.seed or 0)
     fingerprint = measure(manifest)
-    warnings = (*filter(None, [default_in_words(manifest)]), *fingerprint.warnings)
+    warnings = (*filter(None, [default_holdout_text(manifest)]), *fingerprint.warnings)
     try:
         plan = decide(fingerprint, overrides)
-        warnings = (*filter(None, [lacks_features()]), *warnings)
+        warnings = (*filter(None, [missing_features_warning()]), *warnings)
     except MedganError as error:
         plan = None
         warnings = (*warnings, f"train would refuse this data set: {error.message}. {error.hint}".strip())
@@ -92,7 +92,7 @@ def measure_separability(manifest: Manifest, plan: Plan | None, on_progress: OnP
         why = "train would refuse the data set"
     elif len(patients) < 2:
         why = f"it takes two classes with {LEAST} patients in train"
-    elif lacks_features():
+    elif missing_features_warning():
         why = "the network is not installed"
     else:
         from medgan.filtering.beforehand import tell_apart  # noqa: PLC0415  # loads torch, which nothing else here needs
@@ -122,11 +122,11 @@ def _files(manifest: Manifest) -> Iterator[dict[str, str]]:
 def _file(path: str, record: Record, root: Path) -> dict[str, str]:
     file = array_place(root, path)[0] if record.format == ARRAY else root / path
     return {
-        "path": legible(path),
-        "file": legible(str(file)),
+        "path": to_valid_text(path),
+        "file": to_valid_text(str(file)),
         "label": record.label,
         "patient": record.patient,
         "split": record.split,
         "verdict": record.verdict,
-        "reason": legible(record.reason),
+        "reason": to_valid_text(record.reason),
     }

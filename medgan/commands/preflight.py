@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medgan.base import files
 from medgan.base.errors import DatasetError, ModelError, PlanError
-from medgan.base.processes import world
+from medgan.base.processes import current_processes
 from medgan.dataset.source import Source
 from medgan.scans.windows import parse_window
 
@@ -41,7 +41,7 @@ def preflight(
 
 def present(source: Source) -> Source:
     """`source`, if the folder or file that it names is there; of several processes only the first must see it."""
-    if source.path is not None and world().size == 1 and not source.path.exists():
+    if source.path is not None and current_processes().size == 1 and not source.path.exists():
         raise DatasetError(f"{source.path} does not exist", hint="Check the path for typing errors.")
     return source
 

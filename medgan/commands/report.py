@@ -56,7 +56,7 @@ def render(folder: Path) -> Rendered:
 
 def of_evaluation(folder: Path) -> Story:
     """The story of an evaluation."""
-    told = evaluation_file.read_evaluation(files.inside(folder, RESULT))
+    told = evaluation_file.read_evaluation(files.resolve_inside(folder, RESULT))
     kept = exhibits.read_exhibits(folder)
     shown = {"walls": [], "pairs": [], "ranked": [], "log": [], **kept.facts}
     made = told["counts"]["synthetic"]
@@ -153,7 +153,7 @@ def versions() -> dict[str, str]:
 
 def read(folder: Path, name: str) -> dict[str, Any]:
     """A JSON object in a file of the folder; DatasetError when it is damaged, or a link that leads elsewhere."""
-    path = files.inside(folder, name)
+    path = files.resolve_inside(folder, name)
     try:
         return files.read_object(path)
     except (OSError, ValueError) as error:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from medgan.base.errors import OutputError
-from medgan.base.files import is_partial, make_folder, plain, read_object, revive, write_json
-from medgan.base.processes import world
+from medgan.base.files import from_json, is_partial, make_folder, read_object, to_json, write_json
+from medgan.base.processes import current_processes
 from medgan.learners.gan.fit import LOG
 from medgan.learners.gan.model import read_facts
 from medgan.plan import Overrides, Plan
 from medgan.plan.clock import with_decision
-from medgan.plan.stored import plan_from
+from medgan.plan.stored import parse_plan
 from medgan.training.runtime import Journal
 
 VERSION = 1
@@ -53,12 +53,12 @@ def run_record(out: Path) -> dict[str, Any] | None:
         return None
     try:
         facts = read_object(out / RUN)
-        newer = revive(int, facts.get("version"), "version") > VERSION
+        newer = from_json(int, facts.get("version"), "version") > VERSION
         if not newer:
-            revive(str, facts.get("data_digest"), "data_digest")
-            revive(tuple[Leg, ...], facts.get("legs", []), "legs")
-            revive(Mapping[str, Any], facts.get("options", {}), "options")
-            plan_from(facts.get("plan"))
+            from_json(str, facts.get("data_digest"), "data_digest")
+            from_json(tuple[Leg, ...], facts.get("legs", []), "legs")
+            from_json(Mapping[str, Any], facts.get("options", {}), "options")
+            parse_plan(facts.get("plan"))
     except (OSError, ValueError) as error:
         raise OutputError(f"{out / RUN} cannot be read ({error})", hint="Choose another --out.") from error
     if newer:
@@ -70,8 +70,8 @@ def run_record(out: Path) -> dict[str, Any] | None:
 
 def list_options(wish: Overrides, holdout: float | None) -> dict[str, Any]:
     """{option: value} of what the user gave that makes a run what it is."""
-    asked = {**plain(wish), "holdout": holdout}
-    usual = {**plain(Overrides()), "holdout": None}
+    asked = {**to_json(wish), "holdout": holdout}
+    usual = {**to_json(Overrides()), "holdout": None}
     return {name: value for name, value in asked.items() if value != usual[name] and name != "graphed"}
 
 
@@ -84,7 +84,7 @@ def claim(out: Path, plan: Plan, data_digest: str, options: Facts) -> tuple[Leg,
         "version": VERSION,
         "data_digest": data_digest,
         "order": ORDER,
-        "plan": plain(plan),
+        "plan": to_json(plan),
         "options": options,
     }
     before = run_record(out)
@@ -96,12 +96,12 @@ def claim(out: Path, plan: Plan, data_digest: str, options: Facts) -> tuple[Leg,
         make_folder(out)
         write_json(out / RUN, facts)
         return ()
-    legs: tuple[Leg, ...] = revive(tuple[Leg, ...], before.get("legs", []))
+    legs: tuple[Leg, ...] = from_json(tuple[Leg, ...], before.get("legs", []))
     others = differing(before["plan"], facts["plan"])
     words = list_changes(before, facts, others)
     if others and not words and others <= LENGTH:
         legs = (*legs, finish_leg(out, before, plan))
-        write_json(out / RUN, {**facts, "legs": plain(legs)})
+        write_json(out / RUN, {**facts, "legs": to_json(legs)})
     elif others or words:
         raise OutputError(
             f"{out} holds another run: {'; '.join(words or by_option(before, facts, others))}", hint=AGAIN
@@ -164,7 +164,7 @@ def refuse_unseen(out: Path) -> None:
     """OutputError where this process, perhaps on another machine, does not see the run folder that the first one made."""
     if not (out / RUN).exists():
         raise OutputError(
-            f"process {world().rank} on {platform.node()} does not see {out.absolute()}",
+            f"process {current_processes().rank} on {platform.node()} does not see {out.absolute()}",
             hint="Give an --out on a disk that all machines of the job share.",
         )
 
@@ -175,7 +175,7 @@ def differing(before: Facts, now: Facts) -> frozenset[str]:
     Reasons do not count, nor CUDA graphs: a run must go on without them.
     """
     defaults = {
-        one.name: plain(one.default)
+        one.name: to_json(one.default)
         for one in dataclasses.fields(Plan)
         if one.default is not dataclasses.MISSING
     }

@@ -11,7 +11,7 @@ from time import perf_counter
 from medgan import __version__
 from medgan.base import cache, files
 from medgan.base.errors import PlanError
-from medgan.base.processes import World
+from medgan.base.processes import Processes
 from medgan.base.progress import OnProgress, ignore
 from medgan.commands.draw_into import (
     choose_in,
@@ -25,15 +25,15 @@ from medgan.commands.draw_into import (
 from medgan.commands.folder_lock import alone_in
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Holdout
-from medgan.dataset.quota import unknown_label
-from medgan.dataset.source import Source, label_of
+from medgan.dataset.quota import unknown_class_error
+from medgan.dataset.source import Source, normalise_label
 from medgan.dataset.split import hold_out, holdout_of_training
 from medgan.filtering.candidates import Against, Wish, reach
 from medgan.learners.gan.model import Model
 from medgan.output.finalise import Account, seal
 from medgan.output.folder import OutFolder, Placed, Settings, Written, claim, earlier
 from medgan.output.folder_names import slugs
-from medgan.prepare.stack import find, prepare
+from medgan.prepare.stack import find_stack, prepare
 from medgan.training.runtime import once
 
 
@@ -119,7 +119,7 @@ def fill(  # what a folder is filled with and from is no noun
     choice = once(lambda: choose_in(folder, model, wish, beside, on_progress), device) if beside else None
     marks = marks_of(wish, choice, model.digest)
 
-    def drawn(part: World) -> tuple[int, Iterator[Placed]]:
+    def drawn(part: Processes) -> tuple[int, Iterator[Placed]]:
         mine = marks[part.share(len(marks))]
         return len(mine), synthesise(folder, model, mine, device)
 
@@ -154,10 +154,10 @@ def refuse(options: SampleOptions) -> None:
 
 def labels_to_draw(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
     """The labels asked for, each once, in the model's order; all of them when none is asked for."""
-    wanted = tuple(map(label_of, wanted))
+    wanted = tuple(map(normalise_label, wanted))
     for label in wanted:
         if label not in labels:
-            raise unknown_label(label, tuple(labels))
+            raise unknown_class_error(label, tuple(labels))
     return tuple(label for label in labels if not wanted or label in wanted)
 
 
@@ -166,9 +166,15 @@ def at_hand(
 ) -> Against | None:
     """The training images to compare with: those of `source`, less what training held out, else those of the model that lie in the cache, else none."""
     if source is None:
-        stack, data = find(model.data_digest, model.plan, cache.location() / cache.STACKS), model.data_digest
+        stack, data = (
+            find_stack(model.data_digest, model.plan, cache.cache_location() / cache.STACKS),
+            model.data_digest,
+        )
     else:
         found = index(source, on_progress=on_progress)
         manifest = hold_out(found, how, model.plan.seed)
-        stack, data = prepare(manifest, model.plan, cache.stacks(), on_progress=on_progress), manifest.digest
+        stack, data = (
+            prepare(manifest, model.plan, cache.stacks_folder(), on_progress=on_progress),
+            manifest.digest,
+        )
     return None if stack is None else Against.of(stack, folders, data, on_progress=on_progress)

@@ -19,13 +19,13 @@ from medgan.dataset.manifest import Manifest
 from medgan.dataset.quota import (
     Quota,
     Quotas,
-    allowance,
-    level,
+    allowed_synthetic,
+    fill_with_repeats,
+    level_shares,
     quotas,
-    replenish,
     same_share,
-    scarcest,
-    share_of,
+    scarcest_class,
+    synthetic_share,
     top_up,
 )
 from medgan.evaluation.arms import rare_classes
@@ -91,7 +91,7 @@ class Mixture:
         if self.one_sided or self.most is None or self.share == AUTO:
             return ""
         wanted = replace(self, most=None).of(before)
-        available = allowance(wanted, self.most)
+        available = allowed_synthetic(wanted, self.most)
         return less(
             wanted, available, self.number, "{} of {} images of {} are allowed by --max-synthetic-ratio"
         )
@@ -101,19 +101,19 @@ class Mixture:
         available = {label: len(choice.seeds(label)) for label in wanted}
         if not self.one_sided:
             words = "only {} of {} images of {} passed the filter"
-            return level(wanted, available), less(wanted, available, self.number, words)
+            return level_shares(wanted, available), less(wanted, available, self.number, words)
         short = {label: quota.made - available[label] for label, quota in wanted.items()}
         lost = ", ".join(f"{count} of class {label}" for label, count in short.items() if count > 0)
         words = f"repeated real images stand in for synthetic ones that did not pass the filter: {lost}"
-        return replenish(wanted, available), words if lost else ""
+        return fill_with_repeats(wanted, available), words if lost else ""
 
 
 def less(wanted: Quotas, available: Mapping[str, int], asked: float, words: str) -> str:
     """The sentence for a share that is smaller than `asked`, `words` for why; empty where all can have what they should."""
-    label = scarcest(wanted, available)
+    label = scarcest_class(wanted, available)
     if label is None:
         return ""
-    reached = share_of(level(wanted, available))
+    reached = synthetic_share(level_shares(wanted, available))
     told = next(
         (text for digits in DIGITS if float(text := f"{reached:.{digits}f}") != asked), f"{reached:.4f}"
     )

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from medgan.base import cache
 from medgan.base.errors import PlanError
-from medgan.base.files import plain, refuse_output_inside
-from medgan.base.processes import world
+from medgan.base.files import refuse_output_inside, to_json
+from medgan.base.processes import current_processes
 from medgan.base.progress import NOTE, OnProgress, Progress, ignore, note, warn
 from medgan.commands.folder_lock import alone_in
 from medgan.commands.run_folder import (
@@ -27,22 +27,22 @@ from medgan.commands.run_folder import (
     refuse_unseen,
     run_record,
 )
-from medgan.dataset.advice import few, grave
+from medgan.dataset.advice import serious_warnings, small_class_warnings
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
-from medgan.dataset.split import default_in_words, divide_for_training
+from medgan.dataset.split import default_holdout_text, hold_out_for_training
 from medgan.learners.gan.fit import fit
 from medgan.learners.gan.probe import BRIEF, ROUNDS, costs, pace_with_graphs
 from medgan.plan import Overrides, Plan, decide, explain
 from medgan.plan.clock import (
-    as_begun,
-    candidates,
-    open_to_graphs,
-    with_graphs,
-    with_precision,
-    worth_graphing,
+    candidate_precisions,
+    decide_graphs,
+    decide_precision,
+    is_worth_graphing,
+    may_try_graphs,
+    restore_decisions,
 )
 from medgan.prepare.stack import prepare
 from medgan.reports.tick_pictures import Pictures
@@ -108,16 +108,16 @@ def train(
     began, options, wish = time.monotonic(), options or Options(), overrides or Overrides()
     refuse_output_inside(out, source.inputs)
     manifest = Runtime(wish.device, "fp32").once(lambda: index(source, on_progress=on_progress))
-    manifest = divide_for_training(manifest, options.holdout, wish.seed or 0)
+    manifest = hold_out_for_training(manifest, options.holdout, wish.seed or 0)
     announce(manifest, on_progress)
     return train_on(manifest, out, wish, options, on_progress=on_progress, began=began)
 
 
 def announce(manifest: Manifest, on_progress: OnProgress) -> None:
     """Say before time is spent what was held out unasked, and what is wrong with the data set."""
-    if sentence := default_in_words(manifest):
+    if sentence := default_holdout_text(manifest):
         note(on_progress, sentence)
-    for sentence in grave(manifest):
+    for sentence in serious_warnings(manifest):
         warn(on_progress, sentence)
 
 
@@ -146,8 +146,8 @@ def train_on(
         legs = runtime.once(lambda: claim(out, plan, manifest.digest, list_options(wish, options.holdout)))
         plan = continue_plan(plan, legs)
         runtime.each(lambda: refuse_unseen(out))
-        stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks(), on_progress=on_progress))
-        board = Board(out / "tensorboard") if options.tensorboard and world().is_first else None
+        stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks_folder(), on_progress=on_progress))
+        board = Board(out / "tensorboard") if options.tensorboard and current_processes().is_first else None
 
         pictures = Pictures(out, plan, stack)
 
@@ -213,26 +213,26 @@ def plan_and_estimate(
         if wish.minutes is not None:
             shown = known.get("allowed", begun["images_shown"])
             plan = decide(fingerprint, dataclasses.replace(wish, images=shown))
-        return as_begun(plan, begun, wish), 0.0
-    tried = tuple(name for name in candidates(plan) if name == "fp32" or has_bf16(plan.device))
-    graphs = open_to_graphs(plan) and can_replay(choose_device(plan.device))
+        return restore_decisions(plan, begun, wish), 0.0
+    tried = tuple(name for name in candidate_precisions(plan) if name == "fp32" or has_bf16(plan.device))
+    graphs = may_try_graphs(plan) and can_replay(choose_device(plan.device))
     if not probe and wish.minutes is None and len(tried) == 1 and not graphs:
-        return with_graphs(with_precision(plan, {}), 0.0, {})[0], 0.0
+        return decide_graphs(decide_precision(plan, {}), 0.0, {})[0], 0.0
     with gpu_in_words(graphed=plan.graphed):
         measured = costs(plan, tried, rounds=BRIEF if probe else ROUNDS, on_progress=on_progress)
-    plan = with_precision(plan, {name: cost.processor for name, cost in measured.items()})
+    plan = decide_precision(plan, {name: cost.processor for name, cost in measured.items()})
     pace, trials = measured[plan.precision].wall, {}
-    if graphs and worth_graphing(plan, pace):
+    if graphs and is_worth_graphing(plan, pace):
         for number, name in enumerate(tried):
             on_progress(Progress("timing CUDA graphs", number, len(tried)))
             trials[name] = pace_with_graphs(dataclasses.replace(plan, precision=name))
         on_progress(Progress("timing CUDA graphs", len(tried), len(tried)))
-    plan, pace = with_graphs(plan, pace, trials)
+    plan, pace = decide_graphs(plan, pace, trials)
     if wish.minutes is None:
         return plan, plan.images_shown * pace
     shown = max(int(wish.minutes * 60 / pace), plan.batch)
     longer = decide(fingerprint, dataclasses.replace(wish, images=shown))
-    return as_begun(longer, plain(plan), wish), shown * pace
+    return restore_decisions(longer, to_json(plan), wish), shown * pace
 
 
 def refuse_unable(plan: Plan) -> None:
@@ -253,4 +253,4 @@ def about(manifest: Manifest, legs: Sequence[Leg] = ()) -> dict[str, Any]:
         patients.setdefault(record.label, set()).add(record.patient if record.named else "")
     known = {label: len(who) for label, who in sorted(patients.items()) if "" not in who}
     facts |= {"patients": known} if known else {}
-    return facts | {"holdout": plain(manifest.holdout), "cautions": list(few(manifest))}
+    return facts | {"holdout": to_json(manifest.holdout), "cautions": list(small_class_warnings(manifest))}

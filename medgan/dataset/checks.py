@@ -10,12 +10,12 @@ from pathlib import Path
 from medgan.base.files import digest
 from medgan.dataset.manifest import Manifest, Record
 
-MINORITY = 0.1
+_MINORITY_SHARE = 0.1
 """Largest share of a class that is left out because its values mean something else than those of the class."""
 
 REPEATED = "_repeated_"
 """In the names of files of a balanced folder that are real images once more."""
-SCALES = {
+_SCALES = {
     "HU": "Hounsfield units",
     "stored": "gray levels of a screen",
     "raw": "arbitrary",
@@ -25,7 +25,7 @@ SCALES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class MeasuredScan:
     """A record before its patient has a name that may be told: that needs the pixels of all of his scans."""
 
     order: int
@@ -38,15 +38,15 @@ class Draft:
     """Digest of what took it. It ends here, as a number."""
 
 
-def settle(root: Path, drafts: Iterable[Draft]) -> Manifest:
+def finalise_manifest(root: Path, drafts: Iterable[MeasuredScan]) -> Manifest:
     """The manifest of all drafts, in their order."""
-    kept, warnings = _refuse_odd_ones(_pass_repeats(sorted(drafts, key=lambda draft: draft.order)))
+    kept, warnings = _refuse_mixed_content(_skip_repeats(sorted(drafts, key=lambda draft: draft.order)))
     return Manifest(
-        root=root, records=tuple(name_patients(_refuse_conflicts(kept))), warnings=tuple(warnings)
+        root=root, records=tuple(_hash_patients(_refuse_conflicts(kept))), warnings=tuple(warnings)
     )
 
 
-def _pass_repeats(drafts: Sequence[Draft]) -> list[Draft]:
+def _skip_repeats(drafts: Sequence[MeasuredScan]) -> list[MeasuredScan]:
     """Leave out what `balance` wrote once more of a real image: it is called so, and the very same image is there under its own name."""
     first: dict[tuple[str, str], str] = {}
     for draft in drafts:
@@ -62,7 +62,7 @@ def _pass_repeats(drafts: Sequence[Draft]) -> list[Draft]:
     return [replace(draft, record=judged(draft.record)) for draft in drafts]
 
 
-def _refuse_conflicts(drafts: Sequence[Draft]) -> list[Draft]:
+def _refuse_conflicts(drafts: Sequence[MeasuredScan]) -> list[MeasuredScan]:
     """The very same pixels under two labels: none of the scans can be trusted."""
     homes: dict[str, dict[str, str]] = {}
     for draft in drafts:
@@ -83,19 +83,19 @@ def _refuse_conflicts(drafts: Sequence[Draft]) -> list[Draft]:
     return [replace(draft, record=judged(draft.record)) for draft in drafts]
 
 
-def _refuse_odd_ones(drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
+def _refuse_mixed_content(drafts: Sequence[MeasuredScan]) -> tuple[list[MeasuredScan], list[str]]:
     """Dose reports and screen shots among CT slices: few scans of a class whose values mean something else."""
     kinds: dict[str, Counter[str]] = {}
     for draft in drafts:
         if draft.record.ok:
-            kinds.setdefault(draft.record.label, Counter())[SCALES[draft.record.meaning]] += 1
+            kinds.setdefault(draft.record.label, Counter())[_SCALES[draft.record.meaning]] += 1
     usual = {label: count.most_common(1)[0][0] for label, count in kinds.items()}
 
     def odd(record: Record) -> bool:
         if not record.ok:
             return False
-        kind, count = SCALES[record.meaning], kinds[record.label]
-        return kind != usual[record.label] and count[kind] <= MINORITY * count.total()
+        kind, count = _SCALES[record.meaning], kinds[record.label]
+        return kind != usual[record.label] and count[kind] <= _MINORITY_SHARE * count.total()
 
     refused = [draft for draft in drafts if odd(draft.record)]
     warnings = [
@@ -104,16 +104,16 @@ def _refuse_odd_ones(drafts: Sequence[Draft]) -> tuple[list[Draft], list[str]]:
         for label, n in sorted(Counter(draft.record.label for draft in refused).items())
     ]
     gone = {draft.order for draft in refused}
-    return [_check_mixture(draft, usual) if draft.order in gone else draft for draft in drafts], warnings
+    return [_refuse_as_mixed(draft, usual) if draft.order in gone else draft for draft in drafts], warnings
 
 
-def _check_mixture(draft: Draft, usual: dict[str, str]) -> Draft:
-    kind, label = SCALES[draft.record.meaning], draft.record.label
+def _refuse_as_mixed(draft: MeasuredScan, usual: dict[str, str]) -> MeasuredScan:
+    kind, label = _SCALES[draft.record.meaning], draft.record.label
     reason = f"its values are {kind}, those of nearly all scans of class {label} {usual[label]}"
     return replace(draft, record=replace(draft.record, verdict="skip:mixed-content", reason=reason))
 
 
-def name_patients(drafts: Sequence[Draft]) -> Iterator[Record]:
+def _hash_patients(drafts: Sequence[MeasuredScan]) -> Iterator[Record]:
     """Each patient by a digest of his own usable images, and of nothing else.
 
     No identifier takes part, so none can be found by trial from what is written of the records; nor does the name of a file, so
@@ -122,19 +122,19 @@ def name_patients(drafts: Sequence[Draft]) -> Iterator[Record]:
     labels: dict[str, set[str]] = {}
     for draft in drafts:
         labels.setdefault(draft.series, set()).add(draft.record.label)
-    bodies = [_body(draft, labels) for draft in drafts]
+    bodies = [_patient_key(draft, labels) for draft in drafts]
     images: dict[tuple[str, str], set[str]] = {}
     for draft, body in zip(drafts, bodies, strict=True):
         if draft.record.ok:
             images.setdefault(body, set()).add(draft.record.digest)
-    scanners = number_scanners(drafts)
+    scanners = _number_scanners(drafts)
     for draft, body in zip(drafts, bodies, strict=True):
         name = digest("patient", *sorted(images[body]))[:16] if body in images else ""
         number = scanners.get(draft.scanner, 0)
         yield replace(draft.record, patient=name, named=bool(draft.patient), scanner=number)
 
 
-def number_scanners(drafts: Sequence[Draft]) -> dict[str, int]:
+def _number_scanners(drafts: Sequence[MeasuredScan]) -> dict[str, int]:
     """{scanner: number from 1}, in an order of their usable images alone, so that no name can be found by trial."""
     first: dict[str, str] = {}
     for draft in drafts:
@@ -146,7 +146,7 @@ def number_scanners(drafts: Sequence[Draft]) -> dict[str, int]:
     }
 
 
-def _body(draft: Draft, labels: Mapping[str, set[str]]) -> tuple[str, str]:
+def _patient_key(draft: MeasuredScan, labels: Mapping[str, set[str]]) -> tuple[str, str]:
     """What tells whose scan it is: the patient, else the series, else the file. A series under several labels is a converter's constant."""
     if draft.patient:
         return "patient", draft.patient

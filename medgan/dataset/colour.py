@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from medgan.dataset.manifest import Record
 
-COLOURED = 0.05
+_COLOURED_SHARE = 0.05
 """Share of its pixels (black ones aside) from which on a scan has colour; less are marks: arrows, calipers, a maker's sign."""
-MARKED = 0.0002
+_MARKED_SHARE = 0.0002
 """Share from which on marks are worth a word."""
-RGB = 3
+_RGB = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Colours:
+class ColourCounts:
     """Scans that are stored as RGB, by what they show."""
 
     coloured: int
@@ -35,9 +35,9 @@ class Colours:
         return 2 * self.coloured > self.stored
 
 
-def colours_of(records: Sequence[Record]) -> Colours:
+def count_colours(records: Sequence[Record]) -> ColourCounts:
     """Count the scans that are stored as RGB."""
-    shares = [record.coloured for record in records if record.channels == RGB]
-    coloured = sum(share > COLOURED for share in shares)
-    gray = sum(share < MARKED for share in shares)
-    return Colours(coloured=coloured, marked=len(shares) - coloured - gray, gray=gray)
+    shares = [record.coloured for record in records if record.channels == _RGB]
+    coloured = sum(share > _COLOURED_SHARE for share in shares)
+    gray = sum(share < _MARKED_SHARE for share in shares)
+    return ColourCounts(coloured=coloured, marked=len(shares) - coloured - gray, gray=gray)

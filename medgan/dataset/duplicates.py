@@ -7,35 +7,39 @@ from dataclasses import replace
 from pathlib import Path
 
 from medgan.base.files import digest
-from medgan.base.workers import Crew
+from medgan.base.workers import WorkerPool
 from medgan.dataset.checks import REPEATED
-from medgan.dataset.headers import Opened
-from medgan.dataset.measure import drafts
-from medgan.dataset.scan_cache import Store
-from medgan.dataset.source import Candidate
+from medgan.dataset.headers import ParsedFile
+from medgan.dataset.measure import measure_scans
+from medgan.dataset.scan_cache import ScanCache
+from medgan.dataset.source import FileEntry
 
-CONSTANT = "shared-instance-uid"
+_SHARED_UID_NOTE = "shared-instance-uid"
 """Note of a file whose SOPInstanceUID another file has, with other pixels: a converter's constant, which names no image."""
 
 
-def without_twins(files: Iterable[Opened], root: Path, store: Store, crew: Crew) -> list[Opened]:
+def refuse_duplicates(
+    files: Iterable[ParsedFile], root: Path, store: ScanCache, crew: WorkerPool
+) -> list[ParsedFile]:
     """Refuse repeated images. The pixels of files that share a UID decide, and those that cannot be used claim nothing."""
     files = list(files)
-    families: dict[str, list[Opened]] = {}
+    families: dict[str, list[ParsedFile]] = {}
     for file in files:
         if file.header and file.header.instance:
             families.setdefault(file.header.instance, []).append(file)
     several = [family for family in families.values() if len(family) > 1]
     if not several:
         return files
-    digests = _digests([file for family in several for file in family], root, store, crew)
-    settled = {file.order: file for family in several for file in _settle(family, digests)}
+    digests = _pixel_digests([file for family in several for file in family], root, store, crew)
+    settled = {file.order: file for family in several for file in _resolve_shared_uid(family, digests)}
     return [settled.get(file.order, file) for file in files]
 
 
-def _digests(files: Sequence[Opened], root: Path, store: Store, crew: Crew) -> dict[int, str]:
+def _pixel_digests(
+    files: Sequence[ParsedFile], root: Path, store: ScanCache, crew: WorkerPool
+) -> dict[int, str]:
     """{order: digest of the pixels} of the files that can be used; the store keeps what is measured here for whoever reads them next."""
-    looked = drafts([(file,) for file in files], root, store, crew)
+    looked = measure_scans([(file,) for file in files], root, store, crew)
     found = {}
     for file, made in zip(files, looked, strict=True):
         if usable := [
@@ -46,26 +50,26 @@ def _digests(files: Sequence[Opened], root: Path, store: Store, crew: Crew) -> d
     return found
 
 
-def _settle(family: Sequence[Opened], digests: dict[int, str]) -> Iterator[Opened]:
+def _resolve_shared_uid(family: Sequence[ParsedFile], digests: dict[int, str]) -> Iterator[ParsedFile]:
     """The files of one UID, which says nothing any more: their pixels have told them apart."""
-    alike: dict[str, list[Opened]] = {}
+    alike: dict[str, list[ParsedFile]] = {}
     for file in family:
         if file.order in digests:
             alike.setdefault(digests[file.order], []).append(file)
-    note = (CONSTANT,) if len(alike) > 1 else ()
-    refused = {file.order: candidate for twins in alike.values() for file, candidate in _judge(twins)}
+    note = (_SHARED_UID_NOTE,) if len(alike) > 1 else ()
+    refused = {file.order: candidate for twins in alike.values() for file, candidate in _refuse_copies(twins)}
     for file in family:
         if file.order in refused:
-            yield Opened(order=file.order, candidate=refused[file.order])
+            yield ParsedFile(order=file.order, candidate=refused[file.order])
         elif file.header:
             header = replace(file.header, instance="", notes=(*file.header.notes, *note))
             yield replace(file, header=header)
 
 
-def _judge(twins: Sequence[Opened]) -> Iterator[tuple[Opened, Candidate]]:
+def _refuse_copies(twins: Sequence[ParsedFile]) -> Iterator[tuple[ParsedFile, FileEntry]]:
     """Under two labels none can be trusted; in one split the first stays; across splits all stay (a leak, told later)."""
     conflict = len({file.candidate.label for file in twins}) > 1
-    firsts: dict[str, Opened] = {}
+    firsts: dict[str, ParsedFile] = {}
     for file in twins:
         first = firsts.setdefault(file.candidate.split, file)
         if conflict:

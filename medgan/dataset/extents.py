@@ -10,11 +10,11 @@ import numpy as np
 
 from medgan.dataset.manifest import Record
 
-APART = 2.0
+NOTABLE_FACTOR = 2.0
 """Scans that are so many times as large as others in millimetres are worth a word."""
-INCREDIBLE = 4.0
+_IMPLAUSIBLE_FACTOR = 4.0
 """Scans of one kind do not differ so much: the headers of some are wrong, or one would be a dot where the other fills the image."""
-PLACEHOLDER = 1.0
+_PLACEHOLDER_MM = 1.0
 """Side of a pixel in millimetres that converters write when they do not know it."""
 
 
@@ -31,7 +31,7 @@ class Extents:
     placeholders: int
     """Scans whose pixels are said to be exactly 1 x 1 mm where others say something else."""
     odd: int
-    """Scans that are `INCREDIBLE` times as large as half of them, or as small."""
+    """Scans that are `_IMPLAUSIBLE_FACTOR` times as large as half of them, or as small."""
 
     @property
     def factor(self) -> float:
@@ -41,7 +41,7 @@ class Extents:
     @property
     def doubtful(self) -> bool:
         """Whether images that keep their millimetres would show some scans as dots, for reasons that lie in headers."""
-        return self.factor > (APART if self.placeholders else INCREDIBLE)
+        return self.factor > (NOTABLE_FACTOR if self.placeholders else _IMPLAUSIBLE_FACTOR)
 
 
 def has_spacing(record: Record) -> bool:
@@ -49,7 +49,7 @@ def has_spacing(record: Record) -> bool:
     return record.spacing_mm is not None and min(record.spacing_mm[1:]) > 0
 
 
-def extents_of(records: Sequence[Record]) -> Extents | None:
+def measure_extents(records: Sequence[Record]) -> Extents | None:
     """Measure the scans; None unless every one knows its in-plane spacing."""
     if not records or not all(has_spacing(record) for record in records):
         return None
@@ -58,13 +58,15 @@ def extents_of(records: Sequence[Record]) -> Extents | None:
         sizes.setdefault(record.label, []).append(_extent(record))
     every = np.concatenate(list(sizes.values()))
     smallest, middle, largest = np.percentile(every, (5, 50, 95)).tolist()
-    placeholders = sum(set((record.spacing_mm or ())[1:]) == {PLACEHOLDER} for record in records)
+    placeholders = sum(set((record.spacing_mm or ())[1:]) == {_PLACEHOLDER_MM} for record in records)
     return Extents(
         smallest=smallest,
         largest=largest,
         classes={label: float(np.median(found)) for label, found in sorted(sizes.items())},
         placeholders=placeholders if placeholders < len(records) else 0,
-        odd=int(np.count_nonzero((every > INCREDIBLE * middle) | (every < middle / INCREDIBLE))),
+        odd=int(
+            np.count_nonzero((every > _IMPLAUSIBLE_FACTOR * middle) | (every < middle / _IMPLAUSIBLE_FACTOR))
+        ),
     )
 
 

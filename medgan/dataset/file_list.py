@@ -9,15 +9,23 @@ from pathlib import Path
 
 from medgan.base.errors import DatasetError
 from medgan.dataset import tables
-from medgan.dataset.layout import WORKPLACES, FolderLayout, folders, split_of_name
-from medgan.dataset.lookup import Lookup
-from medgan.dataset.source import SUBJECT, Candidate, Listing, Source, label_of, legible, relative
+from medgan.dataset.layout import AMBIGUOUS_SPLIT_WORDS, FolderLayout, list_folders, split_of_name
+from medgan.dataset.lookup import PathLookup
+from medgan.dataset.source import (
+    SUBJECT,
+    FileEntry,
+    FileList,
+    Source,
+    normalise_label,
+    relative_name,
+    to_valid_text,
+)
 from medgan.dataset.tables import TableRow
-from medgan.dataset.walk import Found, is_passed_over, look, walk
+from medgan.dataset.walk import FoundFile, check_path, is_ignored, walk
 from medgan.scans import npz
 
 
-def survey(source: Source) -> Listing:
+def list_files(source: Source) -> FileList:
     """List the files of `source` with label, patient and split, as far as folders and tables know them."""
     if source.lines is not None:
         return _from_lines(source)
@@ -25,9 +33,9 @@ def survey(source: Source) -> Listing:
     assert path is not None, "Source has a path or lines"
     if not path.exists():
         raise DatasetError(f"{path} does not exist", hint="Check the path for typing errors.")
-    found = arrays_of(path)
+    found = _list_arrays(path)
     if found and not (source.labels or source.label_column or source.label_tag):
-        return Listing(root=source.root, arrays=found)
+        return FileList(root=source.root, arrays=found)
     if not path.is_dir():
         raise DatasetError(
             f"{path} is a single file, not a folder of scans",
@@ -36,7 +44,7 @@ def survey(source: Source) -> Listing:
     return _list_with_labels(source, path)
 
 
-def _list_with_labels(source: Source, root: Path) -> Listing:
+def _list_with_labels(source: Source, root: Path) -> FileList:
     if source.labels:
         return _from_table(root, source.labels)
     if source.label_column:
@@ -44,7 +52,7 @@ def _list_with_labels(source: Source, root: Path) -> Listing:
     return _from_tag(root) if source.label_tag else _from_folders(root)
 
 
-def arrays_of(path: Path) -> tuple[Path, ...]:
+def _list_arrays(path: Path) -> tuple[Path, ...]:
     """`path` itself, or the files in a folder without sub-folders, that are MedMNIST-style arrays."""
     if not path.is_dir():
         return (path,) if npz.is_array_file(path) else ()
@@ -52,23 +60,23 @@ def arrays_of(path: Path) -> tuple[Path, ...]:
         children = sorted(path.iterdir())
     except OSError:
         return ()  # `walk` gives a folder that cannot be listed its verdict
-    if any(child.is_dir() and not is_passed_over(child.name) for child in children):
+    if any(child.is_dir() and not is_ignored(child.name) for child in children):
         return ()
-    files = (child for child in children if child.is_file() and not is_passed_over(child.name))
+    files = (child for child in children if child.is_file() and not is_ignored(child.name))
     return tuple(child for child in files if npz.is_array_file(child))
 
 
-def _from_folders(root: Path) -> Listing:
+def _from_folders(root: Path) -> FileList:
     found, layout = list(walk(root)), FolderLayout.of(root)
     _require_labels(root, found, layout)
     candidates = tuple(_by_folder(layout, file) for file in found)
     warnings = (*_empty_classes(layout, candidates), *layout.doubts(), *_link_warnings(root, found))
-    return Listing(root=root, candidates=candidates, warnings=warnings)
+    return FileList(root=root, candidates=candidates, warnings=warnings)
 
 
-def _by_folder(layout: FolderLayout, file: Found) -> Candidate:
+def _by_folder(layout: FolderLayout, file: FoundFile) -> FileEntry:
     label, split = layout.place(file.path)
-    return Candidate(
+    return FileEntry(
         path=file.path,
         label=label,
         split=split or "train",
@@ -77,11 +85,11 @@ def _by_folder(layout: FolderLayout, file: Found) -> Candidate:
     )
 
 
-def _link_warnings(root: Path, found: Iterable[Found]) -> Iterator[str]:
+def _link_warnings(root: Path, found: Iterable[FoundFile]) -> Iterator[str]:
     """A warning where links lead to folders that are listed under another name."""
     again = [file.path for file in found if file.verdict == "skip:linked-folder"]
     if again:
-        some = ", ".join(legible(relative(path, root)) for path in again[:3]) + (
+        some = ", ".join(to_valid_text(relative_name(path, root)) for path in again[:3]) + (
             ", ..." if len(again) > 3 else ""
         )
         yield (
@@ -90,13 +98,13 @@ def _link_warnings(root: Path, found: Iterable[Found]) -> Iterator[str]:
         )
 
 
-def _require_labels(root: Path, found: list[Found], layout: FolderLayout) -> None:
+def _require_labels(root: Path, found: list[FoundFile], layout: FolderLayout) -> None:
     """Refuse a folder in which no file can have a label."""
     if not found:
         raise DatasetError(f"{root} is empty", hint="Point at a folder that has one sub-folder per class.")
-    tops = [child.name for child in folders(root)]
+    tops = [child.name for child in list_folders(root)]
     if (root / "participants.tsv").is_file() and any(SUBJECT.fullmatch(name) for name in tops):
-        columns = ", ".join(tables.columns(root / "participants.tsv"))
+        columns = ", ".join(tables.read_headings(root / "participants.tsv"))
         raise DatasetError(
             f"{root} is a BIDS data set: its folders are subjects, not classes",
             hint=f"Name the column of participants.tsv that holds the class with --label-column ({columns}).",
@@ -109,32 +117,32 @@ def _require_labels(root: Path, found: list[Found], layout: FolderLayout) -> Non
         )
 
 
-def _empty_classes(layout: FolderLayout, candidates: Iterable[Candidate]) -> Iterator[str]:
+def _empty_classes(layout: FolderLayout, candidates: Iterable[FileEntry]) -> Iterator[str]:
     root = layout.root
     filled = {candidate.path.relative_to(root).parts[:2] for candidate in candidates}
     tops = {parts[0] for parts in filled}
     for folder in layout.classes():
         parts = folder.relative_to(root).parts
         if parts[0] not in tops or (len(parts) > 1 and parts not in filled):
-            yield f"The class folder {legible('/'.join(parts))} is empty: add scans or remove the folder."
+            yield f"The class folder {to_valid_text('/'.join(parts))} is empty: add scans or remove the folder."
 
 
-def _from_tag(root: Path) -> Listing:
+def _from_tag(root: Path) -> FileList:
     """Labels come from the headers later; a train, val or test folder at the top still gives the split."""
     found, layout = list(walk(root)), FolderLayout.of(root)
     if not found:
         raise DatasetError(f"{root} is empty", hint="Point at a folder with DICOM files.")
     files = tuple(_await_tag(_by_folder(layout, file)) for file in found)
-    return Listing(root=root, candidates=files, warnings=tuple(_link_warnings(root, found)))
+    return FileList(root=root, candidates=files, warnings=tuple(_link_warnings(root, found)))
 
 
-def _await_tag(candidate: Candidate) -> Candidate:
+def _await_tag(candidate: FileEntry) -> FileEntry:
     if candidate.verdict != "ok":
         return candidate
     return replace(candidate, label="", reason="its header has no such attribute, or it is empty")
 
 
-def _from_lines(source: Source) -> Listing:
+def _from_lines(source: Source) -> FileList:
     lines = [line.rstrip("\r\n") for line in source.lines or () if line.strip()]
     if not lines:
         raise DatasetError(
@@ -142,24 +150,26 @@ def _from_lines(source: Source) -> Listing:
             hint="Write one path per line: find scans -name '*.dcm' | medgan inspect -",
         )
     parts = (line.partition("\t") for line in lines)
-    lookup = Lookup(source.root, source.root, ())
-    files = [(_look_up(*lookup.place(name)), label_of(label.strip())) for name, _, label in parts]
-    splits = _splits_of(
+    lookup = PathLookup(source.root, source.root, ())
+    files = [
+        (_check_listed_path(*lookup.place(name)), normalise_label(label.strip())) for name, _, label in parts
+    ]
+    splits = _splits_of_folders(
         [file.path.parent if label or source.label_tag else file.path.parent.parent for file, label in files]
     )
     candidates = [_by_line(file, label, split) for (file, label), split in zip(files, splits, strict=True)]
     if source.label_tag:
         candidates = [_await_tag(candidate) for candidate in candidates]
-    return Listing(root=source.root, candidates=tuple(_refuse_repeats(candidates)))
+    return FileList(root=source.root, candidates=tuple(_refuse_repeats(candidates)))
 
 
-def _splits_of(folders: Sequence[Path]) -> list[str]:
-    """The split of files that lie, apart from their class, in `folders`: the nearest one called so below what all share, else of that itself."""
+def _splits_of_folders(folders: Sequence[Path]) -> list[str]:
+    """The split of files that lie, apart from their class, in `list_folders`: the nearest one called so below what all share, else of that itself."""
     shared = len(Path(os.path.commonpath(folders)).parts)
 
     def named(parts: Sequence[str]) -> str:
         # A list may begin anywhere: a folder such as dev far above the scans says nothing of them.
-        names = (name for name in reversed(parts) if name.lower() not in WORKPLACES)
+        names = (name for name in reversed(parts) if name.lower() not in AMBIGUOUS_SPLIT_WORDS)
         return next(filter(None, map(split_of_name, names)), "")
 
     below = [named(folder.parts[shared:]) for folder in folders]
@@ -167,17 +177,17 @@ def _splits_of(folders: Sequence[Path]) -> list[str]:
     return [split or own or "train" for split in below]
 
 
-def _by_line(file: Found, label: str, split: str) -> Candidate:
-    return Candidate(
+def _by_line(file: FoundFile, label: str, split: str) -> FileEntry:
+    return FileEntry(
         path=file.path,
-        label=label or label_of(file.path.parent.name),
+        label=label or normalise_label(file.path.parent.name),
         split=split,
         verdict=file.verdict,
         reason=file.reason,
     )
 
 
-def _refuse_repeats(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
+def _refuse_repeats(candidates: Iterable[FileEntry]) -> Iterator[FileEntry]:
     """A file named twice under one label counts once; under two labels it is of no use."""
     files = list(candidates)
     labels: dict[Path, set[str]] = {}
@@ -197,10 +207,10 @@ def _refuse_repeats(candidates: Iterable[Candidate]) -> Iterator[Candidate]:
         seen.add(file.path)
 
 
-def _from_table(root: Path, table: Path) -> Listing:
+def _from_table(root: Path, table: Path) -> FileList:
     """Every file below `root` and every row outside it; a row may name a folder, and then stands for all files in it."""
     rows, found, layout = tables.read_labels(table), list(walk(root)), FolderLayout.of(root)
-    lookup = Lookup(root, table.parent, [file.path for file in found if file.verdict == "ok"])
+    lookup = PathLookup(root, table.parent, [file.path for file in found if file.verdict == "ok"])
     claims: dict[Path, list[TableRow]] = {}
     places: dict[Path, tuple[Path, str]] = {}
     for row in rows:
@@ -209,36 +219,36 @@ def _from_table(root: Path, table: Path) -> Listing:
         claims.setdefault(place.resolve(), []).append(row)
     used: set[Path] = set()
     candidates = [_by_row(file, table.name, claims, used, layout.place(file.path)[1]) for file in found]
-    strays: dict[Path, Candidate] = {}  # once each, though rows may name a folder and what lies in it
+    strays: dict[Path, FileEntry] = {}  # once each, though rows may name a folder and what lies in it
     elsewhere = [asked for claimed, asked in places.items() if claimed not in used]
     for place, problem in elsewhere:
         is_folder = os.path.isdir(place)  # noqa: PTH112 pathlib raises for a name too long
-        for file in walk(place) if is_folder else [_look_up(place, problem)]:
+        for file in walk(place) if is_folder else [_check_listed_path(place, problem)]:
             strays[file.path.resolve()] = _by_row(file, table.name, claims, used)
-    return Listing(
+    return FileList(
         root=root, candidates=(*candidates, *strays.values()), warnings=tuple(_link_warnings(root, found))
     )
 
 
-def _look_up(place: Path, problem: str) -> Found:
+def _check_listed_path(place: Path, problem: str) -> FoundFile:
     """The verdict of a path that was looked up, with the reason where there is no such file."""
-    file = look(place)
+    file = check_path(place)
     return replace(file, reason=problem) if problem and file.verdict == "error:not-found" else file
 
 
 def _by_row(
-    file: Found, table: str, claims: Mapping[Path, list[TableRow]], used: set[Path], above: str = ""
-) -> Candidate:
+    file: FoundFile, table: str, claims: Mapping[Path, list[TableRow]], used: set[Path], above: str = ""
+) -> FileEntry:
     """A file by the row that names it or a folder it lies in; without a split of the row's own, `above` is its split."""
     real = file.path.resolve()
     place = next((place for place in (real, *real.parents) if place in claims), None)
     if place is None:
-        return Candidate(
+        return FileEntry(
             path=file.path, verdict=file.verdict, reason=file.reason or f"no row of {table} names it"
         )
     used.add(place)
     row = claims[place][0]
-    candidate = Candidate(
+    candidate = FileEntry(
         path=file.path,
         label=row.label,
         patient=row.patient,
@@ -249,7 +259,7 @@ def _by_row(
     return _check_agreement(candidate, claims[place], table)
 
 
-def _check_agreement(candidate: Candidate, rows: Sequence[TableRow], table: str) -> Candidate:
+def _check_agreement(candidate: FileEntry, rows: Sequence[TableRow], table: str) -> FileEntry:
     """The candidate, refused where the rows that name it say different things."""
     first = rows[0]
     if candidate.verdict != "ok" or all(
@@ -262,7 +272,7 @@ def _check_agreement(candidate: Candidate, rows: Sequence[TableRow], table: str)
     )
 
 
-def _from_participants(root: Path, column: str) -> Listing:
+def _from_participants(root: Path, column: str) -> FileList:
     """BIDS: a file belongs to the subject whose folder it lies in; derivatives and other folders have no label."""
     table = root / "participants.tsv"
     rows: dict[str, list[TableRow]] = {}
@@ -273,21 +283,21 @@ def _from_participants(root: Path, column: str) -> Listing:
     absent = sorted(rows.keys() - {candidate.patient for candidate in candidates})
     some = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
     warnings = [f"{len(absent)} participants of participants.tsv have no files: {some}."] if absent else []
-    return Listing(root=root, candidates=candidates, warnings=(*warnings, *_link_warnings(root, found)))
+    return FileList(root=root, candidates=candidates, warnings=(*warnings, *_link_warnings(root, found)))
 
 
-def _by_subject(root: Path, file: Found, rows: Mapping[str, list[TableRow]]) -> Candidate:
-    top = legible(file.path.relative_to(root).parts[0])
+def _by_subject(root: Path, file: FoundFile, rows: Mapping[str, list[TableRow]]) -> FileEntry:
+    top = to_valid_text(file.path.relative_to(root).parts[0])
     if top not in rows:
         reason = (
             "no row of participants.tsv names its subject"
             if SUBJECT.fullmatch(top)
             else "no subject's folder"
         )
-        return Candidate(path=file.path, verdict=file.verdict, reason=file.reason or reason)
+        return FileEntry(path=file.path, verdict=file.verdict, reason=file.reason or reason)
     row = rows[top][0]
     reason = file.reason or ("" if row.label else f"{top} has no value in the column of participants.tsv")
-    candidate = Candidate(
+    candidate = FileEntry(
         path=file.path,
         label=row.label,
         patient=top,

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medgan.dataset.advice import duplicates, warnings_of
-from medgan.dataset.colour import Colours, colours_of
-from medgan.dataset.extents import Extents, extents_of, has_spacing
+from medgan.dataset.advice import count_duplicates, data_warnings
+from medgan.dataset.colour import ColourCounts, count_colours
+from medgan.dataset.extents import Extents, has_spacing, measure_extents
 from medgan.dataset.manifest import Manifest, Record
-from medgan.dataset.outliers import usual_top
+from medgan.dataset.outliers import usual_maximum
 from medgan.dataset.quota import quotas
 
-Counts = Mapping[str, Mapping[str, int]]
+_Counts = Mapping[str, Mapping[str, int]]
 """{split: {label: n}}."""
 
 
@@ -25,11 +25,11 @@ class Fingerprint:
     """What was measured on a data set. Sizes are in pixels, spacing in millimetres."""
 
     version: int = 1
-    counts: Counts
+    counts: _Counts
     """Scans."""
-    images: Counts
+    images: _Counts
     """2-D images the scans yield."""
-    patients: Counts
+    patients: _Counts
     training: Mapping[str, int]
     """{label: images} that the generator may learn from: the train split less leaks."""
     rare: Mapping[str, int]
@@ -40,7 +40,7 @@ class Fingerprint:
     modalities: Mapping[str, int]
     meanings: Mapping[str, int]
     channels: Mapping[str, int]
-    colours: Colours
+    colours: ColourCounts
     """Scans that are stored as RGB, by what they show."""
     bits: int
     """Largest BitsStored."""
@@ -80,7 +80,7 @@ def measure(manifest: Manifest) -> Fingerprint:
     """
     records = manifest.training()
     measured = records or tuple(manifest.usable())
-    training = _training(manifest)
+    training = _training_images(manifest)
     return Fingerprint(
         counts=manifest.counts(),
         images=manifest.images(),
@@ -92,30 +92,30 @@ def measure(manifest: Manifest) -> Fingerprint:
         modalities=_tally(measured, lambda record: record.modality),
         meanings=_tally(measured, lambda record: record.meaning),
         channels=_tally(measured, lambda record: str(record.channels)),
-        colours=colours_of(measured),
+        colours=count_colours(measured),
         bits=max(record.bits for record in measured),
         body_part=_common_value([record.body_part for record in measured]),
-        rows=_spread([record.shape[1] for record in measured]),
-        columns=_spread([record.shape[2] for record in measured]),
+        rows=_min_median_max([record.shape[1] for record in measured]),
+        columns=_min_median_max([record.shape[2] for record in measured]),
         spacing_mm=_spacing(measured),
         patient_orientation=_common_value([record.patient_orientation for record in measured]),
         field_of_view_mm=_field_of_view(measured),
-        extents=extents_of(measured),
+        extents=measure_extents(measured),
         levels=tuple(np.median([record.levels for record in measured], axis=0).tolist()),
         extremes=(
             min(record.levels[0] for record in measured),
             max(record.levels[-1] for record in measured),
         ),
-        top=usual_top(measured),
-        duplicates=duplicates(manifest),
+        top=usual_maximum(measured),
+        duplicates=count_duplicates(manifest),
         leaks=sum(True for _ in manifest.usable("train")) - len(records),
         verdicts=manifest.verdicts(),
-        warnings=(*manifest.warnings, *warnings_of(manifest)),
+        warnings=(*manifest.warnings, *data_warnings(manifest)),
         digest=manifest.digest,
     )
 
 
-def _training(manifest: Manifest) -> dict[str, int]:
+def _training_images(manifest: Manifest) -> dict[str, int]:
     """Of the classes of the train split: one that only test patients have is nothing to learn."""
     there = sorted({record.label for record in manifest.usable("train")})
     return dict.fromkeys(there or manifest.labels, 0) | manifest.learned()
@@ -129,7 +129,7 @@ def _common_value(values: Sequence[str]) -> str:
     return values[0] if len(set(values)) == 1 else ""
 
 
-def _spread(values: Sequence[int]) -> tuple[int, ...]:
+def _min_median_max(values: Sequence[int]) -> tuple[int, ...]:
     return min(values), round(statistics.median(values)), max(values)
 
 

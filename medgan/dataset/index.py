@@ -10,92 +10,100 @@ from typing import TypeVar
 
 from medgan.base.errors import DatasetError, ScanError
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.base.workers import Crew
-from medgan.dataset.checks import Draft, settle
-from medgan.dataset.duplicates import without_twins
-from medgan.dataset.file_list import survey
-from medgan.dataset.headers import open_headers, units
+from medgan.base.workers import WorkerPool
+from medgan.dataset.checks import MeasuredScan, finalise_manifest
+from medgan.dataset.duplicates import refuse_duplicates
+from medgan.dataset.file_list import list_files
+from medgan.dataset.headers import group_files, open_headers
 from medgan.dataset.manifest import ARRAY, Manifest, Record
-from medgan.dataset.measure import drafts, measure_pixels
-from medgan.dataset.scan_cache import Store
-from medgan.dataset.source import Listing, Source, label_of, legible, relative
+from medgan.dataset.measure import measure_pixels, measure_scans
+from medgan.dataset.scan_cache import ScanCache
+from medgan.dataset.source import FileList, Source, normalise_label, relative_name, to_valid_text
 from medgan.scans import npz
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
-EVERY = 25
+_REPORT_EVERY = 25
 """Files between two reports of progress."""
 
 
 def index(source: Source, *, on_progress: OnProgress = ignore) -> Manifest:
     """Look at every file of `source`; refuse only when not one of them can be used."""
-    listing = survey(source)
-    made = list(_arrays(listing, on_progress) if listing.arrays else _files(listing, source, on_progress))
-    manifest = settle(listing.root, made)
+    listing = list_files(source)
+    made = list(
+        _measure_arrays(listing, on_progress)
+        if listing.arrays
+        else _measure_files(listing, source, on_progress)
+    )
+    manifest = finalise_manifest(listing.root, made)
     if not any(manifest.usable()):
-        raise _nothing_usable(manifest)
+        raise _no_usable_scan_error(manifest)
     return replace(manifest, warnings=(*listing.warnings, *manifest.warnings))
 
 
-def _files(listing: Listing, source: Source, on_progress: OnProgress) -> Iterator[Draft]:
+def _measure_files(listing: FileList, source: Source, on_progress: OnProgress) -> Iterator[MeasuredScan]:
     """Headers first, then pixels."""
     root, total = listing.root, len(listing.candidates)
-    with closing(Store()) as store:
-        with Crew() as crew:
+    with closing(ScanCache()) as store:
+        with WorkerPool() as crew:
             headers = open_headers(listing.candidates, source, root, store, crew)
             files = _count_items(headers, total, "headers", on_progress, store)
-            found = units(without_twins(files, root, store, crew))
+            found = group_files(refuse_duplicates(files, root, store, crew))
             for made in _count_items(
-                drafts(found, root, store, crew), len(found), "pixels", on_progress, store
+                measure_scans(found, root, store, crew), len(found), "pixels", on_progress, store
             ):
                 yield from made
         store.flush()
 
 
 def _count_items(
-    items: Iterable[T], total: int, words: str, on_progress: OnProgress, store: Store | None = None
-) -> Iterator[T]:
+    items: Iterable[_T], total: int, words: str, on_progress: OnProgress, store: ScanCache | None = None
+) -> Iterator[_T]:
     before = 0 if store is None else store.found
     for n, item in enumerate(items, start=1):
         yield item
-        if n % EVERY == 0 or n == total:
+        if n % _REPORT_EVERY == 0 or n == total:
             cached = {} if store is None else {"cached": store.found - before}
             on_progress(Progress("reading", n, total, words, cached))
 
 
-def _arrays(listing: Listing, on_progress: OnProgress) -> Iterator[Draft]:
+def _measure_arrays(listing: FileList, on_progress: OnProgress) -> Iterator[MeasuredScan]:
     """Every image of every MedMNIST-style array; it knows no patients."""
     order = 0
     for path in listing.arrays:
-        name = relative(path, listing.root)
+        name = relative_name(path, listing.root)
         try:
             rows = [
                 (split, n, label)
-                for split, names in npz.labels(path).items()
+                for split, names in npz.read_labels(path).items()
                 for n, label in enumerate(names)
             ]
         except ScanError as error:
-            yield Draft(order=order, record=Record(path=name, verdict=error.verdict, reason=error.message))
+            yield MeasuredScan(
+                order=order, record=Record(path=name, verdict=error.verdict, reason=error.message)
+            )
             continue
         for split, n, label in _count_items(rows, len(rows), "images", on_progress):
             order += 1
-            record = Record(path=f"{name}#{split}/{n}", label=label_of(label), split=split, format=ARRAY)
-            yield Draft(order=order, record=_row(path, record, split, n))
+            record = Record(
+                path=f"{name}#{split}/{n}", label=normalise_label(label), split=split, format=ARRAY
+            )
+            yield MeasuredScan(order=order, record=_measure_row(path, record, split, n))
 
 
-def _row(path: Path, record: Record, split: str, n: int) -> Record:
+def _measure_row(path: Path, record: Record, split: str, n: int) -> Record:
     try:
         return replace(record, **measure_pixels(npz.read(path, split, n)))
     except ScanError as error:
         return replace(record, verdict=error.verdict, reason=error.message)
 
 
-def _nothing_usable(manifest: Manifest) -> DatasetError:
+def _no_usable_scan_error(manifest: Manifest) -> DatasetError:
     verdicts = ", ".join(f"{n} {verdict}" for verdict, n in manifest.verdicts().items())
     first = manifest.records[0]
     reason = next((record for record in manifest.records if record.verdict.startswith("error:")), first)
     return DatasetError(
-        f"{legible(str(manifest.root))} has no usable scan: {verdicts}. For example "
-        f"{legible(reason.path)}: {legible(reason.reason)}",
+        f"{to_valid_text(str(manifest.root))} has no usable scan: {verdicts}. For example "
+        f"{to_valid_text(reason.path)}: {to_valid_text(reason.reason)}",
         hint="Mend the files or labels, or point at another folder; supported are DICOM, NIfTI, PNG, JPEG, TIFF.",
     )

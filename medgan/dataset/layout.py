@@ -8,18 +8,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from medgan.dataset.source import label_of, legible
-from medgan.dataset.walk import is_passed_over
+from medgan.dataset.source import normalise_label, to_valid_text
+from medgan.dataset.walk import is_ignored
 
-SPLIT_WORDS = {
+_SPLIT_WORDS = {
     **dict.fromkeys(("train", "training", "trn"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "validate", "dev", "development"), "val"),
     **dict.fromkeys(("test", "testing", "tst", "holdout", "heldout", "eval", "evaluation"), "test"),
 }
 """{word: split} in lower case."""
-WORKPLACES = frozenset({"dev", "development", "eval", "evaluation"})
+AMBIGUOUS_SPLIT_WORDS = frozenset({"dev", "development", "eval", "evaluation"})
 """Of these, those that are as often the name of a folder in which people work: they mean a split beside other splits only."""
-BESIDE = frozenset(
+_NEUTRAL_WORDS = frozenset(
     {
         "set", "sets", "subset", "data", "dataset", "datasets", "split", "splits", "part", "partition", "image", "images", "img", "imgs",
         "scan", "scans", "sample", "samples", "case", "cases", "file", "files", "folder", "input", "inputs", "release", "stage", "phase",
@@ -27,8 +27,8 @@ BESIDE = frozenset(
     }
 )  # fmt: skip
 """Words that may stand beside one of these without changing what is meant: "Test Set", "stage_2_train_images"."""
-WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[^\W\d_]+|\d+")
-FEW = 12
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[^\W\d_]+|\d+")
+_MAX_SHARED_CLASSES = 12
 """So many names of sub-folders that all classes share may be names of classes; more are rather numbers of patients or series."""
 
 
@@ -37,17 +37,19 @@ def split_of_name(name: str) -> str:
 
     "Train", "training_set", "test-images", "ValData" and "val2017" are sure; "test_positive" may be a class.
     """
-    split, others = _words(name)
-    return split if all(word in BESIDE or word.isdecimal() for word in others) else ""
+    split, others = _split_and_other_words(name)
+    return split if all(word in _NEUTRAL_WORDS or word.isdecimal() for word in others) else ""
 
 
-def _words(name: str) -> tuple[str, list[str]]:
+def _split_and_other_words(name: str) -> tuple[str, list[str]]:
     """The one split whose word stands in `name`, or "", and all other words."""
     splits, others = set(), []
-    for word in map(str.lower, WORD.findall(name)):
-        bare = next((word.removesuffix(end) for end in BESIDE if word.removesuffix(end) in SPLIT_WORDS), word)
-        if bare in SPLIT_WORDS:
-            splits.add(SPLIT_WORDS[bare])
+    for word in map(str.lower, _WORD.findall(name)):
+        bare = next(
+            (word.removesuffix(end) for end in _NEUTRAL_WORDS if word.removesuffix(end) in _SPLIT_WORDS), word
+        )
+        if bare in _SPLIT_WORDS:
+            splits.add(_SPLIT_WORDS[bare])
         else:
             others.append(word)
     return (splits.pop(), others) if len(splits) == 1 else ("", others)
@@ -66,11 +68,11 @@ class FolderLayout:
     @classmethod
     def of(cls, root: Path) -> FolderLayout:
         """Look at the folders of `root` and at those in them."""
-        tops = folders(root)
+        tops = list_folders(root)
         splits = {top.name: split_of_name(top.name) for top in tops if split_of_name(top.name)}
-        inner = {top: {child.name for child in folders(top)} for top in tops}
+        inner = {top: {child.name for child in list_folders(top)} for top in tops}
         if not splits:
-            splits = _hints(inner)
+            splits = _splits_by_hint(inner)
         found = [set(map(split_of_name, names)) for names in inner.values()]
         below = (
             not splits
@@ -82,17 +84,17 @@ class FolderLayout:
     def place(self, path: Path) -> tuple[str, str]:
         """(class, split) that the folders above a file name; empty where they name none."""
         above = path.relative_to(self.root).parts[:-1]
-        if not above or any(map(is_passed_over, above)):
+        if not above or any(map(is_ignored, above)):
             return "", ""
         if above[0] in self.splits:
-            return label_of("".join(above[1:2])), self.splits[above[0]]
-        return label_of(above[0]), split_of_name("".join(above[1:2])) if self.below else ""
+            return normalise_label("".join(above[1:2])), self.splits[above[0]]
+        return normalise_label(above[0]), split_of_name("".join(above[1:2])) if self.below else ""
 
     def classes(self) -> Iterator[Path]:
         """The folders that stand for classes, once per split."""
-        for top in folders(self.root):
+        for top in list_folders(self.root):
             if top.name in self.splits:
-                yield from folders(top)
+                yield from list_folders(top)
             else:
                 yield top
 
@@ -100,13 +102,13 @@ class FolderLayout:
         """Warnings where classes may be no classes: they hold the same folders, or some called like splits."""
         inner: dict[str, set[str]] = {}
         for folder in self.classes():
-            inner.setdefault(folder.name, set()).update(child.name for child in folders(folder))
+            inner.setdefault(folder.name, set()).update(child.name for child in list_folders(folder))
         if self.below:
             return
-        hinted = {name: split for name in inner if (split := _words(name)[0])}
+        hinted = {name: split for name in inner if (split := _split_and_other_words(name)[0])}
         if {"train"} < set(hinted.values()):
             yield (
-                f"The folders {_some(sorted(hinted))} are called like splits and count as classes. If they are splits, sort the files in "
+                f"The folders {_name_some(sorted(hinted))} are called like splits and count as classes. If they are splits, sort the files in "
                 "each into a folder per class, or name class and split of each file in a table (--labels)."
             )
         lost = [
@@ -117,22 +119,22 @@ class FolderLayout:
         ]
         if lost:
             yield (
-                f"Folders that are called like splits lie in class folders and count as part of the class: {_some(lost)}. "
+                f"Folders that are called like splits lie in class folders and count as part of the class: {_name_some(lost)}. "
                 "If they are splits, put them above the classes (test/covid/), or name splits in a table (--labels)."
             )
         elif shared := _common_folders(inner):
             yield (
-                f"The folders {_some(sorted(inner))} count as classes, and they hold the same folders ({_some(shared)}). If those are the "
+                f"The folders {_name_some(sorted(inner))} count as classes, and they hold the same folders ({_name_some(shared)}). If those are the "
                 "classes, and what lies above them are splits, folds or patients, call the upper ones train, val and test, or name class, "
                 "patient and split of each file in a table (--labels)."
             )
 
 
-def _hints(inner: Mapping[Path, set[str]]) -> dict[str, str]:
+def _splits_by_hint(inner: Mapping[Path, set[str]]) -> dict[str, str]:
     """{folder: split} of folders such as `xray_train` and `xray_test`, where the folders in them say that they are splits."""
-    hinted = {top: split for top in inner if (split := _words(top.name)[0])}
+    hinted = {top: split for top in inner if (split := _split_and_other_words(top.name)[0])}
     shared = set.intersection(*(inner[top] for top in hinted)) if hinted else set()
-    alike = {tuple(_words(top.name)[1]) for top in hinted}
+    alike = {tuple(_split_and_other_words(top.name)[1]) for top in hinted}
     sure = shared and len(alike) == 1 and {"train"} < set(hinted.values())
     return {top.name: split for top, split in hinted.items()} if sure else {}
 
@@ -143,19 +145,24 @@ def _common_folders(inner: Mapping[str, set[str]]) -> list[str]:
     numbers = (
         len({re.sub(r"\d+", "", name) for name in times}) == 1
     )  # of patients or series, counted anew in each class
-    if len(inner) < 2 or not all(inner.values()) or not 2 <= len(times) <= FEW or min(times.values()) < 2:
+    if (
+        len(inner) < 2
+        or not all(inner.values())
+        or not 2 <= len(times) <= _MAX_SHARED_CLASSES
+        or min(times.values()) < 2
+    ):
         return []
     return [] if numbers and len(times) >= len(inner) else sorted(times)
 
 
-def folders(path: Path) -> list[Path]:
+def list_folders(path: Path) -> list[Path]:
     """The folders in `path`, sorted, without those that are hidden or that systems make for themselves."""
     try:
-        return sorted(child for child in path.iterdir() if child.is_dir() and not is_passed_over(child.name))
+        return sorted(child for child in path.iterdir() if child.is_dir() and not is_ignored(child.name))
     except OSError:
         # `walk` gives an unreadable folder its verdict; it has no sub-folders that anyone could see.
         return []
 
 
-def _some(names: list[str]) -> str:
-    return legible(", ".join(names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _name_some(names: list[str]) -> str:
+    return to_valid_text(", ".join(names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from medgan.dataset.source import legible, relative
+from medgan.dataset.source import relative_name, to_valid_text
 
-ENDINGS = (
+_IMAGE_ENDINGS = (
     ".nii.gz", ".nii", ".hdr", ".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff",
     ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".mgh", ".bmp", ".gif", ".webp", ".jp2",
 )  # fmt: skip
@@ -22,29 +22,29 @@ ENDINGS = (
 
 
 @dataclass(slots=True)
-class Names:
+class _NameIndex:
     """Files and folders by the name that is left when Unicode form and case are, and files by that without their ending."""
 
     whole: dict[str, list[Path]] = field(default_factory=dict)
     stems: dict[str, list[Path]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, paths: Iterable[Path]) -> Names:
+    def of(cls, paths: Iterable[Path]) -> _NameIndex:
         """Sort paths by name."""
         names = cls()
         for path in paths:
-            whole = plain_name(path.name)
+            whole = _normalise_name(path.name)
             names.whole.setdefault(whole, []).append(path)
-            if (stem := stem_of(whole)) != whole:
+            if (stem := _image_stem(whole)) != whole:
                 names.stems.setdefault(stem, []).append(path)
         return names
 
     def find(self, name: str) -> list[Path]:
         """Those called so; else, of a name without ending, those of that stem."""
-        return self.whole.get(plain_name(name), []) or self.stems.get(plain_name(name), [])
+        return self.whole.get(_normalise_name(name), []) or self.stems.get(_normalise_name(name), [])
 
 
-class Lookup:
+class PathLookup:
     """Where the paths of a table's rows lead: below the root, else beside the table."""
 
     def __init__(self, root: Path, beside: Path, files: Iterable[Path]) -> None:
@@ -52,7 +52,7 @@ class Lookup:
         self.root = root
         self.homes = (root, beside)
         self.files = files
-        self._folders: dict[Path, Names] = {}
+        self._folders: dict[Path, _NameIndex] = {}
 
     def place(self, key: str) -> tuple[Path, str]:
         """The path that `key` means, and where there is no such file why not.
@@ -80,32 +80,32 @@ class Lookup:
             places = there or [found for place in places for found in self._in(place).find(part)]
         return places
 
-    def _in(self, folder: Path) -> Names:
+    def _in(self, folder: Path) -> _NameIndex:
         if folder not in self._folders:
             try:
-                self._folders[folder] = Names.of(sorted(folder.iterdir()))
+                self._folders[folder] = _NameIndex.of(sorted(folder.iterdir()))
             except OSError:
-                self._folders[folder] = Names()
+                self._folders[folder] = _NameIndex()
         return self._folders[folder]
 
     def _anywhere(self, way: str) -> list[Path]:
         return [] if "/" in way else self._everywhere.find(way)
 
     @cached_property
-    def _everywhere(self) -> Names:
-        return Names.of(self.files)
+    def _everywhere(self) -> _NameIndex:
+        return _NameIndex.of(self.files)
 
     def _several(self, found: list[Path]) -> str:
-        some = " or ".join(legible(relative(path, self.root)) for path in found[:2])
+        some = " or ".join(to_valid_text(relative_name(path, self.root)) for path in found[:2])
         more = f" ({len(found)} in all)" if len(found) > 2 else ""
         return f"there is no such file; it could be {some}{more}: write the folder and the ending, too"
 
 
-def plain_name(name: str) -> str:
+def _normalise_name(name: str) -> str:
     """A name as it is compared: composed (Unicode Standard Annex 15, form C) and without case."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def stem_of(name: str) -> str:
+def _image_stem(name: str) -> str:
     """A plain name without the ending of an image; the name itself where it has none."""
-    return next((name.removesuffix(end) for end in ENDINGS if name.endswith(end)), name)
+    return next((name.removesuffix(end) for end in _IMAGE_ENDINGS if name.endswith(end)), name)

@@ -68,7 +68,7 @@ class Record:
         return self.verdict == "ok"
 
 
-def in_order(records: Iterable[Record]) -> tuple[Record, ...]:
+def sort_by_content(records: Iterable[Record]) -> tuple[Record, ...]:
     """Usable records in an order of their content alone: the same scans under other file names come in the same order.
 
     By class, patient and pixels; images of one array file stay together, for it is unpacked as a whole.
@@ -76,17 +76,17 @@ def in_order(records: Iterable[Record]) -> tuple[Record, ...]:
     records = tuple(records)
     arrays: dict[str, str] = {}
     for record in records:
-        place = _array_of(record)
+        place = _array_file(record)
         arrays[place] = min(arrays.get(place, record.digest), record.digest) if place else ""
 
     def content(record: Record) -> tuple[object, ...]:
         seen = record.digest, record.slices, record.meaning, record.bits, record.spacing_mm or ()
-        return arrays[_array_of(record)], record.label, record.patient, *seen
+        return arrays[_array_file(record)], record.label, record.patient, *seen
 
     return tuple(sorted(records, key=content))
 
 
-def _array_of(record: Record) -> str:
+def _array_file(record: Record) -> str:
     return record.path.rpartition("#")[0] if record.format == ARRAY else ""
 
 
@@ -151,11 +151,11 @@ class Manifest:
         return dict(sorted(tally.items()))
 
     def training(self) -> tuple[Record, ...]:
-        """Usable train records, less those whose patient or very image is also in val or test (leaks), `in_order`."""
+        """Usable train records, less those whose patient or very image is also in val or test (leaks), `sort_by_content`."""
         kept_out = [record for split in SPLITS[1:] for record in self.usable(split)]
         patients = {record.patient for record in kept_out}
         digests = {record.digest for record in kept_out}
-        return in_order(
+        return sort_by_content(
             record
             for record in self.usable("train")
             if record.patient not in patients and record.digest not in digests

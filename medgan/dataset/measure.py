@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 
 from medgan.base.errors import ScanError
-from medgan.base.workers import Crew
-from medgan.dataset.checks import Draft
-from medgan.dataset.headers import Opened, crash_error, refuse, units
+from medgan.base.workers import WorkerPool
+from medgan.dataset.checks import MeasuredScan
+from medgan.dataset.headers import ParsedFile, crash_error, group_files, reject
 from medgan.dataset.load import read_files
 from medgan.dataset.manifest import Record
-from medgan.dataset.scan_cache import Facts, Store, joint
-from medgan.dataset.source import Candidate, relative
+from medgan.dataset.scan_cache import Facts, ScanCache, joint_key
+from medgan.dataset.source import FileEntry, relative_name
 from medgan.scans import formats, intensity, slices
 from medgan.scans.colour import coloured_share
 from medgan.scans.scan import Scan
 from medgan.scans.verdict import give_verdicts
 
-Unit = tuple[Opened, ...]
+_Unit = tuple[ParsedFile, ...]
 """Files that are read together, in slice order."""
-MEASURED = (
+_PIXEL_FIELDS = (
     "digest",
     "slices",
     "modality",
@@ -42,54 +42,58 @@ MEASURED = (
 """What of a Record is measured on the pixels, its notes aside."""
 
 
-def drafts(found: Sequence[Unit], root: Path, store: Store, crew: Crew) -> Iterator[list[Draft]]:
+def measure_scans(
+    found: Sequence[_Unit], root: Path, store: ScanCache, crew: WorkerPool
+) -> Iterator[list[MeasuredScan]]:
     """The drafts of every unit: one, or several where a volume had to be taken apart."""
-    keys = [joint(file.key for file in unit) for unit in found]
+    keys = [joint_key(file.key for file in unit) for unit in found]
     known = [store.get(key) for key in keys]
     missing = [unit for unit, facts in zip(found, known, strict=True) if facts is None and unit[0].header]
-    fresh = crew.ordered(partial(decode_unit, root=root), missing, partial(_crash_drafts, root=root))
+    fresh = crew.ordered(partial(_measure_unit, root=root), missing, partial(_crash_result, root=root))
     for unit, key, facts in zip(found, keys, known, strict=True):
         if unit[0].header is None:
-            yield [_draft_of(unit, root, unit[0].candidate)]
+            yield [_scan_without_pixels(unit, root, unit[0].candidate)]
         elif facts is not None:
-            yield [_draft_with(unit, root, facts)]
+            yield [_scan_with_pixels(unit, root, facts)]
         else:
             made = next(fresh)
             if len(made) == 1 and made[0].record.ok:
-                store.put(key, _recall(made[0], unit))
+                store.put(key, _pixel_facts(made[0], unit))
             yield made
 
 
-def decode_unit(unit: Unit, root: Path) -> list[Draft]:
+def _measure_unit(unit: _Unit, root: Path) -> list[MeasuredScan]:
     """Decode and measure a unit; one bad slice must not take its volume along, nor one kind of frames the others."""
     kinds = unit[0].header.kinds if unit[0].header and len(unit) == 1 else 1
-    return [draft for kind in range(kinds) for draft in _decode_kind(unit, root, kind)]
+    return [draft for kind in range(kinds) for draft in _measure_kind(unit, root, kind)]
 
 
-def _decode_kind(unit: Unit, root: Path, kind: int) -> list[Draft]:
+def _measure_kind(unit: _Unit, root: Path, kind: int) -> list[MeasuredScan]:
     try:
         scan = read_files(tuple(file.candidate.path for file in unit), kind)
         with give_verdicts(unit[0].candidate.path):
             facts = measure_pixels(scan)
-        return [_draft_with(unit, root, facts, kind)]
+        return [_scan_with_pixels(unit, root, facts, kind)]
     except ScanError as error:
-        return list(_salvage(unit, error, root, kind))
+        return list(_measure_without_bad_slices(unit, error, root, kind))
 
 
-def _salvage(unit: Unit, error: ScanError, root: Path, kind: int) -> Iterator[Draft]:
+def _measure_without_bad_slices(
+    unit: _Unit, error: ScanError, root: Path, kind: int
+) -> Iterator[MeasuredScan]:
     """A volume without its bad slices: the others are grouped anew."""
-    bad = {file.order: problem for file in unit if (problem := _problem(file))} if len(unit) > 1 else {}
+    bad = {file.order: problem for file in unit if (problem := _read_error(file))} if len(unit) > 1 else {}
     if not bad:
-        yield _draft_of(unit, root, refuse(unit[0].candidate, error), kind=kind)
+        yield _scan_without_pixels(unit, root, reject(unit[0].candidate, error), kind=kind)
         return
     for file in unit:
         if file.order in bad:
-            yield _draft_of((file,), root, refuse(file.candidate, bad[file.order]))
-    for part in units(file for file in unit if file.order not in bad):
-        yield from decode_unit(part, root)
+            yield _scan_without_pixels((file,), root, reject(file.candidate, bad[file.order]))
+    for part in group_files(file for file in unit if file.order not in bad):
+        yield from _measure_unit(part, root)
 
 
-def _problem(file: Opened) -> ScanError | None:
+def _read_error(file: ParsedFile) -> ScanError | None:
     try:
         formats.read(file.candidate.path)
     except ScanError as error:
@@ -97,8 +101,8 @@ def _problem(file: Opened) -> ScanError | None:
     return None
 
 
-def _crash_drafts(unit: Unit, root: Path) -> list[Draft]:
-    return [_draft_of(unit, root, refuse(unit[0].candidate, crash_error(unit[0].candidate.path)))]
+def _crash_result(unit: _Unit, root: Path) -> list[MeasuredScan]:
+    return [_scan_without_pixels(unit, root, reject(unit[0].candidate, crash_error(unit[0].candidate.path)))]
 
 
 def pixel_digest(scan: Scan) -> str:
@@ -112,10 +116,10 @@ def measure_pixels(scan: Scan) -> Facts:
     """What of a Record is measured on the pixels; ScanError for an image of a single value, from which nothing can be learnt."""
     if "constant" in scan.notes:
         raise ScanError("every pixel has the same value", verdict="skip:constant")
-    ranked = intensity.rank(scan.pixels)
+    ranked = intensity.sort_pixels(scan.pixels)
     return {
         "digest": pixel_digest(scan),
-        "slices": slices.choose(scan),
+        "slices": slices.choose_slices(scan),
         "modality": scan.modality,
         "meaning": scan.meaning,
         "shape": scan.pixels.shape[:3],
@@ -125,21 +129,21 @@ def measure_pixels(scan: Scan) -> Facts:
         "spacing_mm": scan.spacing_mm,
         "patient_orientation": scan.patient_orientation,
         "levels": intensity.percentiles(ranked),
-        "top": intensity.top(ranked),
+        "top": intensity.robust_maximum(ranked),
         "notes": scan.notes,
     }
 
 
-def _recall(draft: Draft, unit: Unit) -> Facts:
+def _pixel_facts(draft: MeasuredScan, unit: _Unit) -> Facts:
     """What `measure_pixels` said of a unit; the notes of its header are known anew every time."""
     header = unit[0].header
-    facts = {name: getattr(draft.record, name) for name in MEASURED}
+    facts = {name: getattr(draft.record, name) for name in _PIXEL_FIELDS}
     return facts | {"notes": [note for note in draft.record.notes if header and note not in header.notes]}
 
 
-def _draft_of(unit: Unit, root: Path, candidate: Candidate, **known: Any) -> Draft:
+def _scan_without_pixels(unit: _Unit, root: Path, candidate: FileEntry, **known: Any) -> MeasuredScan:
     """A draft with what is known without pixels, and `known` of its record."""
-    paths = tuple(relative(file.candidate.path, root) for file in unit)
+    paths = tuple(relative_name(file.candidate.path, root) for file in unit)
     record = Record(
         path=paths[0],
         parts=paths if len(paths) > 1 else (),
@@ -149,7 +153,7 @@ def _draft_of(unit: Unit, root: Path, candidate: Candidate, **known: Any) -> Dra
         reason=candidate.reason,
         **known,
     )
-    return Draft(
+    return MeasuredScan(
         order=min(file.order for file in unit),
         patient=candidate.patient,
         series=unit[0].header.series if unit[0].header else "",
@@ -158,7 +162,7 @@ def _draft_of(unit: Unit, root: Path, candidate: Candidate, **known: Any) -> Dra
     )
 
 
-def _draft_with(unit: Unit, root: Path, facts: Facts, kind: int = 0) -> Draft:
+def _scan_with_pixels(unit: _Unit, root: Path, facts: Facts, kind: int = 0) -> MeasuredScan:
     header = unit[0].header
     assert header is not None, "only opened files have facts"
     notes = tuple(dict.fromkeys((*header.notes, *facts["notes"])))
@@ -169,4 +173,4 @@ def _draft_with(unit: Unit, root: Path, facts: Facts, kind: int = 0) -> Draft:
         "notes": notes,
         "kind": kind,
     }
-    return _draft_of(unit, root, unit[0].candidate, **known)
+    return _scan_without_pixels(unit, root, unit[0].candidate, **known)

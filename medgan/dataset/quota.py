@@ -53,10 +53,10 @@ def quotas(
         per_class: {label: number that this class should reach instead}.
         max_ratio: At most this many synthetic images per real one, whatever the target.
     """
-    _refuse(counts, per_class, max_ratio)
-    goal = _goal(counts, target)
+    _refuse_invalid(counts, per_class, max_ratio)
+    goal = _target_count(counts, target)
     return {
-        label: cap_missing(max(per_class.get(label, goal) - have, 0), have, max_ratio)
+        label: _cap_missing(max(per_class.get(label, goal) - have, 0), have, max_ratio)
         for label, have in sorted(counts.items())
     }
 
@@ -75,7 +75,7 @@ def same_share(
         share: Made images among all of a class, from 0 to below 1.
         max_ratio: At most this many made images per (different) real one; the class that may have fewest for its size limits all.
     """
-    _refuse(counts, NO_CLASSES, max_ratio)
+    _refuse_invalid(counts, NO_CLASSES, max_ratio)
     full = {
         label: Quota(real=have, repeated=lacking[label] if have else 0)
         for label, have in sorted(counts.items())
@@ -83,32 +83,32 @@ def same_share(
     wanted = {
         label: replace(quota, made=round(quota.body * share / (1 - share))) for label, quota in full.items()
     }
-    return level(wanted, allowance(wanted, max_ratio))
+    return level_shares(wanted, allowed_synthetic(wanted, max_ratio))
 
 
 def top_up(
     counts: Mapping[str, int], lacking: Mapping[str, int], max_ratio: float | None = None
 ) -> dict[str, Quota]:
     """Fill up with made images the classes that lack some, and only these; with repeats where `max_ratio` allows no more made ones."""
-    _refuse(counts, NO_CLASSES, max_ratio)
+    _refuse_invalid(counts, NO_CLASSES, max_ratio)
     wanted = {label: Quota(real=have, made=lacking[label]) for label, have in sorted(counts.items())}
-    return replenish(wanted, allowance(wanted, max_ratio))
+    return fill_with_repeats(wanted, allowed_synthetic(wanted, max_ratio))
 
 
-def allowance(wanted: Quotas, max_ratio: float | None) -> dict[str, int]:
+def allowed_synthetic(wanted: Quotas, max_ratio: float | None) -> dict[str, int]:
     """{label: made images that it may have beside its different real ones}."""
-    return {label: cap_missing(quota.made, quota.real, max_ratio) for label, quota in wanted.items()}
+    return {label: _cap_missing(quota.made, quota.real, max_ratio) for label, quota in wanted.items()}
 
 
-def scarcest(wanted: Quotas, available: Mapping[str, int]) -> str | None:
+def scarcest_class(wanted: Quotas, available: Mapping[str, int]) -> str | None:
     """The class that can have the fewest of its made images for its size; None where all can have what they should."""
     short = [label for label, quota in wanted.items() if available[label] < quota.made]
     return min(short, key=lambda label: available[label] / wanted[label].body, default=None)
 
 
-def level(wanted: Quotas, available: Mapping[str, int]) -> dict[str, Quota]:
+def level_shares(wanted: Quotas, available: Mapping[str, int]) -> dict[str, Quota]:
     """Lower the made images in every class alike where one cannot have as many as it should: their share stays the same in all."""
-    label = scarcest(wanted, available)
+    label = scarcest_class(wanted, available)
     if label is None:
         return dict(wanted)
     least = available[label] / wanted[label].body
@@ -118,7 +118,7 @@ def level(wanted: Quotas, available: Mapping[str, int]) -> dict[str, Quota]:
     }
 
 
-def replenish(wanted: Quotas, available: Mapping[str, int]) -> dict[str, Quota]:
+def fill_with_repeats(wanted: Quotas, available: Mapping[str, int]) -> dict[str, Quota]:
     """Repeat real images in the place of made ones that cannot be had, class by class."""
     return {
         label: replace(
@@ -130,13 +130,13 @@ def replenish(wanted: Quotas, available: Mapping[str, int]) -> dict[str, Quota]:
     }
 
 
-def share_of(whole: Quotas) -> float:
+def synthetic_share(whole: Quotas) -> float:
     """Made images among all, over all classes."""
     total = sum(quota.body + quota.made for quota in whole.values())
     return sum(quota.made for quota in whole.values()) / max(total, 1)
 
 
-def _goal(counts: Mapping[str, int], target: str | int) -> int:
+def _target_count(counts: Mapping[str, int], target: str | int) -> int:
     if isinstance(target, int):
         if target < 0:
             raise PlanError(
@@ -150,23 +150,23 @@ def _goal(counts: Mapping[str, int], target: str | int) -> int:
     return max(counts.values()) if target == "largest" else math.ceil(statistics.median(counts.values()))
 
 
-def cap_missing(missing: int, have: int, max_ratio: float | None) -> int:
+def _cap_missing(missing: int, have: int, max_ratio: float | None) -> int:
     """As many of the `missing` as there may be beside `have` real ones."""
     # 100 times 0.29 is 28.999999999999996 to a computer
     return missing if max_ratio is None else min(missing, math.floor(round(have * max_ratio, 6)))
 
 
-def _refuse(counts: Mapping[str, int], per_class: Mapping[str, int], max_ratio: float | None) -> None:
+def _refuse_invalid(counts: Mapping[str, int], per_class: Mapping[str, int], max_ratio: float | None) -> None:
     for label, goal in per_class.items():
         if label not in counts:
-            raise unknown_label(label, tuple(counts))
+            raise unknown_class_error(label, tuple(counts))
         if goal < 0:
             raise PlanError(f"The number {goal} for class {label} is negative", hint="Give 0 or more.")
     if max_ratio is not None and not 0 <= max_ratio < math.inf:
         raise PlanError(f"The ratio {max_ratio} is no ratio", hint="Give 0 or more, such as 1.0.")
 
 
-def unknown_label(label: str, labels: tuple[str, ...]) -> PlanError:
+def unknown_class_error(label: str, labels: tuple[str, ...]) -> PlanError:
     """The sentence for a class that does not exist, with the nearest that does."""
     near = difflib.get_close_matches(label, labels, n=1)
     meant = f"Did you mean {near[0]}? " if near else ""

@@ -24,19 +24,19 @@ from medgan.base.files import digest
 Facts = dict[str, Any]
 """Keyword arguments of a dataclass whose sequences are tuples."""
 
-SETTLED = 2.0
+_SETTLE_SECONDS = 2.0
 """Seconds since its last change after which a file is remembered: a change within the clock's tick would not be seen."""
-SEAL = 16
+_SEAL_DIGITS = 16
 """Hexadecimal digits of the digest that seals what is kept."""
-BATCH = 500
+_BATCH = 500
 """Facts written at once; a killed run loses no more."""
-READERS = ("numpy", "pydicom", "nibabel", "pillow", "scikit-image")
-CODECS = ("pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm")
-PAIRED = (".hdr", ".hdr.gz")
+_READERS = ("numpy", "pydicom", "nibabel", "pillow", "scikit-image")
+_CODECS = ("pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm")
+_PAIRED_ENDINGS = (".hdr", ".hdr.gz")
 """Endings of files that are read together with another."""
 
 
-class Store:
+class ScanCache:
     """Facts by key, in the user's cache; without a usable one it knows nothing and keeps nothing."""
 
     def __init__(self) -> None:
@@ -54,15 +54,15 @@ class Store:
             row = self._base.execute("SELECT facts FROM files WHERE key = ?", (key,)).fetchone()
         except sqlite3.Error:
             return None
-        facts = None if row is None else unseal(key, row[0])
+        facts = None if row is None else _unseal(key, row[0])
         self.found += facts is not None
         return facts
 
     def put(self, key: str, facts: Facts) -> None:
         """Remember; an empty key is for what must not be."""
         if key and self._base is not None:
-            self._waiting.append((key, seal(key, json.dumps(facts, separators=(",", ":")))))
-            if len(self._waiting) >= BATCH:
+            self._waiting.append((key, _seal(key, json.dumps(facts, separators=(",", ":")))))
+            if len(self._waiting) >= _BATCH:
                 self.flush()
 
     def flush(self) -> None:
@@ -104,50 +104,50 @@ def _open_database() -> sqlite3.Connection | None:
     return None
 
 
-def seal(key: str, text: str) -> str:
+def _seal(key: str, text: str) -> str:
     """The text with a digest of it and of its key before it, by which damage is noticed."""
-    return digest(key, text)[:SEAL] + text
+    return digest(key, text)[:_SEAL_DIGITS] + text
 
 
-def unseal(key: str, stored: object) -> Facts | None:
+def _unseal(key: str, stored: object) -> Facts | None:
     """The facts of a sealed text; None where it is damaged."""
-    if not isinstance(stored, str) or stored != seal(key, stored[SEAL:]):
+    if not isinstance(stored, str) or stored != _seal(key, stored[_SEAL_DIGITS:]):
         return None
-    return to_tuples(json.loads(stored[SEAL:]))
+    return _to_tuples(json.loads(stored[_SEAL_DIGITS:]))
 
 
-def to_tuples(facts: Facts) -> Facts:
+def _to_tuples(facts: Facts) -> Facts:
     """JSON's lists as the tuples they were."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
 
 
-def stamp(path: Path, *words: str) -> str:
+def file_key(path: Path, *words: str) -> str:
     """The key of a file as it lies there now, read for the purpose `words`; empty for one that must not be remembered."""
     try:
         facts = path.stat()
     except OSError:
         return ""
     changed = max(facts.st_mtime, facts.st_ctime)
-    if path.name.lower().endswith(PAIRED) or not 0 <= time.time() - changed >= SETTLED:
+    if path.name.lower().endswith(_PAIRED_ENDINGS) or not 0 <= time.time() - changed >= _SETTLE_SECONDS:
         return ""
     where = str(path.absolute()).encode("utf-8", "surrogateescape")
-    return digest(_rules(), where, f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}", *words)
+    return digest(_reader_digest(), where, f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}", *words)
 
 
-def joint(keys: Iterable[str]) -> str:
+def joint_key(keys: Iterable[str]) -> str:
     """The key of files that are read together, in order; empty when one of them must not be remembered."""
     keys = tuple(keys)
     return digest("together", *keys) if all(keys) else ""
 
 
 @cache
-def _rules() -> str:
+def _reader_digest() -> str:
     """Digest of everything that decides what a file is read as: our own source, and the libraries below it."""
     total = hashlib.sha256()
     for folder in (Path(scans.__file__).parent, Path(__file__).parent):
         for module in sorted(folder.rglob("*.py")):
             total.update(module.read_bytes())
-    for package in (*READERS, *CODECS):
+    for package in (*_READERS, *_CODECS):
         total.update(f"{package} {_version_of(package)}\n".encode())
     return total.hexdigest()
 

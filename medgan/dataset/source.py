@@ -75,7 +75,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class FileEntry:
     """A file with what its place says of it, before it is opened."""
 
     path: Path
@@ -89,17 +89,17 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class FileList:
     """All files of a data set before any of them is opened."""
 
     root: Path
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[FileEntry, ...] = ()
     arrays: tuple[Path, ...] = ()
     """MedMNIST-style .npz files; then there are no candidates."""
     warnings: tuple[str, ...] = ()
 
 
-def relative(path: Path, root: Path) -> str:
+def relative_name(path: Path, root: Path) -> str:
     """How the manifest names a file: relative to the root with "/", absolute when it lies elsewhere."""
     inside = str(path).removeprefix(f"{root}{os.sep}")
     if len(inside) < len(str(path)):  # nearly always, and far faster than asking pathlib
@@ -107,7 +107,7 @@ def relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.absolute().as_posix()
 
 
-def subject(path: str, label: str = "") -> str:
+def find_subject(path: str, label: str = "") -> str:
     """The BIDS subject ("sub-01") that a relative path names in a folder or at the start of the file's name, or "".
 
     A class may be called so, too ("sub-solid"): its `label` is nobody.
@@ -124,11 +124,11 @@ def subject(path: str, label: str = "") -> str:
     return ""
 
 
-def label_of(text: str) -> str:
+def normalise_label(text: str) -> str:
     """`text` as the name of a class: valid Unicode in composed form (UAX 15, form C), so that a class is one however a disk or a table writes it."""
-    return unicodedata.normalize("NFC", legible(text))
+    return unicodedata.normalize("NFC", to_valid_text(text))
 
 
-def legible(text: str) -> str:
+def to_valid_text(text: str) -> str:
     """`text` as valid Unicode: bytes of a file name that are no UTF-8 become replacement characters."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

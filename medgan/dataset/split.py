@@ -10,16 +10,16 @@ from dataclasses import replace
 from medgan.base.errors import PlanError
 from medgan.dataset.manifest import SPLITS, Holdout, Manifest
 
-BY_DEFAULT = Holdout(share=0.2, least=5)
+_DEFAULT_HOLDOUT = Holdout(share=0.2, least=5)
 """Where a data set has neither val nor test. A fifth of fewer than five patients is nobody."""
 
 
-def choose_holdout(manifest: Manifest, wish: float | None) -> Holdout:
+def _choose_holdout(manifest: Manifest, wish: float | None) -> Holdout:
     """What to hold out for a training: what is wished for, else a fifth where the data set has neither val nor test."""
     if wish is not None:
         return Holdout(share=wish)
     given = any(True for split in SPLITS[1:] for _ in manifest.usable(split))
-    return Holdout() if given else BY_DEFAULT
+    return Holdout() if given else _DEFAULT_HOLDOUT
 
 
 def holdout_of_training(known: Holdout | None, wish: float | None) -> Holdout:
@@ -34,13 +34,13 @@ def holdout_of_training(known: Holdout | None, wish: float | None) -> Holdout:
     return known
 
 
-def default_in_words(manifest: Manifest) -> str:
+def default_holdout_text(manifest: Manifest) -> str:
     """What was held out though nobody asked for it, in a sentence; empty where somebody did, or the data set has a split of its own."""
-    if manifest.holdout != BY_DEFAULT:
+    if manifest.holdout != _DEFAULT_HOLDOUT:
         return ""
     held = {record.patient for record in manifest.usable("val")}
     total = len(held | {record.patient for record in manifest.usable("train")})
-    least = BY_DEFAULT.least
+    least = _DEFAULT_HOLDOUT.least
     if not held:
         return (
             f"The data set has no val and no test, and no class has the {least} patients of whom one could be held out, so it cannot be "
@@ -55,9 +55,9 @@ def default_in_words(manifest: Manifest) -> str:
     )
 
 
-def divide_for_training(manifest: Manifest, wish: float | None, seed: int) -> Manifest:
+def hold_out_for_training(manifest: Manifest, wish: float | None, seed: int) -> Manifest:
     """The data set less whom a training with this wish and seed holds out."""
-    return hold_out(manifest, choose_holdout(manifest, wish), seed)
+    return hold_out(manifest, _choose_holdout(manifest, wish), seed)
 
 
 def hold_out(manifest: Manifest, how: Holdout, seed: int) -> Manifest:
@@ -91,7 +91,7 @@ def _classes_of_patients(manifest: Manifest) -> dict[str, frozenset[str]]:
 def _choose_patients(classes: dict[str, frozenset[str]], fraction: float, seed: int, least: int) -> set[str]:
     left = Counter(label for labels in classes.values() for label in labels)
     large = {label for label, n in left.items() if n >= max(least, 2)}
-    wanted = {label: _share(n, fraction) if label in large else 0 for label, n in left.items()}
+    wanted = {label: _patients_to_hold_out(n, fraction) if label in large else 0 for label, n in left.items()}
     patients = list(classes)
     random.Random(seed).shuffle(patients)
     held: set[str] = set()
@@ -112,6 +112,6 @@ def _choose_patients(classes: dict[str, frozenset[str]], fraction: float, seed: 
     return held
 
 
-def _share(patients: int, fraction: float) -> int:
+def _patients_to_hold_out(patients: int, fraction: float) -> int:
     """Patients to hold out: the rounded share, at least one."""
     return max(math.floor(patients * fraction + 0.5), 1)

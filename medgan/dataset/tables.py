@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medgan.base.errors import DatasetError
-from medgan.dataset.encoding import decode
+from medgan.dataset.encoding import decode_text
 from medgan.dataset.layout import split_of_name
-from medgan.dataset.source import label_of
-from medgan.dataset.walk import unreadable
+from medgan.dataset.source import normalise_label
+from medgan.dataset.walk import os_error_text
 
-PATH = ("path", "file", "file_name")
-PATIENT = ("patient", "patient_id", "subject", "subject_id")
-SUBJECT = ("participant_id",)
-EMPTY = {"", "n/a", "na", "nan"}
+_PATH_COLUMNS = ("path", "file", "file_name")
+_PATIENT_COLUMNS = ("patient", "patient_id", "subject", "subject_id")
+_SUBJECT_COLUMNS = ("participant_id",)
+_EMPTY = {"", "n/a", "na", "nan"}
 """What stands for "no value"; "n/a" is the word of BIDS."""
-LONGEST = 40
+_MAX_CELL = 40
 """Letters of a cell that a message repeats."""
 
 
@@ -40,7 +40,7 @@ class TableRow:
 
 def read_labels(path: Path) -> tuple[TableRow, ...]:
     """Rows of a labels file: columns path (or file, file_name), label, and perhaps patient and split."""
-    return tuple(_rows(path, PATH, "label"))
+    return tuple(_read_rows(path, _PATH_COLUMNS, "label"))
 
 
 def read_participants(path: Path, label_column: str) -> tuple[TableRow, ...]:
@@ -50,32 +50,32 @@ def read_participants(path: Path, label_column: str) -> tuple[TableRow, ...]:
             f"{path.parent} has no participants.tsv, so there is no column {label_column!r}",
             hint="--label-column is for BIDS data sets; use --labels FILE.csv for other tables.",
         )
-    return tuple(_rows(path, SUBJECT, label_column))
+    return tuple(_read_rows(path, _SUBJECT_COLUMNS, label_column))
 
 
-def columns(path: Path) -> tuple[str, ...]:
+def read_headings(path: Path) -> tuple[str, ...]:
     """The headings of a table, those that are empty left out."""
     return tuple(filter(None, _read_lines(path)[0]))
 
 
-Line = tuple[int, Sequence[str]]
+_Line = tuple[int, Sequence[str]]
 
 
-def _read_lines(path: Path) -> tuple[tuple[str, ...], list[Line]]:
+def _read_lines(path: Path) -> tuple[tuple[str, ...], list[_Line]]:
     """Headings, and every line as (line number, cells), all stripped of blanks."""
     try:
-        text = decode(path.read_bytes())
+        text = decode_text(path.read_bytes())
         text.encode()  # which fails where a byte was no UTF-8
         # Only a line feed or carriage return ends a line of CSV (RFC 4180): cells may hold a vertical tab or U+2028.
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
         names = tuple(name.strip().strip("\ufeff") for name in next(reader, []))
-        body: list[Line] = [
+        body: list[_Line] = [
             (reader.line_num, [cell.strip() for cell in cells])
             for cells in reader
             if any(cell.strip() for cell in cells)
         ]
     except OSError as error:
-        raise DatasetError(f"{path} {unreadable(error)}", hint="Check the path of the table.") from error
+        raise DatasetError(f"{path} {os_error_text(error)}", hint="Check the path of the table.") from error
     except UnicodeError as error:
         raise DatasetError(
             f"{path} is no readable table: it holds letters in no Unicode encoding",
@@ -99,18 +99,18 @@ def _delimiter(text: str) -> str:
     return max(",\t;", key=heading.count)
 
 
-def _without_row_names(names: Sequence[str], body: list[Line]) -> list[Line]:
+def _without_row_names(names: Sequence[str], body: list[_Line]) -> list[_Line]:
     """The lines without a first cell that no heading stands for, as R writes row names."""
     unnamed = all(len(cells) == len(names) + 1 for _, cells in body) and any(cells[-1] for _, cells in body)
     return [(number, cells[1:]) for number, cells in body] if unnamed else body
 
 
-def _rows(path: Path, key_names: Sequence[str], label_name: str) -> Iterator[TableRow]:
+def _read_rows(path: Path, key_names: Sequence[str], label_name: str) -> Iterator[TableRow]:
     names, lines = _read_lines(path)
-    key = _column(path, names, lines, key_names)
-    label = _column(path, names, lines, (label_name,))
-    patient, split = (_optional(path, names, lines, wanted) for wanted in (PATIENT, ("split",)))
-    _refuse_splits(path, (_cell(cells, split) for _, cells in lines))
+    key = _require_column(path, names, lines, key_names)
+    label = _require_column(path, names, lines, (label_name,))
+    patient, split = (_find_column(path, names, lines, wanted) for wanted in (_PATIENT_COLUMNS, ("split",)))
+    _refuse_unknown_splits(path, (_cell(cells, split) for _, cells in lines))
     for number, cells in lines:
         if _cell(cells, key):
             yield TableRow(
@@ -128,19 +128,21 @@ def _cell(cells: Sequence[str], column: int | None) -> str:
 
 
 def _value(cells: Sequence[str], column: int | None) -> str:
-    text = label_of(_cell(cells, column))  # patients, too, are one in every Unicode form
-    return "" if text.lower() in EMPTY else text
+    text = normalise_label(_cell(cells, column))  # patients, too, are one in every Unicode form
+    return "" if text.lower() in _EMPTY else text
 
 
-def _optional(path: Path, names: Sequence[str], lines: Sequence[Line], wanted: Sequence[str]) -> int | None:
+def _find_column(
+    path: Path, names: Sequence[str], lines: Sequence[_Line], wanted: Sequence[str]
+) -> int | None:
     """The first column whose heading is one of `wanted`, case aside, else by its letters and digits ("Patient ID" is patient_id).
 
     A column without a heading, as pandas writes one for its index, is never it. None where there is no such column.
     """
     words = {name.lower() for name in wanted}
     exact = [at for at, name in enumerate(names) if name.lower() in words]
-    bare = set(map(_bare, words)) - {""}
-    found = exact or [at for at, name in enumerate(names) if _bare(name) in bare]
+    bare = set(map(_alphanumeric, words)) - {""}
+    found = exact or [at for at, name in enumerate(names) if _alphanumeric(name) in bare]
     for other in found[1:]:
         same = names[other].lower() == names[found[0]].lower()
         if same and any(_cell(cells, found[0]) != _cell(cells, other) for _, cells in lines):
@@ -150,12 +152,12 @@ def _optional(path: Path, names: Sequence[str], lines: Sequence[Line], wanted: S
     return found[0] if found else None
 
 
-def _bare(name: str) -> str:
+def _alphanumeric(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _column(path: Path, names: Sequence[str], lines: Sequence[Line], wanted: Sequence[str]) -> int:
-    found = _optional(path, names, lines, wanted)
+def _require_column(path: Path, names: Sequence[str], lines: Sequence[_Line], wanted: Sequence[str]) -> int:
+    found = _find_column(path, names, lines, wanted)
     if found is None:
         raise DatasetError(
             f"{path} has no column {' or '.join(wanted)}; it has {', '.join(filter(None, names))}",
@@ -164,10 +166,12 @@ def _column(path: Path, names: Sequence[str], lines: Sequence[Line], wanted: Seq
     return found
 
 
-def _refuse_splits(path: Path, values: Iterable[str]) -> None:
-    strange = sorted({value for value in values if not (value.lower() in EMPTY or split_of_name(value))})
+def _refuse_unknown_splits(path: Path, values: Iterable[str]) -> None:
+    strange = sorted({value for value in values if not (value.lower() in _EMPTY or split_of_name(value))})
     if strange:
-        told = ", ".join(value if len(value) <= LONGEST else value[:LONGEST] + "..." for value in strange[:5])
+        told = ", ".join(
+            value if len(value) <= _MAX_CELL else value[:_MAX_CELL] + "..." for value in strange[:5]
+        )
         raise DatasetError(
             f"{path} names splits that medgan does not know: {told}",
             hint="Write train, val or test in the column split, or leave it empty for what folders say, else train.",

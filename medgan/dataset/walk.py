@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-Identity = tuple[int, int]
+_Identity = tuple[int, int]
 """(device, inode): two paths with the same are the same folder."""
 
-SYSTEM_FOLDERS = frozenset(
+_SYSTEM_FOLDERS = frozenset(
     {
         "@eadir", "@tmp", "@sharebin", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", ".@__thumb",  # Synology, QNAP
         "$recycle.bin", "recycler", "recycled", "system volume information", "found.000",  # Windows
@@ -20,16 +20,16 @@ SYSTEM_FOLDERS = frozenset(
     }
 )  # fmt: skip
 """Names, in lower case, of folders that a NAS, an operating system or a program makes for itself: thumbnails and deleted files are no data."""
-SYSTEM_FILES = frozenset(
+_SYSTEM_FILES = frozenset(
     {"thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store", ".localized", ".directory", "icon\r"}
 )
-SYSTEM_STARTS = (".trash-", "._", "~$", ".~lock.")
+_SYSTEM_PREFIXES = (".trash-", "._", "~$", ".~lock.")
 """Deleted files of a Linux disk, the second half of a Mac's files, and files that an office program holds open."""
-SYSTEM_ENDS = (":zone.identifier", "@synoeastream", "@synoresource")
+_SYSTEM_SUFFIXES = (":zone.identifier", "@synoeastream", "@synoresource")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """One file met on the way; `verdict` is "ok" when its content has to decide."""
 
     path: Path
@@ -37,32 +37,32 @@ class Found:
     reason: str = ""
 
 
-def walk(root: Path) -> Iterator[Found]:
+def walk(root: Path) -> Iterator[FoundFile]:
     """Every file below `root`, sorted by path.
 
     Links are followed, yet a folder is listed once, however many links lead to it: under its own path where that lies below `root`,
     else under the first link. So neither a circle nor a fan of links makes the list longer than the disk.
     """
-    tour = _Tour(root)
+    tour = _FolderWalk(root)
     tour.list_from(root)
     while tour.links:
-        links, tour.links = sorted(tour.links, key=_order), []
+        links, tour.links = sorted(tour.links, key=_path_parts), []
         for link in links:
             tour.follow(link)
-    yield from sorted(tour.found, key=lambda found: _order(found.path))
+    yield from sorted(tour.found, key=lambda found: _path_parts(found.path))
 
 
-def _order(path: Path) -> tuple[str, ...]:
+def _path_parts(path: Path) -> tuple[str, ...]:
     return path.parts
 
 
 @dataclass(slots=True)
-class _Tour:
+class _FolderWalk:
     """What was found so far, and where each folder was met first."""
 
     root: Path
-    found: list[Found] = field(default_factory=list)
-    homes: dict[Identity, Path] = field(default_factory=dict)
+    found: list[FoundFile] = field(default_factory=list)
+    homes: dict[_Identity, Path] = field(default_factory=dict)
     links: list[Path] = field(default_factory=list)
     """To folders, still to be followed."""
 
@@ -74,18 +74,18 @@ class _Tour:
             try:
                 pending += self._list(folder)
             except OSError as error:
-                self.found.append(Found(folder, "error:unreadable", unreadable(error)))
+                self.found.append(FoundFile(folder, "error:unreadable", os_error_text(error)))
 
     def _list(self, folder: Path) -> list[Path]:
         """Take up the files and links in a folder; the folders in it come back."""
         status = folder.stat()
         if not stat.S_ISDIR(status.st_mode):
-            self.found.append(_judge(folder, status.st_mode, self.root))
+            self.found.append(_check_file(folder, status.st_mode, self.root))
             return []
         passed = self._passed_over(folder)
         home = folder if passed else self.homes.setdefault((status.st_dev, status.st_ino), folder)
         if home is not folder:  # what is passed over may be data all the same, where a link leads to it
-            self.found.append(_again(folder, home, self.root))
+            self.found.append(_linked_again(folder, home, self.root))
             return []
         inner = []
         for path in sorted(folder.iterdir()):
@@ -93,8 +93,8 @@ class _Tour:
                 self.found.append(self._file(path))
             elif not path.is_symlink():
                 inner.append(path)
-            elif passed or is_passed_over(path.name):
-                self.found.append(_judge(path, stat.S_IFREG, self.root))
+            elif passed or is_ignored(path.name):
+                self.found.append(_check_file(path, stat.S_IFREG, self.root))
             else:
                 self.links.append(path)
         return inner
@@ -103,26 +103,26 @@ class _Tour:
         """List the folder a link points to, unless it holds the link or was listed before."""
         target, place = link.resolve(), link.parent.resolve()
         if place == target or target in place.parents:
-            self.found.append(Found(link, "skip:special-file", "a link back to a folder that holds it"))
+            self.found.append(FoundFile(link, "skip:special-file", "a link back to a folder that holds it"))
         else:
             self.list_from(link)
 
-    def _file(self, path: Path) -> Found:
+    def _file(self, path: Path) -> FoundFile:
         try:
-            return _judge(path, path.stat().st_mode, self.root)
+            return _check_file(path, path.stat().st_mode, self.root)
         except OSError as error:
-            return Found(path, "error:unreadable", unreadable(error))
+            return FoundFile(path, "error:unreadable", os_error_text(error))
 
     def _passed_over(self, folder: Path) -> bool:
-        return any(map(is_passed_over, folder.relative_to(self.root).parts))
+        return any(map(is_ignored, folder.relative_to(self.root).parts))
 
 
-def _again(folder: Path, home: Path, root: Path) -> Found:
+def _linked_again(folder: Path, home: Path, root: Path) -> FoundFile:
     where = "the data set itself" if home == root else home.relative_to(root).as_posix()
-    return Found(folder, "skip:linked-folder", f"the same folder as {where}, where its files are listed")
+    return FoundFile(folder, "skip:linked-folder", f"the same folder as {where}, where its files are listed")
 
 
-def look(path: Path) -> Found:
+def check_path(path: Path) -> FoundFile:
     """The verdict of a single path that a table or a list names, as `walk` would give it."""
     try:
         mode = path.stat().st_mode
@@ -130,41 +130,43 @@ def look(path: Path) -> Found:
         FileNotFoundError,
         ValueError,
     ):  # ValueError: no file can be called so, for it holds a byte of zero
-        return Found(path, "error:not-found", "there is no such file")
+        return FoundFile(path, "error:not-found", "there is no such file")
     except OSError as error:
-        return Found(path, "error:unreadable", unreadable(error))
+        return FoundFile(path, "error:unreadable", os_error_text(error))
     if stat.S_ISDIR(mode):
-        return Found(path, "skip:special-file", "a folder, not a file")
-    return _judge(path, mode, path.parent)
+        return FoundFile(path, "skip:special-file", "a folder, not a file")
+    return _check_file(path, mode, path.parent)
 
 
-def unreadable(error: OSError) -> str:
+def os_error_text(error: OSError) -> str:
     """Why the system would not open a file, without its path."""
     return f"cannot be opened: {error.strerror or type(error).__name__}"
 
 
-def of_system(name: str) -> bool:
+def _is_system_name(name: str) -> bool:
     """Whether a file or folder of this name was made by a system for itself: thumbnails, deleted files, notes of a file manager."""
     name = name.lower()
     return (
-        name in SYSTEM_FOLDERS
-        or name in SYSTEM_FILES
-        or name.startswith(SYSTEM_STARTS)
-        or name.endswith(SYSTEM_ENDS)
+        name in _SYSTEM_FOLDERS
+        or name in _SYSTEM_FILES
+        or name.startswith(_SYSTEM_PREFIXES)
+        or name.endswith(_SYSTEM_SUFFIXES)
     )
 
 
-def is_passed_over(name: str) -> bool:
+def is_ignored(name: str) -> bool:
     """Whether what is called so, and what lies in it, is no data: hidden, or of the system."""
-    return name.startswith(".") or of_system(name)
+    return name.startswith(".") or _is_system_name(name)
 
 
-def _judge(path: Path, mode: int, root: Path) -> Found:
+def _check_file(path: Path, mode: int, root: Path) -> FoundFile:
     names = path.relative_to(root).parts
-    if any(map(of_system, names)):
-        return Found(path, "skip:system-file", "made by an operating system, a NAS or a program for itself")
+    if any(map(_is_system_name, names)):
+        return FoundFile(
+            path, "skip:system-file", "made by an operating system, a NAS or a program for itself"
+        )
     if not stat.S_ISREG(mode):
-        return Found(path, "skip:special-file", "not a regular file (a pipe, socket or device)")
+        return FoundFile(path, "skip:special-file", "not a regular file (a pipe, socket or device)")
     if any(name.startswith(".") for name in names):
-        return Found(path, "skip:not-medical", "a hidden file")
-    return Found(path)
+        return FoundFile(path, "skip:not-medical", "a hidden file")
+    return FoundFile(path)

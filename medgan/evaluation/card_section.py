@@ -8,7 +8,7 @@ from typing import Any
 
 from medgan.base import files
 from medgan.base.errors import OutputError
-from medgan.base.escape import markdown
+from medgan.base.escape import escape_markdown
 from medgan.filtering.summary import table
 from medgan.learners.gan.model import CARD, place_of, read_card
 from medgan.learners.gan.model_card import replace_evaluation, speaks_of
@@ -57,14 +57,16 @@ def section(told: Mapping[str, Any], digest: str, day: str) -> Iterator[str]:
     yield ""
     for part, heading in PARTS.items():
         found = told[part]
-        words = markdown(f"{found['verdict']}. {found.get('sentence', '')}") if found else "not measured."
+        words = (
+            escape_markdown(f"{found['verdict']}. {found.get('sentence', '')}") if found else "not measured."
+        )
         yield f"- {heading}: {words}"
         if part == "usefulness" and told.get("external"):
             there = told["external"]
-            words = markdown(f"{there['verdict']}. {there['sentence']}")
+            words = escape_markdown(f"{there['verdict']}. {there['sentence']}")
             yield f"- {heading} at another hospital ({told['patients']['external']:,} patients): {words}"
     bare = " The model without the filter draws what it left out, too." if told["filter"]["on"] else ""
-    yield f"- Images: {markdown(told['filter']['sentence'])}{bare}"
+    yield f"- Images: {escape_markdown(told['filter']['sentence'])}{bare}"
     if told["filter"]["counts"]:
         yield from ("", table(told["filter"]["counts"]))
     yield from ("", f"Measured by `{told['command']}`.")

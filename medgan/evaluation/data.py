@@ -30,7 +30,7 @@ from medgan.output.read_back import RunRecord
 from medgan.plan import Plan, decide
 from medgan.prepare.images import LabelledImages, concatenate_images
 from medgan.prepare.stack import prepare
-from medgan.scans.scan import Form
+from medgan.scans.scan import OutputFormat
 
 MOST = 5000
 """Images of a class and set that are looked at: more change no score and fill the memory."""
@@ -206,7 +206,7 @@ def of_model(
 
 def load_training_reference(manifest: Manifest, model: Model, on_progress: OnProgress) -> Against:
     """The training images of a model, to compare candidates with."""
-    stack = prepare(manifest, model.plan, cache.stacks(), on_progress=on_progress)
+    stack = prepare(manifest, model.plan, cache.stacks_folder(), on_progress=on_progress)
     return Against.of(stack, slugs(model.labels), manifest.digest, on_progress=on_progress)
 
 
@@ -327,7 +327,7 @@ def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> 
 # --- one frame for all ---
 
 
-def plan_for_frame(manifest: Manifest, form: Form, shape: tuple[int, ...]) -> Plan:
+def plan_for_frame(manifest: Manifest, form: OutputFormat, shape: tuple[int, ...]) -> Plan:
     """A plan by which real scans come into the frame of images of `shape` (C, H, W) that were written in `form`."""
     spacing = form.spacing_mm[1] if form.spacing_mm else None
     return replace(

@@ -8,8 +8,8 @@ import numpy as np
 
 from medgan.base import cache
 from medgan.base.progress import OnProgress
-from medgan.dataset.manifest import Manifest, in_order
-from medgan.dataset.split import divide_for_training, hold_out, holdout_of_training
+from medgan.dataset.manifest import Manifest, sort_by_content
+from medgan.dataset.split import hold_out, hold_out_for_training, holdout_of_training
 from medgan.evaluation.giveaways import Circumstances
 from medgan.learners.gan.model import Model
 from medgan.plan import Overrides, Plan
@@ -24,7 +24,7 @@ def divide(
     if isinstance(maker, Model):
         how = holdout_of_training(maker.holdout if same else None, wish)
         return hold_out(manifest, how, maker.plan.seed)
-    return divide_for_training(manifest, wish, maker.seed or 0)
+    return hold_out_for_training(manifest, wish, maker.seed or 0)
 
 
 def split_images(
@@ -38,7 +38,7 @@ def read_split(
     manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress, most: int | None = None
 ) -> tuple[LabelledImages, Circumstances]:
     """`split_images`, and what the file of each says beside its picture."""
-    records = manifest.training() if split == "train" else in_order(manifest.usable(split))
+    records = manifest.training() if split == "train" else sort_by_content(manifest.usable(split))
     shown = tuple(replace(record, split="train") for record in records if record.label in plan.labels)
     if not shown:
         none = np.array([], str)
@@ -48,7 +48,7 @@ def read_split(
         )
         return nobody, Circumstances.of([])
     shown_alone = replace(manifest, records=shown)
-    stack = prepare(shown_alone, plan, cache.stacks(), on_progress=on_progress)
+    stack = prepare(shown_alone, plan, cache.stacks_folder(), on_progress=on_progress)
     chance = np.random.default_rng(0)
     rows = np.sort(np.concatenate([chance.permutation(stack.rows_of(label))[:most] for label in stack.names]))
     sources = [f"patient {stack.patients[row]}, image {stack.slices[row] + 1}" for row in rows]

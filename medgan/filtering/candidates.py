@@ -193,7 +193,7 @@ def begun(known: Against) -> Selection:
 def recall_selection(out: Path) -> Selection | None:
     """What a killed command chose; None where it had chosen nothing."""
     try:
-        found: Selection = files.revive(Selection, files.read_json(out / CHOICE)["choice"])
+        found: Selection = files.from_json(Selection, files.read_json(out / CHOICE)["choice"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from medgan.base.escape import markdown
+from medgan.base.escape import escape_markdown
 from medgan.filtering.candidates import Selection, tally
 from medgan.filtering.selection import CLASS, COPY
 from medgan.filtering.separability import NONE
@@ -99,7 +99,9 @@ def table(counts: Mapping[str, Mapping[str, int]]) -> str:
     """A line per class: what became of its candidates."""
     lines = [f"| label | {' | '.join(COLUMNS.values())} |", "| --- " * (len(COLUMNS) + 1) + "|"]
     for label, tallied in counts.items():
-        lines.append(f"| {markdown(label)} | {' | '.join(str(tallied[column]) for column in COLUMNS)} |")
+        lines.append(
+            f"| {escape_markdown(label)} | {' | '.join(str(tallied[column]) for column in COLUMNS)} |"
+        )
     return "\n".join(lines)
 
 
@@ -114,5 +116,5 @@ def _words(filtered: Mapping[str, Any], data: str) -> Iterator[str]:
         yield JUDGED
         if any(counts["kept_in_doubt"] for counts in filtered["counts"].values()):
             yield DOUBT
-    yield from (f"- {markdown(sentence)}" for sentence in class_words(filtered))
+    yield from (f"- {escape_markdown(sentence)}" for sentence in class_words(filtered))
     yield BESIDE_REAL

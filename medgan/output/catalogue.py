@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from medgan.base.escape import cell, markdown, uncell
+from medgan.base.escape import escape_cell, escape_markdown, unescape_cell
 from medgan.filtering.candidates import Selection
 from medgan.filtering.selection import Drawn
 from medgan.filtering.summary import checks_section
 from medgan.output.roles import MADE_WEIGHT, REPEATED, Role, role_of
-from medgan.scans.raster import stored_ends
-from medgan.scans.scan import Form
+from medgan.scans.raster import sample_range
+from medgan.scans.scan import OutputFormat
 
 SHEET = "contact-sheet.png"
 PICTURES = {"png", "jpeg", "tiff"}
@@ -104,7 +104,7 @@ class Contents:
     folders: Mapping[str, str]
     """{label: class folder}."""
     rows: Sequence[ManifestRow]
-    form: Form
+    form: OutputFormat
     real: str = "none"
     """"prepared", "link" or "none"."""
     tool: str
@@ -176,12 +176,12 @@ def _csv(names: Iterable[str], lines: Iterable[Iterable[object]]) -> str:
 
 
 def _cells(values: Iterable[object]) -> Iterator[object]:
-    return (cell(value) if isinstance(value, str) else value for value in values)
+    return (escape_cell(value) if isinstance(value, str) else value for value in values)
 
 
 def restore(line: Mapping[str, str]) -> dict[str, str]:
     """A line of manifest.csv as csv.DictReader gives it, its texts as they were before `manifest_csv` escaped them."""
-    return {name: uncell(text) for name, text in line.items()}
+    return {name: unescape_cell(text) for name, text in line.items()}
 
 
 def datalist_json(contents: Contents) -> str:
@@ -237,7 +237,7 @@ def card(contents: Contents) -> str:
         f"![Some images of every class]({SHEET})",
         "## Contents",
         _table(contents),
-        *(f"**{markdown(sentence)}**" for sentence in (*contents.notes, *contents.cautions)),
+        *(f"**{escape_markdown(sentence)}**" for sentence in (*contents.notes, *contents.cautions)),
         BELONGING[contents.split],
         "## Form",
         _form(contents),
@@ -295,7 +295,13 @@ def _table(contents: Contents) -> str:
     ]
     for label, number in contents.ids.items():
         counts = [tally[label] for tally in kinds]
-        cells = (markdown(label), number, f"`images/{contents.folders[label]}`", *counts, percent(counts))
+        cells = (
+            escape_markdown(label),
+            number,
+            f"`images/{contents.folders[label]}`",
+            *counts,
+            percent(counts),
+        )
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
@@ -315,7 +321,7 @@ def _form(contents: Contents) -> str:
         f"- Pixel spacing (rows x columns): {spacing} mm" if spacing else "- Pixel spacing: unknown",
         f"- Intensity: black is {form.low:g}, white is {form.high:g} ({UNITS.get(form.unit, form.unit)})",
     ]
-    white = stored_ends(form)[1]
+    white = sample_range(form)[1]
     if form.format == "png" and white != form.high:  # PNG has no sign, no units and no depth of 12 bits
         name = "HU" if form.unit == "HU" else "intensity"
         facts.append(
@@ -345,7 +351,9 @@ def _making(contents: Contents) -> str:
     facts = [f"- Model (SHA-256 of its weights): `{contents.model}`"] if contents.model else []
     facts += [f"- Learned from data: `{contents.data}`"] if contents.data else []
     facts += (
-        [f"- Share of synthetic images: {markdown(told)}"] if (told := share_in_words(contents.share)) else []
+        [f"- Share of synthetic images: {escape_markdown(told)}"]
+        if (told := share_in_words(contents.share))
+        else []
     )
     facts += [AGAIN] if any(contents.tally(REPEATED).values()) else []
     return "\n".join(

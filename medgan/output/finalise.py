@@ -38,7 +38,7 @@ from medgan.pictures.contact_sheet import SheetClass, contact_sheet, each
 from medgan.pictures.display import Images
 from medgan.pictures.spread import spread
 from medgan.scans import formats
-from medgan.scans.scan import Form, Header, Pixels, Scan
+from medgan.scans.scan import Header, OutputFormat, Pixels, Scan
 
 TOOL = f"medgan {__version__}"
 IN_DOUBT = "in-doubt"
@@ -209,7 +209,7 @@ def describe_image(folder: OutFolder, image: Placed, number: int) -> tuple[Manif
     return _row_as_read(row, formats.read_header(image.path), folder.form, scan), pixels
 
 
-def _row_as_read(row: ManifestRow, header: Header, form: Form, scan: Scan | None) -> ManifestRow:
+def _row_as_read(row: ManifestRow, header: Header, form: OutputFormat, scan: Scan | None) -> ManifestRow:
     return replace(
         row,
         sop_instance_uid=header.instance,
@@ -351,4 +351,4 @@ def _run_text(folder: OutFolder, account: Account, written: Written) -> str:
         "filter": account.filter,
         "verdicts": account.verdicts,
     }
-    return json.dumps(files.plain(report), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(files.to_json(report), indent=2, ensure_ascii=False) + "\n"

@@ -20,13 +20,13 @@ import numpy as np
 
 from medgan.base import files
 from medgan.base.errors import OutputError
-from medgan.base.processes import world
+from medgan.base.processes import current_processes
 from medgan.dataset.checks import REPEATED
 from medgan.dataset.manifest import Record
 from medgan.filtering.candidates import CHOICE
 from medgan.filtering.separability import NONE
 from medgan.scans import formats
-from medgan.scans.scan import Form, Mark, Pixels
+from medgan.scans.scan import OutputFormat, Pixels, Provenance
 
 VERSION = 1
 """Of run.json and of the report."""
@@ -91,7 +91,7 @@ class Written:
 class Placed:
     """An image that has its place in the folder."""
 
-    mark: Mark
+    mark: Provenance
     path: Path
     original: Record | None = None
     """The scan whose very file this is; None for what medgan wrote."""
@@ -106,20 +106,20 @@ class OutFolder:
     """A claimed output folder and the form of everything in it."""
 
     path: Path
-    form: Form
+    form: OutputFormat
     folders: Mapping[str, str]
     """{label: class folder}, of every class that the numbering counts."""
 
-    def place(self, mark: Mark, suffix: str = "") -> Path:
+    def place(self, mark: Provenance, suffix: str = "") -> Path:
         """Where the image with this mark belongs; `suffix` only for what keeps its own format."""
         folder = self.folders[mark.label]
         kind = "syn" if mark.synthetic else "real"
         name = f"{folder}_{kind}_{mark.index:06d}{suffix or SUFFIXES[self.form.format]}"
         return self.path / "images" / folder / name
 
-    def put(self, mark: Mark, pixels: Pixels) -> Placed:
+    def put(self, mark: Provenance, pixels: Pixels) -> Placed:
         """Write pixels (C, H, W) in [0, 1]. They grow in a staging folder of this process: `images/` only ever holds whole files."""
-        place, staging = self.place(mark), self.path / STAGING / str(world().rank)
+        place, staging = self.place(mark), self.path / STAGING / str(current_processes().rank)
         image = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
         written = formats.write(
             staging / place.name.removesuffix(SUFFIXES[self.form.format]), image, self.form, mark
@@ -129,7 +129,7 @@ class OutFolder:
         _move([*companions, written], place.parent)  # the image last: where it is, its side file is
         return Placed(mark=mark, path=place)
 
-    def link(self, mark: Mark, original: Record, source: Path, suffix: str) -> Placed:
+    def link(self, mark: Provenance, original: Record, source: Path, suffix: str) -> Placed:
         """Let the image's place be the file `source` of `original`: a hard link, or a symbolic one across disks."""
         place = self.place(mark, suffix)
         if not (place.exists() or place.is_symlink()):
@@ -138,7 +138,7 @@ class OutFolder:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 _link(place, source.resolve(), Path.symlink_to)
             except OSError as error:
-                raise files.refusal(place, error) from error
+                raise files.write_error(place, error) from error
         return Placed(mark=mark, path=place, original=original)
 
     def repeat(self, image: Placed, number: int, own: Sequence[Path]) -> Placed:
@@ -153,11 +153,11 @@ class OutFolder:
                 if place.exists() or place.is_symlink():
                     continue
                 if image.original is None:
-                    _link(place, path, partial(_copy, self.path / STAGING / str(world().rank)))
+                    _link(place, path, partial(_copy, self.path / STAGING / str(current_processes().rank)))
                 else:
                     _link(place, path.resolve(), Path.symlink_to)
         except OSError as error:
-            raise files.refusal(place, error) from error
+            raise files.write_error(place, error) from error
         return Placed(mark=image.mark, path=place, original=image.original, repeats=image.path, number=number)
 
     def images(self) -> list[Path]:
@@ -171,7 +171,7 @@ def earlier(out: Path, settings: Settings) -> Written | None:
     if begun is None:
         return None
     there = {"holdout": 0.0, **begun["settings"]}  # which older versions did not write down where it was none
-    for name, value in files.plain(settings).items():
+    for name, value in files.to_json(settings).items():
         if name in there and there[name] != value:
             raise OutputError(
                 f"{out} was begun by another command: {name} is {_words(there[name])} there and {_words(value)} here",
@@ -199,7 +199,7 @@ def give_up(out: Path) -> None:
                 if child.name in {RUN, CHOICE}:
                     child.unlink()
     except OSError as error:
-        raise files.refusal(out, error) from error
+        raise files.write_error(out, error) from error
 
 
 def _begun(out: Path) -> dict[str, Any] | None:
@@ -210,18 +210,18 @@ def _begun(out: Path) -> dict[str, Any] | None:
     except NotADirectoryError as error:
         raise OutputError(f"{out} is a file, not a folder", hint="Choose another --out.") from error
     except OSError as error:
-        raise files.refusal(out, error) from error
+        raise files.write_error(out, error) from error
     try:
         begun = files.read_object(out / RUN)
-        if files.revive(int, begun.get("version"), "version") > VERSION:
+        if files.from_json(int, begun.get("version"), "version") > VERSION:
             raise OutputError(
                 f"{out} was written by a newer medgan", hint="Update medgan, or choose another --out."
             )
-        settings = files.revive(Mapping[str, Any], begun.get("settings"), "settings")
+        settings = files.from_json(Mapping[str, Any], begun.get("settings"), "settings")
         return {
             **begun,
             "settings": settings,
-            "complete": files.revive(bool, begun.get("complete"), "complete"),
+            "complete": files.from_json(bool, begun.get("complete"), "complete"),
         }
     except (OSError, ValueError) as error:
         raise OutputError(
@@ -241,17 +241,17 @@ def _refuse_links(out: Path) -> None:
                     hint="Remove it, or choose another --out.",
                 )
     except OSError as error:
-        raise files.refusal(images, error) from error
+        raise files.write_error(images, error) from error
 
 
 def _read_result(out: Path, run: Mapping[str, Any]) -> Written:
     try:
         names = ("counts", "written", "repeated", "real", "share", "notes")
-        end = files.revive(_End, {name: run[name] for name in names}, RUN)
-        filtered = files.revive(Mapping[str, Any], run.get("filter"), "filter")
+        end = files.from_json(_End, {name: run[name] for name in names}, RUN)
+        filtered = files.from_json(Mapping[str, Any], run.get("filter"), "filter")
         filtered = {**filtered, "class_check": filtered.get("class_check", NONE)}  # older folders lack it
         parts = ("on", "checks", "class_check", "counts")
-        files.revive(_Filter, {name: filtered[name] for name in parts}, "filter")
+        files.from_json(_Filter, {name: filtered[name] for name in parts}, "filter")
         _ = [end.counts.before[label] for label in end.counts.after]
     except (KeyError, ValueError) as error:
         raise OutputError(
@@ -264,7 +264,7 @@ def _read_result(out: Path, run: Mapping[str, Any]) -> Written:
         written=end.written,
         repeated=end.repeated,
         real=end.real,
-        share=files.plain(end.share),
+        share=files.to_json(end.share),
         notes=end.notes,
         filter=filtered,
         manifest=out / MANIFEST,
@@ -333,7 +333,7 @@ def sweep(out: Path) -> None:
             elif _is_partial(child):  # a link is removed, not what it points to
                 child.unlink()
     except OSError as error:
-        raise files.refusal(out, error) from error
+        raise files.write_error(out, error) from error
 
 
 def _move(paths: Iterable[Path], folder: Path) -> None:
@@ -343,7 +343,7 @@ def _move(paths: Iterable[Path], folder: Path) -> None:
         for path in paths:
             path.replace(folder / path.name)
     except OSError as error:
-        raise files.refusal(folder, error) from error
+        raise files.write_error(folder, error) from error
 
 
 NO_HARD_LINK = frozenset(

@@ -21,10 +21,10 @@ from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Holdout
 from medgan.output.catalogue import restore
 from medgan.output.folder import MANIFEST, RUN
-from medgan.plan.stored import form_from
+from medgan.plan.stored import parse_output_format
 from medgan.prepare.images import LabelledImages
 from medgan.scans import formats
-from medgan.scans.scan import Form
+from medgan.scans.scan import OutputFormat
 
 COLUMNS = ("path", "label", "origin", "seed", "patient", "pixel_sha256")
 """Of manifest.csv, those that are needed here."""
@@ -44,7 +44,7 @@ class Labelled:
 class RunRecord:
     """What run.json must say, so that the images can be judged."""
 
-    form: Form
+    form: OutputFormat
     labels: tuple[Labelled, ...]
     data: str
     """Digest of what the generator learned from."""
@@ -73,8 +73,8 @@ def is_written(folder: Path) -> bool:
 def read_tables(folder: Path, *, repeats: bool = False) -> tuple[RunRecord, Rows]:
     """run.json and the lines of manifest.csv, real images that are there once more only with `repeats`; DatasetError when the folder is not finished, or says what medgan never writes."""
     try:
-        facts = _facts(files.read_object(files.inside(folder, RUN)))
-        lines = _rows(files.inside(folder, MANIFEST), facts.names)
+        facts = _facts(files.read_object(files.resolve_inside(folder, RUN)))
+        lines = _rows(files.resolve_inside(folder, MANIFEST), facts.names)
         rows = [row for row in lines if repeats or not row.get("repeats")]
     except (OSError, ValueError, csv.Error) as error:
         raise unusable(folder, error) from error
@@ -93,8 +93,8 @@ def unusable(folder: Path, why: object) -> DatasetError:
 
 def _facts(value: Mapping[str, Any]) -> RunRecord:
     """Of run.json what is needed; ValueError for anything that no command writes."""
-    facts: RunRecord = files.revive_known(RunRecord, value, RUN)
-    form_from(value["form"], f"{RUN}.form")
+    facts: RunRecord = files.from_known_json(RunRecord, value, RUN)
+    parse_output_format(value["form"], f"{RUN}.form")
     if not facts.labels or len(set(facts.names)) < len(facts.labels):
         raise ValueError(f"{RUN}: its labels are no different classes")
     return facts
@@ -136,7 +136,7 @@ def read_back(folder: Path, facts: RunRecord, rows: Rows, on_progress: OnProgres
     """The images of the lines, in [0, 1] over their form's range; DatasetError where they are not of one size."""
     pixels: list[NDArray[np.float32]] = []
     for row in rows:
-        image = formats.read_output(files.inside(folder, row["path"]), facts.form)
+        image = formats.read_output(files.resolve_inside(folder, row["path"]), facts.form)
         pixels.append(np.moveaxis(image, -1, 0) if image.ndim > 2 else image[None])
         if pixels[-1].shape != pixels[0].shape or pixels[-1].shape[0] != facts.form.channels:
             there, here = (" x ".join(map(str, one.shape)) for one in (pixels[0], pixels[-1]))

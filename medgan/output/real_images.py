@@ -11,14 +11,14 @@ import numpy as np
 
 from medgan.base import files
 from medgan.base.errors import PlanError
-from medgan.base.processes import World
+from medgan.base.processes import Processes
 from medgan.base.progress import OnProgress, Progress, warn
 from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.quota import Quotas
 from medgan.output.folder import OutFolder, Placed
 from medgan.prepare.stack import Stack
 from medgan.scans import nifti
-from medgan.scans.scan import Mark
+from medgan.scans.scan import Provenance
 
 PREPARED, LINK, NONE = "prepared", "link", "none"
 WAYS = (PREPARED, LINK, NONE)
@@ -35,7 +35,7 @@ ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".t
 
 def real_images(
     folder: OutFolder, manifest: Manifest, way: str, stack: Callable[[], Stack]
-) -> tuple[int, Callable[[World], Iterator[Placed]]]:
+) -> tuple[int, Callable[[Processes], Iterator[Placed]]]:
     """How many real images there will be, and the lazy writing of a process's share of them."""
     if way == NONE:
         return 0, lambda _: iter(())
@@ -47,7 +47,7 @@ def real_images(
 
 
 def write_prepared(
-    folder: OutFolder, stack: Stack, records: Sequence[Record], part: World
+    folder: OutFolder, stack: Stack, records: Sequence[Record], part: Processes
 ) -> Iterator[Placed]:
     """Real images as the generator saw them, written as the synthetic ones are: those that are `part`'s share."""
     marks = real_marks(records[position] for position in stack.records.tolist())
@@ -60,7 +60,7 @@ def write_prepared(
 
 
 def link_originals(
-    folder: OutFolder, originals: Sequence[tuple[Record, Mapping[str, Path]]], part: World
+    folder: OutFolder, originals: Sequence[tuple[Record, Mapping[str, Path]]], part: Processes
 ) -> Iterator[Placed]:
     """Real images as links to the files they are in, named by class and number alone: those that are `part`'s share."""
     marks = real_marks(record for record, _ in originals)
@@ -69,12 +69,14 @@ def link_originals(
         yield links[0]
 
 
-def real_marks(records: Iterable[Record]) -> Iterator[Mark]:
+def real_marks(records: Iterable[Record]) -> Iterator[Provenance]:
     """The marks of real images, numbered within their classes."""
     numbers: Counter[str] = Counter()
     for record in records:
         numbers[record.label] += 1
-        yield Mark(synthetic=False, label=record.label, index=numbers[record.label], patient=record.patient)
+        yield Provenance(
+            synthetic=False, label=record.label, index=numbers[record.label], patient=record.patient
+        )
 
 
 def originals_of(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path]]]:
@@ -94,7 +96,7 @@ def originals_of(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path
 
 def files_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A002  # the record's word
     """{suffix: file}; the two files of a NIfTI pair belong together."""
-    return nifti.files_of(path) if format == "nifti" else {ORIGINAL_SUFFIXES[format]: path}
+    return nifti.volume_files(path) if format == "nifti" else {ORIGINAL_SUFFIXES[format]: path}
 
 
 def order_of(manifest: Manifest) -> str:

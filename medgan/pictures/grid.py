@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.base.progress import duration
+from medgan.base.progress import format_duration
 from medgan.pictures.canvas import ACCENT, QUIET, Canvas, fold
 from medgan.pictures.display import Window, apply_window, rescale
 
@@ -58,7 +58,7 @@ def title_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """The two lines above a grid, of a line of log.jsonl."""
     return (
         f"SYNTHETIC, after {row['images_shown']:,} images shown ({share_done(row):.0%} of the training)",
-        f"{duration(row['seconds'])} of training; the same seeds in every row and in every picture",
+        f"{format_duration(row['seconds'])} of training; the same seeds in every row and in every picture",
     )
 
 

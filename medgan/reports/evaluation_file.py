@@ -67,14 +67,14 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 
 def _check(value: Mapping[str, Any]) -> None:
     """ValueError for what no evaluation holds."""
-    told: Told = files.revive_known(Told, value, RESULT)
+    told: Told = files.from_known_json(Told, value, RESULT)
     _check_counts(told.counts)
     shlex.split(told.command)
     private = told.privacy or {}
     _check_rows(Arm, value.get("arms", []), "arms")
     beyond = (told.usefulness or {}).get("external")
     if beyond is not None:
-        files.revive_known(Sentence, beyond, "usefulness.external")
+        files.from_known_json(Sentence, beyond, "usefulness.external")
         _check_rows(Arm, beyond.get("arms", []), "usefulness.external.arms")
     _check_rows(Score, value.get("scores", []), "scores")
     _check_rows(Test, private.get("tests", []), "privacy.tests")
@@ -88,7 +88,7 @@ def _check(value: Mapping[str, Any]) -> None:
         raise ValueError(f"scores: nobody knows {min(strange)[:80]!r}")
     for name in ("filter", "giveaways", "headroom", "shortcut", "privacy"):
         if getattr(told, name) is not None:
-            files.revive_known(Sentence, getattr(told, name), name)
+            files.from_known_json(Sentence, getattr(told, name), name)
     if told.filter is not None and "sentence" not in told.filter:
         raise ValueError("filter lacks 'sentence'")
 
@@ -104,8 +104,8 @@ def _check_counts(counts: Mapping[str, Mapping[str, int]]) -> None:
 def _check_rows(kind: type, rows: object, name: str) -> None:
     """ValueError unless `rows` is a list of such nouns, all with the same keys: a table has one heading."""
     if not isinstance(rows, list):
-        raise ValueError(f"{name} should be a list")  # noqa: TRY004  # as files.revive says it
+        raise ValueError(f"{name} should be a list")  # noqa: TRY004  # as files.from_json says it
     for place, row in enumerate(rows):
-        files.revive_known(kind, row, f"{name}[{place}]")
+        files.from_known_json(kind, row, f"{name}[{place}]")
         if row.keys() != rows[0].keys():
             raise ValueError(f"{name}[{place}] has other keys than the first")

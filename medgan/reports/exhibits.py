@@ -111,7 +111,7 @@ def write(folder: Path, pixels: Sequence[Pixels], facts: Mapping[str, Any], said
             "probabilities": said.probabilities,
         }
     stream = io.BytesIO()
-    arrays["facts"] = np.array(json.dumps(files.plain(told)))
+    arrays["facts"] = np.array(json.dumps(files.to_json(told)))
     np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
     files.write_bytes(folder / EXHIBITS, stream.getvalue())
 
@@ -121,7 +121,7 @@ def read_exhibits(folder: Path) -> Exhibits:
     path = folder / EXHIBITS
     if not os.path.lexists(path):
         return Exhibits(path=path, stored=np.zeros((0, 1, 1, 1), np.uint8), facts={})
-    path = files.inside(folder, EXHIBITS)
+    path = files.resolve_inside(folder, EXHIBITS)
     try:
         return _check_exhibits(path, dict(_unpack(path)))
     except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RecursionError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:  # fmt: skip
@@ -152,7 +152,8 @@ def _check_exhibits(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Exhibits:
     if stored.dtype != np.uint8 or stored.ndim != len("NCHW") or stored.shape[1] not in {1, 3}:
         raise ValueError("its images have another form")
     for name, kind in (("walls", ClassImages), ("pairs", Match), ("ranked", Ranked)):
-        files.revive(tuple[kind, ...], files.revive(Mapping[str, Any], facts, "facts").get(name, []), name)  # type: ignore[valid-type]
+        items = files.from_json(Mapping[str, Any], facts, "facts").get(name, [])
+        files.from_json(tuple[kind, ...], items, name)  # type: ignore[valid-type]
     return Exhibits(path=path, stored=stored, facts=facts, predictions=_predictions(arrays, facts))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from medgan.base import files
-from medgan.base.progress import duration
+from medgan.base.progress import format_duration
 from medgan.pictures.grid import share_done
 from medgan.pictures.letters import legible, letters, shorten
 from medgan.reports.figures import GRID, INK, QUIET, REAL, WIDTH, blank, losses, plain, plot, smooth
@@ -97,10 +97,8 @@ def progress_picture(rows: Rows, path: Path) -> Path:
 def standing(row: Mapping[str, Any]) -> str:
     """Where a training is, in a line."""
     left = row["seconds_left"]
-    ends = f"about {duration(left)} left" if left else "finished"
-    return (
-        f"{row['images_shown']:,} images shown ({share_done(row):.0%}) in {duration(row['seconds'])}; {ends}"
-    )
+    ends = f"about {format_duration(left)} left" if left else "finished"
+    return f"{row['images_shown']:,} images shown ({share_done(row):.0%}) in {format_duration(row['seconds'])}; {ends}"
 
 
 def classes(rows: Rows, name: str) -> list[str]:

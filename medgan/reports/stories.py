@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 from medgan.base import files
 from medgan.base.errors import DatasetError, MedganError
-from medgan.base.progress import duration
+from medgan.base.progress import format_duration
 from medgan.filtering.summary import COLUMNS, paragraphs
 from medgan.output.catalogue import SHEET, restore
 from medgan.output.folder import MANIFEST
 from medgan.pictures.contact_sheet import MOST_CLASSES, each
 from medgan.pictures.spread import spread
-from medgan.plan.stored import form_from
+from medgan.plan.stored import parse_output_format
 from medgan.reports.page import ClassGallery, NearestPair, Story
 from medgan.scans import formats
-from medgan.scans.scan import Form
+from medgan.scans.scan import OutputFormat
 
 PAIRS = 6
 """Nearest pairs on the page of a folder."""
@@ -93,7 +93,7 @@ def of_run(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str, An
             "size": " x ".join(map(str, plan["size"])),
             "classes": str(len(plan["labels"])),
             "images shown": f"{log[-1]['images_shown'] if log else 0:,}",
-            **({"trained for": duration(log[-1]["seconds"])} if log else {}),
+            **({"trained for": format_duration(log[-1]["seconds"])} if log else {}),
             "seed": str(plan["seed"]),
             "device": str(plan.get("device", "")),
             "digest: data": str(facts["data_digest"]),
@@ -135,7 +135,7 @@ def bytes_of(folder: Path, name: str) -> bytes:
 def object_in(folder: Path, name: str) -> dict[str, Any]:
     """The JSON object in a file of the folder; empty where there is none that can be read."""
     try:
-        return files.read_object(files.inside(folder, name))
+        return files.read_object(files.resolve_inside(folder, name))
     except (OSError, ValueError, DatasetError):
         return {}
 
@@ -143,7 +143,7 @@ def object_in(folder: Path, name: str) -> dict[str, Any]:
 def lines_of(folder: Path) -> Lines:
     """The lines of manifest.csv; none where it is absent or damaged."""
     try:
-        with files.inside(folder, MANIFEST).open(encoding="utf-8", newline="") as stream:
+        with files.resolve_inside(folder, MANIFEST).open(encoding="utf-8", newline="") as stream:
             whole = (
                 line for line in csv.DictReader(stream) if None not in line and None not in line.values()
             )
@@ -152,24 +152,24 @@ def lines_of(folder: Path) -> Lines:
         return []
 
 
-def form_of(facts: Mapping[str, Any]) -> Form | None:
+def form_of(facts: Mapping[str, Any]) -> OutputFormat | None:
     """The form of the images; None where run.json tells none."""
     try:
-        return form_from(facts["form"])
+        return parse_output_format(facts["form"])
     except (KeyError, ValueError):
         return None
 
 
-def image_of(folder: Path, line: Mapping[str, str], form: Form) -> Pixels | None:
+def image_of(folder: Path, line: Mapping[str, str], form: OutputFormat) -> Pixels | None:
     """The image (C, H, W) of a line; None where it cannot be read, for one bad file spoils no page."""
     try:
-        image = formats.read_output(files.inside(folder, line["path"]), form)
+        image = formats.read_output(files.resolve_inside(folder, line["path"]), form)
     except (MedganError, OSError, ValueError):
         return None
     return np.moveaxis(image, -1, 0) if image.ndim > 2 else image[None]
 
 
-def galleries(folder: Path, lines: Lines, form: Form) -> Iterator[ClassGallery]:
+def galleries(folder: Path, lines: Lines, form: OutputFormat) -> Iterator[ClassGallery]:
     """Some images of every class, each with the name of its file."""
     halls: dict[str, tuple[list[Mapping[str, str]], list[Mapping[str, str]]]] = {}
     for line in lines:
@@ -194,7 +194,7 @@ def alike(seen: Sequence[tuple[Pixels, Mapping[str, str]]]) -> tuple[Pixels | No
     return (np.stack([image for image, _ in same]) if same else None), names
 
 
-def nearest_pairs(folder: Path, lines: Lines, form: Form) -> Iterator[NearestPair]:
+def nearest_pairs(folder: Path, lines: Lines, form: OutputFormat) -> Iterator[NearestPair]:
     """The synthetic images that lie nearest to a training image, with it where it is in the folder, too."""
     real = {Path(line["path"]).name.partition(".")[0]: line for line in lines if line.get("origin") == "real"}
     scored = [(float(line["nearest_distance"]), line) for line in lines if _is_number(line.get("nearest_distance"))]  # fmt: skip
@@ -231,6 +231,6 @@ def grids(folder: Path, rows: Mapping[Any, Mapping[str, Any]]) -> list[tuple[str
         data = bytes_of(folder, f"{GRIDS}/{name}")
         if data.startswith(b"\x89PNG"):
             shown = int(name.partition(".")[0])
-            after = f", {duration(rows[shown]['seconds'])} of training" if shown in rows else ""
+            after = f", {format_duration(rows[shown]['seconds'])} of training" if shown in rows else ""
             found.append((f"After {shown:,} images shown{after}", data))
     return found

@@ -6,12 +6,12 @@ import numpy as np
 
 from medgan.scans.scan import Scan
 
-LEAST = 8 / 255
+_MIN_DIFFERENCE = 8 / 255
 """Share of the range by which the channels of a coloured pixel differ: less is what JPEG makes of gray, or a faint tint of the paper."""
 
 
 def coloured_share(scan: Scan) -> float:
-    """Share in [0, 1] of the pixels brighter than `LEAST` of the range that have colour; 0 for gray of one channel.
+    """Share in [0, 1] of the pixels brighter than `_MIN_DIFFERENCE` of the range that have colour; 0 for gray of one channel.
 
     Black pixels do not count, or a small picture on a large black field, as in fluorescence, would pass for gray.
     """
@@ -20,6 +20,6 @@ def coloured_share(scan: Scan) -> float:
     brightest, darkest = scan.pixels.max(axis=-1), scan.pixels.min(axis=-1)
     low = 0.0 if scan.meaning in {"stored", "display"} else float(darkest.min())
     high = {"stored": 2.0**scan.bits - 1, "display": 1.0}.get(scan.meaning, float(brightest.max()))
-    least = LEAST * (high - low)
+    least = _MIN_DIFFERENCE * (high - low)
     lit = int(np.count_nonzero(brightest - low > least))
     return int(np.count_nonzero(brightest - darkest > least)) / lit if lit else 0.0

@@ -9,16 +9,16 @@ from typing import Any, BinaryIO
 
 from medgan.base.errors import ScanError
 
-LIMIT = 2 * 2**30
+MAX_BYTES = 2 * 2**30
 """Most bytes of one inflated file, and of one decoded scan."""
 
-PIECE = 2**18
+_CHUNK_BYTES = 2**18
 """Bytes read or inflated at once."""
 
 GZIP = b"\x1f\x8b"
 """What a gzip file begins with (RFC 1952 section 2.3.1)."""
 _GZIP_FORMAT = 31  # zlib's wbits for a gzip member: header, CRC-32 and length are then checked
-DEFLATE_BEST = (
+MAX_DEFLATE_RATIO = (
     1032  # RFC 1951: no deflate stream grows more than this, so a larger claim is no truncation but a lie
 )
 _TRAILING = 2**20  # bytes after what was claimed that are let pass
@@ -33,7 +33,7 @@ def first_bytes(path: Path, count: int = 1024) -> bytes:
     try:
         return zlib.decompressobj(wbits=_GZIP_FORMAT).decompress(data, count)
     except zlib.error as error:
-        raise _corrupt(path, error) from error
+        raise _gzip_error(path, error) from error
 
 
 def refuse_size(path: Path, size: int, decoded: int) -> None:
@@ -41,22 +41,22 @@ def refuse_size(path: Path, size: int, decoded: int) -> None:
     held = path.stat().st_size
     with path.open("rb") as stream:
         zipped = stream.read(2) == GZIP
-    if size > held * DEFLATE_BEST + _TRAILING:
+    if size > held * MAX_DEFLATE_RATIO + _TRAILING:
         words = f"{path.name}: {held} bytes cannot hold the {size} of its dimensions"
         raise ScanError(words, verdict="error:size-mismatch")
-    if max(size, decoded) > LIMIT:
-        raise ScanError(f"{path.name}: {size} bytes, more than {LIMIT}", verdict="error:too-large")
+    if max(size, decoded) > MAX_BYTES:
+        raise ScanError(f"{path.name}: {size} bytes, more than {MAX_BYTES}", verdict="error:too-large")
     if held < size and not zipped:
         raise _truncation_error(path, held, size)
 
 
-class Unpacked:
+class InflatedStream:
     """The bytes of a file in order, inflated where it is gzipped, of which a piece at a time is in memory."""
 
     def __init__(self, path: Path, size: int) -> None:
         """Of a file that claims `size` bytes."""
         self._path, self._size, self._given = path, size, 0
-        self._pieces = _pieces(path, size)
+        self._pieces = _read_chunks(path, size)
         self._rest = bytearray()
 
     def take(self, count: int) -> bytes:
@@ -73,8 +73,8 @@ class Unpacked:
 
     def skip(self, count: int) -> None:
         """Pass over `count` bytes."""
-        for start in range(0, count, PIECE):
-            self.take(min(PIECE, count - start))
+        for start in range(0, count, _CHUNK_BYTES):
+            self.take(min(_CHUNK_BYTES, count - start))
 
     def finish(self) -> None:
         """Read on to the end, for only there stands the checksum of a gzip member; ScanError where less is there than was claimed."""
@@ -83,14 +83,14 @@ class Unpacked:
             raise _truncation_error(self._path, held, self._size)
 
 
-def _pieces(path: Path, size: int) -> Iterator[bytes]:
+def _read_chunks(path: Path, size: int) -> Iterator[bytes]:
     """A file from its start, piece by piece, its gzip members to their ends; refused where it grows beyond what it claims."""
     with path.open("rb") as stream:
-        data = stream.read(PIECE)
+        data = stream.read(_CHUNK_BYTES)
         if not data.startswith(GZIP):
             while data:
                 yield data
-                data = stream.read(PIECE)
+                data = stream.read(_CHUNK_BYTES)
         given = 0
         while data.startswith(GZIP):
             member = zlib.decompressobj(wbits=_GZIP_FORMAT)
@@ -102,7 +102,7 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
                         raise ScanError(words, verdict="error:size-mismatch")
                     yield piece
             except zlib.error as error:
-                raise _corrupt(path, error) from error
+                raise _gzip_error(path, error) from error
             if not member.eof:
                 raise _truncation_error(path, given, size)
             data = _next_member(member.unused_data, stream)
@@ -111,10 +111,10 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
 def _inflate(member: Any, data: bytes, stream: BinaryIO) -> Iterator[bytes]:
     """What a gzip member holds, of which `data` is the beginning and `stream` the rest; `member` tells whether it ended."""
     while not member.eof:
-        piece = member.decompress(data, PIECE)
+        piece = member.decompress(data, _CHUNK_BYTES)
         if piece:
             yield piece
-        data = member.unconsumed_tail or (b"" if member.eof else stream.read(PIECE))
+        data = member.unconsumed_tail or (b"" if member.eof else stream.read(_CHUNK_BYTES))
         if not (data or piece):
             return
 
@@ -122,7 +122,7 @@ def _inflate(member: Any, data: bytes, stream: BinaryIO) -> Iterator[bytes]:
 def _next_member(data: bytes, stream: BinaryIO) -> bytes:
     """What follows a gzip member (RFC 1952: members follow each other), past the zeros in which blocks of tape end."""
     data = data.lstrip(b"\0")
-    while len(data) < len(GZIP) and (more := stream.read(PIECE)):
+    while len(data) < len(GZIP) and (more := stream.read(_CHUNK_BYTES)):
         data = (data + more).lstrip(b"\0")
     return data
 
@@ -131,5 +131,5 @@ def _truncation_error(path: Path, held: int, size: int) -> ScanError:
     return ScanError(f"{path.name}: cut off after {held} of {size} bytes", verdict="error:truncated")
 
 
-def _corrupt(path: Path, error: zlib.error) -> ScanError:
+def _gzip_error(path: Path, error: zlib.error) -> ScanError:
     return ScanError(f"{path.name}: damaged gzip ({error})", verdict="error:corrupt-gzip")

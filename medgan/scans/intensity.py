@@ -17,11 +17,11 @@ from medgan.scans.scan import Pixels
 Stored = NDArray[np.integer[Any]]
 """Integers as they lie in the file."""
 
-SMALLEST = float(np.finfo(np.float32).tiny)
+_MIN_RANGE = float(np.finfo(np.float32).tiny)
 """A range whose inverse is a number in float32."""
-STRAY = 4
+_MAX_STRAY_PIXELS = 4
 """Pixels of an image that may be dead ones."""
-LEVELS = (0.0, 0.5, 50.0, 99.5, 100.0)
+_PERCENTILES = (0.0, 0.5, 50.0, 99.5, 100.0)
 """The percentiles that describe a scan's intensities."""
 
 
@@ -62,7 +62,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Table:
+class LookUpTable:
     """A modality, VOI or palette look-up table: entry k belongs to the value first + k (PS3.3 C.11.1.1.1)."""
 
     first: int
@@ -83,7 +83,7 @@ class Table:
         return found
 
 
-def place(words: Stored, layout: BitLayout) -> Stored:
+def extract_values(words: Stored, layout: BitLayout) -> Stored:
     """Stored words to the values in them: shift down by High Bit, drop the bits above, extend the sign.
 
     PS3.5 section 8.1.1: bits outside Bits Stored carry no pixel data; old files keep overlays there.
@@ -98,7 +98,7 @@ def place(words: Stored, layout: BitLayout) -> Stored:
     return np.right_shift(lifted, width - layout.bits)
 
 
-def padding(words: Stored, values: Stored, low: int, high: int) -> NDArray[np.bool_]:
+def find_padding(words: Stored, values: Stored, low: int, high: int) -> NDArray[np.bool_]:
     """Where the image is padded: stored values within [low, high], ends in any order (PS3.3 C.7.5.1.1.2).
 
     The padding value may use bits above Bits Stored (0xFFFF in a 12-bit image), hence the look at the words.
@@ -111,7 +111,7 @@ def padding(words: Stored, values: Stored, low: int, high: int) -> NDArray[np.bo
     return hit(values) if values is words else hit(values) | hit(words)
 
 
-def fill(pixels: Pixels, padded: NDArray[np.bool_], background: float | None = None) -> Pixels:
+def fill_padding(pixels: Pixels, padded: NDArray[np.bool_], background: float | None = None) -> Pixels:
     """Replace padding by `background`, by default the lowest valid pixel, in place; an image of padding alone stays as it is."""
     if not padded.any() or (background is None and padded.all()):
         return pixels
@@ -143,7 +143,7 @@ def apply_window(pixels: Pixels, window: Window) -> Pixels:
     return np.asarray(np.clip((pixels - centre) / width + 0.5, 0, 1), np.float32)
 
 
-def apply_table(pixels: Pixels, table: Table) -> Pixels:
+def apply_table(pixels: Pixels, table: LookUpTable) -> Pixels:
     """Values to the display range [0, 1] by a VOI look-up table.
 
     Scaled by the table's own highest entry: some vendors declare 16 bits and fill 12 (dark images otherwise).
@@ -159,30 +159,30 @@ def invert(pixels: Pixels, low: float, high: float) -> Pixels:
 
 def normalise(pixels: NDArray[Any], low: float, high: float) -> Pixels:
     """Clip to [low, high] and map to [0, 1], float32; a range that is empty, or too small to divide by, gives zeros."""
-    if high - low < SMALLEST:
+    if high - low < _MIN_RANGE:
         return np.zeros(np.shape(pixels), np.float32)
     unit: Pixels = np.subtract(pixels, np.float32(low), dtype=np.float32)
     unit *= np.float32(1 / (high - low))  # half as dear as a division
     return np.clip(unit, np.float32(0), np.float32(1), out=unit)
 
 
-def rank(pixels: NDArray[Any]) -> NDArray[Any]:
+def sort_pixels(pixels: NDArray[Any]) -> NDArray[Any]:
     """All pixels in ascending order. NumPy's sort is vectorised, and faster than its own search for five places."""
     return np.sort(np.asarray(pixels), axis=None)
 
 
-def top(ranked: NDArray[Any]) -> float:
+def robust_maximum(ranked: NDArray[Any]) -> float:
     """Highest of the pixels in ascending order but for stray ones, as dead detector cells are.
 
     Stray are four pixels at most, one in 500 in an image too small for that, or in a large one one in 100,000.
     """
-    stray = max(min(STRAY, ranked.size // 500), ranked.size // 100_000)
+    stray = max(min(_MAX_STRAY_PIXELS, ranked.size // 500), ranked.size // 100_000)
     return float(ranked[-1 - stray])
 
 
 def percentiles(ranked: NDArray[Any]) -> tuple[float, float, float, float, float]:
     """Percentiles 0, 0.5, 50, 99.5 and 100 of pixels in ascending order, linear between neighbours."""
-    places = np.asarray(LEVELS) / 100 * (ranked.size - 1)
+    places = np.asarray(_PERCENTILES) / 100 * (ranked.size - 1)
     below = places.astype(np.int64)
     left, right = ranked[below].astype(float), ranked[np.minimum(below + 1, ranked.size - 1)].astype(float)
     lowest, low, middle, high, highest = (left + (right - left) * (places - below)).tolist()

@@ -8,26 +8,26 @@ import numpy as np
 
 from medgan.scans.scan import Pixels
 
-NAMES = ("seg", "mask", "label")
+_MASK_WORDS = ("seg", "mask", "label")
 """In the name of a file."""
-FOLDERS = {"labelstr", "labelsts", "labels", "masks", "segmentations"}
+_MASK_FOLDERS = {"labelstr", "labelsts", "labels", "masks", "segmentations"}
 """Folders of masks; the first two are those of nnU-Net and the Decathlon."""
-MOST = 64
+_MAX_LABELS = 64
 """Labels in an image whose name says mask."""
 
 
 def is_named_as_mask(path: Path) -> bool:
     """Whether the name of the file or of its folder says so."""
-    return any(word in path.name.lower() for word in NAMES) or path.parent.name.lower() in FOLDERS
+    return any(word in path.name.lower() for word in _MASK_WORDS) or path.parent.name.lower() in _MASK_FOLDERS
 
 
-def few_levels(pixels: Pixels) -> bool:
+def has_few_levels(pixels: Pixels) -> bool:
     """Whether there are whole numbers only, and few of them; slice by slice, for a volume may fill the memory."""
     levels: set[float] = set()
     for plane in pixels:
         if not (plane == np.rint(plane)).all():
             return False
         levels.update(np.unique(plane).tolist())
-        if len(levels) > MOST:
+        if len(levels) > _MAX_LABELS:
             return False
     return True

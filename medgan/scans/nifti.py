@@ -18,18 +18,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.base.errors import ScanError
-from medgan.scans.compressed import Unpacked, first_bytes, refuse_size
+from medgan.scans.compressed import InflatedStream, first_bytes, refuse_size
 from medgan.scans.finite import fill_non_finite
-from medgan.scans.geometry import STRAIGHT, possible
-from medgan.scans.labelmap import few_levels, is_named_as_mask
-from medgan.scans.nifti_affine import AS_SHOWN, AS_STORED, SHOWN, Space, space
-from medgan.scans.nifti_voxels import VoxelLayout, pixels
+from medgan.scans.geometry import ALIGNED_COSINE, is_possible_spacing
+from medgan.scans.labelmap import has_few_levels, is_named_as_mask
+from medgan.scans.nifti_affine import (
+    DISPLAY_DIRECTIONS,
+    DISPLAY_ORIENTATION,
+    STORED_DIRECTIONS,
+    VolumeSpace,
+    read_space,
+)
+from medgan.scans.nifti_voxels import VoxelLayout, read_voxels
 from medgan.scans.provenance import MAKER
 from medgan.scans.scan import Header, Pixels, Scan
 
-nib: Any = nibabel  # most of its functions carry no types
+_nib: Any = nibabel  # most of its functions carry no types
 
-NEAR_ISOTROPIC = 1.5
+_NEAR_ISOTROPIC = 1.5
 """A voxel side this many times the second longest makes its axis the through-plane one; else slices are axial."""
 
 _ENDS: tuple[Literal["little", "big"], ...] = ("little", "big")
@@ -55,7 +61,7 @@ _DISPLAY = {
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots, for what is worked out once is kept
-class _Claim:
+class _NiftiLayout:
     """What a NIfTI header says of its voxels, checked, before any of them is read. Axes in stored order."""
 
     header: Any
@@ -66,7 +72,7 @@ class _Claim:
     offset: int
     size: int
     """Bytes of `voxels` from its start to the last voxel."""
-    space: Space
+    space: VolumeSpace
     """Where the voxels lie."""
     notes: tuple[str, ...]
 
@@ -87,7 +93,7 @@ class _Claim:
         ras = np.argsort(self.orientation[:, 0])
         flat = [axis for axis in (2, 1, 0) if self.shape[ras[axis]] == 1]
         sides = [self.sides[axis] for axis in ras]
-        clear = max(sides) >= NEAR_ISOTROPIC * sorted(sides)[1]
+        clear = max(sides) >= _NEAR_ISOTROPIC * sorted(sides)[1]
         return flat[0] if flat else sides.index(max(sides)) if clear else 2
 
     @cached_property
@@ -101,7 +107,11 @@ class _Claim:
         """Where the displayed rows and columns run to; empty where no code tells, or they are oblique."""
         matrix = self.space.affine[:3, :3] / np.linalg.norm(self.space.affine[:3, :3], axis=0)
         straight = [abs(matrix[int(self.orientation[axis, 0]), axis]) for axis in self.axes[1:]]
-        return SHOWN[self.through_plane] if self.space.oriented and min(straight) >= STRAIGHT else ""
+        return (
+            DISPLAY_ORIENTATION[self.through_plane]
+            if self.space.oriented and min(straight) >= ALIGNED_COSINE
+            else ""
+        )
 
     @property
     def spacing_mm(self) -> tuple[float, ...] | None:
@@ -109,12 +119,12 @@ class _Claim:
         unitless = _is_ours(self.header) and int(self.header["xyzt_units"]) & 7 == 0
         unknown = unitless or not self.space.measured
         spacing = tuple(self.sides[axis] for axis in self.axes)
-        return None if unknown or not possible(spacing[1:]) else spacing
+        return None if unknown or not is_possible_spacing(spacing[1:]) else spacing
 
     @property
     def told(self) -> tuple[str, ...]:
         """All that is to be noted."""
-        wrong = not possible(self.sides[axis] for axis in self.axes[1:])
+        wrong = not is_possible_spacing(self.sides[axis] for axis in self.axes[1:])
         return (*self.notes, *(("impossible-spacing",) if wrong else ()))
 
     @property
@@ -134,12 +144,12 @@ def _orientation(turn: bytes) -> NDArray[np.float64]:
     """RAS axis and direction of each axis of a (3, 3) matrix, given as bytes: nibabel's answer, remembered for scans turned alike."""
     affine = np.eye(4)
     affine[:3, :3] = np.frombuffer(turn).reshape(3, 3)
-    return np.asarray(nib.orientations.io_orientation(affine))
+    return np.asarray(_nib.orientations.io_orientation(affine))
 
 
 def read_header(path: Path) -> Header:
     """What the file says, checked against its size; shape and spacing are (Z, Y, X) in the display frame."""
-    claim = _claim(path)
+    claim = _read_layout(path)
     return Header(
         format="nifti",
         shape=tuple(claim.shape[axis] for axis in claim.axes),
@@ -152,13 +162,13 @@ def read_header(path: Path) -> Header:
 
 def read(path: Path) -> Scan:
     """The first volume as (Z, Y, X[, 3]), Z through the plane, rescaled; NaN and Inf become background."""
-    claim = _claim(path)
-    voxels, repaired = fill_non_finite(_voxels_of(claim, path), path)
+    claim = _read_layout(path)
+    voxels, repaired = fill_non_finite(_read_first_volume(claim, path), path)
     low, high = float(voxels.min()), float(voxels.max())
     if low == high:
         raise ScanError(f"{path.name}: every voxel has the same value", verdict="skip:constant")
     if claim.channels == 1 and low >= 0 and _is_label_map(voxels, high, path):
-        raise _segmentation(path)
+        raise _segmentation_error(path)
     return Scan(
         pixels=voxels,
         meaning="raw",  # NIfTI fixes no scale, not even for uint8
@@ -172,11 +182,11 @@ def read(path: Path) -> Scan:
 # --- what the header claims ------------------------------------------------------------------------------------------
 
 
-def _claim(path: Path) -> _Claim:
+def _read_layout(path: Path) -> _NiftiLayout:
     header = _parse_header(path)
     sizes = _sizes(header, path)
     code, intent = int(header["datatype"]), int(header["intent_code"])
-    _refuse_what_is_no_image(code, intent, path)
+    _refuse_non_images(code, intent, path)
     vector = intent in _COLOURS
     if vector and sizes[3:] != (1, 3):
         raise ScanError(f"{path.name}: a field of vectors, not an image", verdict="skip:not-image")
@@ -189,14 +199,14 @@ def _claim(path: Path) -> _Claim:
     size = offset + math.prod(sizes) * _voxel_bytes(header, path)
     refuse_size(voxels, size, math.prod(shape) * channels * 4)
     ours = _is_ours(header)
-    place = space(header, np.asarray(shape) > 1, AS_SHOWN if ours else AS_STORED)
+    place = read_space(header, np.asarray(shape) > 1, DISPLAY_DIRECTIONS if ours else STORED_DIRECTIONS)
     notes = {
         "no-orientation": not (place.oriented or ours),
         "spacing-conflict": place.conflict,
         "first-volume": math.prod(sizes[3:]) > 1 and not vector,
         "synthetic": header["descrip"].item().startswith(b"SYNTHETIC"),
     }
-    return _Claim(
+    return _NiftiLayout(
         header=header,
         voxels=voxels,
         shape=shape,
@@ -211,7 +221,7 @@ def _claim(path: Path) -> _Claim:
 def _parse_header(path: Path) -> Any:
     """The NIfTI-1 or NIfTI-2 header, in the file's byte order; everything that is not NIfTI is refused by name."""
     head = first_bytes(path)
-    kinds = {348: (nib.Nifti1Header, head[344:348]), 540: (nib.Nifti2Header, head[4:8])}
+    kinds = {348: (_nib.Nifti1Header, head[344:348]), 540: (_nib.Nifti2Header, head[4:8])}
     sizeof_hdr = next((size for size in kinds if head[:4] in {size.to_bytes(4, e) for e in _ENDS}), 0)
     build, magic = kinds.get(sizeof_hdr, (None, b""))
     if build is None or len(head) < sizeof_hdr or magic not in _MAGIC:
@@ -222,7 +232,7 @@ def _parse_header(path: Path) -> Any:
 def _not_nifti(path: Path, head: bytes, sizeof_hdr: int) -> ScanError:
     cases = (
         (not head, "error:empty-file", "the file is empty"),
-        (is_half(path), "skip:pair-member", "read through the .hdr beside it"),
+        (is_voxel_file(path), "skip:pair-member", "read through the .hdr beside it"),
         (len(head) < sizeof_hdr, "error:truncated-header", "cut off inside the header"),
         (sizeof_hdr, "skip:analyze", "Analyze 7.5 does not tell left from right"),
         (head.startswith(_MGH), "skip:freesurfer", "a FreeSurfer volume (mri_convert makes NIfTI of it)"),
@@ -232,7 +242,7 @@ def _not_nifti(path: Path, head: bytes, sizeof_hdr: int) -> ScanError:
     return ScanError(f"{path.name}: {words}", verdict=verdict)
 
 
-def files_of(path: Path) -> Mapping[str, Path]:
+def volume_files(path: Path) -> Mapping[str, Path]:
     """{ending: file} of a volume: the file itself, or header and voxels of a pair, each perhaps gzipped."""
     image = _partner(path, ".img") if path.name.lower().endswith((".hdr", ".hdr.gz")) else None
     if image is None:
@@ -244,7 +254,7 @@ def _packing(path: Path) -> str:
     return ".gz" if path.suffix.lower() == ".gz" else ""
 
 
-def is_half(path: Path) -> bool:
+def is_voxel_file(path: Path) -> bool:
     """Whether a file holds the voxels of a pair, by its name and the .hdr beside it."""
     return path.name.lower().endswith((".img", ".img.gz")) and _partner(path, ".hdr") is not None
 
@@ -260,16 +270,16 @@ def _sizes(header: Any, path: Path) -> tuple[int, ...]:
     return sizes
 
 
-def _refuse_what_is_no_image(code: int, intent: int, path: Path) -> None:
+def _refuse_non_images(code: int, intent: int, path: Path) -> None:
     if intent in _LABELS:
-        raise _segmentation(path)
+        raise _segmentation_error(path)
     if intent in _NO_IMAGE:
         raise ScanError(f"{path.name}: intent {intent} is no image", verdict="skip:not-image")
     if code in _COMPLEX:
         raise ScanError(f"{path.name}: complex numbers", verdict="skip:complex", hint="Save the magnitude.")
 
 
-def _segmentation(path: Path) -> ScanError:
+def _segmentation_error(path: Path) -> ScanError:
     return ScanError(f"{path.name}: labels, not intensities", verdict="skip:segmentation")
 
 
@@ -277,7 +287,7 @@ def _voxel_bytes(header: Any, path: Path) -> int:
     code = int(header["datatype"])
     try:
         size = _PACKED.get(code) or int(header.get_data_dtype().itemsize)
-    except (nib.spatialimages.HeaderDataError, KeyError):
+    except (_nib.spatialimages.HeaderDataError, KeyError):
         size = 0
     if not size:
         raise ScanError(f"{path.name}: unknown data type {code}", verdict="error:unsupported-datatype")
@@ -303,7 +313,7 @@ def _partner(path: Path, suffix: str) -> Path | None:
 # --- voxels ----------------------------------------------------------------------------------------------------------
 
 
-def _voxels_of(claim: _Claim, path: Path) -> Pixels:
+def _read_first_volume(claim: _NiftiLayout, path: Path) -> Pixels:
     """The first volume as displayed, as stored * scl_slope + scl_inter where the slope is neither 0 nor non-finite (nifti1.h)."""
     header, packed = claim.header, _PACKED.get(int(claim.header["datatype"]), 1)
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
@@ -324,14 +334,14 @@ def _voxels_of(claim: _Claim, path: Path) -> Pixels:
         slope=slope,
         inter=inter,
     )
-    stream = Unpacked(claim.voxels, claim.size)
+    stream = InflatedStream(claim.voxels, claim.size)
     with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 becomes Inf, which is looked for next
         stream.skip(claim.offset)
-        shown = pixels(stream, layout)
+        shown = read_voxels(stream, layout)
     stream.finish()
     return shown
 
 
 def _is_label_map(voxels: Pixels, high: float, path: Path) -> bool:
     """Whole numbers from 0 to `high`: very few of them, or few and a name (of file or folder) that says mask."""
-    return (is_named_as_mask(path) or high <= _PLAIN_LABELS) and few_levels(voxels)
+    return (is_named_as_mask(path) or high <= _PLAIN_LABELS) and has_few_levels(voxels)

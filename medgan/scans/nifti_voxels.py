@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.scans.compressed import Unpacked
+from medgan.scans.compressed import InflatedStream
 from medgan.scans.scan import Pixels
 
-BLOCK = 2**24
+_BLOCK = 2**24
 """Bytes of voxels that are taken at once."""
-FLOAT32 = 4  # bytes; shorter integers are exact in it
+_FLOAT32 = 4  # bytes; shorter integers are exact in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,31 +45,33 @@ class VoxelLayout:
         return 3 if max(self.packed, self.planes) > 1 else 1
 
 
-def pixels(stream: Unpacked, layout: VoxelLayout) -> Pixels:
+def read_voxels(stream: InflatedStream, layout: VoxelLayout) -> Pixels:
     """(Z, Y, X[, 3]) as displayed, stored * slope + inter, float32; `stream` stands where the voxels begin.
 
     Blocks of zeros that mean 0 are left as the system gave them, which costs no memory until something is written.
     """
     color = (3,) if layout.channels > 1 else ()
     shown = np.zeros((*(layout.shape[axis] for axis in layout.axes), *color), np.float32)
-    for place, numbers in blocks(stream, layout, to_stored_order(shown, layout)):
+    for place, numbers in _read_blocks(stream, layout, _to_stored_order(shown, layout)):
         if layout.inter or numbers.any():
-            place[...] = rescale(numbers, layout)
+            place[...] = _rescale(numbers, layout)
     return shown
 
 
-def to_stored_order(shown: Pixels, layout: VoxelLayout) -> Pixels:
+def _to_stored_order(shown: Pixels, layout: VoxelLayout) -> Pixels:
     """A view of the displayed pixels with their axes in stored order and direction."""
     forth = shown[tuple(slice(None, None, -1 if turn else 1) for turn in layout.turned)]
     back = [layout.axes.index(axis) for axis in range(3)]
     return forth.transpose(*back, *range(3, shown.ndim))
 
 
-def blocks(stream: Unpacked, layout: VoxelLayout, view: Pixels) -> Iterator[tuple[Pixels, NDArray[Any]]]:
+def _read_blocks(
+    stream: InflatedStream, layout: VoxelLayout, view: Pixels
+) -> Iterator[tuple[Pixels, NDArray[Any]]]:
     """(place in the pixels, the numbers that belong there), in the order of the file: a slice or some rows of one."""
     columns, rows, depth = layout.shape
     wide = columns * layout.packed
-    step = max(BLOCK // (wide * layout.dtype.itemsize), 1)
+    step = max(_BLOCK // (wide * layout.dtype.itemsize), 1)
     volumes = [view[..., plane] for plane in range(3)] if layout.planes > 1 else [view]
     for volume in volumes:
         for z in range(depth):
@@ -86,12 +88,12 @@ def blocks(stream: Unpacked, layout: VoxelLayout, view: Pixels) -> Iterator[tupl
                     yield place, flat.reshape((columns, count), order="F")
 
 
-def rescale(numbers: NDArray[Any], layout: VoxelLayout) -> NDArray[Any]:
+def _rescale(numbers: NDArray[Any], layout: VoxelLayout) -> NDArray[Any]:
     """Stored * slope + inter, in float64 where float32 does not hold every stored number."""
     if (layout.slope, layout.inter) == (1.0, 0.0):
         return numbers
     exact: NDArray[np.floating] = numbers.astype(
-        np.float32 if numbers.dtype.itemsize < FLOAT32 else np.float64
+        np.float32 if numbers.dtype.itemsize < _FLOAT32 else np.float64
     )
     exact *= layout.slope
     exact += layout.inter

@@ -12,23 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.base.files import write_bytes, write_json
-from medgan.scans.geometry import directions_of, normal
-from medgan.scans.nifti_affine import SHOWN
-from medgan.scans.provenance import SOFTWARE, Stored, facts, slice_gap, stored_values
-from medgan.scans.scan import Form, Mark, Pixels
+from medgan.scans.geometry import slice_normal, to_image_orientation
+from medgan.scans.nifti_affine import DISPLAY_ORIENTATION
+from medgan.scans.provenance import SOFTWARE, Stored, image_facts, slice_gap, stored_values
+from medgan.scans.scan import OutputFormat, Pixels, Provenance
 
-nib: Any = nibabel  # most of its functions carry no types
+_nib: Any = nibabel  # most of its functions carry no types
 
 SUFFIX = ".nii.gz"
-VOLUME = 3  # axes of a volume
+_VOLUME_AXES = 3  # axes of a volume
 
 
-def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
+def write(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> None:
     """One image, (H, W) or (H, W, 3) in [0, 1], as a gzipped one-slice NIfTI-1 volume and a sidecar <name>.json."""
     write_volume(path.with_name(path.name.removesuffix(SUFFIX)), pixels[None], form, mark)
 
 
-def write_volume(path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Path, ...]:
+def write_volume(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> tuple[Path, ...]:
     """A volume (Z, Y, X) or (Z, Y, X, 3) in [0, 1], slices along their normal (axial: from feet to head), as `<path>.nii.gz` and `<path>.json`.
 
     Raises:
@@ -36,8 +36,8 @@ def write_volume(path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Pa
         OutputError: the disk refuses.
     """
     slice_gap(form, len(pixels))
-    said = facts(form, mark)
-    image = nifti_of(stored_values(pixels, form), form, mark, said)
+    said = image_facts(form, mark)
+    image = _build_image(stored_values(pixels, form), form, mark, said)
     file = path.with_name(path.name + SUFFIX)
     # The sidecar goes first: an image without its marks never exists, not even after a power cut.
     write_json(path.with_name(path.name + ".json"), said)
@@ -45,12 +45,14 @@ def write_volume(path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Pa
     return (file,)
 
 
-def nifti_of(stored: Stored, form: Form, mark: Mark, said: dict[str, object]) -> nib.Nifti1Image:
+def _build_image(
+    stored: Stored, form: OutputFormat, mark: Provenance, said: dict[str, object]
+) -> _nib.Nifti1Image:
     """(X, Y, Z) with slope 1 and the affine of the form's orientation; without one, or with one in which `read` would turn it, none is claimed."""
     z, y, x = form.spacing_mm or (1.0, 1.0, 1.0)
-    known = form.patient_orientation in SHOWN.values()
-    affine = affine_of(form.patient_orientation, (x, y, z or 1.0)) if known else None
-    image = nib.Nifti1Image(voxels_of(stored), affine)
+    known = form.patient_orientation in DISPLAY_ORIENTATION.values()
+    affine = _build_affine(form.patient_orientation, (x, y, z or 1.0)) if known else None
+    image = _nib.Nifti1Image(_to_voxels(stored), affine)
     header: Any = image.header
     if known:
         # Without millimetres the place is no scanner's (code 1), yet left and right are still told (code 2).
@@ -60,28 +62,28 @@ def nifti_of(stored: Stored, form: Form, mark: Mark, said: dict[str, object]) ->
         header.set_zooms((x, y, z or 1.0, 1.0, 1.0)[: len(image.shape)])
     header.set_xyzt_units("mm" if form.spacing_mm else "unknown")
     header.set_slope_inter(1.0, 0.0)
-    if stored.ndim > VOLUME and stored.dtype != np.uint8:
+    if stored.ndim > _VOLUME_AXES and stored.dtype != np.uint8:
         header.set_intent("vector")
     origin = f"SYNTHETIC {SOFTWARE} seed={mark.seed}" if mark.synthetic else f"REAL {SOFTWARE}"
     header["descrip"] = origin.encode()[:79]
     header["intent_name"] = b"synthetic" if mark.synthetic else b"real"
     comment = json.dumps(said, sort_keys=True, ensure_ascii=False)
-    header.extensions.append(nib.nifti1.Nifti1Extension("comment", comment.encode()))
+    header.extensions.append(_nib.nifti1.Nifti1Extension("comment", comment.encode()))
     return image
 
 
-def affine_of(patient_orientation: str, sides: tuple[float, ...]) -> NDArray[np.float64]:
+def _build_affine(patient_orientation: str, sides: tuple[float, ...]) -> NDArray[np.float64]:
     """Index -> RAS of slices so directed, with these sides (X, Y, Z)."""
-    turn = directions_of(patient_orientation)
-    axes = np.column_stack([turn[:3], turn[3:], normal(turn)]) * sides
+    turn = to_image_orientation(patient_orientation)
+    axes = np.column_stack([turn[:3], turn[3:], slice_normal(turn)]) * sides
     affine = np.eye(4)
     affine[:3, :3] = np.diag([-1, -1, 1]) @ axes + 0.0  # no -0.0
     return affine
 
 
-def voxels_of(stored: Stored) -> NDArray[Any]:
+def _to_voxels(stored: Stored) -> NDArray[Any]:
     """(X, Y, Z) of numbers; colour as RGB24, or as a vector of 16-bit numbers (X, Y, Z, 1, 3), which RGB24 cannot hold."""
-    if stored.ndim == VOLUME:
+    if stored.ndim == _VOLUME_AXES:
         return np.ascontiguousarray(stored.transpose(2, 1, 0))
     columns = np.ascontiguousarray(stored.transpose(2, 1, 0, 3))
     if stored.dtype == np.uint8:

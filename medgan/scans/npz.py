@@ -15,16 +15,16 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from medgan.base.errors import ScanError
-from medgan.scans.compressed import DEFLATE_BEST
+from medgan.scans.compressed import MAX_DEFLATE_RATIO
 from medgan.scans.scan import Scan
 
-Array = NDArray[Any]
+_Array = NDArray[Any]
 
-SPLITS = ("train", "val", "test")
+_SPLITS = ("train", "val", "test")
 
-MAX_BYTES = 2 * 1024**3
+_MAX_BYTES = 2 * 1024**3
 """Largest array that is unpacked into memory, as for every other reader."""
-MAX_ROWS = 2_000_000
+_MAX_ROWS = 2_000_000
 """Most images of a split, each of which becomes a record of its own."""
 
 _HEADERS: Mapping[tuple[int, int], Any] = {
@@ -37,14 +37,14 @@ _SHAPES = "Save gray images as (N, H, W), colour as (N, H, W, 3), volumes of D s
 def is_array_file(path: Path) -> bool:
     """Whether the content of `path` is a zip with MedMNIST's members (`train_images.npy`, ...)."""
     try:
-        return bool(_present(path))
+        return bool(_splits_present(path))
     except ScanError:
         return False
 
 
-def labels(path: Path) -> dict[str, tuple[str, ...]]:
+def read_labels(path: Path) -> dict[str, tuple[str, ...]]:
     """{split: class name of each image}; the images themselves stay packed."""
-    return {split: _names(path, split) for split in _present(path)}
+    return {split: _class_names(path, split) for split in _splits_present(path)}
 
 
 def read(path: Path, split: str, index: int) -> Scan:
@@ -55,7 +55,7 @@ def read(path: Path, split: str, index: int) -> Scan:
         raise ScanError(
             f"{path.name}: cannot be opened ({error.strerror})", verdict="error:unreadable"
         ) from error
-    images = _images(path, split, changed)
+    images = _load_images(path, split, changed)
     if isinstance(images, ScanError):
         raise ScanError(images.message, verdict=images.verdict, hint=images.hint)
     image = images[index]
@@ -67,17 +67,17 @@ def read(path: Path, split: str, index: int) -> Scan:
     )
 
 
-def _present(path: Path) -> tuple[str, ...]:
+def _splits_present(path: Path) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(path) as packed:
             names = set(packed.namelist())
     except (OSError, zipfile.BadZipFile) as error:
         raise ScanError(f"{path.name}: no .npz file ({error})", verdict="error:malformed") from error
-    return tuple(split for split in SPLITS if f"{split}_images.npy" in names)
+    return tuple(split for split in _SPLITS if f"{split}_images.npy" in names)
 
 
-def _names(path: Path, split: str) -> tuple[str, ...]:
-    values = _member(path, f"{split}_labels")
+def _class_names(path: Path, split: str) -> tuple[str, ...]:
+    values = _read_array(path, f"{split}_labels")
     if values.size != len(values):
         raise ScanError(
             f"{path.name}: every image has {values.shape[1:]} labels at once",
@@ -88,7 +88,7 @@ def _names(path: Path, split: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _images(path: Path, split: str, _changed: int) -> Array | ScanError:
+def _load_images(path: Path, split: str, _changed: int) -> _Array | ScanError:
     """All images of a split, or what is wrong with them, so that it is found once for all."""
     try:
         return _unpack(path, split)
@@ -96,10 +96,10 @@ def _images(path: Path, split: str, _changed: int) -> Array | ScanError:
         return error
 
 
-def _unpack(path: Path, split: str) -> Array:
+def _unpack(path: Path, split: str) -> _Array:
     """All images of a split, (n, Z, Y, X) or (n, Z, Y, X, 3)."""
     name = f"{split}_images"
-    images, count = _member(path, name), len(_names(path, split))
+    images, count = _read_array(path, name), len(_class_names(path, split))
     if len(images) != count:
         raise ScanError(
             f"{path.name}: {len(images)} images but {count} labels in {split}", verdict="error:size-mismatch"
@@ -107,7 +107,7 @@ def _unpack(path: Path, split: str) -> Array:
     return _slices_second(images, f"{path.name}: {name} of shape {images.shape}")
 
 
-def _slices_second(images: Array, words: str) -> Array:
+def _slices_second(images: _Array, words: str) -> _Array:
     """The same images as (n, Z, Y, X) or (n, Z, Y, X, 3), by the axes that the usual tools write; `words` begin a refusal."""
     shape = images.shape
     if images.dtype.kind not in "buif" or images.ndim not in {3, 4, 5} or 0 in shape[1:]:
@@ -141,8 +141,8 @@ def _slices_second(images: Array, words: str) -> Array:
     return images[..., 0] if gray else images if colour else images[:, 0]
 
 
-def _member(path: Path, name: str) -> Array:
-    """One array of the archive, of no more than `MAX_BYTES` and `MAX_ROWS`; no pickles, and no memory for more than the file holds."""
+def _read_array(path: Path, name: str) -> _Array:
+    """One array of the archive, of no more than `_MAX_BYTES` and `_MAX_ROWS`; no pickles, and no memory for more than the file holds."""
     try:
         with zipfile.ZipFile(path) as packed:
             info = packed.getinfo(f"{name}.npy")
@@ -164,10 +164,10 @@ def _member(path: Path, name: str) -> Array:
 
 def _refuse_size(path: Path, name: str, info: zipfile.ZipInfo) -> None:
     """Compare the size that the archive gives a member with what is packed."""
-    if info.file_size > MAX_BYTES:
+    if info.file_size > _MAX_BYTES:
         raise ScanError(f"{path.name}: {name} is larger than 2 GiB", verdict="error:too-large")
     packed = min(info.compress_size, path.stat().st_size)
-    most = {zipfile.ZIP_STORED: packed, zipfile.ZIP_DEFLATED: packed * DEFLATE_BEST}
+    most = {zipfile.ZIP_STORED: packed, zipfile.ZIP_DEFLATED: packed * MAX_DEFLATE_RATIO}
     if info.file_size > most.get(info.compress_type, info.file_size):
         raise ScanError(
             f"{path.name}: {packed} packed bytes cannot hold the {info.file_size} of {name}",
@@ -188,7 +188,8 @@ def _refuse_claims(path: Path, name: str, stream: IO[bytes], size: int) -> None:
             verdict="error:size-mismatch",
             hint="Save the array again.",
         )
-    if shape and shape[0] > MAX_ROWS:
+    if shape and shape[0] > _MAX_ROWS:
         raise ScanError(
-            f"{path.name}: {name} claims {shape[0]:,} rows, more than {MAX_ROWS:,}", verdict="error:too-large"
+            f"{path.name}: {name} claims {shape[0]:,} rows, more than {_MAX_ROWS:,}",
+            verdict="error:too-large",
         )

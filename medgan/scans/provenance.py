@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from medgan import __version__
 from medgan.base.errors import PlanError
-from medgan.scans.scan import Form, Mark, Pixels
+from medgan.scans.scan import OutputFormat, Pixels, Provenance
 
 MAKER = "medgan"
 SOFTWARE = f"{MAKER} {__version__}"
@@ -15,7 +15,7 @@ NOTICES = {
     True: "SYNTHETIC - NOT A PATIENT - NOT FOR CLINICAL USE",
     False: "RESAMPLED FROM A REAL IMAGE - NOT FOR CLINICAL USE",
 }
-"""The sentence for people, by `Mark.synthetic`."""
+"""The sentence for people, by `Provenance.synthetic`."""
 
 BYTE, WORD = 8, 16
 """Bits of the smallest and of the largest stored value."""
@@ -23,18 +23,18 @@ BYTE, WORD = 8, 16
 Stored = NDArray[np.integer]
 
 
-def stored_range(form: Form) -> tuple[float, float]:
+def stored_range(form: OutputFormat) -> tuple[float, float]:
     """The stored values that pixel 0.0 and pixel 1.0 become."""
     return (0.0, 2.0**form.bits - 1) if form.unit == "relative" else (form.low, form.high)
 
 
-def stored_values(pixels: Pixels, form: Form) -> Stored:
+def stored_values(pixels: Pixels, form: OutputFormat) -> Stored:
     """Pixels in [0, 1] as integers: HU as int16 (slope 1, so nothing to rescale), everything else unsigned."""
     low, high = stored_range(form)
     whole = quantise(pixels, low, high)
     if form.unit == "HU":
         return np.clip(whole, -(2**15), 2**15 - 1, out=whole).astype(np.int16)
-    return np.clip(whole, 0, 2**form.bits - 1, out=whole).astype(unsigned_type(form.bits))
+    return np.clip(whole, 0, 2**form.bits - 1, out=whole).astype(_unsigned_type(form.bits))
 
 
 def quantise(pixels: Pixels, low: float, high: float) -> NDArray[np.float64]:
@@ -46,12 +46,12 @@ def quantise(pixels: Pixels, low: float, high: float) -> NDArray[np.float64]:
     return np.rint(whole, out=whole)
 
 
-def unsigned_type(bits: int) -> type[np.unsignedinteger]:
+def _unsigned_type(bits: int) -> type[np.unsignedinteger]:
     """The smallest unsigned type for `bits` (at most 16)."""
     return np.uint8 if bits <= BYTE else np.uint16
 
 
-def slice_gap(form: Form, depth: int) -> float:
+def slice_gap(form: OutputFormat, depth: int) -> float:
     """Millimetres from one slice to the next; 0.0 where there is one slice, or nothing is known of millimetres.
 
     Raises:
@@ -66,7 +66,7 @@ def slice_gap(form: Form, depth: int) -> float:
     return gap
 
 
-def facts(form: Form, mark: Mark) -> dict[str, object]:
+def image_facts(form: OutputFormat, mark: Provenance) -> dict[str, object]:
     """What a side file or text chunk says about one image; what is unknown is absent."""
     low, high = stored_range(form)
     said: dict[str, object] = {

@@ -26,20 +26,20 @@ from PIL import Image, ImageOps, PngImagePlugin
 
 from medgan.base.errors import ScanError
 from medgan.base.files import write_bytes
-from medgan.scans.compressed import LIMIT
+from medgan.scans.compressed import MAX_BYTES
 from medgan.scans.finite import fill_non_finite
-from medgan.scans.labelmap import few_levels, is_named_as_mask
-from medgan.scans.provenance import BYTE, NOTICES, SOFTWARE, facts, quantise, stored_range
-from medgan.scans.scan import Form, Header, Mark, Pixels, Scan
+from medgan.scans.labelmap import has_few_levels, is_named_as_mask
+from medgan.scans.provenance import BYTE, NOTICES, SOFTWARE, image_facts, quantise, stored_range
+from medgan.scans.scan import Header, OutputFormat, Pixels, Provenance, Scan
 from medgan.scans.tiff_pages import PageList, walk_pages
 
 SUFFIX = ".png"
-CIRCULAR = "circular-pages"
+_CIRCULAR_NOTE = "circular-pages"
 """Note of a TIFF file whose page list leads back into itself."""
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 """IPTC NewsCodes: what brought a picture about."""
-SYNTHETIC_SOURCE = SOURCE_TYPE + "trainedAlgorithmicMedia"
-REAL_SOURCE = SOURCE_TYPE + "algorithmicallyEnhanced"
+_SYNTHETIC_SOURCE = _SOURCE_TYPE + "trainedAlgorithmicMedia"
+_REAL_SOURCE = _SOURCE_TYPE + "algorithmicallyEnhanced"
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # little and big endian; the last two are BigTIFF
 _KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"} | dict.fromkeys(_TIFF, "tiff")
@@ -89,7 +89,7 @@ def read(path: Path) -> Scan:
         for place, frame in enumerate(picture.frames):
             pixels[place] = frame
     pixels, found = fill_non_finite(pixels, path)
-    if is_named_as_mask(path) and few_levels(pixels):
+    if is_named_as_mask(path) and has_few_levels(pixels):
         raise ScanError(f"{path.name}: labels, not intensities", verdict="skip:segmentation")
     found += ("constant",) if pixels.min() == pixels.max() else ()
     return Scan(pixels=pixels, meaning=picture.meaning, bits=header.bits, notes=header.notes + found)
@@ -99,31 +99,31 @@ def read(path: Path) -> Scan:
 def _open_picture(path: Path) -> Iterator[_Picture]:
     """The file, its checksums proven (PNG) and its size within bounds; whatever goes wrong becomes a verdict."""
     with _verdicts(path):
-        kind = _kind(path)
+        kind = _require_kind(path)
         pages = walk_pages(path) if kind == "tiff" else PageList(1, circular=False)
         if kind == "tiff":
             with tifffile.TiffFile(path) as tiff:
                 if _is_deep(tiff.pages.first):
-                    yield _check_bounds(_deep(tiff, pages), path)
+                    yield _check_bounds(_read_with_tifffile(tiff, pages), path)
                     return
         if kind == "png":
             with Image.open(path) as image:
                 image.verify()  # loading stops at the last row and would miss a damaged or missing end
         # From a stream: Pillow maps an uncompressed TIFF by its name, with the sides as they are after turning.
         with path.open("rb") as stream, Image.open(stream) as image:
-            yield _check_bounds(_plain(image, kind, path, circular=pages.circular), path)
+            yield _check_bounds(_read_with_pillow(image, kind, path, circular=pages.circular), path)
 
 
-def kind_of(head: bytes) -> str:
+def detect_kind(head: bytes) -> str:
     """Tell "png", "jpeg" and "tiff" by how a file begins; anything else is empty text."""
     return next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), "")
 
 
-def _kind(path: Path) -> str:
-    head = _first(path)
+def _require_kind(path: Path) -> str:
+    head = _first_bytes(path)
     if not head:
         raise ScanError(f"{path.name}: the file is empty", verdict="error:empty-file")
-    kind = kind_of(head)
+    kind = detect_kind(head)
     if not kind:
         raise ScanError(f"{path.name}: not PNG, JPEG or TIFF", verdict="skip:not-raster")
     return kind
@@ -131,8 +131,10 @@ def _kind(path: Path) -> str:
 
 def _check_bounds(picture: _Picture, path: Path) -> _Picture:
     size = math.prod(picture.header.shape) * picture.header.channels * 4  # float32
-    if size > LIMIT:
-        raise ScanError(f"{path.name}: {size} bytes of pixels, more than {LIMIT}", verdict="error:too-large")
+    if size > MAX_BYTES:
+        raise ScanError(
+            f"{path.name}: {size} bytes of pixels, more than {MAX_BYTES}", verdict="error:too-large"
+        )
     return picture
 
 
@@ -159,17 +161,17 @@ def _verdicts(path: Path) -> Iterator[None]:
 # --- what Pillow reads whole ----------------------------------------------------------------------------------------
 
 
-def _plain(image: Image.Image, kind: str, path: Path, *, circular: bool) -> _Picture:
-    places = _alike(image) if kind == "tiff" else [0]
+def _read_with_pillow(image: Image.Image, kind: str, path: Path, *, circular: bool) -> _Picture:
+    places = _pages_like_first(image) if kind == "tiff" else [0]
     sideways = (
         kind != "tiff" and image.getexif().get(_ORIENTATION) in _SIDEWAYS
     )  # Pillow has turned a TIFF's already
     columns, rows = image.size[::-1] if sideways else image.size
     xmp = str(image.info.get("XML:com.adobe.xmp", "")) + str(image.info.get("xmp", ""))
     notes = {
-        "synthetic": SYNTHETIC_SOURCE in xmp,
-        "reduced-to-8-bit": kind == "png" and _first(path)[_PNG_DEPTH] in _PNG_DEEP_COLOUR,
-        CIRCULAR: circular,
+        "synthetic": _SYNTHETIC_SOURCE in xmp,
+        "reduced-to-8-bit": kind == "png" and _first_bytes(path)[_PNG_DEPTH] in _PNG_DEEP_COLOUR,
+        _CIRCULAR_NOTE: circular,
     }
     header = Header(
         format=kind,
@@ -177,13 +179,13 @@ def _plain(image: Image.Image, kind: str, path: Path, *, circular: bool) -> _Pic
         channels=1 if image.mode in _GRAY else _COLOURS,
         bits=_DEPTH.get(image.mode, BYTE),
         photometric=image.mode,
-        scanner=_scanner(image),
+        scanner=_read_scanner(image),
         notes=tuple(note for note, holds in notes.items() if holds),
     )
-    return _Picture(header, "stored", (_frame(image, place) for place in places))
+    return _Picture(header, "stored", (_pillow_frame(image, place) for place in places))
 
 
-def _scanner(image: Any) -> str:
+def _read_scanner(image: Any) -> str:
     """What took or compressed the picture: the maker and model of its EXIF, the quantisation tables of a JPEG (ITU-T T.81, B.2.4.1)."""
     exif, tables = image.getexif(), getattr(image, "quantization", {})
     told = [str(exif.get(tag, "")) for tag in _CAMERA]
@@ -191,7 +193,7 @@ def _scanner(image: Any) -> str:
     return "\n".join(told) if any(told) else ""
 
 
-def _alike(image: Any) -> list[int]:
+def _pages_like_first(image: Any) -> list[int]:
     """The pages with the size and mode of the first."""
     forms = []
     for place in range(image.n_frames):
@@ -201,7 +203,7 @@ def _alike(image: Any) -> list[int]:
     return [place for place, form in enumerate(forms) if form == forms[0]]
 
 
-def _frame(image: Image.Image, place: int) -> NDArray[Any]:
+def _pillow_frame(image: Image.Image, place: int) -> NDArray[Any]:
     """One page as displayed: turned by its Orientation, white is bright."""
     image.seek(place)
     inverted = image.mode in _DEPTH and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
@@ -213,7 +215,7 @@ def _frame(image: Image.Image, place: int) -> NDArray[Any]:
     return np.asarray(turned.convert("L" if turned.mode in _GRAY else "RGB"))
 
 
-def _first(path: Path) -> bytes:
+def _first_bytes(path: Path) -> bytes:
     with path.open("rb") as stream:
         return stream.read(64)
 
@@ -227,7 +229,7 @@ def _is_deep(page: Any) -> bool:
     return bool(colour or page.bitspersample > _WORD or page.sampleformat != _UNSIGNED)
 
 
-def _deep(tiff: Any, pages: PageList) -> _Picture:
+def _read_with_tifffile(tiff: Any, pages: PageList) -> _Picture:
     first = tiff.pages.first
     if first.dtype is None or first.dtype.kind not in "uif":
         raise ValueError(f"numbers of type {first.dtype}")
@@ -242,17 +244,17 @@ def _deep(tiff: Any, pages: PageList) -> _Picture:
         shape=(len(alike), rows, columns),
         channels=_COLOURS if colour else 1,
         bits=first.dtype.itemsize * 8,
-        notes=(CIRCULAR,) if pages.circular else (),
+        notes=(_CIRCULAR_NOTE,) if pages.circular else (),
     )
     fixed = first.dtype == np.uint16
     return _Picture(
         header,
         "stored" if fixed else "raw",
-        (_orient(_deep_frame(page, colour=colour), turn) for page in alike),
+        (_orient(_tifffile_frame(page, colour=colour), turn) for page in alike),
     )
 
 
-def _deep_frame(page: Any, *, colour: bool) -> NDArray[Any]:
+def _tifffile_frame(page: Any, *, colour: bool) -> NDArray[Any]:
     values: NDArray[Any] = page.asarray()
     samples = np.moveaxis(values, page.axes.index("S"), -1) if "S" in page.axes else values[..., None]
     chosen = samples[..., :_COLOURS] if colour else samples[..., 0]
@@ -269,15 +271,15 @@ def _orient(frame: NDArray[Any], orientation: int) -> NDArray[Any]:
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
-def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
+def write(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> None:
     """One image, (H, W) or (H, W, 3) in [0, 1], as PNG: gray of 8 or 16 bits, colour of 8 bits."""
     stored, low, high = _to_samples(pixels, form)
-    said = facts(form, mark) | {"StoredLow": low, "StoredHigh": high}
+    said = image_facts(form, mark) | {"StoredLow": low, "StoredHigh": high}
     chunks = PngImagePlugin.PngInfo()
     chunks.add_text("Software", SOFTWARE)
     chunks.add_text("Disclaimer", NOTICES[mark.synthetic])
     chunks.add_itxt("Description", json.dumps(said, sort_keys=True, ensure_ascii=False))
-    source = SYNTHETIC_SOURCE if mark.synthetic else REAL_SOURCE
+    source = _SYNTHETIC_SOURCE if mark.synthetic else _REAL_SOURCE
     chunks.add_itxt("XML:com.adobe.xmp", _XMP.format(source=quoteattr(source)))
     buffer = io.BytesIO()
     Image.fromarray(stored).save(
@@ -286,15 +288,15 @@ def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def _to_samples(pixels: Pixels, form: Form) -> tuple[NDArray[Any], float, float]:
+def _to_samples(pixels: Pixels, form: OutputFormat) -> tuple[NDArray[Any], float, float]:
     """The samples, and what pixel 0.0 and 1.0 became."""
-    low, high = stored_ends(form)
+    low, high = sample_range(form)
     bits = _sample_bits(form)
     values = quantise(pixels, low, high).clip(0, 2**bits - 1)
     return values.astype(np.uint8 if bits == BYTE else np.uint16), low, high
 
 
-def stored_ends(form: Form) -> tuple[float, float]:
+def sample_range(form: OutputFormat) -> tuple[float, float]:
     """The samples that pixel 0.0 and 1.0 become: integers as they are where the file can hold them, else its full range.
 
     PNG 1.2 section 12.5 wants samples scaled to the full range; it has no sign for HU, and Pillow no colour of 16 bits.
@@ -303,5 +305,5 @@ def stored_ends(form: Form) -> tuple[float, float]:
     return stored_range(form) if form.unit == "stored" and form.bits <= bits else (0.0, 2.0**bits - 1)
 
 
-def _sample_bits(form: Form) -> int:
+def _sample_bits(form: OutputFormat) -> int:
     return BYTE if form.bits <= BYTE or form.channels == _COLOURS else _WORD

@@ -78,7 +78,7 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class OutputFormat:
     """How a data set's images are written: one form for all of them, real and synthetic, or a classifier learns the form."""
 
     format: str
@@ -106,7 +106,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class Provenance:
     """What one written image says about where it came from."""
 
     synthetic: bool

@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 from medgan.scans.scan import Pixels, Scan
 
-FOREGROUND = 0.05
+_MIN_FOREGROUND = 0.05
 """A slice with less of it than this shows nothing."""
-ENDS = 0.1
+_END_SHARE = 0.1
 """Share of the remaining slices left out at either end, where anatomy runs out."""
 
 _SAMPLE = 2**20  # voxels that suffice for a threshold
 _LEVELS = 256
 
 
-def choose(scan: Scan, limit: int = 32) -> tuple[int, ...]:
+def choose_slices(scan: Scan, limit: int = 32) -> tuple[int, ...]:
     """Indices along Z, ascending, at most `limit` (1 or more), so that one patient cannot dominate a class."""
     count = len(scan.pixels)
     if count == 1:
@@ -33,17 +33,17 @@ def _is_cine(scan: Scan) -> bool:
 def _with_foreground(pixels: Pixels) -> list[int]:
     """Slices with enough pixels above the volume's threshold; all of them when none has."""
     gray = pixels if pixels.ndim == 3 else pixels.mean(axis=-1)
-    level = threshold(gray)
+    level = _otsu_threshold(gray)
     kept = [
         index
         for index, plane in enumerate(gray)
-        if np.count_nonzero(plane > level) >= FOREGROUND * plane.size
+        if np.count_nonzero(plane > level) >= _MIN_FOREGROUND * plane.size
     ]
     return kept or list(range(len(gray)))
 
 
 def _central(indices: list[int]) -> list[int]:
-    ends = int(ENDS * len(indices))
+    ends = int(_END_SHARE * len(indices))
     return indices[ends : len(indices) - ends]
 
 
@@ -53,7 +53,7 @@ def _evenly(count: int, limit: int) -> list[int]:
     return [(2 * part + 1) * count // (2 * parts) for part in range(parts)]
 
 
-def threshold(gray: NDArray[np.float32]) -> float:
+def _otsu_threshold(gray: NDArray[np.float32]) -> float:
     """Otsu's threshold (IEEE Trans. SMC 9 (1979) 62): the level that leaves the least variance within the two classes.
 
     Outside the percentiles 0.5 and 99.5 values count as those, or one metal implant makes everything else background.

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 
 from medgan.base.errors import ScanError
 
-MOST_PAGES = 10_000
+_MAX_PAGES = 10_000
 """Pages of one file: reading more would take minutes for the 32 images that a scan yields at most."""
 
 
@@ -43,7 +43,7 @@ def walk_pages(path: Path) -> PageList:
     """Count the pages of a TIFF file without reading one; the walk ends at what is no page.
 
     Raises:
-        ScanError: there are more than `MOST_PAGES` of them ("error:too-large").
+        ScanError: there are more than `_MAX_PAGES` of them ("error:too-large").
     """
     with path.open("rb") as stream:
         head = stream.read(4)
@@ -57,9 +57,9 @@ def walk_pages(path: Path) -> PageList:
             if following is None:
                 break
             seen.add(offset)
-            if len(seen) > MOST_PAGES:
+            if len(seen) > _MAX_PAGES:
                 raise ScanError(
-                    f"{path.name}: holds more than {MOST_PAGES:,} pages",
+                    f"{path.name}: holds more than {_MAX_PAGES:,} pages",
                     verdict="error:too-large",
                     hint="Split it into several files.",
                 )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from medgan.base.errors import MedganError, ScanError
 
-REPAIR = "Copy the file again from its source, or remove it."
-SILENT = [("ignore", None, Warning, None, 0)]
+_COPY_AGAIN = "Copy the file again from its source, or remove it."
+_SILENT_FILTERS = [("ignore", None, Warning, None, 0)]
 """What stands first in `warnings.filters` while nothing is warned of: readers call each other, and one silence is enough."""
 
 
@@ -18,24 +18,28 @@ SILENT = [("ignore", None, Warning, None, 0)]
 def give_verdicts(path: Path) -> Iterator[None]:
     """Run a reader on `path`; its warnings are silenced (what matters of them is in the notes), its exceptions get a verdict."""
     try:
-        with nullcontext() if warnings.filters[:1] == SILENT else warnings.catch_warnings(action="ignore"):
+        with (
+            nullcontext()
+            if warnings.filters[:1] == _SILENT_FILTERS
+            else warnings.catch_warnings(action="ignore")
+        ):
             yield
     except ScanError as error:
-        raise with_file_name(path, error) from error.__cause__
+        raise _with_file_name(path, error) from error.__cause__
     except MedganError:
         raise
     # Malformed files raise nearly anything, from struct.error to NotImplementedError: https://github.com/pydicom/pydicom/issues/2336
     except Exception as error:
-        raise to_scan_error(path, error) from error
+        raise _to_scan_error(path, error) from error
 
 
-def with_file_name(path: Path, error: ScanError) -> ScanError:
+def _with_file_name(path: Path, error: ScanError) -> ScanError:
     """The same error, beginning with the file's name."""
     words = error.message if f"{path.name}:" in error.message else f"{path.name}: {error.message}"
     return ScanError(words, verdict=error.verdict, hint=error.hint)
 
 
-def to_scan_error(path: Path, error: Exception) -> ScanError:
+def _to_scan_error(path: Path, error: Exception) -> ScanError:
     """The ScanError for an exception that no reader foresaw."""
     if isinstance(error, OSError) and error.errno is not None:
         return ScanError(
@@ -51,5 +55,5 @@ def to_scan_error(path: Path, error: Exception) -> ScanError:
         )
     kind = "truncated" if isinstance(error, EOFError) else "malformed"
     return ScanError(
-        f"{path.name}: {kind} ({type(error).__name__}: {error})", verdict=f"error:{kind}", hint=REPAIR
+        f"{path.name}: {kind} ({type(error).__name__}: {error})", verdict=f"error:{kind}", hint=_COPY_AGAIN
     )

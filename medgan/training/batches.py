@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.base.errors import PlanError
-from medgan.base.processes import world
+from medgan.base.processes import current_processes
 from medgan.plan import Plan
 from medgan.prepare.stack import Stack
 
@@ -94,7 +94,7 @@ def my_share(plan: Plan) -> slice:
     Raises:
         PlanError: the batch cannot be shared evenly, or the plan's networks cannot learn in several processes at all.
     """
-    here = world()
+    here = current_processes()
     if here.size > 1 and plan.arch == "dcgan":
         raise PlanError(
             "dcgan, the baseline of 2015, trains in one process: its batch statistics are those of the whole batch",

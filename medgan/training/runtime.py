@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 
 from medgan.base.errors import JobError, MedganError, ModelError, PlanError
 from medgan.base.files import append, atomic, digest, json_lines, write_text
-from medgan.base.processes import world
+from medgan.base.processes import current_processes
 
 T = TypeVar("T")
 Passes = TypeVar("Passes", bound=Callable[..., Any])
@@ -48,7 +48,7 @@ def choose_device(wanted: str) -> str:
 
 def can_replay(accelerator: str) -> bool:
     """Whether passes can be replayed as CUDA graphs: by a process alone, for DDP has work of its own in between."""
-    return accelerator == "cuda" and world().size == 1
+    return accelerator == "cuda" and current_processes().size == 1
 
 
 def reseed(seed: int, position: int) -> None:
@@ -62,7 +62,7 @@ def per_image(draw: Callable[[int], torch.Tensor], count: int) -> torch.Tensor:
     `draw` makes numbers for as many images as it is told, by torch's own generator, which stands alike in every process. So each
     draws for the whole batch and keeps its share; beside images, numbers cost nothing.
     """
-    here = world()
+    here = current_processes()
     return draw(count * here.size)[here.share(count * here.size)]
 
 
@@ -185,7 +185,7 @@ class Runtime:
 
     def alone(self, wrapped: nn.Module) -> AbstractContextManager[None]:
         """Passes through a wrapped network after which its own parameters get no gradient."""
-        return nullcontext() if world().size == 1 else self.fabric.no_backward_sync(wrapped)  # type: ignore[arg-type]
+        return nullcontext() if current_processes().size == 1 else self.fabric.no_backward_sync(wrapped)  # type: ignore[arg-type]
 
     def mean(self, numbers: torch.Tensor) -> torch.Tensor:
         """The mean of each number over all processes."""
@@ -194,10 +194,10 @@ class Runtime:
 
     def once(self, work: Callable[[], T]) -> T:
         """What the first process makes of `work`, in every process; what it refuses, all refuse."""
-        if world().size == 1:
+        if current_processes().size == 1:
             return work()
         made: T | MedganError | None = None
-        if world().is_first:
+        if current_processes().is_first:
             try:
                 made = work()
             except MedganError as error:
@@ -210,10 +210,10 @@ class Runtime:
 
     def each(self, work: Callable[[], T]) -> T:
         """What this process makes of `work`, once all have done theirs; what one refuses, all refuse."""
-        if world().size == 1:
+        if current_processes().size == 1:
             return work()
         made: T | None = None
-        refused: list[MedganError | None] = [None] * world().size
+        refused: list[MedganError | None] = [None] * current_processes().size
         mine = None
         try:
             made = work()
@@ -233,12 +233,12 @@ class Runtime:
 
 def once(work: Callable[[], T], device: str = "auto") -> T:
     """`Runtime.once` for those who need nothing else of a runtime; a process alone does not wait for Fabric."""
-    return work() if world().size == 1 else Runtime(device, "fp32").once(work)
+    return work() if current_processes().size == 1 else Runtime(device, "fp32").once(work)
 
 
 def each(work: Callable[[], T], device: str = "auto") -> T:
     """`Runtime.each` for those who need nothing else of a runtime."""
-    return work() if world().size == 1 else Runtime(device, "fp32").each(work)
+    return work() if current_processes().size == 1 else Runtime(device, "fp32").each(work)
 
 
 def processes(accelerator: str) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def processes(accelerator: str) -> dict[str, Any]:
     """
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment  # noqa: PLC0415  # see Runtime
 
-    here = world()
+    here = current_processes()
     if here.size == 1:  # whatever a scheduler has set around it
         return {"devices": 1, "plugins": [LightningEnvironment()]}
     if accelerator != "cpu" and here.local_size > torch.cuda.device_count():

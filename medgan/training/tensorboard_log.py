@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.base.errors import PlanError
-from medgan.base.files import refusal
+from medgan.base.files import write_error
 
 
 class Board:
@@ -30,7 +30,7 @@ class Board:
         try:
             self.writer = module.SummaryWriter(str(folder))
         except OSError as error:
-            raise refusal(folder, error) from error
+            raise write_error(folder, error) from error
 
     def add(self, row: Mapping[str, Any], grid: NDArray[np.float32]) -> None:
         """One tick: every number of the log line, and the grid (H, W[, 3]) in [0, 1]."""
@@ -41,7 +41,7 @@ class Board:
             self.writer.add_image("grid", grid, position, dataformats="HW" if grid.ndim == 2 else "HWC")
             self.writer.flush()
         except OSError as error:
-            raise refusal(self.folder, error) from error
+            raise write_error(self.folder, error) from error
 
 
 def scalars(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

@@ -15,7 +15,7 @@ import medgan
 from medgan import MedganError, Model, OptionError
 from medgan.api import results
 from medgan.api.keywords import choices_of, kinds_of
-from medgan.base.files import plain
+from medgan.base.files import to_json
 from medgan.cli.app import app
 from medgan.cli.help import kind_of, parameters
 from tests.commands.blobs import discs, tree, untrained
@@ -86,7 +86,7 @@ def test_inspect_gives_the_documented_json(place, capsys):
     found = medgan.inspect(place / "scans", files=True, on_progress=told.append)
     assert told
     assert capsys.readouterr() == ("", "")
-    assert plain(found) == run("inspect", place / "scans", "--files", "--json")
+    assert to_json(found) == run("inspect", place / "scans", "--files", "--json")
     assert medgan.inspect(str(place / "scans")).files is None
 
 
@@ -96,7 +96,7 @@ def test_sample_writes_the_bytes_of_its_command(place, tmp_path, capsys):
     words = ("--label", "covid", "--count", 2, "--seed", 5, "--no-filter", "--json")
     told = run("sample", place / "run", "--out", tmp_path / "command", *words)
     assert done.out == tmp_path / "verb"
-    swapped = json.dumps(plain(done)).replace(str(done.out), told["out"])
+    swapped = json.dumps(to_json(done)).replace(str(done.out), told["out"])
     assert json.loads(swapped) == told
     command = tree(tmp_path / "command")
     del command["medgan.toml"]  # which only a command line leaves, for it repeats one
@@ -105,7 +105,7 @@ def test_sample_writes_the_bytes_of_its_command(place, tmp_path, capsys):
 
 def test_images_of_a_model_in_memory_are_those_that_are_written(place, tmp_path):
     from medgan.scans.formats import write
-    from medgan.scans.scan import Mark
+    from medgan.scans.scan import Provenance
 
     done = medgan.sample(place / "run", out=tmp_path / "out", count=20, seed=3, no_filter=True)
     model = Model.load(str(place / "run"))
@@ -114,7 +114,9 @@ def test_images_of_a_model_in_memory_are_those_that_are_written(place, tmp_path)
         assert images.pixels.shape == (20, 1, 16, 24)
         assert (images.label, images.model, images.seeds) == (label, model.digest, tuple(range(3, 23)))
         for image in images:
-            mark = Mark(synthetic=True, label=label, index=image.seed + 1, seed=image.seed, model=image.model)
+            mark = Provenance(
+                synthetic=True, label=label, index=image.seed + 1, seed=image.seed, model=image.model
+            )
             again = write(tmp_path / f"{label}{image.seed}", image.pixels[0], images.form, mark)
             there = done.out / "images" / label / f"{label}_syn_{image.seed + 1:06d}.png"
             assert again.read_bytes() == there.read_bytes()

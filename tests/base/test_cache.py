@@ -24,19 +24,19 @@ def rights(path):
 def test_the_variable_says_where_the_cache_is(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDGAN_CACHE", str(tmp_path / "mine"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache.location() == tmp_path / "mine"
+    assert cache.cache_location() == tmp_path / "mine"
 
 
 def test_a_relative_place_is_taken_from_where_the_command_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MEDGAN_CACHE", "mine")
-    assert cache.location() == tmp_path / "mine"
+    assert cache.cache_location() == tmp_path / "mine"
 
 
 def test_without_it_the_cache_is_where_the_desktop_keeps_caches(tmp_path, monkeypatch):
     monkeypatch.setenv("MEDGAN_CACHE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache.location() == tmp_path / "medgan"
+    assert cache.cache_location() == tmp_path / "medgan"
 
 
 @pytest.mark.parametrize("base", [None, "", "relative"])
@@ -47,7 +47,7 @@ def test_else_it_is_in_the_home_folder(tmp_path, monkeypatch, base):
         monkeypatch.setenv("XDG_CACHE_HOME", base)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert cache.location() == tmp_path / ".cache" / "medgan"
+    assert cache.cache_location() == tmp_path / ".cache" / "medgan"
 
 
 # --- rights ---
@@ -58,7 +58,7 @@ def test_it_is_made_for_its_owner_alone_whatever_the_umask(cache_of_test):
     before = os.umask(0)
     try:
         assert cache.folder() == cache_of_test
-        assert cache.stacks() == cache_of_test / "stacks"
+        assert cache.stacks_folder() == cache_of_test / "stacks"
     finally:
         os.umask(before)
     assert rights(cache_of_test) == rights(cache_of_test / "stacks") == 0o700
@@ -106,7 +106,7 @@ def test_a_folder_of_another_user_is_refused(cache_of_test, monkeypatch):
 # --- when it cannot be used ---
 
 
-@pytest.mark.parametrize("use", [cache.folder, cache.stacks])
+@pytest.mark.parametrize("use", [cache.folder, cache.stacks_folder])
 def test_a_cache_that_cannot_be_made_is_told_with_the_variable_to_set(cache_of_test, use):
     cache_of_test.write_text("a file", encoding="utf-8")
     with pytest.raises(OutputError, match="cannot be used") as caught:
@@ -123,7 +123,7 @@ def test_a_read_only_home_is_told_with_the_variable_to_set(cache_of_test, monkey
 
 
 def test_a_full_disk_is_told_with_the_variable_to_set():
-    error = cache.unusable(Path("cache"), OSError(errno.ENOSPC, "No space left on device"))
+    error = cache.cache_error(Path("cache"), OSError(errno.ENOSPC, "No space left on device"))
     assert "the disk is full" in error.message
     assert "MEDGAN_CACHE" in error.hint
     assert "it goes on" in error.hint

@@ -31,12 +31,12 @@ OUTER = Outer("a", Inner((1, 2), 0.5), (Inner((3,)), Inner(())), {"x": 1}, None)
 
 def test_a_dataclass_survives_json(tmp_path):
     files.write_json(tmp_path / "outer.json", OUTER)
-    assert files.revive(Outer, files.read_json(tmp_path / "outer.json")) == OUTER
+    assert files.from_json(Outer, files.read_json(tmp_path / "outer.json")) == OUTER
 
 
 def test_unknown_keys_are_refused():
     with pytest.raises(ValueError, match="extra"):
-        files.revive(Inner, {"size": [], "extra": 1})
+        files.from_json(Inner, {"size": [], "extra": 1})
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,13 @@ def test_unknown_keys_are_refused():
 )  # fmt: skip
 def test_what_is_of_another_type_is_refused_and_named(change, words):
     with pytest.raises(ValueError, match=words):
-        files.revive(Outer, {**files.plain(OUTER), **change})
+        files.from_json(Outer, {**files.to_json(OUTER), **change})
 
 
 def test_nothing_is_converted_on_the_way_back():
-    assert type(files.revive(Inner, {"size": [], "share": 1}).share) is int  # digests are of what was written
+    assert (
+        type(files.from_json(Inner, {"size": [], "share": 1}).share) is int
+    )  # digests are of what was written
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_a_file_that_holds_no_json_object_is_told_by_a_value_error(tmp_path, tex
 
 
 def test_plain_knows_paths_sets_and_keys_that_are_no_strings():
-    assert files.plain({1: Path("a"), "c": {2}}) == {"1": "a", "c": [2]}
+    assert files.to_json({1: Path("a"), "c": {2}}) == {"1": "a", "c": [2]}
 
 
 def test_a_written_file_is_whole_and_leaves_nothing_beside_it(tmp_path):
@@ -126,7 +128,7 @@ def test_no_two_lists_of_parts_share_a_digest():
 
 def test_the_digest_of_a_value_does_not_depend_on_the_order_of_keys():
     assert files.digest_of({"a": 1, "b": 2}) == files.digest_of({"b": 2, "a": 1})
-    assert files.digest_of(OUTER) == files.digest_of(files.plain(OUTER))
+    assert files.digest_of(OUTER) == files.digest_of(files.to_json(OUTER))
 
 
 def test_the_digest_of_a_file_is_that_of_sha256sum(tmp_path):

@@ -11,10 +11,10 @@ import pytest
 
 from medgan.base import workers
 from medgan.base.errors import DatasetError, PlanError, ScanError
-from medgan.base.workers import CHUNK, FEWEST, Crew, processors
+from medgan.base.workers import _CHUNK, _MIN_ITEMS, WorkerPool, _worker_count
 
-MANY = range(FEWEST + 3)
-FATAL = {5, 6, FEWEST}
+MANY = range(_MIN_ITEMS + 3)
+FATAL = {5, 6, _MIN_ITEMS}
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def two(monkeypatch):
 
 def ordered(function, items, lost):
     """All results of a crew that does one step."""
-    with Crew() as crew:
+    with WorkerPool() as crew:
         return list(crew.ordered(function, items, lost))
 
 
@@ -49,7 +49,7 @@ def die(number):
 
 
 def refuse(number):
-    if number == FEWEST:
+    if number == _MIN_ITEMS:
         raise ScanError("bad.dcm: is bad", verdict="error:bad", hint="Mend it.")
     return number
 
@@ -68,7 +68,7 @@ def test_two_processes_work_at_the_same_time(tmp_path):
     assert len(set(ordered(meet, [tmp_path] * len(MANY), never))) == 2
 
 
-@pytest.mark.parametrize(("items", "count"), [(range(FEWEST - 1), 2), (MANY, 1)])
+@pytest.mark.parametrize(("items", "count"), [(range(_MIN_ITEMS - 1), 2), (MANY, 1)])
 def test_little_work_and_a_single_worker_start_no_process(items, count, monkeypatch):
     monkeypatch.setenv("MEDGAN_WORKERS", str(count))
     assert {process for _, process in ordered(where, items, never)} == {os.getpid()}
@@ -76,7 +76,7 @@ def test_little_work_and_a_single_worker_start_no_process(items, count, monkeypa
 
 def test_one_crew_serves_several_steps_with_the_same_processes(tmp_path):
     steps = []
-    with Crew() as crew:
+    with WorkerPool() as crew:
         for name in ("first", "second"):
             place = tmp_path / name
             place.mkdir()
@@ -107,18 +107,18 @@ def test_no_more_is_under_way_than_memory_allows():
             begun.append(number)
             yield [number]
 
-    with Crew() as crew:
+    with WorkerPool() as crew:
         made = crew._by_chunks(where, chunks())
         assert next(made)[0][0] == 0
         made.close()
-    assert len(begun) == workers.AHEAD * 2
+    assert len(begun) == workers._CHUNKS_AHEAD * 2
 
 
 def test_a_script_without_a_guard_is_served_without_processes(tmp_path):
     script = tmp_path / "naive.py"
     script.write_text(
-        "from medgan.base.workers import Crew\n"
-        f"with Crew() as crew:\n    print(sum(crew.ordered(abs, range({len(MANY)}), None)))\n",
+        "from medgan.base.workers import WorkerPool\n"
+        f"with WorkerPool() as crew:\n    print(sum(crew.ordered(abs, range({len(MANY)}), None)))\n",
         encoding="utf-8",
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=120)
@@ -127,12 +127,12 @@ def test_a_script_without_a_guard_is_served_without_processes(tmp_path):
 
 ORPHANS = """
 import os, sys, time
-from medgan.base.workers import Crew
+from medgan.base.workers import WorkerPool
 def slow(number):
     print(os.getpid(), flush=True)
     time.sleep(30)
 if __name__ == "__main__":
-    with Crew() as crew:
+    with WorkerPool() as crew:
         list(crew.ordered(slow, range(1000), None))
 """
 
@@ -160,16 +160,16 @@ def is_alive(process):
 def test_a_wish_that_is_no_number_is_refused(monkeypatch):
     monkeypatch.setenv("MEDGAN_WORKERS", "0")
     with pytest.raises(PlanError, match="MEDGAN_WORKERS is '0'"):
-        processors()
+        _worker_count()
 
 
 def test_the_process_that_reads_uses_all_processors_under_a_launcher_too(monkeypatch):
     monkeypatch.delenv("MEDGAN_WORKERS")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)), raising=False)
-    assert processors() == 12
+    assert _worker_count() == 12
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    assert processors() == 12
-    assert CHUNK < FEWEST
+    assert _worker_count() == 12
+    assert _CHUNK < _MIN_ITEMS
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc is told")

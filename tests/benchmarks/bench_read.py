@@ -29,7 +29,7 @@ from medgan.plan import Overrides, decide
 from medgan.prepare.stack import prepare
 from medgan.scans import formats, intensity
 from medgan.scans.dicom import read as dicom_read
-from medgan.scans.dicom.header import load
+from medgan.scans.dicom.header import load_file
 
 keep_memory()  # as the command line does; without it every 512 x 512 slice costs both sides hundreds of page faults
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
@@ -88,7 +88,7 @@ def medgan_reads(path, *, plain=True):
     """Every check, all meaning, and the unit range."""
     if plain:
         return intensity.normalise(formats.read(path).pixels, -1024, 3071)
-    scan, _ = dicom_read.scan(load(path, whole=True, plain=False))
+    scan, _ = dicom_read._build_scan(load_file(path, whole=True, plain=False))
     return intensity.normalise(scan.pixels, -1024, 3071)
 
 

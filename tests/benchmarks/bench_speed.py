@@ -29,9 +29,9 @@ from medgan.learners.gan.probe import TimingTrial, costs
 from medgan.learners.gan.sample import TOGETHER, finish, latent_of
 from medgan.learners.gan.steps import update
 from medgan.plan import Overrides, decide
-from medgan.plan.rules import SEEN_AT
+from medgan.plan.rules import _MAX_FEATURE_SIDE
 from medgan.scans import formats
-from medgan.scans.scan import Mark
+from medgan.scans.scan import Provenance
 from tests.test_plan import facts
 
 keep_memory()
@@ -205,7 +205,7 @@ def regressors(size, widths, batch):
     stages = [(width, size >> stage) for stage, width in enumerate(reversed(widths))]
     multiplied = sum(18e-9 * width**2 * side**2 for width, side in stages)
     written = sum(1e-6 * width * side**2 for width, side in stages)
-    seen = min(2 * size, SEEN_AT)
+    seen = min(2 * size, _MAX_FEATURE_SIDE)
     return [multiplied, written, 1e-3 * seen**2, len(widths) / batch]
 
 
@@ -280,7 +280,7 @@ def test_writing_beside_drawing(size, tmp_path):
 
             def write_one(form=form, numbers=numbers):
                 number = next(numbers)
-                mark = Mark(synthetic=True, label="rare", index=number + 1, seed=number, model="0" * 64)
+                mark = Provenance(synthetic=True, label="rare", index=number + 1, seed=number, model="0" * 64)
                 formats.write(tmp_path / f"{form.format}{number}", pixels, form, mark)
 
             written.append(1 / seconds(write_one, 0.1))

@@ -209,7 +209,7 @@ def settings_of(cell):
 
 def unit(name, split):
     """Train the generator of a unit and judge it; runs that are finished are not done again."""
-    from medgan.base.files import digest_of, plain
+    from medgan.base.files import digest_of, to_json
     from medgan.base.progress import ignore
     from medgan.evaluation.splits import split_images
     from medgan.evaluation.usefulness import compare_arms, judgement
@@ -226,7 +226,7 @@ def unit(name, split):
         train, test, made, settings=settings, seed=0, more_real=more if len(more) else None,
         runs=Runs(place, digest_of(data), digest_of([data, drawn])),
     )  # fmt: skip
-    found = plain(judgement(told, settings))
+    found = to_json(judgement(told, settings))
     counts = {part: one.counts for part, one in (("train", train), ("test", test), ("made", made))}
     differences = {outcome: told.bench.resampled(outcome.logits)[0] for outcome in told.outcomes}
     np.savez(place / "resampled.npz", **{f"{one.judge}/{one.recipe.name}": value for one, value in differences.items()})  # fmt: skip

@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from medgan.scans import formats
 from medgan.scans.dicom import write as dicom_write
 from medgan.scans.provenance import stored_values
-from medgan.scans.scan import Form, Mark
+from medgan.scans.scan import OutputFormat, Provenance
 
 ROUNDS, IMAGES = 7, 40
 """Medians are over the rounds, each of so many images; both ways take turns, so that a busy machine slows both."""
@@ -34,11 +34,11 @@ FORMS = {
 
 def form_of(name, file_format="dicom"):
     modality = "" if name == "sc" else name.upper()
-    return Form(format=file_format, modality=modality, dicom_class=name, **FORMS[name])
+    return OutputFormat(format=file_format, modality=modality, dicom_class=name, **FORMS[name])
 
 
 def mark_of(number):
-    return Mark(synthetic=True, label="normal", index=number + 1, seed=number, model="ab" * 32)
+    return Provenance(synthetic=True, label="normal", index=number + 1, seed=number, model="ab" * 32)
 
 
 def naive(pixels, form, like):
@@ -58,7 +58,7 @@ def naive(pixels, form, like):
 
 
 def ours(pixels, form, number):
-    return next(dicom_write.encode_slices(pixels[None], form, mark_of(number)))
+    return next(dicom_write._encode_slices(pixels[None], form, mark_of(number)))
 
 
 def milliseconds(write, images):

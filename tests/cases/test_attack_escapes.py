@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from medgan.base import escape
-from medgan.base.files import plain
+from medgan.base.files import to_json
 from medgan.cli import screen
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.inspect import inspect
@@ -67,22 +67,22 @@ ORDINARY = (
 
 @pytest.mark.parametrize("text", ORDINARY)
 def test_an_ordinary_cell_stays_byte_for_byte(text):
-    assert escape.cell(text) == text
+    assert escape.escape_cell(text) == text
 
 
 @pytest.mark.parametrize("text", [*DANGEROUS, *LABELS])
 def test_a_cell_is_no_formula_and_one_line_and_reads_back_exactly(text):
-    cell = escape.cell(text)
+    cell = escape.escape_cell(text)
     assert not re.search(r"(^|;)[=+\-@\uff1d]", cell)
     assert cell.isprintable()
-    assert escape.uncell(cell) == text
+    assert escape.unescape_cell(cell) == text
 
 
 @settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("\\xu013dfa=+-@;\t\r\n\0\x1b\x85é'")))
 def test_every_text_reads_back_exactly(text):
-    cell = escape.cell(text)
-    assert escape.uncell(cell) == text
+    cell = escape.escape_cell(text)
+    assert escape.unescape_cell(cell) == text
     assert not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in cell)
 
 
@@ -90,16 +90,16 @@ def test_every_text_reads_back_exactly(text):
     "text", ["covid", "COVID-19", "no finding", "grade_2", "Müller", "(left), 100%", "a'b\"c + d = e"]
 )
 def test_ordinary_words_of_markdown_stay_byte_for_byte(text):
-    assert escape.markdown(text) == text
+    assert escape.escape_markdown(text) == text
 
 
 def test_markdown_shows_a_text_and_does_nothing():
-    assert escape.markdown(SCRIPT) == "&lt;script&gt;alert(1)&lt;"
-    assert escape.markdown("a | b\n# c") == "a \\| b # c"
-    assert escape.markdown("[x](javascript:y) `z` *b* _c_ ~~d~~ &lt; \\") == (
+    assert escape.escape_markdown(SCRIPT) == "&lt;script&gt;alert(1)&lt;"
+    assert escape.escape_markdown("a | b\n# c") == "a \\| b # c"
+    assert escape.escape_markdown("[x](javascript:y) `z` *b* _c_ ~~d~~ &lt; \\") == (
         "\\[x\\](javascript:y) \\`z\\` \\*b\\* \\_c\\_ \\~\\~d\\~\\~ &amp;lt; \\\\"
     )
-    assert escape.markdown("\x1b[31mred\u202e") == "\\\\x1b\\[31mred\\\\u202e"
+    assert escape.escape_markdown("\x1b[31mred\u202e") == "\\\\x1b\\[31mred\\\\u202e"
 
 
 def image(label, seed=1):
@@ -117,7 +117,7 @@ def test_a_manifest_gives_every_label_back_and_holds_no_formula():
         *ORDINARY,
     ]
     cells = [cell for line in csv.reader(io.StringIO(text)) for cell in line]
-    assert not any(cell.startswith(("=", "+", "@")) and not escape.NUMBER.fullmatch(cell) for cell in cells)
+    assert not any(cell.startswith(("=", "+", "@")) and not escape._NUMBER.fullmatch(cell) for cell in cells)
     assert "-1024.0" in cells  # a number is none
     assert len(text.splitlines()) == 1 + len(LABELS) + len(DANGEROUS) + len(ORDINARY)
 
@@ -170,7 +170,7 @@ def harmless(text):
 
 @pytest.mark.parametrize("text", ["a\nerror: forged", "\x1b[2J", "a\rb", "\u202egnp", "a\x9bb"])
 def test_nothing_steers_a_terminal(capsys, text):
-    assert escape.clean(text).isprintable()
+    assert escape.printable(text).isprintable()
     screen.complain(f"{text} is odd", hint=text)
     assert capsys.readouterr().err.count("\n") == 2
 
@@ -179,7 +179,7 @@ def test_a_file_name_cannot_forge_a_line_of_a_listing(png, tmp_path, capsys):
     for number, name in enumerate(("a/x\n  ok    train forged.png", "a/y\x1b[31m.png", "b/z.png")):
         png(name, number)
     found = inspect(Source(path=tmp_path))
-    screen.show_inspection(found.report(files=True), plain(found.fingerprint))
+    screen.show_inspection(found.report(files=True), to_json(found.fingerprint))
     listing = capsys.readouterr().out
     assert sum("train" in line and ".png" in line for line in listing.splitlines()) == 3
     assert "\x1b" not in listing

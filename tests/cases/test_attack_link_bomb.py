@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from medgan.dataset.file_list import survey
+from medgan.dataset.file_list import list_files
 from medgan.dataset.source import Source
 from medgan.dataset.walk import walk
 
@@ -73,7 +73,7 @@ def test_one_folder_linked_from_two_classes_counts_once_and_that_is_told(tmp_pat
     for label in "ba":
         (tmp_path / "data" / label).symlink_to(tmp_path / "store")
     assert verdicts(tmp_path / "data") == {"a/x": "ok", "b": "skip:linked-folder", "c/y": "ok"}
-    (warning,) = survey(Source(path=tmp_path / "data")).warnings
+    (warning,) = list_files(Source(path=tmp_path / "data")).warnings
     assert "not followed" in warning
     assert " b." in warning
 
@@ -105,7 +105,7 @@ def test_a_table_may_name_a_file_by_a_link_that_is_not_followed(tmp_path):
     touch(tmp_path, "a/x")
     (tmp_path / "b").symlink_to("a")
     (tmp_path / "labels.csv").write_text("path,label\nb/x,sick\n")
-    listing = survey(Source(path=tmp_path, labels=tmp_path / "labels.csv"))
+    listing = list_files(Source(path=tmp_path, labels=tmp_path / "labels.csv"))
     assert [(file.path.name, file.label) for file in listing.candidates if file.label] == [("x", "sick")]
 
 

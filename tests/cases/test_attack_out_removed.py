@@ -93,7 +93,7 @@ def test_the_run_beside_a_balanced_folder_is_watched_too(scans, tmp_path):
 
 def test_other_folders_may_come_and_go(tmp_path):
     (tmp_path / "kept").mkdir()
-    with files.staying(tmp_path / "kept"):
+    with files.keep_in_place(tmp_path / "kept"):
         files.write_text(tmp_path / "other" / "a.txt", "a")
         shutil.rmtree(tmp_path / "other")
         files.write_text(tmp_path / "other" / "a.txt", "a")

@@ -110,8 +110,8 @@ def test_a_file_of_the_folder_is_found_by_its_name(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").touch()
     (tmp_path / "b.png").symlink_to(tmp_path / "images" / "a.png")  # a link that stays inside
-    assert files.inside(tmp_path, "images/a.png") == tmp_path / "images" / "a.png"
-    assert files.inside(tmp_path, "b.png") == tmp_path / "b.png"
+    assert files.resolve_inside(tmp_path, "images/a.png") == tmp_path / "images" / "a.png"
+    assert files.resolve_inside(tmp_path, "b.png") == tmp_path / "b.png"
 
 
 @pytest.mark.parametrize(
@@ -139,10 +139,10 @@ def test_what_a_manifest_names_outside_the_folder_is_not_read(tmp_path, precious
     (theirs / "dev").symlink_to("/dev/zero")
     os.mkfifo(theirs / "pipe")
     with pytest.raises(DatasetError) as caught:
-        files.inside(theirs, name)
+        files.resolve_inside(theirs, name)
     assert caught.value.hint
 
 
 def test_an_absolute_path_is_not_read(tmp_path, precious):
     with pytest.raises(DatasetError, match="is no file of this folder"):
-        files.inside(tmp_path / "theirs", str(precious))
+        files.resolve_inside(tmp_path / "theirs", str(precious))

@@ -13,7 +13,7 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.scans import formats
-from medgan.scans.tiff_pages import MOST_PAGES, walk_pages
+from medgan.scans.tiff_pages import _MAX_PAGES, walk_pages
 
 ROWS = COLUMNS = 4
 BYTE, FLOAT = (8, 1), (32, 3)  # BitsPerSample and SampleFormat
@@ -91,7 +91,7 @@ def test_a_page_that_names_itself_as_its_own_part_is_read(sub, kind, tmp_path):
 def test_tens_of_thousands_of_pages_are_refused_before_one_is_read(kind, tmp_path):
     path = tiff(tmp_path / "many.tif", 60_000, kind=kind)
     for look in (formats.read_header, formats.read):
-        with pytest.raises(ScanError, match=f"more than {MOST_PAGES:,} pages") as caught:
+        with pytest.raises(ScanError, match=f"more than {_MAX_PAGES:,} pages") as caught:
             look(path)
         assert caught.value.verdict == "error:too-large"
 

@@ -7,7 +7,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from medgan.dataset.advice import warnings_of
+from medgan.dataset.advice import data_warnings
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
@@ -29,7 +29,7 @@ def test_a_data_set_without_rescale_is_not_planned_in_hounsfield_units_and_warns
         write(tmp_path / "ab"[k % 2] / f"{k}.dcm", picture, SeriesInstanceUID=f"1.2.{k}", **NEITHER)
     manifest = index(Source(path=tmp_path))
     assert {record.meaning for record in manifest.usable()} == {"raw" if dtype == np.uint16 else "stored"}
-    (said,) = (words for words in warnings_of(manifest) if "no-rescale" in words)
+    (said,) = (words for words in data_warnings(manifest) if "no-rescale" in words)
     assert "6" in said
     assert "Rescale Slope and Intercept" in said
     assert decide(measure(manifest), Overrides(effort="smoke")).form.unit != "HU"
@@ -73,6 +73,6 @@ def test_a_frame_of_an_enhanced_ct_that_is_not_rescaled_is_a_series_of_its_own_a
 
 def test_slices_without_rescale_are_parted_from_those_of_their_series_with_it(tmp_path):
     paths = slices(tmp_path / "with", [0, 1, 2, 3]) + slices(tmp_path / "without", [4, 5, 6, 7], **NEITHER)
-    found = series.group([(path, formats.read_header(path)) for path in paths])
+    found = series.group_slices([(path, formats.read_header(path)) for path in paths])
     assert [len(volume) for volume in found.volumes] == [4, 4]
     assert [dicom_read.read_series(volume).meaning for volume in found.volumes] == ["HU", "raw"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from medgan.dataset.file_list import survey
+from medgan.dataset.file_list import list_files
 from medgan.dataset.source import Source
 
 
@@ -11,7 +11,7 @@ def listed(root, rows, *names):
         (root / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "in" / name).touch()
     (root / "labels.csv").write_text("path,label\n" + "".join(f"{row}\n" for row in rows))
-    return survey(Source(path=root / "in", labels=root / "labels.csv")).candidates
+    return list_files(Source(path=root / "in", labels=root / "labels.csv")).candidates
 
 
 def labelled(candidates):

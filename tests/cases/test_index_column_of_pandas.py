@@ -3,12 +3,12 @@
 import pytest
 
 from medgan.base.errors import DatasetError
-from medgan.dataset.file_list import survey
+from medgan.dataset.file_list import list_files
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Holdout
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
-from medgan.dataset.tables import columns, read_labels, read_participants
+from medgan.dataset.tables import read_headings, read_labels, read_participants
 
 
 def rows_of(tmp_path, text):
@@ -81,7 +81,7 @@ def test_a_column_asked_for_by_a_sign_is_not_the_one_without_a_heading(tmp_path)
     (tmp_path / "participants.tsv").write_text("participant_id\t\nsub-01\tx\n")
     with pytest.raises(DatasetError, match="no column %; it has participant_id"):
         read_participants(tmp_path / "participants.tsv", "%")
-    assert columns(tmp_path / "participants.tsv") == ("participant_id",)
+    assert read_headings(tmp_path / "participants.tsv") == ("participant_id",)
 
 
 def test_two_columns_of_one_name_are_refused_where_they_differ(tmp_path):
@@ -101,6 +101,6 @@ def test_a_data_set_with_such_a_table_is_read_as_it_is_labelled(png, tmp_path):
         png(f"in/img{number}.png", number)
     text = "".join(f"{n},img{n}.png,{('normal', 'sick')[n % 2]}\n" for n in range(8))
     (tmp_path / "labels.csv").write_text(",path,label\n" + text)
-    listing = survey(Source(path=tmp_path / "in", labels=tmp_path / "labels.csv"))
+    listing = list_files(Source(path=tmp_path / "in", labels=tmp_path / "labels.csv"))
     assert [file.label for file in listing.candidates] == ["normal", "sick"] * 4
     assert {(file.patient, file.split) for file in listing.candidates} == {("", "train")}

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 
 from medgan.base.errors import DatasetError
-from medgan.dataset.encoding import decode, entries
-from medgan.dataset.file_list import survey
+from medgan.dataset.encoding import decode_text, split_entries
+from medgan.dataset.file_list import list_files
 from medgan.dataset.source import Source
 from medgan.dataset.tables import read_labels
 
@@ -22,38 +22,38 @@ ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_a_list_is_understood_in_any_unicode_encoding(encoding, end):
-    assert entries("".join(name + end for name in NAMES).encode(encoding)) == NAMES
-    assert entries(end.join(NAMES).encode(encoding)) == NAMES
+    assert split_entries("".join(name + end for name in NAMES).encode(encoding)) == NAMES
+    assert split_entries(end.join(NAMES).encode(encoding)) == NAMES
 
 
 def test_names_parted_by_bytes_of_zero_may_hold_line_ends():
-    assert entries(b"a/1\na\0b/2\r\0c\0") == ("a/1\na", "b/2\r", "c")
+    assert split_entries(b"a/1\na\0b/2\r\0c\0") == ("a/1\na", "b/2\r", "c")
 
 
 def test_only_a_line_end_ends_a_line():
     odd = ("a\vb", "a\fb", "a\x85b", "a\u2028b", "a\x1cb")
-    assert entries("\n".join(odd).encode()) == odd
+    assert split_entries("\n".join(odd).encode()) == odd
 
 
 def test_a_name_that_is_no_utf_8_stays_itself():
-    assert os.fsencode(entries(b"caf\xe9.png\n")[0]) == b"caf\xe9.png"
-    assert os.fsencode(entries(b"caf\xe9.png\0")[0]) == b"caf\xe9.png"
+    assert os.fsencode(split_entries(b"caf\xe9.png\n")[0]) == b"caf\xe9.png"
+    assert os.fsencode(split_entries(b"caf\xe9.png\0")[0]) == b"caf\xe9.png"
 
 
 def test_nothing_is_an_empty_list():
-    assert entries(b"") == entries(b"\n\n") == entries(b"\0\0") == ()
-    assert decode(b"") == ""
+    assert split_entries(b"") == split_entries(b"\n\n") == split_entries(b"\0\0") == ()
+    assert decode_text(b"") == ""
 
 
 def test_a_label_after_a_tab_in_such_a_list(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.png").touch()
-    (candidate,) = survey(Source(lines=entries(b"x.png\tsick\0"))).candidates
+    (candidate,) = list_files(Source(lines=split_entries(b"x.png\tsick\0"))).candidates
     assert (candidate.label, candidate.verdict) == ("sick", "ok")
 
 
 def test_a_name_with_a_byte_of_zero_is_a_file_that_is_not_there():
-    (candidate,) = survey(Source(lines=("a/x\0y",))).candidates
+    (candidate,) = list_files(Source(lines=("a/x\0y",))).candidates
     assert candidate.verdict == "error:not-found"
 
 
@@ -82,7 +82,7 @@ def test_a_table_in_no_unicode_encoding_is_refused_not_guessed(tmp_path):
     ).map(b"".join)
 )
 def test_no_bytes_raise_anything_but_a_sentence(tmp_path_factory, data):
-    assert all(isinstance(entry, str) and entry for entry in entries(data))
+    assert all(isinstance(entry, str) and entry for entry in split_entries(data))
     table = tmp_path_factory.getbasetemp() / "any.csv"
     table.write_bytes(data)
     with suppress(DatasetError):

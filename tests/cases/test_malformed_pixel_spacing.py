@@ -14,7 +14,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 from medgan.base.errors import ScanError
-from medgan.dataset.advice import warnings_of
+from medgan.dataset.advice import data_warnings
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.scans import formats
@@ -52,7 +52,7 @@ def test_a_data_set_of_them_is_used_and_warned_of(tmp_path):
     manifest = index(Source(path=tmp_path))
     assert manifest.verdicts() == {"ok": 6}
     assert sorted(str(record.spacing_mm) for record in manifest.usable())[-1] == "None"
-    (said,) = (words for words in warnings_of(manifest) if "malformed:PixelSpacing" in words)
+    (said,) = (words for words in data_warnings(manifest) if "malformed:PixelSpacing" in words)
     assert "4" in said
     assert "cannot be read" in said
 

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK
 
 from medgan.base.errors import ScanError
-from medgan.dataset.advice import warnings_of
+from medgan.dataset.advice import data_warnings
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.scans import formats
@@ -125,7 +125,7 @@ def test_a_data_set_says_that_whole_formats_were_left_out(png, tmp_path):
     (tmp_path / "labels.csv").write_text("path,label\n")
     manifest = index(Source(path=tmp_path))
     assert manifest.verdicts() == {"ok": 2, "skip:document": 1, "skip:unread-format": 6}
-    (warning,) = (words for words in warnings_of(manifest) if "does not read" in words)
+    (warning,) = (words for words in data_warnings(manifest) if "does not read" in words)
     assert warning.startswith("6 files are of formats that medgan does not read, such as a/0.mha")
     assert "convert" in warning
 
@@ -134,4 +134,4 @@ def test_an_ordinary_data_set_is_not_warned_of(png, tmp_path):
     png("a/x.png", 1)
     png("b/x.png", 2)
     (tmp_path / "labels.csv").write_text("path,label\n")
-    assert not any("does not read" in words for words in warnings_of(index(Source(path=tmp_path))))
+    assert not any("does not read" in words for words in data_warnings(index(Source(path=tmp_path))))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from medgan.dataset.advice import warnings_of
-from medgan.dataset.file_list import survey
+from medgan.dataset.advice import data_warnings
+from medgan.dataset.file_list import list_files
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 
@@ -21,7 +21,7 @@ def test_thumbnails_and_deleted_files_are_no_data(png, tmp_path):
     manifest = index(Source(path=tmp_path))
     assert manifest.counts() == {"train": {"a": 4, "b": 4}}
     assert manifest.verdicts() == {"ok": 8, "skip:system-file": 9}
-    told = warnings_of(manifest)
+    told = data_warnings(manifest)
     assert not any("$RECYCLE.BIN" in warning or "usable" in warning for warning in told)
 
 
@@ -50,7 +50,7 @@ def test_each_of_them_has_the_verdict_of_its_own(tmp_path, place):
     for name in (place, "a/scan", "b/scan"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    listing = survey(Source(path=tmp_path))
+    listing = list_files(Source(path=tmp_path))
     assert verdicts(listing) == {place: "skip:system-file", "a/scan": "ok", "b/scan": "ok"}
     assert not listing.warnings
 
@@ -60,7 +60,7 @@ def test_a_folder_of_the_system_is_no_class_and_no_split(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "train" / "#recycle").mkdir()
-    listing = survey(Source(path=tmp_path))
+    listing = list_files(Source(path=tmp_path))
     assert {file.label for file in listing.candidates if file.verdict == "ok"} == {"a"}
     assert not listing.warnings  # of an empty class, say
 
@@ -69,4 +69,4 @@ def test_a_class_may_be_called_nearly_so(tmp_path):
     for name in ("recycled bone/x", "trash/y"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    assert set(verdicts(survey(Source(path=tmp_path))).values()) == {"ok"}
+    assert set(verdicts(list_files(Source(path=tmp_path))).values()) == {"ok"}

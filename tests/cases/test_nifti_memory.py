@@ -48,7 +48,7 @@ def noise(dtype: Any, *more: int) -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
-    monkeypatch.setattr(nifti_voxels, "BLOCK", BLOCK)
+    monkeypatch.setattr(nifti_voxels, "_BLOCK", BLOCK)
 
 
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
@@ -89,6 +89,6 @@ def test_so_is_a_mask_of_few_labels(tmp_path):
 def test_blocks_of_any_size_give_the_same_pixels(block, monkeypatch, tmp_path):
     voxels = np.random.default_rng(1).integers(0, 900, (16, 11, 5)).astype(np.int16)
     path = saved(tmp_path / "a.nii.gz", voxels, slope=2)
-    monkeypatch.setattr(nifti_voxels, "BLOCK", block)
+    monkeypatch.setattr(nifti_voxels, "_BLOCK", block)
     shown = formats.read(path).pixels
     assert np.array_equal(shown, 2.0 * voxels[::-1, ::-1].transpose(2, 1, 0) - 1000)

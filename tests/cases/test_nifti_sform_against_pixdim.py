@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK
 
-from medgan.dataset.advice import warnings_of
+from medgan.dataset.advice import data_warnings
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
@@ -92,6 +92,6 @@ def test_the_data_set_is_measured_in_true_millimetres_and_warned_of(tmp_path):
         volume(tmp_path / "ab"[seed % 2] / f"{seed}.nii.gz", (1, 1, 1), HEART, seed=seed)
     manifest = index(Source(path=tmp_path))
     assert measure(manifest).spacing_mm == pytest.approx(HEART[::-1])
-    (said,) = (words for words in warnings_of(manifest) if "spacing-conflict" in words)
+    (said,) = (words for words in data_warnings(manifest) if "spacing-conflict" in words)
     assert "4" in said
     assert "sform" in said

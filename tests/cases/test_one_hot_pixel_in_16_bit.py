@@ -15,7 +15,7 @@ from medgan.commands.inspect import Inspection, inspect
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, Plan
-from medgan.prepare.stack import TOP, prepare
+from medgan.prepare.stack import _MAX_STORED, prepare
 from tests.scans import phantoms
 
 SIDE = 48
@@ -55,7 +55,7 @@ def plain(count: int) -> list[np.ndarray]:
 def by_path(root: Path, plan: Plan) -> dict[str, np.ndarray]:
     """The prepared image of every file."""
     manifest = index(Source(path=root))
-    stack = prepare(manifest, plan, cache.stacks())
+    stack = prepare(manifest, plan, cache.stacks_folder())
     records = manifest.training()
     return {records[n].path: pixels for n, pixels in zip(stack.records, stack.pixels, strict=True)}
 
@@ -74,7 +74,7 @@ def test_one_dead_pixel_leaves_the_range_and_the_prepared_images_as_they_were(tm
     spoilt = {path for path in before if not np.array_equal(before[path], after[path])}
     assert spoilt == {"normal/29.png"}
     assert (before["normal/29.png"] != after["normal/29.png"]).sum() == 1
-    assert after["normal/29.png"].max() == TOP
+    assert after["normal/29.png"].max() == _MAX_STORED
 
 
 def test_what_is_clipped_is_told_with_the_file(tmp_path):
@@ -142,7 +142,7 @@ def test_where_each_scan_spans_its_own_percentiles_outliers_change_nothing_else(
         assert plan.form.unit == "relative"
         found.append(by_path(source.path, plan))
     apart = [np.abs(found[0][path].astype(int) - found[1][path]) for path in sorted(found[0])]
-    assert np.median(apart[0]) < TOP / 250
+    assert np.median(apart[0]) < _MAX_STORED / 250
     assert not np.any(apart[1:])
 
 

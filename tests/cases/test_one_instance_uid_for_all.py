@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medgan.dataset.advice import warnings_of
+from medgan.dataset.advice import data_warnings
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from tests.dataset.conftest import capture, ct, noise
@@ -30,7 +30,7 @@ def verdicts(root: Path) -> Counter:
 
 
 def told(root: Path) -> str:
-    return "\n".join(warnings_of(index(Source(path=root))))
+    return "\n".join(data_warnings(index(Source(path=root))))
 
 
 @pytest.mark.parametrize("shared", ["all", "class"])

@@ -14,7 +14,7 @@ from medgan.commands.inspect import Inspection, inspect
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides
-from medgan.prepare.stack import TOP, prepare
+from medgan.prepare.stack import _MAX_STORED, prepare
 from tests.scans import phantoms
 
 SIDE = 32
@@ -62,9 +62,9 @@ def test_a_class_of_placeholders_is_stretched_and_told(write, true, tmp_path):
     (words,) = told(found)
     assert "4 of 8 name pixels of exactly 1 x 1 mm" in words
     assert "Mend PixelSpacing" in words
-    rows = prepare(index(Source(path=tmp_path)), found.plan, cache.stacks()).pixels
+    rows = prepare(index(Source(path=tmp_path)), found.plan, cache.stacks_folder()).pixels
     assert rows.min() > 0 if write is dicom else (rows > 0).mean() > 0.9  # every scan fills its image
-    assert rows.max() <= TOP
+    assert rows.max() <= _MAX_STORED
 
 
 def test_headers_that_differ_tenfold_are_not_believed_even_without_a_placeholder(tmp_path):

@@ -19,10 +19,10 @@ from medgan.plan import Overrides, Plan, decide
 from medgan.scans import formats, nifti_write
 from medgan.scans.dicom import write as dicom_write
 from medgan.scans.intensity import normalise
-from medgan.scans.scan import Form, Mark
+from medgan.scans.scan import OutputFormat, Provenance
 from tests.scans.phantoms import slices, write
 
-REAL = Mark(synthetic=False, label="a", index=1, patient="0123456789abcdef")
+REAL = Provenance(synthetic=False, label="a", index=1, patient="0123456789abcdef")
 TURNS = {"L\\P": [1, 0, 0, 0, 1, 0], "L\\F": [1, 0, 0, 0, 0, -1], "P\\F": [0, 1, 0, 0, 0, -1]}
 """Axial, coronal, sagittal."""
 NEARLY = [0.05, 0.998, 0, 0.1, 0, -0.995]
@@ -145,7 +145,9 @@ def test_a_digital_radiograph_claims_a_view_only_where_all_scans_share_it(views,
 
 
 def test_a_nifti_of_an_unknown_direction_claims_none_and_is_read_as_it_was_written(tmp_path):
-    form = Form(format="nifti", low=0, high=4095, unit="relative", bits=12, spacing_mm=(3.0, 2.0, 1.0))
+    form = OutputFormat(
+        format="nifti", low=0, high=4095, unit="relative", bits=12, spacing_mm=(3.0, 2.0, 1.0)
+    )
     pixels = np.random.default_rng(0).random((3, 9, 7), np.float32)
     (path,) = nifti_write.write_volume(tmp_path / "a", pixels, form, REAL)
     image: Any = nib.load(path)
@@ -159,7 +161,7 @@ def test_a_nifti_of_an_unknown_direction_claims_none_and_is_read_as_it_was_writt
 @pytest.mark.parametrize("patient_orientation", ["", "R\\A", "L\\F"])
 @pytest.mark.parametrize("format", ["nifti", "dicom"])
 def test_whatever_is_claimed_an_image_is_read_as_it_was_written(patient_orientation, format, tmp_path):  # noqa: A002
-    form = Form(
+    form = OutputFormat(
         format=format, low=0, high=255, unit="stored", spacing_mm=(0.0, 2.0, 1.0), patient_orientation=patient_orientation
     )  # fmt: skip
     image = np.random.default_rng(0).integers(0, 256, (9, 7)).astype(np.float32) / np.float32(255)
@@ -169,7 +171,7 @@ def test_whatever_is_claimed_an_image_is_read_as_it_was_written(patient_orientat
 
 @pytest.mark.parametrize("format", ["nifti", "dicom", "png"])
 def test_a_model_that_names_no_orientation_there_is_claims_none(format, tmp_path):  # noqa: A002
-    form = Form(
+    form = OutputFormat(
         format=format, low=0, high=255, unit="stored", spacing_mm=(0.0, 1.0, 1.0), patient_orientation="<up>"
     )
     path = formats.write(tmp_path / "a", np.eye(8, dtype=np.float32), form, REAL)

@@ -6,7 +6,7 @@ import pytest
 
 from medgan.api.values import as_quota
 from medgan.commands.sample import labels_to_draw
-from medgan.dataset.file_list import survey
+from medgan.dataset.file_list import list_files
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.dataset.tables import read_labels
@@ -17,7 +17,7 @@ FORMS = ["NFC", "NFD", "NFKD"]
 def labelled(root, rows):
     """{(path, label, verdict)} of the files that a table with these rows names, and of rows without a file."""
     (root / "labels.csv").write_text("path,label\n" + "".join(f"{row}\n" for row in rows), encoding="utf-8")
-    listing = survey(Source(path=root / "in", labels=root / "labels.csv"))
+    listing = list_files(Source(path=root / "in", labels=root / "labels.csv"))
     return {
         (file.path.relative_to(root / "in").as_posix(), file.label, file.verdict)
         for file in listing.candidates
@@ -62,7 +62,7 @@ def test_a_name_that_two_files_answer_to_is_told(tmp_path):
     for name in ("A.png", "a.PNG"):
         (tmp_path / "in" / name).touch()
     (tmp_path / "labels.csv").write_text("path,label\na.png,x\n")
-    listing = survey(Source(path=tmp_path / "in", labels=tmp_path / "labels.csv"))
+    listing = list_files(Source(path=tmp_path / "in", labels=tmp_path / "labels.csv"))
     (missing,) = (file for file in listing.candidates if file.verdict == "error:not-found")
     assert (
         missing.reason
@@ -103,5 +103,5 @@ def test_a_list_names_its_files_in_whatever_form(tmp_path, monkeypatch, disk, fo
     (tmp_path / there).parent.mkdir()
     (tmp_path / there).touch()
     monkeypatch.chdir(tmp_path)
-    (file,) = survey(Source(lines=(unicodedata.normalize(form, "Läsion/é.png"),))).candidates
+    (file,) = list_files(Source(lines=(unicodedata.normalize(form, "Läsion/é.png"),))).candidates
     assert (file.path, file.label, file.verdict) == (tmp_path / there, "Läsion", "ok")

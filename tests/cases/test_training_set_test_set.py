@@ -2,7 +2,7 @@
 
 import pytest
 
-from medgan.dataset.file_list import survey
+from medgan.dataset.file_list import list_files
 from medgan.dataset.layout import split_of_name
 from medgan.dataset.source import Source
 
@@ -11,7 +11,7 @@ def data_set(root, *names):
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
-    return survey(Source(path=root))
+    return list_files(Source(path=root))
 
 
 def told(listing):
@@ -141,7 +141,7 @@ def test_what_may_be_test_images_is_never_learned_from_in_silence(tmp_path, name
 def test_a_folder_to_work_in_is_no_split_of_a_list(tmp_path, monkeypatch):
     data_set(tmp_path / "dev", "a/1", "b/2")
     monkeypatch.chdir(tmp_path / "dev")
-    listing = survey(Source(lines=("a/1", "b/2")))
+    listing = list_files(Source(lines=("a/1", "b/2")))
     assert [(file.label, file.split) for file in listing.candidates] == [("a", "train"), ("b", "train")]
 
 
@@ -150,9 +150,9 @@ def test_a_table_and_a_list_know_the_same_names(tmp_path, monkeypatch):
     (tmp_path / "labels.csv").write_text(
         "path,label,split\ntraining_set/a/1,a,Validation Set\ntest_set/a/2,a,\n"
     )
-    by_table = told(survey(Source(path=tmp_path, labels=tmp_path / "labels.csv")))
+    by_table = told(list_files(Source(path=tmp_path, labels=tmp_path / "labels.csv")))
     assert by_table["training_set/a/1"] == ("a", "val")
     assert by_table["test_set/a/2"] == ("a", "test")
     monkeypatch.chdir(tmp_path)
-    by_list = survey(Source(lines=("training_set/a/1", "test_set/a/2")))
+    by_list = list_files(Source(lines=("training_set/a/1", "test_set/a/2")))
     assert [file.split for file in by_list.candidates] == ["train", "test"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from medgan.dataset.file_list import survey
+from medgan.dataset.file_list import list_files
 from medgan.dataset.source import Source
 from medgan.dataset.tables import read_labels, read_participants
 
@@ -34,6 +34,6 @@ def test_a_quoted_path_may_hold_one(tmp_path, odd):
     name = f"a{odd}b.png"
     (tmp_path / name).touch()
     (tmp_path / "labels.csv").write_bytes(f'path,label\r\n"{name}",sick\r\n'.encode())
-    listing = survey(Source(path=tmp_path, labels=tmp_path / "labels.csv"))
+    listing = list_files(Source(path=tmp_path, labels=tmp_path / "labels.csv"))
     (labelled,) = (file for file in listing.candidates if file.label)
     assert (labelled.path.name, labelled.verdict) == (name, "ok")

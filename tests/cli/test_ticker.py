@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from medgan.base.processes import STARTED_BY_TORCHRUN
+from medgan.base.processes import _TORCHRUN_ID
 from medgan.base.progress import NOTE, WARNING, Progress, ignore
 from medgan.cli import ticker
 
@@ -150,7 +150,7 @@ def test_of_several_processes_only_the_first_talks(monkeypatch, capsys):
         "WORLD_SIZE": 2,
         "LOCAL_RANK": 1,
         "LOCAL_WORLD_SIZE": 2,
-        STARTED_BY_TORCHRUN: 1,
+        _TORCHRUN_ID: 1,
     }.items():
         monkeypatch.setenv(name, str(value))
     with ticker.watch() as on_progress:

@@ -765,4 +765,4 @@ def test_a_link_to_a_moved_original_is_not_left_dangling(ct, ct_model, tmp_path)
     shutil.rmtree(copy)
     links = list((tmp_path / "out" / "images").rglob("*_real_*"))
     assert len(links) == 12
-    assert all(formats.sniff(path) == "dicom" for path in links)
+    assert all(formats._detect_format(path) == "dicom" for path in links)

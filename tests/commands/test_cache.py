@@ -24,13 +24,13 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no suc
 def prepared(root):
     """A stack of seven images, in use as long as somebody keeps it."""
     manifest = index(discs(root, covid=3, normal=4))
-    return prepare(manifest, decide(measure(manifest), SMALL), place.stacks())
+    return prepare(manifest, decide(measure(manifest), SMALL), place.stacks_folder())
 
 
 @pytest.fixture
 def stack(tmp_path):
     """The folder of such a stack that nobody uses."""
-    return place.stacks() / f"stack-{prepared(tmp_path / 'scans').digest[:32]}"
+    return place.stacks_folder() / f"stack-{prepared(tmp_path / 'scans').digest[:32]}"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def database(cache_of_test):
 
 @contextmanager
 def another_process(holding, alone):
-    code = f"from medgan.base.cache import hold; from pathlib import Path; hold(Path({str(holding)!r}), alone={alone})"
+    code = f"from medgan.base.cache import acquire_lock; from pathlib import Path; acquire_lock(Path({str(holding)!r}), alone={alone})"
     words = [sys.executable, "-c", f"{code}; print('held', flush=True); input()"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as job:
         assert job.stdout.readline() == "held\n"
@@ -96,7 +96,7 @@ def test_an_index_is_told_by_its_rows_and_all_its_files(database):
 
 
 def test_what_medgan_did_not_put_there_is_named_and_not_counted(cache_of_test):
-    (place.stacks() / "thesis.tex").write_text("mine", encoding="utf-8")
+    (place.stacks_folder() / "thesis.tex").write_text("mine", encoding="utf-8")
     (cache_of_test / "notes").mkdir()
     assert cache().report()["unknown"] == ["notes", "stacks/thesis.tex"]
     assert cache().bytes == 0
@@ -159,8 +159,8 @@ def test_a_stack_is_in_use_as_long_as_its_pixels_are(tmp_path):
 def test_what_is_not_ours_stays_and_no_link_is_followed(cache_of_test, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "pixels.npy").touch()
-    (place.stacks() / f"stack-{0:032}").symlink_to(tmp_path / "precious")
-    (place.stacks() / "stack-mine").mkdir()
+    (place.stacks_folder() / f"stack-{0:032}").symlink_to(tmp_path / "precious")
+    (place.stacks_folder() / "stack-mine").mkdir()
     (cache_of_test / "notes").touch()
     left = cache(clear=True)
     assert left.report()["unknown"] == ["notes", f"stacks/stack-{0:032}", "stacks/stack-mine"]

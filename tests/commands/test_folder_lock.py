@@ -44,7 +44,7 @@ def test_a_disk_without_locks_holds_nobody_up(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(cache, "hold", refuse)
+    monkeypatch.setattr(cache, "acquire_lock", refuse)
     with alone_in(tmp_path / "out"), alone_in(tmp_path / "out"):
         pass
 

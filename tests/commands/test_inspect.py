@@ -216,7 +216,7 @@ def test_where_that_cannot_be_told_a_sentence_says_why(tmp_path, monkeypatch):
 
     assert "it takes two classes with 20 patients" in why(discs(tmp_path / "few", normal=24, covid=19))
     assert "one class only" in why(discs(tmp_path / "one", normal=24))
-    monkeypatch.setattr(looked, "lacks_features", lambda: "absent")
+    monkeypatch.setattr(looked, "missing_features_warning", lambda: "absent")
     assert "not installed" in why(discs(tmp_path / "two", normal=20, covid=20))
 
 

@@ -79,7 +79,7 @@ def test_a_longer_run_that_was_stopped_ends_as_one_that_was_not(scans, finished,
 def test_more_minutes_go_on_with_a_finished_run(scans, run, monkeypatch):
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     (run / "log.jsonl").write_text("".join(json.dumps({**row, "seconds": 3.0}) + "\n" for row in rows))
-    monkeypatch.setattr(fit, "on_schedule", lambda plan, *_: plan)  # a machine that keeps its pace
+    monkeypatch.setattr(fit, "fit_to_minutes", lambda plan, *_: plan)  # a machine that keeps its pace
     wish = dataclasses.replace(QUICK, images=None, minutes=0.1)
     longer = train(scans, run, overrides=wish)  # 32 images took 3 seconds, so 64 take 6
     assert longer.images_shown == 64

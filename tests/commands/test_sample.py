@@ -16,10 +16,10 @@ from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.output.folder_names import slugs
 from medgan.scans import formats
-from medgan.scans.scan import Form
+from medgan.scans.scan import OutputFormat
 from tests.commands.blobs import LAYOUT, discs, rows_of, tree, untrained
 
-CT = Form(
+CT = OutputFormat(
     format="dicom",
     low=-1024.0,
     high=3071.0,
@@ -137,7 +137,7 @@ def test_images_come_in_the_format_asked_for(ct_model, tmp_path, form):
     sample(ct_model, out, options=SampleOptions(count=1, format=form))
     for row in rows_of(out):
         assert row["path"].endswith(SUFFIXES[form])
-        assert row["format"] == formats.sniff(out / row["path"]) == form
+        assert row["format"] == formats._detect_format(out / row["path"]) == form
         assert bool(row["sop_instance_uid"]) == (form == "dicom")
         assert row["spacing_mm"] == "0.8x0.7"
 

@@ -219,7 +219,7 @@ def test_a_run_of_a_newer_version_is_refused_and_left_as_it_is(scans, trained, t
 def test_minutes_become_images_once_and_a_repeat_keeps_them(scans, tmp_path, monkeypatch):
     wish = dataclasses.replace(QUICK, images=None, minutes=0.1)
     monkeypatch.setattr(command, "costs", lambda plan, names, **_: {name: Cost(0.1, 0.1) for name in names})
-    monkeypatch.setattr(fit, "on_schedule", lambda plan, *_: plan)  # a machine that keeps its pace
+    monkeypatch.setattr(fit, "fit_to_minutes", lambda plan, *_: plan)  # a machine that keeps its pace
     first = train(scans, tmp_path / "run", overrides=wish)
     assert first.images_shown == first.plan.images_shown == 64  # 60 in six seconds, to the full batch
     assert first.estimate_seconds == pytest.approx(6)
@@ -236,7 +236,7 @@ def test_a_probe_chooses_the_precision_once_and_a_repeat_keeps_it(scans, tmp_pat
         asked.append(tuple(names))
         return {"fp32": Cost(0.1, 0.3), "bf16": Cost(bf16, 0.2)}
 
-    monkeypatch.setattr(clock, "LONG", 64)
+    monkeypatch.setattr(clock, "_LONG_IMAGES", 64)
     monkeypatch.setattr(command, "costs", costs)
     first = train(scans, tmp_path / "run", overrides=QUICK)
     assert first.plan.precision == Model.load(first.run).plan.precision == chosen
@@ -255,8 +255,8 @@ def test_a_gpu_tries_cuda_graphs_once_and_a_run_goes_on_without_them(
     scans, tmp_path, monkeypatch, trial, graphed, pace
 ):
     told = []
-    monkeypatch.setattr(clock, "LONG", 64)
-    monkeypatch.setattr(clock, "GRAPHED_MINUTES", 0.3)
+    monkeypatch.setattr(clock, "_LONG_IMAGES", 64)
+    monkeypatch.setattr(clock, "_GRAPH_MINUTES", 0.3)
     monkeypatch.setattr(command, "can_replay", lambda device: device == "cpu")  # which stands for a GPU
     monkeypatch.setattr(command, "costs", lambda plan, names, **_: {name: Cost(0.1, 0.3) for name in names})
     monkeypatch.setattr(command, "pace_with_graphs", lambda plan: trial)
@@ -286,7 +286,7 @@ def test_a_gpu_that_only_pretends_to_know_bf16_is_not_asked_for_it(scans, tmp_pa
         asked.append(tuple(names))
         return {name: Cost(0.1, 0.3) for name in names}
 
-    monkeypatch.setattr(clock, "LONG", 64)
+    monkeypatch.setattr(clock, "_LONG_IMAGES", 64)
     monkeypatch.setattr(command, "has_bf16", lambda device: False)
     monkeypatch.setattr(command, "costs", costs)
     dry = train(scans, tmp_path / "run", overrides=QUICK, options=Options(dry_run=True))

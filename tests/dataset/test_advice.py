@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medgan.dataset.advice import NOTES, duplicates, grave, warnings_of
+from medgan.dataset.advice import _NOTE_TEXTS, count_duplicates, data_warnings, serious_warnings
 from medgan.dataset.manifest import Manifest, Record
 
 
@@ -30,7 +30,7 @@ def large(label: str) -> list[Record]:
 
 def told(*records: Record, known: bool = True) -> str:
     manifest = Manifest(root=Path("scans"), records=tuple(replace(one, named=known) for one in records))
-    return "\n".join(warnings_of(manifest))
+    return "\n".join(data_warnings(manifest))
 
 
 def test_nothing_is_said_where_nothing_is_wrong():
@@ -71,7 +71,7 @@ def test_a_few_scans_without_a_patient_silence_nothing():
     one = [record(n, "c", patient="p") for n in range(60)]
     nobody = [record(n, "d", named=False) for n in range(55)]
     data = Manifest(root=Path("scans"), records=(*large("a"), *one, *nobody))
-    text = "\n".join(warnings_of(data))
+    text = "\n".join(data_warnings(data))
     assert "Class c has only 60 images of 1 patient in train" in text
     assert "class d" not in text.lower()
     assert "55 of 165 scans name no patient" in text
@@ -79,7 +79,7 @@ def test_a_few_scans_without_a_patient_silence_nothing():
 
 def test_patients_are_at_most_as_many_as_named_and_nameless_together():
     some = [record(n, "b", patient=f"p{n % 3}", named=n > 0) for n in range(60)]
-    text = "\n".join(warnings_of(Manifest(root=Path("scans"), records=(*large("a"), *some))))
+    text = "\n".join(data_warnings(Manifest(root=Path("scans"), records=(*large("a"), *some))))
     assert "Class b has only 60 images of at most 3 patients in train" in text
 
 
@@ -117,7 +117,9 @@ def test_many_scans_that_are_left_out_are_told_with_verdicts_numbers_and_the_nex
         in text
     )
     assert "medgan inspect --files" in text
-    assert text == "\n".join(grave(Manifest(root=Path(), records=(*large("a"), *large("b"), *lost))))
+    assert text == "\n".join(
+        serious_warnings(Manifest(root=Path(), records=(*large("a"), *large("b"), *lost)))
+    )
 
 
 def test_conflicts_are_counted_apart_from_broken_files():
@@ -155,7 +157,7 @@ def test_duplicates_are_counted_within_class_and_split():
     again = record(100, "a", digest="a0")
     elsewhere = record(101, "a", digest="a1", split="val")
     manifest = Manifest(root=Path(), records=(*large("a"), again, elsewhere))
-    assert duplicates(manifest) == 1
+    assert count_duplicates(manifest) == 1
     assert "another of their class has: 1" in told(*manifest.records)
 
 
@@ -178,10 +180,10 @@ def test_a_modality_is_advised_only_where_it_can_part_the_scans():
     assert "choose one with --modality" in told(*mixed[:-1], record(0, "b", meaning="HU", modality="CT"))
 
 
-@pytest.mark.parametrize("note", NOTES)
+@pytest.mark.parametrize("note", _NOTE_TEXTS)
 def test_every_known_note_is_explained(note):
     text = told(*large("a"), *large("b")[1:], record(0, "b", notes=(note, note)))
-    assert text == f"Scans with the note {note}: 1. They {NOTES[note]}"
+    assert text == f"Scans with the note {note}: 1. They {_NOTE_TEXTS[note]}"
 
 
 def test_notes_of_how_a_scan_came_about_are_not_repeated():

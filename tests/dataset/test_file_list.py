@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from medgan.base.errors import DatasetError
-from medgan.dataset.file_list import arrays_of, survey
-from medgan.dataset.source import Candidate, Listing, Source, legible, subject
+from medgan.dataset.file_list import _list_arrays, list_files
+from medgan.dataset.source import FileEntry, FileList, Source, find_subject, to_valid_text
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -17,7 +17,7 @@ def touch(root: Path, *names: str) -> Path:
     return root
 
 
-def told(listing: Listing) -> dict[str, tuple[str, str]]:
+def told(listing: FileList) -> dict[str, tuple[str, str]]:
     """{path: (label, split)} of the files that are fine so far."""
     return {
         file.path.relative_to(listing.root).as_posix(): (file.label, file.split)
@@ -26,7 +26,7 @@ def told(listing: Listing) -> dict[str, tuple[str, str]]:
     }
 
 
-def only(listing: Listing) -> Candidate:
+def only(listing: FileList) -> FileEntry:
     (candidate,) = listing.candidates
     return candidate
 
@@ -35,7 +35,7 @@ def only(listing: Listing) -> Candidate:
 
 
 def test_the_folder_is_the_label_however_deep_the_file(tmp_path):
-    listing = survey(Source(path=touch(tmp_path, "covid/a", "covid/series/b", "normal/x/y/c")))
+    listing = list_files(Source(path=touch(tmp_path, "covid/a", "covid/series/b", "normal/x/y/c")))
     assert told(listing) == {
         "covid/a": ("covid", "train"),
         "covid/series/b": ("covid", "train"),
@@ -55,16 +55,18 @@ def test_the_folder_is_the_label_however_deep_the_file(tmp_path):
     ],
 )
 def test_splits_above_the_classes_are_honoured_whatever_they_are_called(tmp_path, name, split):
-    listing = survey(Source(path=touch(tmp_path, f"{name}/covid/a")))
+    listing = list_files(Source(path=touch(tmp_path, f"{name}/covid/a")))
     assert told(listing) == {f"{name}/covid/a": ("covid", split)}
 
 
 def test_a_class_below_a_class_may_be_called_like_a_split(tmp_path):
-    assert told(survey(Source(path=touch(tmp_path, "covid/test/a")))) == {"covid/test/a": ("covid", "train")}
+    assert told(list_files(Source(path=touch(tmp_path, "covid/test/a")))) == {
+        "covid/test/a": ("covid", "train")
+    }
 
 
 def test_files_above_the_classes_have_no_label(tmp_path):
-    listing = survey(Source(path=touch(tmp_path, "a", "train/b", "train/covid/c")))
+    listing = list_files(Source(path=touch(tmp_path, "a", "train/b", "train/covid/c")))
     assert told(listing) == {
         "a": ("", "train"),
         "train/b": ("", "train"),
@@ -76,32 +78,32 @@ def test_files_above_the_classes_have_no_label(tmp_path):
 def test_empty_class_folders_are_told(tmp_path):
     touch(tmp_path, "train/covid/a", "train/normal/b", "test/covid/c")
     (tmp_path / "test" / "normal").mkdir()
-    assert [warning[:36] for warning in survey(Source(path=tmp_path)).warnings] == [
+    assert [warning[:36] for warning in list_files(Source(path=tmp_path)).warnings] == [
         "The class folder test/normal is empt"
     ]
 
 
 def test_odd_class_names_are_kept_as_they_are(tmp_path):
     names = {"with space", "日本", "CON", "x" * 200, "a'b\"c"}
-    listing = survey(Source(path=touch(tmp_path, *(f"{name}/a" for name in names))))
+    listing = list_files(Source(path=touch(tmp_path, *(f"{name}/a" for name in names))))
     assert {label for label, _ in told(listing).values()} == names
 
 
 def test_a_name_that_is_no_utf_8_becomes_a_legible_label(tmp_path):
     raw = b"caf\xe9".decode("utf-8", "surrogateescape")
     touch(tmp_path, f"{raw}/a")
-    assert only(survey(Source(path=tmp_path))).label == "caf�" == legible(raw)
+    assert only(list_files(Source(path=tmp_path))).label == "caf�" == to_valid_text(raw)
 
 
 def test_a_folder_without_classes_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(DatasetError, match="no class sub-folders") as caught:
-        survey(Source(path=touch(tmp_path, "a.dcm", "b.dcm")))
+        list_files(Source(path=touch(tmp_path, "a.dcm", "b.dcm")))
     assert "--labels" in caught.value.hint
 
 
 def test_splits_without_classes_are_refused(tmp_path):
     with pytest.raises(DatasetError, match="no class sub-folders"):
-        survey(Source(path=touch(tmp_path, "train/a.dcm", "test/b.dcm")))
+        list_files(Source(path=touch(tmp_path, "train/a.dcm", "test/b.dcm")))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_a_path_that_is_no_data_set_is_refused(tmp_path, name, words):
     (tmp_path / "empty").mkdir()
     touch(tmp_path, "file")
     with pytest.raises(DatasetError, match=words) as caught:
-        survey(Source(path=tmp_path / name))
+        list_files(Source(path=tmp_path / name))
     assert caught.value.hint
 
 
@@ -121,10 +123,10 @@ def test_a_path_that_is_no_data_set_is_refused(tmp_path, name, words):
 def test_an_array_is_taken_by_itself_or_from_a_folder_without_sub_folders(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, train_images=np.zeros((1, 4, 4), np.uint8), train_labels=np.zeros((1, 1)))
-    assert survey(Source(path=path)).arrays == (path,)
-    assert survey(Source(path=tmp_path)).arrays == (path,)
+    assert list_files(Source(path=path)).arrays == (path,)
+    assert list_files(Source(path=tmp_path)).arrays == (path,)
     touch(tmp_path, "covid/a")
-    assert survey(Source(path=tmp_path)).arrays == ()
+    assert list_files(Source(path=tmp_path)).arrays == ()
 
 
 # --- tables ---
@@ -134,7 +136,7 @@ def test_a_table_names_label_patient_and_split(tmp_path):
     touch(tmp_path, "scans/a", "scans/deep/b")
     table = tmp_path / "labels.csv"
     table.write_text("path,label,patient,split\na,covid,P1,train\ndeep/b,normal,P2,test\n")
-    listing = survey(Source(path=tmp_path / "scans", labels=table))
+    listing = list_files(Source(path=tmp_path / "scans", labels=table))
     assert told(listing) == {"a": ("covid", "train"), "deep/b": ("normal", "test")}
     assert [candidate.patient for candidate in listing.candidates] == ["P1", "P2"]
 
@@ -142,7 +144,7 @@ def test_a_table_names_label_patient_and_split(tmp_path):
 def test_paths_may_be_relative_to_the_table(tmp_path):
     touch(tmp_path, "scans/a")
     (tmp_path / "labels.csv").write_text("path,label\nscans/a,covid\n")
-    assert told(survey(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))) == {
+    assert told(list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))) == {
         "a": ("covid", "train")
     }
 
@@ -152,7 +154,7 @@ def test_folders_give_the_split_that_a_row_does_not(tmp_path, heading):
     touch(tmp_path, "scans/train/a/x", "scans/Testing/a/y", "scans/val/z", "scans/other/test/w")
     table = tmp_path / "labels.csv"
     table.write_text(f"{heading}\ntrain,a\nTesting,a\nval/z,a\nother,a\n")
-    listing = survey(Source(path=tmp_path / "scans", labels=table))
+    listing = list_files(Source(path=tmp_path / "scans", labels=table))
     assert {candidate.path.name: candidate.split for candidate in listing.candidates if candidate.label} == {
         "x": "train", "y": "test", "z": "val", "w": "train",
     }  # fmt: skip
@@ -161,14 +163,14 @@ def test_folders_give_the_split_that_a_row_does_not(tmp_path, heading):
 def test_a_split_of_its_own_goes_before_the_folder(tmp_path):
     touch(tmp_path, "test/x")
     (tmp_path / "labels.csv").write_text("path,label,split\ntest/x,a,train\n")
-    listing = survey(Source(path=tmp_path, labels=tmp_path / "labels.csv"))
+    listing = list_files(Source(path=tmp_path, labels=tmp_path / "labels.csv"))
     assert told(listing)["test/x"] == ("a", "train")
 
 
 def test_a_row_may_name_a_folder(tmp_path):
     touch(tmp_path, "P1/a", "P1/s/b", "P2/c")
     (tmp_path / "labels.csv").write_text("path,label\nP1,covid\nP2,normal\n")
-    labels = told(survey(Source(path=tmp_path, labels=tmp_path / "labels.csv")))
+    labels = told(list_files(Source(path=tmp_path, labels=tmp_path / "labels.csv")))
     assert labels["P1/s/b"] == ("covid", "train")
     assert labels["P2/c"] == ("normal", "train")
 
@@ -176,7 +178,7 @@ def test_a_row_may_name_a_folder(tmp_path):
 def test_a_row_may_name_a_folder_elsewhere(tmp_path):
     touch(tmp_path, "scans/a", "extra/b", "extra/deep/c")
     (tmp_path / "labels.csv").write_text("path,label\na,covid\nextra,normal\n")
-    listing = survey(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
+    listing = list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
     assert [(file.path.name, file.label, file.verdict) for file in listing.candidates] == [
         ("a", "covid", "ok"),
         ("b", "normal", "ok"),
@@ -187,7 +189,7 @@ def test_a_row_may_name_a_folder_elsewhere(tmp_path):
 def test_a_file_elsewhere_is_listed_once_by_the_row_that_is_nearest(tmp_path):
     touch(tmp_path, "scans/a", "other/b", "other/sub/c")
     (tmp_path / "labels.csv").write_text("path,label\na,x\nother,x\nother/sub,y\nother/sub/c,z\n")
-    listing = survey(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
+    listing = list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
     assert [(file.path.name, file.label) for file in listing.candidates] == [
         ("a", "x"),
         ("b", "x"),
@@ -198,21 +200,21 @@ def test_a_file_elsewhere_is_listed_once_by_the_row_that_is_nearest(tmp_path):
 def test_a_row_may_be_written_as_windows_writes_paths(tmp_path):
     touch(tmp_path, "scans/d/a", "scans/d/b\\c")
     (tmp_path / "labels.csv").write_text("path,label\nd\\a,covid\nd/b\\c,normal\n")
-    listing = survey(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
+    listing = list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
     assert told(listing) == {"d/a": ("covid", "train"), "d/b\\c": ("normal", "train")}
 
 
 def test_a_name_that_is_too_long_for_the_disk_is_told(tmp_path):
     touch(tmp_path, "scans/a")
     (tmp_path / "labels.csv").write_text(f"path,label\na,covid\n{'x' * 300},covid\n")
-    listing = survey(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
+    listing = list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
     assert [file.verdict for file in listing.candidates] == ["ok", "error:unreadable"]
 
 
 def test_rows_without_a_file_and_files_without_a_row_are_both_listed(tmp_path):
     touch(tmp_path, "scans/a", "scans/b")
     (tmp_path / "labels.csv").write_text("path,label\na,covid\nc,covid\n")
-    listing = survey(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
+    listing = list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
     by_name = {candidate.path.name: candidate for candidate in listing.candidates}
     assert by_name["b"].label == ""
     assert by_name["b"].reason == "no row of labels.csv names it"
@@ -222,7 +224,7 @@ def test_rows_without_a_file_and_files_without_a_row_are_both_listed(tmp_path):
 def test_two_rows_that_disagree_about_a_file_are_a_conflict(tmp_path):
     touch(tmp_path, "scans/a")
     (tmp_path / "labels.csv").write_text("path,label\na,covid\n./a,normal\n")
-    candidate = only(survey(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv")))
+    candidate = only(list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv")))
     assert (candidate.verdict, candidate.reason) == (
         "error:label-conflict",
         "rows 2 and 3 of labels.csv disagree about it",
@@ -232,7 +234,7 @@ def test_two_rows_that_disagree_about_a_file_are_a_conflict(tmp_path):
 def test_a_row_that_is_written_twice_counts_once(tmp_path):
     touch(tmp_path, "scans/a")
     (tmp_path / "labels.csv").write_text("path,label\na,covid\na,covid\n")
-    assert told(survey(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))) == {
+    assert told(list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))) == {
         "a": ("covid", "train")
     }
 
@@ -240,8 +242,8 @@ def test_a_row_that_is_written_twice_counts_once(tmp_path):
 def test_a_table_inside_a_class_tree_is_not_used_unless_asked_for(tmp_path):
     touch(tmp_path, "covid/a")
     (tmp_path / "labels.csv").write_text("path,label\ncovid/a,normal\n")
-    assert told(survey(Source(path=tmp_path)))["covid/a"] == ("covid", "train")
-    assert told(survey(Source(path=tmp_path, labels=tmp_path / "labels.csv")))["covid/a"] == (
+    assert told(list_files(Source(path=tmp_path)))["covid/a"] == ("covid", "train")
+    assert told(list_files(Source(path=tmp_path, labels=tmp_path / "labels.csv")))["covid/a"] == (
         "normal",
         "train",
     )
@@ -259,7 +261,7 @@ def bids(root: Path) -> Path:
 
 
 def test_a_bids_column_labels_the_subjects(tmp_path):
-    listing = survey(Source(path=bids(tmp_path), label_column="group"))
+    listing = list_files(Source(path=bids(tmp_path), label_column="group"))
     labelled = {c.path.name: (c.label, c.patient) for c in listing.candidates if c.label}
     assert labelled == {"sub-01_T1w.nii": ("case", "sub-01"), "sub-02_T1w.nii": ("control", "sub-02")}
 
@@ -268,26 +270,26 @@ def test_two_rows_that_disagree_about_a_subject_are_a_conflict(tmp_path):
     root = bids(tmp_path)
     with (root / "participants.tsv").open("a") as table:
         table.write("sub-01\tcontrol\tF\nsub-02\tcontrol\tM\n")
-    found = {c.path.name: c for c in survey(Source(path=root, label_column="group")).candidates}
+    found = {c.path.name: c for c in list_files(Source(path=root, label_column="group")).candidates}
     assert found["sub-01_T1w.nii"].verdict == "error:label-conflict"
     assert found["sub-01_T1w.nii"].reason == "rows 2 and 5 of participants.tsv disagree about it"
     assert found["sub-02_T1w.nii"].verdict == "ok"
 
 
 def test_participants_without_files_are_told(tmp_path):
-    warnings = survey(Source(path=bids(tmp_path), label_column="group")).warnings
+    warnings = list_files(Source(path=bids(tmp_path), label_column="group")).warnings
     assert warnings == ("1 participants of participants.tsv have no files: sub-09.",)
 
 
 def test_a_bids_folder_without_a_column_is_refused_with_its_columns(tmp_path):
     with pytest.raises(DatasetError, match="BIDS") as caught:
-        survey(Source(path=bids(tmp_path)))
+        list_files(Source(path=bids(tmp_path)))
     assert "participant_id, group, sex" in caught.value.hint
 
 
 def test_an_unknown_column_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="no column diagnosis"):
-        survey(Source(path=bids(tmp_path), label_column="diagnosis"))
+        list_files(Source(path=bids(tmp_path), label_column="diagnosis"))
 
 
 @pytest.mark.parametrize(
@@ -301,21 +303,21 @@ def test_an_unknown_column_is_refused(tmp_path):
     ],
 )
 def test_the_subject_is_found_in_a_path(path, who):
-    assert subject(path) == who
+    assert find_subject(path) == who
 
 
 def test_a_class_that_is_called_like_a_subject_is_nobody():
-    assert subject("train/sub-solid/x.png", "sub-solid") == ""
-    assert subject("sub-solid/sub-solid_1.png", "sub-solid") == ""
-    assert subject("sub-solid/sub-01/x.png", "sub-solid") == "sub-01"
-    assert subject("train/sub-solid_nodule/x.png", "sub-solid_nodule") == ""
+    assert find_subject("train/sub-solid/x.png", "sub-solid") == ""
+    assert find_subject("sub-solid/sub-solid_1.png", "sub-solid") == ""
+    assert find_subject("sub-solid/sub-01/x.png", "sub-solid") == "sub-01"
+    assert find_subject("train/sub-solid_nodule/x.png", "sub-solid_nodule") == ""
 
 
 # --- a header attribute ---
 
 
 def test_a_label_from_the_header_leaves_the_split_to_the_folders(tmp_path):
-    listing = survey(Source(path=touch(tmp_path, "test/a", "b"), label_tag="BodyPartExamined"))
+    listing = list_files(Source(path=touch(tmp_path, "test/a", "b"), label_tag="BodyPartExamined"))
     assert told(listing) == {"b": ("", "train"), "test/a": ("", "test")}
 
 
@@ -325,14 +327,14 @@ def test_a_label_from_the_header_leaves_the_split_to_the_folders(tmp_path):
 def test_a_line_is_a_path_and_the_folder_its_label(tmp_path, monkeypatch):
     monkeypatch.chdir(touch(tmp_path, "scans/test/covid/a", "b"))
     lines = ("scans/test/covid/a\n", "", f"{tmp_path}/b\tnormal\n")
-    assert told(survey(Source(lines=lines))) == {
+    assert told(list_files(Source(lines=lines))) == {
         "scans/test/covid/a": ("covid", "test"),
         "b": ("normal", "train"),
     }
 
 
 def splits_of(root, lines, **more):
-    files = survey(Source(lines=lines, **more)).candidates
+    files = list_files(Source(lines=lines, **more)).candidates
     return {file.path.relative_to(root).as_posix(): file.split for file in files}
 
 
@@ -356,12 +358,12 @@ def test_a_list_of_test_images_alone_is_not_trained_on(tmp_path, monkeypatch, li
 
 def test_a_folder_that_cannot_be_listed_is_no_array(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "iterdir", lambda _: (_ for _ in ()).throw(PermissionError(13, "denied")))
-    assert arrays_of(tmp_path) == ()
+    assert _list_arrays(tmp_path) == ()
 
 
 def test_a_line_without_a_file_does_not_stop_the_others(tmp_path, monkeypatch):
     monkeypatch.chdir(touch(tmp_path, "x/a"))
-    listing = survey(Source(lines=("x/a", "x/nowhere", "x")))
+    listing = list_files(Source(lines=("x/a", "x/nowhere", "x")))
     assert [candidate.verdict for candidate in listing.candidates] == [
         "ok",
         "error:not-found",
@@ -371,12 +373,12 @@ def test_a_line_without_a_file_does_not_stop_the_others(tmp_path, monkeypatch):
 
 def test_a_label_that_is_no_utf_8_becomes_legible(tmp_path, monkeypatch):
     monkeypatch.chdir(touch(tmp_path, "x/a"))
-    assert only(survey(Source(lines=("x/a\tl\udce9sion",)))).label == "l\ufffdsion"
+    assert only(list_files(Source(lines=("x/a\tl\udce9sion",)))).label == "l\ufffdsion"
 
 
 def test_a_path_listed_twice_counts_once_or_is_a_conflict(tmp_path, monkeypatch):
     monkeypatch.chdir(touch(tmp_path, "x/a", "x/b"))
-    listing = survey(Source(lines=("x/a", "x/a", "x/b\tone", "x/b\ttwo")))
+    listing = list_files(Source(lines=("x/a", "x/a", "x/b\tone", "x/b\ttwo")))
     assert [candidate.verdict for candidate in listing.candidates] == [
         "ok",
         "skip:duplicate",
@@ -388,18 +390,18 @@ def test_a_path_listed_twice_counts_once_or_is_a_conflict(tmp_path, monkeypatch)
 
 def test_an_empty_list_is_refused():
     with pytest.raises(DatasetError, match="list of files is empty"):
-        survey(Source(lines=("\n",)))
+        list_files(Source(lines=("\n",)))
 
 
 def test_a_list_may_take_its_labels_from_the_header(tmp_path, monkeypatch):
     monkeypatch.chdir(touch(tmp_path, "a/x"))
-    candidate = only(survey(Source(lines=("a/x",), label_tag="BodyPartExamined")))
+    candidate = only(list_files(Source(lines=("a/x",), label_tag="BodyPartExamined")))
     assert (candidate.label, candidate.verdict) == ("", "ok")
 
 
 def test_a_folder_without_files_is_empty_wherever_labels_come_from(tmp_path):
     with pytest.raises(DatasetError, match="is empty"):
-        survey(Source(path=tmp_path, label_tag="BodyPartExamined"))
+        list_files(Source(path=tmp_path, label_tag="BodyPartExamined"))
 
 
 # --- the source itself ---

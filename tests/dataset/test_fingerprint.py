@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medgan.base.files import plain
+from medgan.base.files import to_json
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.manifest import Manifest, Record
 
@@ -114,4 +114,4 @@ def test_the_warnings_of_reading_come_first():
 
 
 def test_it_is_plain_data():
-    assert json.loads(json.dumps(plain(measured(record(0))), allow_nan=False))["version"] == 1
+    assert json.loads(json.dumps(to_json(measured(record(0))), allow_nan=False))["version"] == 1

@@ -419,7 +419,7 @@ def test_awkward_and_broken_files_all_get_a_verdict(name):
 
 @pytest.mark.slow
 def test_workers_change_nothing_but_the_time(png, ct, tmp_path, monkeypatch):
-    for k in range(workers.FEWEST):
+    for k in range(workers._MIN_ITEMS):
         png(f"a/{k:03d}.png", k)
     for z in range(4):
         ct(f"b/{z}.dcm", z, z=float(z), series="s")
@@ -430,7 +430,7 @@ def test_workers_change_nothing_but_the_time(png, ct, tmp_path, monkeypatch):
         found.append(index(Source(path=tmp_path)))
     alone, together = found
     assert alone == together
-    assert together.verdicts() == {"error:truncated-header": 1, "ok": workers.FEWEST + 4}
+    assert together.verdicts() == {"error:truncated-header": 1, "ok": workers._MIN_ITEMS + 4}
 
 
 def test_a_file_that_ends_its_reader_has_a_verdict():

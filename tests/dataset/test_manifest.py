@@ -9,7 +9,7 @@ import numpy as np
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.train import Options, train
 from medgan.dataset.index import index
-from medgan.dataset.manifest import ARRAY, Holdout, Manifest, Record, in_order
+from medgan.dataset.manifest import ARRAY, Holdout, Manifest, Record, sort_by_content
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
 from medgan.plan import Overrides
@@ -65,7 +65,7 @@ def test_images_of_one_array_file_stay_together():
         for n in range(20)
         for name in "xyz"
     ]
-    files = [record.path[0] for record in in_order(records)]
+    files = [record.path[0] for record in sort_by_content(records)]
     assert sum(one != other for one, other in pairwise(files)) == 2
 
 
@@ -73,5 +73,5 @@ def test_the_order_of_what_is_given_does_not_matter():
     records = [
         Record(path=f"{n}.png", label="ab"[n % 2], patient=str(n % 3), digest=str(n)) for n in range(9)
     ]
-    assert in_order(records) == in_order(records[::-1])
-    assert [record.label for record in in_order(records)] == ["a"] * 5 + ["b"] * 4
+    assert sort_by_content(records) == sort_by_content(records[::-1])
+    assert [record.label for record in sort_by_content(records)] == ["a"] * 5 + ["b"] * 4

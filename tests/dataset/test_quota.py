@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medgan.base.errors import PlanError
-from medgan.dataset.quota import Quota, level, quotas, replenish, same_share, scarcest, share_of, top_up
+from medgan.dataset.quota import (
+    Quota,
+    fill_with_repeats,
+    level_shares,
+    quotas,
+    same_share,
+    scarcest_class,
+    synthetic_share,
+    top_up,
+)
 
 COUNTS = {"a": 100, "b": 40, "c": 7}
 
@@ -120,17 +129,17 @@ def test_a_top_up_gives_made_images_to_classes_that_lack_some_alone():
 def test_where_one_class_has_fewer_all_get_fewer():
     whole = same_share(COUNTS, quotas(COUNTS), 0.25)
     some = {"a": 33, "b": 20, "c": 25}
-    assert scarcest(whole, some) == "b"
-    fewer = level(whole, some)
+    assert scarcest_class(whole, some) == "b"
+    fewer = level_shares(whole, some)
     assert [one.made for one in fewer.values()] == [20, 20, 20]
-    assert share_of(fewer) == pytest.approx(20 / 120)
-    assert level(whole, dict.fromkeys(COUNTS, 33)) == whole
-    assert scarcest(whole, dict.fromkeys(COUNTS, 40)) is None
-    assert [one.made for one in level(whole, {"a": 33, "b": 0, "c": 33}).values()] == [0, 0, 0]
+    assert synthetic_share(fewer) == pytest.approx(20 / 120)
+    assert level_shares(whole, dict.fromkeys(COUNTS, 33)) == whole
+    assert scarcest_class(whole, dict.fromkeys(COUNTS, 40)) is None
+    assert [one.made for one in level_shares(whole, {"a": 33, "b": 0, "c": 33}).values()] == [0, 0, 0]
 
 
 def test_repeats_stand_in_for_made_images_that_are_not_to_be_had():
-    whole = replenish(top_up(COUNTS, quotas(COUNTS)), {"a": 0, "b": 60, "c": 50})
+    whole = fill_with_repeats(top_up(COUNTS, quotas(COUNTS)), {"a": 0, "b": 60, "c": 50})
     assert [(one.repeated, one.made) for one in whole.values()] == [(0, 0), (0, 60), (43, 50)]
 
 
@@ -149,7 +158,7 @@ def test_the_share_is_the_same_in_every_class(counts, target, goals, share, most
     goals = {label: goal for label, goal in goals.items() if label in counts}
     lacking = quotas(counts, target, goals)
     asked = same_share(counts, lacking, share, most)
-    for whole in (asked, level(asked, {label: kept.get(label, 300) for label in counts})):
+    for whole in (asked, level_shares(asked, {label: kept.get(label, 300) for label in counts})):
         biggest = max(whole.values(), key=lambda one: one.body)
         odds = biggest.made / biggest.body
         for label, one in whole.items():

@@ -12,7 +12,7 @@ import pytest
 
 from medgan.dataset import headers, measure, scan_cache
 from medgan.dataset.index import index
-from medgan.dataset.scan_cache import Store, joint, stamp, to_tuples
+from medgan.dataset.scan_cache import ScanCache, _to_tuples, file_key, joint_key
 from medgan.dataset.source import Source
 from medgan.scans import formats
 
@@ -20,7 +20,7 @@ from medgan.scans import formats
 @pytest.fixture
 def old(monkeypatch):
     """Files count as settled at once."""
-    monkeypatch.setattr(scan_cache, "SETTLED", 0.0)
+    monkeypatch.setattr(scan_cache, "_SETTLE_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_the_memory_is_private_and_holds_no_identifier(mixed, old, cache_of_test
 
 def test_other_readers_know_nothing_of_it(mixed, reads, old, monkeypatch):
     look(mixed)
-    monkeypatch.setattr(scan_cache, "_rules", lambda: "another version")
+    monkeypatch.setattr(scan_cache, "_reader_digest", lambda: "another version")
     look(mixed)
     assert len(reads["headers"]) == 16
 
@@ -156,44 +156,44 @@ def test_keys_depend_on_place_size_time_and_purpose(tmp_path, old):
     path = tmp_path / "a"
     path.write_bytes(b"1")
     os.utime(path, (1, 1))
-    key = stamp(path)
-    assert stamp(path) == key
-    assert len({key, stamp(path, "Modality")}) == 2
+    key = file_key(path)
+    assert file_key(path) == key
+    assert len({key, file_key(path, "Modality")}) == 2
     os.utime(path, (2, 2))
-    assert stamp(path) not in {"", key}
-    assert stamp(tmp_path / "absent") == ""
+    assert file_key(path) not in {"", key}
+    assert file_key(tmp_path / "absent") == ""
 
 
 def test_half_a_pair_and_files_from_the_future_are_not_remembered(tmp_path, old, monkeypatch):
     header = tmp_path / "a.hdr"
     header.write_bytes(b"1")
-    assert stamp(header) == ""
+    assert file_key(header) == ""
     packed = tmp_path / "A.HDR.gz"
     packed.write_bytes(b"1")
-    assert stamp(packed) == ""
-    assert stamp(Path(__file__)) != ""
+    assert file_key(packed) == ""
+    assert file_key(Path(__file__)) != ""
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    assert stamp(Path(__file__)) == ""
+    assert file_key(Path(__file__)) == ""
 
 
 def test_a_joint_key_needs_every_key():
-    assert joint(["a", "b"]) not in {"", joint(["b", "a"]), joint(["ab"])}
-    assert joint(["a", ""]) == ""
+    assert joint_key(["a", "b"]) not in {"", joint_key(["b", "a"]), joint_key(["ab"])}
+    assert joint_key(["a", ""]) == ""
 
 
 def test_facts_come_back_as_they_went_in(cache_of_test):
     facts = {"shape": (1, 2), "stacking": ("a", ""), "none": None, "levels": (0.1, -1e-30)}
-    with closing(Store()) as memory:
+    with closing(ScanCache()) as memory:
         memory.put("k", json.loads(json.dumps(facts)))
         memory.flush()
         assert memory.get("") is None
-    with closing(Store()) as memory:
-        assert memory.get("k") == facts == to_tuples(json.loads(json.dumps(facts)))
+    with closing(ScanCache()) as memory:
+        assert memory.get("k") == facts == _to_tuples(json.loads(json.dumps(facts)))
         assert memory.get("other") is None
 
 
 def test_a_closed_memory_has_let_go_of_its_file_and_knows_nothing(cache_of_test):
-    with closing(Store()) as memory:
+    with closing(ScanCache()) as memory:
         memory.put("k", {"one": 1})
         memory.flush()
         base = memory._base
@@ -218,11 +218,11 @@ def test_a_row_that_was_changed_is_read_again(png, tmp_path, old, cache_of_test,
 
 
 def test_a_row_under_the_key_of_another_is_not_believed(cache_of_test):
-    with closing(Store()) as memory:
+    with closing(ScanCache()) as memory:
         memory.put("k", {"one": 1}), memory.put("l", {"two": 2})
         memory.flush()
     with closing(sqlite3.connect(cache_of_test / "index.sqlite")) as base:
         base.execute("UPDATE files SET facts = (SELECT facts FROM files WHERE key = 'l')")
         base.commit()
-    with closing(Store()) as memory:
+    with closing(ScanCache()) as memory:
         assert (memory.get("k"), memory.get("l")) == (None, {"two": 2})

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from medgan.base.errors import PlanError
 from medgan.dataset.manifest import Holdout, Manifest, Record
 from medgan.dataset.split import (
-    BY_DEFAULT,
-    choose_holdout,
-    default_in_words,
-    divide_for_training,
+    _DEFAULT_HOLDOUT,
+    _choose_holdout,
+    default_holdout_text,
     hold_out,
+    hold_out_for_training,
     holdout_of_training,
 )
 
@@ -85,37 +85,37 @@ def test_a_fraction_of_one_or_more_is_refused():
 
 
 def by_default(data: Manifest) -> Manifest:
-    return divide_for_training(data, None, 0)
+    return hold_out_for_training(data, None, 0)
 
 
 def test_a_fifth_is_held_out_where_there_is_no_val_and_no_test():
     data = manifest([("a", f"a{n}") for n in range(20)] + [("b", f"b{n}") for n in range(6)])
     after = by_default(data)
     assert after.patients()["val"] == {"a": 4, "b": 1}
-    assert after.holdout == BY_DEFAULT
-    assert "5 of 26 patients are held out as val" in default_in_words(after)
-    assert "--holdout 0" in default_in_words(after)
+    assert after.holdout == _DEFAULT_HOLDOUT
+    assert "5 of 26 patients are held out as val" in default_holdout_text(after)
+    assert "--holdout 0" in default_holdout_text(after)
 
 
 def test_of_a_small_data_set_one_patient_is_held_out():
     after = by_default(manifest([("a", f"a{n}") for n in range(6)] + [("b", f"b{n}") for n in range(2)]))
-    assert "1 of 8 patients is held out as val" in default_in_words(after)
-    assert "Of b none could be spared." in default_in_words(after)
+    assert "1 of 8 patients is held out as val" in default_holdout_text(after)
+    assert "Of b none could be spared." in default_holdout_text(after)
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_a_data_set_with_a_split_of_its_own_keeps_it(split):
     data = manifest([("a", str(n)) for n in range(20)], t=split)
     assert by_default(data) == data
-    assert default_in_words(by_default(data)) == ""
+    assert default_holdout_text(by_default(data)) == ""
 
 
 def test_a_wish_wins_over_the_default():
     data = manifest([("a", str(n)) for n in range(20)])
-    assert choose_holdout(data, 0.0) == Holdout()
-    assert choose_holdout(data, 0.5) == Holdout(share=0.5)
-    assert default_in_words(hold_out(data, Holdout(share=0.5), 0)) == ""
-    assert default_in_words(hold_out(data, Holdout(share=0.0), 0)) == ""
+    assert _choose_holdout(data, 0.0) == Holdout()
+    assert _choose_holdout(data, 0.5) == Holdout(share=0.5)
+    assert default_holdout_text(hold_out(data, Holdout(share=0.5), 0)) == ""
+    assert default_holdout_text(hold_out(data, Holdout(share=0.0), 0)) == ""
 
 
 def test_small_classes_give_nobody_away_unasked_and_that_is_said():
@@ -123,28 +123,32 @@ def test_small_classes_give_nobody_away_unasked_and_that_is_said():
     data = manifest([("a", f"a{n}") for n in range(4)] + [("b", f"{'a' * (n < 4)}{n}") for n in range(10)])
     after = by_default(data)
     assert after.patients()["val"] == {"a": 0, "b": 2}
-    assert "Of a none could be spared" in default_in_words(after)
+    assert "Of a none could be spared" in default_holdout_text(after)
 
 
 def test_a_tiny_data_set_says_that_nobody_can_be_spared():
     after = by_default(manifest([(label, f"{label}{n}") for label in "ab" for n in range(4)]))
     assert set(after.patients()) == {"train"}
-    assert "no class has the 5 patients" in default_in_words(after)
-    assert after.holdout == BY_DEFAULT
+    assert "no class has the 5 patients" in default_holdout_text(after)
+    assert after.holdout == _DEFAULT_HOLDOUT
 
 
 @given(SCANS, st.integers(0, 99))
 def test_the_default_leaves_every_class_its_patients_but_a_fifth(scans, seed):
     before = manifest(scans).patients()["train"]
-    after = hold_out(manifest(scans), BY_DEFAULT, seed).patients()
+    after = hold_out(manifest(scans), _DEFAULT_HOLDOUT, seed).patients()
     for label, count in before.items():
         assert after["train"][label] == count or count >= 5
         assert after["train"][label] >= 1
 
 
 def test_a_model_says_what_was_held_out_and_another_wish_is_refused():
-    assert holdout_of_training(BY_DEFAULT, None) == holdout_of_training(BY_DEFAULT, 0.2) == BY_DEFAULT
-    for known, wish in ((BY_DEFAULT, 0.3), (BY_DEFAULT, 0.0), (Holdout(), 0.2)):
+    assert (
+        holdout_of_training(_DEFAULT_HOLDOUT, None)
+        == holdout_of_training(_DEFAULT_HOLDOUT, 0.2)
+        == _DEFAULT_HOLDOUT
+    )
+    for known, wish in ((_DEFAULT_HOLDOUT, 0.3), (_DEFAULT_HOLDOUT, 0.0), (Holdout(), 0.2)):
         with pytest.raises(PlanError, match="would be of other patients"):
             holdout_of_training(known, wish)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from medgan.base.errors import DatasetError
-from medgan.dataset.tables import columns, read_labels, read_participants
+from medgan.dataset.tables import read_headings, read_labels, read_participants
 
 
 @pytest.mark.parametrize("mark", [",", "\t", ";"])
@@ -55,7 +55,7 @@ def test_short_rows_have_no_label(tmp_path):
 def test_not_available_is_no_label(tmp_path):
     (tmp_path / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tn/a\nsub-02\tcase\n")
     assert [row.label for row in read_participants(tmp_path / "participants.tsv", "group")] == ["", "case"]
-    assert columns(tmp_path / "participants.tsv") == ("participant_id", "group")
+    assert read_headings(tmp_path / "participants.tsv") == ("participant_id", "group")
 
 
 @pytest.mark.parametrize(

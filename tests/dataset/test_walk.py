@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medgan.dataset.walk import look, walk
+from medgan.dataset.walk import check_path, walk
 
 
 def verdicts(root: Path) -> dict[str, str]:
@@ -82,4 +82,4 @@ def test_a_named_path_gets_the_verdict_of_its_kind(tmp_path, kind, verdict):
         path.touch()
     elif kind == "folder":
         path.mkdir()
-    assert look(path).verdict == verdict
+    assert check_path(path).verdict == verdict

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medgan.base.errors import DatasetError
-from medgan.base.files import plain, revive
+from medgan.base.files import from_json, to_json
 from medgan.evaluation import share_choice
 from medgan.evaluation.arms import RECIPES
 from medgan.evaluation.share_choice import ENOUGH, Chosen, choose_share, doubt, wish_of
@@ -33,7 +33,7 @@ def test_every_arm_is_told_the_best_first_and_all_is_json(brief):
     assert scores == sorted(scores, reverse=True)
     shares = {"oversampling": "0", "oversampling + classical": "0", "share 0.25": "0.25", "share 0.5 + classical": "0.5"}  # fmt: skip
     assert {trial.arm: trial.share for trial in brief.trials} == shares
-    assert revive(Chosen, json.loads(json.dumps(plain(brief)))) == brief
+    assert from_json(Chosen, json.loads(json.dumps(to_json(brief)))) == brief
 
 
 def outcome(name, lead, judge="cnn"):

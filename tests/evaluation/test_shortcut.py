@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medgan.base.errors import DatasetError
-from medgan.base.files import plain, revive
+from medgan.base.files import from_json, to_json
 from medgan.evaluation.shortcut import (
     NONE,
     USED,
@@ -57,7 +57,7 @@ def test_a_mark_is_seen_and_used_and_spreading_it_takes_it_away():
     assert topped_up.others_interval[0] > 0
     assert not everywhere.used
     assert "With synthetic images in every class no such sign" in found.sentence
-    assert revive(Shortcut, json.loads(json.dumps(plain(found)))) == found
+    assert from_json(Shortcut, json.loads(json.dumps(to_json(found)))) == found
 
 
 def test_without_images_of_other_classes_only_rare_ones_can_tell():

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from medgan.base.errors import DatasetError
-from medgan.base.files import plain, revive
+from medgan.base.files import from_json, to_json
 from medgan.evaluation import predictions as module
 from medgan.evaluation import usefulness
 from medgan.evaluation.predictions import predictions
@@ -56,7 +56,7 @@ def brief():
 
 
 def test_the_result_is_json_and_back(brief):
-    assert revive(Usefulness, json.loads(json.dumps(plain(brief)))) == brief
+    assert from_json(Usefulness, json.loads(json.dumps(to_json(brief)))) == brief
 
 
 def test_the_result_tells_how_it_was_measured(brief):

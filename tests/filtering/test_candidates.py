@@ -182,7 +182,7 @@ def test_without_training_images_the_card_says_what_was_not_checked(model, tmp_p
 
 def test_training_images_in_the_cache_are_found_by_the_model_alone(scans, model, tmp_path):
     manifest = index(scans)
-    prepare(manifest, Model.load(model).plan, cache.stacks())
+    prepare(manifest, Model.load(model).plan, cache.stacks_folder())
     by_cache = sample(model, tmp_path / "cached", options=SampleOptions(count=4))
     by_name = sample(model, tmp_path / "named", options=SampleOptions(count=4, against=scans))
     assert by_cache.filter == by_name.filter

@@ -20,10 +20,10 @@ from medgan.output.catalogue import (
     restore,
     spacing_text,
 )
-from medgan.scans.scan import Form
+from medgan.scans.scan import OutputFormat
 
 ROOT = Path(__file__).parents[2]
-FORM = Form(format="png", low=-1024.0, high=3071.0, unit="HU", bits=16, spacing_mm=(5.0, 0.7, 0.8))
+FORM = OutputFormat(format="png", low=-1024.0, high=3071.0, unit="HU", bits=16, spacing_mm=(5.0, 0.7, 0.8))
 
 
 def row(**changes):

@@ -11,10 +11,10 @@ from medgan.base.errors import MedganError
 from medgan.base.progress import ignore
 from medgan.output.finalise import Account, SheetImages, exhibits, seal
 from medgan.output.folder import OutFolder, Placed, claim
-from medgan.scans.scan import Form, Mark
+from medgan.scans.scan import OutputFormat, Provenance
 from tests.commands.blobs import rows_of, tree
 
-PNG = Form(format="png", low=0, high=255, unit="stored")
+PNG = OutputFormat(format="png", low=0, high=255, unit="stored")
 ACCOUNT = Account(command="medgan sample", settings={"command": "sample"}, before={"a": 0, "b": 0})
 
 
@@ -25,7 +25,9 @@ def filled(path, form=PNG, images=None):
     chance = np.random.default_rng(0)
     channels = form.channels
     images = [chance.random((channels, 8, 6), np.float32) for _ in range(2)] if images is None else images
-    marks = [Mark(synthetic=True, label="a", index=n + 1, seed=n, model="m" * 64) for n in range(len(images))]
+    marks = [
+        Provenance(synthetic=True, label="a", index=n + 1, seed=n, model="m" * 64) for n in range(len(images))
+    ]
     return folder, [folder.put(mark, image) for mark, image in zip(marks, images, strict=True)]
 
 
@@ -62,7 +64,7 @@ def test_the_folder_is_complete_only_when_all_else_is_there(tmp_path, monkeypatc
 
 
 def test_colour_images_are_described_and_shown(tmp_path):
-    form = Form(format="png", low=0, high=255, unit="stored", channels=3)
+    form = OutputFormat(format="png", low=0, high=255, unit="stored", channels=3)
     seal(*filled(tmp_path, form), ACCOUNT, ignore)
     assert [(row["rows"], row["columns"]) for row in rows_of(tmp_path)] == [("8", "6")] * 2
     assert "8 bits, RGB" in (tmp_path / "README.md").read_text(encoding="utf-8")
@@ -73,7 +75,7 @@ def test_an_image_of_one_gray_is_described_too(tmp_path):
         out = tmp_path / form
         flat = [np.full((1, 8, 6), 0.5, np.float32)]
         seal(
-            *filled(out, Form(format=form, low=0, high=255, unit="stored"), flat),
+            *filled(out, OutputFormat(format=form, low=0, high=255, unit="stored"), flat),
             ACCOUNT,
             ignore,
         )
@@ -89,7 +91,7 @@ def test_an_image_that_was_damaged_on_the_way_is_told(tmp_path):
 
 def test_the_sheet_shows_images_of_every_class_and_origin_and_other_slices_of_every_volume():
     marks = [
-        Mark(synthetic=made, label="a", index=n, patient="" if made else f"patient {n // 32}")
+        Provenance(synthetic=made, label="a", index=n, patient="" if made else f"patient {n // 32}")
         for made in (True, False)
         for n in range(256)
     ]
@@ -104,7 +106,9 @@ def test_the_sheet_shows_images_of_every_class_and_origin_and_other_slices_of_ev
 
 
 def test_the_sheet_shows_all_of_a_few():
-    placed = [Placed(mark=Mark(synthetic=True, label="a", index=n), path=Path(f"{n}")) for n in range(3)]
+    placed = [
+        Placed(mark=Provenance(synthetic=True, label="a", index=n), path=Path(f"{n}")) for n in range(3)
+    ]
     assert exhibits(placed) == {Path("0"), Path("1"), Path("2")}
 
 

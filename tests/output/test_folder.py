@@ -11,16 +11,16 @@ from medgan.base import files
 from medgan.base.errors import OutputError
 from medgan.dataset.manifest import Record
 from medgan.output.folder import OutFolder, claim, earlier
-from medgan.scans.scan import Form, Mark
+from medgan.scans.scan import OutputFormat, Provenance
 
 SETTINGS = {"command": "sample", "seed": 0}
-MARK = Mark(synthetic=True, label="a b", index=7, seed=6, model="m")
+MARK = Provenance(synthetic=True, label="a b", index=7, seed=6, model="m")
 
 
 def folder(path, format="png"):  # noqa: A002  # the form's word
     return OutFolder(
         path=path,
-        form=Form(format=format, low=0, high=255, unit="stored"),
+        form=OutputFormat(format=format, low=0, high=255, unit="stored"),
         folders={"a b": "a_b"},
     )
 
@@ -36,7 +36,7 @@ def files_in(path):
 def test_an_image_is_named_by_class_origin_and_number(tmp_path):
     out = folder(tmp_path)
     assert out.put(MARK, image()).path == tmp_path / "images" / "a_b" / "a_b_syn_000007.png"
-    real = Mark(synthetic=False, label="a b", index=1, patient="p")
+    real = Provenance(synthetic=False, label="a b", index=1, patient="p")
     assert out.put(real, image(1)).path.name == "a_b_real_000001.png"
 
 

@@ -9,15 +9,17 @@ import pytest
 from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.output import read_back
-from medgan.scans.scan import Form
+from medgan.scans.scan import OutputFormat
 
-FORM = Form(format="dicom", low=0.0, high=4095.0, unit="relative", bits=12, spacing_mm=(0.0, 0.2, 0.2))
+FORM = OutputFormat(
+    format="dicom", low=0.0, high=4095.0, unit="relative", bits=12, spacing_mm=(0.0, 0.2, 0.2)
+)
 """A radiograph, of which no slice distance is known."""
 
 
-def told(form: Form) -> dict[str, object]:
+def told(form: OutputFormat) -> dict[str, object]:
     labels = [{"label": name, "number": n, "folder": name} for n, name in enumerate("ab")]
-    return {"form": files.plain(form), "labels": labels, "data": "d", "model": "m", "real": "none"}
+    return {"form": files.to_json(form), "labels": labels, "data": "d", "model": "m", "real": "none"}
 
 
 @pytest.mark.parametrize("spacing", [None, (0.0, 0.2, 0.2), (5.0, 0.2, 0.3)])

@@ -6,13 +6,13 @@ import pytest
 
 from medgan.plan import Overrides, decide
 from medgan.plan.clock import (
-    LONG,
-    as_begun,
-    candidates,
-    on_schedule,
-    with_graphs,
-    with_precision,
-    worth_graphing,
+    _LONG_IMAGES,
+    candidate_precisions,
+    decide_graphs,
+    decide_precision,
+    fit_to_minutes,
+    is_worth_graphing,
+    restore_decisions,
 )
 from tests.test_plan import facts
 
@@ -25,7 +25,7 @@ def plan_of(**wishes):
     ("wishes", "tried"),
     [
         ({}, ("fp32", "bf16")),
-        ({"images": LONG - 64}, ("fp32",)),
+        ({"images": _LONG_IMAGES - 64}, ("fp32",)),
         ({"minutes": 1.0}, ("fp32", "bf16")),
         ({"minutes": 0.9}, ("fp32",)),
         ({"precision": "bf16", "images": 16}, ("bf16",)),
@@ -33,7 +33,7 @@ def plan_of(**wishes):
     ],
 )
 def test_a_clock_decides_where_the_user_has_not_and_the_run_is_long(wishes, tried):
-    assert candidates(plan_of(**wishes)) == tried
+    assert candidate_precisions(plan_of(**wishes)) == tried
 
 
 @pytest.mark.parametrize(
@@ -46,18 +46,18 @@ def test_a_clock_decides_where_the_user_has_not_and_the_run_is_long(wishes, trie
     ],
 )
 def test_bf16_is_taken_where_it_is_clearly_quicker_and_the_reason_names_both_times(seconds, precision, words):
-    plan = with_precision(plan_of(), seconds)
+    plan = decide_precision(plan_of(), seconds)
     assert plan.precision == precision
     assert words in plan.why["precision"]
 
 
 def test_a_precision_that_was_asked_for_stands_whatever_the_clock_says():
     plan = plan_of(precision="fp32")
-    assert with_precision(plan, {"fp32": 1.0, "bf16": 0.1}) is plan
+    assert decide_precision(plan, {"fp32": 1.0, "bf16": 0.1}) is plan
 
 
 def test_a_short_run_is_in_fp32_without_a_clock():
-    assert "short a run" in with_precision(plan_of(images=64), {}).why["precision"]
+    assert "short a run" in decide_precision(plan_of(images=64), {}).why["precision"]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_short_run_is_in_fp32_without_a_clock():
     ],
 )
 def test_cuda_graphs_are_tried_where_the_user_has_not_decided_and_the_run_is_long(wishes, pace, worth):
-    assert worth_graphing(plan_of(**wishes), pace) == worth
+    assert is_worth_graphing(plan_of(**wishes), pace) == worth
 
 
 FAILS = "do not work here (RuntimeError: no)"
@@ -94,8 +94,8 @@ FAILS = "do not work here (RuntimeError: no)"
 def test_cuda_graphs_are_taken_where_they_are_clearly_quicker_and_the_same(
     trials, graphed, precision, pace, words
 ):
-    begun = with_precision(plan_of(), {"fp32": 0.004, "bf16": 0.004})
-    plan, now = with_graphs(begun, 0.004, trials)
+    begun = decide_precision(plan_of(), {"fp32": 0.004, "bf16": 0.004})
+    plan, now = decide_graphs(begun, 0.004, trials)
     assert (plan.graphed, plan.precision, now) == (graphed, precision, pace)
     assert plan.why["graphed"].startswith(words)
     assert plan.why["precision"].startswith("rule: ")
@@ -104,12 +104,12 @@ def test_cuda_graphs_are_taken_where_they_are_clearly_quicker_and_the_same(
 @pytest.mark.parametrize("graphed", [True, False])
 def test_graphs_that_were_asked_for_or_refused_stand(graphed):
     plan = plan_of(graphed=graphed)
-    assert with_graphs(plan, 0.004, {"fp32": (0.001, "")}) == (plan, 0.004)
+    assert decide_graphs(plan, 0.004, {"fp32": (0.001, "")}) == (plan, 0.004)
 
 
 def test_what_a_clock_decided_when_a_run_began_stands_but_for_what_the_user_now_says():
     begun = {"precision": "bf16", "graphed": True, "why": {"precision": "rule: p", "graphed": "rule: g"}}
-    plan = as_begun(plan_of(), begun, Overrides())
+    plan = restore_decisions(plan_of(), begun, Overrides())
     assert (plan.precision, plan.graphed, plan.why["precision"], plan.why["graphed"]) == (
         "bf16",
         True,
@@ -117,27 +117,27 @@ def test_what_a_clock_decided_when_a_run_began_stands_but_for_what_the_user_now_
         "rule: g",
     )
     wish = Overrides(graphed=False)
-    plan = as_begun(decide(facts(), wish), begun, wish)
+    plan = restore_decisions(decide(facts(), wish), begun, wish)
     assert (plan.precision, plan.graphed) == ("bf16", False)
     old = {"precision": "fp32", "why": {"precision": "rule: p"}}
-    assert as_begun(plan_of(), old, Overrides()).graphed is False
+    assert restore_decisions(plan_of(), old, Overrides()).graphed is False
 
 
 def test_a_run_without_minutes_is_never_corrected():
     plan = plan_of(images=1000)
-    assert on_schedule(plan, 160, 1e6, 1e3) is plan
+    assert fit_to_minutes(plan, 160, 1e6, 1e3) is plan
 
 
 def test_the_rest_of_the_minutes_at_the_latest_pace_is_the_rest_of_the_run():
     plan = dataclasses.replace(plan_of(minutes=10.0, batch=16), images_shown=16_000)
-    slow = on_schedule(plan, 800, 120.0, 0.15)  # 480 s are left: 3,200 images
+    slow = fit_to_minutes(plan, 800, 120.0, 0.15)  # 480 s are left: 3,200 images
     assert slow.images_shown == 4_000
-    quick = on_schedule(plan, 800, 120.0, 0.0075)
+    quick = fit_to_minutes(plan, 800, 120.0, 0.0075)
     assert quick.images_shown == 64_800
     assert dataclasses.replace(slow, images_shown=plan.images_shown) == plan
 
 
 def test_a_run_ends_when_its_minutes_are_over_and_is_not_drawn_out_when_its_images_are_shown():
     plan = dataclasses.replace(plan_of(minutes=1.0, batch=16), images_shown=1600)
-    assert on_schedule(plan, 800, 61.0, 0.01).images_shown == 800
-    assert on_schedule(plan, 1600, 10.0, 0.01) is plan
+    assert fit_to_minutes(plan, 800, 61.0, 0.01).images_shown == 800
+    assert fit_to_minutes(plan, 1600, 10.0, 0.01) is plan

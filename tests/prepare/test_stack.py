@@ -23,8 +23,8 @@ from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, Plan, decide
 from medgan.prepare import stack as module
-from medgan.prepare.stack import Stack, find, prepare
-from medgan.scans.scan import Form
+from medgan.prepare.stack import Stack, find_stack, prepare
+from medgan.scans.scan import OutputFormat
 from tests.commands.blobs import discs
 
 
@@ -110,7 +110,7 @@ def test_extremes_are_clipped_before_they_can_bleed_into_their_neighbours(tmp_pa
     image = np.full((32, 48), 100)
     image[::8, ::8] = 255
     gray(tmp_path / "s" / "a" / "0.png", image), gray(tmp_path / "s" / "b" / "0.png", image.T + 0 * image.T)
-    form = Form(format="png", low=0.0, high=100.0, unit="stored")
+    form = OutputFormat(format="png", low=0.0, high=100.0, unit="stored")
     stack = rows_of(tmp_path / "s", form=form, geometry="stretch")
     assert stack.pixels.min() == stack.pixels.max() == 65535
 
@@ -118,7 +118,7 @@ def test_extremes_are_clipped_before_they_can_bleed_into_their_neighbours(tmp_pa
 def test_a_fixed_scale_is_the_same_for_every_scan(tmp_path):
     for label, level in {"a": 50, "b": 200}.items():
         gray(tmp_path / "s" / label / "0.png", np.full((16, 24), level) + np.eye(16, 24))
-    stack = rows_of(tmp_path / "s", form=Form(format="png", low=0, high=255, unit="stored"))
+    stack = rows_of(tmp_path / "s", form=OutputFormat(format="png", low=0, high=255, unit="stored"))
     np.testing.assert_allclose(stack.images([0, 1]).mean((1, 2, 3)) * 255, [50, 200], atol=0.1)
 
 
@@ -185,9 +185,11 @@ def test_colour_becomes_gray_by_its_luminance_and_gray_becomes_colour(tmp_path):
     red = np.zeros((16, 24, 3), np.uint8)
     red[..., 0] = np.arange(24) * 10
     gray(tmp_path / "s" / "a" / "0.png", red), gray(tmp_path / "s" / "b" / "0.png", red[..., 0])
-    one = rows_of(tmp_path / "s", channels=1, form=Form(format="png", low=0, high=255, unit="stored"))
+    one = rows_of(tmp_path / "s", channels=1, form=OutputFormat(format="png", low=0, high=255, unit="stored"))
     np.testing.assert_allclose(one.images([0]), one.images([1]) * 0.299, atol=2e-5)
-    three = rows_of(tmp_path / "s", channels=3, form=Form(format="png", low=0, high=255, unit="stored"))
+    three = rows_of(
+        tmp_path / "s", channels=3, form=OutputFormat(format="png", low=0, high=255, unit="stored")
+    )
     assert three.pixels.shape == (2, 3, 16, 24)
     np.testing.assert_array_equal(three.pixels[1, 0], three.pixels[1, 2])
     assert three.pixels[0, 1:].max() == 0
@@ -219,7 +221,7 @@ def test_a_second_time_nothing_is_decoded(scans, tmp_path, monkeypatch):
         ({"seed": 9, "images_shown": 64, "arch": "dcgan"}, True),
         ({"size": (24, 24)}, False),
         ({"channels": 3}, False),
-        ({"form": Form(format="png", low=0, high=99, unit="stored")}, False),
+        ({"form": OutputFormat(format="png", low=0, high=99, unit="stored")}, False),
     ],
     ids=["training", "size", "channels", "scale"],
 )
@@ -268,22 +270,22 @@ def test_damaged_pixels_are_prepared_anew_with_a_word(scans, tmp_path, name, dam
     first = np.array(prepare(scans, plan, cache).pixels)
     (file,) = cache.glob(f"*/{name}")
     damage(file)
-    assert find(scans.digest, plan, cache) is None
+    assert find_stack(scans.digest, plan, cache) is None
     told = []
     np.testing.assert_array_equal(prepare(scans, plan, cache, on_progress=told.append).pixels, first)
     assert ["damaged: they are prepared anew" in one.words for one in told if one.stage == WARNING] == [True]
-    assert find(scans.digest, plan, cache) is not None
+    assert find_stack(scans.digest, plan, cache) is not None
 
 
 def test_a_sound_stack_is_compared_with_its_sums_once_in_a_process(scans, tmp_path, monkeypatch):
     prepare(scans, plan_of(scans), tmp_path / "cache")
-    monkeypatch.setattr(module, "_sound", None)
+    monkeypatch.setattr(module, "_matches_checksum", None)
     prepare(scans, plan_of(scans), tmp_path / "cache")
 
 
 def begun(scans, tmp_path, monkeypatch):
     """A cache in which six of eight scans were prepared when the process was killed; its partial array and sums."""
-    monkeypatch.setattr(module, "EVERY", 2)
+    monkeypatch.setattr(module, "_REPORT_EVERY", 2)
 
     def cut(progress):
         if progress.done == 6:
@@ -329,14 +331,14 @@ def test_facts_of_rows_that_were_changed_are_not_believed(scans, tmp_path, chang
     made = prepare(scans, plan, cache)
     (file,) = cache.glob("*/rows.json")
     file.write_text(json.dumps(change(json.loads(file.read_text(encoding="utf-8")))), encoding="utf-8")
-    assert find(scans.digest, plan, cache) is None
+    assert find_stack(scans.digest, plan, cache) is None
     prepare(scans, plan, cache)
-    np.testing.assert_array_equal(find(scans.digest, plan, cache).patients, made.patients)
+    np.testing.assert_array_equal(find_stack(scans.digest, plan, cache).patients, made.patients)
 
 
 def test_a_broken_preparation_goes_on_where_it_was(scans, tmp_path, monkeypatch):
     straight = np.array(prepare(scans, plan_of(scans), tmp_path / "straight").pixels)
-    monkeypatch.setattr(module, "EVERY", 2)
+    monkeypatch.setattr(module, "_REPORT_EVERY", 2)
     load, loaded = module.load, []
 
     def breaking(root, record):
@@ -356,7 +358,7 @@ def test_a_broken_preparation_goes_on_where_it_was(scans, tmp_path, monkeypatch)
 
 def test_what_a_power_cut_left_beyond_the_last_safe_scan_is_dropped(scans, tmp_path, monkeypatch):
     straight = np.array(prepare(scans, plan_of(scans), tmp_path / "straight").pixels)
-    monkeypatch.setattr(module, "EVERY", 2)
+    monkeypatch.setattr(module, "_REPORT_EVERY", 2)
 
     class PowerCutError(Exception):
         pass
@@ -419,7 +421,7 @@ def test_a_class_the_plan_does_not_know_is_refused(scans, tmp_path):
 
 
 def test_values_of_another_kind_are_refused(scans, tmp_path):
-    form = Form(format="dicom", low=-1024, high=3071, unit="HU")
+    form = OutputFormat(format="dicom", low=-1024, high=3071, unit="HU")
     with pytest.raises(DatasetError, match=r"mixed-content.*8 stored.*expects HU"):
         prepare(scans, plan_of(scans, form=form), tmp_path / "cache")
 
@@ -457,7 +459,7 @@ def test_a_cache_that_is_a_file_is_told(scans, tmp_path):
 def test_a_stack_is_found_by_the_digest_of_its_data_and_is_the_same(scans, tmp_path):
     plan, cache = plan_of(scans), tmp_path / "cache"
     made = prepare(scans, plan, cache)
-    found = find(scans.digest, plan, cache)
+    found = find_stack(scans.digest, plan, cache)
     assert found.digest == made.digest
     for name in ("pixels", "labels", "records", "patients", "slices"):
         np.testing.assert_array_equal(getattr(found, name), getattr(made, name))
@@ -467,9 +469,9 @@ def test_a_stack_is_found_by_the_digest_of_its_data_and_is_the_same(scans, tmp_p
 def test_a_stack_of_other_data_or_of_another_preparation_is_not_found(scans, tmp_path):
     plan, cache = plan_of(scans), tmp_path / "cache"
     prepare(scans, plan, cache)
-    assert find("0" * 64, plan, cache) is None
-    assert find(scans.digest, dataclasses.replace(plan, size=(32, 48)), cache) is None
-    assert find(scans.digest, plan, tmp_path / "nowhere") is None
+    assert find_stack("0" * 64, plan, cache) is None
+    assert find_stack(scans.digest, dataclasses.replace(plan, size=(32, 48)), cache) is None
+    assert find_stack(scans.digest, plan, tmp_path / "nowhere") is None
 
 
 @pytest.mark.parametrize("damage", ["pixels.npy", "rows.json"])
@@ -478,9 +480,9 @@ def test_a_damaged_stack_is_not_found_and_mends(scans, tmp_path, damage):
     prepare(scans, plan, cache)
     (file,) = cache.glob(f"*/{damage}")
     file.write_bytes(b"[")
-    assert find(scans.digest, plan, cache) is None
+    assert find_stack(scans.digest, plan, cache) is None
     prepare(scans, plan, cache)
-    assert find(scans.digest, plan, cache) is not None
+    assert find_stack(scans.digest, plan, cache) is not None
 
 
 def in_memory(pixels, row):

@@ -9,9 +9,9 @@ from medgan.filtering.candidates import Selection
 from medgan.filtering.selection import Drawn
 from medgan.output.finalise import Account, seal
 from medgan.output.folder import OutFolder, claim
-from medgan.scans.scan import Form, Mark
+from medgan.scans.scan import OutputFormat, Provenance
 
-PNG = Form(format="png", low=0, high=255, unit="stored")
+PNG = OutputFormat(format="png", low=0, high=255, unit="stored")
 
 
 def blob(seed, side=16, bright=0.6):
@@ -39,10 +39,10 @@ def balanced(path, labels=("rare", "normal"), *, real=True, bright=0.6, filtered
     placed = []
     for number, label in enumerate(labels):
         for index in range(1, (11 if number else 5) if real else 1):
-            mark = Mark(synthetic=False, label=label, index=index, patient=f"p{number}{index}")
+            mark = Provenance(synthetic=False, label=label, index=index, patient=f"p{number}{index}")
             placed.append(folder.put(mark, blob(100 * number + index)))
     for seed in range(6):
-        mark = Mark(synthetic=True, label=labels[0], index=seed + 1, seed=seed, model="m" * 64)
+        mark = Provenance(synthetic=True, label=labels[0], index=seed + 1, seed=seed, model="m" * 64)
         placed.append(folder.put(mark, blob(seed + 1, bright=bright)))
     seal(folder, placed, account, ignore)
     return path

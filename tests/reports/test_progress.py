@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.base.progress import duration
+from medgan.base.progress import format_duration
 from medgan.pictures.grid import draw_grid, share_done, title_of
 from medgan.reports import progress
 from tests.reports.folders import row
@@ -60,7 +60,7 @@ def test_where_a_training_stands_is_said_in_a_line():
     assert progress.standing(row(1000, LABELS)) == "1,000 images shown (25%) in 10 s; about 30 s left"
     assert progress.standing(row(6000, LABELS, last=True)) == "6,000 images shown (100%) in 1 min; finished"
     assert share_done({"images_shown": 0, "seconds_left": 0.0, "images_per_second": 0.0}) == 0.0
-    assert [duration(seconds) for seconds in (5, 89, 754, 5400, 11100)] == [
+    assert [format_duration(seconds) for seconds in (5, 89, 754, 5400, 11100)] == [
         "5 s",
         "1 min",
         "13 min",

@@ -172,7 +172,7 @@ def test_a_picture_of_another_name_spoils_no_page(tmp_path):
 
 def test_a_file_larger_than_medgan_writes_is_not_read(tmp_path, monkeypatch):
     folder = run(tmp_path / "run")
-    monkeypatch.setattr(stories.files, "LARGEST", 4)
+    monkeypatch.setattr(stories.files, "_MAX_READ_BYTES", 4)
     assert log_of(folder) == []
     with pytest.raises(DatasetError, match=r"run\.json cannot be read \(it is larger than"):
         told(folder)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from medgan.base.errors import ScanError
-from medgan.dataset.advice import warnings_of
+from medgan.dataset.advice import data_warnings
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.scans import formats
@@ -90,7 +90,7 @@ def check_data_set(root: Path, expected: Told) -> None:
     manifest = index(Source(path=root, **expected.options))
     assert {record.path: record.verdict for record in manifest.records if not record.ok} == expected.verdicts
     assert all(record.reason for record in manifest.records if not record.ok)
-    assert expected.warning in " ".join((*manifest.warnings, *warnings_of(manifest)))
+    assert expected.warning in " ".join((*manifest.warnings, *data_warnings(manifest)))
     assert not expected.scans or len(list(manifest.usable())) == expected.scans
 
 

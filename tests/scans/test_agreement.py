@@ -257,7 +257,9 @@ def volumes() -> list[tuple[Path, ...]]:
             headers.append((path, formats.read_header(path)))
         except ScanError:
             continue
-    found = series.group([(path, header) for path, header in headers if header.format == "dicom"]).volumes
+    found = series.group_slices(
+        [(path, header) for path, header in headers if header.format == "dicom"]
+    ).volumes
     assert len(found) == 2
     return list(found)
 
@@ -295,7 +297,7 @@ def test_highdicom_makes_the_same_volume_whatever_the_direction(turn, tmp_path):
         made.ImagePositionPatient = [round(float(x), 6) for x in mm * normal]
         made.StudyInstanceUID, made.FrameOfReferenceUID = "1.2.8", "1.2.9"
         made.save_as(path)
-    (found,) = series.group([(path, formats.read_header(path)) for path in paths]).volumes
+    (found,) = series.group_slices([(path, formats.read_header(path)) for path in paths]).volumes
     scan, volume = dicom_read.read_series(found), from_series(tuple(paths))
     assert scan.spacing_mm == pytest.approx(volume.spacing)
     assert np.array_equal(scan.pixels, along_normal(volume))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medgan.base.errors import ScanError
-from medgan.scans.compressed import LIMIT, Unpacked, first_bytes, refuse_size
+from medgan.scans.compressed import MAX_BYTES, InflatedStream, first_bytes, refuse_size
 
 DATA = np.random.default_rng(3).bytes(5000)
 
@@ -21,7 +21,7 @@ def file(folder, content: bytes, name: str = "a.nii"):
 
 def whole(path, size: int) -> bytes:
     """As many bytes as are claimed, in three pieces, the rest proven."""
-    stream = Unpacked(path, size)
+    stream = InflatedStream(path, size)
     stream.skip(size // 3)
     data = stream.take(size // 2) + stream.take(size - size // 3 - size // 2)
     stream.finish()
@@ -85,9 +85,9 @@ def test_a_plain_file_shorter_than_its_claim_is_truncated(tmp_path):
 
 
 def test_what_would_not_fit_decoded_is_too_large(tmp_path):
-    assert verdict(lambda: refuse_size(file(tmp_path, DATA), 5000, LIMIT + 1)) == "error:too-large"
+    assert verdict(lambda: refuse_size(file(tmp_path, DATA), 5000, MAX_BYTES + 1)) == "error:too-large"
 
 
 def test_an_honest_claim_passes(tmp_path):
-    refuse_size(file(tmp_path, DATA), 5000, LIMIT)
-    refuse_size(file(tmp_path, gzip.compress(DATA), "b.nii.gz"), 5000, LIMIT)
+    refuse_size(file(tmp_path, DATA), 5000, MAX_BYTES)
+    refuse_size(file(tmp_path, gzip.compress(DATA), "b.nii.gz"), 5000, MAX_BYTES)

@@ -17,7 +17,7 @@ from PIL import Image
 from medgan.base.errors import PlanError, ScanError
 from medgan.scans import formats
 from medgan.scans.dicom import read as dicom_read
-from medgan.scans.scan import Form, Mark
+from medgan.scans.scan import OutputFormat, Provenance
 from tests.scans.phantoms import ramp, wheel, write
 from tests.scans.written import FORMS, SYNTHETIC, picture
 
@@ -76,8 +76,8 @@ def file(folder: Path, name: str, content: bytes) -> Path:
     ],
 )
 def test_a_file_is_what_its_content_says(head, kind, tmp_path):
-    assert formats.kind_of(head) == kind
-    assert formats.sniff(file(tmp_path, "no name", head)) == kind
+    assert formats._detect_from_head(head) == kind
+    assert formats._detect_format(file(tmp_path, "no name", head)) == kind
 
 
 def test_a_name_is_not_needed_and_does_not_mislead(tmp_path):
@@ -139,19 +139,19 @@ def test_mutated_dicom_always_gets_a_verdict(name, tmp_path):
 
 @pytest.mark.parametrize("form", formats.WRITERS)
 def test_what_is_written_is_read_by_the_same_name_and_kind(form, tmp_path):
-    mark = Mark(synthetic=True, label="mass", index=1, seed=1, model="ab")
-    how = Form(format=form, low=0, high=255, unit="stored", bits=8)
+    mark = Provenance(synthetic=True, label="mass", index=1, seed=1, model="ab")
+    how = OutputFormat(format=form, low=0, high=255, unit="stored", bits=8)
     path = formats.write(tmp_path / "v1.2_0001", ramp(dtype=np.uint8) / np.float32(255), how, mark)
     assert path.name == "v1.2_0001" + formats.WRITERS[form].SUFFIX
-    assert formats.sniff(path) == form
+    assert formats._detect_format(path) == form
     assert np.array_equal(formats.read(path).pixels[0], ramp())
     assert "synthetic" in formats.read_header(path).notes
 
 
 @pytest.mark.parametrize(("form", "files"), [("dicom", 4), ("nifti", 1)])
 def test_a_volume_comes_back_with_its_values_and_its_spacing(form, files, tmp_path):
-    mark = Mark(synthetic=True, label="mass", index=1, seed=1, model="ab")
-    how = Form(
+    mark = Provenance(synthetic=True, label="mass", index=1, seed=1, model="ab")
+    how = OutputFormat(
         format=form, low=0, high=255, unit="stored", bits=8, modality="MR", spacing_mm=(3.0, 0.5, 0.75),
         patient_orientation="L\\P", dicom_class="mr",
     )  # fmt: skip
@@ -164,8 +164,8 @@ def test_a_volume_comes_back_with_its_values_and_its_spacing(form, files, tmp_pa
 
 
 def test_a_volume_cannot_be_a_png(tmp_path):
-    how = Form(format="png", low=0, high=255, unit="stored", bits=8)
-    mark = Mark(synthetic=True, label="mass", index=1)
+    how = OutputFormat(format="png", low=0, high=255, unit="stored", bits=8)
+    mark = Provenance(synthetic=True, label="mass", index=1)
     with pytest.raises(PlanError, match="png") as refused:
         formats.write_volume(tmp_path / "v", np.zeros((2, 4, 4), np.float32), how, mark)
     assert "dicom, nifti" in refused.value.hint

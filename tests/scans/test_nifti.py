@@ -15,11 +15,11 @@ import pytest
 from medgan.base.errors import PlanError, ScanError
 from medgan.scans import compressed, nifti, nifti_write
 from medgan.scans.provenance import stored_values
-from medgan.scans.scan import Form, Mark
+from medgan.scans.scan import OutputFormat, Provenance
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
-SYNTHETIC = Mark(synthetic=True, label="Größe", index=3, seed=7, model="ab" * 32)
-REAL = Mark(synthetic=False, label="normal", index=3, patient="0123456789abcdef")
+SYNTHETIC = Provenance(synthetic=True, label="Größe", index=3, seed=7, model="ab" * 32)
+REAL = Provenance(synthetic=False, label="normal", index=3, patient="0123456789abcdef")
 
 
 def anatomy(shape=(10, 12, 14), dtype: Any = np.int16):
@@ -355,7 +355,7 @@ def test_more_bytes_than_the_dimensions_need_are_refused_without_inflating_them(
 
 
 def test_volume_over_the_limit_is_refused_from_the_header(tmp_path, monkeypatch):
-    monkeypatch.setattr(compressed, "LIMIT", 10_000)
+    monkeypatch.setattr(compressed, "MAX_BYTES", 10_000)
     assert header_verdict(saved(tmp_path / "a.nii.gz", anatomy((20, 20, 20), np.uint8))) == "error:too-large"
 
 
@@ -417,29 +417,29 @@ def test_real_volume_reads_alike_in_every_storage():
 # --- writing
 
 FORMS = {
-    "hu": Form(
+    "hu": OutputFormat(
         format="nifti", low=-1024, high=3071, unit="HU", bits=16, modality="CT", spacing_mm=(5.0, 0.7, 0.8),
         patient_orientation="L\\P",
     ),
-    "sagittal": Form(
+    "sagittal": OutputFormat(
         format="nifti", low=0, high=4095, unit="relative", bits=12, spacing_mm=(5.0, 0.7, 0.8), patient_orientation="P\\F"
     ),
-    "8-bit": Form(format="nifti", low=0, high=255, unit="stored", bits=8, patient_orientation="L\\P"),
-    "12-bit": Form(format="nifti", low=0, high=4095, unit="relative", bits=12, spacing_mm=(0.0, 1.0, 1.0)),
-    "colour": Form(
+    "8-bit": OutputFormat(format="nifti", low=0, high=255, unit="stored", bits=8, patient_orientation="L\\P"),
+    "12-bit": OutputFormat(format="nifti", low=0, high=4095, unit="relative", bits=12, spacing_mm=(0.0, 1.0, 1.0)),
+    "colour": OutputFormat(
         format="nifti", low=0, high=255, unit="stored", bits=8, channels=3, spacing_mm=(1.0, 2.0, 2.0)
     ),
-    "deep colour": Form(format="nifti", low=0, high=65535, unit="stored", bits=16, channels=3),
+    "deep colour": OutputFormat(format="nifti", low=0, high=65535, unit="stored", bits=16, channels=3),
 }  # fmt: skip
 every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 
 
-def picture(form: Form):
+def picture(form: OutputFormat):
     shape = (12, 10) if form.channels == 1 else (12, 10, 3)
     return np.random.default_rng(5).random(shape, dtype=np.float32)
 
 
-def written(folder: Path, form: Form, mark: Mark = SYNTHETIC) -> Path:
+def written(folder: Path, form: OutputFormat, mark: Provenance = SYNTHETIC) -> Path:
     path = folder / f"image{nifti_write.SUFFIX}"
     nifti_write.write(path, picture(form), form, mark)
     return path
@@ -565,6 +565,6 @@ def test_a_voxel_that_no_scanner_has_is_a_slip_of_unit_and_unknown(tmp_path, sid
 def test_the_files_of_a_volume_are_found_together(tmp_path, names, endings):
     for name in names:
         (tmp_path / name).touch()
-    assert nifti.files_of(tmp_path / names[0]) == {
+    assert nifti.volume_files(tmp_path / names[0]) == {
         ending: tmp_path / name for ending, name in zip(endings, names, strict=True)
     }

@@ -27,12 +27,12 @@ def test_labels_come_per_split_as_text(tmp_path):
         test_images=gray(1),
         test_labels=np.array([[0]], np.uint8),
     )
-    assert npz.labels(path) == {"train": ("0", "1", "1"), "test": ("0",)}
+    assert npz.read_labels(path) == {"train": ("0", "1", "1"), "test": ("0",)}
 
 
 def test_flat_labels_and_names_do_as_well(tmp_path):
     path = archive(tmp_path / "x.npz", val_images=gray(2), val_labels=np.array(["normal", "covid"]))
-    assert npz.labels(path) == {"val": ("normal", "covid")}
+    assert npz.read_labels(path) == {"val": ("normal", "covid")}
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_an_array_is_known_by_its_content_not_its_name(tmp_path):
 def test_several_labels_for_one_image_are_refused(tmp_path):
     path = archive(tmp_path / "x.npz", train_images=gray(2), train_labels=np.zeros((2, 14)))
     with pytest.raises(ScanError) as caught:
-        npz.labels(path)
+        npz.read_labels(path)
     assert caught.value.verdict == "error:multi-label"
 
 

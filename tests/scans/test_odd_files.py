@@ -124,8 +124,8 @@ shipped(10, "image_dfl.dcm", Seen(meaning="stored", shape=(1, 512, 512), levels=
 
 
 def test_10_deflate_bomb_is_refused_before_it_goes_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(header, "HEAD", 1 << 12)
-    monkeypatch.setattr(header, "INFLATED", 1 << 16)
+    monkeypatch.setattr(header, "_HEADER_BYTES", 1 << 12)
+    monkeypatch.setattr(header, "_MAX_INFLATED", 1 << 16)
     made = dataset(np.zeros((512, 512), np.uint16))
     path = save(made, tmp_path / "a.dcm", syntax="1.2.840.10008.1.2.1.99")
     assert path.stat().st_size < 1 << 12

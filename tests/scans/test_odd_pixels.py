@@ -14,7 +14,7 @@ from pydicom.uid import UID, JPEG2000Lossless, RLELossless
 
 from medgan.base.errors import ScanError
 from medgan.scans import formats
-from medgan.scans.dicom.codecs import CODECS
+from medgan.scans.dicom.codecs import _CODECS
 from tests.scans.odd import CR, MR, SC, Seen, Table, check
 from tests.scans.phantoms import dataset, patch, ramp, save, wheel, write
 
@@ -385,9 +385,9 @@ def test_15_missing_codec_names_file_syntax_and_extra(name, monkeypatch):
 
 
 def test_15_no_codec_that_medgan_prefers_is_under_the_gpl():
-    first = {plugins[0] for plugins in CODECS.values()}
+    first = {plugins[0] for plugins in _CODECS.values()}
     assert first == {"pylibjpeg", "pillow", "gdcm", "pyjpegls"}
-    gpl = [uid for uid, plugins in CODECS.items() if plugins[0] == "pylibjpeg" and ".1.2.4.5" in uid]
+    gpl = [uid for uid, plugins in _CODECS.items() if plugins[0] == "pylibjpeg" and ".1.2.4.5" in uid]
     assert (
         not gpl
     )  # pylibjpeg decodes these through pylibjpeg-libjpeg, which is GPL-3: only ever the last resort

@@ -32,7 +32,7 @@ case = SERIES.case
 @pytest.mark.parametrize(("make", "expected"), SERIES)
 def test_odd_series(make, expected, tmp_path):
     headers = [(path, formats.read_header(path)) for path in make(tmp_path)]
-    grouping = series.group(headers)
+    grouping = series.group_slices(headers)
     known = dict(headers)
     found = tuple(tuple(known[path].position[2] for path in volume) for volume in grouping.volumes)
     assert found == expected.volumes

@@ -55,7 +55,7 @@ def ras(turn):
 
 @pytest.mark.parametrize("plane", TURNS)
 def test_a_series_comes_in_the_order_of_its_normal(plane, tmp_path):
-    (paths,) = series.group(
+    (paths,) = series.group_slices(
         [(path, formats.read_header(path)) for path in dicom(tmp_path, TURNS[plane])]
     ).volumes
     scan = dicom_read.read_series(paths)

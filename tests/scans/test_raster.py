@@ -18,16 +18,16 @@ from PIL import Image
 
 from medgan.base.errors import ScanError
 from medgan.scans import raster
-from medgan.scans.scan import Form, Mark, Scan
+from medgan.scans.scan import OutputFormat, Provenance, Scan
 from tests.scans.phantoms import ramp
 
 BYTES = ramp(12, 9, dtype=np.uint8)
 WORDS = (ramp(12, 9) * 601).astype(np.uint16)
 COLOUR = np.stack([BYTES, BYTES[::-1], 200 - BYTES], axis=-1)
-SYNTHETIC = Mark(synthetic=True, label="Größe", index=3, seed=7, model="ab" * 32)
-REAL = Mark(synthetic=False, label="normal", index=3, patient="0f")
-DEEP = Form(format="png", low=0, high=65535, unit="stored", bits=16)
-BYTE = Form(format="png", low=0, high=255, unit="stored", bits=8)
+SYNTHETIC = Provenance(synthetic=True, label="Größe", index=3, seed=7, model="ab" * 32)
+REAL = Provenance(synthetic=False, label="normal", index=3, patient="0f")
+DEEP = OutputFormat(format="png", low=0, high=65535, unit="stored", bits=16)
+BYTE = OutputFormat(format="png", low=0, high=255, unit="stored", bits=8)
 
 
 def saved(path: Path, pixels: np.ndarray, **options: Any) -> Path:
@@ -213,7 +213,7 @@ def test_a_bomb_is_refused_from_its_header(tmp_path, monkeypatch):
 
 
 def test_what_is_too_large_decoded_is_refused_from_its_header(tmp_path, monkeypatch):
-    monkeypatch.setattr(raster, "LIMIT", BYTES.size * 4 - 1)
+    monkeypatch.setattr(raster, "MAX_BYTES", BYTES.size * 4 - 1)
     assert verdict(saved(tmp_path / "a.png", BYTES)) == "error:too-large"
 
 
@@ -229,7 +229,7 @@ def test_a_file_that_cannot_be_opened_is_the_disks_fault(tmp_path):
 # --- writing
 
 
-def written(path: Path, pixels: np.ndarray, form: Form, mark: Mark = SYNTHETIC) -> Path:
+def written(path: Path, pixels: np.ndarray, form: OutputFormat, mark: Provenance = SYNTHETIC) -> Path:
     raster.write(path, pixels.astype(np.float32), form, mark)
     return path
 
@@ -250,7 +250,7 @@ def test_every_16_bit_value_survives(tmp_path_factory, value):
 
 
 def test_values_without_a_place_in_png_are_spread_over_its_full_range(tmp_path):
-    hounsfield = Form(format="png", low=-1024, high=3071, unit="HU", bits=16)
+    hounsfield = OutputFormat(format="png", low=-1024, high=3071, unit="HU", bits=16)
     path = written(tmp_path / "a.png", np.array([[0, 1]]), hounsfield)
     assert read(path).pixels.tolist() == [[[0, 65535]]]
     said = json.loads(Image.open(path).text["Description"])

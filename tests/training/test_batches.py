@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medgan.base.errors import PlanError
-from medgan.base.processes import World
+from medgan.base.processes import Processes
 from medgan.training.batches import Pool, batch_at, class_chances, expect_at, my_share, rows_at
 from tests.learners.gan.phantoms import dcgan_plan, tiny_plan, tiny_stack
 
@@ -87,14 +87,16 @@ def test_the_shares_of_all_processes_are_the_batch_of_one(monkeypatch, size):
     whole, labels = batch_at(pool, plan, 0.5, (3, 80))
     parts = []
     for rank in range(size):
-        monkeypatch.setattr("medgan.training.batches.world", lambda rank=rank: World(rank=rank, size=size))
+        monkeypatch.setattr(
+            "medgan.training.batches.current_processes", lambda rank=rank: Processes(rank=rank, size=size)
+        )
         parts.append(batch_at(pool, plan, 0.5, (3, 80)))
     assert np.array_equal(np.concatenate([images for images, _ in parts]), whole)
     assert np.array_equal(np.concatenate([classes for _, classes in parts]), labels)
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused_with_one_that_can(monkeypatch):
-    monkeypatch.setattr("medgan.training.batches.world", lambda: World(rank=1, size=3))
+    monkeypatch.setattr("medgan.training.batches.current_processes", lambda: Processes(rank=1, size=3))
     with pytest.raises(PlanError, match="8 images cannot be shared evenly by 3 processes") as caught:
         my_share(tiny_plan())
     assert "--batch 9" in caught.value.hint
@@ -102,7 +104,7 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused_with_one_that_can(monke
 
 def test_batch_statistics_are_not_split(monkeypatch):
     assert my_share(dcgan_plan()) == slice(0, 8)
-    monkeypatch.setattr("medgan.training.batches.world", lambda: World(rank=0, size=2))
+    monkeypatch.setattr("medgan.training.batches.current_processes", lambda: Processes(rank=0, size=2))
     with pytest.raises(PlanError, match="dcgan"):
         my_share(dcgan_plan())
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from medgan.base.errors import ModelError, PlanError
-from medgan.base.processes import World
+from medgan.base.processes import Processes
 from medgan.training import runtime
 from medgan.training.runtime import (
     Journal,
@@ -36,7 +36,9 @@ def test_chance_follows_seed_and_position():
 
 def test_an_image_gets_the_same_numbers_whichever_process_it_is_in(monkeypatch):
     def numbers(rank, size):
-        monkeypatch.setattr("medgan.training.runtime.world", lambda: World(rank=rank, size=size))
+        monkeypatch.setattr(
+            "medgan.training.runtime.current_processes", lambda: Processes(rank=rank, size=size)
+        )
         reseed(1, 64)
         return torch.cat([per_image(lambda n: torch.rand(n, 3), 12 // size) for _ in range(2)], dim=1)
 
@@ -45,7 +47,9 @@ def test_an_image_gets_the_same_numbers_whichever_process_it_is_in(monkeypatch):
 
 
 def test_more_processes_than_devices_are_refused(monkeypatch):
-    monkeypatch.setattr("medgan.training.runtime.world", lambda: World(size=64, local_size=64))
+    monkeypatch.setattr(
+        "medgan.training.runtime.current_processes", lambda: Processes(size=64, local_size=64)
+    )
     with pytest.raises(PlanError, match="64 processes on this machine need as many CUDA devices") as caught:
         processes("cuda")
     assert "--device cpu" in caught.value.hint

@@ -33,7 +33,7 @@ from medgan.learners.gan.monitor import Watch
 from medgan.learners.gan.sample import draw_grid
 from medgan.learners.gan.steps import Step, condition_weight, update
 from medgan.plan import Plan
-from medgan.plan.clock import on_schedule
+from medgan.plan.clock import fit_to_minutes
 from medgan.prepare.stack import Stack
 from medgan.training.batches import batch_at, expect_at, of_class
 from medgan.training.runtime import Journal, reseed, save_checkpoint
@@ -126,7 +126,9 @@ def model_exists(run: Run) -> bool:
 def adjust_to_pace(run: Run, steps: int, spent: float) -> Plan:
     """The plan, corrected to its minutes by the pace of the last `steps`."""
     plan = run.learners.plan
-    return on_schedule(plan, run.images_shown, run.seconds + spent, max(spent, 1e-9) / (steps * plan.batch))
+    return fit_to_minutes(
+        plan, run.images_shown, run.seconds + spent, max(spent, 1e-9) / (steps * plan.batch)
+    )
 
 
 def keep(run: Run, row: Row, journal: Journal, on_tick: OnTick | None) -> None:

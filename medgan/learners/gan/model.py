@@ -18,20 +18,20 @@ import medgan
 from medgan.base.errors import ModelError, PlanError
 from medgan.base.files import (
     digest_file,
-    plain,
+    from_json,
+    from_known_json,
     read_object,
-    revive,
-    revive_known,
+    to_json,
     write_bytes,
     write_json,
     write_text,
 )
 from medgan.dataset.manifest import Holdout
-from medgan.dataset.source import label_of
+from medgan.dataset.source import normalise_label
 from medgan.learners.gan.model_card import card, speaks_of
 from medgan.learners.gan.steps import GENERATORS
 from medgan.plan import Plan
-from medgan.plan.stored import plan_from
+from medgan.plan.stored import parse_plan
 
 if TYPE_CHECKING:
     from medgan.learners.gan.sample import SampledImages
@@ -82,7 +82,7 @@ class Model:
                 f"{count} images from seed {seed} on are none",
                 hint="Ask for one or more, from seed 0 or more on.",
             )
-        return draw_together(self, label_of(label), range(seed, seed + count), device=device)
+        return draw_together(self, normalise_label(label), range(seed, seed + count), device=device)
 
     @classmethod
     def save(
@@ -114,7 +114,7 @@ class Model:
             "medgan": medgan.__version__,
             "digest": digest_file(folder / WEIGHTS),
             **about,
-            "plan": plain(plan),
+            "plan": to_json(plan),
         }
         if not speaks_of(read_card(folder) or "", facts["digest"]):
             write_text(folder / CARD, card(plan, facts))
@@ -235,16 +235,16 @@ def read_facts(place: Path, asked: Path) -> tuple[ModelRecord, Plan]:
     """`model.json`, checked; ModelError when it is absent, damaged, or of a newer version."""
     try:
         told = read_object(place / FACTS)
-        version = revive(int, told.get("version"), "version")
+        version = from_json(int, told.get("version"), "version")
         if version > VERSION:
             raise ModelError(
                 f"{asked}: this model was written by a newer medgan ({told.get('medgan', 'unknown')}, format {version})",
                 hint=f"Update medgan (this is {medgan.__version__}): git pull in your clone, then pip install . there.",
             )
         if isinstance(told.get("guards"), dict):
-            seen = revive_known(GuardRecord, told["guards"], "guards")
-            told["guards"] = plain(seen)
-        return revive_known(ModelRecord, told, FACTS), plan_from(told.get("plan"))
+            seen = from_known_json(GuardRecord, told["guards"], "guards")
+            told["guards"] = to_json(seen)
+        return from_known_json(ModelRecord, told, FACTS), parse_plan(told.get("plan"))
     except FileNotFoundError as error:
         unfinished = (asked / "state.pt").exists()
         raise ModelError(

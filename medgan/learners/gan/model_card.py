@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medgan.base.escape import markdown
+from medgan.base.escape import escape_markdown
 from medgan.plan import Plan
 
 BEGIN, END = "<!-- evaluation: medgan evaluate writes and replaces this section -->", "<!-- /evaluation -->"
@@ -29,11 +29,11 @@ def card(plan: Plan, facts: Mapping[str, Any]) -> str:
     """The text of `card.md` (Mitchell et al., Model Cards for Model Reporting, arXiv 1810.03993)."""
     counts, patients = facts["counts"], facts.get("patients", {})
     rows = "\n".join(
-        f"| {markdown(label)} | {count} | {patients.get(label, 'unknown')} |"
+        f"| {escape_markdown(label)} | {count} | {patients.get(label, 'unknown')} |"
         for label, count in sorted(counts.items())
     )
     decisions = "\n".join(
-        f"| {name} | {markdown(str(getattr(plan, name)))} | {reason} |"
+        f"| {name} | {escape_markdown(str(getattr(plan, name)))} | {reason} |"
         for name, reason in plan.why.items()
         if name not in {"form"}
     )
@@ -41,7 +41,7 @@ def card(plan: Plan, facts: Mapping[str, Any]) -> str:
     return f"""\
 # Model card
 
-A class-conditional generator of synthetic medical images ({markdown(form.modality) or "modality unknown"}, {plan.size[0]} x {plan.size[1]} pixels,
+A class-conditional generator of synthetic medical images ({escape_markdown(form.modality) or "modality unknown"}, {plan.size[0]} x {plan.size[1]} pixels,
 {"colour" if plan.channels == 3 else "gray"}), made by medgan {facts["medgan"]}.
 
 Weights: `generator.safetensors`, SHA-256 `{facts["digest"]}`.
@@ -52,7 +52,7 @@ Weights: `generator.safetensors`, SHA-256 `{facts["digest"]}`.
 | --- | --- | --- |
 {rows}
 
-{"".join(f"**{markdown(sentence)}**{LF}{LF}" for sentence in facts.get("cautions", ()))}Data digest: `{facts["data_digest"]}`. Only the train split was used; validation and test images were never seen.
+{"".join(f"**{escape_markdown(sentence)}**{LF}{LF}" for sentence in facts.get("cautions", ()))}Data digest: `{facts["data_digest"]}`. Only the train split was used; validation and test images were never seen.
 No image, path or patient identifier is stored with the model.
 Intensities: {form.low:g} to {form.high:g} ({form.unit}); {plan.why.get("form", "")}.
 
@@ -86,7 +86,7 @@ def guards_section(seen: Mapping[str, Any] | None) -> str:
     if not seen["copies"]:
         found += ["copies of training images could not be told among so few patients"]
     found = found or ["no collapse and no copies of training images were found"]
-    return "\n".join([chosen, "", *(f"- {markdown(sentence)}" for sentence in found)])
+    return "\n".join([chosen, "", *(f"- {escape_markdown(sentence)}" for sentence in found)])
 
 
 def replace_evaluation(text: str, section: str) -> str:

@@ -16,7 +16,7 @@ from medgan.base.errors import ModelError
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.tone_curves import apply_curves
 from medgan.plan import Plan
-from medgan.scans.scan import Form
+from medgan.scans.scan import OutputFormat
 from medgan.training.runtime import choose_device
 
 GRID_COLUMNS = 8
@@ -46,7 +46,7 @@ class SampledImages:
     seeds: tuple[int, ...]
     model: str
     """Digest of the model that drew them."""
-    form: Form
+    form: OutputFormat
     """What their values mean, and how they are written to files."""
 
     def __len__(self) -> int:

@@ -17,12 +17,18 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
 from medgan.base.errors import PlanError, ScanError
-from medgan.scans.dicom.plain import EASY, SCANNER, Plain, bare, recalled
+from medgan.scans.dicom.plain import (
+    SCANNER_ATTRIBUTES,
+    SIMPLE_VRS,
+    PlainAttributes,
+    convert_cached,
+    strip_padding,
+)
 
-Attributes = Dataset | Plain
+Attributes = Dataset | PlainAttributes
 """What a file says: as the full parser holds it, or the attributes of a plain file."""
 
-MANY = (tuple, list, MultiValue, Sequence)
+_CONTAINERS = (tuple, list, MultiValue, Sequence)
 """What several values are held in; the abstract ones last, for they are slow to ask."""
 
 
@@ -34,84 +40,84 @@ def tag_of(keyword: str) -> BaseTag:
     return Tag(tag)
 
 
-def value(dataset: Attributes, keyword: str) -> Any:
+def get_value(dataset: Attributes, keyword: str) -> Any:
     """The value of an attribute, None when it is absent or empty (`Dataset.get` would give an empty string or None)."""
-    if isinstance(dataset, Plain):
+    if isinstance(dataset, PlainAttributes):
         return dataset.get(keyword)
     tag = tag_of(keyword)
     raw: Any = dataset.get_item(tag)
     if raw is None:
         return None
-    if isinstance(raw, RawDataElement) and raw.is_little_endian and raw.VR in EASY and raw.value:
+    if isinstance(raw, RawDataElement) and raw.is_little_endian and raw.VR in SIMPLE_VRS and raw.value:
         with suppress(ValueError, struct.error):  # the usual case, at a fifth of the price
-            return recalled(raw.VR.encode(), raw.value)
+            return convert_cached(raw.VR.encode(), raw.value)
     try:
         found = dataset[tag].value
     # Conversion is lazy, so a malformed value shows itself only here.
     except (TypeError, ValueError, OverflowError) as error:
-        raise unusable(keyword, str(error)) from error
+        raise bad_value_error(keyword, str(error)) from error
     return None if found is None or (hasattr(found, "__len__") and len(found) == 0) else found
 
 
-def unusable(keyword: str, why: str) -> ScanError:
+def bad_value_error(keyword: str, why: str) -> ScanError:
     """The error for an attribute whose value breaks its own rules."""
     return ScanError(
         f"{keyword} is not usable: {why}", verdict="error:bad-value", hint="Repair or remove the file."
     )
 
 
-def values(dataset: Attributes, keyword: str) -> tuple[Any, ...]:
+def _get_values(dataset: Attributes, keyword: str) -> tuple[Any, ...]:
     """All values of an attribute; empty when there is none."""
-    return several(value(dataset, keyword))
+    return _as_tuple(get_value(dataset, keyword))
 
 
-def several(found: Any) -> tuple[Any, ...]:
+def _as_tuple(found: Any) -> tuple[Any, ...]:
     """A value as the values in it: none, one or many."""
     if found is None:
         return ()
     if isinstance(found, (str, int, float)):
         return (found,)
-    return tuple(found) if isinstance(found, MANY) else (found,)
+    return tuple(found) if isinstance(found, _CONTAINERS) else (found,)
 
 
-def text(dataset: Attributes, keyword: str) -> str:
+def get_text(dataset: Attributes, keyword: str) -> str:
     """An attribute as text, several values joined by backslashes as in the file; empty when absent."""
-    return "\\".join(words(dataset, keyword))
+    return "\\".join(get_texts(dataset, keyword))
 
 
-def words(dataset: Attributes, keyword: str) -> tuple[str, ...]:
+def get_texts(dataset: Attributes, keyword: str) -> tuple[str, ...]:
     """Each value as text."""
-    found = value(dataset, keyword)
+    found = get_value(dataset, keyword)
     if isinstance(found, str):
         return (found.strip(" \0"),)
-    parts = several(found)
-    if isinstance(dataset, Plain):  # whose words are bare
+    parts = _as_tuple(found)
+    if isinstance(dataset, PlainAttributes):  # whose words are bare
         return tuple(map(str, parts))
     if any(isinstance(part, Dataset) for part in parts):
         # Printed, a damaged one can take hours, and a sound one says whose scan it is.
-        raise unusable(keyword, "it is a sequence")
+        raise bad_value_error(keyword, "it is a sequence")
     return tuple(str(part).strip(" \0") for part in parts)
 
 
-def numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
+def get_numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
     """All values as floats; empty ones among them are left out, and text of another representation than DS is taken apart as DS is."""
-    found = value(dataset, keyword)
+    found = get_value(dataset, keyword)
     if found is None:  # nearly always, and then at no price
         return ()
     try:
-        if isinstance(dataset, Plain):  # none of whose numbers is empty
-            return tuple(map(float, several(found)))
+        if isinstance(dataset, PlainAttributes):  # none of whose numbers is empty
+            return tuple(map(float, _as_tuple(found)))
         if isinstance(found, str):
             found = tuple(found.strip(" \0").split("\\"))
-        return tuple(float(item) for item in several(found) if item not in {None, ""})
+        return tuple(float(item) for item in _as_tuple(found) if item not in {None, ""})
     except (TypeError, ValueError) as error:
-        raise unusable(keyword, str(error)) from error
+        raise bad_value_error(keyword, str(error)) from error
 
 
-def sound_numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
+def get_numbers_or_none(dataset: Attributes, keyword: str) -> tuple[float, ...]:
     """All values as floats, none where one is malformed: for what an image can do without."""
     try:
-        return numbers(dataset, keyword)
+        return get_numbers(dataset, keyword)
     except ScanError:
         return ()
 
@@ -121,7 +127,7 @@ def find_malformed(places: Iterable[Attributes], counts: Mapping[str, int]) -> t
 
     def wrong(place: Attributes, keyword: str, count: int) -> bool:
         try:
-            found = numbers(place, keyword)
+            found = get_numbers(place, keyword)
         except ScanError:
             return True
         return bool(found) and (len(found) != (count or len(found)) or not all(map(math.isfinite, found)))
@@ -134,57 +140,61 @@ def find_malformed(places: Iterable[Attributes], counts: Mapping[str, int]) -> t
     )
 
 
-def sound_text(dataset: Attributes, keyword: str) -> str:
+def get_text_or_empty(dataset: Attributes, keyword: str) -> str:
     """An attribute as text, empty where it is malformed: for what an image can do without."""
     try:
-        return text(dataset, keyword)
+        return get_text(dataset, keyword)
     except ScanError:
         return ""
 
 
-def scanner(dataset: Attributes) -> str:
+def get_scanner(dataset: Attributes) -> str:
     """What took the picture, as one line of bare bytes: equal for equal scanners, to be hashed and not to be read; empty when unknown."""
-    told = [_bare(dataset, keyword) for keyword in SCANNER]
+    told = [_bare(dataset, keyword) for keyword in SCANNER_ATTRIBUTES]
     return "\n".join(told) if any(told) else ""
 
 
 def _bare(dataset: Attributes, keyword: str) -> str:
-    if isinstance(dataset, Plain):
+    if isinstance(dataset, PlainAttributes):
         return dataset.get(keyword) or ""
     element = dataset.get_item(tag_of(keyword))
     found = None if element is None else element.value
     return (
-        (bare(found) or "") if isinstance(found, bytes) else text_of(found) if isinstance(found, str) else ""
+        (strip_padding(found) or "")
+        if isinstance(found, bytes)
+        else _join_text(found)
+        if isinstance(found, str)
+        else ""
     )
 
 
-def number(dataset: Attributes, keyword: str, default: float) -> float:
+def get_number(dataset: Attributes, keyword: str, default: float) -> float:
     """The first value as a float."""
-    return next(iter(numbers(dataset, keyword)), default)
+    return next(iter(get_numbers(dataset, keyword)), default)
 
 
-def integer(dataset: Attributes, keyword: str, default: int) -> int:
+def get_integer(dataset: Attributes, keyword: str, default: int) -> int:
     """The first value as an int; a fraction is refused."""
-    plain = value(dataset, keyword)
+    plain = get_value(dataset, keyword)
     if isinstance(plain, int):
         return int(plain)  # the parser's own kind of int prints as text
-    found = number(dataset, keyword, default)
+    found = get_number(dataset, keyword, default)
     if found != int(found):
-        raise unusable(keyword, f"{found} is no whole number")
+        raise bad_value_error(keyword, f"{found} is no whole number")
     return int(found)
 
 
-def items(dataset: Attributes, keyword: str) -> Iterator[Dataset]:
+def get_items(dataset: Attributes, keyword: str) -> Iterator[Dataset]:
     """The items of a sequence, none when it is absent or no sequence."""
-    return (item for item in values(dataset, keyword) if isinstance(item, Dataset))
+    return (item for item in _get_values(dataset, keyword) if isinstance(item, Dataset))
 
 
-def item(dataset: Attributes, keyword: str) -> Dataset | None:
+def get_item(dataset: Attributes, keyword: str) -> Dataset | None:
     """The first item of a sequence."""
-    return next(items(dataset, keyword), None)
+    return next(get_items(dataset, keyword), None)
 
 
-def label_of(dataset: Dataset, attribute: str) -> str:
+def get_label(dataset: Dataset, attribute: str) -> str:
     """The value of the attribute that holds the label, if one does; `attribute` is a keyword or "gggg,eeee"."""
     if not attribute:
         return ""
@@ -197,10 +207,10 @@ def label_of(dataset: Dataset, attribute: str) -> str:
                 f"{attribute} is no DICOM attribute", hint="Name it as BodyPartExamined or 0018,0015."
             ) from error
     element = dataset.get(tag)
-    return "" if element is None or element.VR == "SQ" else text_of(element.value)
+    return "" if element is None or element.VR == "SQ" else _join_text(element.value)
 
 
-def text_of(found: Any) -> str:
+def _join_text(found: Any) -> str:
     """A value of any kind as one line of text."""
-    parts = found if isinstance(found, MANY) else (found,)
+    parts = found if isinstance(found, _CONTAINERS) else (found,)
     return "\\".join("" if part is None else str(part).strip(" \0") for part in parts)

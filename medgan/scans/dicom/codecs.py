@@ -20,12 +20,12 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medgan.base.errors import FROM_CLONE, ScanError
+from medgan.base.errors import INSTALL_EXTRA, ScanError
 from medgan.scans.dicom.header import DicomFile
 from medgan.scans.dicom.plain import UNDEFINED
 
 GDCM = "gdcm"
-CODECS: dict[str, tuple[str, ...]] = {
+_CODECS: dict[str, tuple[str, ...]] = {
     RLELossless: ("pylibjpeg", "pydicom"),
     JPEGBaseline8Bit: ("pillow", "pylibjpeg"),
     JPEGExtended12Bit: ("pillow", "pylibjpeg"),
@@ -44,13 +44,13 @@ CODECS: dict[str, tuple[str, ...]] = {
 GDCM ends the whole process over some damaged streams: it is asked only where no other is installed, and about sound JPEG.
 """
 
-decoder_of = lru_cache(get_decoder)
+find_decoder = lru_cache(get_decoder)
 """pydicom's decoder for a syntax; looked up once, for every file asks three times."""
 
 
-def refuse_syntax(source: DicomFile) -> None:
+def check_syntax(source: DicomFile) -> None:
     """Refuse syntaxes nobody decodes here, those whose codec is not installed, and pixels that contradict their syntax."""
-    compressed, encapsulated = is_compressed(decoder_for(source)), source.pixels.length == UNDEFINED
+    compressed, encapsulated = _is_compressed(_require_decoder(source)), source.pixels.length == UNDEFINED
     if compressed and not encapsulated:
         raise ScanError(
             f"says its pixels are compressed ({source.syntax.name}), but they are not",
@@ -61,20 +61,20 @@ def refuse_syntax(source: DicomFile) -> None:
             f"says its pixels are not compressed ({source.syntax.name}), but they are",
             verdict="error:encapsulated",
         )
-    if compressed and not plugins(source):
-        raise missing_codec(source.syntax.name)
+    if compressed and not installed_plugins(source):
+        raise missing_codec_error(source.syntax.name)
 
 
 @lru_cache
-def is_compressed(decoder: Decoder) -> bool:
+def _is_compressed(decoder: Decoder) -> bool:
     """Whether pixels of its syntax come in fragments; pydicom works it out anew each time it is asked."""
     return decoder.is_encapsulated
 
 
-def decoder_for(source: DicomFile) -> Decoder:
+def _require_decoder(source: DicomFile) -> Decoder:
     """The decoder of pydicom for the transfer syntax."""
     try:
-        return decoder_of(source.syntax)
+        return find_decoder(source.syntax)
     except NotImplementedError as error:
         raise ScanError(
             f"has the transfer syntax {source.syntax.name}, which is not supported",
@@ -83,17 +83,17 @@ def decoder_for(source: DicomFile) -> Decoder:
         ) from error
 
 
-def plugins(source: DicomFile) -> tuple[str, ...]:
+def installed_plugins(source: DicomFile) -> tuple[str, ...]:
     """The installed plug-ins for the syntax, best first."""
-    available = decoder_of(source.syntax).available_plugins
-    installed = tuple(plugin for plugin in CODECS.get(source.syntax, ()) if plugin in available)
+    available = find_decoder(source.syntax).available_plugins
+    installed = tuple(plugin for plugin in _CODECS.get(source.syntax, ()) if plugin in available)
     return installed if installed[:1] == (GDCM,) else tuple(plugin for plugin in installed if plugin != GDCM)
 
 
-def missing_codec(what: str) -> ScanError:
+def missing_codec_error(what: str) -> ScanError:
     """The error for a compression whose decoder is not installed."""
     return ScanError(
         f"is compressed as {what}, and no decoder for that is installed",
         verdict="error:missing-codec",
-        hint=FROM_CLONE.format("codecs"),
+        hint=INSTALL_EXTRA.format("codecs"),
     )

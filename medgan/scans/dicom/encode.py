@@ -13,29 +13,29 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-PREAMBLE = b"\0" * 128 + b"DICM"
-GROUP_LENGTH = 0x00020000
+_PREAMBLE = b"\0" * 128 + b"DICM"
+_GROUP_LENGTH = 0x00020000
 """File Meta Information Group Length: bytes of the group after this element (PS3.10 7.1)."""
-LONG = frozenset({"OB", "OW"})
+_LONG_VRS = frozenset({"OB", "OW"})
 """Value representations whose length takes four bytes; of those that may vary from image to image."""
 
 
-def element(tag: int, vr: str, value: bytes) -> bytes:
+def _encode_element(tag: int, vr: str, value: bytes) -> bytes:
     """One data element, its value padded to an even length (PS3.5 6.2: text with a space, UIDs and bytes with a zero)."""
-    padding = (b"\0" if vr == "UI" or vr in LONG else b" ") * (len(value) % 2)
-    layout = "<HH2s2xI" if vr in LONG else "<HH2sH"
+    padding = (b"\0" if vr == "UI" or vr in _LONG_VRS else b" ") * (len(value) % 2)
+    layout = "<HH2s2xI" if vr in _LONG_VRS else "<HH2sH"
     head = struct.pack(layout, tag >> 16, tag & 0xFFFF, vr.encode(), len(value) + len(padding))
     return b"".join((head, value, padding))
 
 
-def part_10(meta: bytes, dataset: bytes) -> bytes:
+def encode_file(meta: bytes, dataset: bytes) -> bytes:
     """A file of an encoded meta group, its length yet to be said, and an encoded data set (PS3.10 7.1)."""
-    length = element(GROUP_LENGTH, "UL", struct.pack("<I", len(meta)))
-    return b"".join((PREAMBLE, length, meta, dataset))
+    length = _encode_element(_GROUP_LENGTH, "UL", struct.pack("<I", len(meta)))
+    return b"".join((_PREAMBLE, length, meta, dataset))
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class _Gap:
     """A place in a data set where each image has a value of its own."""
 
     tag: int
@@ -46,16 +46,16 @@ class Gap:
 class Template:
     """An encoded data set with gaps, in the order of the file."""
 
-    parts: tuple[bytes | Gap, ...]
+    parts: tuple[bytes | _Gap, ...]
 
     @classmethod
     def of(cls, dataset: Dataset, gaps: Collection[int]) -> Template:
         """Encode everything but the attributes whose tags are in `gaps`; text is UTF-8 (ISO_IR 192)."""
-        parts: list[bytes | Gap] = []
+        parts: list[bytes | _Gap] = []
         run = Dataset()
         for one in dataset:
             if one.tag in gaps:
-                parts += [_encode(run), Gap(int(one.tag), one.VR)]
+                parts += [_encode(run), _Gap(int(one.tag), one.VR)]
                 run = Dataset()
             else:
                 run.add(one)
@@ -65,7 +65,7 @@ class Template:
     def filled(self, values: Mapping[int, bytes]) -> bytes:
         """The data set with {tag: value} in its gaps."""
         return b"".join(
-            element(part.tag, part.vr, values[part.tag]) if isinstance(part, Gap) else part
+            _encode_element(part.tag, part.vr, values[part.tag]) if isinstance(part, _Gap) else part
             for part in self.parts
         )
 

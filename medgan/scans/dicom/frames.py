@@ -14,36 +14,36 @@ from pydicom.dataset import Dataset
 
 from medgan.scans.dicom.attributes import (
     Attributes,
+    bad_value_error,
     find_malformed,
-    item,
-    items,
-    sound_numbers,
-    sound_text,
-    unusable,
+    get_item,
+    get_items,
+    get_numbers_or_none,
+    get_text_or_empty,
 )
-from medgan.scans.dicom.header import CAPTURES, DicomFile
-from medgan.scans.dicom.plain import Plain
-from medgan.scans.geometry import SAME_MM, distances, possible
+from medgan.scans.dicom.header import CAPTURE_CLASSES, DicomFile
+from medgan.scans.dicom.plain import PlainAttributes
+from medgan.scans.geometry import SAME_MM, is_possible_spacing, slice_distances
 
-SAME_COSINE = 2e-3
+_SAME_COSINE = 2e-3
 """Direction cosines closer than this are one direction (about a tenth of a degree)."""
-PAIR = 2  # (row, column)
+_PAIR = 2  # (row, column)
 
-FRAME_TYPES = tuple(f"{kind}FrameTypeSequence" for kind in ("MRImage", "CTImage", "PET", "XRay3D"))
+_FRAME_TYPES = tuple(f"{kind}FrameTypeSequence" for kind in ("MRImage", "CTImage", "PET", "XRay3D"))
 """Macros that say what a frame shows, as Image Type says it of a single image (PS3.3 C.8.13.5.1, C.8.15.3.1, C.8.22.5.1, C.8.21.5.1)."""
-MOST_KINDS = 32
+_MAX_SERIES = 32
 """Kinds of frames in one file, beyond which what tells them apart is no kind but a number of the frame."""
 
 SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 """Where the in-plane spacing stands, best first; ImagerPixelSpacing is at the detector, hence magnified."""
-GEOMETRY = {
-    **dict.fromkeys((*SPACINGS, "PixelAspectRatio"), PAIR),
+_GEOMETRY_COUNTS = {
+    **dict.fromkeys((*SPACINGS, "PixelAspectRatio"), _PAIR),
     **dict.fromkeys(("SliceThickness", "SpacingBetweenSlices"), 1),
     "ImagePositionPatient": 3,
     "ImageOrientationPatient": 6,
 }
 """{keyword: how many numbers it has}, of where a frame lies and how large it is: an image can be learned without them."""
-MACROS = ("PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrientationSequence")
+_GEOMETRY_MACROS = ("PixelMeasuresSequence", "PlanePositionSequence", "PlaneOrientationSequence")
 """Where they stand in an enhanced file."""
 
 
@@ -61,130 +61,141 @@ class Placement:
     orientation: tuple[float, ...] | None = None
 
 
-class Groups:
+class FunctionalGroups:
     """The functional groups of a file: per frame, else shared, else none."""
 
     def __init__(self, dataset: Attributes, frames: int) -> None:
         """Look the two sequences up once; refuse a file that describes another number of frames than it claims to have."""
-        plain = isinstance(dataset, Plain)  # has none
-        self.shared = None if plain else item(dataset, "SharedFunctionalGroupsSequence")
-        self.per_frame = () if plain else tuple(items(dataset, "PerFrameFunctionalGroupsSequence"))
+        plain = isinstance(dataset, PlainAttributes)  # has none
+        self.shared = None if plain else get_item(dataset, "SharedFunctionalGroupsSequence")
+        self.per_frame = () if plain else tuple(get_items(dataset, "PerFrameFunctionalGroupsSequence"))
         if self.per_frame and len(self.per_frame) != frames:
-            raise unusable("NumberOfFrames", f"{frames}, but {len(self.per_frame)} frames are described")
+            raise bad_value_error(
+                "NumberOfFrames", f"{frames}, but {len(self.per_frame)} frames are described"
+            )
 
     def macro(self, frame: int, keyword: str) -> Dataset | None:
         """The item of a functional group macro that holds for one frame (from 0)."""
-        own = item(self.per_frame[frame], keyword) if frame < len(self.per_frame) else None
-        return own if own is not None or self.shared is None else item(self.shared, keyword)
+        own = get_item(self.per_frame[frame], keyword) if frame < len(self.per_frame) else None
+        return own if own is not None or self.shared is None else get_item(self.shared, keyword)
 
 
-def malformed_geometry(source: DicomFile, frames: int, chosen: Sequence[int]) -> tuple[str, ...]:
+def malformed_geometry_notes(source: DicomFile, frames: int, chosen: Sequence[int]) -> tuple[str, ...]:
     """The notes for numbers of GEOMETRY that cannot be read, in the file or in what is said of the `chosen` ones of its `frames`."""
-    groups = Groups(source.dataset, frames)
+    groups = FunctionalGroups(source.dataset, frames)
     told = chosen if groups.per_frame else chosen[:1]
-    macros = (groups.macro(frame, keyword) for frame in told for keyword in MACROS)
-    return find_malformed((source.dataset, *(macro for macro in macros if macro is not None)), GEOMETRY)
+    macros = (groups.macro(frame, keyword) for frame in told for keyword in _GEOMETRY_MACROS)
+    return find_malformed(
+        (source.dataset, *(macro for macro in macros if macro is not None)), _GEOMETRY_COUNTS
+    )
 
 
-def kinds(source: DicomFile, frames: int, units: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+def group_frames(source: DicomFile, frames: int, units: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     """The frames of each series in an enhanced file, in stored order; mostly all in one.
 
     Told apart by what also parts files of single images: what they show (magnitude, phase, a field map), the unit of
     their values (`units`, one per frame), and the stack that they belong to (PS3.3 C.7.6.16.2.2).
     """
-    groups = Groups(source.dataset, frames)
+    groups = FunctionalGroups(source.dataset, frames)
     found: dict[Hashable, list[int]] = {}
     for frame, unit in enumerate(units if groups.per_frame else ()):
-        found.setdefault((unit, *shows(groups, frame)), []).append(frame)
-    return tuple(map(tuple, found.values())) if 0 < len(found) <= MOST_KINDS else (tuple(range(frames)),)
+        found.setdefault((unit, *_frame_content(groups, frame)), []).append(frame)
+    return tuple(map(tuple, found.values())) if 0 < len(found) <= _MAX_SERIES else (tuple(range(frames)),)
 
 
-def shows(groups: Groups, frame: int) -> tuple[str, ...]:
+def _frame_content(groups: FunctionalGroups, frame: int) -> tuple[str, ...]:
     """Frame Type, Complex Image Component and Stack ID of a frame, empty where it does not say."""
-    types = (groups.macro(frame, keyword) for keyword in FRAME_TYPES)
+    types = (groups.macro(frame, keyword) for keyword in _FRAME_TYPES)
     macros = (*(kind for kind in types if kind is not None), groups.macro(frame, "FrameContentSequence"))
     words = ("FrameType", "ComplexImageComponent", "StackID")
-    return tuple(sound_text(macro, word).upper() for macro in macros if macro is not None for word in words)
+    return tuple(
+        get_text_or_empty(macro, word).upper() for macro in macros if macro is not None for word in words
+    )
 
 
-def placement(source: DicomFile, frames: int, chosen: Sequence[int]) -> Placement:
+def place_frames(source: DicomFile, frames: int, chosen: Sequence[int]) -> Placement:
     """Order and spacing of the `chosen` ones of `frames` frames."""
     dataset = source.dataset
-    groups = Groups(dataset, frames)
+    groups = FunctionalGroups(dataset, frames)
     told = (
         chosen if groups.per_frame else chosen[:1]
     )  # without groups of their own all frames lie at one place
-    positions = [vector(groups, k, "PlanePositionSequence", "ImagePositionPatient", dataset) for k in told]
+    positions = [
+        _read_vector(groups, k, "PlanePositionSequence", "ImagePositionPatient", dataset) for k in told
+    ]
     orientations = [
-        vector(groups, k, "PlaneOrientationSequence", "ImageOrientationPatient", dataset) for k in told
+        _read_vector(groups, k, "PlaneOrientationSequence", "ImageOrientationPatient", dataset) for k in told
     ]
     measures = groups.macro(chosen[0], "PixelMeasuresSequence")
-    in_plane = spacing(measures, dataset)
-    order, gap = tuple(range(len(chosen))), distance(measures, dataset) if len(chosen) == 1 else 0.0
+    in_plane = _read_spacing(measures, dataset)
+    order, gap = (
+        tuple(range(len(chosen))),
+        _read_slice_distance(measures, dataset) if len(chosen) == 1 else 0.0,
+    )
     if len(told) > 1:
-        order, gap = sort_by_position(positions, orientations)
+        order, gap = _sort_by_position(positions, orientations)
     return Placement(
         order=order,
         spacing_mm=None if in_plane is None else (gap, *in_plane),
-        aspect=1.0 if in_plane else aspect(dataset),
+        aspect=1.0 if in_plane else _read_aspect(dataset),
         position=positions[order[0]],
         orientation=orientations[order[0]],
     )
 
 
-def vector(
-    groups: Groups, frame: int, macro: str, keyword: str, dataset: Attributes
+def _read_vector(
+    groups: FunctionalGroups, frame: int, macro: str, keyword: str, dataset: Attributes
 ) -> tuple[float, ...] | None:
     """Position (3 numbers) or orientation (6) of a frame; None unless complete and finite."""
     group = groups.macro(frame, macro)
-    found = sound_numbers(dataset if group is None else group, keyword)
+    found = get_numbers_or_none(dataset if group is None else group, keyword)
     complete = len(found) == (3 if keyword == "ImagePositionPatient" else 6) and all(
         map(math.isfinite, found)
     )
     return found if complete else None
 
 
-def spacing(measures: Dataset | None, dataset: Attributes) -> tuple[float, float] | None:
+def _read_spacing(measures: Dataset | None, dataset: Attributes) -> tuple[float, float] | None:
     """(row, column) distance in millimetres, from the pixel measures or the file itself; None when it does not say, or cannot be."""
     for place in (measures, dataset):
         for keyword in SPACINGS if place is not None else ():
-            found = sound_numbers(place, keyword) if place is not None else ()
-            if len(found) == PAIR and possible(found):
+            found = get_numbers_or_none(place, keyword) if place is not None else ()
+            if len(found) == _PAIR and is_possible_spacing(found):
                 return found[0], found[1]
     return None
 
 
-def aspect(dataset: Attributes) -> float:
+def _read_aspect(dataset: Attributes) -> float:
     """Pixel Aspect Ratio, vertical over horizontal size (PS3.3 C.7.6.3.1.7); 1 when absent or senseless."""
-    found = sound_numbers(dataset, "PixelAspectRatio")
-    return found[0] / found[1] if len(found) == PAIR and min(found) > 0 else 1.0
+    found = get_numbers_or_none(dataset, "PixelAspectRatio")
+    return found[0] / found[1] if len(found) == _PAIR and min(found) > 0 else 1.0
 
 
-def distance(measures: Dataset | None, dataset: Attributes) -> float:
+def _read_slice_distance(measures: Dataset | None, dataset: Attributes) -> float:
     """Millimetres from a single slice to the next: Spacing Between Slices, else its thickness; 0 where neither has a meaning."""
     for place in (dataset if measures is None else measures, dataset):
         for keyword in ("SpacingBetweenSlices", "SliceThickness"):
-            found = next(iter(sound_numbers(place, keyword)), 0.0)
+            found = next(iter(get_numbers_or_none(place, keyword)), 0.0)
             if 0 < found < np.inf:
                 return found
     return 0.0
 
 
-def alike(orientations: list[tuple[float, ...]]) -> bool:
+def _are_parallel(orientations: list[tuple[float, ...]]) -> bool:
     """Whether all orientations are the same to about a tenth of a degree."""
-    return bool(np.ptp(np.asarray(orientations), axis=0).max() < SAME_COSINE)
+    return bool(np.ptp(np.asarray(orientations), axis=0).max() < _SAME_COSINE)
 
 
-def sort_by_position(
+def _sort_by_position(
     positions: list[tuple[float, ...] | None], orientations: list[tuple[float, ...] | None]
 ) -> tuple[tuple[int, ...], float]:
     """Frame order along the normal, and the gap in millimetres (0 when frames are no stack of slices)."""
     stored = tuple(range(len(positions)))
     known = [place for place in positions if place is not None]
     turned = [turn for turn in orientations if turn is not None]
-    if len(known) < len(positions) or len(turned) < len(positions) or not alike(turned):
+    if len(known) < len(positions) or len(turned) < len(positions) or not _are_parallel(turned):
         return stored, 0.0
-    along = distances(known, turned[0])
+    along = slice_distances(known, turned[0])
     order = np.argsort(along, kind="stable")
     gaps = np.diff(along[order])
     if gaps.min() < SAME_MM:  # times or echoes at one place: a cine, not a volume
@@ -194,4 +205,4 @@ def sort_by_position(
 
 def is_capture(source: DicomFile) -> bool:
     """Whether the file is a secondary capture."""
-    return source.sop_class in CAPTURES
+    return source.sop_class in CAPTURE_CLASSES

@@ -26,27 +26,36 @@ from pydicom.uid import (
 )
 
 from medgan.base.errors import ScanError
-from medgan.scans.compressed import LIMIT
-from medgan.scans.dicom.attributes import Attributes, text, value, words
-from medgan.scans.dicom.plain import PIXEL_DATA, UNDEFINED, Meta, Plain, attributes, meta
+from medgan.scans.compressed import MAX_BYTES
+from medgan.scans.dicom.attributes import Attributes, get_text, get_texts, get_value
+from medgan.scans.dicom.plain import (
+    PIXEL_DATA,
+    UNDEFINED,
+    FileMeta,
+    PlainAttributes,
+    parse_attributes,
+    read_meta,
+)
 from medgan.scans.dicom.terms import MODALITIES, defined_term
 
-HEAD = 32 << 20
+_HEADER_BYTES = 32 << 20
 """Bytes in which a header is looked for first."""
-LARGEST = LIMIT
+MAX_FILE_BYTES = MAX_BYTES
 """Largest file, and largest decoded scan (as float32), in bytes."""
-INFLATED = 512 << 20
+_MAX_INFLATED = 512 << 20
 """Largest data set that a deflated file may grow to, in bytes: deflate packs a thousandfold."""
-PLAIN_HEAD = 64 << 10
+_PLAIN_HEADER_BYTES = 64 << 10
 """Bytes in which the header of a plain file ends, nearly always."""
-PIXELS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
+_PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
 """Float, Double Float and plain Pixel Data."""
-OTHERWISE = frozenset({ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian})
+_OTHER_ENCODINGS = frozenset({ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian})
 """Transfer syntaxes whose attributes are not Explicit VR Little Endian."""
-ELEMENT = 12  # bytes of the longest head of an element
-FIRST = 256  # bytes that the first element of a file may have: a length, a character set or a UID
+_ELEMENT_HEAD = 12  # bytes of the longest head of an element
+_MAX_FIRST_ELEMENT = (
+    256  # bytes that the first element of a file may have: a length, a character set or a UID
+)
 
-IMAGES = frozenset(
+_IMAGE_CLASSES = frozenset(
     "1.2.840.10008.5.1.4.1.1." + suffix
     for suffix in (
         *("1", "1.1", "1.1.1", "1.2", "1.2.1", "1.3", "1.3.1"),  # CR, DX, MG, IO
@@ -80,21 +89,21 @@ IMAGES = frozenset(
     )
 )
 """SOP classes whose instances are pictures of a patient (PS3.4 table B.5-1), as far as they are read."""
-BEAM = (
+_BEAM = (
     "a picture taken along a treatment beam (RT Image)",
     "Export it as Secondary Capture, PNG or TIFF if it is meant to be learned.",
 )
-TILES = (
+_TILES = (
     "microscopy in tiles (a whole slide)",
     "Export regions of it as PNG or TIFF, for example with OpenSlide, and point medgan at those.",
 )
-UNREAD: Mapping[str, tuple[str, str]] = {
+_UNREAD_CLASSES: Mapping[str, tuple[str, str]] = {
     f"1.2.840.10008.5.1.4.1.1.{suffix}": words
-    for words, suffixes in {BEAM: ("481.1", "481.23", "481.24"), TILES: ("77.1.6", "77.1.9")}.items()
+    for words, suffixes in {_BEAM: ("481.1", "481.23", "481.24"), _TILES: ("77.1.6", "77.1.9")}.items()
     for suffix in suffixes
 }
 """{SOP class of pictures that are not read: what they are, and what to do}."""
-CAPTURES = frozenset(uid for uid in IMAGES if uid.startswith("1.2.840.10008.5.1.4.1.1.7"))
+CAPTURE_CLASSES = frozenset(uid for uid in _IMAGE_CLASSES if uid.startswith("1.2.840.10008.5.1.4.1.1.7"))
 """Secondary capture."""
 
 
@@ -110,13 +119,13 @@ class DicomFile:
     sop_class: str
     size: int
     """Bytes of the whole file, as far as `data` is the file's own."""
-    pixels: Place
+    pixels: _PixelElement
     notes: tuple[str, ...] = ()
 
     @property
     def modality(self) -> str:
         """DICOM Modality as the standard defines it; empty for anything else."""
-        return defined_term(text(self.dataset, "Modality"), MODALITIES)
+        return defined_term(get_text(self.dataset, "Modality"), MODALITIES)
 
     @property
     def value(self) -> memoryview:
@@ -126,7 +135,7 @@ class DicomFile:
 
 
 @dataclass(slots=True)
-class Place:
+class _PixelElement:
     """Where the pixel data element lies; filled in by the parser when it gets there."""
 
     tag: int = 0
@@ -139,7 +148,7 @@ class Place:
 
     def reached(self, tag: int, vr: str | None, length: int) -> bool:
         """Tell the parser to stop at any kind of Pixel Data, and remember what it said."""
-        if tag not in PIXELS:
+        if tag not in _PIXEL_TAGS:
             return False
         # PS3.5 section 7.1.2: an explicit VR of these takes 12 bytes before the value, an implicit one 8.
         self.tag, self.vr, self.length = int(tag), vr or "OW", length
@@ -147,89 +156,89 @@ class Place:
         return True
 
 
-def looks_right(head: bytes) -> bool:
+def looks_like_dicom(head: bytes) -> bool:
     """Whether a file's first bytes are DICOM: the prefix, or without a preamble a first element of group 2 or 8."""
     if head[128:132] == b"DICM":
         return True
-    if len(head) < ELEMENT or head[:2] not in {b"\x02\x00", b"\x08\x00", b"\x00\x08"}:
+    if len(head) < _ELEMENT_HEAD or head[:2] not in {b"\x02\x00", b"\x08\x00", b"\x00\x08"}:
         return False
     explicit = head[4:6].isalpha() and head[4:6].isupper()
-    return explicit or struct.unpack_from("<I", head, 4)[0] <= FIRST
+    return explicit or struct.unpack_from("<I", head, 4)[0] <= _MAX_FIRST_ELEMENT
 
 
-def load(path: Path, *, whole: bool, plain: bool = True) -> DicomFile:
+def load_file(path: Path, *, whole: bool, plain: bool = True) -> DicomFile:
     """Read and parse a file: all of it, or as much as its header needs; `plain` is tried first, then the full parser."""
     with path.open("rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
-        data = stream.read(size if whole and size <= HEAD else PLAIN_HEAD)
+        data = stream.read(size if whole and size <= _HEADER_BYTES else _PLAIN_HEADER_BYTES)
         if not data:
             raise ScanError(
                 "is empty", verdict="error:empty-file", hint="Copy the file again from its source."
             )
-        if not looks_right(data):
+        if not looks_like_dicom(data):
             raise ScanError("is not a DICOM file", verdict="skip:not-dicom")
-        head = meta(data)
-        refuse_other_classes(head.sop_class)
-        if whole and size > LARGEST:
-            raise ScanError(f"has {size} bytes, more than {LARGEST}", verdict="error:too-large")
+        head = read_meta(data)
+        _refuse_other_classes(head.sop_class)
+        if whole and size > MAX_FILE_BYTES:
+            raise ScanError(f"has {size} bytes, more than {MAX_FILE_BYTES}", verdict="error:too-large")
         data += stream.read() if whole and len(data) < size else b""
-        source = parse_plain(data, head, size) if plain else None
+        source = _parse_plain(data, head, size) if plain else None
         if source is None:
-            data += stream.read(max(HEAD - len(data), 0)) if not whole else b""
-            source = parse(data, size, whole=whole)
-        if not whole and not source.pixels.tag and size > HEAD:
-            source = parse(data + stream.read(LARGEST), size, whole=True)
-    refuse_what_is_no_image(source)
+            data += stream.read(max(_HEADER_BYTES - len(data), 0)) if not whole else b""
+            source = _parse(data, size, whole=whole)
+        if not whole and not source.pixels.tag and size > _HEADER_BYTES:
+            source = _parse(data + stream.read(MAX_FILE_BYTES), size, whole=True)
+    _refuse_non_images(source)
     return source
 
 
 @lru_cache
-def syntax_of(uid: bytes) -> UID:
+def _make_syntax(uid: bytes) -> UID:
     """A transfer syntax by its UID; making one anew for each of a million files takes its time."""
     return UID(uid.decode("ascii", "replace"))
 
 
 @lru_cache
-def is_explicit_little(syntax: UID) -> bool:
+def _is_explicit_little(syntax: UID) -> bool:
     """Whether attributes are Explicit VR Little Endian, as they are under every compressed syntax (PS3.5 section A.4)."""
-    return syntax.is_transfer_syntax and syntax not in OTHERWISE
+    return syntax.is_transfer_syntax and syntax not in _OTHER_ENCODINGS
 
 
-def parse_plain(data: bytes, head: Meta, size: int) -> DicomFile | None:
+def _parse_plain(data: bytes, head: FileMeta, size: int) -> DicomFile | None:
     """The bytes of a plain file to its attributes; None when it is not plain, or when its pixels begin beyond `data`."""
-    syntax = syntax_of(head.syntax)
-    if data[128:132] != b"DICM" or not is_explicit_little(syntax):
+    syntax = _make_syntax(head.syntax)
+    if data[128:132] != b"DICM" or not _is_explicit_little(syntax):
         return None
-    found = attributes(data, head.end)
+    found = parse_attributes(data, head.end)
     if found is None:
         return None
     dataset, at = found
     _, _, vr, _, length = struct.unpack_from("<HH2sHI", data, at)
     if vr not in {b"OB", b"OW"}:
         return None
-    place = Place(PIXEL_DATA, vr.decode(), at + ELEMENT, length)
-    sop_class = text(dataset, "SOPClassUID") or head.sop_class
+    place = _PixelElement(PIXEL_DATA, vr.decode(), at + _ELEMENT_HEAD, length)
+    sop_class = get_text(dataset, "SOPClassUID") or head.sop_class
     return DicomFile(dataset, data, syntax, sop_class, size, place)
 
 
-def parse(data: bytes, size: int, *, whole: bool) -> DicomFile:
+def _parse(data: bytes, size: int, *, whole: bool) -> DicomFile:
     """Bytes to attributes, stopping at the pixels."""
-    head = meta(data)
+    head = read_meta(data)
     if head.syntax == DeflatedExplicitVRLittleEndian.encode():
-        data = inflate(data, head.end, INFLATED if whole else HEAD)
-        size = len(data) if whole else LARGEST
-    place = Place()
+        data = _inflate(data, head.end, _MAX_INFLATED if whole else _HEADER_BYTES)
+        size = len(data) if whole else MAX_FILE_BYTES
+    place = _PixelElement()
     stream = BytesIO(data)
     dataset = read_partial(stream, stop_when=place.reached, force=True)
     place.start += stream.tell()
-    named = text(dataset.file_meta, "TransferSyntaxUID")
-    syntax = UID(named or detect_syntax(dataset))
+    named = get_text(dataset.file_meta, "TransferSyntaxUID")
+    syntax = UID(named or _detect_syntax(dataset))
     notes = () if named else ("repaired:no-meta",)
-    sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
+    sop_class = get_text(dataset, "SOPClassUID") or get_text(dataset.file_meta, "MediaStorageSOPClassUID")
     return DicomFile(dataset, data, syntax, sop_class, size, place, notes)
 
 
-def detect_syntax(dataset: FileDataset) -> UID:
+def _detect_syntax(dataset: FileDataset) -> UID:
     """The native transfer syntax in which a file without one turned out to be written."""
     implicit, little = dataset.original_encoding
     if implicit or implicit is None:
@@ -237,11 +246,11 @@ def detect_syntax(dataset: FileDataset) -> UID:
     return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
 
 
-def inflate(data: bytes, start: int, limit: int) -> bytes:
+def _inflate(data: bytes, start: int, limit: int) -> bytes:
     """A deflated file as the Explicit VR Little Endian file that it wraps (PS3.5 section A.5), `limit` bytes at most."""
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     body = inflate.decompress(data[start:], limit)
-    if limit == INFLATED and inflate.unconsumed_tail:
+    if limit == _MAX_INFLATED and inflate.unconsumed_tail:
         raise ScanError(f"inflates to more than {limit} bytes", verdict="error:too-large")
     uid = ExplicitVRLittleEndian.encode() + b"\0"
     element = struct.pack("<HH2sH", 2, 0x0010, b"UI", len(uid)) + uid
@@ -249,15 +258,15 @@ def inflate(data: bytes, start: int, limit: int) -> bytes:
     return bytes(128) + b"DICM" + length + element + body
 
 
-def refuse_other_classes(uid: str) -> None:
+def _refuse_other_classes(uid: str) -> None:
     """Refuse what names itself as something else than an image, before its possibly huge header is parsed."""
     if uid == MediaStorageDirectoryStorage:
         raise ScanError(
             "is a DICOMDIR, a list of files; the files themselves are read, the list is not followed",
             verdict="skip:dicomdir",
         )
-    if uid in UNREAD:
-        words, hint = UNREAD[uid]
+    if uid in _UNREAD_CLASSES:
+        words, hint = _UNREAD_CLASSES[uid]
         raise ScanError(f"holds {words}, which medgan does not read", verdict="skip:unread-format", hint=hint)
     if uid and UID(uid).name == uid:
         raise ScanError(
@@ -265,21 +274,21 @@ def refuse_other_classes(uid: str) -> None:
             verdict="skip:not-image",
             hint="If it is an image, export it as one of its modality's own class.",
         )
-    if uid and uid not in IMAGES:
+    if uid and uid not in _IMAGE_CLASSES:
         raise ScanError(f"holds {UID(uid).name}, not an image", verdict="skip:not-image")
 
 
-def refuse_what_is_no_image(source: DicomFile) -> None:
+def _refuse_non_images(source: DicomFile) -> None:
     """The gates that need the parsed header: kind of object, damage, montage."""
-    refuse_other_classes(
+    _refuse_other_classes(
         "" if "DirectoryRecordSequence" not in source.dataset else str(MediaStorageDirectoryStorage)
     )
-    refuse_other_classes(source.sop_class)
+    _refuse_other_classes(source.sop_class)
     if not source.pixels.tag:
-        refuse_without_pixels(source)
+        _refuse_without_pixels(source)
     if source.pixels.tag != PIXEL_DATA:
         raise ScanError("stores floating-point numbers, a map rather than an image", verdict="skip:not-image")
-    if "MOSAIC" in words(source.dataset, "ImageType"):
+    if "MOSAIC" in get_texts(source.dataset, "ImageType"):
         raise ScanError(
             "is a Siemens mosaic, many slices tiled into one image",
             verdict="skip:mosaic",
@@ -287,14 +296,14 @@ def refuse_what_is_no_image(source: DicomFile) -> None:
         )
 
 
-def refuse_without_pixels(source: DicomFile) -> None:
+def _refuse_without_pixels(source: DicomFile) -> None:
     """Tell apart what lacks pixels: no DICOM at all, cut inside the header, or complete and merely without an image."""
     rows = "Rows" in source.dataset
     if source.data[128:132] != b"DICM" and not (source.sop_class and rows):
         raise ScanError("is not a DICOM file", verdict="skip:not-dicom")
-    assert not isinstance(source.dataset, Plain), "a plain file has pixels"
-    length = missing_bytes(source.dataset)
-    if length > LARGEST:
+    assert not isinstance(source.dataset, PlainAttributes), "a plain file has pixels"
+    length = _missing_bytes(source.dataset)
+    if length > MAX_FILE_BYTES:
         raise ScanError(f"has an attribute that claims {length} bytes", verdict="error:malformed")
     if not rows or length:
         raise ScanError(
@@ -307,7 +316,7 @@ def refuse_without_pixels(source: DicomFile) -> None:
     raise ScanError("has a header but no pixels", verdict="skip:no-pixels")
 
 
-def missing_bytes(dataset: Dataset) -> int:
+def _missing_bytes(dataset: Dataset) -> int:
     """How many bytes the last attribute lacks of what it claims; the parser itself is silent about that."""
     last = dataset.get_item(max(dataset.keys())) if len(dataset) else None
     length = getattr(last, "length", None)  # absent where the value was converted already, as in sequences
@@ -319,7 +328,7 @@ def missing_bytes(dataset: Dataset) -> int:
 
 def refuse_missing_attributes(source: DicomFile, keywords: tuple[str, ...]) -> None:
     """Refuse an image that lacks what its pixels cannot be understood without."""
-    missing = [keyword for keyword in keywords if value(source.dataset, keyword) is None]
+    missing = [keyword for keyword in keywords if get_value(source.dataset, keyword) is None]
     if missing:
         raise ScanError(
             f"lacks {', '.join(missing)}",

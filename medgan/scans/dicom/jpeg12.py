@@ -19,11 +19,11 @@ try:
 except ImportError:  # it comes with the extra `codecs`
     gdcm = None
 
-DEEP = 12
+BITS = 12
 """Bits per value of the streams that are decoded here."""
 
 
-def there() -> bool:
+def is_installed() -> bool:
     """Whether GDCM is installed."""
     return gdcm is not None
 
@@ -40,12 +40,12 @@ def decode(stream: bytes, rows: int, columns: int, *, signed: bool) -> NDArray[n
     image.SetNumberOfDimensions(2)
     image.SetDimensions((columns, rows, 1))
     image.SetDataElement(element)
-    image.SetPixelFormat(gdcm.PixelFormat(1, 16, DEEP, DEEP - 1, int(signed)))
+    image.SetPixelFormat(gdcm.PixelFormat(1, 16, BITS, BITS - 1, int(signed)))
     gray = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")
     image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gray))
     syntax = gdcm.TransferSyntax.GetTSType(str.__str__(JPEGExtended12Bit))
     image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    with quiet():
+    with _silence_stderr():
         data = image.GetBuffer()
     words = np.frombuffer(data.encode("utf-8", "surrogateescape"), "<i2" if signed else "<u2")
     if words.size != rows * columns:
@@ -54,7 +54,7 @@ def decode(stream: bytes, rows: int, columns: int, *, signed: bool) -> NDArray[n
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def _silence_stderr() -> Iterator[None]:
     """Without what C libraries write to file descriptor 2: GDCM asks its decoder for 8 bits first, which complains of each such stream."""
     kept = -1
     with suppress(OSError):  # a process may have no standard error

@@ -20,7 +20,7 @@ PIXEL_DATA = 0x7FE00010
 UNDEFINED = 0xFFFFFFFF
 """The length of what ends with a delimiter (PS3.5 section 7.5)."""
 
-WANTED = (
+_WANTED = (
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SyntheticData", "ImageType", "Modality"),
     *("PatientID", "IssuerOfPatientID", "BodyPartExamined", "BurnedInAnnotation", "InstanceNumber"),
     *("AcquisitionNumber", "EchoNumbers", "TemporalPositionIdentifier", "TriggerTime", "SliceThickness"),
@@ -38,9 +38,15 @@ WANTED = (
     *("RescaleSlope", "RescaleType", "WindowCenter", "WindowWidth", "VOILUTFunction"),
 )
 """Every attribute that reading looks at in a file with neither sequences of interest nor a palette."""
-SCANNER = ("Manufacturer", "ManufacturerModelName", "InstitutionName", "StationName", "DeviceSerialNumber")
+SCANNER_ATTRIBUTES = (
+    "Manufacturer",
+    "ManufacturerModelName",
+    "InstitutionName",
+    "StationName",
+    "DeviceSerialNumber",
+)
 """Attributes that name what took a picture, and where. Nothing reads their text, so any character set will do."""
-ELSEWHERE = (
+_ELSEWHERE = (
     *("DirectoryRecordSequence", "ModalityLUTSequence", "VOILUTSequence", "SharedFunctionalGroupsSequence"),
     *("PerFrameFunctionalGroupsSequence", "RedPaletteColorLookupTableDescriptor", "ExtendedOffsetTable"),
     *("FloatPixelData", "DoubleFloatPixelData"),
@@ -48,33 +54,37 @@ ELSEWHERE = (
 """Attributes of files that are not plain."""
 
 
-def vr_numbers(words: bytes) -> frozenset[int]:
+def _vr_numbers(words: bytes) -> frozenset[int]:
     """Value representations as the numbers that their two letters are in a file: quicker to look up than bytes."""
     return frozenset(int.from_bytes(word, "little") for word in words.split())
 
 
-SHORT = vr_numbers(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US")
+_SHORT = _vr_numbers(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US")
 """Value representations with two bytes of length (PS3.5 section 7.1.2)."""
-LONG = vr_numbers(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV")
+_LONG = _vr_numbers(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV")
 """Those with two reserved bytes and four of length."""
-SEQUENCE = int.from_bytes(b"SQ", "little")
-BINARY = {
+_SEQUENCE = int.from_bytes(b"SQ", "little")
+_BINARY = {
     vr: struct.Struct(form)
     for vr, form in ((b"US", "<H"), (b"SS", "<h"), (b"UL", "<I"), (b"SL", "<i"), (b"FL", "<f"), (b"FD", "<d"))
 }
-TEXT = rb"[\x20-\x7e]*"
+_TEXT = rb"[\x20-\x7e]*"
 """ASCII on one line: no character set and no escape sequence can change what it says."""
-DECIMALS = rb" *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})? *"
-INTEGERS = rb" *[+-]?\d{1,9} *"
-GRAMMAR = {
+_DECIMALS = rb" *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})? *"
+_INTEGERS = rb" *[+-]?\d{1,9} *"
+_GRAMMAR = {
     vr: re.compile(rb"%b(?:\\%b)*" % (form, form)).fullmatch
-    for vr, form in ((b"DS", DECIMALS), (b"IS", INTEGERS), *((vr, TEXT) for vr in b"CS LO SH UI".split()))
+    for vr, form in ((b"DS", _DECIMALS), (b"IS", _INTEGERS), *((vr, _TEXT) for vr in b"CS LO SH UI".split()))
 }
 """{value representation: what every value of it must look like}."""
-EASY = frozenset(vr.decode() for vr in (*BINARY, *GRAMMAR))
-"""Value representations that `convert_value` understands."""
-ITEM, ITEM_END, SEQUENCE_END = 0xE000FFFE, 0xE00DFFFE, 0xE0DDFFFE  # group first, as one little-endian number
-DEEPEST = 16
+SIMPLE_VRS = frozenset(vr.decode() for vr in (*_BINARY, *_GRAMMAR))
+"""Value representations that `_convert_value` understands."""
+_ITEM, _ITEM_END, _SEQUENCE_END = (
+    0xE000FFFE,
+    0xE00DFFFE,
+    0xE0DDFFFE,
+)  # group first, as one little-endian number
+_MAX_DEPTH = 16
 """Nested sequences that are followed; no honest file has more."""
 
 _element = struct.Struct("<IHH").unpack_from
@@ -82,7 +92,7 @@ _length = struct.Struct("<I").unpack_from
 _item = struct.Struct("<II").unpack_from
 
 
-class Meta(NamedTuple):
+class FileMeta(NamedTuple):
     """What the file meta group names."""
 
     sop_class: str
@@ -93,31 +103,31 @@ class Meta(NamedTuple):
     """Offset behind the group."""
 
 
-class Plain(dict[str, Any]):
+class PlainAttributes(dict[str, Any]):
     """Attributes by keyword: None, str, int, float, or a tuple of these. Numbers in text (DS, IS) stay text."""
 
 
-def _kinds(keyword: str) -> tuple[int, tuple[str, frozenset[int]]]:
+def _tag_entry(keyword: str) -> tuple[int, tuple[str, frozenset[int]]]:
     tag = tag_for_keyword(keyword)
     assert tag is not None, keyword
-    return tag_number(int(tag)), (keyword, vr_numbers(dictionary_VR(tag).encode().replace(b" or ", b" ")))
+    return _swap_tag(int(tag)), (keyword, _vr_numbers(dictionary_VR(tag).encode().replace(b" or ", b" ")))
 
 
-def tag_number(tag: int) -> int:
+def _swap_tag(tag: int) -> int:
     """A tag as its four bytes in a file read as one little-endian number: element, then group."""
     return (tag & 0xFFFF) << 16 | tag >> 16
 
 
-KNOWN = dict(map(_kinds, (*WANTED, *SCANNER))) | {
-    _kinds(keyword)[0]: (keyword, frozenset()) for keyword in ELSEWHERE
+_KNOWN_TAGS = dict(map(_tag_entry, (*_WANTED, *SCANNER_ATTRIBUTES))) | {
+    _tag_entry(keyword)[0]: (keyword, frozenset()) for keyword in _ELSEWHERE
 }
 """{tag, swapped: (keyword, value representations in which a plain file may have it)}."""
-PIXELS = tag_number(PIXEL_DATA)
-NAMED = tuple(map(tag_number, (0x00020002, 0x00020010)))
+_PIXEL_DATA_TAG = _swap_tag(PIXEL_DATA)
+_META_TAGS = tuple(map(_swap_tag, (0x00020002, 0x00020010)))
 """Media Storage SOP Class UID and Transfer Syntax UID, as tags swapped."""
 
 
-def meta(data: bytes) -> Meta:
+def read_meta(data: bytes) -> FileMeta:
     """The file meta group, always Explicit VR Little Endian (PS3.10 section 7.1), as far as it can be followed.
 
     ScanError where a sequence stands in it: there is none that may, and pydicom would print it, level by level, for minutes.
@@ -129,97 +139,101 @@ def meta(data: bytes) -> Meta:
         if tag & 0xFFFF != 2:
             break
         start = at + 8
-        if vr in LONG:
+        if vr in _LONG:
             (length,), start = _length(data, start), at + 12
-        if vr == SEQUENCE or length == UNDEFINED:
+        if vr == _SEQUENCE or length == UNDEFINED:
             raise ScanError("has a sequence in its file meta group", verdict="error:malformed")
         at = start + length
-        if tag in NAMED:
+        if tag in _META_TAGS:
             found[tag] = data[start:at].strip(b" \0")
-    sop_class, syntax = (found.get(tag, b"") for tag in NAMED)
-    return Meta(sop_class.decode("ascii", "replace"), syntax, at)
+    sop_class, syntax = (found.get(tag, b"") for tag in _META_TAGS)
+    return FileMeta(sop_class.decode("ascii", "replace"), syntax, at)
 
 
-def attributes(data: bytes, at: int) -> tuple[Plain, int] | None:
+def parse_attributes(data: bytes, at: int) -> tuple[PlainAttributes, int] | None:
     """The attributes from offset `at` up to Pixel Data, and the offset of that element; None for a file that is not plain."""
-    found = Plain()
+    found = PlainAttributes()
     try:
         while True:
             tag, vr, length = _element(data, at)
-            if tag not in KNOWN and vr in SHORT:  # nearly all
+            if tag not in _KNOWN_TAGS and vr in _SHORT:  # nearly all
                 at += 8 + length
                 continue
-            if tag == PIXELS:
+            if tag == _PIXEL_DATA_TAG:
                 return (found, at) if len(data) >= at + 12 else None
-            start, behind = extent(data, at, vr, length)
-            if tag in KNOWN:
-                keyword, allowed = KNOWN[tag]
+            start, behind = _value_extent(data, at, vr, length)
+            if tag in _KNOWN_TAGS:
+                keyword, allowed = _KNOWN_TAGS[tag]
                 if keyword in found or vr not in allowed or behind > len(data):
                     return None
                 raw = data[start:behind]
-                found[keyword] = bare(raw) if keyword in SCANNER else recalled(data[at + 4 : at + 6], raw)
+                found[keyword] = (
+                    strip_padding(raw)
+                    if keyword in SCANNER_ATTRIBUTES
+                    else convert_cached(data[at + 4 : at + 6], raw)
+                )
             at = behind
     except (ValueError, struct.error):  # a value that leaves doubt, or the end of the data
         return None
 
 
-def extent(data: bytes, at: int, vr: int, length: int) -> tuple[int, int]:
+def _value_extent(data: bytes, at: int, vr: int, length: int) -> tuple[int, int]:
     """Where the value of the element at offset `at` begins and ends; ValueError for a value representation that there is not."""
-    if vr in SHORT:
+    if vr in _SHORT:
         return at + 8, at + 8 + length
-    if vr not in LONG:
+    if vr not in _LONG:
         raise ValueError("no value representation")
     (length,), start = _length(data, at + 8), at + 12
-    return start, start + length if length != UNDEFINED else after_sequence(data, start, vr)
+    return start, start + length if length != UNDEFINED else _end_of_sequence(data, start, vr)
 
 
-def convert_value(vr: bytes, raw: bytes) -> Any:
+def _convert_value(vr: bytes, raw: bytes) -> Any:
     """The value of one element, None when it is empty; ValueError or struct.error where its bytes leave any doubt."""
-    if vr in BINARY:
-        values: tuple[Any, ...] = tuple(number for (number,) in BINARY[vr].iter_unpack(raw))
+    if vr in _BINARY:
+        values: tuple[Any, ...] = tuple(number for (number,) in _BINARY[vr].iter_unpack(raw))
     else:
         raw = raw.rstrip(b" \0")
-        if raw and (vr not in GRAMMAR or not GRAMMAR[vr](raw)):
+        if raw and (vr not in _GRAMMAR or not _GRAMMAR[vr](raw)):
             raise ValueError("not plain text")
         values = tuple(word.strip(" ") for word in raw.decode("ascii").split("\\")) if raw else ()
     return values[0] if len(values) == 1 else values or None
 
 
-def bare(raw: bytes) -> str | None:
+def strip_padding(raw: bytes) -> str | None:
     """The bytes of a text as characters of one byte each, whatever its character set is; None when it is empty."""
     return raw.strip(b" \0").decode("latin-1") or None
 
 
-recalled = lru_cache(1024)(convert_value)
-"""`convert_value`, remembered: most values of a scan are those of the scan before."""
+convert_cached = lru_cache(1024)(_convert_value)
+"""`_convert_value`, remembered: most values of a scan are those of the scan before."""
 
 
-def after_sequence(data: bytes, at: int, vr: int, depth: int = 0) -> int:
+def _end_of_sequence(data: bytes, at: int, vr: int, depth: int = 0) -> int:
     """The offset behind a sequence of undefined length whose items begin at `at`; behind the end of `data` where it cannot be followed."""
     beyond = len(data) + 1
-    if vr != SEQUENCE or depth > DEEPEST:
+    if vr != _SEQUENCE or depth > _MAX_DEPTH:
         return beyond
     while at + 8 <= len(data):
         tag, length = _item(data, at)
         at += 8
-        if tag == SEQUENCE_END:
+        if tag == _SEQUENCE_END:
             return at
-        if tag != ITEM:
+        if tag != _ITEM:
             return beyond
-        at = at + length if length != UNDEFINED else after_item(data, at, depth)
+        at = at + length if length != UNDEFINED else _end_of_item(data, at, depth)
     return beyond
 
 
-def after_item(data: bytes, at: int, depth: int) -> int:
+def _end_of_item(data: bytes, at: int, depth: int) -> int:
     """The offset behind an item of undefined length whose elements begin at `at`; behind the end of `data` as above."""
     while at + 12 <= len(data):
-        if _item(data, at)[0] == ITEM_END:
+        if _item(data, at)[0] == _ITEM_END:
             return at + 8
         _, vr, length = _element(data, at)
         at += 8
-        if vr in LONG:
+        if vr in _LONG:
             (length,), at = _length(data, at), at + 4
-        elif vr not in SHORT:
+        elif vr not in _SHORT:
             break
-        at = at + length if length != UNDEFINED else after_sequence(data, at, vr, depth + 1)
+        at = at + length if length != UNDEFINED else _end_of_sequence(data, at, vr, depth + 1)
     return len(data) + 1

@@ -15,35 +15,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.base.errors import ScanError
-from medgan.scans.dicom.attributes import integer, label_of, scanner, sound_numbers, sound_text, text, words
-from medgan.scans.dicom.frames import SPACINGS, Placement, is_capture, kinds, malformed_geometry, placement
-from medgan.scans.dicom.header import DicomFile, load
-from medgan.scans.dicom.pixels import Grid, decode, excess, grid
-from medgan.scans.dicom.plain import Plain
+from medgan.scans.dicom.attributes import (
+    get_integer,
+    get_label,
+    get_numbers_or_none,
+    get_scanner,
+    get_text,
+    get_text_or_empty,
+    get_texts,
+)
+from medgan.scans.dicom.frames import (
+    SPACINGS,
+    Placement,
+    group_frames,
+    is_capture,
+    malformed_geometry_notes,
+    place_frames,
+)
+from medgan.scans.dicom.header import DicomFile, load_file
+from medgan.scans.dicom.pixels import PixelModule, decode_frames, has_excess_bytes, read_pixel_module
+from medgan.scans.dicom.plain import PlainAttributes
 from medgan.scans.dicom.terms import BODY_PARTS, PHOTOMETRICS, defined_term
 from medgan.scans.dicom.values import (
     AIR_HU,
     Transform,
-    malformed_values,
-    meaning,
-    padding_limits,
+    apply_transform,
+    choose_meaning,
+    malformed_value_notes,
+    read_padding_limits,
+    read_transforms,
     rescale_notes,
-    resolve,
-    stacking,
-    transforms,
+    stacking_key,
 )
 from medgan.scans.finite import fill_non_finite
-from medgan.scans.geometry import distances, is_orientation, sides_of, square_shape, stretch_to
-from medgan.scans.intensity import fill, padding
+from medgan.scans.geometry import (
+    is_orientation,
+    resize,
+    slice_distances,
+    square_shape,
+    to_patient_orientation,
+)
+from medgan.scans.intensity import fill_padding, find_padding
 from medgan.scans.scan import Header, Pixels, Scan
 from medgan.scans.verdict import give_verdicts
 
-TEXT_PRONE = frozenset({"US", "SC", "XA", "RF", "OT", "IVUS"})
+_TEXT_PRONE = frozenset({"US", "SC", "XA", "RF", "OT", "IVUS"})
 """Modalities whose pictures often carry burned-in text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Series:
+class _FrameSeries:
     """Frames of one file that belong together; in an enhanced file there may be several."""
 
     count: int
@@ -55,28 +76,30 @@ class Series:
     place: Placement
 
 
-def series_of(source: DicomFile, found: Grid, kind: int = 0) -> Series:
+def _select_series(source: DicomFile, found: PixelModule, kind: int = 0) -> _FrameSeries:
     """The series in a file, by its number."""
-    steps = transforms(source, found)
-    each = kinds(source, found.frames, [step.unit for step in steps])
+    steps = read_transforms(source, found)
+    each = group_frames(source, found.frames, [step.unit for step in steps])
     if kind >= len(each):
         raise ScanError(f"holds {len(each)} kinds of frames, not {kind + 1}", verdict="error:malformed")
     frames = each[kind]
-    return Series(len(each), frames, [steps[k] for k in frames], placement(source, found.frames, frames))
+    return _FrameSeries(
+        len(each), frames, [steps[k] for k in frames], place_frames(source, found.frames, frames)
+    )
 
 
 def read_header(path: Path, *, label_tag: str = "") -> Header:
     """What a file says, its pixels not decoded; `label_tag` is the keyword or "gggg,eeee" of the attribute with the label."""
     with give_verdicts(path):
-        source = load(path, whole=False, plain=not label_tag)  # a label may be any attribute
-        found = grid(source)
-        return header(source, found, series_of(source, found), label_tag)
+        source = load_file(path, whole=False, plain=not label_tag)  # a label may be any attribute
+        found = read_pixel_module(source)
+        return _build_header(source, found, _select_series(source, found), label_tag)
 
 
 def read(path: Path, kind: int = 0) -> Scan:
     """All frames of one file, decoded, resolved and in order; of one with several kinds of frames (`Header.kinds`) those of the given one."""
     with give_verdicts(path):
-        return scan(load(path, whole=True), kind)[0]
+        return _build_scan(load_file(path, whole=True), kind)[0]
 
 
 def read_series(paths: Sequence[Path]) -> Scan:
@@ -86,7 +109,7 @@ def read_series(paths: Sequence[Path]) -> Scan:
     orientation: tuple[float, ...] = ()
     for path in paths:
         with give_verdicts(path):
-            one, place = scan(load(path, whole=True))
+            one, place = _build_scan(load_file(path, whole=True))
             if place.position is None or place.orientation is None or len(one.pixels) != 1:
                 raise ScanError("has no place in a volume", verdict="error:irregular-spacing")
             if slices and (one.pixels.shape, one.meaning) != (slices[0].pixels.shape, slices[0].meaning):
@@ -96,11 +119,11 @@ def read_series(paths: Sequence[Path]) -> Scan:
         slices.append(one)
         positions.append(place.position)
         orientation = orientation or place.orientation
-    gaps = np.diff(distances(positions, orientation)) if len(paths) > 1 else np.zeros(1)
-    return stack_slices(slices, abs(float(np.median(gaps))))
+    gaps = np.diff(slice_distances(positions, orientation)) if len(paths) > 1 else np.zeros(1)
+    return _stack_slices(slices, abs(float(np.median(gaps))))
 
 
-def stack_slices(slices: Sequence[Scan], gap: float) -> Scan:
+def _stack_slices(slices: Sequence[Scan], gap: float) -> Scan:
     """Single slices as one volume with `gap` millimetres between them."""
     first = slices[0]
     notes = {note: None for one in slices for note in one.notes if note != "constant"}
@@ -112,15 +135,15 @@ def stack_slices(slices: Sequence[Scan], gap: float) -> Scan:
         patient_orientation=first.patient_orientation,
         modality=first.modality,
         bits=max(one.bits for one in slices),
-        notes=(*notes, *constant(pixels)),
+        notes=(*notes, *_constant_note(pixels)),
     )
 
 
-def header(source: DicomFile, found: Grid, series: Series, label_tag: str = "") -> Header:
+def _build_header(source: DicomFile, found: PixelModule, series: _FrameSeries, label_tag: str = "") -> Header:
     """The facts of a parsed file, of its first series where they differ."""
     dataset, place = source.dataset, series.place
-    issuer = text(dataset, "IssuerOfPatientID")
-    patient = text(dataset, "PatientID")
+    issuer = get_text(dataset, "IssuerOfPatientID")
+    patient = get_text(dataset, "PatientID")
     return Header(
         format="dicom",
         shape=(len(series.frames), *square_shape((found.rows, found.columns), place.aspect)),
@@ -129,109 +152,113 @@ def header(source: DicomFile, found: Grid, series: Series, label_tag: str = "") 
         modality=source.modality,
         spacing_mm=place.spacing_mm,
         patient=f"{patient}\\{issuer}" if patient and issuer else patient,
-        instance=text(dataset, "SOPInstanceUID"),
-        series=text(dataset, "SeriesInstanceUID"),
+        instance=get_text(dataset, "SOPInstanceUID"),
+        series=get_text(dataset, "SeriesInstanceUID"),
         position=place.position if found.frames == 1 else None,
         orientation=place.orientation,
-        stacking=stacking(source),
-        instance_number=instance_number(source),
+        stacking=stacking_key(source),
+        instance_number=_instance_number(source),
         photometric=defined_term(found.photometric, PHOTOMETRICS),
-        scanner=scanner(dataset),
-        label="" if isinstance(dataset, Plain) else label_of(dataset, label_tag),
-        body_part=defined_term(text(dataset, "BodyPartExamined"), BODY_PARTS),
+        scanner=get_scanner(dataset),
+        label="" if isinstance(dataset, PlainAttributes) else get_label(dataset, label_tag),
+        body_part=defined_term(get_text(dataset, "BodyPartExamined"), BODY_PARTS),
         kinds=series.count,
-        notes=notes(source, found, series),
+        notes=_header_notes(source, found, series),
     )
 
 
-def instance_number(source: DicomFile) -> int:
+def _instance_number(source: DicomFile) -> int:
     """InstanceNumber, 0 where it is absent or no number: it only breaks ties."""
     try:
-        return integer(source.dataset, "InstanceNumber", 0)
+        return get_integer(source.dataset, "InstanceNumber", 0)
     except ScanError:
         return 0
 
 
-def notes(source: DicomFile, found: Grid, series: Series) -> tuple[str, ...]:
+def _header_notes(source: DicomFile, found: PixelModule, series: _FrameSeries) -> tuple[str, ...]:
     """Warnings by code that the header alone justifies."""
     dataset, place = source.dataset, series.place
-    burned = text(dataset, "BurnedInAnnotation").upper()
-    kind = " ".join(words(dataset, "ImageType")).upper()
-    prone = source.modality in TEXT_PRONE or is_capture(source) or "SAVE" in kind or "SCREEN" in kind
+    burned = get_text(dataset, "BurnedInAnnotation").upper()
+    kind = " ".join(get_texts(dataset, "ImageType")).upper()
+    prone = source.modality in _TEXT_PRONE or is_capture(source) or "SAVE" in kind or "SCREEN" in kind
     said = {
         "burned-in": burned == "YES",
         "burned-in-possible": not burned and prone,
-        "synthetic": text(dataset, "SyntheticData").upper() == "YES",
+        "synthetic": get_text(dataset, "SyntheticData").upper() == "YES",
         "secondary-capture": is_capture(source),
         "localizer": "LOCALIZER" in kind,
         "no-sop-class": not source.sop_class,
-        "excess-pixels": excess(source, found),
+        "excess-pixels": has_excess_bytes(source, found),
         "impossible-spacing": place.spacing_mm is None
-        and any(sound_numbers(dataset, word) for word in SPACINGS),
+        and any(get_numbers_or_none(dataset, word) for word in SPACINGS),
         "resampled-aspect": square_shape((found.rows, found.columns), place.aspect)
         != (found.rows, found.columns),
     }
     holding = (note for note, holds in said.items() if holds)
-    unread = (*malformed_geometry(source, found.frames, series.frames), *malformed_values(source))
+    unread = (*malformed_geometry_notes(source, found.frames, series.frames), *malformed_value_notes(source))
     return (*source.notes, *holding, *rescale_notes(source, found, series.steps), *dict.fromkeys(unread))
 
 
-def scan(source: DicomFile, kind: int = 0) -> tuple[Scan, Placement]:
+def _build_scan(source: DicomFile, kind: int = 0) -> tuple[Scan, Placement]:
     """Decode and resolve a series of a parsed file."""
-    found = grid(source)
-    series = series_of(source, found, kind)
+    found = read_pixel_module(source)
+    series = _select_series(source, found, kind)
     place = series.place
-    pixels, means = resolve_values(source, found, series)
+    pixels, means = _resolve_values(source, found, series)
     if place.order != tuple(range(len(series.frames))):
         pixels = pixels[list(place.order)]
     size = square_shape((found.rows, found.columns), place.aspect)
     if size != (found.rows, found.columns):
-        pixels = np.stack([stretch_to(frame, size) for frame in pixels])
+        pixels = np.stack([resize(frame, size) for frame in pixels])
     pixels, holes = fill_non_finite(pixels, Path("pixels"))
     made = Scan(
         pixels=pixels,
         meaning=means,
         spacing_mm=place.spacing_mm,
-        patient_orientation=patient_orientation(source, place),
+        patient_orientation=_patient_orientation(source, place),
         modality=source.modality,
         bits=found.bits,
-        notes=(*notes(source, found, series), *holes, *constant(pixels)),
+        notes=(*_header_notes(source, found, series), *holes, *_constant_note(pixels)),
     )
     return made, place
 
 
-def patient_orientation(source: DicomFile, place: Placement) -> str:
+def _patient_orientation(source: DicomFile, place: Placement) -> str:
     """Where rows and columns run to, by Image Orientation (Patient), else by Patient Orientation; empty where neither says or it is oblique."""
     if place.orientation is not None:
-        return sides_of(place.orientation)
-    said = sound_text(source.dataset, "PatientOrientation").upper()
+        return to_patient_orientation(place.orientation)
+    said = get_text_or_empty(source.dataset, "PatientOrientation").upper()
     return said if is_orientation(said) else ""
 
 
-def resolve_values(source: DicomFile, found: Grid, series: Series) -> tuple[Pixels, str]:
+def _resolve_values(source: DicomFile, found: PixelModule, series: _FrameSeries) -> tuple[Pixels, str]:
     """The frames of a series in stored order as values with meaning, padding filled with background; and that meaning."""
-    means, count = meaning(source, found, series.steps), len(series.frames)
-    limits = padding_limits(source, found)
+    means, count = choose_meaning(source, found, series.steps), len(series.frames)
+    limits = read_padding_limits(source, found)
     pixels: Pixels | None = None
     padded: NDArray[np.bool_] | None = None
     wanted = {frame: k for k, frame in enumerate(series.frames)}
-    for number, (stored, values) in enumerate(decode(source, found)):
+    for number, (stored, values) in enumerate(decode_frames(source, found)):
         if (k := wanted.get(number)) is None:
             continue
         color = found.color
-        frame = np.asarray(values, np.float32) if color else resolve(values, series.steps[k], found, means)
-        pixels = place_frame(pixels, k, frame, count)
+        frame = (
+            np.asarray(values, np.float32)
+            if color
+            else apply_transform(values, series.steps[k], found, means)
+        )
+        pixels = _put_frame(pixels, k, frame, count)
         if limits:
-            padded = place_frame(padded, k, padding(stored, values, *limits), count)
+            padded = _put_frame(padded, k, find_padding(stored, values, *limits), count)
     assert pixels is not None, "a file without frames is refused by its grid"
     if (
         padded is not None
     ):  # last, so that the background is the lowest value as displayed, whatever polarity did to it
-        pixels = fill(pixels, padded, AIR_HU if means == "HU" else None)
+        pixels = fill_padding(pixels, padded, AIR_HU if means == "HU" else None)
     return pixels, means
 
 
-def place_frame(stack: NDArray[Any] | None, k: int, frame: NDArray[Any], count: int) -> NDArray[Any]:
+def _put_frame(stack: NDArray[Any] | None, k: int, frame: NDArray[Any], count: int) -> NDArray[Any]:
     """The stack of `count` frames with frame `k` in its place; a single one is not copied."""
     if count == 1:
         return frame[None]
@@ -241,7 +268,7 @@ def place_frame(stack: NDArray[Any] | None, k: int, frame: NDArray[Any], count: 
     return stack
 
 
-def constant(pixels: Pixels) -> tuple[str, ...]:
+def _constant_note(pixels: Pixels) -> tuple[str, ...]:
     """The note for a picture of one value."""
     if (
         pixels.size and pixels.flat[0] != pixels.flat[pixels.size // 2]

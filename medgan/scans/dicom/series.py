@@ -14,23 +14,23 @@ from pathlib import Path
 import numpy as np
 
 from medgan.base.errors import ScanError
-from medgan.scans.geometry import SAME_MM, distances, normal
+from medgan.scans.geometry import SAME_MM, slice_distances, slice_normal
 from medgan.scans.scan import Header
 
-File = tuple[Path, Header]
+_File = tuple[Path, Header]
 
-FEWEST = 3
+_MIN_SLICES = 3
 """Slices that make a volume."""
-REGULAR = 0.01
+_GAP_TOLERANCE = 0.01
 """Gaps within this fraction of the usual gap are equal; highdicom takes the same."""
-ROUNDED_MM, MOST_ROUNDED = 0.011, 0.05
+_ROUNDING_MM, _MAX_ROUNDING_SHARE = 0.011, 0.05
 """So are gaps within so many millimetres, as of positions rounded to two decimals, up to this fraction of the usual gap."""
-TILTED = 0.02
+_TILT_SINE = 0.02
 """Sine of the angle between the stack and the slice normal from which on a gantry counts as tilted (about a degree)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Grouping:
+class _SliceGroups:
     """Every file once: as a slice of one volume, as a single image, or refused."""
 
     volumes: tuple[tuple[Path, ...], ...]
@@ -42,26 +42,26 @@ class Grouping:
     "irregular-spacing", "gantry-tilt"."""
 
 
-def group(files: Sequence[File]) -> Grouping:
+def group_slices(files: Sequence[_File]) -> _SliceGroups:
     """Sort files into volumes and singles; localizers, captures among slices and repeated images are refused."""
     if len(files) == 1 and "localizer" not in files[0][1].notes:
-        return Grouping((), (files[0][0],), {})
+        return _SliceGroups((), (files[0][0],), {})
     skipped: dict[Path, ScanError] = {}
-    kept = without_localizers(without_captures(without_duplicates(files, skipped), skipped), skipped)
+    kept = _without_localizers(_without_captures(_without_duplicates(files, skipped), skipped), skipped)
     volumes: list[tuple[Path, ...]] = []
-    single: set[Path] = {path for path, header in kept if not has_place(header)}
+    single: set[Path] = {path for path, header in kept if not _has_position(header)}
     notes: dict[Path, tuple[str, ...]] = {}
-    for stack in stacks([file for file in kept if has_place(file[1])]):
-        runs, said = runs_of(stack)
+    for stack in _form_stacks([file for file in kept if _has_position(file[1])]):
+        runs, said = _split_at_gaps(stack)
         for run in runs:
             paths = tuple(path for path, _ in run)
-            whole = len(paths) >= FEWEST
+            whole = len(paths) >= _MIN_SLICES
             volumes.extend([paths] if whole else [])
             single.update(() if whole else paths)
-            found = (*said, *(("gantry-tilt",) if whole and is_tilted(run) else ()))
+            found = (*said, *(("gantry-tilt",) if whole and _is_tilted(run) else ()))
             notes |= {path: found for path in (paths[:1] if whole else paths) if found}
     first = {path: index for index, (path, _) in enumerate(files)}
-    return Grouping(
+    return _SliceGroups(
         volumes=tuple(sorted(volumes, key=lambda paths: min(first[path] for path in paths))),
         singles=tuple(path for path, _ in kept if path in single),
         skipped=skipped,
@@ -69,7 +69,7 @@ def group(files: Sequence[File]) -> Grouping:
     )
 
 
-def without_duplicates(files: Iterable[File], skipped: dict[Path, ScanError]) -> list[File]:
+def _without_duplicates(files: Iterable[_File], skipped: dict[Path, ScanError]) -> list[_File]:
     """Keep the first file of each SOPInstanceUID."""
     seen: dict[str, Path] = {}
     kept = []
@@ -85,13 +85,15 @@ def without_duplicates(files: Iterable[File], skipped: dict[Path, ScanError]) ->
     return kept
 
 
-def without_captures(files: Sequence[File], skipped: dict[Path, ScanError]) -> list[File]:
+def _without_captures(files: Sequence[_File], skipped: dict[Path, ScanError]) -> list[_File]:
     """Refuse secondary captures (dose reports, screens) that are fewer than the slices in their folder."""
-    slices = Counter(path.parent for path, header in files if has_place(header) and not is_capture(header))
-    captures = Counter(path.parent for path, header in files if is_capture(header))
+    slices = Counter(
+        path.parent for path, header in files if _has_position(header) and not _is_capture(header)
+    )
+    captures = Counter(path.parent for path, header in files if _is_capture(header))
     kept = []
     for path, header in files:
-        if is_capture(header) and slices[path.parent] >= max(FEWEST, captures[path.parent] + 1):
+        if _is_capture(header) and slices[path.parent] >= max(_MIN_SLICES, captures[path.parent] + 1):
             skipped[path] = ScanError(
                 f"{path.name}: is a secondary capture (a report or screen) among {slices[path.parent]} slices",
                 verdict="skip:secondary-capture",
@@ -102,96 +104,98 @@ def without_captures(files: Sequence[File], skipped: dict[Path, ScanError]) -> l
     return kept
 
 
-def is_capture(header: Header) -> bool:
+def _is_capture(header: Header) -> bool:
     """Whether the reader noted a secondary capture."""
     return "secondary-capture" in header.notes
 
 
-def without_localizers(files: Sequence[File], skipped: dict[Path, ScanError]) -> list[File]:
+def _without_localizers(files: Sequence[_File], skipped: dict[Path, ScanError]) -> list[_File]:
     """Refuse localizers: named so by ImageType, or up to three images across the other slices of their series."""
-    directions = Counter((header.series, turn(header)) for _, header in files if has_place(header))
+    directions = Counter(
+        (header.series, _rounded_orientation(header)) for _, header in files if _has_position(header)
+    )
     most: dict[str, int] = {}
     for (series, _), count in directions.items():
         most[series] = max(most.get(series, 0), count)
     kept = []
     for path, header in files:
-        count = directions[header.series, turn(header)] if has_place(header) else 0
+        count = directions[header.series, _rounded_orientation(header)] if _has_position(header) else 0
         named = "localizer" in header.notes
-        if named or (0 < count <= FEWEST and most[header.series] > 2 * FEWEST):
+        if named or (0 < count <= _MIN_SLICES and most[header.series] > 2 * _MIN_SLICES):
             skipped[path] = ScanError(f"{path.name}: is a localizer, not a slice", verdict="skip:localizer")
         else:
             kept.append((path, header))
     return kept
 
 
-def has_place(header: Header) -> bool:
+def _has_position(header: Header) -> bool:
     """Whether a file can be a slice: one frame with position, orientation and series."""
     return bool(header.shape[0] == 1 and header.position and header.orientation and header.series)
 
 
-def turn(header: Header) -> tuple[float, ...]:
+def _rounded_orientation(header: Header) -> tuple[float, ...]:
     """Orientation, rounded so that noise in the last digits does not part a series."""
     # + 0.0 turns -0.0 into 0.0, or the two would be told apart as keys of JSON and text.
     return tuple(round(cosine, 2) + 0.0 for cosine in header.orientation or ())
 
 
-def stacks(files: Sequence[File]) -> list[list[File]]:
+def _form_stacks(files: Sequence[_File]) -> list[list[_File]]:
     """Files that may form one stack: equal series, orientation, size, spacing, image type; split further where places repeat."""
 
     def alike(header: Header) -> Hashable:
         in_plane = tuple(round(mm, 4) for mm in (header.spacing_mm or ())[1:])
         pixel = (header.shape, header.channels, header.modality, "no-rescale" in header.notes)
-        return (header.series, turn(header), pixel, in_plane, header.stacking[:1])
+        return (header.series, _rounded_orientation(header), pixel, in_plane, header.stacking[:1])
 
-    return [stack for one in group_by(files, alike) for stack in split_repeats(one)]
+    return [stack for one in _group_by(files, alike) for stack in _split_repeats(one)]
 
 
-def group_by(files: Sequence[File], key: Callable[[Header], Hashable]) -> list[list[File]]:
+def _group_by(files: Sequence[_File], key: Callable[[Header], Hashable]) -> list[list[_File]]:
     """Files with equal keys together, in order of first appearance."""
-    groups: dict[Hashable, list[File]] = {}
+    groups: dict[Hashable, list[_File]] = {}
     for file in files:
         groups.setdefault(key(file[1]), []).append(file)
     return list(groups.values())
 
 
-def split_repeats(files: list[File]) -> list[list[File]]:
+def _split_repeats(files: list[_File]) -> list[list[_File]]:
     """Split times, echoes and acquisitions that lie at the same places; those that nothing tells apart, by their turn."""
-    if not repeats(files):
-        return [in_order(files)]
-    named = group_by(files, lambda header: header.stacking[1:])
+    if not _has_repeats(files):
+        return [_sort_by_position(files)]
+    named = _group_by(files, lambda header: header.stacking[1:])
     if len(named) > 1:
-        return [stack for one in named for stack in split_repeats(one)]
-    layers: list[list[File]] = []
-    for _, at_one_place in same_places(in_order(files)):
+        return [stack for one in named for stack in _split_repeats(one)]
+    layers: list[list[_File]] = []
+    for _, at_one_place in _same_places(_sort_by_position(files)):
         for layer, file in enumerate(at_one_place):
             layers.extend([[]] if layer == len(layers) else [])
             layers[layer].append(file)
     return layers
 
 
-def along(files: Sequence[File]) -> list[float]:
+def _positions_along(files: Sequence[_File]) -> list[float]:
     """Distance of each file along the slice normal of the first, in millimetres."""
     positions = [header.position or (0, 0, 0) for _, header in files]
-    return [float(mm) for mm in distances(positions, orientation_of(files))]
+    return [float(mm) for mm in slice_distances(positions, _orientation_of(files))]
 
 
-def orientation_of(files: Sequence[File]) -> tuple[float, ...]:
+def _orientation_of(files: Sequence[_File]) -> tuple[float, ...]:
     """Orientation of the first file, which is that of all in a stack."""
     return files[0][1].orientation or (1, 0, 0, 0, 1, 0)
 
 
-def in_order(files: Sequence[File]) -> list[File]:
+def _sort_by_position(files: Sequence[_File]) -> list[_File]:
     """By position; InstanceNumber, then the path, break ties."""
     if len(files) == 1:
         return list(files)
-    places = dict(zip((path for path, _ in files), along(files), strict=True))
+    places = dict(zip((path for path, _ in files), _positions_along(files), strict=True))
     return sorted(files, key=lambda file: (round(places[file[0]], 3), file[1].instance_number, file[0]))
 
 
-def same_places(files: Sequence[File]) -> list[tuple[float, list[File]]]:
+def _same_places(files: Sequence[_File]) -> list[tuple[float, list[_File]]]:
     """Ordered files by place."""
-    places: list[tuple[float, list[File]]] = []
-    for place, file in zip(along(files), files, strict=True):
+    places: list[tuple[float, list[_File]]] = []
+    for place, file in zip(_positions_along(files), files, strict=True):
         if places and abs(place - places[-1][0]) < SAME_MM:
             places[-1][1].append(file)
         else:
@@ -199,20 +203,20 @@ def same_places(files: Sequence[File]) -> list[tuple[float, list[File]]]:
     return places
 
 
-def repeats(files: Sequence[File]) -> bool:
+def _has_repeats(files: Sequence[_File]) -> bool:
     """Whether two files lie at one place."""
-    return len(files) > 1 and len(same_places(in_order(files))) < len(files)
+    return len(files) > 1 and len(_same_places(_sort_by_position(files))) < len(files)
 
 
-def runs_of(files: list[File]) -> tuple[list[list[File]], tuple[str, ...]]:
+def _split_at_gaps(files: list[_File]) -> tuple[list[list[_File]], tuple[str, ...]]:
     """Cut an ordered stack into runs of equal gaps, and say what was found.
 
     A gap of a whole number of usual gaps means missing slices: the parts stay volumes. Any other gap makes a volume
     dishonest, though its slices are good images: each becomes a single.
     """
-    if len(files) < FEWEST:
+    if len(files) < _MIN_SLICES:
         return [files], ()
-    gaps = np.diff(along(files))
+    gaps = np.diff(_positions_along(files))
     usual = float(np.median(gaps))
     single = gaps[np.rint(gaps / (usual or 1)) == 1]
     usual = (
@@ -220,8 +224,8 @@ def runs_of(files: list[File]) -> tuple[list[list[File]], tuple[str, ...]]:
     )  # nearer to the truth than any one, if they were rounded
     steps = gaps / (usual or 1)
     whole = np.rint(steps)
-    rounded = min(ROUNDED_MM / usual, MOST_ROUNDED) if usual > 0 else 0.0
-    if (whole < 1).any() or (np.abs(steps - whole) > np.maximum(REGULAR * whole, rounded)).any():
+    rounded = min(_ROUNDING_MM / usual, _MAX_ROUNDING_SHARE) if usual > 0 else 0.0
+    if (whole < 1).any() or (np.abs(steps - whole) > np.maximum(_GAP_TOLERANCE * whole, rounded)).any():
         return [[file] for file in files], ("irregular-spacing",)
     runs = [[files[0]]]
     for step, (_, after) in zip(whole, pairwise(files), strict=True):
@@ -230,10 +234,10 @@ def runs_of(files: list[File]) -> tuple[list[list[File]], tuple[str, ...]]:
     return runs, ("missing-slices",) if len(runs) > 1 else ()
 
 
-def is_tilted(files: Sequence[File]) -> bool:
+def _is_tilted(files: Sequence[_File]) -> bool:
     """Whether the stack runs aslant to its slices, as with a tilted gantry."""
     first, last = (np.asarray(header.position) for _, header in (files[0], files[-1]))
     step = last - first
     length = float(np.linalg.norm(step))
-    aslant = np.cross(step / (length or 1), normal(orientation_of(files)))
-    return length > 0 and float(np.linalg.norm(aslant)) > TILTED
+    aslant = np.cross(step / (length or 1), slice_normal(_orientation_of(files)))
+    return length > 0 and float(np.linalg.norm(aslant)) > _TILT_SINE

@@ -26,9 +26,9 @@ from pydicom.uid import (
 from medgan import __version__
 from medgan.base.errors import OutputError, PlanError
 from medgan.scans.dicom.anatomy import UNPAIRED
-from medgan.scans.geometry import directions_of, is_orientation
+from medgan.scans.geometry import is_orientation, to_image_orientation
 from medgan.scans.provenance import BYTE, MAKER, NOTICES, WORD, stored_range
-from medgan.scans.scan import Form
+from medgan.scans.scan import OutputFormat
 
 SOP_CLASSES: Mapping[str, UID] = {
     "ct": CTImageStorage,
@@ -38,10 +38,10 @@ SOP_CLASSES: Mapping[str, UID] = {
     "us": UltrasoundImageStorage,
     "sc": SecondaryCaptureImageStorage,
 }
-"""By `Form.dicom_class`."""
+"""By `OutputFormat.dicom_class`."""
 PLANAR = frozenset({"ct", "mr"})
 """Classes whose images have a place in space (C.7.6.2)."""
-NO_MODALITY = frozenset({"", "OT"})
+_NO_MODALITY = frozenset({"", "OT"})
 
 PER_IMAGE = (
     *("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "InstanceNumber"),
@@ -51,7 +51,7 @@ PER_IMAGE = (
 PER_PLANE = ("FrameOfReferenceUID", "ImagePositionPatient")
 """Likewise, in the planar classes."""
 
-ALLOWED = frozenset(
+_ALLOWED = frozenset(
     """
     AccessionNumber AcquisitionContextSequence AcquisitionNumber AnatomicRegionSequence BitsAllocated BitsStored
     BodyPartExamined BurnedInAnnotation Columns ContentQualification ContributingEquipmentSequence ConversionType
@@ -72,24 +72,24 @@ _SYNTHESIZING = ("109100", "DCM", "Synthesizing Equipment")  # PS3.16 CID 7005
 _PROCESSING = ("109102", "DCM", "Processing Equipment")
 _CODE_STRING = re.compile(r"[A-Z0-9 _]{1,16}")  # PS3.5 table 6.2-1, CS
 
-Attributes = Mapping[str, object]
+_Attributes = Mapping[str, object]
 
 
 # --- which class ---
 
 
-def own_class(form: Form) -> tuple[str, str]:
+def choose_class(form: OutputFormat) -> tuple[str, str]:
     """The class of the images' own modality where it can be said truthfully, else "sc"; and the reason in words."""
     name = form.modality.lower()
     if name not in SOP_CLASSES:
         return "sc", "Secondary Capture, for they share no modality that medgan has a class for"
-    reasons = why_not(name, form)
+    reasons = list_obstacles(name, form)
     if reasons:
         return "sc", f"Secondary Capture, for {' and '.join(reasons)}"
     return name, f"DICOM class of their modality, {form.modality}"
 
 
-def with_class(form: Form, name: str) -> Form:
+def set_class(form: OutputFormat, name: str) -> OutputFormat:
     """`form` in the class asked for, with the modality of that class.
 
     Raises:
@@ -97,7 +97,7 @@ def with_class(form: Form, name: str) -> Form:
     """
     if name not in SOP_CLASSES:
         raise PlanError(f"there is no DICOM class {name!r}", hint=f"Classes: auto, {', '.join(SOP_CLASSES)}.")
-    reasons = why_not(name, form)
+    reasons = list_obstacles(name, form)
     if reasons:
         raise PlanError(
             f"these images cannot be DICOM of class {name}: {'; '.join(reasons)}",
@@ -106,13 +106,13 @@ def with_class(form: Form, name: str) -> Form:
     return replace(form, dicom_class=name, modality=form.modality if name == "sc" else name.upper())
 
 
-def why_not(name: str, form: Form) -> list[str]:
+def list_obstacles(name: str, form: OutputFormat) -> list[str]:
     """What keeps images of this form from being of this class; nothing ever keeps them from being "sc"."""
     if name == "sc":
         return []
     part = form.body_part.upper() or "an unknown part"
     obstacles = {
-        f"their modality is {form.modality}": form.modality not in {*NO_MODALITY, name.upper()},
+        f"their modality is {form.modality}": form.modality not in {*_NO_MODALITY, name.upper()},
         "they have colour": form.channels > 1 and name != "us",
         "their values are no Hounsfield units": name == "ct" and form.unit != "HU",
         "their values are Hounsfield units": name != "ct" and form.unit == "HU",
@@ -130,14 +130,16 @@ def why_not(name: str, form: Form) -> list[str]:
 # --- what its files say ---
 
 
-def attributes(form: Form, shape: tuple[int, ...], bits_allocated: int, *, synthetic: bool) -> Attributes:
+def build_attributes(
+    form: OutputFormat, shape: tuple[int, ...], bits_allocated: int, *, synthetic: bool
+) -> _Attributes:
     """{keyword: value} of an image of `shape` (H, W) or (H, W, 3); those that vary from image to image are there, empty.
 
     Raises:
         PlanError: the form's class cannot be said truthfully.
         OutputError: SOURCE_DATE_EPOCH is no number.
     """
-    with_class(form, form.dicom_class)
+    set_class(form, form.dicom_class)
     said = {
         "SpecificCharacterSet": "ISO_IR 192",  # UTF-8
         "SOPClassUID": SOP_CLASSES[form.dicom_class],
@@ -149,11 +151,11 @@ def attributes(form: Form, shape: tuple[int, ...], bits_allocated: int, *, synth
         **_BY_CLASS[form.dicom_class](form),
         **({"ConversionType": "SYN" if synthetic else "WSD"} if form.dicom_class == "sc" else {}),
     }
-    assert ALLOWED.issuperset(said), sorted(set(said) - ALLOWED)
+    assert _ALLOWED.issuperset(said), sorted(set(said) - _ALLOWED)
     return said
 
 
-def _study() -> Attributes:
+def _study() -> _Attributes:
     """C.7.1.1, C.7.2.1, and the dates of C.12.1; what nobody knows is empty (Type 2)."""
     moment = _moment()
     date, time = (moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")) if moment else ("", "")
@@ -174,17 +176,17 @@ def _moment() -> datetime | None:
         ) from error
 
 
-def _series(form: Form) -> Attributes:
+def _series(form: OutputFormat) -> _Attributes:
     """C.7.3.1; Laterality (2C) is there, empty, unless the body part is known to have no pair."""
-    part = code_string(form.body_part)
+    part = _code_string(form.body_part)
     return {
-        "Modality": code_string(form.modality) or "OT",
+        "Modality": _code_string(form.modality) or "OT",
         **({"BodyPartExamined": part} if part else {}),
         **({} if part in UNPAIRED else {"Laterality": ""}),
     }
 
 
-def _origin(synthetic: bool) -> Attributes:
+def _origin(synthetic: bool) -> _Attributes:
     """Where the image comes from, in attributes that de-identification keeps (C.12.1, C.7.5.1) and in words.
 
     Patient Identity Removed is left out: nobody was de-identified here. That no text is burned in and that nothing was
@@ -218,14 +220,14 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
     return code
 
 
-def _pixels(form: Form, shape: tuple[int, ...], bits_allocated: int) -> Attributes:
+def _pixels(form: OutputFormat, shape: tuple[int, ...], bits_allocated: int) -> _Attributes:
     """C.7.6.3, native, and what stored values mean: HU as they are (C.11.1, slope 1); for gray the window that shows them all."""
     gray = form.channels == 1
     bits = WORD if form.unit == "HU" else form.bits
     low, high = stored_range(form)
     # C.11.2.1.2.1, LINEAR: black up to centre - 0.5 - (width - 1) / 2, white above centre - 0.5 + (width - 1) / 2
     width = max(high - low + 1, 1.0)
-    window = {"WindowCenter": decimal((low + high + 1) / 2), "WindowWidth": decimal(width)}
+    window = {"WindowCenter": format_decimal((low + high + 1) / 2), "WindowWidth": format_decimal(width)}
     rescale = {"RescaleIntercept": "0", "RescaleSlope": "1", "RescaleType": "HU"}
     return {
         "SamplesPerPixel": form.channels,
@@ -242,7 +244,7 @@ def _pixels(form: Form, shape: tuple[int, ...], bits_allocated: int) -> Attribut
     }
 
 
-def _ct(form: Form) -> Attributes:
+def _ct(form: OutputFormat) -> _Attributes:
     """C.8.2.1."""
     return {
         "ImageType": [
@@ -256,7 +258,7 @@ def _ct(form: Form) -> Attributes:
     }
 
 
-def _mr(form: Form) -> Attributes:
+def _mr(form: OutputFormat) -> _Attributes:
     """C.8.3.1; RM is Research Mode: no sequence was run."""
     empty = ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength")
     return {
@@ -268,30 +270,30 @@ def _mr(form: Form) -> Attributes:
     }
 
 
-def _plane(form: Form) -> Attributes:
+def _plane(form: OutputFormat) -> _Attributes:
     """C.7.6.2, C.7.4.1: a plane of the training images' own direction, at the origin of a frame of reference of its own."""
     thickness = form.spacing_mm[0] if form.spacing_mm else 0.0
     return {
         **dict.fromkeys(PER_PLANE, ""),
         "PositionReferenceIndicator": "",
-        "ImageOrientationPatient": [str(cosine) for cosine in directions_of(form.patient_orientation)],
+        "ImageOrientationPatient": [str(cosine) for cosine in to_image_orientation(form.patient_orientation)],
         "PatientPosition": "",
-        "SliceThickness": decimal(thickness) if thickness > 0 else None,
+        "SliceThickness": format_decimal(thickness) if thickness > 0 else None,
         **_spacing(form, "PixelSpacing"),
     }
 
 
-def _cr(form: Form) -> Attributes:
+def _cr(form: OutputFormat) -> _Attributes:
     """C.8.1.1, C.8.1.2; the pixel size is claimed at the detector (10.7.1.3), for no calibration is known."""
     return {
-        "BodyPartExamined": code_string(form.body_part),
+        "BodyPartExamined": _code_string(form.body_part),
         "ViewPosition": "",
         "PatientOrientation": _sides(form),
         **_spacing(form, "ImagerPixelSpacing"),
     }
 
 
-def _dx(form: Form) -> Attributes:
+def _dx(form: OutputFormat) -> _Attributes:
     """C.8.11.1 to C.8.11.4, for presentation: values go to the screen as they are.
 
     Burned In Annotation and Lossy Image Compression are Type 1 here, so real images, too, say what inputs usually are.
@@ -300,7 +302,7 @@ def _dx(form: Form) -> Attributes:
         "ImageType": ["DERIVED", "SECONDARY", ""],
         "PresentationIntentType": "FOR PRESENTATION",
         "ImageLaterality": "U",
-        "AnatomicRegionSequence": [_anatomy(code_string(form.body_part))],
+        "AnatomicRegionSequence": [_anatomy(_code_string(form.body_part))],
         "PatientOrientation": _sides(form),
         "PixelIntensityRelationship": "LOG",
         "PixelIntensityRelationshipSign": -1,
@@ -321,27 +323,27 @@ def _anatomy(part: str) -> Dataset:
     return _code(code, "SCT", meaning)
 
 
-def _us(form: Form) -> Attributes:
+def _us(form: OutputFormat) -> _Attributes:
     """C.8.5.6; Pixel Spacing, when known, extends the class: most readers look there before the region calibration."""
     return {"PatientOrientation": _sides(form), **_spacing(form, "PixelSpacing")}
 
 
-def _secondary_capture(form: Form) -> Attributes:
+def _secondary_capture(form: OutputFormat) -> _Attributes:
     """C.8.6.1; Pixel Spacing by 10.7.1.3 when known."""
     return {"PatientOrientation": _sides(form), **_spacing(form, "PixelSpacing")}
 
 
-def _sides(form: Form) -> str | list[str]:
+def _sides(form: OutputFormat) -> str | list[str]:
     """Patient Orientation (C.7.6.1.1.1), empty where it is unknown."""
     return form.patient_orientation.split("\\") if is_orientation(form.patient_orientation) else ""
 
 
-def _spacing(form: Form, keyword: str) -> Attributes:
+def _spacing(form: OutputFormat, keyword: str) -> _Attributes:
     """Row spacing, then column spacing (10.7.1.3)."""
-    return {keyword: [decimal(side) for side in form.spacing_mm[1:]]} if form.spacing_mm else {}
+    return {keyword: [format_decimal(side) for side in form.spacing_mm[1:]]} if form.spacing_mm else {}
 
 
-_BY_CLASS: Mapping[str, Callable[[Form], Attributes]] = {
+_BY_CLASS: Mapping[str, Callable[[OutputFormat], _Attributes]] = {
     "ct": _ct,
     "mr": _mr,
     "cr": _cr,
@@ -351,11 +353,11 @@ _BY_CLASS: Mapping[str, Callable[[Form], Attributes]] = {
 }
 
 
-def code_string(text: str) -> str:
+def _code_string(text: str) -> str:
     """Text as a CS value, empty when it cannot be one."""
     return text.upper() if _CODE_STRING.fullmatch(text.upper()) else ""
 
 
-def decimal(number: float) -> str:
+def format_decimal(number: float) -> str:
     """A DS value: at most 16 characters."""
     return f"{number:.9g}"

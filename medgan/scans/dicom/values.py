@@ -18,31 +18,31 @@ from medgan.base.errors import ScanError
 from medgan.scans.dicom.attributes import (
     Attributes,
     find_malformed,
-    item,
-    items,
-    number,
-    numbers,
-    sound_numbers,
-    sound_text,
-    text,
-    value,
-    words,
+    get_item,
+    get_items,
+    get_number,
+    get_numbers,
+    get_numbers_or_none,
+    get_text,
+    get_text_or_empty,
+    get_texts,
+    get_value,
 )
-from medgan.scans.dicom.frames import Groups
+from medgan.scans.dicom.frames import FunctionalGroups
 from medgan.scans.dicom.header import DicomFile
 from medgan.scans.dicom.palette import swap_bytes
-from medgan.scans.dicom.pixels import Grid
-from medgan.scans.intensity import BitLayout, Table, Window, apply_table, apply_window, invert, rescale
+from medgan.scans.dicom.pixels import PixelModule
+from medgan.scans.intensity import BitLayout, LookUpTable, Window, apply_table, apply_window, invert, rescale
 from medgan.scans.scan import Pixels
 
-PROJECTION = frozenset({"CR", "DX", "MG", "RF", "XA", "IO", "PX"})
+_PROJECTION = frozenset({"CR", "DX", "MG", "RF", "XA", "IO", "PX"})
 """Modalities whose VOI transform is part of the picture as its maker meant it."""
-CT_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.2{suffix}" for suffix in ("", ".1", ".2"))
-HU_TYPES = frozenset({"", "HU", "US", "HOUNSFIELD UNIT", "HOUNDSFIELD UNIT"})
+_CT_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.2{suffix}" for suffix in ("", ".1", ".2"))
+_HU_TYPES = frozenset({"", "HU", "US", "HOUNSFIELD UNIT", "HOUNDSFIELD UNIT"})
 """Rescale Types under which a CT value is a Hounsfield unit: US is "unspecified", the last is GE's on reformatted slices."""
-RESCALED = CT_CLASSES | {f"1.2.840.10008.5.1.4.1.1.{suffix}" for suffix in ("128", "128.1", "130")}
+_RESCALED = _CT_CLASSES | {f"1.2.840.10008.5.1.4.1.1.{suffix}" for suffix in ("128", "128.1", "130")}
 """CT and PET, whose Rescale Slope and Intercept are Type 1 (PS3.3 C.8.2.1, C.8.9.4): without them nobody knows the unit."""
-BYTE, WORD = 8, 16  # bits
+_BYTE, _WORD = 8, 16  # bits
 AIR_HU = -1024.0
 """Background of a CT where it is padded."""
 
@@ -55,9 +55,9 @@ class Transform:
     intercept: float = 0.0
     unit: str = ""
     """Rescale Type or Modality LUT Type."""
-    table: Table | None = None
+    table: LookUpTable | None = None
     """Modality LUT, instead of slope and intercept."""
-    voi: Window | Table | None = None
+    voi: Window | LookUpTable | None = None
     """VOI LUT, or the first valid window."""
     given: bool = False
     """Whether the file states a modality transform at all."""
@@ -77,20 +77,20 @@ class Transform:
 
     def ends(self, layout: BitLayout) -> tuple[float, float]:
         """Lowest and highest output value that the layout can express."""
-        return self.table.range if self.table is not None else tuple_of(self.output(np.asarray(layout.range)))
+        return self.table.range if self.table is not None else _to_pair(self.output(np.asarray(layout.range)))
 
 
-def tuple_of(pair: Pixels) -> tuple[float, float]:
+def _to_pair(pair: Pixels) -> tuple[float, float]:
     """Two array elements as floats."""
     return float(pair[0]), float(pair[1])
 
 
-def transforms(source: DicomFile, grid: Grid) -> list[Transform]:
+def read_transforms(source: DicomFile, grid: PixelModule) -> list[Transform]:
     """The transform of every frame; one and the same where no frame has functional groups of its own."""
-    groups = Groups(source.dataset, grid.frames)
+    groups = FunctionalGroups(source.dataset, grid.frames)
     told = range(grid.frames if groups.per_frame else 1)
     found = [
-        transform(
+        _read_transform(
             groups.macro(frame, "PixelValueTransformationSequence") or source.dataset,
             groups.macro(frame, "FrameVOILUTSequence") or source.dataset,
             source,
@@ -101,27 +101,32 @@ def transforms(source: DicomFile, grid: Grid) -> list[Transform]:
     return found * (grid.frames // len(found))
 
 
-def transform(modality: Attributes, voi: Attributes, source: DicomFile, grid: Grid) -> Transform:
+def _read_transform(modality: Attributes, voi: Attributes, source: DicomFile, grid: PixelModule) -> Transform:
     """The transform stated by two places: the file itself, or its functional group macros."""
-    lut = item(modality, "ModalityLUTSequence")
-    table = None if lut is None else look_up_table(lut, source, signed=grid.layout.signed)
-    slope, intercept = (1.0, 0.0) if table is not None else rescaling(modality)
-    stated = [lut is not None or bool(text(modality, f"Rescale{name}")) for name in ("Slope", "Intercept")]
+    lut = get_item(modality, "ModalityLUTSequence")
+    table = None if lut is None else _read_look_up_table(lut, source, signed=grid.layout.signed)
+    slope, intercept = (1.0, 0.0) if table is not None else _read_rescale(modality)
+    stated = [
+        lut is not None or bool(get_text(modality, f"Rescale{name}")) for name in ("Slope", "Intercept")
+    ]
     return Transform(
         slope=slope,
         intercept=intercept,
-        unit=(text(modality, "RescaleType") if lut is None else text(lut, "ModalityLUTType")).upper(),
+        unit=(get_text(modality, "RescaleType") if lut is None else get_text(lut, "ModalityLUTType")).upper(),
         table=table,
-        voi=voi_of(voi, source, signed=grid.layout.signed or intercept < 0),
+        voi=_read_voi(voi, source, signed=grid.layout.signed or intercept < 0),
         given=any(stated),
         complete=all(stated),
     )
 
 
-def rescaling(dataset: Attributes) -> tuple[float, float]:
+def _read_rescale(dataset: Attributes) -> tuple[float, float]:
     """(slope, intercept); either may be absent or empty and is then 1 or 0."""
     try:
-        slope, intercept = number(dataset, "RescaleSlope", 1.0), number(dataset, "RescaleIntercept", 0.0)
+        slope, intercept = (
+            get_number(dataset, "RescaleSlope", 1.0),
+            get_number(dataset, "RescaleIntercept", 0.0),
+        )
     except ScanError as error:
         raise ScanError(error.message, verdict="error:bad-rescale", hint=error.hint) from error
     if slope == 0 or not (math.isfinite(slope) and math.isfinite(intercept)):
@@ -133,39 +138,42 @@ def rescaling(dataset: Attributes) -> tuple[float, float]:
     return slope, intercept
 
 
-def voi_of(dataset: Attributes, source: DicomFile, *, signed: bool) -> Window | Table | None:
+def _read_voi(dataset: Attributes, source: DicomFile, *, signed: bool) -> Window | LookUpTable | None:
     """The first sound VOI LUT, else the first valid window (PS3.3 C.11.2: either may be applied); None where neither is there or part of the picture."""
-    if source.modality not in PROJECTION:
+    if source.modality not in _PROJECTION:
         return None
-    for lut in items(dataset, "VOILUTSequence"):
+    for lut in get_items(dataset, "VOILUTSequence"):
         with suppress(ScanError):
-            return look_up_table(lut, source, signed=signed)
-    function = text(dataset, "VOILUTFunction").upper() or "LINEAR"
-    centres, widths = sound_numbers(dataset, "WindowCenter"), sound_numbers(dataset, "WindowWidth")
+            return _read_look_up_table(lut, source, signed=signed)
+    function = get_text(dataset, "VOILUTFunction").upper() or "LINEAR"
+    centres, widths = (
+        get_numbers_or_none(dataset, "WindowCenter"),
+        get_numbers_or_none(dataset, "WindowWidth"),
+    )
     windows = (Window(centre, width, function) for centre, width in zip(centres, widths, strict=False))
     return next((window for window in windows if window.valid), None)
 
 
-def look_up_table(lut: Dataset, source: DicomFile, *, signed: bool) -> Table:
+def _read_look_up_table(lut: Dataset, source: DicomFile, *, signed: bool) -> LookUpTable:
     """A modality or VOI look-up table (PS3.3 C.11.1.1, C.11.2.1.1)."""
-    descriptor = [int(entry) for entry in numbers(lut, "LUTDescriptor")]
+    descriptor = [int(entry) for entry in get_numbers(lut, "LUTDescriptor")]
     if len(descriptor) != len(("entries", "first", "bits")):
         raise ScanError("has a look-up table without its descriptor", verdict="error:bad-value")
     count, first, bits = descriptor[0] % (1 << 16) or 1 << 16, descriptor[1], descriptor[2]
     if signed and first >= 1 << 15:  # the VR is US or SS by Pixel Representation, and writers disagree
         first -= 1 << 16
-    data = value(lut, "LUTData")
+    data = get_value(lut, "LUTData")
     if isinstance(data, bytes) and not source.syntax.is_little_endian:
         data = swap_bytes(
             data
         )  # entries of 8 bits stand in pairs in 16-bit words, and change places with them
-    entries = table_entries(data, count)
-    if entries.size == 0 or not 1 <= bits <= WORD:
+    entries = _read_entries(data, count)
+    if entries.size == 0 or not 1 <= bits <= _WORD:
         raise ScanError("has an empty look-up table", verdict="error:bad-value")
-    return Table(first, entries)
+    return LookUpTable(first, entries)
 
 
-def table_entries(data: Any, count: int) -> NDArray[np.float32]:
+def _read_entries(data: Any, count: int) -> NDArray[np.float32]:
     """LUT Data as numbers, from little-endian words of 8 or 16 bits, or from a list; at most `count` of them."""
     if not isinstance(data, bytes):
         return np.asarray(np.atleast_1d([] if data is None else data), np.int64)[:count].astype(np.float32)
@@ -175,47 +183,49 @@ def table_entries(data: Any, count: int) -> NDArray[np.float32]:
     ).astype(np.float32)
 
 
-def meaning(source: DicomFile, grid: Grid, steps: list[Transform]) -> str:
+def choose_meaning(source: DicomFile, grid: PixelModule, steps: list[Transform]) -> str:
     """What the scan's values will mean: "HU", "display", "stored" or "raw"."""
     if grid.color:
         return "stored"
-    if is_hounsfield(source, grid, steps):
+    if _is_hounsfield(source, grid, steps):
         return "HU"
-    if grid.bits <= BYTE and not grid.layout.signed and all(step.identity for step in steps):
+    if grid.bits <= _BYTE and not grid.layout.signed and all(step.identity for step in steps):
         return "stored"
-    shown = grid.bits > BYTE and source.modality in PROJECTION and all(step.voi is not None for step in steps)
+    shown = (
+        grid.bits > _BYTE and source.modality in _PROJECTION and all(step.voi is not None for step in steps)
+    )
     return "display" if shown else "raw"
 
 
-def is_hounsfield(source: DicomFile, grid: Grid, steps: list[Transform]) -> bool:
+def _is_hounsfield(source: DicomFile, grid: PixelModule, steps: list[Transform]) -> bool:
     """Whether output values are Hounsfield units: a CT that says how to rescale, or a capture of one of more than 8 bits that does."""
-    if source.modality != "CT" or not all(step.given and step.unit in HU_TYPES for step in steps):
+    if source.modality != "CT" or not all(step.given and step.unit in _HU_TYPES for step in steps):
         return False
-    return source.sop_class in CT_CLASSES or grid.bits > BYTE
+    return source.sop_class in _CT_CLASSES or grid.bits > _BYTE
 
 
-def malformed_values(source: DicomFile) -> tuple[str, ...]:
+def malformed_value_notes(source: DicomFile) -> tuple[str, ...]:
     """The notes for a padding value, and for windows and VOI LUTs where they are part of the picture, that cannot be read."""
     dataset = source.dataset
     said = find_malformed([dataset], {"PixelPaddingValue": 1, "PixelPaddingRangeLimit": 1})
-    if source.modality not in PROJECTION:
+    if source.modality not in _PROJECTION:
         return said
-    for lut in items(dataset, "VOILUTSequence"):
+    for lut in get_items(dataset, "VOILUTSequence"):
         try:
-            look_up_table(lut, source, signed=False)
+            _read_look_up_table(lut, source, signed=False)
         except ScanError:
             said = (*said, "malformed:VOILUTSequence")
     return (*said, *find_malformed([dataset], {"WindowCenter": 0, "WindowWidth": 0}))
 
 
-def rescale_notes(source: DicomFile, grid: Grid, steps: list[Transform]) -> tuple[str, ...]:
+def rescale_notes(source: DicomFile, grid: PixelModule, steps: list[Transform]) -> tuple[str, ...]:
     """What a CT or PET lacks of its rescale: "no-rescale" for slope and intercept, "incomplete-rescale" for either of them."""
-    if source.sop_class not in RESCALED or grid.color or all(step.complete for step in steps):
+    if source.sop_class not in _RESCALED or grid.color or all(step.complete for step in steps):
         return ()
     return ("incomplete-rescale",) if all(step.given for step in steps) else ("no-rescale",)
 
 
-def resolve(values: NDArray[Any], step: Transform, grid: Grid, meaning: str) -> Pixels:
+def apply_transform(values: NDArray[Any], step: Transform, grid: PixelModule, meaning: str) -> Pixels:
     """One gray frame of stored values as the scan's values, bright on dark.
 
     Polarity follows the photometric interpretation alone: Presentation LUT Shape INVERSE only repeats it. Hounsfield
@@ -232,25 +242,25 @@ def resolve(values: NDArray[Any], step: Transform, grid: Grid, meaning: str) -> 
     return invert(pixels, *(step.ends(grid.layout) if voi is None else (0.0, 1.0)))
 
 
-def padding_limits(source: DicomFile, grid: Grid) -> tuple[int, int] | None:
+def read_padding_limits(source: DicomFile, grid: PixelModule) -> tuple[int, int] | None:
     """Pixel Padding Value and Range Limit as stored values; None when the image is not padded (PS3.3 C.7.5.1.1.2)."""
-    first = sound_numbers(source.dataset, "PixelPaddingValue")
+    first = get_numbers_or_none(source.dataset, "PixelPaddingValue")
     if not first or grid.color:
         return None
-    last = sound_numbers(source.dataset, "PixelPaddingRangeLimit") or first
+    last = get_numbers_or_none(source.dataset, "PixelPaddingRangeLimit") or first
     ends = (int(first[0]), int(last[0]))
-    low, high = (wrap_padding(end, grid.allocated, signed=grid.layout.signed) for end in ends)
+    low, high = (_wrap_padding(end, grid.allocated, signed=grid.layout.signed) for end in ends)
     return low, high
 
 
-def wrap_padding(end: int, bits: int, *, signed: bool) -> int:
+def _wrap_padding(end: int, bits: int, *, signed: bool) -> int:
     """A padding value in the sign of the pixels, whichever of US and SS it was written with."""
     end &= (1 << bits) - 1
     return end - (1 << bits) if signed and end >> (bits - 1) else end
 
 
-def stacking(source: DicomFile) -> tuple[str, ...]:
+def stacking_key(source: DicomFile) -> tuple[str, ...]:
     """ImageType 3 and 4 (always told apart), then echo, time and acquisition (told apart where positions repeat)."""
-    kind = "\\".join(words(source.dataset, "ImageType")[2:4]).upper()
+    kind = "\\".join(get_texts(source.dataset, "ImageType")[2:4]).upper()
     others = ("EchoNumbers", "TemporalPositionIdentifier", "TriggerTime", "AcquisitionNumber")
-    return (kind, *(sound_text(source.dataset, keyword) for keyword in others))
+    return (kind, *(get_text_or_empty(source.dataset, keyword) for keyword in others))

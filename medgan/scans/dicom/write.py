@@ -21,20 +21,27 @@ from medgan import __version__
 from medgan.base.errors import PlanError
 from medgan.base.files import digest, digest_of, write_bytes
 from medgan.scans.dicom.attributes import tag_of
-from medgan.scans.dicom.encode import Template, part_10
-from medgan.scans.dicom.sop_classes import PER_IMAGE, PER_PLANE, PLANAR, SOP_CLASSES, attributes, decimal
-from medgan.scans.geometry import directions_of, is_orientation, normal
+from medgan.scans.dicom.encode import Template, encode_file
+from medgan.scans.dicom.sop_classes import (
+    PER_IMAGE,
+    PER_PLANE,
+    PLANAR,
+    SOP_CLASSES,
+    build_attributes,
+    format_decimal,
+)
+from medgan.scans.geometry import is_orientation, slice_normal, to_image_orientation
 from medgan.scans.provenance import BYTE, MAKER, WORD, Stored, slice_gap, stored_values
-from medgan.scans.scan import Form, Mark, Pixels
+from medgan.scans.scan import OutputFormat, Pixels, Provenance
 
 SUFFIX = ".dcm"
-NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://medgan.invalid/dicom")
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://medgan.invalid/dicom")
 """Root of all our UIDs: 2.25 and a version 5 UUID (PS3.5 B.2), so nobody's organisational root is borrowed."""
-PRIVATE_GROUP = 0x4D47
-PRIVATE_CREATOR = "MEDGAN"
+_PRIVATE_GROUP = 0x4D47
+_PRIVATE_CREATOR = "MEDGAN"
 
 _PRIVATE = {
-    name: PRIVATE_GROUP << 16 | 0x1000 | place
+    name: _PRIVATE_GROUP << 16 | 0x1000 | place
     for place, name in enumerate(("model", "seed", "label", "index"), 1)
 }
 _NOT_TEXT = re.compile(r"[\x00-\x1f\x7f\\]")  # PS3.5 table 6.2-1, LO: no control characters, no backslash
@@ -54,7 +61,7 @@ class _Names:
 
 
 @dataclass(frozen=True, slots=True)
-class _Blank:
+class _EncodedTemplate:
     """Everything that files of one Form share, encoded."""
 
     meta: Template
@@ -63,18 +70,18 @@ class _Blank:
     """Digest of the Form."""
 
 
-def write(path: Path, pixels: Pixels, form: Form, mark: Mark) -> None:
+def write(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> None:
     """One image, (H, W) or (H, W, 3) in [0, 1], as a Part 10 file in Explicit VR Little Endian: a series of one.
 
     Raises:
         PlanError: the form's class cannot be said truthfully of such an image.
         OutputError: SOURCE_DATE_EPOCH is no number, or the disk refuses.
     """
-    for data in encode_slices(pixels[None], form, mark):
+    for data in _encode_slices(pixels[None], form, mark):
         write_bytes(path, data)
 
 
-def write_volume(path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Path, ...]:
+def write_volume(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> tuple[Path, ...]:
     """A volume (Z, Y, X) in [0, 1], slices along their normal (axial: from feet to head), as `<path>/0001.dcm` and so on: one series, one frame of reference.
 
     Slice k lies k * spacing millimetres from the origin. Single-frame files, for every reader copes with them.
@@ -84,13 +91,13 @@ def write_volume(path: Path, pixels: Pixels, form: Form, mark: Mark) -> tuple[Pa
         OutputError: SOURCE_DATE_EPOCH is no number, or the disk refuses.
     """
     files = []
-    for number, data in enumerate(encode_slices(pixels, form, mark), start=1):
+    for number, data in enumerate(_encode_slices(pixels, form, mark), start=1):
         files.append(path / f"{number:04d}{SUFFIX}")
         write_bytes(files[-1], data)
     return tuple(files)
 
 
-def encode_slices(pixels: Pixels, form: Form, mark: Mark) -> Iterator[bytes]:
+def _encode_slices(pixels: Pixels, form: OutputFormat, mark: Provenance) -> Iterator[bytes]:
     """The file of each slice of (Z, Y, X) or (Z, Y, X, 3) in [0, 1]."""
     if len(pixels) > 1 and form.dicom_class not in PLANAR:
         raise PlanError(
@@ -99,44 +106,46 @@ def encode_slices(pixels: Pixels, form: Form, mark: Mark) -> Iterator[bytes]:
         )
     gap = slice_gap(form, len(pixels))
     sides = form.patient_orientation if is_orientation(form.patient_orientation) else "L\\P"
-    across = normal(directions_of(sides)).tolist()
-    stored = _words(stored_values(pixels, form), form)
-    blank = _blank(form, stored.shape[1:], mark.synthetic, os.environ.get("SOURCE_DATE_EPOCH", ""))
-    names = _names(stored, blank.form, mark)
-    shared = _values(names, mark)
+    across = slice_normal(to_image_orientation(sides)).tolist()
+    stored = _to_words(stored_values(pixels, form), form)
+    blank = _encode_template(form, stored.shape[1:], mark.synthetic, os.environ.get("SOURCE_DATE_EPOCH", ""))
+    names = _make_names(stored, blank.form, mark)
+    shared = _attribute_values(names, mark)
     for place, words in enumerate(stored):
         own = {
-            "SOPInstanceUID": (instance := _uid("instance", f"{names.image}|{place}")),
+            "SOPInstanceUID": (instance := _make_uid("instance", f"{names.image}|{place}")),
             "InstanceNumber": str(place + 1),
-            "ImagePositionPatient": "\\".join(decimal(place * gap * side + 0.0) for side in across),
+            "ImagePositionPatient": "\\".join(format_decimal(place * gap * side + 0.0) for side in across),
         }
         values = shared | {tag_of(keyword): text.encode() for keyword, text in own.items()}
         values[tag_of("PixelData")] = words.tobytes()
         meta = blank.meta.filled({tag_of("MediaStorageSOPInstanceUID"): instance.encode()})
-        yield part_10(meta, blank.dataset.filled(values))
+        yield encode_file(meta, blank.dataset.filled(values))
 
 
-def _words(stored: Stored, form: Form) -> Stored:
+def _to_words(stored: Stored, form: OutputFormat) -> Stored:
     """Little-endian words; MR has 16 bits allocated, however few it stores (PS3.3 C.8.3.1.1.4)."""
     wide = stored.astype(np.uint16) if form.dicom_class == "mr" else stored
     return wide.astype(wide.dtype.newbyteorder("<"), copy=False)
 
 
 @lru_cache(maxsize=64)
-def _blank(form: Form, shape: tuple[int, ...], synthetic: bool, epoch: str) -> _Blank:
+def _encode_template(
+    form: OutputFormat, shape: tuple[int, ...], synthetic: bool, epoch: str
+) -> _EncodedTemplate:
     """Encode what all images of this form, shape, origin and date share."""
     del epoch  # read again where it is used; here it only tells one date from another
     bits = BYTE if form.bits <= BYTE and form.unit != "HU" and form.dicom_class != "mr" else WORD
     dataset = Dataset()
-    for keyword, value in attributes(form, shape, bits, synthetic=synthetic).items():
+    for keyword, value in build_attributes(form, shape, bits, synthetic=synthetic).items():
         setattr(dataset, keyword, value)
     dataset["PixelData"].VR = "OB" if bits == BYTE else "OW"  # PS3.5 A.2
-    block = dataset.private_block(PRIVATE_GROUP, PRIVATE_CREATOR, create=True)
+    block = dataset.private_block(_PRIVATE_GROUP, _PRIVATE_CREATOR, create=True)
     for place, name in enumerate(_PRIVATE, start=1):
         if synthetic or name not in {"model", "seed"}:
             block.add_new(place, "LO", "")
     gaps = {tag_of(keyword) for keyword in (*PER_IMAGE, *PER_PLANE)} | set(_PRIVATE.values())
-    return _Blank(
+    return _EncodedTemplate(
         meta=Template.of(_file_meta(SOP_CLASSES[form.dicom_class]), {tag_of("MediaStorageSOPInstanceUID")}),
         dataset=Template.of(dataset, gaps),
         form=digest_of(form),
@@ -150,12 +159,12 @@ def _file_meta(kind: UID) -> Dataset:
     meta.MediaStorageSOPClassUID = kind
     meta.MediaStorageSOPInstanceUID = ""
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = _uid("implementation", MAKER)
+    meta.ImplementationClassUID = _make_uid("implementation", MAKER)
     meta.ImplementationVersionName = f"MEDGAN {__version__}"[:16]  # SH
     return meta
 
 
-def _names(stored: Stored, form: str, mark: Mark) -> _Names:
+def _make_names(stored: Stored, form: str, mark: Provenance) -> _Names:
     """UIDs and patient of one image or volume.
 
     Study and series follow the patient: a study may belong to one patient only (PS3.3 A.1.2), and images that are not
@@ -167,14 +176,14 @@ def _names(stored: Stored, form: str, mark: Mark) -> _Names:
     person = mark.patient if mark.patient and not mark.synthetic else digest(image)
     return _Names(
         patient=("SYN-" if mark.synthetic else "REAL-") + person[:16].upper(),
-        study=_uid("study", f"{origin}|{mark.label}|{person}"),
-        series=_uid("series", image),
-        frame=_uid("frame of reference", image),
+        study=_make_uid("study", f"{origin}|{mark.label}|{person}"),
+        series=_make_uid("series", image),
+        frame=_make_uid("frame of reference", image),
         image=image,
     )
 
 
-def _values(names: _Names, mark: Mark) -> dict[int, bytes]:
+def _attribute_values(names: _Names, mark: Provenance) -> dict[int, bytes]:
     """{tag: value} of what is the same in all slices of an image, and its own.
 
     Model, seed, label and index stand exactly in private attributes too; a second record only, for de-identification
@@ -197,8 +206,8 @@ def _values(names: _Names, mark: Mark) -> dict[int, bytes]:
     return {tag: text.encode() for tag, text in said.items()}
 
 
-def _uid(kind: str, content: str) -> str:
-    return f"2.25.{uuid.uuid5(NAMESPACE, f'{kind}|{content}').int}"
+def _make_uid(kind: str, content: str) -> str:
+    return f"2.25.{uuid.uuid5(_NAMESPACE, f'{kind}|{content}').int}"
 
 
 def _text(text: str) -> str:

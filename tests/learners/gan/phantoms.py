@@ -11,7 +11,7 @@ import torch
 from medgan.learners.gan.feature_matching import OfClass
 from medgan.plan import Plan
 from medgan.prepare.stack import Stack
-from medgan.scans.scan import Form
+from medgan.scans.scan import OutputFormat
 from medgan.training.batches import Pool, of_class
 
 
@@ -25,7 +25,7 @@ def tiny_plan(**changes: Any) -> Plan:
         channels=1,
         geometry="stretch",
         mm_per_pixel=None,
-        form=Form(format="png", low=0, high=255, unit="stored"),
+        form=OutputFormat(format="png", low=0, high=255, unit="stored"),
         latent=8,
         noise="normal",
         widths=(12, 8, 8),

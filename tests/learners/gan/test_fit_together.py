@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from medgan.base.processes import world
+from medgan.base.processes import current_processes
 from medgan.learners.gan import fit as fit_module
 from medgan.learners.gan import monitor
 from medgan.learners.gan.checkpoint import STATE
@@ -67,7 +67,11 @@ def guarded(folder):
     runs, update, train_step = [], fit_module.update, fit_module.train_step
 
     def faulty(learners, real, labels, images_shown):
-        if images_shown == 392 and learners.pace == 1 and world().rank == world().size - 1:
+        if (
+            images_shown == 392
+            and learners.pace == 1
+            and current_processes().rank == current_processes().size - 1
+        ):
             with torch.no_grad():
                 learners.generator.base.fill_(torch.nan)
         return update(learners, real, labels, images_shown)
@@ -102,10 +106,10 @@ def join(task, folder):
         fit(tiny_stack(), LONG, Path(folder), about=ABOUT)
         return
     if task == "guarded":
-        torch.save(guarded(Path(folder)), Path(folder) / f"guarded-{world().rank}.pt")
+        torch.save(guarded(Path(folder)), Path(folder) / f"guarded-{current_processes().rank}.pt")
         return
     for name, plan in PLANS.items():
-        torch.save(learned(plan, Path(folder) / name), Path(folder) / f"{name}-{world().rank}.pt")
+        torch.save(learned(plan, Path(folder) / name), Path(folder) / f"{name}-{current_processes().rank}.pt")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 
-from medgan.scans.dicom.encode import Template, element
+from medgan.scans.dicom.encode import Template, _encode_element
 from tests.scans.written import FORMS, REAL, SYNTHETIC, written
 
 
@@ -43,7 +43,7 @@ def test_a_file_is_byte_for_byte_what_pydicom_saves(tmp_path, form, mark):
     ],
 )
 def test_an_element_has_its_length_in_two_or_four_bytes_and_an_even_value(vr, value, encoded):
-    assert element(0x00080018, vr, value) == encoded
+    assert _encode_element(0x00080018, vr, value) == encoded
 
 
 def test_a_gap_without_a_value_is_no_file():

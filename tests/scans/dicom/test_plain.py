@@ -12,9 +12,17 @@ from pydicom.uid import ImplicitVRLittleEndian
 from medgan.base.errors import ScanError
 from medgan.scans.dicom import plain
 from medgan.scans.dicom import read as dicom_read
-from medgan.scans.dicom.attributes import scanner, value, words
-from medgan.scans.dicom.header import load
-from medgan.scans.dicom.plain import ELSEWHERE, SCANNER, WANTED, Plain, attributes, convert_value, meta
+from medgan.scans.dicom.attributes import get_scanner, get_texts, get_value
+from medgan.scans.dicom.header import load_file
+from medgan.scans.dicom.plain import (
+    _ELSEWHERE,
+    _WANTED,
+    SCANNER_ATTRIBUTES,
+    PlainAttributes,
+    _convert_value,
+    parse_attributes,
+    read_meta,
+)
 from medgan.scans.verdict import give_verdicts
 from tests.scans.phantoms import dataset as phantom
 from tests.scans.phantoms import ramp, save
@@ -54,7 +62,7 @@ def test_both_ways_say_the_same(corpus, monkeypatch):
     short = [(outcome(dicom_read.read_header, path), outcome(dicom_read.read, path)) for path in files]
     plain = sum(is_plain(path) for path in files)
     monkeypatch.setattr(
-        dicom_read, "load", lambda path, whole, plain=False: load(path, whole=whole, plain=False)
+        dicom_read, "load_file", lambda path, whole, plain=False: load_file(path, whole=whole, plain=False)
     )
     long = [(outcome(dicom_read.read_header, path), outcome(dicom_read.read, path)) for path in files]
     differing = {path.name: (a, b) for path, a, b in zip(files, short, long, strict=True) if a != b}
@@ -65,40 +73,40 @@ def test_both_ways_say_the_same(corpus, monkeypatch):
 def is_plain(path):
     try:
         with give_verdicts(path):
-            return isinstance(load(path, whole=False).dataset, Plain)
+            return isinstance(load_file(path, whole=False).dataset, PlainAttributes)
     except ScanError:
         return False
 
 
 def test_nothing_is_looked_for_that_is_not_kept(tmp_path, monkeypatch):
-    class Strict(Plain):
+    class Strict(PlainAttributes):
         def get(self, keyword, default=None):
-            assert keyword in {*WANTED, *ELSEWHERE, *SCANNER}
+            assert keyword in {*_WANTED, *_ELSEWHERE, *SCANNER_ATTRIBUTES}
             return super().get(keyword, default)
 
-    monkeypatch.setattr(plain, "Plain", Strict)
+    monkeypatch.setattr(plain, "PlainAttributes", Strict)
     path = save(ct(), tmp_path / "a.dcm")
-    assert isinstance(load(path, whole=True).dataset, Strict)
+    assert isinstance(load_file(path, whole=True).dataset, Strict)
     assert dicom_read.read_header(path).modality == "CT"
     assert dicom_read.read(path).meaning == "HU"
 
 
 def parsed(dataset, tmp_path, **words):
     data = save(dataset, tmp_path / "a.dcm", **words).read_bytes()
-    return attributes(data, meta(data).end)
+    return parse_attributes(data, read_meta(data).end)
 
 
-@pytest.mark.parametrize("keyword", WANTED)
+@pytest.mark.parametrize("keyword", _WANTED)
 def test_every_attribute_has_the_value_that_the_full_parser_gives(keyword, tmp_path):
     dataset = ct()
     dataset.PixelPaddingValue, dataset.PixelPaddingRangeLimit = -2000, -1990
     dataset.update(extras())
     path = save(dataset, tmp_path / "a.dcm")
-    quick, full = (load(path, whole=True, plain=plain).dataset for plain in (True, False))
-    assert isinstance(quick, Plain)
-    assert not isinstance(full, Plain)
-    assert value(full, keyword) is not None
-    assert words(quick, keyword) == words(full, keyword)
+    quick, full = (load_file(path, whole=True, plain=plain).dataset for plain in (True, False))
+    assert isinstance(quick, PlainAttributes)
+    assert not isinstance(full, PlainAttributes)
+    assert get_value(full, keyword) is not None
+    assert get_texts(quick, keyword) == get_texts(full, keyword)
 
 
 def test_a_scanner_is_the_same_one_to_both_parsers_whatever_the_character_set(tmp_path):
@@ -110,18 +118,18 @@ def test_a_scanner_is_the_same_one_to_both_parsers_whatever_the_character_set(tm
         "",
     )
     path = save(dataset, tmp_path / "a.dcm")
-    quick, full = (load(path, whole=True, plain=plain).dataset for plain in (True, False))
-    assert isinstance(quick, Plain)
-    assert scanner(quick) == scanner(full)
-    assert scanner(quick).encode("latin-1").decode().split("\n") == [
+    quick, full = (load_file(path, whole=True, plain=plain).dataset for plain in (True, False))
+    assert isinstance(quick, PlainAttributes)
+    assert get_scanner(quick) == get_scanner(full)
+    assert get_scanner(quick).encode("latin-1").decode().split("\n") == [
         "Müller & Söhne",
         "",
         "St. Änne\\West",
         "",
         "",
     ]
-    other = load(save(ct(), tmp_path / "b.dcm"), whole=True).dataset
-    assert scanner(other) == ""
+    other = load_file(save(ct(), tmp_path / "b.dcm"), whole=True).dataset
+    assert get_scanner(other) == ""
 
 
 def extras():
@@ -158,13 +166,13 @@ def test_doubtful_values_are_left_to_the_full_parser(name, tmp_path):
     assert parsed(dataset, tmp_path) is not None
     raw = content.encode() if isinstance(content, str) else struct.pack("<I", content)
     data = save(dataset, tmp_path / "a.dcm").read_bytes()
-    assert attributes(replaced(data, keyword, vr, raw), meta(data).end) is None
+    assert parse_attributes(replaced(data, keyword, vr, raw), read_meta(data).end) is None
 
 
 def replaced(data, keyword, vr, raw):
     """The file with one element rewritten (or put where its tag belongs)."""
     tag = plain.tag_for_keyword(keyword)
-    at = meta(data).end
+    at = read_meta(data).end
     while True:
         group, element, kind, length = struct.unpack_from("<HH2sH", data, at)
         if group << 16 | element >= tag:
@@ -180,11 +188,11 @@ def replaced(data, keyword, vr, raw):
 
 def test_other_transfer_syntaxes_and_other_orders_are_left_to_the_full_parser(tmp_path):
     path = save(ct(), tmp_path / "a.dcm", syntax=ImplicitVRLittleEndian)
-    assert not isinstance(load(path, whole=True).dataset, Plain)
+    assert not isinstance(load_file(path, whole=True).dataset, PlainAttributes)
     data = save(ct(), tmp_path / "b.dcm").read_bytes()
-    start = meta(data).end
+    start = read_meta(data).end
     doubled = data[:start] + data[start : data.index(b"\x08\x00\x16\x00")] * 2 + data[start:]
-    assert attributes(doubled, start) is None
+    assert parse_attributes(doubled, start) is None
 
 
 def test_sequences_without_a_length_are_stepped_over(tmp_path):
@@ -205,12 +213,12 @@ def test_bottomless_nesting_ends():
         struct.pack("<HH2sHI", 0x0008, 0x1140, b"SQ", 0, 0xFFFFFFFF) + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
         for _ in range(3000)
     )
-    assert attributes(deep, 0) is None
+    assert parse_attributes(deep, 0) is None
 
 
 def test_a_cut_number_is_no_value():
     with pytest.raises(struct.error):
-        convert_value(b"US", b"\1\0\2")
+        _convert_value(b"US", b"\1\0\2")
 
 
 @pytest.mark.parametrize(("vr", "length"), [(b"SQ", 8), (b"SQ", 0xFFFFFFFF), (b"UN", 0xFFFFFFFF)])
@@ -219,7 +227,7 @@ def test_a_sequence_in_the_meta_group_is_refused_before_anything_prints_it(vr, l
     sequence = struct.pack("<HH2sHI", 2, 0, vr, 0, length) + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
     (tmp_path / "b.dcm").write_bytes(data[:132] + sequence + data[132:])
     with pytest.raises(ScanError) as caught, give_verdicts(tmp_path / "b.dcm"):
-        load(tmp_path / "b.dcm", whole=False)
+        load_file(tmp_path / "b.dcm", whole=False)
     assert caught.value.verdict == "error:malformed"
     assert "meta group" in caught.value.message
 

@@ -12,7 +12,7 @@ from medgan.base.errors import PlanError, ScanError
 from medgan.scans import formats
 from medgan.scans.dicom import codecs, header
 from medgan.scans.dicom import read as dicom_read
-from medgan.scans.dicom.header import load
+from medgan.scans.dicom.header import load_file
 from tests.scans.phantoms import dataset, patch, ramp, save, slices, wheel, write
 
 MR = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4", "Modality": "MR"}
@@ -140,9 +140,9 @@ def test_burned_in_no_is_believed(tmp_path):
     "name", ["MR_small_jpeg_ls_lossless.dcm", "MR_small_jp2klossless.dcm", "SC_rgb_small_odd_jpeg.dcm"]
 )
 def test_gdcm_is_not_asked_where_another_codec_is_installed(name):
-    source = load(wheel(name), whole=True)
+    source = load_file(wheel(name), whole=True)
     assert "gdcm" in get_decoder(source.syntax).available_plugins
-    assert "gdcm" not in codecs.plugins(source)
+    assert "gdcm" not in codecs.installed_plugins(source)
 
 
 class Panic(BaseException):
@@ -266,7 +266,7 @@ def test_a_look_up_table_may_be_written_as_numbers_and_begin_below_zero(tmp_path
 
 def test_a_header_longer_than_the_first_look_is_read_on(tmp_path, monkeypatch):
     path = write(tmp_path / "a", ramp(), StudyDescription="x" * 60, ImageComments="y" * 900)
-    monkeypatch.setattr(header, "HEAD", 600)
+    monkeypatch.setattr(header, "_HEADER_BYTES", 600)
     assert dicom_read.read_header(path).shape == (1, 8, 8)
     assert np.array_equal(dicom_read.read(path).pixels[0], ramp())
 
@@ -280,7 +280,7 @@ def test_what_names_itself_as_no_image_is_refused_before_its_header_is_parsed(tm
 
 def test_a_file_over_the_limit_is_not_read(tmp_path, monkeypatch):
     path = write(tmp_path / "a", ramp())
-    monkeypatch.setattr(header, "LARGEST", path.stat().st_size - 1)
+    monkeypatch.setattr(header, "MAX_FILE_BYTES", path.stat().st_size - 1)
     assert refusal(path) == "error:too-large"
 
 

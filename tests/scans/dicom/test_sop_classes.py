@@ -11,7 +11,7 @@ from pydicom.datadict import tag_for_keyword
 from medgan.base.errors import OutputError, PlanError
 from medgan.scans.dicom import sop_classes
 from medgan.scans.dicom import write as dicom_write
-from medgan.scans.dicom.sop_classes import SOP_CLASSES, own_class, why_not, with_class
+from medgan.scans.dicom.sop_classes import SOP_CLASSES, choose_class, list_obstacles, set_class
 from tests.scans.written import FORMS, REAL, SYNTHETIC, written
 
 every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
@@ -21,7 +21,7 @@ ONE_EACH = {name: FORMS[name] for name in SOP_CLASSES}
 
 @every_form
 def test_a_form_is_of_its_own_class_by_itself(form):
-    assert own_class(replace(form, dicom_class="sc"))[0] == form.dicom_class
+    assert choose_class(replace(form, dicom_class="sc"))[0] == form.dicom_class
 
 
 @pytest.mark.parametrize(
@@ -45,26 +45,26 @@ def test_a_form_is_of_its_own_class_by_itself(form):
 def test_a_class_that_would_not_be_true_is_refused_and_never_chosen(name, change, why):
     form = replace(ONE_EACH[name], **change, dicom_class="sc")
     with pytest.raises(PlanError, match=why) as refused:
-        with_class(form, name)
+        set_class(form, name)
     assert "--dicom-class sc" in refused.value.hint
-    chosen, reason = own_class(form)
+    chosen, reason = choose_class(form)
     assert chosen != name
     assert (why in reason) == (form.modality == ONE_EACH[name].modality)
-    assert with_class(form, "sc") == form
+    assert set_class(form, "sc") == form
 
 
 @pytest.mark.parametrize("name", SOP_CLASSES)
 def test_images_of_no_modality_take_that_of_the_class_asked_for(name):
     form = replace(ONE_EACH[name], modality="", dicom_class="sc")
-    assert own_class(form)[0] == "sc"
-    made = with_class(form, name)
+    assert choose_class(form)[0] == "sc"
+    made = set_class(form, name)
     assert (made.dicom_class, made.modality) == (name, "" if name == "sc" else name.upper())
-    assert why_not(name, replace(form, modality="OT")) == []
+    assert list_obstacles(name, replace(form, modality="OT")) == []
 
 
 def test_an_unknown_class_is_answered_with_the_known_ones():
     with pytest.raises(PlanError, match="'mg'") as refused:
-        with_class(FORMS["cr"], "mg")
+        set_class(FORMS["cr"], "mg")
     assert "auto, ct, mr, cr, dx, us, sc" in refused.value.hint
 
 
@@ -87,15 +87,17 @@ def test_every_tag_is_on_the_allow_list(tmp_path, form, mark, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     dataset = pydicom.dcmread(written(tmp_path, form, mark))
     public = {element.keyword for element in dataset if not element.tag.is_private}
-    assert public <= sop_classes.ALLOWED
-    assert {element.tag.group for element in dataset if element.tag.is_private} == {dicom_write.PRIVATE_GROUP}
+    assert public <= sop_classes._ALLOWED
+    assert {element.tag.group for element in dataset if element.tag.is_private} == {
+        dicom_write._PRIVATE_GROUP
+    }
 
 
 def test_every_word_of_the_allow_list_is_an_attribute_that_some_class_has(tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     used = {e.keyword for form in FORMS.values() for e in pydicom.dcmread(written(tmp_path, form))}
-    assert used - {""} == sop_classes.ALLOWED
-    assert all(tag_for_keyword(keyword) for keyword in sop_classes.ALLOWED)
+    assert used - {""} == sop_classes._ALLOWED
+    assert all(tag_for_keyword(keyword) for keyword in sop_classes._ALLOWED)
 
 
 @every_form
@@ -117,7 +119,7 @@ def test_every_synthetic_marker_is_in_every_class(tmp_path, form):
     assert equipment.PurposeOfReferenceCodeSequence[0].CodeValue == "109100"
     assert equipment.Manufacturer == "medgan"
     assert equipment.SoftwareVersions == dataset.SoftwareVersions
-    private = dataset.private_block(dicom_write.PRIVATE_GROUP, dicom_write.PRIVATE_CREATOR)
+    private = dataset.private_block(dicom_write._PRIVATE_GROUP, dicom_write._PRIVATE_CREATOR)
     assert [private[element].value for element in (1, 2, 3, 4)] == ["ab" * 32, "7", "Größe/x_y", "3"]
     assert "PatientIdentityRemoved" not in dataset
 
@@ -140,7 +142,7 @@ def test_a_real_image_differs_only_where_the_truth_differs(tmp_path, form):
     plane = {"FrameOfReferenceUID"}
     differs |= {"ct": plane, "mr": plane, "sc": {"ConversionType"}}.get(form.dicom_class, set())
     assert keywords - alike == differs
-    private = real.private_block(dicom_write.PRIVATE_GROUP, dicom_write.PRIVATE_CREATOR)
+    private = real.private_block(dicom_write._PRIVATE_GROUP, dicom_write._PRIVATE_CREATOR)
     assert 1 not in private
     assert 2 not in private
 

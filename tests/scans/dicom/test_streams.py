@@ -13,7 +13,13 @@ from PIL import Image
 
 from medgan.base.errors import ScanError
 from medgan.scans import formats
-from medgan.scans.dicom.streams import damage, is_circular, is_endless, segments, stream_size
+from medgan.scans.dicom.streams import (
+    _segments,
+    find_damage,
+    has_circular_boxes,
+    lacks_end_marker,
+    read_stream_size,
+)
 from tests.scans.phantoms import patch, ramp, wheel
 
 
@@ -57,12 +63,12 @@ def test_damaged_lossless_jpeg_is_an_error_and_not_the_end_of_the_process(old, n
 
 @pytest.mark.parametrize("options", [{}, {"optimize": True}, {"restart_marker_rows": 1}, {"quality": 5}])
 def test_sound_streams_pass(options):
-    assert damage(jpeg(**options)) == ""
+    assert find_damage(jpeg(**options)) == ""
 
 
 def test_missing_end_marker_and_fill_bytes_are_let_pass():
-    assert damage(SOUND.removesuffix(b"\xff\xd9")) == ""
-    assert damage(SOUND.replace(b"\xff\xda", b"\xff\xff\xff\xda")) == ""
+    assert find_damage(SOUND.removesuffix(b"\xff\xd9")) == ""
+    assert find_damage(SOUND.replace(b"\xff\xda", b"\xff\xff\xff\xda")) == ""
 
 
 @pytest.mark.parametrize(
@@ -85,39 +91,39 @@ def test_missing_end_marker_and_fill_bytes_are_let_pass():
     ],
 )
 def test_streams_that_break_the_grammar_are_told(stream):
-    assert damage(stream)
+    assert find_damage(stream)
 
 
 @given(st.binary(max_size=64), st.integers(0, len(SOUND)))
 def test_any_bytes_anywhere_are_walked_without_an_exception(junk, place):
     damaged = SOUND[:place] + junk + SOUND[place + len(junk) :]
-    assert isinstance(damage(damaged), str)
-    assert sum(len(content) for _, content in segments(damaged)) <= len(damaged)
-    stream_size(damaged)
+    assert isinstance(find_damage(damaged), str)
+    assert sum(len(content) for _, content in _segments(damaged)) <= len(damaged)
+    read_stream_size(damaged)
 
 
 def test_size_and_depth_come_from_the_frame_header():
-    assert stream_size(SOUND) == (24, 16, 8)
-    assert stream_size(b"\xff\xd8\xff\xff" + SOUND[2:]) == (24, 16, 8)  # after a fill byte
+    assert read_stream_size(SOUND) == (24, 16, 8)
+    assert read_stream_size(b"\xff\xd8\xff\xff" + SOUND[2:]) == (24, 16, 8)  # after a fill byte
 
 
 def test_size_of_a_jpeg_2000_stream_is_that_of_its_picture_within_its_canvas():
     canvas, corner, tiles = (16 + 3, 24 + 5), (3, 5), (64, 64, 0, 0)
     siz = struct.pack(">HH8IHB", 41, 0, *canvas, *corner, *tiles, 1, 11)
-    assert stream_size(b"\xff\x4f\xff\x51" + siz + bytes(9)) == (24, 16, 12)
+    assert read_stream_size(b"\xff\x4f\xff\x51" + siz + bytes(9)) == (24, 16, 12)
 
 
 def test_run_lengths_say_no_size():
-    assert stream_size(b"\x02\0\0\0" + bytes(60)) is None
+    assert read_stream_size(b"\x02\0\0\0" + bytes(60)) is None
 
 
 def test_a_jpeg_ls_stream_ends_with_a_marker():
     head = bytes.fromhex("ffd8 fff7000b08002d000a01011100 ffda0008010100020000")
-    assert is_endless(head + b"\x57\xfd\xff\x7f")
-    assert is_endless(
+    assert lacks_end_marker(head + b"\x57\xfd\xff\x7f")
+    assert lacks_end_marker(
         head.replace(b"\x00\x0a", b"\xff\xd9") + b"\x57"
     )  # what stands before the scan is no end
-    assert not is_endless(head + b"\x57\xff\xd9\x00")
+    assert not lacks_end_marker(head + b"\x57\xff\xd9\x00")
 
 
 def box(kind: bytes, content: bytes = b"", length: int | None = None) -> bytes:
@@ -132,8 +138,8 @@ def test_a_box_without_a_length_is_told_from_boxes_that_lead_to_the_codestream()
     sound = (
         SIGNATURE + box(b"ftyp", b"jp2 ") + box(b"jp2c", codestream, length=0)
     )  # the last may reach to the end
-    assert not is_circular(sound)
-    assert not is_circular(codestream)
-    assert not is_circular(SIGNATURE + box(b"ftyp", b"jp2 "))
+    assert not has_circular_boxes(sound)
+    assert not has_circular_boxes(codestream)
+    assert not has_circular_boxes(SIGNATURE + box(b"ftyp", b"jp2 "))
     for length in (0, 1, 7):
-        assert is_circular(SIGNATURE + box(b"ftyp", b"jp2 ", length) + box(b"jp2c", codestream))
+        assert has_circular_boxes(SIGNATURE + box(b"ftyp", b"jp2 ", length) + box(b"jp2c", codestream))

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from medgan.scans import formats
 from medgan.scans.dicom import read as dicom_read
-from medgan.scans.dicom.values import PROJECTION
+from medgan.scans.dicom.values import _PROJECTION
 from tests.scans.odd import CR, MR, SC
 from tests.scans.phantoms import ramp, slices, write
 
@@ -35,7 +35,7 @@ def table(entries, first=0):
 # --- whose window is part of the picture
 
 
-@pytest.mark.parametrize("modality", sorted(PROJECTION))
+@pytest.mark.parametrize("modality", sorted(_PROJECTION))
 def test_a_projection_is_shown_through_its_own_window(modality, tmp_path):
     scan = read(tmp_path, **CR | {"Modality": modality}, **WINDOW)
     assert scan.meaning == "display"

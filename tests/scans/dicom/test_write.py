@@ -14,7 +14,7 @@ import pytest
 from medgan.base.errors import OutputError, PlanError
 from medgan.scans.dicom import read as dicom_read
 from medgan.scans.dicom import write as dicom_write
-from medgan.scans.scan import Mark
+from medgan.scans.scan import Provenance
 from tests.scans.written import FORMS, REAL, SYNTHETIC, block, picture, written
 
 
@@ -54,7 +54,7 @@ def test_odd_number_of_bytes_is_padded(tmp_path):
 def test_same_image_gives_the_same_bytes_in_whatever_order(tmp_path):
     first = written(tmp_path, FORMS["ct"]).read_bytes()
     written(tmp_path, FORMS["ct"], REAL)
-    dicom_write._blank.cache_clear()
+    dicom_write._encode_template.cache_clear()
     assert written(tmp_path, FORMS["ct"]).read_bytes() == first
 
 
@@ -65,9 +65,9 @@ def test_uids_are_ours_and_change_with_pixels_seed_model_label_and_form(tmp_path
     cases = [
         (form, SYNTHETIC, None),
         (form, SYNTHETIC, other),
-        (form, Mark(synthetic=True, label="b", index=3, seed=7, model="ab" * 32), None),
-        (form, Mark(synthetic=True, label="b", index=3, seed=8, model="ab" * 32), None),
-        (form, Mark(synthetic=True, label="b", index=3, seed=8, model="cd" * 32), None),
+        (form, Provenance(synthetic=True, label="b", index=3, seed=7, model="ab" * 32), None),
+        (form, Provenance(synthetic=True, label="b", index=3, seed=8, model="ab" * 32), None),
+        (form, Provenance(synthetic=True, label="b", index=3, seed=8, model="cd" * 32), None),
         (replace(form, body_part="BRAIN"), SYNTHETIC, None),
     ]
     datasets = [pydicom.dcmread(written(tmp_path, form, mark, pixels)) for form, mark, pixels in cases]
