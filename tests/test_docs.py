@@ -38,8 +38,8 @@ from medgan.evaluation.share_choice import Chosen
 from medgan.evaluation.shortcut import Lean, Shortcut
 from medgan.evaluation.usefulness import Judgement, Usefulness
 from medgan.evaluation.verdict import Comparison
-from medgan.filtering.separability import class_check
-from medgan.learners.gan.guards import Look
+from medgan.filtering.separability import class_check_report
+from medgan.learners.gan.guards import Check
 from medgan.output.catalogue import manifest_csv, metadata_csv
 from medgan.plan import Overrides, Plan
 from medgan.scans.scan import OutputFormat
@@ -284,7 +284,7 @@ def paths(value, names, at="", leaves=()):
 
 def of_class_check(at=""):
     """The keys of a class check that found something: the classes here are too small for one."""
-    return {f"{at}class_check.{path}" for path in paths(class_check(checks.judge(), checks.NAMES), {})}
+    return {f"{at}class_check.{path}" for path in paths(class_check_report(checks.judge(), checks.NAMES), {})}
 
 
 @pytest.fixture(scope="module")
@@ -329,7 +329,7 @@ def test_the_report_of_inspect_has_the_documented_keys(world):
     verdicts = dict.fromkeys(report["verdicts"], "<verdict>")
     found = paths(report | {"plan": {}}, world["names"] | verdicts)
     found |= {f"plan.{path}" for path in paths(report["plan"], fields, leaves={"<field>.value"})}
-    apart = {f"told_apart.{path}" for path in paths(class_check(checks.judge(), checks.NAMES), {})}
+    apart = {f"told_apart.{path}" for path in paths(class_check_report(checks.judge(), checks.NAMES), {})}
     assert found - {"plan"} | apart - {"told_apart.sentences[]"} == documented("inspect")
 
 
@@ -461,7 +461,7 @@ def test_every_field_of_what_gives_classes_away_is_documented():
 def test_every_field_of_the_plan_and_the_form_is_documented():
     assert {field.name for field in dataclasses.fields(Plan)} == documented("Plan")
     assert {field.name for field in dataclasses.fields(OutputFormat)} == documented("Form")
-    assert {field.name for field in dataclasses.fields(Look)} == documented("Guards")
+    assert {field.name for field in dataclasses.fields(Check)} == documented("Guards")
 
 
 # --- sentences ---

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from medgan.commands.inspect import Inspection
     from medgan.commands.report import Rendered
     from medgan.commands.train import Training
-    from medgan.output.folder import Written
+    from medgan.output.folder import FolderResult
 
 LOADING = "loading PyTorch"
 """What takes seconds before anything else happens, so that it is said first."""
@@ -75,7 +75,7 @@ def sample(
     out: opt.Out,
     drawing: opt.DrawOptions,
     on_progress: OnProgress = ignore,
-) -> Written:
+) -> FolderResult:
     """Draw synthetic images from a trained model; an image depends on its seed, class and model only."""
     from medgan.commands.preflight import preflight
 
@@ -96,7 +96,7 @@ def balance(
     mixture: opt.MixtureOptions,
     training: opt.TrainingOptions,
     on_progress: OnProgress = ignore,
-) -> Written | Foreseen:
+) -> FolderResult | Foreseen:
     """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic images in each."""
     from medgan.commands.preflight import preflight, refuse_mixture, refuse_window
 
@@ -113,12 +113,12 @@ def balance(
         from medgan.commands.balance import balance as write
         from medgan.commands.dry_run import foresee
         from medgan.commands.share import ONE_SIDED
-        from medgan.output.real_images import LINKED
+        from medgan.output.real_images import LINK_WARNING
     options = mixture.options(training.seed or 0, holdout, any_model=use.any_model)
     task: dict[str, Any] = {"model": model, "options": options, "overrides": wish, "on_progress": on_progress}
     if use.dry_run:
         return foresee(data, Path(out), **task)
-    _warn(on_progress, LINKED if mixture.real == "link" else "")
+    _warn(on_progress, LINK_WARNING if mixture.real == "link" else "")
     _warn(on_progress, ONE_SIDED if mixture.fill == "synthetic" else "")
     return write(data, Path(out), tensorboard=training.tensorboard, **task)
 
@@ -167,7 +167,7 @@ def prepare(
     split: opt.Split = None,
     form: opt.FormOptions,
     on_progress: OnProgress = ignore,
-) -> Written:
+) -> FolderResult:
     """Write real scans in the size and form of a model's images: what a classifier that learned from a balanced folder is tested on."""
     from medgan.commands.preflight import preflight
 

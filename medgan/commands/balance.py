@@ -38,12 +38,20 @@ from medgan.dataset.quota import Quotas, synthetic_share
 from medgan.dataset.source import Source
 from medgan.evaluation.share_choice import Chosen
 from medgan.evaluation.splits import divide
-from medgan.filtering.candidates import Against, Selection, Wish, reach
+from medgan.filtering.candidates import ReferenceSet, SampleRequest, Selection, most_candidates
 from medgan.learners.gan.model import Model
-from medgan.output.finalise import Account, seal
-from medgan.output.folder import OutFolder, Placed, Settings, Written, claim, earlier, give_up
-from medgan.output.folder_names import slugs
-from medgan.output.real_images import NONE, PREPARED, WAYS, order_of, real_images, repeat
+from medgan.output.finalise import RunFacts, finalise
+from medgan.output.folder import (
+    DatasetWriter,
+    FolderResult,
+    Settings,
+    WrittenImage,
+    abandon,
+    claim_folder,
+    find_result,
+)
+from medgan.output.folder_names import folder_names
+from medgan.output.real_images import NONE, PREPARED, WAYS, order_digest, plan_real_images, repeat_images
 from medgan.plan import Overrides, Plan, decide
 from medgan.prepare.stack import Stack, prepare
 from medgan.scans.scan import OutputFormat
@@ -121,7 +129,7 @@ def balance(  # noqa: PLR0913  # what the command takes
     overrides: Overrides = Overrides(),  # noqa: B008  # frozen
     tensorboard: bool = False,
     on_progress: OnProgress = ignore,
-) -> Written:
+) -> FolderResult:
     """Write the train split of `source` into `out`, its classes equally large by repeats, and synthetic images in the same share of each.
 
     Without `model` one is trained in `<out>.run`. Only training images are learned from, repeated and written: val and test are left where they are. The same command again goes
@@ -131,9 +139,11 @@ def balance(  # noqa: PLR0913  # what the command takes
     started = perf_counter()
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
-    earlier(out, {"command": "balance"})  # somebody else's folder is refused before hours of work, not after
+    find_result(
+        out, {"command": "balance"}
+    )  # somebody else's folder is refused before hours of work, not after
     task = Task.of_source(source, options, trained or overrides, overrides.device, on_progress)
-    done = once(lambda: earlier(out, task.settings), overrides.device)
+    done = once(lambda: find_result(out, task.settings), overrides.device)
     if done is not None:
         report_on(out)
         return done
@@ -201,7 +211,7 @@ class Task:
         if mixture.share == AUTO and any(missing.values()):
             require_validation(manifest, before)
         refuse_numbers(
-            max(map(reach, missing.values()), default=0)
+            max(map(most_candidates, missing.values()), default=0)
             if options.filter
             else max(missing.values(), default=0),
             options.seed,
@@ -210,7 +220,7 @@ class Task:
             "command": "balance",
             "medgan": __version__,
             "data": manifest.digest,
-            **({} if options.real == NONE else {"order of the real images": order_of(manifest)}),
+            **({} if options.real == NONE else {"order of the real images": order_digest(manifest)}),
             **files.to_json(options),
             "share": mixture.share,
             **(settings_of(maker) if isinstance(maker, Model) else wishes_of(maker)),
@@ -259,7 +269,7 @@ class Task:
 
     @property
     def share(self) -> dict[str, Any]:
-        """`Written.share`."""
+        """`FolderResult.share`."""
         auto = self.chosen is not None or self.mixture.share == AUTO
         asked = "" if self.mixture.one_sided else AUTO if auto else f"{self.mixture.number:g}"
         reached = None if self.mixture.one_sided else round(synthetic_share(self.whole), 4)
@@ -267,7 +277,7 @@ class Task:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """`Written.notes`."""
+        """`FolderResult.notes`."""
         made = any(self.missing.values())
         known = (
             ONE_SIDED if self.mixture.one_sided else beside(self.whole) if self.options.real == NONE else ""
@@ -282,7 +292,7 @@ class Task:
     def settled(self, model: Model, place: Path, room: Room, on_progress: OnProgress) -> Task:
         """The same task at the share that validation patients choose among images of `model`; kept in the folder `place`."""
         mixture = replace(self.mixture, device=room.device)
-        images = partial(load_reference, self, room, slugs(self.before), on_progress)
+        images = partial(load_reference, self, room, folder_names(self.before), on_progress)
         against = images if self.options.filter else None
         chosen = once(lambda: settle(self.manifest, model, mixture, place, against, on_progress), room.device)
         mixture = replace(mixture, share=float(chosen.share))
@@ -334,54 +344,54 @@ class Room:
     device: str
 
 
-def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: OnProgress) -> Written:
+def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: OnProgress) -> FolderResult:
     """Write real, repeated and synthetic images into the claimed folder `out` and seal it."""
     digest = model.digest if model else ""
     settings = {**task.settings, "model": digest}
-    if (done := once(lambda: claim(out, settings), room.device)) is not None:
+    if (done := once(lambda: claim_folder(out, settings), room.device)) is not None:
         return done
-    folder = OutFolder(path=out, form=room.form, folders=slugs(task.before))
+    folder = DatasetWriter(path=out, form=room.form, folders=folder_names(task.before))
     choice = None
     if model and task.options.filter:
         task, choice = once(lambda: select_in(folder, task, model, room, on_progress), room.device)
-    wish = Wish(counts=task.missing if model else {}, seed=task.options.seed, device=room.device)
+    wish = SampleRequest(counts=task.missing if model else {}, seed=task.options.seed, device=room.device)
     stack = partial(stack_of, task, room, on_progress)
-    count, real = each(lambda: real_images(folder, task.manifest, task.options.real, stack), room.device)
+    count, real = each(lambda: plan_real_images(folder, task.manifest, task.options.real, stack), room.device)
     marks = marks_of(wish, choice, digest)
 
-    def made(part: Processes) -> tuple[int, Iterator[Placed]]:
+    def made(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
         mine = marks[part.share(len(marks))]
         drawn = synthesise(folder, model, mine, room.device) if model else iter(())
         return len(range(count)[part.share(count)]) + len(mine), chain(real(part), drawn)
 
     images = write_share(made, on_progress, room.device)
 
-    def close() -> Written:
-        again = repeat(folder, images, task.whole, task.options.seed, on_progress) if count else []
+    def close() -> FolderResult:
+        again = repeat_images(folder, images, task.whole, task.options.seed, on_progress) if count else []
         account = account_of(task, model, settings, choice)
-        return seal(folder, [*images, *again], account, on_progress)
+        return finalise(folder, [*images, *again], account, on_progress)
 
     return once(close, room.device)
 
 
 def select_in(
-    folder: OutFolder, task: Task, model: Model, room: Room, on_progress: OnProgress
+    folder: DatasetWriter, task: Task, model: Model, room: Room, on_progress: OnProgress
 ) -> tuple[Task, Selection]:
     """The images that the filter keeps, and the task with no more of them than the share allows in every class."""
-    wish = Wish(counts=task.missing, seed=task.options.seed, device=room.device, doubtful=False)
+    wish = SampleRequest(counts=task.missing, seed=task.options.seed, device=room.device, doubtful=False)
     images = partial(load_reference, task, room, folder.folders, on_progress)
     choice = choose_in(folder, model, wish, images, on_progress)
     try:
         task = task.fit(choice)
     except PlanError:
-        give_up(folder.path)
+        abandon(folder.path)
         raise
     return task, choice.hold(task.missing)
 
 
-def account_of(task: Task, model: Model | None, settings: Settings, choice: Selection | None) -> Account:
+def account_of(task: Task, model: Model | None, settings: Settings, choice: Selection | None) -> RunFacts:
     """What is told of the folder."""
-    return Account(
+    return RunFacts(
         command=f"medgan {task.command}",
         split=task.split,
         settings=settings,
@@ -400,9 +410,11 @@ def account_of(task: Task, model: Model | None, settings: Settings, choice: Sele
     )
 
 
-def load_reference(task: Task, room: Room, folders: Mapping[str, str], on_progress: OnProgress) -> Against:
+def load_reference(
+    task: Task, room: Room, folders: Mapping[str, str], on_progress: OnProgress
+) -> ReferenceSet:
     """The training images, to compare with."""
-    return Against.of(
+    return ReferenceSet.of(
         stack_of(task, room, on_progress), folders, task.manifest.digest, on_progress=on_progress
     )
 

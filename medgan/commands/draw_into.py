@@ -10,10 +10,10 @@ from medgan.base.errors import MedganError, PlanError
 from medgan.base.processes import Processes, current_processes
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Record
-from medgan.filtering.candidates import Against, Selection, Wish, choose
+from medgan.filtering.candidates import ReferenceSet, SampleRequest, Selection, select_samples
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
-from medgan.output.folder import SUFFIXES, OutFolder, Placed, give_up
+from medgan.output.folder import SUFFIXES, DatasetWriter, WrittenImage, abandon
 from medgan.scans.dicom.sop_classes import list_obstacles, set_class
 from medgan.scans.scan import OutputFormat, Provenance
 from medgan.training.runtime import each
@@ -70,21 +70,21 @@ def true_of(form: OutputFormat, records: Iterable[Record]) -> OutputFormat:
 
 
 def choose_in(
-    folder: OutFolder,
+    folder: DatasetWriter,
     model: Model,
-    wish: Wish,
-    beside: Callable[[], Against | None],
+    wish: SampleRequest,
+    beside: Callable[[], ReferenceSet | None],
     on_progress: OnProgress,
 ) -> Selection:
-    """`choose`, in a claimed folder that is given up where the choice is refused."""
+    """`select_samples`, in a claimed folder that is given up where the choice is refused."""
     try:
-        return choose(folder.path, model, wish, beside, on_progress=on_progress)
+        return select_samples(folder.path, model, wish, beside, on_progress=on_progress)
     except MedganError:
-        give_up(folder.path)
+        abandon(folder.path)
         raise
 
 
-def marks_of(wish: Wish, choice: Selection | None, model: str) -> list[Provenance]:
+def marks_of(wish: SampleRequest, choice: Selection | None, model: str) -> list[Provenance]:
     """The marks of the images to write: of the seeds that were chosen, or of as many as are wanted."""
     return [
         Provenance(synthetic=True, label=label, index=seed + 1, seed=seed, model=model)
@@ -94,14 +94,14 @@ def marks_of(wish: Wish, choice: Selection | None, model: str) -> list[Provenanc
 
 
 def synthesise(
-    folder: OutFolder, model: Model, marks: Sequence[Provenance], device: str = "auto"
-) -> Iterator[Placed]:
+    folder: DatasetWriter, model: Model, marks: Sequence[Provenance], device: str = "auto"
+) -> Iterator[WrittenImage]:
     """Draw and write the images that are not in the folder yet; yield each one, old or new."""
     for label in dict.fromkeys(mark.label for mark in marks):
         absent = []
         for mark in (mark for mark in marks if mark.label == label):
             if folder.place(mark).exists():
-                yield Placed(mark=mark, path=folder.place(mark))
+                yield WrittenImage(mark=mark, path=folder.place(mark))
             else:
                 absent.append(mark)
         seeds = [mark.seed for mark in absent if mark.seed is not None]
@@ -111,8 +111,10 @@ def synthesise(
 
 
 def write_share(
-    images: Callable[[Processes], tuple[int, Iterator[Placed]]], on_progress: OnProgress, device: str = "auto"
-) -> list[Placed]:
+    images: Callable[[Processes], tuple[int, Iterator[WrittenImage]]],
+    on_progress: OnProgress,
+    device: str = "auto",
+) -> list[WrittenImage]:
     """Write `images`, given as how many there are and the lazy writing of them: all that are not there yet.
 
     Of several processes each writes its share and, once all have done so, finds all in place.
@@ -121,7 +123,7 @@ def write_share(
     return placed if current_processes().size == 1 else list(images(Processes())[1])
 
 
-def write_all(total: int, images: Iterable[Placed], on_progress: OnProgress) -> list[Placed]:
+def write_all(total: int, images: Iterable[WrittenImage], on_progress: OnProgress) -> list[WrittenImage]:
     """Carry out the lazy writing of `images`, telling how far it is."""
     placed = []
     for done, image in enumerate(images, start=1):

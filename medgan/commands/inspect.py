@@ -95,9 +95,9 @@ def measure_separability(manifest: Manifest, plan: Plan | None, on_progress: OnP
     elif missing_features_warning():
         why = "the network is not installed"
     else:
-        from medgan.filtering.beforehand import tell_apart  # noqa: PLC0415  # loads torch, which nothing else here needs
+        from medgan.filtering.before_training import measure_separability  # noqa: PLC0415  # loads torch, which nothing else here needs
 
-        return tell_apart(manifest, plan, patients, on_progress=on_progress)
+        return measure_separability(manifest, plan, patients, on_progress=on_progress)
     return {"labels": [], "pairs": [], "sentence": f"{UNTOLD}: {why}"}
 
 

@@ -17,7 +17,7 @@ from medgan.dataset.manifest import SPLITS, Manifest
 from medgan.dataset.source import Source
 from medgan.evaluation.splits import divide
 from medgan.learners.gan.model import Model
-from medgan.output.folder import Written, earlier
+from medgan.output.folder import FolderResult, find_result
 from medgan.training.runtime import once
 
 
@@ -30,7 +30,7 @@ def conform(  # noqa: PLR0913  # what the command takes
     format: str = "auto",  # noqa: A002 the option is called so
     dicom_class: str = "auto",
     on_progress: OnProgress = ignore,
-) -> Written:
+) -> FolderResult:
     """Write the scans of `source` into `out`, prepared as the real images beside those of the model `like`; nothing synthetic.
 
     Args:
@@ -62,7 +62,7 @@ def conform(  # noqa: PLR0913  # what the command takes
     )
     settings = {**task.settings, "command": "prepare", "split": split or "all"}
     task = replace(task, command="prepare", split=split or "", settings=settings)
-    if (done := once(lambda: earlier(out, task.settings))) is None:
+    if (done := once(lambda: find_result(out, task.settings))) is None:
         room = Room(plan=trained.plan, form=form_of(trained.plan.form, format, dicom_class), device="cpu")
         with alone_in(out):
             done = fill(out, task, trained, room, on_progress)

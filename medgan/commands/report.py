@@ -16,7 +16,7 @@ from medgan.base.errors import DatasetError
 from medgan.reports import evaluation_file, exhibits, stories
 from medgan.reports.evaluation_file import RESULT
 from medgan.reports.page import ClassGallery, ImageRow, NearestPair, Story, page
-from medgan.training.run_log import log_of, sound
+from medgan.training.run_log import read_log, valid_rows
 from medgan.training.runtime import once
 
 PAGE, RUN = "report.html", "run.json"
@@ -70,7 +70,7 @@ def of_evaluation(folder: Path) -> Story:
             for synthetic, real in [kept.images(pair["rows"])]
         ],
         ranked=[(one["label"], [row_of(row, kept) for row in one["rows"]]) for one in shown["ranked"]],
-        log=sound(shown["log"]),
+        log=valid_rows(shown["log"]),
         predictions=kept.predictions,
         facts={"command": told["command"], **{name: str(value) for name, value in told["settings"].items() if name != "data"}, **{f"digest: {name}": value for name, value in told["sources"].items()}, "generator and test patients": told["unseen"], **versions()},
         notes=told["notes"],
@@ -130,11 +130,11 @@ def of_folder(folder: Path, facts: dict[str, Any]) -> Story:
     """The story of a balanced or sampled folder, or of a training run; DatasetError where run.json lacks what it must tell."""
     try:
         if "plan" in facts:
-            story = stories.of_run(folder, facts, log_of(folder))
+            story = stories.of_run(folder, facts, read_log(folder))
         else:
             beside = folder.resolve()
             run = beside.with_name(beside.name + stories.SUFFIX)
-            story = stories.of_folder(folder, facts, log_of(run))
+            story = stories.of_folder(folder, facts, read_log(run))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DatasetError(
             f"{folder / RUN} is damaged, or not written by medgan ({type(error).__name__}: {error})",

@@ -14,7 +14,7 @@ from medgan.base.errors import OutputError
 from medgan.base.files import from_json, is_partial, make_folder, read_object, to_json, write_json
 from medgan.base.processes import current_processes
 from medgan.learners.gan.fit import LOG
-from medgan.learners.gan.model import read_facts
+from medgan.learners.gan.model import read_record
 from medgan.plan import Overrides, Plan
 from medgan.plan.clock import with_decision
 from medgan.plan.stored import parse_plan
@@ -113,7 +113,7 @@ def finish_leg(out: Path, before: Facts, plan: Plan) -> Leg:
     """The finished run in `out` that `plan` is a longer run of; OutputError where it is not finished, was stopped, or is not shorter."""
     shown = images_shown_in(out)
     model = out / "model"
-    facts = read_facts(model, out)[0] if (model / "model.json").exists() else None
+    facts = read_record(model, out)[0] if (model / "model.json").exists() else None
     if facts is None or facts.images_shown != shown:
         raise OutputError(
             f"{out} holds a shorter run, which is not finished",

@@ -28,11 +28,18 @@ from medgan.dataset.manifest import Holdout
 from medgan.dataset.quota import unknown_class_error
 from medgan.dataset.source import Source, normalise_label
 from medgan.dataset.split import hold_out, holdout_of_training
-from medgan.filtering.candidates import Against, Wish, reach
+from medgan.filtering.candidates import ReferenceSet, SampleRequest, most_candidates
 from medgan.learners.gan.model import Model
-from medgan.output.finalise import Account, seal
-from medgan.output.folder import OutFolder, Placed, Settings, Written, claim, earlier
-from medgan.output.folder_names import slugs
+from medgan.output.finalise import RunFacts, finalise
+from medgan.output.folder import (
+    DatasetWriter,
+    FolderResult,
+    Settings,
+    WrittenImage,
+    claim_folder,
+    find_result,
+)
+from medgan.output.folder_names import folder_names
 from medgan.prepare.stack import find_stack, prepare
 from medgan.training.runtime import once
 
@@ -65,7 +72,7 @@ USUAL = SampleOptions()
 
 def sample(
     model: Path, out: Path, *, options: SampleOptions = USUAL, on_progress: OnProgress = ignore
-) -> Written:
+) -> FolderResult:
     """Draw images of every class that is asked for into the folder `out`.
 
     Under torchrun every process calls this alike, and draws its share.
@@ -91,40 +98,40 @@ def sample(
         "against": against is not None,
         "holdout": how.share,
     }
-    done = once(lambda: earlier(out, settings), device)
+    done = once(lambda: find_result(out, settings), device)
     if done is not None:
         return done
-    folder = OutFolder(path=out, form=form, folders=slugs(trained.labels))
-    wish = Wish(counts=dict.fromkeys(chosen, options.count), seed=options.seed, device=device)
+    folder = DatasetWriter(path=out, form=form, folders=folder_names(trained.labels))
+    wish = SampleRequest(counts=dict.fromkeys(chosen, options.count), seed=options.seed, device=device)
     beside = (
         partial(at_hand, trained, against, how, folder.folders, on_progress) if options.filtered else None
     )
     with alone_in(out, device):
-        if (done := once(lambda: claim(out, settings), device)) is not None:
+        if (done := once(lambda: claim_folder(out, settings), device)) is not None:
             return done
         written = fill(folder, trained, wish, beside, settings, on_progress)
     return replace(written, seconds=perf_counter() - started)
 
 
 def fill(  # what a folder is filled with and from is no noun
-    folder: OutFolder,
+    folder: DatasetWriter,
     model: Model,
-    wish: Wish,
-    beside: Callable[[], Against | None] | None,
+    wish: SampleRequest,
+    beside: Callable[[], ReferenceSet | None] | None,
     settings: Settings,
     on_progress: OnProgress,
-) -> Written:
+) -> FolderResult:
     """Choose, draw and seal what is wished for in a claimed folder; unfiltered without the images to look at `beside`."""
     device = wish.device
     choice = once(lambda: choose_in(folder, model, wish, beside, on_progress), device) if beside else None
     marks = marks_of(wish, choice, model.digest)
 
-    def drawn(part: Processes) -> tuple[int, Iterator[Placed]]:
+    def drawn(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
         mine = marks[part.share(len(marks))]
         return len(mine), synthesise(folder, model, mine, device)
 
     images = write_share(drawn, on_progress, device)
-    account = Account(
+    account = RunFacts(
         command="medgan sample",
         settings=settings,
         before=dict.fromkeys(model.labels, 0),
@@ -134,7 +141,7 @@ def fill(  # what a folder is filled with and from is no noun
         holdout=model.holdout,
         choice=choice,
     )
-    return once(lambda: seal(folder, images, account, on_progress), device)
+    return once(lambda: finalise(folder, images, account, on_progress), device)
 
 
 def refuse(options: SampleOptions) -> None:
@@ -149,7 +156,7 @@ def refuse(options: SampleOptions) -> None:
             "Nothing is held out of scans that are not named",
             hint="Add --against SOURCE, or leave --holdout away.",
         )
-    refuse_numbers(reach(count) if options.filtered else count, options.seed)
+    refuse_numbers(most_candidates(count) if options.filtered else count, options.seed)
 
 
 def labels_to_draw(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
@@ -163,7 +170,7 @@ def labels_to_draw(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, .
 
 def at_hand(
     model: Model, source: Source | None, how: Holdout, folders: Mapping[str, str], on_progress: OnProgress
-) -> Against | None:
+) -> ReferenceSet | None:
     """The training images to compare with: those of `source`, less what training held out, else those of the model that lie in the cache, else none."""
     if source is None:
         stack, data = (
@@ -177,4 +184,4 @@ def at_hand(
             prepare(manifest, model.plan, cache.stacks_folder(), on_progress=on_progress),
             manifest.digest,
         )
-    return None if stack is None else Against.of(stack, folders, data, on_progress=on_progress)
+    return None if stack is None else ReferenceSet.of(stack, folders, data, on_progress=on_progress)

@@ -34,8 +34,8 @@ from medgan.evaluation.share_choice import MOST as LARGEST
 from medgan.evaluation.share_choice import Chosen, choose_share, wish_of
 from medgan.evaluation.splits import split_images
 from medgan.evaluation.trials import EFFORTS, judges_here
-from medgan.filtering.candidates import Against, Selection, Wish
-from medgan.filtering.in_memory import draw_images, seeds_of
+from medgan.filtering.candidates import ReferenceSet, SampleRequest, Selection
+from medgan.filtering.in_memory import choose_seeds, draw_images
 from medgan.learners.gan.model import Model
 
 MOST = 1000
@@ -151,7 +151,7 @@ def settle(
     model: Model,
     mixture: Mixture,
     place: Path,
-    against: Callable[[], Against] | None,
+    against: Callable[[], ReferenceSet] | None,
     on_progress: OnProgress,
 ) -> Chosen:
     """Try every share on the data set `model` learned from; what is finished is kept in the folder `place`.
@@ -172,8 +172,8 @@ def settle(
     key = files.digest_of(
         [__version__, manifest.digest, held, model.digest, wanted, seed, settings, against is None]
     )
-    wish = Wish(counts=wanted, seed=seed, device=mixture.device, doubtful=False)
-    seeds = seeds_of(model, wish, against, on_progress)
+    wish = SampleRequest(counts=wanted, seed=seed, device=mixture.device, doubtful=False)
+    seeds = choose_seeds(model, wish, against, on_progress)
     found = choose_share(
         train,
         val,

@@ -34,7 +34,7 @@ from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
 from medgan.dataset.split import default_holdout_text, hold_out_for_training
 from medgan.learners.gan.fit import fit
-from medgan.learners.gan.probe import BRIEF, ROUNDS, costs, pace_with_graphs
+from medgan.learners.gan.probe import BRIEF_ROUNDS, ROUNDS, measure_costs, time_with_graphs
 from medgan.plan import Overrides, Plan, decide, explain
 from medgan.plan.clock import (
     candidate_precisions,
@@ -46,9 +46,9 @@ from medgan.plan.clock import (
 )
 from medgan.prepare.stack import prepare
 from medgan.reports.tick_pictures import Pictures
-from medgan.training.batches import my_share
-from medgan.training.runtime import Runtime, can_replay, choose_device, gpu_in_words, has_bf16
-from medgan.training.tensorboard_log import Board
+from medgan.training.batches import share_of_batch
+from medgan.training.runtime import Runtime, can_replay, choose_device, explain_gpu_errors, supports_bf16
+from medgan.training.tensorboard_log import TensorBoardLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +141,17 @@ def train_on(
             seconds=time.monotonic() - began,
             warnings=(*classes_without_scans(manifest, plan), *fingerprint.warnings),
         )
-    my_share(plan)  # what cannot be shared is refused before the folder is made
+    share_of_batch(plan)  # what cannot be shared is refused before the folder is made
     with alone_in(out, wish.device):
         legs = runtime.once(lambda: claim(out, plan, manifest.digest, list_options(wish, options.holdout)))
         plan = continue_plan(plan, legs)
         runtime.each(lambda: refuse_unseen(out))
         stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks_folder(), on_progress=on_progress))
-        board = Board(out / "tensorboard") if options.tensorboard and current_processes().is_first else None
+        board = (
+            TensorBoardLog(out / "tensorboard")
+            if options.tensorboard and current_processes().is_first
+            else None
+        )
 
         pictures = Pictures(out, plan, stack)
 
@@ -156,7 +160,7 @@ def train_on(
             if board is not None:
                 board.add(row, grid)
 
-        with gpu_in_words(graphed=plan.graphed):
+        with explain_gpu_errors(graphed=plan.graphed):
             model = fit(
                 stack, plan, out, about=about(manifest, legs), on_tick=on_tick, on_progress=on_progress,
                 start=legs[-1].images_shown if legs else 0,
@@ -214,18 +218,20 @@ def plan_and_estimate(
             shown = known.get("allowed", begun["images_shown"])
             plan = decide(fingerprint, dataclasses.replace(wish, images=shown))
         return restore_decisions(plan, begun, wish), 0.0
-    tried = tuple(name for name in candidate_precisions(plan) if name == "fp32" or has_bf16(plan.device))
+    tried = tuple(name for name in candidate_precisions(plan) if name == "fp32" or supports_bf16(plan.device))
     graphs = may_try_graphs(plan) and can_replay(choose_device(plan.device))
     if not probe and wish.minutes is None and len(tried) == 1 and not graphs:
         return decide_graphs(decide_precision(plan, {}), 0.0, {})[0], 0.0
-    with gpu_in_words(graphed=plan.graphed):
-        measured = costs(plan, tried, rounds=BRIEF if probe else ROUNDS, on_progress=on_progress)
+    with explain_gpu_errors(graphed=plan.graphed):
+        measured = measure_costs(
+            plan, tried, rounds=BRIEF_ROUNDS if probe else ROUNDS, on_progress=on_progress
+        )
     plan = decide_precision(plan, {name: cost.processor for name, cost in measured.items()})
     pace, trials = measured[plan.precision].wall, {}
     if graphs and is_worth_graphing(plan, pace):
         for number, name in enumerate(tried):
             on_progress(Progress("timing CUDA graphs", number, len(tried)))
-            trials[name] = pace_with_graphs(dataclasses.replace(plan, precision=name))
+            trials[name] = time_with_graphs(dataclasses.replace(plan, precision=name))
         on_progress(Progress("timing CUDA graphs", len(tried), len(tried)))
     plan, pace = decide_graphs(plan, pace, trials)
     if wish.minutes is None:
@@ -239,7 +245,7 @@ def refuse_unable(plan: Plan) -> None:
     """PlanError for what this machine cannot do and the user asks for."""
     if plan.graphed and not can_replay(choose_device(plan.device)):
         raise PlanError("CUDA graphs are for one process on a CUDA device", hint="Leave --cuda-graphs away.")
-    if plan.precision == "bf16" and not has_bf16(plan.device):
+    if plan.precision == "bf16" and not supports_bf16(plan.device):
         raise PlanError("this GPU knows no bf16", hint="Leave --precision away, or give fp32.")
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from medgan.base import files
 from medgan.base.errors import OutputError
 from medgan.base.escape import escape_markdown
-from medgan.filtering.summary import table
-from medgan.learners.gan.model import CARD, place_of, read_card
-from medgan.learners.gan.model_card import replace_evaluation, speaks_of
+from medgan.filtering.summary import outcome_table
+from medgan.learners.gan.model import CARD, model_folder, read_card
+from medgan.learners.gan.model_card import is_card_of, replace_evaluation
 
 PARTS = {
     "usefulness": "Usefulness",
@@ -27,7 +27,7 @@ def carry(run: Path, told: Mapping[str, Any], day: str) -> str:
 
     `told` is the documented JSON of `evaluate`, `day` when it was measured.
     """
-    obstacle = write_section(place_of(run), told, day) if any(told[part] for part in PARTS) else ""
+    obstacle = write_section(model_folder(run), told, day) if any(told[part] for part in PARTS) else ""
     return obstacle and f"the model card carries no verdict: {CARD} {obstacle}"
 
 
@@ -36,7 +36,7 @@ def write_section(place: Path, told: Mapping[str, Any], day: str) -> str:
     text, digest = read_card(place), told["sources"]["model"]
     if text is None:
         return "is absent or cannot be read"
-    if not speaks_of(text, digest):
+    if not is_card_of(text, digest):
         return "speaks of other weights"
     new = replace_evaluation(text, "\n".join(section(told, digest, day)))
     try:
@@ -68,5 +68,5 @@ def section(told: Mapping[str, Any], digest: str, day: str) -> Iterator[str]:
     bare = " The model without the filter draws what it left out, too." if told["filter"]["on"] else ""
     yield f"- Images: {escape_markdown(told['filter']['sentence'])}{bare}"
     if told["filter"]["counts"]:
-        yield from ("", table(told["filter"]["counts"]))
+        yield from ("", outcome_table(told["filter"]["counts"]))
     yield from ("", f"Measured by `{told['command']}`.")

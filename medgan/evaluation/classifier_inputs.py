@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medgan.similarity.small_cnn import DECAY, SmallNet, augment_classically, inputs_of, logits
+from medgan.similarity.small_cnn import WEIGHT_DECAY, SmallNet, augment_classically, predict_logits, to_inputs
 from medgan.training.runtime import reseed
 
 Array = NDArray[np.float32]
@@ -60,7 +60,7 @@ class SmallEyes:
 
         The network sees them at `side` pixels a longest side at most.
         """
-        self.learned, self.asked = inputs_of(learned, side, like), inputs_of(asked, side, like)
+        self.learned, self.asked = to_inputs(learned, side, like), to_inputs(asked, side, like)
 
     def fresh(self, classes: int, seed: int) -> nn.Module:
         """See `Eyes`."""
@@ -70,7 +70,7 @@ class SmallEyes:
 
     def groups(self, network: nn.Module, rate: float) -> list[dict[str, Any]]:
         """See `Eyes`: one rate for all weights."""
-        return [{"params": list(network.parameters()), "lr": rate, "weight_decay": DECAY}]
+        return [{"params": list(network.parameters()), "lr": rate, "weight_decay": WEIGHT_DECAY}]
 
     def batch(self, rows: Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
         """(R, C, H, W); views are made here, anew each time."""
@@ -83,8 +83,8 @@ class SmallEyes:
 
     def logits(self, network: nn.Module) -> Array:
         """See `Eyes`."""
-        return logits(network.eval(), self.asked)
+        return predict_logits(network.eval(), self.asked)
 
     def logits_of(self, network: nn.Module, rows: Rows) -> Array:
         """See `Eyes`."""
-        return logits(network.eval(), self.learned[torch.from_numpy(rows)])
+        return predict_logits(network.eval(), self.learned[torch.from_numpy(rows)])

@@ -21,11 +21,11 @@ from medgan.dataset.split import hold_out, holdout_of_training
 from medgan.evaluation.external import read_external
 from medgan.evaluation.giveaways import Circumstances
 from medgan.evaluation.splits import divide, read_split, split_images
-from medgan.filtering.candidates import Against, Wish
-from medgan.filtering.in_memory import draw_images, offer
+from medgan.filtering.candidates import ReferenceSet, SampleRequest
+from medgan.filtering.in_memory import draw_images, select_in_memory
 from medgan.learners.gan.model import Model
 from medgan.output import read_back
-from medgan.output.folder_names import slugs
+from medgan.output.folder_names import folder_names
 from medgan.output.read_back import RunRecord
 from medgan.plan import Plan, decide
 from medgan.prepare.images import LabelledImages, concatenate_images
@@ -177,9 +177,9 @@ def of_model(
     wanted = {
         label: min(max(request.per_class, max(have.values()) - count), MOST) for label, count in have.items()
     }
-    wish = Wish(counts=wanted, seed=request.seed, device=request.device)
+    wish = SampleRequest(counts=wanted, seed=request.seed, device=request.device)
     beside = partial(load_training_reference, manifest, model, on_progress) if request.filtered else None
-    offered = offer(model, wish, beside, memory() if request.filtered else {}, on_progress)
+    offered = select_in_memory(model, wish, beside, memory() if request.filtered else {}, on_progress)
     return EvaluationData(
         train=real["train"],
         val=real["val"],
@@ -204,10 +204,10 @@ def of_model(
     )
 
 
-def load_training_reference(manifest: Manifest, model: Model, on_progress: OnProgress) -> Against:
+def load_training_reference(manifest: Manifest, model: Model, on_progress: OnProgress) -> ReferenceSet:
     """The training images of a model, to compare candidates with."""
     stack = prepare(manifest, model.plan, cache.stacks_folder(), on_progress=on_progress)
-    return Against.of(stack, slugs(model.labels), manifest.digest, on_progress=on_progress)
+    return ReferenceSet.of(stack, folder_names(model.labels), manifest.digest, on_progress=on_progress)
 
 
 # --- folders ---
@@ -222,7 +222,7 @@ def load_balanced(folder: Path, on_progress: OnProgress) -> EvaluationData:
             f"{folder} holds no real images in the form of its synthetic ones",
             hint=f"Name the data set itself: medgan evaluate scans/ --synthetic {folder} --out evaluation/.",
         )
-    images = read_back.read_back(folder, facts, rows, on_progress)
+    images = read_back.read_images(folder, facts, rows, on_progress)
     train = images.take(real)
     return EvaluationData(
         train=train,
@@ -230,10 +230,10 @@ def load_balanced(folder: Path, on_progress: OnProgress) -> EvaluationData:
         test=train.take([]),
         synthetic=images.take(~real),
         unseen=NONE_HELD,
-        sources=read_back.digests(facts, rows),
+        sources=read_back.content_digests(facts, rows),
         notes=(NONE_HELD,),
         run=beside_run(folder),
-        realism=read_back.realism([row for row in rows if row["origin"] != "real"]),
+        realism=read_back.realism_scores([row for row in rows if row["origin"] != "real"]),
     )
 
 
@@ -254,7 +254,7 @@ def load_written(
             f" {manifest.digest[:12]} here), so it may have seen the patients it would be tested on",
             hint="Name the data set it was trained on, with the same --holdout.",
         )
-    images = read_back.read_back(folder, facts, rows, on_progress)
+    images = read_back.read_images(folder, facts, rows, on_progress)
     plan = plan_for_frame(manifest, facts.form, images.pixels.shape[1:])
     external = read_external(request.external, request.source, manifest, plan, MOST, on_progress)
     real, circumstances = real_images(manifest, plan, on_progress)
@@ -269,7 +269,7 @@ def load_written(
         unseen=CHECKED if facts.data == manifest.digest else UNKNOWN,
         sources={
             "data": manifest.digest,
-            **read_back.digests(facts, rows),
+            **read_back.content_digests(facts, rows),
             **held_out_digests(manifest),
             **external.sources,
         },
@@ -279,7 +279,7 @@ def load_written(
             *((SAME_CHOSE,) if chose_itself(facts, manifest) else ()),
         ),
         run=beside_run(folder),
-        realism=read_back.realism(rows),
+        realism=read_back.realism_scores(rows),
     )
 
 

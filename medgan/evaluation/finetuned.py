@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.base.files import digest
-from medgan.similarity.backbone import LITE1, Lite, freeze, load_weights, to_network_input
-from medgan.similarity.small_cnn import DECAY, MARGIN, augment_classically
+from medgan.similarity.backbone import LITE1, EfficientNetLite, build_frozen, load_weights, to_network_input
+from medgan.similarity.small_cnn import EPSILON, WEIGHT_DECAY, augment_classically
 from medgan.training.runtime import reseed
 
 STAGE = 6
@@ -39,7 +39,7 @@ Rows = NDArray[np.int64]
 class Tail(nn.Module):
     """What goes into the stages that learn, (N, C, h, w), -> logits (N, K): these stages, a mean over places, one linear layer."""
 
-    def __init__(self, lite: Lite, classes: int) -> None:
+    def __init__(self, lite: EfficientNetLite, classes: int) -> None:
         """Begin with pretrained stages and a linear layer of small random weights."""
         super().__init__()
         self.stages = lite.tail(STAGE)
@@ -77,9 +77,9 @@ class FineEyes:
         Raises:
             ModelError: the weights are not installed.
         """
-        self._lite = freeze(load_weights(*LITE1))
+        self._lite = build_frozen(load_weights(*LITE1))
         self._learned, self._asked = learned, asked
-        self._deviation = float(like.std()) + MARGIN
+        self._deviation = float(like.std()) + EPSILON
         self._side, self._count, self._seed = side, views_of(len(learned)), seed
         self._portions: dict[int, Tensor] = {}
         self._views: dict[int, Tensor] = {}
@@ -96,7 +96,8 @@ class FineEyes:
         assert isinstance(network, Tail)
         parts = ((network.stages, rate), (network.linear, FASTER * rate))
         return [
-            {"params": list(part.parameters()), "lr": speed, "weight_decay": DECAY} for part, speed in parts
+            {"params": list(part.parameters()), "lr": speed, "weight_decay": WEIGHT_DECAY}
+            for part, speed in parts
         ]
 
     def batch(self, rows: Rows, *, views: bool, chance: np.random.Generator) -> Tensor:

@@ -17,8 +17,8 @@ from medgan.evaluation.classifier_training import train_classifiers
 from medgan.evaluation.data import EvaluationData
 from medgan.evaluation.finetuned import FineEyes, views_of
 from medgan.similarity.backbone import LITE2, is_installed
-from medgan.similarity.features import lite2
-from medgan.similarity.radiomics import radiomics
+from medgan.similarity.features import lite2_features
+from medgan.similarity.radiomics import radiomic_features
 
 STEPS = 4
 """Steps of the trial."""
@@ -92,9 +92,9 @@ def per_view(eyes: Eyes) -> float:
 def per_look(images: EvaluationData) -> float:
     """Seconds for an image in the feature spaces."""
     pixels = images.train.pixels[:LOOKS]
-    spent = seconds(lambda: radiomics(pixels))
+    spent = seconds(lambda: radiomic_features(pixels))
     if is_installed(LITE2[0]):
-        look = lite2()
+        look = lite2_features()
         look(pixels[:1])
         spent += seconds(lambda: look(pixels))
     return spent / len(pixels)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medgan.evaluation.bootstrap import interval, resample_patients
 from medgan.prepare.images import LabelledImages
-from medgan.similarity.copies import ALARMS, group_rows, once_each
+from medgan.similarity.copies import FALSE_ALARM_RATE, patient_weights, rows_for_limits
 from medgan.similarity.nearest import Values
 
 LEVEL = 0.99
@@ -46,9 +46,9 @@ def surely(labels: NDArray[np.int64], patients: NDArray[np.str_], synthetic: Lab
     Of n strangers the first percentile is the least, up to a hundred of them, and the share of newcomers below the least of n is one of
     a Beta(1, n) distribution: 1 - 0.005^(1/n) is what it exceeds once in two hundred times.
     """
-    groups = group_rows(labels, patients, len(synthetic.names))
+    groups = rows_for_limits(labels, patients, len(synthetic.names))
     few = min(len(np.unique(patients[groups[number]])) for number in np.unique(synthetic.labels))
-    return float(max(ALARMS, 1 - ((1 - LEVEL) / 2) ** (1 / few)))
+    return float(max(FALSE_ALARM_RATE, 1 - ((1 - LEVEL) / 2) ** (1 / few)))
 
 
 def shares(  # noqa: PLR0913, PLR0917  # a name, what is measured, and what it is held against
@@ -70,7 +70,7 @@ def shares(  # noqa: PLR0913, PLR0917  # a name, what is measured, and what it i
         low=low,
         high=high,
         threshold=round(threshold, 4),
-        passed=True if low <= ALARMS else False if low > threshold else None,
+        passed=True if low <= FALSE_ALARM_RATE else False if low > threshold else None,
         words=words,
     )
 
@@ -97,7 +97,8 @@ def signs(
 def bounds(statistic: Statistic, sets: Sequence[NDArray[np.str_]], seed: int) -> tuple[float, float, float]:
     """A statistic of two sets, and its interval by bootstrap over the patients of both, each patient counting once."""
     weights = [
-        resample_patients(one, RESAMPLES, seed + number) * once_each(one) for number, one in enumerate(sets)
+        resample_patients(one, RESAMPLES, seed + number) * patient_weights(one)
+        for number, one in enumerate(sets)
     ]
     values = np.array([statistic(ours, theirs) for ours, theirs in zip(*weights, strict=True)])
     low, high = interval(values, LEVEL)

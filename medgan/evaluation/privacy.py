@@ -26,8 +26,16 @@ from medgan.evaluation.memorisation import (
     principal,
 )
 from medgan.prepare.images import LabelledImages
-from medgan.similarity.copies import LEAST, Limits, Strangers, group_rows, low_ends, once_each, strangers_to
-from medgan.similarity.nearest import References, Values, nearest
+from medgan.similarity.copies import (
+    LEAST_PATIENTS,
+    CopyLimits,
+    NewPatients,
+    compare_new_patients,
+    first_percentiles,
+    patient_weights,
+    rows_for_limits,
+)
+from medgan.similarity.nearest import References, Values, find_nearest
 from medgan.similarity.spaces import SPACES
 
 TESTS = 8
@@ -93,20 +101,22 @@ def screen_privacy(
     if not len(synthetic):
         return conclude((), (), ("There is no synthetic image to look at.",))
     references = References.of(train.pixels.__getitem__, train.patients)
-    strangers = strangers_to(references, train.labels, held_out, on_progress=on_progress)
+    strangers = compare_new_patients(references, train.labels, held_out, on_progress=on_progress)
     notes: list[str] = []
     tests: list[Test] = []
     findings: list[Finding] = []
     if strangers is None:
-        notes.append(f"With fewer than {LEAST} training patients a copy cannot be told from a likeness.")
+        notes.append(
+            f"With fewer than {LEAST_PATIENTS} training patients a copy cannot be told from a likeness."
+        )
     else:
         made, found = correlation_test(train, references, strangers, synthetic, seed, on_progress)
         tests, findings = [made], found
         if not strangers.held_out:
             notes.append(
-                f"With fewer than {LEAST} held-out patients each training patient in turn stood in for them."
+                f"With fewer than {LEAST_PATIENTS} held-out patients each training patient in turn stood in for them."
             )
-    if len(np.unique(held_out.patients)) >= LEAST:
+    if len(np.unique(held_out.patients)) >= LEAST_PATIENTS:
         for space, maker in ((name, SPACES[name]) for name in WANTED):
             on_progress(Progress("screening", len(tests), TESTS, f"looking through {space}"))
             try:
@@ -128,13 +138,13 @@ def screen_privacy(
 def correlation_test(
     train: LabelledImages,
     references: References,
-    strangers: Strangers,
+    strangers: NewPatients,
     synthetic: LabelledImages,
     seed: int,
     on_progress: OnProgress,
 ) -> tuple[Test, list[Finding]]:
     """T1: the share of synthetic images that are near copies by correlation, after shift and mirroring."""
-    found = nearest(
+    found = find_nearest(
         synthetic.pixels.__getitem__,
         len(synthetic),
         references,
@@ -143,10 +153,10 @@ def correlation_test(
     classes = len(train.names)
 
     def share(made: Values, real: Values) -> float:
-        copies = Limits.of(strangers, classes, real).near_copies(found, synthetic.labels)
+        copies = CopyLimits.of(strangers, classes, real).near_copies(found, synthetic.labels)
         return float(np.average(copies, weights=made))
 
-    limits = Limits.of(strangers, classes)
+    limits = CopyLimits.of(strangers, classes)
     rows = np.flatnonzero(limits.near_copies(found, synthetic.labels))
     findings = [
         finding(
@@ -177,12 +187,14 @@ def in_space(
     train, held_out, synthetic = sets
     own = own_distances(points[0], train.patients)
     real, made = closest(points[1], points[0], own), closest(points[2], points[0], own)
-    rows = group_rows(held_out.labels, held_out.patients, len(train.names))
+    rows = rows_for_limits(held_out.labels, held_out.patients, len(train.names))
     both = (synthetic.patients, held_out.patients)
 
     def share(ours: Values, theirs: Values) -> float:
         return float(
-            np.average(made.ratio < low_ends(real.ratio, theirs, rows)[synthetic.labels], weights=ours)
+            np.average(
+                made.ratio < first_percentiles(real.ratio, theirs, rows)[synthetic.labels], weights=ours
+            )
         )
 
     def authentic(ours: Values, theirs: Values) -> float:
@@ -224,9 +236,8 @@ def in_space(
             "C_T; below 0, synthetic images are nearer to the training images than held-out ones",
         ),
     ]
-    return tests, list(
-        ratios(space, made, low_ends(real.ratio, once_each(held_out.patients), rows), synthetic, train)
-    )
+    limits = first_percentiles(real.ratio, patient_weights(held_out.patients), rows)
+    return tests, list(ratios(space, made, limits, synthetic, train))
 
 
 def more_authentic(
@@ -265,7 +276,7 @@ def membership_test(
     """T5: can members of the training set be told from others by how near the synthetic images come to them?"""
     drawn = References.of(synthetic.pixels.__getitem__, synthetic.patients)
     members, others = (
-        -nearest(one.pixels.__getitem__, len(one), drawn).distance for one in (train, held_out)
+        -find_nearest(one.pixels.__getitem__, len(one), drawn).distance for one in (train, held_out)
     )
 
     def area(ours: Values, theirs: Values) -> float:

@@ -27,7 +27,7 @@ from medgan.evaluation.trials import CNN, Runs, Settings, run_trials
 from medgan.evaluation.usefulness import may_judge, nothing_to_judge
 from medgan.evaluation.verdict import CANNOT_TELL, LEAST_RARE
 from medgan.prepare.images import LabelledImages, concatenate_images
-from medgan.similarity.radiomics import radiomics
+from medgan.similarity.radiomics import radiomic_features
 from medgan.similarity.small_cnn import standardise
 
 NONE, VISIBLE, USED = "none", "visible", "used"
@@ -168,7 +168,7 @@ def _detector_aucs(
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     tests = [rows for _, rows in folds.split(truth, truth, both.patients)]
     eyes = SmallEyes(both.pixels, both.pixels[:0], like=both.pixels, side=settings.side)
-    measured = radiomics(both.pixels)
+    measured = radiomic_features(both.pixels)
     scores = {name: np.zeros(len(truth)) for name in (CNN, "radiomics")}
     for done, rows in enumerate(tests, start=1):
         others = np.setdiff1d(np.arange(len(truth)), rows)

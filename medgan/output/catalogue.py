@@ -12,14 +12,14 @@ from typing import Any
 
 from medgan.base.escape import escape_cell, escape_markdown, unescape_cell
 from medgan.filtering.candidates import Selection
-from medgan.filtering.selection import Drawn
+from medgan.filtering.selection import CandidateImage
 from medgan.filtering.summary import checks_section
 from medgan.output.roles import MADE_WEIGHT, REPEATED, Role, role_of
 from medgan.scans.raster import sample_range
 from medgan.scans.scan import OutputFormat
 
-SHEET = "contact-sheet.png"
-PICTURES = {"png", "jpeg", "tiff"}
+CONTACT_SHEET = "contact-sheet.png"
+_PICTURES = {"png", "jpeg", "tiff"}
 """Formats that the image folder of Hugging Face reads."""
 
 
@@ -86,9 +86,9 @@ class ManifestRow:
         return role_of(name, self.patient, made=self.origin == "synthetic", repeated=bool(self.repeats))
 
 
-LIST_KEYS = {"train": "training", "val": "validation", "test": "test", "": "training"}
+_LIST_KEYS = {"train": "training", "val": "validation", "test": "test", "": "training"}
 """{split: the key of MONAI's data lists for it}."""
-BELONGING = {
+_SPLIT_TEXTS = {
     "train": "Every image belongs to the train split: synthetic images must never be in a validation or test set.",
     "val": "Every image belongs to the validation split: choose by them, and learn nothing from them.",
     "test": "Every image belongs to the test split: judge by them once, at the end, and learn nothing from them.",
@@ -97,7 +97,7 @@ BELONGING = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
+class FolderContents:
     """All that the data card and datalist.json tell."""
 
     command: str
@@ -125,7 +125,7 @@ class Contents:
     @property
     def list_key(self) -> str:
         """Under which key of a MONAI data list they stand."""
-        return LIST_KEYS[self.split]
+        return _LIST_KEYS[self.split]
 
     @property
     def ids(self) -> dict[str, int]:
@@ -158,7 +158,7 @@ def manifest_csv(rows: Sequence[ManifestRow]) -> str:
 
 def is_image_folder(rows: Sequence[ManifestRow]) -> bool:
     """Whether the image folder of Hugging Face can read every image."""
-    return {row.format for row in rows} <= PICTURES
+    return {row.format for row in rows} <= _PICTURES
 
 
 def metadata_csv(rows: Sequence[ManifestRow]) -> str:
@@ -179,12 +179,12 @@ def _cells(values: Iterable[object]) -> Iterator[object]:
     return (escape_cell(value) if isinstance(value, str) else value for value in values)
 
 
-def restore(line: Mapping[str, str]) -> dict[str, str]:
+def unescape_row(line: Mapping[str, str]) -> dict[str, str]:
     """A line of manifest.csv as csv.DictReader gives it, its texts as they were before `manifest_csv` escaped them."""
     return {name: unescape_cell(text) for name, text in line.items()}
 
 
-def datalist_json(contents: Contents) -> str:
+def datalist_json(contents: FolderContents) -> str:
     """A MONAI data list: `load_decathlon_datalist("datalist.json", False, "training")`; of a split that is not to be learned from, its own key."""
     labels = {str(number): label for label, number in contents.ids.items()}
     items = [_item(row) for row in contents.rows]
@@ -204,7 +204,7 @@ def _item(row: ManifestRow) -> dict[str, str | float]:
     }
 
 
-def scores_of(choice: Selection, one: Drawn) -> dict[str, float | str]:
+def scores_of(choice: Selection, one: CandidateImage) -> dict[str, float | str]:
     """What the tables tell of one candidate."""
     values = {
         "nearest_real": choice.names.get(str(one.nearest)),
@@ -229,16 +229,16 @@ def checksums(digests: Mapping[str, str]) -> str:
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()))
 
 
-def card(contents: Contents) -> str:
+def data_card(contents: FolderContents) -> str:
     """The data card: what lies here, how it was made, what it is for and what it is not for."""
     sections = [
         "# Data card",
         _opening(contents),
-        f"![Some images of every class]({SHEET})",
+        f"![Some images of every class]({CONTACT_SHEET})",
         "## Contents",
         _table(contents),
         *(f"**{escape_markdown(sentence)}**" for sentence in (*contents.notes, *contents.cautions)),
-        BELONGING[contents.split],
+        _SPLIT_TEXTS[contents.split],
         "## Form",
         _form(contents),
         "## How it was made",
@@ -247,14 +247,14 @@ def card(contents: Contents) -> str:
         _checks(contents),
         "## Loading",
         _loading(contents),
-        *(() if contents.split in {"val", "test"} else ("## Training a classifier", TRAINING)),
+        *(() if contents.split in {"val", "test"} else ("## Training a classifier", _TRAINING)),
         "## Intended use and limits",
-        LIMITS,
+        _LIMITS,
     ]
     return "\n\n".join(sections) + "\n"
 
 
-TRAINING = f"""\
+_TRAINING = f"""\
 The last columns of `manifest.csv` say what to do with each image:
 
 - `made`: 1 for a synthetic image, 0 for a real one.
@@ -267,7 +267,7 @@ The last columns of `manifest.csv` say what to do with each image:
 Two recipes, with code for PyTorch, torchvision and MONAI, are in medgan's documentation: docs/how-to/train-a-classifier.md.
 Whoever adds or removes images keeps the share of synthetic ones the same in every class: in one class alone they become the sign of
 that class. Judge on real scans."""
-LIMITS = """\
+_LIMITS = """\
 For research and development: to train a classifier on classes of equal size, to test pipelines, to teach.
 Not for clinical use, and not for any decision about a patient.
 
@@ -278,7 +278,7 @@ Not for clinical use, and not for any decision about a patient.
 - "Synthetic" does not mean "anonymous". Treat the folder with the care the training scans need."""
 
 
-def _opening(contents: Contents) -> str:
+def _opening(contents: FolderContents) -> str:
     real, again, synthetic = (sum(contents.tally(kind).values()) for kind in ("real", REPEATED, "synthetic"))
     kinds = f"**{synthetic} synthetic** images" + (f" and {real} real ones" if real else "")
     kinds += f", repeated {again} times in all" if again else ""
@@ -287,7 +287,7 @@ def _opening(contents: Contents) -> str:
     )
 
 
-def _table(contents: Contents) -> str:
+def _table(contents: FolderContents) -> str:
     kinds = [contents.tally(kind) for kind in ("real", REPEATED, "synthetic")]
     lines = [
         "| label | number | folder | real | repeated | synthetic | synthetic of all |",
@@ -300,18 +300,18 @@ def _table(contents: Contents) -> str:
             number,
             f"`images/{contents.folders[label]}`",
             *counts,
-            percent(counts),
+            _percent(counts),
         )
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 
-def percent(counts: Sequence[int]) -> str:
+def _percent(counts: Sequence[int]) -> str:
     """The last of the counts as a share of all, in per cent; a dash where there are none."""
     return f"{counts[-1] / sum(counts):.0%}" if sum(counts) else "-"
 
 
-def _form(contents: Contents) -> str:
+def _form(contents: FolderContents) -> str:
     form = contents.form
     shape = next((f"{row.rows} x {row.columns}" for row in contents.rows if row.origin == "synthetic"), "")
     spacing = spacing_text(form.spacing_mm)
@@ -319,7 +319,7 @@ def _form(contents: Contents) -> str:
         f"- Format: {form.format}{f' of class {form.dicom_class}' if form.format == 'dicom' else ''}, {form.bits} bits, {'RGB' if form.channels > 1 else 'gray'}"
         + (f", {shape} pixels (rows x columns)" if shape else ""),
         f"- Pixel spacing (rows x columns): {spacing} mm" if spacing else "- Pixel spacing: unknown",
-        f"- Intensity: black is {form.low:g}, white is {form.high:g} ({UNITS.get(form.unit, form.unit)})",
+        f"- Intensity: black is {form.low:g}, white is {form.high:g} ({_UNITS.get(form.unit, form.unit)})",
     ]
     white = sample_range(form)[1]
     if form.format == "png" and white != form.high:  # PNG has no sign, no units and no depth of 12 bits
@@ -327,15 +327,15 @@ def _form(contents: Contents) -> str:
         facts.append(
             f"- Stored values are scaled: {name} = low + value / {white:g} * (high - low), both in `manifest.csv`"
         )
-    return "\n".join([*facts, *REAL.get(contents.real, ())])
+    return "\n".join([*facts, *_REAL_TEXTS.get(contents.real, ())])
 
 
-UNITS = {
+_UNITS = {
     "HU": "Hounsfield units",
     "stored": "stored values of the training images",
     "relative": "stored values; each training scan was scaled by its own percentiles",
 }
-REAL = {
+_REAL_TEXTS = {
     "prepared": (
         "- Real images went through the same preparation and writer as the synthetic ones: alike in form.",
     ),
@@ -347,15 +347,15 @@ REAL = {
 }
 
 
-def _making(contents: Contents) -> str:
+def _making(contents: FolderContents) -> str:
     facts = [f"- Model (SHA-256 of its weights): `{contents.model}`"] if contents.model else []
     facts += [f"- Learned from data: `{contents.data}`"] if contents.data else []
     facts += (
         [f"- Share of synthetic images: {escape_markdown(told)}"]
-        if (told := share_in_words(contents.share))
+        if (told := _share_text(contents.share))
         else []
     )
-    facts += [AGAIN] if any(contents.tally(REPEATED).values()) else []
+    facts += [_REPEATED_TEXT] if any(contents.tally(REPEATED).values()) else []
     return "\n".join(
         [
             *facts,
@@ -366,13 +366,13 @@ def _making(contents: Contents) -> str:
     )
 
 
-AGAIN = (
+_REPEATED_TEXT = (
     "- Real images are repeated until every class has as many as it should: each as often as every other of its class, give or take one."
     " A repeat is a further name of the same file (a hard link) where the disk allows it; archives and copies may hold it in full."
 )
 
 
-def share_in_words(share: Mapping[str, Any]) -> str:
+def _share_text(share: Mapping[str, Any]) -> str:
     """What share was asked for and reached, and what validation patients said of it; empty where none was asked for."""
     if not share.get("asked"):
         return ""
@@ -380,12 +380,12 @@ def share_in_words(share: Mapping[str, Any]) -> str:
     return f"{share['asked']} asked for, {share['reached']:g} reached, the same in every class{said}"
 
 
-def _checks(contents: Contents) -> str:
+def _checks(contents: FolderContents) -> str:
     made = sum(contents.tally("synthetic").values())
     return checks_section(contents.choice, contents.data) if made else "Nothing here is synthetic."
 
 
-def _loading(contents: Contents) -> str:
+def _loading(contents: FolderContents) -> str:
     form, lines = contents.form, ["```python"]
     if (
         form.format == "png"

@@ -18,10 +18,10 @@ from medgan.base.errors import ScanError
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Holdout, Record
 from medgan.dataset.measure import pixel_digest
-from medgan.filtering.candidates import CHOICE, OFF, Selection
+from medgan.filtering.candidates import CHOICE, FILTER_OFF, Selection
 from medgan.output import catalogue
 from medgan.output import folder as outfolder
-from medgan.output.catalogue import Contents, ManifestRow
+from medgan.output.catalogue import FolderContents, ManifestRow
 from medgan.output.folder import (
     MANIFEST,
     METADATA,
@@ -29,24 +29,24 @@ from medgan.output.folder import (
     REJECTED,
     RUN,
     VERSION,
-    OutFolder,
-    Placed,
+    DatasetWriter,
+    FolderResult,
     Settings,
-    Written,
+    WrittenImage,
 )
-from medgan.pictures.contact_sheet import SheetClass, contact_sheet, each
+from medgan.pictures.contact_sheet import SheetClass, contact_sheet, images_per_class
 from medgan.pictures.display import Images
-from medgan.pictures.spread import spread
+from medgan.pictures.spread import choose_spread
 from medgan.scans import formats
 from medgan.scans.scan import Header, OutputFormat, Pixels, Scan
 
-TOOL = f"medgan {__version__}"
-IN_DOUBT = "in-doubt"
+_TOOL = f"medgan {__version__}"
+_IN_DOUBT = "in-doubt"
 """Of an image that shows its class less surely than real images of the class."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class RunFacts:
     """What run.json and the data card tell beside the images themselves."""
 
     command: str
@@ -72,16 +72,16 @@ class Account:
     repeated: Mapping[str, int] = field(default_factory=dict)
     """{label: real images that stand in the folder once more}; classes without any may be absent."""
     share: Mapping[str, Any] = field(default_factory=lambda: dict(NO_SHARE))
-    """`Written.share`."""
+    """`FolderResult.share`."""
     notes: tuple[str, ...] = ()
-    """`Written.notes`."""
+    """`FolderResult.notes`."""
     choice: Selection | None = None
     """Which images the filter chose; None where it was off."""
 
     @property
     def filter(self) -> Mapping[str, Any]:
         """The report of the filter."""
-        return OFF if self.choice is None else self.choice.report()
+        return FILTER_OFF if self.choice is None else self.choice.report()
 
     def scores(self) -> Mapping[tuple[str, int], Mapping[str, Any]]:
         """{(label, seed): columns of the manifest that the filter fills}, of every image that is kept."""
@@ -89,7 +89,7 @@ class Account:
             return {}
         return {
             (label, one.seed): {
-                "filter": IN_DOUBT if one.reason else "kept",
+                "filter": _IN_DOUBT if one.reason else "kept",
                 **catalogue.scores_of(self.choice, one),
             }
             for label, drawn in self.choice.drawn.items()
@@ -98,13 +98,15 @@ class Account:
         }
 
 
-def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progress: OnProgress) -> Written:
+def finalise(
+    folder: DatasetWriter, images: Sequence[WrittenImage], account: RunFacts, on_progress: OnProgress
+) -> FolderResult:
     """Read every image back, describe it and close the folder; equal folders get equal descriptions."""
-    gallery, rows = look(folder, images, account, on_progress)
-    contents = contents_of(folder, account, rows)
+    gallery, rows = _read_all(folder, images, account, on_progress)
+    contents = _contents_of(folder, account, rows)
     real, synthetic = contents.tally("real"), contents.tally("synthetic")
     repeated = {label: account.repeated.get(label, 0) for label in synthetic}
-    written = Written(
+    written = FolderResult(
         out=folder.path,
         before=dict(account.before),
         after={label: account.before[label] + repeated[label] + made for label, made in synthetic.items()},
@@ -125,28 +127,28 @@ def seal(folder: OutFolder, images: Sequence[Placed], account: Account, on_progr
             **({} if account.choice is None else {REJECTED: catalogue.rejected_csv(account.choice)}),
             "datalist.json": catalogue.datalist_json(contents),
             **({METADATA: catalogue.metadata_csv(rows)} if catalogue.is_image_folder(rows) else {}),
-            "README.md": catalogue.card(contents),
+            "README.md": catalogue.data_card(contents),
             RUN: _run_text(folder, account, written),
         },
     )
     return written
 
 
-def look(
-    folder: OutFolder, images: Sequence[Placed], account: Account, on_progress: OnProgress
-) -> tuple[SheetImages, list[ManifestRow]]:
+def _read_all(
+    folder: DatasetWriter, images: Sequence[WrittenImage], account: RunFacts, on_progress: OnProgress
+) -> tuple[_SheetImages, list[ManifestRow]]:
     """Those images that the contact sheet shows, and a line of the manifest for every image, sorted by path."""
     numbers = catalogue.label_ids(folder.folders)
     images = sorted(images, key=lambda image: image.path)
-    gallery, chosen, scores = SheetImages(), exhibits(images), account.scores()
+    gallery, chosen, scores = _SheetImages(), _choose_for_sheet(images), account.scores()
     rows: list[ManifestRow] = []
     known: dict[Path, ManifestRow] = {}
     for done, image in enumerate(images, start=1):
         if image.repeats is None:
-            row, pixels = describe_image(folder, image, numbers[image.mark.label])
+            row, pixels = _describe_image(folder, image, numbers[image.mark.label])
             row = replace(row, split=account.split)
         else:
-            row, pixels = once_more(folder, image, known[image.repeats]), None
+            row, pixels = _row_of_repeat(folder, image, known[image.repeats]), None
         if image.mark.seed is not None:
             row = replace(row, **scores.get((image.mark.label, image.mark.seed), {"filter": "off"}))
         known[image.path] = row
@@ -157,15 +159,15 @@ def look(
     return gallery, rows
 
 
-def contents_of(folder: OutFolder, account: Account, rows: Sequence[ManifestRow]) -> Contents:
+def _contents_of(folder: DatasetWriter, account: RunFacts, rows: Sequence[ManifestRow]) -> FolderContents:
     """All that the data card and datalist.json tell."""
-    return Contents(
+    return FolderContents(
         command=account.command,
         folders=folder.folders,
         rows=rows,
         form=folder.form,
         real=account.real,
-        tool=TOOL,
+        tool=_TOOL,
         model=account.model,
         data=account.data,
         share=account.share,
@@ -176,13 +178,15 @@ def contents_of(folder: OutFolder, account: Account, rows: Sequence[ManifestRow]
     )
 
 
-def once_more(folder: OutFolder, image: Placed, row: ManifestRow) -> ManifestRow:
+def _row_of_repeat(folder: DatasetWriter, image: WrittenImage, row: ManifestRow) -> ManifestRow:
     """The line of a repeated image: that of the real one, `row`, under another name."""
     path = image.path.relative_to(folder.path).as_posix()
     return replace(row, path=path, index=image.number, repeats=row.path)
 
 
-def describe_image(folder: OutFolder, image: Placed, number: int) -> tuple[ManifestRow, Pixels | None]:
+def _describe_image(
+    folder: DatasetWriter, image: WrittenImage, number: int
+) -> tuple[ManifestRow, Pixels | None]:
     """One line of the manifest, and the pixels (C, H, W) as readers get them (none for a link)."""
     mark = image.mark
     row = ManifestRow(
@@ -236,7 +240,7 @@ def _of_original(row: ManifestRow, record: Record) -> ManifestRow:
     )
 
 
-def _readable(image: Placed) -> Scan | None:
+def _readable(image: WrittenImage) -> Scan | None:
     """The scan a reader gets; None for an image without content (the NIfTI reader skips constant ones)."""
     try:
         return formats.read(image.path)
@@ -246,21 +250,21 @@ def _readable(image: Placed) -> Scan | None:
         raise
 
 
-def exhibits(images: Sequence[Placed]) -> set[Path]:
+def _choose_for_sheet(images: Sequence[WrittenImage]) -> set[Path]:
     """The images of every class and origin that the contact sheet shows, of as many patients as can be; none twice."""
-    halls: dict[tuple[str, bool], list[Placed]] = {}
+    halls: dict[tuple[str, bool], list[WrittenImage]] = {}
     for image in (image for image in images if image.repeats is None):
         halls.setdefault((image.mark.label, image.mark.synthetic), []).append(image)
-    wanted = each(len({label for label, _ in halls}))
+    wanted = images_per_class(len({label for label, _ in halls}))
     return {
         hall[place].path
         for hall in halls.values()
-        for place in spread([image.mark.patient or str(image.mark.index) for image in hall], wanted)
+        for place in choose_spread([image.mark.patient or str(image.mark.index) for image in hall], wanted)
     }
 
 
 @dataclass(slots=True)
-class SheetImages:
+class _SheetImages:
     """The chosen images per class and origin, as they were read back: what the contact sheet shows."""
 
     walls: dict[tuple[str, str], list[Pixels]] = field(default_factory=dict)
@@ -294,25 +298,25 @@ class SheetImages:
         return stack.astype(np.float32)
 
 
-def _close(folder: OutFolder, walls: Sequence[SheetClass], texts: Mapping[str, str]) -> None:
+def _close(folder: DatasetWriter, walls: Sequence[SheetClass], texts: Mapping[str, str]) -> None:
     """Write everything beside `images/`; run.json, which says that all is there, comes last."""
     sides = [
         name for side, name in enumerate(("real", "synthetic")) if any(wall.counts[side] for wall in walls)
     ]
     title = f"{' beside '.join(sides).capitalize()} images"
-    sheet = contact_sheet(walls, folder.path / catalogue.SHEET, title)
-    digests = image_digests(folder)
+    sheet = contact_sheet(walls, folder.path / catalogue.CONTACT_SHEET, title)
+    digests = _image_digests(folder)
     digests[sheet.name] = files.digest_file(sheet)
     digests |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     for name, text in (*texts.items(), ("SHA256SUMS", catalogue.checksums(digests))):
         if name != RUN:
             files.write_text(folder.path / name, text)
-    outfolder.sweep(folder.path)
+    outfolder.remove_leftovers(folder.path)
     files.remove_partial(folder.path / CHOICE)
     files.write_text(folder.path / RUN, texts[RUN])
 
 
-def image_digests(folder: OutFolder) -> dict[str, str]:
+def _image_digests(folder: DatasetWriter) -> dict[str, str]:
     """{file below `images/`: its SHA-256}; a file of several names is read once."""
     known: dict[tuple[int, int], str] = {}
     found = {}
@@ -324,14 +328,14 @@ def image_digests(folder: OutFolder) -> dict[str, str]:
     return found
 
 
-def _run_text(folder: OutFolder, account: Account, written: Written) -> str:
+def _run_text(folder: DatasetWriter, account: RunFacts, written: FolderResult) -> str:
     """run.json. It holds no path and no time, so that equal commands give equal folders."""
     numbers = catalogue.label_ids(folder.folders)
     report = {
         "version": VERSION,
         "complete": True,
         "settings": account.settings,
-        "tool": TOOL,
+        "tool": _TOOL,
         "libraries": {"python": platform.python_version(), "numpy": np.__version__},
         "form": folder.form,
         "labels": [

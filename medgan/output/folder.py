@@ -24,7 +24,7 @@ from medgan.base.processes import current_processes
 from medgan.dataset.checks import REPEATED
 from medgan.dataset.manifest import Record
 from medgan.filtering.candidates import CHOICE
-from medgan.filtering.separability import NONE
+from medgan.filtering.separability import NOT_CHECKED
 from medgan.scans import formats
 from medgan.scans.scan import OutputFormat, Pixels, Provenance
 
@@ -33,8 +33,8 @@ VERSION = 1
 SUFFIXES = {name: writer.SUFFIX for name, writer in formats.WRITERS.items()}
 """{format: ending of its files}."""
 RUN, MANIFEST, METADATA, REJECTED = "run.json", "manifest.csv", "metadata.csv", "rejected.csv"
-STAGING = ".writing"
-LONGEST_WORDS = 80
+_STAGING = ".writing"
+_LONGEST_VALUE = 80
 
 
 NO_SHARE: Mapping[str, Any] = {"asked": "", "reached": None, "sentence": ""}
@@ -45,7 +45,7 @@ Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class FolderResult:
     """What `sample` or `balance` leaves behind. Counts are 2-D images per class of the train split."""
 
     version: int = VERSION
@@ -88,7 +88,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class WrittenImage:
     """An image that has its place in the folder."""
 
     mark: Provenance
@@ -102,7 +102,7 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutFolder:
+class DatasetWriter:
     """A claimed output folder and the form of everything in it."""
 
     path: Path
@@ -117,9 +117,9 @@ class OutFolder:
         name = f"{folder}_{kind}_{mark.index:06d}{suffix or SUFFIXES[self.form.format]}"
         return self.path / "images" / folder / name
 
-    def put(self, mark: Provenance, pixels: Pixels) -> Placed:
+    def put(self, mark: Provenance, pixels: Pixels) -> WrittenImage:
         """Write pixels (C, H, W) in [0, 1]. They grow in a staging folder of this process: `images/` only ever holds whole files."""
-        place, staging = self.place(mark), self.path / STAGING / str(current_processes().rank)
+        place, staging = self.place(mark), self.path / _STAGING / str(current_processes().rank)
         image = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
         written = formats.write(
             staging / place.name.removesuffix(SUFFIXES[self.form.format]), image, self.form, mark
@@ -127,9 +127,9 @@ class OutFolder:
         assert written.name == place.name, "writers and folder agree on suffixes"
         companions = sorted(path for path in staging.iterdir() if path != written)
         _move([*companions, written], place.parent)  # the image last: where it is, its side file is
-        return Placed(mark=mark, path=place)
+        return WrittenImage(mark=mark, path=place)
 
-    def link(self, mark: Provenance, original: Record, source: Path, suffix: str) -> Placed:
+    def link(self, mark: Provenance, original: Record, source: Path, suffix: str) -> WrittenImage:
         """Let the image's place be the file `source` of `original`: a hard link, or a symbolic one across disks."""
         place = self.place(mark, suffix)
         if not (place.exists() or place.is_symlink()):
@@ -139,9 +139,9 @@ class OutFolder:
                 _link(place, source.resolve(), Path.symlink_to)
             except OSError as error:
                 raise files.write_error(place, error) from error
-        return Placed(mark=mark, path=place, original=original)
+        return WrittenImage(mark=mark, path=place, original=original)
 
-    def repeat(self, image: Placed, number: int, own: Sequence[Path]) -> Placed:
+    def repeat(self, image: WrittenImage, number: int, own: Sequence[Path]) -> WrittenImage:
         """Give the files `own` of a real image further names: hard links, or copies where the disk has none; originals are linked again."""
         stem = f"{self.folders[image.mark.label]}{REPEATED}{number:06d}"
         ends = {path.name.partition(".")[2]: path for path in own if path != image.path}
@@ -153,45 +153,47 @@ class OutFolder:
                 if place.exists() or place.is_symlink():
                     continue
                 if image.original is None:
-                    _link(place, path, partial(_copy, self.path / STAGING / str(current_processes().rank)))
+                    _link(place, path, partial(_copy, self.path / _STAGING / str(current_processes().rank)))
                 else:
                     _link(place, path.resolve(), Path.symlink_to)
         except OSError as error:
             raise files.write_error(place, error) from error
-        return Placed(mark=image.mark, path=place, original=image.original, repeats=image.path, number=number)
+        return WrittenImage(
+            mark=image.mark, path=place, original=image.original, repeats=image.path, number=number
+        )
 
     def images(self) -> list[Path]:
         """Every file below `images/`, sorted."""
         return sorted(path for path in (self.path / "images").rglob("*") if path.is_file())
 
 
-def earlier(out: Path, settings: Settings) -> Written | None:
+def find_result(out: Path, settings: Settings) -> FolderResult | None:
     """What the same command left in `out` if it had come to its end; OutputError when `out` is not ours to write in."""
-    begun = _begun(out)
+    begun = _read_run(out)
     if begun is None:
         return None
     there = {"holdout": 0.0, **begun["settings"]}  # which older versions did not write down where it was none
     for name, value in files.to_json(settings).items():
         if name in there and there[name] != value:
             raise OutputError(
-                f"{out} was begun by another command: {name} is {_words(there[name])} there and {_words(value)} here",
+                f"{out} was begun by another command: {name} is {_short_json(there[name])} there and {_short_json(value)} here",
                 hint="Repeat that command to go on with it, or choose another --out.",
             )
     return _read_result(out, begun) if begun["complete"] else None
 
 
-def claim(out: Path, settings: Settings) -> Written | None:
-    """Make `out` the place of this very command, new or to go on with; what `earlier` says when nothing is left to do."""
-    done = earlier(out, settings)
+def claim_folder(out: Path, settings: Settings) -> FolderResult | None:
+    """Make `out` the place of this very command, new or to go on with; what `find_result` says when nothing is left to do."""
+    done = find_result(out, settings)
     if done is None:
-        sweep(out)
+        remove_leftovers(out)
         _refuse_links(out)
         files.make_folder(out)
         files.write_json(out / RUN, {"version": VERSION, "complete": False, "settings": settings})
     return done
 
 
-def give_up(out: Path) -> None:
+def abandon(out: Path) -> None:
     """Undo a claim under which nothing was written, so that another command may have the folder; `alone_in` removes one that it made."""
     try:
         if out.exists() and not (out / "images").exists():
@@ -202,7 +204,7 @@ def give_up(out: Path) -> None:
         raise files.write_error(out, error) from error
 
 
-def _begun(out: Path) -> dict[str, Any] | None:
+def _read_run(out: Path) -> dict[str, Any] | None:
     """The run.json in `out`; None when the folder is new or empty."""
     try:
         if not out.exists() or all(_is_partial(child) for child in out.iterdir()):
@@ -244,12 +246,15 @@ def _refuse_links(out: Path) -> None:
         raise files.write_error(images, error) from error
 
 
-def _read_result(out: Path, run: Mapping[str, Any]) -> Written:
+def _read_result(out: Path, run: Mapping[str, Any]) -> FolderResult:
     try:
         names = ("counts", "written", "repeated", "real", "share", "notes")
         end = files.from_json(_End, {name: run[name] for name in names}, RUN)
         filtered = files.from_json(Mapping[str, Any], run.get("filter"), "filter")
-        filtered = {**filtered, "class_check": filtered.get("class_check", NONE)}  # older folders lack it
+        filtered = {
+            **filtered,
+            "class_check": filtered.get("class_check", NOT_CHECKED),
+        }  # older folders lack it
         parts = ("on", "checks", "class_check", "counts")
         files.from_json(_Filter, {name: filtered[name] for name in parts}, "filter")
         _ = [end.counts.before[label] for label in end.counts.after]
@@ -257,7 +262,7 @@ def _read_result(out: Path, run: Mapping[str, Any]) -> Written:
         raise OutputError(
             f"{out / RUN} cannot be read ({error})", hint="Choose another --out, or copy the folder anew."
         ) from error
-    return Written(
+    return FolderResult(
         out=out,
         before=end.counts.before,
         after=end.counts.after,
@@ -315,20 +320,20 @@ class _ClassCheck:
     sentences: tuple[str, ...]
 
 
-def _words(value: Any) -> str:
+def _short_json(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= LONGEST_WORDS else text[:LONGEST_WORDS] + "..."
+    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
 
 
 def _is_partial(path: Path) -> bool:
-    return path.name == STAGING or files.is_partial(path)
+    return path.name == _STAGING or files.is_partial(path)
 
 
-def sweep(out: Path) -> None:
+def remove_leftovers(out: Path) -> None:
     """Remove what a killed run left half written; all of it lies in `out` itself or in its staging folder."""
     try:
         for child in out.iterdir() if out.exists() else ():
-            if child.name == STAGING and not child.is_symlink():
+            if child.name == _STAGING and not child.is_symlink():
                 shutil.rmtree(child)
             elif _is_partial(child):  # a link is removed, not what it points to
                 child.unlink()
@@ -346,7 +351,7 @@ def _move(paths: Iterable[Path], folder: Path) -> None:
         raise files.write_error(folder, error) from error
 
 
-NO_HARD_LINK = frozenset(
+_NO_HARD_LINK = frozenset(
     {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 )
 """What a disk answers that has no hard links, or no more of this file, or not to there."""
@@ -357,7 +362,7 @@ def _link(place: Path, source: Path, otherwise: Callable[[Path, Path], None]) ->
     try:
         place.hardlink_to(source)
     except OSError as error:
-        if error.errno not in NO_HARD_LINK:
+        if error.errno not in _NO_HARD_LINK:
             raise
         otherwise(place, source)
 

@@ -9,32 +9,32 @@ from collections.abc import Iterable
 
 from medgan.base.files import digest
 
-LONGEST = 40
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
+_LONGEST = 40
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 """Device names of Windows, which no folder there may have (Microsoft, "Naming Files, Paths, and Namespaces")."""
-MARKED = re.compile(r".*-[0-9a-f]{8}", re.IGNORECASE)
-"""What `shorten_with_digest` makes: a label that looks so by itself is marked too, or it could meet a marked one."""
+_MARKED = re.compile(r".*-[0-9a-f]{8}", re.IGNORECASE)
+"""What `_shorten_with_digest` makes: a label that looks so by itself is marked too, or it could meet a marked one."""
 
 
-def slugs(labels: Iterable[str]) -> dict[str, str]:
+def folder_names(labels: Iterable[str]) -> dict[str, str]:
     """{label: folder name} in ASCII letters, digits, "-" and "_"; where names collide, both get a digest of the label."""
-    names = {label: slug(label) for label in sorted(set(labels))}
+    names = {label: _folder_name(label) for label in sorted(set(labels))}
     taken = Counter(name.casefold() for name in names.values())  # Windows and macOS ignore case
     return {
-        label: name if taken[name.casefold()] == 1 else shorten_with_digest(name, label)
+        label: name if taken[name.casefold()] == 1 else _shorten_with_digest(name, label)
         for label, name in names.items()
     }
 
 
-def slug(label: str) -> str:
+def _folder_name(label: str) -> str:
     """The folder name of one label, looked at alone."""
     plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()  # é -> e
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", plain).strip("_-")
-    if not name or len(name) > LONGEST or RESERVED.fullmatch(name) or MARKED.fullmatch(name):
-        return shorten_with_digest(name, label)
+    if not name or len(name) > _LONGEST or _RESERVED.fullmatch(name) or _MARKED.fullmatch(name):
+        return _shorten_with_digest(name, label)
     return name
 
 
-def shorten_with_digest(name: str, label: str) -> str:
+def _shorten_with_digest(name: str, label: str) -> str:
     """`name` cut short and made unique by eight digits that depend on the whole label."""
-    return f"{name[: LONGEST - 9].rstrip('_-') or 'class'}-{digest(label)[:8]}"
+    return f"{name[: _LONGEST - 9].rstrip('_-') or 'class'}-{digest(label)[:8]}"

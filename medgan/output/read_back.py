@@ -19,20 +19,20 @@ from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Holdout
-from medgan.output.catalogue import restore
+from medgan.output.catalogue import unescape_row
 from medgan.output.folder import MANIFEST, RUN
 from medgan.plan.stored import parse_output_format
 from medgan.prepare.images import LabelledImages
 from medgan.scans import formats
 from medgan.scans.scan import OutputFormat
 
-COLUMNS = ("path", "label", "origin", "seed", "patient", "pixel_sha256")
+_COLUMNS = ("path", "label", "origin", "seed", "patient", "pixel_sha256")
 """Of manifest.csv, those that are needed here."""
-ORIGINS = ("real", "synthetic")
+_ORIGINS = ("real", "synthetic")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Labelled:
+class _StoredClass:
     """A class as run.json names it."""
 
     label: str
@@ -45,7 +45,7 @@ class RunRecord:
     """What run.json must say, so that the images can be judged."""
 
     form: OutputFormat
-    labels: tuple[Labelled, ...]
+    labels: tuple[_StoredClass, ...]
     data: str
     """Digest of what the generator learned from."""
     model: str
@@ -61,7 +61,7 @@ class RunRecord:
         return tuple(sorted(one.label for one in self.labels))
 
 
-Rows = list[dict[str, str]]
+_Rows = list[dict[str, str]]
 """The lines of manifest.csv: {column: text}, COLUMNS at least."""
 
 
@@ -70,20 +70,20 @@ def is_written(folder: Path) -> bool:
     return (folder / MANIFEST).is_file() and (folder / RUN).is_file()
 
 
-def read_tables(folder: Path, *, repeats: bool = False) -> tuple[RunRecord, Rows]:
+def read_tables(folder: Path, *, repeats: bool = False) -> tuple[RunRecord, _Rows]:
     """run.json and the lines of manifest.csv, real images that are there once more only with `repeats`; DatasetError when the folder is not finished, or says what medgan never writes."""
     try:
-        facts = _facts(files.read_object(files.resolve_inside(folder, RUN)))
+        facts = _run_record(files.read_object(files.resolve_inside(folder, RUN)))
         lines = _rows(files.resolve_inside(folder, MANIFEST), facts.names)
         rows = [row for row in lines if repeats or not row.get("repeats")]
     except (OSError, ValueError, csv.Error) as error:
-        raise unusable(folder, error) from error
+        raise _unusable(folder, error) from error
     if not rows:
-        raise unusable(folder, f"{MANIFEST} has no rows")
+        raise _unusable(folder, f"{MANIFEST} has no rows")
     return facts, rows
 
 
-def unusable(folder: Path, why: object) -> DatasetError:
+def _unusable(folder: Path, why: object) -> DatasetError:
     """The sentence for a folder that medgan did not leave like this."""
     return DatasetError(
         f"{folder} is not finished or damaged ({why})",
@@ -91,7 +91,7 @@ def unusable(folder: Path, why: object) -> DatasetError:
     )
 
 
-def _facts(value: Mapping[str, Any]) -> RunRecord:
+def _run_record(value: Mapping[str, Any]) -> RunRecord:
     """Of run.json what is needed; ValueError for anything that no command writes."""
     facts: RunRecord = files.from_known_json(RunRecord, value, RUN)
     parse_output_format(value["form"], f"{RUN}.form")
@@ -104,22 +104,22 @@ def _rows(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The lines; ValueError for one that does not fit its heading or run.json."""
     with path.open(encoding="utf-8", newline="") as stream:
         table = csv.DictReader(stream)
-        absent = [name for name in COLUMNS if name not in (table.fieldnames or ())]
+        absent = [name for name in _COLUMNS if name not in (table.fieldnames or ())]
         if absent:
             raise ValueError(f"{path.name} has no column {absent[0]}")
         for line in table:
             where = f"{path.name}, line {table.line_num}"
             if None in line or None in line.values():
                 raise ValueError(f"{where} has another number of cells than its heading")
-            row = restore(line)
-            if row["label"] not in names or row["origin"] not in ORIGINS:
+            row = unescape_row(line)
+            if row["label"] not in names or row["origin"] not in _ORIGINS:
                 raise ValueError(
                     f"{where}: {RUN} knows no class {row['label'][:80]!r} of {row['origin'][:80]!r} images"
                 )
             yield row
 
 
-def realism(rows: Rows) -> tuple[float | None, ...]:
+def realism_scores(rows: _Rows) -> tuple[float | None, ...]:
     """The filter's score of each line; None where it is none."""
     return tuple(_number(row.get("realism", "")) for row in rows)
 
@@ -132,7 +132,7 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def read_back(folder: Path, facts: RunRecord, rows: Rows, on_progress: OnProgress) -> LabelledImages:
+def read_images(folder: Path, facts: RunRecord, rows: _Rows, on_progress: OnProgress) -> LabelledImages:
     """The images of the lines, in [0, 1] over their form's range; DatasetError where they are not of one size."""
     pixels: list[NDArray[np.float32]] = []
     for row in rows:
@@ -140,12 +140,12 @@ def read_back(folder: Path, facts: RunRecord, rows: Rows, on_progress: OnProgres
         pixels.append(np.moveaxis(image, -1, 0) if image.ndim > 2 else image[None])
         if pixels[-1].shape != pixels[0].shape or pixels[-1].shape[0] != facts.form.channels:
             there, here = (" x ".join(map(str, one.shape)) for one in (pixels[0], pixels[-1]))
-            raise unusable(
+            raise _unusable(
                 folder, f"{row['path']} is {here}, others are {there}, with {facts.form.channels} channels"
             )
         on_progress(Progress("reading", len(pixels), len(rows)))
     return LabelledImages(
-        pixels=one_channel(np.stack(pixels)),
+        pixels=_one_channel(np.stack(pixels)),
         labels=np.array([facts.names.index(row["label"]) for row in rows]),
         names=facts.names,
         patients=np.array([row["patient"] or f"synthetic {number}" for number, row in enumerate(rows)]),
@@ -153,12 +153,12 @@ def read_back(folder: Path, facts: RunRecord, rows: Rows, on_progress: OnProgres
     )
 
 
-def one_channel(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+def _one_channel(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, 3, H, W) of three equal channels as the gray (N, 1, H, W) that was learned; whatever else as it is."""
     return pixels[:, :1] if (pixels == pixels[:, :1]).all() else pixels
 
 
-def digests(facts: RunRecord, rows: Rows) -> dict[str, str]:
+def content_digests(facts: RunRecord, rows: _Rows) -> dict[str, str]:
     """What the folder holds, as digests."""
     pixels = files.digest_of(sorted((row["label"], row["origin"], row["pixel_sha256"]) for row in rows))
     return {"learned_from": facts.data, "model": facts.model, "synthetic": pixels}

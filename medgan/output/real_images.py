@@ -15,61 +15,61 @@ from medgan.base.processes import Processes
 from medgan.base.progress import OnProgress, Progress, warn
 from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.quota import Quotas
-from medgan.output.folder import OutFolder, Placed
+from medgan.output.folder import DatasetWriter, WrittenImage
 from medgan.prepare.stack import Stack
 from medgan.scans import nifti
 from medgan.scans.scan import Provenance
 
-PREPARED, LINK, NONE = "prepared", "link", "none"
-WAYS = (PREPARED, LINK, NONE)
+PREPARED, _LINK, NONE = "prepared", "link", "none"
+WAYS = (PREPARED, _LINK, NONE)
 """How real images are handed on."""
-LINKED = (
+LINK_WARNING = (
     "--real link hands on your files themselves: whoever edits one of them in the output edits the original. They keep their own size "
     "and form, which may differ from those of the synthetic images, and a classifier can learn that difference."
 )
 """What one should know before originals lie beside synthetic images."""
-COPIED = "this disk has no hard links, so repeated images are copies here and take room"
-ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
+_COPY_WARNING = "this disk has no hard links, so repeated images are copies here and take room"
+_ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
 """Links are named by what they are: the name of an original may say whose it is."""
 
 
-def real_images(
-    folder: OutFolder, manifest: Manifest, way: str, stack: Callable[[], Stack]
-) -> tuple[int, Callable[[Processes], Iterator[Placed]]]:
+def plan_real_images(
+    folder: DatasetWriter, manifest: Manifest, way: str, stack: Callable[[], Stack]
+) -> tuple[int, Callable[[Processes], Iterator[WrittenImage]]]:
     """How many real images there will be, and the lazy writing of a process's share of them."""
     if way == NONE:
         return 0, lambda _: iter(())
-    if way == LINK:
-        originals = list(originals_of(manifest))
-        return len(originals), partial(link_originals, folder, originals)
+    if way == _LINK:
+        originals = list(_original_files(manifest))
+        return len(originals), partial(_link_originals, folder, originals)
     found = stack()
-    return len(found), partial(write_prepared, folder, found, manifest.training())
+    return len(found), partial(_write_prepared, folder, found, manifest.training())
 
 
-def write_prepared(
-    folder: OutFolder, stack: Stack, records: Sequence[Record], part: Processes
-) -> Iterator[Placed]:
+def _write_prepared(
+    folder: DatasetWriter, stack: Stack, records: Sequence[Record], part: Processes
+) -> Iterator[WrittenImage]:
     """Real images as the generator saw them, written as the synthetic ones are: those that are `part`'s share."""
-    marks = real_marks(records[position] for position in stack.records.tolist())
+    marks = _real_marks(records[position] for position in stack.records.tolist())
     for row, mark in list(enumerate(marks))[part.share(len(stack))]:
         place = folder.place(mark)
         if place.exists():
-            yield Placed(mark=mark, path=place)
+            yield WrittenImage(mark=mark, path=place)
         else:
             yield folder.put(mark, stack.images([row])[0])
 
 
-def link_originals(
-    folder: OutFolder, originals: Sequence[tuple[Record, Mapping[str, Path]]], part: Processes
-) -> Iterator[Placed]:
+def _link_originals(
+    folder: DatasetWriter, originals: Sequence[tuple[Record, Mapping[str, Path]]], part: Processes
+) -> Iterator[WrittenImage]:
     """Real images as links to the files they are in, named by class and number alone: those that are `part`'s share."""
-    marks = real_marks(record for record, _ in originals)
+    marks = _real_marks(record for record, _ in originals)
     for (record, paths), mark in list(zip(originals, marks, strict=True))[part.share(len(originals))]:
         links = [folder.link(mark, record, path, suffix) for suffix, path in paths.items()]
         yield links[0]
 
 
-def real_marks(records: Iterable[Record]) -> Iterator[Provenance]:
+def _real_marks(records: Iterable[Record]) -> Iterator[Provenance]:
     """The marks of real images, numbered within their classes."""
     numbers: Counter[str] = Counter()
     for record in records:
@@ -79,7 +79,7 @@ def real_marks(records: Iterable[Record]) -> Iterator[Provenance]:
         )
 
 
-def originals_of(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path]]]:
+def _original_files(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path]]]:
     """Every image file of the training records once, as {suffix of its format: path}."""
     seen: set[str] = set()
     for record in manifest.training():
@@ -91,15 +91,15 @@ def originals_of(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path
         paths = [path for path in record.parts or (record.path,) if path not in seen]
         seen.update(paths)  # a file with several kinds of frames has a record for each
         for part in paths:
-            yield record, files_by_format(manifest.root / part, record.format)
+            yield record, _files_by_format(manifest.root / part, record.format)
 
 
-def files_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A002  # the record's word
+def _files_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A002  # the record's word
     """{suffix: file}; the two files of a NIfTI pair belong together."""
-    return nifti.volume_files(path) if format == "nifti" else {ORIGINAL_SUFFIXES[format]: path}
+    return nifti.volume_files(path) if format == "nifti" else {_ORIGINAL_SUFFIXES[format]: path}
 
 
-def order_of(manifest: Manifest) -> str:
+def order_digest(manifest: Manifest) -> str:
     """The order in which real images are numbered, and whose they are, as a digest: a run that goes on must find both as they were."""
     return files.digest_of([(record.digest, record.patient) for record in manifest.training()])
 
@@ -107,9 +107,9 @@ def order_of(manifest: Manifest) -> str:
 # --- repeats ---
 
 
-def repeat(
-    folder: OutFolder, images: Sequence[Placed], whole: Quotas, seed: int, on_progress: OnProgress
-) -> list[Placed]:
+def repeat_images(
+    folder: DatasetWriter, images: Sequence[WrittenImage], whole: Quotas, seed: int, on_progress: OnProgress
+) -> list[WrittenImage]:
     """Give real images of the folder further names, until each class holds its repeats; what is there already stays.
 
     Where files are linked that hold several images each, a class gets as many more files in proportion.
@@ -130,18 +130,18 @@ def repeat(
     wanted = {
         label: round(whole[label].repeated * len(real) / whole[label].real) for label, real in classes.items()
     }
-    found: list[Placed] = []
+    found: list[WrittenImage] = []
     for label, real in classes.items():
-        for number, row in enumerate(turns(len(real), wanted[label], label, seed), start=1):
+        for number, row in enumerate(_choose_repeats(len(real), wanted[label], label, seed), start=1):
             image = real[row]
             found.append(folder.repeat(image, number, own[image.path.name.partition(".")[0]]))
             on_progress(Progress("repeating", len(found), sum(wanted.values())))
     if any(image.repeats is not None and not image.path.samefile(image.repeats) for image in found):
-        warn(on_progress, COPIED)
+        warn(on_progress, _COPY_WARNING)
     return found
 
 
-def turns(real: int, wanted: int, label: str, seed: int) -> list[int]:
+def _choose_repeats(real: int, wanted: int, label: str, seed: int) -> list[int]:
     """Which of `real` images each of the `wanted` repeats shows: each as often as every other, give or take one, chosen by the seed."""
     if not real:
         return []

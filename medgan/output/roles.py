@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-REAL_WEIGHT, MADE_WEIGHT = 1.0, 0.3
+_REAL_WEIGHT, MADE_WEIGHT = 1.0, 0.3
 """How much an image counts beside others of its class. A made one counts less, for it may be wrong; 0.3 is a choice, no measurement."""
 
 
@@ -17,7 +17,7 @@ class Role:
     kind: str
     """"real", "repeated" (a real image once more), or "from-noise": drawn by the generator from random numbers alone."""
     weight: float
-    """`REAL_WEIGHT` or `MADE_WEIGHT`."""
+    """`_REAL_WEIGHT` or `MADE_WEIGHT`."""
     stage: str
     """"pretrain": to be learned from at first only; "finish": also at the end."""
     parents: str = ""
@@ -26,7 +26,7 @@ class Role:
     """Images of one group belong in one split: the digest of a real image's patient, else the name of the file."""
 
 
-REAL, REPEATED, FROM_NOISE = "real", "repeated", "from-noise"
+_REAL, REPEATED, _FROM_NOISE = "real", "repeated", "from-noise"
 """Kinds of images."""
 
 
@@ -34,8 +34,8 @@ def role_of(name: str, patient: str, *, made: bool, repeated: bool = False) -> R
     """The role of an image by the name of its file, of a repeated one that of the file it repeats, and the digest of its patient."""
     return Role(
         made=int(made),
-        kind=FROM_NOISE if made else REPEATED if repeated else REAL,
-        weight=MADE_WEIGHT if made else REAL_WEIGHT,
+        kind=_FROM_NOISE if made else REPEATED if repeated else _REAL,
+        weight=MADE_WEIGHT if made else _REAL_WEIGHT,
         stage="pretrain" if made else "finish",
         group=patient or name,
     )

@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.pictures.canvas import ACCENT, QUIET, Canvas, fold
+from medgan.pictures.canvas import ACCENT, QUIET, Canvas, wrap_text
 from medgan.pictures.display import Images, apply_window, display_window, rescale, zoom_to
 
-CELL = 112
+_CELL = 112
 """Pixels (about) of an image's longer side on the sheet: of eight in a row each is readable where the sheet is as wide as a phone."""
-COLUMNS = 4
+_COLUMNS = 4
 """Images in a row of one side; twice as many where the other side shows none."""
-GAP, BETWEEN, MARGIN = 4, 32, 28
-HEAD, LINE, SIDE_HEAD = 128, 36, 40
+_GAP, _BETWEEN, _MARGIN = 4, 32, 28
+_HEAD, _LINE, _SIDE_HEAD = 128, 36, 40
 """Heights in pixels: of the title, of a line of a class's name, and of what stands above its images."""
-LEAST_WIDTH = 720
-LETTER = 19
+_LEAST_WIDTH = 720
+_LETTER = 19
 """Pixels (about) that a letter of a class's name is wide."""
 MOST_CLASSES = 40
 """Classes on a sheet; more would make a picture that nothing opens."""
-NONE = ("none in this folder", "none needed")
+_EMPTY_TEXTS = ("none in this folder", "none needed")
 """What stands in the place of images: real, synthetic."""
 
 
@@ -44,7 +44,7 @@ class SheetClass:
         return self.real, self.synthetic
 
 
-def each(classes: int) -> int:
+def images_per_class(classes: int) -> int:
     """How many images of a class and side are shown where there are so many classes."""
     return 24 if classes <= 10 else 12 if classes <= 20 else 4
 
@@ -52,22 +52,26 @@ def each(classes: int) -> int:
 def contact_sheet(walls: Sequence[SheetClass], path: Path, title: str) -> Path:
     """Write a block per class, real images left and synthetic right, all seen through the same window."""
     shown = walls[:MOST_CLASSES]
-    layout = SheetLayout.of(shown)
+    layout = _SheetLayout.of(shown)
     canvas = Canvas(layout.width, layout.height)
-    window = display_window(*(_all(shown, side) for side in (0, 1)))
-    canvas.write(MARGIN, 42, title, 34)
-    canvas.write(MARGIN, 86, fold(_subtitle(walls, shown), layout.width // 13, 1)[0], 22, QUIET)
+    window = display_window(*(_side_images(shown, side) for side in (0, 1)))
+    canvas.write(_MARGIN, 42, title, 34)
+    canvas.write(_MARGIN, 86, wrap_text(_subtitle(walls, shown), layout.width // 13, 1)[0], 22, QUIET)
     for number, wall in enumerate(shown):
         for line, text in enumerate(layout.names[number]):
-            canvas.write(MARGIN, layout.tops[number] + 16 + LINE * line, text, 30)
+            canvas.write(_MARGIN, layout.tops[number] + 16 + _LINE * line, text, 30)
         for side in (0, 1):
             if layout.there[side]:
-                _side(canvas, layout, (number, side), wall, window)
+                _draw_side(canvas, layout, (number, side), wall, window)
     return canvas.save(path)
 
 
-def _side(
-    canvas: Canvas, layout: SheetLayout, place: tuple[int, int], wall: SheetClass, window: tuple[float, float]
+def _draw_side(
+    canvas: Canvas,
+    layout: _SheetLayout,
+    place: tuple[int, int],
+    wall: SheetClass,
+    window: tuple[float, float],
 ) -> None:
     """The images of one class and side, with their number above."""
     number, side = place
@@ -80,16 +84,16 @@ def _side(
     elif total:
         words += f": {total:,}, not shown"
     else:
-        words += f": {NONE[side]}"
-    canvas.write(layout.side_left(side), top - SIDE_HEAD / 2, words, 26, (QUIET, ACCENT)[side])
+        words += f": {_EMPTY_TEXTS[side]}"
+    canvas.write(layout.side_left(side), top - _SIDE_HEAD / 2, words, 26, (QUIET, ACCENT)[side])
     for position, image in enumerate(() if images is None else images):
         row, column = divmod(position, columns)
         x, y = layout.left(number, side, column), layout.image_top(number, row)
         canvas.paste(x, y, rescale(apply_window(image, window), layout.cell))
     if count and side:
-        width = min(count, columns) * (layout.cell[1] + GAP) + GAP
-        height = -(-count // columns) * (layout.cell[0] + GAP) + GAP
-        canvas.frame(left - GAP, top - GAP, width, height)
+        width = min(count, columns) * (layout.cell[1] + _GAP) + _GAP
+        height = -(-count // columns) * (layout.cell[0] + _GAP) + _GAP
+        canvas.frame(left - _GAP, top - _GAP, width, height)
 
 
 def _subtitle(walls: Sequence[SheetClass], shown: Sequence[SheetClass]) -> str:
@@ -100,7 +104,7 @@ def _subtitle(walls: Sequence[SheetClass], shown: Sequence[SheetClass]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SheetLayout:
+class _SheetLayout:
     """Where everything lies on the sheet, in pixels from its top left corner."""
 
     cell: tuple[int, int]
@@ -115,50 +119,50 @@ class SheetLayout:
     """Rows of images of each class."""
 
     @classmethod
-    def of(cls, walls: Sequence[SheetClass]) -> SheetLayout:
+    def of(cls, walls: Sequence[SheetClass]) -> _SheetLayout:
         """The layout that fits these classes."""
-        cell = zoom_to(next((part.shape[2:] for part in _parts(walls)), (CELL, CELL)), CELL)
-        width = max(2 * COLUMNS * (cell[1] + GAP), LEAST_WIDTH)
+        cell = zoom_to(next((part.shape[2:] for part in _all_images(walls)), (_CELL, _CELL)), _CELL)
+        width = max(2 * _COLUMNS * (cell[1] + _GAP), _LEAST_WIDTH)
         shown = [[0 if part is None else len(part) for part in wall.sides] for wall in walls]
-        columns = [COLUMNS if all(counts) else 2 * COLUMNS for counts in shown]
+        columns = [_COLUMNS if all(counts) else 2 * _COLUMNS for counts in shown]
         return cls(
             cell=cell,
             there=(
                 any(wall.counts[0] or shown[n][0] for n, wall in enumerate(walls)),
                 any(wall.counts[1] or shown[n][1] for n, wall in enumerate(walls)),
             ),
-            names=tuple(fold(wall.label, width // LETTER) for wall in walls),
+            names=tuple(wrap_text(wall.label, width // _LETTER) for wall in walls),
             columns=tuple(columns),
             rows=tuple(-(-max(counts) // many) for counts, many in zip(shown, columns, strict=True)),
         )
 
     def side_left(self, side: int) -> int:
         """Left edge of a side where both have images."""
-        return MARGIN + (COLUMNS * (self.cell[1] + GAP) + BETWEEN if side and all(self.there) else 0)
+        return _MARGIN + (_COLUMNS * (self.cell[1] + _GAP) + _BETWEEN if side and all(self.there) else 0)
 
     def left(self, number: int, side: int, column: int) -> int:
         """Left edge of an image of class `number`."""
-        first = self.side_left(side) if self.columns[number] == COLUMNS else MARGIN
-        return first + column * (self.cell[1] + GAP)
+        first = self.side_left(side) if self.columns[number] == _COLUMNS else _MARGIN
+        return first + column * (self.cell[1] + _GAP)
 
     @property
     def tops(self) -> tuple[int, ...]:
         """Top edge of each class's block, and of what would follow."""
         heights = [
-            len(self.names[number]) * LINE + SIDE_HEAD + rows * (self.cell[0] + GAP) + MARGIN
+            len(self.names[number]) * _LINE + _SIDE_HEAD + rows * (self.cell[0] + _GAP) + _MARGIN
             for number, rows in enumerate(self.rows)
         ]
-        return tuple(HEAD + sum(heights[:number]) for number in range(len(heights) + 1))
+        return tuple(_HEAD + sum(heights[:number]) for number in range(len(heights) + 1))
 
     def image_top(self, number: int, row: int) -> int:
         """Top edge of an image in a row of class `number`."""
-        head = len(self.names[number]) * LINE + SIDE_HEAD
-        return self.tops[number] + head + row * (self.cell[0] + GAP)
+        head = len(self.names[number]) * _LINE + _SIDE_HEAD
+        return self.tops[number] + head + row * (self.cell[0] + _GAP)
 
     @property
     def width(self) -> int:
         """Width of the sheet."""
-        return max(2 * COLUMNS * (self.cell[1] + GAP) + BETWEEN, LEAST_WIDTH) + 2 * MARGIN
+        return max(2 * _COLUMNS * (self.cell[1] + _GAP) + _BETWEEN, _LEAST_WIDTH) + 2 * _MARGIN
 
     @property
     def height(self) -> int:
@@ -166,10 +170,10 @@ class SheetLayout:
         return self.tops[-1]
 
 
-def _parts(walls: Sequence[SheetClass]) -> Iterator[Images]:
+def _all_images(walls: Sequence[SheetClass]) -> Iterator[Images]:
     return (part for wall in walls for part in wall.sides if part is not None and len(part))
 
 
-def _all(walls: Sequence[SheetClass], side: int) -> NDArray[np.float32] | None:
+def _side_images(walls: Sequence[SheetClass], side: int) -> NDArray[np.float32] | None:
     parts = [part for wall in walls if (part := wall.sides[side]) is not None and len(part)]
     return np.concatenate(parts) if parts else None

@@ -12,7 +12,7 @@ Images = NDArray[np.float32]
 """(n, C, H, W) in [0, 1], C is 1 or 3."""
 Window = tuple[float, float]
 """What is black and what is white."""
-ENDS = (0.5, 99.5)
+_ENDS = (0.5, 99.5)
 """Percentiles of each side's values that the window reaches to."""
 
 
@@ -24,7 +24,7 @@ def display_window(*sides: Images | None) -> Window:
     shown = [side for side in sides if side is not None and side.size]
     if not shown or shown[0].shape[-3] > 1:
         return 0.0, 1.0
-    ends = np.array([np.percentile(side, ENDS) for side in shown])
+    ends = np.array([np.percentile(side, _ENDS) for side in shown])
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
     return (low, high) if high > low else (0.0, 1.0)
 

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.base.progress import format_duration
-from medgan.pictures.canvas import ACCENT, QUIET, Canvas, fold
+from medgan.pictures.canvas import ACCENT, QUIET, Canvas, wrap_text
 from medgan.pictures.display import Window, apply_window, rescale
 
-WIDE = 944
+_ROW_WIDTH = 944
 """Pixels (about) that a row of images takes."""
-GAP, MARGIN, HEAD, LABEL = 4, 28, 108, 44
-MOST_ROWS = 40
+_GAP, _MARGIN, _HEAD, _LABEL = 4, 28, 108, 44
+_MOST_ROWS = 40
 """Classes on one picture."""
 
 
@@ -34,27 +34,27 @@ def draw_grid(
     """
     height, width = size
     columns = sheet.shape[1] // width
-    most = (WIDE + GAP) // columns - GAP
+    most = (_ROW_WIDTH + _GAP) // columns - _GAP
     zoom = max(round(most / width), 1) if width <= most else most / width
     cell = max(round(height * zoom), 1), max(round(width * zoom), 1)
-    shown = labels[:MOST_ROWS]
-    block = LABEL + cell[0] + GAP + 8
-    canvas = Canvas(max(2 * MARGIN + columns * (cell[1] + GAP), 640), HEAD + len(shown) * block + MARGIN)
-    canvas.write(MARGIN, 40, title[0], 32)
+    shown = labels[:_MOST_ROWS]
+    block = _LABEL + cell[0] + _GAP + 8
+    canvas = Canvas(max(2 * _MARGIN + columns * (cell[1] + _GAP), 640), _HEAD + len(shown) * block + _MARGIN)
+    canvas.write(_MARGIN, 40, title[0], 32)
     more = f"; {len(labels) - len(shown):,} more classes are not shown" if len(labels) > len(shown) else ""
-    canvas.write(MARGIN, 80, title[1] + more, 22, QUIET)
+    canvas.write(_MARGIN, 80, title[1] + more, 22, QUIET)
     pixels = sheet if sheet.ndim == 3 else sheet[..., None]
     for number, label in enumerate(shown):
-        top = HEAD + number * block
-        canvas.write(MARGIN, top + LABEL / 2, fold(label, 50, 1)[0], 26, ACCENT)
+        top = _HEAD + number * block
+        canvas.write(_MARGIN, top + _LABEL / 2, wrap_text(label, 50, 1)[0], 26, ACCENT)
         for column in range(columns):
             tile = pixels[number * height : (number + 1) * height, column * width : (column + 1) * width]
             seen = apply_window(np.moveaxis(tile, -1, 0), window)
-            canvas.paste(MARGIN + column * (cell[1] + GAP), top + LABEL, rescale(seen, cell))
+            canvas.paste(_MARGIN + column * (cell[1] + _GAP), top + _LABEL, rescale(seen, cell))
     return canvas.save(path)
 
 
-def title_of(row: Mapping[str, Any]) -> tuple[str, str]:
+def grid_title(row: Mapping[str, Any]) -> tuple[str, str]:
     """The two lines above a grid, of a line of log.jsonl."""
     return (
         f"SYNTHETIC, after {row['images_shown']:,} images shown ({share_done(row):.0%} of the training)",

@@ -11,54 +11,54 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.font_manager import FontEntry
 
-FONT = "DejaVu Sans"
+_FONT = "DejaVu Sans"
 """Comes with matplotlib, so pictures look alike everywhere."""
-BOXES = "Last Resort"
+_BOXES = "Last Resort"
 """A font of boxes, which matplotlib takes for letters that no other has."""
 
 
-def legible(text: str) -> str:
+def printable(text: str) -> str:
     """The text with an escape for each letter that no font here has or that cannot be seen, so that names which differ look different."""
-    _, absent = look_up(text)
+    _, absent = _fonts_needed(text)
     return "".join(
-        letter if letter.isprintable() and letter not in absent else escape(letter) for letter in text
+        letter if letter.isprintable() and letter not in absent else _escape(letter) for letter in text
     )
 
 
 @contextmanager
-def letters(*texts: str) -> Iterator[None]:
+def fonts_for(*texts: str) -> Iterator[None]:
     """While open, figures are drawn in fonts that have the letters of `texts`, and no text is read as a formula."""
     import matplotlib as mpl
 
-    families, _ = look_up("".join(texts))
+    families, _ = _fonts_needed("".join(texts))
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # a family of one weight is no news
-    with mpl.rc_context({"font.family": [FONT, *families], "text.parse_math": False}):
+    with mpl.rc_context({"font.family": [_FONT, *families], "text.parse_math": False}):
         yield
 
 
-def look_up(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
+def _fonts_needed(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
     """The families that a text needs beside FONT, and its letters that none has."""
     wanted = frozenset(letter for letter in text if letter.isprintable())
-    return fonts(wanted - family_letters(FONT, wanted))
+    return _find_fonts(wanted - _family_letters(_FONT, wanted))
 
 
-def escape(letter: str) -> str:
+def _escape(letter: str) -> str:
     """A letter as Python writes it in ASCII."""
     return letter.encode("unicode_escape").decode()
 
 
 @lru_cache(maxsize=64)
-def fonts(wanted: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
+def _find_fonts(wanted: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
     """Families that have these letters, what has most of them first; and the letters that none has."""
     from matplotlib import font_manager
 
     found: list[str] = []
     files = {
         font.name: font.fname
-        for font in sorted(font_manager.fontManager.ttflist, key=lambda font: (-abs(font_weight(font)), font.fname))
-        if font.style == "normal" and not font.name.startswith(BOXES)
+        for font in sorted(font_manager.fontManager.ttflist, key=lambda font: (-abs(_font_weight(font)), font.fname))
+        if font.style == "normal" and not font.name.startswith(_BOXES)
     } if wanted else {}  # fmt: skip
-    offers = {family: file_letters(file, wanted) for family, file in sorted(files.items())}
+    offers = {family: _file_letters(file, wanted) for family, file in sorted(files.items())}
     while wanted and offers:
         family = max(offers, key=lambda name: len(offers[name] & wanted))
         if not offers[family] & wanted:
@@ -68,7 +68,7 @@ def fonts(wanted: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
     return tuple(found), wanted
 
 
-def font_weight(font: FontEntry) -> int:
+def _font_weight(font: FontEntry) -> int:
     """How far a font is from the regular weight, 400."""
     from matplotlib import font_manager
 
@@ -76,14 +76,14 @@ def font_weight(font: FontEntry) -> int:
     return int(weight) - 400
 
 
-def family_letters(family: str, wanted: frozenset[str]) -> frozenset[str]:
+def _family_letters(family: str, wanted: frozenset[str]) -> frozenset[str]:
     """Those of the letters that a family has which is here for certain."""
     from matplotlib import font_manager
 
-    return file_letters(font_manager.findfont(family), wanted)
+    return _file_letters(font_manager.findfont(family), wanted)
 
 
-def file_letters(file: str, wanted: frozenset[str]) -> frozenset[str]:
+def _file_letters(file: str, wanted: frozenset[str]) -> frozenset[str]:
     """Those of the letters that a font file has; none of a font of bitmaps, as those of emoji, which cannot be drawn at any size."""
     from matplotlib import font_manager
 
@@ -95,7 +95,7 @@ def file_letters(file: str, wanted: frozenset[str]) -> frozenset[str]:
     return frozenset(letter for letter in wanted if ord(letter) in there)
 
 
-def shorten(names: Sequence[str], width: int) -> list[str]:
+def shorten_names(names: Sequence[str], width: int) -> list[str]:
     """The names in at most `width` letters each, and still different from one another: cut in the middle, numbered where that is not enough."""
     found: list[str] = []
     for name in names:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.dataset.quota import NO_CLASSES
-from medgan.pictures.letters import legible, letters, shorten
+from medgan.pictures.letters import fonts_for, printable, shorten_names
 from medgan.reports.wording import JUDGES, SPACES, method
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def plot(labels: Sequence[str], draw: Callable[[list[str]], Figure]) -> bytes:
     """The figure that `draw` makes, given legible names for `labels`, as SVG without a date and with names that depend on its contents alone."""
     import matplotlib as mpl
 
-    with letters(*labels), mpl.rc_context({"svg.hashsalt": "medgan", "svg.fonttype": "path"}):
-        figure = draw(shorten([legible(label or "all classes") for label in labels], LETTERS))
+    with fonts_for(*labels), mpl.rc_context({"svg.hashsalt": "medgan", "svg.fonttype": "path"}):
+        figure = draw(shorten_names([printable(label or "all classes") for label in labels], LETTERS))
         return svg(figure)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from medgan.base import files
 from medgan.base.progress import format_duration
 from medgan.pictures.grid import share_done
-from medgan.pictures.letters import legible, letters, shorten
+from medgan.pictures.letters import fonts_for, printable, shorten_names
 from medgan.reports.figures import GRID, INK, QUIET, REAL, WIDTH, blank, losses, plain, plot, smooth
 
 if TYPE_CHECKING:
@@ -77,13 +77,13 @@ def progress_picture(rows: Rows, path: Path) -> Path:
     drawn = panels(rows)
     labels = sorted({label for name in OF_CLASS.values() for label in classes(rows, name)})
     last = rows[-1]
-    with letters(*labels):
+    with fonts_for(*labels):
         figure = blank(10, 0.7 + 2.6 * -(-len(drawn) // 2), dpi=100, facecolor="white")  # fmt: skip
         canvas = FigureCanvasAgg(figure)
         places = figure.subplots(-(-len(drawn) // 2), 2, squeeze=False).ravel()
         for axes, (title, draw) in zip(places, drawn.items(), strict=False):
             name = OF_CLASS.get(title, "")
-            draw(plain(axes), shorten([legible(label) for label in classes(rows, name)], LETTERS))
+            draw(plain(axes), shorten_names([printable(label) for label in classes(rows, name)], LETTERS))
             axes.set_title(title, fontsize=12, color=INK, loc="left")
         for axes in places[len(drawn) :]:
             axes.set_axis_off()

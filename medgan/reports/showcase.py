@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from medgan.evaluation.data import EvaluationData
 from medgan.evaluation.predictions import Predictions
 from medgan.filtering.selection import CLASS, COPY, REALISM
-from medgan.pictures.contact_sheet import MOST_CLASSES, each
-from medgan.pictures.spread import spread
+from medgan.pictures.contact_sheet import MOST_CLASSES, images_per_class
+from medgan.pictures.spread import choose_spread
 from medgan.prepare.images import LabelledImages
 from medgan.reports import exhibits
-from medgan.training.run_log import log_of
+from medgan.training.run_log import read_log
 
 PAIRS, RANKED = 3, 4
 """Nearest pairs per class; images per class that are best, in the middle, and worst."""
@@ -53,8 +53,8 @@ def exhibit(out: Path, images: EvaluationData, said: Predictions | None = None) 
     for label in (label for label in there if label in shown):
         real = images.held_out.of(label) if images.held_out.counts[label] else images.train.of(label)
         made = images.synthetic.of(label)
-        some = made.take(spread(made.sources.tolist(), wanted))
-        others = real.take(spread(real.patients.tolist(), wanted))
+        some = made.take(choose_spread(made.sources.tolist(), wanted))
+        others = real.take(choose_spread(real.patients.tolist(), wanted))
         walls.append(
             {
                 "label": label,
@@ -71,14 +71,16 @@ def exhibit(out: Path, images: EvaluationData, said: Predictions | None = None) 
         ]
         if rows:
             ranked.append({"label": label, "rows": rows})
-    facts = {"walls": walls, "pairs": pairs, "ranked": ranked, "log": log_of(images.run)}
+    facts = {"walls": walls, "pairs": pairs, "ranked": ranked, "log": read_log(images.run)}
     exhibits.write(out, hung, facts, said)
 
 
 def most(images: EvaluationData, classes: int) -> int:
     """Images per class and side that have room."""
     size = int(np.prod(images.train.pixels.shape[1:]))
-    return max(min(each(classes), ROOM // (size * max(classes, 1)) // 2 - 2 * PAIRS - 4 * RANKED), 2)
+    return max(
+        min(images_per_class(classes), ROOM // (size * max(classes, 1)) // 2 - 2 * PAIRS - 4 * RANKED), 2
+    )
 
 
 def seeds(images: LabelledImages) -> list[str]:

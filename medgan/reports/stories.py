@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from medgan.base import files
 from medgan.base.errors import DatasetError, MedganError
 from medgan.base.progress import format_duration
-from medgan.filtering.summary import COLUMNS, paragraphs
-from medgan.output.catalogue import SHEET, restore
+from medgan.filtering.summary import OUTCOME_COLUMNS, check_paragraphs
+from medgan.output.catalogue import CONTACT_SHEET, unescape_row
 from medgan.output.folder import MANIFEST
-from medgan.pictures.contact_sheet import MOST_CLASSES, each
-from medgan.pictures.spread import spread
+from medgan.pictures.contact_sheet import MOST_CLASSES, images_per_class
+from medgan.pictures.spread import choose_spread
 from medgan.plan.stored import parse_output_format
 from medgan.reports.page import ClassGallery, NearestPair, Story
 from medgan.scans import formats
@@ -54,10 +54,10 @@ def of_folder(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str,
     return Story(
         title=f"What medgan {settings.get('command', 'balance')} wrote",
         galleries=shown,
-        sheet=b"" if shown else bytes_of(folder, SHEET),
+        sheet=b"" if shown else bytes_of(folder, CONTACT_SHEET),
         pairs=() if form is None else tuple(nearest_pairs(folder, lines, form)),
-        filtered={label: {COLUMNS[name]: int(tally[name]) for name in COLUMNS} for label, tally in (filtered.get("counts") or {}).items()},
-        checked=paragraphs(filtered, str(facts.get("data", ""))) if filtered and made else (),
+        filtered={label: {OUTCOME_COLUMNS[name]: int(tally[name]) for name in OUTCOME_COLUMNS} for label, tally in (filtered.get("counts") or {}).items()},
+        checked=check_paragraphs(filtered, str(facts.get("data", ""))) if filtered and made else (),
         before=whole(counts["before"]),
         repeated=whole(facts.get("repeated") or {}),
         after=whole(counts["after"]),
@@ -147,7 +147,7 @@ def lines_of(folder: Path) -> Lines:
             whole = (
                 line for line in csv.DictReader(stream) if None not in line and None not in line.values()
             )
-            return [restore(line) for line in whole if line.get("path") and "label" in line]
+            return [unescape_row(line) for line in whole if line.get("path") and "label" in line]
     except (OSError, ValueError, csv.Error, DatasetError):
         return []
 
@@ -174,11 +174,11 @@ def galleries(folder: Path, lines: Lines, form: OutputFormat) -> Iterator[ClassG
     halls: dict[str, tuple[list[Mapping[str, str]], list[Mapping[str, str]]]] = {}
     for line in lines:
         halls.setdefault(line["label"], ([], []))[line.get("origin") == "synthetic"].append(line)
-    wanted = each(len(halls))
+    wanted = images_per_class(len(halls))
     for label in sorted(halls)[:MOST_CLASSES]:
         sides = []
         for hall in halls[label]:
-            own = [hall[place] for place in spread([line.get("patient") or line["path"] for line in hall], wanted)]  # fmt: skip
+            own = [hall[place] for place in choose_spread([line.get("patient") or line["path"] for line in hall], wanted)]  # fmt: skip
             seen = [(image, line) for line in own if (line.get("low") or line.get("origin") == "synthetic") and (image := image_of(folder, line, form)) is not None]  # fmt: skip
             sides.append(alike(seen))
         (real, real_names), (made, made_names) = sides

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.pictures.display import Window, display_window
-from medgan.pictures.grid import draw_grid, title_of
-from medgan.pictures.spread import spread
+from medgan.pictures.grid import draw_grid, grid_title
+from medgan.pictures.spread import choose_spread
 from medgan.plan import Plan
 from medgan.prepare.stack import Stack
 from medgan.reports.progress import progress_picture
-from medgan.training.run_log import log_of
+from medgan.training.run_log import read_log
 
 GRIDS, PROGRESS = "grids", "progress.png"
 SEEN = 64
@@ -35,12 +35,12 @@ class Pictures:
     def window(self) -> Window:
         """What is black and what is white, by real images: the gray levels of the contact sheet, the same at every tick."""
         return display_window(
-            self.stack.images(np.array(spread(self.stack.patients.tolist(), SEEN), np.int64))
+            self.stack.images(np.array(choose_spread(self.stack.patients.tolist(), SEEN), np.int64))
         )
 
     def draw(self, row: dict[str, Any], grid: NDArray[np.float32]) -> None:
         """Write both, of a line of the log that is not in it yet and of the images drawn (H, W[, 3]) at that tick."""
         height, width = self.plan.size
         place = self.run / GRIDS / f"{row['images_shown']:09d}.png"  # so that they sort
-        draw_grid(grid, self.plan.labels, (height, width), self.window, place, title_of(row))
-        progress_picture([*log_of(self.run), row], self.run / PROGRESS)
+        draw_grid(grid, self.plan.labels, (height, width), self.window, place, grid_title(row))
+        progress_picture([*read_log(self.run), row], self.run / PROGRESS)

@@ -34,9 +34,9 @@ LITE2 = (
     "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 )
 """(package, SHA-256 of its weights)."""
-STRIDES = (1, 2, 2, 2, 1, 2, 1)
+_STRIDES = (1, 2, 2, 2, 1, 2, 1)
 """Stride of the first block of each of EfficientNet's seven stages (arXiv 1905.11946, table 1)."""
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet, per channel, on the scale of 0 to 1."""
 
 
@@ -63,7 +63,7 @@ def load_weights(package: str, sha256: str) -> dict[str, Tensor]:
     )
 
 
-class Lite(nn.Module):
+class EfficientNetLite(nn.Module):
     """RGB (N, 3, H, W), ImageNet-normalised -> features; nothing in it learns, but for a `tail` taken from it."""
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
@@ -75,7 +75,7 @@ class Lite(nn.Module):
             number for number in range(self.blocks) if number == 0 or widths[number] != widths[number - 1]
         ]
         self.strides = [
-            STRIDES[self.starts.index(number)] if number in self.starts else 1
+            _STRIDES[self.starts.index(number)] if number in self.starts else 1
             for number in range(self.blocks)
         ]
         self.units: dict[str, int] = {}
@@ -155,7 +155,7 @@ class Lite(nn.Module):
         """(N, 3, H, W) -> (N, 1280): what the classifier would see."""
         return self.after(self.before(x, 1), 1)
 
-    def tail(self, stage: int) -> Lite:
+    def tail(self, stage: int) -> EfficientNetLite:
         """A copy that holds what `after` needs of `stage` and nothing else, and learns; batch norms stay folded."""
         made = copy.deepcopy(self)
         for name, value in self.named_buffers():
@@ -165,15 +165,15 @@ class Lite(nn.Module):
         return made
 
 
-def freeze(weights: dict[str, Tensor]) -> Lite:
+def build_frozen(weights: dict[str, Tensor]) -> EfficientNetLite:
     """The network of these weights, ready to look."""
-    return Lite(weights).eval().requires_grad_(False)
+    return EfficientNetLite(weights).eval().requires_grad_(False)
 
 
 def to_network_input(images: Tensor) -> Tensor:
     """Gray or RGB images (N, C, H, W) in [0, 1] -> RGB, ImageNet-normalised."""
     mean, deviation = (
         torch.stack([images.new_full((), value) for value in values])[:, None, None]  # where the images are
-        for values in (MEAN, DEVIATION)
+        for values in (_MEAN, _DEVIATION)
     )
     return (images.expand(-1, 3, -1, -1) - mean) / deviation

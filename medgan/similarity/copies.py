@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.prepare.images import LabelledImages
-from medgan.similarity.nearest import Nearest, References, Values, nearest
+from medgan.similarity.nearest import Nearest, References, Values, find_nearest
 
-ALARMS = 0.01
+FALSE_ALARM_RATE = 0.01
 """Share of strangers that fall below a limit, by design."""
-ENOUGH = 20
+_ENOUGH = 20
 """Patients from which on a class has limits of its own; smaller classes share those of all."""
-LEAST = 5
+LEAST_PATIENTS = 5
 """Patients without whom there is no limit."""
-MEASURED = 2000
+_MEASURED = 2000
 """Training images that stand in for strangers, at most: more would move a first percentile little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Strangers:
+class NewPatients:
     """N real images whose patients the training images do not show, and what of those is nearest to them."""
 
     labels: NDArray[np.int64]
@@ -38,7 +38,7 @@ class Strangers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Limits:
+class CopyLimits:
     """What 99 of 100 strangers stay above, per class (K,)."""
 
     distance: Values
@@ -47,13 +47,13 @@ class Limits:
     """Of that distance as a share of the distance to the next patient."""
 
     @classmethod
-    def of(cls, strangers: Strangers, classes: int, weights: Values | None = None) -> Limits:
+    def of(cls, strangers: NewPatients, classes: int, weights: Values | None = None) -> CopyLimits:
         """Measured on `strangers`; `weights` (N,) say how often each counts, by default so that each patient counts once."""
-        drawn = once_each(strangers.patients) if weights is None else weights
-        rows = group_rows(strangers.labels, strangers.patients, classes)
+        drawn = patient_weights(strangers.patients) if weights is None else weights
+        rows = rows_for_limits(strangers.labels, strangers.patients, classes)
         return cls(
-            distance=low_ends(strangers.found.distance, drawn, rows),
-            lead=low_ends(strangers.found.lead, drawn, rows),
+            distance=first_percentiles(strangers.found.distance, drawn, rows),
+            lead=first_percentiles(strangers.found.lead, drawn, rows),
         )
 
     def near_copies(self, found: Nearest, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -65,53 +65,53 @@ class Limits:
         return (found.distance < self.distance[labels]) & (found.lead < self.lead[labels])
 
 
-def strangers_to(
+def compare_new_patients(
     references: References,
     labels: NDArray[np.int64],
     held_out: LabelledImages | None = None,
     *,
     on_progress: OnProgress = ignore,
-) -> Strangers | None:
+) -> NewPatients | None:
     """The images `held_out`, or else those of the training set `references` with its `labels` (N,); None where patients are too few.
 
     Of the training set at most MEASURED images, evenly spread, are compared with the others.
     """
-    if references.people < LEAST:
+    if references.people < LEAST_PATIENTS:
         return None
-    apart = held_out is not None and len(np.unique(held_out.patients)) >= LEAST
+    apart = held_out is not None and len(np.unique(held_out.patients)) >= LEAST_PATIENTS
     if apart and held_out is not None:
         pixels, chosen, patients = held_out.pixels.__getitem__, held_out.labels, held_out.patients
     else:
-        rows = spread(labels)
+        rows = _spread_rows(labels)
         chosen, patients = labels[rows], references.patients[rows]
         pixels = lambda some: references.pick(rows[some])  # noqa: E731
     total = len(chosen)
-    found = nearest(
+    found = find_nearest(
         pixels,
         total,
         references,
         own=None if apart else patients,
         on_done=lambda done: on_progress(Progress("comparing", done, total, "strangers")),
     )
-    return Strangers(labels=chosen, patients=patients, found=found, held_out=apart)
+    return NewPatients(labels=chosen, patients=patients, found=found, held_out=apart)
 
 
-def spread(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def _spread_rows(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """At most MEASURED rows, as many of one class as of another, each class evenly spread."""
     classes = np.unique(labels)
     chosen = []
     for number in classes:
         rows = np.flatnonzero(labels == number)
-        few = min(len(rows), MEASURED // len(classes))
+        few = min(len(rows), _MEASURED // len(classes))
         chosen.append(rows[np.linspace(0, len(rows) - 1, few).round().astype(np.int64)])
     return np.sort(np.concatenate(chosen))
 
 
-def low_ends(values: Values, weights: Values, groups: list[NDArray[np.int64]]) -> Values:
+def first_percentiles(values: Values, weights: Values, groups: list[NDArray[np.int64]]) -> Values:
     """The first percentile of `values` (N,) in each group of rows: an observed value, the least one where there are few."""
     return np.array(
         [
-            np.quantile(values[rows], ALARMS, weights=weights[rows], method="inverted_cdf")
+            np.quantile(values[rows], FALSE_ALARM_RATE, weights=weights[rows], method="inverted_cdf")
             if weights[rows].any()
             else -np.inf
             for rows in groups
@@ -119,18 +119,18 @@ def low_ends(values: Values, weights: Values, groups: list[NDArray[np.int64]]) -
     )
 
 
-def group_rows(
+def rows_for_limits(
     labels: NDArray[np.int64], patients: NDArray[np.str_], classes: int
 ) -> list[NDArray[np.int64]]:
     """Per class, the rows from which its limits come: its own, or all where its patients are few."""
     groups = []
     for number in range(classes):
         own = np.flatnonzero(labels == number)
-        groups.append(own if len(np.unique(patients[own])) >= ENOUGH else np.arange(len(labels)))
+        groups.append(own if len(np.unique(patients[own])) >= _ENOUGH else np.arange(len(labels)))
     return groups
 
 
-def once_each(patients: NDArray[np.str_]) -> Values:
+def patient_weights(patients: NDArray[np.str_]) -> Values:
     """Weights (N,) under which every patient counts once, however many slices of him there are."""
     _, number, count = np.unique(patients, return_inverse=True, return_counts=True)
     weights: Values = 1 / count[number]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-TINY = 1e-6
+_TINY = 1e-6
 
 
 def kernel_distance(real: Tensor, fake: Tensor) -> tuple[float, float]:
@@ -32,7 +32,7 @@ def _cubic(x: Tensor, y: Tensor) -> Tensor:
     return values
 
 
-def reach(vectors: Tensor) -> float:
+def median_distance(vectors: Tensor) -> float:
     """Median distance of two of the vectors: the scale on which they differ."""
     return float(torch.pdist(vectors.double()).median())
 
@@ -44,11 +44,11 @@ def variety(vectors: Tensor, scale: float) -> float:
     images in equal shares make at most 4, however many copies there are of each.
     """
     apart = torch.cdist(vectors.double(), vectors.double())
-    shares = torch.linalg.eigvalsh(torch.exp(-((apart / max(scale, TINY)) ** 2)) / len(vectors)).clamp(min=0)
+    shares = torch.linalg.eigvalsh(torch.exp(-((apart / max(scale, _TINY)) ** 2)) / len(vectors)).clamp(min=0)
     return float(torch.exp(-torch.xlogy(shares, shares).sum()))
 
 
-def closeness(
+def nearest_ratio(
     vectors: Tensor, references: Tensor, patients: Tensor, own: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """For each of N vectors, its nearest of M references, and that distance as a share of the one to the nearest of another patient.
@@ -63,9 +63,9 @@ def closeness(
     first, nearest = alike.max(dim=1)
     others = alike.masked_fill(patients[nearest][:, None] == patients[None], -1.0).max(dim=1).values
     near, far = ((2 - 2 * r).clamp(min=0).sqrt() for r in (first, others))
-    return nearest, near / far.clamp(min=TINY)
+    return nearest, near / far.clamp(min=_TINY)
 
 
 def _unit(vectors: Tensor) -> Tensor:
     centred = vectors.double() - vectors.double().mean(dim=1, keepdim=True)
-    return F.normalize(centred, dim=1, eps=TINY)
+    return F.normalize(centred, dim=1, eps=_TINY)

@@ -1,4 +1,4 @@
-"""The real train split -> the feature space `domain`: what a small network learns that tells its classes apart.
+"""The real train split -> the feature space `learn_domain_features`: what a small network learns that tells its classes apart.
 
 It has seen nothing but this data set, so it knows what matters here and nothing of ImageNet. It never sees held-out or synthetic images.
 """
@@ -17,32 +17,32 @@ from torch.nn import functional as F
 from medgan.base.errors import DatasetError
 from medgan.prepare.images import LabelledImages
 
-Features = NDArray[np.float32]
+_Features = NDArray[np.float32]
 
-SIDE = 64
+_SIDE = 64
 """Longest side in pixels that the network sees; larger images are scaled down."""
-WIDTHS = (16, 32, 64, 64)
+_WIDTHS = (16, 32, 64, 64)
 """Channels of the four convolutions, each of stride 2."""
-FEATURES = 64
-STEPS, BATCH, RATE = 300, 32, 2e-3
-SHIFT = 16
+_FEATURES = 64
+_STEPS, _BATCH, _RATE = 300, 32, 2e-3
+_SHIFT = 16
 """Images are moved at random by up to a sixteenth of their side, so that places of pixels are not learned by heart."""
-CHUNK = 256
+_CHUNK = 256
 
 
-class Net(nn.Module):
+class _DomainNet(nn.Module):
     """Gray or colour (N, C, H, W) -> features (N, 64) -> a logit per class."""
 
     def __init__(self, channels: int, classes: int) -> None:
         """Four strided convolutions, a mean over places, one hidden layer."""
         super().__init__()
-        widths = (channels, *WIDTHS)
+        widths = (channels, *_WIDTHS)
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 3, 2, 1), nn.GroupNorm(8, after), nn.ReLU()]
         self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.hidden = nn.Linear(WIDTHS[-1], FEATURES)
-        self.head = nn.Linear(FEATURES, classes)
+        self.hidden = nn.Linear(_WIDTHS[-1], _FEATURES)
+        self.head = nn.Linear(_FEATURES, classes)
 
     def features(self, x: Tensor) -> Tensor:
         """The penultimate layer."""
@@ -54,39 +54,39 @@ class Net(nn.Module):
         return logits
 
 
-def domain(train: LabelledImages, seed: int) -> Callable[[NDArray[np.float32]], Features]:
+def learn_domain_features(train: LabelledImages, seed: int) -> Callable[[NDArray[np.float32]], _Features]:
     """The feature space learned from `train`; equal images and seed give an equal space. DatasetError with one class only."""
     present = np.flatnonzero(np.bincount(train.labels, minlength=len(train.names)))
     if len(present) < 2:
         raise DatasetError(
             "the feature space domain needs two classes to tell apart", hint="Add scans of another class."
         )
-    network = train_network(train, np.searchsorted(present, train.labels), len(present), seed)
+    network = _train_network(train, np.searchsorted(present, train.labels), len(present), seed)
 
     @torch.inference_mode()
-    def features(images: NDArray[np.float32]) -> Features:
+    def features(images: NDArray[np.float32]) -> _Features:
         pieces = [
-            network.features(to_network_input(images[start : start + CHUNK])).numpy()
-            for start in range(0, len(images), CHUNK)
+            network.features(_to_network_input(images[start : start + _CHUNK])).numpy()
+            for start in range(0, len(images), _CHUNK)
         ]
         return np.concatenate(pieces)
 
     return features
 
 
-def train_network(train: LabelledImages, classes: NDArray[np.int64], count: int, seed: int) -> Net:
+def _train_network(train: LabelledImages, classes: NDArray[np.int64], count: int, seed: int) -> _DomainNet:
     """Train the network, every class equally often."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Net(train.pixels.shape[1], count)
+        network = _DomainNet(train.pixels.shape[1], count)
     rows = np.random.default_rng(seed)
     of_class = [np.flatnonzero(classes == number) for number in range(count)]
     shift = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
-    for _ in range(STEPS):
-        chosen = np.array([rows.choice(of_class[number]) for number in rows.integers(count, size=BATCH)])
-        x = shift_randomly(to_network_input(train.pixels[chosen]), shift)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
+    for _ in range(_STEPS):
+        chosen = np.array([rows.choice(of_class[number]) for number in rows.integers(count, size=_BATCH)])
+        x = _shift_randomly(_to_network_input(train.pixels[chosen]), shift)
         loss = F.cross_entropy(network(x), torch.from_numpy(classes[chosen]), label_smoothing=0.1)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -95,20 +95,20 @@ def train_network(train: LabelledImages, classes: NDArray[np.int64], count: int,
     return network.eval().requires_grad_(False)
 
 
-def to_network_input(images: NDArray[np.float32]) -> Tensor:
+def _to_network_input(images: NDArray[np.float32]) -> Tensor:
     """As the network sees them: in [-1, 1], no side longer than 64."""
     x = torch.from_numpy(np.ascontiguousarray(images))
     height, width = x.shape[2:]
-    if max(height, width) > SIDE:
-        scale = SIDE / max(height, width)
+    if max(height, width) > _SIDE:
+        scale = _SIDE / max(height, width)
         size = max(round(height * scale), 1), max(round(width * scale), 1)
         x = F.interpolate(x, size=size, mode="bilinear", antialias=True)
     return x * 2 - 1
 
 
-def shift_randomly(x: Tensor, chance: torch.Generator) -> Tensor:
+def _shift_randomly(x: Tensor, chance: torch.Generator) -> Tensor:
     """Every image of the batch moved alike by a few pixels, its edge repeated."""
-    reach_y, reach_x = (max(side // SHIFT, 1) for side in x.shape[2:])
+    reach_y, reach_x = (max(side // _SHIFT, 1) for side in x.shape[2:])
     y, left = (int(torch.randint(2 * reach + 1, (1,), generator=chance)) for reach in (reach_y, reach_x))
     padded = F.pad(x, (reach_x, reach_x, reach_y, reach_y), mode="replicate")
     return padded[:, :, y : y + x.shape[2], left : left + x.shape[3]]

@@ -18,23 +18,23 @@ from torch.nn import functional as F
 
 from medgan.base.files import digest
 
-FINE, COARSE = 64, 16
+_FINE, COARSE = 64, 16
 """Longer side in pixels at which images are compared closely, and at which all pairs are."""
-SHIFTED = 16
+_SHIFTED = 16
 """Images may be shifted by 1/SHIFTED of their longer side, each way."""
-FINALISTS = 8
+_FINALISTS = 8
 """Patients whose most similar image is compared closely."""
-CHUNK = 256
-DIGITS = 5
+_CHUNK = 256
+_DIGITS = 5
 """Distances are rounded, so that the last bits of a sum decide nothing."""
 
 Pixels = NDArray[np.float32]
 """(N, C, H, W) in [0, 1]."""
-Planes = NDArray[np.float32]
+_Planes = NDArray[np.float32]
 """(N, H, W): gray images."""
 Values = NDArray[np.float64]
-Rows = NDArray[np.int64]
-Pick = Callable[[Rows], Pixels]
+_Rows = NDArray[np.int64]
+ReadRows = Callable[[_Rows], Pixels]
 """Rows of a set -> their pixels: the set itself may be larger than memory."""
 
 
@@ -42,25 +42,25 @@ Pick = Callable[[Rows], Pixels]
 class References:
     """N images to compare with, small; they are looked at closely one by one."""
 
-    pick: Pick
-    small: Planes
+    pick: ReadRows
+    small: _Planes
     """(N, h, w): at COARSE pixels."""
     patients: NDArray[np.str_]
     """(N,), those who share the very same image taken for one: a repeated scan is no stranger to itself."""
-    order: Rows
+    order: _Rows
     """(N,): the rows, patient by patient."""
-    starts: Rows
+    starts: _Rows
     """(P + 1,): where each patient, by name, begins in `order`, and the end."""
 
     @classmethod
-    def of(cls, pick: Pick, patients: NDArray[np.str_]) -> References:
+    def of(cls, pick: ReadRows, patients: NDArray[np.str_]) -> References:
         """Look at every image once, piece by piece."""
         small, prints = [], []
-        for start in range(0, len(patients), CHUNK):
-            piece = pick(np.arange(start, min(start + CHUNK, len(patients))))
-            small.append(gray(piece, COARSE))
+        for start in range(0, len(patients), _CHUNK):
+            piece = pick(np.arange(start, min(start + _CHUNK, len(patients))))
+            small.append(to_gray(piece, COARSE))
             prints += [digest(one.tobytes()) for one in piece]
-        people = merge_patients(patients, np.array(prints))
+        people = _merge_patients(patients, np.array(prints))
         _, number, count = np.unique(people, return_inverse=True, return_counts=True)
         starts = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
         order = np.argsort(number, kind="stable")
@@ -71,13 +71,13 @@ class References:
         """How many patients there are."""
         return len(self.starts) - 1
 
-    def finalists(self, similar: Planes, own: NDArray[np.str_] | None) -> tuple[Rows, NDArray[np.bool_]]:
+    def finalists(self, similar: _Planes, own: NDArray[np.str_] | None) -> tuple[_Rows, NDArray[np.bool_]]:
         """The most similar row of each of the K most similar patients (m, K) for m lines (m, N); False for one's own."""
         best = np.maximum.reduceat(similar[:, self.order], self.starts[:-1], axis=1)
         if own is not None:
             names = self.patients[self.order[self.starts[:-1]]]
             best[own[:, None] == names[None]] = -np.inf
-        count = min(FINALISTS, self.people)
+        count = min(_FINALISTS, self.people)
         chosen = np.argpartition(-best, count - 1, axis=1)[:, :count]
         chosen.sort(axis=1)  # ties are settled by patient, not by how numpy partitions
         pairs = zip(chosen, similar, strict=True)
@@ -89,7 +89,7 @@ class References:
         return int(rows[np.argmax(line[rows])])
 
 
-def merge_patients(patients: NDArray[np.str_], prints: NDArray[np.str_]) -> NDArray[np.str_]:
+def _merge_patients(patients: NDArray[np.str_], prints: NDArray[np.str_]) -> NDArray[np.str_]:
     """Patients (N,), those joined by equal `prints` (N,) under one name."""
     names, number = np.unique(patients, return_inverse=True)
     kinds = (np.unique(prints, return_inverse=True)[1], number)
@@ -123,8 +123,8 @@ class Nearest:
         return np.divide(self.distance, self.second, out=np.ones_like(self.distance), where=self.second > 0)
 
 
-def nearest(
-    pick: Pick,
+def find_nearest(
+    pick: ReadRows,
     count: int,
     references: References,
     *,
@@ -136,29 +136,29 @@ def nearest(
     With `own` (M,), their patients as `references` names them, nobody is compared with himself. `on_done` hears how many are done.
     """
     found = []
-    for start in range(0, count, CHUNK):
-        rows = np.arange(start, min(start + CHUNK, count))
-        found.append(_nearest(pick(rows), references, None if own is None else own[rows]))
+    for start in range(0, count, _CHUNK):
+        rows = np.arange(start, min(start + _CHUNK, count))
+        found.append(_find_nearest_chunk(pick(rows), references, None if own is None else own[rows]))
         if on_done is not None:
             on_done(int(rows[-1]) + 1)
     if not found:
         return Nearest(rows=np.empty(0, np.int64), distance=np.empty(0), second=np.empty(0))
     nearest_rows, first, second = (np.concatenate(column) for column in zip(*found, strict=True))
     return Nearest(
-        rows=nearest_rows, distance=np.round(1 - first, DIGITS), second=np.round(1 - second, DIGITS)
+        rows=nearest_rows, distance=np.round(1 - first, _DIGITS), second=np.round(1 - second, _DIGITS)
     )
 
 
-def _nearest(
+def _find_nearest_chunk(
     images: Pixels, references: References, own: NDArray[np.str_] | None
-) -> tuple[Rows, Values, Values]:
+) -> tuple[_Rows, Values, Values]:
     """Rows and correlations of the nearest, and correlations of the second, of one piece."""
-    similar = coarse(gray(images, COARSE), references.small)
+    similar = _coarse_correlation(to_gray(images, COARSE), references.small)
     finalists, allowed = references.finalists(similar, own)
     pairs = np.repeat(np.arange(len(images)), finalists.shape[1])
     wanted, again = np.unique(finalists, return_inverse=True)
-    theirs = gray(references.pick(wanted), FINE)[again.ravel()]
-    exact = correlation(gray(images, FINE)[pairs], theirs).reshape(finalists.shape)
+    theirs = to_gray(references.pick(wanted), _FINE)[again.ravel()]
+    exact = _pair_correlation(to_gray(images, _FINE)[pairs], theirs).reshape(finalists.shape)
     exact = np.where(allowed, exact, -np.inf)
     order = np.argsort(-exact, axis=1, kind="stable")
     values = np.take_along_axis(exact, order, 1)
@@ -166,7 +166,7 @@ def _nearest(
     return np.take_along_axis(finalists, order, 1)[:, 0], first, np.where(np.isfinite(second), second, first)
 
 
-def gray(pixels: NDArray[np.float32], side: int) -> Planes:
+def to_gray(pixels: NDArray[np.float32], side: int) -> _Planes:
     """(N, C, H, W) -> (N, h, w): the mean of the channels, made smaller by area means where the longer side exceeds `side`."""
     planes = torch.from_numpy(np.ascontiguousarray(pixels.mean(axis=1, keepdims=True, dtype=np.float32)))
     height, width = planes.shape[2:]
@@ -174,43 +174,43 @@ def gray(pixels: NDArray[np.float32], side: int) -> Planes:
     if longer > side:
         size = tuple(max(round(length * side / longer), 1) for length in (height, width))
         planes = F.interpolate(planes, size=size, mode="area")
-    made: Planes = planes[:, 0].numpy()
+    made: _Planes = planes[:, 0].numpy()
     return made
 
 
-def coarse(images: Planes, references: Planes) -> Planes:
+def _coarse_correlation(images: _Planes, references: _Planes) -> _Planes:
     """Largest correlation over shifts and mirroring of each of M small images with each of N references: (M, N)."""
-    reach = reach_of(images)
-    middle = unit(window(images, reach, reach, reach))
-    mirrored = unit(window(images[:, :, ::-1], reach, reach, reach))
+    reach = _largest_shift(images)
+    middle = _normalise(_window(images, reach, reach, reach))
+    mirrored = _normalise(_window(images[:, :, ::-1], reach, reach, reach))
     best = np.full((len(images), len(references)), -np.inf, np.float32)
-    for shifted in shifts(references, reach):
-        theirs = unit(shifted).T
+    for shifted in _shifted_windows(references, reach):
+        theirs = _normalise(shifted).T
         for ours in (middle, mirrored):
             np.maximum(best, ours @ theirs, out=best)
     return best
 
 
-def correlation(images: Planes, references: Planes) -> Values:
+def _pair_correlation(images: _Planes, references: _Planes) -> Values:
     """Largest correlation over shifts and mirroring of P images with P references, pair by pair: (P,)."""
     parts = [
-        _correlation(images[start : start + CHUNK], references[start : start + CHUNK])
-        for start in range(0, len(images), CHUNK)
+        _correlate_chunk(images[start : start + _CHUNK], references[start : start + _CHUNK])
+        for start in range(0, len(images), _CHUNK)
     ]
     return np.concatenate(parts)
 
 
-def _correlation(images: Planes, references: Planes) -> Values:
+def _correlate_chunk(images: _Planes, references: _Planes) -> Values:
     """By the correlation theorem; what wraps around is the margin, which is zero."""
-    reach, size = reach_of(images), images.shape[1:]
+    reach, size = _largest_shift(images), images.shape[1:]
     theirs = np.fft.rfft2(references)
     shift = np.arange(-reach, reach + 1)
-    norms = norms_of(references, reach)
+    norms = _window_norms(references, reach)
     best = np.full(len(images), -np.inf)
     for turned in (images, images[:, :, ::-1]):
-        middle = window(turned, reach, reach, reach)
+        middle = _window(turned, reach, reach, reach)
         framed = np.zeros_like(turned)
-        framed[:, reach : size[0] - reach, reach : size[1] - reach] = unit(middle).reshape(middle.shape)
+        framed[:, reach : size[0] - reach, reach : size[1] - reach] = _normalise(middle).reshape(middle.shape)
         products = np.fft.irfft2(np.conj(np.fft.rfft2(framed)) * theirs, s=size)[:, shift[:, None], shift]
         values = np.divide(products, norms, out=np.zeros(norms.shape), where=norms > 0)
         best = np.maximum(best, values.reshape(len(images), -1).max(axis=1))
@@ -218,7 +218,7 @@ def _correlation(images: Planes, references: Planes) -> Values:
     return found
 
 
-def norms_of(planes: Planes, reach: int) -> Values:
+def _window_norms(planes: _Planes, reach: int) -> Values:
     """The norm of every shifted window less its mean, (P, 2 reach + 1, 2 reach + 1), by integral images."""
     height, width = (length - 2 * reach for length in planes.shape[1:])
     sums = []
@@ -231,35 +231,37 @@ def norms_of(planes: Planes, reach: int) -> Values:
             + whole[:, :-height, :-width]
         )
     energy = sums[1] - sums[0] ** 2 / (height * width)
-    return np.where(energy > FLAT * height * width, np.sqrt(np.maximum(energy, 0)), 0.0)
+    return np.where(energy > _FLAT * height * width, np.sqrt(np.maximum(energy, 0)), 0.0)
 
 
-FLAT = 1e-9
+_FLAT = 1e-9
 """Variance below which an image shows nothing: it resembles no other."""
 
 
-def reach_of(planes: Planes) -> int:
+def _largest_shift(planes: _Planes) -> int:
     """Pixels that images of this size may be shifted, each way."""
-    return round(max(planes.shape[1:]) / SHIFTED) if min(planes.shape[1:]) > 4 else 0
+    return round(max(planes.shape[1:]) / _SHIFTED) if min(planes.shape[1:]) > 4 else 0
 
 
-def window(planes: Planes, top: int, left: int, reach: int) -> Planes:
+def _window(planes: _Planes, top: int, left: int, reach: int) -> _Planes:
     """The part of every image that is left when `reach` pixels may be shifted, from row `top` and column `left` on."""
     height, width = planes.shape[1:]
     return planes[:, top : top + height - 2 * reach, left : left + width - 2 * reach]
 
 
-def shifts(planes: Planes, reach: int) -> Iterator[Planes]:
+def _shifted_windows(planes: _Planes, reach: int) -> Iterator[_Planes]:
     """Every shifted window."""
     for top in range(2 * reach + 1):
         for left in range(2 * reach + 1):
-            yield window(planes, top, left, reach)
+            yield _window(planes, top, left, reach)
 
 
-def unit(planes: Planes) -> Planes:
+def _normalise(planes: _Planes) -> _Planes:
     """(N, h, w) -> (N, h w): without mean, of length 1; 0 where an image is flat."""
     flat = planes.reshape(len(planes), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     norm = np.linalg.norm(flat, axis=1, keepdims=True)
-    made: Planes = np.divide(flat, norm, out=np.zeros_like(flat), where=norm > (FLAT * flat.shape[1]) ** 0.5)
+    made: _Planes = np.divide(
+        flat, norm, out=np.zeros_like(flat), where=norm > (_FLAT * flat.shape[1]) ** 0.5
+    )
     return made

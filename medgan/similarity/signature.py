@@ -10,41 +10,41 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SIDE = 16
+_SIDE = 16
 """Cells per side of a thumbnail: anatomy shows, noise is averaged away."""
-GRID = 4
+_GRID = 4
 """Cells per side within which a signature takes mean and roughness."""
-LEVELS = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
-OCTAVES = 4
+_LEVELS = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
+_OCTAVES = 4
 """Times the wavelet halves the image at most."""
-TINY = 1e-6
+_TINY = 1e-6
 
 
 def thumbnails(images: Tensor) -> Tensor:
     """Coarse images, flat: (N, C * h * w), at most SIDE cells a side."""
-    height, width = (min(side, SIDE) for side in images.shape[2:])
+    height, width = (min(side, _SIDE) for side in images.shape[2:])
     return F.adaptive_avg_pool2d(images, (height, width)).flatten(1)
 
 
 def signatures(images: Tensor) -> Tensor:
     """What an image is like, (N, D): levels of its histogram, mean and roughness in GRID x GRID cells, energies of a Haar wavelet."""
     gray = images.mean(dim=1, keepdim=True)
-    levels = torch.quantile(gray.flatten(1), gray.new_tensor(LEVELS), dim=1).T
-    means = F.adaptive_avg_pool2d(images, GRID).flatten(1)
-    spread = F.adaptive_avg_pool2d(gray**2, GRID) - F.adaptive_avg_pool2d(gray, GRID) ** 2
+    levels = torch.quantile(gray.flatten(1), gray.new_tensor(_LEVELS), dim=1).T
+    means = F.adaptive_avg_pool2d(images, _GRID).flatten(1)
+    spread = F.adaptive_avg_pool2d(gray**2, _GRID) - F.adaptive_avg_pool2d(gray, _GRID) ** 2
     return torch.cat([levels, means, spread.clamp(min=0).sqrt().flatten(1), _energies(gray)], dim=1)
 
 
 def _energies(gray: Tensor) -> Tensor:
     """Log energy of a Haar wavelet's details per octave: across and down together, then slanting."""
     found = []
-    for _ in range(OCTAVES):
+    for _ in range(_OCTAVES):
         height, width = (side // 2 * 2 for side in gray.shape[2:])
-        if min(height, width) < GRID:
+        if min(height, width) < _GRID:
             break
         a, b, c, d = (gray[:, :, y:height:2, x:width:2] for y in (0, 1) for x in (0, 1))
         straight = (a - b + c - d).square() + (a + b - c - d).square()
         slant = (a - b - c + d).square()
-        found += [(part / 16).mean(dim=(1, 2, 3)).add(TINY).log() for part in (straight, slant)]
+        found += [(part / 16).mean(dim=(1, 2, 3)).add(_TINY).log() for part in (straight, slant)]
         gray = (a + b + c + d) / 4
     return torch.stack(found, dim=1)

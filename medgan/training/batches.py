@@ -15,7 +15,7 @@ from medgan.prepare.stack import Stack
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pool:
+class TrainingRows:
     """The rows of a stack that are shown, sorted by class once: a batch then costs what it holds, however large the stack is."""
 
     stack: Stack
@@ -25,7 +25,7 @@ class Pool:
     """Rows of each class."""
 
     @classmethod
-    def of(cls, stack: Stack, seen: NDArray[np.int64] | None = None) -> Pool:
+    def of(cls, stack: Stack, seen: NDArray[np.int64] | None = None) -> TrainingRows:
         """The rows `seen` of `stack` (default: all)."""
         choice = np.arange(len(stack)) if seen is None else seen
         labels = stack.labels[choice]
@@ -38,7 +38,7 @@ class Pool:
         return self.rows[start : start + self.counts[number]]
 
 
-def class_chances(counts: NDArray[np.int64], evenness: float) -> NDArray[np.float64]:
+def _class_probabilities(counts: NDArray[np.int64], evenness: float) -> NDArray[np.float64]:
     """How often each class is shown: n ** (1 - evenness), natural at 0, square roots at 0.5, all alike at 1.
 
     Never all alike where a discriminator learns: shown as often as the large classes, a class of forty images is learned by heart.
@@ -48,8 +48,8 @@ def class_chances(counts: NDArray[np.int64], evenness: float) -> NDArray[np.floa
     return chances
 
 
-def rows_at(
-    pool: Pool, batch: int, evenness: float, chance: tuple[int, int], group: int = 1
+def _rows_at(
+    pool: TrainingRows, batch: int, evenness: float, chance: tuple[int, int], group: int = 1
 ) -> NDArray[np.int64]:
     """Rows of the stack for the batch at `chance` = (seed, images shown): first classes, then images of them.
 
@@ -59,7 +59,7 @@ def rows_at(
     rng = np.random.default_rng(chance)
     counts = pool.counts
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    chances = class_chances(counts, evenness)
+    chances = _class_probabilities(counts, evenness)
     if group == 1:
         drawn = rng.choice(len(counts), size=batch, p=chances)
     else:
@@ -73,22 +73,24 @@ def rows_at(
 
 
 def batch_at(
-    pool: Pool, plan: Plan, share: float, chance: tuple[int, int]
+    pool: TrainingRows, plan: Plan, share: float, chance: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Images (N, C, H, W), -1 and 1 at the ends of the plan's span, and their classes (N,).
 
     Of several processes each gets its share of the very batch that one alone would get.
     """
-    rows = rows_at(pool, plan.batch, plan.evenness * share, chance, plan.group)[my_share(plan)]
+    rows = _rows_at(pool, plan.batch, plan.evenness * share, chance, plan.group)[share_of_batch(plan)]
     return to_network_range(pool.stack.images(rows), plan), pool.stack.labels[rows]
 
 
-def expect_at(pool: Pool, plan: Plan, share: float, chance: tuple[int, int]) -> None:
+def prefetch_at(pool: TrainingRows, plan: Plan, share: float, chance: tuple[int, int]) -> None:
     """Have the images of that batch read from the disk while another one is learned from."""
-    pool.stack.expect(rows_at(pool, plan.batch, plan.evenness * share, chance, plan.group)[my_share(plan)])
+    pool.stack.expect(
+        _rows_at(pool, plan.batch, plan.evenness * share, chance, plan.group)[share_of_batch(plan)]
+    )
 
 
-def my_share(plan: Plan) -> slice:
+def share_of_batch(plan: Plan) -> slice:
     """Which images of every batch this process sees.
 
     Raises:
@@ -111,16 +113,16 @@ def my_share(plan: Plan) -> slice:
     return here.share(plan.batch)
 
 
-MOST_KNOWN = 500
+_MOST_IMAGES = 500
 """Images of a class from which its statistics are taken, at most."""
 
 
-def of_class(pool: Pool, plan: Plan) -> Callable[[int], NDArray[np.float32]]:
+def class_images(pool: TrainingRows, plan: Plan) -> Callable[[int], NDArray[np.float32]]:
     """Class number -> its images (N, C, H, W) as the networks see them, evenly spread over those that are shown."""
 
     def images(number: int) -> NDArray[np.float32]:
         own = pool.of_class(number)
-        spread = np.unique(np.linspace(0, len(own) - 1, min(len(own), MOST_KNOWN)).round().astype(np.int64))
+        spread = np.unique(np.linspace(0, len(own) - 1, min(len(own), _MOST_IMAGES)).round().astype(np.int64))
         return to_network_range(pool.stack.images(own[spread]), plan)
 
     return images

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-HUGE = 1e30
+_HUGE = 1e30
 """Its reciprocal is next to nothing beside any v that Adam, whose eps is 1e-8, would heed."""
 
 
-def shorten(adam: Adam, stride: float) -> Adam:
+def clip_updates(adam: Adam, stride: float) -> Adam:
     """The same optimiser, its gradients clipped to `stride` times v before every step; v is that of the steps before."""
 
     @torch.no_grad()
@@ -31,7 +31,7 @@ def shorten(adam: Adam, stride: float) -> Adam:
             ]
             if known:
                 slopes, states = zip(*known, strict=True)
-                most = usual(states, group["betas"][1])
+                most = _gradient_scales(states, group["betas"][1])
                 torch._foreach_mul_(most, stride)
                 torch._foreach_minimum_(slopes, most)
                 torch._foreach_neg_(most)
@@ -41,7 +41,7 @@ def shorten(adam: Adam, stride: float) -> Adam:
     return adam
 
 
-def usual(states: Sequence[Mapping[str, Tensor]], beta2: float) -> list[Tensor]:
+def _gradient_scales(states: Sequence[Mapping[str, Tensor]], beta2: float) -> list[Tensor]:
     """The v of every weight by what Adam remembers of it; where one never had a gradient any is usual: infinity.
 
     All weights at once: on a GPU a kernel for each step of the formula and each weight costs more than what it computes.
@@ -51,7 +51,7 @@ def usual(states: Sequence[Mapping[str, Tensor]], beta2: float) -> list[Tensor]:
     torch._foreach_add_(grown, 1.0)
     roots = torch._foreach_div([state["exp_avg_sq"] for state in states], grown)
     torch._foreach_sqrt_(roots)
-    never = torch._foreach_mul(roots, HUGE)
+    never = torch._foreach_mul(roots, _HUGE)
     torch._foreach_reciprocal_(never)  # infinite for 0, and so is the sum
     torch._foreach_add_(roots, never)
     return list(roots)

@@ -8,27 +8,27 @@ from typing import Any
 from medgan.base import files
 from medgan.base.errors import DatasetError
 
-LOG = "log.jsonl"
-ROW = ("images_shown", "seconds", "seconds_left", "images_per_second")
+_LOG = "log.jsonl"
+_NUMBERS = ("images_shown", "seconds", "seconds_left", "images_per_second")
 """Numbers that every line tells; finite ones, while a loss may have run away."""
-MOST = 2**53
+_MOST = 2**53
 """No count is larger, and a float holds it."""
-LEARNED = ("distance", "generator_loss", "critic_loss")
+_OPTIONAL_NUMBERS = ("distance", "generator_loss", "critic_loss")
 """Numbers that a line tells, or None."""
-LOOKS = ("variety", "copies", "kid")
+_CLASS_MEASURES = ("variety", "copies", "kid")
 """What guards tell of each class."""
 
 
-def log_of(run: Path | None) -> list[dict[str, Any]]:
+def read_log(run: Path | None) -> list[dict[str, Any]]:
     """The whole lines of a run's log.jsonl; none where there is no such file."""
     try:
-        text = b"" if run is None else files.read_inside(run, LOG)
+        text = b"" if run is None else files.read_inside(run, _LOG)
     except (OSError, DatasetError):
         text = b""
-    return sound(list(files.json_lines(text)))
+    return valid_rows(list(files.json_lines(text)))
 
 
-def sound(rows: object) -> list[dict[str, Any]]:
+def valid_rows(rows: object) -> list[dict[str, Any]]:
     """Those lines of a log that are what a run writes."""
     return [row for row in rows if _is_row(row)] if isinstance(rows, list) else []
 
@@ -37,14 +37,14 @@ def _is_row(row: object) -> bool:
     def is_number(value: object, *, finite: bool = False) -> bool:
         if isinstance(value, float) and not finite:
             return True
-        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _MOST
 
-    if not isinstance(row, dict) or not all(is_number(row.get(name), finite=True) for name in ROW):
+    if not isinstance(row, dict) or not all(is_number(row.get(name), finite=True) for name in _NUMBERS):
         return False
     looked = row.get("guards")
-    parts = [looked.get(name) for name in LOOKS] if isinstance(looked, dict) else []
+    parts = [looked.get(name) for name in _CLASS_MEASURES] if isinstance(looked, dict) else []
     return (
         (looked is None or isinstance(looked, dict))
-        and all(row.get(name) is None or is_number(row[name]) for name in LEARNED)
+        and all(row.get(name) is None or is_number(row[name]) for name in _OPTIONAL_NUMBERS)
         and all(part is None or (isinstance(part, dict) and all(map(is_number, part.values()))) for part in parts)
     )  # fmt: skip

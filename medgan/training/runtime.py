@@ -22,12 +22,12 @@ from medgan.base.errors import JobError, MedganError, ModelError, PlanError
 from medgan.base.files import append, atomic, digest, json_lines, write_text
 from medgan.base.processes import current_processes
 
-T = TypeVar("T")
-Passes = TypeVar("Passes", bound=Callable[..., Any])
+_T = TypeVar("_T")
+_Passes = TypeVar("_Passes", bound=Callable[..., Any])
 
-PRECISION: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
-GRAPHS: dict[str, Any] = {"backend": "cudagraphs", "dynamic": False}
-PATIENCE = timedelta(days=1)
+_PRECISION: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+_GRAPHS: dict[str, Any] = {"backend": "cudagraphs", "dynamic": False}
+_PATIENCE = timedelta(days=1)
 """How long processes wait for each other. Long, for one may read or write a large data set meanwhile; one that is gone is noticed
 at once, by its connection or by torchrun."""
 
@@ -56,7 +56,7 @@ def reseed(seed: int, position: int) -> None:
     torch.manual_seed(int(digest(f"{seed}", f"{position}")[:15], 16))
 
 
-def per_image(draw: Callable[[int], torch.Tensor], count: int) -> torch.Tensor:
+def random_per_image(draw: Callable[[int], torch.Tensor], count: int) -> torch.Tensor:
     """Random numbers for the `count` images of this process: those that they would get in a batch of one process.
 
     `draw` makes numbers for as many images as it is told, by torch's own generator, which stands alike in every process. So each
@@ -66,13 +66,13 @@ def per_image(draw: Callable[[int], torch.Tensor], count: int) -> torch.Tensor:
     return draw(count * here.size)[here.share(count * here.size)]
 
 
-def has_bf16(device: str) -> bool:
+def supports_bf16(device: str) -> bool:
     """Whether the device computes in bf16 by itself: GPUs before Ampere only pretend to. Of processors a probe tells how well."""
     return choose_device(device) != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 @contextmanager
-def record_for_trial() -> Iterator[None]:
+def temporary_graphs() -> Iterator[None]:
     """Within it passes are recorded or fail, never run as without; afterwards nothing of it is left, on the device or in torch's memory."""
     stream = torch.cuda.current_stream() if torch.cuda.is_available() else None
     strict = torch._inductor.config.patch({"triton.cudagraph_or_error": True})
@@ -86,7 +86,7 @@ def record_for_trial() -> Iterator[None]:
 
 
 @contextmanager
-def gpu_in_words(*, graphed: bool | None = False) -> Iterator[None]:
+def explain_gpu_errors(*, graphed: bool | None = False) -> Iterator[None]:
     """Turn what a GPU refuses into a sentence: that it is too small, or fails while it replays CUDA graphs."""
     try:
         yield
@@ -105,7 +105,7 @@ def gpu_in_words(*, graphed: bool | None = False) -> Iterator[None]:
 
 
 @contextmanager
-def in_company() -> Iterator[None]:
+def _explain_lost_process() -> Iterator[None]:
     """Turn the loss of another process into a sentence; a process alone has none to lose."""
     try:
         yield
@@ -119,7 +119,7 @@ def in_company() -> Iterator[None]:
 
 
 @atexit.register
-def leave() -> None:
+def _leave() -> None:
     """Close the connections to the other processes while Python still runs; nothing to do for a process alone.
 
     Left to the end of Python, threads of gloo that then let go of a tensor abort the process, seldom and with its work done.
@@ -143,13 +143,13 @@ class Runtime:
             accelerator = choose_device(device)
             self.replays = bool(graphed) and can_replay(accelerator)
             self.fabric = Fabric(
-                accelerator=accelerator, precision=PRECISION[precision], **processes(accelerator)
+                accelerator=accelerator, precision=_PRECISION[precision], **_fabric_arguments(accelerator)
             )
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         warnings.filterwarnings(
             "ignore", message="Grad strides do not match"
         )  # of a depthwise weight: a small copy
-        with in_company():
+        with _explain_lost_process():
             self.fabric.launch()
 
     def place(self, network: nn.Module) -> nn.Module:
@@ -158,16 +158,16 @@ class Runtime:
 
     def setup(self, network: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
         """Wrap a pair for this device and precision."""
-        with in_company():
+        with _explain_lost_process():
             wrapped, stepped = self.fabric.setup(self.graphed(self.place(network)), optimizer)
         return wrapped, stepped
 
-    def graphed(self, passes: Passes) -> Passes:
+    def graphed(self, passes: _Passes) -> _Passes:
         """The same network or function; where this runtime replays, the kernels of a pass, and of its way back, are launched together.
 
         They are torch's own kernels (backend "cudagraphs" of torch.compile), so no compiler is needed and no number changes.
         """
-        return torch.compile(passes, **GRAPHS) if self.replays else passes  # type: ignore[return-value]
+        return torch.compile(passes, **_GRAPHS) if self.replays else passes  # type: ignore[return-value]
 
     def number(self, value: float) -> float | torch.Tensor:
         """A number as a pass takes it: where passes are replayed a tensor, for a number would be part of what is recorded."""
@@ -180,7 +180,7 @@ class Runtime:
 
     def backward(self, loss: torch.Tensor) -> None:
         """Gradients of `loss`, averaged over all processes."""
-        with in_company():
+        with _explain_lost_process():
             self.fabric.backward(loss)
 
     def alone(self, wrapped: nn.Module) -> AbstractContextManager[None]:
@@ -189,37 +189,37 @@ class Runtime:
 
     def mean(self, numbers: torch.Tensor) -> torch.Tensor:
         """The mean of each number over all processes."""
-        with in_company():
+        with _explain_lost_process():
             return self.fabric.all_reduce(numbers, reduce_op="mean")  # type: ignore[return-value]
 
-    def once(self, work: Callable[[], T]) -> T:
+    def once(self, work: Callable[[], _T]) -> _T:
         """What the first process makes of `work`, in every process; what it refuses, all refuse."""
         if current_processes().size == 1:
             return work()
-        made: T | MedganError | None = None
+        made: _T | MedganError | None = None
         if current_processes().is_first:
             try:
                 made = work()
             except MedganError as error:
                 made = error
-        with in_company():
+        with _explain_lost_process():
             made = self.fabric.broadcast(made)
         if isinstance(made, MedganError):
             raise made
         return made  # type: ignore[return-value]
 
-    def each(self, work: Callable[[], T]) -> T:
+    def each(self, work: Callable[[], _T]) -> _T:
         """What this process makes of `work`, once all have done theirs; what one refuses, all refuse."""
         if current_processes().size == 1:
             return work()
-        made: T | None = None
+        made: _T | None = None
         refused: list[MedganError | None] = [None] * current_processes().size
         mine = None
         try:
             made = work()
         except MedganError as error:
             mine = error
-        with in_company():
+        with _explain_lost_process():
             torch.distributed.all_gather_object(refused, mine)
         for refusal_of_one in filter(None, refused):
             raise refusal_of_one
@@ -231,17 +231,17 @@ class Runtime:
         return there.contiguous(memory_format=torch.channels_last) if there.dim() == 4 else there
 
 
-def once(work: Callable[[], T], device: str = "auto") -> T:
+def once(work: Callable[[], _T], device: str = "auto") -> _T:
     """`Runtime.once` for those who need nothing else of a runtime; a process alone does not wait for Fabric."""
     return work() if current_processes().size == 1 else Runtime(device, "fp32").once(work)
 
 
-def each(work: Callable[[], T], device: str = "auto") -> T:
+def each(work: Callable[[], _T], device: str = "auto") -> _T:
     """`Runtime.each` for those who need nothing else of a runtime."""
     return work() if current_processes().size == 1 else Runtime(device, "fp32").each(work)
 
 
-def processes(accelerator: str) -> dict[str, Any]:
+def _fabric_arguments(accelerator: str) -> dict[str, Any]:
     """Fabric's arguments for this process and those beside it; PlanError when the machine has not as many devices.
 
     Parameters may be left out of a pass (a plan of one class has no use for embeddings), so DDP looks for them.
@@ -262,7 +262,7 @@ def processes(accelerator: str) -> dict[str, Any]:
     return {
         "devices": here.local_size,
         "num_nodes": here.size // here.local_size,
-        "strategy": DDPStrategy(timeout=PATIENCE, find_unused_parameters=True),
+        "strategy": DDPStrategy(timeout=_PATIENCE, find_unused_parameters=True),
         "plugins": [TorchElasticEnvironment()],
     }
 
@@ -270,7 +270,7 @@ def processes(accelerator: str) -> dict[str, Any]:
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write tensors, numbers and text atomically."""
     with atomic(path) as stream:
-        telling = Telling(stream)
+        telling = _ErrorKeepingStream(stream)
         try:
             torch.save(state, telling)  # type: ignore[arg-type]  # it asks for write and flush alone
         except RuntimeError as error:
@@ -279,7 +279,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
             raise
 
 
-class Telling:
+class _ErrorKeepingStream:
     """A stream that remembers what the disk refused: torch's writer makes an error of its own of a disk that is full."""
 
     def __init__(self, stream: BinaryIO) -> None:

@@ -14,7 +14,7 @@ from medgan.base.errors import PlanError
 from medgan.base.files import write_error
 
 
-class Board:
+class TensorBoardLog:
     """A TensorBoard event file in `folder`."""
 
     def __init__(self, folder: Path) -> None:
@@ -36,7 +36,7 @@ class Board:
         """One tick: every number of the log line, and the grid (H, W[, 3]) in [0, 1]."""
         position = row["images_shown"]
         try:
-            for name, value in scalars(row):
+            for name, value in _scalars(row):
                 self.writer.add_scalar(name, value, position)
             self.writer.add_image("grid", grid, position, dataformats="HW" if grid.ndim == 2 else "HWC")
             self.writer.flush()
@@ -44,10 +44,10 @@ class Board:
             raise write_error(self.folder, error) from error
 
 
-def scalars(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+def _scalars(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
     """Every number of a log line, also of what guards saw and of each class: ("guards/variety/covid", 0.9)."""
     for name, value in facts.items():
         if isinstance(value, Mapping):
-            yield from scalars(value, f"{prefix}{name}/")
+            yield from _scalars(value, f"{prefix}{name}/")
         elif isinstance(value, int | float):
             yield f"{prefix}{name}", value

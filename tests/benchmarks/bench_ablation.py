@@ -102,44 +102,44 @@ def place_of(variant, name, seed):
 def begun(plan, pool, changes):
     """A run that has not learned anything, or continues nothing."""
     from medgan.learners.gan.checkpoint import Run
-    from medgan.learners.gan.steps import Learners
-    from medgan.training.batches import of_class
+    from medgan.learners.gan.steps import GanState
+    from medgan.training.batches import class_images
     from medgan.training.runtime import Runtime, reseed
 
     reseed(plan.seed, -1)
     with ExitStack() as stack:
         if not changes.get("outline", True):
             stack.enter_context(patch(f"{STAGES}.Generator.begin", lambda *_: None))
-        learners = Learners(plan, Runtime("cpu", plan.precision), of_class(pool, plan))
+        learners = GanState(plan, Runtime("cpu", plan.precision), class_images(pool, plan))
     return Run(learners, Path())
 
 
 def pace(plan, pool, changes, steps=16):
     """Seconds of processor time for an image, of a run that is thrown away."""
-    from medgan.learners.gan.fit import train_step
+    from medgan.learners.gan.fit import _train_step
 
     run, watch = begun(plan, pool, changes), SimpleNamespace(pool=pool)
-    train_step(run, watch)
+    _train_step(run, watch)
     began = time.process_time()
     for _ in range(steps):
-        train_step(run, watch)
+        _train_step(run, watch)
     return (time.process_time() - began) / (steps * plan.batch)
 
 
 def tune(run, pool, rare):
     """From here on class number `rare` alone, and only what draws at 16 pixels and more."""
-    from medgan.training.batches import Pool
+    from medgan.training.batches import TrainingRows
 
     generator = run.learners.generator
     early = [generator.base, *generator.scales.parameters(), *generator.stages[:2].parameters()]
     for weight in [*early, *generator.outline.parameters()]:
         weight.requires_grad_(False)
-    return SimpleNamespace(pool=Pool.of(pool.stack, pool.of_class(rare)))
+    return SimpleNamespace(pool=TrainingRows.of(pool.stack, pool.of_class(rare)))
 
 
 def generator_of(plan, pool, changes, rare):
     """A generator trained as planned: (class number -> averaged network, seconds)."""
-    from medgan.learners.gan.fit import train_step
+    from medgan.learners.gan.fit import _train_step
 
     run, watch = begun(plan, pool, changes), SimpleNamespace(pool=pool)
     began, turn = time.process_time(), plan.images_shown * (1 - changes.get("tuned", 0))
@@ -148,19 +148,19 @@ def generator_of(plan, pool, changes, rare):
     while run.images_shown < plan.images_shown:
         if shared is tuned and run.images_shown >= turn:
             shared, watch = deepcopy(tuned), tune(run, pool, rare)
-        train_step(run, watch)
+        _train_step(run, watch)
     spent = time.process_time() - began
     return lambda number: tuned if number == rare else shared, spent
 
 
 def drawn(network, plan, number):
     """DRAWN images of a class."""
-    from medgan.learners.gan.sample import finish, latent_of
+    from medgan.learners.gan.sample import _draw_pixels, _latent_of
 
     seeds = range(1000, 1000 + DRAWN)
-    z = torch.cat([latent_of(plan, seed) for seed in seeds])
+    z = torch.cat([_latent_of(plan, seed) for seed in seeds])
     return np.concatenate(
-        [finish(network, plan, part, torch.full((len(part),), number)) for part in z.split(50)]
+        [_draw_pixels(network, plan, part, torch.full((len(part),), number)) for part in z.split(50)]
     )
 
 
@@ -171,7 +171,7 @@ def cell(variant, name, seed):
     from medgan.dataset.source import Source
     from medgan.plan import Overrides, Plan, decide
     from medgan.prepare.stack import prepare
-    from medgan.training.batches import Pool
+    from medgan.training.batches import TrainingRows
 
     place, changes = place_of(variant, name, seed), dict(VARIANTS[variant])
     place.mkdir(parents=True, exist_ok=True)
@@ -187,7 +187,7 @@ def cell(variant, name, seed):
         return replace(decide(facts, wish), **fields)
 
     plan = planned()
-    pool = Pool.of(prepare(manifest, plan, OUT / "stacks"))
+    pool = TrainingRows.of(prepare(manifest, plan, OUT / "stacks"))
     with ExitStack() as stack:
         for target in [key for key in changes if "." in key]:
             stack.enter_context(patch(target, changes.pop(target)))

@@ -21,7 +21,7 @@ from medgan.evaluation.feature_scores import kid
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.prepare.stack import prepare
-from medgan.similarity.features import lite2
+from medgan.similarity.features import lite2_features
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 MINUTES = float(os.environ.get("MEDGAN_BENCH_MINUTES", "4"))
@@ -72,7 +72,7 @@ def test_repaired_is_nearer_to_the_real_images_than_dcgan(name, tmp_path):
     place = DATA / SETS[name]
     if not place.exists():
         pytest.skip(f"the shared data set {name} is not here")
-    models, look = trained(place, tmp_path), lite2()
+    models, look = trained(place, tmp_path), lite2_features()
     stack = prepare(index(Source(path=place)), models["repaired"].plan, tmp_path / "repaired" / "cache")
     scores = {arch: [] for arch in models}
     shown = (

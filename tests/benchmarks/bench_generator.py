@@ -3,7 +3,7 @@
 Every cell (data set, rare images, seed) trains `dcgan` and `repaired` side by side, one core each, for the same minutes, and is
 scored once; a cell that was scored is not trained again, so the bench can be stopped and repeated. Scores, per class:
 
-- KID to real test images in two feature spaces, `lite2` (ImageNet) and `radiomics` (no network), beside the floor: real train
+- KID to real test images in two feature spaces, `lite2_features` (ImageNet) and `radiomic_features` (no network), beside the floor: real train
   images to the same test images. d is KID above the floor, mean over classes; nd = (d - floor) / (d of dcgan - floor): 0 is indistinguishable, 1 is dcgan.
 - recall and coverage (k = 5, lite2) of the test images, as shares of those that as many real train images reach.
 - MS-SSIM gap: mean multi-scale structural similarity of pairs of synthetic images less that of pairs of real train images; far above 0 is collapse.
@@ -39,8 +39,8 @@ from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.pictures.contact_sheet import SheetClass, contact_sheet
 from medgan.prepare.stack import prepare
-from medgan.similarity.features import lite2
-from medgan.similarity.radiomics import radiomics
+from medgan.similarity.features import lite2_features
+from medgan.similarity.radiomics import radiomic_features
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # behind the choice of a backend
@@ -148,16 +148,16 @@ def nearest(images, others):
 
 
 def on_one_scale(held):
-    """`radiomics` with every feature at mean 0 and deviation 1 over all test images, cut at five: a class whose borders are all black has
+    """`radiomic_features` with every feature at mean 0 and deviation 1 over all test images, cut at five: a class whose borders are all black has
     features that hardly vary, and the cubic kernel would hear of nothing else."""
-    known = radiomics(np.concatenate(list(held.values())))
+    known = radiomic_features(np.concatenate(list(held.values())))
     mean, deviation = known.mean(0), known.std(0) + 1e-6
-    return lambda images: np.clip((radiomics(images) - mean) / deviation, -5, 5)
+    return lambda images: np.clip((radiomic_features(images) - mean) / deviation, -5, 5)
 
 
 def scored(real, held, made):
     """{label: {score: value}} of synthetic images, beside what real train images reach."""
-    spaces = {"lite2": lite2(), "radiomics": on_one_scale(held)}
+    spaces = {"lite2": lite2_features(), "radiomics": on_one_scale(held)}
     rows = {}
     for label in held:
         row = {"train images": len(real[label]), "test images": len(held[label])}
@@ -177,7 +177,7 @@ def scored(real, held, made):
 
 def usefulness(real, held, made):
     """Balanced accuracy on real test images after training on synthetic ones, as a share of training on real ones."""
-    look = lite2()
+    look = lite2_features()
     test = np.concatenate([look(held[label]) for label in held])
     truth = np.concatenate([[label] * len(held[label]) for label in held])
     found = []

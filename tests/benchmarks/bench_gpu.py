@@ -11,7 +11,7 @@ import time
 import pytest
 import torch
 
-from medgan.learners.gan.probe import TimingTrial
+from medgan.learners.gan.probe import _TimingTrial
 from medgan.plan import Overrides, decide
 from tests.benchmarks.bench_speed import spread, write
 from tests.test_plan import facts
@@ -59,7 +59,7 @@ def filled(trial):
 def test_training_on_a_gpu(size, precision, graphed):
     known = facts(rows=(size,) * 3, columns=(size,) * 3, training={"normal": 1000, "rare": 60})
     wish = Overrides(size=(size, size), device=DEVICE, precision=precision, graphed=graphed)
-    trial = TimingTrial(decide(known, wish))
+    trial = _TimingTrial(decide(known, wish))
     for number in range(WARM):
         trial.step(number)
     rates = [images_per_second(trial) for _ in range(ROUNDS)]

@@ -9,8 +9,8 @@ import time
 import numpy as np
 import torch
 
-from medgan.learners.gan.monitor import EVERY, Watch
-from medgan.learners.gan.steps import Learners, update
+from medgan.learners.gan.monitor import _SPACING, Monitor
+from medgan.learners.gan.steps import GanState, update
 from medgan.training.runtime import Runtime
 from tests.learners.gan.phantoms import known, tiny_plan, tiny_stack
 from tests.similarity.test_nearest import found, textures
@@ -33,8 +33,8 @@ def spread(values, form):
 
 def test_a_look_beside_the_training_between_two():
     plan = tiny_plan(size=(32, 32), base=(4, 4), widths=(64, 64, 48, 32), batch=16)
-    learners = Learners(plan, Runtime("cpu", "fp32"), known(plan))
-    watch = Watch(tiny_stack(240, size=(32, 32)), plan)
+    learners = GanState(plan, Runtime("cpu", "fp32"), known(plan))
+    watch = Monitor(tiny_stack(240, size=(32, 32)), plan)
     watch.reference  # noqa: B018  # made once in a run
     images, labels = torch.randn(16, 1, 32, 32), torch.arange(16) % 2
     shares = []
@@ -44,7 +44,7 @@ def test_a_look_beside_the_training_between_two():
             for step in range(4)
         ]
         look = spent(lambda at=64 * number: watch.look(learners, at))
-        shares.append(look / (EVERY * 2 * watch.per_class / 16 * np.mean(steps)))
+        shares.append(look / (_SPACING * 2 * watch.per_class / 16 * np.mean(steps)))
     print(f"\na look of the guards, as a share of the training between two: {spread(shares[1:], '.1%')}")
     assert statistics.median(shares[1:]) < 0.03
 

@@ -25,8 +25,8 @@ from medgan.base.workers import keep_memory
 from medgan.commands.draw_into import form_of
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
-from medgan.learners.gan.probe import TimingTrial, costs
-from medgan.learners.gan.sample import TOGETHER, finish, latent_of
+from medgan.learners.gan.probe import _TimingTrial, measure_costs
+from medgan.learners.gan.sample import _BATCH, _draw_pixels, _latent_of
 from medgan.learners.gan.steps import update
 from medgan.plan import Overrides, decide
 from medgan.plan.rules import _MAX_FEATURE_SIDE
@@ -101,7 +101,7 @@ def operations_of_a_step(trial):
     A frozen network: synthetic forward and back to the image (2).
     """
     plan, learners = trial.plan, trial.learners
-    z = latent_of(plan, 0).expand(plan.batch, -1)
+    z = _latent_of(plan, 0).expand(plan.batch, -1)
     generator = operations(lambda: learners.generator(z, trial.labels)) / plan.batch
     if learners.matcher is not None:
         frozen = operations(lambda: learners.matcher.features(trial.images)) / plan.batch
@@ -151,9 +151,9 @@ def seconds(work, least=0.04):
 def drawing(trial):
     """A call that draws one batch as `sample` does, after the model's fp32."""
     network, plan = trial.learners.average, trial.plan
-    z = torch.cat([latent_of(plan, seed) for seed in range(TOGETHER)])
-    labels = torch.zeros(TOGETHER, dtype=torch.int64)
-    return lambda: finish(network, plan, z, labels)
+    z = torch.cat([_latent_of(plan, seed) for seed in range(_BATCH)])
+    labels = torch.zeros(_BATCH, dtype=torch.int64)
+    return lambda: _draw_pixels(network, plan, z, labels)
 
 
 def spread(values, form):
@@ -163,7 +163,7 @@ def spread(values, form):
 
 def measured_step(arch, size, precision):
     """One row of the first table."""
-    trial = TimingTrial(plan_of(size, arch, precision))
+    trial = _TimingTrial(plan_of(size, arch, precision))
     flops, calls, draw = operations_of_a_step(trial), single_convolutions(trial.plan), drawing(trial)
     for work in (trial.round, draw, *(call for pair in calls for call in pair[:2])):
         work()
@@ -172,7 +172,7 @@ def measured_step(arch, size, precision):
         forward.append(max(cost / seconds(call) for call, _, cost in calls))
         both.append(max(3 * cost / seconds(call) for _, call, cost in calls))
         step.append(flops / trial.round().processor)
-        drawn.append(TOGETHER / seconds(draw))
+        drawn.append(_BATCH / seconds(draw))
     of_forward = [a / b for a, b in zip(step, forward, strict=True)]
     of_both = [a / b for a, b in zip(step, both, strict=True)]
     trained = statistics.median(step) / flops
@@ -188,8 +188,8 @@ def foretold_and_measured(size, factor, batch):
     plan = plan_of(size, batch=batch)
     plan = replace(plan, widths=tuple(int(width * factor) for width in plan.widths))
     found = []
-    for precision, cost in costs(plan, DTYPES).items():
-        trial = TimingTrial(replace(plan, precision=precision))
+    for precision, cost in measure_costs(plan, DTYPES).items():
+        trial = _TimingTrial(replace(plan, precision=precision))
         trial.round()
         began = time.process_time()
         for number in range(CYCLE):
@@ -256,7 +256,7 @@ def test_channels_last_beside_planes(size, precision):
     trials = {}
     for name in found:
         with patch("torch.channels_last", getattr(torch, name)):
-            trials[name] = TimingTrial(plan)
+            trials[name] = _TimingTrial(plan)
             trials[name].round()
     for _ in range(ROUNDS):
         for name, costs_of in found.items():
@@ -270,7 +270,7 @@ def test_channels_last_beside_planes(size, precision):
 
 @pytest.mark.parametrize("size", [64])
 def test_writing_beside_drawing(size, tmp_path):
-    trial = TimingTrial(plan_of(size))
+    trial = _TimingTrial(plan_of(size))
     draw, pixels = drawing(trial), np.random.default_rng(0).random((size, size), np.float32)
     rows = []
     for kind in ("png", "dicom", "nifti"):
@@ -284,7 +284,7 @@ def test_writing_beside_drawing(size, tmp_path):
                 formats.write(tmp_path / f"{form.format}{number}", pixels, form, mark)
 
             written.append(1 / seconds(write_one, 0.1))
-            drawn.append(TOGETHER / seconds(draw, 0.1))
+            drawn.append(_BATCH / seconds(draw, 0.1))
         ratios = [a / b for a, b in zip(written, drawn, strict=True)]
         rows.append(
             f"| {kind} | {size} | {np.median(written):.0f} | {np.median(drawn):.0f} | {spread(ratios, '.1f')} |"

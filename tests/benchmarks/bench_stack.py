@@ -78,10 +78,10 @@ def work():
     """In a process: train a round from the file named on the command line whenever a line comes in, and tell what it took."""
     import torch
 
-    from medgan.learners.gan.steps import Learners, update
+    from medgan.learners.gan.steps import GanState, update
     from medgan.plan import Overrides, decide
     from medgan.prepare.stack import Stack
-    from medgan.training.batches import Pool, batch_at, expect_at, of_class
+    from medgan.training.batches import TrainingRows, batch_at, class_images, prefetch_at
     from medgan.training.runtime import Runtime, reseed
     from tests.test_plan import facts
 
@@ -99,16 +99,16 @@ def work():
     stack = Stack(
         pixels=pixels, labels=labels, names=plan.labels, records=nothing, patients=nothing.astype(str), slices=nothing, digest=""
     )  # fmt: skip
-    pool = Pool.of(stack)
+    pool = TrainingRows.of(stack)
     reseed(0, -1)
     runtime = Runtime("cpu", "fp32")
-    learners, shown = Learners(plan, runtime, of_class(pool, plan)), 0
+    learners, shown = GanState(plan, runtime, class_images(pool, plan)), 0
     for line in sys.stdin:
         before, began, fed = resource.getrusage(resource.RUSAGE_SELF), time.monotonic(), 0.0
         for _ in range(int(line)):
             start = time.monotonic()
             images, classes = batch_at(pool, plan, 1.0, (int(sys.argv[3]), shown))
-            expect_at(pool, plan, 1.0, (int(sys.argv[3]), shown + plan.batch))
+            prefetch_at(pool, plan, 1.0, (int(sys.argv[3]), shown + plan.batch))
             fed += time.monotonic() - start
             update(learners, runtime.tensor(images), runtime.tensor(classes), shown)
             shown += plan.batch

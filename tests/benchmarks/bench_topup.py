@@ -153,19 +153,19 @@ def trained(manifest, place, split):
 def synthetic_of(model, train):
     """As many images of every class as the largest has, chosen as `balance` chooses them."""
     from medgan.base.progress import ignore
-    from medgan.filtering.candidates import Against, Wish
-    from medgan.filtering.in_memory import draw_images, seeds_of
-    from medgan.filtering.selection import Real
-    from medgan.similarity.features import lite0
+    from medgan.filtering.candidates import ReferenceSet, SampleRequest
+    from medgan.filtering.in_memory import choose_seeds, draw_images
+    from medgan.filtering.selection import FilterReference
+    from medgan.similarity.features import lite0_features
 
     def against():
         pick, count = train.pixels.__getitem__, len(train.names)
-        real = Real.of(pick, train.labels, train.patients, count, see=lite0())
-        return Against(real=real, labels=train.names, names=tuple(train.sources), data="")
+        real = FilterReference.of(pick, train.labels, train.patients, count, see=lite0_features())
+        return ReferenceSet(real=real, labels=train.names, names=tuple(train.sources), data="")
 
     wanted = dict.fromkeys(train.names, max(train.counts.values()))
-    wish = Wish(counts=wanted, seed=FIRST_SEED, device="cpu", doubtful=False)
-    return draw_images(model, seeds_of(model, wish, against, ignore), "cpu", ignore)
+    wish = SampleRequest(counts=wanted, seed=FIRST_SEED, device="cpu", doubtful=False)
+    return draw_images(model, choose_seeds(model, wish, against, ignore), "cpu", ignore)
 
 
 def given_back(cell, manifest, split):

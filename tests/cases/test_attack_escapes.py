@@ -17,8 +17,8 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.evaluation.card_section import section
-from medgan.filtering.summary import table
-from medgan.learners.gan.model_card import card
+from medgan.filtering.summary import outcome_table
+from medgan.learners.gan.model_card import model_card_text
 from medgan.output import catalogue
 from medgan.output.read_back import read_tables
 from medgan.plan import decide
@@ -111,7 +111,9 @@ def image(label, seed=1):
 
 def test_a_manifest_gives_every_label_back_and_holds_no_formula():
     text = catalogue.manifest_csv([image(label) for label in (*LABELS, *DANGEROUS, *ORDINARY)])
-    assert [catalogue.restore(row)["label"] for row in csv.DictReader(io.StringIO(text, newline=""))] == [
+    assert [
+        catalogue.unescape_row(row)["label"] for row in csv.DictReader(io.StringIO(text, newline=""))
+    ] == [
         *LABELS,
         *DANGEROUS,
         *ORDINARY,
@@ -141,7 +143,7 @@ def test_a_model_card_has_one_line_per_class(png, tmp_path):
         "guards": seen,
         "counts": manifest.counts()["train"],
     }
-    text = card(decide(measure(manifest)), facts)
+    text = model_card_text(decide(measure(manifest)), facts)
     harmless(text)
     assert sum(line.endswith("| 3 | unknown |") for line in text.splitlines()) == len(LABELS)
 
@@ -155,7 +157,7 @@ def test_the_section_of_an_evaluation_says_sentences_only():
         "filter": {"on": True, "sentence": f"Judged as drawn: {FORMULA}, {RED}.", "counts": counts},
     }  # fmt: skip
     harmless("\n".join(section(facts, "digest", "today")))
-    assert len(table(counts).splitlines()) == 2 + len(LABELS)
+    assert len(outcome_table(counts).splitlines()) == 2 + len(LABELS)
 
 
 def harmless(text):

@@ -16,7 +16,7 @@ from medgan.learners.gan.model import Model
 from medgan.plan import Overrides
 from medgan.training import runtime
 from medgan.training.runtime import Journal, save_checkpoint
-from medgan.training.tensorboard_log import Board
+from medgan.training.tensorboard_log import TensorBoardLog
 from tests.commands.blobs import discs
 
 QUICK = Overrides(effort="smoke", size=(16, 24), images=32, batch=8, device="cpu", features="none")
@@ -86,7 +86,7 @@ def test_a_log_line_on_a_full_disk():
 
 def test_a_tensorboard_on_a_full_disk(tmp_path, monkeypatch):
     pytest.importorskip("tensorboard")
-    board = Board(tmp_path)
+    board = TensorBoardLog(tmp_path)
 
     def refuse(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")

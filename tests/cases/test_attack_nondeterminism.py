@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from medgan.learners.gan.class_gaussian import Outline
+from medgan.learners.gan.class_gaussian import ClassGaussian
 from medgan.learners.gan.fit import fit
-from medgan.learners.gan.steps import Learners, update
+from medgan.learners.gan.steps import GanState, update
 from medgan.training.runtime import Runtime, reseed
 from tests.learners.gan.phantoms import ABOUT, dcgan_plan, known, matched_plan, tiny_plan, tiny_stack
 
@@ -58,7 +58,7 @@ class Watched(TorchDispatchMode):
 def test_no_operation_of_a_step_adds_in_an_order_of_its_own(make):
     plan = make()
     reseed(plan.seed, -1)
-    learners = Learners(plan, Runtime("cpu", "fp32"), known(plan))
+    learners = GanState(plan, Runtime("cpu", "fp32"), known(plan))
     labels = torch.arange(plan.batch) // plan.group % 2
     with Watched() as watched:
         for step in range(2):  # with a penalty and without
@@ -87,7 +87,7 @@ def test_such_an_operation_would_be_seen():
 @pytest.mark.usefixtures("two_threads")
 def test_the_gradient_of_an_outline_is_the_same_every_time(labels):
     torch.manual_seed(0)
-    outline, z, slope = Outline((1, 24, 24), 256, 2), torch.randn(16, 256), torch.randn(16, 1, 24, 24)
+    outline, z, slope = ClassGaussian((1, 24, 24), 256, 2), torch.randn(16, 256), torch.randn(16, 1, 24, 24)
 
     def gradients():
         outline.zero_grad()

@@ -8,7 +8,7 @@ from medgan.base import files
 from medgan.base.errors import DatasetError, OutputError
 from medgan.commands.folder_lock import alone_in
 from medgan.evaluation.result_cache import ResultCache
-from medgan.output.folder import claim, sweep
+from medgan.output.folder import claim_folder, remove_leftovers
 from medgan.training.runtime import Journal, load_checkpoint, save_checkpoint
 
 
@@ -88,20 +88,20 @@ def test_a_folder_that_is_itself_behind_a_link_is_written_in(tmp_path):
 def test_images_do_not_land_where_a_link_leads(tmp_path):
     (tmp_path / "mine").mkdir()
     out = tmp_path / "theirs"
-    claim(out, {"command": "sample"})
+    claim_folder(out, {"command": "sample"})
     (out / "images").symlink_to(tmp_path / "mine")
     with pytest.raises(OutputError, match="through a link"):
-        claim(out, {"command": "sample"})
+        claim_folder(out, {"command": "sample"})
     (out / "images").unlink()
     (out / "images").mkdir()
     (out / "images" / "covid").symlink_to(tmp_path / "mine")
     with pytest.raises(OutputError, match="through a link"):
-        claim(out, {"command": "sample"})
+        claim_folder(out, {"command": "sample"})
 
 
 def test_a_link_in_place_of_the_staging_folder_is_removed_and_what_it_points_to_stays(tmp_path, precious):
     (tmp_path / "theirs" / ".writing").symlink_to(tmp_path)
-    sweep(tmp_path / "theirs")
+    remove_leftovers(tmp_path / "theirs")
     assert precious.exists()
     assert not list((tmp_path / "theirs").iterdir())
 

@@ -8,7 +8,7 @@ import pytest
 
 from medgan.commands.report import report
 from medgan.pictures import canvas, letters
-from medgan.pictures.letters import legible
+from medgan.pictures.letters import printable
 from medgan.reports import figures
 from tests.reports.folders import balanced, run
 
@@ -30,7 +30,7 @@ def written(monkeypatch):
     write = canvas.Canvas.write
 
     def noted(self, left, middle, text, *look):
-        found.append(legible(text))
+        found.append(printable(text))
         write(self, left, middle, text, *look)
 
     monkeypatch.setattr(canvas.Canvas, "write", noted)
@@ -46,7 +46,9 @@ def test_classes_can_be_told_apart_on_the_sheet_in_figures_and_in_the_report(tmp
         text = report(folder).page.read_text(encoding="utf-8")
         grids = report(run(tmp_path / "run", labels)).page.read_text(encoding="utf-8")
     drawn = [letter for line in written for letter in line]
-    assert not letters.fonts(frozenset(drawn) - letters.family_letters(letters.FONT, frozenset(drawn)))[1]
+    assert not letters._find_fonts(
+        frozenset(drawn) - letters._family_letters(letters._FONT, frozenset(drawn))
+    )[1]
     assert len(set(written)) >= len(labels)
     for page in (text, grids):
         told = re.findall(r'<th scope="row">(.*?)</th>', page, flags=re.DOTALL)
@@ -63,7 +65,7 @@ def test_names_on_an_axis_differ(monkeypatch, script):
 
 
 def test_without_another_font_names_become_escapes(tmp_path, monkeypatch, written):
-    monkeypatch.setattr(letters, "fonts", lambda wanted: ((), wanted))
+    monkeypatch.setattr(letters, "_find_fonts", lambda wanted: ((), wanted))
     balanced(tmp_path / "balanced", NAMES["chinese"])
     assert {r"\u80ba\u708e", r"\u6b63\u5e38"} <= set(written)
 

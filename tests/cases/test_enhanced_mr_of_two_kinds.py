@@ -15,7 +15,7 @@ from medgan.base.errors import ScanError
 from medgan.dataset.index import index
 from medgan.dataset.load import load
 from medgan.dataset.source import Source
-from medgan.output.real_images import originals_of
+from medgan.output.real_images import _original_files
 from medgan.scans import formats
 from tests.scans.phantoms import write
 
@@ -111,7 +111,7 @@ def test_a_data_set_counts_both_and_loads_each(tmp_path):
         assert load(manifest.root, record).pixels.mean() == pytest.approx(
             formats.read(manifest.root / record.path, record.kind).pixels.mean()
         )
-    linked = [path for _, files in originals_of(manifest) for path in files.values()]
+    linked = [path for _, files in _original_files(manifest) for path in files.values()]
     assert len(linked) == len(set(linked)) == 4
 
 

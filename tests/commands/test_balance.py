@@ -23,7 +23,7 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.filtering import candidates
-from medgan.filtering.selection import Drawn
+from medgan.filtering.selection import CandidateImage
 from medgan.learners.gan.model import Model
 from medgan.output import real_images
 from medgan.plan import Overrides, decide
@@ -267,7 +267,7 @@ def test_a_disk_without_hard_links_gets_copies_and_says_so_once(
     balance(scans, tmp_path / "out", model=model, on_progress=told.append)
     assert tree(tmp_path / "out") == tree(balanced.out)
     assert all(path.stat().st_nlink == 1 for path in (tmp_path / "out" / "images").rglob("*.png"))
-    assert [one.words for one in told if "no hard links" in one.words] == [real_images.COPIED]
+    assert [one.words for one in told if "no hard links" in one.words] == [real_images._COPY_WARNING]
 
 
 def test_without_synthetic_images_real_ones_are_written_and_repeated_and_nothing_is_trained(scans, tmp_path):
@@ -284,9 +284,9 @@ def test_without_synthetic_images_real_ones_are_written_and_repeated_and_nothing
 def test_images_that_do_not_pass_lower_the_share_of_every_class(scans, model, tmp_path, monkeypatch):
     def picky(model, label, wish, against, on_progress):
         kept = 1 if label == "normal" else wish.counts[label]
-        return [Drawn(seed=seed, kept=seed < kept) for seed in range(20)]
+        return [CandidateImage(seed=seed, kept=seed < kept) for seed in range(20)]
 
-    monkeypatch.setattr(candidates, "select_class", picky)
+    monkeypatch.setattr(candidates, "filter_class", picky)
     done = balance(scans, tmp_path / "out", model=model)
     sentence = "share 0.17 instead of 0.25: only 1 of 2 images of normal passed the filter"
     assert (done.written, done.notes) == ({"covid": 1, "normal": 1}, (sentence,))
@@ -305,7 +305,7 @@ def test_images_that_do_not_pass_lower_the_share_of_every_class(scans, model, tm
 def test_where_none_pass_and_no_real_image_is_asked_for_the_folder_is_given_back(
     scans, model, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(candidates, "select_class", lambda *_: [Drawn(seed=0, kept=False)])
+    monkeypatch.setattr(candidates, "filter_class", lambda *_: [CandidateImage(seed=0, kept=False)])
     with pytest.raises(PlanError, match=r"without real images: share 0 instead of 0\.25: only 0 of 2"):
         balance(scans, tmp_path / "out", model=model, options=BalanceOptions(real="none"))
     assert not list(tmp_path.iterdir())

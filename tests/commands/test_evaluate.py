@@ -247,7 +247,7 @@ def test_filtered_or_not_are_two_evaluations_and_that_is_said_before_anything_is
 def test_what_was_chosen_once_is_judged_again_even_if_it_would_now_come_out_otherwise(
     done, world, monkeypatch
 ):
-    monkeypatch.setattr(in_memory, "draw_and_select", lambda *_: pytest.fail("chosen again"))
+    monkeypatch.setattr(in_memory, "draw_and_filter", lambda *_: pytest.fail("chosen again"))
     assert evaluate(request(world), done.out, options=QUICK).sources == done.sources
 
 
@@ -260,10 +260,10 @@ def test_a_refused_model_leaves_no_folder(world, tmp_path):
 
 def test_a_class_that_is_copied_is_judged_as_it_is_drawn_and_that_is_told(world, tmp_path, monkeypatch):
     def look(pixels, seeds, label, real):
-        drawn, points = selection.look(pixels, seeds, label, real)
+        drawn, points = selection.check_candidates(pixels, seeds, label, real)
         return [replace(one, reason="copy" if label == 0 and one.seed % 2 else "") for one in drawn], points
 
-    monkeypatch.setattr(candidates, "look", look)
+    monkeypatch.setattr(candidates, "check_candidates", look)
     told = evaluate(request(world), tmp_path / "out", options=QUICK)
     assert told.fidelity
     assert told.filter["as_drawn"] == ["full"]

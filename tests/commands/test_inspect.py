@@ -14,7 +14,7 @@ from medgan.dataset.index import index
 from medgan.dataset.manifest import Holdout, Manifest, Record
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
-from medgan.filtering.beforehand import one_each, sentence
+from medgan.filtering.before_training import _first_scans, _separability_sentence
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree
 
@@ -235,13 +235,13 @@ def test_at_most_a_hundred_patients_of_a_class_are_looked_at_and_a_volume_by_its
     manifest = Manifest(root=Path(), records=tuple(records))
     patients = looked.people(manifest)
     assert {label: len(own) for label, own in patients.items()} == {"a": 100, "b": 22}
-    chosen = one_each(manifest, patients)
+    chosen = _first_scans(manifest, patients)
     assert len(chosen) == len({record.patient for record in chosen}) == 122
     assert {record.slices for record in chosen} == {(5,)}
 
 
 def test_of_many_pairs_the_hardest_are_told():
     pairs = [{"classes": ["a", str(n)], "auc": 0.5 + n / 20, "hardly": n < 6} for n in range(8)]
-    words = sentence(pairs)
+    words = _separability_sentence(pairs)
     assert "a / 0 0.50 (hardly), a / 1 0.55 (hardly)" in words
     assert words.endswith("; 2 more pairs 0.80 and above")

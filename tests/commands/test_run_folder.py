@@ -12,7 +12,7 @@ from medgan.commands.run_folder import Leg, continue_plan
 from medgan.commands.train import train
 from medgan.learners.gan import fit
 from medgan.learners.gan.model import Model
-from medgan.learners.gan.steps import condition_weight, cosine
+from medgan.learners.gan.steps import _cosine, conditioning_weight
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree
 from tests.learners.gan.phantoms import tiny_plan
@@ -155,7 +155,7 @@ def test_a_run_file_that_is_no_object_is_refused_in_words(scans, run, text):
 def test_the_rate_goes_on_from_where_it_was_and_classes_stay_apart():
     plan = tiny_plan(images_shown=320)
     again = continue_plan(plan, [Leg(images_shown=160, rate_end=5e-4, penalty_end=0.1)])
-    assert cosine(again.rate, again.rate_end, 0.0) == 5e-4
-    assert condition_weight(plan, 160) < 1 == condition_weight(again, 160)
+    assert _cosine(again.rate, again.rate_end, 0.0) == 5e-4
+    assert conditioning_weight(plan, 160) < 1 == conditioning_weight(again, 160)
     assert again.penalty == again.penalty_end == 0.1
     assert continue_plan(plan, []) is plan

@@ -11,10 +11,10 @@ from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, Seconda
 
 from medgan import MedganError, ModelError, OutputError, PlanError
 from medgan.commands.sample import SampleOptions, sample
-from medgan.filtering.separability import NONE
+from medgan.filtering.separability import NOT_CHECKED
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
-from medgan.output.folder_names import slugs
+from medgan.output.folder_names import folder_names
 from medgan.scans import formats
 from medgan.scans.scan import OutputFormat
 from tests.commands.blobs import LAYOUT, discs, rows_of, tree, untrained
@@ -244,7 +244,13 @@ def test_the_report_is_the_documented_json(model, tmp_path):
         "real": "none",
         "written": {"covid": 0, "normal": 2},
         "repeated": {"covid": 0, "normal": 0},
-        "filter": {"on": False, "compared_with": "", "checks": [], "class_check": dict(NONE), "counts": {}},
+        "filter": {
+            "on": False,
+            "compared_with": "",
+            "checks": [],
+            "class_check": dict(NOT_CHECKED),
+            "counts": {},
+        },
         "share": {"asked": "", "reached": None, "sentence": ""},
         "notes": [],
         "manifest": str(out / "manifest.csv"),
@@ -381,7 +387,7 @@ def test_progress_counts_every_image(model, tmp_path):
     ],
 )
 def test_a_class_folder_is_named_like_its_class(label, folder):
-    assert slugs([label]) == {label: folder}
+    assert folder_names([label]) == {label: folder}
 
 
 @pytest.mark.parametrize(
@@ -396,7 +402,7 @@ def test_a_class_folder_is_named_like_its_class(label, folder):
     ],
 )
 def test_class_folders_suit_every_file_system_and_never_meet(labels):
-    names = list(slugs(labels).values())
+    names = list(folder_names(labels).values())
     reserved = {"con", "nul", "com1", "lpt9", "aux"}
     assert len({name.casefold() for name in names}) == len(labels)
     for name in names:

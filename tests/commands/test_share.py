@@ -13,14 +13,14 @@ from medgan.evaluation.share_choice import Chosen, ShareTrial
 from medgan.evaluation.trials import Settings
 from medgan.filtering import candidates, in_memory
 from medgan.filtering.candidates import Selection
-from medgan.filtering.selection import Drawn
+from medgan.filtering.selection import CandidateImage
 from tests.commands.blobs import discs, tree, untrained
 
 
 @pytest.fixture(autouse=True)
 def unchecked(monkeypatch):
     """An untrained generator stands for a good one, and shows no class."""
-    monkeypatch.setattr(candidates, "network", lambda: False)
+    monkeypatch.setattr(candidates, "is_network_installed", lambda: False)
 
 
 BEFORE = {"cyst": 20, "mass": 40, "normal": 100}
@@ -37,7 +37,7 @@ def made(whole):
 def passed(**kept):
     """A choice in which so many images of each class are kept."""
     drawn = {
-        label: tuple(Drawn(seed=seed, kept=seed < count) for seed in range(60))
+        label: tuple(CandidateImage(seed=seed, kept=seed < count) for seed in range(60))
         for label, count in kept.items()
     }
     return Selection(drawn=drawn)
@@ -85,7 +85,7 @@ def test_where_few_images_of_a_class_pass_the_share_is_lowered_in_all_and_told()
 
 def test_a_share_that_is_hardly_less_is_told_in_more_digits():
     wish, many = mixture(), {"a": 1000, "b": 900}
-    kept = Selection(drawn={label: tuple(Drawn(seed=seed) for seed in range(332)) for label in many})
+    kept = Selection(drawn={label: tuple(CandidateImage(seed=seed) for seed in range(332)) for label in many})
     _, words = wish.fit(wish.of(many), kept)
     assert words == "share 0.249 instead of 0.25: only 332 of 333 images of a passed the filter"
 
@@ -108,11 +108,11 @@ def test_repeats_stand_in_where_a_top_up_falls_short():
 
 def test_images_in_doubt_go_first_where_fewer_are_wanted():
     drawn = (
-        Drawn(seed=0, reason="class"),
-        Drawn(seed=1),
-        Drawn(seed=2, kept=False, reason="copy"),
-        Drawn(seed=3),
-        Drawn(seed=4),
+        CandidateImage(seed=0, reason="class"),
+        CandidateImage(seed=1),
+        CandidateImage(seed=2, kept=False, reason="copy"),
+        CandidateImage(seed=3),
+        CandidateImage(seed=4),
     )
     choice = Selection(drawn={"a": drawn}).hold({"a": 2})
     assert choice.seeds("a") == [1, 3]
@@ -186,9 +186,9 @@ def test_images_are_tried_as_they_would_be_written(scans, model, tmp_path, monke
     seen = asked(monkeypatch, "0")
 
     def sieve(model, label, wish, against, on_progress):
-        return [Drawn(seed=seed, kept=bool(seed % 2)) for seed in range(2 * wish.counts[label])]
+        return [CandidateImage(seed=seed, kept=bool(seed % 2)) for seed in range(2 * wish.counts[label])]
 
-    monkeypatch.setattr(in_memory, "select_class", sieve)
+    monkeypatch.setattr(in_memory, "filter_class", sieve)
     balance(scans, tmp_path / "filtered", model=model, options=AUTO)
     balance(scans, tmp_path / "plain", model=model, options=dataclasses.replace(AUTO, filter=False))
     assert [images.patients.tolist() for _, _, images in seen] == [

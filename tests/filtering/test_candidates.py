@@ -34,7 +34,7 @@ def model(scans, tmp_path_factory):
 @pytest.fixture
 def unchecked(monkeypatch):
     """No check of classes: the model is untrained, and shows none."""
-    monkeypatch.setattr(candidates, "network", lambda: False)
+    monkeypatch.setattr(candidates, "is_network_installed", lambda: False)
 
 
 def rejected(out):
@@ -137,14 +137,19 @@ def test_every_synthetic_row_has_its_scores(scans, model, tmp_path):
 @pytest.mark.usefixtures("unchecked")
 def test_the_nearest_distance_of_the_manifest_is_that_to_the_named_image(scans, model, tmp_path):
     from medgan.scans import formats
-    from medgan.similarity.nearest import FINE, correlation, gray
+    from medgan.similarity.nearest import _FINE, _pair_correlation, to_gray
 
     out = tmp_path / "out"
     balance(scans, out, model=model)
     row = next(row for row in rows_of(out) if row["seed"])
     (real,) = (out / "images").rglob(f"{row['nearest_real']}.png")
     ours, theirs = (formats.read(path).pixels[:, None] / 255 for path in (out / row["path"], real))
-    apart = 1 - correlation(gray(ours.astype(np.float32), FINE), gray(theirs.astype(np.float32), FINE))[0]
+    apart = (
+        1
+        - _pair_correlation(
+            to_gray(ours.astype(np.float32), _FINE), to_gray(theirs.astype(np.float32), _FINE)
+        )[0]
+    )
     assert float(row["nearest_distance"]) == pytest.approx(apart, abs=0.01)  # eight bits
 
 
@@ -209,7 +214,7 @@ def test_scans_of_which_training_held_some_out_are_what_the_model_learned_from(s
 
 
 def test_where_nothing_is_wanted_nothing_is_looked_at(scans, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(candidates.Against, "of", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(candidates.ReferenceSet, "of", lambda *_, **__: 1 / 0)
     out = balance(scans, tmp_path / "out", model=model, options=BalanceOptions(share=0)).out
     assert facts(out)["filter"]["counts"] == {}
     assert rejected(out) == []
@@ -250,12 +255,12 @@ def test_a_kept_image_is_the_one_that_its_seed_draws(scans, model, tmp_path):
 
 def test_more_are_drawn_where_too_few_pass(scans, model, tmp_path, monkeypatch):
     def picky(pixels, seeds, label, real):
-        drawn, points = selection.look(pixels, seeds, label, real)
+        drawn, points = selection.check_candidates(pixels, seeds, label, real)
         reasons = ("" if one.seed % 20 == 0 else "class" for one in drawn)
         changes = zip(drawn, reasons, strict=True)
         return [selection.replace(one, reason=reason) for one, reason in changes], points
 
-    monkeypatch.setattr(candidates, "look", picky)
+    monkeypatch.setattr(candidates, "check_candidates", picky)
     written = sample(model, tmp_path / "out", options=SampleOptions(labels=["covid"], count=2, against=scans))
     assert (
         written.filter["counts"]["covid"] | {"kept": 2, "drawn": 40, "kept_in_doubt": 0}
@@ -292,7 +297,7 @@ def test_a_choice_stands_after_a_kill_even_if_it_would_now_come_out_otherwise(
             balance(scans, out, model=model)
     assert (out / ".choice.json").exists()
     with monkeypatch.context() as patch:
-        patch.setattr(candidates, "look", lambda *_: pytest.fail("chosen again"))
+        patch.setattr(candidates, "check_candidates", lambda *_: pytest.fail("chosen again"))
         balance(scans, out, model=model)
     balance(scans, tmp_path / "straight" / "out", model=model)  # pages name their folder
     assert tree(out) == tree(tmp_path / "straight" / "out")

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from medgan.filtering.class_check import APART, FOLDS, SURE, Judge, area, log_odds, patient_folds
+from medgan.filtering.class_check import (
+    _FOLDS,
+    _SEPARABLE,
+    _SURE,
+    ClassChecker,
+    _clustered_auc,
+    _log_odds,
+    _patient_folds,
+)
 from tests.similarity.test_nearest import people
 
 
@@ -19,7 +27,7 @@ def clouds(apart, counts=(200, 100), seed=0, features=20):
 
 def judged(apart, counts=(200, 100), **more):
     points, labels = clouds(apart, counts, **more)
-    return Judge.of(points, labels, people(len(labels)), len(counts))
+    return ClassChecker.of(points, labels, people(len(labels)), len(counts))
 
 
 def passing(judge, points, label):
@@ -31,7 +39,7 @@ def test_images_of_another_class_are_caught_and_those_of_the_class_pass_as_desig
     judge = judged(4, counts)
     points, labels = clouds(4, (500,) * len(counts), seed=1)
     for label in range(len(counts)):
-        assert passing(judge, points[labels == label], label) == pytest.approx(1 - SURE, abs=0.12)
+        assert passing(judge, points[labels == label], label) == pytest.approx(1 - _SURE, abs=0.12)
         for other in set(range(len(counts))) - {label}:
             assert passing(judge, points[labels == other], label) < 0.03
 
@@ -48,11 +56,11 @@ def test_the_less_surely_an_image_shows_its_class_the_more_doubtful_it_is():
 def test_of_classes_that_are_the_same_it_says_that_it_cannot_tell_them_apart():
     points, labels = clouds(0, (150, 150))
     points = np.concatenate([points, clouds(0, (60,), seed=5)[0] + 6])
-    judge = Judge.of(points, np.append(labels, np.full(60, 2)), people(360), 3)
+    judge = ClassChecker.of(points, np.append(labels, np.full(60, 2)), people(360), 3)
     hardly = {pair.classes: pair.hardly for pair in judge.pairs}
     assert hardly == {(0, 1): True, (0, 2): False, (1, 2): False}
     same = judge.pairs[0]
-    assert 0 <= same.low < 0.5 < same.high < APART
+    assert 0 <= same.low < 0.5 < same.high < _SEPARABLE
 
 
 def test_a_copy_of_a_patient_tells_nothing_of_what_is_unseen():
@@ -60,18 +68,18 @@ def test_a_copy_of_a_patient_tells_nothing_of_what_is_unseen():
     chance = np.random.default_rng(0)
     own = np.repeat(chance.normal(size=(40, 60)), 8, axis=0)
     points, labels = own + 0.01 * chance.normal(size=own.shape), np.repeat([0, 1], 160)
-    honest = Judge.of(points, labels, people(320, slices=8), 2).pairs[0]
-    fooled = Judge.of(points, labels, people(320), 2).pairs[0]
-    assert fooled.auc > 0.9 > APART > honest.auc
+    honest = ClassChecker.of(points, labels, people(320, slices=8), 2).pairs[0]
+    fooled = ClassChecker.of(points, labels, people(320), 2).pairs[0]
+    assert fooled.auc > 0.9 > _SEPARABLE > honest.auc
     assert honest.high - honest.low > 0.2  # forty patients, not 320 images
 
 
 def test_every_class_is_spread_over_the_parts_and_no_patient_is_in_two():
     labels, patients = np.repeat([0, 1, 2, 3], [40, 12, 3, 2]), people(57)
     patients[:6] = patients[40]  # of two classes
-    folds = patient_folds(labels, patients)
+    folds = _patient_folds(labels, patients)
     assert (folds[:6] == folds[40]).all()
-    assert [len(set(folds[labels == label])) for label in range(4)] == [FOLDS, FOLDS, 3, 2]
+    assert [len(set(folds[labels == label])) for label in range(4)] == [_FOLDS, _FOLDS, 3, 2]
     assert np.bincount(folds[labels == 1]).tolist() in ([2, 2, 2, 3, 3], [3, 3, 2, 2, 2], [3, 2, 3, 2, 2])
 
 
@@ -89,16 +97,16 @@ def test_a_class_with_one_patient_is_not_known():
     points, labels = clouds(5, (60, 60, 30))
     patients = people(150)
     patients[120:] = "one"
-    judge = Judge.of(points, labels, patients, 3)
+    judge = ClassChecker.of(points, labels, patients, 3)
     assert judge.known.tolist() == [0, 1]
     assert judge.odds(points, 2) is None
 
 
 def test_one_class_needs_no_judge():
     points, labels = clouds(1, (40,))
-    assert Judge.of(points, labels, people(40), 1) is None
+    assert ClassChecker.of(points, labels, people(40), 1) is None
     points, labels = clouds(1, (40, 1))
-    assert Judge.of(points, labels, people(41), 2) is None
+    assert ClassChecker.of(points, labels, people(41), 2) is None
 
 
 def test_equal_images_are_judged_alike_in_any_company():
@@ -110,7 +118,7 @@ def test_equal_images_are_judged_alike_in_any_company():
 
 def test_log_odds_stay_finite_however_sure_it_is():
     logits = np.array([[900.0, -900, 0], [0, 0, 0]])
-    odds = log_odds(logits)
+    odds = _log_odds(logits)
     assert odds[0] == pytest.approx([900, -1800, -900])
     assert odds[1] == pytest.approx([-np.log(2)] * 3)
 
@@ -121,7 +129,7 @@ def test_the_area_is_that_of_the_curve_and_its_error_that_of_repeated_data():
     found = []
     for _ in range(300):
         scores = np.round(chance.normal(size=60) + own, 1)  # with ties
-        found.append(area(scores, own, people(60)))
+        found.append(_clustered_auc(scores, own, people(60)))
     assert found[-1][0] == pytest.approx(roc_auc_score(own, scores))
     areas, errors = np.array(found).T
     assert errors.mean() == pytest.approx(areas.std(), rel=0.1)

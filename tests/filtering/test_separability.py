@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from medgan.filtering import separability as told
-from medgan.filtering.class_check import Judge
-from medgan.filtering.separability import class_check
+from medgan.filtering.class_check import ClassChecker
+from medgan.filtering.separability import class_check_report
 from tests.similarity.test_nearest import people
 
 NAMES = ["NORMAL", "BACTERIA", "VIRUS", "FEW"]
@@ -16,11 +16,11 @@ def judge(apart=(0, 6, 6.2), counts=(40, 40, 40, 3)):
     labels = np.repeat(np.arange(4), counts)
     points = chance.normal(size=(len(labels), 5))
     points[:, 0] += np.array([*apart, 3])[labels]
-    return Judge.of(points, labels, people(len(labels)), 4)
+    return ClassChecker.of(points, labels, people(len(labels)), 4)
 
 
 def test_classes_that_it_can_hardly_tell_apart_are_named_with_the_figure():
-    found = class_check(judge(), NAMES)
+    found = class_check_report(judge(), NAMES)
     assert found["labels"] == NAMES[:3]
     assert [pair["classes"] for pair in found["pairs"] if pair["hardly"]] == [["BACTERIA", "VIRUS"]]
     pair = found["pairs"][2]
@@ -32,7 +32,7 @@ def test_classes_that_it_can_hardly_tell_apart_are_named_with_the_figure():
 
 
 def test_several_such_pairs_share_a_sentence():
-    *_, sentence = class_check(judge((0, 0, 0)), NAMES)["sentences"]
+    *_, sentence = class_check_report(judge((0, 0, 0)), NAMES)["sentences"]
     assert sentence.count("(AUC ") == 3
     assert "NORMAL and BACTERIA (AUC " in sentence
 
@@ -41,8 +41,8 @@ def test_several_such_pairs_share_a_sentence():
     ("names", "there", "words"), [(["A"], True, "one class only"), (["A", "B"], False, "not installed")]
 )
 def test_where_nothing_was_checked_that_is_said(names, there, words, monkeypatch):
-    monkeypatch.setattr(told, "network", lambda: there)
-    found = class_check(None, names)
+    monkeypatch.setattr(told, "is_network_installed", lambda: there)
+    found = class_check_report(None, names)
     assert (found["labels"], found["pairs"]) == ([], [])
     assert len(found["sentences"]) == 1
     assert words in found["sentences"][0]

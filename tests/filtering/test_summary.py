@@ -1,16 +1,16 @@
 """The data card says what was checked, what was found and what was not looked for."""
 
 from medgan.filtering.candidates import Selection
-from medgan.filtering.selection import Drawn
-from medgan.filtering.separability import class_check
+from medgan.filtering.selection import CandidateImage
+from medgan.filtering.separability import class_check_report
 from medgan.filtering.summary import checks_section
 
 DRAWN = {
     "a | b": (
-        Drawn(seed=0),
-        Drawn(seed=1, kept=False, reason="copy"),
-        Drawn(seed=2, reason="class"),
-        Drawn(seed=3, kept=False, reason="surplus"),
+        CandidateImage(seed=0),
+        CandidateImage(seed=1, kept=False, reason="copy"),
+        CandidateImage(seed=2, reason="class"),
+        CandidateImage(seed=3, kept=False, reason="surplus"),
     )
 }
 
@@ -27,7 +27,7 @@ def test_what_was_not_checked_is_said():
     assert "cannot be told from a likeness" in checks_section(
         Selection(compared_with="d", checks=("class",)), "d"
     )
-    alone = Selection(compared_with="d", checks=("copy",), class_check=class_check(None, ["a"]))
+    alone = Selection(compared_with="d", checks=("copy",), class_check=class_check_report(None, ["a"]))
     assert "Class check: not done, for there is one class only." in checks_section(alone, "d")
     assert "not those that the model learned from" in checks_section(Selection(compared_with="d"), "other")
     assert "The filter was off" in checks_section(None, "d")

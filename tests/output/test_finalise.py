@@ -9,19 +9,19 @@ import pytest
 from medgan.base import files
 from medgan.base.errors import MedganError
 from medgan.base.progress import ignore
-from medgan.output.finalise import Account, SheetImages, exhibits, seal
-from medgan.output.folder import OutFolder, Placed, claim
+from medgan.output.finalise import RunFacts, _choose_for_sheet, _SheetImages, finalise
+from medgan.output.folder import DatasetWriter, WrittenImage, claim_folder
 from medgan.scans.scan import OutputFormat, Provenance
 from tests.commands.blobs import rows_of, tree
 
 PNG = OutputFormat(format="png", low=0, high=255, unit="stored")
-ACCOUNT = Account(command="medgan sample", settings={"command": "sample"}, before={"a": 0, "b": 0})
+ACCOUNT = RunFacts(command="medgan sample", settings={"command": "sample"}, before={"a": 0, "b": 0})
 
 
 def filled(path, form=PNG, images=None):
-    """A claimed folder with two images of class a; what `seal` needs."""
-    claim(path, ACCOUNT.settings)
-    folder = OutFolder(path=path, form=form, folders={"a": "a", "b": "b"})
+    """A claimed folder with two images of class a; what `finalise` needs."""
+    claim_folder(path, ACCOUNT.settings)
+    folder = DatasetWriter(path=path, form=form, folders={"a": "a", "b": "b"})
     chance = np.random.default_rng(0)
     channels = form.channels
     images = [chance.random((channels, 8, 6), np.float32) for _ in range(2)] if images is None else images
@@ -32,7 +32,7 @@ def filled(path, form=PNG, images=None):
 
 
 def test_every_class_is_counted_even_one_without_images(tmp_path):
-    written = seal(*filled(tmp_path), ACCOUNT, ignore)
+    written = finalise(*filled(tmp_path), ACCOUNT, ignore)
     assert written.written == {"a": 2, "b": 0}
     assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["labels"] == [
         {"label": "a", "number": 0, "folder": "a"},
@@ -42,9 +42,9 @@ def test_every_class_is_counted_even_one_without_images(tmp_path):
 
 def test_the_order_in_which_images_were_written_changes_nothing(tmp_path):
     folder, placed = filled(tmp_path / "one")
-    seal(folder, placed, ACCOUNT, ignore)
+    finalise(folder, placed, ACCOUNT, ignore)
     folder, placed = filled(tmp_path / "two")
-    seal(folder, placed[::-1], ACCOUNT, ignore)
+    finalise(folder, placed[::-1], ACCOUNT, ignore)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
@@ -59,13 +59,13 @@ def test_the_folder_is_complete_only_when_all_else_is_there(tmp_path, monkeypatc
 
     monkeypatch.setattr(files, "write_text", stop_at_sums)
     with pytest.raises(KeyboardInterrupt):
-        seal(folder, placed, ACCOUNT, ignore)
+        finalise(folder, placed, ACCOUNT, ignore)
     assert files.read_json(tmp_path / "run.json")["complete"] is False
 
 
 def test_colour_images_are_described_and_shown(tmp_path):
     form = OutputFormat(format="png", low=0, high=255, unit="stored", channels=3)
-    seal(*filled(tmp_path, form), ACCOUNT, ignore)
+    finalise(*filled(tmp_path, form), ACCOUNT, ignore)
     assert [(row["rows"], row["columns"]) for row in rows_of(tmp_path)] == [("8", "6")] * 2
     assert "8 bits, RGB" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
@@ -74,7 +74,7 @@ def test_an_image_of_one_gray_is_described_too(tmp_path):
     for form in ("png", "nifti", "dicom"):
         out = tmp_path / form
         flat = [np.full((1, 8, 6), 0.5, np.float32)]
-        seal(
+        finalise(
             *filled(out, OutputFormat(format=form, low=0, high=255, unit="stored"), flat),
             ACCOUNT,
             ignore,
@@ -86,7 +86,7 @@ def test_an_image_that_was_damaged_on_the_way_is_told(tmp_path):
     folder, placed = filled(tmp_path)
     placed[0].path.write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     with pytest.raises(MedganError, match=placed[0].path.name):
-        seal(folder, placed, ACCOUNT, ignore)
+        finalise(folder, placed, ACCOUNT, ignore)
 
 
 def test_the_sheet_shows_images_of_every_class_and_origin_and_other_slices_of_every_volume():
@@ -95,9 +95,11 @@ def test_the_sheet_shows_images_of_every_class_and_origin_and_other_slices_of_ev
         for made in (True, False)
         for n in range(256)
     ]
-    placed = [Placed(mark=mark, path=Path(f"{mark.synthetic} {mark.index:03d}")) for mark in marks]
+    placed = [WrittenImage(mark=mark, path=Path(f"{mark.synthetic} {mark.index:03d}")) for mark in marks]
     found = {
-        made: [int(path.name.split()[1]) for path in exhibits(placed) if path.name.startswith(str(made))]
+        made: [
+            int(path.name.split()[1]) for path in _choose_for_sheet(placed) if path.name.startswith(str(made))
+        ]
         for made in (True, False)
     }
     assert [len(places) for places in found.values()] == [24, 24]
@@ -107,13 +109,13 @@ def test_the_sheet_shows_images_of_every_class_and_origin_and_other_slices_of_ev
 
 def test_the_sheet_shows_all_of_a_few():
     placed = [
-        Placed(mark=Provenance(synthetic=True, label="a", index=n), path=Path(f"{n}")) for n in range(3)
+        WrittenImage(mark=Provenance(synthetic=True, label="a", index=n), path=Path(f"{n}")) for n in range(3)
     ]
-    assert exhibits(placed) == {Path("0"), Path("1"), Path("2")}
+    assert _choose_for_sheet(placed) == {Path("0"), Path("1"), Path("2")}
 
 
 def test_a_gallery_scales_all_its_images_by_one_range():
-    gallery = SheetImages()
+    gallery = _SheetImages()
     for level in range(8):
         gallery.hang(rows_like(origin="synthetic"), np.full((1, 4, 4), float(level), np.float32))
     (wall,) = gallery.shown({"a": (40, 80), "b": (0, 0)})

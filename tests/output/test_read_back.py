@@ -24,10 +24,10 @@ def told(form: OutputFormat) -> dict[str, object]:
 
 @pytest.mark.parametrize("spacing", [None, (0.0, 0.2, 0.2), (5.0, 0.2, 0.3)])
 def test_a_form_with_or_without_a_slice_distance_is_one(spacing):
-    assert read_back._facts(told(replace(FORM, spacing_mm=spacing))).form.spacing_mm == spacing
+    assert read_back._run_record(told(replace(FORM, spacing_mm=spacing))).form.spacing_mm == spacing
 
 
 @pytest.mark.parametrize("spacing", [(-1.0, 0.2, 0.2), (1.0, 0.0, 0.2), (0.2, 0.2)])
 def test_sides_that_no_pixel_has_are_none(spacing):
     with pytest.raises((ValueError, DatasetError), match="form"):
-        read_back._facts(told(replace(FORM, spacing_mm=spacing)))
+        read_back._run_record(told(replace(FORM, spacing_mm=spacing)))

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from medgan.pictures import contact_sheet
-from medgan.pictures.contact_sheet import SheetClass, SheetLayout
+from medgan.pictures.contact_sheet import SheetClass, _SheetLayout
 from medgan.pictures.display import apply_window, display_window
 
 
@@ -38,7 +38,7 @@ def words_of(monkeypatch, tmp_path, walls):
 
 def test_every_image_is_on_the_sheet_at_its_place(tmp_path):
     walls = [wall("a", images(7), images(2)), wall("b", images(1), images(9))]
-    picture, layout = drawn(tmp_path, walls), SheetLayout.of(walls)
+    picture, layout = drawn(tmp_path, walls), _SheetLayout.of(walls)
     window = display_window(
         np.concatenate([one.real for one in walls]), np.concatenate([one.synthetic for one in walls])
     )
@@ -55,7 +55,7 @@ def test_every_image_is_on_the_sheet_at_its_place(tmp_path):
 
 
 def test_real_is_left_of_synthetic():
-    layout = SheetLayout.of([wall("a", images(5), images(2))])
+    layout = _SheetLayout.of([wall("a", images(5), images(2))])
     assert layout.left(0, 0, layout.columns[0] - 1) + layout.cell[1] < layout.left(0, 1, 0)
 
 
@@ -67,7 +67,7 @@ def test_a_class_tells_how_many_of_how_many_are_shown_and_what_is_synthetic(monk
 
 def test_where_a_class_needs_no_synthetic_images_the_sheet_says_so_and_leaves_no_hole(monkeypatch, tmp_path):
     walls = [wall("a", images(20), None), wall("b", images(20), images(2))]
-    layout = SheetLayout.of(walls)
+    layout = _SheetLayout.of(walls)
     assert layout.columns == (8, 4)
     assert layout.rows == (3, 5)
     assert "SYNTHETIC: none needed" in words_of(monkeypatch, tmp_path, walls)
@@ -85,17 +85,17 @@ def test_synthetic_images_alone_say_nothing_of_real_ones(monkeypatch, tmp_path):
 
 def test_synthetic_images_are_framed(tmp_path):
     walls = [wall("a", images(2), images(2))]
-    picture, layout = drawn(tmp_path, walls), SheetLayout.of(walls)
+    picture, layout = drawn(tmp_path, walls), _SheetLayout.of(walls)
     accent = np.array([0xF5, 0xB1, 0x4C])
     near = (np.abs(picture.astype(int) - accent) < 40).all(axis=2).sum(axis=0)
-    assert near[layout.left(0, 1, 0) - contact_sheet.GAP - 1 :].sum() > 2 * layout.cell[0]
-    assert near[: layout.left(0, 1, 0) - contact_sheet.GAP - 2].sum() == 0
+    assert near[layout.left(0, 1, 0) - contact_sheet._GAP - 1 :].sum() > 2 * layout.cell[0]
+    assert near[: layout.left(0, 1, 0) - contact_sheet._GAP - 2].sum() == 0
 
 
 @pytest.mark.parametrize(("side", "most"), [(16, 1100), (32, 1200), (48, 1200), (64, 1200), (512, 1100)])
 def test_on_a_phone_each_image_is_still_seen(side, most):
     """At 390 pixels of width a tile has 36 and more of them."""
-    layout = SheetLayout.of([wall("a", images(24, side, side), images(24, side, side))])
+    layout = _SheetLayout.of([wall("a", images(24, side, side), images(24, side, side))])
     assert layout.width <= most
     assert layout.cell[1] * 390 / layout.width >= 36
 
@@ -104,8 +104,8 @@ def test_a_sheet_of_many_classes_stays_a_picture(monkeypatch, tmp_path):
     walls = [wall(f"class {number:05d}", images(1), images(1)) for number in range(2000)]
     told = words_of(monkeypatch, tmp_path, walls)
     assert any("1,960 more classes are not shown" in text for text in told)
-    assert SheetLayout.of(walls[: contact_sheet.MOST_CLASSES]).height < 16000
-    assert [contact_sheet.each(count) for count in (1, 10, 11, 21, 2000)] == [24, 24, 12, 4, 4]
+    assert _SheetLayout.of(walls[: contact_sheet.MOST_CLASSES]).height < 16000
+    assert [contact_sheet.images_per_class(count) for count in (1, 10, 11, 21, 2000)] == [24, 24, 12, 4, 4]
 
 
 def test_constant_images_do_not_divide_by_zero(tmp_path):
@@ -122,7 +122,7 @@ def test_any_class_name_can_be_written(tmp_path, recwarn, label):
 
 
 def test_large_images_are_shrunk(tmp_path):
-    assert SheetLayout.of([wall("a", images(1, 512, 256), None)]).cell == (112, 56)
+    assert _SheetLayout.of([wall("a", images(1, 512, 256), None)]).cell == (112, 56)
     assert drawn(tmp_path, [wall("a", images(1, 512, 256), None)]).shape[0] < 400
 
 
@@ -130,7 +130,7 @@ def test_colour_is_shown_in_colour(tmp_path):
     red = np.zeros((1, 3, 16, 16), np.float32)
     red[:, 0] = 0.8
     walls = [wall("a", red, None)]
-    picture, layout = drawn(tmp_path, walls), SheetLayout.of(walls)
+    picture, layout = drawn(tmp_path, walls), _SheetLayout.of(walls)
     assert picture[layout.image_top(0, 0) + 3, layout.left(0, 0, 0) + 3].tolist() == [204, 0, 0]
 
 

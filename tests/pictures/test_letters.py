@@ -3,7 +3,7 @@ import pytest
 from matplotlib import font_manager
 
 from medgan.pictures import letters
-from medgan.pictures.letters import legible, shorten
+from medgan.pictures.letters import printable, shorten_names
 
 
 @pytest.fixture
@@ -15,46 +15,46 @@ def bare(monkeypatch):
         if str(mpl.get_data_path()) in font.fname
     ]  # fmt: skip
     monkeypatch.setattr(font_manager.fontManager, "ttflist", own)
-    letters.fonts.cache_clear()
+    letters._find_fonts.cache_clear()
     yield
-    letters.fonts.cache_clear()
+    letters._find_fonts.cache_clear()
 
 
 def test_letters_that_the_font_has_stay(bare):
-    assert legible("Übergröße, малярия, مرض") == "Übergröße, малярия, مرض"
+    assert printable("Übergröße, малярия, مرض") == "Übergröße, малярия, مرض"
 
 
 def test_letters_that_no_font_has_become_escapes_that_differ(bare):
-    assert legible("肺炎") == r"\u80ba\u708e"
-    assert legible("正常") == r"\u6b63\u5e38"
-    assert legible("निमोनिया").startswith(r"\u0928")
+    assert printable("肺炎") == r"\u80ba\u708e"
+    assert printable("正常") == r"\u6b63\u5e38"
+    assert printable("निमोनिया").startswith(r"\u0928")
 
 
 @pytest.mark.parametrize("unseen", ["\n", "\x1b", "\x00", "‮", "​", "\udce9"])
 def test_what_cannot_be_seen_becomes_an_escape(bare, unseen):
-    assert legible(f"a{unseen}b").startswith("a\\")
+    assert printable(f"a{unseen}b").startswith("a\\")
 
 
 def test_another_font_is_taken_where_there_is_one(bare, monkeypatch):
-    held = letters.file_letters
+    held = letters._file_letters
     monkeypatch.setattr(
         letters,
-        "file_letters",
+        "_file_letters",
         lambda file, wanted: wanted if "STIXGeneral.ttf" in file else held(file, wanted),
     )
-    assert legible("肺炎") == "肺炎"
-    with letters.letters("肺炎"):
+    assert printable("肺炎") == "肺炎"
+    with letters.fonts_for("肺炎"):
         assert mpl.rcParams["font.family"] == ["DejaVu Sans", "STIXGeneral"]
     assert mpl.rcParams["font.family"] == ["sans-serif"]
 
 
 def test_shortened_names_still_differ():
     names = ["pneumonia of the left lower lobe", "pneumonia of the left upper lobe", "normal", "x" * 30 + "a" + "y" * 30, "x" * 30 + "b" + "y" * 30]  # fmt: skip
-    found = shorten(names, 18)
+    found = shorten_names(names, 18)
     assert len(set(found)) == len(names)
     assert max(map(len, found)) <= 18
     assert found[2] == "normal"
 
 
 def test_equal_names_stay_equal():
-    assert shorten(["a", "a"], 18) == ["a", "a"]
+    assert shorten_names(["a", "a"], 18) == ["a", "a"]

@@ -6,9 +6,9 @@ import numpy as np
 
 from medgan.base.progress import ignore
 from medgan.filtering.candidates import Selection
-from medgan.filtering.selection import Drawn
-from medgan.output.finalise import Account, seal
-from medgan.output.folder import OutFolder, claim
+from medgan.filtering.selection import CandidateImage
+from medgan.output.finalise import RunFacts, finalise
+from medgan.output.folder import DatasetWriter, claim_folder
 from medgan.scans.scan import OutputFormat, Provenance
 
 PNG = OutputFormat(format="png", low=0, high=255, unit="stored")
@@ -25,7 +25,7 @@ def blob(seed, side=16, bright=0.6):
 def balanced(path, labels=("rare", "normal"), *, real=True, bright=0.6, filtered=True):
     """A balanced folder: 4 real and 6 synthetic images of the first class, 10 real ones of each other."""
     folders = {label: f"class{number}" for number, label in enumerate(labels)}
-    account = Account(
+    account = RunFacts(
         command="medgan balance",
         settings={"command": "balance", "target": "max"},
         before={label: 10 if number else 4 for number, label in enumerate(labels)},
@@ -34,8 +34,8 @@ def balanced(path, labels=("rare", "normal"), *, real=True, bright=0.6, filtered
         real="prepared" if real else "none",
         choice=choice(labels[0], folders) if filtered else None,
     )
-    claim(path, account.settings)
-    folder = OutFolder(path=path, form=PNG, folders=folders)
+    claim_folder(path, account.settings)
+    folder = DatasetWriter(path=path, form=PNG, folders=folders)
     placed = []
     for number, label in enumerate(labels):
         for index in range(1, (11 if number else 5) if real else 1):
@@ -44,22 +44,22 @@ def balanced(path, labels=("rare", "normal"), *, real=True, bright=0.6, filtered
     for seed in range(6):
         mark = Provenance(synthetic=True, label=labels[0], index=seed + 1, seed=seed, model="m" * 64)
         placed.append(folder.put(mark, blob(seed + 1, bright=bright)))
-    seal(folder, placed, account, ignore)
+    finalise(folder, placed, account, ignore)
     return path
 
 
 def choice(label, folders):
     """Twenty candidates: six are kept, two are near copies, one is of another class, one is unreal, ten were not needed."""
     reasons = ["copy", "copy", "class", "realism", *["surplus"] * 10]
-    kept = [Drawn(seed=seed, nearest=seed % 4, distance=0.1 + seed / 100, realism=1.0, odds=0.9) for seed in range(6)]  # fmt: skip
-    lost = [Drawn(seed=seed, kept=False, reason=reason, nearest=0, distance=0.01) for seed, reason in enumerate(reasons, start=6)]  # fmt: skip
+    kept = [CandidateImage(seed=seed, nearest=seed % 4, distance=0.1 + seed / 100, realism=1.0, odds=0.9) for seed in range(6)]  # fmt: skip
+    lost = [CandidateImage(seed=seed, kept=False, reason=reason, nearest=0, distance=0.01) for seed, reason in enumerate(reasons, start=6)]  # fmt: skip
     names = {str(row): f"{folders[label]}_real_{row + 1:06d}" for row in range(4)}
     return Selection(compared_with="d" * 64, checks=("copy", "class"), drawn={label: (*kept, *lost)}, names=names)  # fmt: skip
 
 
 def run(path, labels=("rare", "normal"), ticks=3):
     """A training run, with a picture of every tick and a model's facts."""
-    from medgan.pictures.grid import draw_grid, title_of
+    from medgan.pictures.grid import draw_grid, grid_title
 
     path.mkdir(parents=True)
     plan = {"size": [16, 16], "images_shown": 1000 * ticks, "seed": 0, "labels": list(labels), "device": "cpu"}  # fmt: skip
@@ -68,7 +68,7 @@ def run(path, labels=("rare", "normal"), ticks=3):
     (path / "log.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
     for one in rows:
         sheet = np.concatenate([np.concatenate([blob(n)[0] for n in range(8)], axis=1) for _ in labels])
-        draw_grid(sheet, labels, (16, 16), (0.0, 1.0), path / "grids" / f"{one['images_shown']:09d}.png", title_of(one))  # fmt: skip
+        draw_grid(sheet, labels, (16, 16), (0.0, 1.0), path / "grids" / f"{one['images_shown']:09d}.png", grid_title(one))  # fmt: skip
     facts = {"version": 1, "digest": "m" * 64, "counts": dict(zip(labels, (4, 10, *[10] * len(labels)), strict=False)), "guards": {"alarms": ["rare: too alike"], "stopped": ""}}  # fmt: skip
     (path / "model").mkdir()
     (path / "model" / "model.json").write_text(json.dumps(facts), encoding="utf-8")

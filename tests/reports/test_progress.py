@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from medgan.base.progress import format_duration
-from medgan.pictures.grid import draw_grid, share_done, title_of
+from medgan.pictures.grid import draw_grid, grid_title, share_done
 from medgan.reports import progress
 from tests.reports.folders import row
 
@@ -77,7 +77,7 @@ def test_a_grid_is_about_a_thousand_pixels_wide_and_shows_every_image_in_its_win
     sheet = np.full((2 * height, 8 * width, channels), 0.2, np.float32)
     sheet[:height, :width] = 0.9
     sheet = sheet if channels > 1 else sheet[:, :, 0]
-    path = draw_grid(sheet, LABELS, size, (0.2, 0.9), tmp_path / "1.png", title_of(row(1000, LABELS)))
+    path = draw_grid(sheet, LABELS, size, (0.2, 0.9), tmp_path / "1.png", grid_title(row(1000, LABELS)))
     with Image.open(path) as picture:
         pixels = np.asarray(picture.convert("RGB"))
     assert 900 <= pixels.shape[1] <= 1250
@@ -89,7 +89,7 @@ def test_a_grid_is_about_a_thousand_pixels_wide_and_shows_every_image_in_its_win
 def test_the_title_of_a_grid_is_never_cut_at_the_edge(tmp_path, columns, side):
     late = {"images_shown": 1_234_567, "seconds": 90_000.0, "seconds_left": 9e4, "images_per_second": 9.0}
     sheet = np.zeros((2 * side, columns * side), np.float32)
-    path = draw_grid(sheet, LABELS, (side, side), (0.0, 1.0), tmp_path / "1.png", title_of(late))
+    path = draw_grid(sheet, LABELS, (side, side), (0.0, 1.0), tmp_path / "1.png", grid_title(late))
     head = np.asarray(Image.open(path).convert("L"))[:100]
     assert head.max() > 200, "there is a title"
     assert (head[:, -4:] == head[0, 0]).all()

@@ -7,7 +7,7 @@ import pytest
 
 from medgan.evaluation.data import EvaluationData
 from medgan.filtering import in_memory
-from medgan.filtering.selection import Drawn
+from medgan.filtering.selection import CandidateImage
 from medgan.prepare.images import LabelledImages
 from medgan.reports import exhibits, showcase
 
@@ -88,13 +88,13 @@ def test_of_large_images_fewer_are_kept_so_that_the_file_can_be_read():
 
 
 def test_rejected_images_are_those_that_speak_loudest():
-    drawn = [Drawn(seed=n, kept=False, reason="copy", distance=n / 100) for n in range(9)]
-    drawn += [Drawn(seed=20 + n, kept=False, reason="surplus", realism=0.1) for n in range(9)]
+    drawn = [CandidateImage(seed=n, kept=False, reason="copy", distance=n / 100) for n in range(9)]
+    drawn += [CandidateImage(seed=20 + n, kept=False, reason="surplus", realism=0.1) for n in range(9)]
     drawn += [
-        Drawn(seed=40, kept=True, reason="class", odds=0.1),
-        Drawn(seed=41, kept=False, reason="class", odds=0.2),
+        CandidateImage(seed=40, kept=True, reason="class", odds=0.1),
+        CandidateImage(seed=41, kept=False, reason="class", odds=0.2),
     ]
-    assert in_memory.rejection_reasons(drawn) == {
+    assert in_memory._rejection_reasons(drawn) == {
         "0": "copy",
         "1": "copy",
         "2": "copy",

@@ -12,7 +12,7 @@ from PIL import Image
 from medgan.base.errors import DatasetError
 from medgan.commands.report import report
 from medgan.reports import stories
-from medgan.training.run_log import log_of, sound
+from medgan.training.run_log import read_log, valid_rows
 from tests.reports.folders import balanced, row, run
 
 
@@ -150,9 +150,9 @@ def test_a_damaged_description_is_told_in_a_sentence(tmp_path, damage):
 def test_lines_of_a_log_that_no_run_wrote_are_left_out(tmp_path):
     good = row(1000, ["a"])
     odd = [{**good, "seconds": "x"}, {**good, "guards": 3}, {**good, "guards": {"kid": {"a": None}}}, {**good, "distance": []}, {**good, "seconds": float("inf")}, {**good, "seconds_left": float("nan")}, {**good, "images_shown": 10**400}, {**good, "distance": 10**400}, [], None]  # fmt: skip
-    assert sound([good, *odd]) == [good]
+    assert valid_rows([good, *odd]) == [good]
     (tmp_path / "log.jsonl").write_text(json.dumps(good) + "\n" + '{"images_sh', encoding="utf-8")
-    assert log_of(tmp_path) == [good]
+    assert read_log(tmp_path) == [good]
 
 
 def test_a_training_whose_loss_ran_away_is_still_told(tmp_path):
@@ -160,7 +160,7 @@ def test_a_training_whose_loss_ran_away_is_still_told(tmp_path):
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     lines[-1]["distance"] = float("inf")
     (folder / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    assert len(log_of(folder)) == len(lines)
+    assert len(read_log(folder)) == len(lines)
     assert "How the generator was trained" in told(folder)
 
 
@@ -173,7 +173,7 @@ def test_a_picture_of_another_name_spoils_no_page(tmp_path):
 def test_a_file_larger_than_medgan_writes_is_not_read(tmp_path, monkeypatch):
     folder = run(tmp_path / "run")
     monkeypatch.setattr(stories.files, "_MAX_READ_BYTES", 4)
-    assert log_of(folder) == []
+    assert read_log(folder) == []
     with pytest.raises(DatasetError, match=r"run\.json cannot be read \(it is larger than"):
         told(folder)
 

@@ -15,8 +15,8 @@ from medgan.base.errors import DatasetError, OutputError, PlanError
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.output.folder import claim
-from medgan.output.folder_names import slugs
+from medgan.output.folder import claim_folder
+from medgan.output.folder_names import folder_names
 from medgan.plan import decide
 from medgan.prepare.stack import prepare
 from tests.scans.odd import MR, Table, Told, check_data_set, picture, single
@@ -115,7 +115,7 @@ def test_68_odd_class_names_stay_labels_and_become_safe_folders(name, tmp_path):
     picture(tmp_path / name / "1.png", 1), picture(tmp_path / "other" / "2.png", 2)
     manifest = index(Source(path=tmp_path))
     assert set(manifest.labels) == {name, "other"}
-    folder = slugs(manifest.labels)[name]
+    folder = folder_names(manifest.labels)[name]
     assert NAMES[name] in {None, folder}
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,40}", folder)
     assert folder.upper() != "CON"
@@ -198,7 +198,7 @@ def _(root):
 @OUTPUTS.case(73, "folder-that-is-not-empty", "is not empty, and medgan did not write it")
 def _(root, _):
     (root / "mine.txt").write_text("precious")
-    claim(root, {})
+    claim_folder(root, {})
 
 
 @OUTPUTS.case(73, "folder-inside-the-input", "lies inside the input")

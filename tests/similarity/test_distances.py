@@ -33,7 +33,7 @@ def test_variety_counts_different_images_however_often_each_is_drawn(modes):
 
 def test_four_modes_show_far_less_variety_than_a_sample_though_their_mean_distance_is_alike():
     real, modes = drawn(32, 64), drawn(4, 64, seed=1).repeat(8, 1)
-    scale = distances.reach(real)
+    scale = distances.median_distance(real)
     assert torch.pdist(modes).mean() > 0.7 * torch.pdist(real).mean()
     assert distances.variety(modes, scale) < 0.3 * distances.variety(real, scale)
 
@@ -43,27 +43,27 @@ def test_a_copy_is_close_to_one_patient_and_a_vague_image_to_none():
     copies = references[:5] + 0.1 * drawn(5, 64, seed=1)
     vague = references.mean(dim=0).expand(5, -1) + 0.1 * drawn(5, 64, seed=2)
     fresh = drawn(5, 64, seed=3)
-    nearest, near = distances.closeness(copies, references, patients)
+    nearest, near = distances.nearest_ratio(copies, references, patients)
     assert nearest.tolist() == [0, 1, 2, 3, 4]
     assert near.max() < 0.2
     for others in (vague, fresh):
-        assert distances.closeness(others, references, patients)[1].min() > 0.8
+        assert distances.nearest_ratio(others, references, patients)[1].min() > 0.8
 
 
 def test_slices_of_one_patient_are_no_two_patients_and_his_own_do_not_count():
     base = drawn(10, 64).repeat_interleave(3, dim=0)
     references, patients = base + 0.2 * drawn(30, 64, seed=1), torch.arange(10).repeat_interleave(3)
-    assert distances.closeness(references[:6] + 0.01, references, patients)[1].max() < 0.1
-    left_out = distances.closeness(references, references, patients, own=patients)[1]
+    assert distances.nearest_ratio(references[:6] + 0.01, references, patients)[1].max() < 0.1
+    left_out = distances.nearest_ratio(references, references, patients, own=patients)[1]
     assert left_out.min() > 0.7
 
 
 def test_brightness_and_contrast_make_no_new_image():
     references, patients = drawn(20, 64), torch.arange(20)
     changed = references * 0.5 + 3
-    assert distances.closeness(changed, references, patients)[1].max() < 1e-3
+    assert distances.nearest_ratio(changed, references, patients)[1].max() < 1e-3
 
 
 def test_without_a_second_patient_nothing_is_called_a_copy_of_him():
     references = drawn(4, 16)
-    assert distances.closeness(drawn(3, 16, seed=1), references, torch.zeros(4))[1].max() < 1.0
+    assert distances.nearest_ratio(drawn(3, 16, seed=1), references, torch.zeros(4))[1].max() < 1.0

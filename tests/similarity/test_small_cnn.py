@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.similarity.small_cnn import SHIFT, SmallNet, augment_classically, inputs_of, logits, standardise
+from medgan.similarity.small_cnn import (
+    _SHIFT,
+    SmallNet,
+    augment_classically,
+    predict_logits,
+    standardise,
+    to_inputs,
+)
 
 
 def test_features_are_standardised_by_those_of_real_images():
@@ -15,15 +22,15 @@ def test_features_are_standardised_by_those_of_real_images():
 def test_logits_are_those_of_every_image_however_many():
     network = SmallNet(1, 3).eval()
     images = torch.rand(300, 1, 8, 8)
-    assert logits(network, images) == pytest.approx(network(images).detach().numpy(), abs=1e-5)
-    assert not len(logits(network, images[:0]))
+    assert predict_logits(network, images) == pytest.approx(network(images).detach().numpy(), abs=1e-5)
+    assert not len(predict_logits(network, images[:0]))
 
 
 def test_images_are_made_small_and_keep_their_shape_and_scale():
     pixels = np.random.default_rng(0).random((5, 1, 96, 64)).astype(np.float32)
-    inputs = inputs_of(pixels, 48)
+    inputs = to_inputs(pixels, 48)
     assert inputs.shape == (5, 1, 48, 32)
-    assert inputs_of(pixels, 128).shape == pixels.shape
+    assert to_inputs(pixels, 128).shape == pixels.shape
     assert abs(float(inputs.mean())) < 0.1
 
 
@@ -33,8 +40,8 @@ def test_classical_augmentation_shifts_a_little_and_never_mirrors():
     seen = augment_classically(images, torch.Generator().manual_seed(0))[:, 0]
     places = [divmod(int(one.argmax()), 20) for one in seen]
     for row, column in places:
-        assert abs(row - 12) <= SHIFT * 40 + 3
-        assert abs(column - 5) <= SHIFT * 20 + 3
+        assert abs(row - 12) <= _SHIFT * 40 + 3
+        assert abs(column - 5) <= _SHIFT * 20 + 3
     assert len(set(places)) > 10
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from medgan.base.errors import DatasetError
-from medgan.similarity.domain_features import domain
+from medgan.similarity.domain_features import learn_domain_features
 from medgan.similarity.spaces import SPACES
 from tests.evaluation.phantoms import discs, drawn, gathered
 
@@ -30,24 +30,24 @@ def test_radiomics_are_measured_in_deviations_of_the_train_split(train):
 
 
 def test_domain_tells_the_classes_apart_on_images_it_has_not_seen(train):
-    look = domain(train, 0)
+    look = learn_domain_features(train, 0)
     large, small = (look(discs(40, 9, label=label)).mean(axis=0) for label in (0, 1))
     within = look(discs(40, 10, label=0)).mean(axis=0)
     assert np.linalg.norm(large - small) > 3 * np.linalg.norm(large - within)
 
 
 def test_domain_depends_on_images_and_seed_alone(train, monkeypatch):
-    monkeypatch.setattr("medgan.similarity.domain_features.STEPS", 10)
+    monkeypatch.setattr("medgan.similarity.domain_features._STEPS", 10)
     images = discs(4, 5)
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    once = domain(train, 3)(images)
+    once = learn_domain_features(train, 3)(images)
     assert torch.equal(torch.get_rng_state(), before)  # nobody else's chance is touched
     torch.manual_seed(2)
-    np.testing.assert_array_equal(once, domain(train, 3)(images))
-    assert not np.array_equal(once, domain(train, 4)(images))
+    np.testing.assert_array_equal(once, learn_domain_features(train, 3)(images))
+    assert not np.array_equal(once, learn_domain_features(train, 4)(images))
 
 
 def test_domain_needs_two_classes():
     with pytest.raises(DatasetError, match="two classes"):
-        domain(gathered(discs(10, 0)), 0)
+        learn_domain_features(gathered(discs(10, 0)), 0)

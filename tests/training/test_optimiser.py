@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from medgan.training.optimiser import shorten
+from medgan.training.optimiser import clip_updates
 
 RATE = 1e-3
 
@@ -13,7 +13,7 @@ def moved(gradients, stride):
     weight = torch.nn.Parameter(torch.zeros(2))
     adam = torch.optim.Adam([weight], lr=RATE, betas=(0.0, 0.99), fused=True)
     if stride:
-        assert shorten(adam, stride) is adam
+        assert clip_updates(adam, stride) is adam
     places = []
     for gradient in gradients:
         weight.grad = torch.tensor(gradient)

@@ -13,15 +13,15 @@ from medgan.training import runtime
 from medgan.training.runtime import (
     Journal,
     Runtime,
+    _fabric_arguments,
     choose_device,
-    gpu_in_words,
+    explain_gpu_errors,
     load_checkpoint,
-    per_image,
-    processes,
+    random_per_image,
     reseed,
     save_checkpoint,
 )
-from medgan.training.tensorboard_log import Board
+from medgan.training.tensorboard_log import TensorBoardLog
 
 
 def test_chance_follows_seed_and_position():
@@ -40,7 +40,7 @@ def test_an_image_gets_the_same_numbers_whichever_process_it_is_in(monkeypatch):
             "medgan.training.runtime.current_processes", lambda: Processes(rank=rank, size=size)
         )
         reseed(1, 64)
-        return torch.cat([per_image(lambda n: torch.rand(n, 3), 12 // size) for _ in range(2)], dim=1)
+        return torch.cat([random_per_image(lambda n: torch.rand(n, 3), 12 // size) for _ in range(2)], dim=1)
 
     alone = numbers(0, 1)
     assert torch.equal(torch.cat([numbers(rank, 3) for rank in range(3)]), alone)
@@ -51,7 +51,7 @@ def test_more_processes_than_devices_are_refused(monkeypatch):
         "medgan.training.runtime.current_processes", lambda: Processes(size=64, local_size=64)
     )
     with pytest.raises(PlanError, match="64 processes on this machine need as many CUDA devices") as caught:
-        processes("cuda")
+        _fabric_arguments("cuda")
     assert "--device cpu" in caught.value.hint
 
 
@@ -90,7 +90,7 @@ def test_absent_device_is_told_with_those_present():
 
 def test_tensorboard_receives_numbers_and_grid(tmp_path):
     pytest.importorskip("tensorboard")
-    board = Board(tmp_path)
+    board = TensorBoardLog(tmp_path)
     board.add({"images_shown": 8, "critic_loss": 0.5, "words": "fine"}, torch.zeros(4, 4).numpy())
     (event,) = tmp_path.iterdir()
     assert b"critic_loss" in event.read_bytes()
@@ -101,7 +101,7 @@ def test_absent_tensorboard_names_the_extra(tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(PlanError) as caught:
-        Board(tmp_path)
+        TensorBoardLog(tmp_path)
     assert "pip install tensorboard" in caught.value.hint
 
 
@@ -120,11 +120,11 @@ def test_a_gpu_that_fails_while_it_replays_is_told_with_the_way_on(monkeypatch):
     monkeypatch.setattr(runtime, "can_replay", lambda _: True)
     with (
         pytest.raises(PlanError, match="replayed CUDA graphs: no kernel") as told,
-        gpu_in_words(graphed=True),
+        explain_gpu_errors(graphed=True),
     ):
         raise RuntimeError("no kernel\nand more")
     assert "--no-cuda-graphs" in told.value.hint
-    with pytest.raises(RuntimeError, match="no kernel"), gpu_in_words(graphed=False):
+    with pytest.raises(RuntimeError, match="no kernel"), explain_gpu_errors(graphed=False):
         raise RuntimeError("no kernel")
-    with pytest.raises(PlanError, match="memory of the GPU"), gpu_in_words(graphed=True):
+    with pytest.raises(PlanError, match="memory of the GPU"), explain_gpu_errors(graphed=True):
         raise torch.OutOfMemoryError

@@ -2,12 +2,12 @@
 
 import json
 
-from medgan.learners.gan.guards import Look
-from medgan.training.tensorboard_log import scalars
+from medgan.learners.gan.guards import Check
+from medgan.training.tensorboard_log import _scalars
 
 
 def test_every_number_of_a_log_line_is_shown_those_of_guards_by_class():
-    look = Look(
+    look = Check(
         images_shown=64,
         overfit=None,
         variety={"covid": 0.9, "normal": 0.8},
@@ -22,7 +22,7 @@ def test_every_number_of_a_log_line_is_shown_those_of_guards_by_class():
         "alarms": [],
         "guards": look.facts(),
     }
-    shown = dict(scalars(json.loads(json.dumps(row))))
+    shown = dict(_scalars(json.loads(json.dumps(row))))
     assert shown["distance"] == 0.2
     assert shown["guards/variety/covid"] == 0.9
     assert shown["guards/copies/covid"] == 0.0
@@ -31,7 +31,7 @@ def test_every_number_of_a_log_line_is_shown_those_of_guards_by_class():
 
 
 def test_a_tick_without_a_look_shows_the_rest():
-    assert dict(scalars({"images_shown": 64, "guards": None, "distance": 0.2})) == {
+    assert dict(_scalars({"images_shown": 64, "guards": None, "distance": 0.2})) == {
         "images_shown": 64,
         "distance": 0.2,
     }

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-BORROWED = 30
+_BORROWED = 30
 """Images for which half of a class's covariance is its own and half is borrowed."""
 
 
-class Outline(nn.Module):
+class ClassGaussian(nn.Module):
     """Latent (N, latent), normalised to length sqrt(latent), and class (N,) -> images (N, C, h, w)."""
 
     def __init__(self, shape: tuple[int, int, int], latent: int, classes: int) -> None:
@@ -57,7 +57,7 @@ class Outline(nn.Module):
         ]
         shared = np.mean(own, axis=0)
         for number, (x, mean, covariance) in enumerate(zip(flat, means, own, strict=True)):
-            borrowed = BORROWED / (BORROWED + len(x))
+            borrowed = _BORROWED / (_BORROWED + len(x))
             values, vectors = np.linalg.eigh((1 - borrowed) * covariance + borrowed * shared)
             root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
             self.roots[number] = torch.from_numpy(root)

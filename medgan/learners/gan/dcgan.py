@@ -17,7 +17,7 @@ from medgan.learners.gan.layers import resample
 from medgan.plan import Plan
 
 
-def init_weights(module: nn.Module) -> None:
+def _init_weights(module: nn.Module) -> None:
     """Initial weights of the paper: N(0, 0.02), BatchNorm gains N(1, 0.02)."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
@@ -46,7 +46,7 @@ class DcganGenerator(nn.Module):
                 nn.ReLU(inplace=True),
             ]
         layers += [nn.ConvTranspose2d(plan.widths[-2], plan.channels, 4, stride=2, padding=1), nn.Tanh()]
-        self.layers = nn.Sequential(*layers).apply(init_weights)
+        self.layers = nn.Sequential(*layers).apply(_init_weights)
 
     def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
         """Draw images; `share` is of no use here: the condition is whole from the start."""
@@ -76,7 +76,7 @@ class DcganDiscriminator(nn.Module):
                 nn.LeakyReLU(0.2, inplace=True),
             ]
         layers.append(nn.Conv2d(widths[-1], 1, plan.base))  # type: ignore[arg-type]
-        self.layers = nn.Sequential(*layers).apply(init_weights)
+        self.layers = nn.Sequential(*layers).apply(_init_weights)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Judge images."""

@@ -23,30 +23,30 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medgan.plan import Plan
-from medgan.similarity.backbone import LITE0, freeze, load_weights, to_network_input
+from medgan.similarity.backbone import LITE0, build_frozen, load_weights, to_network_input
 
-REALS = 64
+_REALS_PER_GROUP = 64
 """Real images that each group is compared with."""
-GRID = 4
+_GRID = 4
 """Cells per side over which features are averaged."""
-CHUNK = 50
+_CHUNK = 50
 """Real images looked at at once."""
 
-OfClass = Callable[[int], NDArray[np.float32]]
+ClassImages = Callable[[int], NDArray[np.float32]]
 """Class number -> real images of it (N, C, H, W) as the networks see them."""
 
 
-Look = Callable[[Tensor], list[Tensor]]
+_FeatureTables = Callable[[Tensor], list[Tensor]]
 """Images -> tables of features."""
 
 
-class Matcher:
+class FeatureMatcher:
     """The frozen network, and what it sees in the real images of every class."""
 
-    def __init__(self, plan: Plan, of_class: OfClass, device: torch.device) -> None:
+    def __init__(self, plan: Plan, of_class: ClassImages, device: torch.device) -> None:
         """Look at the real images once; ModelError when its package is not installed."""
         self.span, self.group, self.seen_at = plan.span, plan.group, plan.seen_at
-        self.network = freeze(load_weights(*LITE0)).to(device)
+        self.network = build_frozen(load_weights(*LITE0)).to(device)
         self.device = device
         known = [self._known(of_class(number)) for number in range(len(plan.labels))]
         together = [torch.cat(level) for level in zip(*known, strict=True)]
@@ -55,29 +55,29 @@ class Matcher:
         self.known = self._scaled(together)
         """Per level: features (N, D) of all classes, one after the other, standardised over all of them together."""
         self.counts = [len(levels[0]) for levels in known]
-        apart = [[_spread(level) for level in self._scaled(levels)] for levels in known]
+        apart = [[_mean_pair_distance(level) for level in self._scaled(levels)] for levels in known]
         self.spread = torch.stack([torch.stack(levels).mean() for levels in apart])
         """Per class: mean distance of its real images, mean over levels."""
 
     @torch.no_grad()
     def _known(self, images: NDArray[np.float32]) -> list[Tensor]:
         parts = [
-            self.features(torch.as_tensor(images[start : start + CHUNK], device=self.device))
-            for start in range(0, len(images), CHUNK)
+            self.features(torch.as_tensor(images[start : start + _CHUNK], device=self.device))
+            for start in range(0, len(images), _CHUNK)
         ]
         return [torch.cat(level) for level in zip(*parts, strict=True)]
 
     def features(self, images: Tensor) -> list[Tensor]:
         """Images (N, C, H, W) as the networks see them -> ten tables (N, D): per scale what is there, and where."""
         low, high = self.span
-        seen: Tensor = _Within.apply(low + (images.float() + 1) / 2 * (high - low))  # type: ignore[no-untyped-call]
+        seen: Tensor = _ClampToRange.apply(low + (images.float() + 1) / 2 * (high - low))  # type: ignore[no-untyped-call]
         scale = self.seen_at / max(seen.shape[2:])
         if scale != 1:
             seen = F.interpolate(seen, scale_factor=scale, mode="bilinear", antialias=scale < 1)
         levels = self.network.levels(to_network_input(seen).contiguous(memory_format=torch.channels_last))
         what = [_moments(x) for x in levels]
         where = [
-            F.adaptive_avg_pool2d(x, (min(GRID, x.shape[2]), min(GRID, x.shape[3]))).flatten(1)
+            F.adaptive_avg_pool2d(x, (min(_GRID, x.shape[2]), min(_GRID, x.shape[3]))).flatten(1)
             for x in levels
         ]
         return [*what, *where]
@@ -89,7 +89,7 @@ class Matcher:
         ]
 
     def distance(
-        self, fake: Tensor, labels: Tensor, chance: tuple[int, int], look: Look | None = None
+        self, fake: Tensor, labels: Tensor, chance: tuple[int, int], look: _FeatureTables | None = None
     ) -> Tensor:
         """Energy distance of synthetic images (N, C, H, W) to the real ones of their classes (N,), mean over images and levels.
 
@@ -114,15 +114,16 @@ class Matcher:
         drawn = self._scaled((look or self.features)(fake))
         for x, known in zip(drawn, self.known, strict=True):
             groups = F.pad(x, (0, 0, 0, lacks)).reshape(len(classes), self.group, -1)
-            total = total + 2 * (_apart(groups, known[real]) * pairs).sum()
-            total = total - (_apart(groups, groups) * others).sum()
+            total = total + 2 * (_distances(groups, known[real]) * pairs).sum()
+            total = total - (_distances(groups, groups) * others).sum()
         return total / len(drawn) - (self.spread[classes] * weights[:, 0, 0]).sum()
 
     def _chosen(self, classes: Sequence[int], chance: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Rows of real images (G, M) for a group of each of `classes`, M at most REALS, and their shares in a mean (G, 1, M)."""
         starts = np.cumsum([0, *self.counts])
         rows = [
-            starts[number] + np.random.default_rng((*chance, number)).permutation(self.counts[number])[:REALS]
+            starts[number]
+            + np.random.default_rng((*chance, number)).permutation(self.counts[number])[:_REALS_PER_GROUP]
             for number in classes
         ]
         most = max(map(len, rows))
@@ -131,7 +132,7 @@ class Matcher:
         return torch.as_tensor(filled, device=self.device), torch.as_tensor(shares, device=self.device)
 
 
-class _Within(torch.autograd.Function):
+class _ClampToRange(torch.autograd.Function):
     """Clamp to [0, 1] from which a slope leads back: a value beyond gets every gradient that calls it nearer, and none that drives it on."""
 
     @staticmethod
@@ -156,17 +157,17 @@ def _moments(x: Tensor) -> Tensor:
     return torch.cat([mean[:, 0], deviation], dim=1)
 
 
-def _apart(x: Tensor, y: Tensor) -> Tensor:
+def _distances(x: Tensor, y: Tensor) -> Tensor:
     """Distances (..., N, M) of features (..., N, D) and (..., M, D), per root of their number, so that every level counts alike."""
     norms = x.square().sum(dim=-1)[..., :, None] + y.square().sum(dim=-1)[..., None, :]
     squares = (norms - 2 * x @ y.mT).clamp(min=0) / x.shape[-1]  # |x - y|^2 = |x|^2 + |y|^2 - 2 x y
     return (squares + 1e-4).sqrt()  # a slope at 0, where the plain root has none
 
 
-def _spread(x: Tensor) -> Tensor:
+def _mean_pair_distance(x: Tensor) -> Tensor:
     """Mean distance between two different ones of x (N, D); 0 for a single one."""
     count = len(x)
     if count == 1:
         return x.new_zeros(())
-    apart = _apart(x, x)
+    apart = _distances(x, x)
     return (apart.sum() - apart.diagonal().sum()) / (count * (count - 1))

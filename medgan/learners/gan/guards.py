@@ -13,28 +13,28 @@ from typing import Any
 
 from torch import Tensor
 
-OVERFIT, AT_EASE = 0.5, 0.25
+_OVERFIT, _NOT_OVERFIT = 0.5, 0.25
 """The discriminator overfits above the one, and clearly does not below the other (arXiv 2006.06676 aims at 0.5)."""
-SURE = 3.0
+_SURE = 3.0
 """Standard errors by which overfitting must exceed 0 to be believed."""
 LEAST_PATIENTS = 8
 """Fewer unseen patients say nothing of overfitting."""
-COLLAPSED = 0.25
+_COLLAPSED = 0.25
 """A class has collapsed when its synthetic images show less than this share of the variety of as many real ones."""
-COPIED = 0.2
+_COPIED = 0.2
 """Share of a class's synthetic images that may be near copies; of new patients' images 0.01 are, by the threshold's making."""
-STRONGEST, UP, DOWN = 1.5, 0.25, 0.125
+_STRONGEST, _UP, _DOWN = 1.5, 0.25, 0.125
 """Augmentation goes up quickly, to 1.5 times the published strength at most, and down again slowly, to the plan's."""
-KEPT = 3
+_KEPT = 3
 """Generators kept at most: the best two so far and the latest."""
-PATIENCE = 4
+_PATIENCE = 4
 """Looks in a row in trouble after which training stops, when a sound generator is kept: about a fifth of a run."""
-GENTLEST = 1 / 8
+LEAST_LR_FACTOR = 1 / 8
 """Lowest pace: three times may the losses break down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Check:
     """What guards saw at one tick; what could not be judged is None, or its class is absent."""
 
     images_shown: int
@@ -69,17 +69,17 @@ class Look:
     @property
     def overfits(self) -> bool:
         """Whether the discriminator knows its training images by heart."""
-        return self.overfit is not None and self.overfit > max(OVERFIT, SURE * self.overfit_error)
+        return self.overfit is not None and self.overfit > max(_OVERFIT, _SURE * self.overfit_error)
 
     @property
     def collapsed(self) -> tuple[str, ...]:
         """Classes whose images hardly differ. A generator that has just begun draws one image only, and has not collapsed."""
-        return tuple(label for label, share in self.variety.items() if self.settled and share < COLLAPSED)
+        return tuple(label for label, share in self.variety.items() if self.settled and share < _COLLAPSED)
 
     @property
     def copied(self) -> tuple[str, ...]:
         """Classes whose images repeat training images."""
-        return tuple(label for label, share in self.copies.items() if share > COPIED)
+        return tuple(label for label, share in self.copies.items() if share > _COPIED)
 
     @property
     def sound(self) -> bool:
@@ -96,7 +96,7 @@ class Look:
 class Snapshot:
     """A generator that may become the model, with what guards saw of it."""
 
-    look: Look
+    look: Check
     weights: Mapping[str, Tensor]
     """State of the averaged generator."""
 
@@ -105,7 +105,7 @@ class Snapshot:
 class Guards:
     """What guards remember of a run; all of it is in the checkpoint."""
 
-    looks: list[Look] = field(default_factory=list)
+    looks: list[Check] = field(default_factory=list)
     kept: list[Snapshot] = field(default_factory=list)
     stopped: str = ""
     """Why training stopped early; empty while it goes on."""
@@ -124,13 +124,13 @@ class Guards:
     def restored(cls, state: Mapping[str, Any]) -> Guards:
         """From `state()`."""
         return cls(
-            looks=[Look(**look) for look in state["looks"]],
-            kept=[Snapshot(Look(**one["look"]), one["weights"]) for one in state["kept"]],
+            looks=[Check(**look) for look in state["looks"]],
+            kept=[Snapshot(Check(**one["look"]), one["weights"]) for one in state["kept"]],
             stopped=state["stopped"],
         )
 
 
-def strength_after(look: Look, strength: float, least: float) -> float:
+def next_strength(look: Check, strength: float, least: float) -> float:
     """Strength of augmentation from here on: up when something is learned by heart, slowly down to `least` when nothing is.
 
     A plan without augmentation (`least` 0) stays without: its images would not be those of its recipe.
@@ -138,18 +138,18 @@ def strength_after(look: Look, strength: float, least: float) -> float:
     if not least:
         return 0.0
     if look.overfits or look.copied:
-        return max(min(strength + UP, STRONGEST), least)
-    eased = look.overfit is None or look.overfit < AT_EASE
-    return max(strength - DOWN, least) if eased else strength
+        return max(min(strength + _UP, _STRONGEST), least)
+    eased = look.overfit is None or look.overfit < _NOT_OVERFIT
+    return max(strength - _DOWN, least) if eased else strength
 
 
-def keep(kept: Sequence[Snapshot], candidate: Snapshot) -> list[Snapshot]:
+def keep_snapshots(kept: Sequence[Snapshot], candidate: Snapshot) -> list[Snapshot]:
     """The best two of those kept, in the order of training, and the candidate, for later may be better than can be seen yet."""
-    best = sorted(kept, key=lambda one: one.look.rank)[: KEPT - 1]
+    best = sorted(kept, key=lambda one: one.look.rank)[: _KEPT - 1]
     return [*sorted(best, key=lambda one: one.look.images_shown), candidate]
 
 
-def choose(kept: Sequence[Snapshot]) -> Snapshot:
+def choose_snapshot(kept: Sequence[Snapshot]) -> Snapshot:
     """The generator that becomes the model: of the soundest, the latest whose distance is within one standard error of the least.
 
     Distances on a few unseen images are rough, and a generator gains by training on, so the benefit of the doubt is the later one's
@@ -161,19 +161,19 @@ def choose(kept: Sequence[Snapshot]) -> Snapshot:
     return max(equal, key=lambda one: one.look.images_shown)
 
 
-def reason_to_stop(looks: Sequence[Look], kept: Sequence[Snapshot]) -> str:
+def reason_to_stop(looks: Sequence[Check], kept: Sequence[Snapshot]) -> str:
     """Why training on would be in vain, in words; empty when it would not."""
-    latest = looks[-PATIENCE:]
+    latest = looks[-_PATIENCE:]
     sound = [one.look.images_shown for one in kept if one.look.sound]
-    if len(latest) < PATIENCE or any(look.sound for look in latest) or not sound:
+    if len(latest) < _PATIENCE or any(look.sound for look in latest) or not sound:
         return ""
     return (
-        f"stopped at {latest[-1].images_shown:,} images, for {PATIENCE} looks in a row found classes collapsed or copied; "
+        f"stopped at {latest[-1].images_shown:,} images, for {_PATIENCE} looks in a row found classes collapsed or copied; "
         f"the generator of {max(sound):,} images is sound and kept"
     )
 
 
-def alarms(look: Look) -> tuple[str, ...]:
+def alarms(look: Check) -> tuple[str, ...]:
     """What a person should know of a look, one sentence each; none when all is well."""
     found = [
         f"the discriminator knows its training images by heart ({look.overfit:.2f} of the way from unseen ones to synthetic ones)"
@@ -189,7 +189,7 @@ def alarms(look: Look) -> tuple[str, ...]:
     return tuple(found)
 
 
-def words(looks: Sequence[Look], strength: float, least: float) -> str:
+def guard_status(looks: Sequence[Check], strength: float, least: float) -> str:
     """The latest look for the line of progress: its alarms, what is being done, or that all is well; empty before the first."""
     if not looks:
         return ""

@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SLOPE = 0.2
+_SLOPE = 0.2
 """Of the leaky ReLU."""
-FOLD_FROM = 32
+_FOLD_FROM = 32
 """Side in pixels from which a convolution is folded with the pooling behind it; below, adding up the kernel costs more than it saves."""
 
 
 def convolution(inward: int, outward: int, side: int, *, scale: float = 1.0) -> nn.Conv2d:
     """A convolution of odd `side` with Kaiming initialisation for leaky ReLU, its weights multiplied by `scale`."""
     layer = nn.Conv2d(inward, outward, side, padding=side // 2)
-    nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+    nn.init.kaiming_normal_(layer.weight, a=_SLOPE)
     with torch.no_grad():
         layer.weight.mul_(scale)
     nn.init.zeros_(layer.bias) if layer.bias is not None else None
@@ -49,46 +49,46 @@ def halve(x: Tensor, layer: nn.Conv2d) -> Tensor:
     At large sides as one 4 x 4 convolution of stride 2, whose kernel is the mean of the 3 x 3 kernel at its four places: 16
     multiplications instead of 36, and no image of the full size between.
     """
-    if x.shape[-1] < FOLD_FROM:
+    if x.shape[-1] < _FOLD_FROM:
         return F.avg_pool2d(layer(x), 2)
     wide = F.pad(layer.weight, (1, 1, 1, 1))
     kernel = (wide[:, :, 1:, 1:] + wide[:, :, 1:, :-1] + wide[:, :, :-1, 1:] + wide[:, :, :-1, :-1]) / 4
     return F.conv2d(x, kernel, layer.bias, stride=2, padding=1)
 
 
-def leak(x: Tensor) -> Tensor:
+def leaky_relu(x: Tensor) -> Tensor:
     """Leaky ReLU whose slope is known not to bend, so that a gradient penalty does not send zeros back through the whole network."""
-    y: Tensor = Leak.apply(x)  # type: ignore[no-untyped-call]
+    y: Tensor = _LeakyReLU.apply(x)  # type: ignore[no-untyped-call]
     return y
 
 
-class Leak(torch.autograd.Function):
+class _LeakyReLU(torch.autograd.Function):
     """y = x where x > 0, SLOPE x elsewhere."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         """(any shape) -> same."""
         ctx.save_for_backward(x)
-        return F.leaky_relu(x, SLOPE)
+        return F.leaky_relu(x, _SLOPE)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         """Differentiable once more."""
-        slopes: Tensor = Slopes.apply(grads[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        slopes: Tensor = _LeakyReLUGradient.apply(grads[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]
         return slopes
 
 
-class Slopes(torch.autograd.Function):
+class _LeakyReLUGradient(torch.autograd.Function):
     """Gradient times the slope at x, which is linear in the gradient and constant in x almost everywhere."""
 
     @staticmethod
     def forward(ctx: Any, grad: Tensor, x: Tensor) -> Tensor:
         """(any shape) -> same."""
         ctx.save_for_backward(x)
-        return torch.ops.aten.leaky_relu_backward(grad, x, SLOPE, False)  # type: ignore[no-any-return]
+        return torch.ops.aten.leaky_relu_backward(grad, x, _SLOPE, False)  # type: ignore[no-any-return]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         """The derivative by x is zero: None, where torch's own operator would give a tensor of zeros."""
-        again: Tensor = Slopes.apply(grads[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        again: Tensor = _LeakyReLUGradient.apply(grads[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]
         return again, None

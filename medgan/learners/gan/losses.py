@@ -8,42 +8,45 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Weights = tuple[float, float]
+_Weights = tuple[float, float]
 """Weight of the unconditional and of the conditional logit."""
 
 
-def weigh(losses: Tensor, weights: Weights) -> Tensor:
+def _weigh(losses: Tensor, weights: _Weights) -> Tensor:
     """Mean over the batch of a (N, 1) or (N, 2) table of losses, its columns weighted."""
     return (losses * losses.new_tensor(weights[: losses.shape[1]])).sum(dim=1).mean()
 
 
-def relativistic_critic(real: Tensor, fake: Tensor, weights: Weights) -> Tensor:
+def _relativistic_discriminator(real: Tensor, fake: Tensor, weights: _Weights) -> Tensor:
     """E[softplus(-(D(x) - D(G(z))))]: each real image paired with one fake (arXiv 1807.00734, 2501.05441 eq. 1)."""
-    return weigh(F.softplus(-(real - fake)), weights)
+    return _weigh(F.softplus(-(real - fake)), weights)
 
 
-def relativistic_generator(real: Tensor, fake: Tensor, weights: Weights) -> Tensor:
+def _relativistic_generator(real: Tensor, fake: Tensor, weights: _Weights) -> Tensor:
     """E[softplus(-(D(G(z)) - D(x)))]."""
-    return weigh(F.softplus(-(fake - real)), weights)
+    return _weigh(F.softplus(-(fake - real)), weights)
 
 
-def bce_critic(real: Tensor, fake: Tensor, weights: Weights) -> Tensor:
+def _bce_discriminator(real: Tensor, fake: Tensor, weights: _Weights) -> Tensor:
     """-E[log D(x)] - E[log(1 - D(G(z)))] with D = sigmoid(logit) (arXiv 1406.2661 eq. 1)."""
-    return weigh(F.softplus(-real) + F.softplus(fake), weights)
+    return _weigh(F.softplus(-real) + F.softplus(fake), weights)
 
 
-def bce_generator(real: Tensor, fake: Tensor, weights: Weights) -> Tensor:
+def _bce_generator(real: Tensor, fake: Tensor, weights: _Weights) -> Tensor:
     """-E[log D(G(z))]: the non-saturating form (arXiv 1406.2661 section 3)."""
     del real
-    return weigh(F.softplus(-fake), weights)
+    return _weigh(F.softplus(-fake), weights)
 
 
-Loss = Callable[[Tensor, Tensor, Weights], Tensor]
-CRITIC: dict[str, Loss] = {"relativistic": relativistic_critic, "bce": bce_critic}
-GENERATOR: dict[str, Loss] = {"relativistic": relativistic_generator, "bce": bce_generator}
+_Loss = Callable[[Tensor, Tensor, _Weights], Tensor]
+DISCRIMINATOR_LOSSES: dict[str, _Loss] = {
+    "relativistic": _relativistic_discriminator,
+    "bce": _bce_discriminator,
+}
+GENERATOR_LOSSES: dict[str, _Loss] = {"relativistic": _relativistic_generator, "bce": _bce_generator}
 
 
-def gradient_penalty(critic: nn.Module, images: Tensor, labels: Tensor, weights: Weights) -> Tensor:
+def gradient_penalty(critic: nn.Module, images: Tensor, labels: Tensor, weights: _Weights) -> Tensor:
     """E[||grad_x D(x)||^2]: R1 on real images, R2 on fakes (arXiv 1801.04406 eq. 9); call it in fp32.
 
     Rounding in bf16 logits would drown the gradient, so `critic` must be the network itself, not one that runs in bf16.

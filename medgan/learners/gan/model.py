@@ -1,4 +1,4 @@
-"""A trained generator <-> a folder: `model.json`, `generator.safetensors` and `card.md`; no code, no path, no patient."""
+"""A trained generator <-> a folder: `model.json`, `generator.safetensors` and `model_card_text.md`; no code, no path, no patient."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from medgan.base.files import (
 )
 from medgan.dataset.manifest import Holdout
 from medgan.dataset.source import normalise_label
-from medgan.learners.gan.model_card import card, speaks_of
+from medgan.learners.gan.model_card import is_card_of, model_card_text
 from medgan.learners.gan.steps import GENERATORS
 from medgan.plan import Plan
 from medgan.plan.stored import parse_plan
@@ -36,11 +36,11 @@ from medgan.plan.stored import parse_plan
 if TYPE_CHECKING:
     from medgan.learners.gan.sample import SampledImages
 
-VERSION = 1
-WEIGHTS, FACTS, CARD = "generator.safetensors", "model.json", "card.md"
-TONES = "tones"
+_VERSION = 1
+_WEIGHTS, _RECORD, CARD = "generator.safetensors", "model.json", "card.md"
+_TONES = "tones"
 """The tensor of all tone curves, among the weights."""
-DTYPES = {"F32": "torch.float32", "I64": "torch.int64"}
+_DTYPES = {"F32": "torch.float32", "I64": "torch.int64"}
 """{type of a tensor in a safetensors file: what torch calls it}, of those that generators have."""
 
 
@@ -100,25 +100,25 @@ class Model:
         """
         tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
         if tones is not None:
-            tensors[TONES] = torch.from_numpy(tones)
+            tensors[_TONES] = torch.from_numpy(tones)
         try:
-            refuse_no_numbers(tensors)
+            _refuse_non_finite(tensors)
         except ValueError as error:
             raise ModelError(
                 f"{folder}: the trained generator cannot be used ({error})",
                 hint="Train anew into another --out with another --seed or --precision fp32.",
             ) from error
-        write_bytes(folder / WEIGHTS, save(tensors))
+        write_bytes(folder / _WEIGHTS, save(tensors))
         facts = {
-            "version": VERSION,
+            "version": _VERSION,
             "medgan": medgan.__version__,
-            "digest": digest_file(folder / WEIGHTS),
+            "digest": digest_file(folder / _WEIGHTS),
             **about,
             "plan": to_json(plan),
         }
-        if not speaks_of(read_card(folder) or "", facts["digest"]):
-            write_text(folder / CARD, card(plan, facts))
-        write_json(folder / FACTS, facts)
+        if not is_card_of(read_card(folder) or "", facts["digest"]):
+            write_text(folder / CARD, model_card_text(plan, facts))
+        write_json(folder / _RECORD, facts)
         return cls.load(folder)
 
     @classmethod
@@ -128,21 +128,21 @@ class Model:
         Memory is taken for no more than the weights file holds: the sizes that `model.json` names must be those of its tensors.
         """
         folder = Path(folder)
-        place = place_of(folder)
-        facts, plan = read_facts(place, folder)
+        place = model_folder(folder)
+        facts, plan = read_record(place, folder)
         try:
-            if digest_file(place / WEIGHTS) != facts.digest:
+            if digest_file(place / _WEIGHTS) != facts.digest:
                 raise ModelError(
-                    f"{folder}: the weights are not those that {FACTS} speaks of",
+                    f"{folder}: the weights are not those that {_RECORD} speaks of",
                     hint="Copy the model folder anew, whole.",
                 )
-            network = fitting(plan, place / WEIGHTS)
-            tensors = load_file(place / WEIGHTS)
-            refuse_no_numbers(tensors)
-            curves = tensors.pop(TONES).numpy() if TONES in tensors else ()
+            network = _build_empty(plan, place / _WEIGHTS)
+            tensors = load_file(place / _WEIGHTS)
+            _refuse_non_finite(tensors)
+            curves = tensors.pop(_TONES).numpy() if _TONES in tensors else ()
             network.to_empty(device="cpu").load_state_dict(tensors)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise damage(folder, error) from error
+            raise _damage_error(folder, error) from error
         return cls(
             folder=place,
             plan=plan,
@@ -158,7 +158,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuardRecord:
+class _GuardRecord:
     """What guards had to say of the generator that was kept."""
 
     alarms: tuple[str, ...]
@@ -166,7 +166,7 @@ class GuardRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRecord:
+class _ModelRecord:
     """What `model.json` says beside the plan, as far as anybody needs it."""
 
     version: int
@@ -174,7 +174,7 @@ class ModelRecord:
     data_digest: str
     counts: Mapping[str, int]
     images_shown: int
-    guards: GuardRecord | None = None
+    guards: _GuardRecord | None = None
     holdout: Holdout | None = None
 
     @property
@@ -183,7 +183,7 @@ class ModelRecord:
         return () if self.guards is None else (*self.guards.alarms, *filter(None, [self.guards.stopped]))
 
 
-def fitting(plan: Plan, weights: Path) -> nn.Module:
+def _build_empty(plan: Plan, weights: Path) -> nn.Module:
     """The generator of a plan, its weights yet without memory; ValueError where those in the file `weights` are not of the same shapes."""
     with torch.device("meta"):
         network: nn.Module = GENERATORS[plan.arch](plan)
@@ -191,12 +191,15 @@ def fitting(plan: Plan, weights: Path) -> nn.Module:
     with safe_open(weights, framework="pt") as stream:
         parts = {name: stream.get_slice(name) for name in stream.keys()}  # noqa: SIM118  # it is no mapping
         there = {
-            name: (DTYPES.get(part.get_dtype()), tuple(part.get_shape())) for name, part in parts.items()
+            name: (_DTYPES.get(part.get_dtype()), tuple(part.get_shape())) for name, part in parts.items()
         }
-    curves = there.pop(TONES, None)
+    curves = there.pop(_TONES, None)
     if curves is not None:
         knots = curves[1][-1:]
-        wanted[TONES], there[TONES] = ("torch.float32", (len(plan.labels), plan.channels, 2, *knots)), curves
+        wanted[_TONES], there[_TONES] = (
+            ("torch.float32", (len(plan.labels), plan.channels, 2, *knots)),
+            curves,
+        )
     for name in sorted(wanted.keys() | there.keys()):
         if wanted.get(name) != there.get(name):
             words = [
@@ -206,21 +209,21 @@ def fitting(plan: Plan, weights: Path) -> nn.Module:
     return network
 
 
-def refuse_no_numbers(tensors: Mapping[str, torch.Tensor]) -> None:
+def _refuse_non_finite(tensors: Mapping[str, torch.Tensor]) -> None:
     """ValueError where a weight is infinite or no number: nothing but black images would come of it."""
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise ValueError(f"{name} holds a weight that is infinite or no number")
 
 
-def damage(folder: Path, error: Exception) -> ModelError:
+def _damage_error(folder: Path, error: Exception) -> ModelError:
     """The sentence for a model that cannot be used."""
     return ModelError(f"{folder}: this model is damaged ({error})", hint="Copy it anew, or train it again.")
 
 
-def place_of(folder: Path) -> Path:
+def model_folder(folder: Path) -> Path:
     """Where the model lies of which `folder` is the folder or the run."""
-    return folder / "model" if (folder / "model" / FACTS).exists() else folder
+    return folder / "model" if (folder / "model" / _RECORD).exists() else folder
 
 
 def read_card(place: Path) -> str | None:
@@ -231,30 +234,30 @@ def read_card(place: Path) -> str | None:
         return None
 
 
-def read_facts(place: Path, asked: Path) -> tuple[ModelRecord, Plan]:
+def read_record(place: Path, asked: Path) -> tuple[_ModelRecord, Plan]:
     """`model.json`, checked; ModelError when it is absent, damaged, or of a newer version."""
     try:
-        told = read_object(place / FACTS)
+        told = read_object(place / _RECORD)
         version = from_json(int, told.get("version"), "version")
-        if version > VERSION:
+        if version > _VERSION:
             raise ModelError(
                 f"{asked}: this model was written by a newer medgan ({told.get('medgan', 'unknown')}, format {version})",
                 hint=f"Update medgan (this is {medgan.__version__}): git pull in your clone, then pip install . there.",
             )
         if isinstance(told.get("guards"), dict):
-            seen = from_known_json(GuardRecord, told["guards"], "guards")
+            seen = from_known_json(_GuardRecord, told["guards"], "guards")
             told["guards"] = to_json(seen)
-        return from_known_json(ModelRecord, told, FACTS), parse_plan(told.get("plan"))
+        return from_known_json(_ModelRecord, told, _RECORD), parse_plan(told.get("plan"))
     except FileNotFoundError as error:
         unfinished = (asked / "state.pt").exists()
         raise ModelError(
-            f"{asked}: {'this run is not finished' if unfinished else f'no model here (no {FACTS})'}",
+            f"{asked}: {'this run is not finished' if unfinished else f'no model here (no {_RECORD})'}",
             hint="Repeat the train command: it goes on."
             if unfinished
             else "Name the folder that `medgan train` wrote.",
         ) from error
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{asked}: {FACTS} cannot be read ({error})",
+            f"{asked}: {_RECORD} cannot be read ({error})",
             hint="Copy the model folder anew, or train it again.",
         ) from error

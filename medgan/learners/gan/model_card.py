@@ -9,10 +9,10 @@ from typing import Any
 from medgan.base.escape import escape_markdown
 from medgan.plan import Plan
 
-BEGIN, END = "<!-- evaluation: medgan evaluate writes and replaces this section -->", "<!-- /evaluation -->"
-SECTION = re.compile(rf"^{BEGIN}[ \t]*\r?\n.*?^{END}[ \t]*(?:\r?\n|\Z)", re.MULTILINE | re.DOTALL)
-LF = "\n"
-INTENDED = """\
+_BEGIN, _END = "<!-- evaluation: medgan evaluate writes and replaces this section -->", "<!-- /evaluation -->"
+_SECTION = re.compile(rf"^{_BEGIN}[ \t]*\r?\n.*?^{_END}[ \t]*(?:\r?\n|\Z)", re.MULTILINE | re.DOTALL)
+_LF = "\n"
+_INTENDED = """\
 Research on class imbalance: topping up rare classes of the *training* split of an image classifier, teaching, and software tests.
 
 ## Limits
@@ -25,8 +25,8 @@ Research on class imbalance: topping up rare classes of the *training* split of 
 """
 
 
-def card(plan: Plan, facts: Mapping[str, Any]) -> str:
-    """The text of `card.md` (Mitchell et al., Model Cards for Model Reporting, arXiv 1810.03993)."""
+def model_card_text(plan: Plan, facts: Mapping[str, Any]) -> str:
+    """The text of `model_card_text.md` (Mitchell et al., Model Cards for Model Reporting, arXiv 1810.03993)."""
     counts, patients = facts["counts"], facts.get("patients", {})
     rows = "\n".join(
         f"| {escape_markdown(label)} | {count} | {patients.get(label, 'unknown')} |"
@@ -52,17 +52,17 @@ Weights: `generator.safetensors`, SHA-256 `{facts["digest"]}`.
 | --- | --- | --- |
 {rows}
 
-{"".join(f"**{escape_markdown(sentence)}**{LF}{LF}" for sentence in facts.get("cautions", ()))}Data digest: `{facts["data_digest"]}`. Only the train split was used; validation and test images were never seen.
+{"".join(f"**{escape_markdown(sentence)}**{_LF}{_LF}" for sentence in facts.get("cautions", ()))}Data digest: `{facts["data_digest"]}`. Only the train split was used; validation and test images were never seen.
 No image, path or patient identifier is stored with the model.
 Intensities: {form.low:g} to {form.high:g} ({form.unit}); {plan.why.get("form", "")}.
 
 ## Intended use
 
-{INTENDED}
+{_INTENDED}
 ## How it was trained
 
-{facts["images_shown"]:,} images shown{legs(facts.get("legs", ()))}.
-{guards_section(facts.get("guards"))}
+{facts["images_shown"]:,} images shown{_resumption_text(facts.get("legs", ()))}.
+{_guards_section(facts.get("guards"))}
 
 | decision | value | reason |
 | --- | --- | --- |
@@ -70,14 +70,14 @@ Intensities: {form.low:g} to {form.high:g} ({form.unit}); {plan.why.get("form", 
 """
 
 
-def legs(ends: Sequence[int]) -> str:
+def _resumption_text(ends: Sequence[int]) -> str:
     """That shorter runs were gone on with, which ended when so many images had been shown."""
     return (
         f", in runs that were gone on with after {' and '.join(f'{end:,}' for end in ends)}" if ends else ""
     )
 
 
-def guards_section(seen: Mapping[str, Any] | None) -> str:
+def _guards_section(seen: Mapping[str, Any] | None) -> str:
     """What guards saw of the generator that was kept (docs/concepts/training.md)."""
     if seen is None:
         return "Guards have not looked at it: it was trained too briefly, or without them."
@@ -91,12 +91,12 @@ def guards_section(seen: Mapping[str, Any] | None) -> str:
 
 def replace_evaluation(text: str, section: str) -> str:
     """The card `text` with the section of an evaluation, in the place of an earlier one or at the end; all else stands."""
-    block = f"{BEGIN}\n{section}\n{END}\n"
-    if SECTION.search(text):
-        return SECTION.sub(lambda _: block, text, count=1)
+    block = f"{_BEGIN}\n{section}\n{_END}\n"
+    if _SECTION.search(text):
+        return _SECTION.sub(lambda _: block, text, count=1)
     return f"{text}{'' if text.endswith(chr(10)) else chr(10)}\n{block}"
 
 
-def speaks_of(text: str, digest: str) -> bool:
+def is_card_of(text: str, digest: str) -> bool:
     """Whether a card is that of the weights with this SHA-256, whatever evaluation stands in it."""
-    return digest in SECTION.sub("", text)
+    return digest in _SECTION.sub("", text)

@@ -18,24 +18,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medgan.learners.gan.class_gaussian import Outline
-from medgan.learners.gan.layers import convolution, double, halve, leak, resample
+from medgan.learners.gan.class_gaussian import ClassGaussian
+from medgan.learners.gan.layers import convolution, double, halve, leaky_relu, resample
 from medgan.plan import Plan
-from medgan.training.runtime import per_image
+from medgan.training.runtime import random_per_image
 
-CONDITION_FROM = 16
+_CONDITION_FROM = 16
 """Side in pixels from which the class enters the generator's stages."""
-RESIDUAL = 0.1
+_RESIDUAL = 0.1
 """Scale of a residual's last weights at the start: the stage begins close to its straight path, but not silent."""
-DETAIL = 0.05
+_DETAIL = 0.05
 """Scale of a detail's weights at the start: an image begins close to its outline."""
-STRAIGHT = 0.7
+_STRAIGHT = 0.7
 """Scale of the 1 x 1 convolutions on the straight path, for which Kaiming's factor of two is one too many."""
-EMBEDDING_NOISE = 0.5
+_EMBEDDING_NOISE = 0.5
 """Standard deviation of the noise on class embeddings while training (NoisyTwins, arXiv 2304.05866)."""
 
 
-class Style(nn.Module):
+class _Style(nn.Module):
     """Latent (and class, where it may enter) -> gain and bias per channel; starts as gain 1, bias 0."""
 
     def __init__(self, latent: int, classes: int, channels: int) -> None:
@@ -58,7 +58,7 @@ class Style(nn.Module):
         return styled
 
 
-class Up(nn.Module):
+class _UpStage(nn.Module):
     """One generator stage: a styled residual that doubles the cells half-way, so that one convolution runs at each size."""
 
     def __init__(
@@ -68,9 +68,9 @@ class Up(nn.Module):
         super().__init__()
         self.doubles = double
         self.first = convolution(inward, outward, 3, scale=scale)
-        self.style = Style(latent, classes, outward)
-        self.second = convolution(outward, outward, 3, scale=RESIDUAL)
-        self.skip = convolution(inward, outward, 1, scale=STRAIGHT) if inward != outward else nn.Identity()
+        self.style = _Style(latent, classes, outward)
+        self.second = convolution(outward, outward, 3, scale=_RESIDUAL)
+        self.skip = convolution(inward, outward, 1, scale=_STRAIGHT) if inward != outward else nn.Identity()
 
     def forward(self, x: Tensor, kinked: Tensor, z: Tensor, y: Tensor) -> Tensor:
         """(N, inward, H, W), and its leaky ReLU `kinked` -> (N, outward, 2H, 2W), or the same size when it does not double."""
@@ -78,7 +78,7 @@ class Up(nn.Module):
         residual = self.style(self.first(kinked), z, y)
         if self.doubles:
             straight, residual = double(straight), double(residual)
-        image: Tensor = straight + self.second(leak(residual))
+        image: Tensor = straight + self.second(leaky_relu(residual))
         return image
 
 
@@ -96,17 +96,17 @@ class Generator(nn.Module):
         stages, side, before = [], max(plan.base), plan.widths[0]
         for number, width in enumerate(plan.widths):
             side *= 2 if number else 1
-            enters = self.classes if side >= CONDITION_FROM else 0
+            enters = self.classes if side >= _CONDITION_FROM else 0
             scale = len(plan.widths) ** -0.25
-            stages.append(Up(before, width, plan.latent, enters, double=number > 0, scale=scale))
+            stages.append(_UpStage(before, width, plan.latent, enters, double=number > 0, scale=scale))
             before = width
         self.stages = nn.ModuleList(stages)
         self.outlined = min(plan.outlined, plan.doublings - 1)  # plans of before say 2, whatever the size
         rows, columns = (cells << self.outlined for cells in plan.base)
-        self.outline = Outline((plan.channels, rows, columns), plan.latent, len(plan.labels))
+        self.outline = ClassGaussian((plan.channels, rows, columns), plan.latent, len(plan.labels))
         self.from_outline = convolution(plan.channels, plan.widths[self.outlined], 3)
         self.details = nn.ModuleList(
-            convolution(width, plan.channels, 3, scale=DETAIL) for width in plan.widths[self.outlined :]
+            convolution(width, plan.channels, 3, scale=_DETAIL) for width in plan.widths[self.outlined :]
         )
 
     def begin(self, of_class: Callable[[int], NDArray[np.float32]]) -> None:
@@ -118,16 +118,16 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
         """Draw images; `share` in [0, 1] is how far the class condition of the stages has faded in."""
         z = F.normalize(z, dim=1) * z.shape[1] ** 0.5
-        y = embed(self.embedding, labels, noisy=self.training and self.classes > 0) * share
+        y = _embed(self.embedding, labels, noisy=self.training and self.classes > 0) * share
         with torch.autocast(z.device.type, enabled=False):
             image: Tensor = self.outline(z.float(), labels)
         x = (self.base[None] * self.scales(z)[:, :, None, None]).contiguous(memory_format=torch.channels_last)
-        kinked = leak(x)
+        kinked = leaky_relu(x)
         for number, stage in enumerate(self.stages):
             x = stage(x, kinked, z, y)
             if number == self.outlined:
                 x = x + self.from_outline(image)
-            kinked = leak(x)
+            kinked = leaky_relu(x)
             if number > self.outlined:
                 image = double(image)
             if number >= self.outlined:
@@ -135,32 +135,32 @@ class Generator(nn.Module):
         return resample(image, self.size)
 
 
-def embed(table: nn.Embedding, labels: Tensor, *, noisy: bool) -> Tensor:
+def _embed(table: nn.Embedding, labels: Tensor, *, noisy: bool) -> Tensor:
     """Class embeddings of length sqrt(width) (N, width), blurred by noise while training."""
     y: Tensor = F.normalize(table(labels), dim=1) * table.embedding_dim**0.5
     if not noisy:
         return y
-    noise = per_image(lambda n: torch.randn(n, *y.shape[1:], device=y.device, dtype=y.dtype), len(y))
-    return y + EMBEDDING_NOISE * noise
+    noise = random_per_image(lambda n: torch.randn(n, *y.shape[1:], device=y.device, dtype=y.dtype), len(y))
+    return y + _EMBEDDING_NOISE * noise
 
 
-class Down(nn.Module):
+class _DownStage(nn.Module):
     """One discriminator stage: a residual that halves the cells half-way."""
 
     def __init__(self, inward: int, outward: int, *, halve: bool, scale: float) -> None:
-        """`scale` as in `Up`."""
+        """`scale` as in `_UpStage`."""
         super().__init__()
         self.halves = halve
         self.first = convolution(inward, inward, 3, scale=scale)
-        self.second = convolution(inward, outward, 3, scale=RESIDUAL)
-        self.skip = convolution(inward, outward, 1, scale=STRAIGHT) if inward != outward else nn.Identity()
+        self.second = convolution(inward, outward, 3, scale=_RESIDUAL)
+        self.skip = convolution(inward, outward, 1, scale=_STRAIGHT) if inward != outward else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inward, H, W) -> (N, outward, H/2, W/2), or the same size when it does not halve."""
-        residual = leak(x)
+        residual = leaky_relu(x)
         residual = halve(residual, self.first) if self.halves else self.first(residual)
         straight = F.avg_pool2d(x, 2) if self.halves else x
-        smaller: Tensor = self.skip(straight) + self.second(leak(residual))
+        smaller: Tensor = self.skip(straight) + self.second(leaky_relu(residual))
         return smaller
 
 
@@ -175,8 +175,8 @@ class Discriminator(nn.Module):
         widths = tuple(reversed(plan.widths))
         self.from_image = convolution(plan.channels, widths[0], 3)
         scale = len(widths) ** -0.25
-        stages = [Down(before, after, halve=True, scale=scale) for before, after in pairwise(widths)]
-        self.stages = nn.ModuleList([*stages, Down(widths[-1], widths[-1], halve=False, scale=scale)])
+        stages = [_DownStage(before, after, halve=True, scale=scale) for before, after in pairwise(widths)]
+        self.stages = nn.ModuleList([*stages, _DownStage(widths[-1], widths[-1], halve=False, scale=scale)])
         self.head = nn.Conv2d(widths[-1], widths[-1], plan.base, groups=widths[-1])  # type: ignore[arg-type]
         self.real = nn.Linear(widths[-1], 1)
         self.embedding = nn.Embedding(max(self.classes, 1), widths[-1])
@@ -186,7 +186,7 @@ class Discriminator(nn.Module):
         x = self.from_image(resample(images, self.grid))
         for stage in self.stages:
             x = stage(x)
-        x = self.head(leak(x)).flatten(1)
+        x = self.head(leaky_relu(x)).flatten(1)
         with torch.autocast(x.device.type, enabled=False):
             return self.logits(
                 x.float(), labels
@@ -197,6 +197,6 @@ class Discriminator(nn.Module):
         free = self.real(x)
         if not self.classes:
             return torch.cat([free, torch.zeros_like(free)], dim=1)
-        y = embed(self.embedding, labels, noisy=False)
+        y = _embed(self.embedding, labels, noisy=False)
         matched = (x * y).sum(dim=1, keepdim=True) / x.shape[1] ** 0.5
         return torch.cat([free, free + matched], dim=1)

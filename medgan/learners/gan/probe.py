@@ -14,21 +14,21 @@ import torch
 from torch import Tensor
 
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.learners.gan.steps import Learners, update
+from medgan.learners.gan.steps import GanState, update
 from medgan.plan import Plan
-from medgan.training.batches import my_share
-from medgan.training.runtime import Runtime, record_for_trial, reseed
+from medgan.training.batches import share_of_batch
+from medgan.training.runtime import Runtime, reseed, temporary_graphs
 
-ROUNDS, BRIEF = 3, 1
+ROUNDS, BRIEF_ROUNDS = 3, 1
 """Rounds by which a run is decided; a dry run, which decides nothing, needs but an estimate."""
-ALIKE = 0.02
+_ALIKE = 0.02
 """By how much of itself a gradient of a replayed step may differ; by adding up in another order it does by a hundred-thousandth."""
-NEXT_TO_NOTHING = 1e-4
+_NEXT_TO_NOTHING = 1e-4
 """Share of the length of all gradients together below which a gradient is measured by that."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class _Cost:
     """Seconds per image, a median over rounds."""
 
     processor: float
@@ -36,15 +36,15 @@ class Cost:
     wall: float
 
 
-def costs(
+def measure_costs(
     plan: Plan, precisions: Iterable[str], *, rounds: int = ROUNDS, on_progress: OnProgress = ignore
-) -> dict[str, Cost]:
+) -> dict[str, _Cost]:
     """{precision: its cost}; they take turns, so that a busy moment strikes them alike, after a round of warming up.
 
     Several processes take their `rounds` together, and go by the clock of the first.
     """
-    trials = {name: TimingTrial(replace(plan, precision=name)) for name in precisions}
-    taken: dict[str, list[Cost]] = {name: [] for name in trials}
+    trials = {name: _TimingTrial(replace(plan, precision=name)) for name in precisions}
+    taken: dict[str, list[_Cost]] = {name: [] for name in trials}
     what, words = "timing one step", f"size {'x'.join(map(str, plan.size))}, {', '.join(trials)}"
     for number in range(rounds + 1):
         for place, (name, trial) in enumerate(trials.items()):
@@ -53,40 +53,40 @@ def costs(
             if number:
                 taken[name].append(cost)
     on_progress(Progress(what, (rounds + 1) * len(trials), (rounds + 1) * len(trials), words))
-    return {name: trial.runtime.once(partial(median, taken[name])) for name, trial in trials.items()}
+    return {name: trial.runtime.once(partial(_median_cost, taken[name])) for name, trial in trials.items()}
 
 
-def pace_with_graphs(plan: Plan) -> tuple[float, str]:
+def time_with_graphs(plan: Plan) -> tuple[float, str]:
     """Seconds per image by the wall clock where steps are replayed as CUDA graphs, and what speaks against it in words, or "".
 
     That is a step that fails or is another. It is compared after rounds enough for a GPU to replay what it recorded, with a plain step
     from the same weights, moments and chance.
     """
     try:
-        with record_for_trial():
-            pace, where, apart = beside_plain(plan)
+        with temporary_graphs():
+            pace, where, apart = _compare_with_plain(plan)
     except Exception as error:  # noqa: BLE001 what a driver may refuse is beyond us, and the run is as good without
         inner = getattr(error, "inner_exception", error)  # torch's own tells only who raised it
         return math.inf, f"do not work here ({type(inner).__name__}: {str(inner).partition(chr(10))[0]})"
-    same = apart <= ALIKE
+    same = apart <= _ALIKE
     return pace, "" if same else f"lead to another gradient of {where} (apart by {apart:.0%} of its length)"
 
 
-def beside_plain(plan: Plan) -> tuple[float, str, float]:
+def _compare_with_plain(plan: Plan) -> tuple[float, str, float]:
     """Seconds per image by CUDA graphs, the weight whose gradient differs most from that of a plain step, and by what share."""
-    trial = TimingTrial(replace(plan, graphed=True))
-    pace = median([trial.round() for _ in range(ROUNDS + 1)][1:]).wall
-    plain = TimingTrial(replace(plan, graphed=False))
+    trial = _TimingTrial(replace(plan, graphed=True))
+    pace = _median_cost([trial.round() for _ in range(ROUNDS + 1)][1:]).wall
+    plain = _TimingTrial(replace(plan, graphed=False))
     plain.take_over(trial)
-    return pace, *difference(plain.slopes(), trial.slopes())
+    return pace, *_largest_difference(plain.slopes(), trial.slopes())
 
 
-def difference(plain: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[str, float]:
+def _largest_difference(plain: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[str, float]:
     """The weight whose two gradients are farthest apart, and their distance as a share of the length of the plain one.
 
     One that is next to nothing beside all of them is measured by a share of that.
     """
-    least = NEXT_TO_NOTHING * torch.stack([slope.norm() for slope in plain.values()]).norm()
+    least = _NEXT_TO_NOTHING * torch.stack([slope.norm() for slope in plain.values()]).norm()
     shares = {
         name: float((other[name] - slope).norm() / slope.norm().clamp(min=least))
         for name, slope in plain.items()
@@ -95,37 +95,37 @@ def difference(plain: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[str,
     return worst, shares[worst]
 
 
-def median(rounds: list[Cost]) -> Cost:
+def _median_cost(rounds: list[_Cost]) -> _Cost:
     """Each clock's own."""
-    return Cost(
+    return _Cost(
         statistics.median(cost.processor for cost in rounds), statistics.median(cost.wall for cost in rounds)
     )
 
 
-class TimingTrial:
+class _TimingTrial:
     """Networks of a plan, and a random batch that they learn from."""
 
     def __init__(self, plan: Plan) -> None:
         """Built as for training."""
         reseed(plan.seed, -1)
         self.plan, self.runtime = plan, Runtime(plan.device, plan.precision, graphed=plan.graphed)
-        images, mine = torch.rand(plan.batch, plan.channels, *plan.size) * 2 - 1, my_share(plan)
-        self.learners = Learners(plan, self.runtime, lambda _: images.numpy())
+        images, mine = torch.rand(plan.batch, plan.channels, *plan.size) * 2 - 1, share_of_batch(plan)
+        self.learners = GanState(plan, self.runtime, lambda _: images.numpy())
         self.images = self.runtime.tensor(images[mine])
         self.labels = self.runtime.tensor(torch.arange(plan.batch)[mine] // plan.group % len(plan.labels))
 
-    def round(self) -> Cost:
+    def round(self) -> _Cost:
         """The cost of an image in a long run: of a plain step, and its share of what a step with a penalty costs more."""
         lazy, plain = self.step(0), self.step(1)
         if not self.plan.penalty_every:
-            return Cost((lazy.processor + plain.processor) / 2, (lazy.wall + plain.wall) / 2)
+            return _Cost((lazy.processor + plain.processor) / 2, (lazy.wall + plain.wall) / 2)
         share = 1 / self.plan.penalty_every
-        return Cost(
+        return _Cost(
             plain.processor + (lazy.processor - plain.processor) * share,
             plain.wall + (lazy.wall - plain.wall) * share,
         )
 
-    def step(self, number: int) -> Cost:
+    def step(self, number: int) -> _Cost:
         """The cost of an image in step `number`: the first one has a penalty."""
         processor, wall = time.process_time(), time.perf_counter()
         update(
@@ -133,9 +133,9 @@ class TimingTrial:
         )  # ends with numbers, so a GPU is done
         processor, wall = time.process_time() - processor, time.perf_counter() - wall
         on_gpu = self.images.device.type != "cpu"
-        return Cost((wall if on_gpu else processor) / self.plan.batch, wall / self.plan.batch)
+        return _Cost((wall if on_gpu else processor) / self.plan.batch, wall / self.plan.batch)
 
-    def take_over(self, other: TimingTrial) -> None:
+    def take_over(self, other: _TimingTrial) -> None:
         """Go on from the weights and moments of the other."""
         parts = other.learners.parts()
         for name, part in self.learners.parts().items():

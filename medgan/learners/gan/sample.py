@@ -19,8 +19,8 @@ from medgan.plan import Plan
 from medgan.scans.scan import OutputFormat
 from medgan.training.runtime import choose_device
 
-GRID_COLUMNS = 8
-TOGETHER = 16
+_GRID_COLUMNS = 8
+_BATCH = 16
 """Images drawn at a time, by every process on every machine: part of what an image is, so never a setting."""
 
 
@@ -68,7 +68,7 @@ def draw_together(model: Model, label: str, seeds: Sequence[int], *, device: str
 
 
 def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto") -> Iterator[Sample]:
-    """Draw one image per seed, always `TOGETHER` at a time: sums in a batch of another size may be rounded differently.
+    """Draw one image per seed, always `_BATCH` at a time: sums in a batch of another size may be rounded differently.
 
     An image is the same in every place of such a batch and whatever is drawn beside it, so the last batch, or a single image, is
     filled up with repetitions of its first. The next batch is drawn while the caller is busy with this one, as with writing it.
@@ -79,13 +79,13 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
         )
     place = torch.device(choose_device(device))
     network = model.network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    which = torch.full((TOGETHER,), model.labels.index(label), device=place)
+    which = torch.full((_BATCH,), model.labels.index(label), device=place)
 
     def drawn(wanted: Sequence[int]) -> NDArray[np.float32]:
-        latents = [latent_of(model.plan, seed) for seed in wanted]
-        latents += latents[:1] * (TOGETHER - len(wanted))
+        latents = [_latent_of(model.plan, seed) for seed in wanted]
+        latents += latents[:1] * (_BATCH - len(wanted))
         z = torch.cat(latents).to(which.device)  # another thread has another current GPU
-        images = finish(network, model.plan, z, which, tones=model.tones.get(label))
+        images = _draw_pixels(network, model.plan, z, which, tones=model.tones.get(label))
         if not np.isfinite(images).all():  # of weights that are finite, and so large that their sums are not
             raise ModelError(
                 f"{model.folder}: what this model draws of class {label!r} are no images: pixels that are no numbers",
@@ -93,7 +93,7 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
             )
         return images[: len(wanted)]
 
-    batches = [seeds[start : start + TOGETHER] for start in range(0, len(seeds), TOGETHER)]
+    batches = [seeds[start : start + _BATCH] for start in range(0, len(seeds), _BATCH)]
     with ThreadPoolExecutor(1) as artist:
         coming = artist.submit(drawn, batches[0]) if batches else None
         for wanted, following in zip_longest(batches, batches[1:]):
@@ -104,7 +104,7 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
                 yield Sample(pixels=pixels, label=label, seed=seed, model=model.digest)
 
 
-def latent_of(plan: Plan, seed: int) -> Tensor:
+def _latent_of(plan: Plan, seed: int) -> Tensor:
     """The latent (1, latent) of a seed, made on the CPU so that every device starts from the same numbers."""
     chance = torch.Generator().manual_seed(seed)
     if plan.noise == "uniform":
@@ -113,7 +113,7 @@ def latent_of(plan: Plan, seed: int) -> Tensor:
 
 
 @torch.inference_mode()
-def finish(
+def _draw_pixels(
     network: nn.Module,
     plan: Plan,
     z: Tensor,
@@ -134,8 +134,8 @@ def finish(
 def draw_class(network: nn.Module, plan: Plan, number: int, count: int, share: float = 1.0) -> Tensor:
     """The images (count, C, H, W) of the first seeds of class `number` as the network gives them, in fp32 on the CPU."""
     place, parts = next(network.parameters()).device, []
-    for start in range(0, count, TOGETHER):
-        z = torch.cat([latent_of(plan, seed) for seed in range(start, min(start + TOGETHER, count))])
+    for start in range(0, count, _BATCH):
+        z = torch.cat([_latent_of(plan, seed) for seed in range(start, min(start + _BATCH, count))])
         parts.append(network(z.to(place), torch.full((len(z),), number, device=place), share))
     return torch.cat(parts).float().cpu()
 
@@ -143,10 +143,10 @@ def draw_class(network: nn.Module, plan: Plan, number: int, count: int, share: f
 def draw_grid(network: nn.Module, plan: Plan, *, share: float = 1.0) -> NDArray[np.float32]:
     """A sheet (H, W[, 3]) in [0, 1]: one row per class, the same eight seeds in every row and at every tick."""
     device = next(network.parameters()).device
-    z = torch.cat([latent_of(plan, seed) for seed in range(GRID_COLUMNS)]).to(device)
+    z = torch.cat([_latent_of(plan, seed) for seed in range(_GRID_COLUMNS)]).to(device)
     rows = []
     for number in range(len(plan.labels)):
-        images = finish(network, plan, z, torch.full((GRID_COLUMNS,), number, device=device), share)
+        images = _draw_pixels(network, plan, z, torch.full((_GRID_COLUMNS,), number, device=device), share)
         rows.append(np.concatenate(list(images), axis=2))  # (C, H, 8 W)
     sheet = np.concatenate(rows, axis=1).transpose(1, 2, 0)
     return sheet[:, :, 0] if plan.channels == 1 else sheet

@@ -12,13 +12,13 @@ from torch.optim import Optimizer
 
 from medgan.learners.gan import dcgan, losses, networks
 from medgan.learners.gan.augment import augment
-from medgan.learners.gan.feature_matching import Matcher, OfClass
+from medgan.learners.gan.feature_matching import ClassImages, FeatureMatcher
 from medgan.plan import Plan
-from medgan.training.optimiser import shorten
-from medgan.training.runtime import Runtime, per_image
+from medgan.training.optimiser import clip_updates
+from medgan.training.runtime import Runtime, random_per_image
 
 GENERATORS: dict[str, Any] = {"repaired": networks.Generator, "dcgan": dcgan.DcganGenerator}
-DISCRIMINATORS: dict[str, Any] = {"repaired": networks.Discriminator, "dcgan": dcgan.DcganDiscriminator}
+_DISCRIMINATORS: dict[str, Any] = {"repaired": networks.Discriminator, "dcgan": dcgan.DcganDiscriminator}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Critic:
+class DiscriminatorState:
     """The discriminator of a run, and what it learns by."""
 
     network: nn.Module
@@ -43,24 +43,26 @@ class Critic:
     adam: Optimizer
 
 
-class Learners:
+class GanState:
     """The generator, its average and, where the plan gives it a part, the discriminator of a run (mutable, unlike our nouns)."""
 
-    def __init__(self, plan: Plan, runtime: Runtime, known: OfClass) -> None:
+    def __init__(self, plan: Plan, runtime: Runtime, known: ClassImages) -> None:
         """Fresh networks, of which those that can begin with what is `known` of each class do; chance must have been seeded."""
         self.plan, self.runtime, self.known = plan, runtime, known
         generator = GENERATORS[plan.arch](plan)
-        critic = DISCRIMINATORS[plan.arch](plan) if plan.adversary else None
+        critic = _DISCRIMINATORS[plan.arch](plan) if plan.adversary else None
         if isinstance(generator, networks.Generator):
             generator.begin(known)
-        self.matcher = Matcher(plan, known, runtime.fabric.device) if plan.matching else None
+        self.matcher = FeatureMatcher(plan, known, runtime.fabric.device) if plan.matching else None
         self.look = None if self.matcher is None else runtime.graphed(self.matcher.features)
         self.average = runtime.place(GENERATORS[plan.arch](plan))
         self.average.load_state_dict(generator.state_dict())
         self.average.eval().requires_grad_(False)
         self.generator = generator
         self.to_generator, self.generator_adam = runtime.setup(generator, self.adam(generator))
-        self.critic = None if critic is None else Critic(critic, *runtime.setup(critic, self.adam(critic)))
+        self.critic = (
+            None if critic is None else DiscriminatorState(critic, *runtime.setup(critic, self.adam(critic)))
+        )
         self.strength = plan.augment
         """Strength of augmentation in force: guards may raise it above the plan's."""
         self.start = 0
@@ -72,7 +74,7 @@ class Learners:
         """The optimiser of the plan."""
         plan = self.plan
         adam = torch.optim.Adam(network.parameters(), lr=plan.rate, betas=plan.betas, fused=True)  # type: ignore[arg-type]
-        return shorten(adam, plan.stride) if plan.stride else adam
+        return clip_updates(adam, plan.stride) if plan.stride else adam
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -91,24 +93,26 @@ class Learners:
         return {**self.networks, **self.adams}
 
 
-def cosine(start: float, end: float, done: float) -> float:
+def _cosine(start: float, end: float, done: float) -> float:
     """From `start` to `end` along half a cosine as `done` goes from 0 to 1."""
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def condition_weight(plan: Plan, images_shown: int) -> float:
+def conditioning_weight(plan: Plan, images_shown: int) -> float:
     """How far the class condition has come, 0 to 1 (arXiv 2201.06578: first learn what all classes share)."""
     start, whole = (share * plan.images_shown for share in plan.condition)
     return min(max((images_shown - start) / (whole - start), 0.0), 1.0) if whole > start else 1.0
 
 
-def opponent(learners: Learners, images_shown: int) -> Critic | None:
+def active_discriminator(learners: GanState, images_shown: int) -> DiscriminatorState | None:
     """The discriminator, where there is one and once it has a say."""
     plan = learners.plan
     return learners.critic if images_shown >= plan.joins * plan.images_shown else None
 
 
-def judge(plan: Plan, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _paired_logits(
+    plan: Plan, critic: DiscriminatorState, real: Tensor, fake: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
     """Logits of real and fake images, in fp32. Batch norm must see them apart; without it one pass is quicker."""
     if plan.arch == "dcgan":
         return critic.wrapped(real, labels).float(), critic.wrapped(fake, labels).float()
@@ -116,51 +120,55 @@ def judge(plan: Plan, critic: Critic, real: Tensor, fake: Tensor, labels: Tensor
     return both[: len(real)], both[len(real) :]
 
 
-def latents(plan: Plan, count: int, device: torch.device) -> Tensor:
+def draw_latents(plan: Plan, count: int, device: torch.device) -> Tensor:
     """Latent vectors (count, latent) from torch's own generator."""
     if plan.noise == "uniform":
-        return per_image(lambda n: torch.rand(n, plan.latent, device=device), count) * 2 - 1
-    return per_image(lambda n: torch.randn(n, plan.latent, device=device), count)
+        return random_per_image(lambda n: torch.rand(n, plan.latent, device=device), count) * 2 - 1
+    return random_per_image(lambda n: torch.randn(n, plan.latent, device=device), count)
 
 
-def update(learners: Learners, real: Tensor, labels: Tensor, images_shown: int) -> Step:
+def update(learners: GanState, real: Tensor, labels: Tensor, images_shown: int) -> Step:
     """Train the networks on one batch: images (N, C, H, W) in [-1, 1], classes (N,).
 
     Of several processes each brings its share of the batch; gradients and figures are means over the whole of it.
     """
-    plan, share = learners.plan, condition_weight(learners.plan, images_shown)
+    plan, share = learners.plan, conditioning_weight(learners.plan, images_shown)
     done = (images_shown - learners.start) / (plan.images_shown - learners.start)
     for adam in learners.adams.values():
         for group in adam.param_groups:
-            group["lr"] = cosine(plan.rate, plan.rate_end, done) * learners.pace
+            group["lr"] = _cosine(plan.rate, plan.rate_end, done) * learners.pace
     learners.runtime.begin_step()
-    z = latents(plan, len(real), real.device)
+    z = draw_latents(plan, len(real), real.device)
     fake = learners.to_generator(z, labels, learners.runtime.number(share)).float()
-    critic, shown = opponent(learners, images_shown), {}
+    critic, shown = active_discriminator(learners, images_shown), {}
     if critic is not None:
-        critic_loss, on_real, on_fake = update_critic(
+        critic_loss, on_real, on_fake = _update_discriminator(
             learners, critic, (real, fake.detach()), labels, images_shown
         )
         told_apart = (on_real[:, 0] > on_fake[:, 0]).float().mean()
         shown = {"critic_loss": critic_loss, "told_apart": told_apart}
-    shown |= update_generator(learners, critic, (real, fake), labels, images_shown)
-    update_average(learners, images_shown + plan.batch, plan.batch)
+    shown |= _update_generator(learners, critic, (real, fake), labels, images_shown)
+    _update_average(learners, images_shown + plan.batch, plan.batch)
     numbers = learners.runtime.mean(torch.stack(list(shown.values()))).tolist()
     return Step(**dict(zip(shown, numbers, strict=True)))
 
 
-def update_critic(
-    learners: Learners, critic: Critic, pair: tuple[Tensor, Tensor], labels: Tensor, images_shown: int
+def _update_discriminator(
+    learners: GanState,
+    critic: DiscriminatorState,
+    pair: tuple[Tensor, Tensor],
+    labels: Tensor,
+    images_shown: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One step of the discriminator on a `pair` of real and fake; its loss without the penalty, and its logits on both."""
-    plan, weights = learners.plan, (1.0, condition_weight(learners.plan, images_shown))
+    plan, weights = learners.plan, (1.0, conditioning_weight(learners.plan, images_shown))
     with torch.no_grad():
         real, fake = (augment(images, learners.strength) for images in pair)
-    on_real, on_fake = judge(plan, critic, real, fake, labels)
-    loss = losses.CRITIC[plan.loss](on_real, on_fake, weights)
+    on_real, on_fake = _paired_logits(plan, critic, real, fake, labels)
+    loss = losses.DISCRIMINATOR_LOSSES[plan.loss](on_real, on_fake, weights)
     total = loss
     if plan.penalty_every and images_shown // plan.batch % plan.penalty_every == 0:
-        gamma = cosine(plan.penalty, plan.penalty_end, images_shown / plan.images_shown)
+        gamma = _cosine(plan.penalty, plan.penalty_end, images_shown / plan.images_shown)
         both, twice = torch.cat([real, fake]), torch.cat([labels, labels])
         # Mean over real and fake together is half of R1 + R2; the lazy factor keeps the mean strength. The penalty goes past DDP's
         # wrapper, but back through the very parameters of `loss` in one pass: DDP averages what each parameter has got in the end.
@@ -173,14 +181,18 @@ def update_critic(
     return loss.detach(), on_real.detach(), on_fake.detach()
 
 
-def update_generator(
-    learners: Learners, critic: Critic | None, pair: tuple[Tensor, Tensor], labels: Tensor, images_shown: int
+def _update_generator(
+    learners: GanState,
+    critic: DiscriminatorState | None,
+    pair: tuple[Tensor, Tensor],
+    labels: Tensor,
+    images_shown: int,
 ) -> dict[str, Tensor]:
     """One step of the generator on a `pair` of real and the fake just drawn: its loss, and the distance where features teach."""
     plan, fake = learners.plan, pair[1]
     total, shown = fake.new_zeros(()), {}
     if critic is not None:
-        total = total + plan.adversary * against_critic(learners, critic, pair, labels, images_shown)
+        total = total + plan.adversary * _adversarial_loss(learners, critic, pair, labels, images_shown)
     if learners.matcher is not None:
         distance = learners.matcher.distance(fake, labels, (plan.seed, images_shown), learners.look)
         total = total + plan.matching * distance
@@ -191,11 +203,15 @@ def update_generator(
     return {**shown, "generator_loss": total.detach()}
 
 
-def against_critic(
-    learners: Learners, critic: Critic, pair: tuple[Tensor, Tensor], labels: Tensor, images_shown: int
+def _adversarial_loss(
+    learners: GanState,
+    critic: DiscriminatorState,
+    pair: tuple[Tensor, Tensor],
+    labels: Tensor,
+    images_shown: int,
 ) -> Tensor:
     """The generator's loss by the discriminator, whose own parameters get no gradient from it."""
-    plan, share, (real, fake) = learners.plan, condition_weight(learners.plan, images_shown), pair
+    plan, share, (real, fake) = learners.plan, conditioning_weight(learners.plan, images_shown), pair
     critic.network.requires_grad_(False)
     with learners.runtime.alone(critic.wrapped):  # it gets no gradient that processes would have to share
         on_fake = critic.wrapped(augment(fake, learners.strength), labels).float()
@@ -204,11 +220,11 @@ def against_critic(
     if plan.loss == "relativistic":
         with torch.no_grad():
             on_real = critic.wrapped(augment(real, learners.strength), labels).float()
-    return losses.GENERATOR[plan.loss](on_real, on_fake, (1.0, share))
+    return losses.GENERATOR_LOSSES[plan.loss](on_real, on_fake, (1.0, share))
 
 
 @torch.no_grad()
-def update_average(learners: Learners, images_shown: int, batch: int) -> None:
+def _update_average(learners: GanState, images_shown: int, batch: int) -> None:
     """Move the averaged generator; its half-life never exceeds a twentieth of the images seen so far."""
     half_life = min(learners.plan.ema, 0.05 * images_shown)
     keep = 0.5 ** (batch / half_life) if half_life > 0 else 0.0

@@ -12,20 +12,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-KNOTS = 257
+_KNOTS = 257
 """Quantiles that a curve goes through, the least and the largest value included."""
 
-Floats = NDArray[np.float32]
+_Floats = NDArray[np.float32]
 
 
-def levels(images: Floats) -> Floats:
+def tone_quantiles(images: _Floats) -> _Floats:
     """Images (N, C, H, W) -> the quantiles (C, KNOTS) of each channel, evenly spaced by rank."""
     values = np.sort(images.swapaxes(0, 1).reshape(images.shape[1], -1))
-    return values[:, np.linspace(0, values.shape[1] - 1, KNOTS).round().astype(np.int64)]
+    return values[:, np.linspace(0, values.shape[1] - 1, _KNOTS).round().astype(np.int64)]
 
 
-def tone_curves(drawn: Floats, real: Floats) -> Floats:
-    """The curves (C, 2, KNOTS) from the `levels` of what a network draws of a class onto those of its real images, on the same scale.
+def fit_tone_curves(drawn: _Floats, real: _Floats) -> _Floats:
+    """The curves (C, 2, KNOTS) from the `tone_quantiles` of what a network draws of a class onto those of its real images, on the same scale.
 
     A value drawn often, as that of the air around a patient, has many ranks; it goes to the nearest value that they have.
     """
@@ -36,7 +36,7 @@ def tone_curves(drawn: Floats, real: Floats) -> Floats:
     return np.array(curves)
 
 
-def apply_curves(images: Floats, curves: Floats) -> Floats:
+def apply_curves(images: _Floats, curves: _Floats) -> _Floats:
     """Images (N, C, H, W) by the curves (C, 2, KNOTS) of their class; beyond the ends of a curve, its ends."""
     written = [np.interp(images[:, channel], *curve) for channel, curve in enumerate(curves)]
     return np.stack(written, axis=1).astype(np.float32)

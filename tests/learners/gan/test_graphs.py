@@ -15,10 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from medgan.learners.gan import probe
-from medgan.learners.gan.feature_matching import Matcher
+from medgan.learners.gan.feature_matching import FeatureMatcher
 from medgan.learners.gan.fit import fit
 from medgan.learners.gan.networks import Discriminator, Generator
-from medgan.learners.gan.probe import TimingTrial, difference, pace_with_graphs
+from medgan.learners.gan.probe import _largest_difference, _TimingTrial, time_with_graphs
 from medgan.training import runtime
 from medgan.training.runtime import Runtime
 from tests.learners.gan.phantoms import ABOUT, dcgan_plan, matched_plan, tiny_plan, tiny_stack
@@ -31,7 +31,7 @@ PLANS = {"adversarial": tiny_plan(), "matched": matched_plan(), "dcgan": dcgan_p
 def traced(monkeypatch):
     """A processor that takes itself for a GPU: passes are traced for replaying, and run by torch."""
     monkeypatch.setattr(runtime, "can_replay", lambda _: True)
-    monkeypatch.setattr(runtime, "GRAPHS", {"backend": "aot_eager", "dynamic": False})
+    monkeypatch.setattr(runtime, "_GRAPHS", {"backend": "aot_eager", "dynamic": False})
     torch._dynamo.reset()
     yield
     torch._dynamo.reset()
@@ -45,18 +45,18 @@ def graphs():
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_a_replayed_step_has_the_gradients_of_a_plain_one(plan, traced):
     before = graphs()
-    pace, against = pace_with_graphs(plan)
+    pace, against = time_with_graphs(plan)
     assert graphs() > before
     assert (pace > 0, against) == (True, "")
-    trials = [TimingTrial(dataclasses.replace(plan, graphed=graphed)) for graphed in (False, True)]
+    trials = [_TimingTrial(dataclasses.replace(plan, graphed=graphed)) for graphed in (False, True)]
     plain, replayed = (trial.slopes() for trial in trials)
-    assert difference(plain, replayed)[1] < 1e-4
+    assert _largest_difference(plain, replayed)[1] < 1e-4
     assert all(slope.any() for name, slope in plain.items() if "class" in name or "embedding" in name)
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_passes_are_traced_once_however_far_the_condition_has_faded_in(plan, traced):
-    trial = TimingTrial(dataclasses.replace(plan, graphed=True))
+    trial = _TimingTrial(dataclasses.replace(plan, graphed=True))
     seen = set()
     for number in range(plan.images_shown // plan.batch):
         trial.step(number)
@@ -72,15 +72,15 @@ def test_a_trial_notices_that_the_gradient_of_a_single_weight_is_another(traced,
         return passes
 
     monkeypatch.setattr(Runtime, "graphed", graphed)
-    assert "another gradient of generator.stages.0.first.bias" in pace_with_graphs(tiny_plan())[1]
+    assert "another gradient of generator.stages.0.first.bias" in time_with_graphs(tiny_plan())[1]
 
 
 def test_a_trial_says_in_words_that_recording_fails(traced, monkeypatch):
     def refuses(graph, inputs):
         raise RuntimeError("operation not permitted when stream is capturing")
 
-    monkeypatch.setattr(runtime, "GRAPHS", {"backend": refuses})
-    pace, against = pace_with_graphs(tiny_plan())
+    monkeypatch.setattr(runtime, "_GRAPHS", {"backend": refuses})
+    pace, against = time_with_graphs(tiny_plan())
     assert pace == float("inf")
     assert against.startswith("do not work here (")
     assert "not permitted" in against
@@ -88,14 +88,14 @@ def test_a_trial_says_in_words_that_recording_fails(traced, monkeypatch):
 
 def test_a_gradient_that_is_no_number_is_not_alike():
     plain, other = torch.ones(2), torch.tensor([1.0, torch.nan])
-    where, apart = difference({"a": plain, "b": plain}, {"a": plain * 3, "b": other})
+    where, apart = _largest_difference({"a": plain, "b": plain}, {"a": plain * 3, "b": other})
     assert where == "b"
-    assert not apart <= probe.ALIKE
+    assert not apart <= probe._ALIKE
 
 
 def test_a_gradient_of_next_to_nothing_is_measured_beside_all():
     large, small = torch.ones(1), torch.full((1,), 1e-7)
-    assert difference({"a": large, "b": small}, {"a": large, "b": 2 * small})[1] < probe.ALIKE
+    assert _largest_difference({"a": large, "b": small}, {"a": large, "b": 2 * small})[1] < probe._ALIKE
 
 
 def test_a_run_begun_on_a_gpu_goes_on_where_there_is_none(tmp_path):
@@ -132,7 +132,9 @@ def test_no_pass_leaves_the_device(monkeypatch):
         generator, critic = Generator(plan), Discriminator(plan)
         z, labels = torch.empty(8, plan.latent), torch.empty(8, dtype=torch.int64)
         share = torch.empty(())
-    looker = Matcher(matched_plan(), lambda _: np.zeros((2, 1, 16, 12), np.float32), torch.device("cpu"))
+    looker = FeatureMatcher(
+        matched_plan(), lambda _: np.zeros((2, 1, 16, 12), np.float32), torch.device("cpu")
+    )
     looker.network.to("meta")
     features = looker.features
     with leaks:
@@ -147,6 +149,6 @@ def test_no_pass_leaves_the_device(monkeypatch):
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_a_gpu_replays_what_it_recorded(plan):
     recorded = counters["inductor"]["cudagraph_recorded_non_static_inputs"]
-    pace, against = pace_with_graphs(dataclasses.replace(plan, device="cuda"))
+    pace, against = time_with_graphs(dataclasses.replace(plan, device="cuda"))
     assert (pace > 0, against) == (True, "")
     assert counters["inductor"]["cudagraph_recorded_non_static_inputs"] > recorded

@@ -16,13 +16,13 @@ from medgan.learners.gan import guards, monitor
 from medgan.learners.gan.checkpoint import STATE
 from medgan.learners.gan.fit import LOG, fit
 from medgan.learners.gan.networks import Discriminator, Generator
-from medgan.learners.gan.steps import DISCRIMINATORS, GENERATORS
+from medgan.learners.gan.steps import _DISCRIMINATORS, GENERATORS
 from medgan.training.batches import to_network_range
 from tests.learners.gan.phantoms import ABOUT, disc_stack, discs, matched_plan, tiny_plan
 
 STACK = disc_stack(240)
 PLAN = tiny_plan(images_shown=960, tick=80, condition=(0.0, 0.0), augment=0.5)
-SEEN = monitor.Watch(STACK, PLAN).seen
+SEEN = monitor.Monitor(STACK, PLAN).seen
 TRAIN = torch.from_numpy(to_network_range(STACK.images(SEEN), PLAN))
 
 
@@ -54,7 +54,7 @@ class Memoriser(Discriminator):
 @pytest.fixture
 def planted(monkeypatch):
     """Guards look at every tick, at a generator that can be given a fault."""
-    monkeypatch.setattr(monitor, "EVERY", 1)
+    monkeypatch.setattr(monitor, "_SPACING", 1)
     monkeypatch.setitem(GENERATORS, "repaired", Planted)
     monkeypatch.setattr(Planted, "fault", "")
     return Planted
@@ -80,7 +80,7 @@ def test_a_run_without_a_fault_raises_no_alarm(planted, tmp_path):
 
 @pytest.mark.slow
 def test_networks_that_learn_in_earnest_raise_no_alarm(monkeypatch, tmp_path):
-    monkeypatch.setattr(monitor, "EVERY", 1)
+    monkeypatch.setattr(monitor, "_SPACING", 1)
     plan = tiny_plan(images_shown=1920, tick=640, widths=(24, 16, 16), augment=0.5)
     model = fit(STACK, plan, tmp_path, about=ABOUT)
     rows = log_of(tmp_path)
@@ -98,7 +98,7 @@ def test_a_class_that_collapses_is_told_and_stops_training_and_a_sound_generator
         if row["images_shown"] > PLAN.tick:  # what lies there is the tick before
             state = torch.load(tmp_path / STATE, weights_only=True)
             averages[state["images_shown"]] = state["average"]
-            assert len(state["guards"]["kept"]) <= guards.KEPT
+            assert len(state["guards"]["kept"]) <= guards._KEPT
         planted.fault = "collapse" if row["images_shown"] >= 400 else ""
 
     model = fit(STACK, PLAN, tmp_path, about=ABOUT, on_tick=on_tick)
@@ -134,10 +134,10 @@ def test_copies_raise_augmentation_to_its_bound_and_it_comes_down_when_they_are_
 
 
 def test_a_discriminator_that_learns_by_heart_raises_augmentation(planted, monkeypatch, tmp_path):
-    monkeypatch.setitem(DISCRIMINATORS, "repaired", Memoriser)
+    monkeypatch.setitem(_DISCRIMINATORS, "repaired", Memoriser)
     fit(STACK, tiny_plan(images_shown=240, tick=80, augment=0.0625), tmp_path, about=ABOUT)
     first = log_of(tmp_path)[0]
-    assert first["guards"]["overfit"] > guards.OVERFIT
+    assert first["guards"]["overfit"] > guards._OVERFIT
     assert "by heart" in first["alarms"][0]
     assert first["strength"] == 0.3125
 
@@ -283,7 +283,7 @@ def test_training_never_meets_an_image_that_is_held_back(monkeypatch, tmp_path):
     monkeypatch.setattr(fit_module, "update", noted)
     fit(STACK, tiny_plan(images_shown=800, tick=800), tmp_path, about=ABOUT)
     met = np.concatenate(met).reshape(800, -1)
-    held = to_network_range(STACK.images(monitor.Watch(STACK, PLAN).unseen), PLAN)
+    held = to_network_range(STACK.images(monitor.Monitor(STACK, PLAN).unseen), PLAN)
     assert len(held) >= 20
     assert not any(np.isclose(met, one.reshape(1, -1)).all(axis=1).any() for one in held)
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from medgan.learners.gan import guards
-from medgan.learners.gan.guards import Guards, Look, Snapshot
+from medgan.learners.gan.guards import Check, Guards, Snapshot
 
-WELL = Look(
+WELL = Check(
     images_shown=100, overfit=0.1, overfit_error=0.1, variety={"a": 0.9, "b": 0.8}, copies={"a": 0.0, "b": 0.03},
     kid={"a": 1.0, "b": 2.0}, kid_error=0.1,
 )  # fmt: skip
@@ -25,8 +25,8 @@ def kept(images_shown, distance, **changes):
 
 def test_nothing_amiss_raises_no_alarm_and_is_said():
     assert guards.alarms(WELL) == ()
-    assert guards.words([WELL], 0.5, 0.5) == "guards: nothing amiss"
-    assert guards.words([], 0.5, 0.5) == ""
+    assert guards.guard_status([WELL], 0.5, 0.5) == "guards: nothing amiss"
+    assert guards.guard_status([], 0.5, 0.5) == ""
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,15 @@ def test_nothing_amiss_raises_no_alarm_and_is_said():
 def test_every_fault_is_told_in_words(change, sentence):
     (told,) = guards.alarms(look(**change))
     assert sentence in told
-    assert sentence in guards.words([WELL, look(**change)], 0.5, 0.5)
+    assert sentence in guards.guard_status([WELL, look(**change)], 0.5, 0.5)
 
 
 def test_a_rough_guess_of_overfitting_is_no_alarm_and_none_at_all_is_said():
     assert guards.alarms(look(overfit=0.6, overfit_error=0.21)) == ()
-    assert "cannot be judged by 3 unseen patients" in guards.words([look(overfit=None, patients=3)], 0.5, 0.5)
-    assert guards.words([look(overfit=None, patients=None)], 0.0, 0.0) == "guards: nothing amiss"
+    assert "cannot be judged by 3 unseen patients" in guards.guard_status(
+        [look(overfit=None, patients=3)], 0.5, 0.5
+    )
+    assert guards.guard_status([look(overfit=None, patients=None)], 0.0, 0.0) == "guards: nothing amiss"
 
 
 def test_a_generator_that_has_just_begun_has_not_collapsed():
@@ -57,25 +59,25 @@ def test_augmentation_goes_up_to_its_bound_while_something_is_learned_by_heart_a
     for fault in ({"overfit": 0.9}, {"copies": {"a": 0.5}}):
         strength, path = 0.5, []
         for _ in range(6):
-            strength = guards.strength_after(look(**fault), strength, 0.5)
+            strength = guards.next_strength(look(**fault), strength, 0.5)
             path.append(strength)
         assert path == [0.75, 1.0, 1.25, 1.5, 1.5, 1.5]
-    assert guards.strength_after(look(overfit=0.4), 1.0, 0.5) == 1.0  # between the two limits nothing changes
-    path = [strength := guards.strength_after(WELL, strength, 0.5) for _ in range(10)]
+    assert guards.next_strength(look(overfit=0.4), 1.0, 0.5) == 1.0  # between the two limits nothing changes
+    path = [strength := guards.next_strength(WELL, strength, 0.5) for _ in range(10)]
     assert path[:2] == [1.375, 1.25]
     assert path[-1] == 0.5
 
 
 @pytest.mark.parametrize("least", [0.0, 2.0])
 def test_a_plan_without_augmentation_stays_without_and_one_above_the_bound_where_it_is(least):
-    assert guards.strength_after(look(overfit=0.9), least, least) == least
+    assert guards.next_strength(look(overfit=0.9), least, least) == least
 
 
 def test_the_best_two_and_the_latest_are_kept():
     found = []
     for images_shown, distance in ((1, 5.0), (2, 1.0), (3, 4.0), (4, 2.0), (5, 9.0)):
-        found = guards.keep(found, kept(images_shown, distance))
-        assert len(found) <= guards.KEPT
+        found = guards.keep_snapshots(found, kept(images_shown, distance))
+        assert len(found) <= guards._KEPT
     assert [one.look.images_shown for one in found] == [2, 4, 5]
 
 
@@ -85,7 +87,7 @@ def test_the_best_two_and_the_latest_are_kept():
 )
 def test_the_model_is_the_latest_within_one_standard_error_of_the_best(distances, error, chosen):
     found = [kept(number, distance, kid_error=error) for number, distance in enumerate(distances, start=1)]
-    assert guards.choose(found).look.images_shown == chosen
+    assert guards.choose_snapshot(found).look.images_shown == chosen
 
 
 def test_a_sound_generator_is_chosen_before_a_nearer_one_that_collapsed_or_copies():
@@ -94,8 +96,8 @@ def test_a_sound_generator_is_chosen_before_a_nearer_one_that_collapsed_or_copie
         kept(2, 1.0, variety={"a": 0.9, "b": 0.1}),
         kept(3, 0.5, copies={"a": 0.9, "b": 0.9}),
     ]
-    assert guards.choose(found).look.images_shown == 1
-    assert guards.choose(found[1:]).look.images_shown == 2  # one class in trouble rather than two
+    assert guards.choose_snapshot(found).look.images_shown == 1
+    assert guards.choose_snapshot(found[1:]).look.images_shown == 2  # one class in trouble rather than two
 
 
 def test_training_stops_after_four_looks_in_trouble_when_a_sound_generator_is_kept():

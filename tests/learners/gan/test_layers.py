@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from medgan.learners.gan.layers import FOLD_FROM, SLOPE, convolution, double, halve, leak
+from medgan.learners.gan.layers import _FOLD_FROM, _SLOPE, convolution, double, halve, leaky_relu
 from medgan.learners.gan.losses import gradient_penalty
 
 
@@ -13,7 +13,7 @@ def images(*shape):
     return torch.randn(shape, dtype=torch.float64, requires_grad=True)
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 2 * FOLD_FROM, FOLD_FROM), (2, 3, 6, 8)])
+@pytest.mark.parametrize("shape", [(2, 3, 2 * _FOLD_FROM, _FOLD_FROM), (2, 3, 6, 8)])
 def test_a_folded_convolution_is_a_convolution_and_then_a_mean(shape):
     x = images(*shape)
     layer = convolution(3, 5, 3).double()
@@ -35,9 +35,9 @@ def test_what_is_affine_per_channel_commutes_with_doubling():
 
 def test_leak_has_the_values_and_derivatives_of_leaky_relu():
     x = images(4, 6)
-    assert torch.equal(leak(x), F.leaky_relu(x, SLOPE))
-    assert torch.autograd.gradcheck(leak, (x,))
-    assert torch.autograd.gradgradcheck(leak, (x,))
+    assert torch.equal(leaky_relu(x), F.leaky_relu(x, _SLOPE))
+    assert torch.autograd.gradcheck(leaky_relu, (x,))
+    assert torch.autograd.gradgradcheck(leaky_relu, (x,))
 
 
 class Critic(torch.nn.Module):
@@ -54,7 +54,7 @@ class Critic(torch.nn.Module):
 
 def test_a_penalty_through_leak_has_the_gradients_of_one_through_leaky_relu():
     grads = []
-    for kink in (leak, lambda x: F.leaky_relu(x, SLOPE)):
+    for kink in (leaky_relu, lambda x: F.leaky_relu(x, _SLOPE)):
         critic = Critic(kink)
         gradient_penalty(critic, images(3, 1, 8, 8), torch.zeros(3), (1.0,)).backward()
         grads.append([part.grad for part in critic.parameters()])
@@ -65,5 +65,5 @@ def test_a_penalty_through_leak_has_the_gradients_of_one_through_leaky_relu():
 def test_a_penalty_does_not_go_back_through_what_it_does_not_depend_on():
     x = images(1, 1, 4, 4)
     hidden = x * 1.0
-    (slope,) = torch.autograd.grad(leak(hidden).sum(), hidden, create_graph=True)
+    (slope,) = torch.autograd.grad(leaky_relu(hidden).sum(), hidden, create_graph=True)
     assert torch.autograd.grad(slope.sum(), hidden, allow_unused=True) == (None,)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from medgan.learners.gan.augment import augment
-from medgan.learners.gan.guards import STRONGEST
-from medgan.learners.gan.steps import Learners, latents, update
+from medgan.learners.gan.guards import _STRONGEST
+from medgan.learners.gan.steps import GanState, draw_latents, update
 from medgan.training.runtime import Runtime, reseed
 from tests.learners.gan.phantoms import known, tiny_plan
 
@@ -49,7 +49,7 @@ def statistics(images):
 def taught(strength, *, leaking):
     """Statistics of what a generator draws that learned from phantoms; `leaking`: augmentation touches the real images alone."""
     reseed(0, -1)
-    learners = Learners(PLAN, Runtime("cpu", "fp32"), known(PLAN))
+    learners = GanState(PLAN, Runtime("cpu", "fp32"), known(PLAN))
     learners.strength = 0.0 if leaking else strength
     for step in range(STEPS):
         reseed(0, step)
@@ -58,7 +58,7 @@ def taught(strength, *, leaking):
         update(learners, real, torch.zeros(PLAN.batch, dtype=torch.int64), step * PLAN.batch)
     reseed(0, -2)
     with torch.inference_mode():
-        z = latents(PLAN, 200, torch.device("cpu"))
+        z = draw_latents(PLAN, 200, torch.device("cpu"))
         return statistics(learners.average(z, torch.zeros(200, dtype=torch.int64)).clamp(-1, 1))
 
 
@@ -72,7 +72,7 @@ def leaked(found, strength):
 
 @pytest.mark.slow
 def test_samples_have_no_holes_shifts_or_contrasts_of_augmentation_even_at_the_guards_bound():
-    shares = leaked(taught(STRONGEST, leaking=False), STRONGEST)
+    shares = leaked(taught(_STRONGEST, leaking=False), _STRONGEST)
     assert max(shares.values()) < LEAK, shares
 
 

@@ -14,12 +14,14 @@ REAL, FAKE = torch.tensor([[2.0, 1.0]]), torch.tensor([[-1.0, 3.0]])
 
 def test_relativistic_loss_is_softplus_of_the_paired_difference():
     expected = math.log1p(math.exp(-3.0)) + 0.5 * math.log1p(math.exp(2.0))
-    assert losses.relativistic_critic(REAL, FAKE, (1.0, 0.5)).item() == pytest.approx(expected, rel=1e-5)
+    assert losses._relativistic_discriminator(REAL, FAKE, (1.0, 0.5)).item() == pytest.approx(
+        expected, rel=1e-5
+    )
 
 
 def test_relativistic_generator_is_the_critic_with_the_roles_swapped():
     weights = (1.0, 0.3)
-    assert losses.relativistic_generator(REAL, FAKE, weights) == losses.relativistic_critic(
+    assert losses._relativistic_generator(REAL, FAKE, weights) == losses._relativistic_discriminator(
         FAKE, REAL, weights
     )
 
@@ -30,9 +32,11 @@ def test_bce_losses_equal_torch_binary_cross_entropy():
     expected = F.binary_cross_entropy_with_logits(real, ones) + F.binary_cross_entropy_with_logits(
         fake, zeros
     )
-    assert losses.bce_critic(real, fake, (1.0, 1.0)).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert losses._bce_discriminator(real, fake, (1.0, 1.0)).item() == pytest.approx(
+        expected.item(), rel=1e-6
+    )
     expected = F.binary_cross_entropy_with_logits(fake, ones)
-    assert losses.bce_generator(real, fake, (1.0, 1.0)).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert losses._bce_generator(real, fake, (1.0, 1.0)).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 class Linear(nn.Module):

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from medgan.learners.gan import guards
-from medgan.learners.gan.guards import Guards, Look
-from medgan.learners.gan.monitor import EVERY, Watch, by_patient
+from medgan.learners.gan.guards import Check, Guards
+from medgan.learners.gan.monitor import _SPACING, Monitor, _mean_over_patients
 from medgan.training.batches import to_network_range
 from tests.learners.gan.phantoms import disc_stack, discs, tiny_plan, tiny_stack
 
@@ -36,7 +36,7 @@ class Copycat(Sound):
 
     def forward(self, z, labels, share=1.0):
         images = super().forward(z, labels)
-        rows = Watch(STACK, PLAN).seen
+        rows = Monitor(STACK, PLAN).seen
         rows = rows[STACK.labels[rows] == 1]
         which = rows[(z[:, 3].abs() * 1e4).long().numpy() % len(rows)]
         copies = torch.from_numpy(to_network_range(STACK.images(which), PLAN)) + 0.01 * torch.randn_like(
@@ -84,7 +84,7 @@ class Rating(nn.Module):
 
 def known_by_heart(images):
     """4 for an image that was trained on, -4 for any other."""
-    rows = Watch(STACK, PLAN).seen
+    rows = Monitor(STACK, PLAN).seen
     train = torch.from_numpy(to_network_range(STACK.images(rows), PLAN)).flatten(1)
     return torch.where(torch.cdist(images.flatten(1), train).amin(dim=1) < 0.05, 4.0, -4.0)
 
@@ -101,7 +101,7 @@ def seen(generator, rate=bright, stack=STACK, shown=160, strength=0.0):
     learners = SimpleNamespace(
         generator=network, average=network, critic=critic, strength=strength, runtime=runtime, plan=PLAN
     )
-    return Watch(stack, PLAN).look(learners, shown)
+    return Monitor(stack, PLAN).look(learners, shown)
 
 
 def test_a_sound_generator_raises_no_alarm():
@@ -123,7 +123,7 @@ def test_a_generator_that_copies_training_images_is_caught_in_the_class_it_copie
 def test_a_generator_that_collapses_in_one_class_is_caught_in_that_class(generator, least):
     look = seen(generator)
     assert look.collapsed == ("right",)
-    assert look.variety["right"] < guards.COLLAPSED
+    assert look.variety["right"] < guards._COLLAPSED
     assert look.kid["right"] > look.kid["left"] + least
 
 
@@ -156,35 +156,35 @@ def test_what_a_blind_discriminator_says_of_overfitting_is_not_asked():
 
 @pytest.mark.parametrize(("stack", "patients"), [(tiny_stack(24), 0), (disc_stack(240, patients=12), 1)])
 def test_with_too_few_unseen_patients_guards_say_that_they_cannot_judge_overfitting(stack, patients):
-    watch = Watch(stack, PLAN)
+    watch = Monitor(stack, PLAN)
     assert watch.patients <= patients
     look = seen(Vague, known_by_heart if patients else bright, stack)
     assert look.overfit is None
-    assert f"cannot be judged by {watch.patients} unseen patients" in guards.words([look], 1.0, 1.0)
+    assert f"cannot be judged by {watch.patients} unseen patients" in guards.guard_status([look], 1.0, 1.0)
 
 
 def test_training_sees_no_patient_that_guards_hold_back():
     stack = disc_stack(600, patients=200)
-    watch = Watch(stack, PLAN)
+    watch = Monitor(stack, PLAN)
     assert sorted([*watch.seen, *watch.unseen]) == list(range(600))
     assert 30 <= len(watch.unseen) <= 60
     assert not set(stack.patients[watch.seen]) & set(stack.patients[watch.unseen])
 
 
 def test_an_unguarded_plan_holds_nothing_back_and_is_never_looked_at():
-    watch = Watch(STACK, tiny_plan(guarded=False))
+    watch = Monitor(STACK, tiny_plan(guarded=False))
     assert len(watch.seen) == len(STACK)
     assert not watch.due(Guards(), 10**9, 10**9)
 
 
 def test_a_look_comes_when_enough_was_learned_since_the_last_and_at_the_end():
     plan = tiny_plan(images_shown=100_000)
-    watch = Watch(STACK, plan)
-    pause = EVERY * 2 * watch.per_class
+    watch = Monitor(STACK, plan)
+    pause = _SPACING * 2 * watch.per_class
     assert [watch.due(Guards(), shown, 100_000) for shown in (pause - 8, pause)] == [False, True]
-    once = Guards(looks=[Look(images_shown=pause)])
+    once = Guards(looks=[Check(images_shown=pause)])
     assert [watch.due(once, shown, 100_000) for shown in (2 * pause - 8, 2 * pause)] == [False, True]
-    assert watch.due(Guards(looks=[Look(images_shown=99_900)]), 100_000, 100_000)
+    assert watch.due(Guards(looks=[Check(images_shown=99_900)]), 100_000, 100_000)
 
 
 def test_a_look_depends_on_the_networks_and_the_position_alone():
@@ -196,7 +196,7 @@ def test_a_look_depends_on_the_networks_and_the_position_alone():
 
 def test_the_error_over_patients_is_not_that_over_their_slices():
     values, patients = np.repeat([0.0, 1.0, 2.0, 3.0], 10), np.repeat(["a", "b", "c", "d"], 10)
-    mean, error = by_patient(values, patients)
+    mean, error = _mean_over_patients(values, patients)
     assert mean == 1.5
     assert error == pytest.approx(np.std([0, 1, 2, 3], ddof=1) / 2)
 
@@ -206,4 +206,6 @@ def test_copies_are_told_where_enough_patients_say_what_is_usual(people, judged)
     stack = dataclasses.replace(STACK, patients=np.array([str(row % people) for row in range(len(STACK))]))
     look = seen(Copycat, stack=stack)
     assert bool(look.copies) is judged
-    assert ("copies cannot be told among so few patients" in guards.words([look], 0.0, 0.0)) is not judged
+    assert (
+        "copies cannot be told among so few patients" in guards.guard_status([look], 0.0, 0.0)
+    ) is not judged

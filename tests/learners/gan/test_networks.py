@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from medgan.learners.gan import dcgan, networks
+from medgan.learners.gan import dcgan, networks, steps
 from tests.learners.gan.phantoms import dcgan_plan, tiny_plan
 
 SHAPES = [((4, 4), 3, 1), ((3, 5), 2, 3), ((6, 3), 1, 1), ((5, 6), 4, 3)]
@@ -21,11 +21,13 @@ def sized(make, base, doublings, channels):
 @pytest.mark.parametrize(("base", "doublings", "channels"), SHAPES)
 def test_networks_are_built_for_any_cells_doublings_and_channels(make, base, doublings, channels):
     plan = sized(make, base, doublings, channels)
-    rooms = networks if plan.arch == "repaired" else dcgan
     labels = torch.tensor([0, 1])
-    images = rooms.Generator(plan)(torch.randn(2, plan.latent), labels)
+    images = steps.GENERATORS[plan.arch](plan)(torch.randn(2, plan.latent), labels)
     assert images.shape == (2, channels, *plan.size)
-    assert rooms.Discriminator(plan)(images, labels).shape == (2, 2 if plan.arch == "repaired" else 1)
+    assert steps._DISCRIMINATORS[plan.arch](plan)(images, labels).shape == (
+        2,
+        2 if plan.arch == "repaired" else 1,
+    )
 
 
 @pytest.mark.parametrize("make", [tiny_plan, dcgan_plan])
@@ -34,8 +36,7 @@ def test_networks_draw_and_judge_images_of_sizes_between_their_grids(make, size)
     torch.manual_seed(0)
     plan, labels = make(size=size), torch.tensor([0, 1])
     assert plan.grid == (16, 12)
-    rooms = networks if plan.arch == "repaired" else dcgan
-    generator, critic = rooms.Generator(plan), rooms.Discriminator(plan)
+    generator, critic = steps.GENERATORS[plan.arch](plan), steps._DISCRIMINATORS[plan.arch](plan)
     images = generator(torch.randn(2, plan.latent), labels)
     assert images.shape == (2, 1, *size)
     (slope,) = torch.autograd.grad(critic(images, labels).sum(), images, create_graph=True)

@@ -7,7 +7,7 @@ import torch
 
 from medgan.learners.gan import losses
 from medgan.learners.gan.fit import fit
-from medgan.learners.gan.steps import Learners, judge, latents, update
+from medgan.learners.gan.steps import GanState, _paired_logits, draw_latents, update
 from medgan.training.runtime import Runtime, reseed
 from tests.learners.gan.phantoms import ABOUT, dcgan_plan, known, tiny_plan, tiny_stack
 
@@ -16,7 +16,7 @@ PLANS = {"repaired": tiny_plan(), "dcgan": dcgan_plan()}
 
 def learners(plan, precision):
     reseed(plan.seed, -1)
-    return Learners(plan, Runtime("cpu", precision), known(plan))
+    return GanState(plan, Runtime("cpu", precision), known(plan))
 
 
 def batch(plan):
@@ -38,7 +38,7 @@ def test_weights_averages_and_moments_stay_fp32(plan):
 def test_logits_are_made_in_fp32_and_not_only_handed_on_as_such():
     pair = learners(tiny_plan(), "bf16")
     real, labels = batch(pair.plan)
-    on_real, on_fake = judge(pair.plan, pair.critic, real, real.flip(0), labels)
+    on_real, on_fake = _paired_logits(pair.plan, pair.critic, real, real.flip(0), labels)
     for logits in (on_real, on_fake):
         assert logits.dtype == torch.float32
         assert not torch.equal(logits, logits.bfloat16().float())
@@ -50,7 +50,7 @@ def test_the_passes_do_run_in_bf16_and_near_fp32(plan):
     for precision in ("fp32", "bf16"):
         pair = learners(plan, precision)
         torch.manual_seed(2)
-        z = latents(plan, plan.batch, torch.device("cpu"))
+        z = draw_latents(plan, plan.batch, torch.device("cpu"))
         images[precision] = pair.to_generator(z, batch(plan)[1], 0.0).float().detach()
     difference = (images["bf16"] - images["fp32"]).abs().max().item()
     assert 0 < difference < 0.1

@@ -11,7 +11,7 @@ from medgan.base.errors import ModelError
 from medgan.learners.gan import sample as draw_module
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.networks import Generator
-from medgan.learners.gan.sample import TOGETHER, draw, latent_of
+from medgan.learners.gan.sample import _BATCH, _latent_of, draw
 from medgan.learners.gan.steps import GENERATORS
 from medgan.plan import Overrides, decide
 from tests.learners.gan.phantoms import ABOUT, tiny_plan
@@ -41,10 +41,10 @@ def test_image_is_the_same_in_every_place_of_a_batch_and_on_any_number_of_thread
     plan = decide(facts(), Overrides(size=size, arch=arch, device="cpu", precision="fp32"))
     torch.manual_seed(0)
     model = Model.save(tmp_path, GENERATORS[arch](plan), plan, {**ABOUT, "images_shown": 1})
-    straight = {one.seed: one.pixels for one in draw(model, "rare", range(2 * TOGETHER))}
+    straight = {one.seed: one.pixels for one in draw(model, "rare", range(2 * _BATCH))}
     threads = torch.get_num_threads()
     try:
-        for count, seeds in ((1, range(5, TOGETHER + 9)), (2, [7]), (1, [3, 20, 3])):
+        for count, seeds in ((1, range(5, _BATCH + 9)), (2, [7]), (1, [3, 20, 3])):
             torch.set_num_threads(count)
             for one in draw(model, "rare", seeds):
                 assert np.array_equal(one.pixels, straight[one.seed])
@@ -53,21 +53,21 @@ def test_image_is_the_same_in_every_place_of_a_batch_and_on_any_number_of_thread
 
 
 def test_the_next_batch_is_drawn_while_this_one_is_written(model, monkeypatch):
-    begun, finished = [], draw_module.finish
+    begun, finished = [], draw_module._draw_pixels
 
     def told(network, plan, z, labels, **tones):
         begun.append(len(z))
         return finished(network, plan, z, labels, **tones)
 
-    monkeypatch.setattr(draw_module, "finish", told)
-    images = draw(model, "left", range(3 * TOGETHER))
+    monkeypatch.setattr(draw_module, "_draw_pixels", told)
+    images = draw(model, "left", range(3 * _BATCH))
     next(images)
     for _ in range(1000):
         if len(begun) == 2:
             break
         time.sleep(0.01)
-    assert begun == [TOGETHER, TOGETHER]
-    assert len(list(images)) == 3 * TOGETHER - 1
+    assert begun == [_BATCH, _BATCH]
+    assert len(list(images)) == 3 * _BATCH - 1
     assert list(draw(model, "left", [])) == []
 
 
@@ -91,7 +91,7 @@ def test_unknown_label_is_refused_with_the_known_ones(model):
 
 
 def test_uniform_noise_is_uniform():
-    z = torch.cat([latent_of(tiny_plan(noise="uniform", latent=100), seed) for seed in range(50)])
+    z = torch.cat([_latent_of(tiny_plan(noise="uniform", latent=100), seed) for seed in range(50)])
     assert z.abs().max() <= 1
     assert z.std().item() == pytest.approx(3**-0.5, rel=0.05)
 

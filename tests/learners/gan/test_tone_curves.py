@@ -11,10 +11,10 @@ from scipy.stats import wasserstein_distance
 from medgan.base.errors import ModelError
 from medgan.learners.gan.fit import fit
 from medgan.learners.gan.model import Model
-from medgan.learners.gan.monitor import Watch
+from medgan.learners.gan.monitor import Monitor
 from medgan.learners.gan.networks import Generator
 from medgan.learners.gan.sample import draw
-from medgan.learners.gan.tone_curves import KNOTS, apply_curves, levels, tone_curves
+from medgan.learners.gan.tone_curves import _KNOTS, apply_curves, fit_tone_curves, tone_quantiles
 from tests.learners.gan.phantoms import ABOUT, tiny_plan, tiny_stack
 
 values = arrays(np.float32, st.integers(1, 600), elements=st.floats(-1, 1, width=16))
@@ -22,9 +22,9 @@ values = arrays(np.float32, st.integers(1, 600), elements=st.floats(-1, 1, width
 
 def curve_of(drawn, real):
     """The curve (2, KNOTS) from flat values onto flat values."""
-    return tone_curves(*(levels(np.asarray(one, np.float32).reshape(1, 1, 1, -1)) for one in (drawn, real)))[
-        0
-    ]
+    return fit_tone_curves(
+        *(tone_quantiles(np.asarray(one, np.float32).reshape(1, 1, 1, -1)) for one in (drawn, real))
+    )[0]
 
 
 @given(values, values)
@@ -39,7 +39,7 @@ def test_a_curve_is_monotone_and_stays_within_what_is_real(drawn, real):
 @given(values)
 def test_what_has_the_intensities_already_is_left_as_it_is(real):
     before, after = curve_of(real, real)
-    np.testing.assert_allclose(np.interp(real, before, after), real, atol=2 / KNOTS)
+    np.testing.assert_allclose(np.interp(real, before, after), real, atol=2 / _KNOTS)
 
 
 def test_what_overshoots_gets_the_intensities_that_are_real():
@@ -62,7 +62,7 @@ def test_each_channel_has_a_curve_of_its_own():
     chance = np.random.default_rng(0)
     real = chance.random((9, 3, 8, 8), np.float32) * np.array([1, 0.5, 0.1], np.float32)[:, None, None]
     drawn = 2 * real[:, ::-1]
-    written = apply_curves(drawn, tone_curves(levels(drawn), levels(real)))
+    written = apply_curves(drawn, fit_tone_curves(tone_quantiles(drawn), tone_quantiles(real)))
     assert (written.shape, written.dtype) == (drawn.shape, np.float32)
     for channel in range(3):
         assert wasserstein_distance(written[:, channel].ravel(), real[:, channel].ravel()) < 0.005
@@ -80,7 +80,7 @@ def loud(plan):
 def test_images_are_written_by_the_curves_of_their_class(tmp_path):
     plan, stack = tiny_plan(toned=True), tiny_stack()
     network = loud(plan)
-    tones = Watch(stack, plan).tones(network, 128)
+    tones = Monitor(stack, plan).tones(network, 128)
     plain = Model.save(tmp_path / "plain", network, plan, {**ABOUT, "images_shown": 1})
     model = Model.save(tmp_path / "toned", network, plan, {**ABOUT, "images_shown": 1}, tones)
     assert plain.digest != model.digest
@@ -100,7 +100,7 @@ def test_images_are_written_by_the_curves_of_their_class(tmp_path):
 @pytest.mark.parametrize("wanted", [True, False])
 def test_guards_look_at_images_as_they_would_be_written(wanted):
     plan, stack = tiny_plan(toned=wanted), tiny_stack()
-    watch, real = Watch(stack, plan), stack.images(stack.rows_of("left")) * 2 - 1
+    watch, real = Monitor(stack, plan), stack.images(stack.rows_of("left")) * 2 - 1
     seen = watch.written(loud(plan), 0, 1.0)
     assert seen.shape == (watch.per_class, *stack.pixels.shape[1:])
     assert (wasserstein_distance(seen.numpy().ravel(), real.ravel()) < 0.03) == wanted
@@ -109,7 +109,7 @@ def test_guards_look_at_images_as_they_would_be_written(wanted):
 def test_a_changed_curve_is_noticed(tmp_path):
     plan = tiny_plan()
     torch.manual_seed(0)
-    network, tones = Generator(plan), np.zeros((2, 1, 2, KNOTS), np.float32)
+    network, tones = Generator(plan), np.zeros((2, 1, 2, _KNOTS), np.float32)
     model = Model.save(tmp_path / "model", network, plan, {**ABOUT, "images_shown": 1}, tones)
     other = Model.save(tmp_path / "other", network, plan, {**ABOUT, "images_shown": 1}, tones + 1)
     (model.folder / "generator.safetensors").write_bytes(
@@ -125,5 +125,5 @@ def test_training_ends_with_curves_where_the_plan_wants_them(wanted, tmp_path):
     model = fit(stack, plan, tmp_path / "run", about=ABOUT)
     assert set(model.tones) == (set(plan.labels) if wanted else set())
     if wanted:
-        again = Watch(stack, plan).tones(model.network, 256)
+        again = Monitor(stack, plan).tones(model.network, 256)
         np.testing.assert_allclose(model.tones["right"], again[1], atol=1e-6)

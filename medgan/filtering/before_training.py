@@ -12,39 +12,39 @@ import numpy as np
 
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.dataset.manifest import Manifest, Record
-from medgan.filtering.class_check import Judge
-from medgan.filtering.separability import pair_figures
+from medgan.filtering.class_check import ClassChecker
+from medgan.filtering.separability import pair_report
 from medgan.plan import Plan
 from medgan.prepare.stack import prepare
-from medgan.similarity.features import lite0
+from medgan.similarity.features import lite0_features
 
-SHOWN = 6
+_SHOWN = 6
 """Pairs of classes that a person is told of, the hardest ones."""
-CHUNK = 64
+_CHUNK = 64
 
 
-def tell_apart(
+def measure_separability(
     manifest: Manifest, plan: Plan, patients: Mapping[str, Sequence[str]], *, on_progress: OnProgress = ignore
 ) -> dict[str, Any]:
     """How well the classes of `patients` ({class: those of whom an image each is looked at}) can be told apart: the documented JSON.
 
     Images are prepared by `plan`, at the size that would be written, and kept nowhere.
     """
-    few = replace(manifest, records=tuple(one_each(manifest, patients)))
+    few = replace(manifest, records=tuple(_first_scans(manifest, patients)))
     with TemporaryDirectory(prefix="medgan-") as place:
         stack = prepare(few, plan, Path(place), on_progress=on_progress)
         pixels = stack.images(np.arange(len(stack.labels)))
-    see, seen = lite0(), []
-    for start in range(0, len(pixels), CHUNK):
-        seen.append(see(pixels[start : start + CHUNK]))
-        on_progress(Progress("telling classes apart", min(start + CHUNK, len(pixels)), len(pixels)))
+    see, seen = lite0_features(), []
+    for start in range(0, len(pixels), _CHUNK):
+        seen.append(see(pixels[start : start + _CHUNK]))
+        on_progress(Progress("telling classes apart", min(start + _CHUNK, len(pixels)), len(pixels)))
     points = np.concatenate(seen).astype(np.float64)
-    judge = Judge.of(points, stack.labels, stack.patients, len(stack.names))
-    pairs = [] if judge is None else [pair_figures(pair, stack.names) for pair in judge.pairs]
-    return {"labels": list(patients), "pairs": pairs, "sentence": sentence(pairs)}
+    judge = ClassChecker.of(points, stack.labels, stack.patients, len(stack.names))
+    pairs = [] if judge is None else [pair_report(pair, stack.names) for pair in judge.pairs]
+    return {"labels": list(patients), "pairs": pairs, "sentence": _separability_sentence(pairs)}
 
 
-def one_each(manifest: Manifest, patients: Mapping[str, Sequence[str]]) -> list[Record]:
+def _first_scans(manifest: Manifest, patients: Mapping[str, Sequence[str]]) -> list[Record]:
     """The first train scan of each patient in each class, of a volume its middle slice."""
     wanted = {(label, patient) for label, own in patients.items() for patient in own}
     found = []
@@ -55,13 +55,13 @@ def one_each(manifest: Manifest, patients: Mapping[str, Sequence[str]]) -> list[
     return found
 
 
-def sentence(pairs: Sequence[Mapping[str, Any]]) -> str:
+def _separability_sentence(pairs: Sequence[Mapping[str, Any]]) -> str:
     """The hardest pairs with their AUC, in one line."""
     ordered = sorted(pairs, key=lambda pair: pair["auc"])
     words = [
         f"{' / '.join(pair['classes'])} {pair['auc']:.2f}{' (hardly)' * pair['hardly']}"
-        for pair in ordered[:SHOWN]
+        for pair in ordered[:_SHOWN]
     ]
     more = len(ordered) - len(words)
-    rest = f"; {more} more pairs {ordered[SHOWN]['auc']:.2f} and above" if more else ""
+    rest = f"; {more} more pairs {ordered[_SHOWN]['auc']:.2f} and above" if more else ""
     return f"told apart by a frozen network (AUC): {', '.join(words)}{rest}"
