@@ -1,1 +1,1 @@
-"""What every room stands on: errors, files, caches, worker processes, progress."""
+"""Foundations for all other packages: errors, files, caches, workers, progress."""

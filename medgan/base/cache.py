@@ -1,4 +1,8 @@
-"""The environment in, the user's private cache folder out: what medgan keeps between runs lies there, and holds pixels of patients."""
+"""Locate and lock the user's private cache folder.
+
+medgan keeps there what it needs from one run to the next. The folder holds pixels of patients, so only its
+owner may open it.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +21,21 @@ if sys.platform != "win32":
     import fcntl
 
 VARIABLE = "MEDGAN_CACHE"
-STACKS, INDEX = "stacks", "index.sqlite"
-"""What medgan itself puts there: prepared images, and what is known of files already read."""
+"""Environment variable that names the cache folder."""
+STACKS = "stacks"
+"""Sub-folder of prepared training images."""
+INDEX = "index.sqlite"
+"""Database of facts about files that were read before."""
 
 
 def folder() -> Path:
-    """The cache folder, made where there is none, and open to nobody but its owner (0700).
+    """Create the cache folder if needed and return its path.
 
-    OutputError where it cannot be made or written to, is somebody else's, or is open to others and holds files that are not ours.
+    Only the owner may open the folder (mode 0700).
+
+    Raises:
+        OutputError: the folder cannot be created or written to, belongs to another user, or is open to other
+            users and holds files that medgan did not write.
     """
     place = cache_location()
     try:
@@ -39,18 +50,19 @@ def folder() -> Path:
 
 
 def cache_location() -> Path:
-    """`$MEDGAN_CACHE`, else `$XDG_CACHE_HOME/medgan`, else `~/.cache/medgan`; nothing is made.
+    """Path of the cache folder, without creating it.
 
-    The XDG Base Directory specification has a relative XDG_CACHE_HOME ignored.
+    The first of `$MEDGAN_CACHE`, `$XDG_CACHE_HOME/medgan` and `~/.cache/medgan`. A relative XDG_CACHE_HOME is
+    ignored, as the XDG Base Directory specification demands.
     """
-    if wish := os.environ.get(VARIABLE):
-        return Path(wish).absolute()
+    if configured := os.environ.get(VARIABLE):
+        return Path(configured).absolute()
     base = Path(os.environ.get("XDG_CACHE_HOME") or ".")
     return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "medgan"
 
 
 def stacks_folder() -> Path:
-    """The folder of prepared images in the cache."""
+    """Create the cache's folder of prepared images if needed and return its path."""
     place = folder() / STACKS
     try:
         place.mkdir(mode=0o700, exist_ok=True)
@@ -60,25 +72,33 @@ def stacks_folder() -> Path:
 
 
 def is_own_file(path: Path) -> bool:
-    """Whether medgan put `path` into the cache folder; SQLite keeps a journal beside its file."""
+    """Whether medgan put `path` into the cache folder.
+
+    SQLite keeps a journal beside its file, which counts as well.
+    """
     return path.name == STACKS or path.name.partition("-")[0] == INDEX
 
 
 @contextmanager
 def file_lock(place: Path, *, alone: bool = False, wait: bool = True) -> Iterator[None]:
-    """`acquire_lock` for as long as the block lasts."""
-    let_go = acquire_lock(place, alone=alone, wait=wait)
+    """Hold a lock on a file or folder while the block runs (see `acquire_lock`)."""
+    release = acquire_lock(place, alone=alone, wait=wait)
     try:
         yield
     finally:
-        let_go()
+        release()
 
 
 def acquire_lock(place: Path, *, alone: bool = False, wait: bool = True) -> Callable[[], None]:
-    """Keep a file or folder from being cleared, or from all others with `alone`; what comes back lets go of it.
+    """Lock a file or folder, and return a function that releases the lock.
 
-    The system lets go when the process ends, however it ends. BlockingIOError instead of waiting where `wait` is false.
-    Windows knows no such lock: nothing is held there.
+    The operating system releases the lock when the process ends, however it ends. Windows has no such lock:
+    nothing is locked there.
+
+    Args:
+        place: File or folder to lock. Locking it keeps `medgan cache --clear` from removing it.
+        alone: Lock out all other holders; otherwise any number of holders may share the lock.
+        wait: Wait for other holders; otherwise raise BlockingIOError.
     """
     if sys.platform == "win32":
         return lambda: None
@@ -92,11 +112,12 @@ def acquire_lock(place: Path, *, alone: bool = False, wait: bool = True) -> Call
 
 
 def cache_error(place: Path, error: OSError) -> OutputError:
-    """The sentence for a cache that the disk refuses."""
+    """The error for a cache folder that the disk refuses to read or write."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return OutputError(
             f"{place}: the disk is full",
-            hint=f"Free some space, or set {VARIABLE} to a folder on another disk; then repeat the command: it goes on.",
+            hint=f"Free some space or set {VARIABLE} to a folder on another disk, then repeat the command: "
+            "it continues where it stopped.",
         )
     return OutputError(
         f"{place}: the cache cannot be used ({error.strerror or error})",
@@ -105,7 +126,7 @@ def cache_error(place: Path, error: OSError) -> OutputError:
 
 
 def _restrict_access(place: Path) -> None:
-    """Take the rights of others away, but never from a folder in which the user keeps other things too."""
+    """Close the folder to other users, unless the user keeps other things in it too."""
     facts = place.stat()
     if facts.st_uid != os.geteuid():
         raise OutputError(
@@ -118,6 +139,6 @@ def _restrict_access(place: Path) -> None:
         place.chmod(0o700)
     if stat.S_IMODE(place.stat().st_mode) & 0o077:
         raise OutputError(
-            f"{place}: the cache folder is open to other users, and it would hold pixels of patients",
+            f"{place}: other users can open the cache folder, which holds pixels of patients",
             hint=f"Run chmod 700 on it, or set {VARIABLE} to a folder of your own.",
         )

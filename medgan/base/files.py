@@ -1,4 +1,4 @@
-"""Bytes to disk and back: atomic writes, JSON <-> dataclass, digests, and where output may go."""
+"""Write files atomically, convert dataclasses to JSON and back, compute digests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from typing import Any, BinaryIO
 from medgan.base.errors import DatasetError, MedganError, OutputError
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-"""Windows has no such flag, and lets only administrators make links."""
+"""Flag that keeps `os.open` from following a link. Windows lacks it, and lets only administrators create
+links."""
 _JSON_TYPES = {
     str: "text",
     bool: "true or false",
@@ -33,9 +34,10 @@ _JSON_TYPES = {
 
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
-    """Yield a stream into a new file beside `path`; it takes the name `path`, whole and flushed, only when the block succeeds.
+    """Yield a stream into a new file that takes the name `path` if the block succeeds.
 
-    A link that lies under either name is replaced and never followed: the folder may come from somebody else.
+    Until then the file has another name beside `path`; it is renamed whole and flushed. A link under either
+    name is replaced and never followed, for somebody else may have put it into the folder.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -57,21 +59,25 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
 
 
 def is_partial(path: Path) -> bool:
-    """Whether this is what `atomic` leaves of a file where the process is killed."""
+    """Whether `atomic` left this file because its process was killed."""
     return path.name.startswith(".") and path.name.endswith(".partial")
 
 
 _MAX_READ_BYTES = 512 * 1024**2
-"""Bytes of a file that is read whole (JSON, a log, a picture of a page); medgan writes none so large."""
+"""Largest file in bytes that is read whole (JSON, a log, the images of a report). medgan writes none so
+large."""
 _WATCHED_FOLDERS: dict[Path, tuple[int, int]] = {}
-"""{folder that a command fills: device and inode}."""
+"""{folder that a command fills: (device, inode)}."""
 
 
 @contextmanager
 def keep_in_place(folder: Path) -> Iterator[None]:
-    """Within it `folder` must stay: OutputError, and nothing is written, once somebody has removed it or put another in its place.
+    """Stop writing if `folder` is removed or replaced while the block runs.
 
-    Made anew it would lack what was written before, and the same command could not go on in it.
+    A folder created anew would lack what was written before, and the same command could not resume in it.
+
+    Raises:
+        OutputError: the folder was removed, replaced, or leads elsewhere through a link.
     """
     _WATCHED_FOLDERS[folder] = _identity(folder)
     try:
@@ -85,17 +91,17 @@ def keep_in_place(folder: Path) -> Iterator[None]:
 
 
 def refuse_removed(path: Path) -> None:
-    """OutputError where a folder that must stay, and in which `path` lies, is no longer there, or a link leads from it to elsewhere."""
+    """Refuse a path in a watched folder that is gone, or that a link redirects."""
     for folder in _WATCHED_FOLDERS.keys() & {path, *path.parents}:
         if _identity(folder) != _WATCHED_FOLDERS[folder]:
             raise OutputError(
-                f"{folder} was removed or replaced while this command was at work in it",
-                hint="Repeat the same command: it starts anew.",
+                f"{folder} was removed or replaced while this command was writing to it",
+                hint="Repeat the same command: it starts from the beginning.",
             )
         for between in path.relative_to(folder).parents:
             if (folder / between).is_symlink() and (folder / between) != folder:
                 raise OutputError(
-                    f"{folder / between}: this is a link, and nothing is written through a link",
+                    f"{folder / between} is a link, and medgan does not write through links",
                     hint="Remove it, or choose another --out.",
                 )
 
@@ -109,7 +115,10 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def append(path: Path, text: str) -> None:
-    """Add UTF-8 `text` to the end of `path`, made where there is none; a link under that name is refused, not followed."""
+    """Append UTF-8 `text` to a file, creating it if needed.
+
+    A link under that name is refused, not followed.
+    """
     refuse_removed(path)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW, 0o666)
@@ -120,31 +129,35 @@ def append(path: Path, text: str) -> None:
 
 
 def resolve_inside(folder: Path, name: str) -> Path:
-    """The file that `name`, as a manifest gives it, stands for in `folder`.
+    """Path of the file that a manifest calls `name`, if it lies in `folder`.
+
+    Whoever wrote the manifest must not choose which other files of this machine are read.
 
     Raises:
-        DatasetError: it leads out of the folder (absolute, "..", through a link), is not there, or is no regular file. Whoever wrote
-            the manifest must not choose which other files of this machine are read.
+        DatasetError: `name` leads out of the folder (absolute, "..", through a link), does not exist, or is
+            not a regular file.
     """
     try:
         place = (folder / name).resolve(strict=True)
         if place.is_relative_to(folder.resolve()) and stat.S_ISREG(place.stat().st_mode):
             return folder / name
-        problem = "is no file of this folder"
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-    ) as error:  # ValueError: a byte of zero; RuntimeError: links in a circle
+        problem = "is not a file of this folder"
+    # ValueError: the name holds a zero byte; RuntimeError: links lead in a circle.
+    except (OSError, ValueError, RuntimeError) as error:
         problem = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
     raise DatasetError(
         f"{folder}: {name} {problem}",
-        hint="Use the folder as it was written: copy it again from its source, or repeat the command that wrote it.",
+        hint="Use the folder as medgan wrote it: copy it again, or repeat the command that wrote it.",
     )
 
 
 def read_inside(folder: Path, name: str) -> bytes:
-    """The bytes of a file `resolve_inside` the folder; OSError or DatasetError where it cannot be read, or is larger than LARGEST."""
+    """Read the bytes of a file in `folder` (see `resolve_inside`).
+
+    Raises:
+        OSError: the file cannot be read.
+        DatasetError: the file is not inside the folder, or is too large.
+    """
     path = resolve_inside(folder, name)
     if path.stat().st_size > _MAX_READ_BYTES:
         raise DatasetError(
@@ -155,7 +168,10 @@ def read_inside(folder: Path, name: str) -> bytes:
 
 
 def make_folder(path: Path) -> None:
-    """Make `path` where there is none, open to its owner and, as far as the umask allows, the group: never to everybody."""
+    """Create a folder for its owner and, as far as the umask allows, its group.
+
+    Other users can never open it.
+    """
     refuse_removed(path)
     try:
         path.mkdir(mode=0o770, parents=True, exist_ok=True)
@@ -166,7 +182,7 @@ def make_folder(path: Path) -> None:
 
 
 def remove_partial(partial: Path) -> None:
-    """Remove a partial file, if the disk still lets us."""
+    """Remove a partial file if the disk still allows it."""
     try:
         partial.unlink(missing_ok=True)
     except OSError:
@@ -174,16 +190,17 @@ def remove_partial(partial: Path) -> None:
 
 
 def write_error(path: Path, error: OSError) -> MedganError:
-    """The sentence for a disk that said no."""
+    """The error for a path that the disk refuses to write."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return OutputError(
-            f"{path}: the disk is full", hint="Free some space and repeat the command: it goes on."
+            f"{path}: the disk is full",
+            hint="Free some space and repeat the command: it continues where it stopped.",
         )
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return OutputError(f"{path}: this place cannot be written to", hint="Choose another --out.")
+        return OutputError(f"{path} cannot be written", hint="Choose another --out.")
     if error.errno == errno.ELOOP:
         return OutputError(
-            f"{path}: this is a link, and nothing is written through a link",
+            f"{path} is a link, and medgan does not write through links",
             hint="Remove it, or choose another --out.",
         )
     return OutputError(f"{path}: {error.strerror or error}", hint="Choose another --out.")
@@ -206,7 +223,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 def to_json(value: object) -> Any:
-    """Dataclasses, mappings, tuples and paths as what JSON knows."""
+    """Convert dataclasses, mappings, tuples and paths to values that JSON can hold."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -217,13 +234,20 @@ def to_json(value: object) -> Any:
 
 
 def from_json(kind: Any, value: Any, name: str = "the value") -> Any:
-    """The opposite of `to_json`: JSON data, perhaps somebody else's or damaged, back into the dataclass or annotated type `kind`.
+    """Convert JSON data to the dataclass or annotated type `kind`.
 
-    Knows dataclasses, unions with None, tuple[X, ...], Mapping[str, X], str, bool, int, float and Any; nothing is converted.
+    The opposite of `to_json`, for data that may be foreign or damaged. Nothing is converted silently.
+
+    Args:
+        kind: A dataclass, a union with None, tuple[X, ...], Mapping[str, X], str, bool, int, float or Any.
+        value: The JSON data.
+        name: What an error message calls the value.
 
     Raises:
-        ValueError: says what of the value called `name` is of another type, lacks, is not known or, of numbers, is not finite.
+        ValueError: a part of the value has another type, is missing, is unknown, or is a number that is not
+            finite.
     """
+    # Unions, tuples and mappings.
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
         return None if value is None else from_json(arguments[0], value, name)
@@ -236,15 +260,16 @@ def from_json(kind: Any, value: Any, name: str = "the value") -> Any:
             _require_type(str, key, f"a key of {name}"): from_json(arguments[1], item, f"{name}[{key!r}]")
             for key, item in items
         }
-    return (
-        _dataclass_from(kind, value, name)
-        if dataclasses.is_dataclass(kind)
-        else _require_type(kind, value, name)
-    )
+    # Dataclasses and single values.
+    convert = _dataclass_from if dataclasses.is_dataclass(kind) else _require_type
+    return convert(kind, value, name)
 
 
 def from_known_json(kind: Any, value: Any, name: str = "the value") -> Any:
-    """As `from_json` of a dataclass, keys that it does not have left aside: a newer version may have written them."""
+    """Convert JSON data to a dataclass as `from_json` does, ignoring unknown keys.
+
+    A newer version of medgan may have written them.
+    """
     known = {field.name for field in dataclasses.fields(kind)}
     return from_json(
         kind, {key: it for key, it in _require_type(dict, value, name).items() if key in known}, name
@@ -252,40 +277,44 @@ def from_known_json(kind: Any, value: Any, name: str = "the value") -> Any:
 
 
 def _dataclass_from(kind: Any, data: Any, name: str) -> Any:
-    """A dataclass from the values of its fields."""
+    """Build a dataclass from the JSON values of its fields."""
     value: dict[str, Any] = _require_type(dict, data, name)
     hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
     absent = (dataclasses.MISSING, dataclasses.MISSING)
     needed = [one.name for one in fields if (one.default, one.default_factory) == absent]
     strange, lacking = sorted(value.keys() - hints.keys()), [one for one in needed if one not in value]
     if strange or lacking:
-        words = (
-            f"{name} lacks {lacking[0]!r}" if lacking else f"{name} has a {strange[0]!r} that nobody knows"
+        raise ValueError(
+            f"{name} lacks {lacking[0]!r}" if lacking else f"{name} has an unknown key {strange[0]!r}"
         )
-        raise ValueError(words)
     return kind(**{key: from_json(hints[key], item, f"{name}.{key}") for key, item in value.items()})
 
 
 def _require_type(kind: Any, value: Any, name: str) -> Any:
-    """The value, if it is of this kind."""
+    """Return the value if it has this type, else raise ValueError."""
     if kind is Any:
         return value
     if kind is str and isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
-        raise ValueError(f"{name} holds half a character, which no file can")
+        raise ValueError(f"{name} holds a surrogate (half of a character), which no file can store")
     if kind is float and type(value) in {int, float}:
         if abs(value) <= sys.float_info.max:
             return value
-        raise ValueError(f"{name} is no finite number")
+        raise ValueError(f"{name} is not a finite number")
     if type(value) is not kind:  # to Python, True is an int
         raise ValueError(f"{name} should be {_JSON_TYPES[kind]}, not {_JSON_TYPES.get(type(value), 'null')}")
     return value
 
 
 def read_json(path: Path) -> Any:
-    """The JSON value in `path`; OSError and ValueError are the caller's to explain."""
+    """Read the JSON value in a file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the file is not regular, is too large, or does not hold JSON.
+    """
     facts = path.stat()
     if not stat.S_ISREG(facts.st_mode):
-        raise ValueError("it is no regular file")  # of which a pipe would keep its reader waiting
+        raise ValueError("it is not a regular file")  # a pipe would keep its reader waiting
     if facts.st_size > _MAX_READ_BYTES:
         raise ValueError(f"it is larger than {_MAX_READ_BYTES // 1024**2} MiB")
     try:
@@ -295,7 +324,10 @@ def read_json(path: Path) -> Any:
 
 
 def json_lines(data: bytes) -> Iterator[dict[str, Any]]:
-    """The JSON objects in the lines of a file; what is none, as a line that a killed process has not finished, is passed over."""
+    """The JSON objects in the lines of a file.
+
+    A line that holds none is skipped, such as the unfinished last line of a killed process.
+    """
     for line in data.decode("utf-8", "replace").split("\n"):
         try:
             value = json.loads(line)
@@ -306,13 +338,21 @@ def json_lines(data: bytes) -> Iterator[dict[str, Any]]:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`; OSError and ValueError, of which one says that it holds something else, are the caller's to explain."""
+    """Read the JSON object in a file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the file does not hold a JSON object.
+    """
     value: dict[str, Any] = from_json(Mapping[str, Any], read_json(path), path.name)
     return value
 
 
 def digest(*parts: bytes | str) -> str:
-    """SHA-256 (hex) of the parts, each preceded by its length, so that no two lists of parts collide."""
+    """SHA-256 (hex) of several parts.
+
+    The length of each part is hashed before it, so that no two lists of parts collide.
+    """
     total = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -322,7 +362,10 @@ def digest(*parts: bytes | str) -> str:
 
 
 def digest_of(value: object) -> str:
-    """SHA-256 (hex) of a dataclass or JSON value in canonical form (sorted keys, no spaces)."""
+    """SHA-256 (hex) of a dataclass or JSON value in canonical form.
+
+    Keys are sorted, and there are no spaces.
+    """
     return digest(json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False))
 
 

@@ -1,4 +1,4 @@
-"""The environment that torchrun sets in, which of how many processes this one is out: medgan starts none itself."""
+"""Read which process of a torchrun job this is. medgan starts none itself."""
 
 from __future__ import annotations
 
@@ -6,34 +6,40 @@ import os
 from dataclasses import dataclass
 
 _TORCHRUN_ID = "TORCHELASTIC_RUN_ID"
-"""torchrun sets this; without it RANK and WORLD_SIZE may be anybody's."""
+"""Variable that torchrun sets. Without it RANK and WORLD_SIZE may come from any other program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """The processes of a job, on one machine or several, and which one this is. In torchrun's own terms."""
+    """The processes of a job, on one or several machines, in torchrun's terms."""
 
     rank: int = 0
-    """0 is the process that talks, decides and writes what is written once."""
+    """Number of this process; process 0 reports, decides and writes what is written once."""
     size: int = 1
-    """Processes in all."""
+    """Number of processes in the job."""
     local_rank: int = 0
-    """Number among the processes on this machine: which of its GPUs this one uses."""
+    """Number of this process on its machine, which is also the number of the GPU that it uses."""
     local_size: int = 1
-    """Processes on this machine."""
+    """Number of processes on this machine."""
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that talks, decides and writes."""
+        """Whether this is the process that reports, decides and writes."""
         return self.rank == 0
 
     def share(self, count: int) -> slice:
-        """Which of `count` things in a row are this process's own: every one is somebody's, and shares differ by one at most."""
+        """Slice of `count` items in a row that this process has to work on.
+
+        Each item belongs to exactly one process, and the shares differ in size by at most one.
+        """
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
 
 def current_processes() -> Processes:
-    """What torchrun says; a world of one without it."""
+    """Read torchrun's environment variables.
+
+    Without them there is one process.
+    """
     if _TORCHRUN_ID not in os.environ:
         return Processes()
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")

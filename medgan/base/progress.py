@@ -1,4 +1,7 @@
-"""How far a long job is: the one record that travels up by callback, so that nothing below the command line prints."""
+"""Report the progress of a long job by callback.
+
+Nothing below the command line prints: it passes these records upwards.
+"""
 
 from __future__ import annotations
 
@@ -6,52 +9,58 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-NOTE, WARNING = "note", "warning"
-"""Stages of reports that have nothing but words: a line that stays, and one that says what is wrong."""
-_MINUTE, _HOUR = 60, 3600
+NOTE = "note"
+"""Stage of a report that is only a line of text for the user."""
+WARNING = "warning"
+"""Stage of a report that tells the user that something is wrong."""
+_MINUTE = 60  # seconds
+_HOUR = 3600  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One report of a job: `done` of `total` units of `stage` ("reading", "preparing", "training", "writing")."""
+    """One report: `done` of `total` units of a stage.
+
+    Stages are "reading", "preparing", "training", "writing" and so on.
+    """
 
     stage: str
     done: int
     total: int
     words: str = ""
-    """What a person should know now, in words."""
+    """What a person should know now, as text."""
     facts: Mapping[str, float] = field(default_factory=dict)
-    """Numbers behind the words: losses; `images_per_second` and `seconds_left` where the job knows them better than a clock outside;
-    `cached`, how many of the `total` are known from an earlier command."""
+    """Numbers behind the text: losses; `images_per_second` and `seconds_left` where the job knows them better
+    than an outside clock; `cached`, how many of the `total` are known from an earlier command."""
 
 
 OnProgress = Callable[[Progress], None]
 
 
 def warn(on_progress: OnProgress, sentence: str) -> None:
-    """Tell a person `sentence` now, not when the job is done."""
+    """Report a warning while the job is running."""
     on_progress(Progress(WARNING, 1, 1, sentence))
 
 
 def note(on_progress: OnProgress, sentence: str) -> None:
-    """Tell a person `sentence`, which is no reason to worry."""
+    """Report a note that is not a reason to worry."""
     on_progress(Progress(NOTE, 1, 1, sentence))
 
 
 def ignore(progress: Progress) -> None:
-    """The callback of those who do not watch."""
+    """Ignore a report: the callback for callers that do not want any."""
 
 
 @contextmanager
 def report_stage(stage: str, on_progress: OnProgress) -> Iterator[None]:
-    """Say that the block is one thing that takes its time, and when it is over."""
+    """Report that the block has started, and that it has finished."""
     on_progress(Progress(stage, 0, 1))
     yield
     on_progress(Progress(stage, 1, 1))
 
 
 def format_duration(seconds: float) -> str:
-    """A time span in the largest units that say enough: `7 s`, `12 min`, `1 h 40 min`."""
+    """Format a time span in the largest useful units: `7 s`, `12 min`, `1 h 40 min`."""
     if seconds < _MINUTE:
         return f"{seconds:.0f} s"
     minutes = round(seconds / _MINUTE)

@@ -1,4 +1,7 @@
-"""A function and many items in, its results in order out: by worker processes where that pays; one that dies costs one item."""
+"""Apply a function to many items in worker processes, in order.
+
+A process that dies costs one item, not the run.
+"""
 
 from __future__ import annotations
 
@@ -21,53 +24,69 @@ _R = TypeVar("_R")
 
 VARIABLE = "MEDGAN_WORKERS"
 _MIN_ITEMS = 500
-"""Items from which on processes pay for their start (about a second each)."""
+"""Number of items from which worker processes pay for their start (about a second each)."""
 _CHUNK = 32
-"""Items sent at once, unless asked otherwise: sending costs as much as reading the header of a file."""
+"""Items sent to a worker at once, unless the caller asks for another number: sending costs as much as reading
+the header of a file."""
 _CHUNKS_AHEAD = 2
-"""Chunks per worker that may be under way or wait for their turn: what bounds memory."""
+"""Chunks per worker that may be in progress or waiting, which bounds memory."""
 _MAX_WORKERS = 16
-"""Processes unless more are asked for: beyond, a disk is slower than the processors."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""Parameters of mallopt(3)."""
+"""Number of processes unless more are asked for: beyond it, a disk is slower than the processors."""
+_M_TRIM_THRESHOLD = -1
+"""Parameter of mallopt(3): freed bytes at the top of the heap that a process keeps."""
+_M_MMAP_THRESHOLD = -3
+"""Parameter of mallopt(3): size of an array from which it gets pages of its own."""
 _KEPT_BYTES = 256 << 20
 """Freed bytes that a process keeps at most."""
 
 
 class WorkerPool:
-    """Worker processes for one job of several steps: started at the first step that pays for them, ended with the job."""
+    """Worker processes for one job of several steps.
+
+    They start at the first step that is large enough, and end with the job.
+    """
 
     def __init__(self) -> None:
-        """Nothing is started yet. PlanError for a wish of `_worker_count` that is no number."""
-        self._count = (
-            1 if multiprocessing.current_process().daemon else _worker_count()
-        )  # a daemon may have no children
+        """Determine the number of processes without starting any.
+
+        Raises:
+            PlanError: `$MEDGAN_WORKERS` is not a number of processes.
+        """
+        is_daemon = multiprocessing.current_process().daemon  # a daemon may have no children
+        self._count = 1 if is_daemon else _worker_count()
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
-        """The crew itself."""
+        """Return the pool itself."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Send everybody home."""
+        """End all worker processes."""
         self._end()
 
     def ordered(
         self,
         function: Callable[[_T], _R],
         items: Sequence[_T],
-        lost: Callable[[_T], _R],
+        on_crash: Callable[[_T], _R],
         *,
         chunk: int = _CHUNK,
     ) -> Iterator[_R]:
-        """`function` of every item, in order; `lost` of an item during which its process died (a decoder in C may do that).
+        """Yield `function` of every item, in order.
 
-        Few items are worked on right here, and so are all where no process can be started, as from a script without
-        `if __name__ == "__main__"`.
+        This process does the work itself where there are few items, and where no other process can be
+        started, as from a script without `if __name__ == "__main__"`.
+
+        Args:
+            function: What to apply; it must be picklable.
+            items: The items.
+            on_crash: Gives the result for an item whose process died, as a decoder written in C may cause.
+            chunk: Items sent to a worker at once.
         """
         if self._count == 1 or len(items) < _MIN_ITEMS or not self._starts():
             yield from map(function, items)
             return
+        # Hand out chunks in order; after a crash, repeat the broken chunk item by item and go on.
         chunks = [items[start : start + chunk] for start in range(0, len(items), chunk)]
         done = 0
         while done < len(chunks):
@@ -78,7 +97,7 @@ class WorkerPool:
             except BrokenProcessPool:
                 self._end()
                 done += 1
-                yield from _one_by_one(function, chunks[done - 1], lost)
+                yield from _one_by_one(function, chunks[done - 1], on_crash)
 
     def _by_chunks(self, function: Callable[[_T], _R], chunks: Iterable[Sequence[_T]]) -> Iterator[list[_R]]:
         self._pool = self._pool or _start(self._count)
@@ -91,7 +110,7 @@ class WorkerPool:
             yield waiting.popleft().result()
 
     def _starts(self) -> bool:
-        """Whether processes come up; if not, nobody asks again."""
+        """Whether worker processes can be started. After a failure it is not tried again."""
         try:
             self._pool = self._pool or _start(self._count)
             self._pool.submit(os.getpid).result()
@@ -107,12 +126,20 @@ class WorkerPool:
 
 
 def _start(count: int) -> ProcessPoolExecutor:
-    """Processes that share nothing with this one (forking one that has threads is unsafe)."""
+    """Start processes that share nothing with this one.
+
+    Forking a process that has threads is unsafe.
+    """
     return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _start_worker)
 
 
-def _one_by_one(function: Callable[[_T], _R], items: Sequence[_T], lost: Callable[[_T], _R]) -> Iterator[_R]:
-    """The items of a chunk that a process may have died of: each alone, in a new process after every death."""
+def _one_by_one(
+    function: Callable[[_T], _R], items: Sequence[_T], on_crash: Callable[[_T], _R]
+) -> Iterator[_R]:
+    """Process the items of a chunk that may have killed a process.
+
+    Each item is sent alone; after every crash a new process takes over.
+    """
     rest = deque(items)
     while rest:
         try:
@@ -121,29 +148,31 @@ def _one_by_one(function: Callable[[_T], _R], items: Sequence[_T], lost: Callabl
                     yield alone.submit(function, rest[0]).result()
                     rest.popleft()
         except BrokenProcessPool:
-            yield lost(rest.popleft())
+            yield on_crash(rest.popleft())
 
 
 def _worker_count() -> int:
-    """How many processes read: `$MEDGAN_WORKERS`, else one per processor that this process may use, at most `_MAX_WORKERS`.
+    """Number of processes that read files.
 
-    All of them under torchrun too: of the processes that it starts on a machine one reads while the others wait.
+    `$MEDGAN_WORKERS`, else one per processor that this process may use, at most `_MAX_WORKERS`. Under
+    torchrun, too, all of them: of the processes that it starts on a machine, one reads while the others wait.
     """
-    if wish := os.environ.get(VARIABLE):
-        if not wish.isdecimal() or int(wish) < 1:
+    if configured := os.environ.get(VARIABLE):
+        if not configured.isdecimal() or int(configured) < 1:
             raise PlanError(
-                f"{VARIABLE} is {wish!r}, no number of processes", hint="Unset it, or set it to 1 or more."
+                f"{VARIABLE} is {configured!r}, which is not a number of processes",
+                hint="Unset it, or set it to 1 or more.",
             )
-        return int(wish)
+        return int(configured)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(min(allowed, _MAX_WORKERS), 1)
 
 
 def keep_memory() -> None:
-    """Let freed memory stay with this process, up to `_KEPT_BYTES` bytes.
+    """Keep freed memory in this process, up to `_KEPT_BYTES`.
 
-    glibc gives the memory of every large array back to the system, which hands it out again page by page at the price of a fault
-    each: half the time of reading a 512 x 512 slice. Elsewhere nothing is done.
+    glibc returns the memory of every large array to the system, which hands it out again page by page. The
+    page faults take half the time of reading a 512 x 512 slice. Other systems are left as they are.
     """
     if sys.platform == "linux":
         change = getattr(ctypes.CDLL(None), "mallopt", lambda *_: 0)  # musl has none
@@ -152,7 +181,7 @@ def keep_memory() -> None:
 
 
 def _start_worker() -> None:
-    """In a worker: leave Ctrl-C to the parent, and end with it however it ends."""
+    """Prepare a worker process: leave Ctrl-C to its parent, and end with the parent."""
     keep_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

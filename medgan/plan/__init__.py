@@ -1,4 +1,7 @@
-"""Fingerprint + overrides -> Plan: the only place that decides, with a reason for every decision."""
+"""Decide everything about a training run from the data set and the user's options.
+
+This is the only place that decides. Every decision comes with its reason.
+"""
 
 from medgan.plan.plan import Overrides, Plan, explain
 from medgan.plan.rules import decide

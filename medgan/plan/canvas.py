@@ -1,4 +1,4 @@
-"""Sizes and millimetres of the scans -> the canvas that the networks draw on, and how scans are laid on it."""
+"""Choose the size of the training image and how scans are laid on it."""
 
 from __future__ import annotations
 
@@ -13,30 +13,40 @@ EFFORTS: dict[str, tuple[int, float]] = {
     "standard": (64, 1.0),
     "thorough": (128, 2.0),
 }
-"""{effort: (longest side in pixels, share of the recommended images shown)}."""
+"""{effort: (longest side in pixels, share of the recommended images to show)}."""
 
 CELLS = (3, 7)
-"""Fewest and most cells a side of a base: of seven only where it was asked for, as 224 is 7 x 32."""
+"""Fewest and most cells along a side of the base. Seven are used only for a size that the user asks for, as
+224 is 7 x 32."""
 _USUAL_CELLS = 6
+"""Most cells along a side of a base that the rules choose themselves."""
 MOST_DOUBLINGS = 7
+"""Most doublings from the base to the image."""
 SIDES = (6, CELLS[1] << MOST_DOUBLINGS)
-"""Shortest and longest side in pixels of an image."""
+"""Shortest and longest side of an image in pixels."""
 
 
-def choose_shape(fingerprint: Fingerprint, wish: Overrides) -> Choices:
-    """Canvas of h0 x w0 cells doubled k times, and how scans are laid on it."""
+def choose_shape(fingerprint: Fingerprint, overrides: Overrides) -> Choices:
+    """Choose the size of the training image, its base, and the geometry.
+
+    The networks start from a base of h0 x w0 cells and double it k times. The geometry says how scans are
+    laid on the image: true to millimetres or stretched to fill.
+    """
+    # Shape of the scans: in millimetres where these can be trusted, else in pixels.
     doubtful = fingerprint.extents is not None and fingerprint.extents.doubtful
     field = None if doubtful else fingerprint.field_of_view_mm
     height, width = field or (float(fingerprint.rows[1]), float(fingerprint.columns[1]))
-    if wish.size is not None:
-        base, doublings = _grid_for_size(wish.size)
+    # Size of the image, and the grid of cells on which it is drawn.
+    if overrides.size is not None:
+        base, doublings = _grid_for_size(overrides.size)
         reason = "override: as asked"
-        size = wish.size
+        size = overrides.size
     else:
         native = max(fingerprint.rows[1], fingerprint.columns[1])
-        cap = EFFORTS[wish.effort][0]
+        cap = EFFORTS[overrides.effort][0]
         base, doublings = _fit_cells(height / width, min(native, cap), cap)
-        reason = f"rule: effort {wish.effort} allows {cap} pixels, the scans are about {fingerprint.rows[1]} x {fingerprint.columns[1]}"
+        scans = f"{fingerprint.rows[1]} x {fingerprint.columns[1]}"
+        reason = f"rule: effort {overrides.effort} allows {cap} pixels, the scans are about {scans}"
         size = (base[0] << doublings, base[1] << doublings)
     grid = (base[0] << doublings, base[1] << doublings)
     if grid != size:
@@ -46,13 +56,16 @@ def choose_shape(fingerprint: Fingerprint, wish: Overrides) -> Choices:
         "base": (base, f"rule: {base[0]} x {base[1]} cells doubled {doublings} times"),
         "doublings": (doublings, ""),
     }
+    # Geometry: true to millimetres, or stretched to fill.
     if field is None:
         unknown = "unknown spacing"
         reason = "not every scan knows its pixel spacing"
         if fingerprint.extents is not None:
             factor = f"{fingerprint.extents.factor:.1f}"
             unknown = "doubtful spacing"
-            reason = f"by their pixel spacing some scans are {factor} times as large as others, which is hardly true"
+            reason = (
+                f"some scans are {factor} times as large as others by their pixel spacing, which is unlikely"
+            )
         chosen["geometry"] = ("stretch", f"rule: {reason}, so each is resized to fill")
         chosen["mm_per_pixel"] = (None, f"rule: {unknown}")
     else:
@@ -66,9 +79,10 @@ def choose_shape(fingerprint: Fingerprint, wish: Overrides) -> Choices:
 
 
 def _grid_for_size(size: tuple[int, ...]) -> tuple[tuple[int, int], int]:
-    """Base and doublings of the smallest grid on which an image of this size can be drawn: that very size, where there is such a grid.
+    """Base and doublings of the smallest grid that holds an image of this size.
 
-    Where the same grid can be reached in several ways, it is by the fewest doublings of 3 to 6 cells, or of 3 to 7.
+    It is the very size of the image where a grid has that size. Where several grids are equally small, the
+    one with the fewest doublings is taken, with 3 to 6 cells along a side before one with 7.
     """
     found = []
     for doublings in range(1, MOST_DOUBLINGS + 1):
@@ -81,7 +95,13 @@ def _grid_for_size(size: tuple[int, ...]) -> tuple[tuple[int, int], int]:
 
 
 def _fit_cells(aspect: float, goal: int, cap: int) -> tuple[tuple[int, int], int]:
-    """Base and doublings whose longest side is just above `goal` (at most `cap`) and whose shape is nearest to `aspect` (H / W)."""
+    """Base and doublings that come nearest to a shape and a length.
+
+    Args:
+        aspect: Height of the scans over their width.
+        goal: Longest side to aim for in pixels; a longer side is better than a shorter one.
+        cap: Longest side allowed in pixels.
+    """
     options = [
         ((h, w), k)
         for k in range(1, MOST_DOUBLINGS + 1)

@@ -1,4 +1,4 @@
-"""Seconds that were measured -> the decisions that only a clock can make: precision, CUDA graphs, and the images that some minutes allow."""
+"""Decide by measured seconds: precision, CUDA graphs, and how many images fit."""
 
 from __future__ import annotations
 
@@ -10,37 +10,52 @@ from typing import Any
 from medgan.plan.plan import Overrides, Plan
 
 _PRECISIONS = ("fp32", "bf16")
-_LONG_IMAGES, _LONG_MINUTES = 15_000, 1.0
-"""Images, or minutes, from which on a probe of some seconds pays."""
+_LONG_IMAGES = 15_000
+"""Images to show from which a timed probe of some seconds pays."""
+_LONG_MINUTES = 1.0
+"""Minutes of training from which a timed probe of some seconds pays."""
 _WORTHWHILE_SHARE = 0.9
-"""bf16 must cost at most this share of fp32, and a replayed step of a plain one: what is nearly as quick is not worth its rounding, nor a
-probe that may fall either way."""
+"""Most that bf16 may cost as a share of fp32, and a replayed step as a share of a plain one. A smaller gain
+is not worth bf16's rounding, nor a choice that differs from probe to probe."""
 _GRAPH_MINUTES = 3.0
-"""Minutes from which on trials of CUDA graphs pay, which take a good part of one."""
+"""Minutes of training from which trials of CUDA graphs pay. They take a good part of one minute."""
 _NO_TRIAL = (
     f"rule: tried by one process on a GPU, in runs of `repaired` of {_GRAPH_MINUTES:g} minutes and more"
 )
 
 
 def candidate_precisions(plan: Plan) -> tuple[str, ...]:
-    """The precisions between which a clock must decide: one where the user has, or where the run is short."""
+    """Precisions that a timed probe has to compare.
+
+    There is only one where the user has chosen, or where the run is too short for a probe.
+    """
     if plan.precision != "auto":
         return (plan.precision,)
     return _PRECISIONS if _is_long(plan) else _PRECISIONS[:1]
 
 
 def _is_long(plan: Plan) -> bool:
-    """Whether some seconds of probing are nothing beside the run."""
+    """Whether the run is so long that a timed probe of some seconds does not matter."""
     return plan.images_shown >= _LONG_IMAGES if plan.minutes is None else plan.minutes >= _LONG_MINUTES
 
 
 def decide_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
-    """The plan with its precision settled by {precision: seconds per image}; penalties are in fp32 whatever it is."""
+    """Settle the precision of the plan by measured times.
+
+    Penalties are computed in fp32 in either case.
+
+    Args:
+        plan: The plan; unchanged where its precision is settled.
+        seconds: {precision: seconds per image}.
+    """
     if plan.precision != "auto":
         return plan
     if not set(_PRECISIONS) <= set(seconds):
-        reason = "this GPU knows no other" if _is_long(plan) else "so short a run gains little from another"
+        reason = (
+            "this GPU does not support bf16" if _is_long(plan) else "so short a run gains little from another"
+        )
         return with_decision(plan, precision="fp32", why=f"rule: exact everywhere, and {reason}")
+    # Milliseconds per image in fp32 and bf16.
     exact, quick = (1000 * seconds[name] for name in _PRECISIONS)
     if quick <= _WORTHWHILE_SHARE * exact:
         return with_decision(
@@ -55,37 +70,50 @@ def decide_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
     )
 
 
-def is_worth_graphing(plan: Plan, pace: float) -> bool:
-    """Whether trials of CUDA graphs may pay in a run that is open to them: at `pace` (seconds per image) it is long."""
-    minutes = plan.images_shown * pace / 60 if plan.minutes is None else plan.minutes
+def is_worth_graphing(plan: Plan, seconds_per_image: float) -> bool:
+    """Whether trials of CUDA graphs may pay, at this many seconds per image."""
+    minutes = plan.images_shown * seconds_per_image / 60 if plan.minutes is None else plan.minutes
     return may_try_graphs(plan) and minutes >= _GRAPH_MINUTES
 
 
 def may_try_graphs(plan: Plan) -> bool:
-    """Whether a clock may decide about CUDA graphs on a GPU: the user has not, and some seconds are nothing beside the run."""
+    """Whether CUDA graphs are open to a timed decision on a GPU.
+
+    They are unless the user has decided or the run is short.
+    """
     return plan.graphed is None and plan.arch == "repaired" and _is_long(plan)
 
 
-def decide_graphs(plan: Plan, pace: float, trials: Mapping[str, tuple[float, str]]) -> tuple[Plan, float]:
-    """The plan with CUDA graphs settled, and its pace; by seconds per image without (`pace`) and {precision: those with}.
+def decide_graphs(
+    plan: Plan, seconds_per_image: float, trials: Mapping[str, tuple[float, str]]
+) -> tuple[Plan, float]:
+    """Settle the use of CUDA graphs. Return the plan and its seconds per image.
 
-    A trial also says in words what speaks against graphs, or "". Launched together, kernels may be quicker in another precision.
+    Replayed together, kernels may be quicker in another precision than one by one, so the precision may
+    change as well.
+
+    Args:
+        plan: The plan; unchanged where the user has decided.
+        seconds_per_image: Cost of an image without CUDA graphs.
+        trials: {precision: (seconds per image with CUDA graphs, what speaks against them or "")}.
     """
     if plan.graphed is not None:
-        return plan, pace
+        return plan, seconds_per_image
+    # The quicker of the trials that worked.
     sound = {name: seconds for name, (seconds, against) in trials.items() if not against}
     exact, quick = (sound.get(name, math.inf) for name in _PRECISIONS)
     name, cost = ("bf16", quick) if quick <= _WORTHWHILE_SHARE * exact else ("fp32", exact)
-    measured = f"{1000 * cost:.3g} ms an image by a timed probe, {1000 * pace:.3g} ms without"
+    measured = f"{1000 * cost:.3g} ms an image by a timed probe, {1000 * seconds_per_image:.3g} ms without"
+    # Why graphs are not used, if they are not.
     refusal = ""
     if not trials:
         refusal = _NO_TRIAL
     elif not sound:
         refusal = f"rule: CUDA graphs {next(iter(trials.values()))[1]}"
-    elif cost > _WORTHWHILE_SHARE * pace:
+    elif cost > _WORTHWHILE_SHARE * seconds_per_image:
         refusal = f"rule: CUDA graphs gain too little: {measured}"
     if refusal:
-        return with_decision(plan, graphed=False, why=refusal), pace
+        return with_decision(plan, graphed=False, why=refusal), seconds_per_image
     if name != plan.precision:
         plan = with_decision(
             plan, precision=name, why=f"rule: quicker by a timed probe of CUDA graphs: {measured}"
@@ -94,30 +122,41 @@ def decide_graphs(plan: Plan, pace: float, trials: Mapping[str, tuple[float, str
 
 
 def with_decision(plan: Plan, *, why: str, **decision: object) -> Plan:
-    """The plan with one `decision`, or several for the same reason, {field: value}, and why it was taken."""
+    """Return the plan with one or more decisions and the reason for them."""
     return replace(plan, **decision, why={**plan.why, **dict.fromkeys(decision, why)})  # type: ignore[arg-type]
 
 
-def restore_decisions(plan: Plan, begun: Mapping[str, Any], wish: Overrides) -> Plan:
-    """The plan with what a clock decided when its run began, as the run's stored plan says; what the user now wishes comes first."""
+def restore_decisions(plan: Plan, begun: Mapping[str, Any], overrides: Overrides) -> Plan:
+    """Restore what a timed probe decided when the run began.
+
+    Args:
+        plan: The plan of the command that resumes.
+        begun: The stored plan of the run.
+        overrides: What the user asks for now; it has priority.
+    """
     for name in ("precision", "graphed"):
-        if getattr(wish, name) is None:
+        if getattr(overrides, name) is None:
             plan = with_decision(
                 plan, **{name: begun.get(name, False)}, why=begun["why"].get(name, _NO_TRIAL)
             )
     return plan
 
 
-def fit_to_minutes(plan: Plan, images_shown: int, seconds: float, pace: float) -> Plan:
-    """The plan with as many images as the rest of its minutes allows at `pace` (seconds per image); unchanged without minutes.
+def fit_to_minutes(plan: Plan, images_shown: int, seconds: float, seconds_per_image: float) -> Plan:
+    """Correct the number of images to show to the minutes that are left.
+
+    The plan stays as it is where no minutes were asked for. Its schedules follow the share of `images_shown`,
+    so they stretch or shrink with it.
 
     Args:
-        plan: what is trained by; its schedules follow the share of `images_shown`, so they stretch or shrink with it.
-        images_shown: images shown so far.
-        seconds: spent so far.
-        pace: what an image has cost lately.
+        plan: The plan by which the run trains.
+        images_shown: Images shown so far.
+        seconds: Seconds spent so far.
+        seconds_per_image: Recent cost of an image.
     """
     if plan.minutes is None or images_shown >= plan.images_shown:
         return plan
     left = max(plan.minutes * 60 - seconds, 0.0)
-    return replace(plan, images_shown=images_shown + round(left / pace / plan.batch) * plan.batch)
+    return replace(
+        plan, images_shown=images_shown + round(left / seconds_per_image / plan.batch) * plan.batch
+    )

@@ -1,4 +1,4 @@
-"""What the user decided himself, and what is decided in all: Overrides and Plan."""
+"""Overrides (what the user decided) and Plan (everything that is decided)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from medgan.scans.scan import OutputFormat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrides:
-    """What the user decided himself; None leaves the decision to the rules."""
+    """What the user decided. None leaves the decision to the rules."""
 
     effort: str = "standard"
     """"smoke", "quick", "standard" or "thorough"."""
     minutes: float | None = None
-    """Wall-clock budget for training; sets `images_shown`, from a timed probe first and then from the run's own pace."""
+    """Wall-clock budget for training. It sets `images_shown`, by a timed probe first and then by the run's
+    own pace."""
     size: tuple[int, ...] | None = None
     """(H, W) of the training image."""
     batch: int | None = None
@@ -27,9 +28,9 @@ class Overrides:
     device: str = "auto"
     """"auto", "cpu", "cuda", "mps"."""
     precision: str | None = None
-    """"fp32" or "bf16"; None leaves it to a timed probe."""
+    """"fp32" or "bf16"; None leaves the choice to a timed probe."""
     graphed: bool | None = None
-    """Whether a GPU replays steps as CUDA graphs; None leaves it to a timed probe."""
+    """Whether a GPU replays steps as CUDA graphs; None leaves the choice to a timed probe."""
     arch: str | None = None
     """"repaired" or "dcgan"."""
     noise: str | None = None
@@ -42,7 +43,10 @@ class Overrides:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Everything that training and writing follow. Equal plans and equal data give equal models."""
+    """Everything that training and writing follow.
+
+    Equal plans and equal data give equal models.
+    """
 
     version: int = 1
     labels: tuple[str, ...]
@@ -50,49 +54,53 @@ class Plan:
     size: tuple[int, ...]
     """(H, W) of the training image in pixels."""
     base: tuple[int, ...]
-    """(h0, w0) cells the generator starts from, 3 to 7 each."""
+    """(h0, w0): cells from which the generator starts, 3 to 7 along each side."""
     channels: int
     geometry: str
-    """"physical": every image keeps its millimetres and is padded or cropped about its centre; "stretch": resized to fill."""
+    """"physical": every image keeps its millimetres and is padded or cropped about its centre. "stretch":
+    every image is resized to fill."""
     mm_per_pixel: float | None
-    """Physical geometry only: the side of a training pixel."""
+    """Side of a training pixel in millimetres; None for geometry "stretch"."""
     form: OutputFormat
-    """Intensity range and file form; its low and high are what -1 and 1 stand for."""
+    """Intensity range and file format of written images. Its low and high are the values at pixel 0.0 and
+    1.0."""
     span: tuple[float, ...] = (0.0, 1.0)
-    """What the networks see as -1 and 1, as shares of the form's range."""
+    """What the networks see as -1 and 1, as shares of the range of `form`."""
     latent: int
     noise: str
     """"normal" or "uniform"."""
     widths: tuple[int, ...]
-    """Channels per stage, from the base outward: doublings + 1 numbers."""
+    """Channels per stage, from the base outward: one number more than doublings."""
     outlined: int = 2
-    """Doublings from the base to the image that the generator begins with; 0 for dcgan, which begins with noise."""
+    """Doublings from the base to the blurred image that the generator starts from; 0 for dcgan, which starts
+    from noise."""
     batch: int
     images_shown: int
     features: str = "none"
     """Frozen network in whose features the generator matches the real distribution: "lite0", or "none"."""
     seen_at: int = 0
-    """Longer side in pixels at which that network sees the images; 0 without one."""
+    """Longer side in pixels at which the frozen network sees images; 0 without one."""
     matching: float = 0.0
     """Weight of the distance in those features in the generator's loss."""
     adversary: float = 1.0
-    """Weight of the discriminator in the generator's loss; 0: there is none."""
+    """Weight of the discriminator in the generator's loss; 0 where there is no discriminator."""
     joins: float = 0.0
-    """Fraction of the run after which the discriminator joins in."""
+    """Share of the run after which the discriminator starts."""
     group: int = 1
     """Images of one class that follow each other in a batch."""
     evenness: float = 0.5
-    """How far class frequencies are evened out in the end: classes are shown n ** (1 - evenness) times as often as they are large."""
+    """How far class frequencies are balanced in batches: a class of n images is shown in proportion to n **
+    (1 - evenness), so 0 keeps the frequencies of the data and 1 shows every class equally often."""
     loss: str
-    """"relativistic" or "bce": of the discriminator and against it; "none" without one."""
+    """Loss of the discriminator and against it: "relativistic" or "bce"; "none" without a discriminator."""
     rate: float
-    """Learning rate at the start; `rate_end` at the end, along a cosine."""
+    """Learning rate at the start. It follows a cosine to `rate_end`."""
     rate_end: float
     betas: tuple[float, ...]
     stride: float = 0.0
-    """Farthest that a step moves a weight, in learning rates; 0: as far as Adam does by itself."""
+    """Farthest that one step moves a weight, in learning rates; 0 sets no limit to Adam."""
     penalty: float
-    """gamma of R1 and R2 at the start, `penalty_end` at the end."""
+    """gamma of the R1 and R2 penalties at the start; `penalty_end` at the end."""
     penalty_end: float
     penalty_every: int
     """Steps between penalties (lazy regularisation); 0 for none."""
@@ -101,38 +109,44 @@ class Plan:
     augment: float
     """Strength of differentiable augmentation: 0 none, 1 as published."""
     guarded: bool = False
-    """Whether guards hold images back, watch for overfitting, collapse and copies, and act."""
+    """Whether guards set images aside for monitoring, watch for overfitting, collapse and copies, and react.
+    """
     toned: bool = False
-    """Whether images are written by tone curves, which give each class the intensities of its real images."""
+    """Whether written images go through tone curves, which give each class the intensities of its real
+    images."""
     condition: tuple[float, ...]
-    """Fractions of the run where the class condition starts to fade in and is whole."""
+    """Shares of the run at which the class condition starts to fade in and is complete."""
     tick: int
-    """Images between two ticks (log line, grid, checkpoint)."""
+    """Images between two ticks (log line, image grid, checkpoint)."""
     precision: str
-    """"fp32" or "bf16"; "auto" until a timed probe has settled it."""
+    """"fp32" or "bf16"; "auto" until a timed probe has decided."""
     graphed: bool | None = False
-    """Whether a GPU replays the passes of a step as CUDA graphs; None until a timed probe has settled it."""
+    """Whether a GPU replays the passes of a step as CUDA graphs; None until a timed probe has decided."""
     device: str
     seed: int
     minutes: float | None = None
-    """Wall-clock budget, to which `images_shown` is corrected at every tick; None where images are what was asked for."""
+    """Wall-clock budget, to which `images_shown` is corrected at every tick; None where the user asked for
+    images."""
     why: Mapping[str, str] = field(default_factory=dict)
-    """{field: reason}, beginning with "fixed", "rule" or "override"."""
+    """{field: reason}; a reason starts with "fixed", "rule" or "override"."""
 
     @property
     def doublings(self) -> int:
-        """How often the base is doubled."""
+        """Number of times the base is doubled."""
         return len(self.widths) - 1
 
     @property
     def grid(self) -> tuple[int, int]:
-        """(H, W) at which the networks work: `size`, or the nearest above that is cells doubled, where they resample from and to `size`."""
+        """(H, W) of the images inside the networks.
+
+        It is `size`, or the next larger grid of doubled cells, from and to which the networks resample.
+        """
         height, width = self.base
         return height << self.doublings, width << self.doublings
 
 
 def explain(plan: Plan) -> dict[str, dict[str, Any]]:
-    """{field: {value, why}}, as the reports tell it."""
+    """Pair every decision of a plan with its reason: {field: {value, why}}."""
     return {name: {"value": to_json(getattr(plan, name)), "why": why} for name, why in plan.why.items()}
 
 
@@ -141,5 +155,5 @@ Choices = dict[str, tuple[Any, str]]
 
 
 def choose(wished: Any, rule: Any, reason: str) -> tuple[Any, str]:
-    """The user's word where there is one, else the rule's."""
+    """The user's choice where there is one, else the rule's, with the reason."""
     return (wished, "override: as asked") if wished is not None else (rule, reason)

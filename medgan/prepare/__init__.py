@@ -1,1 +1,1 @@
-"""Decode, scale and resize training images once, and keep them as arrays."""
+"""Decode, scale and resize training images once and keep them as arrays."""

@@ -1,4 +1,4 @@
-"""A set of images with class, patient and origin per image: what every part of `quality` is given."""
+"""A set of images in memory, with the class, patient and source of each."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ _Rows = NDArray[np.int64] | NDArray[np.bool_] | Sequence[int]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LabelledImages:
-    """N images of one form. Sets that are compared share `names`, so that equal numbers mean equal classes."""
+    """N images of equal size. Sets that are compared share `names`.
+
+    Equal numbers then mean equal classes.
+    """
 
     pixels: NDArray[np.float32]
     """(N, C, H, W) in [0, 1]; C is 1 or 3."""
     labels: NDArray[np.int64]
-    """(N,): index into `names`."""
+    """(N,): class of each image, as an index into `names`."""
     names: tuple[str, ...]
-    """Class names; a class may have no image here."""
+    """Class names. A class may have no image here."""
     patients: NDArray[np.str_]
-    """(N,): hash of the patient; of synthetic images, which have none, a word of its own for each."""
+    """(N,): hash of the patient. A synthetic image has none; it gets a word of its own."""
     sources: NDArray[np.str_]
-    """(N,): what shows a person where the image is from: the path of a file, the seed of a synthetic image."""
+    """(N,): where an image comes from, to show to a person: the path of a file, or the seed of a synthetic
+    image."""
 
     def __post_init__(self) -> None:
-        """State what those who make a set guarantee."""
+        """Check what the code that builds a set must guarantee."""
         assert self.pixels.ndim == len("NCHW"), self.pixels.shape
         assert self.pixels.dtype == np.float32, self.pixels.dtype
         assert len(self.pixels) == len(self.labels) == len(self.patients) == len(self.sources)
@@ -39,12 +43,12 @@ class LabelledImages:
 
     @property
     def counts(self) -> dict[str, int]:
-        """{class: images}, every class."""
+        """{class: number of images} for every class."""
         tally = np.bincount(self.labels, minlength=len(self.names))
         return dict(zip(self.names, tally.tolist(), strict=True))
 
     def rows_of(self, label: str) -> NDArray[np.int64]:
-        """Rows of one class."""
+        """Row numbers of one class."""
         return np.flatnonzero(self.labels == self.names.index(label))
 
     def of(self, label: str) -> LabelledImages:
@@ -52,7 +56,10 @@ class LabelledImages:
         return self.take(self.rows_of(label))
 
     def take(self, rows: _Rows) -> LabelledImages:
-        """The images in `rows` (numbers, repeated ones too, or a mask), in that order."""
+        """The images in `rows`, in that order.
+
+        `rows` are row numbers, which may repeat, or a mask.
+        """
         chosen = np.asarray(rows, None if len(rows) else np.int64)
         return LabelledImages(
             pixels=self.pixels[chosen],
@@ -64,7 +71,10 @@ class LabelledImages:
 
 
 def concatenate_images(first: LabelledImages, *others: LabelledImages) -> LabelledImages:
-    """All sets as one, in order; they must be of one size and know the same classes."""
+    """Join several sets in order.
+
+    They must have images of one size and the same classes.
+    """
     sets = (first, *others)
     assert {one.names for one in sets} == {first.names}
     return LabelledImages(

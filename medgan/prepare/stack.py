@@ -1,6 +1,6 @@
-"""Manifest + Plan -> Stack: every training image decoded, scaled and resized once, memory-mapped from a private cache.
+"""Decode, scale and resize all training images once, into a memory-mapped cache.
 
-A killed run goes on where it was; nothing is taken for whole before it is.
+A run that is killed continues where it stopped, and an unfinished cache is never taken for a finished one.
 """
 
 from __future__ import annotations
@@ -41,35 +41,42 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in gray (ITU-R BT.601)."""
 
 _CHECKSUM = np.dtype("<u4")
-"""CRC-32 of a row."""
+"""Type of the CRC-32 of a row."""
 
 _REPORT_EVERY = 25
 """Scans between two reports of progress."""
 
 _CHUNK = 4
-"""Scans sent to a worker at once: their images come back, up to 32 of each."""
+"""Scans sent to a worker at once. Their images come back, up to 32 of each."""
 
-PIXELS, _PARTIAL_FILE, _CHECKSUM_FILE, _ROWS_FILE = "pixels.npy", "pixels.npy.partial", "sums", "rows.json"
+PIXELS = "pixels.npy"
+"""File of the finished pixels."""
+_PARTIAL_FILE = "pixels.npy.partial"
+"""The same while it is being filled."""
+_CHECKSUM_FILE = "sums"
+"""CRC-32 of every row."""
+_ROWS_FILE = "rows.json"
+"""Class, patient, scan and slice of every row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stack:
-    """Prepared training images, one row each, in the order of `Manifest.training()`."""
+    """Prepared training images, one per row, in the order of `Manifest.training()`."""
 
     pixels: NDArray[np.uint16]
-    """(N, C, H, W), memory-mapped; 0 stands for `plan.form.low`, 65535 for `plan.form.high`."""
+    """(N, C, H, W), memory-mapped. 0 stands for `plan.form.low`, 65535 for `plan.form.high`."""
     labels: NDArray[np.int64]
-    """(N,): index into `names`."""
+    """(N,): class of each row, as an index into `names`."""
     names: tuple[str, ...]
     """Class names: those of the plan."""
     records: NDArray[np.int64]
     """(N,): position of the row's record in `Manifest.training()`."""
     patients: NDArray[np.str_]
-    """(N,): the digest that stands for the row's patient."""
+    """(N,): hash of each row's patient."""
     slices: NDArray[np.int64]
-    """(N,): which slice (index along Z) of its scan the row is."""
+    """(N,): index along Z of each row in its scan."""
     digest: str
-    """Key of the cache: equal for equal data, prepared alike."""
+    """Key in the cache. Equal data prepared alike has equal keys."""
 
     def __len__(self) -> int:
         """Number of images."""
@@ -80,7 +87,10 @@ class Stack:
         return np.asarray(self.pixels[index], np.float32) / np.float32(_MAX_STORED)
 
     def expect(self, rows: NDArray[np.int64]) -> None:
-        """Have the system read rows that are wanted next while something else is done; a row that is in memory costs nothing."""
+        """Ask the system to load rows that are needed next.
+
+        It does so while other work goes on. Rows that are in memory already cost nothing.
+        """
         file: Any = self.pixels.base
         if isinstance(self.pixels, np.memmap) and isinstance(file, mmap.mmap) and hasattr(file, "madvise"):
             first, size = self.pixels.offset % mmap.ALLOCATIONGRANULARITY, self.pixels[0].nbytes
@@ -89,13 +99,18 @@ class Stack:
                 file.madvise(mmap.MADV_WILLNEED, start - before, before + size)
 
     def rows_of(self, label: str) -> NDArray[np.int64]:
-        """The rows of one class."""
+        """Row numbers of one class."""
         return np.flatnonzero(self.labels == self.names.index(label))
 
     def chunks(
         self, rows: NDArray[np.int64] | None = None, size: int = 256
     ) -> Iterator[tuple[NDArray[np.int64], Pixels]]:
-        """(rows, images) piece by piece: `rows` (default: all) in bounded memory."""
+        """Yield (row numbers, images) piece by piece, in bounded memory.
+
+        Args:
+            rows: Row numbers; by default all.
+            size: Images in a piece.
+        """
         wanted = np.arange(len(self)) if rows is None else rows
         for start in range(0, len(wanted), size):
             piece = wanted[start : start + size]
@@ -103,11 +118,24 @@ class Stack:
 
 
 def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgress = ignore) -> Stack:
-    """Open the stack of `manifest` under `plan` in the folder `cache`, preparing it first where it is not there yet."""
+    """Open the stack of a data set, preparing its images first if needed.
+
+    Args:
+        manifest: The data set.
+        plan: Size, geometry, channels and intensity range of the images.
+        cache: Folder of prepared images.
+        on_progress: Called every few scans.
+
+    Raises:
+        DatasetError: there is no training image, or the data does not fit the plan.
+        OutputError: the cache cannot be used.
+    """
+    # Key of the cache: what is prepared, and how.
     records = manifest.training()
     _refuse_unfit_data(records, plan)
     key = digest_of([_preparation_settings(plan), [_record_key(record) for record in records]])
     whole = cache / f"stack-{key[:32]}"
+    # Pixels: from the cache, or prepared now.
     try:
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
         with file_lock(cache):  # so that nobody clears it meanwhile
@@ -117,6 +145,7 @@ def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgr
             pixels = _open_pixels(whole, shape, fill, on_progress)
     except OSError as error:
         raise cache_error(whole, error) from error
+    # Class, patient and slice of every row.
     places = [(n, z) for n, record in enumerate(records) for z in record.slices]
     stack = Stack(
         pixels=pixels,
@@ -134,7 +163,16 @@ def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgr
 
 
 def find_stack(data_digest: str, plan: Plan, cache: Path) -> Stack | None:
-    """The stack in `cache` of the data with this digest (`Manifest.digest`), prepared for `plan`; None where it is not there, or not whole."""
+    """Find a prepared stack in the cache without reading any scan.
+
+    None where it is missing or incomplete.
+
+    Args:
+        data_digest: `Manifest.digest` of the data set.
+        plan: The plan for which it was prepared.
+        cache: Folder of prepared images.
+    """
+    # Stacks of other data, or prepared in another way, do not fit.
     wanted = {"data": data_digest, "recipe": digest_of(_preparation_settings(plan))}
     for whole in sorted(path.parent for path in cache.glob(f"stack-*/{_ROWS_FILE}")):
         with file_lock(cache):
@@ -156,8 +194,11 @@ def find_stack(data_digest: str, plan: Plan, cache: Path) -> Stack | None:
 
 
 def _write_rows_file(stack: Stack, facts: Mapping[str, str], whole: Path) -> None:
-    """Write what the rows are beside the pixels, so that `find_stack` needs no scan: classes, hashes of patients, no path."""
-    told = {
+    """Write class, patient hash, scan and slice of every row beside the pixels.
+
+    `find_stack` then needs no scan. No path is written.
+    """
+    rows = {
         **facts,
         "digest": stack.digest,
         "labels": [stack.names[number] for number in stack.labels],
@@ -165,14 +206,14 @@ def _write_rows_file(stack: Stack, facts: Mapping[str, str], whole: Path) -> Non
         "patients": stack.patients.tolist(),
         "slices": stack.slices.tolist(),
     }
-    told["sum"] = digest_of(told)
-    if _read_rows_file(whole) != told:
+    rows["sum"] = digest_of(rows)
+    if _read_rows_file(whole) != rows:
         with file_lock(whole, alone=True):  # several processes may prepare the same
-            write_json(whole / _ROWS_FILE, told)
+            write_json(whole / _ROWS_FILE, rows)
 
 
 def _read_rows_file(whole: Path) -> dict[str, Any]:
-    """What `_write_rows_file` wrote; nothing where that is absent or damaged."""
+    """Read what `_write_rows_file` wrote, or nothing if it is missing or damaged."""
     try:
         facts: dict[str, Any] = read_json(whole / _ROWS_FILE)
         own = {name: value for name, value in facts.items() if name != "sum"}
@@ -182,28 +223,33 @@ def _read_rows_file(whole: Path) -> dict[str, Any]:
 
 
 def _refuse_unfit_data(records: Sequence[Record], plan: Plan) -> None:
-    """Refuse data that this plan cannot bring into one form."""
+    """Refuse data that does not fit the plan."""
     if not records:
         raise DatasetError(
-            "No scan is left to train on", hint="Put scans into train whose patients are not in val or test."
+            "No scan is left to train on",
+            hint="Add scans to train whose patients are not in val or test.",
         )
+    # Classes that the plan does not have.
     strange = sorted({record.label for record in records} - set(plan.labels))
     if strange:
         raise DatasetError(
-            f"The plan knows no class {', '.join(strange)}", hint="Plan anew for this data set."
+            f"The plan lacks classes of the data set: {', '.join(strange)}",
+            hint="Make a new plan for this data set.",
         )
+    # Values and spacing that the plan cannot use.
     meanings = Counter(record.meaning for record in records)
     if plan.form.unit != "relative" and set(meanings) != {plan.form.unit}:
         table = ", ".join(f"{n} {meaning}" for meaning, n in meanings.most_common())
         raise DatasetError(
-            f"mixed-content: the scans' values are of different kinds ({table}), the plan expects {plan.form.unit}",
-            hint="Choose one modality with --modality, or move the others away.",
+            f"mixed-content: the values of the scans are of different kinds ({table}), "
+            f"but the plan expects {plan.form.unit}",
+            hint="Choose one modality with --modality, or remove the other scans.",
         )
     unsized = next((record for record in records if not has_spacing(record)), None)
     if plan.geometry == "physical" and unsized:
         raise DatasetError(
-            f"{unsized.path} does not say how large its pixels are",
-            hint="Plan without millimetres (geometry stretch).",
+            f"{unsized.path} does not give its pixel spacing, which geometry physical needs",
+            hint="Make a plan with geometry stretch, which does without millimetres.",
         )
 
 
@@ -212,7 +258,10 @@ def _stack_shape(records: Sequence[Record], plan: Plan) -> tuple[int, ...]:
 
 
 def _preparation_settings(plan: Plan) -> dict[str, object]:
-    """What of the plan decides how an image is prepared; `version` grows when this module decides otherwise."""
+    """The settings of a plan that decide how an image is prepared.
+
+    `version` grows whenever this module prepares images differently.
+    """
     return {
         "version": 3,
         "size": plan.size,
@@ -224,29 +273,39 @@ def _preparation_settings(plan: Plan) -> dict[str, object]:
 
 
 def _record_key(record: Record) -> tuple[object, ...]:
-    """What of a record decides its rows."""
+    """The facts of a record that decide its rows."""
     return record.digest, record.label, record.slices, record.meaning, record.spacing_mm, record.bits
 
 
-# --- the cache on disk: rows are appended, so that a full disk is an error and no crash, as it would be in a memory map ---
+# --- The cache on disk. Rows are appended: in a memory map a full disk would be a crash, not an error. ---
 
 
 def _open_pixels(
     whole: Path, shape: tuple[int, ...], fill: Callable[[], None], on_progress: OnProgress
 ) -> NDArray[np.uint16]:
-    """The pixels in the folder `whole`, which nobody can clear while they are used; where they are missing or damaged, `fill` comes first."""
+    """Open the pixels in the folder `whole`, filling it first if needed.
+
+    Nobody can clear them while they are in use.
+
+    Args:
+        whole: Folder of the stack.
+        shape: (N, C, H, W).
+        fill: Prepares the pixels; called where they are missing or damaged.
+        on_progress: Receives a warning where they are damaged.
+    """
+    # Fill the cache where needed; processes that prepare the same data wait for each other.
     pixels = _map_pixels(whole, shape)
     if pixels is None:
-        with file_lock(whole, alone=True):  # another process that prepares the same is waited for
+        with file_lock(whole, alone=True):
             pixels = _map_pixels(whole, shape)
             if pixels is None:
                 if (whole / PIXELS).exists():
-                    warn(on_progress, "The prepared images in the cache are damaged: they are prepared anew.")
+                    warn(on_progress, "The prepared images in the cache are damaged and are prepared again.")
                 fill()
         pixels = _map_pixels(whole, shape) if pixels is None else pixels
     if pixels is None:
         raise OutputError(
-            f"{whole}: what was written to the cache a moment ago is not what the disk gives back",
+            f"{whole}: the disk does not return what was just written to the cache",
             hint=f"Check the disk, or set {VARIABLE} to a folder on another one.",
         )
     weakref.finalize(pixels, acquire_lock(whole / PIXELS))
@@ -255,13 +314,14 @@ def _open_pixels(
 
 
 _VERIFIED: set[tuple[object, ...]] = set()
-"""Files whose rows this process has compared with their sums, as they lay there then."""
+"""Files whose rows this process has compared with their checksums, as they were at that time."""
 
 
 def _map_pixels(whole: Path, shape: tuple[int, ...]) -> NDArray[np.uint16] | None:
-    """The pixels that lie in `whole`, memory-mapped; None where they are missing or damaged.
+    """Memory-map the pixels in a folder, or return None where they are damaged.
 
-    Every row is read and compared with its sum (CRC-32) once in a process: a pass in the order of the disk, in bounded memory.
+    None also stands for pixels that are missing. Every row is read and compared with its checksum (CRC-32)
+    once per process, in the order of the disk and in bounded memory.
     """
     try:
         pixels: NDArray[np.uint16] = np.load(whole / PIXELS, mmap_mode="r")
@@ -290,14 +350,18 @@ def _fill_cache(
     rows: Callable[[Record], NDArray[np.uint16]],
     on_progress: OnProgress,
 ) -> None:
-    """Append the rows of every scan that is not there yet to the partial array in `whole`; then it takes its name."""
+    """Prepare the scans that are missing and append their rows.
+
+    The finished array then gets its final name.
+    """
+    # Continue after the rows that an earlier run wrote.
     (whole / PIXELS).unlink(missing_ok=True)
     done, there = _count_done(whole, records, shape)
     modes = "r+b" if done else "w+b"
     with (
         (whole / _PARTIAL_FILE).open(modes) as stream,
         (whole / _CHECKSUM_FILE).open(modes) as sums,
-        WorkerPool() as crew,
+        WorkerPool() as pool,
     ):
         header = {"descr": "<u2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
@@ -305,9 +369,10 @@ def _fill_cache(
         stream.truncate()
         sums.seek(there * _CHECKSUM.itemsize)
         sums.truncate()
+        # Append row by row; a checksum is written only after its row is safely on the disk.
         fresh: list[int] = []
         for n, made in enumerate(
-            crew.ordered(rows, records[done:], _crash_pixels, chunk=_CHUNK), start=done + 1
+            pool.ordered(rows, records[done:], _crash_pixels, chunk=_CHUNK), start=done + 1
         ):
             stream.write(made.tobytes())
             fresh.extend(zlib.crc32(row.data) for row in np.ascontiguousarray(made))
@@ -321,7 +386,10 @@ def _fill_cache(
 
 
 def _count_done(whole: Path, records: Sequence[Record], shape: tuple[int, ...]) -> tuple[int, int]:
-    """How many scans, and rows of them, a killed run has written: those whose rows are what their sums say."""
+    """Count the scans, and their rows, that a killed run has finished.
+
+    Rows count if they match their checksums.
+    """
     size = 2 * math.prod(shape[1:])
     there = 0
     try:
@@ -344,7 +412,7 @@ def _flush(stream: IO[bytes]) -> None:
     os.fsync(stream.fileno())
 
 
-# --- from scan to rows ---
+# --- From a scan to its rows. ---
 
 
 def _read_unchanged(root: Path, record: Record) -> Scan:
@@ -353,14 +421,14 @@ def _read_unchanged(root: Path, record: Record) -> Scan:
     except ScanError as error:
         raise _changed_error(record, error.message) from error
     if pixel_digest(scan) != record.digest:
-        raise _changed_error(record, "its pixels are others now")
+        raise _changed_error(record, "its pixels are different now")
     return scan
 
 
 def _changed_error(record: Record, words: str) -> DatasetError:
     return DatasetError(
-        f"{record.path} has changed since the data set was inspected: {words}",
-        hint="Repeat the command when nobody writes to the data set; it is inspected anew.",
+        f"{record.path} has changed since the data set was read: {words}",
+        hint="Repeat the command when nothing writes to the data set: all files are checked again.",
     )
 
 
@@ -375,9 +443,10 @@ def _crash_pixels(record: Record) -> NDArray[np.uint16]:
 
 
 def _intensity_range(record: Record, plan: Plan) -> tuple[float, float]:
-    """The values of a scan that become 0 and 1: fixed for the data set, or the scan's own percentiles 0.5 and 99.5.
+    """The values of a scan that become 0 and 1.
 
-    Where 8-bit images lie beside deeper ones, each is scaled by its own white, or depth would tell the classes apart.
+    They are fixed for the data set, or are the scan's own percentiles 0.5 and 99.5. Where 8-bit images lie
+    beside deeper ones, each is scaled by its own white: otherwise its depth would give away its class.
     """
     if plan.form.unit == "stored" and record.bits <= BYTE < plan.form.bits:
         return 0.0, 2.0**record.bits - 1
@@ -389,7 +458,10 @@ def _intensity_range(record: Record, plan: Plan) -> tuple[float, float]:
 def _prepare_slice(
     image: Pixels, record: Record, plan: Plan, scale: tuple[float, float]
 ) -> NDArray[np.uint16]:
-    """One slice (Y, X) or (Y, X, 3) as (C, H, W); clipped before it is resized, so that extremes do not bleed."""
+    """Scale and resize one slice (Y, X) or (Y, X, 3) to (C, H, W).
+
+    It is clipped before it is resized, so that extremes do not bleed.
+    """
     unit = _with_channels(intensity.normalise(image, *scale), plan.channels)
     height, width = plan.size
     if plan.geometry == "physical":

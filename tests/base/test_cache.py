@@ -80,7 +80,7 @@ def test_a_folder_of_other_things_keeps_its_rights_and_is_refused(cache_of_test)
     cache_of_test.mkdir()
     cache_of_test.chmod(0o750)
     (cache_of_test / "thesis.tex").touch()
-    with pytest.raises(OutputError, match="open to other users") as caught:
+    with pytest.raises(OutputError, match="other users can open") as caught:
         cache.folder()
     assert "chmod 700" in caught.value.hint
     assert rights(cache_of_test) == 0o750
@@ -91,7 +91,7 @@ def test_a_disk_that_knows_no_rights_is_refused(cache_of_test, monkeypatch):
     cache_of_test.mkdir()
     cache_of_test.chmod(0o755)
     monkeypatch.setattr(Path, "chmod", lambda *_: None)
-    with pytest.raises(OutputError, match="open to other users"):
+    with pytest.raises(OutputError, match="other users can open"):
         cache.folder()
 
 
@@ -126,4 +126,4 @@ def test_a_full_disk_is_told_with_the_variable_to_set():
     error = cache.cache_error(Path("cache"), OSError(errno.ENOSPC, "No space left on device"))
     assert "the disk is full" in error.message
     assert "MEDGAN_CACHE" in error.hint
-    assert "it goes on" in error.hint
+    assert "it continues" in error.hint

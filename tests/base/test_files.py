@@ -47,14 +47,17 @@ def test_unknown_keys_are_refused():
         ({"inner": []}, "the value.inner should be an object, not a list"),
         ({"inner": {"share": 1}}, "the value.inner lacks 'size'"),
         ({"inner": {"size": "12"}}, "the value.inner.size should be a list, not text"),
-        ({"inner": {"size": [1, True]}}, r"the value.inner.size\[1\] should be a whole number, not true or false"),
+        (
+            {"inner": {"size": [1, True]}},
+            r"the value.inner.size\[1\] should be a whole number, not true or false",
+        ),
         ({"inner": {"size": [1.0]}}, r"the value.inner.size\[0\] should be a whole number, not a number"),
-        ({"inner": {"size": [], "share": float("inf")}}, "the value.inner.share is no finite number"),
-        ({"inner": {"size": [], "share": float("nan")}}, "the value.inner.share is no finite number"),
+        ({"inner": {"size": [], "share": float("inf")}}, "the value.inner.share is not a finite number"),
+        ({"inner": {"size": [], "share": float("nan")}}, "the value.inner.share is not a finite number"),
         ({"counts": {"x": "1"}}, r"the value.counts\['x'\] should be a whole number, not text"),
         ({"many": [{"size": []}, 3]}, r"the value.many\[1\] should be an object, not a whole number"),
     ],
-)  # fmt: skip
+)
 def test_what_is_of_another_type_is_refused_and_named(change, words):
     with pytest.raises(ValueError, match=words):
         files.from_json(Outer, {**files.to_json(OUTER), **change})
@@ -98,8 +101,8 @@ def test_a_write_that_is_broken_off_leaves_the_old_file(tmp_path, error):
     ("number", "words"),
     [
         (errno.ENOSPC, "the disk is full"),
-        (errno.EACCES, "cannot be written to"),
-        (errno.EROFS, "cannot be written to"),
+        (errno.EACCES, "cannot be written"),
+        (errno.EROFS, "cannot be written"),
         (errno.EIO, "Input/output error"),
     ],
 )
@@ -151,7 +154,7 @@ def test_output_beside_the_input_is_welcome(tmp_path):
 
 def test_a_pipe_in_place_of_json_keeps_nobody_waiting(tmp_path):
     os.mkfifo(tmp_path / "model.json")
-    with pytest.raises(ValueError, match="no regular file"):
+    with pytest.raises(ValueError, match="not a regular file"):
         files.read_json(tmp_path / "model.json")
 
 

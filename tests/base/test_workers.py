@@ -175,8 +175,12 @@ def test_the_process_that_reads_uses_all_processors_under_a_launcher_too(monkeyp
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc is told")
 def test_freed_memory_stays():
     script = (
-        "import numpy, resource, sys\nfrom medgan.base.workers import keep_memory\nif len(sys.argv) > 1: keep_memory()\n"
-        "for k in range(60):\n a, b, c = (numpy.ones(1 << 18, numpy.float32) for _ in range(3))\n del a, b, c\n"
+        "import numpy, resource, sys\n"
+        "from medgan.base.workers import keep_memory\n"
+        "if len(sys.argv) > 1: keep_memory()\n"
+        "for k in range(60):\n"
+        " a, b, c = (numpy.ones(1 << 18, numpy.float32) for _ in range(3))\n"
+        " del a, b, c\n"
         " if k == 9: before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)"
     )

@@ -43,7 +43,7 @@ def full(monkeypatch):
 def test_a_training_state_on_a_full_disk(tmp_path):
     with pytest.raises(OutputError, match=r"state\.pt: the disk is full") as caught:
         save_checkpoint(tmp_path / "state.pt", STATE)
-    assert "it goes on" in caught.value.hint
+    assert "it continues" in caught.value.hint
     assert not [*tmp_path.iterdir()]
 
 

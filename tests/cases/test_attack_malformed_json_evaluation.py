@@ -168,7 +168,7 @@ def test_a_manifest_reads_nothing_outside_its_folder(world, folder, place):
     )
     cell("path", place)(folder)
     for judge in judged(world, folder):
-        with pytest.raises(MedganError, match="is no file of this folder"):
+        with pytest.raises(MedganError, match="is not a file of this folder"):
             judge()
 
 
@@ -177,7 +177,7 @@ def test_what_a_folder_says_of_itself_is_read_from_itself(world, folder, name):
     shutil.move(folder / name, folder.parent / name)
     (folder / name).symlink_to(folder.parent / name)
     for judge in judged(world, folder):
-        with pytest.raises(MedganError, match="is no file of this folder"):
+        with pytest.raises(MedganError, match="is not a file of this folder"):
             judge()
 
 

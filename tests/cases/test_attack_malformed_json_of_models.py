@@ -121,7 +121,7 @@ def test_what_is_not_refused_can_be_drawn_from(folder, facts, tmp_path):
         (("plan", "form", "format"), "exe", "plan.form.format cannot be 'exe'"),
         (("plan", "form", "bits"), 64, "plan.form.bits cannot be 64"),
         (("plan", "form", "spacing_mm"), [0, 0, 0], "plan.form.spacing_mm cannot be"),
-        (("plan", "form", "high"), float("inf"), "plan.form.high is no finite number"),
+        (("plan", "form", "high"), float("inf"), "plan.form.high is not a finite number"),
         (("plan", "labels"), ["a", "a"], "plan.labels cannot be"),
         (("version",), 1e400, "version should be a whole number"),
     ],

@@ -13,7 +13,7 @@ from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree, untrained
 
 QUICK = Overrides(effort="smoke", size=(16, 24), images=32, batch=8, device="cpu", features="none")
-REMOVED = "was removed or replaced while this command was at work"
+REMOVED = "was removed or replaced while this command was writing to it"
 
 
 @pytest.fixture(scope="module")

@@ -156,8 +156,11 @@ def test_folders_give_the_split_that_a_row_does_not(tmp_path, heading):
     table.write_text(f"{heading}\ntrain,a\nTesting,a\nval/z,a\nother,a\n")
     listing = list_files(Source(path=tmp_path / "scans", labels=table))
     assert {candidate.path.name: candidate.split for candidate in listing.candidates if candidate.label} == {
-        "x": "train", "y": "test", "z": "val", "w": "train",
-    }  # fmt: skip
+        "x": "train",
+        "y": "test",
+        "z": "val",
+        "w": "train",
+    }
 
 
 def test_a_split_of_its_own_goes_before_the_folder(tmp_path):

@@ -121,9 +121,17 @@ def test_a_class_without_a_real_image_gets_none_that_is_made():
 
 def test_a_top_up_gives_made_images_to_classes_that_lack_some_alone():
     whole = top_up(COUNTS, quotas(COUNTS))
-    assert {label: (one.repeated, one.made) for label, one in whole.items()} == {"a": (0, 0), "b": (0, 60), "c": (0, 93)}  # fmt: skip
+    assert {label: (one.repeated, one.made) for label, one in whole.items()} == {
+        "a": (0, 0),
+        "b": (0, 60),
+        "c": (0, 93),
+    }
     whole = top_up(COUNTS, quotas(COUNTS), 1.0)
-    assert {label: (one.repeated, one.made) for label, one in whole.items()} == {"a": (0, 0), "b": (20, 40), "c": (86, 7)}  # fmt: skip
+    assert {label: (one.repeated, one.made) for label, one in whole.items()} == {
+        "a": (0, 0),
+        "b": (20, 40),
+        "c": (86, 7),
+    }
 
 
 def test_where_one_class_has_fewer_all_get_fewer():

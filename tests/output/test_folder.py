@@ -114,7 +114,7 @@ def test_a_link_across_disks_is_a_symbolic_one(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "cannot be written to")]
+    ("code", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "cannot be written")]
 )
 def test_a_disk_that_refuses_is_told_with_the_next_step(tmp_path, monkeypatch, code, words):
     def refuse(*_, **__):

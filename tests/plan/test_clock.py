@@ -42,7 +42,7 @@ def test_a_clock_decides_where_the_user_has_not_and_the_run_is_long(wishes, trie
         ({"fp32": 0.030, "bf16": 0.018}, "bf16", "rule: 18 ms an image by a timed probe, 30 ms in fp32"),
         ({"fp32": 0.030, "bf16": 0.029}, "fp32", "gains too little"),
         ({"fp32": 0.030, "bf16": 0.300}, "fp32", "rule: 30 ms an image by a timed probe; bf16, with 300 ms"),
-        ({"fp32": 0.030}, "fp32", "this GPU knows no other"),
+        ({"fp32": 0.030}, "fp32", "this GPU does not support bf16"),
     ],
 )
 def test_bf16_is_taken_where_it_is_clearly_quicker_and_the_reason_names_both_times(seconds, precision, words):
@@ -87,10 +87,16 @@ FAILS = "do not work here (RuntimeError: no)"
         ({"fp32": (0.001, ""), "bf16": (0.00095, "")}, True, "fp32", 0.001, "rule: 1 ms"),
         ({"fp32": (0.002, FAILS), "bf16": (0.002, "")}, True, "bf16", 0.002, "rule: 2 ms"),
         ({"fp32": (0.001, FAILS)}, False, "fp32", 0.004, f"rule: CUDA graphs {FAILS}"),
-        ({"fp32": (0.0037, "")}, False, "fp32", 0.004, "rule: CUDA graphs gain too little: 3.7 ms an image by a timed probe, 4 ms without"),
+        (
+            {"fp32": (0.0037, "")},
+            False,
+            "fp32",
+            0.004,
+            "rule: CUDA graphs gain too little: 3.7 ms an image by a timed probe, 4 ms without",
+        ),
         ({}, False, "fp32", 0.004, "rule: tried by one process on a GPU"),
     ],
-)  # fmt: skip
+)
 def test_cuda_graphs_are_taken_where_they_are_clearly_quicker_and_the_same(
     trials, graphed, precision, pace, words
 ):

@@ -1,4 +1,4 @@
-"""Training images decoded, scaled and resized once, into a private cache that is read without being loaded."""
+"""Training images are decoded, scaled and resized once, into a private, memory-mapped cache."""
 
 import ctypes
 import dataclasses
@@ -273,7 +273,7 @@ def test_damaged_pixels_are_prepared_anew_with_a_word(scans, tmp_path, name, dam
     assert find_stack(scans.digest, plan, cache) is None
     told = []
     np.testing.assert_array_equal(prepare(scans, plan, cache, on_progress=told.append).pixels, first)
-    assert ["damaged: they are prepared anew" in one.words for one in told if one.stage == WARNING] == [True]
+    assert ["damaged and are prepared again" in one.words for one in told if one.stage == WARNING] == [True]
     assert find_stack(scans.digest, plan, cache) is not None
 
 
@@ -284,7 +284,7 @@ def test_a_sound_stack_is_compared_with_its_sums_once_in_a_process(scans, tmp_pa
 
 
 def begun(scans, tmp_path, monkeypatch):
-    """A cache in which six of eight scans were prepared when the process was killed; its partial array and sums."""
+    """Partial array and checksums of a cache whose process was killed after six of eight scans."""
     monkeypatch.setattr(module, "_REPORT_EVERY", 2)
 
     def cut(progress):
@@ -416,7 +416,7 @@ def test_a_file_that_has_changed_since_is_refused_by_name(scans, tmp_path):
 
 
 def test_a_class_the_plan_does_not_know_is_refused(scans, tmp_path):
-    with pytest.raises(DatasetError, match="knows no class normal"):
+    with pytest.raises(DatasetError, match="lacks classes of the data set: normal"):
         prepare(scans, plan_of(scans, labels=("covid",)), tmp_path / "cache")
 
 
@@ -427,7 +427,7 @@ def test_values_of_another_kind_are_refused(scans, tmp_path):
 
 
 def test_millimetres_need_scans_that_know_them(scans, tmp_path):
-    with pytest.raises(DatasetError, match="how large its pixels are"):
+    with pytest.raises(DatasetError, match="does not give its pixel spacing"):
         prepare(scans, plan_of(scans, geometry="physical", mm_per_pixel=1.0), tmp_path / "cache")
 
 
@@ -444,7 +444,7 @@ def test_a_full_disk_is_told(scans, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_flush", full)
     with pytest.raises(OutputError, match="the disk is full") as caught:
         prepare(scans, plan_of(scans), tmp_path / "cache")
-    assert "it goes on" in caught.value.hint
+    assert "it continues" in caught.value.hint
 
 
 def test_a_cache_that_is_a_file_is_told(scans, tmp_path):
@@ -504,7 +504,15 @@ def test_rows_that_are_expected_are_read_before_they_are_asked_for(tmp_path):
         os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     pixels = np.load(tmp_path / "pixels.npy", mmap_mode="r")
     nothing = np.zeros(4096, np.int64)
-    stack = Stack(pixels=pixels, labels=nothing, names=("a",), records=nothing, patients=nothing.astype(str), slices=nothing, digest="")  # fmt: skip
+    stack = Stack(
+        pixels=pixels,
+        labels=nothing,
+        names=("a",),
+        records=nothing,
+        patients=nothing.astype(str),
+        slices=nothing,
+        digest="",
+    )
     if in_memory(pixels, 2000):
         pytest.skip("this file system lies in memory")
     stack.expect(np.array([2000, 4095]))

@@ -65,7 +65,7 @@ def test_exhibits_of_another_folder_are_not_shown_through_a_link(tmp_path):
     mine.mkdir()
     theirs.mkdir()
     (theirs / "exhibits.npz").symlink_to(kept(mine))
-    with pytest.raises(DatasetError, match=r"exhibits\.npz is no file of this folder"):
+    with pytest.raises(DatasetError, match=r"exhibits\.npz is not a file of this folder"):
         exhibits.read_exhibits(theirs)
 
 

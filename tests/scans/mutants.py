@@ -194,7 +194,14 @@ def length_lied(data: bytes, chance: Chance) -> bytes:
     at = pick(chance, items(data) or [0]) if chance.integers(3) == 0 else head(data, chance)
     length = pick(chance, LENGTHS)
     short = struct.pack("<H", length & 0xFFFF)
-    return pick(chance, (patched(data, at + 6, short), patched(data, at + 4, struct.pack("<I", length)), patched(data, at + 8, struct.pack("<I", length))))  # fmt: skip
+    return pick(
+        chance,
+        (
+            patched(data, at + 6, short),
+            patched(data, at + 4, struct.pack("<I", length)),
+            patched(data, at + 8, struct.pack("<I", length)),
+        ),
+    )
 
 
 def vr_swapped(data: bytes, chance: Chance) -> bytes:
@@ -265,9 +272,12 @@ def fragments_shuffled(data: bytes, chance: Chance) -> bytes:
             found[:at] + found[at + 1 :],
             found[:at] + found[at:] + found[at:],
             [*found[:at], ITEM + bytes(4), *found[at:]],
-            [part + bytes(len(part) % 2) for part in found[:1]] + [ITEM + struct.pack("<I", len(found[-1]) // 4 * 2) + found[-1][8 : 8 + len(found[-1]) // 4 * 2]],
+            [part + bytes(len(part) % 2) for part in found[:1]]
+            + [
+                ITEM + struct.pack("<I", len(found[-1]) // 4 * 2) + found[-1][8 : 8 + len(found[-1]) // 4 * 2]
+            ],
         ),
-    )  # fmt: skip
+    )
     return before + b"".join(changed) + after
 
 

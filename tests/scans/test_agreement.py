@@ -333,11 +333,17 @@ def by_nibabel(path: Path, _: Any) -> np.ndarray:
 
 
 NIFTI_DIFFERENT: dict[str, tuple[str, Right]] = {
-    "no_affine_float64.nii.gz": ("without an orientation SimpleITK takes x to run to the left, medgan to the right, as nifti1.h", as_stored),
-    "resampled_anat_moved.nii": ("SimpleITK makes NaN 0, medgan the darkest value where 0 is below it", darkest_for_nan),
+    "no_affine_float64.nii.gz": (
+        "without an orientation SimpleITK takes x to run to the left, medgan to the right, as nifti1.h",
+        as_stored,
+    ),
+    "resampled_anat_moved.nii": (
+        "SimpleITK makes NaN 0, medgan the darkest value where 0 is below it",
+        darkest_for_nan,
+    ),
     "two_d.nii.gz": ("SimpleITK turns no image of two dimensions into the display frame", turned),
     "example_nifti2.nii.gz": ("SimpleITK does not read NIfTI-2", by_nibabel),
-}  # fmt: skip
+}
 NIFTI_NOT_OURS = {
     "constant.nii.gz": "skip:constant",
     "pair.img": "skip:pair-member",

@@ -22,7 +22,14 @@ from tests.scans.written import FORMS, REAL, SYNTHETIC, block, picture, written
 UNKNOWN_TO_DCIODVFY = (
     "Error - Attribute with an even group number is not a recognized standard attribute - (0x0008,0x001c)"
 )
-IODS = {"ct": "CTImage", "mr": "MRImage", "cr": "CRImage", "dx": "DXImageForPresentation", "us": "USImage", "sc": "SCImage"}  # fmt: skip
+IODS = {
+    "ct": "CTImage",
+    "mr": "MRImage",
+    "cr": "CRImage",
+    "dx": "DXImageForPresentation",
+    "us": "USImage",
+    "sc": "SCImage",
+}
 every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 both_marks = pytest.mark.parametrize("mark", [SYNTHETIC, REAL], ids=["synthetic", "real"])
 
@@ -202,8 +209,10 @@ def test_a_server_takes_every_class_and_keeps_it_equal(tmp_path):
     with serving(folder) as port:
         done = subprocess.run(
             [storescu, "-v", "-R", "127.0.0.1", str(port), *map(str, sent.values())],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"\(Success\)", done.stdout + done.stderr)) == len(sent)
     arrived = [pydicom.dcmread(path) for path in folder.iterdir()]

@@ -152,9 +152,16 @@ def test_what_is_written_is_read_by_the_same_name_and_kind(form, tmp_path):
 def test_a_volume_comes_back_with_its_values_and_its_spacing(form, files, tmp_path):
     mark = Provenance(synthetic=True, label="mass", index=1, seed=1, model="ab")
     how = OutputFormat(
-        format=form, low=0, high=255, unit="stored", bits=8, modality="MR", spacing_mm=(3.0, 0.5, 0.75),
-        patient_orientation="L\\P", dicom_class="mr",
-    )  # fmt: skip
+        format=form,
+        low=0,
+        high=255,
+        unit="stored",
+        bits=8,
+        modality="MR",
+        spacing_mm=(3.0, 0.5, 0.75),
+        patient_orientation="L\\P",
+        dicom_class="mr",
+    )
     values = np.stack([ramp(start=number) for number in range(4)])
     paths = formats.write_volume(tmp_path / "v1.2", values / np.float32(255), how, mark)
     assert len(paths) == files

@@ -391,11 +391,18 @@ def test_odd_real_files_get_the_verdicts_of_their_manifest():
     if not folder.is_dir():
         pytest.skip("../shared/data is not here")
     expected = {
-        "analyze.hdr": "skip:analyze", "constant.nii.gz": "skip:constant", "empty.nii.gz": "error:empty-file",
-        "nifti1.hdr": "error:missing-pair", "pair.img": "skip:pair-member", "text.nii": "skip:not-nifti",
-        "plain_named_gz.nii.gz": "error:truncated", "row_major.dconn.nii": "skip:not-image",
-        "test.mgz": "skip:freesurfer", "truncated.nii.gz": "error:truncated", "manifest.csv": "skip:not-nifti",
-    }  # fmt: skip
+        "analyze.hdr": "skip:analyze",
+        "constant.nii.gz": "skip:constant",
+        "empty.nii.gz": "error:empty-file",
+        "nifti1.hdr": "error:missing-pair",
+        "pair.img": "skip:pair-member",
+        "text.nii": "skip:not-nifti",
+        "plain_named_gz.nii.gz": "error:truncated",
+        "row_major.dconn.nii": "skip:not-image",
+        "test.mgz": "skip:freesurfer",
+        "truncated.nii.gz": "error:truncated",
+        "manifest.csv": "skip:not-nifti",
+    }
     found = {}
     for path in sorted(folder.iterdir()):
         try:
@@ -418,19 +425,33 @@ def test_real_volume_reads_alike_in_every_storage():
 
 FORMS = {
     "hu": OutputFormat(
-        format="nifti", low=-1024, high=3071, unit="HU", bits=16, modality="CT", spacing_mm=(5.0, 0.7, 0.8),
+        format="nifti",
+        low=-1024,
+        high=3071,
+        unit="HU",
+        bits=16,
+        modality="CT",
+        spacing_mm=(5.0, 0.7, 0.8),
         patient_orientation="L\\P",
     ),
     "sagittal": OutputFormat(
-        format="nifti", low=0, high=4095, unit="relative", bits=12, spacing_mm=(5.0, 0.7, 0.8), patient_orientation="P\\F"
+        format="nifti",
+        low=0,
+        high=4095,
+        unit="relative",
+        bits=12,
+        spacing_mm=(5.0, 0.7, 0.8),
+        patient_orientation="P\\F",
     ),
     "8-bit": OutputFormat(format="nifti", low=0, high=255, unit="stored", bits=8, patient_orientation="L\\P"),
-    "12-bit": OutputFormat(format="nifti", low=0, high=4095, unit="relative", bits=12, spacing_mm=(0.0, 1.0, 1.0)),
+    "12-bit": OutputFormat(
+        format="nifti", low=0, high=4095, unit="relative", bits=12, spacing_mm=(0.0, 1.0, 1.0)
+    ),
     "colour": OutputFormat(
         format="nifti", low=0, high=255, unit="stored", bits=8, channels=3, spacing_mm=(1.0, 2.0, 2.0)
     ),
     "deep colour": OutputFormat(format="nifti", low=0, high=65535, unit="stored", bits=16, channels=3),
-}  # fmt: skip
+}
 every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 
 

@@ -212,7 +212,7 @@ def _(root, _):
     files.refuse_output_inside(root / "elsewhere" / "out", [root / "scans"])
 
 
-for code, words in ((errno.ENOSPC, "the disk is full"), (errno.EROFS, "cannot be written to")):
+for code, words in ((errno.ENOSPC, "the disk is full"), (errno.EROFS, "cannot be written")):
 
     @OUTPUTS.case(73, f"disk-that-says-{errno.errorcode[code]}", words)
     def _(root, patch, code=code):

@@ -11,8 +11,13 @@ from medgan.scans.dicom import write as dicom_write
 from medgan.scans.scan import OutputFormat, Provenance
 
 HU: dict[str, Any] = {
-    "format": "dicom", "low": -1024.0, "high": 3071.0, "unit": "HU", "bits": 16, "modality": "CT",
-}  # fmt: skip
+    "format": "dicom",
+    "low": -1024.0,
+    "high": 3071.0,
+    "unit": "HU",
+    "bits": 16,
+    "modality": "CT",
+}
 BYTES: dict[str, Any] = {"format": "dicom", "low": 0.0, "high": 255.0, "unit": "stored", "bits": 8}
 TWELVE: dict[str, Any] = {"format": "dicom", "low": 0.0, "high": 4095.0, "unit": "relative", "bits": 12}
 DEEP: dict[str, Any] = {"format": "dicom", "low": 0.0, "high": 65535.0, "unit": "stored", "bits": 16}
@@ -21,16 +26,24 @@ AXIAL, SAGITTAL, FRONTAL = ({"patient_orientation": sides} for sides in ("L\\P",
 
 FORMS = {
     "ct": OutputFormat(**HU, body_part="CHEST", spacing_mm=(5.0, 0.7, 0.8), **AXIAL, dicom_class="ct"),
-    "ct-without-thickness": OutputFormat(**HU, spacing_mm=(0.0, 0.7123456789012345, 0.7123456789012345), **AXIAL, dicom_class="ct"),
+    "ct-without-thickness": OutputFormat(
+        **HU, spacing_mm=(0.0, 0.7123456789012345, 0.7123456789012345), **AXIAL, dicom_class="ct"
+    ),
     "ct-sagittal": OutputFormat(**HU, spacing_mm=(5.0, 0.7, 0.8), **SAGITTAL, dicom_class="ct"),
-    "mr": OutputFormat(**TWELVE, modality="MR", body_part="BREAST", spacing_mm=(3.0, 0.9, 0.9), **AXIAL, dicom_class="mr"),
-    "mr-8-bit": OutputFormat(**BYTES, modality="MR", body_part="BRAIN", spacing_mm=(0.0, 1.0, 1.0), **SAGITTAL, dicom_class="mr"),
+    "mr": OutputFormat(
+        **TWELVE, modality="MR", body_part="BREAST", spacing_mm=(3.0, 0.9, 0.9), **AXIAL, dicom_class="mr"
+    ),
+    "mr-8-bit": OutputFormat(
+        **BYTES, modality="MR", body_part="BRAIN", spacing_mm=(0.0, 1.0, 1.0), **SAGITTAL, dicom_class="mr"
+    ),
     "cr": OutputFormat(**TWELVE, **PLATE, modality="CR", dicom_class="cr"),
     "cr-8-bit-hand": OutputFormat(**BYTES, modality="CR", body_part="HAND", dicom_class="cr"),
     "dx": OutputFormat(**TWELVE, **PLATE, **FRONTAL, modality="DX", dicom_class="dx"),
     "dx-8-bit": OutputFormat(**BYTES, **PLATE, **FRONTAL, modality="DX", dicom_class="dx"),
     "us": OutputFormat(**BYTES, modality="US", body_part="HEART", dicom_class="us"),
-    "us-colour": OutputFormat(**BYTES, modality="US", channels=3, spacing_mm=(0.0, 0.3, 0.3), dicom_class="us"),
+    "us-colour": OutputFormat(
+        **BYTES, modality="US", channels=3, spacing_mm=(0.0, 0.3, 0.3), dicom_class="us"
+    ),
     "sc": OutputFormat(**BYTES),
     "sc-ct-without-spacing": OutputFormat(**HU, body_part="ABDOMEN"),
     "sc-ct-8-bit": OutputFormat(**BYTES, modality="CT", spacing_mm=(0.0, 1.0, 1.0)),
@@ -40,7 +53,7 @@ FORMS = {
     "sc-16-bit": OutputFormat(**DEEP),
     "sc-colour": OutputFormat(**BYTES, channels=3),
     "sc-colour-16-bit": OutputFormat(**DEEP, channels=3),
-}  # fmt: skip
+}
 """By class, then what is odd about them."""
 SYNTHETIC = Provenance(synthetic=True, label="Größe/x\\y", index=3, seed=7, model="ab" * 32)
 REAL = Provenance(synthetic=False, label="normal", index=3, patient="0123456789abcdef")

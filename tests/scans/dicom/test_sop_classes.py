@@ -136,9 +136,18 @@ def test_a_real_image_differs_only_where_the_truth_differs(tmp_path, form):
     assert keywords <= said
     alike = {keyword for keyword in keywords if real[keyword].value == synthetic[keyword].value}
     differs = {
-        "SyntheticData", "ContributingEquipmentSequence", "DerivationDescription", "ImageComments", "StudyDescription",
-        "SeriesDescription", "PatientID", "PatientName", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID",
-    }  # fmt: skip
+        "SyntheticData",
+        "ContributingEquipmentSequence",
+        "DerivationDescription",
+        "ImageComments",
+        "StudyDescription",
+        "SeriesDescription",
+        "PatientID",
+        "PatientName",
+        "SOPInstanceUID",
+        "StudyInstanceUID",
+        "SeriesInstanceUID",
+    }
     plane = {"FrameOfReferenceUID"}
     differs |= {"ct": plane, "mr": plane, "sc": {"ConversionType"}}.get(form.dicom_class, set())
     assert keywords - alike == differs
