@@ -125,6 +125,6 @@ def test_what_all_would_refuse_is_told_once_and_nothing_is_made(source, tmp_path
     words = ["train", source.path, "--out", tmp_path / "run", "--batch", "5", *SMOKE]
     ended = [(job, *job.communicate(timeout=jobs.PATIENCE)) for job in jobs.start(2, "-m", "medgan", *words)]
     assert [job.returncode for job, _, _ in ended] == [1, 1]
-    assert "a batch of 5 images cannot be shared evenly by 2 processes" in ended[0][2]
+    assert "2 processes cannot share a batch of 5 images evenly" in ended[0][2]
     assert ended[1][1:] == ("", "")
     assert not (tmp_path / "run").exists()

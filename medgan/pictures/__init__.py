@@ -1,1 +1,1 @@
-"""Draw images and words on PNG files: grids, contact sheets."""
+"""Draw images as PNG: contact sheets, grids of synthetic images, display windows."""

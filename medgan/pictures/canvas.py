@@ -1,4 +1,4 @@
-"""Draw images, words and lines on one dark PNG."""
+"""Compose a PNG of images, text and frames on a dark background."""
 
 from __future__ import annotations
 
@@ -14,15 +14,26 @@ from medgan.base import files
 from medgan.pictures.letters import fonts_for, printable
 
 _DPI = 100
-_GROUND, _INK, QUIET, ACCENT = "#14171a", "#f2f4f5", "#a9b3ba", "#f5b14c"
-"""Near-black ground; synthetic images have the accent colour."""
-_NARROW, _WIDE, _LATIN = 0.62, 1.0, "\u2e80"
-"""How wide a letter is as a share of its height at most, before and from the first of the East Asian scripts on."""
+"""Dots per inch of the figure, so that one pixel is 72 / _DPI points."""
+_GROUND = "#14171a"
+"""Background, nearly black."""
+_INK = "#f2f4f5"
+"""Colour of text."""
+QUIET = "#a9b3ba"
+"""Colour of secondary text."""
+ACCENT = "#f5b14c"
+"""Colour that marks synthetic images."""
+_NARROW = 0.62
+"""Largest width of a letter as a share of its height, up to _LAST_NARROW."""
+_WIDE = 1.0
+"""The same for the letters after _LAST_NARROW."""
+_LAST_NARROW = "\u2e80"
+"""The East Asian scripts follow after this character."""
 
 
 @dataclass(slots=True)
 class Canvas:
-    """A picture under way; places are pixels from its top left corner."""
+    """A picture being composed, with positions in pixels from its top left corner."""
 
     width: int
     height: int
@@ -31,21 +42,26 @@ class Canvas:
     frames: list[tuple[int, int, int, int, str]] = field(default_factory=list)
 
     def paste(self, left: int, top: int, pixels: NDArray[np.uint8]) -> None:
-        """An image (h, w, 3)."""
+        """Add an image (h, w, 3)."""
         self.tiles.append((left, top, pixels))
 
     def write(self, left: float, middle: float, text: str, size: float = 18, colour: str = _INK) -> None:
-        """A line of words, `size` pixels high, about `middle`; smaller where it would not fit beside the right edge."""
+        """Add a line of text, `size` pixels high and centred vertically on `middle`.
+
+        The text is made smaller where it would not fit between `left` and the right edge.
+        """
         text = printable(text)
-        widest = (self.width - left) / max(sum(_WIDE if letter > _LATIN else _NARROW for letter in text), 1)
+        widest = (self.width - left) / max(
+            sum(_WIDE if letter > _LAST_NARROW else _NARROW for letter in text), 1
+        )
         self.words.append((left, middle, text, min(size, widest), colour))
 
     def frame(self, left: int, top: int, width: int, height: int, colour: str = ACCENT) -> None:
-        """A thin line around a place."""
+        """Add the outline of a rectangle."""
         self.frames.append((left, top, width, height, colour))
 
     def save(self, path: Path) -> Path:
-        """Write it to `path`, atomically; equal pictures give equal bytes."""
+        """Write the picture to `path` atomically, the same bytes for the same content."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
         from matplotlib.patches import Rectangle
@@ -72,7 +88,10 @@ class Canvas:
 
 
 def wrap_text(text: str, width: int, lines: int = 2) -> list[str]:
-    """Words that can be read, in at most `lines` lines of `width` letters; what is cut out of the middle is "..."."""
+    """Wrap text, made printable, into at most `lines` lines of `width` characters.
+
+    The middle of a longer text is replaced by "...".
+    """
     text = printable(text)
     if len(text) > width * lines:
         half = (width * lines - 5) // 2

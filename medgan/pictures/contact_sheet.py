@@ -1,4 +1,7 @@
-"""Real and synthetic images of every class -> one PNG that a person can judge at a glance, on a phone too."""
+"""Draw a contact sheet: real and synthetic images of every class in one PNG.
+
+It is meant to be judged at a glance, on a phone as well.
+"""
 
 from __future__ import annotations
 
@@ -13,56 +16,70 @@ from medgan.pictures.canvas import ACCENT, QUIET, Canvas, wrap_text
 from medgan.pictures.display import Images, apply_window, display_window, rescale, zoom_to
 
 _CELL = 112
-"""Pixels (about) of an image's longer side on the sheet: of eight in a row each is readable where the sheet is as wide as a phone."""
+"""Approximate length of an image's longer side in pixels; eight in a row stay readable where the sheet is as
+wide as a phone."""
 _COLUMNS = 4
-"""Images in a row of one side; twice as many where the other side shows none."""
-_GAP, _BETWEEN, _MARGIN = 4, 32, 28
-_HEAD, _LINE, _SIDE_HEAD = 128, 36, 40
-"""Heights in pixels: of the title, of a line of a class's name, and of what stands above its images."""
+"""Images in a row of one side; twice as many where the other side has none."""
+_GAP = 4
+"""Pixels between two images."""
+_BETWEEN = 32
+"""Pixels between the real and the synthetic side."""
+_MARGIN = 28
+"""Pixels around everything."""
+_HEAD = 128
+"""Height of the title in pixels."""
+_LINE = 36
+"""Height of a line of a class's name in pixels."""
+_SIDE_HEAD = 40
+"""Height of the heading above the images of one side in pixels."""
 _LEAST_WIDTH = 720
+"""Smallest width of the sheet in pixels."""
 _LETTER = 19
-"""Pixels (about) that a letter of a class's name is wide."""
+"""Approximate width of a character of a class's name in pixels."""
 MOST_CLASSES = 40
-"""Classes on a sheet; more would make a picture that nothing opens."""
+"""Largest number of classes on a sheet; viewers cannot open much larger pictures."""
 _EMPTY_TEXTS = ("none in this folder", "none needed")
-"""What stands in the place of images: real, synthetic."""
+"""Text for a side without images: real, synthetic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SheetClass:
-    """A class and some of its images, each side (n, C, H, W) in [0, 1] or None."""
+    """A class with some of its images, each side (n, C, H, W) in [0, 1] or None."""
 
     label: str
     real: Images | None = None
     synthetic: Images | None = None
     counts: tuple[int, int] = (0, 0)
-    """Real and synthetic images that there are of it in all."""
+    """Number of real and of synthetic images that the class has in all."""
 
     @property
     def sides(self) -> tuple[Images | None, Images | None]:
-        """Real and synthetic."""
+        """Real and synthetic images."""
         return self.real, self.synthetic
 
 
 def images_per_class(classes: int) -> int:
-    """How many images of a class and side are shown where there are so many classes."""
+    """Number of images per class and side on a sheet of so many classes."""
     return 24 if classes <= 10 else 12 if classes <= 20 else 4
 
 
-def contact_sheet(walls: Sequence[SheetClass], path: Path, title: str) -> Path:
-    """Write a block per class, real images left and synthetic right, all seen through the same window."""
-    shown = walls[:MOST_CLASSES]
+def contact_sheet(classes: Sequence[SheetClass], path: Path, title: str) -> Path:
+    """Write a sheet with a block per class, real images left and synthetic right.
+
+    All images are shown through the same display window.
+    """
+    shown = classes[:MOST_CLASSES]
     layout = _SheetLayout.of(shown)
     canvas = Canvas(layout.width, layout.height)
     window = display_window(*(_side_images(shown, side) for side in (0, 1)))
     canvas.write(_MARGIN, 42, title, 34)
-    canvas.write(_MARGIN, 86, wrap_text(_subtitle(walls, shown), layout.width // 13, 1)[0], 22, QUIET)
-    for number, wall in enumerate(shown):
+    canvas.write(_MARGIN, 86, wrap_text(_subtitle(classes, shown), layout.width // 13, 1)[0], 22, QUIET)
+    for number, one in enumerate(shown):
         for line, text in enumerate(layout.names[number]):
             canvas.write(_MARGIN, layout.tops[number] + 16 + _LINE * line, text, 30)
         for side in (0, 1):
             if layout.there[side]:
-                _draw_side(canvas, layout, (number, side), wall, window)
+                _draw_side(canvas, layout, (number, side), one, window)
     return canvas.save(path)
 
 
@@ -70,12 +87,16 @@ def _draw_side(
     canvas: Canvas,
     layout: _SheetLayout,
     place: tuple[int, int],
-    wall: SheetClass,
+    one: SheetClass,
     window: tuple[float, float],
 ) -> None:
-    """The images of one class and side, with their number above."""
+    """Draw the images of one class and side, below a heading with their number.
+
+    `place` is (position of the class, side).
+    """
     number, side = place
-    images, total = wall.sides[side], wall.counts[side]
+    # Heading: the origin and how many images are shown of how many.
+    images, total = one.sides[side], one.counts[side]
     left, top, columns = layout.left(number, side, 0), layout.image_top(number, 0), layout.columns[number]
     count = 0 if images is None else len(images)
     words = ("real", "SYNTHETIC")[side]
@@ -86,6 +107,7 @@ def _draw_side(
     else:
         words += f": {_EMPTY_TEXTS[side]}"
     canvas.write(layout.side_left(side), top - _SIDE_HEAD / 2, words, 26, (QUIET, ACCENT)[side])
+    # Images, row by row, with a frame around synthetic ones.
     for position, image in enumerate(() if images is None else images):
         row, column = divmod(position, columns)
         x, y = layout.left(number, side, column), layout.image_top(number, row)
@@ -96,48 +118,48 @@ def _draw_side(
         canvas.frame(left - _GAP, top - _GAP, width, height)
 
 
-def _subtitle(walls: Sequence[SheetClass], shown: Sequence[SheetClass]) -> str:
-    shapes = [images.shape[2:] for wall in walls for images in wall.sides if images is not None]
+def _subtitle(classes: Sequence[SheetClass], shown: Sequence[SheetClass]) -> str:
+    shapes = [images.shape[2:] for one in classes for images in one.sides if images is not None]
     size = f"{shapes[0][0]} x {shapes[0][1]} pixels; " if shapes else ""
-    left = f"; {len(walls) - len(shown):,} more classes are not shown" if len(walls) > len(shown) else ""
-    return f"{size}all seen through one window; {len(walls):,} class{'es' * (len(walls) != 1)}{left}"
+    left = f"; {len(classes) - len(shown):,} more classes are not shown" if len(classes) > len(shown) else ""
+    return f"{size}all seen through one window; {len(classes):,} class{'es' * (len(classes) != 1)}{left}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SheetLayout:
-    """Where everything lies on the sheet, in pixels from its top left corner."""
+    """Position of everything on the sheet, in pixels from its top left corner."""
 
     cell: tuple[int, int]
-    """(height, width) of one image on the sheet: a whole multiple of its pixels where it is enlarged."""
+    """(height, width) of one image on the sheet; a whole multiple of its pixels where it is enlarged."""
     there: tuple[bool, bool]
-    """Whether any class has real images, and synthetic ones."""
+    """Whether any class has real images, and whether any has synthetic ones."""
     names: tuple[Sequence[str], ...]
     """Lines of each class's name."""
     columns: tuple[int, ...]
-    """Images in a row of each class's sides."""
+    """Images in a row, for each class."""
     rows: tuple[int, ...]
-    """Rows of images of each class."""
+    """Rows of images, for each class."""
 
     @classmethod
-    def of(cls, walls: Sequence[SheetClass]) -> _SheetLayout:
-        """The layout that fits these classes."""
-        cell = zoom_to(next((part.shape[2:] for part in _all_images(walls)), (_CELL, _CELL)), _CELL)
+    def of(cls, classes: Sequence[SheetClass]) -> _SheetLayout:
+        """Compute the layout for these classes."""
+        cell = zoom_to(next((part.shape[2:] for part in _all_images(classes)), (_CELL, _CELL)), _CELL)
         width = max(2 * _COLUMNS * (cell[1] + _GAP), _LEAST_WIDTH)
-        shown = [[0 if part is None else len(part) for part in wall.sides] for wall in walls]
+        shown = [[0 if part is None else len(part) for part in one.sides] for one in classes]
         columns = [_COLUMNS if all(counts) else 2 * _COLUMNS for counts in shown]
         return cls(
             cell=cell,
             there=(
-                any(wall.counts[0] or shown[n][0] for n, wall in enumerate(walls)),
-                any(wall.counts[1] or shown[n][1] for n, wall in enumerate(walls)),
+                any(one.counts[0] or shown[n][0] for n, one in enumerate(classes)),
+                any(one.counts[1] or shown[n][1] for n, one in enumerate(classes)),
             ),
-            names=tuple(wrap_text(wall.label, width // _LETTER) for wall in walls),
+            names=tuple(wrap_text(one.label, width // _LETTER) for one in classes),
             columns=tuple(columns),
             rows=tuple(-(-max(counts) // many) for counts, many in zip(shown, columns, strict=True)),
         )
 
     def side_left(self, side: int) -> int:
-        """Left edge of a side where both have images."""
+        """Left edge of a side, where both sides have images."""
         return _MARGIN + (_COLUMNS * (self.cell[1] + _GAP) + _BETWEEN if side and all(self.there) else 0)
 
     def left(self, number: int, side: int, column: int) -> int:
@@ -147,7 +169,7 @@ class _SheetLayout:
 
     @property
     def tops(self) -> tuple[int, ...]:
-        """Top edge of each class's block, and of what would follow."""
+        """Top edge of each class's block, and the bottom edge of the last one."""
         heights = [
             len(self.names[number]) * _LINE + _SIDE_HEAD + rows * (self.cell[0] + _GAP) + _MARGIN
             for number, rows in enumerate(self.rows)
@@ -155,7 +177,7 @@ class _SheetLayout:
         return tuple(_HEAD + sum(heights[:number]) for number in range(len(heights) + 1))
 
     def image_top(self, number: int, row: int) -> int:
-        """Top edge of an image in a row of class `number`."""
+        """Top edge of a row of images of class `number`."""
         head = len(self.names[number]) * _LINE + _SIDE_HEAD
         return self.tops[number] + head + row * (self.cell[0] + _GAP)
 
@@ -170,10 +192,10 @@ class _SheetLayout:
         return self.tops[-1]
 
 
-def _all_images(walls: Sequence[SheetClass]) -> Iterator[Images]:
-    return (part for wall in walls for part in wall.sides if part is not None and len(part))
+def _all_images(classes: Sequence[SheetClass]) -> Iterator[Images]:
+    return (part for one in classes for part in one.sides if part is not None and len(part))
 
 
-def _side_images(walls: Sequence[SheetClass], side: int) -> NDArray[np.float32] | None:
-    parts = [part for wall in walls if (part := wall.sides[side]) is not None and len(part)]
+def _side_images(classes: Sequence[SheetClass], side: int) -> NDArray[np.float32] | None:
+    parts = [part for one in classes if (part := one.sides[side]) is not None and len(part)]
     return np.concatenate(parts) if parts else None

@@ -1,4 +1,4 @@
-"""Turn images in [0, 1] into PNGs, with one window for all that are compared."""
+"""Turn images in [0, 1] into PNGs with a common display window."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Images = NDArray[np.float32]
-"""(n, C, H, W) in [0, 1], C is 1 or 3."""
+"""(n, C, H, W) in [0, 1], where C is 1 or 3."""
 Window = tuple[float, float]
-"""What is black and what is white."""
+"""Values shown as black and as white."""
 _ENDS = (0.5, 99.5)
-"""Percentiles of each side's values that the window reaches to."""
+"""Percentiles of each side's values that the window includes."""
 
 
 def display_window(*sides: Images | None) -> Window:
-    """One window for all sides: each would lose at most a hundredth of its values in it, so neither is burnt out by the other's.
+    """Choose one display window for all sides.
 
-    Colour, and images of one gray, are seen as they are.
+    It clips at most 0.5 % of the values of each side at either end, so neither side is clipped for the
+    benefit of the other. Colour images, and images of a single gray value, are shown as they are.
     """
     shown = [side for side in sides if side is not None and side.size]
     if not shown or shown[0].shape[-3] > 1:
@@ -30,7 +31,7 @@ def display_window(*sides: Images | None) -> Window:
 
 
 def apply_window(image: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
-    """(C, H, W) in [0, 1] -> (H, W, 3) bytes through `window`."""
+    """Map (C, H, W) in [0, 1] to (H, W, 3) bytes through a display window."""
     low, high = window
     unit = np.clip((image - low) / (high - low), 0.0, 1.0)
     scaled = np.rint(unit * 255).astype(np.uint8)
@@ -38,24 +39,34 @@ def apply_window(image: NDArray[np.float32], window: Window) -> NDArray[np.uint8
 
 
 def rescale(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """(H, W, 3) in (height, width) `size`: pixel by pixel where that is a whole multiple, smoothly where it is smaller."""
+    """Resize (H, W, 3) to `size` = (height, width).
+
+    Pixels are repeated where the size is a whole multiple, and interpolated otherwise.
+    """
     height, width = size
     if pixels.shape[:2] == size:
         return pixels
     if not height % pixels.shape[0] and not width % pixels.shape[1]:
         return pixels.repeat(height // pixels.shape[0], axis=0).repeat(width // pixels.shape[1], axis=1)
-    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), Image.Resampling.LANCZOS))  # fmt: skip
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
 
 
 def zoom_to(shape: tuple[int, int], longest: int) -> tuple[int, int]:
-    """(height, width) at which an image of this shape is shown, its longer side about `longest`: a whole multiple where it grows."""
+    """(height, width) that makes the longer side of an image about `longest`.
+
+    An image that is enlarged is enlarged by a whole number.
+    """
     zoom = longest / max(shape)
     zoom = float(round(zoom)) if zoom >= 1 else zoom
     return max(round(shape[0] * zoom), 1), max(round(shape[1] * zoom), 1)
 
 
 def png(image: NDArray[np.float32], window: Window = (0.0, 1.0), longest: int = 512) -> bytes:
-    """One image (C, H, W) in [0, 1] as PNG, seen through `window`; no side of it is longer than `longest`."""
+    """Encode an image (C, H, W) in [0, 1] as PNG, shown through `window`.
+
+    It is reduced where a side is longer than `longest`.
+    """
     pixels = apply_window(image, window)
     if max(pixels.shape[:2]) > longest:
         pixels = rescale(pixels, zoom_to(image.shape[1:], longest))

@@ -1,4 +1,4 @@
-"""Make words in any script fit for a picture: by another font, or as escapes."""
+"""Make text in any script printable in pictures, by other fonts or by escapes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from matplotlib.font_manager import FontEntry
 
 _FONT = "DejaVu Sans"
-"""Comes with matplotlib, so pictures look alike everywhere."""
+"""Comes with matplotlib, so pictures look the same on every machine."""
 _BOXES = "Last Resort"
-"""A font of boxes, which matplotlib takes for letters that no other has."""
+"""A font of placeholder boxes, which matplotlib reports for characters that no other font has."""
 
 
 def printable(text: str) -> str:
-    """The text with an escape for each letter that no font here has or that cannot be seen, so that names which differ look different."""
+    """Replace characters that cannot be seen, or that no font here has, by escapes.
+
+    So names that differ also look different.
+    """
     _, absent = _fonts_needed(text)
     return "".join(
         letter if letter.isprintable() and letter not in absent else _escape(letter) for letter in text
@@ -27,7 +30,10 @@ def printable(text: str) -> str:
 
 @contextmanager
 def fonts_for(*texts: str) -> Iterator[None]:
-    """While open, figures are drawn in fonts that have the letters of `texts`, and no text is read as a formula."""
+    """Context in which figures use fonts that have the characters of `texts`.
+
+    No text is parsed as a formula meanwhile.
+    """
     import matplotlib as mpl
 
     families, _ = _fonts_needed("".join(texts))
@@ -37,27 +43,33 @@ def fonts_for(*texts: str) -> Iterator[None]:
 
 
 def _fonts_needed(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The families that a text needs beside FONT, and its letters that none has."""
+    """Font families that a text needs beside _FONT, and its characters that none has."""
     wanted = frozenset(letter for letter in text if letter.isprintable())
     return _find_fonts(wanted - _family_letters(_FONT, wanted))
 
 
 def _escape(letter: str) -> str:
-    """A letter as Python writes it in ASCII."""
+    """A character as an ASCII escape of Python."""
     return letter.encode("unicode_escape").decode()
 
 
 @lru_cache(maxsize=64)
 def _find_fonts(wanted: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Families that have these letters, what has most of them first; and the letters that none has."""
+    """Font families that together have these characters, and the characters none has.
+
+    Families come in the order in which they add the most characters.
+    """
     from matplotlib import font_manager
 
     found: list[str] = []
-    files = {
-        font.name: font.fname
-        for font in sorted(font_manager.fontManager.ttflist, key=lambda font: (-abs(_font_weight(font)), font.fname))
-        if font.style == "normal" and not font.name.startswith(_BOXES)
-    } if wanted else {}  # fmt: skip
+    files: dict[str, str] = {}
+    if wanted:
+        fonts = font_manager.fontManager.ttflist
+        files = {
+            font.name: font.fname
+            for font in sorted(fonts, key=lambda font: (-abs(_font_weight(font)), font.fname))
+            if font.style == "normal" and not font.name.startswith(_BOXES)
+        }
     offers = {family: _file_letters(file, wanted) for family, file in sorted(files.items())}
     while wanted and offers:
         family = max(offers, key=lambda name: len(offers[name] & wanted))
@@ -69,7 +81,7 @@ def _find_fonts(wanted: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]
 
 
 def _font_weight(font: FontEntry) -> int:
-    """How far a font is from the regular weight, 400."""
+    """Difference of a font's weight from the regular weight, 400."""
     from matplotlib import font_manager
 
     weight = font_manager.weight_dict.get(str(font.weight), font.weight)
@@ -77,14 +89,17 @@ def _font_weight(font: FontEntry) -> int:
 
 
 def _family_letters(family: str, wanted: frozenset[str]) -> frozenset[str]:
-    """Those of the letters that a family has which is here for certain."""
+    """The characters of `wanted` that an installed family has."""
     from matplotlib import font_manager
 
     return _file_letters(font_manager.findfont(family), wanted)
 
 
 def _file_letters(file: str, wanted: frozenset[str]) -> frozenset[str]:
-    """Those of the letters that a font file has; none of a font of bitmaps, as those of emoji, which cannot be drawn at any size."""
+    """The characters of `wanted` that a font file has.
+
+    It is empty for bitmap fonts, such as emoji fonts, which cannot be drawn at any size.
+    """
     from matplotlib import font_manager
 
     try:
@@ -96,7 +111,10 @@ def _file_letters(file: str, wanted: frozenset[str]) -> frozenset[str]:
 
 
 def shorten_names(names: Sequence[str], width: int) -> list[str]:
-    """The names in at most `width` letters each, and still different from one another: cut in the middle, numbered where that is not enough."""
+    """Shorten names to at most `width` characters while keeping them distinct.
+
+    They are cut in the middle, and numbered where that alone would make two names equal.
+    """
     found: list[str] = []
     for name in names:
         short = name if len(name) <= width else f"{name[: width - width // 3 - 3]}...{name[-(width // 3) :]}"

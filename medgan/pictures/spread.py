@@ -1,18 +1,19 @@
-"""Choose a few of many images: of many patients, and of varying slices."""
+"""Choose a few of many images, from many patients and at varying slice positions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 _GOLDEN = (5**0.5 - 1) / 2
-"""Steps of this share of a circle never come round to where they were (three-distance theorem), so no pattern of the data is hit upon."""
+"""Steps of this share of a circle never return to a point (three-distance theorem), so they do not resonate
+with a periodic pattern in the data."""
 
 
 def choose_spread(groups: Sequence[str], count: int) -> list[int]:
-    """At most `count` positions in `groups`, ascending; equal for equal groups.
+    """Choose at most `count` positions in `groups`, ascending and deterministic.
 
-    `groups` says whose each image is: its patient or volume. Groups take turns, and each turn takes another place within its group: with
-    even steps over volumes of one depth, every image would be the same slice of another volume.
+    `groups` names the patient or volume of each image. Groups take turns, and each turn takes another place
+    within its group: even steps over volumes of equal depth would choose the same slice of every volume.
     """
     of: dict[str, list[int]] = {}
     for position, group in enumerate(groups):
@@ -29,5 +30,5 @@ def choose_spread(groups: Sequence[str], count: int) -> list[int]:
 
 
 def _golden_position(step: int) -> float:
-    """Where on a circle of length 1 so many golden steps lead."""
+    """Position on a circle of length 1 after so many golden steps."""
     return step * _GOLDEN % 1

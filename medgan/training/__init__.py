@@ -1,1 +1,1 @@
-"""What every learner shares: device, precision, checkpoints, batches, logs."""
+"""What every learner shares: device, precision, checkpoints, batches and logs."""

@@ -1,21 +1,34 @@
-"""Classes and patients of a stack -> the rows that no discriminator sees, by whole patients: what overfitting is told by."""
+"""Training images held back from the discriminator, to measure its overfitting."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-_SHARE, _MOST = 0.1, 100
-"""Share of a class that is held back, and images, at most: more would tell hardly more, and are worth learning from."""
-_LARGE, _LEFT = 50, 45
-"""A class with fewer than LARGE images gives none; at least LEFT of the others stay."""
+_SHARE = 0.1
+"""Largest share of a class that is held back."""
+_MOST = 100
+"""Largest number of images of a class that are held back: more would add little, and are worth training
+on."""
+_LARGE = 50
+"""Smallest class, in images, from which any are held back."""
+_LEFT = 45
+"""Images of such a class that are kept for training at least."""
 
 
 def choose_monitoring_rows(labels: NDArray[np.int64], patients: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Rows to hold back, sorted: about a tenth of every large class, at most MOST; empty when no class can spare a patient.
+    """Choose rows to hold back from training, by whole patients.
 
-    `labels` (N,) are class numbers, `patients` (N,) hashes. All rows of a patient are held back or none; whoever is also in a
-    class that is too small to spare him stays. Patients are tried in the order of their hashes, which follows neither files nor classes.
+    About a tenth of every large class is held back, and at most _MOST images. A patient who also has images
+    in a class too small to spare them stays in training. Patients are tried in the order of their hashes,
+    which depends on neither file names nor classes.
+
+    Args:
+        labels: (N,) class numbers.
+        patients: (N,) patient hashes.
+
+    Returns:
+        Sorted row numbers; empty when no class can spare a patient.
     """
     counts = np.bincount(labels)
     tenth = np.minimum(np.rint(counts * _SHARE).astype(np.int64), _MOST)

@@ -1,8 +1,10 @@
-"""Adam, and how far a step may move a weight -> Adam that moves none farther.
+"""Adam with a limit on how far one step may move a weight.
 
-Adam (arXiv 1412.6980) divides a gradient by the root v of the mean of its squares. Over a hundred steps (beta2 0.99) that mean is out of date
-for a weight whose gradients were small and are no longer: it may move by ten learning rates at once, 1 / sqrt(1 - beta2). Adafactor
-(arXiv 1804.04235 section 6) clips the update of such a tensor as a whole; here each weight's gradient is clipped by itself.
+Adam (arXiv 1412.6980) divides a gradient by v, the root of the running mean of its squares. With beta2 = 0.99
+that mean spans about a hundred steps, so it is out of date for a weight whose gradients were small and
+suddenly are not: one step may move such a weight by ten learning rates, 1 / sqrt(1 - beta2). Adafactor (arXiv
+1804.04235, section 6) clips the update of a whole tensor; here the gradient of each weight is clipped by
+itself.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 _HUGE = 1e30
-"""Its reciprocal is next to nothing beside any v that Adam, whose eps is 1e-8, would heed."""
+"""So large that its reciprocal is negligible beside any v that Adam (eps 1e-8) would take notice of."""
 
 
-def clip_updates(adam: Adam, stride: float) -> Adam:
-    """The same optimiser, its gradients clipped to `stride` times v before every step; v is that of the steps before."""
+def clip_updates(adam: Adam, max_update: float) -> Adam:
+    """Clip gradients to `max_update` times v before every step of `adam`.
+
+    v is the root mean square gradient of the steps before, without the current one.
+    """
 
     @torch.no_grad()
     def clip(optimizer: Optimizer, *_: Any) -> None:
@@ -32,7 +37,7 @@ def clip_updates(adam: Adam, stride: float) -> Adam:
             if known:
                 slopes, states = zip(*known, strict=True)
                 most = _gradient_scales(states, group["betas"][1])
-                torch._foreach_mul_(most, stride)
+                torch._foreach_mul_(most, max_update)
                 torch._foreach_minimum_(slopes, most)
                 torch._foreach_neg_(most)
                 torch._foreach_maximum_(slopes, most)
@@ -42,9 +47,10 @@ def clip_updates(adam: Adam, stride: float) -> Adam:
 
 
 def _gradient_scales(states: Sequence[Mapping[str, Tensor]], beta2: float) -> list[Tensor]:
-    """The v of every weight by what Adam remembers of it; where one never had a gradient any is usual: infinity.
+    """The v of every weight, computed from Adam's state.
 
-    All weights at once: on a GPU a kernel for each step of the formula and each weight costs more than what it computes.
+    It is infinite for a weight that has not had a gradient yet, so nothing is clipped there. All weights are
+    processed at once: on a GPU, a kernel per weight and per operation would cost more than the arithmetic.
     """
     grown = torch._foreach_pow(beta2, [state["step"] for state in states])
     torch._foreach_neg_(grown)

@@ -1,4 +1,4 @@
-"""Read a run's log.jsonl: the lines that are whole and that a run writes."""
+"""Read a run's log.jsonl, skipping lines that are damaged or not from a run."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from medgan.base.errors import DatasetError
 
 _LOG = "log.jsonl"
 _NUMBERS = ("images_shown", "seconds", "seconds_left", "images_per_second")
-"""Numbers that every line tells; finite ones, while a loss may have run away."""
+"""Numbers that every line has. They are finite, whereas a loss may have diverged."""
 _MOST = 2**53
-"""No count is larger, and a float holds it."""
+"""Largest count that is accepted: the largest whole number range that a float holds exactly."""
 _OPTIONAL_NUMBERS = ("distance", "generator_loss", "critic_loss")
-"""Numbers that a line tells, or None."""
+"""Numbers that a line may lack or hold as null."""
 _CLASS_MEASURES = ("variety", "copies", "kid")
-"""What guards tell of each class."""
+"""What the guards measure for each class."""
 
 
 def read_log(run: Path | None) -> list[dict[str, Any]]:
-    """The whole lines of a run's log.jsonl; none where there is no such file."""
+    """The valid lines of a run's log.jsonl, none where there is no such file."""
     try:
         text = b"" if run is None else files.read_inside(run, _LOG)
     except (OSError, DatasetError):
@@ -29,7 +29,7 @@ def read_log(run: Path | None) -> list[dict[str, Any]]:
 
 
 def valid_rows(rows: object) -> list[dict[str, Any]]:
-    """Those lines of a log that are what a run writes."""
+    """Those rows that have the form of a log line."""
     return [row for row in rows if _is_row(row)] if isinstance(rows, list) else []
 
 
@@ -41,10 +41,12 @@ def _is_row(row: object) -> bool:
 
     if not isinstance(row, dict) or not all(is_number(row.get(name), finite=True) for name in _NUMBERS):
         return False
-    looked = row.get("guards")
-    parts = [looked.get(name) for name in _CLASS_MEASURES] if isinstance(looked, dict) else []
+    checked = row.get("guards")
+    parts = [checked.get(name) for name in _CLASS_MEASURES] if isinstance(checked, dict) else []
     return (
-        (looked is None or isinstance(looked, dict))
+        (checked is None or isinstance(checked, dict))
         and all(row.get(name) is None or is_number(row[name]) for name in _OPTIONAL_NUMBERS)
-        and all(part is None or (isinstance(part, dict) and all(map(is_number, part.values()))) for part in parts)
-    )  # fmt: skip
+        and all(
+            part is None or (isinstance(part, dict) and all(map(is_number, part.values()))) for part in parts
+        )
+    )

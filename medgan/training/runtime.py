@@ -1,4 +1,7 @@
-"""Plan -> where and how training runs: device, precision, chance by position, checkpoints, journal; the only home of Fabric."""
+"""Device, precision, processes, checkpoints and log of a training run.
+
+This is the only module that uses Lightning Fabric.
+"""
 
 from __future__ import annotations
 
@@ -28,52 +31,72 @@ _Passes = TypeVar("_Passes", bound=Callable[..., Any])
 _PRECISION: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 _GRAPHS: dict[str, Any] = {"backend": "cudagraphs", "dynamic": False}
 _PATIENCE = timedelta(days=1)
-"""How long processes wait for each other. Long, for one may read or write a large data set meanwhile; one that is gone is noticed
-at once, by its connection or by torchrun."""
+"""How long processes wait for each other. It is long because one process may be reading or writing a large
+data set; a process that died is noticed at once, by its connection or by torchrun."""
 
-# What is in fp32 (penalties, drawing, a plan that says so) is not to be rounded to TF32, as convolutions on a GPU are by default.
+# Work in fp32 (penalties, sampling, fp32 plans) must not be rounded to TF32, the default of GPU convolutions.
 torch.backends.cudnn.allow_tf32 = False
 
 
 def choose_device(wanted: str) -> str:
-    """The best device there is for "auto"; PlanError when the one asked for is absent."""
+    """The device to use: the best one for "auto", otherwise the one asked for.
+
+    Raises:
+        PlanError: this machine does not have the device.
+    """
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted == "auto":
         return "cuda" if there["cuda"] else "cpu"
     if not there.get(wanted, False):
         known = ", ".join(name for name, present in there.items() if present)
-        raise PlanError(f"there is no device {wanted!r} on this machine", hint=f"Devices here: {known}.")
+        raise PlanError(
+            f"this machine has no device {wanted!r}", hint=f"Use --device with one of: {known}, auto."
+        )
     return wanted
 
 
 def can_replay(accelerator: str) -> bool:
-    """Whether passes can be replayed as CUDA graphs: by a process alone, for DDP has work of its own in between."""
+    """Whether passes can be replayed as CUDA graphs.
+
+    Only a single process can: DDP does work of its own between the kernels.
+    """
     return accelerator == "cuda" and current_processes().size == 1
 
 
 def reseed(seed: int, position: int) -> None:
-    """Make all of torch's chance depend on (seed, position) alone, so that a resumed run equals a straight one."""
+    """Seed torch from (seed, position) alone.
+
+    So a resumed run draws the same random numbers as an uninterrupted one.
+    """
     torch.manual_seed(int(digest(f"{seed}", f"{position}")[:15], 16))
 
 
 def random_per_image(draw: Callable[[int], torch.Tensor], count: int) -> torch.Tensor:
-    """Random numbers for the `count` images of this process: those that they would get in a batch of one process.
+    """Random numbers for the `count` images of this process.
 
-    `draw` makes numbers for as many images as it is told, by torch's own generator, which stands alike in every process. So each
-    draws for the whole batch and keeps its share; beside images, numbers cost nothing.
+    They are the numbers that a single process would give to the same images. `draw` makes numbers for a given
+    number of images with torch's global generator, whose state is the same in every process. Each process
+    draws for the whole batch and keeps its share, which costs little beside the images.
     """
     here = current_processes()
     return draw(count * here.size)[here.share(count * here.size)]
 
 
 def supports_bf16(device: str) -> bool:
-    """Whether the device computes in bf16 by itself: GPUs before Ampere only pretend to. Of processors a probe tells how well."""
+    """Whether the device computes in bf16 natively.
+
+    GPUs before Ampere only emulate it. For CPUs the answer is always yes, and the timing probe finds out how
+    fast it is.
+    """
     return choose_device(device) != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 @contextmanager
 def temporary_graphs() -> Iterator[None]:
-    """Within it passes are recorded or fail, never run as without; afterwards nothing of it is left, on the device or in torch's memory."""
+    """Record CUDA graphs within this context only, and fail where that is impossible.
+
+    Afterwards nothing of them is left, neither on the device nor in torch's caches.
+    """
     stream = torch.cuda.current_stream() if torch.cuda.is_available() else None
     strict = torch._inductor.config.patch({"triton.cudagraph_or_error": True})
     try:
@@ -87,58 +110,66 @@ def temporary_graphs() -> Iterator[None]:
 
 @contextmanager
 def explain_gpu_errors(*, graphed: bool | None = False) -> Iterator[None]:
-    """Turn what a GPU refuses into a sentence: that it is too small, or fails while it replays CUDA graphs."""
+    """Turn a GPU error into a message: out of memory, or a failed CUDA graph."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise PlanError(
-            "the memory of the GPU does not hold this run",
-            hint="Choose smaller images (--size) or batches (--batch), or give --device cpu.",
+            "the GPU does not have enough memory for this run",
+            hint="Use smaller images (--size) or batches (--batch), or --device cpu.",
         ) from error
     except RuntimeError as error:
         if not graphed or not can_replay("cuda" if torch.cuda.is_available() else "cpu"):
             raise
         raise PlanError(
             f"training failed while a GPU replayed CUDA graphs: {str(error).partition(chr(10))[0]}",
-            hint="Give --no-cuda-graphs: a run that was begun goes on without them.",
+            hint="Repeat the command with --no-cuda-graphs: the run continues without them.",
         ) from error
 
 
 @contextmanager
 def _explain_lost_process() -> Iterator[None]:
-    """Turn the loss of another process into a sentence; a process alone has none to lose."""
+    """Turn the loss of another process into a message with the next step."""
     try:
         yield
     except RuntimeError as error:
         if not (isinstance(error, torch.distributed.DistError) or "gloo/" in str(error)):
             raise
         raise JobError(
-            "another process of this job is gone",
-            hint="Start the same command again: it goes on where it stopped, also with another number of processes.",
+            "another process of this job has ended unexpectedly",
+            hint="Run the same command again: it continues where it stopped, with any number of processes.",
         ) from error
 
 
 @atexit.register
 def _leave() -> None:
-    """Close the connections to the other processes while Python still runs; nothing to do for a process alone.
+    """Close the connections to other processes while Python is still running.
 
-    Left to the end of Python, threads of gloo that then let go of a tensor abort the process, seldom and with its work done.
+    If they are left until the interpreter exits, a gloo thread that releases a tensor occasionally aborts the
+    process although its work is done.
     """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
 class Runtime:
-    """Device, precision and files of one training run, in one process or, under torchrun, in several."""
+    """Device, precision and processes of one training run.
+
+    Under torchrun several processes train together; otherwise one does.
+    """
 
     def __init__(self, device: str, precision: str, *, graphed: bool | None = False) -> None:
-        """`precision` is "fp32" or "bf16" (bf16 in the passes, fp32 in weights and penalties).
+        """Launch Fabric.
 
-        With `graphed`, a process alone on a GPU replays passes as CUDA graphs; elsewhere there is nothing to replay.
+        Args:
+            device: "auto", "cpu", "cuda" or "mps".
+            precision: "fp32", or "bf16" for bf16 in the passes and fp32 in weights and penalties.
+            graphed: replay passes as CUDA graphs where a single process has a GPU; ignored elsewhere.
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            from lightning_fabric import Fabric  # noqa: PLC0415  # as slow to load as torch, and drawing needs none of it
+            # as slow to load as torch, and sampling does not need it
+            from lightning_fabric import Fabric  # noqa: PLC0415
 
             accelerator = choose_device(device)
             self.replays = bool(graphed) and can_replay(accelerator)
@@ -146,45 +177,50 @@ class Runtime:
                 accelerator=accelerator, precision=_PRECISION[precision], **_fabric_arguments(accelerator)
             )
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-        warnings.filterwarnings(
-            "ignore", message="Grad strides do not match"
-        )  # of a depthwise weight: a small copy
+        # DDP copies the gradient of a depthwise weight once, which costs next to nothing.
+        warnings.filterwarnings("ignore", message="Grad strides do not match")
         with _explain_lost_process():
             self.fabric.launch()
 
     def place(self, network: nn.Module) -> nn.Module:
-        """The network on the device, channels last (the layout convolutions are fastest in)."""
+        """Move a network to the device, channels last (the fastest for convolutions)."""
         return network.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def setup(self, network: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
-        """Wrap a pair for this device and precision."""
+        """Wrap a network and its optimiser for this device, precision and job."""
         with _explain_lost_process():
             wrapped, stepped = self.fabric.setup(self.graphed(self.place(network)), optimizer)
         return wrapped, stepped
 
     def graphed(self, passes: _Passes) -> _Passes:
-        """The same network or function; where this runtime replays, the kernels of a pass, and of its way back, are launched together.
+        """Compile a network or function so that its kernels are launched together.
 
-        They are torch's own kernels (backend "cudagraphs" of torch.compile), so no compiler is needed and no number changes.
+        Where this runtime replays, forward and backward pass become CUDA graphs of torch's own kernels
+        (backend "cudagraphs" of torch.compile), so no compiler is needed and no number changes. Elsewhere
+        `passes` is returned as it is.
         """
         return torch.compile(passes, **_GRAPHS) if self.replays else passes  # type: ignore[return-value]
 
     def number(self, value: float) -> float | torch.Tensor:
-        """A number as a pass takes it: where passes are replayed a tensor, for a number would be part of what is recorded."""
+        """A number in the form in which a pass takes it.
+
+        Where passes are replayed it must be a tensor, because a Python number would be recorded as a
+        constant.
+        """
         return torch.full((), value, device=self.fabric.device) if self.replays else value
 
     def begin_step(self) -> None:
-        """To be said before each step: what passes of the one before have given may be written over."""
+        """Mark the start of a step: outputs of replayed passes may be overwritten."""
         if self.replays:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
 
     def backward(self, loss: torch.Tensor) -> None:
-        """Gradients of `loss`, averaged over all processes."""
+        """Compute the gradients of `loss`, averaged over all processes."""
         with _explain_lost_process():
             self.fabric.backward(loss)
 
     def alone(self, wrapped: nn.Module) -> AbstractContextManager[None]:
-        """Passes through a wrapped network after which its own parameters get no gradient."""
+        """Context for passes through a wrapped network that gets no gradient itself."""
         return nullcontext() if current_processes().size == 1 else self.fabric.no_backward_sync(wrapped)  # type: ignore[arg-type]
 
     def mean(self, numbers: torch.Tensor) -> torch.Tensor:
@@ -193,7 +229,10 @@ class Runtime:
             return self.fabric.all_reduce(numbers, reduce_op="mean")  # type: ignore[return-value]
 
     def once(self, work: Callable[[], _T]) -> _T:
-        """What the first process makes of `work`, in every process; what it refuses, all refuse."""
+        """Run `work` in the first process and return its result in every process.
+
+        An error that medgan raises there is raised in all of them.
+        """
         if current_processes().size == 1:
             return work()
         made: _T | MedganError | None = None
@@ -209,7 +248,10 @@ class Runtime:
         return made  # type: ignore[return-value]
 
     def each(self, work: Callable[[], _T]) -> _T:
-        """What this process makes of `work`, once all have done theirs; what one refuses, all refuse."""
+        """Run `work` in every process and wait for all of them.
+
+        An error that medgan raises in one process is raised in all of them.
+        """
         if current_processes().size == 1:
             return work()
         made: _T | None = None
@@ -226,49 +268,62 @@ class Runtime:
         return made  # type: ignore[return-value]
 
     def tensor(self, array: Any) -> torch.Tensor:
-        """A numpy array on the device; images channels last."""
+        """Copy a numpy array to the device, images channels last."""
         there = torch.as_tensor(array, device=self.fabric.device)
         return there.contiguous(memory_format=torch.channels_last) if there.dim() == 4 else there
 
 
 def once(work: Callable[[], _T], device: str = "auto") -> _T:
-    """`Runtime.once` for those who need nothing else of a runtime; a process alone does not wait for Fabric."""
+    """`Runtime.once` for callers without a runtime.
+
+    A single process does not load Fabric.
+    """
     return work() if current_processes().size == 1 else Runtime(device, "fp32").once(work)
 
 
 def each(work: Callable[[], _T], device: str = "auto") -> _T:
-    """`Runtime.each` for those who need nothing else of a runtime."""
+    """`Runtime.each` for callers without a runtime.
+
+    A single process does not load Fabric.
+    """
     return work() if current_processes().size == 1 else Runtime(device, "fp32").each(work)
 
 
 def _fabric_arguments(accelerator: str) -> dict[str, Any]:
-    """Fabric's arguments for this process and those beside it; PlanError when the machine has not as many devices.
+    """Fabric's arguments for this process and the others of the job.
 
-    Parameters may be left out of a pass (a plan of one class has no use for embeddings), so DDP looks for them.
+    Parameters may be unused in a pass (a plan of one class does not use embeddings), so DDP has to look for
+    them.
+
+    Raises:
+        PlanError: this machine has fewer CUDA devices than processes.
     """
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment  # noqa: PLC0415  # see Runtime
 
+    # A single process, whatever variables a scheduler has set.
     here = current_processes()
-    if here.size == 1:  # whatever a scheduler has set around it
+    if here.size == 1:
         return {"devices": 1, "plugins": [LightningEnvironment()]}
+    # One of several processes that torchrun started.
     if accelerator != "cpu" and here.local_size > torch.cuda.device_count():
         raise PlanError(
-            f"{here.local_size} processes on this machine need as many CUDA devices; it has {torch.cuda.device_count()}",
-            hint="Start fewer (--nproc-per-node), or give --device cpu.",
+            f"{here.local_size} processes on this machine need {here.local_size} CUDA devices, "
+            f"but there are {torch.cuda.device_count()}",
+            hint="Start fewer processes (--nproc-per-node), or use --device cpu.",
         )
-    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment  # noqa: PLC0415  # see Runtime
+    from lightning_fabric.plugins.environments import torchelastic  # noqa: PLC0415  # see Runtime
     from lightning_fabric.strategies.ddp import DDPStrategy  # noqa: PLC0415
 
     return {
         "devices": here.local_size,
         "num_nodes": here.size // here.local_size,
         "strategy": DDPStrategy(timeout=_PATIENCE, find_unused_parameters=True),
-        "plugins": [TorchElasticEnvironment()],
+        "plugins": [torchelastic.TorchElasticEnvironment()],
     }
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write tensors, numbers and text atomically."""
+    """Write a state of tensors, numbers and text atomically."""
     with atomic(path) as stream:
         telling = _ErrorKeepingStream(stream)
         try:
@@ -280,15 +335,15 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 class _ErrorKeepingStream:
-    """A stream that remembers what the disk refused: torch's writer makes an error of its own of a disk that is full."""
+    """A stream that keeps the error of the disk, which torch's writer would replace."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        """Nothing is refused yet."""
+        """Wrap `stream`."""
         self.stream = stream
         self.refused: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        """Hand `data` on."""
+        """Write `data`, and remember an error."""
         try:
             return self.stream.write(data)
         except OSError as error:
@@ -296,38 +351,38 @@ class _ErrorKeepingStream:
             raise
 
     def flush(self) -> None:
-        """What is buffered need not reach the disk before `atomic` sees to it."""
+        """Do nothing: `atomic` flushes once, at the end."""
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read it back, weights only: a checkpoint can hold no code."""
+    """Read a checkpoint with weights_only, so that it cannot run code."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ModelError(
             f"{path}: this training state cannot be read ({type(error).__name__})",
-            hint="Delete it to start the run anew, or choose another --out.",
+            hint="Delete it to start the run again from the beginning, or choose another --out.",
         ) from error
     return state
 
 
 class Journal:
-    """`log.jsonl`: one JSON object per tick, in step with the checkpoint."""
+    """A run's log.jsonl: one JSON object per tick, in step with the checkpoint."""
 
     def __init__(self, path: Path) -> None:
         """The file need not exist yet."""
         self.path = path
 
     def lines(self) -> list[dict[str, Any]]:
-        """All whole lines; one that a power failure cut short is passed over."""
+        """All complete lines, without one that a power failure cut short."""
         rows = json_lines(self.path.read_bytes() if self.path.exists() else b"")
         return [row for row in rows if isinstance(row.get("images_shown"), int)]
 
     def rewind(self, images_shown: int) -> None:
-        """Drop what was written after the checkpoint at `images_shown`."""
+        """Drop the lines that were written after the checkpoint at `images_shown`."""
         kept = [row for row in self.lines() if row["images_shown"] <= images_shown]
         write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append one tick."""
+        """Append the line of one tick."""
         append(self.path, json.dumps(row) + "\n")

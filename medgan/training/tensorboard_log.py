@@ -1,4 +1,4 @@
-"""Log lines and grids -> TensorBoard, when it is installed and asked for."""
+"""Copy log lines and image grids to TensorBoard, where the user asks for it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ class TensorBoardLog:
     """A TensorBoard event file in `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        """PlanError when TensorBoard is not installed."""
+        """Open the event file.
+
+        Raises:
+            PlanError: TensorBoard is not installed.
+        """
         try:
             module: Any = importlib.import_module("torch.utils.tensorboard")
         except ImportError as error:
             raise PlanError(
                 "--tensorboard needs TensorBoard",
-                hint="pip install tensorboard, or leave the option away.",
+                hint="Run `pip install tensorboard`, or remove --tensorboard.",
             ) from error
         self.folder = folder
         try:
@@ -33,7 +37,7 @@ class TensorBoardLog:
             raise write_error(folder, error) from error
 
     def add(self, row: Mapping[str, Any], grid: NDArray[np.float32]) -> None:
-        """One tick: every number of the log line, and the grid (H, W[, 3]) in [0, 1]."""
+        """Add the numbers of a log line and the grid (H, W[, 3]) in [0, 1]."""
         position = row["images_shown"]
         try:
             for name, value in _scalars(row):
@@ -45,7 +49,7 @@ class TensorBoardLog:
 
 
 def _scalars(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Every number of a log line, also of what guards saw and of each class: ("guards/variety/covid", 0.9)."""
+    """Every number of a log line with its path, such as ("guards/variety/covid", 0.9)."""
     for name, value in facts.items():
         if isinstance(value, Mapping):
             yield from _scalars(value, f"{prefix}{name}/")

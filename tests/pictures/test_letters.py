@@ -9,11 +9,7 @@ from medgan.pictures.letters import printable, shorten_names
 @pytest.fixture
 def bare(monkeypatch):
     """A machine that has matplotlib's own fonts alone."""
-    own = [
-        font
-        for font in font_manager.fontManager.ttflist
-        if str(mpl.get_data_path()) in font.fname
-    ]  # fmt: skip
+    own = [font for font in font_manager.fontManager.ttflist if str(mpl.get_data_path()) in font.fname]
     monkeypatch.setattr(font_manager.fontManager, "ttflist", own)
     letters._find_fonts.cache_clear()
     yield
@@ -49,7 +45,13 @@ def test_another_font_is_taken_where_there_is_one(bare, monkeypatch):
 
 
 def test_shortened_names_still_differ():
-    names = ["pneumonia of the left lower lobe", "pneumonia of the left upper lobe", "normal", "x" * 30 + "a" + "y" * 30, "x" * 30 + "b" + "y" * 30]  # fmt: skip
+    names = [
+        "pneumonia of the left lower lobe",
+        "pneumonia of the left upper lobe",
+        "normal",
+        "x" * 30 + "a" + "y" * 30,
+        "x" * 30 + "b" + "y" * 30,
+    ]
     found = shorten_names(names, 18)
     assert len(set(found)) == len(names)
     assert max(map(len, found)) <= 18

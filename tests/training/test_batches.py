@@ -104,7 +104,7 @@ def test_the_shares_of_all_processes_are_the_batch_of_one(monkeypatch, size):
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused_with_one_that_can(monkeypatch):
     monkeypatch.setattr("medgan.training.batches.current_processes", lambda: Processes(rank=1, size=3))
-    with pytest.raises(PlanError, match="8 images cannot be shared evenly by 3 processes") as caught:
+    with pytest.raises(PlanError, match="3 processes cannot share a batch of 8 images evenly") as caught:
         share_of_batch(tiny_plan())
     assert "--batch 9" in caught.value.hint
 

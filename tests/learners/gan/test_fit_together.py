@@ -169,7 +169,7 @@ def test_a_job_that_loses_a_process_ends_and_goes_on_in_one(tmp_path):
     second.communicate()
     _, words = first.communicate(timeout=60)  # it does not wait for the dead
     assert first.returncode != 0
-    assert "JobError: another process of this job is gone" in words
+    assert "JobError: another process of this job has ended unexpectedly" in words
     reached = load_checkpoint(killed / STATE)["images_shown"]
     assert 0 < reached < LONG.images_shown
     log = (killed / LOG).read_text().splitlines()
