@@ -16,7 +16,8 @@ from medgan.evaluation.bootstrap import Weights, interval, resample_patients
 from medgan.evaluation.ms_ssim import WINDOW, likeness, likeness_under, pairs_of
 from medgan.evaluation.score import Score, caveat
 from medgan.prepare.images import LabelledImages
-from medgan.similarity.spaces import SPACES, FeatureFunction
+from medgan.similarity.features import FeatureFunction
+from medgan.similarity.spaces import SPACES
 
 Features = NDArray[np.float32]
 Values = NDArray[np.float64]

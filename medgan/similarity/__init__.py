@@ -1,1 +1,1 @@
-"""How alike are images? Features, distances, nearest images, near-copy limits."""
+"""How similar images are: features, distances, nearest images, near-copy limits."""

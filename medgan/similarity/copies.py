@@ -1,8 +1,9 @@
-"""Real images of patients who count as strangers -> limits below which a synthetic image is called a near copy of a training image.
+"""Near-copy limits, calibrated on real images of patients absent from training.
 
-How near a stranger comes to the training images is measured, not assumed: small sets and slices of one organ are near each other by
-nature. The limit is the first percentile over strangers, so that one in a hundred would be called a copy too, by design. Where nobody is
-held out, each training patient in turn is the stranger: he is compared with all others.
+How near the images of a new patient come to the training images is measured, not assumed: images of small
+sets and slices of one organ are similar by nature. The limit is the first percentile over new patients, so by
+design one of a hundred of their images would be called a copy as well. Where no patients are held out, each
+training patient in turn plays the new one and is compared with all the others.
 """
 
 from __future__ import annotations
@@ -17,18 +18,19 @@ from medgan.prepare.images import LabelledImages
 from medgan.similarity.nearest import Nearest, References, Values, find_nearest
 
 FALSE_ALARM_RATE = 0.01
-"""Share of strangers that fall below a limit, by design."""
+"""Share of new patients' images that fall below a limit, by design."""
 _ENOUGH = 20
-"""Patients from which on a class has limits of its own; smaller classes share those of all."""
+"""Number of patients from which on a class has limits of its own; smaller classes use those of all classes
+together."""
 LEAST_PATIENTS = 5
-"""Patients without whom there is no limit."""
+"""Number of patients below which no limit can be measured."""
 _MEASURED = 2000
-"""Training images that stand in for strangers, at most: more would move a first percentile little."""
+"""Largest number of training images that play new ones: more would hardly change a first percentile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NewPatients:
-    """N real images whose patients the training images do not show, and what of those is nearest to them."""
+    """N real images of patients absent from training, with the nearest training images."""
 
     labels: NDArray[np.int64]
     patients: NDArray[np.str_]
@@ -39,28 +41,36 @@ class NewPatients:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CopyLimits:
-    """What 99 of 100 strangers stay above, per class (K,)."""
+    """Limits per class (K,) that 99 of 100 images of new patients stay above."""
 
     distance: Values
-    """Of the distance to the nearest training image."""
+    """Limit of the distance to the nearest training image."""
     lead: Values
-    """Of that distance as a share of the distance to the next patient."""
+    """Limit of that distance as a share of the distance to the nearest other patient."""
 
     @classmethod
-    def of(cls, strangers: NewPatients, classes: int, weights: Values | None = None) -> CopyLimits:
-        """Measured on `strangers`; `weights` (N,) say how often each counts, by default so that each patient counts once."""
-        drawn = patient_weights(strangers.patients) if weights is None else weights
-        rows = rows_for_limits(strangers.labels, strangers.patients, classes)
+    def of(cls, new: NewPatients, classes: int, weights: Values | None = None) -> CopyLimits:
+        """Measure the limits on images of new patients.
+
+        Args:
+            new: the images and their nearest training images.
+            classes: the number of classes.
+            weights: (N,), how much each image counts; by default, every patient counts the same.
+        """
+        per_image = patient_weights(new.patients) if weights is None else weights
+        rows = rows_for_limits(new.labels, new.patients, classes)
         return cls(
-            distance=first_percentiles(strangers.found.distance, drawn, rows),
-            lead=first_percentiles(strangers.found.lead, drawn, rows),
+            distance=first_percentiles(new.found.distance, per_image, rows),
+            lead=first_percentiles(new.found.lead, per_image, rows),
         )
 
     def near_copies(self, found: Nearest, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of M images come nearer to a patient than strangers do, and clearly nearer to him than to the next.
+        """Which of M images are near copies of a training image, (M,).
 
-        The second condition spares what resembles everybody: an average of many training images correlates with each of them
-        better than two real images do with each other, and shows none of them (the relative distance of arXiv 2301.13188).
+        A near copy is nearer to a patient than new patients are, and clearly nearer to that patient than to
+        the next one. The second condition spares images that resemble everybody: an average of many training
+        images correlates better with each of them than two real images do with each other, and shows none of
+        them (the relative distance of arXiv 2301.13188).
         """
         return (found.distance < self.distance[labels]) & (found.lead < self.lead[labels])
 
@@ -72,9 +82,17 @@ def compare_new_patients(
     *,
     on_progress: OnProgress = ignore,
 ) -> NewPatients | None:
-    """The images `held_out`, or else those of the training set `references` with its `labels` (N,); None where patients are too few.
+    """Find the nearest training image for every image of new patients.
 
-    Of the training set at most MEASURED images, evenly spread, are compared with the others.
+    Args:
+        references: the training images.
+        labels: (N,) class numbers of the training images.
+        held_out: images of held-out patients. Where they are of fewer than LEAST_PATIENTS patients, at most
+            _MEASURED training images, evenly spaced, are compared with those of the other patients instead.
+        on_progress: told how many images are done.
+
+    Returns:
+        None where there are fewer than LEAST_PATIENTS training patients.
     """
     if references.people < LEAST_PATIENTS:
         return None
@@ -91,13 +109,13 @@ def compare_new_patients(
         total,
         references,
         own=None if apart else patients,
-        on_done=lambda done: on_progress(Progress("comparing", done, total, "strangers")),
+        on_done=lambda done: on_progress(Progress("comparing", done, total, "new patients")),
     )
     return NewPatients(labels=chosen, patients=patients, found=found, held_out=apart)
 
 
 def _spread_rows(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """At most MEASURED rows, as many of one class as of another, each class evenly spread."""
+    """At most _MEASURED rows, equally many per class and evenly spaced within each."""
     classes = np.unique(labels)
     chosen = []
     for number in classes:
@@ -108,7 +126,10 @@ def _spread_rows(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def first_percentiles(values: Values, weights: Values, groups: list[NDArray[np.int64]]) -> Values:
-    """The first percentile of `values` (N,) in each group of rows: an observed value, the least one where there are few."""
+    """First percentile of `values` (N,) in each group of rows, under `weights` (N,).
+
+    It is always an observed value: in a small group the smallest one.
+    """
     return np.array(
         [
             np.quantile(values[rows], FALSE_ALARM_RATE, weights=weights[rows], method="inverted_cdf")
@@ -122,7 +143,10 @@ def first_percentiles(values: Values, weights: Values, groups: list[NDArray[np.i
 def rows_for_limits(
     labels: NDArray[np.int64], patients: NDArray[np.str_], classes: int
 ) -> list[NDArray[np.int64]]:
-    """Per class, the rows from which its limits come: its own, or all where its patients are few."""
+    """For each class, the rows from which its limits are measured.
+
+    These are its own rows, or all rows where it has fewer than _ENOUGH patients.
+    """
     groups = []
     for number in range(classes):
         own = np.flatnonzero(labels == number)
@@ -131,7 +155,7 @@ def rows_for_limits(
 
 
 def patient_weights(patients: NDArray[np.str_]) -> Values:
-    """Weights (N,) under which every patient counts once, however many slices of him there are."""
+    """Weights (N,) under which every patient counts the same."""
     _, number, count = np.unique(patients, return_inverse=True, return_counts=True)
     weights: Values = 1 / count[number]
     return weights

@@ -1,4 +1,4 @@
-"""Vectors (N, D) -> how far two sets lie apart, how many different images a set holds, how near it comes to single others."""
+"""Distances between two sets of feature vectors, and the variety within a set."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ _TINY = 1e-6
 
 
 def kernel_distance(real: Tensor, fake: Tensor) -> tuple[float, float]:
-    """KID, the unbiased MMD^2 under (x.y / D + 1)^3 (arXiv 1801.01401 eq. 4), and its standard error from the choice of fakes.
+    """KID of two sets of vectors, and its standard error from the choice of fakes.
 
-    The error is that of the Hajek projection: 2 std(h) / sqrt(n), h the mean kernel of a fake with the other fakes less that with the
-    reals. Checkpoints share the reals, so the choice of reals moves all of them alike. Needs two vectors of each.
+    KID is the unbiased MMD^2 under the kernel (x.y / D + 1)^3 (arXiv 1801.01401, eq. 4). The error is that of
+    the Hajek projection: 2 std(h) / sqrt(n), where h is the mean kernel of a fake with the other fakes less
+    that with the reals. Checkpoints of a run share the reals, so the choice of reals shifts all of them alike
+    and is left out. Each set needs two vectors or more.
     """
     ours, theirs, cross = (_cubic(x, y) for x, y in ((real, real), (fake, fake), (real, fake)))
     n, m = len(real), len(fake)
@@ -38,10 +40,11 @@ def median_distance(vectors: Tensor) -> float:
 
 
 def variety(vectors: Tensor, scale: float) -> float:
-    """How many different images a set holds, 1 to N: the Vendi score under exp(-|x - y|^2 / scale^2) (arXiv 2210.02410).
+    """Number of different images in a set, 1 to N: the Vendi score (arXiv 2210.02410).
 
-    It is the exponential of the entropy of the eigenvalues of K / N: N equal images make 1, N that share nothing make N, and four
-    images in equal shares make at most 4, however many copies there are of each.
+    The kernel is exp(-|x - y|^2 / scale^2), and the score is the exponential of the entropy of the
+    eigenvalues of K / N. N equal images score 1, N images that share nothing score N, and four images in
+    equal shares score at most 4, however many copies there are of each.
     """
     apart = torch.cdist(vectors.double(), vectors.double())
     shares = torch.linalg.eigvalsh(torch.exp(-((apart / max(scale, _TINY)) ** 2)) / len(vectors)).clamp(min=0)
@@ -51,11 +54,18 @@ def variety(vectors: Tensor, scale: float) -> float:
 def nearest_ratio(
     vectors: Tensor, references: Tensor, patients: Tensor, own: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """For each of N vectors, its nearest of M references, and that distance as a share of the one to the nearest of another patient.
+    """Index of the nearest reference, and its distance relative to the next patient's.
 
-    1: as near to somebody else, as a vague image is to all and a new patient to many. 0: a copy of one. (Lowe's ratio, IJCV 2004,
-    section 7.1.) Distance is that of vectors of mean 0 and length 1, sqrt(2 - 2 r) for a correlation r. `patients` (M,) are numbers;
-    `own` (N,) that of a vector whose own patient is not to be compared with.
+    The ratio is near 1 for an image that is equally near to another patient, as a vague image is to all and a
+    new patient to many, and 0 for a copy (Lowe's ratio, IJCV 2004, section 7.1). The distance is that of
+    vectors of mean 0 and length 1: sqrt(2 - 2 r) for a correlation r.
+
+    Args:
+        vectors: (N, D).
+        references: (M, D).
+        patients: (M,) patient numbers of the references.
+        own: (N,) patient numbers of the vectors; images of the own patient are not compared. None compares
+            all.
     """
     alike = _unit(vectors) @ _unit(references).T  # (N, M)
     if own is not None:

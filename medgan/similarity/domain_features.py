@@ -1,6 +1,7 @@
-"""The real train split -> the feature space `learn_domain_features`: what a small network learns that tells its classes apart.
+"""The feature space `domain`, learned by a small classifier of the real train split.
 
-It has seen nothing but this data set, so it knows what matters here and nothing of ImageNet. It never sees held-out or synthetic images.
+The classifier has seen nothing but this data set, so it knows what matters here and nothing of ImageNet. It
+never sees held-out or synthetic images.
 """
 
 from __future__ import annotations
@@ -20,21 +21,25 @@ from medgan.prepare.images import LabelledImages
 _Features = NDArray[np.float32]
 
 _SIDE = 64
-"""Longest side in pixels that the network sees; larger images are scaled down."""
+"""Longest side in pixels that the network sees; larger images are reduced."""
 _WIDTHS = (16, 32, 64, 64)
 """Channels of the four convolutions, each of stride 2."""
 _FEATURES = 64
-_STEPS, _BATCH, _RATE = 300, 32, 2e-3
+_STEPS = 300
+_BATCH = 32
+_RATE = 2e-3
+"""Learning rate at the start; it follows half a cosine to 0."""
 _SHIFT = 16
-"""Images are moved at random by up to a sixteenth of their side, so that places of pixels are not learned by heart."""
+"""Images are shifted at random by up to 1 / _SHIFT of their side, so that pixel positions are not
+memorised."""
 _CHUNK = 256
 
 
 class _DomainNet(nn.Module):
-    """Gray or colour (N, C, H, W) -> features (N, 64) -> a logit per class."""
+    """Images (N, C, H, W) to features (N, 64) to a logit per class."""
 
     def __init__(self, channels: int, classes: int) -> None:
-        """Four strided convolutions, a mean over places, one hidden layer."""
+        """Build four strided convolutions, a mean over positions and one hidden layer."""
         super().__init__()
         widths = (channels, *_WIDTHS)
         layers: list[nn.Module] = []
@@ -45,21 +50,28 @@ class _DomainNet(nn.Module):
         self.head = nn.Linear(_FEATURES, classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """The penultimate layer."""
+        """Features of the penultimate layer."""
         return F.relu(self.hidden(self.body(x)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits."""
+        """Logits (N, classes)."""
         logits: Tensor = self.head(self.features(x))
         return logits
 
 
 def learn_domain_features(train: LabelledImages, seed: int) -> Callable[[NDArray[np.float32]], _Features]:
-    """The feature space learned from `train`; equal images and seed give an equal space. DatasetError with one class only."""
+    """Train the network on `train` and return the function that computes its features.
+
+    Equal images and an equal seed give equal features.
+
+    Raises:
+        DatasetError: there is one class only.
+    """
     present = np.flatnonzero(np.bincount(train.labels, minlength=len(train.names)))
     if len(present) < 2:
         raise DatasetError(
-            "the feature space domain needs two classes to tell apart", hint="Add scans of another class."
+            "the feature space domain needs scans of at least two classes",
+            hint="Add scans of another class.",
         )
     network = _train_network(train, np.searchsorted(present, train.labels), len(present), seed)
 
@@ -75,17 +87,17 @@ def learn_domain_features(train: LabelledImages, seed: int) -> Callable[[NDArray
 
 
 def _train_network(train: LabelledImages, classes: NDArray[np.int64], count: int, seed: int) -> _DomainNet:
-    """Train the network, every class equally often."""
+    """Train the network, showing every class equally often."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _DomainNet(train.pixels.shape[1], count)
-    rows = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     of_class = [np.flatnonzero(classes == number) for number in range(count)]
     shift = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
     for _ in range(_STEPS):
-        chosen = np.array([rows.choice(of_class[number]) for number in rows.integers(count, size=_BATCH)])
+        chosen = np.array([rng.choice(of_class[number]) for number in rng.integers(count, size=_BATCH)])
         x = _shift_randomly(_to_network_input(train.pixels[chosen]), shift)
         loss = F.cross_entropy(network(x), torch.from_numpy(classes[chosen]), label_smoothing=0.1)
         optimiser.zero_grad()
@@ -96,7 +108,7 @@ def _train_network(train: LabelledImages, classes: NDArray[np.int64], count: int
 
 
 def _to_network_input(images: NDArray[np.float32]) -> Tensor:
-    """As the network sees them: in [-1, 1], no side longer than 64."""
+    """Rescale images to [-1, 1], with no side longer than _SIDE."""
     x = torch.from_numpy(np.ascontiguousarray(images))
     height, width = x.shape[2:]
     if max(height, width) > _SIDE:
@@ -106,9 +118,9 @@ def _to_network_input(images: NDArray[np.float32]) -> Tensor:
     return x * 2 - 1
 
 
-def _shift_randomly(x: Tensor, chance: torch.Generator) -> Tensor:
-    """Every image of the batch moved alike by a few pixels, its edge repeated."""
+def _shift_randomly(x: Tensor, rng: torch.Generator) -> Tensor:
+    """Shift all images of a batch by the same few pixels, repeating their edges."""
     reach_y, reach_x = (max(side // _SHIFT, 1) for side in x.shape[2:])
-    y, left = (int(torch.randint(2 * reach + 1, (1,), generator=chance)) for reach in (reach_y, reach_x))
+    y, left = (int(torch.randint(2 * reach + 1, (1,), generator=rng)) for reach in (reach_y, reach_x))
     padded = F.pad(x, (reach_x, reach_x, reach_y, reach_y), mode="replicate")
     return padded[:, :, y : y + x.shape[2], left : left + x.shape[3]]

@@ -1,4 +1,4 @@
-"""Images (N, C, H, W) in [0, 1] -> feature vectors (N, D) of networks trained elsewhere: `lite2_features`, which judges, and `lite0_features`, which filters."""
+"""Features of ImageNet networks: `lite2` for scores, `lite0` for the filter."""
 
 from __future__ import annotations
 
@@ -12,25 +12,32 @@ from torch.nn import functional as F
 from medgan.similarity.backbone import LITE0, LITE2, build_frozen, load_weights, to_network_input
 
 _SIDE = 128
-"""Side in pixels to which images are brought before a network sees them."""
+"""Side in pixels to which images are resized before a network sees them."""
 
 _Features = NDArray[np.float32]
 FeatureFunction = Callable[[NDArray[np.float32]], _Features]
-"""Images (N, C, H, W) in [0, 1] -> features (N, D), those of an image whatever its company."""
+"""Images (N, C, H, W) in [0, 1] to features (N, D), each image independently of the others."""
 
 
 def lite2_features() -> FeatureFunction:
-    """The feature space `lite2_features` (EfficientNet-Lite2, ImageNet): (N, C, H, W) in [0, 1] -> (N, 1280)."""
+    """Load the feature space `lite2`: EfficientNet-Lite2, (N, C, H, W) to (N, 1280)."""
     return _network_features(*LITE2)
 
 
 def lite0_features() -> FeatureFunction:
-    """The same of EfficientNet-Lite0, which may teach a generator and filter what it draws, and so never scores it."""
+    """Load the features of EfficientNet-Lite0.
+
+    They may serve training and filtering, so they are never used for scores.
+    """
     return _network_features(*LITE0)
 
 
 def _network_features(package: str, sha256: str) -> FeatureFunction:
-    """How the network with these weights sees images; ModelError where the package is absent."""
+    """Load the network with these weights.
+
+    Raises:
+        ModelError: the weights package is not installed.
+    """
     network = build_frozen(load_weights(package, sha256))
 
     @torch.inference_mode()

@@ -1,9 +1,12 @@
-"""Images and a reference set -> the nearest reference of every image by normalised cross-correlation over shifts and mirroring.
+"""Find the nearest reference image by correlation, over shifts and mirroring.
 
-A generator that copies may move, mirror, dim or sharpen what it copies: the correlation is taken after every shift of up to a sixteenth of
-the longer side (4 pixels of 64) and after mirroring, and does not see brightness or contrast (the measure of arXiv 2305.07644).
-Exhaustive at full size that would be 162 products per pair. Here every pair is compared at 16 pixels, as one matrix product per shift,
-and only the best of the eight most similar patients are compared again at up to 64 pixels, all shifts at once by Fourier transform.
+A generator that copies may shift, mirror, dim or sharpen what it copies. The normalised cross-correlation is
+therefore taken after every shift of up to a sixteenth of the longer side (4 pixels of 64) and after
+mirroring, and does not depend on brightness or contrast (the measure of arXiv 2305.07644).
+
+An exhaustive search at full size would need 162 products per pair. Instead, every pair is compared at 16
+pixels, as one matrix product per shift. Of the eight most similar patients, the most similar image is then
+compared at up to 64 pixels, all shifts at once by Fourier transform.
 """
 
 from __future__ import annotations
@@ -18,15 +21,17 @@ from torch.nn import functional as F
 
 from medgan.base.files import digest
 
-_FINE, COARSE = 64, 16
-"""Longer side in pixels at which images are compared closely, and at which all pairs are."""
+_FINE = 64
+"""Longer side in pixels at which the finalists are compared."""
+COARSE = 16
+"""Longer side in pixels at which all pairs are compared."""
 _SHIFTED = 16
-"""Images may be shifted by 1/SHIFTED of their longer side, each way."""
+"""Images may be shifted by 1 / _SHIFTED of their longer side, each way."""
 _FINALISTS = 8
-"""Patients whose most similar image is compared closely."""
+"""Number of patients whose most similar image is compared at _FINE."""
 _CHUNK = 256
 _DIGITS = 5
-"""Distances are rounded, so that the last bits of a sum decide nothing."""
+"""Decimals to which distances are rounded, so that the last bits of a sum decide nothing."""
 
 Pixels = NDArray[np.float32]
 """(N, C, H, W) in [0, 1]."""
@@ -35,26 +40,27 @@ _Planes = NDArray[np.float32]
 Values = NDArray[np.float64]
 _Rows = NDArray[np.int64]
 ReadRows = Callable[[_Rows], Pixels]
-"""Rows of a set -> their pixels: the set itself may be larger than memory."""
+"""Returns the pixels of some rows of a set, which may itself be larger than memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class References:
-    """N images to compare with, small; they are looked at closely one by one."""
+    """N images to compare with: small versions in memory, full ones read when needed."""
 
     pick: ReadRows
     small: _Planes
-    """(N, h, w): at COARSE pixels."""
+    """(N, h, w): the images at COARSE pixels."""
     patients: NDArray[np.str_]
-    """(N,), those who share the very same image taken for one: a repeated scan is no stranger to itself."""
+    """(N,) patients. Those who share an identical image count as one, since a repeated scan is not another
+    patient."""
     order: _Rows
-    """(N,): the rows, patient by patient."""
+    """(N,) rows, sorted by patient."""
     starts: _Rows
-    """(P + 1,): where each patient, by name, begins in `order`, and the end."""
+    """(P + 1,): where each patient begins in `order`, patients sorted by name, and the end."""
 
     @classmethod
     def of(cls, pick: ReadRows, patients: NDArray[np.str_]) -> References:
-        """Look at every image once, piece by piece."""
+        """Read every image once, chunk by chunk, and keep a small version of it."""
         small, prints = [], []
         for start in range(0, len(patients), _CHUNK):
             piece = pick(np.arange(start, min(start + _CHUNK, len(patients))))
@@ -68,11 +74,19 @@ class References:
 
     @property
     def people(self) -> int:
-        """How many patients there are."""
+        """Number of patients."""
         return len(self.starts) - 1
 
     def finalists(self, similar: _Planes, own: NDArray[np.str_] | None) -> tuple[_Rows, NDArray[np.bool_]]:
-        """The most similar row of each of the K most similar patients (m, K) for m lines (m, N); False for one's own."""
+        """The most similar row of each of the K most similar patients, for m images.
+
+        Args:
+            similar: (m, N) correlations with all references.
+            own: (m,) patients of the images, who are not compared with themselves; None compares all.
+
+        Returns:
+            Rows (m, K), and whether each may be used (m, K): False for the own patient.
+        """
         best = np.maximum.reduceat(similar[:, self.order], self.starts[:-1], axis=1)
         if own is not None:
             names = self.patients[self.order[self.starts[:-1]]]
@@ -90,7 +104,7 @@ class References:
 
 
 def _merge_patients(patients: NDArray[np.str_], prints: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Patients (N,), those joined by equal `prints` (N,) under one name."""
+    """Patients (N,), with those who share an image of equal digest under one name."""
     names, number = np.unique(patients, return_inverse=True)
     kinds = (np.unique(prints, return_inverse=True)[1], number)
     person = number
@@ -108,18 +122,23 @@ def _merge_patients(patients: NDArray[np.str_], prints: NDArray[np.str_]) -> NDA
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Nearest:
-    """Of M images: which of the references is nearest, how near it is, and how near any other patient comes."""
+    """The nearest reference of each of M images, and how near another patient comes."""
 
     rows: NDArray[np.int64]
-    """(M,): row of the nearest reference."""
+    """(M,) row of the nearest reference."""
     distance: Values
-    """(M,): 1 - correlation, 0 for a copy, about 1 for what has nothing in common."""
+    """(M,) 1 - correlation with it: 0 for a copy, about 1 for an unrelated image."""
     second: Values
-    """(M,): the same to the nearest reference of any other patient; equal to `distance` where there is none."""
+    """(M,) the same for the nearest reference of any other patient; equal to `distance` where there is
+    none."""
 
     @property
     def lead(self) -> Values:
-        """(M,) in [0, 1]: `distance` as a share of `second`. Near 0 for an image of one patient, near 1 for an image of nobody in particular."""
+        """(M,) in [0, 1]: `distance` as a share of `second`.
+
+        It is near 0 for an image of one particular patient, and near 1 for an image that resembles several
+        alike.
+        """
         return np.divide(self.distance, self.second, out=np.ones_like(self.distance), where=self.second > 0)
 
 
@@ -131,9 +150,15 @@ def find_nearest(
     own: NDArray[np.str_] | None = None,
     on_done: Callable[[int], None] | None = None,
 ) -> Nearest:
-    """The nearest of `references` to each of M = `count` images, given by `pick`, all of one size.
+    """Find the nearest of `references` to each of M = `count` images of one size.
 
-    With `own` (M,), their patients as `references` names them, nobody is compared with himself. `on_done` hears how many are done.
+    Args:
+        pick: returns the images of some rows.
+        count: the number of images.
+        references: the images to compare with.
+        own: (M,) patients as `references` names them, who are not compared with themselves; None compares
+            all.
+        on_done: called with the number of images that are done.
     """
     found = []
     for start in range(0, count, _CHUNK):
@@ -152,7 +177,7 @@ def find_nearest(
 def _find_nearest_chunk(
     images: Pixels, references: References, own: NDArray[np.str_] | None
 ) -> tuple[_Rows, Values, Values]:
-    """Rows and correlations of the nearest, and correlations of the second, of one piece."""
+    """Rows and correlations of the nearest reference, and correlations of the second."""
     similar = _coarse_correlation(to_gray(images, COARSE), references.small)
     finalists, allowed = references.finalists(similar, own)
     pairs = np.repeat(np.arange(len(images)), finalists.shape[1])
@@ -167,19 +192,25 @@ def _find_nearest_chunk(
 
 
 def to_gray(pixels: NDArray[np.float32], side: int) -> _Planes:
-    """(N, C, H, W) -> (N, h, w): the mean of the channels, made smaller by area means where the longer side exceeds `side`."""
+    """Average channels and reduce images so that no side is longer than `side`.
+
+    (N, C, H, W) becomes (N, h, w). Reduction is by area means.
+    """
     planes = torch.from_numpy(np.ascontiguousarray(pixels.mean(axis=1, keepdims=True, dtype=np.float32)))
     height, width = planes.shape[2:]
     longer = max(height, width)
     if longer > side:
         size = tuple(max(round(length * side / longer), 1) for length in (height, width))
         planes = F.interpolate(planes, size=size, mode="area")
-    made: _Planes = planes[:, 0].numpy()
-    return made
+    small: _Planes = planes[:, 0].numpy()
+    return small
 
 
 def _coarse_correlation(images: _Planes, references: _Planes) -> _Planes:
-    """Largest correlation over shifts and mirroring of each of M small images with each of N references: (M, N)."""
+    """Largest correlation of each of M images with each of N references, (M, N).
+
+    It is taken over shifts and mirroring.
+    """
     reach = _largest_shift(images)
     middle = _normalise(_window(images, reach, reach, reach))
     mirrored = _normalise(_window(images[:, :, ::-1], reach, reach, reach))
@@ -192,7 +223,10 @@ def _coarse_correlation(images: _Planes, references: _Planes) -> _Planes:
 
 
 def _pair_correlation(images: _Planes, references: _Planes) -> Values:
-    """Largest correlation over shifts and mirroring of P images with P references, pair by pair: (P,)."""
+    """Largest correlation of image p with reference p for P pairs, (P,).
+
+    It is taken over shifts and mirroring.
+    """
     parts = [
         _correlate_chunk(images[start : start + _CHUNK], references[start : start + _CHUNK])
         for start in range(0, len(images), _CHUNK)
@@ -201,7 +235,10 @@ def _pair_correlation(images: _Planes, references: _Planes) -> Values:
 
 
 def _correlate_chunk(images: _Planes, references: _Planes) -> Values:
-    """By the correlation theorem; what wraps around is the margin, which is zero."""
+    """Correlate pairs by the correlation theorem.
+
+    Images are padded with zeros, so the parts that wrap around add nothing.
+    """
     reach, size = _largest_shift(images), images.shape[1:]
     theirs = np.fft.rfft2(references)
     shift = np.arange(-reach, reach + 1)
@@ -219,7 +256,10 @@ def _correlate_chunk(images: _Planes, references: _Planes) -> Values:
 
 
 def _window_norms(planes: _Planes, reach: int) -> Values:
-    """The norm of every shifted window less its mean, (P, 2 reach + 1, 2 reach + 1), by integral images."""
+    """Norm of every shifted window less its mean, (P, 2 reach + 1, 2 reach + 1).
+
+    Computed with integral images.
+    """
     height, width = (length - 2 * reach for length in planes.shape[1:])
     sums = []
     for power in (planes.astype(np.float64), planes.astype(np.float64) ** 2):
@@ -235,16 +275,19 @@ def _window_norms(planes: _Planes, reach: int) -> Values:
 
 
 _FLAT = 1e-9
-"""Variance below which an image shows nothing: it resembles no other."""
+"""Variance below which an image shows nothing and resembles no other."""
 
 
 def _largest_shift(planes: _Planes) -> int:
-    """Pixels that images of this size may be shifted, each way."""
+    """Number of pixels by which images of this size may be shifted, each way."""
     return round(max(planes.shape[1:]) / _SHIFTED) if min(planes.shape[1:]) > 4 else 0
 
 
 def _window(planes: _Planes, top: int, left: int, reach: int) -> _Planes:
-    """The part of every image that is left when `reach` pixels may be shifted, from row `top` and column `left` on."""
+    """The part of every image from row `top` and column `left` that is compared.
+
+    It is smaller than the image by `reach` pixels on each side.
+    """
     height, width = planes.shape[1:]
     return planes[:, top : top + height - 2 * reach, left : left + width - 2 * reach]
 
@@ -257,11 +300,13 @@ def _shifted_windows(planes: _Planes, reach: int) -> Iterator[_Planes]:
 
 
 def _normalise(planes: _Planes) -> _Planes:
-    """(N, h, w) -> (N, h w): without mean, of length 1; 0 where an image is flat."""
+    """Flatten images (N, h, w), subtract their means and scale them to length 1.
+
+    Flat images become 0.
+    """
     flat = planes.reshape(len(planes), -1)
     flat = flat - flat.mean(axis=1, keepdims=True)
     norm = np.linalg.norm(flat, axis=1, keepdims=True)
-    made: _Planes = np.divide(
-        flat, norm, out=np.zeros_like(flat), where=norm > (_FLAT * flat.shape[1]) ** 0.5
-    )
-    return made
+    structured = norm > (_FLAT * flat.shape[1]) ** 0.5
+    scaled: _Planes = np.divide(flat, norm, out=np.zeros_like(flat), where=structured)
+    return scaled

@@ -1,8 +1,9 @@
-"""Images (N, C, H, W) in [0, 1] -> radiomic feature vectors (N, 43): intensity, co-occurrence, wavelet energies; no network.
+"""Radiomic features (N, 43) of images: intensity, co-occurrence, wavelet energies.
 
-The feature space `radiomic_features`: what a radiologist's texture analysis measures (first-order and GLCM features as the Image Biomarker
-Standardisation Initiative defines them, arXiv 1612.07003, and energies of a Haar wavelet), on images of one channel. It knows
-nothing of ImageNet, so a network that has learned to please ImageNet features cannot please it by that.
+The feature space `radiomics` holds what a radiologist's texture analysis measures: first-order and GLCM
+features as the Image Biomarker Standardisation Initiative defines them (arXiv 1612.07003), and energies of a
+Haar wavelet. It needs no network and knows nothing of ImageNet, so a network that has learned to please
+ImageNet features cannot please it by that.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ _Features = NDArray[np.float32]
 
 _PERCENTILES = (1, 10, 25, 50, 75, 90, 99)
 _LEVELS = 32
-"""Gray levels of histogram and co-occurrence matrix."""
+"""Gray levels of the histogram and of the co-occurrence matrix."""
 _DISTANCES = (1, 2)
-"""Pixels between the two of a pair."""
+"""Distances in pixels between the two of a pair."""
 _ANGLES = (0.0, np.pi / 4, np.pi / 2, 3 * np.pi / 4)
 _PROPERTIES = ("contrast", "dissimilarity", "homogeneity", "energy", "correlation")
 OCTAVES = 3
-"""Times the wavelet halves the image."""
+"""Number of times the wavelet halves the image."""
 _TINY = 1e-8
 
 
 def radiomic_features(images: NDArray[np.float32]) -> _Features:
-    """One row per image; colour is averaged over channels."""
+    """One row of features per image (N, C, H, W), colour averaged over channels."""
     return np.stack(
         [
             np.concatenate([_intensity(one), _co_occurrence(one), _wavelet_energies(one)])
@@ -60,9 +61,14 @@ def _intensity(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _co_occurrence(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Features of the gray-level co-occurrence matrix, mean and spread over directions (20)."""
+    """Features of the gray-level co-occurrence matrix (20).
+
+    Mean and standard deviation over directions.
+    """
     gray = np.minimum(image * _LEVELS, _LEVELS - 1).astype(np.uint8)
-    matrix = graycomatrix(gray, _DISTANCES, _ANGLES, _LEVELS, symmetric=True, normed=True)  # type: ignore[no-untyped-call]
+    matrix = graycomatrix(  # type: ignore[no-untyped-call]
+        gray, _DISTANCES, _ANGLES, _LEVELS, symmetric=True, normed=True
+    )
     values = [graycoprops(matrix, name) for name in _PROPERTIES]  # type: ignore[no-untyped-call]
     return np.concatenate([np.concatenate([v.mean(axis=1), v.std(axis=1)]) for v in values]).astype(
         np.float32
@@ -70,7 +76,10 @@ def _co_occurrence(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _wavelet_energies(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log energy of the details of a Haar wavelet, octave by octave: horizontal and vertical together, then diagonal (6)."""
+    """Log energy of the details of a Haar wavelet, octave by octave (6).
+
+    Horizontal and vertical details count together, diagonal ones apart.
+    """
     found = []
     for _ in range(OCTAVES):
         tall, wide = (length // 2 * 2 for length in image.shape)

@@ -1,7 +1,7 @@
-"""Images (N, C, H, W) in [-1, 1] -> vectors (N, D) by which guards compare them: what lies where, and how rough it is; no weights.
+"""Cheap image descriptors for the guards of training, without weights.
 
-Two plain looks at an image that cost next to nothing, in feature spaces of their own: a checkpoint is not chosen by the very
-numbers that `evaluate` reports on it afterwards.
+They describe what lies where, and how rough it is. Guards have feature spaces of their own, so that a
+checkpoint is not chosen by the very numbers that `evaluate` reports on it afterwards.
 """
 
 from __future__ import annotations
@@ -13,21 +13,25 @@ from torch.nn import functional as F
 _SIDE = 16
 """Cells per side of a thumbnail: anatomy shows, noise is averaged away."""
 _GRID = 4
-"""Cells per side within which a signature takes mean and roughness."""
+"""Cells per side in which a signature takes mean and roughness."""
 _LEVELS = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
 _OCTAVES = 4
-"""Times the wavelet halves the image at most."""
+"""Largest number of times the wavelet halves the image."""
 _TINY = 1e-6
 
 
 def thumbnails(images: Tensor) -> Tensor:
-    """Coarse images, flat: (N, C * h * w), at most SIDE cells a side."""
+    """Reduced images (N, C * h * w), with at most _SIDE cells a side."""
     height, width = (min(side, _SIDE) for side in images.shape[2:])
     return F.adaptive_avg_pool2d(images, (height, width)).flatten(1)
 
 
 def signatures(images: Tensor) -> Tensor:
-    """What an image is like, (N, D): levels of its histogram, mean and roughness in GRID x GRID cells, energies of a Haar wavelet."""
+    """Descriptors (N, D) of images (N, C, H, W) in [-1, 1].
+
+    They are quantiles of the histogram, mean and roughness in _GRID x _GRID cells, and energies of a Haar
+    wavelet.
+    """
     gray = images.mean(dim=1, keepdim=True)
     levels = torch.quantile(gray.flatten(1), gray.new_tensor(_LEVELS), dim=1).T
     means = F.adaptive_avg_pool2d(images, _GRID).flatten(1)
@@ -36,7 +40,10 @@ def signatures(images: Tensor) -> Tensor:
 
 
 def _energies(gray: Tensor) -> Tensor:
-    """Log energy of a Haar wavelet's details per octave: across and down together, then slanting."""
+    """Log energy of a Haar wavelet's details per octave.
+
+    Horizontal and vertical details count together, diagonal ones apart.
+    """
     found = []
     for _ in range(_OCTAVES):
         height, width = (side // 2 * 2 for side in gray.shape[2:])

@@ -1,7 +1,8 @@
-"""Images -> what the small network is given, varied or as it is; the network and images -> logits (N, K).
+"""A small CNN for classifiers, its inputs, and classical augmentation.
 
-Small on purpose: whether images help is asked of many classifiers, and on sets of some hundred images a large one does no better.
-No batch statistics (GroupNorm): what an image counts for must not depend on which synthetic ones happen to be beside it.
+It is small on purpose: many classifiers are trained to find out whether images help, and on sets of some
+hundred images a large network does no better. It uses GroupNorm instead of batch statistics, so that the
+effect of an image does not depend on which synthetic ones happen to be in its batch.
 """
 
 from __future__ import annotations
@@ -17,21 +18,31 @@ from torch.nn import functional as F
 _WIDTHS = (16, 32, 64)
 """Channels of the three stages, each at half the resolution of the one before."""
 _GROUPS = 8
-_SHIFT, _ROTATION, _CONTRAST, _BRIGHTNESS = 0.08, 8.0, 0.2, 0.2
-"""Classical augmentation at most: shift (share of a side), rotation (degrees), contrast (share), brightness (standard deviations).
-No flips: left and right mean something in a body."""
+_SHIFT = 0.08
+"""Largest shift of classical augmentation, as a share of the side. There are no flips, since left and right
+differ in a body."""
+_ROTATION = 8.0
+"""Largest rotation in degrees."""
+_CONTRAST = 0.2
+"""Largest change of contrast, as a share."""
+_BRIGHTNESS = 0.2
+"""Largest change of brightness, in standard deviations."""
 WEIGHT_DECAY = 1e-2
 """Weight decay."""
 EPSILON = 1e-6
+"""Added to standard deviations before dividing by them."""
 
 _Array = NDArray[np.float32]
 
 
 class SmallNet(nn.Sequential):
-    """Images (N, C, H, W) -> logits (N, K): three strided convolutions, a mean over places, one linear layer."""
+    """Logits (N, K) of images (N, C, H, W).
+
+    Three strided convolutions, a mean over positions and one linear layer.
+    """
 
     def __init__(self, channels: int, classes: int) -> None:
-        """Weights as torch starts them."""
+        """Build the layers with torch's default initialisation."""
         stages: list[nn.Module] = []
         for wide in _WIDTHS:
             stages += [
@@ -44,7 +55,10 @@ class SmallNet(nn.Sequential):
 
 
 def to_inputs(pixels: _Array, side: int, like: _Array | None = None) -> Tensor:
-    """Images (N, C, H, W), the longest side at most `side`, with mean 0 and deviation 1 over `like` (default: themselves)."""
+    """Standardise images (N, C, H, W) and reduce them to a longest side of `side`.
+
+    Mean and standard deviation are those of `like`, by default of the images themselves.
+    """
     measure = pixels if like is None else like
     mean, deviation = float(measure.mean()), float(measure.std())
     images = torch.from_numpy(np.ascontiguousarray(pixels))
@@ -57,32 +71,33 @@ def to_inputs(pixels: _Array, side: int, like: _Array | None = None) -> Tensor:
 
 
 def standardise(features: _Array, like: _Array) -> Tensor:
-    """Feature vectors (N, D) with mean 0 and deviation 1 over `like` in every feature."""
+    """Standardise features (N, D) by their mean and standard deviation over `like`."""
     return torch.from_numpy((features - like.mean(axis=0)) / (like.std(axis=0) + EPSILON))
 
 
 @torch.inference_mode()
 def predict_logits(network: nn.Module, inputs: Tensor) -> _Array:
-    """(N, K), whole numbers of batches at a time so that memory stays bounded."""
+    """Logits (N, K), computed in batches so that memory stays bounded."""
     pieces = [network(inputs[start : start + 256]).numpy() for start in range(0, len(inputs), 256)]
     return np.concatenate(pieces) if pieces else np.zeros((0, 0), np.float32)
 
 
-def augment_classically(images: Tensor, chance: torch.Generator) -> Tensor:
-    """Classical augmentation that leaves anatomy possible: each image shifted, turned and changed in contrast and brightness a little."""
+def augment_classically(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Shift and rotate each image at random, and change its contrast and brightness."""
     count = len(images)
 
-    def drawn(most: float) -> Tensor:
-        return (torch.rand(count, generator=chance) * 2 - 1) * most
+    def uniform(most: float) -> Tensor:
+        """One number per image, from -most to most."""
+        return (torch.rand(count, generator=rng) * 2 - 1) * most
 
-    angle = drawn(math.radians(_ROTATION))
+    angle = uniform(math.radians(_ROTATION))
     height, width = images.shape[2:]
     cosine, sine = angle.cos(), angle.sin()
     # The grid is in units of half a side: a turn in pixels needs the ratio of the sides.
-    upper = torch.stack([cosine, -sine * height / width, drawn(2 * _SHIFT)], dim=1)
-    lower = torch.stack([sine * width / height, cosine, drawn(2 * _SHIFT)], dim=1)
+    upper = torch.stack([cosine, -sine * height / width, uniform(2 * _SHIFT)], dim=1)
+    lower = torch.stack([sine * width / height, cosine, uniform(2 * _SHIFT)], dim=1)
     grid = F.affine_grid(torch.stack([upper, lower], dim=1), list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    gain, offset = (1 + drawn(_CONTRAST)).view(-1, 1, 1, 1), drawn(_BRIGHTNESS).view(-1, 1, 1, 1)
+    gain, offset = (1 + uniform(_CONTRAST)).view(-1, 1, 1, 1), uniform(_BRIGHTNESS).view(-1, 1, 1, 1)
     middle = moved.mean(dim=(1, 2, 3), keepdim=True)
     return (moved - middle) * gain + middle + offset

@@ -1,4 +1,4 @@
-"""The limit of a near copy is measured on strangers: about one in a hundred of them falls below it, and copies do."""
+"""The near-copy limit: about one of a hundred new patients falls below it, and copies do."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
-"""The nearest reference of an image: through shift, mirroring, brightness and contrast, and apart from the patient himself."""
+"""The nearest reference of an image, despite shift, mirroring, brightness and contrast, without the own
+patient."""
 
 import numpy as np
 import pytest
