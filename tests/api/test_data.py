@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -66,6 +67,21 @@ def test_a_list_for_monai_is_that_of_datalist_json(place):
     items = json.loads((place / "balanced" / "datalist.json").read_text("utf-8"))["training"]
     placed = [item | {"image": str(place / "balanced" / item["image"])} for item in items]
     assert Folder(place / "balanced").monai() == placed
+
+
+def test_monai_loads_both_lists(place):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MONAI warns of libraries that nobody here uses
+        pytest.importorskip("monai")
+        from monai.data import Dataset
+        from monai.transforms import Compose, EnsureChannelFirstd, EnsureTyped, LoadImaged
+
+        steps = Compose([LoadImaged("image"), EnsureChannelFirstd("image")])
+        real = Dataset(Folder(place / "balanced").monai(), steps)[0]
+        made = Dataset(Synthetic(place / "run", {"covid": 2}).monai(), EnsureTyped("image"))[1]
+    assert real["image"].shape == (1, 24, 16), "MONAI hands over columns before rows"
+    assert made["image"].shape == (1, 16, 24)
+    assert (real["weight"], made["weight"]) == (1.0, 0.3)
 
 
 def test_images_that_judge_are_handed_out_by_name_only(place):
