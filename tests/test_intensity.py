@@ -13,7 +13,7 @@ from pydicom.uid import (
 )
 
 from medgan.base import cache
-from medgan.commands.draw_into import form_of
+from medgan.commands.draw_into import resolve_form
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.load import load
@@ -86,7 +86,7 @@ def test_values_come_back_within_one_step(tmp_path, what, written):
     manifest = index(Source(path=tmp_path / "scans"))
     plan = decide(measure(manifest), Overrides(effort="smoke", size=SHAPE, **wish))
     assert plan.form.dicom_class == dicom_class
-    form = form_of(plan.form, written)
+    form = resolve_form(plan.form, written)
     stack = prepare(manifest, plan, cache.stacks_folder())
     records = manifest.training()
     assert len(stack) == 4

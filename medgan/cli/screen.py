@@ -206,7 +206,9 @@ def show_foreseen(report: Facts) -> None:
 
 def show_output(report: Facts) -> None:
     """Where images were written, and what each class is made up of."""
-    _mixture("Training images", report["real"], (report["counts"]["before"], report["repeated"], report["written"]))  # fmt: skip
+    _mixture(
+        "Training images", report["real"], (report["counts"]["before"], report["repeated"], report["written"])
+    )
     _show_filter(report["filter"])
     for note in report["notes"]:
         _line(f"note: {note}", style="yellow")
@@ -219,10 +221,18 @@ def _mixture(title: str, real: str, parts: Sequence[Facts], most: str = "") -> N
     """Real, repeated and synthetic images of each class and the share of the last; of a folder without `real` ones these alone."""
     counts = {label: [part.get(label, 0) for part in parts] for label in parts[0]}
     if real == "none":
-        _table("Synthetic images", ("class", f"images{most}"), ((label, own[-1]) for label, own in counts.items() if own[-1]))  # fmt: skip
+        _table(
+            "Synthetic images",
+            ("class", f"images{most}"),
+            ((label, own[-1]) for label, own in counts.items() if own[-1]),
+        )
     else:
         head = ("class", "real", "repeated", f"synthetic{most}", f"share{most}", "together")
-        _table(title, head, ((label, *own, f"{own[-1] / max(sum(own), 1):.0%}", sum(own)) for label, own in counts.items()))  # fmt: skip
+        _table(
+            title,
+            head,
+            ((label, *own, f"{own[-1] / max(sum(own), 1):.0%}", sum(own)) for label, own in counts.items()),
+        )
 
 
 def _show_filter(filtered: Facts) -> None:
@@ -252,7 +262,9 @@ def show_evaluation(report: Facts, *, every: bool = False) -> None:
     ]
     _table("Classes", ("class", "synthetic", "real", *ASKED.values()), rows)
     if rows:
-        _line(" + as good as other real images   ~ in part, or too few to conclude   x not as good", style="dim")  # fmt: skip
+        _line(
+            " + as good as other real images   ~ in part, or too few to conclude   x not as good", style="dim"
+        )
     if every:
         _every_figure(report)
     _line("")

@@ -1,4 +1,4 @@
-"""A data set (and a model, or one trained on the way) -> an output folder of equally large classes with the same share of synthetic images in each."""
+"""Write a class-balanced data set with the same share of synthetic images in every class."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from medgan.base.processes import Processes, current_processes
 from medgan.base.progress import OnProgress, ignore
 from medgan.commands import report
 from medgan.commands.draw_into import (
-    choose_in,
-    form_of,
-    marks_of,
-    refuse_numbers,
-    settings_of,
-    synthesise,
-    true_of,
+    check_seed_range,
+    drop_untrue_attributes,
+    list_marks,
+    model_settings,
+    resolve_form,
+    select_for_folder,
     write_share,
+    write_synthetic,
 )
-from medgan.commands.folder_lock import alone_in
+from medgan.commands.folder_lock import lock_folder
 from medgan.commands.preflight import AUTO, REPEATED, SYNTHETIC, refuse_mixture
-from medgan.commands.share import ONE_SIDED, Mixture, beside, require_validation, settle
+from medgan.commands.share import ONE_SIDED, BalancePolicy, companion_text, require_validation, settle_share
 from medgan.commands.train import Options, announce, train_on
 from medgan.dataset.advice import small_class_warnings
 from medgan.dataset.fingerprint import measure
@@ -57,56 +57,65 @@ from medgan.prepare.stack import Stack, prepare
 from medgan.scans.scan import OutputFormat
 from medgan.training.runtime import each, once
 
-SHARE = 0.25
-"""Of synthetic images in every class where none is asked for."""
+_DEFAULT_SHARE = 0.25
+"""Share of synthetic images in every class unless the user asks for another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceOptions:
-    """How far to balance, and what the output folder holds."""
+    """How many images each class gets, and what the output folder holds."""
 
     target: str | int = "largest"
-    """What the real images of every class should reach by repeats: "largest", "median" or a number."""
+    """Size that every class reaches by repeated real images: "largest", "median" or a number."""
     per_class: Mapping[str, int] = field(default_factory=dict)
     """{label: number of images} for classes with a target of their own."""
     fill: str = REPEATED
-    """With what classes reach their target: "repeated" real images, or "synthetic" ones, which then join these classes alone."""
+    """What fills a class up to its target: "repeated" real images, or "synthetic" images.
+
+    Synthetic images then join only the classes that lack some.
+    """
     share: float | str | None = None
-    """Of synthetic images in every class, from 0 to below 1, or "auto"; None: `SHARE`, or none with `fill` "synthetic"."""
+    """Share of synthetic images in every class, from 0 to below 1, or "auto".
+
+    None means 0.25, or no common share with `fill` "synthetic".
+    """
     max_synthetic_ratio: float | None = None
-    """At most this many synthetic images per (different) real one of the same class."""
+    """Synthetic images per distinct real image of the same class, at most."""
     real: str = "prepared"
-    """Real training images: "prepared" and written like the synthetic ones, "link" to the original files, or "none"."""
+    """Real training images: "prepared" like the synthetic ones, "link" to the original files, or "none"."""
     format: str = "auto"
-    """"dicom", "nifti", "png", or "auto": that of the training data."""
+    """"dicom", "nifti", "png", or "auto" for the format of the training data."""
     dicom_class: str = "auto"
-    """"ct", "mr", "cr", "dx", "us", "sc", or "auto": that of the modality where it is true of the images."""
+    """"ct", "mr", "cr", "dx", "us", "sc", or "auto" for that of the modality where it is true."""
     seed: int = 0
-    """Seed of each class's first synthetic image; the others follow it."""
+    """Seed of the first synthetic image of each class; the others count up from it."""
     holdout: float | None = None
-    """Share of the training patients held out as val: neither learned from, repeated nor written; None: as in training, by the rule."""
+    """Share of the training patients held out as val: not learned from, not repeated and not written.
+
+    None means the same as in training, or the default rule.
+    """
     any_model: bool = False
-    """Accept a model that learned from other data."""
+    """Accept a model that was trained on other data."""
     filter: bool = True
-    """Whether to choose among more candidates than are missing."""
+    """Draw more candidates than are needed and write only those that pass the filter."""
 
     def __post_init__(self) -> None:
-        """Refuse what no rule can follow; quotas and targets are checked against the data."""
+        """Check the options that need no data; targets are checked against the counts later."""
         if self.real not in WAYS:
-            raise PlanError(
-                f"there is no way {self.real!r} to hand on real images", hint=f"Ways: {', '.join(WAYS)}."
-            )
+            raise PlanError(f"--real {self.real} is not known", hint=f"Give one of {', '.join(WAYS)}.")
         refuse_mixture(self.share, self.fill)
 
     @property
     def goal(self) -> str | int:
-        """`target`, a number where it reads as one."""
+        """`target`, as a number where it is written as one."""
         return int(self.target) if str(self.target).isdecimal() else self.target
 
-    def mixture(self, device: str = "auto") -> Mixture:
-        """What classes are to be made up of."""
-        share = SHARE if self.share is None else self.share if self.share == AUTO else float(self.share)
-        return Mixture(
+    def mixture(self, device: str = "auto") -> BalancePolicy:
+        """The policy by which each class is composed."""
+        share = (
+            _DEFAULT_SHARE if self.share is None else self.share if self.share == AUTO else float(self.share)
+        )
+        return BalancePolicy(
             target=self.goal,
             per_class=self.per_class,
             most=self.max_synthetic_ratio,
@@ -117,7 +126,7 @@ class BalanceOptions:
         )
 
 
-NO_WISHES = BalanceOptions()
+_DEFAULTS = BalanceOptions()
 
 
 def balance(  # noqa: PLR0913  # what the command takes
@@ -125,34 +134,47 @@ def balance(  # noqa: PLR0913  # what the command takes
     out: Path,
     *,
     model: Path | None = None,
-    options: BalanceOptions = NO_WISHES,
+    options: BalanceOptions = _DEFAULTS,
     overrides: Overrides = Overrides(),  # noqa: B008  # frozen
     tensorboard: bool = False,
     on_progress: OnProgress = ignore,
 ) -> FolderResult:
-    """Write the train split of `source` into `out`, its classes equally large by repeats, and synthetic images in the same share of each.
+    """Write the train split of `source` into `out` with equally large classes and synthetic images.
 
-    Without `model` one is trained in `<out>.run`. Only training images are learned from, repeated and written: val and test are left where they are. The same command again goes
-    on where it was stopped, and changes nothing once all is done. Under torchrun every process calls this alike; they train together,
-    and each draws and writes its share.
+    Classes reach one size by repeated real images, and the same share of synthetic images joins each of
+    them. Only training images are learned from, repeated and written; val and test stay where they are.
+    The same command again continues where it was stopped, and changes nothing once the folder is complete.
+    Under torchrun every process calls this with the same arguments; they train together, and each draws
+    and writes its part of the images.
+
+    Args:
+        source: Scans and their classes.
+        out: A new folder, or one that the same command began.
+        model: A trained model; None trains one in `<out>.run`.
+        options: How far to balance, and what the folder holds.
+        overrides: Settings of the training that the user decides.
+        tensorboard: Write TensorBoard events of the training.
+        on_progress: Called with every step of progress.
     """
     started = perf_counter()
+
+    # Refuse what cannot work before hours of training.
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
-    find_result(
-        out, {"command": "balance"}
-    )  # somebody else's folder is refused before hours of work, not after
-    task = Task.of_source(source, options, trained or overrides, overrides.device, on_progress)
+    find_result(out, {"command": "balance"})
+    task = BalanceJob.of_source(source, options, trained or overrides, overrides.device, on_progress)
     done = once(lambda: find_result(out, task.settings), overrides.device)
     if done is not None:
-        report_on(out)
+        ensure_report(out)
         return done
     announce(task.manifest, on_progress)
     plan = decide(measure(task.manifest), overrides) if trained is None else task.suited(trained).plan
-    form = task.form_by(plan)  # refused before hours of work, too
-    with alone_in(out, overrides.device):
+    form = task.form_by(plan)
+
+    with lock_folder(out, overrides.device):
+        # Train a model where none is given and synthetic images are needed.
         if trained is None and any(task.missing.values()):
-            run = folder_beside(out, ".run")
+            run = _sibling_folder(out, ".run")
             train_on(
                 task.manifest,
                 run,
@@ -162,60 +184,76 @@ def balance(  # noqa: PLR0913  # what the command takes
                 began=started,
             )
             trained = Model.load(run)
-        room = Room(plan=plan, form=form, device=overrides.device)
+
+        # Choose the share on validation patients, then draw, filter and write.
+        how = WriteSettings(plan=plan, form=form, device=overrides.device)
         if trained is not None and task.unsettled:
-            task = task.settled(trained, folder_beside(out, ".share"), room, on_progress)
-        written = fill(out, task, trained, room, on_progress)
-    report_on(out)
+            task = task.settled(trained, _sibling_folder(out, ".share"), how, on_progress)
+        written = write_dataset(out, task, trained, how, on_progress)
+    ensure_report(out)
     return replace(written, seconds=perf_counter() - started)
 
 
-def report_on(out: Path) -> None:
-    """The page of a sealed folder, unless it has one: the command may have been killed between the two."""
+def ensure_report(out: Path) -> None:
+    """Write the report of a complete folder if a killed command left it without one."""
     if current_processes().is_first and not (out / report.PAGE).exists():
         report.render(out)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What is to be done: a data set whose splits stand, its training images, and what each class is to be made up of."""
+class BalanceJob:
+    """A data set with its final splits, and what each class of the output is made up of."""
 
     manifest: Manifest
     options: BalanceOptions
     before: Mapping[str, int]
     """{label: training images}."""
-    mixture: Mixture
+    mixture: BalancePolicy
     whole: Quotas
-    """{label: what the class is made up of}."""
+    """{label: images of each kind}."""
     settings: Settings
     chosen: Chosen | None = None
-    """The share that validation patients chose; None where it was not theirs to choose."""
+    """The share that validation patients chose; None if they were not asked."""
     notes: tuple[str, ...] = ()
-    """Sentences on what comes out otherwise than asked for."""
+    """Sentences on what differs from the request."""
     command: str = "balance"
-    """Which command does it: "balance", or "prepare"."""
+    """The command that writes: "balance" or "prepare"."""
     split: str = "train"
-    """Whose real images are written; "" those of every split."""
+    """The split whose real images are written; "" for every split."""
 
     @classmethod
-    def of(cls, manifest: Manifest, options: BalanceOptions, maker: Overrides | Model) -> Task:
-        """Count and settle the quotas; `maker` is the model, or the wishes for one that is yet to be trained."""
+    def of(cls, manifest: Manifest, options: BalanceOptions, maker: Overrides | Model) -> BalanceJob:
+        """Decide how many images of each kind every class gets.
+
+        Args:
+            manifest: The data set, divided as training divides it.
+            options: How far to balance.
+            maker: The model that draws, or the settings of the model that is still to be trained.
+
+        Raises:
+            PlanError: there is nothing to write, or no validation patient to choose the share.
+        """
+        # Count what is there and what is missing.
         before, mixture = manifest.learned(), options.mixture()
         whole = mixture.of(before)
         missing = {label: quota.made for label, quota in whole.items()}
         if not any(missing.values()) and options.real == NONE:
             raise PlanError(
-                "no class wants synthetic images, and no real ones are asked for, so there is nothing to write",
-                hint="Ask for some with --share 0.25, or have the real images written with --real prepared.",
+                "there is nothing to write: no class needs synthetic images, and --real is none",
+                hint="Ask for synthetic images with --share 0.25, or for real ones with --real prepared.",
             )
+
+        # Refuse what could only fail later.
         if mixture.share == AUTO and any(missing.values()):
             require_validation(manifest, before)
-        refuse_numbers(
+        check_seed_range(
             max(map(most_candidates, missing.values()), default=0)
             if options.filter
             else max(missing.values(), default=0),
             options.seed,
         )
+
+        # Everything that tells this folder from another one, for run.json.
         settings = {
             "command": "balance",
             "medgan": __version__,
@@ -223,7 +261,7 @@ class Task:
             **({} if options.real == NONE else {"order of the real images": order_digest(manifest)}),
             **files.to_json(options),
             "share": mixture.share,
-            **(settings_of(maker) if isinstance(maker, Model) else wishes_of(maker)),
+            **(model_settings(maker) if isinstance(maker, Model) else _training_settings(maker)),
         }
         return cls(
             manifest=manifest,
@@ -243,18 +281,24 @@ class Task:
         maker: Overrides | Model,
         device: str,
         on_progress: OnProgress,
-    ) -> Task:
-        """Read the data set, divide it as the training does or did, and settle the quotas."""
+    ) -> BalanceJob:
+        """Read the data set, divide it as the training does or did, and decide the quotas."""
         found = once(lambda: index(source, on_progress=on_progress), device)
         manifest = divide(found, options.holdout, maker, same=not options.any_model)
         return cls.of(manifest, replace(options, holdout=manifest.holdout.share), maker)
 
     def form_by(self, plan: Plan) -> OutputFormat:
-        """How images are written; PlanError for a form that would say what is not true of them, or of the real ones beside them."""
+        """How images are written.
+
+        Raises:
+            PlanError: the DICOM class would be untrue of the synthetic images or of the real ones.
+        """
         beside_real = (
-            true_of(plan.form, self.manifest.training()) if self.options.real == PREPARED else plan.form
+            drop_untrue_attributes(plan.form, self.manifest.training())
+            if self.options.real == PREPARED
+            else plan.form
         )
-        return form_of(beside_real, self.options.format, self.options.dicom_class)
+        return resolve_form(beside_real, self.options.format, self.options.dicom_class)
 
     @property
     def missing(self) -> dict[str, int]:
@@ -263,7 +307,7 @@ class Task:
 
     @property
     def repeats(self) -> dict[str, int]:
-        """{label: real images to be written once more}."""
+        """{label: repeated real images to write}."""
         alone = self.options.real == NONE
         return {label: 0 if alone else quota.repeated for label, quota in self.whole.items()}
 
@@ -279,64 +323,76 @@ class Task:
     def remarks(self) -> tuple[str, ...]:
         """`FolderResult.notes`."""
         made = any(self.missing.values())
-        known = (
-            ONE_SIDED if self.mixture.one_sided else beside(self.whole) if self.options.real == NONE else ""
-        )
-        return (*self.notes, *([known] if made and known else ()))
+        caution = ""
+        if self.mixture.one_sided:
+            caution = ONE_SIDED
+        elif self.options.real == NONE:
+            caution = companion_text(self.whole)
+        return (*self.notes, *([caution] if made and caution else ()))
 
     @property
     def unsettled(self) -> bool:
-        """Whether it is still to be asked how many synthetic images do good."""
+        """Whether validation patients still have to choose the share."""
         return self.mixture.share == AUTO and any(self.missing.values())
 
-    def settled(self, model: Model, place: Path, room: Room, on_progress: OnProgress) -> Task:
-        """The same task at the share that validation patients choose among images of `model`; kept in the folder `place`."""
-        mixture = replace(self.mixture, device=room.device)
-        images = partial(load_reference, self, room, folder_names(self.before), on_progress)
+    def settled(self, model: Model, place: Path, how: WriteSettings, on_progress: OnProgress) -> BalanceJob:
+        """The same job at the share that validation patients choose; their results go into `place`."""
+        mixture = replace(self.mixture, device=how.device)
+        images = partial(_load_reference, self, how, folder_names(self.before), on_progress)
         against = images if self.options.filter else None
-        chosen = once(lambda: settle(self.manifest, model, mixture, place, against, on_progress), room.device)
+        chosen = once(
+            lambda: settle_share(self.manifest, model, mixture, place, against, on_progress), how.device
+        )
         mixture = replace(mixture, share=float(chosen.share))
         notes = tuple(filter(None, [mixture.limit(self.before)]))
         task = replace(self, mixture=mixture, whole=mixture.of(self.before), chosen=chosen, notes=notes)
         return task.worth_writing(chosen.sentence)
 
-    def fit(self, choice: Selection) -> Task:
-        """The same task with as many synthetic images as passed the filter, in every class alike."""
+    def fit(self, choice: Selection) -> BalanceJob:
+        """The same job with only as many synthetic images as passed the filter, in equal shares."""
         whole, words = self.mixture.fit(self.whole, choice)
         task = replace(self, whole=whole, notes=(*self.notes, *filter(None, [words])))
         return task.worth_writing(words)
 
-    def worth_writing(self, why: str) -> Task:
-        """This task; PlanError where nothing is left of it, for which `why` is the reason."""
+    def worth_writing(self, why: str) -> BalanceJob:
+        """This job.
+
+        Raises:
+            PlanError: nothing is left to write; `why` gives the reason.
+        """
         if self.options.real == NONE and not any(self.missing.values()):
             raise PlanError(
                 f"there is nothing to write without real images: {why}",
-                hint="Train on the real images alone, or have them written with --real prepared.",
+                hint="Train a classifier on the real images alone, or write them with --real prepared.",
             )
         return self
 
     def suited(self, model: Model) -> Model:
-        """`model`, if it can draw what is missing and learned from this very data."""
+        """The model, if it can draw every class that lacks images and was trained on these images.
+
+        Raises:
+            ModelError: it lacks a class, or was trained on other data and --any-model is not given.
+        """
         unknown = sorted(
             label for label, lacking in self.missing.items() if lacking and label not in model.labels
         )
         if unknown:
             raise ModelError(
                 f"the model cannot draw {', '.join(unknown)}: it knows {', '.join(model.labels)}",
-                hint="Train a model on this data set, or leave --model away.",
+                hint="Train a model on this data set, or remove --model.",
             )
         if model.data_digest != self.manifest.digest and not self.options.any_model:
             raise ModelError(
-                "the model learned from other data than the training images here"
-                f" ({model.data_digest[:12]} there, {self.manifest.digest[:12]} here)",
-                hint="Give the source and --holdout it was trained with, leave --model away to train one, "
-                "or accept it with --any-model.",
+                "the model was trained on other images than the training images of this data set"
+                f" (digest {model.data_digest[:12]}, here {self.manifest.digest[:12]})",
+                hint="Give the source and --holdout it was trained with, remove --model to train a new one, "
+                "or accept this one with --any-model.",
             )
         return model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class WriteSettings:
     """How images are prepared, written and drawn."""
 
     plan: Plan
@@ -344,43 +400,60 @@ class Room:
     device: str
 
 
-def fill(out: Path, task: Task, model: Model | None, room: Room, on_progress: OnProgress) -> FolderResult:
-    """Write real, repeated and synthetic images into the claimed folder `out` and seal it."""
+def write_dataset(
+    out: Path, task: BalanceJob, model: Model | None, how: WriteSettings, on_progress: OnProgress
+) -> FolderResult:
+    """Write real, repeated and synthetic images into `out`, then finalise the folder.
+
+    Args:
+        out: The output folder, locked by this command.
+        task: What to write.
+        model: Draws the synthetic images; None if none are needed.
+        how: Plan, file form and device.
+        on_progress: Called with every step of progress.
+    """
+    # Claim the folder, or return what an earlier command completed there.
     digest = model.digest if model else ""
     settings = {**task.settings, "model": digest}
-    if (done := once(lambda: claim_folder(out, settings), room.device)) is not None:
+    if (done := once(lambda: claim_folder(out, settings), how.device)) is not None:
         return done
-    folder = DatasetWriter(path=out, form=room.form, folders=folder_names(task.before))
+    folder = DatasetWriter(path=out, form=how.form, folders=folder_names(task.before))
+
+    # Select the synthetic images, one seed each.
     choice = None
     if model and task.options.filter:
-        task, choice = once(lambda: select_in(folder, task, model, room, on_progress), room.device)
-    wish = SampleRequest(counts=task.missing if model else {}, seed=task.options.seed, device=room.device)
-    stack = partial(stack_of, task, room, on_progress)
-    count, real = each(lambda: plan_real_images(folder, task.manifest, task.options.real, stack), room.device)
-    marks = marks_of(wish, choice, digest)
+        task, choice = once(lambda: _select_samples(folder, task, model, how, on_progress), how.device)
+    wish = SampleRequest(counts=task.missing if model else {}, seed=task.options.seed, device=how.device)
+    marks = list_marks(wish, choice, digest)
 
-    def made(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
+    # Write real and synthetic images, each process its part.
+    stack = partial(_training_stack, task, how, on_progress)
+    count, real = each(lambda: plan_real_images(folder, task.manifest, task.options.real, stack), how.device)
+
+    def images_of(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
         mine = marks[part.share(len(marks))]
-        drawn = synthesise(folder, model, mine, room.device) if model else iter(())
+        drawn = write_synthetic(folder, model, mine, how.device) if model else iter(())
         return len(range(count)[part.share(count)]) + len(mine), chain(real(part), drawn)
 
-    images = write_share(made, on_progress, room.device)
+    images = write_share(images_of, on_progress, how.device)
+
+    # Repeat real images, then write manifest, data card and checksums.
 
     def close() -> FolderResult:
         again = repeat_images(folder, images, task.whole, task.options.seed, on_progress) if count else []
-        account = account_of(task, model, settings, choice)
+        account = _run_record(task, model, settings, choice)
         return finalise(folder, [*images, *again], account, on_progress)
 
-    return once(close, room.device)
+    return once(close, how.device)
 
 
-def select_in(
-    folder: DatasetWriter, task: Task, model: Model, room: Room, on_progress: OnProgress
-) -> tuple[Task, Selection]:
-    """The images that the filter keeps, and the task with no more of them than the share allows in every class."""
-    wish = SampleRequest(counts=task.missing, seed=task.options.seed, device=room.device, doubtful=False)
-    images = partial(load_reference, task, room, folder.folders, on_progress)
-    choice = choose_in(folder, model, wish, images, on_progress)
+def _select_samples(
+    folder: DatasetWriter, task: BalanceJob, model: Model, how: WriteSettings, on_progress: OnProgress
+) -> tuple[BalanceJob, Selection]:
+    """Select images with the filter, and reduce the job to the share that every class can reach."""
+    wish = SampleRequest(counts=task.missing, seed=task.options.seed, device=how.device, doubtful=False)
+    images = partial(_load_reference, task, how, folder.folders, on_progress)
+    choice = select_for_folder(folder, model, wish, images, on_progress)
     try:
         task = task.fit(choice)
     except PlanError:
@@ -389,8 +462,10 @@ def select_in(
     return task, choice.hold(task.missing)
 
 
-def account_of(task: Task, model: Model | None, settings: Settings, choice: Selection | None) -> RunFacts:
-    """What is told of the folder."""
+def _run_record(
+    task: BalanceJob, model: Model | None, settings: Settings, choice: Selection | None
+) -> RunFacts:
+    """What run.json and the data card say of the folder."""
     return RunFacts(
         command=f"medgan {task.command}",
         split=task.split,
@@ -410,28 +485,28 @@ def account_of(task: Task, model: Model | None, settings: Settings, choice: Sele
     )
 
 
-def load_reference(
-    task: Task, room: Room, folders: Mapping[str, str], on_progress: OnProgress
+def _load_reference(
+    task: BalanceJob, how: WriteSettings, folders: Mapping[str, str], on_progress: OnProgress
 ) -> ReferenceSet:
-    """The training images, to compare with."""
+    """The training images, with which candidates are compared."""
     return ReferenceSet.of(
-        stack_of(task, room, on_progress), folders, task.manifest.digest, on_progress=on_progress
+        _training_stack(task, how, on_progress), folders, task.manifest.digest, on_progress=on_progress
     )
 
 
-def stack_of(task: Task, room: Room, on_progress: OnProgress) -> Stack:
-    """The training images, prepared; the plan of any model will do, for only pixels are prepared."""
-    plan = replace(room.plan, labels=tuple(task.before))
+def _training_stack(task: BalanceJob, how: WriteSettings, on_progress: OnProgress) -> Stack:
+    """The training images, prepared; of the plan only size, geometry and intensities matter."""
+    plan = replace(how.plan, labels=tuple(task.before))
     return prepare(task.manifest, plan, cache.stacks_folder(), on_progress=on_progress)
 
 
-def wishes_of(overrides: Overrides) -> dict[str, Any]:
-    """Wishes for a training by name, less how a machine computes: that does not change what is asked for."""
+def _training_settings(overrides: Overrides) -> dict[str, Any]:
+    """Training settings that the user gave, without those that only say how a machine computes."""
     wishes = files.to_json(overrides)
     return {f"training {name}": wishes[name] for name in wishes if name not in {"device", "graphed"}}
 
 
-def folder_beside(out: Path, suffix: str) -> Path:
-    """A folder next to the output folder: `balanced` -> `balanced.run`."""
+def _sibling_folder(out: Path, suffix: str) -> Path:
+    """A folder beside the output folder: `balanced.run` beside `balanced`."""
     place = out.resolve()
     return place.with_name(place.name + suffix)

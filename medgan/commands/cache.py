@@ -1,4 +1,4 @@
-"""The private cache -> what lies in it; cleared when asked to, except for what another process uses and what medgan did not put there."""
+"""List and clear the cache of prepared images and scanned headers."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ import numpy as np
 from medgan.base.cache import INDEX, STACKS, cache_error, cache_location, file_lock, folder, is_own_file
 from medgan.prepare.stack import PIXELS
 
-STACK = re.compile(r"stack-[0-9a-f]{32}")
+_STACK_NAME = re.compile(r"stack-[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheEntry:
-    """A stack or an index that commands left in the cache for the next one."""
+    """A stack of prepared images, or the index of scanned files, that later commands reuse."""
 
     path: Path
     entries: int
-    """Images of a stack, 0 where preparing was interrupted; rows of an index, 0 where it is damaged."""
+    """Images of a stack (0 if preparing was interrupted) or rows of an index (0 if it is damaged)."""
     bytes: int
     changed: datetime
     used: datetime
-    """When a command last opened a stack; of an index, when it last changed."""
+    """When a command last opened the stack, or when the index last changed."""
 
     @classmethod
     def of(cls, path: Path, files: Iterable[Path], entries: int) -> CacheEntry:
-        """Measure `files`, which together are the stack or index `path`."""
+        """Measure the `files` that make up the stack or index `path`."""
         facts = [file.stat() for file in files]
         return cls(
             path=path,
             entries=entries,
             bytes=sum(fact.st_size for fact in facts),
-            changed=moment(max((fact.st_mtime for fact in facts), default=path.stat().st_mtime)),
-            used=moment(path.stat().st_mtime),
+            changed=_utc_time(max((fact.st_mtime for fact in facts), default=path.stat().st_mtime)),
+            used=_utc_time(path.stat().st_mtime),
         )
 
     def report(self) -> dict[str, Any]:
@@ -64,13 +64,13 @@ class CacheContents:
     index: tuple[CacheEntry, ...] = ()
     """At most one."""
     unknown: tuple[Path, ...] = ()
-    """What medgan did not put there: listed, never counted, never removed."""
+    """What medgan did not put there: listed, but neither counted nor removed."""
     freed_bytes: int | None = None
-    """What clearing gave back; None where nobody asked to clear."""
+    """Bytes that clearing gave back; None if the cache was not cleared."""
 
     @property
     def bytes(self) -> int:
-        """All that medgan keeps there."""
+        """Size of everything that medgan stored there."""
         return sum(kept.bytes for kept in (*self.stacks, *self.index))
 
     def report(self) -> dict[str, Any]:
@@ -86,64 +86,69 @@ class CacheContents:
 
 
 def cache(*, clear: bool = False) -> CacheContents:
-    """What the cache holds or, with `clear`, what is left in it; a cache that is not there yet is not made."""
+    """Measure the cache, or with `clear` empty it first; a cache that does not exist is not created.
+
+    What another process uses, and what medgan did not put there, stays.
+    """
     if not cache_location().exists():
         return CacheContents(path=cache_location())
     place = folder()
     try:
-        before = look(place)
+        before = _measure_contents(place)
         if not clear:
             return before
         for kept in before.stacks:
-            remove(kept.path)
+            _remove_stack(kept.path)
         for kept in before.index:
-            forget(kept.path)
-        left = look(place)
+            _clear_index(kept.path)
+        left = _measure_contents(place)
     except OSError as error:
         raise cache_error(place, error) from error
     return replace(left, freed_bytes=before.bytes - left.bytes)
 
 
-def look(place: Path) -> CacheContents:
-    """Measure what is ours in the cache folder `place`, and name what is not."""
+def _measure_contents(place: Path) -> CacheContents:
+    """Measure what medgan stored in the cache folder, and list what it did not."""
     top = sorted(place.iterdir())
     inside = sorted((place / STACKS).iterdir()) if (place / STACKS).is_dir() else []
-    stacks = [path for path in inside if is_stack(path)]
+    stacks = [path for path in inside if _is_stack(path)]
     parts = [path for path in top if is_own_file(path) and path.name != STACKS]
     return CacheContents(
         path=place,
-        stacks=tuple(CacheEntry.of(path, path.iterdir(), images_in(path)) for path in stacks),
-        index=tuple(CacheEntry.of(path, parts, rows_in(path)) for path in parts if path.name == INDEX),
+        stacks=tuple(CacheEntry.of(path, path.iterdir(), _count_images(path)) for path in stacks),
+        index=tuple(CacheEntry.of(path, parts, _count_rows(path)) for path in parts if path.name == INDEX),
         unknown=tuple(path for path in (*top, *inside) if not is_own_file(path) and path not in stacks),
     )
 
 
-def is_stack(path: Path) -> bool:
-    """Whether `prepare` made the folder `path`; a link is never followed out of the cache."""
-    return bool(STACK.fullmatch(path.name)) and path.is_dir() and not path.is_symlink()
+def _is_stack(path: Path) -> bool:
+    """Whether `path` is a stack of prepared images; a link out of the cache never is."""
+    return bool(_STACK_NAME.fullmatch(path.name)) and path.is_dir() and not path.is_symlink()
 
 
-def images_in(stack: Path) -> int:
-    """How many images a stack holds, from its header alone; 0 where they are not all there."""
+def _count_images(stack: Path) -> int:
+    """Count the images of a stack from its header; 0 if they are not all there."""
     try:
         return len(np.load(stack / PIXELS, mmap_mode="r"))
     except (OSError, ValueError, EOFError):
         return 0
 
 
-def rows_in(index: Path) -> int:
-    """How many rows the tables of an index have together."""
+def _count_rows(index: Path) -> int:
+    """Count the rows in all tables of an index."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(index)) as base:
-        return sum(base.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables(base))
+        return sum(
+            base.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in _table_names(base)
+        )
     return 0
 
 
-def tables(base: sqlite3.Connection) -> list[str]:
-    """The names of the tables of a database."""
+def _table_names(base: sqlite3.Connection) -> list[str]:
+    """List the tables of a database."""
     return [name for (name,) in base.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
 
 
-def remove(stack: Path) -> None:
+def _remove_stack(stack: Path) -> None:
     """Remove a stack, unless another process prepares or uses it."""
     with suppress(BlockingIOError), ExitStack() as locks:
         for place in (stack.parent, stack, *stack.glob(PIXELS)):
@@ -151,21 +156,21 @@ def remove(stack: Path) -> None:
         shutil.rmtree(stack)
 
 
-def forget(index: Path) -> None:
-    """Empty an index and give its space back, unless another process is writing to it; one that is damaged is removed."""
+def _clear_index(index: Path) -> None:
+    """Empty an index and free its space, unless another process writes to it; remove a damaged one."""
     try:
         with closing(sqlite3.connect(index, timeout=0, isolation_level=None)) as base:
             base.execute("BEGIN EXCLUSIVE")
-            for table in tables(base):
+            for table in _table_names(base):
                 base.execute(f'DELETE FROM "{table}"')
             base.execute("COMMIT")
-            base.execute("VACUUM")  # else what was deleted would still lie in the file
+            base.execute("VACUUM")  # otherwise the deleted rows would stay in the file
     except sqlite3.OperationalError:
         return
     except sqlite3.DatabaseError:
         index.unlink()
 
 
-def moment(seconds: float) -> datetime:
-    """Seconds since 1970 as a time in UTC, to the second."""
+def _utc_time(seconds: float) -> datetime:
+    """A time in UTC, to the second, from seconds since 1970."""
     return datetime.fromtimestamp(int(seconds), UTC)

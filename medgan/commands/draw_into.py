@@ -1,4 +1,4 @@
-"""A model, and how many images of which classes -> their seeds, marks and files in an output folder: what sample and balance share."""
+"""Select, draw and write synthetic images: what `sample` and `balance` share."""
 
 from __future__ import annotations
 
@@ -18,48 +18,54 @@ from medgan.scans.dicom.sop_classes import list_obstacles, set_class
 from medgan.scans.scan import OutputFormat, Provenance
 from medgan.training.runtime import each
 
-LAST_NUMBER = 2**31 - 1
-"""Largest InstanceNumber of DICOM (IS, PS3.5 table 6.2-1): an image's number is its seed + 1."""
+_LAST_INSTANCE_NUMBER = 2**31 - 1
+"""Largest InstanceNumber of DICOM (IS, PS3.5 table 6.2-1); the number of an image is its seed + 1."""
 
 
-def settings_of(model: Model) -> dict[str, str]:
-    """What tells a model from every other: its weights, and the plan that says what they draw and how it is written."""
+def model_settings(model: Model) -> dict[str, str]:
+    """Digests that identify a model: of its weights, and of the plan they were trained by."""
     return {"model": model.digest, "plan": files.digest_of(model.plan)}
 
 
-def refuse_numbers(count: int, seed: int) -> None:
-    """PlanError where `count` images from `seed` on cannot be numbered."""
-    if seed < 0 or seed + count > LAST_NUMBER:
+def check_seed_range(count: int, seed: int) -> None:
+    """Raise PlanError if `count` images that start at `seed` do not fit into DICOM's numbers."""
+    if seed < 0 or seed + count > _LAST_INSTANCE_NUMBER:
         raise PlanError(
-            f"{count} images from seed {seed} on cannot be numbered",
-            hint=f"Give a seed from 0 to {max(LAST_NUMBER - count, 0)}.",
+            f"{count} images cannot be numbered from seed {seed} on",
+            hint=f"Give a seed from 0 to {max(_LAST_INSTANCE_NUMBER - count, 0)}.",
         )
 
 
-def form_of(form: OutputFormat, wanted: str, dicom_class: str = "auto") -> OutputFormat:
-    """`form` in the file format and DICOM class asked for; "auto" leaves what the plan decided.
+def resolve_form(form: OutputFormat, wanted: str, dicom_class: str = "auto") -> OutputFormat:
+    """Combine the plan's form with the file format and DICOM class that the user asks for.
+
+    Args:
+        form: How the plan would write images.
+        wanted: "dicom", "nifti", "png", or "auto" for the plan's format.
+        dicom_class: A DICOM class, or "auto" for the plan's.
 
     Raises:
-        PlanError: no such format or class, or one that would say of these images what is not true.
+        PlanError: the format or class is not known, or the class would be untrue of these images.
     """
     if wanted not in {"auto", *SUFFIXES}:
-        raise PlanError(
-            f"there is no output format {wanted!r}", hint=f"Formats: auto, {', '.join(SUFFIXES)}."
-        )
-    made = form if wanted == "auto" else replace(form, format=wanted)
+        raise PlanError(f"--format {wanted} is not known", hint=f"Give one of auto, {', '.join(SUFFIXES)}.")
+    result = form if wanted == "auto" else replace(form, format=wanted)
     if dicom_class == "auto":
-        # A plan of before knows no orientation, and what is unknown is not claimed.
-        return replace(made, dicom_class="sc") if list_obstacles(made.dicom_class, made) else made
-    if made.format != "dicom":
+        # Older plans have no orientation; a class that would need one is replaced by secondary capture.
+        return replace(result, dicom_class="sc") if list_obstacles(result.dicom_class, result) else result
+    if result.format != "dicom":
         raise PlanError(
-            f"a DICOM class is for DICOM; these images are written as {made.format}",
-            hint="Add --format dicom, or leave --dicom-class away.",
+            f"--dicom-class needs DICOM output, and these images are written as {result.format}",
+            hint="Add --format dicom, or remove --dicom-class.",
         )
-    return set_class(made, dicom_class)
+    return set_class(result, dicom_class)
 
 
-def true_of(form: OutputFormat, records: Iterable[Record]) -> OutputFormat:
-    """`form` less the body part and the orientation that these real images do not have, as where a model of other data draws beside them."""
+def drop_untrue_attributes(form: OutputFormat, records: Iterable[Record]) -> OutputFormat:
+    """Drop body part and orientation from `form` where they are not true of these real images.
+
+    This happens where a model of other data draws images that are written beside them.
+    """
     records = tuple(records)
     shared = {
         name: getattr(form, name)
@@ -69,14 +75,22 @@ def true_of(form: OutputFormat, records: Iterable[Record]) -> OutputFormat:
     return replace(form, **{"body_part": "", "patient_orientation": ""} | shared)
 
 
-def choose_in(
+def select_for_folder(
     folder: DatasetWriter,
     model: Model,
     wish: SampleRequest,
     beside: Callable[[], ReferenceSet | None],
     on_progress: OnProgress,
 ) -> Selection:
-    """`select_samples`, in a claimed folder that is given up where the choice is refused."""
+    """Select samples for a claimed folder, and give the folder up if that is refused.
+
+    Args:
+        folder: The output folder.
+        model: Draws the candidates.
+        wish: How many images of each class, and from which seed on.
+        beside: Loads the real images that candidates are compared with; None where there are none.
+        on_progress: Called with every step of progress.
+    """
     try:
         return select_samples(folder.path, model, wish, beside, on_progress=on_progress)
     except MedganError:
@@ -84,8 +98,8 @@ def choose_in(
         raise
 
 
-def marks_of(wish: SampleRequest, choice: Selection | None, model: str) -> list[Provenance]:
-    """The marks of the images to write: of the seeds that were chosen, or of as many as are wanted."""
+def list_marks(wish: SampleRequest, choice: Selection | None, model: str) -> list[Provenance]:
+    """The provenance of every image to write: of the seeds selected, or of the first ones unfiltered."""
     return [
         Provenance(synthetic=True, label=label, index=seed + 1, seed=seed, model=model)
         for label, count in wish.counts.items()
@@ -93,10 +107,10 @@ def marks_of(wish: SampleRequest, choice: Selection | None, model: str) -> list[
     ]
 
 
-def synthesise(
+def write_synthetic(
     folder: DatasetWriter, model: Model, marks: Sequence[Provenance], device: str = "auto"
 ) -> Iterator[WrittenImage]:
-    """Draw and write the images that are not in the folder yet; yield each one, old or new."""
+    """Draw and write the images that the folder still lacks; yield every image, old or new."""
     for label in dict.fromkeys(mark.label for mark in marks):
         absent = []
         for mark in (mark for mark in marks if mark.label == label):
@@ -115,16 +129,20 @@ def write_share(
     on_progress: OnProgress,
     device: str = "auto",
 ) -> list[WrittenImage]:
-    """Write `images`, given as how many there are and the lazy writing of them: all that are not there yet.
+    """Write the images that the folder still lacks, each process its part, and return all of them.
 
-    Of several processes each writes its share and, once all have done so, finds all in place.
+    Args:
+        images: Called with a process's place among all; gives the number of its images and an iterator
+            that writes each one when it is asked for.
+        on_progress: Called after every image.
+        device: Device of the job, over which the processes meet.
     """
-    placed = each(lambda: write_all(*images(current_processes()), on_progress), device)
+    placed = each(lambda: _write_all(*images(current_processes()), on_progress), device)
     return placed if current_processes().size == 1 else list(images(Processes())[1])
 
 
-def write_all(total: int, images: Iterable[WrittenImage], on_progress: OnProgress) -> list[WrittenImage]:
-    """Carry out the lazy writing of `images`, telling how far it is."""
+def _write_all(total: int, images: Iterable[WrittenImage], on_progress: OnProgress) -> list[WrittenImage]:
+    """Write every image of a lazy iterator, and report the progress."""
     placed = []
     for done, image in enumerate(images, start=1):
         placed.append(image)

@@ -1,4 +1,4 @@
-"""What `balance` would write, by which plan, and how long its training would take."""
+"""Forecast what `balance` would write, by which plan, and how long its training would take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from medgan.base import files
 from medgan.base.progress import OnProgress, ignore
-from medgan.commands.balance import BalanceOptions, Task
+from medgan.commands.balance import BalanceJob, BalanceOptions
 from medgan.commands.preflight import AUTO
 from medgan.commands.train import announce, outlook, plan_and_estimate
 from medgan.dataset.fingerprint import measure
@@ -19,38 +19,38 @@ from medgan.output.folder import find_result
 from medgan.plan import Overrides, Plan, explain
 from medgan.training.runtime import once
 
-VERSION = 1
+_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
-    """A balanced folder that is not written yet. Counts are 2-D images per class of the train split."""
+    """A balanced folder that is not written yet; counts are 2-D images of the train split."""
 
     out: Path
     plan: Plan
     before: Mapping[str, int]
     """{label: real training images}."""
     missing: Mapping[str, int]
-    """{label: synthetic images to draw}; with `--share auto` at most."""
+    """{label: synthetic images to draw}; the most that `--share auto` could choose."""
     repeated: Mapping[str, int]
-    """{label: real images to write once more}."""
+    """{label: repeated real images to write}."""
     share: Mapping[str, Any]
     """`Written.share`, before any image is drawn."""
     notes: tuple[str, ...]
     """`Written.notes`, before any image is drawn."""
     at_most: bool
-    """Whether validation patients may still choose fewer."""
+    """Whether validation patients may still choose fewer synthetic images."""
     real: str
     """How real images would be written: "prepared", "link" or "none"."""
     trains: bool
     """Whether a model would be trained first."""
     estimate_seconds: float
-    """Of that training; 0.0 where there is none. Drawing and filtering come on top."""
+    """Seconds of that training, 0.0 without one; drawing and filtering take more."""
 
     def report(self) -> dict[str, Any]:
         """What `--json` prints."""
         return {
-            "version": VERSION,
+            "version": _VERSION,
             "out": str(self.out),
             "before": dict(self.before),
             "missing": dict(self.missing),
@@ -74,15 +74,18 @@ def foresee(
     overrides: Overrides,
     on_progress: OnProgress = ignore,
 ) -> Foreseen:
-    """Decide everything that `balance` with the same arguments would, refuse what it would refuse, and write nothing.
+    """Decide what `balance` would with the same arguments, refuse what it would, and write nothing.
 
-    Without `model` a training step is timed for the estimate.
+    Without `model` some training steps are timed for the estimate.
     """
+    # Read, divide and check the data set as `balance` does.
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
-    task = Task.of_source(source, options, trained or overrides, overrides.device, on_progress)
+    task = BalanceJob.of_source(source, options, trained or overrides, overrides.device, on_progress)
     announce(task.manifest, on_progress)
     once(lambda: find_result(out, task.settings), overrides.device)
+
+    # Plan the training and time it, or take the plan of the model.
     if trained is None:
         fingerprint = measure(task.manifest)
         plan, seconds = plan_and_estimate(fingerprint, overrides, None, probe=True, on_progress=on_progress)

@@ -1,4 +1,4 @@
-"""An output folder -> the same, with nobody else at work in it while a command fills it."""
+"""Lock an output folder so that two commands cannot write into it at once."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from medgan.training.runtime import once
 
 
 @contextmanager
-def alone_in(out: Path, device: str = "auto") -> Iterator[None]:
-    """Make `out` where there is none and keep other commands out of it while the block lasts; OutputError where one is at work there.
+def lock_folder(out: Path, device: str = "auto") -> Iterator[None]:
+    """Create `out` if needed, and keep other commands out of it while the block runs.
 
-    Two would sweep away what the other has half written. The system lets go when the process ends, however it ends; of the processes
-    of a job the first one holds the folder. One that was made here and is empty when the command is refused is removed. OutputError,
-    too, where somebody removes the folder meanwhile.
+    Two commands would delete each other's partial files. The operating system frees the lock when the
+    process ends, however it ends; in a job of several processes the first one holds it. A folder that was
+    created here and is still empty when the command is refused is removed.
+
+    Raises:
+        OutputError: another command is writing into the folder, or the folder is removed meanwhile.
     """
     held: list[Callable[[], None]] = []
     new = not out.exists()
-    once(lambda: held.append(acquire(out)), device)
+    once(lambda: held.append(_acquire(out)), device)
     try:
         with files.keep_in_place(out):
             yield
     except MedganError:
         if held and new:
-            with suppress(OSError):  # which says that something was written
+            with suppress(OSError):  # raised if something was written into it
                 out.rmdir()
         raise
     finally:
@@ -35,14 +38,14 @@ def alone_in(out: Path, device: str = "auto") -> Iterator[None]:
             let_go()
 
 
-def acquire(out: Path) -> Callable[[], None]:
-    """The folder held; what comes back lets go of it. On a disk that knows no locks nothing is held."""
+def _acquire(out: Path) -> Callable[[], None]:
+    """Lock the folder and return what unlocks it; on a disk without locks nothing is locked."""
     files.make_folder(out)
     try:
         return cache.acquire_lock(out, alone=True, wait=False)
     except BlockingIOError as error:
         raise OutputError(
-            f"another command is at work in {out}", hint="Wait until it has ended, or choose another --out."
+            f"another command is writing into {out}", hint="Wait until it has ended, or choose another --out."
         ) from error
     except OSError:
         return lambda: None

@@ -1,4 +1,4 @@
-"""Source -> Inspection: what a data set holds, what was skipped and why, and what `train` would decide."""
+"""Report what a data set holds, what was skipped and why, and what `train` would decide."""
 
 from __future__ import annotations
 
@@ -19,31 +19,35 @@ from medgan.dataset.split import default_holdout_text, hold_out_for_training
 from medgan.plan import Overrides, Plan, decide, explain
 from medgan.plan.rules import missing_features_warning
 
-VERSION = 1
-"""Of the report; a key may be added under the same number, but none is taken away or changes its meaning."""
+_VERSION = 1
+"""Version of the report: a key may be added under the same number, none removed or redefined."""
 
-AS_DECIDED = Overrides()
-LEAST, MOST, ALL = 20, 100, 1000
-"""Patients of a class from which on it says how far a network tells it apart; patients of a class, and in all, of whom an image is looked at."""
-UNTOLD = "which classes a frozen network can tell apart was not measured"
+_NO_OVERRIDES = Overrides()
+_LEAST_PATIENTS = 20
+"""Patients that a class needs before its separability is measured."""
+_MOST_PER_CLASS = 100
+"""Patients of one class whose images are measured at most."""
+_MOST_IN_ALL = 1000
+"""Patients in all whose images are measured at most."""
+_NOT_MEASURED = "which classes a frozen network can tell apart was not measured"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """A data set, looked at."""
+    """What `inspect` found in a data set."""
 
     manifest: Manifest
     fingerprint: Fingerprint
     plan: Plan | None
-    """None when the rules can make no plan of this data set; the last warning then says why."""
+    """None if `train` would refuse the data set; the last warning then says why."""
     warnings: tuple[str, ...]
     told_apart: Mapping[str, Any]
-    """Which classes a frozen network can tell apart: the documented JSON."""
+    """Which classes a frozen network can tell apart, as documented JSON."""
 
     def report(self, files: bool = False) -> dict[str, Any]:
-        """The documented JSON: counts, images and patients per split and label, verdicts, plan; `files` lists each."""
+        """The documented JSON: counts per split and label, verdicts and plan; with `files` every file."""
         report = {
-            "version": VERSION,
+            "version": _VERSION,
             "counts": to_json(self.fingerprint.counts),
             "images": to_json(self.fingerprint.images),
             "patients": to_json(self.fingerprint.patients),
@@ -60,14 +64,26 @@ def inspect(
     source: Source,
     *,
     holdout: float | None = None,
-    overrides: Overrides = AS_DECIDED,
+    overrides: Overrides = _NO_OVERRIDES,
     on_progress: OnProgress = ignore,
 ) -> Inspection:
-    """Look at every file of `source`, part of it held out as `train` would; a data set that cannot be trained on is still described."""
+    """Read every file of `source`, and decide what `train` would.
+
+    A data set that cannot be trained on is described all the same.
+
+    Args:
+        source: Scans and their classes.
+        holdout: Share of the patients held out as val; None follows the default rule.
+        overrides: Settings of the training that the user decides.
+        on_progress: Called with every step of progress.
+    """
+    # Read the files and hold patients out as `train` does.
     found = index(source, on_progress=on_progress)
     manifest = hold_out_for_training(found, holdout, overrides.seed or 0)
     fingerprint = measure(manifest)
     warnings = (*filter(None, [default_holdout_text(manifest)]), *fingerprint.warnings)
+
+    # Make the plan that `train` would make, or say why it would refuse.
     try:
         plan = decide(fingerprint, overrides)
         warnings = (*filter(None, [missing_features_warning()]), *warnings)
@@ -79,40 +95,40 @@ def inspect(
         fingerprint=fingerprint,
         plan=plan,
         warnings=warnings,
-        told_apart=measure_separability(manifest, plan, on_progress),
+        told_apart=_measure_separability(manifest, plan, on_progress),
     )
 
 
-def measure_separability(manifest: Manifest, plan: Plan | None, on_progress: OnProgress) -> dict[str, Any]:
-    """Which classes a frozen network can tell apart, or in a sentence why that was not measured."""
-    patients = people(manifest)
+def _measure_separability(manifest: Manifest, plan: Plan | None, on_progress: OnProgress) -> dict[str, Any]:
+    """Measure which classes a frozen network can tell apart, or say why that was not measured."""
+    patients = _select_patients(manifest)
     if len(manifest.labels) < 2:
-        why = "there is one class only"
+        why = "there is only one class"
     elif plan is None:
         why = "train would refuse the data set"
     elif len(patients) < 2:
-        why = f"it takes two classes with {LEAST} patients in train"
+        why = f"two classes with {_LEAST_PATIENTS} patients each in train are needed"
     elif missing_features_warning():
         why = "the network is not installed"
     else:
-        from medgan.filtering.before_training import measure_separability  # noqa: PLC0415  # loads torch, which nothing else here needs
+        from medgan.filtering.before_training import measure_separability  # noqa: PLC0415  # loads torch
 
         return measure_separability(manifest, plan, patients, on_progress=on_progress)
-    return {"labels": [], "pairs": [], "sentence": f"{UNTOLD}: {why}"}
+    return {"labels": [], "pairs": [], "sentence": f"{_NOT_MEASURED}: {why}"}
 
 
-def people(manifest: Manifest) -> dict[str, list[str]]:
-    """{class: at most MOST of its train patients} of the classes that have LEAST."""
+def _select_patients(manifest: Manifest) -> dict[str, list[str]]:
+    """{class: some of its training patients}, for the classes that have enough of them."""
     own: dict[str, set[str]] = {}
     for record in manifest.training():
         own.setdefault(record.label, set()).add(record.patient)
-    large = {label: sorted(known) for label, known in sorted(own.items()) if len(known) >= LEAST}
-    most = min(MOST, ALL // max(len(large), 1))
-    return {label: known[: max(most, LEAST)] for label, known in large.items()}
+    large = {label: sorted(known) for label, known in sorted(own.items()) if len(known) >= _LEAST_PATIENTS}
+    most = min(_MOST_PER_CLASS, _MOST_IN_ALL // max(len(large), 1))
+    return {label: known[: max(most, _LEAST_PATIENTS)] for label, known in large.items()}
 
 
 def _files(manifest: Manifest) -> Iterator[dict[str, str]]:
-    """Every file, the slices of a volume one by one, with its path relative to the data set's folder and from the root of the disk."""
+    """Every file, slices of a volume one by one, with its relative and absolute path."""
     root = manifest.root.absolute()
     for record in manifest.records:
         for path in record.parts or (record.path,):

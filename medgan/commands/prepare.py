@@ -1,4 +1,4 @@
-"""Write real scans in the size and form of a model's images, to test a classifier on."""
+"""Write real scans in the size and file form of a model's images, to test a classifier on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from time import perf_counter
 from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, ignore
-from medgan.commands.balance import BalanceOptions, Room, Task, fill, report_on
-from medgan.commands.draw_into import form_of
-from medgan.commands.folder_lock import alone_in
+from medgan.commands.balance import BalanceJob, BalanceOptions, WriteSettings, ensure_report, write_dataset
+from medgan.commands.draw_into import resolve_form
+from medgan.commands.folder_lock import lock_folder
 from medgan.dataset.index import index
 from medgan.dataset.manifest import SPLITS, Manifest
 from medgan.dataset.source import Source
@@ -31,53 +31,60 @@ def conform(  # noqa: PLR0913  # what the command takes
     dicom_class: str = "auto",
     on_progress: OnProgress = ignore,
 ) -> FolderResult:
-    """Write the scans of `source` into `out`, prepared as the real images beside those of the model `like`; nothing synthetic.
+    """Write the scans of `source` into `out`, prepared like the training images of a model.
 
     Args:
         source: Scans and their classes.
         out: A new folder, or one that the same command began.
         like: A trained model; its plan gives size, geometry, intensities and file form.
-        split: Only the scans of "train", "val" or "test"; None: all. Patients whom the training of `like` held out of these very
-            scans are in "val".
+        split: "train", "val" or "test"; None writes all. Patients of these scans whom the training of
+            `like` held out are in "val".
         format: "auto" (that of the model), "dicom", "nifti" or "png".
         dicom_class: "auto" or a DICOM class, as `balance` takes it.
-        on_progress: Told how far it is.
+        on_progress: Called with every step of progress.
 
     Raises:
         DatasetError: no usable scan is in that split.
-        ModelError, OutputError: the model cannot be read; the folder is not ours to write in.
+        ModelError: the model cannot be read.
+        OutputError: the folder holds something else.
     """
     started = perf_counter()
+
+    # Read the scans, and divide them as the training of the model did.
     trained = Model.load(like)
     files.refuse_output_inside(out, [*source.inputs, like])
-    manifest = all_of(
-        divide_as_training(once(lambda: index(source, on_progress=on_progress)), trained), split
+    manifest = _select_split(
+        _divide_as_training(once(lambda: index(source, on_progress=on_progress)), trained), split
     )
-    task = Task.of(
+    task = BalanceJob.of(
         manifest,
         BalanceOptions(
             target=0, share=0, holdout=0.0, any_model=True, format=format, dicom_class=dicom_class
         ),
         trained,
     )
+
+    # Write them as `balance` writes its real images, with nothing repeated and nothing synthetic.
     settings = {**task.settings, "command": "prepare", "split": split or "all"}
     task = replace(task, command="prepare", split=split or "", settings=settings)
     if (done := once(lambda: find_result(out, task.settings))) is None:
-        room = Room(plan=trained.plan, form=form_of(trained.plan.form, format, dicom_class), device="cpu")
-        with alone_in(out):
-            done = fill(out, task, trained, room, on_progress)
-    report_on(out)
+        how = WriteSettings(
+            plan=trained.plan, form=resolve_form(trained.plan.form, format, dicom_class), device="cpu"
+        )
+        with lock_folder(out):
+            done = write_dataset(out, task, trained, how, on_progress)
+    ensure_report(out)
     return replace(done, seconds=perf_counter() - started)
 
 
-def divide_as_training(manifest: Manifest, model: Model) -> Manifest:
-    """The data set less whom the training of the model held out, where it is the one that the model learned from; else as it is."""
+def _divide_as_training(manifest: Manifest, model: Model) -> Manifest:
+    """Hold out whom the training held out, if the model learned from this data set."""
     divided = divide(manifest, None, model)
     return divided if divided.digest == model.data_digest else manifest
 
 
-def all_of(manifest: Manifest, split: str | None) -> Manifest:
-    """The scans of one split, or of all, as one set to be written."""
+def _select_split(manifest: Manifest, split: str | None) -> Manifest:
+    """Select the scans of one split, or all, as one set to write."""
     chosen = [record for record in manifest.records if split in {None, record.split}]
     if not any(record.ok for record in chosen):
         others = [name for name in SPLITS if any(True for _ in manifest.usable(name))]

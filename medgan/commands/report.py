@@ -1,4 +1,4 @@
-"""A folder that medgan wrote -> report.html in it: of an evaluation, of a balanced folder, or of a training run."""
+"""Write report.html for an evaluation, a folder of images, or a training run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ from medgan.reports.page import ClassGallery, ImageRow, NearestPair, Story, page
 from medgan.training.run_log import read_log, valid_rows
 from medgan.training.runtime import once
 
-PAGE, RUN = "report.html", "run.json"
-LIBRARIES = ("numpy", "torch", "scikit-learn", "scikit-image", "torchmetrics")
+PAGE = "report.html"
+"""The report, in the folder that it reports on."""
+_RUN = "run.json"
+"""The record of a command, in the folder that it wrote."""
+_LIBRARIES = ("numpy", "torch", "scikit-learn", "scikit-image", "torchmetrics")
+"""Libraries whose versions the report names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """Where the report lies."""
+    """Where the report was written."""
 
     page: Path
 
@@ -35,16 +39,20 @@ class Rendered:
 
 
 def report(folder: Path) -> Rendered:
-    """`render`; under torchrun every process calls this alike, and the first one does it."""
+    """Write the report of a folder; under torchrun the first process does it."""
     return once(lambda: render(folder), "cpu")
 
 
 def render(folder: Path) -> Rendered:
-    """Write report.html into `folder`, of whatever medgan left there; DatasetError when that is nothing."""
+    """Write report.html into a folder that medgan wrote.
+
+    Raises:
+        DatasetError: medgan wrote nothing there, or what it wrote is damaged.
+    """
     if (folder / RESULT).exists():
-        story = of_evaluation(folder)
-    elif (folder / RUN).exists():
-        story = of_folder(folder, read(folder, RUN))
+        story = _evaluation_data(folder)
+    elif (folder / _RUN).exists():
+        story = _folder_data(folder, _read_object(folder, _RUN))
     else:
         raise DatasetError(
             f"{folder} holds nothing to report on",
@@ -54,71 +62,83 @@ def render(folder: Path) -> Rendered:
     return Rendered(page=folder / PAGE)
 
 
-def of_evaluation(folder: Path) -> Story:
-    """The story of an evaluation."""
-    told = evaluation_file.read_evaluation(files.resolve_inside(folder, RESULT))
+def _evaluation_data(folder: Path) -> Story:
+    """Collect what the report of an evaluation shows."""
+    result = evaluation_file.read_evaluation(files.resolve_inside(folder, RESULT))
     kept = exhibits.read_exhibits(folder)
     shown = {"walls": [], "pairs": [], "ranked": [], "log": [], **kept.facts}
-    made = told["counts"]["synthetic"]
+    made = result["counts"]["synthetic"]
     return Story(
         title="Are the synthetic images useful, realistic and private?",
-        evaluation=told,
-        galleries=[gallery(wall, kept, made) for wall in shown["walls"]],
+        evaluation=result,
+        galleries=[_class_gallery(wall, kept, made) for wall in shown["walls"]],
         pairs=[
             NearestPair(label=pair["label"], words=pair["words"], synthetic=synthetic, real=real)
             for pair in shown["pairs"]
             for synthetic, real in [kept.images(pair["rows"])]
         ],
-        ranked=[(one["label"], [row_of(row, kept) for row in one["rows"]]) for one in shown["ranked"]],
+        ranked=[(one["label"], [_image_row(row, kept) for row in one["rows"]]) for one in shown["ranked"]],
         log=valid_rows(shown["log"]),
         predictions=kept.predictions,
-        facts={"command": told["command"], **{name: str(value) for name, value in told["settings"].items() if name != "data"}, **{f"digest: {name}": value for name, value in told["sources"].items()}, "generator and test patients": told["unseen"], **versions()},
-        notes=told["notes"],
-        unmeasured=list_missing(told, folder),
+        facts={
+            "command": result["command"],
+            **{name: str(value) for name, value in result["settings"].items() if name != "data"},
+            **{f"digest: {name}": value for name, value in result["sources"].items()},
+            "generator and test patients": result["unseen"],
+            **_versions(),
+        },
+        notes=result["notes"],
+        unmeasured=_list_missing(result, folder),
         stand_ins=stories.STAND_INS.format(f"`{stories.short_name(folder)}`"),
-    )  # fmt: skip
+    )
 
 
-def gallery(wall: Mapping[str, Any], kept: exhibits.Exhibits, made: Mapping[str, int]) -> ClassGallery:
-    """A class's images; of real ones nothing is said, for names of files may name a person."""
+def _class_gallery(wall: Mapping[str, Any], kept: exhibits.Exhibits, made: Mapping[str, int]) -> ClassGallery:
+    """The images of a class; real ones get no captions, because file names may name a person."""
     names = tuple(wall.get("names") or ())
     total = made.get(wall["label"], len(wall["synthetic"]))
-    return ClassGallery(label=wall["label"], real=kept.images(wall["real"]), synthetic=kept.images(wall["synthetic"]), names=((), names), counts=(len(wall["real"]), total))  # fmt: skip
+    return ClassGallery(
+        label=wall["label"],
+        real=kept.images(wall["real"]),
+        synthetic=kept.images(wall["synthetic"]),
+        names=((), names),
+        counts=(len(wall["real"]), total),
+    )
 
 
-def row_of(row: Mapping[str, Any], kept: exhibits.Exhibits) -> ImageRow:
-    """A row of images by what the filter thought of them."""
+def _image_row(row: Mapping[str, Any], kept: exhibits.Exhibits) -> ImageRow:
+    """A row of images ranked by the filter's score."""
     return ImageRow(title=row["title"], images=kept.images(row["rows"]), captions=tuple(row["captions"]))
 
 
-QUESTIONS = {
+_QUESTIONS = {
     "usefulness": "Whether they help a classifier",
     "scores": "How like real images they are",
     "giveaways": "Whether picture shape, brightness or the scanner alone gives the classes away",
     "shortcut": "Whether a classifier can tell that an image is synthetic, and uses it",
     "privacy": "Whether they show a patient",
 }
-"""{key of evaluation.json: what it answers}."""
-PLACES = {
+"""{key of evaluation.json: the question that it answers}."""
+_PLACES = {
     "SOURCE": "scans/",
     "LABELS": "labels.csv",
     "RUN": "run/",
     "FOLDER": "synthetic/",
     "EXTERNAL": "elsewhere/",
 }
-"""{stand-in of a stored command: a folder as the documents call it}."""
+"""{stand-in in the stored command: a folder name as the documentation uses it}."""
 
 
-def list_missing(told: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
-    """What was not measured, and the command that measures it into the same folder."""
-    words = shlex.split(str(told["command"]))
+def _list_missing(result: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
+    """(question, command that measures it) of every part that was not measured."""
+    words = shlex.split(str(result["command"]))
     if "--only" in words:
         place = words.index("--only")
         del words[place : place + 2]
-    places = {**PLACES, "EVALUATION": folder.resolve().name}
+    places = {**_PLACES, "EVALUATION": folder.resolve().name}
     found = []
-    for key, question in QUESTIONS.items():
-        if not told.get(key):
+    for key, question in _QUESTIONS.items():
+        if not result.get(key):
             part = "fidelity" if key == "scores" else key
             command = [places.get(word, word) for word in words]
             command[-2:-2] = ["--only", part] if command[-2:-1] == ["--out"] else []
@@ -126,8 +146,12 @@ def list_missing(told: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]
     return found
 
 
-def of_folder(folder: Path, facts: dict[str, Any]) -> Story:
-    """The story of a balanced or sampled folder, or of a training run; DatasetError where run.json lacks what it must tell."""
+def _folder_data(folder: Path, facts: dict[str, Any]) -> Story:
+    """Collect what the report of a folder of images or of a training run shows.
+
+    Raises:
+        DatasetError: run.json lacks something that the report needs.
+    """
     try:
         if "plan" in facts:
             story = stories.of_run(folder, facts, read_log(folder))
@@ -137,22 +161,26 @@ def of_folder(folder: Path, facts: dict[str, Any]) -> Story:
             story = stories.of_folder(folder, facts, read_log(run))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DatasetError(
-            f"{folder / RUN} is damaged, or not written by medgan ({type(error).__name__}: {error})",
+            f"{folder / _RUN} is damaged, or was not written by medgan ({type(error).__name__}: {error})",
             hint="Repeat the command that wrote it.",
         ) from error
-    return replace(story, facts={**story.facts, **versions()})
+    return replace(story, facts={**story.facts, **_versions()})
 
 
-def versions() -> dict[str, str]:
-    """{"version: library": version} of what takes part in figures."""
+def _versions() -> dict[str, str]:
+    """{"version: library": version} of the software that the figures depend on."""
     found = {"version: medgan": __version__, "version: Python": platform.python_version()}
-    for name in LIBRARIES:
+    for name in _LIBRARIES:
         found[f"version: {name}"] = metadata.version(name)
     return found
 
 
-def read(folder: Path, name: str) -> dict[str, Any]:
-    """A JSON object in a file of the folder; DatasetError when it is damaged, or a link that leads elsewhere."""
+def _read_object(folder: Path, name: str) -> dict[str, Any]:
+    """Read a JSON object from a file of the folder.
+
+    Raises:
+        DatasetError: the file is damaged, or a link that leads out of the folder.
+    """
     path = files.resolve_inside(folder, name)
     try:
         return files.read_object(path)

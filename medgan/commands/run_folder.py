@@ -1,4 +1,4 @@
-"""Claim the run folder of a training, or go on in it, also for a longer run."""
+"""Claim the folder of a training run, or continue the run in it, also with a longer one."""
 
 from __future__ import annotations
 
@@ -20,47 +20,60 @@ from medgan.plan.clock import with_decision
 from medgan.plan.stored import parse_plan
 from medgan.training.runtime import Journal
 
-VERSION = 1
-RUN = "run.json"
-ORDER = "content"
-"""What the order of the training images follows; runs begun by the name of their files cannot go on in another order."""
-LENGTH = frozenset({"images_shown", "minutes", "tick", "ema", "rate_end"})
-"""Fields of a plan in which a longer run may differ from the one that it goes on with."""
-OPTIONS = {
-    "arch": "arch", "batch": "batch", "device": "device", "features": "features", "images_shown": "images", "minutes": "minutes",
-    "noise": "noise", "precision": "precision", "seed": "seed", "size": "size",
-}  # fmt: skip
+_VERSION = 1
+_RUN = "run.json"
+_ORDER = "content"
+"""What the training images are sorted by; a run sorted by file names cannot be continued."""
+_LENGTH = frozenset({"images_shown", "minutes", "tick", "ema", "rate_end"})
+"""Fields of the plan in which a longer run may differ from the one that it continues."""
+_OPTIONS = {
+    "arch": "arch",
+    "batch": "batch",
+    "device": "device",
+    "features": "features",
+    "images_shown": "images",
+    "minutes": "minutes",
+    "noise": "noise",
+    "precision": "precision",
+    "seed": "seed",
+    "size": "size",
+}
 """{field of a plan: the option that decides it}."""
-AGAIN = "Repeat the command as it was to go on with it, or choose another --out."
+_AGAIN = "Repeat the command as it was to continue that run, or choose another --out."
+"""Hint for a folder that holds another run."""
 
-Facts = Mapping[str, Any]
+_Facts = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
-    """A run that ended, and was gone on with by a longer one."""
+    """A run that ended and was then continued by a longer one."""
 
     images_shown: int
-    """When it ended, in all."""
+    """Images shown in all when it ended."""
     rate_end: float
     """The learning rate at which it ended."""
     penalty_end: float
 
 
 def run_record(out: Path) -> dict[str, Any] | None:
-    """What the run folder says of itself; None when there is no run yet."""
-    if not (out / RUN).exists():
+    """Read run.json of a run folder; None if there is no run yet.
+
+    Raises:
+        OutputError: the file is damaged, or a newer medgan wrote it.
+    """
+    if not (out / _RUN).exists():
         return None
     try:
-        facts = read_object(out / RUN)
-        newer = from_json(int, facts.get("version"), "version") > VERSION
+        facts = read_object(out / _RUN)
+        newer = from_json(int, facts.get("version"), "version") > _VERSION
         if not newer:
             from_json(str, facts.get("data_digest"), "data_digest")
             from_json(tuple[Leg, ...], facts.get("legs", []), "legs")
             from_json(Mapping[str, Any], facts.get("options", {}), "options")
             parse_plan(facts.get("plan"))
     except (OSError, ValueError) as error:
-        raise OutputError(f"{out / RUN} cannot be read ({error})", hint="Choose another --out.") from error
+        raise OutputError(f"{out / _RUN} cannot be read ({error})", hint="Choose another --out.") from error
     if newer:
         raise OutputError(
             f"{out} was written by a newer medgan", hint="Update medgan, or choose another --out."
@@ -69,78 +82,98 @@ def run_record(out: Path) -> dict[str, Any] | None:
 
 
 def list_options(wish: Overrides, holdout: float | None) -> dict[str, Any]:
-    """{option: value} of what the user gave that makes a run what it is."""
+    """{option: value} of the options that the user gave and that decide the result of a run."""
     asked = {**to_json(wish), "holdout": holdout}
     usual = {**to_json(Overrides()), "holdout": None}
     return {name: value for name, value in asked.items() if value != usual[name] and name != "graphed"}
 
 
-def claim(out: Path, plan: Plan, data_digest: str, options: Facts) -> tuple[Leg, ...]:
-    """Make `out` the run folder of this plan and data, or check that it is, or that this is a longer run of the same kind.
+def claim(out: Path, plan: Plan, data_digest: str, options: _Facts) -> tuple[Leg, ...]:
+    """Claim `out` for this run, or check that it holds the same run or a shorter one of the same kind.
 
-    What comes back are the runs that ended there before, which this one goes on with; OutputError names the difference to another.
+    Args:
+        out: The run folder.
+        plan: The plan of this run.
+        data_digest: Digest of the training images, labels and splits.
+        options: What `list_options` gives.
+
+    Returns:
+        The shorter runs that ended there, which this one continues.
+
+    Raises:
+        OutputError: the folder holds another run; the message names the differences.
     """
     facts = {
-        "version": VERSION,
+        "version": _VERSION,
         "data_digest": data_digest,
-        "order": ORDER,
+        "order": _ORDER,
         "plan": to_json(plan),
         "options": options,
     }
+
+    # A new folder is claimed at once.
     before = run_record(out)
     if before is None:
         if out.exists() and (not out.is_dir() or not all(map(is_partial, out.iterdir()))):
             raise OutputError(
-                f"{out} is not empty and no run of medgan", hint="Choose another --out, or empty it."
+                f"{out} is not empty and does not hold a training run",
+                hint="Choose another --out, or empty the folder.",
             )
         make_folder(out)
-        write_json(out / RUN, facts)
+        write_json(out / _RUN, facts)
         return ()
+
+    # A folder with a run must hold the same run, or a shorter one that is finished.
     legs: tuple[Leg, ...] = from_json(tuple[Leg, ...], before.get("legs", []))
-    others = differing(before["plan"], facts["plan"])
-    words = list_changes(before, facts, others)
-    if others and not words and others <= LENGTH:
-        legs = (*legs, finish_leg(out, before, plan))
-        write_json(out / RUN, {**facts, "legs": to_json(legs)})
+    others = _differing_fields(before["plan"], facts["plan"])
+    words = _list_changes(before, facts, others)
+    if others and not words and others <= _LENGTH:
+        legs = (*legs, _finish_leg(out, before, plan))
+        write_json(out / _RUN, {**facts, "legs": to_json(legs)})
     elif others or words:
         raise OutputError(
-            f"{out} holds another run: {'; '.join(words or by_option(before, facts, others))}", hint=AGAIN
+            f"{out} holds another run: {'; '.join(words or _list_decisions(before, facts, others))}",
+            hint=_AGAIN,
         )
     return legs
 
 
-def finish_leg(out: Path, before: Facts, plan: Plan) -> Leg:
-    """The finished run in `out` that `plan` is a longer run of; OutputError where it is not finished, was stopped, or is not shorter."""
-    shown = images_shown_in(out)
+def _finish_leg(out: Path, before: _Facts, plan: Plan) -> Leg:
+    """Describe the finished run in `out` that `plan` continues.
+
+    Raises:
+        OutputError: that run is not finished, was stopped by a guard, or is not shorter.
+    """
+    shown = _images_shown(out)
     model = out / "model"
     facts = read_record(model, out)[0] if (model / "model.json").exists() else None
     if facts is None or facts.images_shown != shown:
         raise OutputError(
-            f"{out} holds a shorter run, which is not finished",
-            hint="Repeat its command until it is, then ask for a longer one.",
+            f"{out} holds a shorter run that is not finished",
+            hint="Repeat its command until it is finished, then ask for a longer run.",
         )
     if facts.guards is not None and facts.guards.stopped:
         raise OutputError(
-            f"{out} holds a run that guards {facts.guards.stopped}; more of the same would not mend it",
+            f"{out} holds a run that guards {facts.guards.stopped}; training longer would not repair it",
             hint="Choose another --out, and another --seed or --size.",
         )
     was = before["plan"].get("minutes")
     if plan.images_shown <= shown or (was and plan.minutes and plan.minutes <= was):
         raise OutputError(
-            f"{out} holds a longer run, of {shown:,} images: what was learned is not taken back", hint=AGAIN
+            f"{out} holds a longer run of {shown:,} images, which cannot be shortened", hint=_AGAIN
         )
     rate, penalty = (before["plan"][name] for name in ("rate_end", "penalty_end"))
     return Leg(images_shown=shown, rate_end=rate, penalty_end=penalty)
 
 
-def images_shown_in(out: Path) -> int:
-    """Images shown up to the latest tick of a run."""
+def _images_shown(out: Path) -> int:
+    """Images shown up to the last tick in the log of a run."""
     rows = Journal(out / LOG).lines()
     return int(rows[-1]["images_shown"]) if rows else 0
 
 
 def images_of_minutes(out: Path, minutes: float) -> int:
-    """How many images `minutes` in all allow to the run in `out`, at the pace that it had."""
+    """How many images the run in `out` would show in `minutes`, at its speed so far."""
     rows = Journal(out / LOG).lines()
     if not rows:
         return 1
@@ -149,7 +182,10 @@ def images_of_minutes(out: Path, minutes: float) -> int:
 
 
 def continue_plan(plan: Plan, legs: Sequence[Leg]) -> Plan:
-    """The plan of a run that goes on where `legs` ended: at their learning rate, with classes apart and penalties as they were in the end."""
+    """Adapt the plan to a run that continues others, with the settings that the last one ended with.
+
+    These are its learning rate and penalty; class conditioning and discriminator are on from the start.
+    """
     if not legs:
         return plan
     last = legs[-1]
@@ -160,19 +196,19 @@ def continue_plan(plan: Plan, legs: Sequence[Leg]) -> Plan:
     return with_decision(plan, condition=(0.0, 0.0), joins=0.0, why="rule: whole since the earlier run")
 
 
-def refuse_unseen(out: Path) -> None:
-    """OutputError where this process, perhaps on another machine, does not see the run folder that the first one made."""
-    if not (out / RUN).exists():
+def require_visible(out: Path) -> None:
+    """Raise OutputError if this process does not see the run folder that the first process made."""
+    if not (out / _RUN).exists():
         raise OutputError(
             f"process {current_processes().rank} on {platform.node()} does not see {out.absolute()}",
             hint="Give an --out on a disk that all machines of the job share.",
         )
 
 
-def differing(before: Facts, now: Facts) -> frozenset[str]:
-    """Fields in which two plans differ; what an older medgan did not write down had its default.
+def _differing_fields(before: _Facts, now: _Facts) -> frozenset[str]:
+    """Fields in which two plans differ; a field that an older medgan did not write had its default.
 
-    Reasons do not count, nor CUDA graphs: a run must go on without them.
+    Reasons and CUDA graphs do not count: a run may continue without CUDA graphs.
     """
     defaults = {
         one.name: to_json(one.default)
@@ -185,11 +221,11 @@ def differing(before: Facts, now: Facts) -> frozenset[str]:
     )
 
 
-def list_changes(before: Facts, now: Facts, others: frozenset[str]) -> list[str]:
-    """In words, what beside the length of a run differs: the data, or options that were typed."""
+def _list_changes(before: _Facts, now: _Facts, others: frozenset[str]) -> list[str]:
+    """Say what differs besides the length of a run: the data, or options that the user gave."""
     words = []
     known = before.get("options")
-    if known is not None and (others - LENGTH or before["data_digest"] != now["data_digest"]):
+    if known is not None and (others - _LENGTH or before["data_digest"] != now["data_digest"]):
         names = sorted({*known, *now["options"]})
         words += [
             _option(name, known.get(name), now["options"].get(name))
@@ -199,17 +235,17 @@ def list_changes(before: Facts, now: Facts, others: frozenset[str]) -> list[str]
     if before["data_digest"] != now["data_digest"] and not any(one.startswith("--holdout") for one in words):
         words.append("the training images, labels or splits have changed")
     if before.get("order") != now["order"]:
-        words.append("an older medgan began it, which put the training images in another order")
+        words.append("an older medgan began it, which sorted the training images differently")
     return words
 
 
-def by_option(before: Facts, now: Facts, others: frozenset[str]) -> list[str]:
-    """In words, the decisions that differ though the same was typed, or nobody knows what was: by the options that would decide them."""
+def _list_decisions(before: _Facts, now: _Facts, others: frozenset[str]) -> list[str]:
+    """Say which decisions differ although the same options were given, by the option of each."""
     words = [
-        _option(OPTIONS[name], before["plan"].get(name), now["plan"].get(name))
-        for name in sorted(others & OPTIONS.keys())
+        _option(_OPTIONS[name], before["plan"].get(name), now["plan"].get(name))
+        for name in sorted(others & _OPTIONS.keys())
     ]
-    return words or ["this version of medgan would train it otherwise"]
+    return words or ["this version of medgan would train it differently"]
 
 
 def _option(name: str, before: Any, now: Any) -> str:

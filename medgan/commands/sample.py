@@ -1,4 +1,4 @@
-"""A trained model and seeds -> a folder of synthetic images with manifest, data card and contact sheet."""
+"""Draw synthetic images into a folder with manifest, data card and contact sheet."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from medgan.base.errors import PlanError
 from medgan.base.processes import Processes
 from medgan.base.progress import OnProgress, ignore
 from medgan.commands.draw_into import (
-    choose_in,
-    form_of,
-    marks_of,
-    refuse_numbers,
-    settings_of,
-    synthesise,
+    check_seed_range,
+    list_marks,
+    model_settings,
+    resolve_form,
+    select_for_folder,
     write_share,
+    write_synthetic,
 )
-from medgan.commands.folder_lock import alone_in
+from medgan.commands.folder_lock import lock_folder
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Holdout
 from medgan.dataset.quota import unknown_class_error
@@ -46,49 +46,63 @@ from medgan.training.runtime import once
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleOptions:
-    """Which images are drawn, and how they are chosen and written."""
+    """Which images are drawn, and how they are selected and written."""
 
     labels: Sequence[str] = ()
-    """Classes; empty for all that the model knows."""
+    """Classes to draw; empty for all classes of the model."""
     count: int = 16
-    """Images of each class."""
+    """Images per class."""
     seed: int = 0
-    """Of the first image; an image's number is its seed + 1."""
+    """Seed of the first image; the number of an image is its seed + 1."""
     format: str = "auto"
-    """"dicom", "nifti", "png", or "auto": that of the training data."""
+    """"dicom", "nifti", "png", or "auto" for the format of the training data."""
     dicom_class: str = "auto"
-    """"ct", "mr", "cr", "dx", "us", "sc", or "auto": that of the modality where it is true of the images."""
+    """"ct", "mr", "cr", "dx", "us", "sc", or "auto" for that of the modality where it is true."""
     filtered: bool = True
-    """Whether the best of several times as many seeds are chosen; else the first ones are taken."""
+    """Select the best of several times as many candidates; otherwise take the first seeds."""
     against: Source | None = None
-    """The scans to look for copies of, less what training held out; None: those in the cache."""
+    """Scans to look for copies of; None uses the prepared training images in the cache."""
     holdout: float | None = None
-    """Share of the patients of `against` that training held out; None: what the model says."""
+    """Share of the patients of `against` that training held out; None takes it from the model."""
     device: str = "auto"
 
 
-USUAL = SampleOptions()
+_DEFAULTS = SampleOptions()
 
 
 def sample(
-    model: Path, out: Path, *, options: SampleOptions = USUAL, on_progress: OnProgress = ignore
+    model: Path, out: Path, *, options: SampleOptions = _DEFAULTS, on_progress: OnProgress = ignore
 ) -> FolderResult:
-    """Draw images of every class that is asked for into the folder `out`.
+    """Draw images of every requested class into the folder `out`.
 
-    Under torchrun every process calls this alike, and draws its share.
+    Under torchrun every process calls this with the same arguments, and draws its part.
+
+    Args:
+        model: The folder of a trained model.
+        out: A new folder, or one that the same command began.
+        options: Which images to draw, and how to write them.
+        on_progress: Called with every step of progress.
+
+    Raises:
+        PlanError: the options contradict each other or the model.
+        OutputError: `out` holds something else, or another command is writing into it.
     """
     started = perf_counter()
-    refuse(options)
+
+    # Check the options against each other and the model.
+    _check_options(options)
     against, device = options.against, options.device
     trained = Model.load(model)
     files.refuse_output_inside(out, [model, *(against.inputs if against else ())])
     how = holdout_of_training(trained.holdout, options.holdout) if against else Holdout()
-    form = form_of(trained.plan.form, options.format, options.dicom_class)
-    chosen = labels_to_draw(options.labels, trained.labels)
+    form = resolve_form(trained.plan.form, options.format, options.dicom_class)
+    chosen = _labels_to_draw(options.labels, trained.labels)
+
+    # Return the folder as it is if the same command completed it before.
     settings = {
         "command": "sample",
         "medgan": __version__,
-        **settings_of(trained),
+        **model_settings(trained),
         "labels": chosen,
         "count": options.count,
         "seed": options.seed,
@@ -101,19 +115,23 @@ def sample(
     done = once(lambda: find_result(out, settings), device)
     if done is not None:
         return done
+
+    # Select, draw and write.
     folder = DatasetWriter(path=out, form=form, folders=folder_names(trained.labels))
     wish = SampleRequest(counts=dict.fromkeys(chosen, options.count), seed=options.seed, device=device)
     beside = (
-        partial(at_hand, trained, against, how, folder.folders, on_progress) if options.filtered else None
+        partial(_load_reference, trained, against, how, folder.folders, on_progress)
+        if options.filtered
+        else None
     )
-    with alone_in(out, device):
+    with lock_folder(out, device):
         if (done := once(lambda: claim_folder(out, settings), device)) is not None:
             return done
-        written = fill(folder, trained, wish, beside, settings, on_progress)
+        written = _write_images(folder, trained, wish, beside, settings, on_progress)
     return replace(written, seconds=perf_counter() - started)
 
 
-def fill(  # what a folder is filled with and from is no noun
+def _write_images(
     folder: DatasetWriter,
     model: Model,
     wish: SampleRequest,
@@ -121,14 +139,25 @@ def fill(  # what a folder is filled with and from is no noun
     settings: Settings,
     on_progress: OnProgress,
 ) -> FolderResult:
-    """Choose, draw and seal what is wished for in a claimed folder; unfiltered without the images to look at `beside`."""
+    """Select, draw and write the requested images, then finalise the folder.
+
+    Args:
+        folder: The claimed output folder.
+        model: Draws the images.
+        wish: How many images of each class, and from which seed on.
+        beside: Loads the training images to compare with, if there are any; None draws unfiltered.
+        settings: What run.json records of the command.
+        on_progress: Called with every step of progress.
+    """
     device = wish.device
-    choice = once(lambda: choose_in(folder, model, wish, beside, on_progress), device) if beside else None
-    marks = marks_of(wish, choice, model.digest)
+    choice = (
+        once(lambda: select_for_folder(folder, model, wish, beside, on_progress), device) if beside else None
+    )
+    marks = list_marks(wish, choice, model.digest)
 
     def drawn(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
         mine = marks[part.share(len(marks))]
-        return len(mine), synthesise(folder, model, mine, device)
+        return len(mine), write_synthetic(folder, model, mine, device)
 
     images = write_share(drawn, on_progress, device)
     account = RunFacts(
@@ -144,23 +173,23 @@ def fill(  # what a folder is filled with and from is no noun
     return once(lambda: finalise(folder, images, account, on_progress), device)
 
 
-def refuse(options: SampleOptions) -> None:
-    """PlanError for what cannot be drawn."""
+def _check_options(options: SampleOptions) -> None:
+    """Raise PlanError for options that cannot be met or that contradict each other."""
     count, against = options.count, options.against
     if count < 1:
-        raise PlanError(f"{count} images per label are none", hint="Give --count 1 or more.")
+        raise PlanError(f"--count must be at least 1, not {count}", hint="Give for example --count 16.")
     if against is not None and not options.filtered:
-        raise PlanError("Nothing is compared without the filter", hint="Leave --against or --no-filter away.")
-    if options.holdout and against is None:
         raise PlanError(
-            "Nothing is held out of scans that are not named",
-            hint="Add --against SOURCE, or leave --holdout away.",
+            "--against needs the filter, which --no-filter turns off",
+            hint="Remove --against or --no-filter.",
         )
-    refuse_numbers(most_candidates(count) if options.filtered else count, options.seed)
+    if options.holdout and against is None:
+        raise PlanError("--holdout needs --against", hint="Add --against SOURCE, or remove --holdout.")
+    check_seed_range(most_candidates(count) if options.filtered else count, options.seed)
 
 
-def labels_to_draw(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
-    """The labels asked for, each once, in the model's order; all of them when none is asked for."""
+def _labels_to_draw(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
+    """The requested labels, each once and in the model's order; all of the model's if none is named."""
     wanted = tuple(map(normalise_label, wanted))
     for label in wanted:
         if label not in labels:
@@ -168,10 +197,18 @@ def labels_to_draw(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, .
     return tuple(label for label in labels if not wanted or label in wanted)
 
 
-def at_hand(
+def _load_reference(
     model: Model, source: Source | None, how: Holdout, folders: Mapping[str, str], on_progress: OnProgress
 ) -> ReferenceSet | None:
-    """The training images to compare with: those of `source`, less what training held out, else those of the model that lie in the cache, else none."""
+    """Load the training images to compare with.
+
+    Args:
+        model: The model that draws.
+        source: Scans to prepare; None looks into the cache, which may not hold them.
+        how: What training held out of `source`.
+        folders: {label: folder name}.
+        on_progress: Called with every step of progress.
+    """
     if source is None:
         stack, data = (
             find_stack(model.data_digest, model.plan, cache.cache_location() / cache.STACKS),

@@ -1,7 +1,8 @@
-"""Counts and wishes -> what each class of a balanced folder is made up of; with `--share auto`, the share that validation patients say.
+"""Decide how many real, repeated and synthetic images make up each class of a balanced folder.
 
-`auto` draws what the largest share would take, trains classifiers with and without it at every share (`evaluation.share_choice`), and asks
-validation patients alone: neither the generator nor the classifiers learned from them, and test patients stay unasked.
+With `--share auto` the share of synthetic images is chosen on validation patients. The images that the
+largest share needs are drawn, and classifiers are trained at every share (`evaluation.share_choice`).
+Neither the generator nor the classifiers learned from validation patients, and test patients are not used.
 """
 
 from __future__ import annotations
@@ -38,39 +39,45 @@ from medgan.filtering.candidates import ReferenceSet, SampleRequest, Selection
 from medgan.filtering.in_memory import choose_seeds, draw_images
 from medgan.learners.gan.model import Model
 
-MOST = 1000
-"""Synthetic images of a class that are drawn to be tried."""
-RUNS, RESULT = "runs.jsonl", "share.json"
+_MOST_TRIED = 1000
+"""Synthetic images per class that are drawn at most to try shares."""
+_RUNS = "runs.jsonl"
+"""Cache of the classifier runs that are finished."""
+_RESULT = "share.json"
+"""The share that was chosen, and the reason."""
 ONE_SIDED = (
-    "--fill synthetic puts synthetic images into the classes that lack some, and only there, so that they become a sign of the class. "
-    "Measured on chest X-rays with 40 rare images (128 px, linear probe, one split): AUPRC of the rare class fell by 5.8 points "
-    "(95 % -9.4 to -2.5) where the same images in every class cost nothing (+0.4, -0.6 to +1.5)."
+    "--fill synthetic puts synthetic images only into the classes that lack some, so that being synthetic "
+    "becomes a sign of the class. Measured on chest X-rays with 40 rare images (128 px, linear probe, one "
+    "split): AUPRC of the rare class fell by 5.8 points (95 % -9.4 to -2.5), while the same images in every "
+    "class cost nothing (+0.4, -0.6 to +1.5)."
 )
-"""What is known of topping up rare classes alone."""
-DIGITS = (2, 3, 4)
-"""Decimals in which a share is told: as few as tell it from the one that was asked for."""
+"""What is known about synthetic images in rare classes alone."""
+_DIGITS = (2, 3, 4)
+"""Decimals of a share in messages: as few as distinguish it from the share asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mixture:
-    """How far classes are filled up, and with what."""
+class BalancePolicy:
+    """How large classes become, and with which images."""
 
     target: str | int = "largest"
     per_class: Mapping[str, int]
     most: float | None = None
-    """Synthetic images per (different) real one at most."""
+    """Synthetic images per distinct real image, at most."""
     fill: str = "repeated"
-    """With what classes reach their target: "repeated" real images, or "synthetic" ones."""
+    """What fills classes up to their target: "repeated" real images, or "synthetic" ones."""
     share: float | str | None
-    """Of synthetic images in every class; "auto" counts as the largest that is tried until it is settled; None where classes are
-    filled up with synthetic images."""
+    """Share of synthetic images in every class; None if `fill` is "synthetic".
+
+    "auto" counts as the largest share that is tried, until one is chosen.
+    """
     seed: int = 0
-    """Of each class's first synthetic image."""
+    """Seed of the first synthetic image of each class."""
     device: str = "auto"
 
     @property
     def one_sided(self) -> bool:
-        """Whether synthetic images join only the classes that lack some."""
+        """Whether synthetic images join only the classes that lack images."""
         return self.fill == SYNTHETIC
 
     @property
@@ -80,98 +87,121 @@ class Mixture:
         return float(LARGEST if self.share == AUTO else self.share)
 
     def of(self, before: Mapping[str, int]) -> dict[str, Quota]:
-        """What each class of `before` real images is made up of, as far as numbers can tell before any image is drawn."""
+        """{label: quota} for classes of `before` real images, before any image is drawn."""
         lacking = quotas(before, self.target, self.per_class)
         if self.one_sided:
             return top_up(before, lacking, self.most)
         return same_share(before, lacking, self.number, self.most)
 
     def limit(self, before: Mapping[str, int]) -> str:
-        """Why the share is smaller than it was asked to be; empty where it is not."""
+        """Say why the share is smaller than asked for; empty if it is not."""
         if self.one_sided or self.most is None or self.share == AUTO:
             return ""
         wanted = replace(self, most=None).of(before)
         available = allowed_synthetic(wanted, self.most)
-        return less(
+        return _smaller_share_text(
             wanted, available, self.number, "{} of {} images of {} are allowed by --max-synthetic-ratio"
         )
 
     def fit(self, wanted: Quotas, choice: Selection) -> tuple[dict[str, Quota], str]:
-        """What classes are made up of where the filter keeps fewer images than wanted, and the sentence that says so."""
+        """Reduce quotas to what passed the filter; return them with the sentence that says so."""
         available = {label: len(choice.seeds(label)) for label in wanted}
         if not self.one_sided:
             words = "only {} of {} images of {} passed the filter"
-            return level_shares(wanted, available), less(wanted, available, self.number, words)
+            return level_shares(wanted, available), _smaller_share_text(wanted, available, self.number, words)
         short = {label: quota.made - available[label] for label, quota in wanted.items()}
         lost = ", ".join(f"{count} of class {label}" for label, count in short.items() if count > 0)
         words = f"repeated real images stand in for synthetic ones that did not pass the filter: {lost}"
         return fill_with_repeats(wanted, available), words if lost else ""
 
 
-def less(wanted: Quotas, available: Mapping[str, int], asked: float, words: str) -> str:
-    """The sentence for a share that is smaller than `asked`, `words` for why; empty where all can have what they should."""
+def _smaller_share_text(wanted: Quotas, available: Mapping[str, int], asked: float, words: str) -> str:
+    """Say that a share is smaller than asked for; empty if every class gets its images.
+
+    Args:
+        wanted: {label: quota at the share asked for}.
+        available: {label: synthetic images that are there}.
+        asked: The share asked for.
+        words: The reason, with places for the images available, the images wanted and the class.
+    """
     label = scarcest_class(wanted, available)
     if label is None:
         return ""
     reached = synthetic_share(level_shares(wanted, available))
-    told = next(
-        (text for digits in DIGITS if float(text := f"{reached:.{digits}f}") != asked), f"{reached:.4f}"
+    rounded = next(
+        (text for digits in _DIGITS if float(text := f"{reached:.{digits}f}") != asked), f"{reached:.4f}"
     )
     why = words.format(available[label], wanted[label].made, label)
-    return f"share {float(told):g} instead of {asked:g}: {why}"
+    return f"share {float(rounded):g} instead of {asked:g}: {why}"
 
 
-def beside(whole: Quotas) -> str:
-    """What real images synthetic ones that are written alone belong beside."""
+def companion_text(whole: Quotas) -> str:
+    """Say which real images belong beside synthetic images that are written alone."""
     bodies = {label: quota.body for label, quota in whole.items()}
     if len(set(bodies.values())) == 1:
         words = f"until every class has {next(iter(bodies.values())):,}"
     else:
         words = f"until there are {', '.join(f'{count:,} of {label}' for label, count in bodies.items())}"
     return (
-        f"These images belong beside your real ones, repeated {words}: beside fewer the share of synthetic images differs from class to"
-        " class, and becomes a sign of the class."
+        f"Use these images together with your real ones, repeated {words}. With fewer real images the share "
+        "of synthetic images differs between classes and becomes a sign of the class."
     )
 
 
 def require_validation(manifest: Manifest, before: Mapping[str, int]) -> None:
-    """PlanError where validation patients cannot say what is best: before hours of training, not after."""
+    """Raise PlanError, before hours of training, if no validation patients can choose the share."""
     there = manifest.images().get("val", {})
     absent = [label for label in rare_classes(before) if not there.get(label)]
     if absent or sum(count > 0 for count in there.values()) < 2:
         raise PlanError(
-            "--share auto is chosen by validation patients, and there are none"
+            "--share auto needs validation patients, and there are none"
             + (f" of {', '.join(absent)}" if there and absent else ""),
             hint="Set some aside with --holdout 0.25, or make a val/ folder beside train/.",
         )
 
 
-def settle(
+def settle_share(
     manifest: Manifest,
     model: Model,
-    mixture: Mixture,
+    mixture: BalancePolicy,
     place: Path,
     against: Callable[[], ReferenceSet] | None,
     on_progress: OnProgress,
 ) -> Chosen:
-    """Try every share on the data set `model` learned from; what is finished is kept in the folder `place`.
+    """Try every share and choose one on validation patients.
 
-    Images are tried as they would be written: chosen beside the training images that `against` gives, or unfiltered without it.
+    Args:
+        manifest: The data set that the model learned from.
+        model: Draws the synthetic images.
+        mixture: The policy whose share is "auto".
+        place: Folder for the finished runs and the result, from which a repeated command continues.
+        against: Loads the training images that candidates are compared with; None tries unfiltered images.
+        on_progress: Called with every step of progress.
+
+    Raises:
+        PlanError: the model learned from other data, and perhaps from the validation patients.
     """
     if model.data_digest != manifest.digest:
         raise PlanError(
-            "--share auto cannot be trusted with a model that learned from other data: it may have seen the validation patients",
-            hint="Leave --any-model away, or name a share.",
+            "--share auto needs a model that was trained on this data set; another one may have seen the "
+            "validation patients",
+            hint="Remove --any-model, or give a share such as --share 0.25.",
         )
+
+    # Real images, and how many synthetic ones the largest share needs.
     seed = mixture.seed
     train, val = (split_images(manifest, split, model.plan, on_progress) for split in ("train", "val"))
-    wanted = {label: min(quota.made, MOST) for label, quota in mixture.of(train.counts).items()}
+    wanted = {label: min(quota.made, _MOST_TRIED) for label, quota in mixture.of(train.counts).items()}
+
+    # Everything that the result depends on is in the key of the cache.
     settings = wish_of(EFFORTS["quick"])
     settings = replace(settings, judges=judges_here(settings.judges))
     held = sorted((record.digest, record.label) for record in manifest.usable("val"))
     key = files.digest_of(
         [__version__, manifest.digest, held, model.digest, wanted, seed, settings, against is None]
     )
+
+    # Draw the images as they would be written, and try every share.
     wish = SampleRequest(counts=wanted, seed=seed, device=mixture.device, doubtful=False)
     seeds = choose_seeds(model, wish, against, on_progress)
     found = choose_share(
@@ -180,8 +210,8 @@ def settle(
         draw_images(model, seeds, mixture.device, on_progress),
         settings=settings,
         seed=seed,
-        runs=ResultCache(place / RUNS, key),
+        runs=ResultCache(place / _RUNS, key),
         on_progress=on_progress,
     )
-    files.write_json(place / RESULT, found)
+    files.write_json(place / _RESULT, found)
     return found

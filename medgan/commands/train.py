@@ -1,4 +1,4 @@
-"""Folder -> Manifest -> Fingerprint -> Plan -> Stack -> Model: train a generator, or go on with it."""
+"""Train a generator on a data set, or continue its training."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from medgan.base.errors import PlanError
 from medgan.base.files import refuse_output_inside, to_json
 from medgan.base.processes import current_processes
 from medgan.base.progress import NOTE, OnProgress, Progress, ignore, note, warn
-from medgan.commands.folder_lock import alone_in
+from medgan.commands.folder_lock import lock_folder
 from medgan.commands.run_folder import (
     Leg,
     claim,
     continue_plan,
     images_of_minutes,
     list_options,
-    refuse_unseen,
+    require_visible,
     run_record,
 )
 from medgan.dataset.advice import serious_warnings, small_class_warnings
@@ -53,31 +53,34 @@ from medgan.training.tensorboard_log import TensorBoardLog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What `train` may be told beside the plan's overrides."""
+    """Options of `train` besides those that decide the plan."""
 
     holdout: float | None = None
-    """Share of the train split's patients that the generator must not see (they become val); None: a fifth where there is no val and no test."""
+    """Share of the training patients that the generator must not see; they become val.
+
+    None holds out a fifth of them if there is neither val nor test.
+    """
     dry_run: bool = False
-    """Decide, estimate and stop."""
+    """Decide the plan, estimate the time and stop."""
     tensorboard: bool = False
-    """Write TensorBoard events too."""
+    """Write TensorBoard events as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What a training run came to."""
+    """The result of a training run."""
 
     run: Path
     plan: Plan
     estimate_seconds: float
-    """Predicted duration of a whole run on this machine; 0.0 where none was needed."""
+    """Predicted seconds of the whole run on this machine; 0.0 if it was not predicted."""
     images_shown: int = 0
     seconds: float = 0.0
     """Wall-clock seconds of this call."""
     model_digest: str = ""
     """Empty after a dry run."""
     warnings: tuple[str, ...] = ()
-    """Classes that could not be learned, and what guards found amiss in the model; after a dry run, in the data set."""
+    """Classes without scans, and problems that the guards found; after a dry run, those of the data set."""
 
     def report(self) -> dict[str, Any]:
         """The documented JSON."""
@@ -101,9 +104,18 @@ def train(
     options: Options | None = None,
     on_progress: OnProgress = ignore,
 ) -> Training:
-    """Train on the train split of `source` into the run folder `out`; repeated, it resumes or is done at once.
+    """Train on the train split of `source` into the run folder `out`.
 
-    Under torchrun every process calls this alike; the first one reads the source and writes the folder, which all must see.
+    The same command again resumes, or returns at once if the run is finished. Under torchrun every process
+    calls this with the same arguments; the first one reads the source and writes the folder, which all of
+    them must see.
+
+    Args:
+        source: Scans and their classes.
+        out: A new folder, or the folder of a run to continue.
+        overrides: Settings of the training that the user decides.
+        options: Hold-out, dry run, TensorBoard.
+        on_progress: Called with every step of progress.
     """
     began, options, wish = time.monotonic(), options or Options(), overrides or Overrides()
     refuse_output_inside(out, source.inputs)
@@ -114,7 +126,7 @@ def train(
 
 
 def announce(manifest: Manifest, on_progress: OnProgress) -> None:
-    """Say before time is spent what was held out unasked, and what is wrong with the data set."""
+    """Report, before time is spent, what is held out by default and what is wrong with the data set."""
     if sentence := default_holdout_text(manifest):
         note(on_progress, sentence)
     for sentence in serious_warnings(manifest):
@@ -124,7 +136,17 @@ def announce(manifest: Manifest, on_progress: OnProgress) -> None:
 def train_on(
     manifest: Manifest, out: Path, wish: Overrides, options: Options, *, on_progress: OnProgress, began: float
 ) -> Training:
-    """Train on an indexed data set whose splits stand."""
+    """Train on an indexed data set with final splits.
+
+    Args:
+        manifest: The data set.
+        out: The run folder.
+        wish: Settings of the training that the user decides.
+        options: Hold-out, dry run, TensorBoard.
+        on_progress: Called with every step of progress.
+        began: `time.monotonic()` when the command began.
+    """
+    # Decide the plan; what a run in the folder decided before still holds.
     runtime = Runtime(wish.device, "fp32")
     fingerprint, before = measure(manifest), runtime.once(lambda: run_record(out))
     if before is not None and wish.minutes not in {None, before["plan"].get("minutes")}:
@@ -139,20 +161,23 @@ def train_on(
             plan=plan,
             estimate_seconds=estimate,
             seconds=time.monotonic() - began,
-            warnings=(*classes_without_scans(manifest, plan), *fingerprint.warnings),
+            warnings=(*_classes_without_scans(manifest, plan), *fingerprint.warnings),
         )
-    share_of_batch(plan)  # what cannot be shared is refused before the folder is made
-    with alone_in(out, wish.device):
+
+    share_of_batch(plan)  # refuses a batch that cannot be divided among processes before the folder is made
+    with lock_folder(out, wish.device):
+        # Claim the folder and prepare the images.
         legs = runtime.once(lambda: claim(out, plan, manifest.digest, list_options(wish, options.holdout)))
         plan = continue_plan(plan, legs)
-        runtime.each(lambda: refuse_unseen(out))
+        runtime.each(lambda: require_visible(out))
         stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks_folder(), on_progress=on_progress))
+
+        # Log to pictures and TensorBoard after every tick.
         board = (
             TensorBoardLog(out / "tensorboard")
             if options.tensorboard and current_processes().is_first
             else None
         )
-
         pictures = Pictures(out, plan, stack)
 
         def on_tick(row: dict[str, Any], grid: NDArray[np.float32]) -> None:
@@ -162,9 +187,14 @@ def train_on(
 
         with explain_gpu_errors(graphed=plan.graphed):
             model = fit(
-                stack, plan, out, about=about(manifest, legs), on_tick=on_tick, on_progress=on_progress,
+                stack,
+                plan,
+                out,
+                about=_describe_data(manifest, legs),
+                on_tick=on_tick,
+                on_progress=on_progress,
                 start=legs[-1].images_shown if legs else 0,
-            )  # fmt: skip
+            )
     return Training(
         run=out,
         plan=plan,
@@ -172,25 +202,29 @@ def train_on(
         images_shown=model.images_shown,
         seconds=time.monotonic() - began,
         model_digest=model.digest,
-        warnings=(*classes_without_scans(manifest, plan), *model.warnings),
+        warnings=(*_classes_without_scans(manifest, plan), *model.warnings),
     )
 
 
 def outlook(fingerprint: Fingerprint, plan: Plan, seconds: float) -> Progress:
-    """A note on what to know before the time is spent: the size of the images beside that of the scans, and how long training will take.
+    """A note on image size and training time, for the user to see before the time is spent.
 
-    `seconds` is 0 where the run is too short to be timed beforehand, or was begun before.
+    Args:
+        fingerprint: Has the size of the scans.
+        plan: Has the size of the images.
+        seconds: The estimate; 0 if the run is too short to be timed beforehand, or was begun before.
     """
     scans, images = (
         f"{height} x {width}" for height, width in ((fingerprint.rows[1], fingerprint.columns[1]), plan.size)
     )
     varied = any(len(set(sides)) > 1 for sides in (fingerprint.rows, fingerprint.columns))
-    words = f"Your scans are {'about ' if varied else ''}{scans} pixels; images will be {images} (--size changes it)."
+    about = "about " if varied else ""
+    words = f"Your scans are {about}{scans} pixels; images will be {images} (--size changes it)."
     return Progress(NOTE, 1, 1, words, {"seconds_left": seconds} if seconds else {})
 
 
-def classes_without_scans(manifest: Manifest, plan: Plan) -> list[str]:
-    """In words, the classes that no train scan has."""
+def _classes_without_scans(manifest: Manifest, plan: Plan) -> list[str]:
+    """Warnings for the classes that have no scan in the train split."""
     return [
         f"No scan in train has class {label}, so it is not learned"
         for label in manifest.labels
@@ -206,18 +240,26 @@ def plan_and_estimate(
     probe: bool,
     on_progress: OnProgress = ignore,
 ) -> tuple[Plan, float]:
-    """The plan with all that a clock must decide, and an estimate of its seconds.
+    """Decide the plan, with what timing decides, and estimate the seconds of the run.
 
-    `known` is what the run folder says of itself: what a clock decided when the run began stands.
+    Args:
+        fingerprint: Measurements of the data set.
+        wish: Settings of the training that the user decides.
+        known: run.json of a run that is continued, whose timed decisions still hold; None for a new run.
+        probe: Time steps even where nothing depends on it, for a better estimate.
+        on_progress: Called with every step of progress.
     """
+    # A run that is continued keeps what was timed when it began.
     plan = decide(fingerprint, wish)
-    refuse_unable(plan)
+    _check_machine(plan)
     if known is not None and not probe:
         begun = known["plan"]
         if wish.minutes is not None:
             shown = known.get("allowed", begun["images_shown"])
             plan = decide(fingerprint, dataclasses.replace(wish, images=shown))
         return restore_decisions(plan, begun, wish), 0.0
+
+    # Time steps in every precision that this machine offers.
     tried = tuple(name for name in candidate_precisions(plan) if name == "fp32" or supports_bf16(plan.device))
     graphs = may_try_graphs(plan) and can_replay(choose_device(plan.device))
     if not probe and wish.minutes is None and len(tried) == 1 and not graphs:
@@ -227,6 +269,8 @@ def plan_and_estimate(
             plan, tried, rounds=BRIEF_ROUNDS if probe else ROUNDS, on_progress=on_progress
         )
     plan = decide_precision(plan, {name: cost.processor for name, cost in measured.items()})
+
+    # Time CUDA graphs where they may pay off.
     pace, trials = measured[plan.precision].wall, {}
     if graphs and is_worth_graphing(plan, pace):
         for number, name in enumerate(tried):
@@ -234,6 +278,8 @@ def plan_and_estimate(
             trials[name] = time_with_graphs(dataclasses.replace(plan, precision=name))
         on_progress(Progress("timing CUDA graphs", len(tried), len(tried)))
     plan, pace = decide_graphs(plan, pace, trials)
+
+    # With --minutes, seconds per image decide how many images are shown.
     if wish.minutes is None:
         return plan, plan.images_shown * pace
     shown = max(int(wish.minutes * 60 / pace), plan.batch)
@@ -241,16 +287,18 @@ def plan_and_estimate(
     return restore_decisions(longer, to_json(plan), wish), shown * pace
 
 
-def refuse_unable(plan: Plan) -> None:
-    """PlanError for what this machine cannot do and the user asks for."""
+def _check_machine(plan: Plan) -> None:
+    """Raise PlanError for what the user asks for and this machine cannot do."""
     if plan.graphed and not can_replay(choose_device(plan.device)):
-        raise PlanError("CUDA graphs are for one process on a CUDA device", hint="Leave --cuda-graphs away.")
+        raise PlanError("--cuda-graphs needs one process on a CUDA device", hint="Remove --cuda-graphs.")
     if plan.precision == "bf16" and not supports_bf16(plan.device):
-        raise PlanError("this GPU knows no bf16", hint="Leave --precision away, or give fp32.")
+        raise PlanError(
+            "this GPU does not support bf16", hint="Remove --precision, or give --precision fp32."
+        )
 
 
-def about(manifest: Manifest, legs: Sequence[Leg] = ()) -> dict[str, Any]:
-    """What a model keeps of its data: counts of what it learned from and a digest, no name of a file or patient; and of shorter runs before."""
+def _describe_data(manifest: Manifest, legs: Sequence[Leg] = ()) -> dict[str, Any]:
+    """What a model records of its training data: counts and a digest, but no file or patient names."""
     facts: dict[str, Any] = {"data_digest": manifest.digest, "counts": manifest.learned()}
     if legs:
         facts["legs"] = [leg.images_shown for leg in legs]

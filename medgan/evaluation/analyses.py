@@ -51,18 +51,29 @@ def fidelity(job: Job) -> Any:
     """The scores of closeness and variety."""
     effort = EFFORTS[job.effort]
     return measure_fidelity(
-        job.images.train, job.images.held_out, job.images.synthetic,
-        seed=job.seed, resamples=effort.resamples, most=effort.most, on_progress=job.on_progress,
-    )  # fmt: skip
+        job.images.train,
+        job.images.held_out,
+        job.images.synthetic,
+        seed=job.seed,
+        resamples=effort.resamples,
+        most=effort.most,
+        on_progress=job.on_progress,
+    )
 
 
 def usefulness(job: Job) -> Any:
     """Whether classifiers gain."""
     refuse_without_patients(job.images)
     return measure_usefulness(
-        job.images.train, job.images.held_out, job.images.synthetic,
-        settings=settings_of(job), seed=job.seed, external=job.images.external, runs=job.runs, on_progress=job.on_progress,
-    )  # fmt: skip
+        job.images.train,
+        job.images.held_out,
+        job.images.synthetic,
+        settings=settings_of(job),
+        seed=job.seed,
+        external=job.images.external,
+        runs=job.runs,
+        on_progress=job.on_progress,
+    )
 
 
 def ask_again(job: Job) -> Predictions | None:
@@ -71,9 +82,15 @@ def ask_again(job: Job) -> Predictions | None:
         return None
     images, settings = job.images, settings_of(job)
     heard = compare_arms(
-        images.train, images.held_out, images.synthetic,
-        settings=settings, seed=job.seed, external=images.external, runs=job.runs, on_progress=job.on_progress,
-    )  # fmt: skip
+        images.train,
+        images.held_out,
+        images.synthetic,
+        settings=settings,
+        seed=job.seed,
+        external=images.external,
+        runs=job.runs,
+        on_progress=job.on_progress,
+    )
     return predictions(images.held_out, heard.outcomes, heard.rare)
 
 
@@ -81,9 +98,14 @@ def shortcut(job: Job) -> Any:
     """Whether a classifier can tell that an image is synthetic, and uses it."""
     refuse_without_patients(job.images)
     return measure_shortcut(
-        job.images.train, job.images.held_out, job.images.synthetic,  # nothing is chosen here, so all may be asked
-        settings=settings_of(job), seed=job.seed, runs=job.runs, on_progress=job.on_progress,
-    )  # fmt: skip
+        job.images.train,
+        job.images.held_out,
+        job.images.synthetic,  # nothing is chosen here, so all may be asked
+        settings=settings_of(job),
+        seed=job.seed,
+        runs=job.runs,
+        on_progress=job.on_progress,
+    )
 
 
 def giveaways(job: Job) -> Any:
@@ -92,9 +114,13 @@ def giveaways(job: Job) -> Any:
     refuse_without_patients(images)
     files = images.circumstances
     return measure_giveaways(
-        images.train, images.held_out, files["train"], concatenate(files["val"], files["test"]),
-        seed=job.seed, resamples=EFFORTS[job.effort].resamples,
-    )  # fmt: skip
+        images.train,
+        images.held_out,
+        files["train"],
+        concatenate(files["val"], files["test"]),
+        seed=job.seed,
+        resamples=EFFORTS[job.effort].resamples,
+    )
 
 
 def privacy(job: Job) -> Any:

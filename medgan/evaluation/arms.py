@@ -70,7 +70,14 @@ def _with_views(*recipes: Recipe) -> Iterator[Recipe]:
         yield replace(recipe, name=recipe.name + CLASSICAL, classical=True)
 
 
-ONE_SIDED, SHARED, HALF, LIGHT, FINISH, PRETRAIN = "one-sided", "share 0.25", "share 0.5", "share 0.25 at weight 0.3", "finish on real", "pretrain"  # fmt: skip
+ONE_SIDED, SHARED, HALF, LIGHT, FINISH, PRETRAIN = (
+    "one-sided",
+    "share 0.25",
+    "share 0.5",
+    "share 0.25 at weight 0.3",
+    "finish on real",
+    "pretrain",
+)
 RECIPES = (
     Recipe(name="real"),
     Recipe(name="class weights", weighted=True),
@@ -94,7 +101,9 @@ RECIPES = (
 )
 NAMED = (f"{FINISH} + classical", SHARED, f"{ONE_SIDED} + classical", ONE_SIDED)
 """The arm that gives the verdict, named before anything is tested: the first of these that a judge can learn from the images it is given."""
-IN_FEATURES = frozenset({"real", "class weights", "composites", "discriminant", "smote", ONE_SIDED, SHARED, HALF, LIGHT})  # fmt: skip
+IN_FEATURES = frozenset(
+    {"real", "class weights", "composites", "discriminant", "smote", ONE_SIDED, SHARED, HALF, LIGHT}
+)
 """Arms of a judge that learns from features: of images as they are, in no order, so views, stages and numbers of draws mean nothing."""
 ONLY_IN_FEATURES = frozenset({"discriminant", "smote"})
 

@@ -127,8 +127,9 @@ def load_evaluation_data(request: Request, on_progress: OnProgress, memory: Memo
     if request.model is None and request.synthetic is None:
         if path is None or not read_back.is_written(path):
             raise DatasetError(
-                "there is nothing synthetic to judge", hint="Add --model RUN or --synthetic FOLDER, or name a folder that `medgan balance` wrote."
-            )  # fmt: skip
+                "there is nothing synthetic to judge",
+                hint="Add --model RUN or --synthetic FOLDER, or name a folder that `medgan balance` wrote.",
+            )
         refuse_idle(request)
         return load_balanced(path, on_progress)
     manifest = index(request.source, on_progress=on_progress)
@@ -300,7 +301,9 @@ def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> 
     plan = replace(ours, form=ours.form if same else theirs.form)
     notes = [UNKNOWN[0].upper() + UNKNOWN[1:], *limits_of(manifest)]
     if (ours.form.unit, ours.form.low, ours.form.high) != (plan.form.unit, plan.form.low, plan.form.high):
-        notes.append("real and synthetic images have different scales, so each was brought to its own black and white")  # fmt: skip
+        notes.append(
+            "real and synthetic images have different scales, so each was brought to its own black and white"
+        )
     external = read_external(request.external, request.source, manifest, ours, MOST, on_progress)
     real, circumstances = real_images(manifest, ours, on_progress)
     refuse_strange(made_by.labels, ours.labels, folder)

@@ -69,7 +69,9 @@ def frechet_under(real: Features, synthetic: Features, w: Weights, v: Weights) -
 
     Biased upward at small n, the more the wider the space: meant for features reduced to 64 principal components.
     """
-    return np.array([_gaussians_apart(_moments(real, a), _moments(synthetic, b)) for a, b in zip(w, v, strict=True)])  # fmt: skip
+    return np.array(
+        [_gaussians_apart(_moments(real, a), _moments(synthetic, b)) for a, b in zip(w, v, strict=True)]
+    )
 
 
 def _moments(x: Features, weight: Values) -> tuple[Values, Values]:
@@ -113,7 +115,9 @@ def _quantiles(along: Values, weights: Weights) -> Values:
     for weight in weights:
         share = np.cumsum(weight[order], axis=1) / weight.sum()
         place = np.searchsorted((share + step).ravel(), (LEVELS + step).ravel()).reshape(len(along), -1)
-        found.append(np.take_along_axis(ranked, (place - step * along.shape[1]).clip(0, along.shape[1] - 1), axis=1))  # fmt: skip
+        found.append(
+            np.take_along_axis(ranked, (place - step * along.shape[1]).clip(0, along.shape[1] - 1), axis=1)
+        )
     return np.stack(found)
 
 

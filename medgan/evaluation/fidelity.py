@@ -30,9 +30,15 @@ DRAWS = 5
 PAIRS = 200
 """Pairs of images per class and set whose likeness is measured."""
 BETTER = {
-    "kid": "lower", "fd": "lower", "sliced_wasserstein": "lower", "precision": "higher", "recall": "higher",
-    "density": "higher", "coverage": "higher", "ms_ssim_gap": "lower",
-}  # fmt: skip
+    "kid": "lower",
+    "fd": "lower",
+    "sliced_wasserstein": "lower",
+    "precision": "higher",
+    "recall": "higher",
+    "density": "higher",
+    "coverage": "higher",
+    "ms_ssim_gap": "lower",
+}
 SHARES = ("precision", "recall", "coverage")
 """Scores in [0, 1]. KID alone may be negative: it is unbiased."""
 SAMPLE = 500
@@ -294,7 +300,14 @@ def variety(sets: Sequence[LabelledImages], scopes: Sequence[Scope], seed: int) 
         kind = "more alike than" if drawn[0] > real[0] else "more varied than"
         floor = float(np.mean([abs(other[0] - real[0]) for other in told]))
         gaps = tuple((one - real) * np.sign((one - real)[0]) for one in (drawn, told[0]))
-        yield build_score("ms_ssim_gap", "pixels", scope, (gaps[0], gaps[1]), floor, f"two synthetic images are {kind} two real ones")  # fmt: skip
+        yield build_score(
+            "ms_ssim_gap",
+            "pixels",
+            scope,
+            (gaps[0], gaps[1]),
+            floor,
+            f"two synthetic images are {kind} two real ones",
+        )
 
 
 def alike(images: LabelledImages, rows: NDArray[np.int64], weights: Weights, seed: int) -> Values | None:

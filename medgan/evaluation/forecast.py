@@ -39,7 +39,11 @@ def forecast(images: EvaluationData, parts: Collection[str], effort: str) -> flo
         steps[trials.CNN] = steps.get(trials.CNN, 0) + small
     every = len(images.train) + len(images.held_out) + len(images.synthetic)
     beyond = 0 if images.external is None else len(images.external)
-    capped = sum(min(count, most) for one in (images.train, images.held_out, images.synthetic) for count in one.counts.values())  # fmt: skip
+    capped = sum(
+        min(count, most)
+        for one in (images.train, images.held_out, images.synthetic)
+        for count in one.counts.values()
+    )
     looks = (
         ("usefulness" in parts) * (every + beyond)
         + ("fidelity" in parts) * capped

@@ -324,9 +324,14 @@ def finding(
     """A row of the synthetic images beside one of the training images."""
     (synthetic, row), (train, near) = made, real
     return Finding(
-        test=test, space=space, sample=str(synthetic.sources[row]), label=synthetic.names[synthetic.labels[row]],
-        nearest=str(train.sources[near]), distance=round(distance, 4), threshold=round(limit, 4),
-    )  # fmt: skip
+        test=test,
+        space=space,
+        sample=str(synthetic.sources[row]),
+        label=synthetic.names[synthetic.labels[row]],
+        nearest=str(train.sources[near]),
+        distance=round(distance, 4),
+        threshold=round(limit, 4),
+    )
 
 
 def conclude(tests: Sequence[Test], findings: Sequence[Finding], notes: Sequence[str]) -> Privacy:

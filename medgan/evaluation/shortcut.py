@@ -221,9 +221,14 @@ def _leans(  # noqa: PLR0913, PLR0917  # what measure_shortcut was given
     learned, kept = hold_back_quarter(synthetic, seed)
     both = concatenate_images(test, kept)
     wish = replace(
-        settings, judges=(CNN,), recipes={CNN: (WITHOUT, WITH, REMEDY)}, folds=0, headroom=False,
-        rates={CNN: (RATE,)}, steps={CNN: (steps_of(settings),)},
-    )  # fmt: skip
+        settings,
+        judges=(CNN,),
+        recipes={CNN: (WITHOUT, WITH, REMEDY)},
+        folds=0,
+        headroom=False,
+        rates={CNN: (RATE,)},
+        steps={CNN: (steps_of(settings),)},
+    )
     (told,) = run_trials(train, both, learned, settings=wish, seed=seed, runs=runs, on_progress=on_progress)
     called = {outcome.recipe.name: outcome.logits.argmax(axis=2) for outcome in told.outcomes}
     rare = [train.names.index(label) for label in settings.rare or rare_classes(train.counts)]

@@ -113,7 +113,14 @@ class Settings:
         )
 
 
-BRIEFLY = ("class weights", "oversampling", "oversampling + classical", f"{ONE_SIDED} + classical", f"{SHARED} + classical", f"{FINISH} + classical")  # fmt: skip
+BRIEFLY = (
+    "class weights",
+    "oversampling",
+    "oversampling + classical",
+    f"{ONE_SIDED} + classical",
+    f"{SHARED} + classical",
+    f"{FINISH} + classical",
+)
 """The arms of a quick contest for which each step is dear."""
 EFFORTS = {
     "quick": Settings(
@@ -329,8 +336,10 @@ class Trials:
             reference=reference,
             named=next((by_name[name] for name in NAMED if name in by_name), None),
             rungs=tuple(self.rungs(reference, report)) if asked else (),
-            ceiling=self.rung(reference, np.ones(len(self.sets.learned), bool), "more") if first and not self.sets.usual.all() else None,
-        )  # fmt: skip
+            ceiling=self.rung(reference, np.ones(len(self.sets.learned), bool), "more")
+            if first and not self.sets.usual.all()
+            else None,
+        )
 
     def outcome(self, recipe: Recipe, report: Callable[[str], None]) -> Outcome:
         """One arm: its schedule chosen, its classifiers trained on all of train."""
@@ -368,7 +377,9 @@ class Trials:
             return middle(every)
         found: dict[Schedule, float] = {}
         for group in groups:
-            key = f"{self.judge}/{recipe.name}/folds/{self.settings.folds}/{self.seed}/" + ";".join(one.key for one in group)  # fmt: skip
+            key = f"{self.judge}/{recipe.name}/folds/{self.settings.folds}/{self.seed}/" + ";".join(
+                one.key for one in group
+            )
             if key not in self.runs:
                 self.keep(key, self.tried(recipe, group, self.folds))
             found |= dict(zip(group, self.runs[key], strict=True))
@@ -413,7 +424,9 @@ class Trials:
 
     def rungs(self, reference: Outcome, report: Callable[[str], None]) -> Iterator[Rung]:
         """The reference with fewer patients of the rare classes, and with all."""
-        sides = {share: [self.sets.fewer(share, self.seed + turn) for turn in range(self.turns)] for share in RUNGS}  # fmt: skip
+        sides = {
+            share: [self.sets.fewer(share, self.seed + turn) for turn in range(self.turns)] for share in RUNGS
+        }
 
         def answers(share: float, turn: int) -> list[list[float]]:
             side, seed = sides[share][turn], self.seed + turn

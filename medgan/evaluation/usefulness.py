@@ -123,8 +123,15 @@ def compare_arms(  # noqa: PLR0913  # the sets of images are no noun
         raise nothing_to_judge()
     asked = held_out if external is None else concatenate_images(held_out, external)
     rounds = run_trials(
-        train, asked, synthetic, settings=settings, seed=seed, more_real=more_real, runs=runs, on_progress=on_progress
-    )  # fmt: skip
+        train,
+        asked,
+        synthetic,
+        settings=settings,
+        seed=seed,
+        more_real=more_real,
+        runs=runs,
+        on_progress=on_progress,
+    )
     if rounds[0].named is None:
         raise nothing_to_judge()
     numbers = [train.names.index(label) for label in rare]
@@ -157,9 +164,16 @@ def measure_usefulness(  # noqa: PLR0913  # the sets of images are no noun
     `more_real` are further real images of rare classes, where a caller has some: what they bring is the ceiling.
     """
     heard = compare_arms(
-        train, held_out, synthetic,
-        settings=settings, seed=seed, more_real=more_real, external=external, runs=runs, on_progress=on_progress,
-    )  # fmt: skip
+        train,
+        held_out,
+        synthetic,
+        settings=settings,
+        seed=seed,
+        more_real=more_real,
+        external=external,
+        runs=runs,
+        on_progress=on_progress,
+    )
     return judgement(heard, settings, on_progress)
 
 

@@ -58,7 +58,7 @@ def figures_of(said: Said, wanted: Sequence[tuple[str, str]]) -> list[tuple[str,
             if not rows or not truth.any() or truth.all():
                 continue
             title = f"{label}: {JUDGES.get(judge, judge).lower()}"
-            image = plot((), lambda _, rows=rows, number=number, truth=truth: both(said, rows, number, truth))  # type: ignore[misc]  # fmt: skip
+            image = plot((), lambda _, rows=rows, number=number, truth=truth: both(said, rows, number, truth))  # type: ignore[misc]
             found.append(
                 (title, image, f"ROC and precision-recall curves: {title}; areas are in the legend.")
             )
@@ -79,11 +79,24 @@ def both(said: Said, rows: Sequence[int], number: int, truth: NDArray[np.bool_])
         under = float(np.sum(np.diff(false) * (true[1:] + true[:-1]) / 2))
         roc_axes.plot(false, true, line, color=colour, lw=2, label=f"{under:.2f}  {words}")
         area = float(np.sum(np.diff(recall, prepend=0) * precision))
-        pr_axes.step(np.append(0, recall), np.append(precision[:1], precision), line, where="pre", color=colour, lw=2, label=f"{area:.2f}  {words}")  # fmt: skip
+        pr_axes.step(
+            np.append(0, recall),
+            np.append(precision[:1], precision),
+            line,
+            where="pre",
+            color=colour,
+            lw=2,
+            label=f"{area:.2f}  {words}",
+        )
     roc_axes.plot([0, 1], [0, 1], color=QUIET, lw=1, ls=(0, (1, 2)))
     pr_axes.axhline(float(truth.mean()), color=QUIET, lw=1, ls=(0, (1, 2)))
     square(roc_axes, "ROC: area under the curve", "1 - specificity (false alarms)", "sensitivity (found)")
-    square(pr_axes, "Precision and recall: average precision", "recall (found)", "precision (right when it calls)")  # fmt: skip
+    square(
+        pr_axes,
+        "Precision and recall: average precision",
+        "recall (found)",
+        "precision (right when it calls)",
+    )
     return figure
 
 
@@ -123,7 +136,9 @@ def operating(said: Said) -> list[dict[str, Any]]:
                 continue
             false, true = roc(truth, said.probabilities[row, :, said.names.index(label)])
             shares = [float(true[false <= 1 - wanted + 1e-9].max()) for wanted in SPECIFICITIES]
-            found.append({"judge": JUDGES.get(judge, judge), "method": method(name), "label": label, "shares": shares})  # fmt: skip
+            found.append(
+                {"judge": JUDGES.get(judge, judge), "method": method(name), "label": label, "shares": shares}
+            )
     return found
 
 
@@ -135,10 +150,14 @@ def matrices(said: Said) -> list[dict[str, Any]]:
     found = []
     for row, (judge, name) in enumerate(said.arms):
         called = said.probabilities[row].argmax(axis=1)
-        counts = np.array([[int(((said.truth == a) & (called == b)).sum()) for b in range(len(said.names))] for a in there])  # fmt: skip
+        counts = np.array(
+            [[int(((said.truth == a) & (called == b)).sum()) for b in range(len(said.names))] for a in there]
+        )
         lines = [
             (said.names[number], [(count, count / max(int(line.sum()), 1)) for count in line.tolist()])
             for number, line in zip(there, counts, strict=True)
         ]
-        found.append({"title": f"{JUDGES.get(judge, judge)}: {method(name)}", "names": said.names, "lines": lines})  # fmt: skip
+        found.append(
+            {"title": f"{JUDGES.get(judge, judge)}: {method(name)}", "names": said.names, "lines": lines}
+        )
     return found

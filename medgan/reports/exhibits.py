@@ -124,7 +124,18 @@ def read_exhibits(folder: Path) -> Exhibits:
     path = files.resolve_inside(folder, EXHIBITS)
     try:
         return _check_exhibits(path, dict(_unpack(path)))
-    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, RecursionError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:  # fmt: skip
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        EOFError,
+        MemoryError,
+        RecursionError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+    ) as error:
         raise damage(path, error) from error
 
 

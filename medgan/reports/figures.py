@@ -72,7 +72,10 @@ def arms_figure(arms: Sequence[Mapping[str, Any]]) -> bytes:
         figure = blank(WIDTH, 0.6 + 0.46 * sum(heights))
         panels = figure.subplots(len(judges), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for axes, judge in zip(panels, judges, strict=True):
-            _draw_ranks(plain(axes), sorted((arm for arm in arms if arm["judge"] == judge), key=lambda arm: arm["auprc"]))  # fmt: skip
+            _draw_ranks(
+                plain(axes),
+                sorted((arm for arm in arms if arm["judge"] == judge), key=lambda arm: arm["auprc"]),
+            )
             axes.set_title(JUDGES.get(judge, judge), fontsize=11, color=INK, loc="left")
         panels[-1].set_xlabel("AUPRC of rare classes in held-out patients")
         panels[0].plot([], [], "o-", color=REAL, label="real images only")
@@ -91,9 +94,15 @@ def _draw_ranks(axes: Axes, arms: Sequence[Mapping[str, Any]]) -> None:
         axes.plot(arm["auprc"], place, mark, color=colour, ms=7)
         weight = "bold" if arm["role"] else "normal"
         axes.text(
-            0, place + 0.3, arm_words(arm), fontsize=9.5, fontweight=weight, color=INK,
-            transform=axes.get_yaxis_transform(), va="center",
-        )  # fmt: skip
+            0,
+            place + 0.3,
+            arm_words(arm),
+            fontsize=9.5,
+            fontweight=weight,
+            color=INK,
+            transform=axes.get_yaxis_transform(),
+            va="center",
+        )
     axes.set_yticks([])
     axes.set_ylim(-0.5, len(arms) - 0.3)
 
@@ -128,7 +137,14 @@ def variety_figure(scores: Sequence[Mapping[str, Any]]) -> bytes:
         for space in spaces:
             panels[0].plot([], [], MARKS[space], color=MADE, label=f"synthetic, by {SPACES[space]}")
         panels[0].plot([], [], "|", color=QUIET, mew=3, ms=10, label="other real images")
-        figure.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8.5, handletextpad=0.3, columnspacing=1.0)  # fmt: skip
+        figure.legend(
+            loc="outside upper left",
+            ncols=3,
+            frameon=False,
+            fontsize=8.5,
+            handletextpad=0.3,
+            columnspacing=1.0,
+        )
         return figure
 
     return plot(labels, draw)
@@ -177,7 +193,9 @@ def counts_figure(
     before: Mapping[str, int], after: Mapping[str, int], repeated: Mapping[str, int] = NO_CLASSES
 ) -> bytes:
     """Images per class, real, repeated and synthetic, one bar each; of very many classes those with most and those with fewest real images."""
-    labels = ends(sorted(after, key=lambda label: -before.get(label, 0)) if len(after) > MOST else list(after))  # fmt: skip
+    labels = ends(
+        sorted(after, key=lambda label: -before.get(label, 0)) if len(after) > MOST else list(after)
+    )
     real = [before.get(label, 0) for label in labels]
     again = [repeated.get(label, 0) for label in labels]
     both = [have + more for have, more in zip(real, again, strict=True)]
@@ -191,7 +209,16 @@ def counts_figure(
         if any(again):
             axes.barh(places, again, left=real, color=REAL, alpha=0.45, label="real, repeated", height=0.62)
         if any(made):
-            axes.barh(places, made, left=both, color=MADE, label="synthetic", height=0.62, hatch="///", edgecolor="white")  # fmt: skip
+            axes.barh(
+                places,
+                made,
+                left=both,
+                color=MADE,
+                label="synthetic",
+                height=0.62,
+                hatch="///",
+                edgecolor="white",
+            )
         axes.set_yticks(places, names)
         axes.invert_yaxis()
         axes.set_xlabel("images")

@@ -134,12 +134,19 @@ def page(story: Story) -> str:
         arms_plot=picture(figures.arms_figure(arms), "svg+xml") if arms else "",
         curves=curves_data(story.predictions, arms),
         variety_plot=picture(figures.variety_figure(scores), "svg+xml") if shares else "",
-        counts_plot=picture(figures.counts_figure(story.before, story.after, story.repeated), "svg+xml") if story.after else "",
-        panels=[(name, picture(data, "svg+xml"), words) for name, data, words in progress.figures_of(story.log)],
-        beyond={(arm["judge"], arm["name"]): arm for arm in ((evaluation.get("usefulness") or {}).get("external") or {}).get("arms", ())},
+        counts_plot=picture(figures.counts_figure(story.before, story.after, story.repeated), "svg+xml")
+        if story.after
+        else "",
+        panels=[
+            (name, picture(data, "svg+xml"), words) for name, data, words in progress.figures_of(story.log)
+        ],
+        beyond={
+            (arm["judge"], arm["name"]): arm
+            for arm in ((evaluation.get("usefulness") or {}).get("external") or {}).get("arms", ())
+        },
         arms=sorted(arms, key=lambda arm: -arm["auprc"]),
         version=__version__,
-    )  # fmt: skip
+    )
     return text.encode("utf-8", "backslashreplace").decode()  # file names need not be any encoding
 
 
@@ -183,7 +190,12 @@ def pair_data(pair: NearestPair) -> dict[str, Any]:
     """Both images of a pair as addresses, seen through one window that burns out neither."""
     window = display_window(pair.synthetic, pair.real)
     real = None if pair.real is None else picture(png(pair.real, window))
-    return {"label": pair.label, "words": pair.words, "synthetic": picture(png(pair.synthetic, window)), "real": real}  # fmt: skip
+    return {
+        "label": pair.label,
+        "words": pair.words,
+        "synthetic": picture(png(pair.synthetic, window)),
+        "real": real,
+    }
 
 
 def curves_data(said: Any, arms: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

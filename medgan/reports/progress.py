@@ -78,7 +78,7 @@ def progress_picture(rows: Rows, path: Path) -> Path:
     labels = sorted({label for name in OF_CLASS.values() for label in classes(rows, name)})
     last = rows[-1]
     with fonts_for(*labels):
-        figure = blank(10, 0.7 + 2.6 * -(-len(drawn) // 2), dpi=100, facecolor="white")  # fmt: skip
+        figure = blank(10, 0.7 + 2.6 * -(-len(drawn) // 2), dpi=100, facecolor="white")
         canvas = FigureCanvasAgg(figure)
         places = figure.subplots(-(-len(drawn) // 2), 2, squeeze=False).ravel()
         for axes, (title, draw) in zip(places, drawn.items(), strict=False):
@@ -115,9 +115,13 @@ def by_class(rows: Rows, name: str, limit: float | None, axes: Axes, labels: Seq
     """A line per class over images shown; `labels` are what its classes are called in the legend."""
     told = [row for row in rows if row.get("guards") and row["guards"].get(name)]
     for number, (label, words) in enumerate(zip(classes(rows, name), labels, strict=True)):
-        points = [(row["images_shown"], row["guards"][name][label]) for row in told if label in row["guards"][name]]  # fmt: skip
+        points = [
+            (row["images_shown"], row["guards"][name][label]) for row in told if label in row["guards"][name]
+        ]
         shown, values = zip(*points, strict=True)
-        axes.plot(shown, values, LINES[number % 4], color=COLOURS[number], lw=2, marker="o", ms=3, label=words)  # fmt: skip
+        axes.plot(
+            shown, values, LINES[number % 4], color=COLOURS[number], lw=2, marker="o", ms=3, label=words
+        )
     if limit is not None:
         axes.axhline(limit, color=QUIET, lw=1, ls=(0, (1, 2)))
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))

@@ -56,7 +56,10 @@ def of_folder(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str,
         galleries=shown,
         sheet=b"" if shown else bytes_of(folder, CONTACT_SHEET),
         pairs=() if form is None else tuple(nearest_pairs(folder, lines, form)),
-        filtered={label: {OUTCOME_COLUMNS[name]: int(tally[name]) for name in OUTCOME_COLUMNS} for label, tally in (filtered.get("counts") or {}).items()},
+        filtered={
+            label: {OUTCOME_COLUMNS[name]: int(tally[name]) for name in OUTCOME_COLUMNS}
+            for label, tally in (filtered.get("counts") or {}).items()
+        },
         checked=check_paragraphs(filtered, str(facts.get("data", ""))) if filtered and made else (),
         before=whole(counts["before"]),
         repeated=whole(facts.get("repeated") or {}),
@@ -69,9 +72,11 @@ def of_folder(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str,
                 "Whether these images help a classifier, how like real ones they are, and what they give away of patients, judged on patients held out",
                 f"medgan evaluate scans/ --synthetic {short_name(folder)} --out {short_name(folder, '-evaluation')}",
             )
-        ] if made else (),
+        ]
+        if made
+        else (),
         stand_ins=STAND_INS.format(f"`{short_name(folder)}`"),
-    )  # fmt: skip
+    )
 
 
 def of_run(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str, Any]]) -> Story:
@@ -80,7 +85,10 @@ def of_run(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str, An
     guards = model.get("guards") or {}
     notes = [*guards.get("alarms", ()), *filter(None, [guards.get("stopped")])]
     if not model:
-        notes = ["This training is not finished: repeat its command, and it goes on.", *((log[-1].get("alarms") or ()) if log else ())]  # fmt: skip
+        notes = [
+            "This training is not finished: repeat its command, and it goes on.",
+            *((log[-1].get("alarms") or ()) if log else ()),
+        ]
     counts = whole(model.get("counts") or {})
     name = short_name(folder)
     return Story(
@@ -101,14 +109,17 @@ def of_run(folder: Path, facts: Mapping[str, Any], log: Sequence[Mapping[str, An
         },
         notes=notes,
         unmeasured=[
-            ("Synthetic images in files, a class-balanced folder", f"medgan balance scans/ --model {name} --out {short_name(folder, '-balanced')}"),
+            (
+                "Synthetic images in files, a class-balanced folder",
+                f"medgan balance scans/ --model {name} --out {short_name(folder, '-balanced')}",
+            ),
             (
                 "Whether its images help a classifier, how like real ones they are, and what they give away of patients",
                 f"medgan evaluate scans/ --model {name} --out {short_name(folder, '-evaluation')}",
             ),
         ],
         stand_ins=STAND_INS.format(f"`{name}`"),
-    )  # fmt: skip
+    )
 
 
 def whole(counts: Mapping[str, Any]) -> dict[str, int]:
@@ -178,13 +189,28 @@ def galleries(folder: Path, lines: Lines, form: OutputFormat) -> Iterator[ClassG
     for label in sorted(halls)[:MOST_CLASSES]:
         sides = []
         for hall in halls[label]:
-            own = [hall[place] for place in choose_spread([line.get("patient") or line["path"] for line in hall], wanted)]  # fmt: skip
-            seen = [(image, line) for line in own if (line.get("low") or line.get("origin") == "synthetic") and (image := image_of(folder, line, form)) is not None]  # fmt: skip
+            own = [
+                hall[place]
+                for place in choose_spread([line.get("patient") or line["path"] for line in hall], wanted)
+            ]
+            seen = [
+                (image, line)
+                for line in own
+                if (line.get("low") or line.get("origin") == "synthetic")
+                and (image := image_of(folder, line, form)) is not None
+            ]
             sides.append(alike(seen))
         (real, real_names), (made, made_names) = sides
         if real is not None or made is not None:
             counts = len(halls[label][0]), len(halls[label][1])
-            yield ClassGallery(label=label, real=real, synthetic=made, names=(real_names, made_names), counts=counts, absent="none needed")  # fmt: skip
+            yield ClassGallery(
+                label=label,
+                real=real,
+                synthetic=made,
+                names=(real_names, made_names),
+                counts=counts,
+                absent="none needed",
+            )
 
 
 def alike(seen: Sequence[tuple[Pixels, Mapping[str, str]]]) -> tuple[Pixels | None, list[str]]:
@@ -197,7 +223,9 @@ def alike(seen: Sequence[tuple[Pixels, Mapping[str, str]]]) -> tuple[Pixels | No
 def nearest_pairs(folder: Path, lines: Lines, form: OutputFormat) -> Iterator[NearestPair]:
     """The synthetic images that lie nearest to a training image, with it where it is in the folder, too."""
     real = {Path(line["path"]).name.partition(".")[0]: line for line in lines if line.get("origin") == "real"}
-    scored = [(float(line["nearest_distance"]), line) for line in lines if _is_number(line.get("nearest_distance"))]  # fmt: skip
+    scored = [
+        (float(line["nearest_distance"]), line) for line in lines if _is_number(line.get("nearest_distance"))
+    ]
     scored.sort(key=lambda one: (one[0], one[1]["path"]))
     for distance, line in scored[:PAIRS]:
         ours = image_of(folder, line, form)
@@ -209,7 +237,12 @@ def nearest_pairs(folder: Path, lines: Lines, form: OutputFormat) -> Iterator[Ne
         words = f"{line['path'].rpartition('/')[2]} and {name}: distance {distance:.3f} (1 - correlation; 0 is the very image)."
         if theirs is None:
             words += " The real one is not in this folder in the same form."
-        yield NearestPair(label=line["label"], words=words, synthetic=ours, real=theirs if theirs is not None and theirs.shape == ours.shape else None)  # fmt: skip
+        yield NearestPair(
+            label=line["label"],
+            words=words,
+            synthetic=ours,
+            real=theirs if theirs is not None and theirs.shape == ours.shape else None,
+        )
 
 
 def _is_number(text: str | None) -> bool:

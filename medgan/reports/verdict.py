@@ -69,7 +69,10 @@ def marks(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     lines = []
     for line in by_class(scores):
         tones = {kind: {chip["tone"] for chip in chips} for kind, chips in line["cells"].items()}
-        told = {kind: (found.pop() if len(found) == 1 else "even") if found else None for kind, found in tones.items()}  # fmt: skip
+        told = {
+            kind: (found.pop() if len(found) == 1 else "even") if found else None
+            for kind, found in tones.items()
+        }
         lines.append({"label": line["label"], "n": line["n"], "n_real": line["n_real"], **told})
     return lines
 
@@ -94,7 +97,15 @@ def by_class(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         limits = [score["note"] for score in own if unsure(score) or score["value"] is None]
         limit = limits[0].rpartition("; ")[2] if limits else ""
-        lines.append({"label": label or "all classes together", "cells": cells, "n": own[0]["n"], "n_real": own[0]["n_real"], "limit": limit})  # fmt: skip
+        lines.append(
+            {
+                "label": label or "all classes together",
+                "cells": cells,
+                "n": own[0]["n"],
+                "n_real": own[0]["n_real"],
+                "limit": limit,
+            }
+        )
     return lines
 
 

@@ -70,7 +70,7 @@ VERDICTS = {
     "no-difference": ("even", "No difference", "Real images alone do as well, within one point of AUPRC."),
     "harms": ("bad", "Harms", "The classifier did worse on real test patients with synthetic images."),
     "cannot-tell": ("none", "Cannot tell", "Too few held-out patients have the rare class for a verdict."),
-}  # fmt: skip
+}
 TONES = {
     "pass": "good",
     "passed": "good",

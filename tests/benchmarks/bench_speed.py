@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from medgan.base.workers import keep_memory
-from medgan.commands.draw_into import form_of
+from medgan.commands.draw_into import resolve_form
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
 from medgan.learners.gan.probe import _TimingTrial, measure_costs
@@ -274,7 +274,7 @@ def test_writing_beside_drawing(size, tmp_path):
     draw, pixels = drawing(trial), np.random.default_rng(0).random((size, size), np.float32)
     rows = []
     for kind in ("png", "dicom", "nifti"):
-        form, written, drawn = form_of(trial.plan.form, kind), [], []
+        form, written, drawn = resolve_form(trial.plan.form, kind), [], []
         for _ in range(ROUNDS):
             numbers = iter(range(10**6))
 

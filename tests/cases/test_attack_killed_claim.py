@@ -52,7 +52,7 @@ def test_train_goes_on_where_it_was_killed_as_it_claimed_its_folder(scans, tmp_p
 
 
 def test_balance_goes_on_where_the_training_beside_it_was_killed_as_it_claimed(scans, tmp_path, monkeypatch):
-    monkeypatch.setattr(balancing, "fill", lambda *_: pytest.skip("it goes on"))
+    monkeypatch.setattr(balancing, "write_dataset", lambda *_: pytest.skip("it goes on"))
     left_behind(tmp_path / "out.run")
     with pytest.raises(pytest.skip.Exception):
         balance(scans, tmp_path / "out", options=BalanceOptions(filter=False), overrides=QUICK)

@@ -6,7 +6,7 @@ import pytest
 
 from medgan.base import files
 from medgan.base.errors import DatasetError, OutputError
-from medgan.commands.folder_lock import alone_in
+from medgan.commands.folder_lock import lock_folder
 from medgan.evaluation.result_cache import ResultCache
 from medgan.output.folder import claim_folder, remove_leftovers
 from medgan.training.runtime import Journal, load_checkpoint, save_checkpoint
@@ -72,7 +72,7 @@ def test_nothing_lands_where_a_link_within_a_folder_leads(tmp_path, name):
     out = tmp_path / "theirs"
     out.mkdir(exist_ok=True)
     (out / name.partition("/")[0]).symlink_to(tmp_path / "mine")
-    with pytest.raises(OutputError, match="through (a link|links)"), alone_in(out):
+    with pytest.raises(OutputError, match="through (a link|links)"), lock_folder(out):
         files.write_text(out / name, "x")
     assert not list((tmp_path / "mine").iterdir())
 
@@ -80,7 +80,7 @@ def test_nothing_lands_where_a_link_within_a_folder_leads(tmp_path, name):
 def test_a_folder_that_is_itself_behind_a_link_is_written_in(tmp_path):
     (tmp_path / "large disk").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "large disk")
-    with alone_in(tmp_path / "out"):
+    with lock_folder(tmp_path / "out"):
         files.write_text(tmp_path / "out" / "grids" / "1.png", "x")
     assert (tmp_path / "large disk" / "grids" / "1.png").read_text() == "x"
 

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 
 from medgan.api.values import as_quota
-from medgan.commands.sample import labels_to_draw
+from medgan.commands.sample import _labels_to_draw
 from medgan.dataset.file_list import list_files
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
@@ -93,7 +93,7 @@ def test_a_class_and_a_patient_are_one_in_whatever_form_a_table_writes_them(tmp_
 def test_a_class_is_found_by_a_name_typed_in_another_form(tmp_path):
     typed = unicodedata.normalize("NFD", "Läsion")
     assert as_quota(f"{typed}=5") == ("Läsion", 5)
-    assert labels_to_draw([typed], ["Läsion", "normal"]) == ("Läsion",)
+    assert _labels_to_draw([typed], ["Läsion", "normal"]) == ("Läsion",)
 
 
 @pytest.mark.parametrize("disk", FORMS)

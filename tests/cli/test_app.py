@@ -280,7 +280,7 @@ def test_the_package_runs_as_a_module():
         (["balance", "{scans}", "--out", "b", "--share", "some"], "no share"),
         (["sample", "{scans}", "--out", "s"], "no model here"),
         (["evaluate", "{scans}", "--model", "{scans}", "--out", "e"], "no model here"),
-        (["evaluate", "{scans}", "--out", "e", "--only", "beauty"], "there is no part beauty"),
+        (["evaluate", "{scans}", "--out", "e", "--only", "beauty"], "--only beauty is not known"),
         (["inspect", "{scans}/nowhere"], "does not exist"),
     ],
     ids=lambda words: " ".join(words[:1] + words[-1:]) if isinstance(words, list) else None,
@@ -307,7 +307,7 @@ def test_an_evaluation_has_the_parts_that_the_command_line_knows():
     from medgan.commands import preflight
     from medgan.evaluation import analyses
 
-    assert tuple(analyses.PARTS) == preflight.PARTS
+    assert tuple(analyses.PARTS) == preflight._PARTS
 
 
 @pytest.mark.parametrize(

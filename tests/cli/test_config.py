@@ -14,8 +14,11 @@ def test_options_are_read_as_they_would_be_typed(tmp_path):
     path = tmp_path / "my.toml"
     path.write_text('[train]\nsize = 128\nminutes = 0.5\nno-filter = true\nclass = ["a=1", "b=2"]\n')
     assert config.read(path, "train", KNOWN) == {
-        "size": "128", "minutes": "0.5", "no-filter": True, "class": ["a=1", "b=2"],
-    }  # fmt: skip
+        "size": "128",
+        "minutes": "0.5",
+        "no-filter": True,
+        "class": ["a=1", "b=2"],
+    }
 
 
 def test_a_file_may_serve_several_commands(tmp_path):

@@ -352,8 +352,27 @@ def test_where_nothing_is_real_only_what_was_drawn_is_told(capsys):
     assert not any(line[:1] == ["a"] for line in lines)
 
 
-SCORE = {"name": "kid", "space": "lite2", "label": "", "value": 0.25123, "low": 0.1, "high": 0.4, "floor": None, "at_floor": False, "n": 40}  # fmt: skip
-ARM = {"name": "pretrain", "judge": "cnn", "role": "named", "auprc": 0.71, "low": 0.5, "high": 0.8, "sensitivity": 0.66, "auroc": 0.9}  # fmt: skip
+SCORE = {
+    "name": "kid",
+    "space": "lite2",
+    "label": "",
+    "value": 0.25123,
+    "low": 0.1,
+    "high": 0.4,
+    "floor": None,
+    "at_floor": False,
+    "n": 40,
+}
+ARM = {
+    "name": "pretrain",
+    "judge": "cnn",
+    "role": "named",
+    "auprc": 0.71,
+    "low": 0.5,
+    "high": 0.8,
+    "sensitivity": 0.66,
+    "auroc": 0.9,
+}
 EVALUATION = {
     "verdict": "cannot-tell",
     "sentence": "Cannot tell whether synthetic images help: only 2 held-out patients have covid; at least 5 are needed for a verdict.",
@@ -399,7 +418,13 @@ def test_an_evaluation_tells_every_figure_when_asked(capsys):
     told = capsys.readouterr()
     rows = [line.split() for line in told.out.splitlines()]
     assert rows.count(["all", "kid", "lite2", "0.251", "0.1", "0.4", "-", "no", "40"]) == 60
-    first, second = (rows.index([name, "cnn", ratio, *rest]) for name, ratio, *rest in (("real", "-", "0.75", "0.5", "0.8", "0.66", "0.9"), ("pretrain", "named", "0.71", "0.5", "0.8", "0.66", "0.9")))  # fmt: skip
+    first, second = (
+        rows.index([name, "cnn", ratio, *rest])
+        for name, ratio, *rest in (
+            ("real", "-", "0.75", "0.5", "0.8", "0.66", "0.9"),
+            ("pretrain", "named", "0.71", "0.5", "0.8", "0.66", "0.9"),
+        )
+    )
     assert first < second
     assert "--all" not in told.err
 

@@ -1,4 +1,5 @@
-"""Small data sets of blurred discs, and generators that never trained: all that sampling and balancing need to be tested."""
+"""Small data sets of blurred discs, and generators that never trained: all that sampling and balancing need
+to be tested."""
 
 import csv
 from dataclasses import replace
@@ -33,7 +34,8 @@ SMALL = Overrides(effort="smoke", size=(16, 24))
 
 
 def discs(root, *, shape=(16, 24), split="", **counts):
-    """A folder per class with `counts` noisy 8-bit PNGs, each class with its disc elsewhere; returns the Source."""
+    """A folder per class with `counts` noisy 8-bit PNGs, each class with its disc elsewhere; returns the
+    Source."""
     chance = np.random.default_rng(len(split))
     rows, columns = np.mgrid[: shape[0], : shape[1]]
     for place, (label, count) in enumerate(sorted(counts.items())):

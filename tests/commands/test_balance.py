@@ -1,4 +1,5 @@
-"""A data set and a model in, a folder out whose classes are as large as asked for, with the same share of synthetic images."""
+"""A data set and a model in, a folder out whose classes are as large as asked for, with the same share of
+synthetic images."""
 
 import csv
 import dataclasses
@@ -386,10 +387,24 @@ def test_where_nothing_is_to_be_done_that_is_said(tmp_path):
 # --- alike in form ---
 
 DIFFERS = {
-    "ConversionType", "ContributingEquipmentSequence", "DerivationDescription", "FrameOfReferenceUID", "ImageComments",
-    "PatientID", "PatientName", "PixelData", "SOPInstanceUID", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber",
-    "BurnedInAnnotation", "LossyImageCompression", "StudyDescription", "StudyInstanceUID", "SyntheticData",
-}  # fmt: skip
+    "ConversionType",
+    "ContributingEquipmentSequence",
+    "DerivationDescription",
+    "FrameOfReferenceUID",
+    "ImageComments",
+    "PatientID",
+    "PatientName",
+    "PixelData",
+    "SOPInstanceUID",
+    "SeriesDescription",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "BurnedInAnnotation",
+    "LossyImageCompression",
+    "StudyDescription",
+    "StudyInstanceUID",
+    "SyntheticData",
+}
 """What tells one image, its patient and its origin; nothing of it is pixels."""
 
 
@@ -496,7 +511,7 @@ def test_without_real_images_only_synthetic_ones_are_written_and_what_they_belon
     assert by_kind(tmp_path / "out") == {("from-noise", "covid"): 2, ("from-noise", "normal"): 2}
     assert written.repeated == {"covid": 0, "normal": 0}
     assert written.after == {"covid": 4, "normal": 7}
-    assert "beside your real ones, repeated until every class has 5:" in written.notes[0]
+    assert "together with your real ones, repeated until every class has 5." in written.notes[0]
     goals = BalanceOptions(real="none", per_class={"covid": 3}, filter=False)
     written = balance(scans, tmp_path / "goals", model=model, options=goals)
     assert "repeated until there are 3 of covid, 5 of normal:" in written.notes[0]
@@ -521,7 +536,7 @@ def test_without_a_model_one_is_trained_beside_the_output_and_kept(scans, tmp_pa
 
 def test_a_model_of_other_data_is_refused_with_both_digests(scans, model, tmp_path):
     other = discs(tmp_path / "other", shape=(20, 20), normal=5, covid=2)
-    with pytest.raises(ModelError, match="learned from other data") as caught:
+    with pytest.raises(ModelError, match="trained on other images") as caught:
         balance(other, tmp_path / "out", model=model)
     assert Model.load(model).data_digest[:12] in caught.value.message
     assert index(other).digest[:12] in caught.value.message
@@ -704,7 +719,8 @@ def test_data_without_a_usable_scan_is_refused(tmp_path):
 
 
 def test_it_is_a_folder_per_class_as_image_folder_reads_it(balanced):
-    """The contract of torchvision's ImageFolder: classes are the sorted sub-folders, every file below is an image."""
+    """The contract of torchvision's ImageFolder: classes are the sorted sub-folders, every file below is an
+    image."""
     images = balanced.out / "images"
     classes = sorted(entry.name for entry in images.iterdir())
     assert all((images / name).is_dir() for name in classes)

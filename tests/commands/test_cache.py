@@ -1,4 +1,5 @@
-"""What lies in the cache, and what clearing it removes: nothing that is in use, nothing that is not medgan's."""
+"""What lies in the cache, and what clearing it removes: nothing that is in use, nothing that is not
+medgan's."""
 
 import os
 import sqlite3
@@ -60,8 +61,13 @@ def another_process(holding, alone):
 @pytest.mark.parametrize("clear", [False, True])
 def test_a_cache_that_is_not_there_is_not_made(cache_of_test, clear):
     assert cache(clear=clear).report() == {
-        "cache": str(cache_of_test), "bytes": 0, "freed_bytes": None, "stacks": [], "index": [], "unknown": [],
-    }  # fmt: skip
+        "cache": str(cache_of_test),
+        "bytes": 0,
+        "freed_bytes": None,
+        "stacks": [],
+        "index": [],
+        "unknown": [],
+    }
     assert not cache_of_test.exists()
 
 

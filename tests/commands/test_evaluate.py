@@ -13,7 +13,7 @@ from medgan.base.files import read_json
 from medgan.base.progress import ignore
 from medgan.commands import evaluate as module
 from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.evaluate import Clock, EvaluateOptions, again, evaluate
+from medgan.commands.evaluate import EvaluateOptions, _repeat_command, _TimeForecast, evaluate
 from medgan.commands.report import report
 from medgan.commands.sample import SampleOptions, sample
 from medgan.dataset.index import index
@@ -53,7 +53,11 @@ def world(tmp_path_factory):
 def one_space(monkeypatch):
     """The other spaces are tested by themselves; here they would only take time."""
     monkeypatch.setattr(fidelity, "SPACES", {"radiomics": spaces.SPACES["radiomics"]})
-    monkeypatch.setattr(fidelity.measure_fidelity, "__kwdefaults__", fidelity.measure_fidelity.__kwdefaults__ | {"spaces": ("radiomics",)})  # fmt: skip
+    monkeypatch.setattr(
+        fidelity.measure_fidelity,
+        "__kwdefaults__",
+        fidelity.measure_fidelity.__kwdefaults__ | {"spaces": ("radiomics",)},
+    )
 
 
 def request(world, **how):
@@ -173,7 +177,12 @@ def test_a_balanced_folder_knows_by_which_seed_patients_were_held_out(tmp_path):
 
 @pytest.mark.parametrize("wish", [{"holdout": 0.2}, {"label_tag": "BodyPartExamined"}, {"modality": "CT"}])
 def test_wishes_about_real_data_are_refused_of_a_balanced_folder(world, tmp_path, wish):
-    balance(world["source"], tmp_path / "out", model=world["model"], options=BalanceOptions(target=14, filter=False))  # fmt: skip
+    balance(
+        world["source"],
+        tmp_path / "out",
+        model=world["model"],
+        options=BalanceOptions(target=14, filter=False),
+    )
     held, read = ({"holdout": wish["holdout"]}, {}) if "holdout" in wish else ({}, wish)
     with pytest.raises(DatasetError, match="it is read as it was written"):
         load_evaluation_data(Request(source=Source(path=tmp_path / "out", **read), **held), ignore)
@@ -316,12 +325,12 @@ def test_a_part_that_was_cut_off_is_measured_again(done, world):
 
 def test_the_command_of_an_evaluation_names_how_its_data_were_read(world):
     source = replace(world["source"], label_tag="BodyPartExamined", modality="CT", allow_burned_in=True)
-    told = again(request(world, source=source, synthetic=world["drawn"], holdout=0.2), QUICK)
+    told = _repeat_command(request(world, source=source, synthetic=world["drawn"], holdout=0.2), QUICK)
     assert told.startswith(
         "medgan evaluate SOURCE --label-from-tag BodyPartExamined --modality CT --allow-burned-in --synthetic FOLDER"
     )
     source = replace(world["source"], labels=world["place"] / "patients of Dr Who.csv")
-    assert "evaluate SOURCE --labels LABELS --model RUN" in again(
+    assert "evaluate SOURCE --labels LABELS --model RUN" in _repeat_command(
         request(world, source=source, model=world["model"]), QUICK
     )
 
@@ -522,5 +531,5 @@ def test_there_is_no_report_of_nothing(tmp_path, name, text):
 
 
 def test_a_forecast_that_has_run_out_tells_no_time():
-    clock = Clock(effort="quick", seconds=60.0, began=time.monotonic() - 3600)
+    clock = _TimeForecast(effort="quick", seconds=60.0, began=time.monotonic() - 3600)
     assert clock.report(2, 4, "part shortcut").facts == {}

@@ -6,7 +6,7 @@ from medgan.base import cache
 from medgan.base.errors import OutputError, PlanError
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import EvaluateOptions, evaluate
-from medgan.commands.folder_lock import alone_in
+from medgan.commands.folder_lock import lock_folder
 from medgan.commands.sample import SampleOptions, sample
 from medgan.commands.train import train
 from medgan.evaluation.data import Request
@@ -20,12 +20,12 @@ def scans(tmp_path_factory):
 
 def test_a_folder_is_one_commands_own_while_it_lasts(tmp_path):
     out = tmp_path / "a" / "out"
-    with alone_in(out):
-        with pytest.raises(OutputError, match="another command is at work"), alone_in(out):
+    with lock_folder(out):
+        with pytest.raises(OutputError, match="another command is writing into"), lock_folder(out):
             pass
-        with alone_in(tmp_path / "other"):
+        with lock_folder(tmp_path / "other"):
             pass
-    with alone_in(out):
+    with lock_folder(out):
         pass
 
 
@@ -33,10 +33,10 @@ def test_a_folder_that_a_refused_command_made_is_gone_and_what_was_there_stays(t
     (tmp_path / "mine").mkdir()
     (tmp_path / "file").touch()
     for name in ("new", "mine"):
-        with pytest.raises(PlanError), alone_in(tmp_path / name):
+        with pytest.raises(PlanError), lock_folder(tmp_path / name):
             raise PlanError("no")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "mine"]
-    with pytest.raises(OutputError, match="is a file, not a folder"), alone_in(tmp_path / "file"):
+    with pytest.raises(OutputError, match="is a file, not a folder"), lock_folder(tmp_path / "file"):
         pass
 
 
@@ -45,7 +45,7 @@ def test_a_disk_without_locks_holds_nobody_up(tmp_path, monkeypatch):
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr(cache, "acquire_lock", refuse)
-    with alone_in(tmp_path / "out"), alone_in(tmp_path / "out"):
+    with lock_folder(tmp_path / "out"), lock_folder(tmp_path / "out"):
         pass
 
 
@@ -55,13 +55,13 @@ def test_what_another_command_is_writing_is_left_alone(scans, tmp_path):
     half.mkdir(parents=True)
     (half / "half.png").write_bytes(b"written by another")
     before = tree(tmp_path / "out")
-    with alone_in(tmp_path / "out"):
+    with lock_folder(tmp_path / "out"):
         for work in (
             lambda: sample(model, tmp_path / "out", options=SampleOptions(count=2)),
             lambda: balance(scans, tmp_path / "out", model=model, options=BalanceOptions(filter=False)),
             lambda: train(scans, tmp_path / "out", overrides=SMALL),
         ):
-            with pytest.raises(OutputError, match="another command is at work"):
+            with pytest.raises(OutputError, match="another command is writing into"):
                 work()
     assert tree(tmp_path / "out") == before
 
@@ -69,7 +69,7 @@ def test_what_another_command_is_writing_is_left_alone(scans, tmp_path):
 def test_two_evaluations_into_one_folder_are_one_and_a_refusal(scans, tmp_path):
     model = untrained(tmp_path / "model", scans)
     request = Request(source=scans, model=model, per_class=2)
-    with alone_in(tmp_path / "out"), pytest.raises(OutputError, match="another command is at work"):
+    with lock_folder(tmp_path / "out"), pytest.raises(OutputError, match="another command is writing into"):
         evaluate(request, tmp_path / "out", options=EvaluateOptions(only=("privacy",)))
     assert not list((tmp_path / "out").iterdir())
 
@@ -85,7 +85,8 @@ LEFT = (
     {"parts/settings.json": b"{}", "exhibits.npz": b"PK", ".evaluation.json.partial": b"{"},
     {"parts/settings.json": b"{}", "evaluation.json": b"", ".report.html.partial": b"<"},
 )
-"""{file: bytes} that an evaluation may leave that is killed at its first write, or at a later one, or by a disk that then lost what was not flushed."""
+"""{file: bytes} that an evaluation may leave that is killed at its first write, or at a later one, or by a
+disk that then lost what was not flushed."""
 
 
 @pytest.mark.parametrize("left", LEFT)
@@ -100,5 +101,8 @@ def test_what_a_killed_evaluation_leaves_never_refuses_the_next(scans, tmp_path,
     )
     assert done.privacy["verdict"]
     assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == {
-        "evaluation.json", "report.html", "exhibits.npz", "parts",
-    }  # fmt: skip
+        "evaluation.json",
+        "report.html",
+        "exhibits.npz",
+        "parts",
+    }

@@ -214,8 +214,8 @@ def test_where_that_cannot_be_told_a_sentence_says_why(tmp_path, monkeypatch):
         assert (found["labels"], found["pairs"]) == ([], [])
         return found["sentence"]
 
-    assert "it takes two classes with 20 patients" in why(discs(tmp_path / "few", normal=24, covid=19))
-    assert "one class only" in why(discs(tmp_path / "one", normal=24))
+    assert "two classes with 20 patients each" in why(discs(tmp_path / "few", normal=24, covid=19))
+    assert "only one class" in why(discs(tmp_path / "one", normal=24))
     monkeypatch.setattr(looked, "missing_features_warning", lambda: "absent")
     assert "not installed" in why(discs(tmp_path / "two", normal=20, covid=20))
 
@@ -233,7 +233,7 @@ def test_at_most_a_hundred_patients_of_a_class_are_looked_at_and_a_volume_by_its
         for n in range(count)
     ]
     manifest = Manifest(root=Path(), records=tuple(records))
-    patients = looked.people(manifest)
+    patients = looked._select_patients(manifest)
     assert {label: len(own) for label, own in patients.items()} == {"a": 100, "b": 22}
     chosen = _first_scans(manifest, patients)
     assert len(chosen) == len({record.patient for record in chosen}) == 122

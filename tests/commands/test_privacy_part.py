@@ -17,9 +17,13 @@ def test_a_copycat_fails_in_evaluate_and_the_outcome_has_the_documented_keys(mon
     monkeypatch.setattr(hypothesis_tests, "RESAMPLES", 50)
     monkeypatch.setattr(screen, "WANTED", ("radiomics",))
     images = EvaluationData(
-        train=TRAIN, val=HELD_OUT.take(range(30)), test=HELD_OUT.take(np.arange(30, 60)), synthetic=copies(20),
-        unseen="", sources={},
-    )  # fmt: skip
+        train=TRAIN,
+        val=HELD_OUT.take(range(30)),
+        test=HELD_OUT.take(np.arange(30, 60)),
+        synthetic=copies(20),
+        unseen="",
+        sources={},
+    )
     assert len(concatenate_images(images.val, images.test)) == 60
     job = analyses.Job(images=images, effort="quick", seed=0, runs={}, on_progress=lambda _: None)
     report = json.loads(json.dumps(files.to_json(analyses.PARTS["privacy"](job))))

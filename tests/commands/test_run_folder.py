@@ -1,4 +1,5 @@
-"""A longer run goes on with a finished one; a shorter one, another one, and a run of which nobody knows the end are refused in words."""
+"""A longer run goes on with a finished one; a shorter one, another one, and a run of which nobody knows the
+end are refused in words."""
 
 import dataclasses
 import json
@@ -94,7 +95,7 @@ def test_a_run_that_is_not_finished_is_first_to_be_finished(scans, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         train(scans, tmp_path / "run", overrides=QUICK, on_progress=stop)
-    with pytest.raises(OutputError, match="a shorter run, which is not finished") as caught:
+    with pytest.raises(OutputError, match="a shorter run that is not finished") as caught:
         train(scans, tmp_path / "run", overrides=LONGER)
     assert "Repeat its command" in caught.value.hint
 

@@ -184,7 +184,7 @@ def test_pictures_of_no_modality_are_captures_unless_a_class_is_asked_for(model,
         ({"format": "dicom", "dicom_class": "mr"}, "size of their pixels is unknown"),
         ({"format": "dicom", "dicom_class": "ct"}, "no Hounsfield units"),
         ({"format": "dicom", "dicom_class": "mg"}, "no DICOM class 'mg'"),
-        ({"dicom_class": "sc"}, "is for DICOM; these images are written as png"),
+        ({"dicom_class": "sc"}, "needs DICOM output, and these images are written as png"),
     ],
 )
 def test_an_impossible_dicom_class_is_refused_before_anything_is_drawn(model, tmp_path, options, why):

@@ -8,7 +8,7 @@ import pytest
 from medgan.base.errors import PlanError
 from medgan.commands import share
 from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.share import Mixture
+from medgan.commands.share import BalancePolicy
 from medgan.evaluation.share_choice import Chosen, ShareTrial
 from medgan.evaluation.trials import Settings
 from medgan.filtering import candidates, in_memory
@@ -27,7 +27,7 @@ BEFORE = {"cyst": 20, "mass": 40, "normal": 100}
 
 
 def mixture(**wishes):
-    return Mixture(**{"per_class": {}, "share": 0.25, **wishes})
+    return BalancePolicy(**{"per_class": {}, "share": 0.25, **wishes})
 
 
 def made(whole):
@@ -45,24 +45,32 @@ def passed(**kept):
 
 def test_by_default_every_class_is_as_large_as_the_largest_and_has_the_same_share():
     whole = mixture().of(BEFORE)
-    assert [(one.real, one.repeated, one.made) for one in whole.values()] == [(20, 80, 33), (40, 60, 33), (100, 0, 33)]  # fmt: skip
+    assert [(one.real, one.repeated, one.made) for one in whole.values()] == [
+        (20, 80, 33),
+        (40, 60, 33),
+        (100, 0, 33),
+    ]
 
 
 def test_the_old_top_up_makes_images_of_small_classes_alone():
     whole = mixture(fill="synthetic", share=None).of(BEFORE)
-    assert [(one.real, one.repeated, one.made) for one in whole.values()] == [(20, 0, 80), (40, 0, 60), (100, 0, 0)]  # fmt: skip
+    assert [(one.real, one.repeated, one.made) for one in whole.values()] == [
+        (20, 0, 80),
+        (40, 0, 60),
+        (100, 0, 0),
+    ]
 
 
 @pytest.mark.parametrize("wish", ["-1", "much", "inf", "nan", "", "1", "1.5", 1.0])
 def test_what_is_no_share_is_refused(wish):
-    with pytest.raises(PlanError, match="is no share") as refused:
+    with pytest.raises(PlanError, match="--share must be a number") as refused:
         BalanceOptions(share=wish)
     assert "0.25" in refused.value.hint
 
 
 @pytest.mark.parametrize("wish", [0, 0.25, "auto"])
 def test_a_share_of_a_one_sided_folder_is_refused(wish):
-    with pytest.raises(PlanError, match="same in every class") as refused:
+    with pytest.raises(PlanError, match="gives every class the same share") as refused:
         BalanceOptions(share=wish, fill="synthetic")
     assert refused.value.hint
     with pytest.raises(PlanError, match="no way 'both'"):
@@ -155,9 +163,16 @@ def asked(monkeypatch, number):
         seen.append((train, val, synthetic))
         trial = ShareTrial(judge="cnn", arm="oversampling", share=number, auprc=0.5)
         return Chosen(
-            share=number, arm="oversampling", judge="cnn", difference=0.0, error=0.1, sentence=f"so be it: {number}", rare=("covid",),
-            validated=val.counts, trials=(trial,),
-        )  # fmt: skip
+            share=number,
+            arm="oversampling",
+            judge="cnn",
+            difference=0.0,
+            error=0.1,
+            sentence=f"so be it: {number}",
+            rare=("covid",),
+            validated=val.counts,
+            trials=(trial,),
+        )
 
     monkeypatch.setattr(share, "choose_share", choose)
     return seen

@@ -1,4 +1,5 @@
-"""Images whose true distribution is known: blurred discs, two classes that differ in size; and generators of known faults."""
+"""Images whose true distribution is known: blurred discs, two classes that differ in size; and generators
+of known faults."""
 
 import numpy as np
 
@@ -9,7 +10,8 @@ SIDE = 32
 
 
 def discs(count, seed, *, label=0, spread=1.0):
-    """(count, 1, 32, 32): discs that vary in place, size, brightness and texture; `spread` 0 draws one and the same."""
+    """(count, 1, 32, 32): discs that vary in place, size, brightness and texture; `spread` 0 draws one and
+    the same."""
     chance = np.random.default_rng((seed, label))
     y, x = np.mgrid[:SIDE, :SIDE] + 0.5
     images = []

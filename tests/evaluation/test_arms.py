@@ -39,9 +39,11 @@ def shares(pool, images):
     """{class: (share of draws that are real, that are not)}."""
     labels, extra = images.labels[pool.rows], images.origins[pool.rows] != REAL
     return {
-        label: tuple(float(pool.chances[(labels == number) & (extra == side)].sum().round(6)) for side in (False, True))
+        label: tuple(
+            float(pool.chances[(labels == number) & (extra == side)].sum().round(6)) for side in (False, True)
+        )
         for number, label in enumerate(NAMES)
-    }  # fmt: skip
+    }
 
 
 def third(share):
@@ -84,10 +86,17 @@ def test_the_named_arms_are_arms_with_made_images():
 
 
 def test_real_images_are_drawn_as_often_as_there_are_images():
-    assert shares(taught("real", learned()).stages[0][1], learned()) == {"cyst": (0.125, 0), "mass": (0.25, 0), "normal": (0.625, 0)}  # fmt: skip
+    assert shares(taught("real", learned()).stages[0][1], learned()) == {
+        "cyst": (0.125, 0),
+        "mass": (0.25, 0),
+        "normal": (0.625, 0),
+    }
 
 
-@pytest.mark.parametrize(("name", "share"), [("oversampling", 0), ("share 0.25", 0.25), ("share 0.5 + classical", 0.5), ("composites", 0.25)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("oversampling", 0), ("share 0.25", 0.25), ("share 0.5 + classical", 0.5), ("composites", 0.25)],
+)
 def test_every_class_is_drawn_as_often_with_the_same_share_of_what_is_added(name, share):
     images = learned((200, 10, 30), (5, 6, 7))
     told = taught(name, images)

@@ -181,9 +181,13 @@ def test_a_card_that_takes_no_verdict_is_a_note_and_no_error(trained, run, tmp_p
 
 def test_nobody_held_out_is_said():
     told = {
-        **FOUND, "patients": {"train": 9, "val": 0, "test": 0}, "medgan": "0", "settings": {"effort": "quick"}, "command": "medgan evaluate",
+        **FOUND,
+        "patients": {"train": 9, "val": 0, "test": 0},
+        "medgan": "0",
+        "settings": {"effort": "quick"},
+        "command": "medgan evaluate",
         "filter": {"on": False, "sentence": "The filter\nwas off.", "counts": {}},
-    }  # fmt: skip
+    }
     text = "\n".join(card_section.section(told, "abc", "2026-11-02"))
     assert "No patient was held out" in text
     assert "- Images: The filter was off.\n" in text

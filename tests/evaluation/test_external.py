@@ -8,7 +8,7 @@ from PIL import Image
 
 from medgan.base.errors import DatasetError
 from medgan.base.progress import ignore
-from medgan.commands.evaluate import EvaluateOptions, again, settings_of
+from medgan.commands.evaluate import EvaluateOptions, _repeat_command, _settings_of
 from medgan.commands.sample import SampleOptions, sample
 from medgan.dataset.source import Source
 from medgan.evaluation.data import Request, load_evaluation_data
@@ -17,7 +17,8 @@ from tests.commands.blobs import discs, untrained
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """A data set with a test split, a model of it, and scans of another hospital: brighter, larger, in its own splits."""
+    """A data set with a test split, a model of it, and scans of another hospital: brighter, larger, in its
+    own splits."""
     place = tmp_path_factory.mktemp("external")
     discs(place / "scans", split="train", full=12, rare=8)
     source = discs(place / "scans", split="test", full=9, rare=8)
@@ -64,8 +65,8 @@ def test_an_evaluation_with_a_second_test_is_another_and_one_without_is_as_it_wa
     )
     assert load_evaluation_data(request(world, theirs), ignore).digest not in {first.digest, without.digest}
     options = EvaluateOptions(only=("fidelity",))
-    assert settings_of(request(world, theirs), options)["external"] is True
-    assert "external" not in settings_of(request(world, None), options)
+    assert _settings_of(request(world, theirs), options)["external"] is True
+    assert "external" not in _settings_of(request(world, None), options)
 
 
 @pytest.mark.parametrize("tool", ["sample", "another"])
@@ -143,6 +144,6 @@ def test_a_balanced_folder_alone_has_no_classifiers_to_ask(world, tmp_path):
 
 
 def test_the_command_names_a_second_test_without_its_place(world):
-    told = again(request(world, world["theirs"]), EvaluateOptions())
+    told = _repeat_command(request(world, world["theirs"]), EvaluateOptions())
     assert "--model RUN --no-filter --external EXTERNAL --effort" in told
     assert "theirs" not in told

@@ -135,7 +135,12 @@ def test_a_space_that_cannot_be_made_is_left_out_and_refused_when_it_is_the_only
 def test_progress_is_reported():
     seen = []
     measure_fidelity(
-        drawn((20, 20), 0), drawn((20, 20), 1), drawn((20, 20), 2), spaces=("radiomics",), resamples=5, on_progress=seen.append
-    )  # fmt: skip
+        drawn((20, 20), 0),
+        drawn((20, 20), 1),
+        drawn((20, 20), 2),
+        spaces=("radiomics",),
+        resamples=5,
+        on_progress=seen.append,
+    )
     assert seen[-1].done == seen[-1].total
     assert np.all(np.diff([report.done for report in seen]) >= 0)

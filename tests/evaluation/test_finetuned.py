@@ -1,4 +1,5 @@
-"""The fine-tuned judge sees what its whole network would see, keeps views apart from the order in which they are asked for, and learns."""
+"""The fine-tuned judge sees what its whole network would see, keeps views apart from the order in which
+they are asked for, and learns."""
 
 import numpy as np
 import pytest

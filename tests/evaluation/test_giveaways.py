@@ -37,7 +37,8 @@ def images(count, seed, *, brighter=0.0, names=NAMES):
 
 
 def files(labels, seed=0, *, shapes=None, scanners=None, **facts):
-    """The circumstances of images: sides by chance, unless `shapes` says what each class has; scanner 0, unless `scanners` says."""
+    """The circumstances of images: sides by chance, unless `shapes` says what each class has; scanner 0,
+    unless `scanners` says."""
     chance = np.random.default_rng(seed)
     plain = Record(path="a.png", format="png", photometric="L", shape=(1, 100, 100), **facts)
 

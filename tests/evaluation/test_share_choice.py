@@ -18,9 +18,15 @@ from tests.evaluation.rings import shapes
 TRAIN, VAL = shapes(60, 12, 0), shapes(50, 20, 1)
 TRUE = shapes(60, 60, 3)
 BRIEF = Settings(
-    judges=("cnn",), steps={"cnn": (2,)}, rates={"cnn": (1e-3,)}, seeds=2, folds=0, side=16, headroom=False,
+    judges=("cnn",),
+    steps={"cnn": (2,)},
+    rates={"cnn": (1e-3,)},
+    seeds=2,
+    folds=0,
+    side=16,
+    headroom=False,
     recipes={"cnn": ("oversampling", "oversampling + classical", "share 0.25", "share 0.5 + classical")},
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +37,12 @@ def brief():
 def test_every_arm_is_told_the_best_first_and_all_is_json(brief):
     scores = [trial.auprc for trial in brief.trials]
     assert scores == sorted(scores, reverse=True)
-    shares = {"oversampling": "0", "oversampling + classical": "0", "share 0.25": "0.25", "share 0.5 + classical": "0.5"}  # fmt: skip
+    shares = {
+        "oversampling": "0",
+        "oversampling + classical": "0",
+        "share 0.25": "0.25",
+        "share 0.5 + classical": "0.5",
+    }
     assert {trial.arm: trial.share for trial in brief.trials} == shares
     assert from_json(Chosen, json.loads(json.dumps(to_json(brief)))) == brief
 
@@ -46,7 +57,10 @@ def outcome(name, lead, judge="cnn"):
 
 
 def chosen(monkeypatch, *rounds):
-    told = [SimpleNamespace(judge=judge, outcomes=[outcome(*arm, judge) for arm in arms]) for judge, *arms in rounds]  # fmt: skip
+    told = [
+        SimpleNamespace(judge=judge, outcomes=[outcome(*arm, judge) for arm in arms])
+        for judge, *arms in rounds
+    ]
     monkeypatch.setattr(share_choice, "run_trials", lambda *_, **__: told)
     return choose_share(TRAIN, VAL, TRUE, settings=BRIEF, seed=0)
 

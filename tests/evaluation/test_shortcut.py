@@ -101,9 +101,15 @@ def test_a_rare_class_of_one_patient_is_too_little_to_tell_apart_by():
 def lean(excess, *, alarms=None):
     """What topping up does, told by rare classes or by the others."""
     return Lean(
-        arm="one-sided + classical", real=0.4, synthetic=0.9, excess=0.5, interval=excess,
-        alarms=alarms, others=None if alarms is None else 0.3, others_interval=None if alarms is None else excess,
-    )  # fmt: skip
+        arm="one-sided + classical",
+        real=0.4,
+        synthetic=0.9,
+        excess=0.5,
+        interval=excess,
+        alarms=alarms,
+        others=None if alarms is None else 0.3,
+        others_interval=None if alarms is None else excess,
+    )
 
 
 SURE, UNSURE = (0.1, 0.6), (-0.2, 0.6)
@@ -128,14 +134,50 @@ def test_a_verdict_needs_images_and_patients_enough(interval, excess, people, ve
 @pytest.mark.parametrize(
     ("verdict", "auc", "alarms", "people", "told"),
     [
-        (VISIBLE, 1.0, 0.1, 9, "A detector separates synthetic from real images perfectly (AUC 1.00); no sign was found that a classifier exploits this."),
-        (VISIBLE, 0.8, None, 9, "no sign was found that a classifier exploits this in the rare classes, the only ones with synthetic images."),
-        (VISIBLE, 0.8, None, 1, "; whether a classifier exploits this cannot be told from 1 held-out patient (at least 5 are needed)."),
-        (USED, 0.8, None, 9, "exploits it: it finds 90% of unseen synthetic images of rare classes, and 40% of real ones."),
+        (
+            VISIBLE,
+            1.0,
+            0.1,
+            9,
+            "A detector separates synthetic from real images perfectly (AUC 1.00); no sign was found that a classifier exploits this.",
+        ),
+        (
+            VISIBLE,
+            0.8,
+            None,
+            9,
+            "no sign was found that a classifier exploits this in the rare classes, the only ones with synthetic images.",
+        ),
+        (
+            VISIBLE,
+            0.8,
+            None,
+            1,
+            "; whether a classifier exploits this cannot be told from 1 held-out patient (at least 5 are needed).",
+        ),
+        (
+            USED,
+            0.8,
+            None,
+            9,
+            "exploits it: it finds 90% of unseen synthetic images of rare classes, and 40% of real ones.",
+        ),
         (USED, 0.8, 0.3, 9, "exploits it: it takes 30% of synthetic images of other classes for rare ones."),
-        (NONE, 0.52, None, 9, "A detector cannot tell synthetic from real images (AUC 0.52, 95 % interval 0.40 to 0.60; 0.5 is guessing)."),
-        (CANNOT_TELL, 0.52, None, 9, "Cannot tell whether a detector separates synthetic from real images (AUC 0.52, 95 % interval 0.40 to 0.60; 0.5 is guessing): 12 real images of 6 patients are too few."),
+        (
+            NONE,
+            0.52,
+            None,
+            9,
+            "A detector cannot tell synthetic from real images (AUC 0.52, 95 % interval 0.40 to 0.60; 0.5 is guessing).",
+        ),
+        (
+            CANNOT_TELL,
+            0.52,
+            None,
+            9,
+            "Cannot tell whether a detector separates synthetic from real images (AUC 0.52, 95 % interval 0.40 to 0.60; 0.5 is guessing): 12 real images of 6 patients are too few.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_verdict_is_told_in_plain_words(verdict, auc, alarms, people, told):
     assert sentence(verdict, (auc, (0.4, 0.6)), [lean(SURE, alarms=alarms)], (12, 6), people).endswith(told)

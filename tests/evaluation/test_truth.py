@@ -1,6 +1,7 @@
 """Images whose worth is known by construction: what the verdict says of them.
 
-Two classes differ in a few of many numbers. A linear judge sees these numbers, the small network pictures of the same kind of truth.
+Two classes differ in a few of many numbers. A linear judge sees these numbers, the small network pictures
+of the same kind of truth.
 """
 
 import dataclasses
@@ -17,9 +18,13 @@ from tests.evaluation.rings import shapes
 
 SIDE = 8
 LINEAR = Settings(
-    judges=("probe",), seeds=2, folds=2, resamples=300, headroom=False,
+    judges=("probe",),
+    seeds=2,
+    folds=2,
+    resamples=300,
+    headroom=False,
     recipes={"probe": ("class weights", "one-sided", "share 0.25")},
-)  # fmt: skip
+)
 
 
 @pytest.fixture(autouse=True)
@@ -98,9 +103,16 @@ def test_two_patients_cannot_tell():
 
 RINGS, UNSEEN = shapes(60, 24, 0), shapes(150, 100, 2)
 SMALL = Settings(
-    judges=("cnn",), steps={"cnn": (100, 200)}, rates={"cnn": (3e-3,)}, seeds=2, folds=2, side=24, resamples=300,
-    headroom=False, recipes={"cnn": ("class weights", "oversampling", "one-sided", "share 0.25")},
-)  # fmt: skip
+    judges=("cnn",),
+    steps={"cnn": (100, 200)},
+    rates={"cnn": (3e-3,)},
+    seeds=2,
+    folds=2,
+    side=24,
+    resamples=300,
+    headroom=False,
+    recipes={"cnn": ("class weights", "oversampling", "one-sided", "share 0.25")},
+)
 
 
 @pytest.mark.slow

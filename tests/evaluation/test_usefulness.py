@@ -20,9 +20,16 @@ from tests.evaluation.rings import shapes
 TRAIN, TEST, TRUE = shapes(60, 12, 0), shapes(150, 60, 2), shapes(60, 60, 3)
 ARMS = ("class weights", "oversampling", "one-sided", "share 0.5", "finish on real + classical")
 SETTINGS = Settings(
-    judges=("cnn",), steps={"cnn": (100, 200)}, rates={"cnn": (3e-3,)}, seeds=2, folds=2, side=24, resamples=300,
-    headroom=False, recipes={"cnn": ARMS},
-)  # fmt: skip
+    judges=("cnn",),
+    steps={"cnn": (100, 200)},
+    rates={"cnn": (3e-3,)},
+    seeds=2,
+    folds=2,
+    side=24,
+    resamples=300,
+    headroom=False,
+    recipes={"cnn": ARMS},
+)
 BRIEF = dataclasses.replace(SETTINGS, steps={"cnn": (2,)}, headroom=True)
 
 

@@ -49,12 +49,21 @@ def balanced(path, labels=("rare", "normal"), *, real=True, bright=0.6, filtered
 
 
 def choice(label, folders):
-    """Twenty candidates: six are kept, two are near copies, one is of another class, one is unreal, ten were not needed."""
+    """Twenty candidates: six are kept, two are near copies, one is of another class, one is unreal, ten
+    were not needed."""
     reasons = ["copy", "copy", "class", "realism", *["surplus"] * 10]
-    kept = [CandidateImage(seed=seed, nearest=seed % 4, distance=0.1 + seed / 100, realism=1.0, odds=0.9) for seed in range(6)]  # fmt: skip
-    lost = [CandidateImage(seed=seed, kept=False, reason=reason, nearest=0, distance=0.01) for seed, reason in enumerate(reasons, start=6)]  # fmt: skip
+    kept = [
+        CandidateImage(seed=seed, nearest=seed % 4, distance=0.1 + seed / 100, realism=1.0, odds=0.9)
+        for seed in range(6)
+    ]
+    lost = [
+        CandidateImage(seed=seed, kept=False, reason=reason, nearest=0, distance=0.01)
+        for seed, reason in enumerate(reasons, start=6)
+    ]
     names = {str(row): f"{folders[label]}_real_{row + 1:06d}" for row in range(4)}
-    return Selection(compared_with="d" * 64, checks=("copy", "class"), drawn={label: (*kept, *lost)}, names=names)  # fmt: skip
+    return Selection(
+        compared_with="d" * 64, checks=("copy", "class"), drawn={label: (*kept, *lost)}, names=names
+    )
 
 
 def run(path, labels=("rare", "normal"), ticks=3):
@@ -62,14 +71,32 @@ def run(path, labels=("rare", "normal"), ticks=3):
     from medgan.pictures.grid import draw_grid, grid_title
 
     path.mkdir(parents=True)
-    plan = {"size": [16, 16], "images_shown": 1000 * ticks, "seed": 0, "labels": list(labels), "device": "cpu"}  # fmt: skip
+    plan = {
+        "size": [16, 16],
+        "images_shown": 1000 * ticks,
+        "seed": 0,
+        "labels": list(labels),
+        "device": "cpu",
+    }
     (path / "run.json").write_text(json.dumps({"version": 1, "data_digest": "d" * 64, "plan": plan}), "utf-8")
     rows = [row(1000 * n, labels, last=n == ticks) for n in range(1, ticks + 1)]
     (path / "log.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
     for one in rows:
         sheet = np.concatenate([np.concatenate([blob(n)[0] for n in range(8)], axis=1) for _ in labels])
-        draw_grid(sheet, labels, (16, 16), (0.0, 1.0), path / "grids" / f"{one['images_shown']:09d}.png", grid_title(one))  # fmt: skip
-    facts = {"version": 1, "digest": "m" * 64, "counts": dict(zip(labels, (4, 10, *[10] * len(labels)), strict=False)), "guards": {"alarms": ["rare: too alike"], "stopped": ""}}  # fmt: skip
+        draw_grid(
+            sheet,
+            labels,
+            (16, 16),
+            (0.0, 1.0),
+            path / "grids" / f"{one['images_shown']:09d}.png",
+            grid_title(one),
+        )
+    facts = {
+        "version": 1,
+        "digest": "m" * 64,
+        "counts": dict(zip(labels, (4, 10, *[10] * len(labels)), strict=False)),
+        "guards": {"alarms": ["rare: too alike"], "stopped": ""},
+    }
     (path / "model").mkdir()
     (path / "model" / "model.json").write_text(json.dumps(facts), encoding="utf-8")
     return path
@@ -77,8 +104,20 @@ def run(path, labels=("rare", "normal"), ticks=3):
 
 def row(shown, labels, *, last=False):
     """A line of log.jsonl."""
-    guards = {"variety": dict.fromkeys(labels, 0.9), "copies": dict.fromkeys(labels, 0.0), "kid": dict.fromkeys(labels, 1.5)}  # fmt: skip
+    guards = {
+        "variety": dict.fromkeys(labels, 0.9),
+        "copies": dict.fromkeys(labels, 0.0),
+        "kid": dict.fromkeys(labels, 1.5),
+    }
     return {
-        "images_shown": shown, "seconds": shown / 100, "seconds_left": 0.0 if last else 30.0, "images_per_second": 100.0, "critic_loss": None, "distance": 2000 / shown,
-        "generator_loss": 2000 / shown, "guards": guards, "alarms": [], "words": "",
-    }  # fmt: skip
+        "images_shown": shown,
+        "seconds": shown / 100,
+        "seconds_left": 0.0 if last else 30.0,
+        "images_per_second": 100.0,
+        "critic_loss": None,
+        "distance": 2000 / shown,
+        "generator_loss": 2000 / shown,
+        "guards": guards,
+        "alarms": [],
+        "words": "",
+    }

@@ -121,6 +121,10 @@ def test_all_that_opens_can_be_reached_by_keyboard(browser, address):
     reached = []
     for _ in range(30):
         browser.switch_to.active_element.send_keys(Keys.TAB)
-        reached.append(browser.execute_script("return document.activeElement.tagName + ' ' + (document.activeElement.hash || '')"))  # fmt: skip
+        reached.append(
+            browser.execute_script(
+                "return document.activeElement.tagName + ' ' + (document.activeElement.hash || '')"
+            )
+        )
     assert reached[0] == "A #main"  # past the menu
     assert reached.count("SUMMARY ") >= 2

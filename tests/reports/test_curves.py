@@ -54,7 +54,12 @@ def test_sensitivity_at_fixed_specificity_is_the_highest_there():
 
 
 def test_curves_are_drawn_of_the_two_that_are_compared_and_of_real_images():
-    arms = [arm("real", 0.4, made=False), arm("class weights", 0.6, made=False, role="reference"), arm("share 0.25", 0.7, made=True, role="named"), arm("share 0.5", 0.8, made=True)]  # fmt: skip
+    arms = [
+        arm("real", 0.4, made=False),
+        arm("class weights", 0.6, made=False, role="reference"),
+        arm("share 0.25", 0.7, made=True, role="named"),
+        arm("share 0.5", 0.8, made=True),
+    ]
     assert curves.choose_arms(arms) == [("cnn", "class weights"), ("cnn", "share 0.25"), ("cnn", "real")]
     assert curves.choose_arms([]) == []
 

@@ -84,7 +84,11 @@ class Trap:
         {"facts": np.array("[" * 100_000)},
         {"facts": np.array('{"predictions": 3}')},
         {"facts": np.array('{"predictions": {"names": ["a"], "rare": [], "arms": []}}')},
-        {"facts": np.array('{"predictions": {"names": ["a", "b"], "rare": ["c"], "arms": [["x", "y"], ["x", "y"]]}}')},
+        {
+            "facts": np.array(
+                '{"predictions": {"names": ["a", "b"], "rare": ["c"], "arms": [["x", "y"], ["x", "y"]]}}'
+            )
+        },
         {"truth": np.array([0, 1, 2])},
         {"truth": np.array([0, 1, -1])},
         {"truth": np.array([0, 1])},
@@ -94,7 +98,7 @@ class Trap:
         {"probabilities": np.zeros((2, 3, 3))},
         {"probabilities": np.zeros((0, 0, 2))},
     ],
-)  # fmt: skip
+)
 def test_arrays_that_do_not_fit_are_told_in_a_sentence(tmp_path, arrays):
     changed(kept(tmp_path), **arrays)
     with pytest.raises(DatasetError, match=r"exhibits\.npz is damaged, or not written by medgan"):

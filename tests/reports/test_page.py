@@ -71,8 +71,19 @@ def test_the_verdict_comes_first(full):
 def test_sections_come_in_the_order_a_clinician_asks(full):
     order = re.findall(r'<section id="([a-z]+)"', full)
     assert order == [
-        "verdict", "images", "ranked", "neighbours", "usefulness", "fidelity", "privacy", "counts", "grids", "curves", "unmeasured", "reproduce",
-    ]  # fmt: skip
+        "verdict",
+        "images",
+        "ranked",
+        "neighbours",
+        "usefulness",
+        "fidelity",
+        "privacy",
+        "counts",
+        "grids",
+        "curves",
+        "unmeasured",
+        "reproduce",
+    ]
 
 
 def test_what_is_absent_is_left_out_and_its_command_told_in_one_line():
@@ -86,7 +97,14 @@ def test_what_is_absent_is_left_out_and_its_command_told_in_one_line():
 
 def test_a_folder_tells_what_was_checked_and_what_each_picture_is():
     text = page(folder())
-    for words in ("a_real_000003.dcm", "synthetic: 8 of 84", "real: 8 of 100", "synthetic: none needed", "336", "<strong>Not</strong> a proof: <code>--no-filter</code>"):  # fmt: skip
+    for words in (
+        "a_real_000003.dcm",
+        "synthetic: 8 of 84",
+        "real: 8 of 100",
+        "synthetic: none needed",
+        "336",
+        "<strong>Not</strong> a proof: <code>--no-filter</code>",
+    ):
         assert words in text, words
     assert "`" not in text.partition("<main")[2]
 
@@ -120,7 +138,13 @@ def test_a_bright_synthetic_image_is_not_burnt_out_beside_a_dim_real_one(monkeyp
     )
     dim = np.random.default_rng(0).uniform(0, 0.4, (1, 16, 16)).astype(np.float32)
     pair = NearestPair(label="a", words="", synthetic=dim * 2.4, real=dim)
-    page(dataclasses.replace(empty(), pairs=[pair], galleries=[ClassGallery(label="a", real=dim[None], synthetic=2.4 * dim[None])]))  # fmt: skip
+    page(
+        dataclasses.replace(
+            empty(),
+            pairs=[pair],
+            galleries=[ClassGallery(label="a", real=dim[None], synthetic=2.4 * dim[None])],
+        )
+    )
     assert len(set(windows)) == 1
     assert windows[0][1] >= np.percentile(dim * 2.4, 99)
 
@@ -149,7 +173,14 @@ def test_names_that_are_no_text_do_not_stop_the_page():
 
 def test_class_names_cannot_break_the_page():
     name = "<script>alert(1)</script>"
-    story = dataclasses.replace(folder(), after={name: 3}, before={}, checked=[f"{name} `{name}`"], filtered={name: {name: 1}}, unmeasured=[(name, name)])  # fmt: skip
+    story = dataclasses.replace(
+        folder(),
+        after={name: 3},
+        before={},
+        checked=[f"{name} `{name}`"],
+        filtered={name: {name: 1}},
+        unmeasured=[(name, name)],
+    )
     assert "<script" not in page(story)
 
 
@@ -169,7 +200,17 @@ def test_equal_stories_give_equal_pages(full):
 
 def test_every_class_score_and_arm_is_told(full):
     assert all(label in full for label in LABELS)
-    for words in ("KID", "FD-PCA64", "sliced Wasserstein", "distance (KID): as real in 3 of 3 comparisons", "variety reached (recall): as real in 0 of 3 comparisons", "oversampling + classical", "a quarter synthetic in every class", "named before the test", "Even twice as many"):  # fmt: skip
+    for words in (
+        "KID",
+        "FD-PCA64",
+        "sliced Wasserstein",
+        "distance (KID): as real in 3 of 3 comparisons",
+        "variety reached (recall): as real in 0 of 3 comparisons",
+        "oversampling + classical",
+        "a quarter synthetic in every class",
+        "named before the test",
+        "Even twice as many",
+    ):
         assert words in full
     assert full.count("cannot be concluded") >= 2
     assert "a screen, not a proof" in full

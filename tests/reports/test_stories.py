@@ -149,7 +149,18 @@ def test_a_damaged_description_is_told_in_a_sentence(tmp_path, damage):
 
 def test_lines_of_a_log_that_no_run_wrote_are_left_out(tmp_path):
     good = row(1000, ["a"])
-    odd = [{**good, "seconds": "x"}, {**good, "guards": 3}, {**good, "guards": {"kid": {"a": None}}}, {**good, "distance": []}, {**good, "seconds": float("inf")}, {**good, "seconds_left": float("nan")}, {**good, "images_shown": 10**400}, {**good, "distance": 10**400}, [], None]  # fmt: skip
+    odd = [
+        {**good, "seconds": "x"},
+        {**good, "guards": 3},
+        {**good, "guards": {"kid": {"a": None}}},
+        {**good, "distance": []},
+        {**good, "seconds": float("inf")},
+        {**good, "seconds_left": float("nan")},
+        {**good, "images_shown": 10**400},
+        {**good, "distance": 10**400},
+        [],
+        None,
+    ]
     assert valid_rows([good, *odd]) == [good]
     (tmp_path / "log.jsonl").write_text(json.dumps(good) + "\n" + '{"images_sh', encoding="utf-8")
     assert read_log(tmp_path) == [good]
