@@ -90,10 +90,7 @@ class BalanceOptions:
     seed: int = 0
     """Seed of the first synthetic image of each class; the others count up from it."""
     holdout: float | None = None
-    """Share of the training patients held out as val: not learned from, not repeated and not written.
-
-    None means the same as in training, or the default rule.
-    """
+    """Share of the training patients held out as val and not written; None: as in training, or by default."""
     any_model: bool = False
     """Accept a model that was trained on other data."""
     filter: bool = True
@@ -225,10 +222,7 @@ class BalanceJob:
     def of(cls, manifest: Manifest, options: BalanceOptions, maker: Overrides | Model) -> BalanceJob:
         """Decide how many images of each kind every class gets.
 
-        Args:
-            manifest: The data set, divided as training divides it.
-            options: How far to balance.
-            maker: The model that draws, or the settings of the model that is still to be trained.
+        `maker` is the model that draws, or the settings of one that is still to be trained.
 
         Raises:
             PlanError: there is nothing to write, or no validation patient to choose the share.
@@ -403,15 +397,7 @@ class WriteSettings:
 def write_dataset(
     out: Path, task: BalanceJob, model: Model | None, how: WriteSettings, on_progress: OnProgress
 ) -> FolderResult:
-    """Write real, repeated and synthetic images into `out`, then finalise the folder.
-
-    Args:
-        out: The output folder, locked by this command.
-        task: What to write.
-        model: Draws the synthetic images; None if none are needed.
-        how: Plan, file form and device.
-        on_progress: Called with every step of progress.
-    """
+    """Write real, repeated and synthetic images into the locked folder `out`, then finalise it."""
     # Claim the folder, or return what an earlier command completed there.
     digest = model.digest if model else ""
     settings = {**task.settings, "model": digest}

@@ -23,7 +23,7 @@ _FACTS = "model.json"
 """A folder that holds this file is a model."""
 _STATE = "state.pt"
 """A folder that holds this file is a training run."""
-_PARTS = ("fidelity", "giveaways", "usefulness", "shortcut", "privacy")
+PARTS = ("fidelity", "giveaways", "usefulness", "shortcut", "privacy")
 """What an evaluation can measure, in this order."""
 
 
@@ -81,10 +81,10 @@ def refuse_window(window: str | None) -> None:
 
 def refuse_parts(names: Iterable[str]) -> None:
     """Refuse parts of an evaluation that do not exist."""
-    strange = [name for name in names if name not in _PARTS]
+    strange = [name for name in names if name not in PARTS]
     if strange:
         raise PlanError(
-            f"--only {','.join(strange)} is not known", hint=f"Give one or more of {', '.join(_PARTS)}."
+            f"--only {','.join(strange)} is not known", hint=f"Give one or more of {', '.join(PARTS)}."
         )
 
 

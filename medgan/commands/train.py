@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ from medgan.plan.clock import (
     may_try_graphs,
     restore_decisions,
 )
-from medgan.prepare.stack import prepare
+from medgan.prepare.stack import Stack, prepare
 from medgan.reports.tick_pictures import Pictures
 from medgan.training.batches import share_of_batch
 from medgan.training.runtime import Runtime, can_replay, choose_device, explain_gpu_errors, supports_bf16
@@ -172,26 +172,13 @@ def train_on(
         runtime.each(lambda: require_visible(out))
         stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks_folder(), on_progress=on_progress))
 
-        # Log to pictures and TensorBoard after every tick.
-        board = (
-            TensorBoardLog(out / "tensorboard")
-            if options.tensorboard and current_processes().is_first
-            else None
-        )
-        pictures = Pictures(out, plan, stack)
-
-        def on_tick(row: dict[str, Any], grid: NDArray[np.float32]) -> None:
-            pictures.draw(row, grid)
-            if board is not None:
-                board.add(row, grid)
-
         with explain_gpu_errors(graphed=plan.graphed):
             model = fit(
                 stack,
                 plan,
                 out,
                 about=_describe_data(manifest, legs),
-                on_tick=on_tick,
+                on_tick=_tick_log(out, plan, stack, options),
                 on_progress=on_progress,
                 start=legs[-1].images_shown if legs else 0,
             )
@@ -204,6 +191,22 @@ def train_on(
         model_digest=model.digest,
         warnings=(*_classes_without_scans(manifest, plan), *model.warnings),
     )
+
+
+def _tick_log(
+    out: Path, plan: Plan, stack: Stack, options: Options
+) -> Callable[[dict[str, Any], NDArray[np.float32]], None]:
+    """What to do after every tick: draw its pictures, and write TensorBoard events if asked for."""
+    pictures = Pictures(out, plan, stack)
+    wanted = options.tensorboard and current_processes().is_first
+    board = TensorBoardLog(out / "tensorboard") if wanted else None
+
+    def on_tick(row: dict[str, Any], grid: NDArray[np.float32]) -> None:
+        pictures.draw(row, grid)
+        if board is not None:
+            board.add(row, grid)
+
+    return on_tick
 
 
 def outlook(fingerprint: Fingerprint, plan: Plan, seconds: float) -> Progress:

@@ -60,7 +60,7 @@ def test_a_training_state_is_not_written_through_a_link(tmp_path, precious):
 )
 def test_lines_are_not_added_through_a_link(tmp_path, precious, add):
     (tmp_path / "theirs" / "log.jsonl").symlink_to(precious)
-    with pytest.raises(OutputError, match="through (a link|links)") as caught:
+    with pytest.raises(OutputError, match=r"through (a link|links)") as caught:
         add(tmp_path / "theirs" / "log.jsonl")
     assert caught.value.hint
     assert precious.read_text() == "precious"
@@ -72,7 +72,7 @@ def test_nothing_lands_where_a_link_within_a_folder_leads(tmp_path, name):
     out = tmp_path / "theirs"
     out.mkdir(exist_ok=True)
     (out / name.partition("/")[0]).symlink_to(tmp_path / "mine")
-    with pytest.raises(OutputError, match="through (a link|links)"), lock_folder(out):
+    with pytest.raises(OutputError, match=r"through (a link|links)"), lock_folder(out):
         files.write_text(out / name, "x")
     assert not list((tmp_path / "mine").iterdir())
 
@@ -90,12 +90,12 @@ def test_images_do_not_land_where_a_link_leads(tmp_path):
     out = tmp_path / "theirs"
     claim_folder(out, {"command": "sample"})
     (out / "images").symlink_to(tmp_path / "mine")
-    with pytest.raises(OutputError, match="through (a link|links)"):
+    with pytest.raises(OutputError, match=r"through (a link|links)"):
         claim_folder(out, {"command": "sample"})
     (out / "images").unlink()
     (out / "images").mkdir()
     (out / "images" / "covid").symlink_to(tmp_path / "mine")
-    with pytest.raises(OutputError, match="through (a link|links)"):
+    with pytest.raises(OutputError, match=r"through (a link|links)"):
         claim_folder(out, {"command": "sample"})
 
 

@@ -307,7 +307,7 @@ def test_an_evaluation_has_the_parts_that_the_command_line_knows():
     from medgan.commands import preflight
     from medgan.evaluation import analyses
 
-    assert tuple(analyses.PARTS) == preflight._PARTS
+    assert tuple(analyses.PARTS) == preflight.PARTS
 
 
 @pytest.mark.parametrize(
