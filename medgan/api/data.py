@@ -5,8 +5,9 @@ Images of the splits that judge (val, test) are handed out by name only, so that
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from medgan.api.values import Place
 from medgan.base.errors import DatasetError, OptionError
+from medgan.base.files import resolve_inside
 
 if TYPE_CHECKING:
     from medgan.api.tensors import LabelledTensors
@@ -57,14 +59,21 @@ class Folder:
             raise OptionError(f"split cannot be {split!r}: choose one of {', '.join(SPLITS)}")
         self.path = Path(path)
         self._facts, rows = read_tables(self.path, repeats=True)
-        _refuse_unnamed(self.path, {row.get("split", TRAIN) for row in rows}, split)
-        self.rows = tuple(
-            row for row in rows if split == "all" or row.get("split", TRAIN) == (split or TRAIN)
-        )
+        splits = [self._split_of(row) for row in rows]
+        _refuse_unnamed(self.path, set(splits), split)
+        wanted = [split == "all" or own == (split or TRAIN) for own in splits]
+        self.rows = tuple(itertools.compress(rows, wanted))
         folders = sorted(self._facts.labels, key=lambda one: one.folder)
         self.classes = tuple(classes or (one.label for one in folders))
         self.labels = _numbers([row["label"] for row in self.rows], self.classes)
-        self.weights = tuple(float(row.get("weight") or 1.0) for row in self.rows)
+        self.weights = tuple(_weight_of(self.path, row) for row in self.rows)
+
+    def _split_of(self, row: Mapping[str, str]) -> str:
+        """The split of an image, "" where several lie together; older folders of `prepare` say it in run.json alone."""
+        settings = self._facts.settings
+        if settings.get("command") == "prepare":
+            return str(settings.get("split", "all")).replace("all", "")
+        return row.get("split", TRAIN)
 
     def __len__(self) -> int:
         """The number of images, repeated ones included."""
@@ -72,17 +81,27 @@ class Folder:
 
     def pixels(self, number: int) -> Pixels:
         """One image, (C, H, W) in [0, 1] over the intensities of the folder."""
-        from medgan.base import files
         from medgan.scans.formats import read_output
 
         row = self.rows[number]
-        if self._facts.real == "link" and row["origin"] == "real":
+        if self._is_original(row):
             raise DatasetError(
                 f"{self.path}: {row['path']} is a link to a scan as it is, in a size and form of its own",
                 hint="Write the folder with --real prepared, or read it with monai().",
             )
-        image = read_output(files.resolve_inside(self.path, row["path"]), self._facts.form)
+        image = read_output(self._place(row), self._facts.form)
         return np.ascontiguousarray(np.moveaxis(image, -1, 0) if image.ndim > 2 else image[None])
+
+    def _is_original(self, row: Mapping[str, str]) -> bool:
+        """Whether an image is a link to a scan that medgan did not write."""
+        return self._facts.real == "link" and row["origin"] == "real"
+
+    def _place(self, row: Mapping[str, str]) -> Path:
+        """Where an image lies; DatasetError where manifest.csv points out of the folder."""
+        parts = PurePath(row["path"]).parts
+        if self._is_original(row) and not {"..", "/"} & set(parts):
+            return self.path / row["path"]
+        return resolve_inside(self.path, row["path"])
 
     def torch(self, transform: Callable[[Any], Any] | None = None) -> LabelledTensors:
         """A torch Dataset of (tensor (C, H, W), number of the class)."""
@@ -94,7 +113,7 @@ class Folder:
         """A data list for MONAI: the place of each image, the number of its class, and what training should know of it."""
         return [
             {
-                "image": str(self.path / row["path"]),
+                "image": str(self._place(row)),
                 "label": label,
                 "weight": weight,
                 "made": int(row["origin"] == "synthetic"),
@@ -102,6 +121,18 @@ class Folder:
             }
             for row, label, weight in zip(self.rows, self.labels, self.weights, strict=True)
         ]
+
+
+def _weight_of(path: Path, row: Mapping[str, str]) -> float:
+    """How much an image counts; DatasetError for what is no number."""
+    text = row.get("weight") or "1"
+    try:
+        return float(text)
+    except ValueError as error:
+        raise DatasetError(
+            f"{path}: manifest.csv has the weight {text[:80]!r}, which is no number",
+            hint="Repeat the command that wrote the folder.",
+        ) from error
 
 
 def _refuse_unnamed(path: Path, there: set[str], split: str | None) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import warnings
 
 import numpy as np
@@ -104,6 +105,33 @@ def test_splits_that_lie_together_are_handed_out_by_name_only(place):
     with pytest.raises(DatasetError, match="none of train"):
         Folder(place / "everything", split="train")
     assert len(Folder(place / "everything", split="all")) == 13
+
+
+def test_an_older_folder_of_prepare_says_its_split_in_run_json(place, tmp_path):
+    shutil.copytree(place / "test", tmp_path / "old")
+    table = tmp_path / "old" / "manifest.csv"
+    table.write_text(table.read_text("utf-8").replace(",test,", ",train,"), "utf-8")
+    with pytest.raises(DatasetError, match="images of test"):
+        Folder(tmp_path / "old")
+    assert len(Folder(tmp_path / "old", split="test")) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (",1.0,", ",much,", "weight 'much'"),
+        ("images/covid/", "../test/images/covid/", "not a file of this folder"),
+    ],
+)
+def test_a_damaged_or_foreign_folder_is_refused(place, tmp_path, old, new, told):
+    shutil.copytree(place / "balanced", tmp_path / "theirs")
+    shutil.copytree(place / "balanced", tmp_path / "test")
+    table = tmp_path / "theirs" / "manifest.csv"
+    text = table.read_text("utf-8")
+    assert old in text
+    table.write_text(text.replace(old, new), "utf-8")
+    with pytest.raises(DatasetError, match=told):
+        Folder(tmp_path / "theirs").monai()
 
 
 def test_classes_are_numbered_as_those_of_another_folder(place):
