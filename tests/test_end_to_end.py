@@ -272,7 +272,7 @@ def test_nothing_but_files_that_claim_to_be_dicom(tmp_path):
     (tmp_path / "scans" / "mass" / "fake.dcm").write_text("no DICOM", encoding="utf-8")
     error, hint = told(medgan("inspect", tmp_path / "scans"))
     assert "no usable scan: 1 skip:not-dicom" in error
-    assert "supported are DICOM" in hint
+    assert "medgan reads DICOM" in hint
 
 
 def test_an_empty_list(tmp_path):

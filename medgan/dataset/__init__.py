@@ -1,1 +1,4 @@
-"""Which scans there are, with label, patient, split and verdict. No torch here."""
+"""Find the scans of a data set, each with label, patient, split and verdict.
+
+Nothing here needs torch.
+"""

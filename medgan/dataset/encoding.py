@@ -12,16 +12,18 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte order marks (The Unicode Standard, section 23.8): spreadsheets and Windows PowerShell begin their files with one."""
+"""Byte order marks (The Unicode Standard, section 23.8), with which spreadsheets and Windows PowerShell begin
+their files."""
 _UTF16_ZERO_SHARE = 0.3
-"""Least share of bytes of zero in text of two bytes per letter; a list that ends names with such a byte has far fewer."""
+"""Least share of zero bytes in text of two bytes per letter. A list that ends its names with a zero byte has
+far fewer."""
 
 
 def decode_text(data: bytes) -> str:
-    """The text, without its byte order mark.
+    """Decode text and drop its byte order mark.
 
-    UTF-8 where nothing else is marked, UTF-16 where every other byte or so is zero. Bytes that are no UTF-8, as file names may hold,
-    become surrogates (PEP 383), which `os.fsencode` turns back.
+    Text without a mark is taken for UTF-16 if about every other byte is zero, else for UTF-8. Bytes that are
+    not valid UTF-8, which file names may hold, become surrogates (PEP 383); `os.fsencode` restores them.
     """
     for mark, name in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
@@ -38,9 +40,10 @@ def decode_text(data: bytes) -> str:
 
 
 def split_entries(data: bytes) -> tuple[str, ...]:
-    """The entries of a list of files: parted by bytes of zero (`find -print0`) where it holds any, else by line ends.
+    """Split a list of files into its entries.
 
-    A vertical tab, a form feed or U+2028 is no line end: a file may be called so.
+    Zero bytes separate them (`find -print0`) where the list holds any, else line ends do. A vertical tab, a
+    form feed and U+2028 do not end a line, for a file name may hold them.
     """
     text = decode_text(data)
     if "\0" in text:

@@ -1,4 +1,4 @@
-"""How large scans are in millimetres, and whether their headers can be believed."""
+"""Measure scans in millimetres and judge whether their headers can be believed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ import numpy as np
 from medgan.dataset.manifest import Record
 
 NOTABLE_FACTOR = 2.0
-"""Scans that are so many times as large as others in millimetres are worth a word."""
+"""Ratio of the sizes of scans in millimetres from which there is a warning."""
 _IMPLAUSIBLE_FACTOR = 4.0
-"""Scans of one kind do not differ so much: the headers of some are wrong, or one would be a dot where the other fills the image."""
+"""Ratio of sizes that scans of one kind do not have. From there the headers of some must be wrong, or one
+scan would be a dot where another fills the image."""
 _PLACEHOLDER_MM = 1.0
 """Side of a pixel in millimetres that converters write when they do not know it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extents:
-    """Sizes of scans that all know their pixel spacing: the geometric mean of height and width in millimetres."""
+    """Sizes of scans in millimetres, where every scan gives its pixel spacing.
+
+    The size of a scan is the geometric mean of its height and width.
+    """
 
     smallest: float
     """5th percentile."""
@@ -29,28 +33,31 @@ class Extents:
     classes: Mapping[str, float]
     """Median per class."""
     placeholders: int
-    """Scans whose pixels are said to be exactly 1 x 1 mm where others say something else."""
+    """Scans with pixels of exactly 1 x 1 mm, where others have other pixels."""
     odd: int
-    """Scans that are `_IMPLAUSIBLE_FACTOR` times as large as half of them, or as small."""
+    """Scans that are `_IMPLAUSIBLE_FACTOR` times larger or smaller than the median."""
 
     @property
     def factor(self) -> float:
-        """How many times as large as the small ones the large scans are, or as the class of the smallest that of the largest."""
+        """Ratio of large to small scans, or of the class of the largest to the smallest."""
         return max(self.largest / self.smallest, max(self.classes.values()) / min(self.classes.values()))
 
     @property
     def doubtful(self) -> bool:
-        """Whether images that keep their millimetres would show some scans as dots, for reasons that lie in headers."""
+        """Whether the headers are probably wrong.
+
+        Images that keep their millimetres would then show some scans as dots.
+        """
         return self.factor > (NOTABLE_FACTOR if self.placeholders else _IMPLAUSIBLE_FACTOR)
 
 
 def has_spacing(record: Record) -> bool:
-    """Whether the scan knows the size of its pixels."""
+    """Whether the scan gives the size of its pixels."""
     return record.spacing_mm is not None and min(record.spacing_mm[1:]) > 0
 
 
 def measure_extents(records: Sequence[Record]) -> Extents | None:
-    """Measure the scans; None unless every one knows its in-plane spacing."""
+    """Measure the scans in millimetres, or return None if one lacks its spacing."""
     if not records or not all(has_spacing(record) for record in records):
         return None
     sizes: dict[str, list[float]] = {}

@@ -1,4 +1,7 @@
-"""Source -> Listing: which files a data set has, and what their place says of label, patient and split."""
+"""List the files of a data set, and what their place says about each.
+
+The place gives label, patient and split as far as folders and tables know them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,11 @@ from medgan.scans import npz
 
 
 def list_files(source: Source) -> FileList:
-    """List the files of `source` with label, patient and split, as far as folders and tables know them."""
+    """List the files of a data set with label, patient and split.
+
+    Raises:
+        DatasetError: the data set does not exist, or its files have no labels.
+    """
     if source.lines is not None:
         return _from_lines(source)
     path = source.path
@@ -39,7 +46,7 @@ def list_files(source: Source) -> FileList:
     if not path.is_dir():
         raise DatasetError(
             f"{path} is a single file, not a folder of scans",
-            hint="Point at the folder that has one sub-folder per class, or at an .npz in the MedMNIST layout.",
+            hint="Give the folder that has one sub-folder per class, or an .npz file in the MedMNIST layout.",
         )
     return _list_with_labels(source, path)
 
@@ -53,7 +60,10 @@ def _list_with_labels(source: Source, root: Path) -> FileList:
 
 
 def _list_arrays(path: Path) -> tuple[Path, ...]:
-    """`path` itself, or the files in a folder without sub-folders, that are MedMNIST-style arrays."""
+    """List the MedMNIST-style arrays at `path`.
+
+    They are the file itself, or files in a folder without sub-folders.
+    """
     if not path.is_dir():
         return (path,) if npz.is_array_file(path) else ()
     try:
@@ -69,9 +79,9 @@ def _list_arrays(path: Path) -> tuple[Path, ...]:
 def _from_folders(root: Path) -> FileList:
     found, layout = list(walk(root)), FolderLayout.of(root)
     _require_labels(root, found, layout)
-    candidates = tuple(_by_folder(layout, file) for file in found)
-    warnings = (*_empty_classes(layout, candidates), *layout.doubts(), *_link_warnings(root, found))
-    return FileList(root=root, candidates=candidates, warnings=warnings)
+    entries = tuple(_by_folder(layout, file) for file in found)
+    warnings = (*_empty_classes(layout, entries), *layout.doubts(), *_link_warnings(root, found))
+    return FileList(root=root, entries=entries, warnings=warnings)
 
 
 def _by_folder(layout: FolderLayout, file: FoundFile) -> FileEntry:
@@ -81,27 +91,27 @@ def _by_folder(layout: FolderLayout, file: FoundFile) -> FileEntry:
         label=label,
         split=split or "train",
         verdict=file.verdict,
-        reason=file.reason or ("" if label else "it lies in no class folder"),
+        reason=file.reason or ("" if label else "it is not in a class folder"),
     )
 
 
 def _link_warnings(root: Path, found: Iterable[FoundFile]) -> Iterator[str]:
-    """A warning where links lead to folders that are listed under another name."""
+    """Warn of links to folders that are listed under another name."""
     again = [file.path for file in found if file.verdict == "skip:linked-folder"]
     if again:
         some = ", ".join(to_valid_text(relative_name(path, root)) for path in again[:3]) + (
             ", ..." if len(again) > 3 else ""
         )
         yield (
-            f"{len(again)} links to folders that the data set holds under another name were not followed, so that no image counts "
-            f"twice: {some}. Keep each folder under its right class."
+            f"{len(again)} links to folders that the data set holds under another name were not followed, so "
+            f"that no image counts twice: {some}. Keep each folder under its right class."
         )
 
 
 def _require_labels(root: Path, found: list[FoundFile], layout: FolderLayout) -> None:
     """Refuse a folder in which no file can have a label."""
     if not found:
-        raise DatasetError(f"{root} is empty", hint="Point at a folder that has one sub-folder per class.")
+        raise DatasetError(f"{root} is empty", hint="Give a folder that has one sub-folder per class.")
     tops = [child.name for child in list_folders(root)]
     if (root / "participants.tsv").is_file() and any(SUBJECT.fullmatch(name) for name in tops):
         columns = ", ".join(tables.read_headings(root / "participants.tsv"))
@@ -117,29 +127,34 @@ def _require_labels(root: Path, found: list[FoundFile], layout: FolderLayout) ->
         )
 
 
-def _empty_classes(layout: FolderLayout, candidates: Iterable[FileEntry]) -> Iterator[str]:
+def _empty_classes(layout: FolderLayout, entries: Iterable[FileEntry]) -> Iterator[str]:
     root = layout.root
-    filled = {candidate.path.relative_to(root).parts[:2] for candidate in candidates}
+    filled = {entry.path.relative_to(root).parts[:2] for entry in entries}
     tops = {parts[0] for parts in filled}
     for folder in layout.classes():
         parts = folder.relative_to(root).parts
         if parts[0] not in tops or (len(parts) > 1 and parts not in filled):
-            yield f"The class folder {to_valid_text('/'.join(parts))} is empty: add scans or remove the folder."
+            yield (
+                f"The class folder {to_valid_text('/'.join(parts))} is empty: add scans or remove the folder."
+            )
 
 
 def _from_tag(root: Path) -> FileList:
-    """Labels come from the headers later; a train, val or test folder at the top still gives the split."""
+    """List files whose labels come from their headers later.
+
+    A train, val or test folder at the top still gives the split.
+    """
     found, layout = list(walk(root)), FolderLayout.of(root)
     if not found:
-        raise DatasetError(f"{root} is empty", hint="Point at a folder with DICOM files.")
+        raise DatasetError(f"{root} is empty", hint="Give a folder with DICOM files.")
     files = tuple(_await_tag(_by_folder(layout, file)) for file in found)
-    return FileList(root=root, candidates=files, warnings=tuple(_link_warnings(root, found)))
+    return FileList(root=root, entries=files, warnings=tuple(_link_warnings(root, found)))
 
 
-def _await_tag(candidate: FileEntry) -> FileEntry:
-    if candidate.verdict != "ok":
-        return candidate
-    return replace(candidate, label="", reason="its header has no such attribute, or it is empty")
+def _await_tag(entry: FileEntry) -> FileEntry:
+    if entry.verdict != "ok":
+        return entry
+    return replace(entry, label="", reason="its header has no such attribute, or it is empty")
 
 
 def _from_lines(source: Source) -> FileList:
@@ -157,14 +172,18 @@ def _from_lines(source: Source) -> FileList:
     splits = _splits_of_folders(
         [file.path.parent if label or source.label_tag else file.path.parent.parent for file, label in files]
     )
-    candidates = [_by_line(file, label, split) for (file, label), split in zip(files, splits, strict=True)]
+    entries = [_by_line(file, label, split) for (file, label), split in zip(files, splits, strict=True)]
     if source.label_tag:
-        candidates = [_await_tag(candidate) for candidate in candidates]
-    return FileList(root=source.root, candidates=tuple(_refuse_repeats(candidates)))
+        entries = [_await_tag(entry) for entry in entries]
+    return FileList(root=source.root, entries=tuple(_refuse_repeats(entries)))
 
 
 def _splits_of_folders(folders: Sequence[Path]) -> list[str]:
-    """The split of files that lie, apart from their class, in `list_folders`: the nearest one called so below what all share, else of that itself."""
+    """The split of listed files by the folders that they lie in.
+
+    `folders` are those of the files, apart from the folder of their class. The nearest folder that is named
+    like a split decides, below the folder that all share; else the shared folder itself.
+    """
     shared = len(Path(os.path.commonpath(folders)).parts)
 
     def named(parts: Sequence[str]) -> str:
@@ -187,9 +206,12 @@ def _by_line(file: FoundFile, label: str, split: str) -> FileEntry:
     )
 
 
-def _refuse_repeats(candidates: Iterable[FileEntry]) -> Iterator[FileEntry]:
-    """A file named twice under one label counts once; under two labels it is of no use."""
-    files = list(candidates)
+def _refuse_repeats(entries: Iterable[FileEntry]) -> Iterator[FileEntry]:
+    """Refuse files that are listed twice.
+
+    Under one label the first entry counts. Under two labels neither can be trusted.
+    """
+    files = list(entries)
     labels: dict[Path, set[str]] = {}
     for file in files:
         labels.setdefault(file.path, set()).add(file.label)
@@ -208,7 +230,10 @@ def _refuse_repeats(candidates: Iterable[FileEntry]) -> Iterator[FileEntry]:
 
 
 def _from_table(root: Path, table: Path) -> FileList:
-    """Every file below `root` and every row outside it; a row may name a folder, and then stands for all files in it."""
+    """List every file below `root`, and every file outside it that a row names.
+
+    A row may name a folder and then stands for all files in it.
+    """
     rows, found, layout = tables.read_labels(table), list(walk(root)), FolderLayout.of(root)
     lookup = PathLookup(root, table.parent, [file.path for file in found if file.verdict == "ok"])
     claims: dict[Path, list[TableRow]] = {}
@@ -218,7 +243,7 @@ def _from_table(root: Path, table: Path) -> FileList:
         places.setdefault(place.resolve(), (place, problem))
         claims.setdefault(place.resolve(), []).append(row)
     used: set[Path] = set()
-    candidates = [_by_row(file, table.name, claims, used, layout.place(file.path)[1]) for file in found]
+    entries = [_by_row(file, table.name, claims, used, layout.place(file.path)[1]) for file in found]
     strays: dict[Path, FileEntry] = {}  # once each, though rows may name a folder and what lies in it
     elsewhere = [asked for claimed, asked in places.items() if claimed not in used]
     for place, problem in elsewhere:
@@ -226,12 +251,12 @@ def _from_table(root: Path, table: Path) -> FileList:
         for file in walk(place) if is_folder else [_check_listed_path(place, problem)]:
             strays[file.path.resolve()] = _by_row(file, table.name, claims, used)
     return FileList(
-        root=root, candidates=(*candidates, *strays.values()), warnings=tuple(_link_warnings(root, found))
+        root=root, entries=(*entries, *strays.values()), warnings=tuple(_link_warnings(root, found))
     )
 
 
 def _check_listed_path(place: Path, problem: str) -> FoundFile:
-    """The verdict of a path that was looked up, with the reason where there is no such file."""
+    """Check a path that a table or list names, giving the reason if it is missing."""
     file = check_path(place)
     return replace(file, reason=problem) if problem and file.verdict == "error:not-found" else file
 
@@ -239,7 +264,16 @@ def _check_listed_path(place: Path, problem: str) -> FoundFile:
 def _by_row(
     file: FoundFile, table: str, claims: Mapping[Path, list[TableRow]], used: set[Path], above: str = ""
 ) -> FileEntry:
-    """A file by the row that names it or a folder it lies in; without a split of the row's own, `above` is its split."""
+    """A file with the facts of the row that names it or a folder above it.
+
+    Args:
+        file: The file.
+        table: Name of the table, for messages.
+        claims: {path: rows that name it}.
+        used: Paths that rows name and that were found; this one is added.
+        above: Split by the folders above the file, for rows without a split.
+    """
+    # The row that names the file itself, or the nearest folder above it.
     real = file.path.resolve()
     place = next((place for place in (real, *real.parents) if place in claims), None)
     if place is None:
@@ -248,7 +282,7 @@ def _by_row(
         )
     used.add(place)
     row = claims[place][0]
-    candidate = FileEntry(
+    entry = FileEntry(
         path=file.path,
         label=row.label,
         patient=row.patient,
@@ -256,34 +290,37 @@ def _by_row(
         verdict=file.verdict,
         reason=file.reason or ("" if row.label else f"row {row.number} of {table} gives no label"),
     )
-    return _check_agreement(candidate, claims[place], table)
+    return _check_agreement(entry, claims[place], table)
 
 
-def _check_agreement(candidate: FileEntry, rows: Sequence[TableRow], table: str) -> FileEntry:
-    """The candidate, refused where the rows that name it say different things."""
+def _check_agreement(entry: FileEntry, rows: Sequence[TableRow], table: str) -> FileEntry:
+    """Refuse a file whose rows disagree about it."""
     first = rows[0]
-    if candidate.verdict != "ok" or all(
+    if entry.verdict != "ok" or all(
         replace(row, number=first.number, key=first.key) == first for row in rows
     ):
-        return candidate
+        return entry
     numbers = " and ".join(str(row.number) for row in rows)
     return replace(
-        candidate, verdict="error:label-conflict", reason=f"rows {numbers} of {table} disagree about it"
+        entry, verdict="error:label-conflict", reason=f"rows {numbers} of {table} disagree about it"
     )
 
 
 def _from_participants(root: Path, column: str) -> FileList:
-    """BIDS: a file belongs to the subject whose folder it lies in; derivatives and other folders have no label."""
+    """List the files of a BIDS data set.
+
+    A file belongs to the subject in whose folder it lies. Derivatives and other folders have no label.
+    """
     table = root / "participants.tsv"
     rows: dict[str, list[TableRow]] = {}
     for row in tables.read_participants(table, column):
         rows.setdefault(f"sub-{row.key.removeprefix('sub-')}", []).append(row)
     found = list(walk(root))
-    candidates = tuple(_by_subject(root, file, rows) for file in found)
-    absent = sorted(rows.keys() - {candidate.patient for candidate in candidates})
+    entries = tuple(_by_subject(root, file, rows) for file in found)
+    absent = sorted(rows.keys() - {entry.patient for entry in entries})
     some = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
     warnings = [f"{len(absent)} participants of participants.tsv have no files: {some}."] if absent else []
-    return FileList(root=root, candidates=candidates, warnings=(*warnings, *_link_warnings(root, found)))
+    return FileList(root=root, entries=entries, warnings=(*warnings, *_link_warnings(root, found)))
 
 
 def _by_subject(root: Path, file: FoundFile, rows: Mapping[str, list[TableRow]]) -> FileEntry:
@@ -292,12 +329,12 @@ def _by_subject(root: Path, file: FoundFile, rows: Mapping[str, list[TableRow]])
         reason = (
             "no row of participants.tsv names its subject"
             if SUBJECT.fullmatch(top)
-            else "no subject's folder"
+            else "its folder is not that of a subject"
         )
         return FileEntry(path=file.path, verdict=file.verdict, reason=file.reason or reason)
     row = rows[top][0]
     reason = file.reason or ("" if row.label else f"{top} has no value in the column of participants.tsv")
-    candidate = FileEntry(
+    entry = FileEntry(
         path=file.path,
         label=row.label,
         patient=top,
@@ -305,4 +342,4 @@ def _by_subject(root: Path, file: FoundFile, rows: Mapping[str, list[TableRow]])
         verdict=file.verdict,
         reason=reason,
     )
-    return _check_agreement(candidate, rows[top], "participants.tsv")
+    return _check_agreement(entry, rows[top], "participants.tsv")

@@ -1,4 +1,4 @@
-"""Manifest -> Fingerprint: the measured facts on which every decision of the plan stands."""
+"""Measure the facts about a data set on which every decision of the plan rests."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ class Fingerprint:
     counts: _Counts
     """Scans."""
     images: _Counts
-    """2-D images the scans yield."""
+    """2-D images that the scans give."""
     patients: _Counts
     training: Mapping[str, int]
-    """{label: images} that the generator may learn from: the train split less leaks."""
+    """{label: images} that the generator may learn from: the train split without leaks."""
     rare: Mapping[str, int]
-    """{label: how many images a class is short of the largest one, of those in `training`}; absent where it is short of none."""
+    """{label: how many images the class has less than the largest one}, counted in `training`. The largest
+    class is absent."""
     patients_known: bool
     formats: Mapping[str, int]
     """{format: scans}, and likewise below."""
@@ -41,7 +42,7 @@ class Fingerprint:
     meanings: Mapping[str, int]
     channels: Mapping[str, int]
     colours: ColourCounts
-    """Scans that are stored as RGB, by what they show."""
+    """Scans stored as RGB, by what they show."""
     bits: int
     """Largest BitsStored."""
     body_part: str
@@ -52,19 +53,19 @@ class Fingerprint:
     spacing_mm: tuple[float, ...] | None
     """Median (Z, Y, X) over scans; None unless every scan knows its in-plane spacing."""
     patient_orientation: str
-    """Where rows and columns run to in the patient ("L\\P": axial) where all scans share it, else empty."""
+    r"""Where rows and columns run to in the patient ("L\\P": axial) where all scans agree, else empty."""
     field_of_view_mm: tuple[float, ...] | None
-    """95th percentile of (Y, X) extents; None unless every scan knows its spacing."""
+    """95th percentile of the extents (Y, X); None unless every scan knows its spacing."""
     extents: Extents | None
     """How far scans differ in millimetres; None unless every scan knows its spacing."""
     levels: tuple[float, ...]
-    """Medians over scans of the percentiles 0, 0.5, 50, 99.5 and 100, each in its own meaning."""
+    """Medians over scans of the percentiles 0, 0.5, 50, 99.5 and 100, in the unit of each scan."""
     extremes: tuple[float, float]
-    """Lowest and highest value met."""
+    """Lowest and highest value of all scans."""
     top: float
-    """Highest value without stray pixels and odd images."""
+    """Highest value without stray pixels and outlying images."""
     duplicates: int
-    """Scans whose very pixels occur earlier under the same label in the same split (kept, but told)."""
+    """Scans whose pixels occur earlier in the same class and split. They are used, with a warning."""
     leaks: int
     """Train scans set aside because their patient or pixels are also in val or test."""
     verdicts: Mapping[str, int]
@@ -74,10 +75,12 @@ class Fingerprint:
 
 
 def measure(manifest: Manifest) -> Fingerprint:
-    """Measure the data set; sizes, spacing and intensity on the scans that the generator may learn from.
+    """Measure the data set.
 
-    Validation and test images do not take part in those, so that no decision can have seen them.
+    Sizes, spacing and intensity are measured on the scans that the generator may learn from. Validation and
+    test images do not take part in these, so that no decision can have seen them.
     """
+    # Scans to measure: those of the generator, or all where it has none.
     records = manifest.training()
     measured = records or tuple(manifest.usable())
     training = _training_images(manifest)
@@ -116,7 +119,10 @@ def measure(manifest: Manifest) -> Fingerprint:
 
 
 def _training_images(manifest: Manifest) -> dict[str, int]:
-    """Of the classes of the train split: one that only test patients have is nothing to learn."""
+    """{label: images} for the classes of the train split.
+
+    A class that only test patients have cannot be learned.
+    """
     there = sorted({record.label for record in manifest.usable("train")})
     return dict.fromkeys(there or manifest.labels, 0) | manifest.learned()
 

@@ -1,4 +1,7 @@
-"""Source -> Manifest: every file looked at, with a verdict; one scan per process in memory at a time, none kept."""
+"""Read every file of a data set, give each a verdict, and build the manifest.
+
+Each process holds one scan in memory at a time.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,15 @@ _REPORT_EVERY = 25
 
 
 def index(source: Source, *, on_progress: OnProgress = ignore) -> Manifest:
-    """Look at every file of `source`; refuse only when not one of them can be used."""
+    """Read every file of a data set.
+
+    Args:
+        source: The data set.
+        on_progress: Called every few files.
+
+    Raises:
+        DatasetError: not a single scan can be used.
+    """
     listing = list_files(source)
     made = list(
         _measure_arrays(listing, on_progress)
@@ -42,33 +53,33 @@ def index(source: Source, *, on_progress: OnProgress = ignore) -> Manifest:
 
 
 def _measure_files(listing: FileList, source: Source, on_progress: OnProgress) -> Iterator[MeasuredScan]:
-    """Headers first, then pixels."""
-    root, total = listing.root, len(listing.candidates)
-    with closing(ScanCache()) as store:
-        with WorkerPool() as crew:
-            headers = open_headers(listing.candidates, source, root, store, crew)
-            files = _count_items(headers, total, "headers", on_progress, store)
-            found = group_files(refuse_duplicates(files, root, store, crew))
+    """Measure the scans of files, first their headers and then their pixels."""
+    root, total = listing.root, len(listing.entries)
+    with closing(ScanCache()) as cache:
+        with WorkerPool() as pool:
+            headers = open_headers(listing.entries, source, root, cache, pool)
+            files = _count_items(headers, total, "headers", on_progress, cache)
+            found = group_files(refuse_duplicates(files, root, cache, pool))
             for made in _count_items(
-                measure_scans(found, root, store, crew), len(found), "pixels", on_progress, store
+                measure_scans(found, root, cache, pool), len(found), "pixels", on_progress, cache
             ):
                 yield from made
-        store.flush()
+        cache.flush()
 
 
 def _count_items(
-    items: Iterable[_T], total: int, words: str, on_progress: OnProgress, store: ScanCache | None = None
+    items: Iterable[_T], total: int, words: str, on_progress: OnProgress, cache: ScanCache | None = None
 ) -> Iterator[_T]:
-    before = 0 if store is None else store.found
+    before = 0 if cache is None else cache.found
     for n, item in enumerate(items, start=1):
         yield item
         if n % _REPORT_EVERY == 0 or n == total:
-            cached = {} if store is None else {"cached": store.found - before}
+            cached = {} if cache is None else {"cached": cache.found - before}
             on_progress(Progress("reading", n, total, words, cached))
 
 
 def _measure_arrays(listing: FileList, on_progress: OnProgress) -> Iterator[MeasuredScan]:
-    """Every image of every MedMNIST-style array; it knows no patients."""
+    """Measure every image of MedMNIST-style arrays, which do not name patients."""
     order = 0
     for path in listing.arrays:
         name = relative_name(path, listing.root)
@@ -105,5 +116,6 @@ def _no_usable_scan_error(manifest: Manifest) -> DatasetError:
     return DatasetError(
         f"{to_valid_text(str(manifest.root))} has no usable scan: {verdicts}. For example "
         f"{to_valid_text(reason.path)}: {to_valid_text(reason.reason)}",
-        hint="Mend the files or labels, or point at another folder; supported are DICOM, NIfTI, PNG, JPEG, TIFF.",
+        hint="Correct the files or labels, or give another folder. "
+        "medgan reads DICOM, NIfTI, PNG, JPEG and TIFF.",
     )

@@ -18,31 +18,35 @@ _SPLIT_WORDS = {
 }
 """{word: split} in lower case."""
 AMBIGUOUS_SPLIT_WORDS = frozenset({"dev", "development", "eval", "evaluation"})
-"""Of these, those that are as often the name of a folder in which people work: they mean a split beside other splits only."""
+"""Words that are as often the name of a folder in which people work. They mean a split only beside other
+splits."""
 _NEUTRAL_WORDS = frozenset(
     {
-        "set", "sets", "subset", "data", "dataset", "datasets", "split", "splits", "part", "partition", "image", "images", "img", "imgs",
-        "scan", "scans", "sample", "samples", "case", "cases", "file", "files", "folder", "input", "inputs", "release", "stage", "phase",
+        "set", "sets", "subset", "data", "dataset", "datasets", "split", "splits", "part", "partition",
+        "image", "images", "img", "imgs", "scan", "scans", "sample", "samples", "case", "cases",
+        "file", "files", "folder", "input", "inputs", "release", "stage", "phase",
         "final", "official", "public", "private", "internal", "external", "v",
     }
 )  # fmt: skip
-"""Words that may stand beside one of these without changing what is meant: "Test Set", "stage_2_train_images"."""
+"""Words beside the name of a split that do not change its meaning: "Test Set", "stage_2_train_images"."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[^\W\d_]+|\d+")
 _MAX_SHARED_CLASSES = 12
-"""So many names of sub-folders that all classes share may be names of classes; more are rather numbers of patients or series."""
+"""Most sub-folders that all classes share and that may still be classes. More of them are probably numbers of
+patients or series."""
 
 
 def split_of_name(name: str) -> str:
-    """The split ("train", "val" or "test") that a folder or a cell of a table means by `name`, or "".
+    """The split that a folder or a cell of a table means, or "".
 
-    "Train", "training_set", "test-images", "ValData" and "val2017" are sure; "test_positive" may be a class.
+    The split is "train", "val" or "test". "Train", "training_set", "test-images", "ValData" and "val2017" are
+    certain; "test_positive" may be a class.
     """
     split, others = _split_and_other_words(name)
     return split if all(word in _NEUTRAL_WORDS or word.isdecimal() for word in others) else ""
 
 
 def _split_and_other_words(name: str) -> tuple[str, list[str]]:
-    """The one split whose word stands in `name`, or "", and all other words."""
+    """The split that occurs in a name, or "", and all other words of the name."""
     splits, others = set(), []
     for word in map(str.lower, _WORD.findall(name)):
         bare = next(
@@ -57,17 +61,20 @@ def _split_and_other_words(name: str) -> tuple[str, list[str]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderLayout:
-    """What the folders of a data set stand for: `root/split/class`, `root/class/split` or `root/class`."""
+    """What the folders of a data set stand for.
+
+    The layout is `root/split/class`, `root/class/split` or `root/class`.
+    """
 
     root: Path
     splits: Mapping[str, str]
-    """{folder right below the root: split}."""
+    """{folder directly below the root: split}."""
     below: bool = False
-    """Whether every class has its splits in it, as in `root/class/train` and `root/class/test`."""
+    """Whether every class contains its splits, as in `root/class/train` and `root/class/test`."""
 
     @classmethod
     def of(cls, root: Path) -> FolderLayout:
-        """Look at the folders of `root` and at those in them."""
+        """Inspect the folders of `root` and those in them."""
         tops = list_folders(root)
         splits = {top.name: split_of_name(top.name) for top in tops if split_of_name(top.name)}
         inner = {top: {child.name for child in list_folders(top)} for top in tops}
@@ -82,7 +89,7 @@ class FolderLayout:
         return cls(root=root, splits=splits, below=below)
 
     def place(self, path: Path) -> tuple[str, str]:
-        """(class, split) that the folders above a file name; empty where they name none."""
+        """(class, split) by the folders above a file, "" where there is none."""
         above = path.relative_to(self.root).parts[:-1]
         if not above or any(map(is_ignored, above)):
             return "", ""
@@ -91,7 +98,7 @@ class FolderLayout:
         return normalise_label(above[0]), split_of_name("".join(above[1:2])) if self.below else ""
 
     def classes(self) -> Iterator[Path]:
-        """The folders that stand for classes, once per split."""
+        """Yield the folders that stand for classes, once per split."""
         for top in list_folders(self.root):
             if top.name in self.splits:
                 yield from list_folders(top)
@@ -99,17 +106,23 @@ class FolderLayout:
                 yield top
 
     def doubts(self) -> Iterator[str]:
-        """Warnings where classes may be no classes: they hold the same folders, or some called like splits."""
+        """Warn of classes that may not be classes.
+
+        They contain the same folders, or some that are named like splits.
+        """
+        # Folders in each class.
         inner: dict[str, set[str]] = {}
         for folder in self.classes():
             inner.setdefault(folder.name, set()).update(child.name for child in list_folders(folder))
         if self.below:
             return
+        # Classes that are named like splits, or contain such folders.
         hinted = {name: split for name in inner if (split := _split_and_other_words(name)[0])}
         if {"train"} < set(hinted.values()):
             yield (
-                f"The folders {_name_some(sorted(hinted))} are called like splits and count as classes. If they are splits, sort the files in "
-                "each into a folder per class, or name class and split of each file in a table (--labels)."
+                f"The folders {_name_some(sorted(hinted))} are called like splits and count as classes. If "
+                "they are splits, sort the files in each into a folder per class, or name class and split of "
+                "each file in a table (--labels)."
             )
         lost = [
             f"{name}/{child}"
@@ -119,19 +132,25 @@ class FolderLayout:
         ]
         if lost:
             yield (
-                f"Folders that are called like splits lie in class folders and count as part of the class: {_name_some(lost)}. "
-                "If they are splits, put them above the classes (test/covid/), or name splits in a table (--labels)."
+                "Folders that are called like splits lie in class folders and count as part of the class: "
+                f"{_name_some(lost)}. If they are splits, put them above the classes (test/covid/), or name "
+                "splits in a table (--labels)."
             )
         elif shared := _common_folders(inner):
             yield (
-                f"The folders {_name_some(sorted(inner))} count as classes, and they hold the same folders ({_name_some(shared)}). If those are the "
-                "classes, and what lies above them are splits, folds or patients, call the upper ones train, val and test, or name class, "
+                f"The folders {_name_some(sorted(inner))} count as classes, and they hold the same folders "
+                f"({_name_some(shared)}). If those are the classes, and what lies above them are splits, "
+                "folds or patients, call the upper ones train, "
+                "val and test, or name class, "
                 "patient and split of each file in a table (--labels)."
             )
 
 
 def _splits_by_hint(inner: Mapping[Path, set[str]]) -> dict[str, str]:
-    """{folder: split} of folders such as `xray_train` and `xray_test`, where the folders in them say that they are splits."""
+    """{folder: split} of folders such as `xray_train` and `xray_test`.
+
+    They count as splits if the same classes lie in each of them.
+    """
     hinted = {top: split for top in inner if (split := _split_and_other_words(top.name)[0])}
     shared = set.intersection(*(inner[top] for top in hinted)) if hinted else set()
     alike = {tuple(_split_and_other_words(top.name)[1]) for top in hinted}
@@ -140,11 +159,13 @@ def _splits_by_hint(inner: Mapping[Path, set[str]]) -> dict[str, str]:
 
 
 def _common_folders(inner: Mapping[str, set[str]]) -> list[str]:
-    """Names of folders that lie in several classes, where there is nothing else in any class, and few enough to be classes."""
+    """Names of folders that may be classes one level too deep.
+
+    They occur in several classes, there is nothing else in any class, and they are few.
+    """
     times = Counter(name for names in inner.values() for name in names)
-    numbers = (
-        len({re.sub(r"\d+", "", name) for name in times}) == 1
-    )  # of patients or series, counted anew in each class
+    # Numbers of patients or series, which start again in each class.
+    numbers = len({re.sub(r"\d+", "", name) for name in times}) == 1
     if (
         len(inner) < 2
         or not all(inner.values())
@@ -156,7 +177,7 @@ def _common_folders(inner: Mapping[str, set[str]]) -> list[str]:
 
 
 def list_folders(path: Path) -> list[Path]:
-    """The folders in `path`, sorted, without those that are hidden or that systems make for themselves."""
+    """The folders in `path`, sorted, without hidden ones and those of the system."""
     try:
         return sorted(child for child in path.iterdir() if child.is_dir() and not is_ignored(child.name))
     except OSError:

@@ -1,6 +1,6 @@
 """Find the file that a path in a table means.
 
-Also where table and disk write its name differently.
+Table and disk may write its name differently.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _IMAGE_ENDINGS = (
     ".nii.gz", ".nii", ".hdr", ".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff",
     ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".mgh", ".bmp", ".gif", ".webp", ".jp2",
 )  # fmt: skip
-"""Of images, those included that only get a verdict."""
+"""Endings of image files, including formats that are not read and only get a verdict."""
 
 
 @dataclass(slots=True)
 class _NameIndex:
-    """Files and folders by the name that is left when Unicode form and case are, and files by that without their ending."""
+    """Files and folders by their normalised names, and files by their stems."""
 
     whole: dict[str, list[Path]] = field(default_factory=dict)
     stems: dict[str, list[Path]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, paths: Iterable[Path]) -> _NameIndex:
-        """Sort paths by name."""
+        """Index paths by name."""
         names = cls()
         for path in paths:
             whole = _normalise_name(path.name)
@@ -40,26 +40,26 @@ class _NameIndex:
         return names
 
     def find(self, name: str) -> list[Path]:
-        """Those called so; else, of a name without ending, those of that stem."""
+        """Paths with this name, or files with this stem if the name has no ending."""
         return self.whole.get(_normalise_name(name), []) or self.stems.get(_normalise_name(name), [])
 
 
 class PathLookup:
-    """Where the paths of a table's rows lead: below the root, else beside the table."""
+    """Resolve the paths in the rows of a table, below the root or beside the table."""
 
     def __init__(self, root: Path, beside: Path, files: Iterable[Path]) -> None:
-        """`files` are those that were found below the root."""
+        """Prepare to look up paths. `files` are those that were found below the root."""
         self.root = root
         self.homes = (root, beside)
         self.files = files
         self._folders: dict[Path, _NameIndex] = {}
 
     def place(self, key: str) -> tuple[Path, str]:
-        """The path that `key` means, and where there is no such file why not.
+        """The path that `key` means, and why there is no such file if there is none.
 
-        Tried in turn: the very name, also as Windows writes it; the name in another Unicode form (a Mac decomposes letters) or case;
-        the name without the ending of the file, as tables of image numbers give it; and the bare name in any folder. Each of the
-        latter three counts only where a single file answers to it.
+        Tried in turn are the exact name, also with Windows separators; the name in another Unicode form (a
+        Mac decomposes letters) or case; the name without its ending, as tables of image numbers give it; and
+        the bare name in any folder. The last three count only where a single file matches.
         """
         ways = tuple(dict.fromkeys((key, key.replace("\\", "/"))))
         exact = [home / way for way in ways for home in self.homes]
@@ -73,7 +73,7 @@ class PathLookup:
         return exact[0], "there is no such file"
 
     def _alike(self, home: Path, way: str) -> list[Path]:
-        """What `way` leads to from `home`, name by name."""
+        """The paths that `way` leads to from `home`, matching name by name."""
         places = [home]
         for part in PurePosixPath(way).parts:
             there = [place / part for place in places if os.path.exists(place / part)]  # noqa: PTH110
@@ -102,10 +102,13 @@ class PathLookup:
 
 
 def _normalise_name(name: str) -> str:
-    """A name as it is compared: composed (Unicode Standard Annex 15, form C) and without case."""
+    """Bring a name to a form for comparison.
+
+    It is composed (Unicode Standard Annex 15, form C) and without case.
+    """
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def _image_stem(name: str) -> str:
-    """A plain name without the ending of an image; the name itself where it has none."""
+    """A normalised name without the ending of an image, if it has one."""
     return next((name.removesuffix(end) for end in _IMAGE_ENDINGS if name.endswith(end)), name)

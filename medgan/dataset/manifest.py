@@ -1,4 +1,4 @@
-"""Record and Manifest: every file of a data set with its label, patient, split and verdict."""
+"""Every file of a data set with its label, patient, split and verdict."""
 
 from __future__ import annotations
 
@@ -17,28 +17,36 @@ ARRAY = "npz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One scan: a single image, a multi-frame file, a series that forms a volume, a NIfTI volume, a row of an .npz."""
+    """One scan of the data set.
+
+    It is a single image, a multi-frame file, a series that forms a volume, a NIfTI volume, or a row of an
+    .npz array.
+    """
 
     path: str
-    """Relative to the manifest's root, with "/" (absolute for files outside it); for an .npz "file.npz#train/12"."""
+    """Path relative to the manifest's root, with "/" (absolute for files outside it). A row of an .npz array
+    is "file.npz#train/12"."""
     parts: tuple[str, ...] = ()
-    """All files of a series that forms a volume, in slice order; empty when `path` is the only file."""
+    """All files of a series that forms a volume, in slice order; empty where `path` is the only file."""
     kind: int = 0
-    """Which kind of its frames, where the file holds several (`Header.kinds`): each is a record of its own."""
+    """Number of the series of frames in its file, where the file holds several (`Header.kinds`). Each is a
+    record of its own."""
     label: str = ""
     patient: str = ""
-    """Digest (16 hex digits) of the patient's usable images; no identifier is in it. Empty where none of them can be used."""
+    """Digest (16 hex digits) of the patient's usable images, without any identifier. Empty where none of the
+    images can be used."""
     named: bool = True
-    """Whether the data name the patient (PatientID, sub-XXX, a column); else the series or the file stands for one."""
+    """Whether the data set names the patient (PatientID, sub-XXX, a column). Otherwise the series or the file
+    stands for one."""
     split: str = "train"
     verdict: str = "ok"
     """"ok", "skip:<code>" or "error:<code>"."""
     reason: str = ""
-    """One sentence for a verdict that is not ok."""
+    """A sentence that explains a verdict other than ok."""
     digest: str = ""
     """SHA-256 of the decoded pixels."""
     slices: tuple[int, ...] = ()
-    """Which 2-D images (index along Z) this scan yields for training."""
+    """Indices along Z of the 2-D images that the scan gives for training."""
     format: str = ""
     modality: str = ""
     meaning: str = ""
@@ -47,19 +55,20 @@ class Record:
     """(Z, Y, X)."""
     channels: int = 1
     coloured: float = 0.0
-    """Share of the pixels, black ones aside, that have colour."""
+    """Share of the pixels, black ones aside, that are coloured."""
     bits: int = 8
     spacing_mm: tuple[float, ...] | None = None
     photometric: str = ""
-    """How its colours are stored (`Header.photometric`)."""
+    """How the colours are stored (`Header.photometric`)."""
     scanner: int = 0
-    """Which of the data set's scanners took it, from 1, in an order of their images; 0 when unknown. No name of a scanner is kept."""
+    """Number of the scanner in the data set, from 1 in an order of their images; 0 when unknown. No name of a
+    scanner is kept."""
     patient_orientation: str = ""
-    """Where rows and columns run to in the patient ("L\\P": axial); empty when unknown."""
+    r"""Where rows and columns run to in the patient ("L\\P": axial); empty when unknown."""
     levels: tuple[float, ...] = ()
-    """Percentiles 0, 0.5, 50, 99.5 and 100 of the pixels, in the scan's own meaning."""
+    """Percentiles 0, 0.5, 50, 99.5 and 100 of the pixels, in the scan's own unit."""
     top: float = 0.0
-    """Highest value but for a few stray pixels."""
+    """Highest value without a few stray pixels."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -69,9 +78,10 @@ class Record:
 
 
 def sort_by_content(records: Iterable[Record]) -> tuple[Record, ...]:
-    """Usable records in an order of their content alone: the same scans under other file names come in the same order.
+    """Sort usable records by content alone: class, patient and pixels.
 
-    By class, patient and pixels; images of one array file stay together, for it is unpacked as a whole.
+    The same scans under other file names come in the same order. Images of one array file stay together,
+    because it is unpacked as a whole.
     """
     records = tuple(records)
     arrays: dict[str, str] = {}
@@ -92,12 +102,12 @@ def _array_file(record: Record) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdout:
-    """By which rule train patients were moved to val."""
+    """The rule by which train patients were moved to val."""
 
     share: float = 0.0
     """Share of the patients of each class; 0 where none were moved."""
     least: int = 2
-    """Patients that a class must have to give one away."""
+    """Fewest patients that a class must have to give one away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +121,11 @@ class Manifest:
 
     @property
     def patients_known(self) -> bool:
-        """Whether the data name the patient of every usable scan."""
+        """Whether the data set names the patient of every usable scan."""
         return all(record.named for record in self.usable())
 
     def usable(self, split: str | None = None) -> Iterator[Record]:
-        """Records with verdict ok, of one split or of all."""
+        """Yield the records with verdict ok, of one split or of all."""
         return (record for record in self.records if record.ok and split in {None, record.split})
 
     @property
@@ -151,7 +161,10 @@ class Manifest:
         return dict(sorted(tally.items()))
 
     def training(self) -> tuple[Record, ...]:
-        """Usable train records, less those whose patient or very image is also in val or test (leaks), `sort_by_content`."""
+        """Usable train records without leaks, sorted by content.
+
+        A leak is a record whose patient or pixels are also in val or test.
+        """
         kept_out = [record for split in SPLITS[1:] for record in self.usable(split)]
         patients = {record.patient for record in kept_out}
         digests = {record.digest for record in kept_out}
@@ -170,7 +183,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what the generator may learn from: pixels, labels and slices of the training records."""
+        """SHA-256 of the pixels, labels and slices that the generator may learn from."""
         return digest_of(sorted((record.digest, record.label, record.slices) for record in self.training()))
 
     def _tally(self, worth: Callable[[Record], int]) -> dict[str, dict[str, int]]:

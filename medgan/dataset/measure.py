@@ -1,4 +1,7 @@
-"""Units of opened files -> Drafts: every image decoded and measured, by worker processes or from memory; none is kept."""
+"""Decode and measure every image, by worker processes or from the cache.
+
+No pixels are kept.
+"""
 
 from __future__ import annotations
 
@@ -39,39 +42,52 @@ _PIXEL_FIELDS = (
     "levels",
     "top",
 )
-"""What of a Record is measured on the pixels, its notes aside."""
+"""Fields of a Record that are measured on the pixels, apart from its notes."""
 
 
 def measure_scans(
-    found: Sequence[_Unit], root: Path, store: ScanCache, crew: WorkerPool
+    found: Sequence[_Unit], root: Path, cache: ScanCache, pool: WorkerPool
 ) -> Iterator[list[MeasuredScan]]:
-    """The drafts of every unit: one, or several where a volume had to be taken apart."""
+    """Yield the measured scans of every group of files.
+
+    There are several where a volume had to be taken apart.
+
+    Args:
+        found: Groups of files that are read together.
+        root: Folder that paths are relative to.
+        cache: Knows what was measured on files that have not changed.
+        pool: Measures the others.
+    """
+    # Recall what is known; workers measure the rest.
     keys = [joint_key(file.key for file in unit) for unit in found]
-    known = [store.get(key) for key in keys]
+    known = [cache.get(key) for key in keys]
     missing = [unit for unit, facts in zip(found, known, strict=True) if facts is None and unit[0].header]
-    fresh = crew.ordered(partial(_measure_unit, root=root), missing, partial(_crash_result, root=root))
+    fresh = pool.ordered(partial(_measure_unit, root=root), missing, partial(_crash_result, root=root))
     for unit, key, facts in zip(found, keys, known, strict=True):
         if unit[0].header is None:
-            yield [_scan_without_pixels(unit, root, unit[0].candidate)]
+            yield [_scan_without_pixels(unit, root, unit[0].entry)]
         elif facts is not None:
             yield [_scan_with_pixels(unit, root, facts)]
         else:
             made = next(fresh)
             if len(made) == 1 and made[0].record.ok:
-                store.put(key, _pixel_facts(made[0], unit))
+                cache.put(key, _pixel_facts(made[0], unit))
             yield made
 
 
 def _measure_unit(unit: _Unit, root: Path) -> list[MeasuredScan]:
-    """Decode and measure a unit; one bad slice must not take its volume along, nor one kind of frames the others."""
+    """Decode and measure a group of files.
+
+    A bad slice must not cost its volume, nor a bad series of frames the others.
+    """
     kinds = unit[0].header.kinds if unit[0].header and len(unit) == 1 else 1
     return [draft for kind in range(kinds) for draft in _measure_kind(unit, root, kind)]
 
 
 def _measure_kind(unit: _Unit, root: Path, kind: int) -> list[MeasuredScan]:
     try:
-        scan = read_files(tuple(file.candidate.path for file in unit), kind)
-        with give_verdicts(unit[0].candidate.path):
+        scan = read_files(tuple(file.entry.path for file in unit), kind)
+        with give_verdicts(unit[0].entry.path):
             facts = measure_pixels(scan)
         return [_scan_with_pixels(unit, root, facts, kind)]
     except ScanError as error:
@@ -81,39 +97,43 @@ def _measure_kind(unit: _Unit, root: Path, kind: int) -> list[MeasuredScan]:
 def _measure_without_bad_slices(
     unit: _Unit, error: ScanError, root: Path, kind: int
 ) -> Iterator[MeasuredScan]:
-    """A volume without its bad slices: the others are grouped anew."""
+    """Measure a volume without its bad slices, grouping the others again."""
     bad = {file.order: problem for file in unit if (problem := _read_error(file))} if len(unit) > 1 else {}
     if not bad:
-        yield _scan_without_pixels(unit, root, reject(unit[0].candidate, error), kind=kind)
+        yield _scan_without_pixels(unit, root, reject(unit[0].entry, error), kind=kind)
         return
     for file in unit:
         if file.order in bad:
-            yield _scan_without_pixels((file,), root, reject(file.candidate, bad[file.order]))
+            yield _scan_without_pixels((file,), root, reject(file.entry, bad[file.order]))
     for part in group_files(file for file in unit if file.order not in bad):
         yield from _measure_unit(part, root)
 
 
 def _read_error(file: ParsedFile) -> ScanError | None:
     try:
-        formats.read(file.candidate.path)
+        formats.read(file.entry.path)
     except ScanError as error:
         return error
     return None
 
 
 def _crash_result(unit: _Unit, root: Path) -> list[MeasuredScan]:
-    return [_scan_without_pixels(unit, root, reject(unit[0].candidate, crash_error(unit[0].candidate.path)))]
+    return [_scan_without_pixels(unit, root, reject(unit[0].entry, crash_error(unit[0].entry.path)))]
 
 
 def pixel_digest(scan: Scan) -> str:
-    """SHA-256 of shape and pixels: equal digests mean the very same image."""
+    """SHA-256 of shape and pixels. Equal digests mean exactly the same image."""
     total = hashlib.sha256(repr(scan.pixels.shape).encode())
     total.update(np.ascontiguousarray(scan.pixels).data)
     return total.hexdigest()
 
 
 def measure_pixels(scan: Scan) -> Facts:
-    """What of a Record is measured on the pixels; ScanError for an image of a single value, from which nothing can be learnt."""
+    """Measure the fields of a Record that depend on the pixels.
+
+    Raises:
+        ScanError: all pixels have one value, from which nothing can be learned.
+    """
     if "constant" in scan.notes:
         raise ScanError("every pixel has the same value", verdict="skip:constant")
     ranked = intensity.sort_pixels(scan.pixels)
@@ -135,27 +155,33 @@ def measure_pixels(scan: Scan) -> Facts:
 
 
 def _pixel_facts(draft: MeasuredScan, unit: _Unit) -> Facts:
-    """What `measure_pixels` said of a unit; the notes of its header are known anew every time."""
+    """What `measure_pixels` found, without the notes of the header.
+
+    Those are read again every time.
+    """
     header = unit[0].header
     facts = {name: getattr(draft.record, name) for name in _PIXEL_FIELDS}
     return facts | {"notes": [note for note in draft.record.notes if header and note not in header.notes]}
 
 
-def _scan_without_pixels(unit: _Unit, root: Path, candidate: FileEntry, **known: Any) -> MeasuredScan:
-    """A draft with what is known without pixels, and `known` of its record."""
-    paths = tuple(relative_name(file.candidate.path, root) for file in unit)
+def _scan_without_pixels(unit: _Unit, root: Path, entry: FileEntry, **known: Any) -> MeasuredScan:
+    """A scan with what is known without its pixels.
+
+    `known` are fields of its record.
+    """
+    paths = tuple(relative_name(file.entry.path, root) for file in unit)
     record = Record(
         path=paths[0],
         parts=paths if len(paths) > 1 else (),
-        label=candidate.label,
-        split=candidate.split,
-        verdict=candidate.verdict,
-        reason=candidate.reason,
+        label=entry.label,
+        split=entry.split,
+        verdict=entry.verdict,
+        reason=entry.reason,
         **known,
     )
     return MeasuredScan(
         order=min(file.order for file in unit),
-        patient=candidate.patient,
+        patient=entry.patient,
         series=unit[0].header.series if unit[0].header else "",
         scanner=unit[0].header.scanner if unit[0].header else "",
         record=record,
@@ -173,4 +199,4 @@ def _scan_with_pixels(unit: _Unit, root: Path, facts: Facts, kind: int = 0) -> M
         "notes": notes,
         "kind": kind,
     }
-    return _scan_without_pixels(unit, root, unit[0].candidate, **known)
+    return _scan_without_pixels(unit, root, unit[0].entry, **known)

@@ -1,7 +1,8 @@
-"""Keys and facts in, the same facts out in another run: what is known of files already read, so that only changed ones are read again.
+"""Keep what was learned about files, so that only changed ones are read again.
 
-One SQLite file in the private cache. It holds digests and measured facts, no path, no raw identifier, and of the text of headers
-only what may be written: terms of the standard, and the classes that the user takes from an attribute (--label-from-tag).
+The facts lie in one SQLite file in the private cache: digests and measurements, but no path and no raw
+identifier. Of the text of headers only what may be written is kept: terms of the standard, and the classes
+that the user takes from an attribute (--label-from-tag).
 """
 
 from __future__ import annotations
@@ -22,32 +23,36 @@ from medgan.base.errors import OutputError
 from medgan.base.files import digest
 
 Facts = dict[str, Any]
-"""Keyword arguments of a dataclass whose sequences are tuples."""
+"""Keyword arguments of a dataclass, with tuples for sequences."""
 
 _SETTLE_SECONDS = 2.0
-"""Seconds since its last change after which a file is remembered: a change within the clock's tick would not be seen."""
+"""Seconds after its last change before a file is remembered. A change within one tick of the clock would not
+be noticed."""
 _SEAL_DIGITS = 16
-"""Hexadecimal digits of the digest that seals what is kept."""
+"""Hexadecimal digits of the digest that protects a stored text."""
 _BATCH = 500
-"""Facts written at once; a killed run loses no more."""
+"""Facts written at once. A killed run loses no more than these."""
 _READERS = ("numpy", "pydicom", "nibabel", "pillow", "scikit-image")
 _CODECS = ("pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm")
 _PAIRED_ENDINGS = (".hdr", ".hdr.gz")
-"""Endings of files that are read together with another."""
+"""Endings of files that are read together with another one."""
 
 
 class ScanCache:
-    """Facts by key, in the user's cache; without a usable one it knows nothing and keeps nothing."""
+    """Facts by key, stored in the user's cache.
+
+    Without a usable cache it knows nothing and stores nothing.
+    """
 
     def __init__(self) -> None:
-        """Open the index of the cache, made where there is none; a damaged one is begun anew."""
+        """Open the database, creating it if needed and replacing it if damaged."""
         self.found = 0
         """How often something was known."""
         self._waiting: list[tuple[str, str]] = []
         self._base = _open_database()
 
     def get(self, key: str) -> Facts | None:
-        """What is known under `key`."""
+        """The facts stored under a key, or None."""
         if self._base is None or not key:
             return None
         try:
@@ -59,14 +64,14 @@ class ScanCache:
         return facts
 
     def put(self, key: str, facts: Facts) -> None:
-        """Remember; an empty key is for what must not be."""
+        """Store facts under a key. An empty key marks a file that must not be stored."""
         if key and self._base is not None:
             self._waiting.append((key, _seal(key, json.dumps(facts, separators=(",", ":")))))
             if len(self._waiting) >= _BATCH:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what was put. A full disk costs the memory, not the run."""
+        """Write what was put. A full disk disables the cache, not the run."""
         if self._base is not None and self._waiting:
             try:
                 with self._base:
@@ -76,7 +81,7 @@ class ScanCache:
         self._waiting = []
 
     def close(self) -> None:
-        """Let go of the file. What was not flushed is forgotten."""
+        """Close the database. What was not flushed is lost."""
         if self._base is not None:
             self._base.close()
             self._base = None
@@ -105,24 +110,32 @@ def _open_database() -> sqlite3.Connection | None:
 
 
 def _seal(key: str, text: str) -> str:
-    """The text with a digest of it and of its key before it, by which damage is noticed."""
+    """Prefix a text with a digest of it and its key, to detect damage."""
     return digest(key, text)[:_SEAL_DIGITS] + text
 
 
 def _unseal(key: str, stored: object) -> Facts | None:
-    """The facts of a sealed text; None where it is damaged."""
+    """The facts in a sealed text, or None if it is damaged."""
     if not isinstance(stored, str) or stored != _seal(key, stored[_SEAL_DIGITS:]):
         return None
     return _to_tuples(json.loads(stored[_SEAL_DIGITS:]))
 
 
 def _to_tuples(facts: Facts) -> Facts:
-    """JSON's lists as the tuples they were."""
+    """Turn the lists of JSON back into tuples."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
 
 
 def file_key(path: Path, *words: str) -> str:
-    """The key of a file as it lies there now, read for the purpose `words`; empty for one that must not be remembered."""
+    """The key of a file in its present state.
+
+    It is empty for a file that must not be stored: one that changed a moment ago, or that is read together
+    with another.
+
+    Args:
+        path: The file.
+        words: What else decides how the file is read.
+    """
     try:
         facts = path.stat()
     except OSError:
@@ -135,14 +148,20 @@ def file_key(path: Path, *words: str) -> str:
 
 
 def joint_key(keys: Iterable[str]) -> str:
-    """The key of files that are read together, in order; empty when one of them must not be remembered."""
+    """The key of several files that are read together, in order.
+
+    It is empty where one of them must not be stored.
+    """
     keys = tuple(keys)
     return digest("together", *keys) if all(keys) else ""
 
 
 @cache
 def _reader_digest() -> str:
-    """Digest of everything that decides what a file is read as: our own source, and the libraries below it."""
+    """Digest of everything that decides what is read from a file.
+
+    That is our own source code and the versions of the libraries below it.
+    """
     total = hashlib.sha256()
     for folder in (Path(scans.__file__).parent, Path(__file__).parent):
         for module in sorted(folder.rglob("*.py")):

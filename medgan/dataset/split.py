@@ -1,4 +1,4 @@
-"""Manifest -> Manifest with part of the train split held out as val: by patient, stratified, seeded; and which part where nobody says."""
+"""Hold out patients of the train split as val, stratified by class and seeded."""
 
 from __future__ import annotations
 
@@ -11,31 +11,43 @@ from medgan.base.errors import PlanError
 from medgan.dataset.manifest import SPLITS, Holdout, Manifest
 
 _DEFAULT_HOLDOUT = Holdout(share=0.2, least=5)
-"""Where a data set has neither val nor test. A fifth of fewer than five patients is nobody."""
+"""Rule for a data set that has neither val nor test. A fifth of fewer than five patients would be nobody."""
 
 
-def _choose_holdout(manifest: Manifest, wish: float | None) -> Holdout:
-    """What to hold out for a training: what is wished for, else a fifth where the data set has neither val nor test."""
-    if wish is not None:
-        return Holdout(share=wish)
+def _choose_holdout(manifest: Manifest, fraction: float | None) -> Holdout:
+    """The rule for holding out patients before training.
+
+    It is what the user asks for, else a fifth of the patients where the data set has neither val nor test.
+    """
+    if fraction is not None:
+        return Holdout(share=fraction)
     given = any(True for split in SPLITS[1:] for _ in manifest.usable(split))
     return Holdout() if given else _DEFAULT_HOLDOUT
 
 
-def holdout_of_training(known: Holdout | None, wish: float | None) -> Holdout:
-    """What a model's training held out; PlanError where something else is wished for. Models of older versions do not know (None)."""
+def holdout_of_training(known: Holdout | None, fraction: float | None) -> Holdout:
+    """The rule by which a model's training held out patients.
+
+    Args:
+        known: The rule stored in the model; None in models of older versions.
+        fraction: Share that the user asks for now, if any.
+
+    Raises:
+        PlanError: the user asks for another share than the model's.
+    """
     if known is None:
-        return Holdout(share=wish or 0.0)
-    if wish is not None and wish != known.share:
+        return Holdout(share=fraction or 0.0)
+    if fraction is not None and fraction != known.share:
         raise PlanError(
-            f"the model was trained with --holdout {known.share:g}, so --holdout {wish:g} would be of other patients",
-            hint="Leave --holdout away: the model knows what it held out.",
+            f"the model was trained with --holdout {known.share:g}, so --holdout {fraction:g} would be of "
+            "other patients",
+            hint="Remove --holdout: the model knows what it held out.",
         )
     return known
 
 
 def default_holdout_text(manifest: Manifest) -> str:
-    """What was held out though nobody asked for it, in a sentence; empty where somebody did, or the data set has a split of its own."""
+    """Say who was held out by default, or "" where the user or the data set decided."""
     if manifest.holdout != _DEFAULT_HOLDOUT:
         return ""
     held = {record.patient for record in manifest.usable("val")}
@@ -43,31 +55,34 @@ def default_holdout_text(manifest: Manifest) -> str:
     least = _DEFAULT_HOLDOUT.least
     if not held:
         return (
-            f"The data set has no val and no test, and no class has the {least} patients of whom one could be held out, so it cannot be "
-            "measured whether synthetic images help. Add scans of other patients, or hold some out with --holdout."
+            f"The data set has no val and no test, and no class has the {least} patients of whom one could "
+            "be held out, so it cannot be measured whether synthetic images help. Add scans of other "
+            "patients, or hold some out with --holdout."
         )
     without = [label for label, count in manifest.patients()["val"].items() if not count]
     none = f" Of {', '.join(without)} none could be spared." if without else ""
     verb = "is" if len(held) == 1 else "are"
     return (
-        f"The data set has no val and no test, so {len(held)} of {total} patients {verb} held out as val, about a fifth of each class "
-        f"with {least} or more: nothing learns from their scans, and synthetic images are judged by them.{none} --holdout 0 learns from all."
+        f"The data set has no val and no test, so {len(held)} of {total} patients {verb} held out as val, "
+        f"about a fifth of each class with {least} or more: nothing learns from their scans, and synthetic "
+        f"images are judged by them.{none} --holdout 0 learns from all."
     )
 
 
-def hold_out_for_training(manifest: Manifest, wish: float | None, seed: int) -> Manifest:
-    """The data set less whom a training with this wish and seed holds out."""
-    return hold_out(manifest, _choose_holdout(manifest, wish), seed)
+def hold_out_for_training(manifest: Manifest, fraction: float | None, seed: int) -> Manifest:
+    """Hold out the patients that training with this fraction and seed would hold out."""
+    return hold_out(manifest, _choose_holdout(manifest, fraction), seed)
 
 
 def hold_out(manifest: Manifest, how: Holdout, seed: int) -> Manifest:
-    """Move about a share of the train patients of every class to val; every class keeps a patient in train.
+    """Move about a share of the train patients of every class to val.
 
-    A patient moves with all of his train scans. A class with too few patients gives none away.
+    Patients move with all of their train scans. Every class keeps a patient in train, and a class with too
+    few patients gives none away.
     """
     if not 0 <= how.share < 1:
         raise PlanError(
-            f"The fraction {how.share} to hold out is not from 0 to below 1", hint="Give 0.2, say."
+            f"--holdout must be at least 0 and below 1, not {how.share}", hint="Try --holdout 0.2."
         )
     if not how.share:
         return manifest
@@ -80,7 +95,7 @@ def hold_out(manifest: Manifest, how: Holdout, seed: int) -> Manifest:
 
 
 def _classes_of_patients(manifest: Manifest) -> dict[str, frozenset[str]]:
-    """{patient: labels of his train scans}, for patients the generator may learn from."""
+    """{patient: labels of their train scans}, for patients to learn from."""
     classes: dict[str, set[str]] = {record.patient: set() for record in manifest.training()}
     for record in manifest.usable("train"):
         if record.patient in classes:
@@ -95,7 +110,7 @@ def _choose_patients(classes: dict[str, frozenset[str]], fraction: float, seed: 
     patients = list(classes)
     random.Random(seed).shuffle(patients)
     held: set[str] = set()
-    # The rarest class chooses first: its few patients decide most.
+    # The rarest class chooses first, because each of its few patients matters most.
     for label in sorted(left, key=lambda name: (left[name], name)):
         for patient in patients:
             if wanted[label] <= 0:
@@ -113,5 +128,5 @@ def _choose_patients(classes: dict[str, frozenset[str]], fraction: float, seed: 
 
 
 def _patients_to_hold_out(patients: int, fraction: float) -> int:
-    """Patients to hold out: the rounded share, at least one."""
+    """Number of patients to hold out: the rounded share, but at least one."""
     return max(math.floor(patients * fraction + 0.5), 1)

@@ -1,4 +1,7 @@
-"""CSV or TSV file -> rows of label, patient and split, and every problem of the table told at once."""
+"""Read label, patient and split of files from a CSV or TSV table.
+
+All problems of a table are reported at once.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,17 @@ _PATH_COLUMNS = ("path", "file", "file_name")
 _PATIENT_COLUMNS = ("patient", "patient_id", "subject", "subject_id")
 _SUBJECT_COLUMNS = ("participant_id",)
 _EMPTY = {"", "n/a", "na", "nan"}
-"""What stands for "no value"; "n/a" is the word of BIDS."""
+"""What stands for "no value". "n/a" is the word that BIDS uses."""
 _MAX_CELL = 40
-"""Letters of a cell that a message repeats."""
+"""Most letters of a cell that a message repeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """One line of a table: what it is about, and the class, patient and split it names."""
+    """One row of a table: a file or participant with class, patient and split."""
 
     number: int
-    """Line in the file, from 1 (the heading)."""
+    """Line in the file, counted from 1 (the headings)."""
     key: str
     """A path, or a BIDS participant."""
     label: str
@@ -39,12 +42,22 @@ class TableRow:
 
 
 def read_labels(path: Path) -> tuple[TableRow, ...]:
-    """Rows of a labels file: columns path (or file, file_name), label, and perhaps patient and split."""
+    """Read a table of files with a path, a label, and perhaps patient and split.
+
+    The path is in a column path, file or file_name.
+
+    Raises:
+        DatasetError: the table cannot be read or lacks a column.
+    """
     return tuple(_read_rows(path, _PATH_COLUMNS, "label"))
 
 
 def read_participants(path: Path, label_column: str) -> tuple[TableRow, ...]:
-    """Rows of a BIDS participants.tsv, with the class in `label_column`."""
+    """Read a BIDS participants.tsv with the class in `label_column`.
+
+    Raises:
+        DatasetError: the table is missing, cannot be read or lacks a column.
+    """
     if not path.is_file():
         raise DatasetError(
             f"{path.parent} has no participants.tsv, so there is no column {label_column!r}",
@@ -54,7 +67,7 @@ def read_participants(path: Path, label_column: str) -> tuple[TableRow, ...]:
 
 
 def read_headings(path: Path) -> tuple[str, ...]:
-    """The headings of a table, those that are empty left out."""
+    """The headings of a table, without empty ones."""
     return tuple(filter(None, _read_lines(path)[0]))
 
 
@@ -62,11 +75,11 @@ _Line = tuple[int, Sequence[str]]
 
 
 def _read_lines(path: Path) -> tuple[tuple[str, ...], list[_Line]]:
-    """Headings, and every line as (line number, cells), all stripped of blanks."""
+    """Headings, and every line as (line number, cells), all stripped of spaces."""
     try:
         text = decode_text(path.read_bytes())
         text.encode()  # which fails where a byte was no UTF-8
-        # Only a line feed or carriage return ends a line of CSV (RFC 4180): cells may hold a vertical tab or U+2028.
+        # RFC 4180: only a line feed or carriage return ends a line; cells may hold a vertical tab or U+2028.
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
         names = tuple(name.strip().strip("\ufeff") for name in next(reader, []))
         body: list[_Line] = [
@@ -78,16 +91,16 @@ def _read_lines(path: Path) -> tuple[tuple[str, ...], list[_Line]]:
         raise DatasetError(f"{path} {os_error_text(error)}", hint="Check the path of the table.") from error
     except UnicodeError as error:
         raise DatasetError(
-            f"{path} is no readable table: it holds letters in no Unicode encoding",
+            f"{path} cannot be read as a table: its text is not in a Unicode encoding",
             hint="Save it as CSV in UTF-8.",
         ) from error
     except csv.Error as error:
         raise DatasetError(
-            f"{path} is no readable table: {error}", hint="Save it as CSV in UTF-8."
+            f"{path} cannot be read as a table: {error}", hint="Save it as CSV in UTF-8."
         ) from error
     if "\0" in text:
         raise DatasetError(
-            f"{path} is no readable table: it holds bytes of zero", hint="Save it as CSV in UTF-8."
+            f"{path} cannot be read as a table: it holds zero bytes", hint="Save it as CSV in UTF-8."
         )
     if not body:
         raise DatasetError(f"{path} has no rows", hint="Write a heading line and one line per file.")
@@ -100,7 +113,7 @@ def _delimiter(text: str) -> str:
 
 
 def _without_row_names(names: Sequence[str], body: list[_Line]) -> list[_Line]:
-    """The lines without a first cell that no heading stands for, as R writes row names."""
+    """Drop a first cell that has no heading, as R writes for row names."""
     unnamed = all(len(cells) == len(names) + 1 for _, cells in body) and any(cells[-1] for _, cells in body)
     return [(number, cells[1:]) for number, cells in body] if unnamed else body
 
@@ -123,7 +136,7 @@ def _read_rows(path: Path, key_names: Sequence[str], label_name: str) -> Iterato
 
 
 def _cell(cells: Sequence[str], column: int | None) -> str:
-    """The text in a column; empty where the table has none such or the line ends before it."""
+    """The text in a column, or "" where the table or the line has no such cell."""
     return "" if column is None or column >= len(cells) else cells[column]
 
 
@@ -135,9 +148,10 @@ def _value(cells: Sequence[str], column: int | None) -> str:
 def _find_column(
     path: Path, names: Sequence[str], lines: Sequence[_Line], wanted: Sequence[str]
 ) -> int | None:
-    """The first column whose heading is one of `wanted`, case aside, else by its letters and digits ("Patient ID" is patient_id).
+    """The number of the first column that has one of the `wanted` headings, or None.
 
-    A column without a heading, as pandas writes one for its index, is never it. None where there is no such column.
+    Case does not matter. If no heading matches, letters and digits alone are compared ("Patient ID" is
+    patient_id). A column without a heading never matches; pandas writes one for its index.
     """
     words = {name.lower() for name in wanted}
     exact = [at for at, name in enumerate(names) if name.lower() in words]
@@ -173,6 +187,7 @@ def _refuse_unknown_splits(path: Path, values: Iterable[str]) -> None:
             value if len(value) <= _MAX_CELL else value[:_MAX_CELL] + "..." for value in strange[:5]
         )
         raise DatasetError(
-            f"{path} names splits that medgan does not know: {told}",
-            hint="Write train, val or test in the column split, or leave it empty for what folders say, else train.",
+            f"{path} has unknown splits: {told}",
+            hint="Write train, val or test in the column split, or leave it empty to use the split of the "
+            "folder, else train.",
         )

@@ -1,4 +1,7 @@
-"""Folder -> every file below it, in a stable order, each with a verdict where its kind alone decides."""
+"""List every file below a folder, in a stable order.
+
+A file gets a verdict here if its kind alone decides.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +12,36 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _Identity = tuple[int, int]
-"""(device, inode): two paths with the same are the same folder."""
+"""(device, inode). Two paths with the same pair are the same folder."""
 
 _SYSTEM_FOLDERS = frozenset(
     {
-        "@eadir", "@tmp", "@sharebin", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", ".@__thumb",  # Synology, QNAP
-        "$recycle.bin", "recycler", "recycled", "system volume information", "found.000",  # Windows
-        "__macosx", ".appledouble", ".trashes", ".spotlight-v100", ".fseventsd", ".temporaryitems", ".documentrevisions-v100",  # macOS
-        "network trash folder", "temporary items", "lost+found", ".trash", ".thumbnails", ".ipynb_checkpoints", "__pycache__",
+        # Synology, QNAP
+        "@eadir", "@tmp", "@sharebin", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", ".@__thumb",
+        # Windows
+        "$recycle.bin", "recycler", "recycled", "system volume information", "found.000",
+        # macOS
+        "__macosx", ".appledouble", ".trashes", ".spotlight-v100", ".fseventsd", ".temporaryitems",
+        ".documentrevisions-v100",
+        # Others
+        "network trash folder", "temporary items", "lost+found", ".trash", ".thumbnails",
+        ".ipynb_checkpoints", "__pycache__",
     }
 )  # fmt: skip
-"""Names, in lower case, of folders that a NAS, an operating system or a program makes for itself: thumbnails and deleted files are no data."""
+"""Names, in lower case, of folders that a NAS, an operating system or a program creates for itself.
+Thumbnails and deleted files are not data."""
 _SYSTEM_FILES = frozenset(
     {"thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store", ".localized", ".directory", "icon\r"}
 )
 _SYSTEM_PREFIXES = (".trash-", "._", "~$", ".~lock.")
-"""Deleted files of a Linux disk, the second half of a Mac's files, and files that an office program holds open."""
+"""Starts of names of deleted files (Linux), resource forks (macOS), and files that an office program has
+open."""
 _SYSTEM_SUFFIXES = (":zone.identifier", "@synoeastream", "@synoresource")
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """One file met on the way; `verdict` is "ok" when its content has to decide."""
+    """One file below the folder. `verdict` is "ok" where its content has to decide."""
 
     path: Path
     verdict: str = "ok"
@@ -38,10 +49,11 @@ class FoundFile:
 
 
 def walk(root: Path) -> Iterator[FoundFile]:
-    """Every file below `root`, sorted by path.
+    """Yield every file below `root`, sorted by path.
 
-    Links are followed, yet a folder is listed once, however many links lead to it: under its own path where that lies below `root`,
-    else under the first link. So neither a circle nor a fan of links makes the list longer than the disk.
+    Links are followed, but a folder is listed once, however many links lead to it: under its own path if that
+    is below `root`, else under the first link. So links in a circle or many links to one folder do not make
+    the list longer than the disk.
     """
     tour = _FolderWalk(root)
     tour.list_from(root)
@@ -64,10 +76,13 @@ class _FolderWalk:
     found: list[FoundFile] = field(default_factory=list)
     homes: dict[_Identity, Path] = field(default_factory=dict)
     links: list[Path] = field(default_factory=list)
-    """To folders, still to be followed."""
+    """Links to folders that still have to be followed."""
 
     def list_from(self, start: Path) -> None:
-        """List `start` and the folders below it; links to folders wait until every folder has been met under its own path."""
+        """List `start` and the folders below it.
+
+        Links to folders wait until every folder has been met under its own path.
+        """
         pending = [start]
         while pending:
             folder = pending.pop()
@@ -77,7 +92,7 @@ class _FolderWalk:
                 self.found.append(FoundFile(folder, "error:unreadable", os_error_text(error)))
 
     def _list(self, folder: Path) -> list[Path]:
-        """Take up the files and links in a folder; the folders in it come back."""
+        """Record the files and links in a folder and return its sub-folders."""
         status = folder.stat()
         if not stat.S_ISDIR(status.st_mode):
             self.found.append(_check_file(folder, status.st_mode, self.root))
@@ -100,7 +115,10 @@ class _FolderWalk:
         return inner
 
     def follow(self, link: Path) -> None:
-        """List the folder a link points to, unless it holds the link or was listed before."""
+        """List the folder that a link points to.
+
+        A link to a folder that holds the link, or that was listed before, gets a verdict instead.
+        """
         target, place = link.resolve(), link.parent.resolve()
         if place == target or target in place.parents:
             self.found.append(FoundFile(link, "skip:special-file", "a link back to a folder that holds it"))
@@ -123,13 +141,10 @@ def _linked_again(folder: Path, home: Path, root: Path) -> FoundFile:
 
 
 def check_path(path: Path) -> FoundFile:
-    """The verdict of a single path that a table or a list names, as `walk` would give it."""
+    """The verdict on a single path that a table or a list names."""
     try:
         mode = path.stat().st_mode
-    except (
-        FileNotFoundError,
-        ValueError,
-    ):  # ValueError: no file can be called so, for it holds a byte of zero
+    except (FileNotFoundError, ValueError):  # ValueError: the name holds a zero byte
         return FoundFile(path, "error:not-found", "there is no such file")
     except OSError as error:
         return FoundFile(path, "error:unreadable", os_error_text(error))
@@ -139,12 +154,15 @@ def check_path(path: Path) -> FoundFile:
 
 
 def os_error_text(error: OSError) -> str:
-    """Why the system would not open a file, without its path."""
+    """Why the system would not open a file, without the file's path."""
     return f"cannot be opened: {error.strerror or type(error).__name__}"
 
 
 def _is_system_name(name: str) -> bool:
-    """Whether a file or folder of this name was made by a system for itself: thumbnails, deleted files, notes of a file manager."""
+    """Whether a system creates files or folders of this name for itself.
+
+    Examples are thumbnails, deleted files and notes of a file manager.
+    """
     name = name.lower()
     return (
         name in _SYSTEM_FOLDERS
@@ -155,7 +173,10 @@ def _is_system_name(name: str) -> bool:
 
 
 def is_ignored(name: str) -> bool:
-    """Whether what is called so, and what lies in it, is no data: hidden, or of the system."""
+    """Whether a file or folder of this name, with all it contains, is not data.
+
+    It is hidden, or belongs to the system.
+    """
     return name.startswith(".") or _is_system_name(name)
 
 

@@ -106,7 +106,7 @@ def test_a_table_may_name_a_file_by_a_link_that_is_not_followed(tmp_path):
     (tmp_path / "b").symlink_to("a")
     (tmp_path / "labels.csv").write_text("path,label\nb/x,sick\n")
     listing = list_files(Source(path=tmp_path, labels=tmp_path / "labels.csv"))
-    assert [(file.path.name, file.label) for file in listing.candidates if file.label] == [("x", "sick")]
+    assert [(file.path.name, file.label) for file in listing.entries if file.label] == [("x", "sick")]
 
 
 def test_the_list_does_not_depend_on_the_order_of_the_disk(tmp_path, monkeypatch):

@@ -11,11 +11,11 @@ def listed(root, rows, *names):
         (root / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (root / "in" / name).touch()
     (root / "labels.csv").write_text("path,label\n" + "".join(f"{row}\n" for row in rows))
-    return list_files(Source(path=root / "in", labels=root / "labels.csv")).candidates
+    return list_files(Source(path=root / "in", labels=root / "labels.csv")).entries
 
 
-def labelled(candidates):
-    return {file.path.name: file.label for file in candidates if file.label}
+def labelled(entries):
+    return {file.path.name: file.label for file in entries if file.label}
 
 
 def test_numbers_without_ending_are_matched(tmp_path):

@@ -92,7 +92,7 @@ def test_two_columns_of_one_name_are_refused_where_they_differ(tmp_path):
 
 
 def test_a_message_does_not_repeat_a_whole_cell(tmp_path):
-    with pytest.raises(DatasetError, match=r"does not know: .{40}\.\.\.$"):
+    with pytest.raises(DatasetError, match=r"unknown splits: .{40}\.\.\.$"):
         rows_of(tmp_path, f"path,label,split\na.png,x,{'credit ' * 100}\n")
 
 
@@ -102,5 +102,5 @@ def test_a_data_set_with_such_a_table_is_read_as_it_is_labelled(png, tmp_path):
     text = "".join(f"{n},img{n}.png,{('normal', 'sick')[n % 2]}\n" for n in range(8))
     (tmp_path / "labels.csv").write_text(",path,label\n" + text)
     listing = list_files(Source(path=tmp_path / "in", labels=tmp_path / "labels.csv"))
-    assert [file.label for file in listing.candidates] == ["normal", "sick"] * 4
-    assert {(file.patient, file.split) for file in listing.candidates} == {("", "train")}
+    assert [file.label for file in listing.entries] == ["normal", "sick"] * 4
+    assert {(file.patient, file.split) for file in listing.entries} == {("", "train")}

@@ -48,13 +48,13 @@ def test_nothing_is_an_empty_list():
 def test_a_label_after_a_tab_in_such_a_list(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.png").touch()
-    (candidate,) = list_files(Source(lines=split_entries(b"x.png\tsick\0"))).candidates
-    assert (candidate.label, candidate.verdict) == ("sick", "ok")
+    (entry,) = list_files(Source(lines=split_entries(b"x.png\tsick\0"))).entries
+    assert (entry.label, entry.verdict) == ("sick", "ok")
 
 
 def test_a_name_with_a_byte_of_zero_is_a_file_that_is_not_there():
-    (candidate,) = list_files(Source(lines=("a/x\0y",))).candidates
-    assert candidate.verdict == "error:not-found"
+    (entry,) = list_files(Source(lines=("a/x\0y",))).entries
+    assert entry.verdict == "error:not-found"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -69,7 +69,7 @@ def test_a_table_is_understood_in_any_unicode_encoding(tmp_path, encoding, mark,
 
 def test_a_table_in_no_unicode_encoding_is_refused_not_guessed(tmp_path):
     (tmp_path / "labels.csv").write_bytes("path,label\nMüll.png,sick\n".encode("latin-1"))
-    with pytest.raises(DatasetError, match="no Unicode encoding") as caught:
+    with pytest.raises(DatasetError, match="not in a Unicode encoding") as caught:
         read_labels(tmp_path / "labels.csv")
     assert "UTF-8" in caught.value.hint
 

@@ -9,7 +9,7 @@ from medgan.dataset.source import Source
 
 
 def verdicts(listing):
-    return {file.path.relative_to(listing.root).as_posix(): file.verdict for file in listing.candidates}
+    return {file.path.relative_to(listing.root).as_posix(): file.verdict for file in listing.entries}
 
 
 def test_thumbnails_and_deleted_files_are_no_data(png, tmp_path):
@@ -61,7 +61,7 @@ def test_a_folder_of_the_system_is_no_class_and_no_split(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "train" / "#recycle").mkdir()
     listing = list_files(Source(path=tmp_path))
-    assert {file.label for file in listing.candidates if file.verdict == "ok"} == {"a"}
+    assert {file.label for file in listing.entries if file.verdict == "ok"} == {"a"}
     assert not listing.warnings  # of an empty class, say
 
 

@@ -20,7 +20,7 @@ def labelled(root, rows):
     listing = list_files(Source(path=root / "in", labels=root / "labels.csv"))
     return {
         (file.path.relative_to(root / "in").as_posix(), file.label, file.verdict)
-        for file in listing.candidates
+        for file in listing.entries
         if file.label
     }
 
@@ -63,7 +63,7 @@ def test_a_name_that_two_files_answer_to_is_told(tmp_path):
         (tmp_path / "in" / name).touch()
     (tmp_path / "labels.csv").write_text("path,label\na.png,x\n")
     listing = list_files(Source(path=tmp_path / "in", labels=tmp_path / "labels.csv"))
-    (missing,) = (file for file in listing.candidates if file.verdict == "error:not-found")
+    (missing,) = (file for file in listing.entries if file.verdict == "error:not-found")
     assert (
         missing.reason
         == "there is no such file; it could be A.png or a.PNG: write the folder and the ending, too"
@@ -103,5 +103,5 @@ def test_a_list_names_its_files_in_whatever_form(tmp_path, monkeypatch, disk, fo
     (tmp_path / there).parent.mkdir()
     (tmp_path / there).touch()
     monkeypatch.chdir(tmp_path)
-    (file,) = list_files(Source(lines=(unicodedata.normalize(form, "Läsion/é.png"),))).candidates
+    (file,) = list_files(Source(lines=(unicodedata.normalize(form, "Läsion/é.png"),))).entries
     assert (file.path, file.label, file.verdict) == (tmp_path / there, "Läsion", "ok")

@@ -16,8 +16,7 @@ def data_set(root, *names):
 
 def told(listing):
     return {
-        file.path.relative_to(listing.root).as_posix(): (file.label, file.split)
-        for file in listing.candidates
+        file.path.relative_to(listing.root).as_posix(): (file.label, file.split) for file in listing.entries
     }
 
 
@@ -142,7 +141,7 @@ def test_a_folder_to_work_in_is_no_split_of_a_list(tmp_path, monkeypatch):
     data_set(tmp_path / "dev", "a/1", "b/2")
     monkeypatch.chdir(tmp_path / "dev")
     listing = list_files(Source(lines=("a/1", "b/2")))
-    assert [(file.label, file.split) for file in listing.candidates] == [("a", "train"), ("b", "train")]
+    assert [(file.label, file.split) for file in listing.entries] == [("a", "train"), ("b", "train")]
 
 
 def test_a_table_and_a_list_know_the_same_names(tmp_path, monkeypatch):
@@ -155,4 +154,4 @@ def test_a_table_and_a_list_know_the_same_names(tmp_path, monkeypatch):
     assert by_table["test_set/a/2"] == ("a", "test")
     monkeypatch.chdir(tmp_path)
     by_list = list_files(Source(lines=("training_set/a/1", "test_set/a/2")))
-    assert [file.split for file in by_list.candidates] == ["train", "test"]
+    assert [file.split for file in by_list.entries] == ["train", "test"]

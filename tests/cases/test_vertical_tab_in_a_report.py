@@ -35,5 +35,5 @@ def test_a_quoted_path_may_hold_one(tmp_path, odd):
     (tmp_path / name).touch()
     (tmp_path / "labels.csv").write_bytes(f'path,label\r\n"{name}",sick\r\n'.encode())
     listing = list_files(Source(path=tmp_path, labels=tmp_path / "labels.csv"))
-    (labelled,) = (file for file in listing.candidates if file.label)
+    (labelled,) = (file for file in listing.entries if file.label)
     assert (labelled.path.name, labelled.verdict) == (name, "ok")

@@ -63,7 +63,7 @@ def ct(tmp_path: Path) -> Place:
 
 @pytest.fixture
 def capture(tmp_path: Path) -> Place:
-    """Write an 8-bit secondary capture with Modality CT, such as a dose report: capture("a/report.dcm", seed)."""
+    """Write an 8-bit secondary capture with Modality CT, as a dose report: capture("a/report.dcm", seed)."""
 
     def write(name: str, seed: int = 0, **keywords: object) -> Path:
         path = tmp_path / name

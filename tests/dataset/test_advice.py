@@ -142,7 +142,7 @@ def test_patients_of_both_val_and_test_are_counted():
         record(n, "a", split=split, patient="p", digest=f"{split}{n}")
         for n, split in enumerate(("val", "val", "test"))
     ]
-    assert "2 val scans have their patient or the very image in test too" in told(
+    assert "2 val scans have their patient or the same image in test too" in told(
         *large("a"), *large("b"), *held
     )
     assert "in test too" not in told(*large("a"), *large("b"), *held[:2])
@@ -158,7 +158,7 @@ def test_duplicates_are_counted_within_class_and_split():
     elsewhere = record(101, "a", digest="a1", split="val")
     manifest = Manifest(root=Path(), records=(*large("a"), again, elsewhere))
     assert count_duplicates(manifest) == 1
-    assert "another of their class has: 1" in told(*manifest.records)
+    assert "another scan of their class: 1" in told(*manifest.records)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_mixture_is_told_with_its_numbers(facts, words):
 
 def test_a_modality_is_advised_only_where_it_can_part_the_scans():
     mixed = [*large("a"), *large("b")[1:], record(0, "b", meaning="HU")]
-    assert "move the others out of the folder if that is not meant" in told(*mixed)
+    assert "move the others out of the folder if that is not intended" in told(*mixed)
     assert "choose one with --modality" in told(*mixed[:-1], record(0, "b", meaning="HU", modality="CT"))
 
 

@@ -21,14 +21,14 @@ def told(listing: FileList) -> dict[str, tuple[str, str]]:
     """{path: (label, split)} of the files that are fine so far."""
     return {
         file.path.relative_to(listing.root).as_posix(): (file.label, file.split)
-        for file in listing.candidates
+        for file in listing.entries
         if file.verdict == "ok"
     }
 
 
 def only(listing: FileList) -> FileEntry:
-    (candidate,) = listing.candidates
-    return candidate
+    (entry,) = listing.entries
+    return entry
 
 
 # --- class folders ---
@@ -72,7 +72,7 @@ def test_files_above_the_classes_have_no_label(tmp_path):
         "train/b": ("", "train"),
         "train/covid/c": ("covid", "train"),
     }
-    assert listing.candidates[0].reason == "it lies in no class folder"
+    assert listing.entries[0].reason == "it is not in a class folder"
 
 
 def test_empty_class_folders_are_told(tmp_path):
@@ -138,7 +138,7 @@ def test_a_table_names_label_patient_and_split(tmp_path):
     table.write_text("path,label,patient,split\na,covid,P1,train\ndeep/b,normal,P2,test\n")
     listing = list_files(Source(path=tmp_path / "scans", labels=table))
     assert told(listing) == {"a": ("covid", "train"), "deep/b": ("normal", "test")}
-    assert [candidate.patient for candidate in listing.candidates] == ["P1", "P2"]
+    assert [entry.patient for entry in listing.entries] == ["P1", "P2"]
 
 
 def test_paths_may_be_relative_to_the_table(tmp_path):
@@ -155,7 +155,7 @@ def test_folders_give_the_split_that_a_row_does_not(tmp_path, heading):
     table = tmp_path / "labels.csv"
     table.write_text(f"{heading}\ntrain,a\nTesting,a\nval/z,a\nother,a\n")
     listing = list_files(Source(path=tmp_path / "scans", labels=table))
-    assert {candidate.path.name: candidate.split for candidate in listing.candidates if candidate.label} == {
+    assert {entry.path.name: entry.split for entry in listing.entries if entry.label} == {
         "x": "train",
         "y": "test",
         "z": "val",
@@ -182,7 +182,7 @@ def test_a_row_may_name_a_folder_elsewhere(tmp_path):
     touch(tmp_path, "scans/a", "extra/b", "extra/deep/c")
     (tmp_path / "labels.csv").write_text("path,label\na,covid\nextra,normal\n")
     listing = list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
-    assert [(file.path.name, file.label, file.verdict) for file in listing.candidates] == [
+    assert [(file.path.name, file.label, file.verdict) for file in listing.entries] == [
         ("a", "covid", "ok"),
         ("b", "normal", "ok"),
         ("c", "normal", "ok"),
@@ -193,7 +193,7 @@ def test_a_file_elsewhere_is_listed_once_by_the_row_that_is_nearest(tmp_path):
     touch(tmp_path, "scans/a", "other/b", "other/sub/c")
     (tmp_path / "labels.csv").write_text("path,label\na,x\nother,x\nother/sub,y\nother/sub/c,z\n")
     listing = list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
-    assert [(file.path.name, file.label) for file in listing.candidates] == [
+    assert [(file.path.name, file.label) for file in listing.entries] == [
         ("a", "x"),
         ("b", "x"),
         ("c", "z"),
@@ -211,14 +211,14 @@ def test_a_name_that_is_too_long_for_the_disk_is_told(tmp_path):
     touch(tmp_path, "scans/a")
     (tmp_path / "labels.csv").write_text(f"path,label\na,covid\n{'x' * 300},covid\n")
     listing = list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
-    assert [file.verdict for file in listing.candidates] == ["ok", "error:unreadable"]
+    assert [file.verdict for file in listing.entries] == ["ok", "error:unreadable"]
 
 
 def test_rows_without_a_file_and_files_without_a_row_are_both_listed(tmp_path):
     touch(tmp_path, "scans/a", "scans/b")
     (tmp_path / "labels.csv").write_text("path,label\na,covid\nc,covid\n")
     listing = list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv"))
-    by_name = {candidate.path.name: candidate for candidate in listing.candidates}
+    by_name = {entry.path.name: entry for entry in listing.entries}
     assert by_name["b"].label == ""
     assert by_name["b"].reason == "no row of labels.csv names it"
     assert by_name["c"].verdict == "error:not-found"
@@ -227,8 +227,8 @@ def test_rows_without_a_file_and_files_without_a_row_are_both_listed(tmp_path):
 def test_two_rows_that_disagree_about_a_file_are_a_conflict(tmp_path):
     touch(tmp_path, "scans/a")
     (tmp_path / "labels.csv").write_text("path,label\na,covid\n./a,normal\n")
-    candidate = only(list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv")))
-    assert (candidate.verdict, candidate.reason) == (
+    entry = only(list_files(Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv")))
+    assert (entry.verdict, entry.reason) == (
         "error:label-conflict",
         "rows 2 and 3 of labels.csv disagree about it",
     )
@@ -265,7 +265,7 @@ def bids(root: Path) -> Path:
 
 def test_a_bids_column_labels_the_subjects(tmp_path):
     listing = list_files(Source(path=bids(tmp_path), label_column="group"))
-    labelled = {c.path.name: (c.label, c.patient) for c in listing.candidates if c.label}
+    labelled = {c.path.name: (c.label, c.patient) for c in listing.entries if c.label}
     assert labelled == {"sub-01_T1w.nii": ("case", "sub-01"), "sub-02_T1w.nii": ("control", "sub-02")}
 
 
@@ -273,7 +273,7 @@ def test_two_rows_that_disagree_about_a_subject_are_a_conflict(tmp_path):
     root = bids(tmp_path)
     with (root / "participants.tsv").open("a") as table:
         table.write("sub-01\tcontrol\tF\nsub-02\tcontrol\tM\n")
-    found = {c.path.name: c for c in list_files(Source(path=root, label_column="group")).candidates}
+    found = {c.path.name: c for c in list_files(Source(path=root, label_column="group")).entries}
     assert found["sub-01_T1w.nii"].verdict == "error:label-conflict"
     assert found["sub-01_T1w.nii"].reason == "rows 2 and 5 of participants.tsv disagree about it"
     assert found["sub-02_T1w.nii"].verdict == "ok"
@@ -337,7 +337,7 @@ def test_a_line_is_a_path_and_the_folder_its_label(tmp_path, monkeypatch):
 
 
 def splits_of(root, lines, **more):
-    files = list_files(Source(lines=lines, **more)).candidates
+    files = list_files(Source(lines=lines, **more)).entries
     return {file.path.relative_to(root).as_posix(): file.split for file in files}
 
 
@@ -367,7 +367,7 @@ def test_a_folder_that_cannot_be_listed_is_no_array(tmp_path, monkeypatch):
 def test_a_line_without_a_file_does_not_stop_the_others(tmp_path, monkeypatch):
     monkeypatch.chdir(touch(tmp_path, "x/a"))
     listing = list_files(Source(lines=("x/a", "x/nowhere", "x")))
-    assert [candidate.verdict for candidate in listing.candidates] == [
+    assert [entry.verdict for entry in listing.entries] == [
         "ok",
         "error:not-found",
         "skip:special-file",
@@ -382,13 +382,13 @@ def test_a_label_that_is_no_utf_8_becomes_legible(tmp_path, monkeypatch):
 def test_a_path_listed_twice_counts_once_or_is_a_conflict(tmp_path, monkeypatch):
     monkeypatch.chdir(touch(tmp_path, "x/a", "x/b"))
     listing = list_files(Source(lines=("x/a", "x/a", "x/b\tone", "x/b\ttwo")))
-    assert [candidate.verdict for candidate in listing.candidates] == [
+    assert [entry.verdict for entry in listing.entries] == [
         "ok",
         "skip:duplicate",
         "error:label-conflict",
         "error:label-conflict",
     ]
-    assert listing.candidates[3].reason == "it is listed as one and as two"
+    assert listing.entries[3].reason == "it is listed as one and as two"
 
 
 def test_an_empty_list_is_refused():
@@ -398,8 +398,8 @@ def test_an_empty_list_is_refused():
 
 def test_a_list_may_take_its_labels_from_the_header(tmp_path, monkeypatch):
     monkeypatch.chdir(touch(tmp_path, "a/x"))
-    candidate = only(list_files(Source(lines=("a/x",), label_tag="BodyPartExamined")))
-    assert (candidate.label, candidate.verdict) == ("", "ok")
+    entry = only(list_files(Source(lines=("a/x",), label_tag="BodyPartExamined")))
+    assert (entry.label, entry.verdict) == ("", "ok")
 
 
 def test_a_folder_without_files_is_empty_wherever_labels_come_from(tmp_path):

@@ -171,7 +171,7 @@ def test_the_share_is_the_same_in_every_class(counts, target, goals, share, most
         odds = biggest.made / biggest.body
         for label, one in whole.items():
             assert (one.real, one.repeated) == (counts[label], lacking[label])
-            # a whole number of images of either class is off by half of one at most, as far as a limit lets it
+            # rounding either class is off by half an image at most, as far as a limit allows
             assert abs(one.made - one.body * odds) <= 1
             assert one.made <= round(one.body * share / (1 - share))
             assert most is None or one.made <= one.real * most + 1e-6

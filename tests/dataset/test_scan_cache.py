@@ -1,4 +1,4 @@
-"""What was read is remembered until the file, or the reader, is another; nothing of a header is in the memory."""
+"""Facts are remembered until the file or the reader changes, and no text of a header is stored."""
 
 import json
 import os
