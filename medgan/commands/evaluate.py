@@ -24,8 +24,8 @@ from medgan.evaluation.data import EvaluationData, Request, load_evaluation_data
 from medgan.evaluation.forecast import forecast
 from medgan.evaluation.result_cache import ResultCache
 from medgan.reports.evaluation_file import RESULT
-from medgan.reports.showcase import exhibit
-from medgan.reports.verdict import findings, marks
+from medgan.reports.showcase import save_exhibits
+from medgan.reports.verdict import class_marks, findings
 from medgan.training.runtime import once
 
 _VERSION = 1
@@ -117,7 +117,7 @@ class Evaluation:
                 dict(zip(("tone", "question", "sentence"), one, strict=True))
                 for one in findings(rest, scores or [])
             ],
-            "classes": marks(scores or []),
+            "classes": class_marks(scores or []),
             "arms": useful.get("arms", []),
             "scores": scores or [],
             **rest,
@@ -186,7 +186,7 @@ def _measure_all(
     # Write what the report shows, the results, the model card and the report.
     on_progress(Progress("evaluating", len(options.parts), len(options.parts), "writing the report"))
     parts = _finished_parts(out, settings) | found
-    exhibit(
+    save_exhibits(
         out,
         gathered,
         ask_again(_job_of(out, "usefulness", gathered, settings, on_progress))

@@ -15,7 +15,7 @@ from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.reports import evaluation_file, exhibits, stories
 from medgan.reports.evaluation_file import RESULT
-from medgan.reports.page import ClassGallery, ImageRow, NearestPair, Story, page
+from medgan.reports.page import ClassGallery, ImageRow, NearestPair, ReportData, render_page
 from medgan.training.run_log import read_log, valid_rows
 from medgan.training.runtime import once
 
@@ -58,17 +58,17 @@ def render(folder: Path) -> Rendered:
             f"{folder} holds nothing to report on",
             hint="Name a folder that `medgan evaluate`, `medgan balance` or `medgan train` wrote.",
         )
-    files.write_text(folder / PAGE, page(story))
+    files.write_text(folder / PAGE, render_page(story))
     return Rendered(page=folder / PAGE)
 
 
-def _evaluation_data(folder: Path) -> Story:
+def _evaluation_data(folder: Path) -> ReportData:
     """Collect what the report of an evaluation shows."""
     result = evaluation_file.read_evaluation(files.resolve_inside(folder, RESULT))
     kept = exhibits.read_exhibits(folder)
     shown = {"walls": [], "pairs": [], "ranked": [], "log": [], **kept.facts}
     made = result["counts"]["synthetic"]
-    return Story(
+    return ReportData(
         title="Are the synthetic images useful, realistic and private?",
         evaluation=result,
         galleries=[_class_gallery(wall, kept, made) for wall in shown["walls"]],
@@ -146,7 +146,7 @@ def _list_missing(result: Mapping[str, Any], folder: Path) -> list[tuple[str, st
     return found
 
 
-def _folder_data(folder: Path, facts: dict[str, Any]) -> Story:
+def _folder_data(folder: Path, facts: dict[str, Any]) -> ReportData:
     """Collect what the report of a folder of images or of a training run shows.
 
     Raises:
@@ -154,11 +154,11 @@ def _folder_data(folder: Path, facts: dict[str, Any]) -> Story:
     """
     try:
         if "plan" in facts:
-            story = stories.of_run(folder, facts, read_log(folder))
+            story = stories.run_report(folder, facts, read_log(folder))
         else:
             beside = folder.resolve()
             run = beside.with_name(beside.name + stories.SUFFIX)
-            story = stories.of_folder(folder, facts, read_log(run))
+            story = stories.folder_report(folder, facts, read_log(run))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DatasetError(
             f"{folder / _RUN} is damaged, or was not written by medgan ({type(error).__name__}: {error})",

@@ -45,7 +45,7 @@ from medgan.plan.clock import (
     restore_decisions,
 )
 from medgan.prepare.stack import Stack, prepare
-from medgan.reports.tick_pictures import Pictures
+from medgan.reports.tick_pictures import TickPictures
 from medgan.training.batches import share_of_batch
 from medgan.training.runtime import Runtime, can_replay, choose_device, explain_gpu_errors, supports_bf16
 from medgan.training.tensorboard_log import TensorBoardLog
@@ -197,7 +197,7 @@ def _tick_log(
     out: Path, plan: Plan, stack: Stack, options: Options
 ) -> Callable[[dict[str, Any], NDArray[np.float32]], None]:
     """What to do after every tick: draw its pictures, and write TensorBoard events if asked for."""
-    pictures = Pictures(out, plan, stack)
+    pictures = TickPictures(out, plan, stack)
     wanted = options.tensorboard and current_processes().is_first
     board = TensorBoardLog(out / "tensorboard") if wanted else None
 

@@ -1,1 +1,1 @@
-"""Results as pages that a person can judge: report.html and its figures."""
+"""Reports that a person can judge: report.html and its figures."""

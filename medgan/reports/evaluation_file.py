@@ -1,4 +1,4 @@
-"""Read and check evaluation.json, which may be damaged or somebody else's."""
+"""Read and check evaluation.json, which may be damaged or written by someone else."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from medgan.evaluation.score import Score
 from medgan.reports.wording import SCORES
 
 RESULT = "evaluation.json"
-MOST = 2**53
-"""No count is larger; a float would no longer tell its neighbours apart."""
+_MAX_COUNT = 2**53
+"""Counts stay below this: from here on a float cannot represent every integer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a page takes from the first level. Keys that are not here are nobody's business there."""
+class _EvaluationKeys:
+    """Top-level keys that the report uses, with their types; other keys are not checked."""
 
     verdict: str | None
     sentence: str | None
@@ -45,36 +45,43 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sentence:
-    """What a page takes from a part."""
+class _PartKeys:
+    """Keys of a part that the report uses."""
 
     sentence: str = ""
     verdict: str = ""
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    """The object in `path`; DatasetError where it is not what `evaluate` writes."""
+    """Read an evaluation.
+
+    Raises:
+        DatasetError: the file is not what `evaluate` writes.
+    """
     try:
         value = files.read_object(path)
         _check(value)
     except (OSError, ValueError) as error:
         raise DatasetError(
-            f"{path} is damaged, or not written by medgan ({error})",
-            hint="Repeat the command `medgan evaluate` that wrote it: it measures nothing twice.",
+            f"{path} is damaged, or was not written by medgan ({error})",
+            hint="Repeat the `medgan evaluate` command that wrote it; finished parts are not measured again.",
         ) from error
     return value
 
 
 def _check(value: Mapping[str, Any]) -> None:
-    """ValueError for what no evaluation holds."""
-    told: Told = files.from_known_json(Told, value, RESULT)
+    """Raise ValueError for what no evaluation holds."""
+    # The top level.
+    told: _EvaluationKeys = files.from_known_json(_EvaluationKeys, value, RESULT)
     _check_counts(told.counts)
     shlex.split(told.command)
+
+    # The rows of each table.
     private = told.privacy or {}
     _check_rows(Arm, value.get("arms", []), "arms")
     beyond = (told.usefulness or {}).get("external")
     if beyond is not None:
-        files.from_known_json(Sentence, beyond, "usefulness.external")
+        files.from_known_json(_PartKeys, beyond, "usefulness.external")
         _check_rows(Arm, beyond.get("arms", []), "usefulness.external.arms")
     _check_rows(Score, value.get("scores", []), "scores")
     _check_rows(Test, private.get("tests", []), "privacy.tests")
@@ -83,12 +90,14 @@ def _check(value: Mapping[str, Any]) -> None:
     _check_rows(Giveaway, signs, "giveaways.signs")
     for sign in signs:
         _check_rows(Separation, sign["classes"], "giveaways.signs[].classes")
+
+    # Names and sentences that the report needs words for.
     strange = {score["name"] for score in value.get("scores", [])} - set(SCORES)
     if strange:
-        raise ValueError(f"scores: nobody knows {min(strange)[:80]!r}")
+        raise ValueError(f"scores: {min(strange)[:80]!r} is not a score")
     for name in ("filter", "giveaways", "headroom", "shortcut", "privacy"):
         if getattr(told, name) is not None:
-            files.from_known_json(Sentence, getattr(told, name), name)
+            files.from_known_json(_PartKeys, getattr(told, name), name)
     if told.filter is not None and "sentence" not in told.filter:
         raise ValueError("filter lacks 'sentence'")
 
@@ -97,12 +106,12 @@ def _check_counts(counts: Mapping[str, Mapping[str, int]]) -> None:
     for name in ("train", "synthetic"):
         if name not in counts:
             raise ValueError(f"{RESULT}.counts lacks {name!r}")
-    if any(not 0 <= count < MOST for own in counts.values() for count in own.values()):
-        raise ValueError(f"{RESULT}.counts: no number of images")
+    if any(not 0 <= count < _MAX_COUNT for own in counts.values() for count in own.values()):
+        raise ValueError(f"{RESULT}.counts holds something that is not a number of images")
 
 
 def _check_rows(kind: type, rows: object, name: str) -> None:
-    """ValueError unless `rows` is a list of such nouns, all with the same keys: a table has one heading."""
+    """Raise ValueError unless `rows` is a list of such objects, all with the same keys."""
     if not isinstance(rows, list):
         raise ValueError(f"{name} should be a list")  # noqa: TRY004  # as files.from_json says it
     for place, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Keep what an evaluation's page shows in exhibits.npz, and read it back."""
+"""Write the images and predictions that a report shows to exhibits.npz, and read them."""
 
 from __future__ import annotations
 
@@ -19,71 +19,71 @@ from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.evaluation.predictions import Predictions
 
-EXHIBITS = "exhibits.npz"
-MAX_BYTES = 256 * 1024**2
-"""Most that the arrays may come to, unpacked: a file that claims more is none of medgan's."""
-TOP = 255
-CURVES = ("truth", "probabilities")
-"""Arrays that are there where usefulness was measured."""
+_FILE = "exhibits.npz"
+_MAX_BYTES = 256 * 1024**2
+"""Size of all arrays, unpacked, at most; medgan never writes a larger file."""
+_WHITE = 255
+_PREDICTION_ARRAYS = ("truth", "probabilities")
+"""Arrays that are stored if usefulness was measured."""
 
-Pixels = NDArray[np.float32]
+_Pixels = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassImages:
-    """The images of a class, by row."""
+class _ClassImages:
+    """The images of a class, as rows of the stored array."""
 
     label: str
     real: tuple[int, ...]
     synthetic: tuple[int, ...]
     names: tuple[str, ...] = ()
-    """What each synthetic one is called; empty where none has a name."""
+    """Names of the synthetic images; empty if they have none."""
 
     def __post_init__(self) -> None:
-        """ValueError for names of other images."""
+        """Check that every image has a name, or none has."""
         if self.names and len(self.names) != len(self.synthetic):
-            raise ValueError("a wall has another number of names than of images")
+            raise ValueError("a class has more or fewer names than images")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
-    """A synthetic image and the training image nearest to it, by row."""
+class _Match:
+    """A synthetic image and its nearest training image, as rows of the stored array."""
 
     label: str
     words: str
     rows: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """ValueError for anything but two images."""
+        """Check that there are two images."""
         if len(self.rows) != 2:
-            raise ValueError("a pair is no two images")
+            raise ValueError("a pair does not have two images")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RankedRow:
-    """Images that the filter thought equally well of, by row."""
+class _RankedRow:
+    """Images of similar filter score, as rows of the stored array."""
 
     title: str
     rows: tuple[int, ...]
     captions: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """ValueError for captions of other images."""
+        """Check that every image has a caption."""
         if len(self.captions) != len(self.rows):
-            raise ValueError("a row has another number of captions than of images")
+            raise ValueError("a row has more or fewer captions than images")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranked:
-    """Of a class the rows from best to worst."""
+class _RankedRows:
+    """The rows of a class, from best to worst."""
 
     label: str
-    rows: tuple[RankedRow, ...]
+    rows: tuple[_RankedRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Exhibits:
-    """What a page shows: images, and facts about them that refer to images by row."""
+    """What a report shows: images, and facts that refer to them by row."""
 
     path: Path
     stored: NDArray[np.uint8]
@@ -91,18 +91,27 @@ class Exhibits:
     facts: Mapping[str, Any]
     predictions: Predictions | None = None
 
-    def images(self, rows: Sequence[int]) -> Pixels:
-        """(n, C, H, W) in [0, 1]; DatasetError for rows that are not there."""
+    def images(self, rows: Sequence[int]) -> _Pixels:
+        """(n, C, H, W) in [0, 1]; raises DatasetError for rows that do not exist."""
         if not isinstance(rows, list) or not all(
             type(row) is int and 0 <= row < len(self.stored) for row in rows
         ):
-            raise damage(self.path, f"it has no images {rows}")
-        return np.asarray(self.stored[list(rows)] / TOP, np.float32)
+            raise _damage_error(self.path, f"it has no images {rows}")
+        return np.asarray(self.stored[list(rows)] / _WHITE, np.float32)
 
 
-def write(folder: Path, pixels: Sequence[Pixels], facts: Mapping[str, Any], said: Predictions | None) -> None:
-    """Keep images (C, H, W) in [0, 1], facts (JSON) and predictions."""
-    arrays: dict[str, NDArray[Any]] = {"pixels": np.rint(np.stack(pixels) * TOP).astype(np.uint8)}
+def write_exhibits(
+    folder: Path, pixels: Sequence[_Pixels], facts: Mapping[str, Any], said: Predictions | None
+) -> None:
+    """Store images, facts and predictions.
+
+    Args:
+        folder: The folder of the evaluation.
+        pixels: Images (C, H, W) in [0, 1].
+        facts: Plain JSON values.
+        said: Predictions of every arm; None if usefulness was not measured.
+    """
+    arrays: dict[str, NDArray[Any]] = {"pixels": np.rint(np.stack(pixels) * _WHITE).astype(np.uint8)}
     told = dict(facts)
     if said is not None:
         told["predictions"] = {"names": said.names, "rare": said.rare, "arms": said.arms}
@@ -113,15 +122,19 @@ def write(folder: Path, pixels: Sequence[Pixels], facts: Mapping[str, Any], said
     stream = io.BytesIO()
     arrays["facts"] = np.array(json.dumps(files.to_json(told)))
     np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-    files.write_bytes(folder / EXHIBITS, stream.getvalue())
+    files.write_bytes(folder / _FILE, stream.getvalue())
 
 
 def read_exhibits(folder: Path) -> Exhibits:
-    """What `write` kept; without images where the file is absent, DatasetError where it is a link or not what medgan writes."""
-    path = folder / EXHIBITS
+    """Read what `write_exhibits` stored; without images if the file is absent.
+
+    Raises:
+        DatasetError: the file leads out of the folder, or is not what medgan writes.
+    """
+    path = folder / _FILE
     if not os.path.lexists(path):
         return Exhibits(path=path, stored=np.zeros((0, 1, 1, 1), np.uint8), facts={})
-    path = files.resolve_inside(folder, EXHIBITS)
+    path = files.resolve_inside(folder, _FILE)
     try:
         return _check_exhibits(path, dict(_unpack(path)))
     except (
@@ -136,33 +149,33 @@ def read_exhibits(folder: Path) -> Exhibits:
         zlib.error,
         NotImplementedError,
     ) as error:
-        raise damage(path, error) from error
+        raise _damage_error(path, error) from error
 
 
-def damage(path: Path, why: object) -> DatasetError:
-    """The sentence for exhibits that medgan did not leave like this."""
+def _damage_error(path: Path, why: object) -> DatasetError:
+    """The error for a file that is not as medgan writes it."""
     return DatasetError(
-        f"{path} is damaged, or not written by medgan ({why})",
-        hint="Repeat the command `medgan evaluate` that wrote it: it measures nothing twice.",
+        f"{path} is damaged, or was not written by medgan ({why})",
+        hint="Repeat the `medgan evaluate` command that wrote it; finished parts are not measured again.",
     )
 
 
 def _unpack(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
-    """The arrays by name; nothing is unpickled, and nothing is unpacked that claims too much."""
+    """Yield (name, array) without unpickling, after checking the unpacked size."""
     with zipfile.ZipFile(path) as packed:
-        if sum(entry.file_size for entry in packed.infolist()) > MAX_BYTES:
-            raise ValueError(f"it claims more than {MAX_BYTES // 1024**2} MiB")
+        if sum(entry.file_size for entry in packed.infolist()) > _MAX_BYTES:
+            raise ValueError(f"it claims more than {_MAX_BYTES // 1024**2} MiB")
         with np.load(path, allow_pickle=False) as arrays:
-            for name in ("pixels", "facts", *(CURVES if "probabilities" in arrays else ())):
+            for name in ("pixels", "facts", *(_PREDICTION_ARRAYS if "probabilities" in arrays else ())):
                 yield name, arrays[name]
 
 
 def _check_exhibits(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Exhibits:
-    """The exhibits, or ValueError, TypeError or KeyError where one does not fit the others."""
+    """Check arrays and facts against each other; raises ValueError, TypeError or KeyError."""
     stored, facts = arrays["pixels"], json.loads(str(arrays["facts"]))
     if stored.dtype != np.uint8 or stored.ndim != len("NCHW") or stored.shape[1] not in {1, 3}:
-        raise ValueError("its images have another form")
-    for name, kind in (("walls", ClassImages), ("pairs", Match), ("ranked", Ranked)):
+        raise ValueError("its images have the wrong type or shape")
+    for name, kind in (("walls", _ClassImages), ("pairs", _Match), ("ranked", _RankedRows)):
         items = files.from_json(Mapping[str, Any], facts, "facts").get(name, [])
         files.from_json(tuple[kind, ...], items, name)  # type: ignore[valid-type]
     return Exhibits(path=path, stored=stored, facts=facts, predictions=_predictions(arrays, facts))
@@ -187,7 +200,7 @@ def _predictions(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -
         not np.isfinite(found.probabilities).all()
         or not 0 <= found.truth.min() <= found.truth.max() < classes
     ):
-        raise ValueError("its predictions are none")
+        raise ValueError("its predictions are not probabilities of its classes")
     if not set(found.rare) <= set(found.names):
         raise ValueError("its rare classes are not among its classes")
     return found

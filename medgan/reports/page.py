@@ -1,4 +1,4 @@
-"""What was measured, and some images -> report.html: one file that holds everything, for a reader who is a clinician."""
+"""Render report.html, one self-contained file for a clinical reader."""
 
 from __future__ import annotations
 
@@ -16,90 +16,91 @@ from numpy.typing import NDArray
 from medgan import __version__
 from medgan.pictures.display import display_window, png
 from medgan.reports import curves, figures, progress, wording
-from medgan.reports.verdict import by_class, findings, verdict_of
+from medgan.reports.verdict import findings, scores_by_class, verdict_of
 
-Pixels = NDArray[Any]
+_Pixels = NDArray[Any]
 """(n, C, H, W) float32 in [0, 1]."""
-MOST_ROWS = 200
-"""Lines of a table of classes; more are counted."""
+_MOST_ROWS = 200
+"""Lines of a table of classes, at most; further ones are only counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassGallery:
-    """Some images of one class, real and synthetic, with what is written below each."""
+    """Some real and synthetic images of one class, with captions."""
 
     label: str
-    real: Pixels | None = None
-    synthetic: Pixels | None = None
+    real: _Pixels | None = None
+    synthetic: _Pixels | None = None
     names: tuple[Sequence[str], Sequence[str]] = ((), ())
-    """Of real and of synthetic images; none where nothing may be said."""
+    """Captions of real and of synthetic images; empty where a name must not be shown."""
     counts: tuple[int, int] | None = None
-    """Real and synthetic images of the class in all, where those shown are a choice."""
+    """Real and synthetic images of the class in all; None if all of them are shown."""
     absent: str = "none"
-    """What stands in the place of synthetic images where there are none."""
+    """Text in the place of synthetic images if there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearestPair:
-    """A synthetic image and the training image nearest to it."""
+    """A synthetic image and its nearest training image."""
 
     label: str
     words: str
-    """How alike they are, and which they are."""
-    synthetic: Pixels
-    real: Pixels | None
-    """None where it is not at hand."""
+    """Caption with their similarity and names."""
+    synthetic: _Pixels
+    real: _Pixels | None
+    """None if it is not available."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRow:
-    """Some images of one kind that are looked at in one row, each with a caption."""
+    """A row of images with captions."""
 
     title: str
-    images: Pixels
+    images: _Pixels
     captions: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
-    """All that a page can tell; whatever is empty is left out, and `unmeasured` says how to get it."""
+class ReportData:
+    """Everything that a report can show; empty parts are left out."""
 
     title: str
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     """The documented JSON of `evaluate`."""
     galleries: Sequence[ClassGallery] = ()
     sheet: bytes = b""
-    """A contact sheet that lies there already (PNG), where there are no galleries."""
+    """An existing contact sheet (PNG), shown if there are no galleries."""
     ranked: Sequence[tuple[str, Sequence[ImageRow]]] = ()
-    """(class, rows of the best, middle and worst images by the filter, and of those it rejected)."""
+    """(class, rows of the best, middle and worst images by filter score, and of rejected ones)."""
     pairs: Sequence[NearestPair] = ()
     filtered: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """{class: {what became of candidates: how many}}."""
+    """{class: {outcome of the filter: candidates}}."""
     checked: Sequence[str] = ()
-    """What was checked of the images of a folder, a paragraph each; words in ` ` are code, in ** ** bold."""
+    """Paragraphs on what the filter checked; words in ` ` are code, in ** ** bold."""
     before: Mapping[str, int] = field(default_factory=dict)
     """{class: real training images}."""
     repeated: Mapping[str, int] = field(default_factory=dict)
-    """{class: real images that are there once more}; classes without any may be absent."""
+    """{class: repeated real images}; classes without any may be absent."""
     after: Mapping[str, int] = field(default_factory=dict)
     log: Sequence[Mapping[str, Any]] = ()
     """Lines of log.jsonl."""
     grids: Sequence[tuple[str, bytes]] = ()
-    """(when, PNG) of what the generator drew on its way."""
+    """(title, PNG) of images drawn during training."""
     predictions: Any = None
-    """What every arm's classifiers said of every held-out image: `evaluation.predictions.Predictions`."""
+    """Predictions of every arm for every held-out image: `evaluation.predictions.Predictions`."""
     facts: Mapping[str, str] = field(default_factory=dict)
-    """What one must know to make it again: {name: value}."""
+    """{name: value} of what is needed to reproduce the results."""
     notes: Sequence[str] = ()
-    """What limits the evidence."""
+    """Sentences on what limits the evidence."""
     unmeasured: Sequence[tuple[str, str]] = ()
-    """(what is not here, the command that makes it)."""
+    """(question that is not answered, command that answers it)."""
     stand_ins: str = ""
-    """What names in these commands stand for a folder that nobody but the user knows, in words."""
+    """A sentence on the folder names in these commands that the user must replace."""
 
 
-def page(story: Story) -> str:
-    """The page as HTML: no script, and nothing from anywhere else."""
+def render_page(story: ReportData) -> str:
+    """Render the report as HTML without scripts or external resources."""
+    # Set up the template engine, which escapes all text.
     evaluation = story.evaluation
     scores, arms = list(evaluation.get("scores") or ()), list(evaluation.get("arms") or ())
     shares = any(score["name"] in figures.SHARES and score["value"] is not None for score in scores)
@@ -114,31 +115,34 @@ def page(story: Story) -> str:
         "number": wording.number,
         "percent": wording.percent,
         "plainly": wording.plainly,
-        "marked": to_markup,
-        "first": lambda rows: list(rows)[:MOST_ROWS],
+        "marked": _to_markup,
+        "first": lambda rows: list(rows)[:_MOST_ROWS],
     }
     environment.filters |= filters
+
+    # Fill the template.
     text = environment.get_template("page.html.j2").render(
         story=story,
         evaluation=evaluation,
         verdict=verdict_of(evaluation) if evaluation else None,
         findings=findings(evaluation, scores),
-        classes=by_class(scores),
+        classes=scores_by_class(scores),
         scores=scores,
         words=wording,
-        galleries=[gallery_data(one) for one in story.galleries],
-        ranked=[(label, [row_data(row) for row in rows]) for label, rows in story.ranked],
-        pairs=[pair_data(pair) for pair in story.pairs],
-        sheet=picture(story.sheet),
-        grids=[(when, picture(data)) for when, data in story.grids],
-        arms_plot=picture(figures.arms_figure(arms), "svg+xml") if arms else "",
-        curves=curves_data(story.predictions, arms),
-        variety_plot=picture(figures.variety_figure(scores), "svg+xml") if shares else "",
-        counts_plot=picture(figures.counts_figure(story.before, story.after, story.repeated), "svg+xml")
+        galleries=[_gallery_context(one) for one in story.galleries],
+        ranked=[(label, [_row_context(row) for row in rows]) for label, rows in story.ranked],
+        pairs=[_pair_context(pair) for pair in story.pairs],
+        sheet=_data_uri(story.sheet),
+        grids=[(when, _data_uri(data)) for when, data in story.grids],
+        arms_plot=_data_uri(figures.arms_figure(arms), "svg+xml") if arms else "",
+        curves=_curves_context(story.predictions, arms),
+        variety_plot=_data_uri(figures.variety_figure(scores), "svg+xml") if shares else "",
+        counts_plot=_data_uri(figures.counts_figure(story.before, story.after, story.repeated), "svg+xml")
         if story.after
         else "",
         panels=[
-            (name, picture(data, "svg+xml"), words) for name, data, words in progress.figures_of(story.log)
+            (name, _data_uri(data, "svg+xml"), words)
+            for name, data, words in progress.progress_figures(story.log)
         ],
         beyond={
             (arm["judge"], arm["name"]): arm
@@ -147,22 +151,22 @@ def page(story: Story) -> str:
         arms=sorted(arms, key=lambda arm: -arm["auprc"]),
         version=__version__,
     )
-    return text.encode("utf-8", "backslashreplace").decode()  # file names need not be any encoding
+    return text.encode("utf-8", "backslashreplace").decode()  # file names may not be valid text
 
 
-def picture(data: bytes, kind: str = "png") -> str:
-    """The bytes as an address that an <img> shows (letters and digits only, so nothing to escape); empty for none."""
+def _data_uri(data: bytes, kind: str = "png") -> str:
+    """A data URI for an <img> element; empty if there are no bytes."""
     return Markup(f"data:image/{kind};base64,{base64.b64encode(data).decode()}") if data else ""
 
 
-def to_markup(text: str) -> Markup:
-    """A sentence in which `words` are code and **words** bold, as HTML."""
+def _to_markup(text: str) -> Markup:
+    """Convert a sentence with `code` and **bold** words to HTML, and escape the rest."""
     found = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text)))
     return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", found))
 
 
-def gallery_data(one: ClassGallery) -> dict[str, Any]:
-    """A class's images as addresses, all seen through one window."""
+def _gallery_context(one: ClassGallery) -> dict[str, Any]:
+    """The images of a class as data URIs, all in the same display window."""
     window = display_window(one.real, one.synthetic)
     sides = []
     for place, (name, images) in enumerate((("real", one.real), ("synthetic", one.synthetic))):
@@ -173,37 +177,41 @@ def gallery_data(one: ClassGallery) -> dict[str, Any]:
         if not len(shown):
             told = f"{name}: {f'{total:,}, not shown here' if total else one.absent if place else 'none'}"
         pictures = [
-            (picture(png(image, window, 256)), words) for image, words in zip(shown, names, strict=True)
+            (_data_uri(png(image, window, 256)), words) for image, words in zip(shown, names, strict=True)
         ]
         sides.append({"name": name, "words": told, "images": pictures})
     return {"label": one.label, "sides": sides}
 
 
-def row_data(row: ImageRow) -> dict[str, Any]:
-    """A row's images as addresses."""
+def _row_context(row: ImageRow) -> dict[str, Any]:
+    """The images of a row as data URIs, in the same display window."""
     window = display_window(row.images)
-    images = [picture(png(image, window, 256)) for image in row.images]
+    images = [_data_uri(png(image, window, 256)) for image in row.images]
     return {"title": row.title, "images": list(zip(images, row.captions, strict=True))}
 
 
-def pair_data(pair: NearestPair) -> dict[str, Any]:
-    """Both images of a pair as addresses, seen through one window that burns out neither."""
+def _pair_context(pair: NearestPair) -> dict[str, Any]:
+    """Both images of a pair as data URIs, in a display window that saturates neither."""
     window = display_window(pair.synthetic, pair.real)
-    real = None if pair.real is None else picture(png(pair.real, window))
+    real = None if pair.real is None else _data_uri(png(pair.real, window))
     return {
         "label": pair.label,
         "words": pair.words,
-        "synthetic": picture(png(pair.synthetic, window)),
+        "synthetic": _data_uri(png(pair.synthetic, window)),
         "real": real,
     }
 
 
-def curves_data(said: Any, arms: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The curves of the arms that matter, and a confusion matrix for every arm."""
+def _curves_context(said: Any, arms: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The curves of the most important arms, and a confusion matrix for every arm."""
     if said is None:
         return None
     plots = [
-        (title, picture(data, "svg+xml"), words)
-        for title, data, words in curves.figures_of(said, curves.choose_arms(arms))
+        (title, _data_uri(data, "svg+xml"), words)
+        for title, data, words in curves.curve_figures(said, curves.choose_arms(arms))
     ]
-    return {"plots": plots, "matrices": curves.matrices(said), "operating": curves.operating(said)}
+    return {
+        "plots": plots,
+        "matrices": curves.confusion_matrices(said),
+        "operating": curves.operating_points(said),
+    }

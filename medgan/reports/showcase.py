@@ -1,7 +1,4 @@
-"""Choose the images that an evaluation's page shows.
-
-They are kept beside the page, so that it can be made again.
-"""
+"""Choose the images that the report of an evaluation shows, and store them beside it."""
 
 from __future__ import annotations
 
@@ -20,35 +17,45 @@ from medgan.prepare.images import LabelledImages
 from medgan.reports import exhibits
 from medgan.training.run_log import read_log
 
-PAIRS, RANKED = 3, 4
-"""Nearest pairs per class; images per class that are best, in the middle, and worst."""
-ROOM = 96 * 1024**2
-"""Values of all images that are kept: of large images, or of many classes, fewer are shown."""
-WHY = {
+_PAIRS = 3
+"""Nearest pairs per class."""
+_RANKED = 4
+"""Images per class in each of the rows best, middle and worst."""
+_MOST_VALUES = 96 * 1024**2
+"""Pixel values of all stored images, at most; of large images or many classes fewer are shown."""
+_REASONS = {
     COPY: "a near copy",
     CLASS: "shows its class less surely than real images do",
     REALISM: "least realistic",
 }
-"""{reason: why an image was rejected, in words}."""
+"""{reason of rejection: caption}."""
 
-Pixels = NDArray[np.float32]
+_Pixels = NDArray[np.float32]
 
 
-def exhibit(out: Path, images: EvaluationData, said: Predictions | None = None) -> None:
-    """Keep what the page shows in `exhibits.npz`.
+def save_exhibits(out: Path, images: EvaluationData, said: Predictions | None = None) -> None:
+    """Store what the report shows in `exhibits.npz`, without any name of a real image or patient.
 
-    Of each class some real and synthetic images, the nearest pairs, those that the filter thought best and worst, and what arms said.
-    No name of a real image or patient is kept.
+    These are, for each class, some real and synthetic images, the nearest pairs and the images with the
+    best and worst filter scores; and the predictions of every arm.
+
+    Args:
+        out: The folder of the evaluation.
+        images: Real and synthetic images.
+        said: Predictions of every arm; None if usefulness was not measured.
     """
-    hung: list[Pixels] = []
+    stored: list[_Pixels] = []
 
-    def hang(pixels: Pixels) -> list[int]:
-        hung.extend(pixels)
-        return list(range(len(hung) - len(pixels), len(hung)))
+    def add(pixels: _Pixels) -> list[int]:
+        stored.extend(pixels)
+        return list(range(len(stored) - len(pixels), len(stored)))
 
+    # Choose the classes, rare ones first.
     there = [label for label, count in images.synthetic.counts.items() if count or images.train.counts[label]]
-    shown = sorted(there, key=lambda label: images.train.counts[label])[:MOST_CLASSES]  # rare ones first
-    wanted = most(images, len(shown))
+    shown = sorted(there, key=lambda label: images.train.counts[label])[:MOST_CLASSES]
+    wanted = _images_per_side(images, len(shown))
+
+    # Choose the images of each class.
     walls, pairs, ranked = [], [], []
     for label in (label for label in there if label in shown):
         real = images.held_out.of(label) if images.held_out.counts[label] else images.train.of(label)
@@ -58,81 +65,87 @@ def exhibit(out: Path, images: EvaluationData, said: Predictions | None = None) 
         walls.append(
             {
                 "label": label,
-                "real": hang(others.pixels),
-                "synthetic": hang(some.pixels),
-                "names": seeds(some),
+                "real": add(others.pixels),
+                "synthetic": add(some.pixels),
+                "names": _seed_names(some),
             }
         )
-        for ours, theirs, words in nearest(made, images.train.of(label)):
-            pairs.append({"label": label, "words": words, "rows": [*hang(ours[None]), *hang(theirs[None])]})
+        for ours, theirs, words in _nearest_pairs(made, images.train.of(label)):
+            pairs.append({"label": label, "words": words, "rows": [*add(ours[None]), *add(theirs[None])]})
         rows = [
-            {"title": title, "rows": hang(row.pixels), "captions": captions}
-            for title, row, captions in by_score(images, label)
+            {"title": title, "rows": add(row.pixels), "captions": captions}
+            for title, row, captions in _rows_by_score(images, label)
         ]
         if rows:
             ranked.append({"label": label, "rows": rows})
     facts = {"walls": walls, "pairs": pairs, "ranked": ranked, "log": read_log(images.run)}
-    exhibits.write(out, hung, facts, said)
+    exhibits.write_exhibits(out, stored, facts, said)
 
 
-def most(images: EvaluationData, classes: int) -> int:
-    """Images per class and side that have room."""
+def _images_per_side(images: EvaluationData, classes: int) -> int:
+    """How many images per class and side can be stored."""
     size = int(np.prod(images.train.pixels.shape[1:]))
     return max(
-        min(images_per_class(classes), ROOM // (size * max(classes, 1)) // 2 - 2 * PAIRS - 4 * RANKED), 2
+        min(
+            images_per_class(classes),
+            _MOST_VALUES // (size * max(classes, 1)) // 2 - 2 * _PAIRS - 4 * _RANKED,
+        ),
+        2,
     )
 
 
-def seeds(images: LabelledImages) -> list[str]:
-    """What synthetic images are called: by their seeds, for files of other tools may be named after a person."""
+def _seed_names(images: LabelledImages) -> list[str]:
+    """Names of synthetic images: only seeds, because file names of other tools may name a person."""
     return [source if source.startswith("seed ") else "" for source in images.sources.tolist()]
 
 
-def by_score(images: EvaluationData, label: str) -> Iterator[tuple[str, LabelledImages, list[str]]]:
-    """(title, images, captions) of the kept images that scored best, in the middle and worst, and of rejected ones."""
+def _rows_by_score(images: EvaluationData, label: str) -> Iterator[tuple[str, LabelledImages, list[str]]]:
+    """(title, images, captions) of kept images with best, middle and worst scores, and of rejected ones."""
     rows = images.synthetic.rows_of(label)
     scores = [(images.realism[row], int(row)) for row in rows.tolist() if row < len(images.realism)]
     told = sorted(
         ((score, row) for score, row in scores if score is not None), key=lambda one: (-one[0], one[1])
     )
-    if len(told) < 3 * RANKED:  # all of them are on the wall
+    if len(told) < 3 * _RANKED:  # the gallery shows all of them
         return
-    middle = (len(told) - RANKED) // 2
+    middle = (len(told) - _RANKED) // 2
     for title, some in (
-        ("kept, best scores", told[:RANKED]),
-        ("kept, in the middle", told[middle : middle + RANKED]),
-        ("kept, worst scores", told[-RANKED:]),
+        ("kept, best scores", told[:_RANKED]),
+        ("kept, in the middle", told[middle : middle + _RANKED]),
+        ("kept, worst scores", told[-_RANKED:]),
     ):
         chosen = images.synthetic.take([row for _, row in some])
-        yield title, chosen, captions(chosen, [f"score {score:.2f}" for score, _ in some])
+        yield title, chosen, _captions(chosen, [f"score {score:.2f}" for score, _ in some])
     if images.rejected is not None and len(lost := images.rejected.rows_of(label)):
         chosen = images.rejected.take(lost)
         yield (
             "rejected",
             chosen,
-            captions(chosen, [WHY.get(images.reasons[row], "") for row in lost.tolist()]),
+            _captions(chosen, [_REASONS.get(images.reasons[row], "") for row in lost.tolist()]),
         )
 
 
-def captions(images: LabelledImages, words: Sequence[str]) -> list[str]:
-    """The name of each image and what is said of it."""
-    return [", ".join(filter(None, pair)) for pair in zip(seeds(images), words, strict=True)]
+def _captions(images: LabelledImages, words: Sequence[str]) -> list[str]:
+    """Join the name of each image and its text to a caption."""
+    return [", ".join(filter(None, pair)) for pair in zip(_seed_names(images), words, strict=True)]
 
 
-def nearest(synthetic: LabelledImages, train: LabelledImages) -> Iterator[tuple[Pixels, Pixels, str]]:
-    """The synthetic images most like a training image, with that image: by the correlation of their pixels."""
+def _nearest_pairs(
+    synthetic: LabelledImages, train: LabelledImages
+) -> Iterator[tuple[_Pixels, _Pixels, str]]:
+    """(synthetic image, nearest training image, caption) of the pairs with the highest correlation."""
     if not len(synthetic) or not len(train):
         return
-    alike = unit(synthetic.pixels) @ unit(train.pixels).T
+    alike = _normalise(synthetic.pixels) @ _normalise(train.pixels).T
     best = alike.max(axis=1)
-    for row in np.argsort(-best, kind="stable")[:PAIRS].tolist():
-        named = f" ({name})" if (name := seeds(synthetic.take([row]))[0]) else ""
+    for row in np.argsort(-best, kind="stable")[:_PAIRS].tolist():
+        named = f" ({name})" if (name := _seed_names(synthetic.take([row]))[0]) else ""
         words = f"Correlation {best[row]:.2f}{named}."
         yield synthetic.pixels[row], train.pixels[int(alike[row].argmax())], words
 
 
-def unit(pixels: Pixels) -> Pixels:
-    """Rows of mean 0 and length 1."""
+def _normalise(pixels: _Pixels) -> _Pixels:
+    """Flatten images to rows of mean 0 and length 1."""
     rows = pixels.reshape(len(pixels), -1)
     rows = rows - rows.mean(axis=1, keepdims=True)
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-8), np.float32)

@@ -1,4 +1,4 @@
-"""Draw the pictures of a tick: a labelled grid, and how the training stands."""
+"""Draw the pictures of a tick: a labelled grid of images, and plots of the progress."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from medgan.prepare.stack import Stack
 from medgan.reports.progress import progress_picture
 from medgan.training.run_log import read_log
 
-GRIDS, PROGRESS = "grids", "progress.png"
-SEEN = 64
-"""Real images by which black and white of the grids are chosen."""
+_GRIDS = "grids"
+"""Subfolder of the run for a grid of images per tick."""
+_PROGRESS = "progress.png"
+"""Plots of the training so far, in the run folder."""
+_WINDOW_IMAGES = 64
+"""Real images that decide the display window of the grids."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The pictures of one run: its folder, its plan and what it learns from."""
+class TickPictures:
+    """Draws the pictures of one run into its folder."""
 
     run: Path
     plan: Plan
@@ -33,14 +36,19 @@ class Pictures:
 
     @cached_property
     def window(self) -> Window:
-        """What is black and what is white, by real images: the gray levels of the contact sheet, the same at every tick."""
+        """The display window, taken from real images as for the contact sheet; the same at every tick."""
         return display_window(
-            self.stack.images(np.array(choose_spread(self.stack.patients.tolist(), SEEN), np.int64))
+            self.stack.images(np.array(choose_spread(self.stack.patients.tolist(), _WINDOW_IMAGES), np.int64))
         )
 
     def draw(self, row: dict[str, Any], grid: NDArray[np.float32]) -> None:
-        """Write both, of a line of the log that is not in it yet and of the images drawn (H, W[, 3]) at that tick."""
+        """Draw both pictures of a tick.
+
+        Args:
+            row: The tick's line of the log, which is not written yet.
+            grid: The images drawn at this tick, as one image (H, W[, 3]).
+        """
         height, width = self.plan.size
-        place = self.run / GRIDS / f"{row['images_shown']:09d}.png"  # so that they sort
+        place = self.run / _GRIDS / f"{row['images_shown']:09d}.png"  # so that they sort
         draw_grid(grid, self.plan.labels, (height, width), self.window, place, grid_title(row))
-        progress_picture([*read_log(self.run), row], self.run / PROGRESS)
+        progress_picture([*read_log(self.run), row], self.run / _PROGRESS)

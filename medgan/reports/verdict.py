@@ -1,4 +1,4 @@
-"""The words and marks that stand first on an evaluation's page."""
+"""Word the verdict and the answers at the top of an evaluation's report."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from medgan.reports.wording import QUESTIONS, SCORES, TONES, VERDICTS
 
-ALIKE = "Are they like real images?"
+_LIKENESS_QUESTION = "Are they like real images?"
 
 
 def verdict_of(evaluation: Mapping[str, Any]) -> dict[str, str]:
-    """The verdict on usefulness: its tone, its word and its sentence."""
+    """The verdict on usefulness as {"tone", "word", "sentence"}."""
     tone, word, sentence = VERDICTS.get(
         str(evaluation.get("verdict")),
         ("none", "Not tested", "Whether these images help a classifier has not been measured."),
@@ -22,14 +22,14 @@ def verdict_of(evaluation: Mapping[str, Any]) -> dict[str, str]:
 def findings(
     evaluation: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]
 ) -> list[tuple[str, str, str]]:
-    """(tone, question, answer) of everything but usefulness."""
+    """(tone, question, answer) for everything except usefulness."""
     found = []
     beyond = (evaluation.get("usefulness") or {}).get("external")
     if beyond:
         tone = VERDICTS.get(str(beyond.get("verdict")), ("none",))[0]
         found.append((tone, "And at another hospital?", str(beyond.get("sentence", ""))))
     if scores:
-        found.append(likeness(scores))
+        found.append(_likeness(scores))
     for name, question in (
         ("giveaways", "Do the scans give their class away?"),
         ("privacy", "Do they show a patient?"),
@@ -42,8 +42,8 @@ def findings(
     return found
 
 
-def likeness(scores: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
-    """How many scores of each question cannot be told from those of real images."""
+def _likeness(scores: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
+    """(tone, question, answer) on how many scores are as good as those of other real images."""
     parts, shares, doubts = [], [], False
     for kind, words in (("distance", "closeness"), ("realism", "realism"), ("variety", "variety")):
         judged = [
@@ -55,19 +55,22 @@ def likeness(scores: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
             reached = sum(score["at_floor"] for score in judged)
             parts.append(f"{reached} of {len(judged)} {words} scores")
             shares.append(reached / len(judged))
-            doubts |= any(score["at_floor"] and unsure(score) for score in judged)
+            doubts |= any(score["at_floor"] and _is_unsure(score) for score in judged)
     if not shares:
-        return "none", ALIKE, "There are too few images to tell."
+        return "none", _LIKENESS_QUESTION, "There are too few images to tell."
     tone = "good" if min(shares) > 0.8 and not doubts else "even" if min(shares) > 0.4 else "bad"  # noqa: PLR2004
     limit = " Some classes have too few images or patients to conclude that they are alike." * doubts
     told = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-    return tone, ALIKE, f"{told} are as good as those of other real images.{limit}"
+    return tone, _LIKENESS_QUESTION, f"{told} are as good as those of other real images.{limit}"
 
 
-def marks(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A line per class: its images, and for each question "good", "even" or "bad" as all, some or no scores are those of real images."""
+def class_marks(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """{label, counts, answer to each question} per class.
+
+    An answer is "good", "even" or "bad" if all, some or no scores are as good as those of real images.
+    """
     lines = []
-    for line in by_class(scores):
+    for line in scores_by_class(scores):
         tones = {kind: {chip["tone"] for chip in chips} for kind, chips in line["cells"].items()}
         told = {
             kind: (found.pop() if len(found) == 1 else "even") if found else None
@@ -77,13 +80,13 @@ def marks(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return lines
 
 
-def unsure(score: Mapping[str, Any]) -> bool:
-    """Whether there are too few images or patients to conclude that the two are alike."""
+def _is_unsure(score: Mapping[str, Any]) -> bool:
+    """Whether there are too few images or patients to conclude that both are alike."""
     return "cannot be concluded" in score["note"]
 
 
-def by_class(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A line per class: for each question, its scores; and the first note of what cannot be concluded."""
+def scores_by_class(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """{label, scores per question, first limiting note} per class."""
     lines = []
     for label in dict.fromkeys(score["label"] for score in scores):
         own = [score for score in scores if score["label"] == label]
@@ -91,11 +94,11 @@ def by_class(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             kind: [
                 chip
                 for name, (_, asked) in SCORES.items()
-                if asked == kind and (chip := agreement(name, own))
+                if asked == kind and (chip := _agreement(name, own))
             ]
             for kind in QUESTIONS
         }
-        limits = [score["note"] for score in own if unsure(score) or score["value"] is None]
+        limits = [score["note"] for score in own if _is_unsure(score) or score["value"] is None]
         limit = limits[0].rpartition("; ")[2] if limits else ""
         lines.append(
             {
@@ -109,13 +112,13 @@ def by_class(scores: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return lines
 
 
-def agreement(name: str, scores: Sequence[Mapping[str, Any]]) -> dict[str, str] | None:
-    """In how many spaces a score cannot be told from that of real images; None where it was measured in none."""
+def _agreement(name: str, scores: Sequence[Mapping[str, Any]]) -> dict[str, str] | None:
+    """In how many spaces a score is as good as for real images; None if it was not measured."""
     judged = [score for score in scores if score["name"] == name and score["at_floor"] is not None]
     if not judged:
         return None
     reached, every = sum(score["at_floor"] for score in judged), len(judged)
-    tone = "bad" if not reached else "even" if reached < every or any(map(unsure, judged)) else "good"
+    tone = "bad" if not reached else "even" if reached < every or any(map(_is_unsure, judged)) else "good"
     alone = "as real" if reached else "not as real"
     words = alone if every == 1 else f"as real in {reached} of {every} comparisons"
     mark = {"good": "✓", "even": "~", "bad": "✗"}[tone]

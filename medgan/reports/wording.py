@@ -1,11 +1,11 @@
-"""Words for a clinician in the place of names that code gives."""
+"""Words for a clinical reader in the place of names from the code."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-METHODS = {
+_METHODS = {
     "real": "real images only",
     "class weights": "real images, errors in rare classes weigh more",
     "balanced softmax": "real images, rare classes handicapped while learning",
@@ -24,10 +24,10 @@ METHODS = {
     "finish on real": "half synthetic, then real ones only",
     "pretrain": "synthetic first, then real ones only",
 }
-"""{arm of an evaluation: how a classifier was trained in it}."""
-VARIED = " + classical"
+"""{arm: how its classifiers were trained}."""
+_CLASSICAL = " + classical"
 ROLES = {"named": "named before the test", "reference": "best without synthetic images", "": "exploration"}
-"""{role of an arm: what it is for}."""
+"""{role of an arm: words for it}."""
 JUDGES = {
     "finetuned": "Pretrained network, fine-tuned",
     "probe": "Linear layer on features of a pretrained network",
@@ -40,7 +40,7 @@ SPACES = {
     "domain": "features of these scans",
     "radiomics": "texture measures",
 }
-"""{feature space: in what images are compared}."""
+"""{feature space: words for it}."""
 TESTS = {
     "T1": "Copies by correlation",
     "T2": "Nearer to a patient than strangers are",
@@ -48,7 +48,7 @@ TESTS = {
     "T4": "Nearer to training images than unseen patients are",
     "T5": "Guessing who was in the training set",
 }
-"""{test of the privacy screen: what it looks for}."""
+"""{test of the privacy screen: words for what it looks for}."""
 SCORES = {
     "kid": ("distance (KID)", "distance"),
     "fd": ("distance (FD-PCA64)", "distance"),
@@ -59,7 +59,7 @@ SCORES = {
     "coverage": ("real images matched (coverage)", "variety"),
     "ms_ssim_gap": ("sameness (MS-SSIM gap)", "variety"),
 }
-"""{score: (words with its usual name, the question it answers)}."""
+"""{score: (words with its usual name, the question that it answers)}."""
 QUESTIONS = {
     "distance": "Is the whole like real images?",
     "realism": "Does each look real?",
@@ -81,7 +81,7 @@ TONES = {
     "undecided": "even",
     "cannot-tell": "none",
 }
-"""{verdict of a part: its tone}; any other is bad news."""
+"""{verdict of a part: its tone}; the tone of any other verdict is "bad"."""
 HEADS = {
     "low": "from",
     "high": "to",
@@ -97,39 +97,39 @@ SIGNS = {
     "brightness": "brightness (mean and spread)",
     "scanner": "scanner, or how a JPEG was compressed",
 }
-"""{sign that may give a class away: what it is}."""
-WORDS = {"True": "yes", "False": "no", "None": "-"}
+"""{sign that may give a class away: words for it}."""
+_VALUES = {"True": "yes", "False": "no", "None": "-"}
 
 
 def method(name: str) -> str:
-    """How a classifier was trained, in words."""
-    plain = name.removesuffix(VARIED)
-    return METHODS.get(name) or METHODS.get(plain, plain) + (", all varied" if plain != name else "")
+    """Words for how the classifiers of an arm were trained."""
+    plain = name.removesuffix(_CLASSICAL)
+    return _METHODS.get(name) or _METHODS.get(plain, plain) + (", all varied" if plain != name else "")
 
 
 def schedule(told: Mapping[str, Any]) -> str:
-    """How fast and how long an arm learned."""
+    """Words for the learning rate and steps, or the penalty, of an arm."""
     if told.get("steps") is None:
         return "" if told.get("penalty") is None else f"penalty {told['penalty']:g}"
     return f"{told['steps']} steps at {told['rate']:g}"
 
 
 def number(value: float | None) -> str:
-    """Three digits that matter."""
+    """Format a number with three significant digits."""
     return "-" if value is None else f"{value:.3g}"
 
 
 def percent(value: float) -> str:
-    """A share as whole per cent."""
+    """Format a share as whole per cent."""
     return f"{value:.0%}"
 
 
 def plainly(value: Any) -> str:
-    """A value of a part's JSON, as short as it can be said."""
+    """Format a value of a part's JSON as short text."""
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {plainly(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
         return (" to " if len(value) == 2 else ", ").join(map(plainly, value))
     if isinstance(value, float):
         return number(value)
-    return WORDS.get(str(value), str(value))
+    return _VALUES.get(str(value), str(value))

@@ -265,7 +265,9 @@ def test_a_damaged_evaluation_is_told_in_a_sentence(evaluation, tmp_path, change
     change(told)
     (folder / "evaluation.json").write_text(json.dumps(told), encoding="utf-8")
     page = (folder / "report.html").read_bytes()
-    with pytest.raises(DatasetError, match=r"evaluation\.json is damaged, or not written by medgan") as error:
+    with pytest.raises(
+        DatasetError, match=r"evaluation\.json is damaged, or was not written by medgan"
+    ) as error:
         report(folder)
     assert len(error.value.message) < 400
     assert (folder / "report.html").read_bytes() == page
@@ -293,7 +295,7 @@ def test_damaged_exhibits_are_told_in_a_sentence(evaluation, tmp_path, facts):
     folder = shutil.copytree(evaluation, tmp_path / "theirs")
     with np.load(folder / "exhibits.npz") as kept:
         np.savez(folder / "exhibits.npz", pixels=kept["pixels"], facts=np.array(json.dumps(facts)))
-    with pytest.raises(DatasetError, match=r"exhibits\.npz is damaged, or not written by medgan"):
+    with pytest.raises(DatasetError, match=r"exhibits\.npz is damaged, or was not written by medgan"):
         report(folder)
 
 

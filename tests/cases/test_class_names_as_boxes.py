@@ -57,11 +57,11 @@ def test_classes_can_be_told_apart_on_the_sheet_in_figures_and_in_the_report(tmp
 
 @pytest.mark.parametrize("script", NAMES)
 def test_names_on_an_axis_differ(monkeypatch, script):
-    monkeypatch.setattr(figures, "svg", lambda figure: figure)
+    monkeypatch.setattr(figures, "_to_svg", lambda figure: figure)
     counts = dict.fromkeys(NAMES[script], 3)
     drawn = [text.get_text() for text in figures.counts_figure(counts, counts).axes[0].get_yticklabels()]
     assert len(set(drawn)) == 2
-    assert max(map(len, drawn)) <= figures.LETTERS
+    assert max(map(len, drawn)) <= figures._MOST_LETTERS
 
 
 def test_without_another_font_names_become_escapes(tmp_path, monkeypatch, written):

@@ -65,7 +65,11 @@ def test_nothing_happens_when_nothing_goes_wrong(capsys):
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
-    script = "from medgan.cli import screen\nwith screen.polite_errors():\n    screen.show_json(list(range(10**6)))\n"
+    script = (
+        "from medgan.cli import screen\n"
+        "with screen.polite_errors():\n"
+        "    screen.show_json(list(range(10**6)))\n"
+    )
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.read(10)
@@ -375,7 +379,8 @@ ARM = {
 }
 EVALUATION = {
     "verdict": "cannot-tell",
-    "sentence": "Cannot tell whether synthetic images help: only 2 held-out patients have covid; at least 5 are needed for a verdict.",
+    "sentence": "Cannot tell whether synthetic images help: only 2 held-out patients have covid; "
+    "at least 5 are needed for a verdict.",
     "answers": [
         {"tone": "even", "question": "Are they like real images?", "sentence": "7 of 18 closeness scores."},
         {"tone": "good", "question": "Do they show a patient?", "sentence": "No sign was found."},

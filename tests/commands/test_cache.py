@@ -47,7 +47,10 @@ def database(cache_of_test):
 
 @contextmanager
 def another_process(holding, alone):
-    code = f"from medgan.base.cache import acquire_lock; from pathlib import Path; acquire_lock(Path({str(holding)!r}), alone={alone})"
+    code = (
+        "from medgan.base.cache import acquire_lock; from pathlib import Path; "
+        f"acquire_lock(Path({str(holding)!r}), alone={alone})"
+    )
     words = [sys.executable, "-c", f"{code}; print('held', flush=True); input()"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as job:
         assert job.stdout.readline() == "held\n"

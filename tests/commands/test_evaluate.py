@@ -327,7 +327,8 @@ def test_the_command_of_an_evaluation_names_how_its_data_were_read(world):
     source = replace(world["source"], label_tag="BodyPartExamined", modality="CT", allow_burned_in=True)
     told = _repeat_command(request(world, source=source, synthetic=world["drawn"], holdout=0.2), QUICK)
     assert told.startswith(
-        "medgan evaluate SOURCE --label-from-tag BodyPartExamined --modality CT --allow-burned-in --synthetic FOLDER"
+        "medgan evaluate SOURCE --label-from-tag BodyPartExamined --modality CT --allow-burned-in"
+        " --synthetic FOLDER"
     )
     source = replace(world["source"], labels=world["place"] / "patients of Dr Who.csv")
     assert "evaluate SOURCE --labels LABELS --model RUN" in _repeat_command(
@@ -519,7 +520,7 @@ def test_a_training_run_has_a_report_of_its_curves(tmp_path):
     }
     (tmp_path / "log.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(row | {'images_shown': 2})}\n")
     text = report(tmp_path).page.read_text(encoding="utf-8")
-    assert "What the two networks were trained to bring down" in text
+    assert "What the two networks were trained to minimise" in text
     assert "This training is not finished" in text
 
 

@@ -4,7 +4,7 @@ tested with."""
 import numpy as np
 
 from medgan.pictures.display import png
-from medgan.reports.page import ClassGallery, ImageRow, NearestPair, Story
+from medgan.reports.page import ClassGallery, ImageRow, NearestPair, ReportData
 
 LABELS = ("a class with a rather long name, as hospitals like them", "normal")
 
@@ -108,7 +108,7 @@ def whole():
     chance = np.random.default_rng(0)
     images = chance.uniform(0, 1, (8, 1, 32, 32)).astype(np.float32)
     figures_png = png(images[0])
-    return Story(
+    return ReportData(
         title="Are the synthetic images useful, realistic and private?",
         evaluation={
             "verdict": "no-difference",
@@ -129,7 +129,8 @@ def whole():
             "usefulness": {
                 "external": {
                     "verdict": "cannot-tell",
-                    "sentence": "Cannot tell whether synthetic images help: only 4 external patients have covid; a verdict needs at least 5.",
+                    "sentence": "Cannot tell whether synthetic images help: only 4 external patients have "
+                    "covid; a verdict needs at least 5.",
                     "arms": [arm("oversampling + classical", 0.583, made=False, role="reference")],
                 }
             },
@@ -226,13 +227,13 @@ def whole():
 
 def empty():
     """Nothing is known."""
-    return Story(title="Nothing yet")
+    return ReportData(title="Nothing yet")
 
 
 def folder():
     """What is told of a balanced folder."""
     images = np.random.default_rng(0).uniform(0, 1, (8, 1, 32, 32)).astype(np.float32)
-    return Story(
+    return ReportData(
         title="What medgan balance wrote",
         galleries=[
             ClassGallery(

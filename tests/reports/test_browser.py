@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from medgan.reports.page import page
+from medgan.reports.page import render_page
 from tests.reports.stories import empty, folder, whole
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -42,7 +42,7 @@ def address(tmp_path_factory):
     """Pages served on loopback, as a hospital's own server would."""
     place = tmp_path_factory.mktemp("pages")
     for name, story in (("whole", whole()), ("folder", folder()), ("empty", empty())):
-        (place / f"{name}.html").write_text(page(story), encoding="utf-8")
+        (place / f"{name}.html").write_text(render_page(story), encoding="utf-8")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=place))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -103,12 +103,17 @@ def test_words_stand_out_from_their_ground(shown):
     """Contrast of at least 4.5 (WCAG 2.1, 1.4.3) of all text."""
     faint = shown.execute_script("""
         const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
-        const light = colour => { const [r, g, b] = numbers(colour).map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+        const linear = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+        const light = colour => { const [r, g, b] = numbers(colour).map(linear);
             return .2126 * r + .7152 * g + .0722 * b; };
-        const ground = one => { for (; one; one = one.parentElement) { const c = getComputedStyle(one).backgroundColor;
+        const ground = one => { for (; one; one = one.parentElement) {
+            const c = getComputedStyle(one).backgroundColor;
             if (numbers(c)[3] !== 0) return c; } return 'rgb(255, 255, 255)'; };
-        return [...document.querySelectorAll('body *')].filter(one => [...one.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
-            .filter(one => { const [a, b] = [light(getComputedStyle(one).color), light(ground(one))].sort((x, y) => y - x);
+        return [...document.querySelectorAll('body *')]
+            .filter(one => [...one.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+            .filter(one => {
+                const both = [light(getComputedStyle(one).color), light(ground(one))];
+                const [a, b] = both.sort((x, y) => y - x);
                 return (a + .05) / (b + .05) < 4.5; }).map(one => one.outerHTML.slice(0, 90));
     """)
     assert faint == []

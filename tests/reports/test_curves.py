@@ -26,9 +26,9 @@ class Three:
 def test_areas_are_those_of_scikit_learn_equal_scores_too(row):
     said = Three()
     truth, scores = said.truth == 0, said.probabilities[row, :, 0]
-    false, true = curves.roc(truth, scores)
+    false, true = curves._roc(truth, scores)
     assert np.sum(np.diff(false) * (true[1:] + true[:-1]) / 2) == pytest.approx(roc_auc_score(truth, scores))
-    recall, precision = curves.precision_recall(truth, scores)
+    recall, precision = curves._precision_recall(truth, scores)
     assert np.sum(np.diff(recall, prepend=0) * precision) == pytest.approx(
         average_precision_score(truth, scores)
     )
@@ -36,7 +36,7 @@ def test_areas_are_those_of_scikit_learn_equal_scores_too(row):
 
 def test_a_matrix_counts_every_image_of_every_class_that_is_there():
     said = Three()
-    for row, matrix in enumerate(curves.matrices(said)):
+    for row, matrix in enumerate(curves.confusion_matrices(said)):
         counts = [[count for count, _ in line] for _, line in matrix["lines"]]
         expected = confusion_matrix(said.truth, said.probabilities[row].argmax(axis=1), labels=[0, 1, 2])
         assert counts == expected[:2].tolist()
@@ -46,7 +46,7 @@ def test_a_matrix_counts_every_image_of_every_class_that_is_there():
 
 def test_sensitivity_at_fixed_specificity_is_the_highest_there():
     said = Three()
-    lines = curves.operating(said)
+    lines = curves.operating_points(said)
     assert [line["label"] for line in lines] == ["a", "a"]  # of class c there is no image
     for row, line in enumerate(lines):
         assert line["shares"][1] == pytest.approx(sensitivity(said.truth == 0, said.probabilities[row, :, 0]))
@@ -66,6 +66,6 @@ def test_curves_are_drawn_of_the_two_that_are_compared_and_of_real_images():
 
 def test_equal_predictions_give_equal_pictures_and_strange_arms_none():
     wanted = [("cnn", "real"), ("cnn", "no such arm")]
-    assert curves.figures_of(Said(), wanted) == curves.figures_of(Said(), wanted)
-    assert len(curves.figures_of(Said(), wanted)) == 1
-    assert curves.figures_of(Said(), wanted[1:]) == []
+    assert curves.curve_figures(Said(), wanted) == curves.curve_figures(Said(), wanted)
+    assert len(curves.curve_figures(Said(), wanted)) == 1
+    assert curves.curve_figures(Said(), wanted[1:]) == []

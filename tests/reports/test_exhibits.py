@@ -21,10 +21,10 @@ SAID = Predictions(
 
 def kept(folder, said=SAID):
     """Exhibits of three images."""
-    exhibits.write(
+    exhibits.write_exhibits(
         folder, list(np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 1, 2, 2)), {"walls": []}, said
     )
-    return folder / exhibits.EXHIBITS
+    return folder / exhibits._FILE
 
 
 def changed(path, **arrays):
@@ -101,7 +101,7 @@ class Trap:
 )
 def test_arrays_that_do_not_fit_are_told_in_a_sentence(tmp_path, arrays):
     changed(kept(tmp_path), **arrays)
-    with pytest.raises(DatasetError, match=r"exhibits\.npz is damaged, or not written by medgan"):
+    with pytest.raises(DatasetError, match=r"exhibits\.npz is damaged, or was not written by medgan"):
         exhibits.read_exhibits(tmp_path)
 
 
@@ -127,7 +127,7 @@ def test_a_claim_of_many_images_takes_no_memory(tmp_path, shape):
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(exhibits, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(exhibits, "_MAX_BYTES", 2**20)
     np.savez_compressed(
         tmp_path / "exhibits.npz", pixels=np.zeros((2**21, 1, 1, 1), np.uint8), facts=np.array(json.dumps({}))
     )

@@ -8,7 +8,7 @@ from tests.reports.stories import arm
 @pytest.fixture
 def drawn(monkeypatch):
     """The figures themselves, in place of their bytes."""
-    monkeypatch.setattr(figures, "svg", lambda figure: figure)
+    monkeypatch.setattr(figures, "_to_svg", lambda figure: figure)
     return figures
 
 
@@ -38,15 +38,15 @@ def test_judges_are_never_mixed_in_one_list(drawn):
 
 def test_a_curve_is_shown_of_what_the_generator_learned_by(drawn):
     matched = [row(1000, distance=0.4), row(2000, distance=0.3)]
-    assert labels_of(drawn.curves_figure(matched)) == ["synthetic to real images, in features"]
+    assert labels_of(drawn._loss_figure(matched)) == ["synthetic to real images, in features"]
     taught = [row(1000, critic_loss=0.7), row(2000, critic_loss=0.6)]
-    assert labels_of(drawn.curves_figure(taught)) == ["generator loss", "discriminator loss"]
+    assert labels_of(drawn._loss_figure(taught)) == ["generator loss", "discriminator loss"]
 
 
 def test_many_classes_are_drawn_by_their_ends(drawn):
     counts = {f"class {number}": number for number in range(20000)}
     names = [text.get_text() for text in drawn.counts_figure(counts, counts).axes[0].get_yticklabels()]
-    assert len(names) == drawn.MOST
+    assert len(names) == drawn._MOST_CLASSES
     assert names[0] == "class 19999"
     assert names[-1] == "class 0"
 
@@ -75,5 +75,5 @@ def test_arms_that_the_verdict_compares_are_bold(drawn):
 
 def test_every_arm_has_words_that_a_panel_has_room_for():
     for recipe in RECIPES:
-        assert recipe.name.removesuffix(wording.VARIED) in wording.METHODS
+        assert recipe.name.removesuffix(wording._CLASSICAL) in wording._METHODS
         assert len(wording.method(recipe.name)) < 54, recipe.name

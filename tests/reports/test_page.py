@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from medgan.reports.page import ClassGallery, NearestPair, page
-from medgan.reports.verdict import agreement, likeness
+from medgan.reports.page import ClassGallery, NearestPair, render_page
+from medgan.reports.verdict import _agreement, _likeness
 from tests.reports.stories import LABELS, empty, folder, whole
 
 VOID = {"meta", "link", "img", "br"}
@@ -35,13 +35,13 @@ class Reader(HTMLParser):
 
 def read(story):
     reader = Reader()
-    reader.feed(page(story))
+    reader.feed(render_page(story))
     return reader
 
 
 @pytest.fixture(scope="module")
 def full():
-    return page(whole())
+    return render_page(whole())
 
 
 @pytest.mark.parametrize("story", [whole, folder, empty])
@@ -87,16 +87,16 @@ def test_sections_come_in_the_order_a_clinician_asks(full):
 
 
 def test_what_is_absent_is_left_out_and_its_command_told_in_one_line():
-    text = page(empty())
+    text = render_page(empty())
     assert re.findall(r'<section id="([a-z]+)"', text) == ["reproduce"]
     assert "Not tested" not in text
-    told = page(folder()).partition('id="unmeasured"')[2]
+    told = render_page(folder()).partition('id="unmeasured"')[2]
     assert "medgan evaluate scans/ --synthetic balanced --out balanced-evaluation" in told
     assert not {"SOURCE", "RUN", "EVALUATION"} & set(re.findall(r"[A-Z]+", told.partition("</section>")[0]))
 
 
 def test_a_folder_tells_what_was_checked_and_what_each_picture_is():
-    text = page(folder())
+    text = render_page(folder())
     for words in (
         "a_real_000003.dcm",
         "synthetic: 8 of 84",
@@ -138,7 +138,7 @@ def test_a_bright_synthetic_image_is_not_burnt_out_beside_a_dim_real_one(monkeyp
     )
     dim = np.random.default_rng(0).uniform(0, 0.4, (1, 16, 16)).astype(np.float32)
     pair = NearestPair(label="a", words="", synthetic=dim * 2.4, real=dim)
-    page(
+    render_page(
         dataclasses.replace(
             empty(),
             pairs=[pair],
@@ -151,24 +151,24 @@ def test_a_bright_synthetic_image_is_not_burnt_out_beside_a_dim_real_one(monkeyp
 
 def test_repeats_have_a_column_of_their_own_where_there_are_any():
     told = {"before": {"a": 2, "b": 5}, "after": {"a": 7, "b": 7}}
-    text = page(dataclasses.replace(empty(), **told, repeated={"a": 3}))
+    text = render_page(dataclasses.replace(empty(), **told, repeated={"a": 3}))
     assert "real, repeated</th>" in text
     cells = '<td class="num">2</td><td class="num">3</td><td class="num">2</td><td class="num">7</td>'
     assert f'<th scope="row">a</th>{cells}' in text
-    assert "real, repeated</th>" not in page(dataclasses.replace(empty(), **told))
+    assert "real, repeated</th>" not in render_page(dataclasses.replace(empty(), **told))
 
 
 def test_twenty_thousand_classes_make_a_page_soon():
     labels = [f"class {number}" for number in range(20000)]
     story = dataclasses.replace(empty(), before=dict.fromkeys(labels, 3), after=dict.fromkeys(labels, 5))
     began = time.process_time()
-    text = page(story)
+    text = render_page(story)
     assert time.process_time() - began < 20
     assert "And 19800 more classes" in text
 
 
 def test_names_that_are_no_text_do_not_stop_the_page():
-    assert "caf\\udce9" in page(dataclasses.replace(empty(), facts={"label": "caf\udce9"}))
+    assert "caf\\udce9" in render_page(dataclasses.replace(empty(), facts={"label": "caf\udce9"}))
 
 
 def test_class_names_cannot_break_the_page():
@@ -181,13 +181,13 @@ def test_class_names_cannot_break_the_page():
         filtered={name: {name: 1}},
         unmeasured=[(name, name)],
     )
-    assert "<script" not in page(story)
+    assert "<script" not in render_page(story)
 
 
 def test_a_second_test_has_an_answer_and_a_column(full):
     assert (
-        "<strong>And at another hospital?</strong> Cannot tell whether synthetic images help: only 4 external patients"
-        in full
+        "<strong>And at another hospital?</strong> Cannot tell whether synthetic images help: "
+        "only 4 external patients" in full
     )
     table = full.partition("AUPRC at another hospital")[2].partition("</table>")[0]
     assert table.count('<td class="num">0.583 (0.533 to 0.643)</td>') == 1
@@ -195,7 +195,7 @@ def test_a_second_test_has_an_answer_and_a_column(full):
 
 
 def test_equal_stories_give_equal_pages(full):
-    assert page(whole()) == full
+    assert render_page(whole()) == full
 
 
 def test_every_class_score_and_arm_is_told(full):
@@ -222,10 +222,13 @@ def test_every_class_score_and_arm_is_told(full):
 )
 def test_too_few_images_to_conclude_are_no_tick(note, tone, mark):
     scores = [{"name": "kid", "label": "a", "at_floor": True, "note": note}]
-    found = agreement("kid", scores)
+    found = _agreement("kid", scores)
     assert (found["tone"], found["mark"], found["words"]) == (tone, mark, "distance (KID): as real")
-    told = likeness(scores)
+    told = _likeness(scores)
     assert told[0] == tone
     assert ("too few images or patients" in told[2]) is bool(note)
     far = [{**scores[0], "at_floor": False}]
-    assert (agreement("kid", far)["tone"], likeness(far)[0]) == ("bad", "bad")  # a large distance is telling
+    assert (_agreement("kid", far)["tone"], _likeness(far)[0]) == (
+        "bad",
+        "bad",
+    )  # a large distance is telling

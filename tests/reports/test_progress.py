@@ -17,15 +17,15 @@ def rows(count=6, labels=LABELS):
 
 
 def test_there_is_a_plot_for_all_that_guards_tell():
-    assert list(progress.panels(rows())) == ["Distance", "Variety", "Copies", "Distance by class", "Pace"]
-    assert set(progress.panels(rows())) <= set(progress.READ)
+    assert list(progress._panels(rows())) == ["Distance", "Variety", "Copies", "Distance by class", "Pace"]
+    assert set(progress._panels(rows())) <= set(progress._EXPLANATIONS)
 
 
 def test_a_run_without_guards_or_features_shows_what_it_has():
     bare = [{**one, "guards": None, "distance": None, "critic_loss": 0.5} for one in rows()]
-    assert list(progress.panels(bare)) == ["Losses", "Pace"]
-    assert progress.panels([]) == {}
-    assert progress.figures_of([]) == []
+    assert list(progress._panels(bare)) == ["Losses", "Pace"]
+    assert progress._panels([]) == {}
+    assert progress.progress_figures([]) == []
 
 
 def test_of_many_classes_those_that_stand_worst_are_drawn():
@@ -33,14 +33,14 @@ def test_of_many_classes_those_that_stand_worst_are_drawn():
     one = row(1000, labels)
     one["guards"]["variety"] = {label: number / 3000 for number, label in enumerate(labels)}
     one["guards"]["copies"] = {label: number / 3000 for number, label in enumerate(labels)}
-    assert set(progress.classes([one], "variety")) == set(labels[:8])
-    assert set(progress.classes([one], "copies")) == set(labels[-8:])
+    assert set(progress._worst_classes([one], "variety")) == set(labels[:8])
+    assert set(progress._worst_classes([one], "copies")) == set(labels[-8:])
 
 
 def test_a_class_that_guards_saw_once_is_a_line_of_one_point():
     first, *rest = rows()
     del first["guards"]["variety"]["rare"]
-    assert progress.figures_of([first, *rest])
+    assert progress.progress_figures([first, *rest])
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,10 @@ def test_the_picture_is_written_whole_at_every_tick(tmp_path, recwarn, labels):
 
 
 def test_where_a_training_stands_is_said_in_a_line():
-    assert progress.standing(row(1000, LABELS)) == "1,000 images shown (25%) in 10 s; about 30 s left"
-    assert progress.standing(row(6000, LABELS, last=True)) == "6,000 images shown (100%) in 1 min; finished"
+    assert progress._status_line(row(1000, LABELS)) == "1,000 images shown (25%) in 10 s; about 30 s left"
+    assert (
+        progress._status_line(row(6000, LABELS, last=True)) == "6,000 images shown (100%) in 1 min; finished"
+    )
     assert share_done({"images_shown": 0, "seconds_left": 0.0, "images_per_second": 0.0}) == 0.0
     assert [format_duration(seconds) for seconds in (5, 89, 754, 5400, 11100)] == [
         "5 s",

@@ -36,7 +36,7 @@ def gathered(**more):
 
 
 def kept(tmp_path, found):
-    showcase.exhibit(tmp_path, found)
+    showcase.save_exhibits(tmp_path, found)
     return exhibits.read_exhibits(tmp_path)
 
 
@@ -80,11 +80,11 @@ def test_of_large_images_fewer_are_kept_so_that_the_file_can_be_read():
             train=SimpleNamespace(pixels=np.broadcast_to(np.float32(0), (1, channels, side, side)))
         )
 
-    assert showcase.most(of(64), 2) == showcase.most(of(256), 2) == 24
+    assert showcase._images_per_side(of(64), 2) == showcase._images_per_side(of(256), 2) == 24
     for side, channels, classes in ((1024, 3, 2), (512, 1, 10), (512, 3, 40)):
-        wanted = showcase.most(of(side, channels), classes)
-        values = classes * (2 * wanted + 2 * showcase.PAIRS) * channels * side**2
-        assert 2 <= wanted < 24 or values < exhibits.MAX_BYTES
+        wanted = showcase._images_per_side(of(side, channels), classes)
+        values = classes * (2 * wanted + 2 * showcase._PAIRS) * channels * side**2
+        assert 2 <= wanted < 24 or values < exhibits._MAX_BYTES
 
 
 def test_rejected_images_are_those_that_speak_loudest():

@@ -63,7 +63,7 @@ def test_the_six_nearest_pairs_are_those_of_the_manifest(tmp_path):
 def test_without_real_images_a_pair_names_the_one_that_is_not_there(tmp_path):
     text = told(balanced(tmp_path / "balanced", real=False))
     assert "class0_real_000001" in text
-    assert "The real one is not in this folder" in text
+    assert "The real image is not in this folder" in text
 
 
 def test_every_picture_has_the_name_of_its_file_and_a_class_that_needs_none_says_so(tmp_path):
