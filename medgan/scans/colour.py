@@ -1,4 +1,4 @@
-"""Measure how much of an image that is stored as RGB has colour."""
+"""Measure how much of an image stored as RGB is coloured."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import numpy as np
 from medgan.scans.scan import Scan
 
 _MIN_DIFFERENCE = 8 / 255
-"""Share of the range by which the channels of a coloured pixel differ: less is what JPEG makes of gray, or a faint tint of the paper."""
+"""Share of the range by which the channels of a coloured pixel differ. JPEG compression of gray images, or a
+faint tint of the paper, stays below it."""
 
 
 def coloured_share(scan: Scan) -> float:
-    """Share in [0, 1] of the pixels brighter than `_MIN_DIFFERENCE` of the range that have colour; 0 for gray of one channel.
+    """Share in [0, 1] of the pixels that are coloured, without black ones.
 
-    Black pixels do not count, or a small picture on a large black field, as in fluorescence, would pass for gray.
+    Otherwise a small picture on a large black field, as in fluorescence, would pass for gray. Gray scans of
+    one channel have 0. Black pixels are those below `_MIN_DIFFERENCE` of the range.
     """
     if scan.pixels.ndim == len("ZYX"):
         return 0.0

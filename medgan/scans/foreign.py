@@ -1,4 +1,4 @@
-"""Name the format of a file that no reader takes, and what to do about it."""
+"""Name the format of a file that medgan does not read, and what to do about it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from medgan.base.errors import ScanError
 
-_TO_NIFTI, _TO_PNG = "Convert it to NIfTI.", "Convert it to PNG or TIFF."
+_TO_NIFTI = "Convert it to NIfTI."
+_TO_PNG = "Convert it to PNG or TIFF."
 _TO_FRAMES = "Save its frames as PNG."
 _FORMATS_BY_HEAD: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), name, hint)
@@ -44,13 +45,16 @@ _FORMATS_BY_ENDING = {
     ".mnc": "MINC",
     ".gipl": "GIPL",
 }
-"""{ending: format} of those that no first bytes tell."""
-_SPLIT_HEADERS, _SPLIT_VOXELS = (".mhd", ".nhdr"), (".raw.gz", ".zraw", ".raw")
-"""Endings of the two files of a MetaImage or NRRD in two parts."""
+"""{ending: format} of formats without recognisable first bytes."""
+_SPLIT_HEADERS = (".mhd", ".nhdr")
+"""Endings of the header of a MetaImage or NRRD in two files."""
+_SPLIT_VOXELS = (".raw.gz", ".zraw", ".raw")
+"""Endings of its voxels."""
 _TEXT_ENDINGS = frozenset(
     {
-        ".csv", ".tsv", ".txt", ".md", ".rst", ".json", ".xml", ".yaml", ".yml", ".toml", ".html", ".htm", ".log", ".pdf", ".rtf", ".bib",
-        ".xls", ".xlsx", ".ods", ".doc", ".docx", ".odt", ".bval", ".bvec", ".py", ".ipynb", ".r", ".sh", ".sha256", ".md5", ".cff",
+        ".csv", ".tsv", ".txt", ".md", ".rst", ".json", ".xml", ".yaml", ".yml", ".toml", ".html", ".htm",
+        ".log", ".pdf", ".rtf", ".bib", ".xls", ".xlsx", ".ods", ".doc", ".docx", ".odt", ".bval", ".bvec",
+        ".py", ".ipynb", ".r", ".sh", ".sha256", ".md5", ".cff",
     }
 )  # fmt: skip
 _TEXT_NAMES = frozenset(
@@ -70,7 +74,10 @@ _TEXT_NAMES = frozenset(
 
 
 def no_reader_error(path: Path, kind: str) -> ScanError:
-    """What is to be said of a regular file that no reader takes; `kind` is "npz", "archive" or "other"."""
+    """The error for a regular file that medgan does not read.
+
+    `kind` is "npz", "archive" or "other".
+    """
     unread, hint = _name_format(path, kind)
     if unread:
         words, verdict = f"{unread}, a format that medgan does not read", "skip:unread-format"
@@ -79,12 +86,12 @@ def no_reader_error(path: Path, kind: str) -> ScanError:
     elif kind == "archive":
         words, verdict, hint = "is a packed archive", "skip:archive", "Unpack it, then point at the folder."
     else:
-        words, verdict = "is no medical image", "skip:not-medical"
+        words, verdict = "is not a medical image", "skip:not-medical"
     return ScanError(f"{path.name}: {words}", verdict=verdict, hint=hint)
 
 
 def _name_format(path: Path, kind: str) -> tuple[str, str]:
-    """("is MetaImage", what to do); two empty strings for what is no image in any known format."""
+    """("is MetaImage", what to do), or two empty strings if no format is recognised."""
     if kind == "npz":
         return "holds NumPy arrays", "If they are in the MedMNIST layout, point at the file itself."
     header = _header_beside(path)
@@ -98,7 +105,7 @@ def _name_format(path: Path, kind: str) -> tuple[str, str]:
 
 
 def _header_beside(path: Path) -> Path | None:
-    """The header whose voxels `path` holds, by its name."""
+    """The header file whose voxels `path` holds, judged by its name."""
     ending = next((end for end in _SPLIT_VOXELS if path.name.lower().endswith(end)), "")
     if not ending:
         return None

@@ -1,7 +1,7 @@
-"""Any file in, Header and Scan out (or a ScanError with a verdict); pixels in, a file of the wanted form out.
+"""Read and write scans of any supported format.
 
-What a file is, its content decides. A name matters only where it claims to be DICOM and the content says
-otherwise, and where it claims to be NIfTI and the content is too damaged to tell.
+The content of a file decides its format. Its name matters only where it claims to be DICOM and the content
+says otherwise, and where it claims to be NIfTI and the content is too damaged to tell.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class _Reader(Protocol):
     """A module that reads one format."""
 
     def read_header(self, path: Path) -> Header:
-        """What the file says, pixels not decoded."""
+        """What the file says, without decoding its pixels."""
 
     def read(self, path: Path) -> Scan:
-        """The pixels with meaning."""
+        """The pixels in a meaningful unit."""
 
 
 class _Writer(Protocol):
@@ -62,13 +62,13 @@ _READERS: Mapping[str, _Reader] = {
     "jpeg": raster,
     "tiff": raster,
 }
-"""By what `_detect_format` says."""
+"""{format, as `_detect_format` returns it: module that reads it}."""
 
 WRITERS: Mapping[str, _Writer] = {"dicom": dicom_write, "nifti": nifti_write, "png": raster}
-"""By `OutputFormat.format`."""
+"""{`OutputFormat.format`: module that writes it}."""
 
 _VOLUME_WRITERS: Mapping[str, _VolumeWriter] = {"dicom": dicom_write, "nifti": nifti_write}
-"""By `OutputFormat.format`; a PNG has no third axis."""
+"""{`OutputFormat.format`: module that writes volumes}. PNG has no third axis."""
 
 _ARCHIVES = (
     GZIP,
@@ -80,7 +80,7 @@ _ARCHIVES = (
     b"\xfd7zXZ\0",
 )
 _NIFTI1_BYTES = 348
-"""Bytes of a NIfTI-1 or Analyze header; its first field says so."""
+"""Bytes of a NIfTI-1 or Analyze header. Its first field holds this number."""
 _NIFTI2_BYTES = 540
 _BYTE_ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
 _NIFTI_NAMES = (".nii.gz", ".nii")
@@ -88,10 +88,13 @@ _MEDICAL_NAMES = frozenset({".dcm", ".dicom"})
 
 
 def _detect_format(path: Path) -> str:
-    """What a file is: "dicom", "nifti", "png", "jpeg", "tiff", "npz", "archive", "empty" or "other"."""
+    """Detect the format of a file.
+
+    It is "dicom", "nifti", "png", "jpeg", "tiff", "npz", "archive", "empty" or "other".
+    """
     with give_verdicts(path):
         if not stat.S_ISREG(path.stat().st_mode):
-            raise ScanError("is no regular file", verdict="skip:special-file")
+            raise ScanError("is not a regular file", verdict="skip:special-file")
         with path.open("rb", buffering=0) as stream:
             head = stream.read(4096)
     by_name = path.name.lower().endswith(_NIFTI_NAMES) and (
@@ -101,7 +104,7 @@ def _detect_format(path: Path) -> str:
 
 
 def _detect_from_head(head: bytes) -> str:
-    """What a file that begins so is."""
+    """The format of a file by its first bytes."""
     if not head:
         return "empty"
     # First DICOM: its preamble may hold another format's beginning (PS3.10 section 7.1 names TIFF).
@@ -114,22 +117,29 @@ def _detect_from_head(head: bytes) -> str:
 
 
 def _is_nifti(head: bytes) -> bool:
-    """Whether a NIfTI-1, NIfTI-2 or Analyze header begins here: its own size in either byte order, or the magic."""
+    """Whether a NIfTI-1, NIfTI-2 or Analyze header begins here.
+
+    Its own size in either byte order, or the magic, gives it away.
+    """
     if head[344:348] in {b"n+1\0", b"ni1\0"} or head[4:8] in {b"n+2\0", b"ni2\0"}:
         return True
     return len(head) >= _NIFTI1_BYTES == _claimed_header_size(head)
 
 
 def _claimed_header_size(head: bytes) -> int:
-    """The size of a NIfTI or Analyze header that its own first field claims, in either byte order; 0 for what is none."""
+    """Size of a NIfTI or Analyze header by its first field, in either byte order.
+
+    0 for any other file.
+    """
     claims = {int.from_bytes(head[:4], order) for order in _BYTE_ORDERS}
     return next((size for size in (_NIFTI1_BYTES, _NIFTI2_BYTES) if size in claims), 0)
 
 
 def _is_freesurfer(head: bytes) -> bool:
-    """Whether a FreeSurfer volume (.mgh, .mgz) begins here, which the NIfTI reader refuses by its name.
+    """Whether a FreeSurfer volume (.mgh, .mgz) begins here.
 
-    Big-endian words: version 1, four sizes, and a type of number (0, 1, 3 or 4).
+    The NIfTI reader refuses it by name. It has big-endian words: version 1, four sizes, and a number type (0,
+    1, 3 or 4).
     """
     words = [int.from_bytes(head[at : at + 4], "big") for at in range(0, 24, 4)]
     return (
@@ -146,7 +156,7 @@ def _gunzip_head(head: bytes) -> bytes:
 
 
 def _archive_kind(head: bytes) -> str:
-    """Tell packed files: "npz" for NumPy arrays in a zip, "archive" for others, "" for what is none."""
+    """The kind of a packed file: "npz" for NumPy arrays in a zip, "archive", or ""."""
     if head.startswith(b"PK\x03\x04"):
         length = int.from_bytes(head[26:28], "little")
         return "npz" if head[30 : 30 + length].endswith(b".npy") else "archive"
@@ -154,19 +164,25 @@ def _archive_kind(head: bytes) -> str:
 
 
 def _find_reader(path: Path) -> tuple[str, _Reader]:
-    """The format and its reader, or the refusal of what has none."""
+    """The format of a file and its reader.
+
+    Raises:
+        ScanError: no reader takes the file.
+    """
     kind = _detect_format(path)
     if kind == "empty":
         raise ScanError(
             f"{path.name}: is empty", verdict="error:empty-file", hint="Copy it again from its source."
         )
     if kind in {"archive", "other"} and nifti.is_voxel_file(path):
-        raise ScanError(f"{path.name}: is read through the .hdr beside it", verdict="skip:pair-member")
+        raise ScanError(
+            f"{path.name}: is read together with the .hdr file beside it", verdict="skip:pair-member"
+        )
     if kind not in {"dicom", "archive"} and path.suffix.lower() in _MEDICAL_NAMES:
         raise ScanError(
             f"{path.name}: is named like DICOM but is not ({kind})",
             verdict="skip:not-dicom",
-            hint="Give it its right name if it is meant to be read.",
+            hint="Give it the right ending if it should be read.",
         )
     if kind not in _READERS:
         raise foreign.no_reader_error(path, kind)
@@ -174,7 +190,10 @@ def _find_reader(path: Path) -> tuple[str, _Reader]:
 
 
 def read_header(path: Path, *, label_tag: str = "") -> Header:
-    """What a file says, its pixels not decoded; `label_tag` names a DICOM attribute to take the label from."""
+    """What a file says, without decoding its pixels.
+
+    `label_tag` names a DICOM attribute to take the label from.
+    """
     with give_verdicts(path):
         kind, reader = _find_reader(path)
         if kind == "dicom":
@@ -183,16 +202,28 @@ def read_header(path: Path, *, label_tag: str = "") -> Header:
 
 
 def read(path: Path, kind: int = 0) -> Scan:
-    """All pixels of a file with meaning; of a DICOM file with several kinds of frames (`Header.kinds`) those of the given one."""
+    """Read all pixels of a file in a meaningful unit.
+
+    `kind` selects a series of frames in a DICOM file that holds several (`Header.kinds`).
+    """
     with give_verdicts(path):
         name, reader = _find_reader(path)
         return dicom_read.read(path, kind) if name == "dicom" else reader.read(path)
 
 
 def write(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> Path:
-    """Write one image (H, W) or (H, W, 3) in its form, gray in as many equal channels as that has; `path` has no suffix, the file that is returned has."""
+    """Write one image (H, W) or (H, W, 3) and return its file.
+
+    A gray image is written in as many equal channels as the format has.
+
+    Args:
+        path: The file without its ending.
+        pixels: The image in [0, 1].
+        form: Format, intensity range and all else that images share.
+        mark: Where this image comes from.
+    """
     writer = WRITERS[form.format]
-    if pixels.ndim == len("YX") and form.channels > 1:  # gray, where the scans are stored as RGB
+    if pixels.ndim == len("YX") and form.channels > 1:  # a gray image of scans that are stored as RGB
         pixels = np.repeat(pixels[..., None], form.channels, axis=-1)
     file = path.with_name(path.name + writer.SUFFIX)
     writer.write(file, pixels, form, mark)
@@ -200,7 +231,10 @@ def write(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> P
 
 
 def read_output(path: Path, form: OutputFormat) -> Pixels:
-    """The image (H, W) or (H, W, 3) in [0, 1] of a file that `write` wrote in this form; black where a reader skips it as one without content."""
+    """Read an image that `write` wrote as (H, W) or (H, W, 3) in [0, 1].
+
+    It is black where the reader refuses it as an image without content.
+    """
     try:
         scan = read(path)
     except ScanError as error:
@@ -216,14 +250,18 @@ def read_output(path: Path, form: OutputFormat) -> Pixels:
 
 
 def write_volume(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> tuple[Path, ...]:
-    """Write a volume (Z, Y, X) in [0, 1], slices along their normal (axial: from feet to head): `<path>.nii.gz`, or a DICOM series in the folder `path`.
+    """Write a volume (Z, Y, X) in [0, 1].
+
+    Slices follow each other along their normal (axial: from feet to head). The result is `<path>.nii.gz`, or
+    a DICOM series in the folder `path`.
 
     Raises:
-        PlanError: the format or the form's DICOM class has no volumes, or the distance between slices is unknown.
-        OutputError: the disk refuses.
+        PlanError: the format or DICOM class has no volumes, or the distance between slices is unknown.
+        OutputError: the disk refuses to write.
     """
     if form.format not in _VOLUME_WRITERS:
         raise PlanError(
-            f"a volume cannot be written as {form.format}", hint=f"Formats: {', '.join(_VOLUME_WRITERS)}."
+            f"A volume cannot be written as {form.format}",
+            hint=f"Choose one of these formats: {', '.join(_VOLUME_WRITERS)}.",
         )
     return _VOLUME_WRITERS[form.format].write_volume(path, pixels, form, mark)

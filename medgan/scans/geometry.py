@@ -1,6 +1,7 @@
-"""An image of any size in, an image of the wanted size out: true to millimetres, or stretched to fill.
+"""Resize images, and compute where slices lie in the patient.
 
-Also where slices lie: position and orientation in, distance along the slice normal out, and the patient's sides by their letters.
+Images keep their millimetres or are stretched to fill. Slices have a position and an orientation, from which
+follow their distances and the sides of the patient.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 from medgan.scans.scan import Pixels
 
 SAME_MM = 1e-3
-"""Positions closer than this are one position."""
+"""Positions closer than this many millimetres are the same position."""
 _SPACING_LIMITS_MM = (5e-4, 20.0)
-"""The sides that a pixel of a scan can have, from optical coherence tomography to scintigraphy; others are slips of unit."""
+"""Sides that a pixel of a scan can have in millimetres, from optical coherence tomography to scintigraphy.
+Other values come from a wrong unit."""
 
 
 _DIRECTIONS: Mapping[str, tuple[int, int, int]] = {
@@ -28,9 +30,10 @@ _DIRECTIONS: Mapping[str, tuple[int, int, int]] = {
     "H": (0, 0, 1),
     "F": (0, 0, -1),
 }
-"""The patient's left, right, posterior, anterior, head and feet as directions in DICOM's frame (PS3.3 C.7.6.1.1.1, C.7.6.2.1.1)."""
+"""The patient's left, right, posterior, anterior, head and feet as directions in DICOM's coordinates (PS3.3
+C.7.6.1.1.1, C.7.6.2.1.1)."""
 ALIGNED_COSINE = 0.9
-"""Cosine of the angle (about 26 degrees) up to which a direction is called by the letter next to it."""
+"""Least cosine (about 26 degrees) for which a direction takes the letter of the nearest side."""
 
 
 def is_possible_spacing(sides: Iterable[float]) -> bool:
@@ -39,13 +42,16 @@ def is_possible_spacing(sides: Iterable[float]) -> bool:
 
 
 def resize(image: NDArray[Any], size: tuple[int, int]) -> Pixels:
-    """Resize (H, W[, 3]) to `size`, whatever becomes of the aspect ratio: linear, anti-aliased when it shrinks, float32."""
+    """Resize (H, W[, 3]) to `size` without regard to the aspect ratio.
+
+    Interpolation is linear, anti-aliased where the image shrinks; the result is float32.
+    """
     if image.shape[:2] == tuple(size):
         return np.asarray(image, np.float32)
     shrinks = size[0] < image.shape[0] or size[1] < image.shape[1]
     shape = (*size, *image.shape[2:])
     source = np.asarray(image, np.float32)
-    from skimage import transform  # noqa: PLC0415  # takes half a second, which no cheap refusal should wait for
+    from skimage import transform  # noqa: PLC0415  # takes half a second, too long for a quick refusal
 
     resize: Callable[..., Any] = transform.resize
     resized = resize(source, shape, order=1, mode="edge", anti_aliasing=shrinks, preserve_range=True)
@@ -59,7 +65,15 @@ def resample(
     size: tuple[int, int],
     background: float,
 ) -> Pixels:
-    """Resample (H, W[, 3]) to square pixels of `mm_per_pixel`, then pad with `background` or crop about the centre to `size`."""
+    """Resample (H, W[, 3]) to square pixels and pad or crop about the centre.
+
+    Args:
+        image: The image.
+        spacing_yx: Height and width of its pixels in millimetres.
+        mm_per_pixel: Side of the new pixels in millimetres.
+        size: (H, W) of the result.
+        background: Value of the padding.
+    """
     rows, columns = (
         max(round(n * mm / mm_per_pixel), 1) for n, mm in zip(image.shape, spacing_yx, strict=False)
     )
@@ -75,14 +89,20 @@ def _pad_or_crop(image: Pixels, size: tuple[int, int], background: float) -> Pix
 
 
 def _overlap(have: int, want: int) -> tuple[slice, slice]:
-    """Where the middles of `have` and `want` pixels meet: the slice of the wanted axis, and of the one that is there."""
+    """Where the middles of `have` and `want` pixels meet, as two slices.
+
+    The first is in the wanted axis, the second in the existing one.
+    """
     length = min(have, want)
     start, source = (want - length) // 2, (have - length) // 2
     return slice(start, start + length), slice(source, source + length)
 
 
 def square_shape(shape: tuple[int, int], aspect: float) -> tuple[int, int]:
-    """(rows, columns) after pixels `aspect` times as tall as wide are made square, none of them lost."""
+    """(rows, columns) after pixels are made square without losing any.
+
+    `aspect` is the height of a pixel over its width.
+    """
     rows, columns = shape
     if math.isclose(aspect, 1):
         return shape
@@ -90,8 +110,11 @@ def square_shape(shape: tuple[int, int], aspect: float) -> tuple[int, int]:
 
 
 def slice_normal(orientation: Sequence[float]) -> NDArray[np.float64]:
-    """Unit vector across a slice: row direction x column direction (PS3.3 C.7.6.2.1.1); z for six useless numbers."""
-    # By hand: NumPy's cross product takes a hundred times as long, and every slice of a data set asks.
+    """Unit vector across a slice (PS3.3 C.7.6.2.1.1).
+
+    It is the row direction x the column direction, or z for six numbers that have no meaning.
+    """
+    # Written out: NumPy's cross product takes a hundred times as long, and every slice needs one.
     (x, y, z), (u, v, w) = orientation[:3], orientation[3:]
     across = (y * w - z * v, z * u - x * w, x * v - y * u)
     length = math.hypot(*across)
@@ -101,12 +124,18 @@ def slice_normal(orientation: Sequence[float]) -> NDArray[np.float64]:
 def slice_distances(
     positions: Sequence[Sequence[float]], orientation: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Distance of each position (x, y, z) from the origin along the slice normal, in millimetres."""
+    """Distance of each position (x, y, z) from the origin along the slice normal.
+
+    All lengths are in millimetres.
+    """
     return np.asarray(np.asarray(positions, np.float64) @ slice_normal(orientation), np.float64)
 
 
 def to_patient_orientation(orientation: Sequence[float]) -> str:
-    r"""Image Orientation (Patient) as Patient Orientation: where rows and where columns run to, as "L\P"; empty where a direction is oblique."""
+    r"""Convert Image Orientation (Patient) to Patient Orientation, such as "L\P".
+
+    The letters say where rows and columns run to. Empty where a direction is oblique.
+    """
     halves = np.asarray(orientation, np.float64).reshape(2, 3)
     letters = [
         letter for half in halves for letter, side in _DIRECTIONS.items() if half @ side >= ALIGNED_COSINE
@@ -115,12 +144,12 @@ def to_patient_orientation(orientation: Sequence[float]) -> str:
 
 
 def to_image_orientation(sides: str) -> tuple[int, ...]:
-    r"""Patient Orientation ("L\P") as Image Orientation (Patient): six direction cosines."""
+    r"""Convert Patient Orientation ("L\P") to six direction cosines."""
     return tuple(number for letter in sides.split("\\") for number in _DIRECTIONS[letter])
 
 
 def is_orientation(sides: str) -> bool:
-    """Whether a text is a Patient Orientation of two single letters, at right angles to each other."""
+    """Whether a text is a Patient Orientation of two letters at right angles."""
     rows, _, columns = sides.partition("\\")
     return (
         rows in _DIRECTIONS and columns in _DIRECTIONS and not np.dot(_DIRECTIONS[rows], _DIRECTIONS[columns])

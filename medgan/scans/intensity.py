@@ -1,6 +1,7 @@
-"""Stored values in, values with meaning out: bits, padding, modality and VOI transforms, polarity, and the unit range.
+"""Turn stored values into values in a unit, and those into [0, 1].
 
-Pure arithmetic on arrays; the clauses are those of DICOM PS3.3 and PS3.5. What applies to which file is decided elsewhere.
+Pure arithmetic on arrays: bits, padding, modality and VOI transforms, polarity. The clauses are those of
+DICOM PS3.3 and PS3.5. Which step applies to which file is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from numpy.typing import NDArray
 from medgan.scans.scan import Pixels
 
 Stored = NDArray[np.integer[Any]]
-"""Integers as they lie in the file."""
+"""Integers as they are in the file."""
 
 _MIN_RANGE = float(np.finfo(np.float32).tiny)
-"""A range whose inverse is a number in float32."""
+"""Smallest range whose inverse is a finite float32 number."""
 _MAX_STRAY_PIXELS = 4
-"""Pixels of an image that may be dead ones."""
+"""Pixels of an image that may be dead detector cells."""
 _PERCENTILES = (0.0, 0.5, 50.0, 99.5, 100.0)
 """The percentiles that describe a scan's intensities."""
 
 
 @dataclass(frozen=True, slots=True)
 class BitLayout:
-    """Where the value lies in a stored word (PS3.5 section 8.1.1)."""
+    """Where the value is in a stored word (PS3.5 section 8.1.1)."""
 
     bits: int
     """Bits Stored."""
@@ -55,7 +56,10 @@ class Window:
 
     @property
     def valid(self) -> bool:
-        """Whether the standard allows this window: LINEAR needs a width of 1 or more, the others more than 0."""
+        """Whether the standard allows this window.
+
+        LINEAR needs a width of at least 1, the other functions more than 0.
+        """
         finite = math.isfinite(self.centre) and math.isfinite(self.width)
         known = self.function in {"LINEAR", "LINEAR_EXACT", "SIGMOID"}
         return finite and known and (self.width >= 1 if self.function == "LINEAR" else self.width > 0)
@@ -63,7 +67,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LookUpTable:
-    """A modality, VOI or palette look-up table: entry k belongs to the value first + k (PS3.3 C.11.1.1.1)."""
+    """A modality, VOI or palette look-up table (PS3.3 C.11.1.1.1).
+
+    Entry k belongs to the value first + k.
+    """
 
     first: int
     entries: NDArray[np.float32]
@@ -74,9 +81,9 @@ class LookUpTable:
         return float(self.entries.min()), float(self.entries.max())
 
     def look_up(self, values: NDArray[Any]) -> Pixels:
-        """Map values; those before the first or beyond the last entry take the first or last entry.
+        """Map values through the table. Values outside take the first or last entry.
 
-        The index is kept in 32 bits: in the 8 bits of a table with 8-bit entries it would wrap round.
+        The index has 32 bits: in the 8 bits of a table with 8-bit entries it would overflow.
         """
         index = np.rint(values).astype(np.int32) - np.int32(self.first)
         found: Pixels = self.entries[np.clip(index, 0, self.entries.size - 1)]
@@ -84,24 +91,26 @@ class LookUpTable:
 
 
 def extract_values(words: Stored, layout: BitLayout) -> Stored:
-    """Stored words to the values in them: shift down by High Bit, drop the bits above, extend the sign.
+    """Extract the values from stored words (PS3.5 section 8.1.1).
 
-    PS3.5 section 8.1.1: bits outside Bits Stored carry no pixel data; old files keep overlays there.
+    Values are shifted down by High Bit, bits above them are dropped, and the sign is extended. Bits outside
+    Bits Stored carry no pixel data; old files keep overlays there.
     """
     width = 8 * words.dtype.itemsize
     top = layout.high_bit + 1
     if top == layout.bits == width and (words.dtype.kind == "i") == layout.signed:
         return words
-    # Up to the top of the word and down again: the first drops what lies above, the second what lies below and extends the sign.
+    # Shift up to drop the bits above the value, then down to drop those below and extend the sign.
     kind = np.dtype(f"{'i' if layout.signed else 'u'}{words.dtype.itemsize}")
     lifted: Stored = np.left_shift(words.view(kind), width - top)
     return np.right_shift(lifted, width - layout.bits)
 
 
 def find_padding(words: Stored, values: Stored, low: int, high: int) -> NDArray[np.bool_]:
-    """Where the image is padded: stored values within [low, high], ends in any order (PS3.3 C.7.5.1.1.2).
+    """Where an image is padded (PS3.3 C.7.5.1.1.2).
 
-    The padding value may use bits above Bits Stored (0xFFFF in a 12-bit image), hence the look at the words.
+    Padding has stored values from `low` to `high`, given in any order. The padding value may use bits above
+    Bits Stored (0xFFFF in a 12-bit image), so the words are checked as well.
     """
     low, high = min(low, high), max(low, high)
 
@@ -112,7 +121,10 @@ def find_padding(words: Stored, values: Stored, low: int, high: int) -> NDArray[
 
 
 def fill_padding(pixels: Pixels, padded: NDArray[np.bool_], background: float | None = None) -> Pixels:
-    """Replace padding by `background`, by default the lowest valid pixel, in place; an image of padding alone stays as it is."""
+    """Replace padding by `background` in place.
+
+    The default background is the lowest valid pixel. An image of nothing but padding stays as it is.
+    """
     if not padded.any() or (background is None and padded.all()):
         return pixels
     level = float(pixels[~padded].min()) if background is None else background
@@ -122,7 +134,7 @@ def fill_padding(pixels: Pixels, padded: NDArray[np.bool_], background: float | 
 
 def rescale(values: NDArray[Any], slope: float, intercept: float) -> Pixels:
     """Output units = slope x stored value + intercept (PS3.3 C.11.1.1.2), float32."""
-    # In float64 first: the product of a 32-bit stored value and a small slope must not lose digits before it is rounded once.
+    # In float64: a 32-bit value times a small slope must not lose digits before it is rounded once.
     if slope == 1 and np.can_cast(values.dtype, np.float32) and np.float32(intercept) == intercept:
         total = values.astype(np.float32)
         total += np.float32(intercept)  # of two exact numbers
@@ -131,7 +143,10 @@ def rescale(values: NDArray[Any], slope: float, intercept: float) -> Pixels:
 
 
 def apply_window(pixels: Pixels, window: Window) -> Pixels:
-    """Values to the display range [0, 1] by a VOI window (PS3.3 C.11.2.1.2.1, C.11.2.1.3.1, C.11.2.1.3.2)."""
+    """Map values to the display range [0, 1] by a VOI window.
+
+    PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.1 (SIGMOID) and C.11.2.1.3.2 (LINEAR_EXACT).
+    """
     centre, width = window.centre, window.width
     if window.function == "SIGMOID":
         # Beyond +-50 the function is 0 or 1 in float32; the clip keeps exp from overflowing.
@@ -144,44 +159,52 @@ def apply_window(pixels: Pixels, window: Window) -> Pixels:
 
 
 def apply_table(pixels: Pixels, table: LookUpTable) -> Pixels:
-    """Values to the display range [0, 1] by a VOI look-up table.
+    """Map values to the display range [0, 1] by a VOI look-up table.
 
-    Scaled by the table's own highest entry: some vendors declare 16 bits and fill 12 (dark images otherwise).
+    The table's highest entry becomes 1: some vendors declare 16 bits and use 12, which would give dark
+    images.
     """
     top = table.range[1]
     return np.asarray(np.clip(table.look_up(pixels) / (top if top > 0 else 1), 0, 1), np.float32)
 
 
 def invert(pixels: Pixels, low: float, high: float) -> Pixels:
-    """MONOCHROME1 to MONOCHROME2 (PS3.3 C.7.6.3.1.2): bright becomes dark over the range of possible values."""
+    """Invert MONOCHROME1 to MONOCHROME2 over the possible values (PS3.3 C.7.6.3.1.2)."""
     return (np.float32(low + high) - pixels).astype(np.float32)
 
 
 def normalise(pixels: NDArray[Any], low: float, high: float) -> Pixels:
-    """Clip to [low, high] and map to [0, 1], float32; a range that is empty, or too small to divide by, gives zeros."""
+    """Clip to [low, high] and map to [0, 1], float32.
+
+    A range that is empty, or too small to divide by, gives zeros.
+    """
     if high - low < _MIN_RANGE:
         return np.zeros(np.shape(pixels), np.float32)
     unit: Pixels = np.subtract(pixels, np.float32(low), dtype=np.float32)
-    unit *= np.float32(1 / (high - low))  # half as dear as a division
+    unit *= np.float32(1 / (high - low))  # takes half as long as a division
     return np.clip(unit, np.float32(0), np.float32(1), out=unit)
 
 
 def sort_pixels(pixels: NDArray[Any]) -> NDArray[Any]:
-    """All pixels in ascending order. NumPy's sort is vectorised, and faster than its own search for five places."""
+    """All pixels in ascending order.
+
+    NumPy's sort is vectorised, and faster than its own selection of five ranks.
+    """
     return np.sort(np.asarray(pixels), axis=None)
 
 
 def robust_maximum(ranked: NDArray[Any]) -> float:
-    """Highest of the pixels in ascending order but for stray ones, as dead detector cells are.
+    """Highest of the sorted pixels without stray ones, such as dead detector cells.
 
-    Stray are four pixels at most, one in 500 in an image too small for that, or in a large one one in 100,000.
+    At most four pixels count as stray; one in 500 where the image is too small for that, one in 100,000 where
+    it is large.
     """
     stray = max(min(_MAX_STRAY_PIXELS, ranked.size // 500), ranked.size // 100_000)
     return float(ranked[-1 - stray])
 
 
 def percentiles(ranked: NDArray[Any]) -> tuple[float, float, float, float, float]:
-    """Percentiles 0, 0.5, 50, 99.5 and 100 of pixels in ascending order, linear between neighbours."""
+    """Percentiles 0, 0.5, 50, 99.5 and 100 of sorted pixels, interpolated linearly."""
     places = np.asarray(_PERCENTILES) / 100 * (ranked.size - 1)
     below = places.astype(np.int64)
     left, right = ranked[below].astype(float), ranked[np.minimum(below + 1, ranked.size - 1)].astype(float)

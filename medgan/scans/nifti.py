@@ -1,7 +1,8 @@
-"""A NIfTI file (.nii, .nii.gz, .hdr + .img) -> Header and Scan in the radiological display frame.
+"""Read NIfTI files (.nii, .nii.gz, .hdr + .img) in the radiological display frame.
 
-The whole file is inflated, with its checksum: nibabel stops before the gzip trailer, so one flipped byte gives
-wrong voxels and no error, and slicing a .nii.gz lazily is quadratic. Field names are those of nifti1.h.
+The whole file is inflated and its checksum verified: nibabel stops before the gzip trailer, so a flipped byte
+would give wrong voxels without an error, and slicing a .nii.gz lazily takes quadratic time. Field names are
+those of nifti1.h.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from medgan.scans.scan import Header, Pixels, Scan
 _nib: Any = nibabel  # most of its functions carry no types
 
 _NEAR_ISOTROPIC = 1.5
-"""A voxel side this many times the second longest makes its axis the through-plane one; else slices are axial."""
+"""An axis whose voxel side is this many times the second longest is the through-plane axis. Otherwise slices
+are axial."""
 
 _ENDS: tuple[Literal["little", "big"], ...] = ("little", "big")
 _MAGIC = {b"n+1\0", b"ni1\0", b"n+2\0", b"ni2\0"}
@@ -49,10 +51,11 @@ _NO_IMAGE = {1004, 1005, 1006, 1008, 1009, 1010, 2002, 2005}
 _PACKED = {128: 3, 2304: 4}  # datatype: RGB24, RGBA32 -> bytes per voxel
 _COMPLEX = {32, 1792, 2048}
 _TO_MM = {1: 1000.0, 3: 0.001}  # xyzt_units: metre, micrometre; unknown (0) means millimetre (2) in practice
-_PLAIN_LABELS = 7  # whole numbers 0 .. 7 and nothing else are labels whatever the name
+_PLAIN_LABELS = 7  # the whole numbers 0 .. 7 and nothing else are labels, whatever the name
 
-# Signs and order of the RAS axes (x, y, z) that give (Z, Y, X) on the screen, by through-plane axis. Slices ascend along the
-# normal of the matching ImageOrientationPatient, so that DICOM and NIfTI of one patient agree slice by slice.
+# Signs and order of the RAS axes (x, y, z) that give (Z, Y, X) on the screen, by through-plane axis.
+# Slices ascend along the normal of the matching ImageOrientationPatient, so that DICOM and NIfTI of
+# one patient agree slice by slice.
 _DISPLAY = {
     2: ((-1, -1, 1), (2, 1, 0)),  # axial, 1\0\0\0\1\0: rows to posterior, columns to the patient's left
     1: ((-1, -1, -1), (1, 2, 0)),  # coronal, 1\0\0\0\0\-1: rows to inferior, columns to the patient's left
@@ -60,25 +63,28 @@ _DISPLAY = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots, for what is worked out once is kept
+@dataclass(frozen=True, kw_only=True)  # no slots, because properties are cached
 class _NiftiLayout:
-    """What a NIfTI header says of its voxels, checked, before any of them is read. Axes in stored order."""
+    """What a NIfTI header says about its voxels, checked before any of them is read.
+
+    Axes are in stored order.
+    """
 
     header: Any
     voxels: Path
-    """The file with the voxels: the .img of a pair, else the file itself."""
+    """The file with the voxels: the .img file of a pair, else the file itself."""
     shape: tuple[int, ...]
     channels: int
     offset: int
     size: int
-    """Bytes of `voxels` from its start to the last voxel."""
+    """Bytes of `voxels` from its start to its last voxel."""
     space: VolumeSpace
-    """Where the voxels lie."""
+    """Where the voxels are in space."""
     notes: tuple[str, ...]
 
     @cached_property
     def orientation(self) -> NDArray[np.float64]:
-        """RAS axis and direction of each stored axis (3, 2), as nibabel tells them."""
+        """RAS axis and direction of each stored axis (3, 2), by nibabel."""
         return _orientation(self.space.affine[:3, :3].tobytes())
 
     @cached_property
@@ -89,7 +95,10 @@ class _NiftiLayout:
 
     @cached_property
     def through_plane(self) -> int:
-        """Which RAS axis is Z: the one of length 1, or of clearly the largest voxel side, else S (axial)."""
+        """The RAS axis that becomes Z.
+
+        It is the axis of length 1, or of clearly the largest voxel side, else S (axial).
+        """
         ras = np.argsort(self.orientation[:, 0])
         flat = [axis for axis in (2, 1, 0) if self.shape[ras[axis]] == 1]
         sides = [self.sides[axis] for axis in ras]
@@ -104,7 +113,10 @@ class _NiftiLayout:
 
     @property
     def patient_orientation(self) -> str:
-        """Where the displayed rows and columns run to; empty where no code tells, or they are oblique."""
+        """Where the displayed rows and columns run to.
+
+        Empty where the header does not say, or they are oblique.
+        """
         matrix = self.space.affine[:3, :3] / np.linalg.norm(self.space.affine[:3, :3], axis=0)
         straight = [abs(matrix[int(self.orientation[axis, 0]), axis]) for axis in self.axes[1:]]
         return (
@@ -115,7 +127,11 @@ class _NiftiLayout:
 
     @property
     def spacing_mm(self) -> tuple[float, ...] | None:
-        """(Z, Y, X); None where no pixel can be so large, where sform and pixdim contradict each other, and for a file of ours whose source had none (`nifti_write` then leaves the unit unknown)."""
+        """(Z, Y, X) in millimetres, or None.
+
+        It is None where no pixel can be so large, where sform and pixdim contradict each other, and for a
+        file of ours whose source had no spacing (`nifti_write` then leaves the unit unknown).
+        """
         unitless = _is_ours(self.header) and int(self.header["xyzt_units"]) & 7 == 0
         unknown = unitless or not self.space.measured
         spacing = tuple(self.sides[axis] for axis in self.axes)
@@ -123,7 +139,7 @@ class _NiftiLayout:
 
     @property
     def told(self) -> tuple[str, ...]:
-        """All that is to be noted."""
+        """All notes on the file."""
         wrong = not is_possible_spacing(self.sides[axis] for axis in self.axes[1:])
         return (*self.notes, *(("impossible-spacing",) if wrong else ()))
 
@@ -141,14 +157,20 @@ def _is_ours(header: Any) -> bool:
 
 @lru_cache(64)
 def _orientation(turn: bytes) -> NDArray[np.float64]:
-    """RAS axis and direction of each axis of a (3, 3) matrix, given as bytes: nibabel's answer, remembered for scans turned alike."""
+    """RAS axis and direction of each axis of a (3, 3) matrix, by nibabel.
+
+    The matrix is given as bytes, so that the answer is remembered for scans with the same orientation.
+    """
     affine = np.eye(4)
     affine[:3, :3] = np.frombuffer(turn).reshape(3, 3)
     return np.asarray(_nib.orientations.io_orientation(affine))
 
 
 def read_header(path: Path) -> Header:
-    """What the file says, checked against its size; shape and spacing are (Z, Y, X) in the display frame."""
+    """What the file says, checked against its size.
+
+    Shape and spacing are (Z, Y, X) in the display frame.
+    """
     claim = _read_layout(path)
     return Header(
         format="nifti",
@@ -161,7 +183,10 @@ def read_header(path: Path) -> Header:
 
 
 def read(path: Path) -> Scan:
-    """The first volume as (Z, Y, X[, 3]), Z through the plane, rescaled; NaN and Inf become background."""
+    """Read the first volume as (Z, Y, X[, 3]), Z through the plane.
+
+    Values are rescaled; NaN and Inf become background.
+    """
     claim = _read_layout(path)
     voxels, repaired = fill_non_finite(_read_first_volume(claim, path), path)
     low, high = float(voxels.min()), float(voxels.max())
@@ -179,10 +204,11 @@ def read(path: Path) -> Scan:
     )
 
 
-# --- what the header claims ------------------------------------------------------------------------------------------
+# --- What the header claims --------------------------------------------------------------------------
 
 
 def _read_layout(path: Path) -> _NiftiLayout:
+    # Kind of image: scalar, packed colour, or a vector of three.
     header = _parse_header(path)
     sizes = _sizes(header, path)
     code, intent = int(header["datatype"]), int(header["intent_code"])
@@ -190,14 +216,14 @@ def _read_layout(path: Path) -> _NiftiLayout:
     vector = intent in _COLOURS
     if vector and sizes[3:] != (1, 3):
         raise ScanError(f"{path.name}: a field of vectors, not an image", verdict="skip:not-image")
+    # Where the voxels begin and end in their file.
     voxels = _voxel_file(path, header)
     shape, channels = (*sizes, 1, 1)[:3], 3 if vector or code in _PACKED else 1
-    start = (
-        header.sizeof_hdr + 4 if voxels == path else 0
-    )  # nifti1.h: a single file keeps 4 bytes of extender
+    start = header.sizeof_hdr + 4 if voxels == path else 0  # nifti1.h: a single file has 4 bytes of extender
     offset = max(int(np.nan_to_num(header["vox_offset"], posinf=0, neginf=0)), start)
     size = offset + math.prod(sizes) * _voxel_bytes(header, path)
     refuse_size(voxels, size, math.prod(shape) * channels * 4)
+    # Position in space, and what is to be noted.
     ours = _is_ours(header)
     place = read_space(header, np.asarray(shape) > 1, DISPLAY_DIRECTIONS if ours else STORED_DIRECTIONS)
     notes = {
@@ -219,7 +245,10 @@ def _read_layout(path: Path) -> _NiftiLayout:
 
 
 def _parse_header(path: Path) -> Any:
-    """The NIfTI-1 or NIfTI-2 header, in the file's byte order; everything that is not NIfTI is refused by name."""
+    """Parse the NIfTI-1 or NIfTI-2 header in the file's byte order.
+
+    Anything else is refused by its name.
+    """
     head = first_bytes(path)
     kinds = {348: (_nib.Nifti1Header, head[344:348]), 540: (_nib.Nifti2Header, head[4:8])}
     sizeof_hdr = next((size for size in kinds if head[:4] in {size.to_bytes(4, e) for e in _ENDS}), 0)
@@ -243,7 +272,10 @@ def _not_nifti(path: Path, head: bytes, sizeof_hdr: int) -> ScanError:
 
 
 def volume_files(path: Path) -> Mapping[str, Path]:
-    """{ending: file} of a volume: the file itself, or header and voxels of a pair, each perhaps gzipped."""
+    """{ending: file} of a volume, which may be a pair of header and voxels.
+
+    Each file may be gzipped.
+    """
     image = _partner(path, ".img") if path.name.lower().endswith((".hdr", ".hdr.gz")) else None
     if image is None:
         return {".nii" + _packing(path): path}
@@ -255,18 +287,26 @@ def _packing(path: Path) -> str:
 
 
 def is_voxel_file(path: Path) -> bool:
-    """Whether a file holds the voxels of a pair, by its name and the .hdr beside it."""
+    """Whether a file holds the voxels of a pair.
+
+    Its name and the .hdr file beside it decide.
+    """
     return path.name.lower().endswith((".img", ".img.gz")) and _partner(path, ".hdr") is not None
 
 
 def _sizes(header: Any, path: Path) -> tuple[int, ...]:
-    """Sizes of the axes, dim[1] .. dim[dim[0]], all positive; at least two of the first three longer than 1."""
+    """Sizes of the axes, dim[1] .. dim[dim[0]].
+
+    All must be positive, and at least two of the first three longer than 1.
+    """
     count, *dims = (int(number) for number in header["dim"])
     sizes = tuple(dims[: max(count, 0)])
     if not 1 <= count <= len(dims) or min(sizes) < 1:
         raise ScanError(f"{path.name}: impossible dimensions {dims}", verdict="error:bad-dimensions")
     if sum(size > 1 for size in sizes[:3]) < _PLANE:
-        raise ScanError(f"{path.name}: rows of numbers, not an image {sizes}", verdict="skip:not-image")
+        raise ScanError(
+            f"{path.name}: holds rows of numbers of the shape {sizes}, not an image", verdict="skip:not-image"
+        )
     return sizes
 
 
@@ -274,7 +314,7 @@ def _refuse_non_images(code: int, intent: int, path: Path) -> None:
     if intent in _LABELS:
         raise _segmentation_error(path)
     if intent in _NO_IMAGE:
-        raise ScanError(f"{path.name}: intent {intent} is no image", verdict="skip:not-image")
+        raise ScanError(f"{path.name}: is not an image by its intent code {intent}", verdict="skip:not-image")
     if code in _COMPLEX:
         raise ScanError(f"{path.name}: complex numbers", verdict="skip:complex", hint="Save the magnitude.")
 
@@ -304,23 +344,31 @@ def _voxel_file(path: Path, header: Any) -> Path:
 
 
 def _partner(path: Path, suffix: str) -> Path | None:
-    """The other half of a pair: same name, `suffix` in either case, perhaps gzipped."""
+    """The other half of a pair: the same name with `suffix`, perhaps gzipped.
+
+    The suffix may be in upper case.
+    """
     stem = path.with_suffix("") if path.suffix.lower() == ".gz" else path
     names = (stem.with_suffix(case + end) for case in (suffix, suffix.upper()) for end in ("", ".gz"))
     return next((name for name in names if name.is_file()), None)
 
 
-# --- voxels ----------------------------------------------------------------------------------------------------------
+# --- Voxels ------------------------------------------------------------------------------------------
 
 
 def _read_first_volume(claim: _NiftiLayout, path: Path) -> Pixels:
-    """The first volume as displayed, as stored * scl_slope + scl_inter where the slope is neither 0 nor non-finite (nifti1.h)."""
+    """Read the first volume as displayed.
+
+    Values are stored * scl_slope + scl_inter, unless the slope is 0 or not finite (nifti1.h).
+    """
     header, packed = claim.header, _PACKED.get(int(claim.header["datatype"]), 1)
+    # Scale of the values.
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if not math.isfinite(slope) or slope == 0 or packed > 1:
         slope, inter = 1.0, 0.0
     if not math.isfinite(inter):
         raise ScanError(f"{path.name}: scl_inter is {inter}", verdict="error:bad-rescale")
+    # How the file is laid out, and how it is displayed.
     signs = _DISPLAY[claim.through_plane][0]
     layout = VoxelLayout(
         shape=claim.shape,
@@ -343,5 +391,8 @@ def _read_first_volume(claim: _NiftiLayout, path: Path) -> Pixels:
 
 
 def _is_label_map(voxels: Pixels, high: float, path: Path) -> bool:
-    """Whole numbers from 0 to `high`: very few of them, or few and a name (of file or folder) that says mask."""
+    """Whether the voxels are whole numbers from 0 to `high` that look like labels.
+
+    They are very few, or they are few and the name of file or folder says mask.
+    """
     return (is_named_as_mask(path) or high <= _PLAIN_LABELS) and has_few_levels(voxels)

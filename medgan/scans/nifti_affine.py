@@ -1,6 +1,6 @@
-"""How the axes of a NIfTI lie in the body, and how long its voxels are.
+"""Read where the axes of a NIfTI lie in the body, and how long its voxels are.
 
-Where a header contradicts itself, this decides what is believed.
+Where a header contradicts itself, this module decides what to believe.
 """
 
 from __future__ import annotations
@@ -14,34 +14,39 @@ from numpy.typing import NDArray
 _nib: Any = nibabel  # most of its functions carry no types
 
 DISPLAY_ORIENTATION = {2: "L\\P", 1: "L\\F", 0: "P\\F"}
-"""{RAS axis through the plane: Patient Orientation of what is shown}: axial, coronal, sagittal."""
+"""{RAS axis through the plane: Patient Orientation of the displayed slice}: axial, coronal, sagittal."""
 _MIN_VOLUME = 1e-3
-"""Volume of the cell of three unit axes below which they span no space."""
+"""Least volume of the cell of three unit axes. Below it they do not span space."""
 STORED_DIRECTIONS = np.array([1.0, 1.0, 1.0])
-"""Directions of axes in RAS that nothing describes."""
+"""RAS directions of axes that a header does not describe."""
 DISPLAY_DIRECTIONS = np.array([-1.0, -1.0, 1.0])
-"""Those of files of ours that claim none: stored as they are shown."""
+"""The same for files of ours without an orientation: they are stored as they are displayed."""
 _SIDE_TOLERANCE = 0.01
-"""Sides that differ by a smaller share are the same, written with other digits."""
+"""Relative difference up to which two sides are equal, written with other digits."""
 
 
 class VolumeSpace(NamedTuple):
-    """Where a volume lies, in the header's unit of length."""
+    """Where a volume is in space, in the header's unit of length."""
 
     affine: NDArray[np.float64]
-    """Index -> RAS."""
+    """Maps an index to RAS coordinates."""
     oriented: bool
-    """Whether the header says how the axes lie in the body; otherwise they are taken as stored."""
+    """Whether the header gives the orientation. Otherwise the axes are used as stored."""
     conflict: bool = False
-    """Whether sform and pixdim tell different sides."""
+    """Whether sform and pixdim give different sides."""
     measured: bool = True
     """Whether the sides can be believed."""
 
 
 def read_space(header: Any, long: NDArray[np.bool_], bare: NDArray[np.float64]) -> VolumeSpace:
-    """sform, else qform, else nifti1.h method 1: axes as stored, without nibabel's flip of x.
+    """Read the affine: sform, else qform, else method 1 of nifti1.h.
 
-    `bare` are the directions of axes that no code describes (x = pixdim * i); `long` says which of the three axes have more than one voxel: of the others no side is compared.
+    Method 1 uses the axes as stored, without nibabel's flip of x.
+
+    Args:
+        header: The NIfTI header.
+        long: Which of the three axes have more than one voxel; sides of the others are not compared.
+        bare: Directions of axes that no code describes (x = pixdim * i).
     """
     pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
     for code, build in (("sform_code", header.get_sform), ("qform_code", header.get_qform)):
@@ -63,10 +68,10 @@ def _reconcile_sides(
     pixdim: NDArray[np.float64],
     long: NDArray[np.bool_],
 ) -> VolumeSpace:
-    """The affine with the sides that are no placeholder, where its own and those of pixdim differ.
+    """Choose between the sides of the affine and those of pixdim where they differ.
 
-    Of the two, sides that are all 1 are what a careless writer leaves; of two that are neither, none can be believed.
-    ITK takes pixdim, and nibabel's affine the sform.
+    Sides that are all 1 are what a careless writer leaves, so the others are taken. If neither are, none can
+    be believed. ITK takes pixdim, and nibabel's affine the sform.
     """
     told = np.isfinite(pixdim) & (pixdim > 0)
     if not (told & long).any() or np.allclose(

@@ -1,6 +1,6 @@
 """Read the voxels of a NIfTI file block by block.
 
-No more than the pixels and one block is ever in memory.
+Only the pixels and one block are in memory.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from medgan.scans.compressed import InflatedStream
 from medgan.scans.scan import Pixels
 
 _BLOCK = 2**24
-"""Bytes of voxels that are taken at once."""
+"""Bytes of voxels that are read at once."""
 _FLOAT32 = 4  # bytes; shorter integers are exact in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoxelLayout:
-    """How the first volume of a file is stored, and how it is shown."""
+    """How the first volume of a file is stored, and how it is displayed."""
 
     shape: tuple[int, ...]
     """Voxels along the three stored axes, the fastest first."""
     dtype: Any
     """NumPy's type of one number."""
     packed: int = 1
-    """Numbers that lie side by side in a voxel: 3 or 4 of RGB24 or RGBA32, of which the first 3 are read."""
+    """Numbers side by side in a voxel: 3 or 4 for RGB24 or RGBA32, of which the first 3 are read."""
     planes: int = 1
-    """Whole volumes that follow each other as channels: 3 of a vector."""
+    """Volumes that follow each other as channels: 3 for a vector."""
     axes: tuple[int, ...]
     """The stored axis behind each of the displayed (Z, Y, X)."""
     turned: tuple[bool, ...]
-    """Whether each of those runs against the stored one."""
+    """Whether each displayed axis runs against its stored one."""
     slope: float = 1.0
     inter: float = 0.0
 
@@ -46,9 +46,10 @@ class VoxelLayout:
 
 
 def read_voxels(stream: InflatedStream, layout: VoxelLayout) -> Pixels:
-    """(Z, Y, X[, 3]) as displayed, stored * slope + inter, float32; `stream` stands where the voxels begin.
+    """Read (Z, Y, X[, 3]) as displayed, stored * slope + inter, float32.
 
-    Blocks of zeros that mean 0 are left as the system gave them, which costs no memory until something is written.
+    `stream` must be at the first voxel. Blocks of zeros that mean 0 are left untouched, which costs no
+    memory.
     """
     color = (3,) if layout.channels > 1 else ()
     shown = np.zeros((*(layout.shape[axis] for axis in layout.axes), *color), np.float32)
@@ -68,7 +69,10 @@ def _to_stored_order(shown: Pixels, layout: VoxelLayout) -> Pixels:
 def _read_blocks(
     stream: InflatedStream, layout: VoxelLayout, view: Pixels
 ) -> Iterator[tuple[Pixels, NDArray[Any]]]:
-    """(place in the pixels, the numbers that belong there), in the order of the file: a slice or some rows of one."""
+    """Yield (place in the pixels, numbers for it) in the order of the file.
+
+    A block is a slice or some rows of one.
+    """
     columns, rows, depth = layout.shape
     wide = columns * layout.packed
     step = max(_BLOCK // (wide * layout.dtype.itemsize), 1)
@@ -89,7 +93,7 @@ def _read_blocks(
 
 
 def _rescale(numbers: NDArray[Any], layout: VoxelLayout) -> NDArray[Any]:
-    """Stored * slope + inter, in float64 where float32 does not hold every stored number."""
+    """Stored * slope + inter, in float64 where float32 would be too coarse."""
     if (layout.slope, layout.inter) == (1.0, 0.0):
         return numbers
     exact: NDArray[np.floating] = numbers.astype(

@@ -1,4 +1,4 @@
-"""Write an image or volume as .nii.gz, and its facts as JSON beside it."""
+"""Write an image or volume as .nii.gz, with its facts in a JSON file beside it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,21 @@ _VOLUME_AXES = 3  # axes of a volume
 
 
 def write(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> None:
-    """One image, (H, W) or (H, W, 3) in [0, 1], as a gzipped one-slice NIfTI-1 volume and a sidecar <name>.json."""
+    """Write one image, (H, W) or (H, W, 3) in [0, 1], as a one-slice NIfTI-1 volume.
+
+    The file is gzipped; a sidecar <name>.json lies beside it.
+    """
     write_volume(path.with_name(path.name.removesuffix(SUFFIX)), pixels[None], form, mark)
 
 
 def write_volume(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> tuple[Path, ...]:
-    """A volume (Z, Y, X) or (Z, Y, X, 3) in [0, 1], slices along their normal (axial: from feet to head), as `<path>.nii.gz` and `<path>.json`.
+    """Write a volume as `<path>.nii.gz` and `<path>.json`.
+
+    It is (Z, Y, X) or (Z, Y, X, 3) in [0, 1], with slices along their normal (axial: from feet to head).
 
     Raises:
         PlanError: the distance between slices is unknown.
-        OutputError: the disk refuses.
+        OutputError: the disk refuses to write.
     """
     slice_gap(form, len(pixels))
     said = image_facts(form, mark)
@@ -48,7 +53,10 @@ def write_volume(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenanc
 def _build_image(
     stored: Stored, form: OutputFormat, mark: Provenance, said: dict[str, object]
 ) -> _nib.Nifti1Image:
-    """(X, Y, Z) with slope 1 and the affine of the form's orientation; without one, or with one in which `read` would turn it, none is claimed."""
+    """Build the NIfTI image with slope 1 and the affine of the form's orientation.
+
+    There is no orientation where the form has none, or has one in which `read` would turn the image.
+    """
     z, y, x = form.spacing_mm or (1.0, 1.0, 1.0)
     known = form.patient_orientation in DISPLAY_ORIENTATION.values()
     affine = _build_affine(form.patient_orientation, (x, y, z or 1.0)) if known else None
@@ -73,7 +81,10 @@ def _build_image(
 
 
 def _build_affine(patient_orientation: str, sides: tuple[float, ...]) -> NDArray[np.float64]:
-    """Index -> RAS of slices so directed, with these sides (X, Y, Z)."""
+    """The affine (index to RAS) of slices with this orientation.
+
+    `sides` are those of a voxel (X, Y, Z).
+    """
     turn = to_image_orientation(patient_orientation)
     axes = np.column_stack([turn[:3], turn[3:], slice_normal(turn)]) * sides
     affine = np.eye(4)
@@ -82,7 +93,11 @@ def _build_affine(patient_orientation: str, sides: tuple[float, ...]) -> NDArray
 
 
 def _to_voxels(stored: Stored) -> NDArray[Any]:
-    """(X, Y, Z) of numbers; colour as RGB24, or as a vector of 16-bit numbers (X, Y, Z, 1, 3), which RGB24 cannot hold."""
+    """Bring stored values to (X, Y, Z).
+
+    Colour of 8 bits becomes RGB24; deeper colour, which RGB24 cannot hold, a vector of 16-bit numbers (X, Y,
+    Z, 1, 3).
+    """
     if stored.ndim == _VOLUME_AXES:
         return np.ascontiguousarray(stored.transpose(2, 1, 0))
     columns = np.ascontiguousarray(stored.transpose(2, 1, 0, 3))

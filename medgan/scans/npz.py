@@ -1,4 +1,4 @@
-"""MedMNIST-style .npz file -> class names per split, and any one image as a Scan."""
+"""Read MedMNIST-style .npz files: class names per split, and single images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SPLITS = ("train", "val", "test")
 _MAX_BYTES = 2 * 1024**3
 """Largest array that is unpacked into memory, as for every other reader."""
 _MAX_ROWS = 2_000_000
-"""Most images of a split, each of which becomes a record of its own."""
+"""Most images of a split. Each becomes a record of its own."""
 
 _HEADERS: Mapping[tuple[int, int], Any] = {
     (1, 0): npy.read_array_header_1_0,
@@ -35,7 +35,7 @@ _SHAPES = "Save gray images as (N, H, W), colour as (N, H, W, 3), volumes of D s
 
 
 def is_array_file(path: Path) -> bool:
-    """Whether the content of `path` is a zip with MedMNIST's members (`train_images.npy`, ...)."""
+    """Whether a file is a zip with MedMNIST's members (`train_images.npy`, ...)."""
     try:
         return bool(_splits_present(path))
     except ScanError:
@@ -43,12 +43,15 @@ def is_array_file(path: Path) -> bool:
 
 
 def read_labels(path: Path) -> dict[str, tuple[str, ...]]:
-    """{split: class name of each image}; the images themselves stay packed."""
+    """{split: class name of each image}. The images stay packed."""
     return {split: _class_names(path, split) for split in _splits_present(path)}
 
 
 def read(path: Path, split: str, index: int) -> Scan:
-    """Image `index` of `split`; the array opened last stays in memory, so reading in order is cheap."""
+    """Read image `index` of `split`.
+
+    The last array stays in memory, so reading in order is cheap.
+    """
     try:
         changed = path.stat().st_mtime_ns
     except OSError as error:
@@ -72,7 +75,7 @@ def _splits_present(path: Path) -> tuple[str, ...]:
         with zipfile.ZipFile(path) as packed:
             names = set(packed.namelist())
     except (OSError, zipfile.BadZipFile) as error:
-        raise ScanError(f"{path.name}: no .npz file ({error})", verdict="error:malformed") from error
+        raise ScanError(f"{path.name}: is not an .npz file ({error})", verdict="error:malformed") from error
     return tuple(split for split in _SPLITS if f"{split}_images.npy" in names)
 
 
@@ -89,7 +92,10 @@ def _class_names(path: Path, split: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _load_images(path: Path, split: str, _changed: int) -> _Array | ScanError:
-    """All images of a split, or what is wrong with them, so that it is found once for all."""
+    """All images of a split, or the error that they raise.
+
+    The error is remembered as well, so that it is found only once.
+    """
     try:
         return _unpack(path, split)
     except ScanError as error:
@@ -108,16 +114,22 @@ def _unpack(path: Path, split: str) -> _Array:
 
 
 def _slices_second(images: _Array, words: str) -> _Array:
-    """The same images as (n, Z, Y, X) or (n, Z, Y, X, 3), by the axes that the usual tools write; `words` begin a refusal."""
+    """Bring images to (n, Z, Y, X) or (n, Z, Y, X, 3).
+
+    The axes are interpreted as the usual tools write them. `words` begin the message of an error.
+    """
+    # Numbers of three to five axes.
     shape = images.shape
     if images.dtype.kind not in "buif" or images.ndim not in {3, 4, 5} or 0 in shape[1:]:
         raise ScanError(
-            f"{words} and type {images.dtype} are no images", verdict="error:bad-dimensions", hint=_SHAPES
+            f"{words} and type {images.dtype} are not images", verdict="error:bad-dimensions", hint=_SHAPES
         )
+    # Single images, gray or in colour.
     gray = shape[-1] == 1 and images.ndim > 3
     colour = shape[-1] == 3 and images.ndim > 3
     if images.ndim == 3 or (images.ndim == 4 and (gray or colour)):
         return images[:, None, ..., 0] if gray else images[:, None]
+    # Gray volumes, unless the axes are ambiguous.
     if images.ndim == 4:
         if shape[-1] in {2, 4}:
             raise ScanError(
@@ -132,6 +144,7 @@ def _slices_second(images: _Array, words: str) -> _Array:
                 hint=_SHAPES,
             )
         return images
+    # Volumes with channels.
     if not (gray or colour or shape[1] == 1):
         raise ScanError(
             f"{words}: neither its second axis nor its last holds the channels of volumes, 1 or 3",
@@ -142,7 +155,10 @@ def _slices_second(images: _Array, words: str) -> _Array:
 
 
 def _read_array(path: Path, name: str) -> _Array:
-    """One array of the archive, of no more than `_MAX_BYTES` and `_MAX_ROWS`; no pickles, and no memory for more than the file holds."""
+    """Read one array of the archive, within `_MAX_BYTES` and `_MAX_ROWS`.
+
+    Pickles are refused, and no memory is taken for more than the file holds.
+    """
     try:
         with zipfile.ZipFile(path) as packed:
             info = packed.getinfo(f"{name}.npy")
@@ -155,7 +171,7 @@ def _read_array(path: Path, name: str) -> _Array:
         raise ScanError(f"{path.name}: there is no {name} in it", verdict="error:malformed") from error
     except MemoryError as error:
         raise ScanError(f"{path.name}: {name} does not fit into memory", verdict="error:too-large") from error
-    # RuntimeError: encrypted; NotImplementedError, one of them: packed by a method that zipfile does not know
+    # RuntimeError: encrypted, or (as NotImplementedError) packed by a method that zipfile does not know.
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise ScanError(
             f"{path.name}: {name} cannot be unpacked ({error})", verdict="error:malformed"
@@ -163,7 +179,7 @@ def _read_array(path: Path, name: str) -> _Array:
 
 
 def _refuse_size(path: Path, name: str, info: zipfile.ZipInfo) -> None:
-    """Compare the size that the archive gives a member with what is packed."""
+    """Compare the size that the archive gives for a member with its packed size."""
     if info.file_size > _MAX_BYTES:
         raise ScanError(f"{path.name}: {name} is larger than 2 GiB", verdict="error:too-large")
     packed = min(info.compress_size, path.stat().st_size)
@@ -176,7 +192,10 @@ def _refuse_size(path: Path, name: str, info: zipfile.ZipInfo) -> None:
 
 
 def _refuse_claims(path: Path, name: str, stream: IO[bytes], size: int) -> None:
-    """Compare what the header of an array claims with the `size` bytes of the member, before memory is taken for it."""
+    """Compare the claim of an array's header with the member's `size` in bytes.
+
+    This happens before memory is taken.
+    """
     version = npy.read_magic(stream)
     if version not in _HEADERS:
         raise ValueError(f"version {version} of NumPy's format")

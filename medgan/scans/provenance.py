@@ -1,4 +1,7 @@
-"""Form and Mark -> the integers to store and the facts that every written image carries, whatever its file format."""
+"""The stored integers of a written image and the facts that go with it.
+
+They are the same for every file format.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +18,26 @@ NOTICES = {
     True: "SYNTHETIC - NOT A PATIENT - NOT FOR CLINICAL USE",
     False: "RESAMPLED FROM A REAL IMAGE - NOT FOR CLINICAL USE",
 }
-"""The sentence for people, by `Provenance.synthetic`."""
+"""The notice to people, by `Provenance.synthetic`."""
 
-BYTE, WORD = 8, 16
-"""Bits of the smallest and of the largest stored value."""
+BYTE = 8
+"""Bits of the smallest stored value."""
+WORD = 16
+"""Bits of the largest stored value."""
 
 Stored = NDArray[np.integer]
 
 
 def stored_range(form: OutputFormat) -> tuple[float, float]:
-    """The stored values that pixel 0.0 and pixel 1.0 become."""
+    """The stored values of pixels 0.0 and 1.0."""
     return (0.0, 2.0**form.bits - 1) if form.unit == "relative" else (form.low, form.high)
 
 
 def stored_values(pixels: Pixels, form: OutputFormat) -> Stored:
-    """Pixels in [0, 1] as integers: HU as int16 (slope 1, so nothing to rescale), everything else unsigned."""
+    """Convert pixels in [0, 1] to integers.
+
+    Hounsfield units become int16 with slope 1, so that nothing has to be rescaled. All else is unsigned.
+    """
     low, high = stored_range(form)
     whole = quantise(pixels, low, high)
     if form.unit == "HU":
@@ -38,7 +46,10 @@ def stored_values(pixels: Pixels, form: OutputFormat) -> Stored:
 
 
 def quantise(pixels: Pixels, low: float, high: float) -> NDArray[np.float64]:
-    """The nearest whole number of `low + pixel * (high - low)`; float64, so that 16 bits survive."""
+    """Round `low + pixel * (high - low)` to whole numbers.
+
+    The result is float64, so that 16 bits survive.
+    """
     whole = pixels.astype(np.float64)  # a copy, and the only one
     np.clip(whole, 0.0, 1.0, out=whole)
     whole *= high - low
@@ -52,22 +63,24 @@ def _unsigned_type(bits: int) -> type[np.unsignedinteger]:
 
 
 def slice_gap(form: OutputFormat, depth: int) -> float:
-    """Millimetres from one slice to the next; 0.0 where there is one slice, or nothing is known of millimetres.
+    """Millimetres from one slice to the next.
+
+    0.0 where there is one slice, or where no size in millimetres is known.
 
     Raises:
-        PlanError: several slices whose pixels have a size and whose distance has none.
+        PlanError: there are several slices of known pixel size but unknown distance.
     """
     gap = form.spacing_mm[0] if form.spacing_mm else 0.0
     if depth > 1 and form.spacing_mm and not gap > 0:
         raise PlanError(
-            "a volume needs the distance between its slices",
-            hint="Set the first number of the form's spacing_mm, or spacing_mm=None if no millimetres are known.",
+            "A volume needs the distance between its slices",
+            hint="Set the first number of the form's spacing_mm, or spacing_mm=None if it is unknown.",
         )
     return gap
 
 
 def image_facts(form: OutputFormat, mark: Provenance) -> dict[str, object]:
-    """What a side file or text chunk says about one image; what is unknown is absent."""
+    """What a side file or text chunk says about one image. Unknown facts are absent."""
     low, high = stored_range(form)
     said: dict[str, object] = {
         "SyntheticData": mark.synthetic,

@@ -1,7 +1,8 @@
-"""A PNG, JPEG or TIFF file -> Header and Scan on the fixed scale of its bits, and an image -> PNG with its marks.
+"""Read PNG, JPEG and TIFF, and write PNG with provenance.
 
-Pillow (by which skimage.io reads too) decodes; tifffile, the other reader behind skimage.io, does what Pillow would
-squeeze into 8 bits: deep colour, signed numbers and fractions in TIFF.
+Values are on the fixed scale of their bits. Pillow decodes (skimage.io reads by it too). tifffile, the other
+reader behind skimage.io, decodes what Pillow would reduce to 8 bits: deep colour, signed numbers and
+fractions in TIFF.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ from medgan.scans.tiff_pages import PageList, walk_pages
 
 SUFFIX = ".png"
 _CIRCULAR_NOTE = "circular-pages"
-"""Note of a TIFF file whose page list leads back into itself."""
+"""Note on a TIFF file whose page list runs in a circle."""
 _SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-"""IPTC NewsCodes: what brought a picture about."""
+"""IPTC NewsCodes: how a picture came about."""
 _SYNTHETIC_SOURCE = _SOURCE_TYPE + "trainedAlgorithmicMedia"
 _REAL_SOURCE = _SOURCE_TYPE + "algorithmicallyEnhanced"
 
@@ -60,9 +61,8 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
  Iptc4xmpExt:DigitalSourceType={source}/></rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>"""
 
-logging.getLogger("tifffile").addHandler(
-    logging.NullHandler()
-)  # what it complains of becomes a verdict instead
+# What tifffile would log becomes a verdict instead.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,23 @@ class _Picture:
     header: Header
     meaning: str
     frames: Iterator[NDArray[Any]]
-    """Decoded as they are asked for: (Y, X) or (Y, X, 3)."""
+    """(Y, X) or (Y, X, 3), decoded as they are needed."""
 
 
 def read_header(path: Path) -> Header:
-    """What the file says of its size, depth and frames; TIFF pages unlike the first (thumbnails) do not count."""
+    """What the file says of its size, depth and frames.
+
+    TIFF pages unlike the first (thumbnails) do not count.
+    """
     with _open_picture(path) as picture:
         return picture.header
 
 
 def read(path: Path) -> Scan:
-    """All frames as (Z, Y, X) or (Z, Y, X, 3), as displayed: palette and white-is-zero resolved, alpha dropped."""
+    """Read all frames as displayed, as (Z, Y, X) or (Z, Y, X, 3).
+
+    Palette and white-is-zero are resolved, and alpha is dropped.
+    """
     with _open_picture(path) as picture:
         header = picture.header
         pixels = np.empty((*header.shape, header.channels)[: 3 if header.channels == 1 else 4], np.float32)
@@ -97,7 +103,10 @@ def read(path: Path) -> Scan:
 
 @contextmanager
 def _open_picture(path: Path) -> Iterator[_Picture]:
-    """The file, its checksums proven (PNG) and its size within bounds; whatever goes wrong becomes a verdict."""
+    """Open a file with its checksums verified (PNG) and its size within bounds.
+
+    Any error becomes a verdict.
+    """
     with _verdicts(path):
         kind = _require_kind(path)
         pages = walk_pages(path) if kind == "tiff" else PageList(1, circular=False)
@@ -109,23 +118,23 @@ def _open_picture(path: Path) -> Iterator[_Picture]:
         if kind == "png":
             with Image.open(path) as image:
                 image.verify()  # loading stops at the last row and would miss a damaged or missing end
-        # From a stream: Pillow maps an uncompressed TIFF by its name, with the sides as they are after turning.
+        # From a stream: by its name, Pillow would map an uncompressed TIFF with the sides it has once turned.
         with path.open("rb") as stream, Image.open(stream) as image:
             yield _check_bounds(_read_with_pillow(image, kind, path, circular=pages.circular), path)
 
 
 def detect_kind(head: bytes) -> str:
-    """Tell "png", "jpeg" and "tiff" by how a file begins; anything else is empty text."""
+    """The kind of a file by its first bytes: "png", "jpeg", "tiff", or ""."""
     return next((kind for magic, kind in _KINDS.items() if head.startswith(magic)), "")
 
 
 def _require_kind(path: Path) -> str:
     head = _first_bytes(path)
     if not head:
-        raise ScanError(f"{path.name}: the file is empty", verdict="error:empty-file")
+        raise ScanError(f"{path.name}: is empty", verdict="error:empty-file")
     kind = detect_kind(head)
     if not kind:
-        raise ScanError(f"{path.name}: not PNG, JPEG or TIFF", verdict="skip:not-raster")
+        raise ScanError(f"{path.name}: is not PNG, JPEG or TIFF", verdict="skip:not-raster")
     return kind
 
 
@@ -140,7 +149,10 @@ def _check_bounds(picture: _Picture, path: Path) -> _Picture:
 
 @contextmanager
 def _verdicts(path: Path) -> Iterator[None]:
-    """Decoders raise nearly anything for a damaged file; an OSError with a number is the disk's and passes."""
+    """Turn the exceptions of decoders into verdicts.
+
+    For a damaged file they raise nearly anything. An OSError with a number comes from the disk and passes.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -158,14 +170,13 @@ def _verdicts(path: Path) -> Iterator[None]:
         ) from error
 
 
-# --- what Pillow reads whole ----------------------------------------------------------------------------------------
+# --- What Pillow reads completely --------------------------------------------------------------------
 
 
 def _read_with_pillow(image: Image.Image, kind: str, path: Path, *, circular: bool) -> _Picture:
     places = _pages_like_first(image) if kind == "tiff" else [0]
-    sideways = (
-        kind != "tiff" and image.getexif().get(_ORIENTATION) in _SIDEWAYS
-    )  # Pillow has turned a TIFF's already
+    # Pillow has turned the sides of a TIFF already.
+    sideways = kind != "tiff" and image.getexif().get(_ORIENTATION) in _SIDEWAYS
     columns, rows = image.size[::-1] if sideways else image.size
     xmp = str(image.info.get("XML:com.adobe.xmp", "")) + str(image.info.get("xmp", ""))
     notes = {
@@ -186,7 +197,10 @@ def _read_with_pillow(image: Image.Image, kind: str, path: Path, *, circular: bo
 
 
 def _read_scanner(image: Any) -> str:
-    """What took or compressed the picture: the maker and model of its EXIF, the quantisation tables of a JPEG (ITU-T T.81, B.2.4.1)."""
+    """What took or compressed the picture.
+
+    It is the maker and model of its EXIF data, and the quantisation tables of a JPEG (ITU-T T.81, B.2.4.1).
+    """
     exif, tables = image.getexif(), getattr(image, "quantization", {})
     told = [str(exif.get(tag, "")) for tag in _CAMERA]
     told += [str(sorted((key, list(table)) for key, table in tables.items()))] if tables else []
@@ -194,7 +208,7 @@ def _read_scanner(image: Any) -> str:
 
 
 def _pages_like_first(image: Any) -> list[int]:
-    """The pages with the size and mode of the first."""
+    """Numbers of the pages with the size and mode of the first."""
     forms = []
     for place in range(image.n_frames):
         image.seek(place)
@@ -204,7 +218,7 @@ def _pages_like_first(image: Any) -> list[int]:
 
 
 def _pillow_frame(image: Image.Image, place: int) -> NDArray[Any]:
-    """One page as displayed: turned by its Orientation, white is bright."""
+    """One page as displayed: turned by its Orientation, and white is bright."""
     image.seek(place)
     inverted = image.mode in _DEPTH and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == _WHITE_IS_ZERO
     image.load()
@@ -220,11 +234,11 @@ def _first_bytes(path: Path) -> bytes:
         return stream.read(64)
 
 
-# --- TIFF that Pillow would squeeze into 8 bits ---------------------------------------------------------------------
+# --- TIFF that Pillow would reduce to 8 bits ---------------------------------------------------------
 
 
 def _is_deep(page: Any) -> bool:
-    """Colour of more than 8 bits, signed numbers, fractions, more than 16 bits."""
+    """Whether a page has deep colour, signed numbers, fractions or more than 16 bits."""
     colour = page.samplesperpixel > 1 and page.bitspersample > BYTE
     return bool(colour or page.bitspersample > _WORD or page.sampleformat != _UNSIGNED)
 
@@ -233,7 +247,7 @@ def _read_with_tifffile(tiff: Any, pages: PageList) -> _Picture:
     first = tiff.pages.first
     if first.dtype is None or first.dtype.kind not in "uif":
         raise ValueError(f"numbers of type {first.dtype}")
-    # By number: to iterate, tifffile follows a page list that leads back into itself for ever.
+    # By number: iterating, tifffile would follow a circular page list for ever.
     listed = (tiff.pages[number] for number in range(pages.count))
     alike = [page for page in listed if page.shape == first.shape and page.dtype == first.dtype]
     colour = first.samplesperpixel >= _COLOURS
@@ -263,16 +277,22 @@ def _tifffile_frame(page: Any, *, colour: bool) -> NDArray[Any]:
 
 
 def _orient(frame: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Rows and columns as displayed (TIFF 6.0, Orientation): exchanged from 5 on, then either may run backwards."""
+    """Rows and columns as displayed (TIFF 6.0, Orientation).
+
+    They are exchanged from value 5 on; then either may run backwards.
+    """
     upright = frame.swapaxes(0, 1) if orientation in _SIDEWAYS else frame
     return upright[:: -1 if orientation in {3, 4, 7, 8} else 1, :: -1 if orientation in {2, 3, 6, 7} else 1]
 
 
-# --- writing --------------------------------------------------------------------------------------------------------
+# --- Writing -----------------------------------------------------------------------------------------
 
 
 def write(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> None:
-    """One image, (H, W) or (H, W, 3) in [0, 1], as PNG: gray of 8 or 16 bits, colour of 8 bits."""
+    """Write one image, (H, W) or (H, W, 3) in [0, 1], as PNG.
+
+    Gray has 8 or 16 bits, colour 8 bits.
+    """
     stored, low, high = _to_samples(pixels, form)
     said = image_facts(form, mark) | {"StoredLow": low, "StoredHigh": high}
     chunks = PngImagePlugin.PngInfo()
@@ -282,14 +302,13 @@ def write(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> N
     source = _SYNTHETIC_SOURCE if mark.synthetic else _REAL_SOURCE
     chunks.add_itxt("XML:com.adobe.xmp", _XMP.format(source=quoteattr(source)))
     buffer = io.BytesIO()
-    Image.fromarray(stored).save(
-        buffer, "PNG", pnginfo=chunks, compress_level=1
-    )  # noise hardly shrinks; level 1 is 5x faster
+    # Noise hardly shrinks, and level 1 is five times as fast.
+    Image.fromarray(stored).save(buffer, "PNG", pnginfo=chunks, compress_level=1)
     write_bytes(path, buffer.getvalue())
 
 
 def _to_samples(pixels: Pixels, form: OutputFormat) -> tuple[NDArray[Any], float, float]:
-    """The samples, and what pixel 0.0 and 1.0 became."""
+    """The samples, and the samples that pixels 0.0 and 1.0 become."""
     low, high = sample_range(form)
     bits = _sample_bits(form)
     values = quantise(pixels, low, high).clip(0, 2**bits - 1)
@@ -297,9 +316,10 @@ def _to_samples(pixels: Pixels, form: OutputFormat) -> tuple[NDArray[Any], float
 
 
 def sample_range(form: OutputFormat) -> tuple[float, float]:
-    """The samples that pixel 0.0 and 1.0 become: integers as they are where the file can hold them, else its full range.
+    """The samples that pixels 0.0 and 1.0 become.
 
-    PNG 1.2 section 12.5 wants samples scaled to the full range; it has no sign for HU, and Pillow no colour of 16 bits.
+    Integers are stored as they are where the file can hold them, else over its full range. PNG 1.2 section
+    12.5 wants samples scaled to the full range; PNG has no sign for HU, and Pillow has no colour of 16 bits.
     """
     bits = _sample_bits(form)
     return stored_range(form) if form.unit == "stored" and form.bits <= bits else (0.0, 2.0**bits - 1)

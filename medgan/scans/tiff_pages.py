@@ -1,7 +1,7 @@
-"""Count the pages of a TIFF file, also where its page list runs in a circle.
+"""Count the pages of a TIFF file, even if its page list runs in a circle.
 
-A page (image file directory, IFD) names the offset of the next one (TIFF 6.0 section 2; BigTIFF has words of eight bytes).
-Nothing keeps a file from naming a page that came before, and no reader of pages can be trusted to notice.
+A page (image file directory, IFD) gives the offset of the next one (TIFF 6.0 section 2; BigTIFF has words of
+eight bytes). A file may name a page that came before, which readers of pages may not notice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple
 from medgan.base.errors import ScanError
 
 _MAX_PAGES = 10_000
-"""Pages of one file: reading more would take minutes for the 32 images that a scan yields at most."""
+"""Most pages of one file. Reading more would take minutes, for the 32 images that a scan gives at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,16 @@ class PageList:
     """What a walk along the pages found."""
 
     count: int
-    """Pages, each counted once."""
+    """Number of pages, each counted once."""
     circular: bool
-    """Whether the last of them names one of the others as the next."""
+    """Whether the last page names one of the others as the next."""
 
 
 class _Words(NamedTuple):
-    """How classic TIFF and BigTIFF lay out a page: number of tags, bytes of a tag, offset of the next page."""
+    """How classic TIFF and BigTIFF lay out a page.
+
+    They differ in the number of tags, the bytes of a tag, and the offset of the next page.
+    """
 
     tags: str
     tag_bytes: int
@@ -40,17 +43,21 @@ _MOST_TAGS = 4096  # what tifffile takes for a page at most
 
 
 def walk_pages(path: Path) -> PageList:
-    """Count the pages of a TIFF file without reading one; the walk ends at what is no page.
+    """Count the pages of a TIFF file without reading any.
+
+    The walk ends where there is no valid page.
 
     Raises:
         ScanError: there are more than `_MAX_PAGES` of them ("error:too-large").
     """
     with path.open("rb") as stream:
+        # The file header: byte order, size of words, offset of the first page.
         head = stream.read(4)
         order = ">" if head.startswith(b"MM") else "<"
         words = _BIG if b"+" in head else _CLASSIC
         stream.seek(8 if words is _BIG else 4)  # BigTIFF first says how long its offsets are
         offset = _number(stream, order + words.offset)
+        # Follow the offsets until they end or repeat.
         seen: set[int] = set()
         while offset and offset not in seen:
             following = _next_page(stream, offset, order, words)
@@ -68,7 +75,10 @@ def walk_pages(path: Path) -> PageList:
 
 
 def _next_page(stream: BinaryIO, offset: int, order: str, words: _Words) -> int | None:
-    """The offset that the page at `offset` names; 0 for the last one, None where no page lies."""
+    """The offset that the page at `offset` gives for the next one.
+
+    0 for the last page, None if there is no page.
+    """
     stream.seek(offset)
     tags = _number(stream, order + words.tags)
     if tags is None or tags > _MOST_TAGS:

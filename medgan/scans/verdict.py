@@ -1,4 +1,7 @@
-"""Whatever a reader raises in, a ScanError with the file's name and a verdict out: one bad file never stops a run."""
+"""Turn any exception of a reader into a ScanError with a verdict.
+
+One bad file never stops a run.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,16 @@ from medgan.base.errors import MedganError, ScanError
 
 _COPY_AGAIN = "Copy the file again from its source, or remove it."
 _SILENT_FILTERS = [("ignore", None, Warning, None, 0)]
-"""What stands first in `warnings.filters` while nothing is warned of: readers call each other, and one silence is enough."""
+"""What `warnings.filters` starts with while warnings are off. Readers call each other, and turning them off
+once is enough."""
 
 
 @contextmanager
 def give_verdicts(path: Path) -> Iterator[None]:
-    """Run a reader on `path`; its warnings are silenced (what matters of them is in the notes), its exceptions get a verdict."""
+    """Run a reader on a file and turn its exceptions into ScanErrors.
+
+    Warnings are turned off; notes record what matters of them.
+    """
     try:
         with (
             nullcontext()
@@ -28,19 +35,20 @@ def give_verdicts(path: Path) -> Iterator[None]:
         raise _with_file_name(path, error) from error.__cause__
     except MedganError:
         raise
-    # Malformed files raise nearly anything, from struct.error to NotImplementedError: https://github.com/pydicom/pydicom/issues/2336
+    # Malformed files raise nearly anything, from struct.error to NotImplementedError:
+    # https://github.com/pydicom/pydicom/issues/2336
     except Exception as error:
         raise _to_scan_error(path, error) from error
 
 
 def _with_file_name(path: Path, error: ScanError) -> ScanError:
-    """The same error, beginning with the file's name."""
+    """The same error with the file's name at its start."""
     words = error.message if f"{path.name}:" in error.message else f"{path.name}: {error.message}"
     return ScanError(words, verdict=error.verdict, hint=error.hint)
 
 
 def _to_scan_error(path: Path, error: Exception) -> ScanError:
-    """The ScanError for an exception that no reader foresaw."""
+    """The ScanError for an exception that no reader expected."""
     if isinstance(error, OSError) and error.errno is not None:
         return ScanError(
             f"{path.name}: cannot be read ({error.strerror or error})",

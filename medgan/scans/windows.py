@@ -1,4 +1,4 @@
-"""A preset's name or LOW:HIGH -> a CT window in Hounsfield units."""
+"""CT windows in Hounsfield units, by preset or as LOW:HIGH."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ _WINDOWS: dict[str, tuple[float, float]] = {
     "bone": (-450.0, 1050.0),
     "brain": (0.0, 80.0),
 }
-"""CT windows in Hounsfield units, (low, high)."""
-_MIN_HU, _MAX_HU = -32768, 32767
-"""What 16 bits hold."""
+"""{preset: (low, high) in Hounsfield units}."""
+_MIN_HU = -32768
+"""Least value in Hounsfield units that 16 bits hold."""
+_MAX_HU = 32767
+"""Greatest value in Hounsfield units that 16 bits hold."""
 
 
 def parse_window(text: str) -> tuple[float, float]:
-    """A preset's name or "LOW:HIGH" in HU; PlanError otherwise."""
+    """Read a preset's name or "LOW:HIGH" as a window in Hounsfield units.
+
+    Raises:
+        PlanError: the text is neither.
+    """
     if text in _WINDOWS:
         return _WINDOWS[text]
     low, _, high = text.partition(":")
@@ -27,7 +33,7 @@ def parse_window(text: str) -> tuple[float, float]:
         window = 0.0, 0.0
     if not _MIN_HU <= window[0] < window[1] <= _MAX_HU:
         raise PlanError(
-            f"window {text!r} is not LOW:HIGH in HU, within {_MIN_HU} and {_MAX_HU}",
-            hint=f"Or a preset: {', '.join(_WINDOWS)}.",
+            f"--window must be LOW:HIGH in HU from {_MIN_HU} to {_MAX_HU} or a preset, not {text!r}",
+            hint=f"The presets are {', '.join(_WINDOWS)}.",
         )
     return window

@@ -118,4 +118,4 @@ def test_a_circle_does_not_stop_a_run_and_is_told(tmp_path):
         path.write_bytes(data)
     manifest = index(Source(path=tmp_path))
     assert manifest.verdicts() == {"ok": 4}
-    assert any("leads back into itself" in warning for warning in measure(manifest).warnings)
+    assert any("runs in a circle" in warning for warning in measure(manifest).warnings)

@@ -1,1 +1,1 @@
-"""Everything medgan knows about DICOM files."""
+"""Read and write DICOM files."""

@@ -273,7 +273,7 @@ def test_a_header_longer_than_the_first_look_is_read_on(tmp_path, monkeypatch):
 
 def test_what_names_itself_as_no_image_is_refused_before_its_header_is_parsed(tmp_path, monkeypatch):
     path = write(tmp_path / "a", ramp(), SOPClassUID="1.2.840.10008.5.1.4.1.1.66.4")
-    for parser in ("parse", "parse_plain"):
+    for parser in ("_parse", "_parse_plain"):
         monkeypatch.setattr(header, parser, lambda *_, **__: pytest.fail("parsed a mask of many frames"))
     assert refusal(path, dicom_read.read_header) == refusal(path) == "skip:not-image"
 
