@@ -191,7 +191,7 @@ def build_frozen(weights: dict[str, Tensor]) -> EfficientNetLite:
 
 
 def to_network_input(images: Tensor) -> Tensor:
-    """Convert gray or RGB images (N, C, H, W) in [0, 1] to the RGB that Lite networks see."""
+    """Convert gray or RGB images (N, C, H, W) in [0, 1] to normalised RGB."""
     mean, deviation = (
         torch.stack([images.new_full((), value) for value in values])[:, None, None]  # where the images are
         for values in (_MEAN, _DEVIATION)

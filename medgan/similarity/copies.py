@@ -30,7 +30,7 @@ _MEASURED = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NewPatients:
-    """N real images of patients absent from training, with the nearest training images."""
+    """N real images of patients absent from training, with their nearest images."""
 
     labels: NDArray[np.int64]
     patients: NDArray[np.str_]

@@ -1,7 +1,7 @@
-"""The feature space `domain`, learned by a small classifier of the real train split.
+"""The feature space `domain`, learned by classifying the real train split.
 
-The classifier has seen nothing but this data set, so it knows what matters here and nothing of ImageNet. It
-never sees held-out or synthetic images.
+The small network has seen nothing but this data set, so it knows what matters here and nothing of ImageNet.
+It never sees held-out or synthetic images.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def begun(plan, pool, changes):
     reseed(plan.seed, -1)
     with ExitStack() as stack:
         if not changes.get("outline", True):
-            stack.enter_context(patch(f"{STAGES}.Generator.begin", lambda *_: None))
+            stack.enter_context(patch(f"{STAGES}.Generator.init_from_data", lambda *_: None))
         learners = GanState(plan, Runtime("cpu", plan.precision), class_images(pool, plan))
     return Run(learners, Path())
 
@@ -118,7 +118,7 @@ def pace(plan, pool, changes, steps=16):
     """Seconds of processor time for an image, of a run that is thrown away."""
     from medgan.learners.gan.fit import _train_step
 
-    run, watch = begun(plan, pool, changes), SimpleNamespace(pool=pool)
+    run, watch = begun(plan, pool, changes), SimpleNamespace(training=pool)
     _train_step(run, watch)
     began = time.process_time()
     for _ in range(steps):
@@ -130,20 +130,20 @@ def tune(run, pool, rare):
     """From here on class number `rare` alone, and only what draws at 16 pixels and more."""
     from medgan.training.batches import TrainingRows
 
-    generator = run.learners.generator
+    generator = run.gan.generator
     early = [generator.base, *generator.scales.parameters(), *generator.stages[:2].parameters()]
     for weight in [*early, *generator.outline.parameters()]:
         weight.requires_grad_(False)
-    return SimpleNamespace(pool=TrainingRows.of(pool.stack, pool.of_class(rare)))
+    return SimpleNamespace(training=TrainingRows.of(pool.stack, pool.of_class(rare)))
 
 
 def generator_of(plan, pool, changes, rare):
     """A generator trained as planned: (class number -> averaged network, seconds)."""
     from medgan.learners.gan.fit import _train_step
 
-    run, watch = begun(plan, pool, changes), SimpleNamespace(pool=pool)
+    run, watch = begun(plan, pool, changes), SimpleNamespace(training=pool)
     began, turn = time.process_time(), plan.images_shown * (1 - changes.get("tuned", 0))
-    tuned = run.learners.average
+    tuned = run.gan.average
     shared = tuned
     while run.images_shown < plan.images_shown:
         if shared is tuned and run.images_shown >= turn:

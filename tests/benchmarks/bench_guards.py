@@ -43,7 +43,7 @@ def test_a_look_beside_the_training_between_two():
             spent(lambda at=16 * (4 * number + step): update(learners, images, labels, at))
             for step in range(4)
         ]
-        look = spent(lambda at=64 * number: watch.look(learners, at))
+        look = spent(lambda at=64 * number: watch.check(learners, at))
         shares.append(look / (_SPACING * 2 * watch.per_class / 16 * np.mean(steps)))
     print(f"\na look of the guards, as a share of the training between two: {spread(shares[1:], '.1%')}")
     assert statistics.median(shares[1:]) < 0.03

@@ -100,13 +100,13 @@ def operations_of_a_step(trial):
     real forward (1). A penalty goes forward over both (2), back to the images (2), and through that way back to its weights (4).
     A frozen network: synthetic forward and back to the image (2).
     """
-    plan, learners = trial.plan, trial.learners
+    plan, learners = trial.plan, trial.gan
     z = _latent_of(plan, 0).expand(plan.batch, -1)
     generator = operations(lambda: learners.generator(z, trial.labels)) / plan.batch
     if learners.matcher is not None:
         frozen = operations(lambda: learners.matcher.features(trial.images)) / plan.batch
         return 3 * generator + 2 * frozen
-    critic = operations(lambda: learners.critic.network(trial.images, trial.labels)) / plan.batch
+    critic = operations(lambda: learners.discriminator.network(trial.images, trial.labels)) / plan.batch
     passes = 9 if plan.loss == "relativistic" else 8
     penalty = 8 / plan.penalty_every if plan.penalty_every else 0
     return 3 * generator + (passes + penalty) * critic
@@ -150,7 +150,7 @@ def seconds(work, least=0.04):
 
 def drawing(trial):
     """A call that draws one batch as `sample` does, after the model's fp32."""
-    network, plan = trial.learners.average, trial.plan
+    network, plan = trial.gan.average, trial.plan
     z = torch.cat([_latent_of(plan, seed) for seed in range(_BATCH)])
     labels = torch.zeros(_BATCH, dtype=torch.int64)
     return lambda: _draw_pixels(network, plan, z, labels)
@@ -193,7 +193,7 @@ def foretold_and_measured(size, factor, batch):
         trial.round()
         began = time.process_time()
         for number in range(CYCLE):
-            update(trial.learners, trial.images, trial.labels, number * batch)
+            update(trial.gan, trial.images, trial.labels, number * batch)
         spent = (time.process_time() - began) / CYCLE / batch
         found.append((trial.plan, 1000 * cost.processor, 1000 * spent))
     return found

@@ -59,7 +59,7 @@ def test_a_log_gets_a_line_when_a_stage_begins_from_time_to_time_and_when_it_is_
 
 def test_a_job_that_knows_its_pace_and_its_end_is_believed(capsys, clock):
     facts = {"images_per_second": 281.0, "seconds_left": 480.0, "distance": 0.07}
-    words = "images lie 0.07 apart in features; guards: nothing amiss"
+    words = "images lie 0.07 apart in features; guards: no problems"
     with ticker.watch() as on_progress:
         on_progress(Progress("training", 7488, 150016, words, facts))
     assert lines(capsys) == [f"training 7,488/150,016 5 %, 281/s, 8 min left; {words}"]

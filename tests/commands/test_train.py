@@ -134,7 +134,7 @@ def test_the_same_command_again_trains_nothing(scans, trained):
     told = []
     again = train(scans, trained.run, overrides=QUICK, on_progress=told.append)
     assert (again.images_shown, again.model_digest) == (64, trained.model_digest)
-    assert "The model was finished before; nothing was trained." in [report.words for report in told]
+    assert "The model was already complete, so nothing was trained." in [report.words for report in told]
     assert tree(trained.run) == before
 
 

@@ -1,4 +1,5 @@
-"""sample and balance choose among more seeds than they write, say what they saw, and stop where a generator copies."""
+"""sample and balance choose among more seeds than they write, say what they saw, and stop where a generator
+copies."""
 
 import csv
 import json
@@ -57,7 +58,8 @@ def training(scans, tmp_path):
 
 @pytest.fixture
 def copycat(scans, tmp_path, monkeypatch):
-    """A generator that repeats training images of the class, a little noisy, dimmed and shifted, at every seed of `share`."""
+    """A generator that repeats training images of the class, a little noisy, dimmed and shifted, at every
+    seed of `share`."""
     stack = training(scans, tmp_path)
 
     def plant(share):
@@ -280,7 +282,8 @@ def test_more_are_drawn_where_too_few_pass(scans, model, tmp_path, monkeypatch):
 def test_a_choice_stands_after_a_kill_even_if_it_would_now_come_out_otherwise(
     scans, model, tmp_path, monkeypatch
 ):
-    """Sums may be rounded differently with another number of threads: files of a first choice must not lie beside a second."""
+    """Sums may be rounded differently with another number of threads: files of a first choice must not lie
+    beside a second."""
     from medgan.scans import formats
 
     out, write, written = tmp_path / "out", formats.write, []

@@ -1,4 +1,5 @@
-"""The judge of classes: it catches a wrong class, passes what is right as often as it says, and says which classes it cannot tell apart."""
+"""The judge of classes: it catches a wrong class, passes what is right as often as it says, and says which
+classes it cannot tell apart."""
 
 import numpy as np
 import pytest
@@ -64,7 +65,8 @@ def test_of_classes_that_are_the_same_it_says_that_it_cannot_tell_them_apart():
 
 
 def test_a_copy_of_a_patient_tells_nothing_of_what_is_unseen():
-    """Features of noise: whoever meets a patient's other slices recognises each, and would tell apart what cannot be."""
+    """Features of noise: whoever meets a patient's other slices recognises each, and would tell apart what
+    cannot be."""
     chance = np.random.default_rng(0)
     own = np.repeat(chance.normal(size=(40, 60)), 8, axis=0)
     points, labels = own + 0.01 * chance.normal(size=own.shape), np.repeat([0, 1], 160)

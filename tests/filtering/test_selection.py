@@ -1,4 +1,5 @@
-"""Of drawn images those are kept that are nobody's copy, of their class, like real ones, and unlike each other."""
+"""Of drawn images those are kept that are nobody's copy, of their class, like real ones, and unlike each
+other."""
 
 import numpy as np
 import pytest

@@ -104,9 +104,16 @@ def lines_of(text):
 
 
 ROLES = [
-    {"made": "1", "kind": "from-noise", "weight": "0.3", "stage": "pretrain", "parents": "", "group": "b_syn_000001.png"},
+    {
+        "made": "1",
+        "kind": "from-noise",
+        "weight": "0.3",
+        "stage": "pretrain",
+        "parents": "",
+        "group": "b_syn_000001.png",
+    },
     {"made": "0", "kind": "real", "weight": "1.0", "stage": "finish", "parents": "", "group": "p" * 64},
-]  # fmt: skip
+]
 
 
 def test_the_last_columns_of_the_manifest_tell_a_trainer_what_to_do_with_each_image():

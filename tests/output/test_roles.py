@@ -1,4 +1,5 @@
-"""What the folders of balance, sample and prepare tell a trainer, and folders that were written before they did."""
+"""What the folders of balance, sample and prepare tell a trainer, and folders that were written before they
+did."""
 
 import csv
 import hashlib
@@ -24,7 +25,8 @@ OPTIONS = BalanceOptions(filter=False)
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """PNG scans with a test split, a model, and the folders that three commands write of them: only to be looked at."""
+    """PNG scans with a test split, a model, and the folders that three commands write of them: only to be
+    looked at."""
     place = tmp_path_factory.mktemp("role")
     discs(place / "scans", split="train", full=6, rare=4)
     source = discs(place / "scans", split="test", full=3, rare=3)

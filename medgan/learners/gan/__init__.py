@@ -1,1 +1,1 @@
-"""The GAN: a DCGAN-born generator and discriminator, trained and sampled."""
+"""The GAN: generator and discriminator, their training, checks and samples."""

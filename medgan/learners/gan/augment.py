@@ -1,8 +1,9 @@
-"""Images -> images as the discriminator sees them: differentiable shift, cutout, brightness and contrast.
+"""Differentiable augmentation of the discriminator's images.
 
-After DiffAugment (arXiv 2006.10738), for one or three channels of any shape. No flips and no colour: a heart belongs on its side,
-and a Hounsfield unit on its scale. Real and fake images pass through the same code, so the generator never has to draw an edge,
-a hole or a shift to fool the discriminator.
+Shift, cutout, brightness and contrast follow DiffAugment (arXiv 2006.10738), for one or three channels of any
+size. There are no flips and no colour changes: a heart belongs on its side, and a Hounsfield unit on its
+scale. Real and fake images are augmented by the same code, so the generator never has to draw an edge, a hole
+or a shift to fool the discriminator.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from medgan.training.runtime import random_per_image
 _SHIFT = 0.125
 """Largest shift, as a share of the side."""
 _CUTOUT = 0.2
-"""Side of the square cut out, as a share of the image's side."""
+"""Side of the rectangle that is cut out, as a share of the image's side."""
 _CUTOUT_PROBABILITY = 0.5
-"""Share of the images that lose a square."""
+"""Probability that an image loses a rectangle."""
 _BRIGHTNESS = 0.2
 """Largest change of brightness, on the scale of -1 to 1."""
 _CONTRAST = 0.2
@@ -26,7 +27,10 @@ _CONTRAST = 0.2
 
 
 def augment(images: Tensor, strength: float) -> Tensor:
-    """Change images (N, C, H, W) at random by torch's own generator; `strength` 0 gives them back untouched."""
+    """Augment images (N, C, H, W) at random, with torch's global generator.
+
+    A `strength` of 0 returns them unchanged; 1 is the published strength.
+    """
     if strength == 0:
         return images
     return _cut_out(
@@ -35,18 +39,18 @@ def augment(images: Tensor, strength: float) -> Tensor:
 
 
 def _vary_brightness(images: Tensor, strength: float) -> Tensor:
-    """Add one number per image."""
+    """Add a random number to each image."""
     return images + (_uniform_per_image(images) * _BRIGHTNESS * strength)
 
 
 def _vary_contrast(images: Tensor, strength: float) -> Tensor:
-    """Multiply each image's distance from its own mean by one number."""
+    """Multiply each image's deviation from its own mean by a random factor."""
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     return (images - mean) * (1 + _uniform_per_image(images) * _CONTRAST * strength) + mean
 
 
 def _shift_images(images: Tensor, strength: float) -> Tensor:
-    """Move each image by whole pixels, its border mirrored."""
+    """Shift each image by whole pixels, reflecting its border."""
     count, _, height, width = images.shape
     reach_y, reach_x = (max(int(side * _SHIFT * strength + 0.5), 1) for side in (height, width))
     padded = F.pad(images, (reach_x, reach_x, reach_y, reach_y), mode="reflect")
@@ -60,7 +64,7 @@ def _shift_images(images: Tensor, strength: float) -> Tensor:
 
 
 def _cut_out(images: Tensor, strength: float) -> Tensor:
-    """Set one rectangle per image to 0 (mid-range) in half of the images."""
+    """Set a random rectangle to 0, the middle of the range, in half of the images."""
     count, _, height, width = images.shape
     half_y, half_x = height * _CUTOUT * strength / 2, width * _CUTOUT * strength / 2
     centre = random_per_image(lambda n: torch.rand(n, 2, device=images.device), count)

@@ -1,9 +1,10 @@
-"""Latent and class -> a small, blurred image: a draw from the normal distribution that the real images of the class have at few pixels.
+"""Class-conditional Gaussian of small training images, where the generator starts.
 
-Mean and covariance of small images need no adversary to learn them. A generator that starts from such a draw has the variety of
-every class before its first step, rare ones included, and only learns to draw it sharply. Covariances are shrunk towards the mean
-covariance of all classes, the more the fewer images a class has (after Friedman, Regularized Discriminant Analysis, 1989), so that a
-class of twenty images borrows how bodies vary from the others, and no image of it is spanned by its own few.
+Learning the mean and covariance of small images takes no discriminator. A generator that starts from such a
+sample has the variety of every class before its first step, rare classes included, and only has to learn to
+draw it sharply. Covariances are shrunk towards the mean covariance of all classes, the more the fewer images
+a class has (after Friedman, Regularized Discriminant Analysis, 1989). A class of twenty images thus borrows
+from the others how bodies vary, and its images are not confined to combinations of its own few.
 """
 
 from __future__ import annotations
@@ -17,26 +18,32 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _BORROWED = 30
-"""Images for which half of a class's covariance is its own and half is borrowed."""
+"""Number of images at which half of a class's covariance is its own and half is borrowed."""
 
 
 class ClassGaussian(nn.Module):
-    """Latent (N, latent), normalised to length sqrt(latent), and class (N,) -> images (N, C, h, w)."""
+    """Samples of a normal distribution per class, small images (N, C, h, w).
+
+    The inputs are latents (N, latent), normalised to length sqrt(latent), and classes (N,).
+    """
 
     def __init__(self, shape: tuple[int, int, int], latent: int, classes: int) -> None:
-        """Until `measure` is called, every class is the same noise around mid-range."""
+        """Start with the same noise around mid-range for every class, until `measure`."""
         super().__init__()
         self.shape = shape
         pixels = shape[0] * shape[1] * shape[2]
         self.mean = nn.Parameter(torch.zeros(classes, pixels))
         self.directions = nn.Parameter(torch.randn(pixels, latent) * (0.25 / latent**0.5))
-        """Principal directions within classes, shared by all of them."""
+        """Principal directions within classes, shared by all classes."""
         self.roots = nn.Parameter(torch.eye(latent).repeat(classes, 1, 1))
-        """Symmetric roots of the covariances along the directions."""
+        """Symmetric square roots of the covariances along these directions, one per class."""
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        """Mean of the class + directions root z: covariance directions root root' directions'."""
-        # Not `roots[labels]`: on the way back threads would add the gradients of a class up in an order of their own.
+        """Compute mean + directions root z.
+
+        Its covariance is directions root root' directions'.
+        """
+        # Not `roots[labels]`: its backward pass adds up the gradients of a class in any order of threads.
         roots = F.embedding(labels, self.roots.flatten(1)).view(-1, *self.roots.shape[1:])
         along = torch.bmm(roots, z[:, :, None])[:, :, 0]
         mean = F.embedding(labels, self.mean)
@@ -44,13 +51,15 @@ class ClassGaussian(nn.Module):
 
     @torch.no_grad()
     def measure(self, images: Sequence[NDArray[np.float32]]) -> None:
-        """Take mean and covariance of every class from its real images (N, C, h, w)."""
+        """Set mean and covariance of every class from its real images (N, C, h, w)."""
+        # Principal directions within classes, every class weighing the same.
         flat = [np.asarray(x, np.float64).reshape(len(x), -1) for x in images]
         means = [x.mean(axis=0) for x in flat]
         within = np.concatenate([(x - mean) / len(x) ** 0.5 for x, mean in zip(flat, means, strict=True)])
         found = np.linalg.svd(within, full_matrices=False)[2][: self.directions.shape[1]]
         directions = np.zeros(self.directions.shape)
         directions[:, : len(found)] = found.T
+        # Covariance of every class along these directions, shrunk towards their mean.
         own = [
             ((x - mean) @ directions).T @ ((x - mean) @ directions) / max(len(x) - 1, 1)
             for x, mean in zip(flat, means, strict=True)

@@ -1,8 +1,9 @@
-"""The faithful DCGAN of 2015: latent and class -> image, image and class -> logit; the baseline, never improved.
+"""The DCGAN of 2015, kept unchanged as the baseline.
 
-A. Radford, L. Metz, S. Chintala, arXiv 1511.06434: strided and transposed 4 x 4 convolutions, BatchNorm in both networks except at
-the image, ReLU in the generator, LeakyReLU 0.2 in the discriminator, tanh, weights drawn from N(0, 0.02). The class enters as a
-one-hot vector beside the latent and as one-hot planes beside the image (arXiv 1411.1784), the plainest way there is.
+A. Radford, L. Metz, S. Chintala, arXiv 1511.06434: strided and transposed 4 x 4 convolutions, BatchNorm in
+both networks except at the image, ReLU in the generator, LeakyReLU 0.2 in the discriminator, tanh, weights
+drawn from N(0, 0.02). The class enters as a one-hot vector beside the latent and as one-hot planes beside the
+image (arXiv 1411.1784), the plainest way there is.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from medgan.plan import Plan
 
 
 def _init_weights(module: nn.Module) -> None:
-    """Initial weights of the paper: N(0, 0.02), BatchNorm gains N(1, 0.02)."""
+    """Initialise weights as in the paper: N(0, 0.02), BatchNorm gains N(1, 0.02)."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
@@ -27,10 +28,13 @@ def _init_weights(module: nn.Module) -> None:
 
 
 class DcganGenerator(nn.Module):
-    """Latent (N, latent) and class (N,) -> images (N, C, H, W) in [-1, 1]."""
+    """Images (N, C, H, W) in [-1, 1] from latents (N, latent) and classes (N,)."""
 
     def __init__(self, plan: Plan) -> None:
-        """One transposed convolution to the base, then one per doubling; the last makes the image."""
+        """Build a transposed convolution to the base, and one per doubling after it.
+
+        The last one gives the image.
+        """
         super().__init__()
         self.size = plan.size
         self.classes = len(plan.labels)
@@ -49,7 +53,10 @@ class DcganGenerator(nn.Module):
         self.layers = nn.Sequential(*layers).apply(_init_weights)
 
     def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
-        """Draw images; `share` is of no use here: the condition is whole from the start."""
+        """Generate images.
+
+        `share` has no effect, because the class conditions them fully from the start.
+        """
         del share
         y = F.one_hot(labels, self.classes).to(z.dtype)
         images: Tensor = self.layers(torch.cat([z, y], dim=1)[:, :, None, None])
@@ -57,7 +64,7 @@ class DcganGenerator(nn.Module):
 
 
 class DcganDiscriminator(nn.Module):
-    """Images (N, C, H, W) and class (N,) -> logits (N, 1)."""
+    """Logits (N, 1) of images (N, C, H, W) and classes (N,)."""
 
     def __init__(self, plan: Plan) -> None:
         """Mirror the generator."""
@@ -79,7 +86,7 @@ class DcganDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers).apply(_init_weights)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Judge images."""
+        """Compute the logits."""
         images = resample(images, self.grid)
         planes = F.one_hot(labels, self.classes).to(images.dtype)[:, :, None, None]
         planes = planes.expand(-1, -1, *images.shape[2:])

@@ -1,14 +1,17 @@
-"""Images drawn of a class + real ones of that class -> how far apart the two distributions are, as a loss that leaves no mode out.
+"""Feature matching: a loss on the whole distribution of each class.
 
-A discriminator finds what separates real from synthetic, one boundary at a time, and a generator of sixty images evades it by
-drawing few images well. A kernel two-sample test asks for the whole distribution at once: in the features of a frozen network,
+A discriminator finds what separates real from synthetic images one boundary at a time, and a generator
+trained on sixty images evades it by drawing few images well. A kernel two-sample test asks for the whole
+distribution at once. In the features f of a frozen network, the energy distance (Szekely and Rizzo 2013)
 
-    2 E||f(x) - f(G(z))|| - E||f(G(z)) - f(G(z'))|| - E||f(x) - f(x')||        (energy distance, Szekely and Rizzo 2013)
+    2 E||f(x) - f(G(z))|| - E||f(G(z)) - f(G(z'))|| - E||f(x) - f(x')||
 
-is 0 only where the two are alike, and its second term pushes synthetic images of a class apart. Generative moment matching
-(arXiv 1502.02761) with the features of generative feature matching (arXiv 1904.02762) and the kernel of Cramer GAN (arXiv 1705.10743).
-The features are EfficientNet-Lite0's at five scales; their means and deviations over the image say what is there, their means over a
-coarse grid say where: scans are aligned as photographs are not.
+is 0 only where the two distributions are equal, and its second term pushes synthetic images of a class apart.
+It combines generative moment matching (arXiv 1502.02761) with the features of generative feature matching
+(arXiv 1904.02762) and the kernel of Cramer GAN (arXiv 1705.10743).
+
+The features are those of EfficientNet-Lite0 at five scales. Their means and deviations over the image say
+what is in it, and their means over a coarse grid say where: unlike photographs, scans are aligned.
 """
 
 from __future__ import annotations
@@ -26,41 +29,46 @@ from medgan.plan import Plan
 from medgan.similarity.backbone import LITE0, build_frozen, load_weights, to_network_input
 
 _REALS_PER_GROUP = 64
-"""Real images that each group is compared with."""
+"""Number of real images that each group of synthetic ones is compared with."""
 _GRID = 4
 """Cells per side over which features are averaged."""
 _CHUNK = 50
-"""Real images looked at at once."""
+"""Number of real images that pass through the network at once."""
 
 ClassImages = Callable[[int], NDArray[np.float32]]
-"""Class number -> real images of it (N, C, H, W) as the networks see them."""
+"""Returns the real images (N, C, H, W) of a class number, as the networks see them."""
 
 
 _FeatureTables = Callable[[Tensor], list[Tensor]]
-"""Images -> tables of features."""
+"""Images to tables of features, one table per level."""
 
 
 class FeatureMatcher:
-    """The frozen network, and what it sees in the real images of every class."""
+    """The frozen network, and its features of the real images of every class."""
 
     def __init__(self, plan: Plan, of_class: ClassImages, device: torch.device) -> None:
-        """Look at the real images once; ModelError when its package is not installed."""
-        self.span, self.group, self.seen_at = plan.span, plan.group, plan.seen_at
+        """Compute the features of the real images once.
+
+        Raises:
+            ModelError: the package of the network is not installed.
+        """
+        self.span, self.group, self.resolution = plan.span, plan.group, plan.seen_at
         self.network = build_frozen(load_weights(*LITE0)).to(device)
         self.device = device
-        known = [self._known(of_class(number)) for number in range(len(plan.labels))]
+        known = [self._features_of(of_class(number)) for number in range(len(plan.labels))]
         together = [torch.cat(level) for level in zip(*known, strict=True)]
         self.means = [level.mean(dim=0) for level in together]
         self.deviations = [level.std(dim=0) + 1e-3 for level in together]
-        self.known = self._scaled(together)
-        """Per level: features (N, D) of all classes, one after the other, standardised over all of them together."""
+        self.known = self._standardise(together)
+        """Per level: features (N, D) of all classes, one class after the other, standardised over all of them
+        together."""
         self.counts = [len(levels[0]) for levels in known]
-        apart = [[_mean_pair_distance(level) for level in self._scaled(levels)] for levels in known]
+        apart = [[_mean_pair_distance(level) for level in self._standardise(levels)] for levels in known]
         self.spread = torch.stack([torch.stack(levels).mean() for levels in apart])
-        """Per class: mean distance of its real images, mean over levels."""
+        """Per class: mean distance between its real images, averaged over levels."""
 
     @torch.no_grad()
-    def _known(self, images: NDArray[np.float32]) -> list[Tensor]:
+    def _features_of(self, images: NDArray[np.float32]) -> list[Tensor]:
         parts = [
             self.features(torch.as_tensor(images[start : start + _CHUNK], device=self.device))
             for start in range(0, len(images), _CHUNK)
@@ -68,10 +76,13 @@ class FeatureMatcher:
         return [torch.cat(level) for level in zip(*parts, strict=True)]
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """Images (N, C, H, W) as the networks see them -> ten tables (N, D): per scale what is there, and where."""
+        """Ten tables of features (N, D): per scale what is in the image, and where.
+
+        The images (N, C, H, W) are as the networks see them.
+        """
         low, high = self.span
         seen: Tensor = _ClampToRange.apply(low + (images.float() + 1) / 2 * (high - low))  # type: ignore[no-untyped-call]
-        scale = self.seen_at / max(seen.shape[2:])
+        scale = self.resolution / max(seen.shape[2:])
         if scale != 1:
             seen = F.interpolate(seen, scale_factor=scale, mode="bilinear", antialias=scale < 1)
         levels = self.network.levels(to_network_input(seen).contiguous(memory_format=torch.channels_last))
@@ -82,25 +93,31 @@ class FeatureMatcher:
         ]
         return [*what, *where]
 
-    def _scaled(self, levels: list[Tensor]) -> list[Tensor]:
+    def _standardise(self, levels: list[Tensor]) -> list[Tensor]:
         return [
             (x - mean) / deviation
             for x, mean, deviation in zip(levels, self.means, self.deviations, strict=True)
         ]
 
     def distance(
-        self, fake: Tensor, labels: Tensor, chance: tuple[int, int], look: _FeatureTables | None = None
+        self, fake: Tensor, labels: Tensor, position: tuple[int, int], features: _FeatureTables | None = None
     ) -> Tensor:
-        """Energy distance of synthetic images (N, C, H, W) to the real ones of their classes (N,), mean over images and levels.
+        """Energy distance of synthetic images to real ones, mean over images and levels.
 
-        They are looked at by `look`: `features`, unless a GPU replays what it recorded of that.
-        Groups of `plan.group` images follow each other in the batch, each of one class. Which real images they are compared with
-        depends on `chance` = (seed, images shown) and the class alone. All groups G are compared at once, level by level; what
-        a small class or the end of a batch lacks is filled up with rows that weigh nothing; an image alone at the end, which nothing
-        would push away from the middle of its class, weighs nothing beside others.
+        Successive groups of `plan.group` images are of one class each. All G groups are compared at once,
+        level by level: a small class, or an incomplete group at the end of the batch, is padded with rows of
+        weight 0. A single image at the end weighs 0 beside other groups, because nothing would push it away
+        from the middle of its class.
+
+        Args:
+            fake: (N, C, H, W) synthetic images.
+            labels: (N,) their classes.
+            position: (seed, images shown), which together with the class decides the real images of the
+                comparison.
+            features: replaces `self.features`, as where a GPU replays a recording of it.
         """
         classes = labels[:: self.group].tolist()
-        real, real_shares = self._chosen(classes, chance)
+        real, real_shares = self._choose_reals(classes, position)
         lacks = len(classes) * self.group - len(labels)
         there = F.pad(torch.ones_like(labels, dtype=fake.dtype), (0, lacks)).reshape(-1, self.group, 1)
         counts = there.sum(dim=1, keepdim=True)
@@ -111,19 +128,23 @@ class FeatureMatcher:
         weights = weights / weights.sum()
         pairs, others = pairs * weights, others * weights
         total = fake.new_zeros(())
-        drawn = self._scaled((look or self.features)(fake))
+        drawn = self._standardise((features or self.features)(fake))
         for x, known in zip(drawn, self.known, strict=True):
             groups = F.pad(x, (0, 0, 0, lacks)).reshape(len(classes), self.group, -1)
             total = total + 2 * (_distances(groups, known[real]) * pairs).sum()
             total = total - (_distances(groups, groups) * others).sum()
         return total / len(drawn) - (self.spread[classes] * weights[:, 0, 0]).sum()
 
-    def _chosen(self, classes: Sequence[int], chance: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Rows of real images (G, M) for a group of each of `classes`, M at most REALS, and their shares in a mean (G, 1, M)."""
+    def _choose_reals(self, classes: Sequence[int], position: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Choose real images for groups of the given classes.
+
+        Returns:
+            Their rows (G, M), with M at most _REALS_PER_GROUP, and their shares in a mean (G, 1, M).
+        """
         starts = np.cumsum([0, *self.counts])
         rows = [
             starts[number]
-            + np.random.default_rng((*chance, number)).permutation(self.counts[number])[:_REALS_PER_GROUP]
+            + np.random.default_rng((*position, number)).permutation(self.counts[number])[:_REALS_PER_GROUP]
             for number in classes
         ]
         most = max(map(len, rows))
@@ -133,23 +154,32 @@ class FeatureMatcher:
 
 
 class _ClampToRange(torch.autograd.Function):
-    """Clamp to [0, 1] from which a slope leads back: a value beyond gets every gradient that calls it nearer, and none that drives it on."""
+    """Clamp to [0, 1], with gradients that lead back into the range.
+
+    A value beyond an end keeps every gradient that moves it towards the range, and none that moves it away.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        """What is written of x."""
+        """Clamp x."""
         ctx.save_for_backward(x)
         return x.clamp(0, 1)
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Tensor:
-        """Descent moves against the slope: x > 1 comes back where it is positive, x < 0 where it is negative."""
+        """Drop the gradients that would move a value further out.
+
+        Descent moves against the gradient: x > 1 comes back where it is positive, x < 0 where it is negative.
+        """
         x: Tensor = ctx.saved_tensors[0]
         return slope * ~(((x > 1) & (slope < 0)) | ((x < 0) & (slope > 0)))
 
 
 def _moments(x: Tensor) -> Tensor:
-    """Features (N, C, H, W) -> their means and deviations over the image (N, 2 C), in the layout in which they lie."""
+    """Means and deviations over the image (N, 2 C) of features (N, C, H, W).
+
+    They are computed in the channels-last layout in which the features lie.
+    """
     cells = x.permute(0, 2, 3, 1).flatten(1, 2)  # (N, H W, C)
     mean = cells.mean(dim=1, keepdim=True)
     variance = (cells - mean).square().mean(dim=1)
@@ -158,14 +188,17 @@ def _moments(x: Tensor) -> Tensor:
 
 
 def _distances(x: Tensor, y: Tensor) -> Tensor:
-    """Distances (..., N, M) of features (..., N, D) and (..., M, D), per root of their number, so that every level counts alike."""
+    """Distances (..., N, M) of features (..., N, D) and (..., M, D).
+
+    They are divided by sqrt(D), so that every level counts the same.
+    """
     norms = x.square().sum(dim=-1)[..., :, None] + y.square().sum(dim=-1)[..., None, :]
     squares = (norms - 2 * x @ y.mT).clamp(min=0) / x.shape[-1]  # |x - y|^2 = |x|^2 + |y|^2 - 2 x y
     return (squares + 1e-4).sqrt()  # a slope at 0, where the plain root has none
 
 
 def _mean_pair_distance(x: Tensor) -> Tensor:
-    """Mean distance between two different ones of x (N, D); 0 for a single one."""
+    """Mean distance between two different rows of x (N, D), or 0 for a single row."""
     count = len(x)
     if count == 1:
         return x.new_zeros(())

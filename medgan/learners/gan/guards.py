@@ -1,6 +1,7 @@
-"""What guards saw at a tick -> what it means and what is done about it: alarms in words, augmentation, checkpoints kept, an early stop.
+"""Rules of the guards: what a check means, and what to do about it.
 
-Pure rules, on numbers. `monitor.py` takes the looks; `fit.py` asks and obeys.
+A check may raise alarms, change the augmentation, keep a generator, or stop training early. The rules are
+pure functions of numbers: monitor.py makes the checks, checkpoint.py and fit.py apply the rules.
 """
 
 from __future__ import annotations
@@ -13,51 +14,64 @@ from typing import Any
 
 from torch import Tensor
 
-_OVERFIT, _NOT_OVERFIT = 0.5, 0.25
-"""The discriminator overfits above the one, and clearly does not below the other (arXiv 2006.06676 aims at 0.5)."""
+_OVERFIT = 0.5
+"""The discriminator overfits above this value, at which arXiv 2006.06676 aims."""
+_NOT_OVERFIT = 0.25
+"""It clearly does not overfit below this value."""
 _SURE = 3.0
-"""Standard errors by which overfitting must exceed 0 to be believed."""
+"""Standard errors by which overfitting must exceed 0 to count."""
 LEAST_PATIENTS = 8
-"""Fewer unseen patients say nothing of overfitting."""
+"""Number of held-back patients below which overfitting is not measured."""
 _COLLAPSED = 0.25
-"""A class has collapsed when its synthetic images show less than this share of the variety of as many real ones."""
+"""A class has collapsed when its synthetic images have less than this share of the variety of as many real
+ones."""
 _COPIED = 0.2
-"""Share of a class's synthetic images that may be near copies; of new patients' images 0.01 are, by the threshold's making."""
-_STRONGEST, _UP, _DOWN = 1.5, 0.25, 0.125
-"""Augmentation goes up quickly, to 1.5 times the published strength at most, and down again slowly, to the plan's."""
+"""Largest share of a class's synthetic images that may be near copies. Of new patients' images 0.01 are, by
+the definition of the threshold."""
+_STRONGEST = 1.5
+"""Largest strength of augmentation, where 1 is the published one."""
+_UP = 0.25
+"""Increase of the strength after a check that found overfitting or copies."""
+_DOWN = 0.125
+"""Decrease after a check that found neither, down to the plan's strength."""
 _KEPT = 3
-"""Generators kept at most: the best two so far and the latest."""
+"""Largest number of generators that are kept: the best two so far and the latest."""
 _PATIENCE = 4
-"""Looks in a row in trouble after which training stops, when a sound generator is kept: about a fifth of a run."""
+"""Number of checks in a row with problems after which training stops, if a sound generator has been kept.
+They take about a fifth of a run."""
 LEAST_LR_FACTOR = 1 / 8
-"""Lowest pace: three times may the losses break down."""
+"""Smallest factor on the learning rate: a run may break down three times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """What guards saw at one tick; what could not be judged is None, or its class is absent."""
+    """Results of one check, None or an absent class for what could not be measured."""
 
     images_shown: int
     settled: bool = True
-    """Whether the class condition is whole and some learning was done: before, a class cannot be said to have collapsed."""
+    """Whether the class conditioning is complete and enough has been learned. Before that, no class counts as
+    collapsed."""
     patients: int | None = LEAST_PATIENTS
-    """Unseen patients that overfitting is told by; None without a discriminator, which alone can overfit."""
+    """Held-back patients by whom overfitting is measured; None without a discriminator, since only that can
+    overfit."""
     overfit: float | None = None
-    """r_v = (D(train) - D(unseen)) / (D(train) - D(fake)): 0 for a discriminator that rates unseen images as those it knows, 1 as fakes."""
+    """r_v = (D(train) - D(held back)) / (D(train) - D(fake)): 0 for a discriminator that rates held-back
+    images like training images, 1 for one that rates them like fakes."""
     overfit_error: float = 0.0
-    """Its standard error, over patients."""
+    """Its standard error over patients."""
     variety: Mapping[str, float] = field(default_factory=dict)
-    """{class: variety of its synthetic images as a share of that of as many real ones}."""
+    """{class: variety of its synthetic images, as a share of the variety of as many real ones}."""
     copies: Mapping[str, float] = field(default_factory=dict)
-    """{class: share of its synthetic images that are nearer to one training image than new patients' images come}; empty where too few
-    patients are known to tell."""
+    """{class: share of its synthetic images that are nearer to a training image than new patients' images
+    are}; empty where there are too few patients to tell."""
     kid: Mapping[str, float] = field(default_factory=dict)
-    """{class: distance of its synthetic images from unseen ones, from training images where none are unseen}."""
+    """{class: KID between its synthetic images and held-back ones, or training images where none are held
+    back}."""
     kid_error: float = 0.0
-    """Standard error of their mean."""
+    """Standard error of the mean KID over classes."""
 
     def facts(self) -> dict[str, Any]:
-        """What the log keeps, rounded."""
+        """Rounded values for the log."""
 
         def short(value: Any) -> Any:
             if isinstance(value, Mapping):
@@ -68,139 +82,151 @@ class Check:
 
     @property
     def overfits(self) -> bool:
-        """Whether the discriminator knows its training images by heart."""
+        """Whether the discriminator has memorised its training images."""
         return self.overfit is not None and self.overfit > max(_OVERFIT, _SURE * self.overfit_error)
 
     @property
     def collapsed(self) -> tuple[str, ...]:
-        """Classes whose images hardly differ. A generator that has just begun draws one image only, and has not collapsed."""
+        """Classes whose synthetic images hardly differ.
+
+        A generator that has just started draws a single image, but has not collapsed.
+        """
         return tuple(label for label, share in self.variety.items() if self.settled and share < _COLLAPSED)
 
     @property
     def copied(self) -> tuple[str, ...]:
-        """Classes whose images repeat training images."""
+        """Classes whose synthetic images repeat training images."""
         return tuple(label for label, share in self.copies.items() if share > _COPIED)
 
     @property
     def sound(self) -> bool:
-        """Neither collapsed nor copied anywhere."""
+        """Whether no class has collapsed or is copied."""
         return not self.collapsed and not self.copied
 
     @property
     def rank(self) -> tuple[int, float]:
-        """Order among kept generators, the best first: classes in trouble, then the mean distance over classes."""
+        """Rank of a generator, smallest first: classes with problems, then mean KID."""
         return len({*self.collapsed, *self.copied}), fmean(self.kid.values())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """A generator that may become the model, with what guards saw of it."""
+    """A generator that may become the model, with its check."""
 
-    look: Check
+    check: Check
     weights: Mapping[str, Tensor]
-    """State of the averaged generator."""
+    """State dict of the averaged generator."""
 
 
 @dataclass(slots=True)
 class Guards:
-    """What guards remember of a run; all of it is in the checkpoint."""
+    """What the guards remember of a run, all of which is in the checkpoint."""
 
-    looks: list[Check] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     kept: list[Snapshot] = field(default_factory=list)
     stopped: str = ""
-    """Why training stopped early; empty while it goes on."""
+    """Why training stopped early; empty while it continues."""
 
     def state(self) -> dict[str, Any]:
-        """Plain numbers, words and tensors."""
+        """State for the checkpoint, of plain numbers, text and tensors."""
         return {
-            "looks": [dataclasses.asdict(look) for look in self.looks],
+            "looks": [dataclasses.asdict(one) for one in self.checks],
             "kept": [
-                {"look": dataclasses.asdict(one.look), "weights": dict(one.weights)} for one in self.kept
+                {"look": dataclasses.asdict(one.check), "weights": dict(one.weights)} for one in self.kept
             ],
             "stopped": self.stopped,
         }
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Guards:
-        """From `state()`."""
+        """Restore from `state()`."""
         return cls(
-            looks=[Check(**look) for look in state["looks"]],
+            checks=[Check(**one) for one in state["looks"]],
             kept=[Snapshot(Check(**one["look"]), one["weights"]) for one in state["kept"]],
             stopped=state["stopped"],
         )
 
 
-def next_strength(look: Check, strength: float, least: float) -> float:
-    """Strength of augmentation from here on: up when something is learned by heart, slowly down to `least` when nothing is.
+def next_strength(check: Check, strength: float, least: float) -> float:
+    """Strength of augmentation after a check.
 
-    A plan without augmentation (`least` 0) stays without: its images would not be those of its recipe.
+    It rises where the discriminator overfits or the generator copies, and falls slowly to `least` where
+    neither happens. A plan without augmentation (`least` 0) stays without, because its images would not be
+    those of its recipe.
     """
     if not least:
         return 0.0
-    if look.overfits or look.copied:
+    if check.overfits or check.copied:
         return max(min(strength + _UP, _STRONGEST), least)
-    eased = look.overfit is None or look.overfit < _NOT_OVERFIT
+    eased = check.overfit is None or check.overfit < _NOT_OVERFIT
     return max(strength - _DOWN, least) if eased else strength
 
 
 def keep_snapshots(kept: Sequence[Snapshot], candidate: Snapshot) -> list[Snapshot]:
-    """The best two of those kept, in the order of training, and the candidate, for later may be better than can be seen yet."""
-    best = sorted(kept, key=lambda one: one.look.rank)[: _KEPT - 1]
-    return [*sorted(best, key=lambda one: one.look.images_shown), candidate]
+    """Keep the best two snapshots in the order of training, and the candidate.
+
+    The candidate is kept because later generators may be better than can be measured yet.
+    """
+    best = sorted(kept, key=lambda one: one.check.rank)[: _KEPT - 1]
+    return [*sorted(best, key=lambda one: one.check.images_shown), candidate]
 
 
 def choose_snapshot(kept: Sequence[Snapshot]) -> Snapshot:
-    """The generator that becomes the model: of the soundest, the latest whose distance is within one standard error of the least.
+    """Choose the generator that becomes the model.
 
-    Distances on a few unseen images are rough, and a generator gains by training on, so the benefit of the doubt is the later one's
-    (the one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984).
+    Of those with the fewest problems, it is the latest whose KID is within one standard error of the
+    smallest. KID on a few held-back images is imprecise and generators improve with training, so the later
+    one gets the benefit of the doubt (the one-standard-error rule of Breiman et al., Classification and
+    Regression Trees, 1984).
     """
-    troubles, distance = min(one.look.rank for one in kept)
-    error = next(one.look.kid_error for one in kept if one.look.rank == (troubles, distance))
-    equal = [one for one in kept if one.look.rank[0] == troubles and one.look.rank[1] <= distance + error]
-    return max(equal, key=lambda one: one.look.images_shown)
+    troubles, distance = min(one.check.rank for one in kept)
+    error = next(one.check.kid_error for one in kept if one.check.rank == (troubles, distance))
+    equal = [one for one in kept if one.check.rank[0] == troubles and one.check.rank[1] <= distance + error]
+    return max(equal, key=lambda one: one.check.images_shown)
 
 
-def reason_to_stop(looks: Sequence[Check], kept: Sequence[Snapshot]) -> str:
-    """Why training on would be in vain, in words; empty when it would not."""
-    latest = looks[-_PATIENCE:]
-    sound = [one.look.images_shown for one in kept if one.look.sound]
-    if len(latest) < _PATIENCE or any(look.sound for look in latest) or not sound:
+def reason_to_stop(checks: Sequence[Check], kept: Sequence[Snapshot]) -> str:
+    """Why training should stop, in words, or "" where it should continue."""
+    latest = checks[-_PATIENCE:]
+    sound = [one.check.images_shown for one in kept if one.check.sound]
+    if len(latest) < _PATIENCE or any(check.sound for check in latest) or not sound:
         return ""
     return (
-        f"stopped at {latest[-1].images_shown:,} images, for {_PATIENCE} looks in a row found classes collapsed or copied; "
-        f"the generator of {max(sound):,} images is sound and kept"
+        f"stopped at {latest[-1].images_shown:,} images, because {_PATIENCE} checks in a row found collapsed "
+        f"or copied classes; the generator of {max(sound):,} images, which is sound, was kept"
     )
 
 
-def alarms(look: Check) -> tuple[str, ...]:
-    """What a person should know of a look, one sentence each; none when all is well."""
-    found = [
-        f"the discriminator knows its training images by heart ({look.overfit:.2f} of the way from unseen ones to synthetic ones)"
-    ] if look.overfits else []  # fmt: skip
+def alarms(check: Check) -> tuple[str, ...]:
+    """What a person should know about a check, in sentences; empty when all is well."""
+    found = []
+    if check.overfits:
+        found.append(
+            f"the discriminator has memorised its training images (overfitting {check.overfit:.2f} of 1)"
+        )
     found += [
-        f"{label}: synthetic images hardly differ ({look.variety[label]:.0%} of the variety of real ones)"
-        for label in look.collapsed
+        f"{label}: synthetic images hardly differ ({check.variety[label]:.0%} of the variety of real ones)"
+        for label in check.collapsed
     ]
     found += [
-        f"{label}: {look.copies[label]:.0%} of the synthetic images come as near to a training image as a copy"
-        for label in look.copied
+        f"{label}: {check.copies[label]:.0%} of the synthetic images are near copies of training images"
+        for label in check.copied
     ]
     return tuple(found)
 
 
-def guard_status(looks: Sequence[Check], strength: float, least: float) -> str:
-    """The latest look for the line of progress: its alarms, what is being done, or that all is well; empty before the first."""
-    if not looks:
+def guard_status(checks: Sequence[Check], strength: float, least: float) -> str:
+    """The latest check in words for the progress line, "" before the first check."""
+    if not checks:
         return ""
-    found = [*alarms(looks[-1])]
+    found = [*alarms(checks[-1])]
     if strength > least:
         found.append(f"augmentation is at {strength:g} instead of {least:g}")
     if not found:
-        found = ["nothing amiss"]
-    if not looks[-1].copies:
-        found.append("copies cannot be told among so few patients")
-    patients = looks[-1].patients
+        found = ["no problems"]
+    if not checks[-1].copies:
+        found.append("copies cannot be detected with so few patients")
+    patients = checks[-1].patients
     if patients is not None and patients < LEAST_PATIENTS:
-        found.append(f"overfitting cannot be judged by {patients} unseen patients")
+        found.append(f"overfitting cannot be measured with {patients} held-back patients")
     return "guards: " + "; ".join(found)

@@ -1,7 +1,8 @@
-"""What both networks are made of, in the form that costs least: the same numbers as the plain form, by fewer passes over memory.
+"""Building blocks of the networks, in the form that takes the least time.
 
-At full resolution a processor spends more time moving images than multiplying them, so a pass less is worth more than a convolution
-less. What each is worth: docs/benchmarks/engine.md.
+Each gives the same numbers as its plain form, in fewer passes over memory: at full resolution a processor
+spends more time moving images than multiplying them, so saving a pass is worth more than saving a
+convolution. docs/benchmarks/engine.md says what each is worth.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _SLOPE = 0.2
-"""Of the leaky ReLU."""
+"""Negative slope of the leaky ReLU."""
 _FOLD_FROM = 32
-"""Side in pixels from which a convolution is folded with the pooling behind it; below, adding up the kernel costs more than it saves."""
+"""Side in pixels from which a convolution is merged with the pooling after it; below, summing up the kernel
+costs more than it saves."""
 
 
 def convolution(inward: int, outward: int, side: int, *, scale: float = 1.0) -> nn.Conv2d:
-    """A convolution of odd `side` with Kaiming initialisation for leaky ReLU, its weights multiplied by `scale`."""
+    """A convolution of odd `side` with Kaiming initialisation for leaky ReLU.
+
+    Its weights are multiplied by `scale`.
+    """
     layer = nn.Conv2d(inward, outward, side, padding=side // 2)
     nn.init.kaiming_normal_(layer.weight, a=_SLOPE)
     with torch.no_grad():
@@ -30,12 +35,15 @@ def convolution(inward: int, outward: int, side: int, *, scale: float = 1.0) -> 
 
 
 def double(x: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C, 2H, 2W), bilinear. What is affine per channel commutes with it and is a quarter of the work before it."""
+    """Double the size of (N, C, H, W), bilinear.
+
+    Operations that are affine per channel commute with it, and cost a quarter when done before it.
+    """
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def resample(x: Tensor, size: Sequence[int]) -> Tensor:
-    """(N, C, H, W) -> (N, C, *size), bilinear, anti-aliased where it shrinks; an image of that size as it is."""
+    """Resize (N, C, H, W) to (N, C, *size), bilinear, anti-aliased where it shrinks."""
     size = tuple(size)
     if x.shape[2:] == size:
         return x
@@ -44,10 +52,11 @@ def resample(x: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def halve(x: Tensor, layer: nn.Conv2d) -> Tensor:
-    """`layer` (3 x 3, padded by 1), then the mean of each 2 x 2 cells: (N, C, H, W) -> (N, D, H/2, W/2).
+    """Apply `layer` (3 x 3, padding 1), then average each 2 x 2 cells.
 
-    At large sides as one 4 x 4 convolution of stride 2, whose kernel is the mean of the 3 x 3 kernel at its four places: 16
-    multiplications instead of 36, and no image of the full size between.
+    (N, C, H, W) becomes (N, D, H/2, W/2). At large sizes this is one 4 x 4 convolution of stride 2, whose
+    kernel averages the 3 x 3 kernel at its four places: 16 multiplications instead of 36, and no image of
+    full size in between.
     """
     if x.shape[-1] < _FOLD_FROM:
         return F.avg_pool2d(layer(x), 2)
@@ -57,38 +66,44 @@ def halve(x: Tensor, layer: nn.Conv2d) -> Tensor:
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """Leaky ReLU whose slope is known not to bend, so that a gradient penalty does not send zeros back through the whole network."""
+    """Leaky ReLU whose second derivative is None instead of zeros.
+
+    So a gradient penalty does not send zeros back through the whole network.
+    """
     y: Tensor = _LeakyReLU.apply(x)  # type: ignore[no-untyped-call]
     return y
 
 
 class _LeakyReLU(torch.autograd.Function):
-    """y = x where x > 0, SLOPE x elsewhere."""
+    """y = x where x > 0, _SLOPE x elsewhere."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        """(any shape) -> same."""
+        """Apply it to a tensor of any shape."""
         ctx.save_for_backward(x)
         return F.leaky_relu(x, _SLOPE)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        """Differentiable once more."""
+        """Gradient that can itself be differentiated."""
         slopes: Tensor = _LeakyReLUGradient.apply(grads[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]
         return slopes
 
 
 class _LeakyReLUGradient(torch.autograd.Function):
-    """Gradient times the slope at x, which is linear in the gradient and constant in x almost everywhere."""
+    """Gradient times the slope at x.
+
+    It is linear in the gradient, and constant in x almost everywhere.
+    """
 
     @staticmethod
     def forward(ctx: Any, grad: Tensor, x: Tensor) -> Tensor:
-        """(any shape) -> same."""
+        """Apply it to tensors of any shape."""
         ctx.save_for_backward(x)
         return torch.ops.aten.leaky_relu_backward(grad, x, _SLOPE, False)  # type: ignore[no-any-return]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        """The derivative by x is zero: None, where torch's own operator would give a tensor of zeros."""
+        """Return None as derivative by x, where torch's own operator would return zeros."""
         again: Tensor = _LeakyReLUGradient.apply(grads[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]
         return again, None

@@ -1,4 +1,7 @@
-"""Logits -> losses, each with its equation; D returns (N, 1) or (N, 2) logits, the second one conditional."""
+"""Losses of the GAN from the logits of the discriminator, with their equations.
+
+A discriminator D returns logits (N, 1) or (N, 2), the second of them conditional on the class.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _Weights = tuple[float, float]
-"""Weight of the unconditional and of the conditional logit."""
+"""Weights of the unconditional and of the conditional logit."""
 
 
 def _weigh(losses: Tensor, weights: _Weights) -> Tensor:
-    """Mean over the batch of a (N, 1) or (N, 2) table of losses, its columns weighted."""
+    """Weight the columns of losses (N, 1) or (N, 2), and average over the batch."""
     return (losses * losses.new_tensor(weights[: losses.shape[1]])).sum(dim=1).mean()
 
 
 def _relativistic_discriminator(real: Tensor, fake: Tensor, weights: _Weights) -> Tensor:
-    """E[softplus(-(D(x) - D(G(z))))]: each real image paired with one fake (arXiv 1807.00734, 2501.05441 eq. 1)."""
+    """E[softplus(-(D(x) - D(G(z))))], each real image paired with one fake.
+
+    arXiv 1807.00734 and 2501.05441, eq. 1.
+    """
     return _weigh(F.softplus(-(real - fake)), weights)
 
 
@@ -28,12 +34,15 @@ def _relativistic_generator(real: Tensor, fake: Tensor, weights: _Weights) -> Te
 
 
 def _bce_discriminator(real: Tensor, fake: Tensor, weights: _Weights) -> Tensor:
-    """-E[log D(x)] - E[log(1 - D(G(z)))] with D = sigmoid(logit) (arXiv 1406.2661 eq. 1)."""
+    """-E[log D(x)] - E[log(1 - D(G(z)))] with D = sigmoid(logit).
+
+    arXiv 1406.2661, eq. 1.
+    """
     return _weigh(F.softplus(-real) + F.softplus(fake), weights)
 
 
 def _bce_generator(real: Tensor, fake: Tensor, weights: _Weights) -> Tensor:
-    """-E[log D(G(z))]: the non-saturating form (arXiv 1406.2661 section 3)."""
+    """-E[log D(G(z))], the non-saturating form (arXiv 1406.2661, section 3)."""
     del real
     return _weigh(F.softplus(-fake), weights)
 
@@ -46,13 +55,14 @@ DISCRIMINATOR_LOSSES: dict[str, _Loss] = {
 GENERATOR_LOSSES: dict[str, _Loss] = {"relativistic": _relativistic_generator, "bce": _bce_generator}
 
 
-def gradient_penalty(critic: nn.Module, images: Tensor, labels: Tensor, weights: _Weights) -> Tensor:
-    """E[||grad_x D(x)||^2]: R1 on real images, R2 on fakes (arXiv 1801.04406 eq. 9); call it in fp32.
+def gradient_penalty(discriminator: nn.Module, images: Tensor, labels: Tensor, weights: _Weights) -> Tensor:
+    """E[||grad_x D(x)||^2]: R1 on real images, R2 on fakes (arXiv 1801.04406, eq. 9).
 
-    Rounding in bf16 logits would drown the gradient, so `critic` must be the network itself, not one that runs in bf16.
+    Call it in fp32, with the network itself and not a wrapper that runs in bf16: rounding of the logits would
+    drown the gradient.
     """
     images = images.detach().float().requires_grad_(True)
-    logits = critic(images, labels)
+    logits = discriminator(images, labels)
     weighted = (logits * logits.new_tensor(weights[: logits.shape[1]])).sum()
     (slope,) = torch.autograd.grad(weighted, images, create_graph=True)
     return slope.square().flatten(1).sum(dim=1).mean()

@@ -1,4 +1,7 @@
-"""A trained generator <-> a folder: `model.json`, `generator.safetensors` and `model_card_text.md`; no code, no path, no patient."""
+"""A trained generator on disk: model.json, generator.safetensors and card.md.
+
+The folder holds no code, no path and no patient.
+"""
 
 from __future__ import annotations
 
@@ -39,31 +42,33 @@ if TYPE_CHECKING:
 _VERSION = 1
 _WEIGHTS, _RECORD, CARD = "generator.safetensors", "model.json", "card.md"
 _TONES = "tones"
-"""The tensor of all tone curves, among the weights."""
+"""Name of the tensor of all tone curves, among the weights."""
 _DTYPES = {"F32": "torch.float32", "I64": "torch.int64"}
-"""{type of a tensor in a safetensors file: what torch calls it}, of those that generators have."""
+"""{type of a tensor in a safetensors file: torch's name for it}, of those that generators have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
-    """A generator ready to draw, with what one must know about it."""
+    """A generator that is ready to draw, with the facts one needs about it."""
 
     folder: Path
     plan: Plan
     digest: str
     """SHA-256 of the weights file, as `sha256sum` prints it."""
     data_digest: str
-    """Digest of the images, labels and slices it was trained on."""
+    """Digest of the images, labels and slices that it was trained on."""
     counts: Mapping[str, int]
-    """{label: training images}."""
+    """{label: number of training images}."""
     images_shown: int
     holdout: Holdout | None
-    """Which patients of its data set its training held out; None for a model of an older version, which does not know."""
+    """Which patients of its data set were held out of its training; None for a model of an older version,
+    which does not record it."""
     network: nn.Module
     tones: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    """{label: tone curves (C, 2, knots) of its channels}; empty where images are written as the network draws them."""
+    """{label: tone curves (C, 2, knots) of its channels}; empty where images are written as the network draws
+    them."""
     warnings: tuple[str, ...] = ()
-    """What guards found amiss in it, or while it was trained."""
+    """What the guards found wrong with it, or during its training."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -71,16 +76,17 @@ class Model:
         return self.plan.labels
 
     def sample(self, label: str, count: int = 1, seed: int = 0, *, device: str = "auto") -> SampledImages:
-        """Draw images of one class, of the seeds from `seed` on, in memory and unfiltered.
+        """Draw images of one class in memory, unfiltered, with the seeds from `seed` on.
 
-        An image is the one that `medgan sample` writes for the same model, class and seed, whatever is drawn beside it.
+        Each image is the one that `medgan sample` writes for the same model, class and seed, whatever is
+        drawn beside it.
         """
         from medgan.learners.gan.sample import draw_together  # noqa: PLC0415  # which draws with models
 
         if count < 1 or seed < 0:
             raise PlanError(
-                f"{count} images from seed {seed} on are none",
-                hint="Ask for one or more, from seed 0 or more on.",
+                f"cannot sample {count} images from seed {seed} on",
+                hint="Use a count of at least 1, and a seed of at least 0.",
             )
         return draw_together(self, normalise_label(label), range(seed, seed + count), device=device)
 
@@ -93,11 +99,20 @@ class Model:
         about: Mapping[str, Any],
         tones: NDArray[np.float32] | None = None,
     ) -> Model:
-        """Write the three files (the JSON last: with it the model is whole) and give the model back.
+        """Write the three files of the model, and load it.
 
-        The tone curves `tones` (classes, C, 2, knots) lie among the weights, for they decide what is drawn, too. A card of these very
-        weights stands, with the evaluation and the words of people in it.
+        model.json is written last, so that the model is complete once it is there. An existing card stays if
+        it describes these very weights, with the evaluation and the notes that people have added.
+
+        Args:
+            folder: the model folder.
+            network: the generator.
+            plan: the plan of its training.
+            about: further facts for model.json.
+            tones: (classes, C, 2, knots) tone curves, stored among the weights because they decide what is
+                drawn.
         """
+        # Weights, with the tone curves among them.
         tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
         if tones is not None:
             tensors[_TONES] = torch.from_numpy(tones)
@@ -106,9 +121,10 @@ class Model:
         except ValueError as error:
             raise ModelError(
                 f"{folder}: the trained generator cannot be used ({error})",
-                hint="Train anew into another --out with another --seed or --precision fp32.",
+                hint="Train again into another --out, with another --seed or with --precision fp32.",
             ) from error
         write_bytes(folder / _WEIGHTS, save(tensors))
+        # Card and facts.
         facts = {
             "version": _VERSION,
             "medgan": medgan.__version__,
@@ -123,9 +139,13 @@ class Model:
 
     @classmethod
     def load(cls, folder: Path | str) -> Model:
-        """Read a model folder, perhaps somebody else's, or the `model` folder of a run; ModelError says what is wrong and what to do.
+        """Read a model folder, or the `model` folder of a run.
 
-        Memory is taken for no more than the weights file holds: the sizes that `model.json` names must be those of its tensors.
+        The folder may come from others. It cannot make medgan use more memory than the weights file has
+        bytes: the sizes in `model.json` must be those of its tensors.
+
+        Raises:
+            ModelError: what is wrong, and what to do.
         """
         folder = Path(folder)
         place = model_folder(folder)
@@ -133,8 +153,8 @@ class Model:
         try:
             if digest_file(place / _WEIGHTS) != facts.digest:
                 raise ModelError(
-                    f"{folder}: the weights are not those that {_RECORD} speaks of",
-                    hint="Copy the model folder anew, whole.",
+                    f"{folder}: the weights do not match the digest in {_RECORD}",
+                    hint="Copy the whole model folder again.",
                 )
             network = _build_empty(plan, place / _WEIGHTS)
             tensors = load_file(place / _WEIGHTS)
@@ -159,7 +179,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _GuardRecord:
-    """What guards had to say of the generator that was kept."""
+    """What the guards reported about the generator that was kept."""
 
     alarms: tuple[str, ...]
     stopped: str
@@ -167,7 +187,7 @@ class _GuardRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ModelRecord:
-    """What `model.json` says beside the plan, as far as anybody needs it."""
+    """The facts in `model.json` that are read, apart from the plan."""
 
     version: int
     digest: str
@@ -179,12 +199,16 @@ class _ModelRecord:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Sentences for a person from what guards saw of the generator, if they saw it."""
+        """Sentences for a person from the guards' report, if there is one."""
         return () if self.guards is None else (*self.guards.alarms, *filter(None, [self.guards.stopped]))
 
 
 def _build_empty(plan: Plan, weights: Path) -> nn.Module:
-    """The generator of a plan, its weights yet without memory; ValueError where those in the file `weights` are not of the same shapes."""
+    """Build the generator of a plan without memory for its weights.
+
+    Raises:
+        ValueError: the tensors in the file `weights` have other shapes.
+    """
     with torch.device("meta"):
         network: nn.Module = GENERATORS[plan.arch](plan)
     wanted = {name: (str(one.dtype), tuple(one.shape)) for name, one in network.state_dict().items()}
@@ -202,32 +226,35 @@ def _build_empty(plan: Plan, weights: Path) -> nn.Module:
         )
     for name in sorted(wanted.keys() | there.keys()):
         if wanted.get(name) != there.get(name):
-            words = [
+            found, needed = (
                 f"{one[0]} {list(one[1])}" if one else "absent" for one in (there.get(name), wanted.get(name))
-            ]
-            raise ValueError(f"{name} is {words[0]} in {weights.name}; the plan asks for {words[1]}")
+            )
+            raise ValueError(f"{name} is {found} in {weights.name}, but the plan needs {needed}")
     return network
 
 
 def _refuse_non_finite(tensors: Mapping[str, torch.Tensor]) -> None:
-    """ValueError where a weight is infinite or no number: nothing but black images would come of it."""
+    """Raise ValueError for weights that are infinite or not a number.
+
+    They would only give black images.
+    """
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
-            raise ValueError(f"{name} holds a weight that is infinite or no number")
+            raise ValueError(f"{name} holds a weight that is infinite or not a number")
 
 
 def _damage_error(folder: Path, error: Exception) -> ModelError:
-    """The sentence for a model that cannot be used."""
-    return ModelError(f"{folder}: this model is damaged ({error})", hint="Copy it anew, or train it again.")
+    """The error for a model that cannot be used."""
+    return ModelError(f"{folder}: this model is damaged ({error})", hint="Copy it again, or train it again.")
 
 
 def model_folder(folder: Path) -> Path:
-    """Where the model lies of which `folder` is the folder or the run."""
+    """The model folder, given that folder or the run that contains it."""
     return folder / "model" if (folder / "model" / _RECORD).exists() else folder
 
 
 def read_card(place: Path) -> str | None:
-    """The model card, its line ends as they are; None where there is none that can be read."""
+    """Read the model card with its line ends as they are, or None where that fails."""
     try:
         return (place / CARD).read_bytes().decode()
     except (OSError, ValueError):
@@ -235,29 +262,38 @@ def read_card(place: Path) -> str | None:
 
 
 def read_record(place: Path, asked: Path) -> tuple[_ModelRecord, Plan]:
-    """`model.json`, checked; ModelError when it is absent, damaged, or of a newer version."""
+    """Read and check `model.json`.
+
+    Args:
+        place: the model folder.
+        asked: the folder that the user named, for messages.
+
+    Raises:
+        ModelError: the file is missing, damaged, or of a newer version.
+    """
     try:
-        told = read_object(place / _RECORD)
-        version = from_json(int, told.get("version"), "version")
+        record = read_object(place / _RECORD)
+        version = from_json(int, record.get("version"), "version")
         if version > _VERSION:
             raise ModelError(
-                f"{asked}: this model was written by a newer medgan ({told.get('medgan', 'unknown')}, format {version})",
-                hint=f"Update medgan (this is {medgan.__version__}): git pull in your clone, then pip install . there.",
+                f"{asked}: this model was written by a newer medgan "
+                f"({record.get('medgan', 'unknown')}, format {version})",
+                hint=f"Update medgan (this is {medgan.__version__}): run `git pull` and `pip install .` in "
+                "your clone.",
             )
-        if isinstance(told.get("guards"), dict):
-            seen = from_known_json(_GuardRecord, told["guards"], "guards")
-            told["guards"] = to_json(seen)
-        return from_known_json(_ModelRecord, told, _RECORD), parse_plan(told.get("plan"))
+        if isinstance(record.get("guards"), dict):
+            record["guards"] = to_json(from_known_json(_GuardRecord, record["guards"], "guards"))
+        return from_known_json(_ModelRecord, record, _RECORD), parse_plan(record.get("plan"))
     except FileNotFoundError as error:
         unfinished = (asked / "state.pt").exists()
         raise ModelError(
             f"{asked}: {'this run is not finished' if unfinished else f'no model here (no {_RECORD})'}",
-            hint="Repeat the train command: it goes on."
+            hint="Repeat the train command: it continues."
             if unfinished
             else "Name the folder that `medgan train` wrote.",
         ) from error
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{asked}: {_RECORD} cannot be read ({error})",
-            hint="Copy the model folder anew, or train it again.",
+            hint="Copy the model folder again, or train the model again.",
         ) from error

@@ -1,4 +1,4 @@
-"""Plan and facts -> the model card: what the model was trained on, how, what it is for and not for; and the place of its evaluation."""
+"""The model card: training data, training, intended use, limits and evaluation."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from typing import Any
 from medgan.base.escape import escape_markdown
 from medgan.plan import Plan
 
-_BEGIN, _END = "<!-- evaluation: medgan evaluate writes and replaces this section -->", "<!-- /evaluation -->"
+_BEGIN = "<!-- evaluation: medgan evaluate writes and replaces this section -->"
+_END = "<!-- /evaluation -->"
 _SECTION = re.compile(rf"^{_BEGIN}[ \t]*\r?\n.*?^{_END}[ \t]*(?:\r?\n|\Z)", re.MULTILINE | re.DOTALL)
-_LF = "\n"
+
 _INTENDED = """\
-Research on class imbalance: topping up rare classes of the *training* split of an image classifier, teaching, and software tests.
+Research on class imbalance: topping up rare classes of the *training* split of an image classifier, teaching,
+and software tests.
 
 ## Limits
 
-- Not for clinical use: an image drawn by this model shows nobody, and may show anatomy that cannot exist.
-- The model knows only what its training images show: their scanners, sites and patients. Rare findings among them may be missing.
-- A generator trained on few images can come close to some of them. Compare what it draws with the training images before sharing it.
-- Whether synthetic images help is an open question for each data set: test on real patients whom the generator never saw, beside
-  plain oversampling and class weights.
+- Not for clinical use: an image drawn by this model shows no real person, and may show impossible anatomy.
+- The model knows only what its training images show: their scanners, sites and patients. Rare findings among
+  them may be missing.
+- A generator trained on few images can come close to some of them. Compare what it draws with the training
+  images before sharing it.
+- Whether synthetic images help is an open question for each data set: test on real patients whom the
+  generator never saw, beside plain oversampling and class weights.
 """
 
 
 def model_card_text(plan: Plan, facts: Mapping[str, Any]) -> str:
-    """The text of `model_card_text.md` (Mitchell et al., Model Cards for Model Reporting, arXiv 1810.03993)."""
+    """The text of card.md, a model card as in Mitchell et al. (arXiv 1810.03993)."""
     counts, patients = facts["counts"], facts.get("patients", {})
     rows = "\n".join(
         f"| {escape_markdown(label)} | {count} | {patients.get(label, 'unknown')} |"
@@ -37,11 +41,12 @@ def model_card_text(plan: Plan, facts: Mapping[str, Any]) -> str:
         for name, reason in plan.why.items()
         if name not in {"form"}
     )
-    form = plan.form
+    form, modality = plan.form, escape_markdown(plan.form.modality) or "modality unknown"
+    cautions = "".join(f"**{escape_markdown(sentence)}**\n\n" for sentence in facts.get("cautions", ()))
     return f"""\
 # Model card
 
-A class-conditional generator of synthetic medical images ({escape_markdown(form.modality) or "modality unknown"}, {plan.size[0]} x {plan.size[1]} pixels,
+A class-conditional generator of synthetic medical images ({modality}, {plan.size[0]} x {plan.size[1]} pixels,
 {"colour" if plan.channels == 3 else "gray"}), made by medgan {facts["medgan"]}.
 
 Weights: `generator.safetensors`, SHA-256 `{facts["digest"]}`.
@@ -52,7 +57,7 @@ Weights: `generator.safetensors`, SHA-256 `{facts["digest"]}`.
 | --- | --- | --- |
 {rows}
 
-{"".join(f"**{escape_markdown(sentence)}**{_LF}{_LF}" for sentence in facts.get("cautions", ()))}Data digest: `{facts["data_digest"]}`. Only the train split was used; validation and test images were never seen.
+{cautions}Data digest: `{facts["data_digest"]}`. Only the train split was used, no validation or test images.
 No image, path or patient identifier is stored with the model.
 Intensities: {form.low:g} to {form.high:g} ({form.unit}); {plan.why.get("form", "")}.
 
@@ -71,26 +76,33 @@ Intensities: {form.low:g} to {form.high:g} ({form.unit}); {plan.why.get("form", 
 
 
 def _resumption_text(ends: Sequence[int]) -> str:
-    """That shorter runs were gone on with, which ended when so many images had been shown."""
-    return (
-        f", in runs that were gone on with after {' and '.join(f'{end:,}' for end in ends)}" if ends else ""
+    """A note that shorter runs were continued, with the images shown at their ends."""
+    return f", in runs that were continued after {' and '.join(f'{end:,}' for end in ends)}" if ends else ""
+
+
+def _guards_section(check: Mapping[str, Any] | None) -> str:
+    """What the guards found of the generator that was kept.
+
+    docs/concepts/training.md explains their checks.
+    """
+    if check is None:
+        return "The guards have not checked it: it was trained too briefly, or without them."
+    chosen = (
+        f"The generator is that of {check['images_shown']:,} images, "
+        "the best that the guards found on images held back from training."
     )
-
-
-def _guards_section(seen: Mapping[str, Any] | None) -> str:
-    """What guards saw of the generator that was kept (docs/concepts/training.md)."""
-    if seen is None:
-        return "Guards have not looked at it: it was trained too briefly, or without them."
-    chosen = f"The generator is that of {seen['images_shown']:,} images, the best that guards saw on images held back from training."
-    found = [*seen["alarms"], *filter(None, [seen["stopped"]])]
-    if not seen["copies"]:
-        found += ["copies of training images could not be told among so few patients"]
+    found = [*check["alarms"], *filter(None, [check["stopped"]])]
+    if not check["copies"]:
+        found += ["copies of training images could not be detected with so few patients"]
     found = found or ["no collapse and no copies of training images were found"]
     return "\n".join([chosen, "", *(f"- {escape_markdown(sentence)}" for sentence in found)])
 
 
 def replace_evaluation(text: str, section: str) -> str:
-    """The card `text` with the section of an evaluation, in the place of an earlier one or at the end; all else stands."""
+    """Put the section of an evaluation into a card, without touching the rest.
+
+    It replaces the section of an earlier evaluation, or goes to the end.
+    """
     block = f"{_BEGIN}\n{section}\n{_END}\n"
     if _SECTION.search(text):
         return _SECTION.sub(lambda _: block, text, count=1)
@@ -98,5 +110,8 @@ def replace_evaluation(text: str, section: str) -> str:
 
 
 def is_card_of(text: str, digest: str) -> bool:
-    """Whether a card is that of the weights with this SHA-256, whatever evaluation stands in it."""
+    """Whether a card describes the weights with this SHA-256.
+
+    Its evaluation section does not count.
+    """
     return digest in _SECTION.sub("", text)

@@ -1,10 +1,13 @@
-"""The repaired DCGAN: latent and class -> image, image and class -> two logits; no normalisation layers, no tanh.
+"""The default networks: a DCGAN repaired after the analysis of R3GAN.
 
-What DCGAN (arXiv 1511.06434) is mended with, after the analysis of R3GAN (arXiv 2501.05441): a learned base of cells instead of
-projected noise, bilinear resampling instead of strided transposed convolutions, residual blocks that start as identities, leaky
-ReLU, no batch statistics. The generator draws on an outline (outline.py), which has the variety of every class from the start: each
-stage adds its detail to the image so far, as in a Laplacian pyramid (arXiv 1506.05751). The discriminator has an unconditional and a
-projection logit (transitional conditioning, arXiv 2201.06578).
+Compared with DCGAN (arXiv 1511.06434), and after R3GAN (arXiv 2501.05441), they have a learned base of cells
+instead of projected noise, bilinear resampling instead of strided transposed convolutions, residual blocks
+that start as identities, leaky ReLU, and neither batch statistics nor tanh.
+
+The generator starts from a sample of a class-conditional Gaussian (class_gaussian.py), which has the variety
+of every class from the start, and each stage adds its detail to the image so far, as in a Laplacian pyramid
+(arXiv 1506.05751). The discriminator returns an unconditional and a projection logit (transitional
+conditioning, arXiv 2201.06578).
 """
 
 from __future__ import annotations
@@ -24,22 +27,26 @@ from medgan.plan import Plan
 from medgan.training.runtime import random_per_image
 
 _CONDITION_FROM = 16
-"""Side in pixels from which the class enters the generator's stages."""
+"""Side in pixels from which on the class conditions the generator's stages."""
 _RESIDUAL = 0.1
-"""Scale of a residual's last weights at the start: the stage begins close to its straight path, but not silent."""
+"""Scale of a residual's last weights at the start: a stage starts close to its straight path, yet not without
+effect."""
 _DETAIL = 0.05
-"""Scale of a detail's weights at the start: an image begins close to its outline."""
+"""Scale of a detail's weights at the start: an image starts close to its Gaussian sample."""
 _STRAIGHT = 0.7
-"""Scale of the 1 x 1 convolutions on the straight path, for which Kaiming's factor of two is one too many."""
+"""Scale of the 1 x 1 convolutions on the straight path, where Kaiming's factor of two is too much by one."""
 _EMBEDDING_NOISE = 0.5
-"""Standard deviation of the noise on class embeddings while training (NoisyTwins, arXiv 2304.05866)."""
+"""Standard deviation of the noise on class embeddings during training (NoisyTwins, arXiv 2304.05866)."""
 
 
 class _Style(nn.Module):
-    """Latent (and class, where it may enter) -> gain and bias per channel; starts as gain 1, bias 0."""
+    """Gain and bias per channel from latent and class, at first gain 1 and bias 0."""
 
     def __init__(self, latent: int, classes: int, channels: int) -> None:
-        """`classes` is 0 where the class may not enter."""
+        """Build the linear maps.
+
+        `classes` is 0 where the class must not enter.
+        """
         super().__init__()
         self.from_latent = nn.Linear(latent, 2 * channels)
         nn.init.normal_(self.from_latent.weight, std=0.5 / latent**0.5)
@@ -59,12 +66,19 @@ class _Style(nn.Module):
 
 
 class _UpStage(nn.Module):
-    """One generator stage: a styled residual that doubles the cells half-way, so that one convolution runs at each size."""
+    """A generator stage: a styled residual that doubles the size half-way.
+
+    So there is only one convolution at each size.
+    """
 
     def __init__(
         self, inward: int, outward: int, latent: int, classes: int, *, double: bool, scale: float
     ) -> None:
-        """`scale` shrinks the first residual convolution so that depth does not matter (fix-up, arXiv 1901.09321)."""
+        """Build the stage.
+
+        `scale` reduces the first convolution, so that the depth of the network does not matter (fix-up, arXiv
+        1901.09321).
+        """
         super().__init__()
         self.doubles = double
         self.first = convolution(inward, outward, 3, scale=scale)
@@ -72,10 +86,13 @@ class _UpStage(nn.Module):
         self.second = convolution(outward, outward, 3, scale=_RESIDUAL)
         self.skip = convolution(inward, outward, 1, scale=_STRAIGHT) if inward != outward else nn.Identity()
 
-    def forward(self, x: Tensor, kinked: Tensor, z: Tensor, y: Tensor) -> Tensor:
-        """(N, inward, H, W), and its leaky ReLU `kinked` -> (N, outward, 2H, 2W), or the same size when it does not double."""
+    def forward(self, x: Tensor, activated: Tensor, z: Tensor, y: Tensor) -> Tensor:
+        """Map (N, inward, H, W) to (N, outward, 2H, 2W), or to H and W without doubling.
+
+        `activated` is the leaky ReLU of x.
+        """
         straight = self.skip(x)
-        residual = self.style(self.first(kinked), z, y)
+        residual = self.style(self.first(activated), z, y)
         if self.doubles:
             straight, residual = double(straight), double(residual)
         image: Tensor = straight + self.second(leaky_relu(residual))
@@ -83,16 +100,21 @@ class _UpStage(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latent (N, latent) and class (N,) -> images (N, C, H, W), nominally in [-1, 1] and not clamped."""
+    """Images (N, C, H, W) from latents (N, latent) and classes (N,).
+
+    Values are nominally in [-1, 1], and not clamped. The attributes name the tensors of saved models, so they
+    stay.
+    """
 
     def __init__(self, plan: Plan) -> None:
-        """Build base, outline and stages as `plan.base`, `plan.widths` and `plan.labels` say."""
+        """Build base, Gaussian and stages by `plan.base`, `plan.widths` and `plan.labels`."""
         super().__init__()
         self.size = plan.size
         self.classes = len(plan.labels) if len(plan.labels) > 1 else 0
         self.embedding = nn.Embedding(max(self.classes, 1), plan.latent)
         self.base = nn.Parameter(torch.randn(plan.widths[0], *plan.base))
         self.scales = nn.Linear(plan.latent, plan.widths[0])
+        # Stages, each twice the size of the one before.
         stages, side, before = [], max(plan.base), plan.widths[0]
         for number, width in enumerate(plan.widths):
             side *= 2 if number else 1
@@ -101,7 +123,8 @@ class Generator(nn.Module):
             stages.append(_UpStage(before, width, plan.latent, enters, double=number > 0, scale=scale))
             before = width
         self.stages = nn.ModuleList(stages)
-        self.outlined = min(plan.outlined, plan.doublings - 1)  # plans of before say 2, whatever the size
+        # The Gaussian image, and the details that stages add to it.
+        self.outlined = min(plan.outlined, plan.doublings - 1)  # older plans say 2, whatever the size
         rows, columns = (cells << self.outlined for cells in plan.base)
         self.outline = ClassGaussian((plan.channels, rows, columns), plan.latent, len(plan.labels))
         self.from_outline = convolution(plan.channels, plan.widths[self.outlined], 3)
@@ -109,34 +132,40 @@ class Generator(nn.Module):
             convolution(width, plan.channels, 3, scale=_DETAIL) for width in plan.widths[self.outlined :]
         )
 
-    def begin(self, of_class: Callable[[int], NDArray[np.float32]]) -> None:
-        """Begin with the outlines of real images: `of_class` gives those of a class number, (N, C, H, W) as the networks see them."""
+    def init_from_data(self, of_class: Callable[[int], NDArray[np.float32]]) -> None:
+        """Set the Gaussian from reduced real images.
+
+        `of_class` returns the images (N, C, H, W) of a class number, as the networks see them.
+        """
         side = self.outline.shape[1:]
         known = (torch.from_numpy(of_class(number)) for number in range(len(self.outline.mean)))
         self.outline.measure([F.adaptive_avg_pool2d(images, side).numpy() for images in known])
 
     def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
-        """Draw images; `share` in [0, 1] is how far the class condition of the stages has faded in."""
+        """Generate images.
+
+        `share`, 0 to 1, is the weight of the class conditioning of the stages.
+        """
         z = F.normalize(z, dim=1) * z.shape[1] ** 0.5
         y = _embed(self.embedding, labels, noisy=self.training and self.classes > 0) * share
         with torch.autocast(z.device.type, enabled=False):
             image: Tensor = self.outline(z.float(), labels)
         x = (self.base[None] * self.scales(z)[:, :, None, None]).contiguous(memory_format=torch.channels_last)
-        kinked = leaky_relu(x)
+        activated = leaky_relu(x)
         for number, stage in enumerate(self.stages):
-            x = stage(x, kinked, z, y)
+            x = stage(x, activated, z, y)
             if number == self.outlined:
                 x = x + self.from_outline(image)
-            kinked = leaky_relu(x)
+            activated = leaky_relu(x)
             if number > self.outlined:
                 image = double(image)
             if number >= self.outlined:
-                image = image + self.details[number - self.outlined](kinked).float()
+                image = image + self.details[number - self.outlined](activated).float()
         return resample(image, self.size)
 
 
 def _embed(table: nn.Embedding, labels: Tensor, *, noisy: bool) -> Tensor:
-    """Class embeddings of length sqrt(width) (N, width), blurred by noise while training."""
+    """Class embeddings (N, width) of length sqrt(width), with noise during training."""
     y: Tensor = F.normalize(table(labels), dim=1) * table.embedding_dim**0.5
     if not noisy:
         return y
@@ -145,10 +174,10 @@ def _embed(table: nn.Embedding, labels: Tensor, *, noisy: bool) -> Tensor:
 
 
 class _DownStage(nn.Module):
-    """One discriminator stage: a residual that halves the cells half-way."""
+    """A discriminator stage: a residual that halves the size half-way."""
 
     def __init__(self, inward: int, outward: int, *, halve: bool, scale: float) -> None:
-        """`scale` as in `_UpStage`."""
+        """Build the stage, with `scale` as in `_UpStage`."""
         super().__init__()
         self.halves = halve
         self.first = convolution(inward, inward, 3, scale=scale)
@@ -156,7 +185,7 @@ class _DownStage(nn.Module):
         self.skip = convolution(inward, outward, 1, scale=_STRAIGHT) if inward != outward else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inward, H, W) -> (N, outward, H/2, W/2), or the same size when it does not halve."""
+        """Map (N, inward, H, W) to (N, outward, H/2, W/2), or without halving to H and W."""
         residual = leaky_relu(x)
         residual = halve(residual, self.first) if self.halves else self.first(residual)
         straight = F.avg_pool2d(x, 2) if self.halves else x
@@ -165,10 +194,13 @@ class _DownStage(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) and class (N,) -> logits (N, 2): how real, and how real as that class."""
+    """Logits (N, 2) of images (N, C, H, W) and classes (N,).
+
+    The first says how real an image is, the second how real as an image of its class.
+    """
 
     def __init__(self, plan: Plan) -> None:
-        """Mirror the generator; the head sees each channel's base cells once (a depthwise convolution)."""
+        """Mirror the generator, with a depthwise convolution over the base cells as head."""
         super().__init__()
         self.grid = plan.grid
         self.classes = len(plan.labels) if len(plan.labels) > 1 else 0
@@ -182,18 +214,17 @@ class Discriminator(nn.Module):
         self.embedding = nn.Embedding(max(self.classes, 1), widths[-1])
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Judge images; the second logit is 0 where there is one class only."""
+        """Compute the logits, the second one 0 where there is one class only."""
         x = self.from_image(resample(images, self.grid))
         for stage in self.stages:
             x = stage(x)
         x = self.head(leaky_relu(x)).flatten(1)
         with torch.autocast(x.device.type, enabled=False):
-            return self.logits(
-                x.float(), labels
-            )  # losses compare logits with each other: bf16 would round the difference away
+            # Losses compare logits with each other: bf16 would round the difference away.
+            return self.logits(x.float(), labels)
 
     def logits(self, x: Tensor, labels: Tensor) -> Tensor:
-        """What the head saw (N, channels), in fp32 -> logits (N, 2)."""
+        """Logits (N, 2) from the output of the head (N, channels), in fp32."""
         free = self.real(x)
         if not self.classes:
             return torch.cat([free, torch.zeros_like(free)], dim=1)

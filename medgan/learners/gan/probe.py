@@ -1,4 +1,7 @@
-"""Plan -> what an image costs to train on here, from a few timed updates on random images of the plan's shape."""
+"""Measure what training on an image costs here, by a few timed steps.
+
+The steps use random images of the plan's shape.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,16 @@ from medgan.plan import Plan
 from medgan.training.batches import share_of_batch
 from medgan.training.runtime import Runtime, reseed, temporary_graphs
 
-ROUNDS, BRIEF_ROUNDS = 3, 1
-"""Rounds by which a run is decided; a dry run, which decides nothing, needs but an estimate."""
+ROUNDS = 3
+"""Number of rounds of timing on which a run is decided."""
+BRIEF_ROUNDS = 1
+"""Number of rounds for a dry run, which decides nothing and needs only an estimate."""
 _ALIKE = 0.02
-"""By how much of itself a gradient of a replayed step may differ; by adding up in another order it does by a hundred-thousandth."""
+"""Largest difference of a gradient in a replayed step, as a share of its length. Adding up in another order
+changes it by a hundred-thousandth."""
 _NEXT_TO_NOTHING = 1e-4
-"""Share of the length of all gradients together below which a gradient is measured by that."""
+"""A gradient shorter than this share of the length of all gradients together is compared with that share
+instead of its own length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,90 +39,108 @@ class _Cost:
     """Seconds per image, a median over rounds."""
 
     processor: float
-    """Of all processors together, whatever else runs there; on a GPU, which keeps no such time, wall-clock."""
+    """CPU time of all cores together, which does not count other work on the machine. On a GPU, which keeps
+    no such time, it is wall-clock time."""
     wall: float
+    """Wall-clock time."""
 
 
 def measure_costs(
     plan: Plan, precisions: Iterable[str], *, rounds: int = ROUNDS, on_progress: OnProgress = ignore
 ) -> dict[str, _Cost]:
-    """{precision: its cost}; they take turns, so that a busy moment strikes them alike, after a round of warming up.
+    """Measure the cost of an image for each of `precisions`.
 
-    Several processes take their `rounds` together, and go by the clock of the first.
+    After a warm-up round, precisions take turns, so that a busy moment affects all of them alike. Several
+    processes measure together, and use the times of the first.
     """
     trials = {name: _TimingTrial(replace(plan, precision=name)) for name in precisions}
     taken: dict[str, list[_Cost]] = {name: [] for name in trials}
-    what, words = "timing one step", f"size {'x'.join(map(str, plan.size))}, {', '.join(trials)}"
+    what, description = "timing one step", f"size {'x'.join(map(str, plan.size))}, {', '.join(trials)}"
     for number in range(rounds + 1):
         for place, (name, trial) in enumerate(trials.items()):
-            on_progress(Progress(what, number * len(trials) + place, (rounds + 1) * len(trials), words))
+            on_progress(Progress(what, number * len(trials) + place, (rounds + 1) * len(trials), description))
             cost = trial.round()
             if number:
                 taken[name].append(cost)
-    on_progress(Progress(what, (rounds + 1) * len(trials), (rounds + 1) * len(trials), words))
+    on_progress(Progress(what, (rounds + 1) * len(trials), (rounds + 1) * len(trials), description))
     return {name: trial.runtime.once(partial(_median_cost, taken[name])) for name, trial in trials.items()}
 
 
 def time_with_graphs(plan: Plan) -> tuple[float, str]:
-    """Seconds per image by the wall clock where steps are replayed as CUDA graphs, and what speaks against it in words, or "".
+    """Measure steps that are replayed as CUDA graphs.
 
-    That is a step that fails or is another. It is compared after rounds enough for a GPU to replay what it recorded, with a plain step
-    from the same weights, moments and chance.
+    A replayed step may fail or give other results. After enough rounds for the GPU to replay what it has
+    recorded, it is compared with a plain step from the same weights, optimiser state and random numbers.
+
+    Returns:
+        Wall-clock seconds per image, and what speaks against using graphs in words, or "".
     """
     try:
         with temporary_graphs():
-            pace, where, apart = _compare_with_plain(plan)
-    except Exception as error:  # noqa: BLE001 what a driver may refuse is beyond us, and the run is as good without
-        inner = getattr(error, "inner_exception", error)  # torch's own tells only who raised it
+            seconds, where, apart = _compare_with_plain(plan)
+    except Exception as error:  # noqa: BLE001  # a driver may raise anything, and training works without graphs
+        inner = getattr(error, "inner_exception", error)  # torch's own error names only its origin
         return math.inf, f"do not work here ({type(inner).__name__}: {str(inner).partition(chr(10))[0]})"
     same = apart <= _ALIKE
-    return pace, "" if same else f"lead to another gradient of {where} (apart by {apart:.0%} of its length)"
+    return (
+        seconds,
+        "" if same else f"give another gradient of {where} (different by {apart:.0%} of its length)",
+    )
 
 
 def _compare_with_plain(plan: Plan) -> tuple[float, str, float]:
-    """Seconds per image by CUDA graphs, the weight whose gradient differs most from that of a plain step, and by what share."""
+    """Compare replayed steps with plain ones.
+
+    Returns:
+        Seconds per image with graphs, the weight whose gradient differs most, and its difference as a share
+        of its length.
+    """
     trial = _TimingTrial(replace(plan, graphed=True))
-    pace = _median_cost([trial.round() for _ in range(ROUNDS + 1)][1:]).wall
+    seconds = _median_cost([trial.round() for _ in range(ROUNDS + 1)][1:]).wall
     plain = _TimingTrial(replace(plan, graphed=False))
     plain.take_over(trial)
-    return pace, *_largest_difference(plain.slopes(), trial.slopes())
+    return seconds, *_largest_difference(plain.gradients(), trial.gradients())
 
 
 def _largest_difference(plain: dict[str, Tensor], other: dict[str, Tensor]) -> tuple[str, float]:
-    """The weight whose two gradients are farthest apart, and their distance as a share of the length of the plain one.
+    """The weight whose two gradients differ most, and the relative difference.
 
-    One that is next to nothing beside all of them is measured by a share of that.
+    The difference is a share of the length of the plain gradient. Where that is negligible, it is a share of
+    the length of all gradients.
     """
-    least = _NEXT_TO_NOTHING * torch.stack([slope.norm() for slope in plain.values()]).norm()
+    least = _NEXT_TO_NOTHING * torch.stack([gradient.norm() for gradient in plain.values()]).norm()
     shares = {
-        name: float((other[name] - slope).norm() / slope.norm().clamp(min=least))
-        for name, slope in plain.items()
+        name: float((other[name] - gradient).norm() / gradient.norm().clamp(min=least))
+        for name, gradient in plain.items()
     }
     worst = max(shares, key=lambda name: math.inf if math.isnan(shares[name]) else shares[name])
     return worst, shares[worst]
 
 
 def _median_cost(rounds: list[_Cost]) -> _Cost:
-    """Each clock's own."""
+    """Median of each time by itself."""
     return _Cost(
         statistics.median(cost.processor for cost in rounds), statistics.median(cost.wall for cost in rounds)
     )
 
 
 class _TimingTrial:
-    """Networks of a plan, and a random batch that they learn from."""
+    """Networks of a plan, and a random batch to train them on."""
 
     def __init__(self, plan: Plan) -> None:
-        """Built as for training."""
+        """Build the networks as for training."""
         reseed(plan.seed, -1)
         self.plan, self.runtime = plan, Runtime(plan.device, plan.precision, graphed=plan.graphed)
         images, mine = torch.rand(plan.batch, plan.channels, *plan.size) * 2 - 1, share_of_batch(plan)
-        self.learners = GanState(plan, self.runtime, lambda _: images.numpy())
+        self.gan = GanState(plan, self.runtime, lambda _: images.numpy())
         self.images = self.runtime.tensor(images[mine])
         self.labels = self.runtime.tensor(torch.arange(plan.batch)[mine] // plan.group % len(plan.labels))
 
     def round(self) -> _Cost:
-        """The cost of an image in a long run: of a plain step, and its share of what a step with a penalty costs more."""
+        """Cost of an image in a long run.
+
+        It is that of a plain step plus the proper share of what a gradient penalty adds.
+        """
         lazy, plain = self.step(0), self.step(1)
         if not self.plan.penalty_every:
             return _Cost((lazy.processor + plain.processor) / 2, (lazy.wall + plain.wall) / 2)
@@ -126,29 +151,30 @@ class _TimingTrial:
         )
 
     def step(self, number: int) -> _Cost:
-        """The cost of an image in step `number`: the first one has a penalty."""
+        """Cost of an image in step `number`, of which number 0 has a gradient penalty."""
         processor, wall = time.process_time(), time.perf_counter()
-        update(
-            self.learners, self.images, self.labels, number * self.plan.batch
-        )  # ends with numbers, so a GPU is done
+        # It returns Python numbers, so a GPU has finished by then.
+        update(self.gan, self.images, self.labels, number * self.plan.batch)
         processor, wall = time.process_time() - processor, time.perf_counter() - wall
         on_gpu = self.images.device.type != "cpu"
         return _Cost((wall if on_gpu else processor) / self.plan.batch, wall / self.plan.batch)
 
     def take_over(self, other: _TimingTrial) -> None:
-        """Go on from the weights and moments of the other."""
-        parts = other.learners.parts()
-        for name, part in self.learners.parts().items():
-            part.load_state_dict(
-                copy.deepcopy(parts[name].state_dict())
-            )  # an optimiser would share its tensors
+        """Continue from the weights and optimiser state of another trial."""
+        parts = other.gan.parts()
+        for name, part in self.gan.parts().items():
+            # A copy, because an optimiser would share its tensors.
+            part.load_state_dict(copy.deepcopy(parts[name].state_dict()))
 
-    def slopes(self) -> dict[str, Tensor]:
-        """The gradient of every weight that learns, in a step near the end of the run, when all have a part: with a penalty, where there is one."""
+    def gradients(self) -> dict[str, Tensor]:
+        """Gradients of all trainable weights in a step near the end of a run.
+
+        By then all networks take part, and it is a step with a gradient penalty where the plan has one.
+        """
         steps, every = self.plan.images_shown // self.plan.batch, self.plan.penalty_every or 1
         reseed(self.plan.seed, 0)
         self.step((steps - 1) // every * every)
-        learning = {name: part for name, part in self.learners.networks.items() if name != "average"}
+        learning = {name: part for name, part in self.gan.networks.items() if name != "average"}
         return {
             f"{name}.{which}": torch.zeros_like(weight) if weight.grad is None else weight.grad.clone()
             for name, part in learning.items()

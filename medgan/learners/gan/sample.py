@@ -1,4 +1,4 @@
-"""Model + label + seeds -> Samples: an image depends on its seed, label and model, and on nothing else."""
+"""Draw synthetic images; each depends on its seed, class and model only."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from medgan.training.runtime import choose_device
 
 _GRID_COLUMNS = 8
 _BATCH = 16
-"""Images drawn at a time, by every process on every machine: part of what an image is, so never a setting."""
+"""Number of images drawn at a time, by every process on every machine. It is not a setting, because it
+affects the images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sample:
-    """One synthetic image, reproducible from its own fields."""
+    """One synthetic image, which can be drawn again from its own fields."""
 
     pixels: NDArray[np.float32]
-    """(C, H, W) in [0, 1]: 0 is the low, 1 the high end of the plan's intensity range."""
+    """(C, H, W) in [0, 1]: 0 is the low and 1 the high end of the plan's intensity range."""
     label: str
     seed: int
     model: str
@@ -38,10 +39,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SampledImages:
-    """Synthetic images of one class; over them one goes image by image."""
+    """Synthetic images of one class; iterate over them to get a `Sample` per image."""
 
     pixels: NDArray[np.float32]
-    """(N, C, H, W) in [0, 1]: 0 is the low, 1 the high end of the range of `form`."""
+    """(N, C, H, W) in [0, 1]: 0 is the low and 1 the high end of the range of `form`."""
     label: str
     seeds: tuple[int, ...]
     model: str
@@ -50,7 +51,7 @@ class SampledImages:
     """What their values mean, and how they are written to files."""
 
     def __len__(self) -> int:
-        """The number of images."""
+        """Number of images."""
         return len(self.seeds)
 
     def __iter__(self) -> Iterator[Sample]:
@@ -60,7 +61,7 @@ class SampledImages:
 
 
 def draw_together(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto") -> SampledImages:
-    """Draw one image per seed, all in memory."""
+    """Draw one image per seed, all of them in memory."""
     drawn = [one.pixels for one in draw(model, label, seeds, device=device)]
     return SampledImages(
         pixels=np.stack(drawn), label=label, seeds=tuple(seeds), model=model.digest, form=model.plan.form
@@ -68,48 +69,53 @@ def draw_together(model: Model, label: str, seeds: Sequence[int], *, device: str
 
 
 def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto") -> Iterator[Sample]:
-    """Draw one image per seed, always `_BATCH` at a time: sums in a batch of another size may be rounded differently.
+    """Draw one image per seed, lazily, always in batches of `_BATCH`.
 
-    An image is the same in every place of such a batch and whatever is drawn beside it, so the last batch, or a single image, is
-    filled up with repetitions of its first. The next batch is drawn while the caller is busy with this one, as with writing it.
+    In a batch of another size, sums might be rounded differently. An image is the same at every place of a
+    batch and whatever is drawn beside it, so the last batch is filled up with repetitions of its first image.
+    The next batch is drawn while the caller works with this one, for example writes it.
+
+    Raises:
+        ModelError: the model does not have the class, or cannot draw it.
     """
     if label not in model.labels:
         raise ModelError(
-            f"the model knows no class {label!r}", hint=f"Its classes: {', '.join(model.labels)}."
+            f"the model has no class {label!r}", hint=f"Its classes are: {', '.join(model.labels)}."
         )
     place = torch.device(choose_device(device))
     network = model.network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     which = torch.full((_BATCH,), model.labels.index(label), device=place)
 
-    def drawn(wanted: Sequence[int]) -> NDArray[np.float32]:
+    def draw_batch(wanted: Sequence[int]) -> NDArray[np.float32]:
         latents = [_latent_of(model.plan, seed) for seed in wanted]
         latents += latents[:1] * (_BATCH - len(wanted))
-        z = torch.cat(latents).to(which.device)  # another thread has another current GPU
+        z = torch.cat(latents).to(which.device)  # the current GPU may differ between threads
         images = _draw_pixels(network, model.plan, z, which, tones=model.tones.get(label))
-        if not np.isfinite(images).all():  # of weights that are finite, and so large that their sums are not
+        if not np.isfinite(images).all():  # the weights are finite, but so large that their sums are not
             raise ModelError(
-                f"{model.folder}: what this model draws of class {label!r} are no images: pixels that are no numbers",
-                hint="Copy it anew, or train it again with another --seed.",
+                f"{model.folder}: this model cannot draw class {label!r}: its pixels are not numbers",
+                hint="Copy the model again, or train it again with another --seed.",
             )
         return images[: len(wanted)]
 
+    # The next batch is drawn by another thread while the caller works with this one.
     batches = [seeds[start : start + _BATCH] for start in range(0, len(seeds), _BATCH)]
-    with ThreadPoolExecutor(1) as artist:
-        coming = artist.submit(drawn, batches[0]) if batches else None
+    with ThreadPoolExecutor(1) as executor:
+        coming = executor.submit(draw_batch, batches[0]) if batches else None
         for wanted, following in zip_longest(batches, batches[1:]):
             assert coming is not None
             images = coming.result()
-            coming = artist.submit(drawn, following) if following else None
+            coming = executor.submit(draw_batch, following) if following else None
             for seed, pixels in zip(wanted, images, strict=True):
                 yield Sample(pixels=pixels, label=label, seed=seed, model=model.digest)
 
 
 def _latent_of(plan: Plan, seed: int) -> Tensor:
-    """The latent (1, latent) of a seed, made on the CPU so that every device starts from the same numbers."""
-    chance = torch.Generator().manual_seed(seed)
+    """Latent (1, latent) of a seed, made on the CPU so that all devices get the same."""
+    rng = torch.Generator().manual_seed(seed)
     if plan.noise == "uniform":
-        return torch.rand(1, plan.latent, generator=chance) * 2 - 1
-    return torch.randn(1, plan.latent, generator=chance)
+        return torch.rand(1, plan.latent, generator=rng) * 2 - 1
+    return torch.randn(1, plan.latent, generator=rng)
 
 
 @torch.inference_mode()
@@ -121,7 +127,11 @@ def _draw_pixels(
     share: float = 1.0,
     tones: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Images (N, C, H, W) in [0, 1] over the form's range, in fp32; by the tone curves of their class, where it has them."""
+    """Images (N, C, H, W) in [0, 1] over the form's range, in fp32.
+
+    `share` is the weight of the class conditioning, and `tones` are the tone curves of the class, if it has
+    any.
+    """
     images = network(z, labels, share).float().cpu()
     if tones is not None:
         images = torch.from_numpy(apply_curves(images.numpy(), tones))
@@ -132,7 +142,10 @@ def _draw_pixels(
 
 @torch.inference_mode()
 def draw_class(network: nn.Module, plan: Plan, number: int, count: int, share: float = 1.0) -> Tensor:
-    """The images (count, C, H, W) of the first seeds of class `number` as the network gives them, in fp32 on the CPU."""
+    """The images (count, C, H, W) of the first seeds of class `number`, on the CPU.
+
+    They are in fp32, as the network draws them.
+    """
     place, parts = next(network.parameters()).device, []
     for start in range(0, count, _BATCH):
         z = torch.cat([_latent_of(plan, seed) for seed in range(start, min(start + _BATCH, count))])
@@ -141,7 +154,10 @@ def draw_class(network: nn.Module, plan: Plan, number: int, count: int, share: f
 
 
 def draw_grid(network: nn.Module, plan: Plan, *, share: float = 1.0) -> NDArray[np.float32]:
-    """A sheet (H, W[, 3]) in [0, 1]: one row per class, the same eight seeds in every row and at every tick."""
+    """A grid of images (H, W) or (H, W, 3) in [0, 1], with a row per class.
+
+    Every row, and every tick, has the same eight seeds.
+    """
     device = next(network.parameters()).device
     z = torch.cat([_latent_of(plan, seed) for seed in range(_GRID_COLUMNS)]).to(device)
     rows = []

@@ -1,4 +1,4 @@
-"""One batch -> one update of each network; what is measured on the way is a Step."""
+"""One training step: an update of each network from one batch."""
 
 from __future__ import annotations
 
@@ -23,211 +23,248 @@ _DISCRIMINATORS: dict[str, Any] = {"repaired": networks.Discriminator, "dcgan": 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one update showed; None for what had no part in it."""
+    """Measurements of one training step, None for what was not part of it."""
 
     generator_loss: float
     critic_loss: float | None = None
     told_apart: float | None = None
-    """Share of pairs in which the discriminator rates the real image above the synthetic one: 0.5 is blind, 1 sees all."""
+    """Share of pairs in which the discriminator rates the real image above the synthetic one: 0.5 for a
+    discriminator that sees no difference, 1 for one that sees every difference."""
     distance: float | None = None
-    """Energy distance of synthetic and real images in frozen features: 0 where nothing tells them apart."""
+    """Energy distance of synthetic and real images in frozen features: 0 where they are indistinguishable."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DiscriminatorState:
-    """The discriminator of a run, and what it learns by."""
+    """The discriminator of a run and its optimiser."""
 
     network: nn.Module
     wrapped: nn.Module
-    """The same network in the precision and the company of the run."""
-    adam: Optimizer
+    """The same network, wrapped for the precision and processes of the run."""
+    optimiser: Optimizer
 
 
 class GanState:
-    """The generator, its average and, where the plan gives it a part, the discriminator of a run (mutable, unlike our nouns)."""
+    """The networks and optimisers of a run.
 
-    def __init__(self, plan: Plan, runtime: Runtime, known: ClassImages) -> None:
-        """Fresh networks, of which those that can begin with what is `known` of each class do; chance must have been seeded."""
-        self.plan, self.runtime, self.known = plan, runtime, known
+    They are a generator, its running average and, where the plan uses one, a discriminator. Unlike most
+    classes here, it is mutable.
+    """
+
+    def __init__(self, plan: Plan, runtime: Runtime, class_images: ClassImages) -> None:
+        """Build fresh networks, for which torch must have been seeded.
+
+        `class_images` gives the images from which the generator and feature matching start.
+        """
+        self.plan, self.runtime, self.class_images = plan, runtime, class_images
+        # Networks, in the order in which they draw random numbers.
         generator = GENERATORS[plan.arch](plan)
-        critic = _DISCRIMINATORS[plan.arch](plan) if plan.adversary else None
+        discriminator = _DISCRIMINATORS[plan.arch](plan) if plan.adversary else None
         if isinstance(generator, networks.Generator):
-            generator.begin(known)
-        self.matcher = FeatureMatcher(plan, known, runtime.fabric.device) if plan.matching else None
-        self.look = None if self.matcher is None else runtime.graphed(self.matcher.features)
+            generator.init_from_data(class_images)
+        self.matcher = FeatureMatcher(plan, class_images, runtime.fabric.device) if plan.matching else None
+        self.features = None if self.matcher is None else runtime.graphed(self.matcher.features)
         self.average = runtime.place(GENERATORS[plan.arch](plan))
         self.average.load_state_dict(generator.state_dict())
         self.average.eval().requires_grad_(False)
+        # Their optimisers, and wrappers for this device.
         self.generator = generator
-        self.to_generator, self.generator_adam = runtime.setup(generator, self.adam(generator))
-        self.critic = (
-            None if critic is None else DiscriminatorState(critic, *runtime.setup(critic, self.adam(critic)))
+        self.to_generator, self.generator_optimiser = runtime.setup(generator, self.make_optimiser(generator))
+        self.discriminator = (
+            None
+            if discriminator is None
+            else DiscriminatorState(
+                discriminator, *runtime.setup(discriminator, self.make_optimiser(discriminator))
+            )
         )
         self.strength = plan.augment
-        """Strength of augmentation in force: guards may raise it above the plan's."""
+        """Current strength of augmentation, which the guards may raise above the plan's."""
         self.start = 0
-        """Images shown when the learning rate set out: those of a shorter run that is gone on with."""
-        self.pace = 1.0
-        """Factor on the plan's learning rate: halved whenever the run is set back."""
+        """Images shown at which the schedule of the learning rate starts: the end of a shorter run that this
+        one continues, or 0."""
+        self.lr_factor = 1.0
+        """Factor on the plan's learning rate, halved whenever the run is rolled back."""
 
-    def adam(self, network: nn.Module) -> Optimizer:
-        """The optimiser of the plan."""
+    def make_optimiser(self, network: nn.Module) -> Optimizer:
+        """Adam with the settings of the plan."""
         plan = self.plan
-        adam = torch.optim.Adam(network.parameters(), lr=plan.rate, betas=plan.betas, fused=True)  # type: ignore[arg-type]
+        weights = network.parameters()
+        adam = torch.optim.Adam(weights, lr=plan.rate, betas=plan.betas, fused=True)  # type: ignore[arg-type]
         return clip_updates(adam, plan.stride) if plan.stride else adam
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """All there are, by name."""
-        critic = {} if self.critic is None else {"critic": self.critic.network}
-        return {"generator": self.generator, **critic, "average": self.average}
+        """The networks by their names in checkpoints."""
+        others = {} if self.discriminator is None else {"critic": self.discriminator.network}
+        return {"generator": self.generator, **others, "average": self.average}
 
     @property
-    def adams(self) -> dict[str, Optimizer]:
-        """The optimisers there are, by name."""
-        critic = {} if self.critic is None else {"critic_adam": self.critic.adam}
-        return {"generator_adam": self.generator_adam, **critic}
+    def optimisers(self) -> dict[str, Optimizer]:
+        """The optimisers by their names in checkpoints."""
+        others = {} if self.discriminator is None else {"critic_adam": self.discriminator.optimiser}
+        return {"generator_adam": self.generator_optimiser, **others}
 
     def parts(self) -> dict[str, Any]:
-        """What a checkpoint must hold, by name."""
-        return {**self.networks, **self.adams}
+        """Everything that a checkpoint must hold, by name."""
+        return {**self.networks, **self.optimisers}
 
 
 def _cosine(start: float, end: float, done: float) -> float:
-    """From `start` to `end` along half a cosine as `done` goes from 0 to 1."""
+    """Go from `start` to `end` along half a cosine as `done` goes from 0 to 1."""
     return end + (start - end) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def conditioning_weight(plan: Plan, images_shown: int) -> float:
-    """How far the class condition has come, 0 to 1 (arXiv 2201.06578: first learn what all classes share)."""
+    """Weight of the class conditioning at this point of training, 0 to 1.
+
+    Transitional conditioning: what all classes share is learned first (arXiv 2201.06578).
+    """
     start, whole = (share * plan.images_shown for share in plan.condition)
     return min(max((images_shown - start) / (whole - start), 0.0), 1.0) if whole > start else 1.0
 
 
-def active_discriminator(learners: GanState, images_shown: int) -> DiscriminatorState | None:
-    """The discriminator, where there is one and once it has a say."""
-    plan = learners.plan
-    return learners.critic if images_shown >= plan.joins * plan.images_shown else None
+def active_discriminator(gan: GanState, images_shown: int) -> DiscriminatorState | None:
+    """The discriminator, or None where there is none or it has not started yet."""
+    plan = gan.plan
+    return gan.discriminator if images_shown >= plan.joins * plan.images_shown else None
 
 
 def _paired_logits(
-    plan: Plan, critic: DiscriminatorState, real: Tensor, fake: Tensor, labels: Tensor
+    plan: Plan, discriminator: DiscriminatorState, real: Tensor, fake: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Logits of real and fake images, in fp32. Batch norm must see them apart; without it one pass is quicker."""
+    """Logits of real and fake images, in fp32.
+
+    Batch norm must see the two apart; without it, one pass for both is faster.
+    """
     if plan.arch == "dcgan":
-        return critic.wrapped(real, labels).float(), critic.wrapped(fake, labels).float()
-    both = critic.wrapped(torch.cat([real, fake]), torch.cat([labels, labels])).float()
+        return discriminator.wrapped(real, labels).float(), discriminator.wrapped(fake, labels).float()
+    both = discriminator.wrapped(torch.cat([real, fake]), torch.cat([labels, labels])).float()
     return both[: len(real)], both[len(real) :]
 
 
 def draw_latents(plan: Plan, count: int, device: torch.device) -> Tensor:
-    """Latent vectors (count, latent) from torch's own generator."""
+    """Draw latent vectors (count, latent) with torch's global generator."""
     if plan.noise == "uniform":
         return random_per_image(lambda n: torch.rand(n, plan.latent, device=device), count) * 2 - 1
     return random_per_image(lambda n: torch.randn(n, plan.latent, device=device), count)
 
 
-def update(learners: GanState, real: Tensor, labels: Tensor, images_shown: int) -> Step:
-    """Train the networks on one batch: images (N, C, H, W) in [-1, 1], classes (N,).
+def update(gan: GanState, real: Tensor, labels: Tensor, images_shown: int) -> Step:
+    """Train the networks on a batch of images (N, C, H, W) in [-1, 1], classes (N,).
 
-    Of several processes each brings its share of the batch; gradients and figures are means over the whole of it.
+    Each process brings its share of the batch. Gradients and measurements are means over the whole batch.
     """
-    plan, share = learners.plan, conditioning_weight(learners.plan, images_shown)
-    done = (images_shown - learners.start) / (plan.images_shown - learners.start)
-    for adam in learners.adams.values():
-        for group in adam.param_groups:
-            group["lr"] = _cosine(plan.rate, plan.rate_end, done) * learners.pace
-    learners.runtime.begin_step()
+    plan, share = gan.plan, conditioning_weight(gan.plan, images_shown)
+    done = (images_shown - gan.start) / (plan.images_shown - gan.start)
+    # Learning rate of this step.
+    for optimiser in gan.optimisers.values():
+        for group in optimiser.param_groups:
+            group["lr"] = _cosine(plan.rate, plan.rate_end, done) * gan.lr_factor
+    # Fake images, the discriminator's step where it takes part, and the generator's step.
+    gan.runtime.begin_step()
     z = draw_latents(plan, len(real), real.device)
-    fake = learners.to_generator(z, labels, learners.runtime.number(share)).float()
-    critic, shown = active_discriminator(learners, images_shown), {}
-    if critic is not None:
+    fake = gan.to_generator(z, labels, gan.runtime.number(share)).float()
+    discriminator, shown = active_discriminator(gan, images_shown), {}
+    if discriminator is not None:
         critic_loss, on_real, on_fake = _update_discriminator(
-            learners, critic, (real, fake.detach()), labels, images_shown
+            gan, discriminator, (real, fake.detach()), labels, images_shown
         )
         told_apart = (on_real[:, 0] > on_fake[:, 0]).float().mean()
         shown = {"critic_loss": critic_loss, "told_apart": told_apart}
-    shown |= _update_generator(learners, critic, (real, fake), labels, images_shown)
-    _update_average(learners, images_shown + plan.batch, plan.batch)
-    numbers = learners.runtime.mean(torch.stack(list(shown.values()))).tolist()
+    shown |= _update_generator(gan, discriminator, (real, fake), labels, images_shown)
+    _update_average(gan, images_shown + plan.batch, plan.batch)
+    numbers = gan.runtime.mean(torch.stack(list(shown.values()))).tolist()
     return Step(**dict(zip(shown, numbers, strict=True)))
 
 
 def _update_discriminator(
-    learners: GanState,
-    critic: DiscriminatorState,
+    gan: GanState,
+    discriminator: DiscriminatorState,
     pair: tuple[Tensor, Tensor],
     labels: Tensor,
     images_shown: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One step of the discriminator on a `pair` of real and fake; its loss without the penalty, and its logits on both."""
-    plan, weights = learners.plan, (1.0, conditioning_weight(learners.plan, images_shown))
+    """Train the discriminator on a `pair` of real and fake images.
+
+    Returns:
+        Its loss without the gradient penalty, and its logits on real and on fake images.
+    """
+    plan, weights = gan.plan, (1.0, conditioning_weight(gan.plan, images_shown))
     with torch.no_grad():
-        real, fake = (augment(images, learners.strength) for images in pair)
-    on_real, on_fake = _paired_logits(plan, critic, real, fake, labels)
+        real, fake = (augment(images, gan.strength) for images in pair)
+    # The loss, and the gradient penalty every few steps.
+    on_real, on_fake = _paired_logits(plan, discriminator, real, fake, labels)
     loss = losses.DISCRIMINATOR_LOSSES[plan.loss](on_real, on_fake, weights)
     total = loss
     if plan.penalty_every and images_shown // plan.batch % plan.penalty_every == 0:
         gamma = _cosine(plan.penalty, plan.penalty_end, images_shown / plan.images_shown)
         both, twice = torch.cat([real, fake]), torch.cat([labels, labels])
-        # Mean over real and fake together is half of R1 + R2; the lazy factor keeps the mean strength. The penalty goes past DDP's
-        # wrapper, but back through the very parameters of `loss` in one pass: DDP averages what each parameter has got in the end.
+        # The mean over real and fake together is half of R1 + R2, and the factor `penalty_every` keeps its
+        # mean strength. The penalty bypasses DDP's wrapper, but its gradients reach the same parameters in
+        # the same backward pass as those of `loss`: DDP averages what each parameter has received in the end.
         total = loss + plan.penalty_every * gamma * losses.gradient_penalty(
-            critic.network, both, twice, weights
+            discriminator.network, both, twice, weights
         )
-    critic.adam.zero_grad()
-    learners.runtime.backward(total)
-    critic.adam.step()
+    discriminator.optimiser.zero_grad()
+    gan.runtime.backward(total)
+    discriminator.optimiser.step()
     return loss.detach(), on_real.detach(), on_fake.detach()
 
 
 def _update_generator(
-    learners: GanState,
-    critic: DiscriminatorState | None,
+    gan: GanState,
+    discriminator: DiscriminatorState | None,
     pair: tuple[Tensor, Tensor],
     labels: Tensor,
     images_shown: int,
 ) -> dict[str, Tensor]:
-    """One step of the generator on a `pair` of real and the fake just drawn: its loss, and the distance where features teach."""
-    plan, fake = learners.plan, pair[1]
+    """Train the generator on a `pair` of real images and of fakes it has just drawn.
+
+    Returns:
+        Its loss and, with feature matching, the distance.
+    """
+    plan, fake = gan.plan, pair[1]
     total, shown = fake.new_zeros(()), {}
-    if critic is not None:
-        total = total + plan.adversary * _adversarial_loss(learners, critic, pair, labels, images_shown)
-    if learners.matcher is not None:
-        distance = learners.matcher.distance(fake, labels, (plan.seed, images_shown), learners.look)
+    if discriminator is not None:
+        total = total + plan.adversary * _adversarial_loss(gan, discriminator, pair, labels, images_shown)
+    if gan.matcher is not None:
+        distance = gan.matcher.distance(fake, labels, (plan.seed, images_shown), gan.features)
         total = total + plan.matching * distance
         shown["distance"] = distance.detach()
-    learners.generator_adam.zero_grad()
-    learners.runtime.backward(total)
-    learners.generator_adam.step()
+    gan.generator_optimiser.zero_grad()
+    gan.runtime.backward(total)
+    gan.generator_optimiser.step()
     return {**shown, "generator_loss": total.detach()}
 
 
 def _adversarial_loss(
-    learners: GanState,
-    critic: DiscriminatorState,
+    gan: GanState,
+    discriminator: DiscriminatorState,
     pair: tuple[Tensor, Tensor],
     labels: Tensor,
     images_shown: int,
 ) -> Tensor:
-    """The generator's loss by the discriminator, whose own parameters get no gradient from it."""
-    plan, share, (real, fake) = learners.plan, conditioning_weight(learners.plan, images_shown), pair
-    critic.network.requires_grad_(False)
-    with learners.runtime.alone(critic.wrapped):  # it gets no gradient that processes would have to share
-        on_fake = critic.wrapped(augment(fake, learners.strength), labels).float()
-    critic.network.requires_grad_(True)
-    on_real = on_fake  # of no account in a loss that does not pair fakes with reals
+    """The generator's loss from the discriminator, which itself gets no gradient."""
+    plan, share, (real, fake) = gan.plan, conditioning_weight(gan.plan, images_shown), pair
+    discriminator.network.requires_grad_(False)
+    with gan.runtime.alone(discriminator.wrapped):  # it gets no gradient that processes would have to share
+        on_fake = discriminator.wrapped(augment(fake, gan.strength), labels).float()
+    discriminator.network.requires_grad_(True)
+    on_real = on_fake  # ignored by a loss that does not pair fakes with reals
     if plan.loss == "relativistic":
         with torch.no_grad():
-            on_real = critic.wrapped(augment(real, learners.strength), labels).float()
+            on_real = discriminator.wrapped(augment(real, gan.strength), labels).float()
     return losses.GENERATOR_LOSSES[plan.loss](on_real, on_fake, (1.0, share))
 
 
 @torch.no_grad()
-def _update_average(learners: GanState, images_shown: int, batch: int) -> None:
-    """Move the averaged generator; its half-life never exceeds a twentieth of the images seen so far."""
-    half_life = min(learners.plan.ema, 0.05 * images_shown)
+def _update_average(gan: GanState, images_shown: int, batch: int) -> None:
+    """Move the running average of the generator towards it.
+
+    The half-life of the average never exceeds a twentieth of the images shown so far.
+    """
+    half_life = min(gan.plan.ema, 0.05 * images_shown)
     keep = 0.5 ** (batch / half_life) if half_life > 0 else 0.0
-    torch._foreach_lerp_(list(learners.average.parameters()), list(learners.generator.parameters()), 1 - keep)
-    for mine, theirs in zip(learners.average.buffers(), learners.generator.buffers(), strict=True):
+    torch._foreach_lerp_(list(gan.average.parameters()), list(gan.generator.parameters()), 1 - keep)
+    for mine, theirs in zip(gan.average.buffers(), gan.generator.buffers(), strict=True):
         mine.copy_(theirs)

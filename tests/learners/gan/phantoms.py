@@ -55,9 +55,18 @@ def tiny_plan(**changes: Any) -> Plan:
 def dcgan_plan(**changes: Any) -> Plan:
     """The same for the architecture of 2015."""
     settings: dict[str, Any] = {
-        "arch": "dcgan", "widths": (16, 8, 1), "loss": "bce", "betas": (0.5, 0.999), "penalty": 0.0, "penalty_end": 0.0,
-        "penalty_every": 0, "ema": 0.0, "augment": 0.0, "guarded": False, "condition": (0.0, 0.0),
-    }  # fmt: skip
+        "arch": "dcgan",
+        "widths": (16, 8, 1),
+        "loss": "bce",
+        "betas": (0.5, 0.999),
+        "penalty": 0.0,
+        "penalty_end": 0.0,
+        "penalty_every": 0,
+        "ema": 0.0,
+        "augment": 0.0,
+        "guarded": False,
+        "condition": (0.0, 0.0),
+    }
     return tiny_plan(**(settings | changes))
 
 
@@ -82,7 +91,8 @@ def tiny_stack(count: int = 24, size: tuple[int, int] = (16, 12), channels: int 
 
 
 def discs(traits: torch.Tensor, size: tuple[int, int] = (16, 12)) -> torch.Tensor:
-    """Soft discs before a cloudy ground (N, 1, H, W) in [0, 1]: place, size and clouds by `traits` (N, 8), standard normal."""
+    """Soft discs before a cloudy ground (N, 1, H, W) in [0, 1]: place, size and clouds by `traits` (N, 8),
+    standard normal."""
     height, width = size
     y, x = torch.arange(height)[:, None] / height, torch.arange(width)[None] / width
     down, across, wide = (traits[:, n, None, None] for n in range(3))
@@ -96,7 +106,8 @@ def discs(traits: torch.Tensor, size: tuple[int, int] = (16, 12)) -> torch.Tenso
 
 
 def disc_stack(count: int, *, patients: int | None = None) -> Stack:
-    """Discs of two classes alike, of as many patients as images unless said otherwise: no two images are the same."""
+    """Discs of two classes alike, of as many patients as images unless said otherwise: no two images are the
+    same."""
     stack = tiny_stack(count)
     images = discs(torch.randn(count, 8, generator=torch.Generator().manual_seed(0)))
     owners = np.arange(count) % (patients or count)
@@ -110,9 +121,14 @@ def disc_stack(count: int, *, patients: int | None = None) -> Stack:
 def matched_plan(**changes: Any) -> Plan:
     """A tiny plan that learns by features alone, unless `changes` give a discriminator a part."""
     settings: dict[str, Any] = {
-        "features": "lite0", "matching": 1.0, "adversary": 0.0, "group": 4, "evenness": 1.0, "condition": (0.0, 0.0),
+        "features": "lite0",
+        "matching": 1.0,
+        "adversary": 0.0,
+        "group": 4,
+        "evenness": 1.0,
+        "condition": (0.0, 0.0),
         "stride": 2.0,
-    }  # fmt: skip
+    }
     if not changes.get("adversary"):
         settings |= {"loss": "none", "penalty": 0.0, "penalty_end": 0.0, "penalty_every": 0, "augment": 0.0}
     return tiny_plan(**(settings | changes))

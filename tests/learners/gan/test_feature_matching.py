@@ -1,4 +1,5 @@
-"""The energy distance in frozen features: 0 for the real distribution, larger for noise, a wrong class, and a single image."""
+"""The energy distance in frozen features: 0 for the real distribution, larger for noise, a wrong class, and a
+single image."""
 
 from functools import partial
 
@@ -129,7 +130,7 @@ def test_half_a_batch_each_adds_up_to_the_whole(matcher):
 
 def plain(matcher, images, labels, chance):
     """The distance as it is written down: group by group, level by level, pair by pair."""
-    drawn, apart, weights = matcher._scaled(matcher.features(images)), [], []
+    drawn, apart, weights = matcher._standardise(matcher.features(images)), [], []
     starts = np.cumsum([0, *matcher.counts])
     for first in range(0, len(images), matcher.group):
         number, rows = int(labels[first]), slice(first, first + matcher.group)

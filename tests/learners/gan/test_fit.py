@@ -212,7 +212,7 @@ def test_nan_stops_with_the_last_good_checkpoint_kept(tmp_path, monkeypatch):
 def test_a_training_state_of_something_else_is_told_and_kept(tmp_path, state):
     torch.save(state, tmp_path / "state.pt")
     before = (tmp_path / "state.pt").read_bytes()
-    with pytest.raises(ModelError, match="of another run or damaged") as caught:
+    with pytest.raises(ModelError, match="belongs to another run or is damaged") as caught:
         fit(tiny_stack(), tiny_plan(), tmp_path, about=ABOUT)
     assert "Delete it" in caught.value.hint
     assert (tmp_path / "state.pt").read_bytes() == before
@@ -231,7 +231,7 @@ def test_finished_run_is_not_trained_again(tmp_path):
     fit(stack, plan, tmp_path, about=ABOUT)
     seen = []
     fit(stack, plan, tmp_path, about=ABOUT, on_progress=seen.append)
-    assert [report.words for report in seen] == ["The model was finished before; nothing was trained."]
+    assert [report.words for report in seen] == ["The model was already complete, so nothing was trained."]
 
 
 def test_grid_shows_the_same_seeds_one_row_per_class(tmp_path):
@@ -270,7 +270,7 @@ def test_a_run_that_matches_features_resumes_exactly(tmp_path):
 def test_a_discriminator_without_a_part_is_never_built_and_the_generator_begins_all_the_same():
     pair, alone = (learners_of(tiny_plan(adversary=part)) for part in (1.0, 0.0))
     assert [*pair.parts()] == ["generator", "critic", "average", "generator_adam", "critic_adam"]
-    assert (alone.critic, [*alone.parts()]) == (None, ["generator", "average", "generator_adam"])
+    assert (alone.discriminator, [*alone.parts()]) == (None, ["generator", "average", "generator_adam"])
     for one, other in zip(pair.generator.parameters(), alone.generator.parameters(), strict=True):
         assert torch.equal(one, other)
 

@@ -1,4 +1,4 @@
-"""Two processes that train together, over loopback, learn what one would: the same losses, the same weights."""
+"""Two processes that train together over loopback get the losses and weights of a single one."""
 
 import dataclasses
 import json
@@ -40,7 +40,8 @@ def stack_of(plan):
 
 
 def learned(plan, folder):
-    """What a run of `plan` comes to: the figures of every step, and the weights of all its networks with what they make of noise."""
+    """What a run of `plan` comes to: the figures of every step, and the weights of all its networks with what
+    they make of noise."""
     figures, runs = [], []
     update, resume = fit_module.update, fit_module.resume
 
@@ -57,19 +58,20 @@ def learned(plan, folder):
         patch.setattr(fit_module, "update", noted)
         patch.setattr(fit_module, "resume", remembered)
         fit(stack_of(plan), plan, folder, about=ABOUT)
-    networks = {name: network.eval() for name, network in runs[0].learners.networks.items()}
+    networks = {name: network.eval() for name, network in runs[0].gan.networks.items()}
     weights = {name: network.state_dict() for name, network in networks.items()}
     return {"figures": torch.tensor(figures), "weights": weights, "made": made_by(networks, plan)}
 
 
 def guarded(folder):
-    """What the guards of a run have come to that looks at every tick, and whose last process alone meets weights that are no numbers at step 50."""
+    """What the guards of a run have come to that looks at every tick, and whose last process alone meets
+    weights that are no numbers at step 50."""
     runs, update, train_step = [], fit_module.update, fit_module._train_step
 
     def faulty(learners, real, labels, images_shown):
         if (
             images_shown == 392
-            and learners.pace == 1
+            and learners.lr_factor == 1
             and current_processes().rank == current_processes().size - 1
         ):
             with torch.no_grad():
@@ -86,9 +88,9 @@ def guarded(folder):
         patch.setattr(fit_module, "_train_step", remembered)
         fit(disc_stack(240), GUARDED, folder, about=ABOUT)
     (run,) = runs
-    looks = [(look.images_shown, look.facts()) for look in run.guards.looks]
-    weights = {name: network.state_dict() for name, network in run.learners.networks.items()}
-    return {"looks": looks, "pace": run.learners.pace, "strength": run.learners.strength, "weights": weights}
+    looks = [(look.images_shown, look.facts()) for look in run.guards.checks]
+    weights = {name: network.state_dict() for name, network in run.gan.networks.items()}
+    return {"looks": looks, "pace": run.gan.lr_factor, "strength": run.gan.strength, "weights": weights}
 
 
 @torch.no_grad()
@@ -126,7 +128,8 @@ def test_two_processes_learn_what_one_learns(name, together, tmp_path):
     alone = learned(PLANS[name], tmp_path)
     first, second = together[name]
     torch.testing.assert_close(first["figures"], alone["figures"], rtol=0, atol=1e-4)
-    # Weights along which the loss has no slope (a last bias, the length of an embedding) go where rounding leads: what they make counts.
+    # Weights along which the loss has no slope (a last bias, the length of an embedding) go where rounding
+    # leads: what they make counts.
     made = [
         {name: images.diff(dim=0) if name == "critic" else images for name, images in one["made"].items()}
         for one in (first, alone)
@@ -143,7 +146,7 @@ def test_all_processes_do_as_guards_say_and_go_back_when_one_breaks_down(tmp_pat
     rows = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
     assert [row["images_shown"] for row in rows] == [160, 320, 480, 640]
     assert [row["pace"] for row in rows] == [1, 1, 0.5, 0.5]
-    assert "after 400 images a loss or weight was no number; went back to 320" in rows[2]["alarms"][0]
+    assert "after 400 images a loss or weight was not a number; went back to 320" in rows[2]["alarms"][0]
     assert [at for at, _ in first["looks"]] == [160, 320, 480, 640]
     assert first["looks"] == second["looks"]
     assert (first["pace"], first["strength"]) == (second["pace"], second["strength"])

@@ -1,7 +1,8 @@
-"""CUDA graphs: a step that is replayed is the same step, a trial says so where it is not, and no pass leaves the device.
+"""CUDA graphs: a step that is replayed is the same step, a trial says so where it is not, and no pass leaves
+the device.
 
-What is replayed is what torch.compile traces. Without a GPU it is traced alike and then run by torch itself (backend "aot_eager"), so all
-but the recording itself is proved here; with one, the recording too.
+What is replayed is what torch.compile traces. Without a GPU it is traced alike and then run by torch itself
+(backend "aot_eager"), so all but the recording itself is proved here; with one, the recording too.
 """
 
 import contextlib
@@ -49,7 +50,7 @@ def test_a_replayed_step_has_the_gradients_of_a_plain_one(plan, traced):
     assert graphs() > before
     assert (pace > 0, against) == (True, "")
     trials = [_TimingTrial(dataclasses.replace(plan, graphed=graphed)) for graphed in (False, True)]
-    plain, replayed = (trial.slopes() for trial in trials)
+    plain, replayed = (trial.gradients() for trial in trials)
     assert _largest_difference(plain, replayed)[1] < 1e-4
     assert all(slope.any() for name, slope in plain.items() if "class" in name or "embedding" in name)
 

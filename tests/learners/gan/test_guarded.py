@@ -1,4 +1,5 @@
-"""Faults planted in a training run: guards detect them, tell of them, act, and a resumed run does as a straight one would."""
+"""Faults planted in a training run: guards detect them, tell of them, act, and a resumed run does as a
+straight one would."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from tests.learners.gan.phantoms import ABOUT, disc_stack, discs, matched_plan, 
 
 STACK = disc_stack(240)
 PLAN = tiny_plan(images_shown=960, tick=80, condition=(0.0, 0.0), augment=0.5)
-SEEN = monitor.Monitor(STACK, PLAN).seen
+SEEN = monitor.Monitor(STACK, PLAN).used
 TRAIN = torch.from_numpy(to_network_range(STACK.images(SEEN), PLAN))
 
 
@@ -75,7 +76,7 @@ def test_a_run_without_a_fault_raises_no_alarm(planted, tmp_path):
     assert all(row["alarms"] == [] and row["strength"] == 0.5 and row["pace"] == 1 for row in rows)
     assert all(row["guards"] is not None for row in rows)
     assert model.warnings == ()
-    assert told[-1].endswith("guards: nothing amiss")
+    assert told[-1].endswith("guards: no problems")
 
 
 @pytest.mark.slow
@@ -129,7 +130,7 @@ def test_copies_raise_augmentation_to_its_bound_and_it_comes_down_when_they_are_
     rows = log_of(tmp_path)
     assert [row["strength"] for row in rows][:6] == [0.75, 1.0, 1.25, 1.5, 1.5, 1.5]
     assert [row["strength"] for row in rows][6:] == [1.375, 1.25, 1.125, 1.0, 0.875, 0.75]
-    assert "near to a training image as a copy" in rows[0]["words"]
+    assert "are near copies of training images" in rows[0]["words"]
     assert "augmentation is at 0.75 instead of 0.5" in rows[0]["words"]
 
 
@@ -138,7 +139,7 @@ def test_a_discriminator_that_learns_by_heart_raises_augmentation(planted, monke
     fit(STACK, tiny_plan(images_shown=240, tick=80, augment=0.0625), tmp_path, about=ABOUT)
     first = log_of(tmp_path)[0]
     assert first["guards"]["overfit"] > guards._OVERFIT
-    assert "by heart" in first["alarms"][0]
+    assert "memorised" in first["alarms"][0]
     assert first["strength"] == 0.3125
 
 
@@ -148,16 +149,17 @@ def poison(network):
 
 
 def faulty(monkeypatch, *, while_pace_above=0.5, late=False):
-    """Step 50 meets weights that are no numbers, or (`late`) leaves some behind unseen, as long as the pace is above the limit."""
+    """Step 50 meets weights that are no numbers, or (`late`) leaves some behind unseen, as long as the pace
+    is above the limit."""
     honest = fit_module.update
 
     def update(learners, real, labels, images_shown):
-        strikes = images_shown == 392 and learners.pace > while_pace_above
+        strikes = images_shown == 392 and learners.lr_factor > while_pace_above
         if strikes and not late:
             poison(learners.generator)
         step = honest(learners, real, labels, images_shown)
         if strikes and late:
-            poison(learners.critic.network)
+            poison(learners.discriminator.network)
         return step
 
     monkeypatch.setattr(fit_module, "update", update)
@@ -173,7 +175,7 @@ def test_a_nan_at_step_50_sets_the_run_back_and_halves_its_pace(monkeypatch, tmp
     assert [row["images_shown"] for row in rows] == [tick, 2 * tick, 3 * tick, 4 * tick]
     assert [row["pace"] for row in rows] == ([1, 1, 0.5, 0.5] if tick == 160 else [1, 0.5, 0.5, 0.5])
     (told,) = [row["alarms"] for row in rows if row["alarms"]]
-    assert f"after 400 images a loss or weight was no number; went back to {good} images" in told[0]
+    assert f"after 400 images a loss or weight was not a number; went back to {good} images" in told[0]
     assert done.count(good + 8) == 2
     assert all(torch.isfinite(value).all() for value in model.network.state_dict().values())
 
@@ -283,17 +285,17 @@ def test_training_never_meets_an_image_that_is_held_back(monkeypatch, tmp_path):
     monkeypatch.setattr(fit_module, "update", noted)
     fit(STACK, tiny_plan(images_shown=800, tick=800), tmp_path, about=ABOUT)
     met = np.concatenate(met).reshape(800, -1)
-    held = to_network_range(STACK.images(monitor.Monitor(STACK, PLAN).unseen), PLAN)
+    held = to_network_range(STACK.images(monitor.Monitor(STACK, PLAN).held_back), PLAN)
     assert len(held) >= 20
     assert not any(np.isclose(met, one.reshape(1, -1)).all(axis=1).any() for one in held)
 
 
 def strays(monkeypatch):
-    """From step 60 on, at full pace, all that is drawn lies beyond the range, where no gradient leads back."""
+    """From step 60 on, at full pace, all that is drawn lies beyond the range, with no gradient back."""
     honest = fit_module.update
 
     def update(learners, real, labels, images_shown):
-        if images_shown >= 480 and learners.pace == 1:
+        if images_shown >= 480 and learners.lr_factor == 1:
             with torch.no_grad():
                 for detail in learners.generator.details:
                     detail.bias.fill_(100.0)

@@ -9,9 +9,14 @@ from medgan.learners.gan import guards
 from medgan.learners.gan.guards import Check, Guards, Snapshot
 
 WELL = Check(
-    images_shown=100, overfit=0.1, overfit_error=0.1, variety={"a": 0.9, "b": 0.8}, copies={"a": 0.0, "b": 0.03},
-    kid={"a": 1.0, "b": 2.0}, kid_error=0.1,
-)  # fmt: skip
+    images_shown=100,
+    overfit=0.1,
+    overfit_error=0.1,
+    variety={"a": 0.9, "b": 0.8},
+    copies={"a": 0.0, "b": 0.03},
+    kid={"a": 1.0, "b": 2.0},
+    kid_error=0.1,
+)
 
 
 def look(**changes):
@@ -25,16 +30,16 @@ def kept(images_shown, distance, **changes):
 
 def test_nothing_amiss_raises_no_alarm_and_is_said():
     assert guards.alarms(WELL) == ()
-    assert guards.guard_status([WELL], 0.5, 0.5) == "guards: nothing amiss"
+    assert guards.guard_status([WELL], 0.5, 0.5) == "guards: no problems"
     assert guards.guard_status([], 0.5, 0.5) == ""
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"overfit": 0.8, "overfit_error": 0.2}, "knows its training images by heart (0.80 of the way"),
+        ({"overfit": 0.8, "overfit_error": 0.2}, "memorised its training images (overfitting 0.80"),
         ({"variety": {"a": 0.9, "b": 0.1}}, "b: synthetic images hardly differ (10% of the variety"),
-        ({"copies": {"a": 0.4, "b": 0.0}}, "a: 40% of the synthetic images come as near"),
+        ({"copies": {"a": 0.4, "b": 0.0}}, "a: 40% of the synthetic images are near copies"),
     ],
 )
 def test_every_fault_is_told_in_words(change, sentence):
@@ -45,10 +50,10 @@ def test_every_fault_is_told_in_words(change, sentence):
 
 def test_a_rough_guess_of_overfitting_is_no_alarm_and_none_at_all_is_said():
     assert guards.alarms(look(overfit=0.6, overfit_error=0.21)) == ()
-    assert "cannot be judged by 3 unseen patients" in guards.guard_status(
+    assert "cannot be measured with 3 held-back patients" in guards.guard_status(
         [look(overfit=None, patients=3)], 0.5, 0.5
     )
-    assert guards.guard_status([look(overfit=None, patients=None)], 0.0, 0.0) == "guards: nothing amiss"
+    assert guards.guard_status([look(overfit=None, patients=None)], 0.0, 0.0) == "guards: no problems"
 
 
 def test_a_generator_that_has_just_begun_has_not_collapsed():
@@ -78,7 +83,7 @@ def test_the_best_two_and_the_latest_are_kept():
     for images_shown, distance in ((1, 5.0), (2, 1.0), (3, 4.0), (4, 2.0), (5, 9.0)):
         found = guards.keep_snapshots(found, kept(images_shown, distance))
         assert len(found) <= guards._KEPT
-    assert [one.look.images_shown for one in found] == [2, 4, 5]
+    assert [one.check.images_shown for one in found] == [2, 4, 5]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +92,7 @@ def test_the_best_two_and_the_latest_are_kept():
 )
 def test_the_model_is_the_latest_within_one_standard_error_of_the_best(distances, error, chosen):
     found = [kept(number, distance, kid_error=error) for number, distance in enumerate(distances, start=1)]
-    assert guards.choose_snapshot(found).look.images_shown == chosen
+    assert guards.choose_snapshot(found).check.images_shown == chosen
 
 
 def test_a_sound_generator_is_chosen_before_a_nearer_one_that_collapsed_or_copies():
@@ -96,24 +101,24 @@ def test_a_sound_generator_is_chosen_before_a_nearer_one_that_collapsed_or_copie
         kept(2, 1.0, variety={"a": 0.9, "b": 0.1}),
         kept(3, 0.5, copies={"a": 0.9, "b": 0.9}),
     ]
-    assert guards.choose_snapshot(found).look.images_shown == 1
-    assert guards.choose_snapshot(found[1:]).look.images_shown == 2  # one class in trouble rather than two
+    assert guards.choose_snapshot(found).check.images_shown == 1
+    assert guards.choose_snapshot(found[1:]).check.images_shown == 2  # one class in trouble rather than two
 
 
 def test_training_stops_after_four_looks_in_trouble_when_a_sound_generator_is_kept():
     trouble = [look(images_shown=n, variety={"a": 0.1}) for n in range(2, 6)]
     sound = [kept(1, 2.0), Snapshot(trouble[-1], {})]
     assert "stopped at 5 images" in guards.reason_to_stop([WELL, *trouble], sound)
-    assert "of 1 images is sound" in guards.reason_to_stop([WELL, *trouble], sound)
+    assert "of 1 images, which is sound" in guards.reason_to_stop([WELL, *trouble], sound)
     assert guards.reason_to_stop([WELL, *trouble[1:]], sound) == ""  # three are not enough
     assert guards.reason_to_stop([*trouble, WELL], sound) == ""  # it has recovered
     assert guards.reason_to_stop(trouble, sound[1:]) == ""  # nothing better is kept: it may yet recover
 
 
 def test_what_guards_remember_survives_a_checkpoint(tmp_path):
-    before = Guards(looks=[WELL, look(overfit=None)], kept=[kept(1, 2.0)], stopped="why")
+    before = Guards(checks=[WELL, look(overfit=None)], kept=[kept(1, 2.0)], stopped="why")
     torch.save(before.state(), tmp_path / "state.pt")
     after = Guards.restored(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert (after.looks, after.stopped) == (before.looks, "why")
-    assert after.kept[0].look == before.kept[0].look
+    assert (after.checks, after.stopped) == (before.checks, "why")
+    assert after.kept[0].check == before.kept[0].check
     assert torch.equal(after.kept[0].weights["w"], torch.tensor(1))

@@ -1,4 +1,5 @@
-"""Augmentation must not leak: what a generator draws has the holes, place, contrast and brightness of real images, not of augmented ones."""
+"""Augmentation must not leak: what a generator draws has the holes, place, contrast and brightness of real
+images, not of augmented ones."""
 
 from __future__ import annotations
 
@@ -13,15 +14,22 @@ from tests.learners.gan.phantoms import known, tiny_plan
 
 SIDE, STEPS = 16, 500
 PLAN = tiny_plan(
-    labels=("block",), size=(SIDE, SIDE), base=(4, 4), widths=(24, 16, 12), batch=16, images_shown=16 * STEPS, condition=(0.0, 0.0)
-)  # fmt: skip
+    labels=("block",),
+    size=(SIDE, SIDE),
+    base=(4, 4),
+    widths=(24, 16, 12),
+    batch=16,
+    images_shown=16 * STEPS,
+    condition=(0.0, 0.0),
+)
 BLOCK = slice(4, 12)
 LEAK = 0.35
 """Share of augmentation's effect above which it has leaked; what is below is a generator's own inaccuracy."""
 
 
 def phantoms(count):
-    """A block, always in the middle, always as bright, never with a hole; it is lit from a direction of its own: (N, 1, H, W) in [-1, 1]."""
+    """A block, always in the middle, always as bright, never with a hole; it is lit from a direction of its
+    own: (N, 1, H, W) in [-1, 1]."""
     images = torch.full((count, 1, SIDE, SIDE), -0.7)
     slope = torch.linspace(-0.15, 0.15, 8)
     angle = torch.rand(count, 1, 1) * 2 * torch.pi
@@ -30,7 +38,8 @@ def phantoms(count):
 
 
 def statistics(images):
-    """What augmentation would change, of images (N, 1, H, W): each a number per set that is about 0 for the phantoms."""
+    """What augmentation would change, of images (N, 1, H, W): each a number per set that is about 0 for the
+    phantoms."""
     block = images[:, 0, BLOCK, BLOCK]
     patches = torch.nn.functional.avg_pool2d(block[:, None], 2)
     ramp = torch.arange(SIDE) - (SIDE - 1) / 2
@@ -47,7 +56,8 @@ def statistics(images):
 
 
 def taught(strength, *, leaking):
-    """Statistics of what a generator draws that learned from phantoms; `leaking`: augmentation touches the real images alone."""
+    """Statistics of what a generator draws that learned from phantoms; `leaking`: augmentation touches the
+    real images alone."""
     reseed(0, -1)
     learners = GanState(PLAN, Runtime("cpu", "fp32"), known(PLAN))
     learners.strength = 0.0 if leaking else strength

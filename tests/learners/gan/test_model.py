@@ -76,7 +76,7 @@ def test_swapped_weights_are_noticed(folder):
         folder.parent / "other", Generator(tiny_plan()), tiny_plan(), {**ABOUT, "images_shown": 1}
     )
     (folder / "generator.safetensors").write_bytes((other.folder / "generator.safetensors").read_bytes())
-    with pytest.raises(ModelError, match="not those"):
+    with pytest.raises(ModelError, match="do not match the digest"):
         Model.load(folder)
 
 

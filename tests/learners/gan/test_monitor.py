@@ -1,4 +1,5 @@
-"""Planted faults: networks that copy, collapse or learn by heart are told from sound ones by what guards measure."""
+"""Planted faults: networks that copy, collapse or learn by heart are told from sound ones by what guards
+measure."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ class Copycat(Sound):
 
     def forward(self, z, labels, share=1.0):
         images = super().forward(z, labels)
-        rows = Monitor(STACK, PLAN).seen
+        rows = Monitor(STACK, PLAN).used
         rows = rows[STACK.labels[rows] == 1]
         which = rows[(z[:, 3].abs() * 1e4).long().numpy() % len(rows)]
         copies = torch.from_numpy(to_network_range(STACK.images(which), PLAN)) + 0.01 * torch.randn_like(
@@ -84,7 +85,7 @@ class Rating(nn.Module):
 
 def known_by_heart(images):
     """4 for an image that was trained on, -4 for any other."""
-    rows = Monitor(STACK, PLAN).seen
+    rows = Monitor(STACK, PLAN).used
     train = torch.from_numpy(to_network_range(STACK.images(rows), PLAN)).flatten(1)
     return torch.where(torch.cdist(images.flatten(1), train).amin(dim=1) < 0.05, 4.0, -4.0)
 
@@ -99,9 +100,14 @@ def seen(generator, rate=bright, stack=STACK, shown=160, strength=0.0):
     network = generator()
     critic = SimpleNamespace(network=Rating(rate))
     learners = SimpleNamespace(
-        generator=network, average=network, critic=critic, strength=strength, runtime=runtime, plan=PLAN
+        generator=network,
+        average=network,
+        discriminator=critic,
+        strength=strength,
+        runtime=runtime,
+        plan=PLAN,
     )
-    return Monitor(stack, PLAN).look(learners, shown)
+    return Monitor(stack, PLAN).check(learners, shown)
 
 
 def test_a_sound_generator_raises_no_alarm():
@@ -141,7 +147,7 @@ def test_a_discriminator_that_knows_its_images_by_heart_is_caught():
     look = seen(Vague, known_by_heart)
     assert look.overfits
     assert look.overfit == pytest.approx(1.0, abs=0.1)
-    assert "by heart" in guards.alarms(look)[0]
+    assert "memorised" in guards.alarms(look)[0]
 
 
 def test_a_discriminator_that_knows_discs_from_vague_images_does_not_overfit():
@@ -160,20 +166,22 @@ def test_with_too_few_unseen_patients_guards_say_that_they_cannot_judge_overfitt
     assert watch.patients <= patients
     look = seen(Vague, known_by_heart if patients else bright, stack)
     assert look.overfit is None
-    assert f"cannot be judged by {watch.patients} unseen patients" in guards.guard_status([look], 1.0, 1.0)
+    assert f"cannot be measured with {watch.patients} held-back patients" in guards.guard_status(
+        [look], 1.0, 1.0
+    )
 
 
 def test_training_sees_no_patient_that_guards_hold_back():
     stack = disc_stack(600, patients=200)
     watch = Monitor(stack, PLAN)
-    assert sorted([*watch.seen, *watch.unseen]) == list(range(600))
-    assert 30 <= len(watch.unseen) <= 60
-    assert not set(stack.patients[watch.seen]) & set(stack.patients[watch.unseen])
+    assert sorted([*watch.used, *watch.held_back]) == list(range(600))
+    assert 30 <= len(watch.held_back) <= 60
+    assert not set(stack.patients[watch.used]) & set(stack.patients[watch.held_back])
 
 
 def test_an_unguarded_plan_holds_nothing_back_and_is_never_looked_at():
     watch = Monitor(STACK, tiny_plan(guarded=False))
-    assert len(watch.seen) == len(STACK)
+    assert len(watch.used) == len(STACK)
     assert not watch.due(Guards(), 10**9, 10**9)
 
 
@@ -182,9 +190,9 @@ def test_a_look_comes_when_enough_was_learned_since_the_last_and_at_the_end():
     watch = Monitor(STACK, plan)
     pause = _SPACING * 2 * watch.per_class
     assert [watch.due(Guards(), shown, 100_000) for shown in (pause - 8, pause)] == [False, True]
-    once = Guards(looks=[Check(images_shown=pause)])
+    once = Guards(checks=[Check(images_shown=pause)])
     assert [watch.due(once, shown, 100_000) for shown in (2 * pause - 8, 2 * pause)] == [False, True]
-    assert watch.due(Guards(looks=[Check(images_shown=99_900)]), 100_000, 100_000)
+    assert watch.due(Guards(checks=[Check(images_shown=99_900)]), 100_000, 100_000)
 
 
 def test_a_look_depends_on_the_networks_and_the_position_alone():
@@ -207,5 +215,5 @@ def test_copies_are_told_where_enough_patients_say_what_is_usual(people, judged)
     look = seen(Copycat, stack=stack)
     assert bool(look.copies) is judged
     assert (
-        "copies cannot be told among so few patients" in guards.guard_status([look], 0.0, 0.0)
+        "copies cannot be detected with so few patients" in guards.guard_status([look], 0.0, 0.0)
     ) is not judged

@@ -30,7 +30,10 @@ def test_weights_averages_and_moments_stay_fp32(plan):
     update(pair, *batch(plan), 0)
     kept = [weight for network in pair.networks.values() for weight in network.parameters()]
     kept += [
-        moment for adam in pair.adams.values() for state in adam.state.values() for moment in state.values()
+        moment
+        for adam in pair.optimisers.values()
+        for state in adam.state.values()
+        for moment in state.values()
     ]
     assert {tensor.dtype for tensor in kept} == {torch.float32}
 
@@ -38,7 +41,7 @@ def test_weights_averages_and_moments_stay_fp32(plan):
 def test_logits_are_made_in_fp32_and_not_only_handed_on_as_such():
     pair = learners(tiny_plan(), "bf16")
     real, labels = batch(pair.plan)
-    on_real, on_fake = _paired_logits(pair.plan, pair.critic, real, real.flip(0), labels)
+    on_real, on_fake = _paired_logits(pair.plan, pair.discriminator, real, real.flip(0), labels)
     for logits in (on_real, on_fake):
         assert logits.dtype == torch.float32
         assert not torch.equal(logits, logits.bfloat16().float())
@@ -61,7 +64,7 @@ def test_a_penalty_is_the_same_number_whatever_the_precision():
     for precision in ("fp32", "bf16"):
         pair = learners(tiny_plan(), precision)
         real, labels = batch(pair.plan)
-        found.append(losses.gradient_penalty(pair.critic.network, real, labels, (1.0, 0.5)))
+        found.append(losses.gradient_penalty(pair.discriminator.network, real, labels, (1.0, 0.5)))
     assert found[0].dtype == torch.float32
     assert torch.equal(*found)
 
