@@ -12,7 +12,7 @@ NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
 FLOORS = {
     "base": 1, "scans": 2, "dataset": 3, "plan": 4, "prepare": 5, "pictures": 5, "similarity": 6, "training": 6, "learners": 7,
-    "filtering": 8, "output": 9, "evaluation": 10, "reports": 11, "commands": 12, "api": 13, "cli": 14, "__main__": 15, "__init__": 15,
+    "filtering": 8, "output": 8, "evaluation": 9, "reports": 10, "commands": 11, "api": 12, "cli": 13, "__main__": 14, "__init__": 14,
 }  # fmt: skip
 OWNERS = {
     "pydicom": ("scans/dicom/",),

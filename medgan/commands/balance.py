@@ -18,6 +18,7 @@ from medgan.base.progress import OnProgress, ignore
 from medgan.commands import report
 from medgan.commands.draw_into import (
     check_seed_range,
+    describe_filter,
     drop_untrue_attributes,
     list_marks,
     model_settings,
@@ -467,7 +468,7 @@ def _run_record(
         repeated=task.repeats,
         share=task.share,
         notes=task.remarks,
-        choice=choice,
+        filter=describe_filter(choice, model.data_digest if model else ""),
     )
 
 

@@ -10,10 +10,12 @@ from medgan.base.errors import MedganError, PlanError
 from medgan.base.processes import Processes, current_processes
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Record
-from medgan.filtering.candidates import ReferenceSet, SampleRequest, Selection, select_samples
+from medgan.filtering.candidates import FILTER_OFF, ReferenceSet, SampleRequest, Selection, select_samples
+from medgan.filtering.summary import checks_section, kept_scores, rejected_rows
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
-from medgan.output.folder import SUFFIXES, DatasetWriter, WrittenImage, abandon
+from medgan.output.finalise import FilterResult
+from medgan.output.folder import SELECTION, SUFFIXES, DatasetWriter, WrittenImage, abandon
 from medgan.scans.dicom.sop_classes import list_obstacles, set_class
 from medgan.scans.scan import OutputFormat, Provenance
 from medgan.training.runtime import each
@@ -92,10 +94,25 @@ def select_for_folder(
         on_progress: Called with every step of progress.
     """
     try:
-        return select_samples(folder.path, model, wish, beside, on_progress=on_progress)
+        return select_samples(folder.path / SELECTION, model, wish, beside, on_progress=on_progress)
     except MedganError:
         abandon(folder.path)
         raise
+
+
+def describe_filter(choice: Selection | None, data: str) -> FilterResult:
+    """What the output folder reports about the filter.
+
+    Args:
+        choice: The samples selected, or None where the filter was off.
+        data: Digest of the data that the model was trained on.
+    """
+    text = checks_section(choice, data)
+    if choice is None:
+        return FilterResult(report=FILTER_OFF, text=text)
+    return FilterResult(
+        report=choice.report(), text=text, scores=kept_scores(choice), rejected=rejected_rows(choice)
+    )
 
 
 def list_marks(wish: SampleRequest, choice: Selection | None, model: str) -> list[Provenance]:

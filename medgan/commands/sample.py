@@ -15,6 +15,7 @@ from medgan.base.processes import Processes
 from medgan.base.progress import OnProgress, ignore
 from medgan.commands.draw_into import (
     check_seed_range,
+    describe_filter,
     list_marks,
     model_settings,
     resolve_form,
@@ -168,7 +169,7 @@ def _write_images(
         data=model.data_digest,
         training_seed=model.plan.seed,
         holdout=model.holdout,
-        choice=choice,
+        filter=describe_filter(choice, model.data_digest),
     )
     return once(lambda: finalise(folder, images, account, on_progress), device)
 

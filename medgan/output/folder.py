@@ -23,8 +23,6 @@ from medgan.base.errors import OutputError
 from medgan.base.processes import current_processes
 from medgan.dataset.checks import REPEATED
 from medgan.dataset.manifest import Record
-from medgan.filtering.candidates import CHOICE
-from medgan.filtering.separability import NOT_CHECKED
 from medgan.scans import formats
 from medgan.scans.scan import OutputFormat, Pixels, Provenance
 
@@ -39,6 +37,18 @@ _LONGEST_VALUE = 80
 
 NO_SHARE: Mapping[str, Any] = {"asked": "", "reached": None, "sentence": ""}
 """The share of a folder in which none was asked for."""
+_NO_CLASS_CHECK: Mapping[str, Any] = {"labels": [], "pairs": [], "sentences": []}
+"""The class check of a folder in which classes were not checked."""
+NO_FILTER: Mapping[str, Any] = {
+    "on": False,
+    "compared_with": "",
+    "checks": [],
+    "class_check": _NO_CLASS_CHECK,
+    "counts": {},
+}
+"""The filter report of a folder whose images were not filtered."""
+SELECTION = ".choice.json"
+"""File in which a command stores its selection of samples until the folder is complete."""
 
 Settings = Mapping[str, Any]
 """What makes two commands the same command: {name: JSON value}."""
@@ -198,7 +208,7 @@ def abandon(out: Path) -> None:
     try:
         if out.exists() and not (out / "images").exists():
             for child in out.iterdir():
-                if child.name in {RUN, CHOICE}:
+                if child.name in {RUN, SELECTION}:
                     child.unlink()
     except OSError as error:
         raise files.write_error(out, error) from error
@@ -253,7 +263,7 @@ def _read_result(out: Path, run: Mapping[str, Any]) -> FolderResult:
         filtered = files.from_json(Mapping[str, Any], run.get("filter"), "filter")
         filtered = {
             **filtered,
-            "class_check": filtered.get("class_check", NOT_CHECKED),
+            "class_check": filtered.get("class_check", _NO_CLASS_CHECK),
         }  # older folders lack it
         parts = ("on", "checks", "class_check", "counts")
         files.from_json(_Filter, {name: filtered[name] for name in parts}, "filter")

@@ -26,9 +26,11 @@ def test_classes_that_it_can_hardly_tell_apart_are_named_with_the_figure():
     pair = found["pairs"][2]
     assert 0.3 < pair["low"] < pair["auc"] < pair["high"] < 0.8
     few, alike = found["sentences"]
-    assert few == "class check: not done for FEW (it takes two patients and 10 images)"
-    expected = f"class check: BACTERIA and VIRUS can hardly be told apart by it (AUC {pair['auc']:.2f}), so a made image of one may show the other"
-    assert alike == expected
+    assert few == "class check: not done for FEW (it needs two patients and 10 images)"
+    assert alike == (
+        f"class check: hardly separates BACTERIA from VIRUS (AUC {pair['auc']:.2f}), "
+        "so a synthetic image of one may show the other"
+    )
 
 
 def test_several_such_pairs_share_a_sentence():
@@ -38,7 +40,7 @@ def test_several_such_pairs_share_a_sentence():
 
 
 @pytest.mark.parametrize(
-    ("names", "there", "words"), [(["A"], True, "one class only"), (["A", "B"], False, "not installed")]
+    ("names", "there", "words"), [(["A"], True, "only one class"), (["A", "B"], False, "not installed")]
 )
 def test_where_nothing_was_checked_that_is_said(names, there, words, monkeypatch):
     monkeypatch.setattr(told, "is_network_installed", lambda: there)

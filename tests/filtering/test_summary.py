@@ -28,6 +28,6 @@ def test_what_was_not_checked_is_said():
         Selection(compared_with="d", checks=("class",)), "d"
     )
     alone = Selection(compared_with="d", checks=("copy",), class_check=class_check_report(None, ["a"]))
-    assert "Class check: not done, for there is one class only." in checks_section(alone, "d")
+    assert "Class check: not done, because there is only one class." in checks_section(alone, "d")
     assert "not those that the model learned from" in checks_section(Selection(compared_with="d"), "other")
     assert "The filter was off" in checks_section(None, "d")

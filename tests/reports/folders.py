@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from medgan.base.progress import ignore
+from medgan.commands.draw_into import describe_filter
 from medgan.filtering.candidates import Selection
 from medgan.filtering.selection import CandidateImage
 from medgan.output.finalise import RunFacts, finalise
@@ -32,7 +33,7 @@ def balanced(path, labels=("rare", "normal"), *, real=True, bright=0.6, filtered
         model="m" * 64,
         data="d" * 64,
         real="prepared" if real else "none",
-        choice=choice(labels[0], folders) if filtered else None,
+        filter=describe_filter(choice(labels[0], folders) if filtered else None, "d" * 64),
     )
     claim_folder(path, account.settings)
     folder = DatasetWriter(path=path, form=PNG, folders=folders)
