@@ -30,6 +30,7 @@ from medgan.dataset.quota import (
     top_up,
 )
 from medgan.evaluation.arms import rare_classes
+from medgan.evaluation.image_sets import Split
 from medgan.evaluation.result_cache import ResultCache
 from medgan.evaluation.share_choice import MOST as LARGEST
 from medgan.evaluation.share_choice import Chosen, choose_share, wish_of
@@ -205,9 +206,7 @@ def settle_share(
     wish = SampleRequest(counts=wanted, seed=seed, device=mixture.device, doubtful=False)
     seeds = choose_seeds(model, wish, against, on_progress)
     found = choose_share(
-        train,
-        val,
-        draw_images(model, seeds, mixture.device, on_progress),
+        Split(train, val, draw_images(model, seeds, mixture.device, on_progress)),
         settings=settings,
         seed=seed,
         runs=ResultCache(place / _RUNS, key),

@@ -1,4 +1,4 @@
-"""The parts of the evidence: gathered images -> what each measures, with an effort of its own."""
+"""The analyses of an evaluation: what each part measures, and with which effort."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from medgan.evaluation.usefulness import compare_arms, measure_usefulness
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
-    """How much is drawn, compared and drawn again."""
+    """How many images are drawn and compared, and how often patients are resampled."""
 
     per_class: int
-    """Synthetic images drawn from a model per class."""
+    """Synthetic images per class that a model draws."""
     most: int
-    """Images per class and set that scores compare."""
+    """Images per class and set that scores compare, at most."""
     resamples: int
+    """Bootstrap resamples of the patients."""
 
 
 EFFORTS = {
@@ -38,7 +39,7 @@ EFFORTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a part is given."""
+    """What a part needs for its measurement."""
 
     images: EvaluationData
     effort: str
@@ -48,12 +49,10 @@ class Job:
 
 
 def fidelity(job: Job) -> Any:
-    """The scores of closeness and variety."""
+    """Scores of closeness to real images and of variety."""
     effort = EFFORTS[job.effort]
     return measure_fidelity(
-        job.images.train,
-        job.images.held_out,
-        job.images.synthetic,
+        job.images.split,
         seed=job.seed,
         resamples=effort.resamples,
         most=effort.most,
@@ -62,12 +61,10 @@ def fidelity(job: Job) -> Any:
 
 
 def usefulness(job: Job) -> Any:
-    """Whether classifiers gain."""
+    """Whether classifiers gain from synthetic images."""
     refuse_without_patients(job.images)
     return measure_usefulness(
-        job.images.train,
-        job.images.held_out,
-        job.images.synthetic,
+        job.images.split,
         settings=settings_of(job),
         seed=job.seed,
         external=job.images.external,
@@ -77,30 +74,26 @@ def usefulness(job: Job) -> Any:
 
 
 def ask_again(job: Job) -> Predictions | None:
-    """What the classifiers of `usefulness` say of every held-out image that judges, from the runs that are kept; None without any."""
+    """Predictions of the classifiers of `usefulness` from its finished runs; None if there are none."""
     if not job.runs:
         return None
     images, settings = job.images, settings_of(job)
-    heard = compare_arms(
-        images.train,
-        images.held_out,
-        images.synthetic,
+    found = compare_arms(
+        images.split,
         settings=settings,
         seed=job.seed,
         external=images.external,
         runs=job.runs,
         on_progress=job.on_progress,
     )
-    return predictions(images.held_out, heard.outcomes, heard.rare)
+    return predictions(images.held_out, found.outcomes, found.rare)
 
 
 def shortcut(job: Job) -> Any:
-    """Whether a classifier can tell that an image is synthetic, and uses it."""
+    """Whether a classifier recognises synthetic images, and exploits it."""
     refuse_without_patients(job.images)
     return measure_shortcut(
-        job.images.train,
-        job.images.held_out,
-        job.images.synthetic,  # nothing is chosen here, so all may be asked
+        job.images.split,
         settings=settings_of(job),
         seed=job.seed,
         runs=job.runs,
@@ -109,7 +102,7 @@ def shortcut(job: Job) -> Any:
 
 
 def giveaways(job: Job) -> Any:
-    """Whether picture shape, brightness or the scanner alone tells the classes apart."""
+    """Whether image shape, brightness or the scanner alone tells the classes apart."""
     images = job.images
     refuse_without_patients(images)
     files = images.circumstances
@@ -124,21 +117,18 @@ def giveaways(job: Job) -> Any:
 
 
 def privacy(job: Job) -> Any:
-    """Whether training images were copied or remembered."""
-    images = job.images
-    return screen_privacy(
-        images.train, images.held_out, images.synthetic, seed=job.seed, on_progress=job.on_progress
-    )
+    """Whether training images were copied or memorised."""
+    return screen_privacy(job.images.split, seed=job.seed, on_progress=job.on_progress)
 
 
 def settings_of(job: Job) -> trials.Settings:
-    """How thoroughly classifiers are compared, with the judges that can be had here."""
+    """How thoroughly classifiers are compared, by the judges that are installed."""
     settings = trials.EFFORTS[job.effort]
     return replace(settings, judges=trials.judges_here(settings.judges))
 
 
 def refuse_without_patients(images: EvaluationData) -> None:
-    """DatasetError where no real patient is left to judge by."""
+    """Raise DatasetError if no real patient is held out."""
     if not len(images.held_out):
         raise DatasetError(
             "no real patients are held out to judge by",
@@ -153,4 +143,4 @@ PARTS: dict[str, Callable[[Job], Any]] = {
     "shortcut": shortcut,
     "privacy": privacy,
 }
-"""{part: how it is measured}: a noun or a tuple of nouns; MedganError where these images do not allow it."""
+"""{part: function that measures it}; the function raises MedganError if these images do not allow it."""

@@ -20,6 +20,7 @@ from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out, holdout_of_training
 from medgan.evaluation.external import read_external
 from medgan.evaluation.giveaways import Circumstances
+from medgan.evaluation.image_sets import Split
 from medgan.evaluation.splits import divide, read_split, split_images
 from medgan.filtering.candidates import ReferenceSet, SampleRequest
 from medgan.filtering.in_memory import draw_images, select_in_memory
@@ -98,6 +99,11 @@ class EvaluationData:
     def held_out(self) -> LabelledImages:
         """Validation and test images together."""
         return concatenate_images(self.val, self.test)
+
+    @property
+    def split(self) -> Split:
+        """The sets that evidence compares: training, held-out and synthetic images."""
+        return Split(self.train, self.held_out, self.synthetic)
 
     @property
     def digest(self) -> str:

@@ -1,4 +1,4 @@
-"""Real and synthetic images -> Scores: how close and how varied the synthetic ones are, class by class, beside real ones at the same n."""
+"""Score how close to real images, and how varied, synthetic images are, class by class."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from medgan.base.errors import MedganError
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.evaluation import feature_scores
 from medgan.evaluation.bootstrap import Weights, interval, resample_patients
+from medgan.evaluation.image_sets import Split
 from medgan.evaluation.ms_ssim import WINDOW, likeness, likeness_under, pairs_of
 from medgan.evaluation.score import Score, caveat
 from medgan.prepare.images import LabelledImages
@@ -23,12 +24,13 @@ Features = NDArray[np.float32]
 Values = NDArray[np.float64]
 
 LEAST = feature_scores.K + 2
-"""Images of each kind that a score needs: an image, its five neighbours, and one that is none of them."""
+"""Images of each kind that a score needs: an image, its five neighbours, and one other."""
 COMPONENTS = 64
+"""Principal components in which Frechet distances are measured."""
 DRAWS = 5
-"""Sets of other real images whose mean score is the floor, where there are more of them than needed."""
+"""Sets of other real images whose mean score is the floor, if there are more images than needed."""
 PAIRS = 200
-"""Pairs of images per class and set whose likeness is measured."""
+"""Pairs of images per class and set whose MS-SSIM is measured."""
 BETTER = {
     "kid": "lower",
     "fd": "lower",
@@ -40,26 +42,26 @@ BETTER = {
     "ms_ssim_gap": "lower",
 }
 SHARES = ("precision", "recall", "coverage")
-"""Scores in [0, 1]. KID alone may be negative: it is unbiased."""
+"""Scores in [0, 1]. Only KID may be negative, because it is unbiased."""
 SAMPLE = 500
+"""Images per class and set that are compared, by default."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trio:
-    """Rows of one comparison: real images nobody learned from, synthetic ones, and other real ones to stand in their place."""
+    """Rows of the images of one comparison."""
 
     label: str
-    """Empty for all classes."""
+    """The class; empty for all classes together."""
     reference: NDArray[np.int64]
+    """Held-out real images."""
     synthetic: NDArray[np.int64]
     others: tuple[NDArray[np.int64], ...]
-    """Draws of as many real images as there are synthetic ones."""
+    """Draws of as many other real images as synthetic ones, for the floor."""
 
 
-def measure_fidelity(  # noqa: PLR0913  # three sets and how to look at them
-    train: LabelledImages,
-    held_out: LabelledImages,
-    synthetic: LabelledImages,
+def measure_fidelity(
+    split: Split,
     *,
     spaces: Sequence[str] = tuple(SPACES),
     seed: int = 0,
@@ -67,17 +69,33 @@ def measure_fidelity(  # noqa: PLR0913  # three sets and how to look at them
     most: int = SAMPLE,
     on_progress: OnProgress = ignore,
 ) -> tuple[Score, ...]:
-    """Score `synthetic` against `held_out`, with `train` in its place as the floor; at most `most` images per class and set.
+    """Score synthetic images against held-out ones; training images in their place give the floor.
 
-    Real images that the generator has not seen are the measure, so that copies of what it has seen earn nothing. Where none are
-    held out, half of the train patients are the measure and the other half the floor. Every comparison has as many other real
-    images as synthetic ones: scores depend on n. Classes of which nothing is synthetic are left out. A space that cannot be made
-    here (no weights, one class) is left out too; MedganError when none can.
+    The reference is real images that the generator has not seen, so that copies of training images earn
+    nothing. If none are held out, half of the training patients are the reference and the other half the
+    floor. Scores depend on the number of images, so every comparison has as many other real images as
+    synthetic ones. Classes without synthetic images are left out, and so is a space that cannot be computed
+    here (no weights, one class).
+
+    Args:
+        split: Real, held-out and synthetic images.
+        spaces: Names of the feature spaces to compare in.
+        seed: Decides which images are drawn.
+        resamples: Bootstrap resamples of the patients.
+        most: Images per class and set, at most.
+        on_progress: Called after every comparison.
+
+    Raises:
+        MedganError: no space can be computed.
     """
-    real, other = (held_out, train) if len(held_out) else halves(train, seed)
-    sets = tuple(cap_per_class(one, most, seed) for one in (real, synthetic, other))
+    # Match the sets: one comparison per class, and one for all classes together.
+    train = split.train
+    real, other = (split.held_out, train) if len(split.held_out) else halves(train, seed)
+    sets = tuple(cap_per_class(one, most, seed) for one in (real, split.synthetic, other))
     trios, short = match_sets(sets, most, seed)
     scopes = [Scope.of(trio, sets, resamples, seed) for trio in trios]
+
+    # Compare in every feature space.
     makers = build_spaces(cap_per_class(train, most, seed), spaces, seed)
     found: list[Score] = list(short)
     total = (len(makers) + 1) * max(len(scopes), 1)
@@ -90,6 +108,8 @@ def measure_fidelity(  # noqa: PLR0913  # three sets and how to look at them
             found += in_space(space, scope, (seen, slim))
             words = f"{space}: {scope.trio.label or 'all classes together'}"
             on_progress(Progress("fidelity", done * len(scopes) + number + 1, total, words))
+
+    # Compare the variety of pairs.
     on_progress(Progress("fidelity", len(makers) * len(scopes), total, "comparing pairs of images"))
     found += variety(sets, scopes, seed)
     on_progress(Progress("fidelity", total, total, "scores are there"))
@@ -97,7 +117,7 @@ def measure_fidelity(  # noqa: PLR0913  # three sets and how to look at them
 
 
 def build_spaces(train: LabelledImages, spaces: Sequence[str], seed: int) -> dict[str, FeatureFunction]:
-    """The spaces that can be made; the refusal of the last one when none can."""
+    """Build the feature spaces that can be computed here; raise the last error if none can."""
     able: dict[str, FeatureFunction] = {}
     refusal: MedganError | None = None
     for name in spaces:
@@ -110,30 +130,30 @@ def build_spaces(train: LabelledImages, spaces: Sequence[str], seed: int) -> dic
     return able
 
 
-# --- who is compared with whom ---
+# --- which images are compared ---
 
 
 def halves(images: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """Two halves, no patient in both, every class in both as far as it can be."""
-    chance, first = np.random.default_rng(seed), set[str]()
+    """Divide images into two halves without common patients, with every class in both if possible."""
+    rng, first = np.random.default_rng(seed), set[str]()
     for label in images.names:
         patients = list(np.unique(images.of(label).patients).tolist())
         missing = len(patients) // 2 - sum(name in first for name in patients)
         free = [name for name in patients if name not in first]
-        first |= set(chance.permutation(free)[: max(missing, 0)].tolist())
+        first |= set(rng.permutation(free)[: max(missing, 0)].tolist())
     inside = np.isin(images.patients, sorted(first))
     return images.take(inside), images.take(~inside)
 
 
 def cap_per_class(images: LabelledImages, most: int, seed: int) -> LabelledImages:
-    """At most `most` images of every class."""
-    chance = np.random.default_rng(seed)
-    rows = [chance.permutation(images.rows_of(label))[:most] for label in images.names]
+    """Draw at most `most` images of every class."""
+    rng = np.random.default_rng(seed)
+    rows = [rng.permutation(images.rows_of(label))[:most] for label in images.names]
     return images.take(np.sort(np.concatenate(rows)))
 
 
 def match_sets(sets: Sequence[LabelledImages], most: int, seed: int) -> tuple[list[Trio], list[Score]]:
-    """All classes together, then each; and what says of a class that it has too few."""
+    """Comparisons of all classes together and of each; and a note for every class with too few images."""
     there = [label for label, count in sets[1].counts.items() if count]
     fit, short = [], []
     for label in there:
@@ -148,34 +168,43 @@ def match_sets(sets: Sequence[LabelledImages], most: int, seed: int) -> tuple[li
 
 
 def too_few(label: str, n: int, n_real: int) -> Score:
-    """The score of a class that cannot be scored."""
-    words = f"{LEAST} images, and two patients, are needed of each kind (synthetic, held out, other real); nothing can be said of this class"
+    """The empty score of a class with too few images."""
+    words = (
+        f"{LEAST} images, and two patients, are needed of each kind (synthetic, held out, other real);"
+        " nothing can be said of this class"
+    )
     return Score(
         name="kid", space="", label=label, value=None, n=n, n_real=n_real, better="lower", note=words
     )
 
 
 def match_class(sets: Sequence[LabelledImages], label: str, seed: int) -> Trio:
-    """As many synthetic as other real images of one class, against all that are held out."""
+    """Draw as many synthetic as other real images of a class, to compare with all held-out ones."""
     real, synthetic, other = (one.rows_of(label) for one in sets)
-    chance, n = np.random.default_rng(seed), min(len(synthetic), len(other))
-    return Trio(label, real, chance.permutation(synthetic)[:n], draws(other, n, chance))
+    rng, n = np.random.default_rng(seed), min(len(synthetic), len(other))
+    return Trio(label, real, rng.permutation(synthetic)[:n], draws(other, n, rng))
 
 
 def match_mix(sets: Sequence[LabelledImages], labels: Sequence[str], most: int, seed: int) -> Trio:
-    """The same over classes, in the proportions of the held-out images: a top-up has other ones, which is not its fault."""
+    """Draw images of all classes, in the proportions of the held-out ones.
+
+    Synthetic images may have other proportions, which must not count against them.
+    """
+    # The share of the held-out images that every class can match.
     real, synthetic, other = sets
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     have = {label: real.counts[label] for label in labels}
     share = min(
         [min(synthetic.counts[label], other.counts[label]) / have[label] for label in labels], default=0.0
     )
     share = min(share, most / max(sum(have.values()), 1))
     take = {label: max(int(share * count), 1) for label, count in have.items()}
-    of = {label: [chance.permutation(one.rows_of(label)) for one in sets] for label in labels}
+
+    # That share of every class.
+    of = {label: [rng.permutation(one.rows_of(label)) for one in sets] for label in labels}
     reference = [rows[0] for rows in of.values()]
     drawn = [rows[1][: take[label]] for label, rows in of.items()]
-    other_draws = [draws(rows[2], take[label], chance) for label, rows in of.items()]
+    other_draws = [draws(rows[2], take[label], rng) for label, rows in of.items()]
     whole = tuple(
         np.concatenate([pool[turn % len(pool)] for pool in other_draws])
         for turn in range(max(map(len, other_draws), default=0))
@@ -184,24 +213,24 @@ def match_mix(sets: Sequence[LabelledImages], labels: Sequence[str], most: int, 
     return Trio("", np.concatenate([*reference, empty]), np.concatenate([*drawn, empty]), whole)
 
 
-def draws(rows: NDArray[np.int64], n: int, chance: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
-    """Sets of `n` of the rows: one where that is all of them, else several."""
-    return tuple(chance.permutation(rows)[:n] for _ in range(1 if n == len(rows) else DRAWS))
+def draws(rows: NDArray[np.int64], n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
+    """Draw several sets of `n` rows, or one if that is all of them."""
+    return tuple(rng.permutation(rows)[:n] for _ in range(1 if n == len(rows) else DRAWS))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scope:
-    """One comparison, whose images they are, and how often each counts in every resample of patients."""
+    """One comparison with its patients and their resamples."""
 
     trio: Trio
     people: tuple[NDArray[np.str_], ...]
-    """Patients of the held-out (N,), the synthetic (M,) and each draw of other real images (M,)."""
+    """Patients of the held-out (N,) and the synthetic (M,) images, and of each draw of others (M,)."""
     weights: tuple[Weights, ...]
-    """Resamples of the patients of the first three."""
+    """Weights of the first three sets in every resample of patients."""
 
     @classmethod
     def of(cls, trio: Trio, sets: Sequence[LabelledImages], resamples: int, seed: int) -> Scope:
-        """The weights of a comparison."""
+        """Resample the patients of a comparison."""
         rows = (trio.reference, trio.synthetic, *trio.others)
         people = tuple(sets[min(n, 2)].patients[own] for n, own in enumerate(rows))
         weights = (resample_patients(who, resamples, seed + n) for n, who in enumerate(people[:3]))
@@ -209,7 +238,7 @@ class Scope:
 
     @property
     def limit(self) -> str:
-        """What so few images or patients cannot tell."""
+        """A note on what so few images or patients cannot show."""
         return caveat(len(self.trio.synthetic), len(np.unique(self.people[0])))
 
 
@@ -217,7 +246,13 @@ class Scope:
 
 
 def in_space(space: str, scope: Scope, views: Sequence[Sequence[Features]]) -> Iterator[Score]:
-    """All scores of one comparison in one space; `views` are the features and their principal components, of the three sets."""
+    """All scores of one comparison in one space.
+
+    Args:
+        space: Name of the space.
+        scope: The comparison.
+        views: The features of the three sets, and their principal components.
+    """
     full, slim = views
     trio, people, (w, v, u) = scope.trio, scope.people, scope.weights
     found = score_values(full, slim, trio.reference, (1, trio.synthetic), (w, v), (people[0], people[1]))
@@ -230,7 +265,7 @@ def in_space(space: str, scope: Scope, views: Sequence[Sequence[Features]]) -> I
         yield build_score(name, space, scope, (values, floors[0][name]), floor)
 
 
-def score_values(  # two sets, each with weights and patients
+def score_values(
     full: Sequence[Features],
     slim: Sequence[Features],
     reference: NDArray[np.int64],
@@ -238,7 +273,16 @@ def score_values(  # two sets, each with weights and patients
     weights: tuple[Weights, Weights],
     who: feature_scores.Persons,
 ) -> dict[str, Values]:
-    """{score: values under the weights} of the rows `candidates` of one of the sets against the reference rows of the first."""
+    """{score: values under every resample} of some images against the reference.
+
+    Args:
+        full: Features of the three sets.
+        slim: Their principal components.
+        reference: Rows of the first set.
+        candidates: Number of a set, and rows of it.
+        weights: Of the reference and of the candidates, in every resample.
+        who: Patients of the reference and of the candidates.
+    """
     which, rows = candidates
     real, images = full[0][reference], full[which][rows]
     return {
@@ -252,7 +296,16 @@ def score_values(  # two sets, each with weights and patients
 def build_score(
     name: str, space: str, scope: Scope, under: tuple[Values, Values], floor: float, note: str = ""
 ) -> Score:
-    """The score of values under weights, of synthetic and of other real images, of which the first are those of the data."""
+    """Build a score from values under every resample.
+
+    Args:
+        name: Name of the score.
+        space: Name of the feature space.
+        scope: The comparison.
+        under: Values of synthetic and of other real images; the first value of each is that of the data.
+        floor: What other real images reach.
+        note: A sentence to add.
+    """
     trio, (values, others) = scope.trio, under
     low, high = interval(values)
     n, n_real = len(trio.synthetic), len(trio.reference)
@@ -274,17 +327,18 @@ def build_score(
 
 
 def reaches(values: Values, others: Values, floor: float, better: str) -> bool:
-    """Whether the paired interval of the difference to the floor holds 0, or lies on the better side of it."""
+    """Whether the paired interval of the difference to the floor reaches 0 or the better side of it."""
     difference = values - others
     low, high = interval(np.concatenate([[values[0] - floor], difference[1:]]))
     return low <= 0 if better == "lower" else high >= 0
 
 
 def variety(sets: Sequence[LabelledImages], scopes: Sequence[Scope], seed: int) -> Iterator[Score]:
-    """How far the likeness of two synthetic images of a class is from that of two real ones; of every class with room for it."""
+    """Score how much more alike two synthetic images of a class are than two real ones (MS-SSIM)."""
     if min(sets[0].pixels.shape[2:]) < WINDOW:
         return
     for scope in scopes:
+        # Mean MS-SSIM of pairs of real, of synthetic and of other real images.
         trio, (w, v, u) = scope.trio, scope.weights
         if not trio.label:
             continue
@@ -294,12 +348,14 @@ def variety(sets: Sequence[LabelledImages], scopes: Sequence[Scope], seed: int) 
             alike(sets[2], rows, u if not n else np.ones((1, len(rows))), seed)
             for n, rows in enumerate(trio.others)
         ]
-        told = [other for other in others if other is not None]
-        if real is None or drawn is None or not told:
+        known = [other for other in others if other is not None]
+        if real is None or drawn is None or not known:
             continue
+
+        # The gap to real pairs, and that of other real pairs as the floor.
         kind = "more alike than" if drawn[0] > real[0] else "more varied than"
-        floor = float(np.mean([abs(other[0] - real[0]) for other in told]))
-        gaps = tuple((one - real) * np.sign((one - real)[0]) for one in (drawn, told[0]))
+        floor = float(np.mean([abs(other[0] - real[0]) for other in known]))
+        gaps = tuple((one - real) * np.sign((one - real)[0]) for one in (drawn, known[0]))
         yield build_score(
             "ms_ssim_gap",
             "pixels",
@@ -311,7 +367,7 @@ def variety(sets: Sequence[LabelledImages], scopes: Sequence[Scope], seed: int) 
 
 
 def alike(images: LabelledImages, rows: NDArray[np.int64], weights: Weights, seed: int) -> Values | None:
-    """Mean MS-SSIM of pairs of different patients under weights; None without such pairs."""
+    """Mean MS-SSIM of pairs of different patients in every resample; None without such pairs."""
     pairs = pairs_of(images.patients[rows], PAIRS, seed)
     if not len(pairs):
         return None

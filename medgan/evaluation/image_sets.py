@@ -1,4 +1,4 @@
-"""Sets of images -> one row of all that classifiers may learn from, and who may be learned from in a part of a contest."""
+"""The sets of images that evidence is taken from, and the rows that classifiers may learn from."""
 
 from __future__ import annotations
 
@@ -15,33 +15,48 @@ from medgan.prepare.images import LabelledImages
 Array = NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """The three sets of images that evidence compares, all of the same classes."""
+
+    train: LabelledImages
+    """Real images that the generator may have learned from."""
+    held_out: LabelledImages
+    """Real images of patients whom nothing learned from."""
+    synthetic: LabelledImages
+
+    def __post_init__(self) -> None:
+        """Check that the class names agree."""
+        assert self.train.names == self.held_out.names == self.synthetic.names
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sets:
-    """All images of a contest, in one order."""
+    """All images of a comparison, in one order: real, synthetic, composed, further real."""
 
     train: LabelledImages
     held_out: LabelledImages
     pixels: tuple[Array, ...]
-    """Of real, made, composed and further real images."""
+    """Pixels of the real, synthetic, composed and further real images."""
     learned: Learned
     usual: NDArray[np.bool_]
     """(N,): all but the further real images."""
     whose: NDArray[np.str_]
-    """(N,): patients; of made and composed images an empty word."""
+    """(N,): patients; empty for synthetic and composed images."""
     rare: tuple[int, ...]
     """Numbers of the rare classes."""
 
     @classmethod
-    def of(  # the sets of images are no noun
-        cls,
-        train: LabelledImages,
-        held_out: LabelledImages,
-        synthetic: LabelledImages,
-        more: LabelledImages,
-        composed: Children,
-        rare: Sequence[str],
-    ) -> Sets:
-        """Everything in one row."""
+    def of(cls, split: Split, more: LabelledImages, composed: Children, rare: Sequence[str]) -> Sets:
+        """Put all images that classifiers may learn from in one order.
+
+        Args:
+            split: Real, held-out and synthetic images.
+            more: Further real images of rare classes; may be empty.
+            composed: Images composed of two real ones.
+            rare: Names of the rare classes.
+        """
+        train, synthetic = split.train, split.synthetic
         own = np.arange(len(train) + len(synthetic) + len(composed.labels) + len(more))
         parents = np.stack([own, own], axis=1)
         start = len(train) + len(synthetic)
@@ -55,7 +70,7 @@ class Sets:
         )
         return cls(
             train=train,
-            held_out=held_out,
+            held_out=split.held_out,
             pixels=(train.pixels, synthetic.pixels, composed.pixels, more.pixels),
             learned=learned,
             usual=own < len(own) - len(more),
@@ -64,11 +79,11 @@ class Sets:
         )
 
     def fewer(self, share: float, seed: int) -> NDArray[np.bool_]:
-        """(N,): images that may be learned from where of each rare class only `share` of the patients, drawn by `seed`, are there."""
-        chance = np.random.default_rng((seed, round(100 * share)))
+        """(N,): the images to learn from if only a share of the patients of each rare class is kept."""
+        rng = np.random.default_rng((seed, round(100 * share)))
         gone: set[str] = set()
         for number in self.rare:
-            own = chance.permutation(np.unique(self.train.patients[self.train.labels == number]))
+            own = rng.permutation(np.unique(self.train.patients[self.train.labels == number]))
             gone |= set(own[max(round(share * len(own)), 1) :].tolist())
         scarce = np.isin(self.train.labels, self.rare) & np.isin(self.train.patients, sorted(gone))
         real = np.zeros(len(self.learned), bool)
@@ -76,6 +91,6 @@ class Sets:
         return self.learned.beside(real) & self.usual
 
     def patients(self, side: NDArray[np.bool_]) -> int:
-        """Patients of the rare classes among the real images in `side`."""
+        """Count the patients of rare classes among the real images in `side`."""
         scarce = side & (self.learned.origins == REAL) & np.isin(self.learned.labels, self.rare)
         return len(np.unique(self.whose[scarce]))

@@ -1,7 +1,8 @@
-"""Train, held-out and synthetic images -> Privacy: five tests for near copies and memory, with findings. A screen, not a proof.
+"""Screen synthetic images for copies of training images with five tests; a screen, not a proof.
 
-T1 correlation with the nearest training image, T2 neighbour ratio, T3 authenticity (arXiv 2102.08921), T4 C_T (arXiv 2004.05675), T5 a
-membership attack by distance (arXiv 1909.03935). Limits come from held-out patients, slices of a volume counting as one patient.
+T1 is correlation with the nearest training image, T2 the neighbour ratio, T3 authenticity (arXiv 2102.08921),
+T4 C_T (arXiv 2004.05675), T5 a membership attack by distance (arXiv 1909.03935). Thresholds come from
+held-out patients; slices of a volume count as one patient.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from medgan.base.errors import MedganError
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.evaluation.hypothesis_tests import Test, bounds, shares, signs, surely
+from medgan.evaluation.image_sets import Split
 from medgan.evaluation.memorisation import (
     Closest,
     Side,
@@ -39,12 +41,15 @@ from medgan.similarity.nearest import References, Values, find_nearest
 from medgan.similarity.spaces import SPACES
 
 TESTS = 8
-"""T1 and T5 in pixels, T2 to T4 in both feature spaces."""
+"""Number of tests: T1 and T5 in pixels, T2 to T4 in both feature spaces."""
 EXACT = 1e-3
-"""Distance (1 - correlation) below which a near copy is the image itself."""
-BAR, BLIND = 0.6, 0.5
-"""Area under the curve of the membership attack: what is tolerated, and what guessing has."""
+"""Distance (1 - correlation) below which a near copy is the same image."""
+BAR = 0.6
+"""Area under the curve of the membership attack that is tolerated."""
+BLIND = 0.5
+"""Area under the curve of guessing."""
 WANTED = ("lite2", "radiomics")
+"""Feature spaces of T2 to T4."""
 ASKS = {
     "T1": "copies by correlation",
     "T2": "nearness to one patient",
@@ -52,13 +57,13 @@ ASKS = {
     "T4": "nearness to training images",
     "T5": "a membership attack",
 }
-"""{test: what it looks for, in a sentence}."""
+"""{test: words for what it looks for}."""
 SCREEN = "This is a screen, not a proof."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A synthetic image that lies nearer to a training image than strangers do."""
+    """A synthetic image that is nearer to a training image than images of new patients are."""
 
     test: str
     space: str
@@ -67,7 +72,7 @@ class Finding:
     nearest: str
     """Source of the training image."""
     distance: float
-    """1 - correlation (T1), or the neighbour ratio (T2)."""
+    """1 - correlation (T1) or the neighbour ratio (T2)."""
     threshold: float
 
 
@@ -79,27 +84,23 @@ class Privacy:
     verdict: str
     """"passed", "failed" or "undecided"."""
     sentence: str
-    """The verdict in words; it always says that this is a screen, not a proof."""
+    """The verdict in words, always with the reminder that this is a screen, not a proof."""
     tests: tuple[Test, ...]
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
-    """What could not be looked at."""
+    """Sentences on what could not be tested."""
 
 
-def screen_privacy(
-    train: LabelledImages,
-    held_out: LabelledImages,
-    synthetic: LabelledImages,
-    *,
-    seed: int = 0,
-    on_progress: OnProgress = ignore,
-) -> Privacy:
-    """Look for near copies of `train` among `synthetic`, beside the real images `held_out` of other patients.
+def screen_privacy(split: Split, *, seed: int = 0, on_progress: OnProgress = ignore) -> Privacy:
+    """Look for copies of training images among synthetic ones, compared with held-out patients.
 
-    A feature space that cannot be made here is left out, and a note says so.
+    A feature space that cannot be computed here is left out, and a note says so.
     """
+    train, held_out, synthetic = split.train, split.held_out, split.synthetic
     if not len(synthetic):
-        return conclude((), (), ("There is no synthetic image to look at.",))
+        return conclude((), (), ("There is no synthetic image to test.",))
+
+    # T1: correlation in pixels, with a threshold from images of new patients.
     references = References.of(train.pixels.__getitem__, train.patients)
     strangers = compare_new_patients(references, train.labels, held_out, on_progress=on_progress)
     notes: list[str] = []
@@ -107,15 +108,18 @@ def screen_privacy(
     findings: list[Finding] = []
     if strangers is None:
         notes.append(
-            f"With fewer than {LEAST_PATIENTS} training patients a copy cannot be told from a likeness."
+            f"With fewer than {LEAST_PATIENTS} training patients a copy cannot be told from a similar image."
         )
     else:
         made, found = correlation_test(train, references, strangers, synthetic, seed, on_progress)
         tests, findings = [made], found
         if not strangers.held_out:
             notes.append(
-                f"With fewer than {LEAST_PATIENTS} held-out patients each training patient in turn stood in for them."
+                f"There are fewer than {LEAST_PATIENTS} held-out patients,"
+                " so each training patient in turn took their place."
             )
+
+    # T2 to T5 need held-out patients.
     if len(np.unique(held_out.patients)) >= LEAST_PATIENTS:
         for space, maker in ((name, SPACES[name]) for name in WANTED):
             on_progress(Progress("screening", len(tests), TESTS, f"looking through {space}"))
@@ -125,10 +129,10 @@ def screen_privacy(
                 notes.append(f"{space} was left out: {error.message}.")
                 continue
             points = principal(*(features(one.pixels) for one in (train, held_out, synthetic)))
-            more, found = in_space(space, points, (train, held_out, synthetic), seed)
+            more, found = in_space(space, points, split, seed)
             tests, findings = [*tests, *more], [*findings, *found]
         on_progress(Progress("screening", TESTS - 1, TESTS, "a membership attack"))
-        tests.append(membership_test(train, held_out, synthetic, seed))
+        tests.append(membership_test(split, seed))
         on_progress(Progress("screening", TESTS, TESTS, "a membership attack"))
     else:
         notes.append("T2 to T5 need held-out patients.")
@@ -143,7 +147,17 @@ def correlation_test(
     seed: int,
     on_progress: OnProgress,
 ) -> tuple[Test, list[Finding]]:
-    """T1: the share of synthetic images that are near copies by correlation, after shift and mirroring."""
+    """T1: the share of synthetic images that are near copies by correlation, also shifted or mirrored.
+
+    Args:
+        train: Training images.
+        references: The same, prepared for the search.
+        strangers: How near images of new patients come to training images.
+        synthetic: Images to test.
+        seed: Decides the resamples.
+        on_progress: Called as images are compared.
+    """
+    # The nearest training image of every synthetic one.
     found = find_nearest(
         synthetic.pixels.__getitem__,
         len(synthetic),
@@ -156,6 +170,7 @@ def correlation_test(
         copies = CopyLimits.of(strangers, classes, real).near_copies(found, synthetic.labels)
         return float(np.average(copies, weights=made))
 
+    # Images that are nearer than the threshold of their class.
     limits = CopyLimits.of(strangers, classes)
     rows = np.flatnonzero(limits.near_copies(found, synthetic.labels))
     findings = [
@@ -169,7 +184,9 @@ def correlation_test(
         )
         for row in rows
     ]
-    words = "share of near copies by correlation with a training image; strangers have at most 1 %"
+
+    # The test; an exact copy fails it at once.
+    words = "share of near copies by correlation with a training image; new patients have at most 1 %"
     measured = (synthetic.patients, strangers.patients)
     made = shares(
         "T1", "pixels", share, measured, surely(strangers.labels, strangers.patients, synthetic), seed, words
@@ -180,16 +197,25 @@ def correlation_test(
 def in_space(
     space: str,
     points: Sequence[NDArray[np.float64]],
-    sets: tuple[LabelledImages, LabelledImages, LabelledImages],
+    split: Split,
     seed: int,
 ) -> tuple[list[Test], list[Finding]]:
-    """T2, T3 and T4 in one feature space; `points` are those of `sets`: train, held out, synthetic."""
-    train, held_out, synthetic = sets
+    """T2, T3 and T4 in one feature space.
+
+    Args:
+        space: Name of the space.
+        points: Features of training, held-out and synthetic images.
+        split: These images.
+        seed: Decides cells and resamples.
+    """
+    # Distances to the nearest training image, and of that to the next patient.
+    train, held_out, synthetic = split.train, split.held_out, split.synthetic
     own = own_distances(points[0], train.patients)
     real, made = closest(points[1], points[0], own), closest(points[2], points[0], own)
     rows = rows_for_limits(held_out.labels, held_out.patients, len(train.names))
     both = (synthetic.patients, held_out.patients)
 
+    # T2: neighbour ratios below those of 99 of 100 new patients.
     def share(ours: Values, theirs: Values) -> float:
         return float(
             np.average(
@@ -197,9 +223,11 @@ def in_space(
             )
         )
 
+    # T3: the authentic share, compared with held-out images.
     def authentic(ours: Values, theirs: Values) -> float:
         return more_authentic((synthetic, made, ours), (held_out, real, theirs))
 
+    # T4: C_T, cell by cell.
     cells = cells_of(points[0], seed, points[2], points[1])
     sides = [
         Side(distance=one.distance, cell=cell, patients=who)
@@ -217,7 +245,7 @@ def in_space(
             both,
             surely(held_out.labels, held_out.patients, synthetic),
             seed,
-            "share whose neighbour ratio is below that of 99 of 100 strangers",
+            "share whose neighbour ratio is below that of 99 of 100 new patients",
         ),
         signs(
             "T3",
@@ -225,7 +253,8 @@ def in_space(
             authentic,
             both,
             seed,
-            "authentic share less that of held-out images, mean over classes; below 0, synthetic ones are nearer to the training images",
+            "authentic share less that of held-out images, mean over classes; below 0, synthetic ones are"
+            " nearer to the training images",
         ),
         signs(
             "T4",
@@ -243,7 +272,10 @@ def in_space(
 def more_authentic(
     one: tuple[LabelledImages, Closest, Values], other: tuple[LabelledImages, Closest, Values]
 ) -> float:
-    """How much more of one set lies farther from a training image than that is from the next patient: the mean over classes of both."""
+    """The authentic share of one set less that of another, mean over their classes (arXiv 2102.08921).
+
+    An image is authentic if it is farther from its nearest training image than that is from the next patient.
+    """
     gaps = []
     for number in np.intersect1d(one[0].labels, other[0].labels):
         ours, theirs = (
@@ -257,7 +289,7 @@ def more_authentic(
 def ratios(
     space: str, made: Closest, limit: Values, synthetic: LabelledImages, train: LabelledImages
 ) -> Iterator[Finding]:
-    """The synthetic images below the limit of the neighbour ratio."""
+    """Findings of T2: synthetic images below the threshold of the neighbour ratio."""
     for row in np.flatnonzero(made.ratio < limit[synthetic.labels]):
         beside = (train, int(made.rows[row]))
         yield finding(
@@ -270,15 +302,16 @@ def ratios(
         )
 
 
-def membership_test(
-    train: LabelledImages, held_out: LabelledImages, synthetic: LabelledImages, seed: int
-) -> Test:
-    """T5: can members of the training set be told from others by how near the synthetic images come to them?"""
+def membership_test(split: Split, seed: int) -> Test:
+    """T5: whether training images can be recognised by how near synthetic images come to them."""
+    # The distance of every real image to the nearest synthetic one.
+    train, held_out, synthetic = split.train, split.held_out, split.synthetic
     drawn = References.of(synthetic.pixels.__getitem__, synthetic.patients)
     members, others = (
         -find_nearest(one.pixels.__getitem__, len(one), drawn).distance for one in (train, held_out)
     )
 
+    # The area under the curve of guessing membership by it, mean over classes.
     def area(ours: Values, theirs: Values) -> float:
         return _mean(
             np.array([of_class(k, ours, theirs) for k in np.intersect1d(train.labels, held_out.labels)])
@@ -290,16 +323,17 @@ def membership_test(
         return above(members[one], others[other], weights) if all(side.any() for side in weights) else np.nan
 
     value, low, high = bounds(area, (train.patients, held_out.patients), seed)
-    told = bool(np.isfinite(value))
+    known = bool(np.isfinite(value))
     return Test(
         name="T5",
         space="pixels",
-        value=value if told else None,
-        low=low if told else None,
-        high=high if told else None,
+        value=value if known else None,
+        low=low if known else None,
+        high=high if known else None,
         threshold=BAR,
-        passed=(value <= BAR or low <= BLIND) if told else None,
-        words="membership attack, area under the curve, mean over classes: 0.5 is blind, 1 tells every training image",
+        passed=(value <= BAR or low <= BLIND) if known else None,
+        words="membership attack, area under the curve, mean over classes: 0.5 is guessing, 1 recognises every"
+        " training image",
     )
 
 
@@ -308,7 +342,7 @@ def _average(values: NDArray[np.bool_], weights: Values) -> float:
 
 
 def _mean(values: Values) -> float:
-    """The mean of what there is; nan where there is nothing."""
+    """The mean of the finite values; NaN if there are none."""
     there = values[np.isfinite(values)]
     return float(there.mean()) if len(there) else np.nan
 
@@ -321,7 +355,16 @@ def finding(
     distance: float,
     limit: float,
 ) -> Finding:
-    """A row of the synthetic images beside one of the training images."""
+    """Describe a synthetic image and its nearest training image.
+
+    Args:
+        test: Name of the test.
+        space: Name of the space.
+        made: Synthetic images, and a row of them.
+        real: Training images, and a row of them.
+        distance: What was measured.
+        limit: The threshold that it is below.
+    """
     (synthetic, row), (train, near) = made, real
     return Finding(
         test=test,
@@ -335,7 +378,8 @@ def finding(
 
 
 def conclude(tests: Sequence[Test], findings: Sequence[Finding], notes: Sequence[str]) -> Privacy:
-    """The verdict: failed where one test fails, undecided where nobody looked for copies or a test tells nothing."""
+    """The verdict: failed if a test fails, undecided if T1 is missing or a test is inconclusive."""
+    # Which tests failed, and which are inconclusive.
     failed, unsure = (
         [
             f"{ASKS[test.name]} ({test.name}, {test.space})"
@@ -346,6 +390,8 @@ def conclude(tests: Sequence[Test], findings: Sequence[Finding], notes: Sequence
     )
     looked = any(test.name == "T1" for test in tests)
     verdict = "failed" if failed else "passed" if looked and not unsure else "undecided"
+
+    # Near copies are named in the sentence even where no test fails.
     near = len({(one.label, one.sample) for one in findings if one.test == "T1"})
     ordered = sorted(findings, key=lambda one: (one.test, one.space, one.distance, one.sample))
     return Privacy(
@@ -358,15 +404,31 @@ def conclude(tests: Sequence[Test], findings: Sequence[Finding], notes: Sequence
 
 
 def sentence(verdict: str, failed: Sequence[str], unsure: Sequence[str], near: int) -> str:
-    """The verdict in words; `near` synthetic images are near copies to T1."""
+    """Word the verdict.
+
+    Args:
+        verdict: "passed", "failed" or "undecided".
+        failed: Tests that failed.
+        unsure: Tests that are inconclusive.
+        near: Synthetic images that are near copies by T1.
+    """
     if verdict == "failed":
-        return f"Signs that training images were remembered: {', '.join(failed)}. Look at the findings before anything is shared."
+        return (
+            f"Signs that training images were remembered: {', '.join(failed)}."
+            " Look at the findings before anything is shared."
+        )
     if verdict == "undecided":
-        why = f"{', '.join(unsure)} found more than chance should make, and too few real patients were at hand to be sure. Look at the findings."
+        why = (
+            f"{', '.join(unsure)} found more than chance should produce, and there are too few real patients"
+            " to be sure. Look at the findings."
+        )
         return (
             f"Cannot tell whether training images were copied{': ' if unsure else '.'}{why if unsure else ''}"
         )
     if near:
         come = "image is" if near == 1 else "images are"
-        return f"No test failed, but {near} synthetic {come} nearer to a training image than unseen real images are: look at the findings."
+        return (
+            f"No test failed, but {near} synthetic {come} nearer to a training image than unseen real images"
+            " are: look at the findings."
+        )
     return "No sign was found that training images were remembered."

@@ -17,6 +17,7 @@ from medgan.base.progress import OnProgress, ignore
 from medgan.evaluation.arm_scores import Bench
 from medgan.evaluation.arms import FINISH, HALF, LIGHT, RECIPES, SHARED, rare_classes
 from medgan.evaluation.endpoints import rare_auprc
+from medgan.evaluation.image_sets import Split
 from medgan.evaluation.trials import JUDGES, PROBE, Outcome, Runs, Settings, run_trials
 from medgan.evaluation.usefulness import refuse_unjudgeable
 from medgan.evaluation.verdict import LEAST_RARE, points
@@ -80,34 +81,41 @@ class Chosen:
     """Every arm of every judge, the best first."""
 
 
-def choose_share(  # noqa: PLR0913  # the sets of images are no noun
-    train: LabelledImages,
-    val: LabelledImages,
-    synthetic: LabelledImages,
+def choose_share(
+    split: Split,
     *,
     settings: Settings,
     seed: int,
     runs: Runs | None = None,
     on_progress: OnProgress = ignore,
 ) -> Chosen:
-    """Train the classifiers of every arm and ask them about `val`.
+    """Train the classifiers of every arm, and choose the share that does best on validation images.
+
+    Args:
+        split: Training images, validation images as the held-out ones, synthetic images.
+        settings: Judges, arms, schedules and seeds.
+        seed: First of the classifiers' seeds.
+        runs: Finished runs; new ones are added.
+        on_progress: Called after every run.
 
     Raises:
-        DatasetError: a rare class is missing from `val`, or a class has no synthetic image.
+        DatasetError: a rare class has no validation image, or a class has no synthetic image.
     """
+    # Train every arm at every share.
+    train, val = split.train, split.held_out
     rare = settings.rare or rare_classes(train.counts)
     refuse_unjudgeable(val, rare, "validation")
-    rounds = run_trials(
-        train, val, synthetic, settings=settings, seed=seed, runs=runs, on_progress=on_progress
-    )
+    rounds = run_trials(split, settings=settings, seed=seed, runs=runs, on_progress=on_progress)
     if not any(outcome.recipe.made for outcome in rounds[0].outcomes):
         raise DatasetError(
             "the filter left no synthetic image of some class, so no share of them can be tried",
             hint="Train for longer, or write the real images alone: --share 0.",
         )
+
+    # Rank the arms of the first judge, and take synthetic images only if their gain exceeds its error.
     numbers = [train.names.index(label) for label in rare]
     tried = sorted(
-        ((trial(outcome, val, numbers), outcome) for told in rounds for outcome in told.outcomes),
+        ((trial(outcome, val, numbers), outcome) for one in rounds for outcome in one.outcomes),
         key=lambda one: (-one[0].auprc, float(one[0].share)),
     )
     trials = tuple(one for one, _ in tried)

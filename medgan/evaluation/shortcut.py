@@ -1,9 +1,10 @@
-"""Real and synthetic images -> whether the two can be told apart, and whether a classifier that is topped up leans on it.
+"""Measure whether synthetic images can be recognised, and whether a classifier exploits it.
 
-Where only rare classes hold synthetic images, "looks synthetic" is a sign of "rare": a classifier that learns the sign does well on
-synthetic images and gains nothing on patients. Two measurements: a detector's AUC, by cross-validation over patients, and what
-topping up changes on unseen synthetic images beyond what it changes on real ones (a difference of differences, which neither easy
-synthetic images nor a classifier that has become better can feign).
+If only rare classes have synthetic images, "looks synthetic" is a sign of "rare": a classifier that learns
+the sign does well on synthetic images and gains nothing on patients. There are two measurements: the AUC of a
+detector, cross-validated over patients; and what topping up changes on unseen synthetic images beyond what it
+changes on real ones. Neither easy synthetic images nor a classifier that has become better can produce such a
+difference of differences.
 """
 
 from __future__ import annotations
@@ -23,64 +24,79 @@ from medgan.evaluation.arms import HALF, ONE_SIDED, DrawPool, Lesson, Recipe, ra
 from medgan.evaluation.classifier_inputs import SmallEyes
 from medgan.evaluation.classifier_training import train_classifiers
 from medgan.evaluation.endpoints import interval, patient_weights, seed_weights
+from medgan.evaluation.image_sets import Split
 from medgan.evaluation.trials import CNN, Runs, Settings, run_trials
-from medgan.evaluation.usefulness import may_judge, nothing_to_judge
+from medgan.evaluation.usefulness import nothing_to_judge, tops_up_a_class
 from medgan.evaluation.verdict import CANNOT_TELL, LEAST_RARE
 from medgan.prepare.images import LabelledImages, concatenate_images
 from medgan.similarity.radiomics import radiomic_features
 from medgan.similarity.small_cnn import standardise
 
-NONE, VISIBLE, USED = "none", "visible", "used"
+NONE = "none"
+"""Verdict: the two cannot be told apart."""
+VISIBLE = "visible"
+"""Verdict: a detector can tell them apart, and no classifier was found to exploit it."""
+USED = "used"
+"""Verdict: a classifier exploits the difference."""
 WIDEST = 0.2
-"""Widest 95 % interval of an AUC from which it is concluded that nothing tells the two apart."""
+"""Widest 95 % interval of an AUC from which "none" is concluded."""
 PERFECT = 0.995
+"""AUC from which the sentence calls a detector perfect."""
 FOLDS = 4
+"""Folds of patients by which detectors are cross-validated."""
 HELD_BACK = 0.25
 """Share of the synthetic images that no classifier learns from."""
 FEWEST = 2 * FOLDS
-"""Real and synthetic images of a kind, below which nothing is measured."""
-WITHOUT, WITH, REMEDY = "oversampling + classical", f"{ONE_SIDED} + classical", f"{HALF} + classical"
-RATE, STEPS = 2e-3, 400
-"""Of every small network here: no arm is to win, so none needs a schedule of its own."""
+"""Real and as many synthetic images that are needed."""
+WITHOUT = "oversampling + classical"
+"""The arm without synthetic images."""
+WITH = f"{ONE_SIDED} + classical"
+"""The arm with synthetic images in rare classes alone."""
+REMEDY = f"{HALF} + classical"
+"""The arm with synthetic images in every class."""
+RATE = 2e-3
+"""Learning rate of every network here; no arm is to win, so none needs its own schedule."""
+STEPS = 400
+"""Steps of every network here, unless the settings say otherwise."""
 CHANCE = 0.5
 """AUC of a detector that sees no difference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lean:
-    """How far an arm leans on being synthetic: gains are against the same training without synthetic images."""
+    """How far an arm relies on images being synthetic, compared with the same training without them."""
 
     arm: str
     real: float
-    """Share of real rare test images that it gives their class."""
+    """Share of real rare test images that it classifies correctly."""
     synthetic: float
-    """Share of held-back synthetic rare images that it gives their class."""
+    """Share of held-back synthetic rare images that it classifies correctly."""
     excess: float
     """Its gain on synthetic rare images less its gain on real ones."""
     interval: tuple[float, float]
     """95 %, bootstrap over patients, synthetic images and seeds."""
     alarms: float | None
-    """Share of synthetic images of the other classes that it calls rare; None where no such images were given."""
+    """Share of synthetic images of other classes that it calls rare; None without such images."""
     others: float | None
     """The rise in those alarms less the rise in alarms on real images of the other classes."""
     others_interval: tuple[float, float] | None
 
     @property
     def used(self) -> bool:
-        """Whether the arm leans on it: told by the other classes' images where there are some, for they are the plainer sign."""
+        """Whether the arm relies on it, judged by images of other classes if there are some."""
         return (self.others_interval or self.interval)[0] > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shortcut:
-    """Whether "synthetic" is a sign that classifiers can see, and use."""
+    """Whether classifiers can recognise synthetic images, and exploit it."""
 
     version: int = 1
     verdict: str
     """"none", "visible" (but not used), "used" or "cannot-tell"."""
     sentence: str
     told_apart: float
-    """AUC of the better detector: 0.5 sees nothing, 1 sees all."""
+    """AUC of the better detector: 0.5 is guessing, 1 is perfect."""
     interval: tuple[float, float]
     """95 %, bootstrap over patients."""
     detectors: Mapping[str, float]
@@ -88,47 +104,56 @@ class Shortcut:
     compared: Mapping[str, int]
     """{class: real images, and as many synthetic ones}."""
     leans: tuple[Lean, ...]
-    """Of topping up the rare classes and, where every class has synthetic images, of spreading them everywhere."""
+    """For synthetic images in rare classes alone and, if every class has some, in every class."""
 
 
-def measure_shortcut(  # noqa: PLR0913  # the sets of images are no noun
-    train: LabelledImages,
-    test: LabelledImages,
-    synthetic: LabelledImages,
+def measure_shortcut(
+    split: Split,
     *,
     settings: Settings,
     seed: int,
     runs: Runs | None = None,
     on_progress: OnProgress = ignore,
 ) -> Shortcut:
-    """Look for the shortcut in `synthetic` images that top up `train`; `test` holds real patients that nothing learned from.
+    """Measure whether synthetic images are recognised, and whether a classifier exploits it.
+
+    Args:
+        split: Real images, held-out images of patients whom nothing learned from, synthetic images.
+        settings: Size, seeds and resamples of the comparison.
+        seed: Decides folds, draws and starting weights.
+        runs: Finished runs; new ones are added.
+        on_progress: Called after every step.
 
     Raises:
-        DatasetError: too few images to tell.
+        DatasetError: there are too few images to tell.
     """
-    counts = train.counts
-    if not may_judge(train, synthetic):
+    # As many real as synthetic images of every class.
+    train, test = split.train, split.held_out
+    if not tops_up_a_class(train, split.synthetic):
         raise nothing_to_judge()
-    real, made = alike(train, synthetic, seed)
+    real, made = alike(train, split.synthetic, seed)
     patients = len(np.unique(real.patients))
     if len(real) < FEWEST or patients < FOLDS:
         raise DatasetError(
-            f"{len(real)} real and synthetic images of the same class, the real ones of {patients} patients, are too few to tell them apart",
-            hint=f"Give {FEWEST} or more of a class, of {FOLDS} patients or more.",
+            f"{len(real)} real and as many synthetic images of the same classes, the real ones of {patients}"
+            " patients, are too few to tell them apart",
+            hint=f"Give {FEWEST} or more images of a class, of {FOLDS} or more patients.",
         )
+
+    # Train the detectors, and the classifiers that may exploit what they see.
     detectors = _detector_aucs(real, made, settings, seed, on_progress)
     best = max(detectors, key=lambda name: detectors[name][0])
-    leans = _leans(train, test, synthetic, settings, seed, runs, on_progress)
-    told, (low, high) = detectors[best]
-    scarce = np.isin(
-        test.labels, [train.names.index(label) for label in settings.rare or rare_classes(counts)]
-    )
+    leans = _leans(split, settings, seed, runs, on_progress)
+
+    # Conclude.
+    auc, (low, high) = detectors[best]
+    scarce = np.isin(test.labels, _rare_numbers(train, settings))
     people = len(np.unique(test.patients[scarce if leans[0].alarms is None else ~scarce]))
     verdict = conclude((low, high), leans[0], people)
     return Shortcut(
         verdict=verdict,
         sentence=sentence(verdict, detectors[best], leans, (len(real), patients), people),
-        told_apart=round(told, 4),
+        told_apart=round(auc, 4),
         interval=(round(low, 4), round(high, 4)),
         detectors={name: round(found[0], 4) for name, found in detectors.items()},
         compared={label: count for label, count in real.counts.items() if count},
@@ -137,21 +162,26 @@ def measure_shortcut(  # noqa: PLR0913  # the sets of images are no noun
 
 
 def count(settings: Settings) -> int:
-    """Small networks that `measure_shortcut` trains at most."""
+    """Count the small networks that `measure_shortcut` trains at most."""
     return FOLDS + 3 * settings.seeds
+
+
+def _rare_numbers(train: LabelledImages, settings: Settings) -> list[int]:
+    """Numbers of the rare classes."""
+    return [train.names.index(label) for label in settings.rare or rare_classes(train.counts)]
 
 
 def alike(
     train: LabelledImages, synthetic: LabelledImages, seed: int
 ) -> tuple[LabelledImages, LabelledImages]:
-    """As many real as synthetic images of every class, drawn by chance: nothing but being synthetic tells the two sets apart."""
-    chance = np.random.default_rng(seed)
+    """Draw as many real as synthetic images of every class, so that both sets have equal classes."""
+    rng = np.random.default_rng(seed)
     rows: tuple[list[int], list[int]] = ([], [])
     for label in train.names:
         both = train.rows_of(label), synthetic.rows_of(label)
         fewer = min(map(len, both))
         for chosen, own in zip(rows, both, strict=True):
-            chosen += sorted(chance.permutation(own)[:fewer].tolist())
+            chosen += sorted(rng.permutation(own)[:fewer].tolist())
     return train.take(rows[0]), synthetic.take(rows[1])
 
 
@@ -162,13 +192,16 @@ Found = tuple[float, tuple[float, float]]
 def _detector_aucs(
     real: LabelledImages, made: LabelledImages, settings: Settings, seed: int, on_progress: OnProgress
 ) -> dict[str, Found]:
-    """Every detector's AUC over folds that share no patient."""
+    """{detector: AUC with interval}, cross-validated over folds that share no patient."""
+    # Folds over real and synthetic images together.
     both = concatenate_images(real, made)
     truth = np.repeat([0, 1], [len(real), len(made)]).astype(np.int64)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     tests = [rows for _, rows in folds.split(truth, truth, both.patients)]
     eyes = SmallEyes(both.pixels, both.pixels[:0], like=both.pixels, side=settings.side)
     measured = radiomic_features(both.pixels)
+
+    # Train both detectors on all folds but one, and score that one.
     scores = {name: np.zeros(len(truth)) for name in (CNN, "radiomics")}
     for done, rows in enumerate(tests, start=1):
         others = np.setdiff1d(np.arange(len(truth)), rows)
@@ -178,14 +211,14 @@ def _detector_aucs(
             recipe=Recipe(name="detector"), labels=truth, classes=2, real=count, stages=((1.0, even),)
         )
         ((_, network),) = train_classifiers(eyes, lesson, rate=RATE, steps=(steps_of(settings),), seed=seed)
-        told = eyes.logits_of(network, rows)
-        scores[CNN][rows] = told[:, 1] - told[:, 0]
+        found = eyes.logits_of(network, rows)
+        scores[CNN][rows] = found[:, 1] - found[:, 0]
         scaled = standardise(measured, measured[others]).numpy()
         plain = LogisticRegression(C=1.0, max_iter=1000).fit(scaled[others], truth[others])
         scores["radiomics"][rows] = plain.decision_function(scaled[rows])
         on_progress(Progress("telling apart", done, FOLDS))
     weights = patient_weights(both.patients, truth, settings.resamples, seed)
-    return {name: _auc(found, truth, tests, weights) for name, found in scores.items()}
+    return {name: _auc(values, truth, tests, weights) for name, values in scores.items()}
 
 
 def _auc(
@@ -194,7 +227,7 @@ def _auc(
     tests: Sequence[NDArray[np.int64]],
     weights: NDArray[np.int64],
 ) -> Found:
-    """Mean AUC over folds (each has a scale of its own), with its interval."""
+    """Mean AUC over folds (scores of different folds have different scales), with its interval."""
 
     def mean(counted: NDArray[np.int64]) -> float:
         values = [
@@ -208,18 +241,12 @@ def _auc(
     return mean(np.ones(len(truth), np.int64)), interval(resampled)
 
 
-def _leans(  # noqa: PLR0913, PLR0917  # what measure_shortcut was given
-    train: LabelledImages,
-    test: LabelledImages,
-    synthetic: LabelledImages,
-    settings: Settings,
-    seed: int,
-    runs: Runs | None,
-    on_progress: OnProgress,
+def _leans(
+    split: Split, settings: Settings, seed: int, runs: Runs | None, on_progress: OnProgress
 ) -> tuple[Lean, ...]:
-    """Train without synthetic images, topped up, and with synthetic images everywhere; ask each about unseen images of both kinds."""
-    learned, kept = hold_back_quarter(synthetic, seed)
-    both = concatenate_images(test, kept)
+    """Train without synthetic images, with them in rare classes and in every class, and compare."""
+    learned, kept = hold_back_quarter(split.synthetic, seed)
+    both = concatenate_images(split.held_out, kept)
     wish = replace(
         settings,
         judges=(CNN,),
@@ -229,25 +256,36 @@ def _leans(  # noqa: PLR0913, PLR0917  # what measure_shortcut was given
         rates={CNN: (RATE,)},
         steps={CNN: (steps_of(settings),)},
     )
-    (told,) = run_trials(train, both, learned, settings=wish, seed=seed, runs=runs, on_progress=on_progress)
-    called = {outcome.recipe.name: outcome.logits.argmax(axis=2) for outcome in told.outcomes}
-    rare = [train.names.index(label) for label in settings.rare or rare_classes(train.counts)]
+    (found,) = run_trials(
+        replace(split, held_out=both, synthetic=learned),
+        settings=wish,
+        seed=seed,
+        runs=runs,
+        on_progress=on_progress,
+    )
+    called = {outcome.recipe.name: outcome.logits.argmax(axis=2) for outcome in found.outcomes}
     base = called.pop(WITHOUT)
-    looks = Looks(both=both, fake=np.arange(len(both)) >= len(test), rare=rare, settings=settings, seed=seed)
-    return tuple(looks.lean(arm, found, base) for arm, found in called.items())
+    unseen = UnseenImages(
+        both=both,
+        fake=np.arange(len(both)) >= len(split.held_out),
+        rare=_rare_numbers(split.train, settings),
+        settings=settings,
+        seed=seed,
+    )
+    return tuple(unseen.lean(arm, classes, base) for arm, classes in called.items())
 
 
 def steps_of(settings: Settings) -> int:
-    """Steps of every small network here."""
+    """Steps of every network here."""
     return settings.steps.get(CNN, (STEPS,))[-1]
 
 
 def hold_back_quarter(synthetic: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """Synthetic images to learn from, and a quarter of every class that is kept for asking."""
-    chance = np.random.default_rng(seed)
+    """Divide synthetic images: those to learn from, and a quarter of every class to test on."""
+    rng = np.random.default_rng(seed)
     back: list[int] = []
     for label in synthetic.names:
-        own = chance.permutation(synthetic.rows_of(label))
+        own = rng.permutation(synthetic.rows_of(label))
         back += own[: round(len(own) * HELD_BACK)].tolist()
     mask = np.zeros(len(synthetic), bool)
     mask[back] = True
@@ -255,17 +293,24 @@ def hold_back_quarter(synthetic: LabelledImages, seed: int) -> tuple[LabelledIma
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looks:
-    """Unseen real and synthetic images: what classifiers call them in, how far they lean out."""
+class UnseenImages:
+    """Real and synthetic images that no classifier learned from."""
 
     both: LabelledImages
     fake: NDArray[np.bool_]
+    """(N,): whether an image is synthetic."""
     rare: Sequence[int]
     settings: Settings
     seed: int
 
     def lean(self, arm: str, called: NDArray[np.int64], base: NDArray[np.int64]) -> Lean:
-        """`called` and `base` (seeds, N): classes named by the arm and by the arm without synthetic images."""
+        """Measure how far an arm relies on images being synthetic.
+
+        Args:
+            arm: Its name.
+            called: (seeds, N): classes that the arm predicts.
+            base: (seeds, N): classes that the arm without synthetic images predicts.
+        """
         labels, scarce = self.both.labels, np.isin(self.both.labels, self.rare)
         hits, before = (found == labels for found in (called, base))
         excess, ends = self._difference(hits, before, scarce)
@@ -285,13 +330,21 @@ class Looks:
     def _difference(
         self, now: NDArray[np.bool_], before: NDArray[np.bool_], among: NDArray[np.bool_]
     ) -> tuple[float, tuple[float, float]]:
-        """The change from `before` to `now` (seeds, N) on synthetic images less that on real ones, `among` images; its interval."""
+        """The change on synthetic images less that on real ones, with its interval.
+
+        Args:
+            now: (seeds, N): what the arm does.
+            before: (seeds, N): what the arm without synthetic images does.
+            among: (N,): images that count.
+        """
+        # The change in every resample of patients and seeds.
         change = now.astype(np.float64) - before
         sides = self.both.labels * 2 + self.fake  # resampled within class and origin
         resamples = self.settings.resamples
         weights = patient_weights(self.both.patients, sides, resamples, self.seed)
         shares = seed_weights(len(change), resamples, self.seed) @ change  # (B, N)
 
+        # Its mean on synthetic images less its mean on real ones.
         def gap(counted: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
             means = [
                 (values * counted * mask).sum(axis=1) / (counted * mask).sum(axis=1)
@@ -305,7 +358,13 @@ class Looks:
 
 
 def conclude(interval: tuple[float, float], first: Lean, people: int) -> str:
-    """The verdict; that nothing tells the two apart is concluded from a narrow interval alone, and leaning from `people` enough."""
+    """The verdict: "none" needs a narrow interval, "used" enough held-out patients.
+
+    Args:
+        interval: 95 % interval of the better detector's AUC.
+        first: The arm with synthetic images in rare classes.
+        people: Held-out patients by whom reliance is judged.
+    """
     low, high = interval
     if first.used and people >= LEAST_RARE:
         return USED
@@ -317,27 +376,36 @@ def conclude(interval: tuple[float, float], first: Lean, people: int) -> str:
 def sentence(
     verdict: str, found: Found, leans: Sequence[Lean], compared: tuple[int, int], people: int
 ) -> str:
-    """The verdict in words; `compared` are real images and their patients, `people` the held-out patients by whom leaning is told."""
-    told, (low, high) = found
-    figures = f"(AUC {told:.2f}, 95 % interval {low:.2f} to {high:.2f}; 0.5 is guessing)"
+    """Word the verdict.
+
+    Args:
+        verdict: What was concluded.
+        found: AUC and interval of the better detector.
+        leans: How far arms rely on images being synthetic.
+        compared: Real images and their patients.
+        people: Held-out patients by whom reliance is judged.
+    """
+    auc, (low, high) = found
+    figures = f"(AUC {auc:.2f}, 95 % interval {low:.2f} to {high:.2f}; 0.5 is guessing)"
     if verdict == NONE:
         return f"A detector cannot tell synthetic from real images {figures}."
     if verdict == CANNOT_TELL:
         few = f"{compared[0]:,} real images of {compared[1]:,} patients are too few"
         return f"Cannot tell whether a detector separates synthetic from real images {figures}: {few}."
     seen = (
-        f"A detector separates synthetic from real images perfectly (AUC {told:.2f})"
-        if told >= PERFECT
-        else f"A detector tells synthetic from real images (AUC {told:.2f}; 0.5 is guessing, 1 is perfect)"
+        f"A detector separates synthetic from real images perfectly (AUC {auc:.2f})"
+        if auc >= PERFECT
+        else f"A detector tells synthetic from real images (AUC {auc:.2f}; 0.5 is guessing, 1 is perfect)"
     )
     return f"{seen}{leaning(leans) if verdict == USED else innocence(leans[0], people)}"
 
 
 def leaning(leans: Sequence[Lean]) -> str:
-    """How a classifier exploits what it sees, and what helps."""
+    """Say how a classifier exploits what it sees, and what helps."""
     first = leans[0]
     signs = (
-        f"it finds {first.synthetic:.0%} of unseen synthetic images of rare classes, and {first.real:.0%} of real ones"
+        f"it finds {first.synthetic:.0%} of unseen synthetic images of rare classes,"
+        f" and {first.real:.0%} of real ones"
         if first.alarms is None
         else f"it takes {first.alarms:.0%} of synthetic images of other classes for rare ones"
     )
@@ -347,9 +415,12 @@ def leaning(leans: Sequence[Lean]) -> str:
 
 
 def innocence(first: Lean, people: int) -> str:
-    """That nothing shows a classifier exploiting what it sees, or that too few patients were asked."""
+    """Say that no classifier was found to exploit it, or that there are too few patients to tell."""
     if people < LEAST_RARE:
         asked = f"{people} held-out patient{'s' * (people != 1)}"
-        return f"; whether a classifier exploits this cannot be told from {asked} (at least {LEAST_RARE} are needed)."
+        return (
+            f"; whether a classifier exploits this cannot be told from {asked}"
+            f" (at least {LEAST_RARE} are needed)."
+        )
     where = " in the rare classes, the only ones with synthetic images" if first.alarms is None else ""
     return f"; no sign was found that a classifier exploits this{where}."

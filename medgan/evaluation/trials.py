@@ -1,8 +1,10 @@
-"""Real and made images -> what the classifiers of every arm say of held-out images, each arm trained as it is best trained.
+"""Train the classifiers of every arm, each with its best schedule, and predict the held-out images.
 
-Arms of a judge are alike but for what they learn from: equal starting weights for equal seeds, and the same schedules tried on the same
-folds of training patients. What is chosen here (a schedule for every arm of real images, which is that of the same arm with made ones, too, and the arm that the others must
-beat) is chosen by those folds, so that all held-out patients can judge. One run depends on nothing but its inputs: finished runs can be kept.
+Arms of a judge differ only in what they learn from: equal seeds give equal starting weights, and the same
+schedules are tried on the same folds of training patients. Those folds choose the schedule of every arm of
+real images, which the same arm with synthetic images takes over, and the reference that other arms must
+beat; so all held-out patients can judge. A run depends only on its inputs, so that finished runs can be
+cached.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from medgan.evaluation.classifiers import (
 )
 from medgan.evaluation.composites import compose
 from medgan.evaluation.finetuned import LARGEST, SMALLEST, FineEyes
-from medgan.evaluation.image_sets import Sets
+from medgan.evaluation.image_sets import Sets, Split
 from medgan.evaluation.parallel import together
 from medgan.evaluation.schedules import Schedule, ScheduleChoice, choose, fold_auprc, folds_of, middle
 from medgan.prepare.images import LabelledImages
@@ -56,32 +58,33 @@ JUDGES = {
     PROBE: "a linear layer on features of EfficientNet-Lite2",
     CNN: "a small convolutional network trained from scratch",
 }
-"""The first that is installed gives the verdict."""
+"""{judge: kind of classifier}; the first one that is installed gives the verdict."""
 DIGITS = 4
-"""Of the logits that are kept: they rank images, and are JSON."""
+"""Decimals of cached logits, which only rank images."""
 RUNGS = (0.5, 0.75)
-"""Shares of the patients of rare classes with which the reference is trained once more: what more patients would bring is told by these."""
+"""Shares of the rare classes' patients with which the reference is trained again, to measure headroom."""
 LEAST_SEEDS = 2
+"""Classifiers per share of patients, at least."""
 FALLBACK = ("oversampling + classical", "class weights", "oversampling")
-"""What is the reference where there are too few patients for folds: the first of these that takes part."""
+"""The reference if there are too few patients for folds: the first of these that takes part."""
 Runs = MutableMapping[str, Any]
-"""{run: what it came to, as JSON}, kept by the caller from one call to the next, for equal images and settings."""
+"""{run: its result as JSON}, which the caller stores between calls with equal images and settings."""
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How thorough a contest is."""
+    """How thoroughly arms are compared."""
 
     judges: tuple[str, ...] = tuple(JUDGES)
     seeds: int = 3
-    """Classifiers per arm, at the schedule that is chosen for it."""
+    """Classifiers per arm, with the schedule chosen for it."""
     folds: int = 3
-    """Of the training patients, by which schedules are chosen; below 2 none are tried, and the middle one is taken."""
+    """Folds of training patients that choose schedules; below 2 the middle schedule is taken."""
     recipes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """{judge: arms that take part}; a judge that is not here has all that it can learn from."""
+    """{judge: names of its arms}; other judges have all arms that they can learn from."""
     rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """{judge: learning rates to try}; a judge that is not here tries those of its eyes."""
+    """{judge: learning rates to try}; other judges try their defaults."""
     steps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """{judge: numbers of steps to try, ascending}; likewise."""
     side: int = 48
@@ -93,17 +96,17 @@ class Settings:
     headroom: bool = True
     """Whether the reference is trained with fewer patients of the rare classes, too, to say what more would bring."""
     rare: tuple[str, ...] = ()
-    """The classes whose gain is the endpoint; empty: those with at most half as many images as the largest."""
+    """Classes of the endpoint; empty: those with at most half as many images as the largest."""
 
     def __post_init__(self) -> None:
-        """State what those who make settings guarantee."""
+        """Check judges, arms and numbers."""
         assert {*self.judges} <= {*JUDGES}, self.judges
         known = {recipe.name for recipe in RECIPES}
         assert all({*names} <= known for names in self.recipes.values()), self.recipes
         assert min(self.side, self.seeds, self.resamples) > 0
 
     def recipes_of(self, judge: str) -> tuple[Recipe, ...]:
-        """The recipes that take part, in the order of RECIPES."""
+        """The recipes that a judge trains, in the order of RECIPES."""
         wanted = self.recipes.get(judge, [recipe.name for recipe in RECIPES])
         return tuple(
             recipe
@@ -121,7 +124,7 @@ BRIEFLY = (
     f"{SHARED} + classical",
     f"{FINISH} + classical",
 )
-"""The arms of a quick contest for which each step is dear."""
+"""The arms of a quick comparison for the judge whose steps are slow."""
 EFFORTS = {
     "quick": Settings(
         judges=(FINE_TUNED, PROBE),
@@ -140,12 +143,12 @@ EFFORTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcome:
-    """What the classifiers of one arm say of the held-out images."""
+    """The predictions of one arm's classifiers for the held-out images."""
 
     judge: str
     recipe: Recipe
     added: Mapping[str, int]
-    """{class: images that join the real ones}, every class."""
+    """{class: images that join the real ones}."""
     choice: ScheduleChoice
     logits: Array
     """(seeds, N, K)."""
@@ -153,31 +156,31 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rung:
-    """The reference, trained with another number of patients of the rare classes."""
+    """Predictions of the reference, trained with another number of patients of the rare classes."""
 
     patients: int
-    """Of the rare classes together."""
+    """Patients of all rare classes."""
     logits: Array
     """(seeds, N, K)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Round:
-    """What the classifiers of one judge came to."""
+    """The predictions of all arms of one judge."""
 
     judge: str
     outcomes: tuple[Outcome, ...]
     reference: Outcome
-    """Of the arms without made images the one that folds of training patients put first."""
+    """The arm without synthetic images that folds of training patients rank first."""
     named: Outcome | None
-    """The arm with made images that was named before anything was tested; None where no such arm takes part."""
+    """The arm with synthetic images that was named before testing; None if no such arm takes part."""
     rungs: tuple[Rung, ...] = ()
-    """Fewer patients first, all of them last; empty where they were not asked for."""
+    """Fewer patients first, all of them last; empty if headroom is not measured."""
     ceiling: Rung | None = None
-    """With more real patients of the rare classes, where the caller has some."""
+    """With further real patients of the rare classes, if the caller has some."""
 
     def of(self, rows: slice) -> Round:
-        """What the same classifiers say of some of the held-out images."""
+        """The predictions of the same classifiers for some of the held-out images."""
         outcomes = tuple(replace(one, logits=one.logits[:, rows]) for one in self.outcomes)
         there = dict(zip(map(id, self.outcomes), outcomes, strict=True))
         rungs = tuple(replace(one, logits=one.logits[:, rows]) for one in self.rungs)
@@ -192,22 +195,20 @@ class Round:
 
 
 def judges_here(judges: Sequence[str]) -> tuple[str, ...]:
-    """Those of `judges` that this installation has the weights for; the small network, which needs none, where that leaves nobody."""
+    """The judges whose weights are installed; if there are none, the small network, which needs none."""
     packages = {FINE_TUNED: LITE1[0], PROBE: LITE2[0]}
     here = tuple(judge for judge in judges if judge not in packages or is_installed(packages[judge]))
     return here or (CNN,)
 
 
 def grid_of(judge: str, settings: Settings) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    """Learning rates and numbers of steps that a network tries."""
+    """Learning rates and numbers of steps to try."""
     eyes = FineEyes if judge == FINE_TUNED else SmallEyes
     return settings.rates.get(judge, eyes.rates), settings.steps.get(judge, eyes.steps)
 
 
-def run_trials(  # noqa: PLR0913  # the sets of images are no noun
-    train: LabelledImages,
-    held_out: LabelledImages,
-    synthetic: LabelledImages,
+def run_trials(
+    split: Split,
     *,
     settings: Settings,
     seed: int,
@@ -215,23 +216,33 @@ def run_trials(  # noqa: PLR0913  # the sets of images are no noun
     runs: Runs | None = None,
     on_progress: OnProgress = ignore,
 ) -> tuple[Round, ...]:
-    """Train every arm's classifiers and ask them about `held_out`; results in `runs` are taken from there and put there.
+    """Train the classifiers of every arm and predict the held-out images.
 
-    `more_real` are further real images of rare classes, of other patients; the first judge learns from them once, as its ceiling.
+    Args:
+        split: Real images to learn from, held-out images to predict, synthetic images.
+        settings: Judges, arms, schedules and seeds.
+        seed: First of the classifiers' seeds.
+        more_real: Further real images of rare classes, of other patients; the first judge learns from them
+            once, as its ceiling.
+        runs: Finished runs; new ones are added.
+        on_progress: Called after every run.
     """
-    assert train.names == held_out.names == synthetic.names
+    # Put all images to learn from in one order.
+    train = split.train
     rare = settings.rare or rare_classes(train.counts)
     composing = any(
         recipe.adds == COMPOSITES for judge in settings.judges for recipe in settings.recipes_of(judge)
     )
     composed = compose(train if composing else train.take([]), seed)
-    sets = Sets.of(train, held_out, synthetic, more_real or train.take([]), composed, rare)
-    kept: Runs = {} if runs is None else runs
-    courts = [
-        Trials(judge=judge, sets=sets, settings=settings, seed=seed, runs=kept) for judge in settings.judges
-    ]
-    total, done = sum(court.total(first=court is courts[0]) for court in courts), 0
+    sets = Sets.of(split, more_real or train.take([]), composed, rare)
 
+    # Train judge after judge, several arms at once.
+    finished: Runs = {} if runs is None else runs
+    judges = [
+        _JudgeTrials(judge=judge, sets=sets, settings=settings, seed=seed, runs=finished)
+        for judge in settings.judges
+    ]
+    total, done = sum(judge.total(first=judge is judges[0]) for judge in judges), 0
     lock = Lock()
 
     def report(words: str) -> None:
@@ -240,11 +251,11 @@ def run_trials(  # noqa: PLR0913  # the sets of images are no noun
             done = min(done + 1, total)
             on_progress(Progress("judging", done, total, words))
 
-    return tuple(court.hold(report, first=court is courts[0]) for court in courts)
+    return tuple(judge.train_arms(report, first=judge is judges[0]) for judge in judges)
 
 
 def work(train: LabelledImages, settings: Settings) -> dict[str, int]:
-    """{judge: steps of all its networks}, about; linear judges cost next to nothing beside them."""
+    """Estimate {judge: steps of all its networks}; linear judges take almost no time."""
     found = {}
     rare = settings.rare or rare_classes(train.counts)
     folds = folds_of(train, [train.names.index(label) for label in rare], settings.folds, 0)
@@ -267,15 +278,15 @@ def work(train: LabelledImages, settings: Settings) -> dict[str, int]:
 
 
 def _arm_to_tune(recipe: Recipe) -> Recipe:
-    """The arm of real images whose schedule an arm takes: its own, or that without the made images."""
+    """The arm of real images whose schedule an arm takes: itself, or the same without synthetic images."""
     return recipe.without if recipe.made else recipe
 
 
-class Trials:
-    """One judge and all that it is given: looks at images when the first run needs it, and never where all runs are known."""
+class _JudgeTrials:
+    """The runs of one judge; its features are computed when the first run that is not cached needs them."""
 
     def __init__(self, *, judge: str, sets: Sets, settings: Settings, seed: int, runs: Runs) -> None:
-        """Nothing is looked at yet."""
+        """Take images and settings; nothing is computed yet."""
         self.judge, self.sets, self.settings, self.seed, self.runs = judge, sets, settings, seed, runs
         self.recipes = possible(sets.learned, settings.recipes_of(judge), sets.usual)
         self.folds = folds_of(sets.train, sets.rare, settings.folds, seed)
@@ -285,7 +296,7 @@ class Trials:
 
     @property
     def learner(self) -> Learner:
-        """The judge's kind of classifier, with the images as it sees them; the first who asks waits for it."""
+        """The judge's classifier with its inputs, computed once."""
         with self.lock:
             return self._learner
 
@@ -309,22 +320,25 @@ class Trials:
         return NetworkClassifier(eyes=SmallEyes(learned, asked, like=like, side=self.settings.side))
 
     def tries(self, recipe: Recipe) -> tuple[tuple[Schedule, ...], ...]:
-        """Schedules worth trying; those of one group come from one run."""
+        """Schedules to try; one run gives all schedules of a group."""
         if self.judge == PROBE:
             return linear_tries(recipe)
         return network_tries(*grid_of(self.judge, self.settings))
 
     def total(self, *, first: bool) -> int:
-        """Runs, about: tries and seeds of every arm, and what tells the head-room."""
+        """Estimate the number of runs: tries and seeds of every arm, and those for the headroom."""
         tuned = {_arm_to_tune(recipe) for recipe in self.recipes} if self.folds is not None else ()
         tries = sum(len(self.tries(recipe)) for recipe in tuned)
         more = len(RUNGS) * self.turns if first and self.settings.headroom else 0
         return tries + len(self.recipes) * self.settings.seeds + more
 
-    def hold(self, report: Callable[[str], None], *, first: bool) -> Round:
-        """Train and ask every arm; the first judge tells the head-room, too."""
+    def train_arms(self, report: Callable[[str], None], *, first: bool) -> Round:
+        """Train the classifiers of every arm; the first judge also measures the headroom."""
+        # All arms, several at once.
         outcomes = tuple(together([partial(self.outcome, recipe, report) for recipe in self.recipes]))
         by_name = {outcome.recipe.name: outcome for outcome in outcomes}
+
+        # The reference: the best arm without synthetic images, by folds of training patients.
         plain = [outcome for outcome in outcomes if not outcome.recipe.made]
         reference = max(plain, key=lambda one: one.choice.inner or 0.0)
         if reference.choice.inner is None:
@@ -342,7 +356,7 @@ class Trials:
         )
 
     def outcome(self, recipe: Recipe, report: Callable[[str], None]) -> Outcome:
-        """One arm: its schedule chosen, its classifiers trained on all of train."""
+        """Choose the schedule of an arm, and train its classifiers on all training patients."""
         words = f"{self.judge}: {recipe.name}"
         choice = self.chosen(recipe, lambda: report(words))
         said = []
@@ -359,7 +373,7 @@ class Trials:
         )
 
     def chosen(self, recipe: Recipe, report: Callable[[], None]) -> ScheduleChoice:
-        """The schedule that folds of the training patients put first; of an arm with made images that of the same arm without."""
+        """The schedule of an arm; an arm with synthetic images takes that of the same arm without them."""
         tuned = _arm_to_tune(recipe)
         with self.lock:
             choosing = self.choosing.setdefault(tuned.name, Lock())
@@ -370,7 +384,7 @@ class Trials:
         return choice if tuned is recipe else replace(choice, inner=None, spread=None)
 
     def best(self, recipe: Recipe, report: Callable[[], None]) -> ScheduleChoice:
-        """The schedule that folds put first for an arm of real images."""
+        """The schedule that folds of training patients rank first for an arm of real images."""
         groups = self.tries(recipe)
         every = [schedule for group in groups for schedule in group]
         if self.folds is None:
@@ -387,10 +401,13 @@ class Trials:
         return choose(found)
 
     def tried(self, recipe: Recipe, group: Sequence[Schedule], folds: NDArray[np.int64]) -> list[float]:
-        """What each schedule of a group comes to on the patients of each fold that it did not learn from, seeing each image as often as it will."""
+        """Cross-validated AUPRC of each schedule of a group, with every image drawn as often as in the end."""
+        # Folds have fewer images, so their schedules are shorter.
         train, learned = self.sets.train, self.sets.learned
         kept = 1 - 1 / len(np.unique(folds))
         short = {one: one.shortened(kept) for one in group}
+
+        # Learn from all folds but one, predict that one.
         said = {schedule: np.zeros((len(train), len(train.names)), np.float32) for schedule in group}
         for number in np.unique(folds).tolist():
             real = np.zeros(len(learned), bool)
@@ -408,7 +425,15 @@ class Trials:
     def answers(
         self, recipe: Recipe, schedule: Schedule, side: NDArray[np.bool_], word: str, seed: int
     ) -> list[list[float]]:
-        """The logits of one classifier on the held-out images."""
+        """Train one classifier, or take it from the cache, and return its logits of the held-out images.
+
+        Args:
+            recipe: The arm.
+            schedule: Learning rate and steps, or penalty.
+            side: (N,): images to learn from.
+            word: Part of the cache key that stands for `side`.
+            seed: Decides starting weights and draws.
+        """
         key = f"{self.judge}/{recipe.name}/{word}/{seed}/{schedule.key}"
         if key not in self.runs:
             taught = lesson(recipe, self.sets.learned, side, seed)
@@ -418,16 +443,18 @@ class Trials:
         return found
 
     def keep(self, key: str, value: Any) -> None:
-        """Put a finished run among those that are kept."""
+        """Add a finished run to the cache."""
         with self.lock:
             self.runs[key] = value
 
     def rungs(self, reference: Outcome, report: Callable[[str], None]) -> Iterator[Rung]:
-        """The reference with fewer patients of the rare classes, and with all."""
+        """Train the reference with fewer patients of the rare classes, and with all."""
+        # The images to learn from at every share of the patients.
         sides = {
             share: [self.sets.fewer(share, self.seed + turn) for turn in range(self.turns)] for share in RUNGS
         }
 
+        # Train several classifiers at once.
         def answers(share: float, turn: int) -> list[list[float]]:
             side, seed = sides[share][turn], self.seed + turn
             said = self.answers(reference.recipe, reference.choice.schedule, side, f"{share:g}", seed)
@@ -442,7 +469,7 @@ class Trials:
         yield self.rung(reference, self.sets.usual, "")
 
     def rung(self, reference: Outcome, side: NDArray[np.bool_], word: str) -> Rung:
-        """The reference with the images in `side`."""
+        """Train the reference on the images in `side`."""
         said = [
             self.answers(reference.recipe, reference.choice.schedule, side, word, self.seed + turn)
             for turn in range(self.turns)
@@ -451,5 +478,5 @@ class Trials:
 
     @property
     def turns(self) -> int:
-        """Classifiers that tell the head-room: at least two, for which patients are left out is chance, too."""
+        """Classifiers that measure the headroom: at least two, because the patients left out are random."""
         return max(self.settings.seeds, LEAST_SEEDS)

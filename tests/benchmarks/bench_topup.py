@@ -211,6 +211,7 @@ def unit(name, split):
     """Train the generator of a unit and judge it; runs that are finished are not done again."""
     from medgan.base.files import digest_of, to_json
     from medgan.base.progress import ignore
+    from medgan.evaluation.image_sets import Split
     from medgan.evaluation.splits import split_images
     from medgan.evaluation.usefulness import compare_arms, judgement
 
@@ -223,7 +224,7 @@ def unit(name, split):
     data = [manifest.digest, sorted(one.digest for one in manifest.usable("test")), model.plan.size]
     drawn = [model.digest, made.sources.tolist(), made.labels.tolist()]
     told = compare_arms(
-        train, test, made, settings=settings, seed=0, more_real=more if len(more) else None,
+        Split(train, test, made), settings=settings, seed=0, more_real=more if len(more) else None,
         runs=Runs(place, digest_of(data), digest_of([data, drawn])),
     )  # fmt: skip
     found = to_json(judgement(told, settings))

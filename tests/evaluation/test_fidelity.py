@@ -3,6 +3,7 @@ import pytest
 
 from medgan.base.errors import DatasetError
 from medgan.evaluation.fidelity import halves, measure_fidelity
+from medgan.evaluation.image_sets import Split
 from tests.evaluation.phantoms import discs, drawn, gathered, noise
 
 FAST = ("domain", "radiomics")
@@ -11,7 +12,7 @@ FAST = ("domain", "radiomics")
 def scores_of(synthetic, *, train=None, held_out=None, spaces=("radiomics",), **how):
     train = drawn((60, 60), 0, word="t") if train is None else train
     held_out = drawn((60, 60), 1, word="h") if held_out is None else held_out
-    found = measure_fidelity(train, held_out, synthetic, spaces=spaces, resamples=60, **how)
+    found = measure_fidelity(Split(train, held_out, synthetic), spaces=spaces, resamples=60, **how)
     return {(score.name, score.space, score.label): score for score in found}
 
 
@@ -126,18 +127,16 @@ def test_the_same_seed_gives_the_same_scores():
 
 def test_a_space_that_cannot_be_made_is_left_out_and_refused_when_it_is_the_only_one():
     one_class = [gathered(discs(20, seed), word=f"{seed}-") for seed in range(3)]
-    found = measure_fidelity(*one_class, spaces=FAST, resamples=5)
+    found = measure_fidelity(Split(*one_class), spaces=FAST, resamples=5)
     assert {score.space for score in found} == {"radiomics", "pixels"}
     with pytest.raises(DatasetError, match="two classes"):
-        measure_fidelity(*one_class, spaces=("domain",), resamples=5)
+        measure_fidelity(Split(*one_class), spaces=("domain",), resamples=5)
 
 
 def test_progress_is_reported():
     seen = []
     measure_fidelity(
-        drawn((20, 20), 0),
-        drawn((20, 20), 1),
-        drawn((20, 20), 2),
+        Split(drawn((20, 20), 0), drawn((20, 20), 1), drawn((20, 20), 2)),
         spaces=("radiomics",),
         resamples=5,
         on_progress=seen.append,

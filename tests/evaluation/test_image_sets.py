@@ -2,11 +2,11 @@ import numpy as np
 
 from medgan.evaluation.arms import COMPOSED, MADE, REAL
 from medgan.evaluation.composites import compose
-from medgan.evaluation.image_sets import Sets
+from medgan.evaluation.image_sets import Sets, Split
 from tests.evaluation.rings import shapes
 
 TRAIN, MADE_ONES, MORE = shapes(20, 8, 0, per_patient=2), shapes(5, 5, 1), shapes(0, 6, 2)
-SETS = Sets.of(TRAIN, shapes(3, 3, 3), MADE_ONES, MORE, compose(TRAIN, 0, per_class=10), ("rare",))
+SETS = Sets.of(Split(TRAIN, shapes(3, 3, 3), MADE_ONES), MORE, compose(TRAIN, 0, per_class=10), ("rare",))
 SOURCES = np.repeat(["train", "made", "composed", "more"], [28, 10, 20, 6])
 
 

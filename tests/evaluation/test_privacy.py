@@ -7,6 +7,7 @@ import pytest
 
 from medgan.base.errors import ModelError
 from medgan.evaluation import hypothesis_tests, privacy
+from medgan.evaluation.image_sets import Split
 from medgan.evaluation.memorisation import Side, above, copying
 from medgan.prepare.images import LabelledImages
 from tests.similarity.test_copies import organ
@@ -39,7 +40,7 @@ def copies(count=60):
 
 
 def test_a_copycat_fails_and_its_originals_are_named():
-    found = privacy.screen_privacy(TRAIN, HELD_OUT, copies())
+    found = privacy.screen_privacy(Split(TRAIN, HELD_OUT, copies()))
     assert found.verdict == "failed"
     t1 = next(test for test in found.tests if test.name == "T1")
     assert (t1.passed, t1.value) == (False, 1.0)
@@ -49,15 +50,15 @@ def test_a_copycat_fails_and_its_originals_are_named():
 
 
 def test_unseen_real_images_pass():
-    found = privacy.screen_privacy(TRAIN, HELD_OUT, UNSEEN)
+    found = privacy.screen_privacy(Split(TRAIN, HELD_OUT, UNSEEN))
     assert found.verdict == "passed", found.tests
     assert {test.name for test in found.tests} == {"T1", "T2", "T3", "T4", "T5"}
     assert all(test.low <= test.high for test in found.tests if test.value is not None)
 
 
 def test_every_outcome_says_that_it_is_no_proof():
-    few = privacy.screen_privacy(TRAIN.take(range(3)), HELD_OUT.take(range(2)), copies(3))
-    none = privacy.screen_privacy(TRAIN, HELD_OUT, HELD_OUT.take([]))
+    few = privacy.screen_privacy(Split(TRAIN.take(range(3)), HELD_OUT.take(range(2)), copies(3)))
+    none = privacy.screen_privacy(Split(TRAIN, HELD_OUT, HELD_OUT.take([])))
     assert (few.verdict, none.verdict) == ("undecided", "undecided")
     for one in (few, none, privacy.conclude((), (), ())):
         assert "a screen, not a proof" in one.sentence
@@ -69,7 +70,7 @@ def test_a_space_that_is_not_installed_is_left_out_and_that_is_said(monkeypatch)
 
     monkeypatch.setattr(privacy, "WANTED", ("lite2", "radiomics"))
     monkeypatch.setitem(privacy.SPACES, "lite2", absent)
-    found = privacy.screen_privacy(TRAIN, HELD_OUT, copies(20))
+    found = privacy.screen_privacy(Split(TRAIN, HELD_OUT, copies(20)))
     assert {test.space for test in found.tests} == {"pixels", "radiomics"}
     assert any("lite2 was left out" in note for note in found.notes)
 
@@ -78,10 +79,10 @@ def test_a_few_exact_copies_fail_and_a_few_near_ones_are_told():
     def among(few):
         return images(np.concatenate([UNSEEN.pixels, few]), "made")
 
-    exact = privacy.screen_privacy(TRAIN, HELD_OUT, among(TRAIN.pixels[:1]))
+    exact = privacy.screen_privacy(Split(TRAIN, HELD_OUT, among(TRAIN.pixels[:1])))
     assert exact.verdict == "failed"
     assert "copies by correlation (T1, pixels)" in exact.sentence
-    near = privacy.screen_privacy(TRAIN, HELD_OUT, among(copies(1).pixels))
+    near = privacy.screen_privacy(Split(TRAIN, HELD_OUT, among(copies(1).pixels)))
     assert near.verdict == "passed"
     assert (
         "No test failed, but 1 synthetic image is nearer to a training image than unseen real images are"

@@ -11,6 +11,7 @@ from medgan.base.errors import DatasetError
 from medgan.base.files import from_json, to_json
 from medgan.evaluation import share_choice
 from medgan.evaluation.arms import RECIPES
+from medgan.evaluation.image_sets import Split
 from medgan.evaluation.share_choice import ENOUGH, Chosen, choose_share, doubt, wish_of
 from medgan.evaluation.trials import EFFORTS, Settings
 from tests.evaluation.rings import shapes
@@ -31,7 +32,7 @@ BRIEF = Settings(
 
 @pytest.fixture(scope="module")
 def brief():
-    return choose_share(TRAIN, VAL, TRUE, settings=BRIEF, seed=0)
+    return choose_share(Split(TRAIN, VAL, TRUE), settings=BRIEF, seed=0)
 
 
 def test_every_arm_is_told_the_best_first_and_all_is_json(brief):
@@ -62,7 +63,7 @@ def chosen(monkeypatch, *rounds):
         for judge, *arms in rounds
     ]
     monkeypatch.setattr(share_choice, "run_trials", lambda *_, **__: told)
-    return choose_share(TRAIN, VAL, TRUE, settings=BRIEF, seed=0)
+    return choose_share(Split(TRAIN, VAL, TRUE), settings=BRIEF, seed=0)
 
 
 def test_a_share_that_is_ahead_by_more_than_a_standard_error_is_taken(monkeypatch):
@@ -116,12 +117,12 @@ def test_only_arms_that_can_be_written_take_part(judge, arms):
 
 def test_without_an_image_of_every_class_no_share_can_be_tried():
     with pytest.raises(DatasetError, match="left no synthetic image of some class"):
-        choose_share(TRAIN, VAL, TRUE.of("rare"), settings=BRIEF, seed=0)
+        choose_share(Split(TRAIN, VAL, TRUE.of("rare")), settings=BRIEF, seed=0)
 
 
 def test_validation_patients_must_show_the_rare_class():
-    with pytest.raises(DatasetError, match="the validation images hold none of rare"):
-        choose_share(TRAIN, VAL.of("normal"), TRUE, settings=BRIEF, seed=0)
+    with pytest.raises(DatasetError, match="there are no validation images of rare"):
+        choose_share(Split(TRAIN, VAL.of("normal"), TRUE), settings=BRIEF, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from medgan.base.errors import DatasetError
 from medgan.base.files import from_json, to_json
+from medgan.evaluation.image_sets import Split
 from medgan.evaluation.shortcut import (
     NONE,
     USED,
@@ -30,7 +31,7 @@ SETTINGS = Settings(judges=("cnn",), steps={"cnn": (120,)}, seeds=2, side=24, re
 
 
 def looked(synthetic, settings=SETTINGS):
-    return measure_shortcut(TRAIN, TEST, synthetic, settings=settings, seed=0)
+    return measure_shortcut(Split(TRAIN, TEST, synthetic), settings=settings, seed=0)
 
 
 def marked(images):
@@ -87,7 +88,7 @@ def test_too_few_images_are_refused():
 def test_images_that_top_up_nothing_are_refused():
     even = shapes(60, 60, 0)
     with pytest.raises(DatasetError, match="nothing to judge"):
-        measure_shortcut(even, TEST, TRUE, settings=SETTINGS, seed=0)
+        measure_shortcut(Split(even, TEST, TRUE), settings=SETTINGS, seed=0)
     with pytest.raises(DatasetError, match="nothing to judge"):
         looked(shapes(160, 0, 3))
 
@@ -95,7 +96,7 @@ def test_images_that_top_up_nothing_are_refused():
 def test_a_rare_class_of_one_patient_is_too_little_to_tell_apart_by():
     train = shapes(200, 40, 0, per_patient=40)
     with pytest.raises(DatasetError, match="the real ones of 1 patients, are too few"):
-        measure_shortcut(train, TEST, shapes(0, 160, 3), settings=SETTINGS, seed=0)
+        measure_shortcut(Split(train, TEST, shapes(0, 160, 3)), settings=SETTINGS, seed=0)
 
 
 def lean(excess, *, alarms=None):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from medgan.evaluation.arms import IN_FEATURES, RECIPES
+from medgan.evaluation.image_sets import Split
 from medgan.evaluation.trials import EFFORTS, FALLBACK, JUDGES, Settings, judges_here, run_trials, work
 from medgan.similarity import features
 from tests.evaluation.rings import shapes
@@ -27,7 +28,7 @@ BRIEF = Settings(
 
 
 def held(settings=BRIEF, synthetic=TRUE, **how):
-    return run_trials(TRAIN, TEST, synthetic, settings=settings, seed=0, **how)
+    return run_trials(Split(TRAIN, TEST, synthetic), settings=settings, seed=0, **how)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def test_the_reference_is_tried_with_fewer_patients_too(told):
 
 
 def test_held_out_patients_choose_nothing(told):
-    (other,) = run_trials(TRAIN, TEST.take(np.arange(45, 60)), TRUE, settings=BRIEF, seed=0)
+    (other,) = run_trials(Split(TRAIN, TEST.take(np.arange(45, 60)), TRUE), settings=BRIEF, seed=0)
     assert [one.choice for one in other.outcomes] == [one.choice for one in told.outcomes]
     assert other.reference.recipe == told.reference.recipe
 
@@ -89,7 +90,7 @@ def test_with_images_of_rare_classes_alone_the_one_sided_arm_is_named():
 
 def test_where_rare_patients_are_too_few_for_folds_nothing_is_tried():
     train = shapes(60, 12, 0, per_patient=12)
-    (found,) = run_trials(train, TEST, TRUE, settings=BRIEF, seed=0)
+    (found,) = run_trials(Split(train, TEST, TRUE), settings=BRIEF, seed=0)
     assert {one.choice.inner for one in found.outcomes} == {None}
     assert found.reference.recipe.name == FALLBACK[0]
 
@@ -198,7 +199,7 @@ def test_the_fine_tuned_judge_is_asked_like_the_others():
         steps={"finetuned": (1,)},
         seeds=1,
     )
-    (found,) = run_trials(shapes(9, 6, 0), shapes(4, 4, 1), shapes(4, 4, 2), settings=settings, seed=0)
+    (found,) = run_trials(Split(shapes(9, 6, 0), shapes(4, 4, 1), shapes(4, 4, 2)), settings=settings, seed=0)
     assert [one.logits.shape for one in found.outcomes] == [(1, 8, 2)] * 2
     assert found.named.recipe.name == found.outcomes[1].recipe.name
 

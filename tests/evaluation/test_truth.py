@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from medgan.evaluation.image_sets import Split
 from medgan.evaluation.trials import Settings
 from medgan.evaluation.usefulness import measure_usefulness
 from medgan.evaluation.verdict import CANNOT_TELL, HARMS, HELPS, NO_DIFFERENCE
@@ -52,7 +53,7 @@ TRAIN, TEST, TRUE = numbers(120, 20, 0), numbers(400, 200, 1), numbers(200, 200,
 
 
 def told(synthetic, held_out=TEST):
-    return measure_usefulness(TRAIN, held_out, synthetic, settings=LINEAR, seed=0)
+    return measure_usefulness(Split(TRAIN, held_out, synthetic), settings=LINEAR, seed=0)
 
 
 def marked(images):
@@ -120,4 +121,4 @@ SMALL = Settings(
 def test_the_small_network_tells_truth_from_the_wrong_class(swapped, verdict):
     made = shapes(60, 60, 3)
     made = dataclasses.replace(made, labels=1 - made.labels if swapped else made.labels)
-    assert measure_usefulness(RINGS, UNSEEN, made, settings=SMALL, seed=0).verdict == verdict
+    assert measure_usefulness(Split(RINGS, UNSEEN, made), settings=SMALL, seed=0).verdict == verdict

@@ -11,6 +11,7 @@ from medgan.base.errors import DatasetError
 from medgan.base.files import from_json, to_json
 from medgan.evaluation import predictions as module
 from medgan.evaluation import usefulness
+from medgan.evaluation.image_sets import Split
 from medgan.evaluation.predictions import predictions
 from medgan.evaluation.trials import Settings
 from medgan.evaluation.usefulness import Usefulness, measure_usefulness
@@ -41,7 +42,7 @@ def plain_runs():
 
 def judged(synthetic, plain_runs, settings=SETTINGS, held_out=TEST):
     runs = dict(plain_runs)
-    found = measure_usefulness(TRAIN, held_out, synthetic, settings=settings, seed=0, runs=runs)
+    found = measure_usefulness(Split(TRAIN, held_out, synthetic), settings=settings, seed=0, runs=runs)
     if settings == SETTINGS and held_out is TEST:
         plain_runs |= {key: value for key, value in runs.items() if key.split("/")[1] in ARMS[:2]}
     return found
@@ -59,7 +60,7 @@ def test_synthetic_images_of_the_true_distribution_help(plain_runs):
 @pytest.fixture(scope="module")
 def brief():
     """A result of hardly trained classifiers, to look at its form."""
-    return measure_usefulness(TRAIN, TEST, TRUE, settings=BRIEF, seed=0, more_real=shapes(0, 12, 7))
+    return measure_usefulness(Split(TRAIN, TEST, TRUE), settings=BRIEF, seed=0, more_real=shapes(0, 12, 7))
 
 
 def test_the_result_is_json_and_back(brief):
@@ -89,7 +90,7 @@ def test_the_difference_is_that_of_the_two_arms(brief):
 
 
 def test_what_a_careless_schedule_costs_is_told(brief):
-    assert f"nobody chose, the median of those tried, {brief.reference} loses " in brief.care
+    assert f"median of the schedules tried instead of the best one, {brief.reference} loses " in brief.care
 
 
 def test_what_more_patients_would_bring_is_told(brief):
@@ -102,7 +103,7 @@ def test_what_more_patients_would_bring_is_told(brief):
 
 def test_what_arms_say_of_each_image_that_judges_gives_their_figures(brief):
     one = dataclasses.replace(BRIEF, seeds=1, headroom=False)
-    heard = usefulness.compare_arms(TRAIN, TEST, TRUE, settings=one, seed=0)
+    heard = usefulness.compare_arms(Split(TRAIN, TEST, TRUE), settings=one, seed=0)
     said = predictions(TEST, heard.outcomes, heard.rare)
     assert said.probabilities.shape == (len(said.arms), len(TEST), 2)
     for arm, told in zip(usefulness.judgement(heard, one).arms, said.probabilities, strict=True):
@@ -114,7 +115,7 @@ def test_what_arms_say_of_each_image_that_judges_gives_their_figures(brief):
 def test_where_there_is_too_much_to_say_an_even_choice_of_images_stands_for_all(monkeypatch):
     monkeypatch.setattr(module, "MOST", len(ARMS) * 2 * 30)
     one = dataclasses.replace(BRIEF, seeds=1, folds=0, headroom=False)
-    heard = usefulness.compare_arms(TRAIN, TEST, TRUE, settings=one, seed=0)
+    heard = usefulness.compare_arms(Split(TRAIN, TEST, TRUE), settings=one, seed=0)
     said = predictions(TEST, heard.outcomes, heard.rare)
     assert said.probabilities.shape == (len(ARMS), 30, 2)
     assert np.bincount(said.truth).tolist() == [22, 8]
@@ -127,24 +128,24 @@ def test_several_rare_classes_count_alike():
         labels = one.labels.copy()
         labels[np.flatnonzero(labels == 0)[: 10 * (number + 1)]] = 2
         sets[number] = dataclasses.replace(one, labels=labels)
-    found = measure_usefulness(*sets, settings=BRIEF, seed=0)
+    found = measure_usefulness(Split(*sets), settings=BRIEF, seed=0)
     assert found.rare == ("rare", "scar")
     assert "rare and scar" in found.sentence
 
 
 def test_held_out_images_without_a_rare_class_are_refused():
-    with pytest.raises(DatasetError, match="the held-out images hold none of rare"):
-        measure_usefulness(TRAIN, TEST.of("normal"), TRUE, settings=BRIEF, seed=0)
+    with pytest.raises(DatasetError, match="there are no held-out images of rare"):
+        measure_usefulness(Split(TRAIN, TEST.of("normal"), TRUE), settings=BRIEF, seed=0)
 
 
 def test_without_a_useful_synthetic_image_there_is_nothing_to_judge():
     with pytest.raises(DatasetError, match="nothing to judge"):
-        measure_usefulness(TRAIN, TEST, shapes(20, 0, 9), settings=BRIEF, seed=0)
+        measure_usefulness(Split(TRAIN, TEST, shapes(20, 0, 9)), settings=BRIEF, seed=0)
 
 
 def test_of_a_few_rare_patients_nothing_is_concluded():
     few = shapes(150, 40, 2, per_patient=10)
-    found = measure_usefulness(TRAIN, few, TRUE, settings=BRIEF, seed=0)
+    found = measure_usefulness(Split(TRAIN, few, TRUE), settings=BRIEF, seed=0)
     assert found.verdict == CANNOT_TELL
     assert found.rare_patients == {"rare": 4}
     assert found.sentence == (
@@ -155,8 +156,8 @@ def test_of_a_few_rare_patients_nothing_is_concluded():
 def test_the_same_classifiers_are_asked_about_another_hospital_and_nothing_else_changes():
     theirs = shapes(30, 12, 5)
     runs, both = {}, {}
-    alone = measure_usefulness(TRAIN, TEST, TRUE, settings=BRIEF, seed=0, runs=runs)
-    found = measure_usefulness(TRAIN, TEST, TRUE, settings=BRIEF, seed=0, external=theirs, runs=both)
+    alone = measure_usefulness(Split(TRAIN, TEST, TRUE), settings=BRIEF, seed=0, runs=runs)
+    found = measure_usefulness(Split(TRAIN, TEST, TRUE), settings=BRIEF, seed=0, external=theirs, runs=both)
     assert runs.keys() == both.keys()
     assert dataclasses.replace(found, external=None) == alone
     beyond = found.external
@@ -166,11 +167,11 @@ def test_the_same_classifiers_are_asked_about_another_hospital_and_nothing_else_
     ]
     assert "external patients" in beyond.sentence
     assert "held-out" not in beyond.sentence
-    again = measure_usefulness(TRAIN, theirs, TRUE, settings=BRIEF, seed=0)
+    again = measure_usefulness(Split(TRAIN, theirs, TRUE), settings=BRIEF, seed=0)
     assert [arm.auprc for arm in again.arms] == pytest.approx([arm.auprc for arm in beyond.arms], abs=1e-4)
     assert again.interval == pytest.approx(beyond.interval, abs=1e-3)
 
 
 def test_external_images_without_a_rare_class_are_refused():
-    with pytest.raises(DatasetError, match="the external images hold none of rare"):
-        measure_usefulness(TRAIN, TEST, TRUE, settings=BRIEF, seed=0, external=shapes(9, 0, 5))
+    with pytest.raises(DatasetError, match="there are no external images of rare"):
+        measure_usefulness(Split(TRAIN, TEST, TRUE), settings=BRIEF, seed=0, external=shapes(9, 0, 5))
