@@ -1,4 +1,4 @@
-"""Held-out images and what an arm's classifiers say of them -> its figures, and the same figures under every resample of patients and seeds."""
+"""The figures of every arm on held-out images, with bootstrap resamples of patients and seeds."""
 
 from __future__ import annotations
 
@@ -13,55 +13,58 @@ from medgan.evaluation.schedules import Schedule
 from medgan.evaluation.trials import Outcome
 from medgan.prepare.images import LabelledImages
 
-NAMED, REFERENCE = "named", "reference"
+NAMED = "named"
+"""Role of the arm that gives the verdict."""
+REFERENCE = "reference"
+"""Role of the arm that it is compared with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One way to train, and what it came to: means over classifier seeds."""
+    """One way to train, with its figures: means over classifier seeds."""
 
     name: str
     judge: str
     role: str
-    """"named" (before the test, of those with made images), "reference" (the best without, by training patients), "" (exploration)."""
+    """"named" (the arm that gives the verdict), "reference" (what it is compared with), "" (exploration)."""
     made: bool
     """Whether synthetic images take part."""
     added: Mapping[str, int]
     """{class: images that join the real ones}."""
     schedule: Schedule
-    """The one chosen for it by folds of training patients."""
+    """The schedule that folds of training patients chose for it."""
     inner: float | None
-    """Rare-class AUPRC in those folds; None where there are too few patients for folds."""
+    """Rare-class AUPRC in those folds; None with too few patients for folds."""
     spread: float | None
-    """By how much its schedule does better there than the median one."""
+    """How much better its schedule does there than the median one."""
     auprc: float
     """Rare-class AUPRC on held-out patients: the endpoint."""
     low: float
     high: float
     """95 % interval of the endpoint."""
     sensitivity: float
-    """Of the rare classes at 90 % specificity."""
+    """Sensitivity for the rare classes at 90 % specificity."""
     sensitivity_low: float
     sensitivity_high: float
     auroc: float
     balanced_accuracy: float
     macro_f1: float
     per_seed: tuple[float, ...]
-    """The endpoint of every classifier seed."""
+    """The endpoint with every classifier seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Entry:
-    """An arm; resamples are the same for every arm, so that differences are paired."""
+    """An arm with its resampled endpoint; resamples are the same for every arm, so differences are paired."""
 
     arm: Arm
     resampled: NDArray[np.float64]
-    """(B,): the endpoint under every resample."""
+    """(B,): the endpoint in every resample."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bench:
-    """Held-out images, all of which judge, and how their patients are resampled."""
+    """Held-out images, and how their patients are resampled."""
 
     held_out: LabelledImages
     rare: Sequence[int]
@@ -71,12 +74,12 @@ class Bench:
 
     @classmethod
     def of(cls, held_out: LabelledImages, rare: Sequence[int], resamples: int, seed: int) -> Bench:
-        """Patients are drawn within their class."""
+        """Resample the patients of every class separately."""
         weights = patient_weights(held_out.patients, held_out.labels, resamples, seed)
         return cls(held_out=held_out, rare=rare, weights=weights, seed=seed)
 
     def entry(self, outcome: Outcome, role: str) -> Entry:
-        """Every figure of an arm."""
+        """Compute every figure of an arm."""
         each = [endpoints(one, self.held_out.labels, self.rare) for one in outcome.logits]
         resampled, found = self.resampled(outcome.logits)
         ends, shares = interval(resampled), interval(found)
@@ -107,7 +110,7 @@ class Bench:
         return Entry(arm=arm, resampled=resampled)
 
     def resampled(self, logits: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """AUPRC and sensitivity, each (B,), of logits (seeds, N, K) under every resample of patients and seeds."""
+        """AUPRC and sensitivity, each (B,), of logits (seeds, N, K) in every resample."""
         shares = seed_weights(len(logits), len(self.weights), self.seed)
         by_seed = [endpoints_under(one, self.held_out.labels, self.rare, self.weights) for one in logits]
         auprc, found = (

@@ -1,8 +1,9 @@
-"""Real, made and composed images -> arms: what a classifier learns from in each, how often it sees an image, what an error costs.
+"""The arms: what a classifier learns from, how often it sees an image, and what an error costs.
 
-The arms without made images are those that a claim must beat (Bissoto 2104.10603; Fedoruk 2304.09067; count-matched duplicates: PMLR
-318:954). Arms with made images draw every class equally often, and but for the one-sided ones draw the same share of made images within
-every class: what only one class has becomes the sign of that class.
+A claim must beat the arms without synthetic images (Bissoto 2104.10603; Fedoruk 2304.09067; count-matched
+duplicates: PMLR 318:954). Arms with synthetic images draw every class equally often. All but the one-sided
+ones draw the same share of synthetic images in every class, because what only one class has becomes a sign of
+that class.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from numpy.typing import NDArray
 Labels = NDArray[np.int64]
 
 REAL, MADE, COMPOSED = range(3)
-"""Where an image that is learned from comes from: a scanner; the images that are judged; two real images of one class."""
+"""Origin of an image: real, synthetic, or composed of two real images of one class."""
 EARLY = 0.6
-"""Share of the steps in which arms of two stages draw made images; the others see real images alone."""
+"""Share of the steps in which arms of two stages draw synthetic images; the rest draw only real ones."""
 DUPLICATES, COMPOSITES, SYNTHETIC, SMOTE = "duplicates", "composites", "synthetic", "smote"
 OVERSAMPLING, CLASSICAL = "oversampling", " + classical"
-"""An arm's name, and what the names of arms with classical augmentation end with."""
+"""Name of an arm, and the ending of the names of arms with classical augmentation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,34 +31,34 @@ class Recipe:
 
     name: str
     adds: str = ""
-    """What joins the real images: "" nothing, "duplicates", "composites", "synthetic", or "smote" (within features)."""
+    """What joins the real images: "" (nothing), "duplicates", "composites", "synthetic" or "smote"."""
     share: float = 0.0
-    """Of the draws of every class that are added images; 0: in each class as many as it lacks join, and draws go by numbers."""
+    """Share of added images in the draws of every class; 0: every class gets as many as it lacks."""
     worth: float = 1.0
-    """What an error on an added image costs, beside 1 for a real one."""
+    """Weight of an error on an added image; an error on a real one weighs 1."""
     staged: bool = False
-    """Added images are drawn in the first 60 % of the steps alone; real ones alone after."""
+    """Draw added images only in the first 60 % of the steps, and only real ones after that."""
     even: bool = False
-    """Classes are drawn equally often; else as often as they have images."""
+    """Draw classes equally often; otherwise as often as they have images."""
     weighted: bool = False
     """An error costs more the fewer images its class has."""
     adjusted: bool = False
-    """Logits are raised by the log of how frequent a class is while learning (balanced softmax; logit adjustment, arXiv 2007.07314)."""
+    """Add the log of the class frequency to logits in training (balanced softmax, arXiv 2007.07314)."""
     mixed: bool = False
-    """Pairs of images are blended, and so is what they are called (mixup, arXiv 1710.09412)."""
+    """Blend pairs of images and their labels (mixup, arXiv 1710.09412)."""
     classical: bool = False
-    """Every image is shifted, turned and changed in contrast a little, differently each time."""
+    """Shift, rotate and change the contrast of every image a little, differently each time."""
     discriminant: bool = False
-    """Linear discriminant analysis with a shrunk covariance in the place of a logistic regression."""
+    """Linear discriminant analysis with a shrunk covariance instead of a logistic regression."""
 
     @property
     def made(self) -> bool:
-        """Whether the images that are judged take part."""
+        """Whether synthetic images take part."""
         return self.adds == SYNTHETIC
 
     @property
     def without(self) -> Recipe:
-        """The same without what it adds: every class drawn equally often, with classical augmentation or without."""
+        """The same arm without added images: oversampling, with classical augmentation or without."""
         return replace(
             self, name=OVERSAMPLING + CLASSICAL * self.classical, adds="", share=0.0, worth=1.0, staged=False
         )
@@ -100,17 +101,17 @@ RECIPES = (
     ),
 )
 NAMED = (f"{FINISH} + classical", SHARED, f"{ONE_SIDED} + classical", ONE_SIDED)
-"""The arm that gives the verdict, named before anything is tested: the first of these that a judge can learn from the images it is given."""
+"""The arm that gives the verdict, named before testing: the first of these that the images allow."""
 IN_FEATURES = frozenset(
     {"real", "class weights", "composites", "discriminant", "smote", ONE_SIDED, SHARED, HALF, LIGHT}
 )
-"""Arms of a judge that learns from features: of images as they are, in no order, so views, stages and numbers of draws mean nothing."""
+"""Arms of a judge that learns from features, where views, stages and numbers of draws mean nothing."""
 ONLY_IN_FEATURES = frozenset({"discriminant", "smote"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Learned:
-    """The images that classifiers may learn from, in the order in which eyes have them: real, made, composed."""
+    """The images that classifiers may learn from, in one order: real, synthetic, composed, further real."""
 
     names: tuple[str, ...]
     labels: Labels
@@ -118,33 +119,33 @@ class Learned:
     origins: Labels
     """(N,): REAL, MADE or COMPOSED."""
     parents: Labels
-    """(N, 2): of a composed image its parents; of any other its own row, twice."""
+    """(N, 2): rows of the parents of a composed image; of any other image its own row, twice."""
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self.labels)
 
     def count(self, origin: int, side: NDArray[np.bool_]) -> Labels:
-        """(K,): images of each class that are of `origin` and in `side` (N,)."""
+        """(K,): number of images of each class that are of `origin` and in `side` (N,)."""
         return np.bincount(self.labels[side & (self.origins == origin)], minlength=len(self.names))
 
     def beside(self, real: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """(N,): what may be learned from where of the real images only `real` (N,) may: these, and what is composed of them.
+        """(N,): the given real images, and those composed of them.
 
-        No made image: its generator has seen all real ones.
+        Synthetic images are left out, because their generator has seen all real ones.
         """
         return np.asarray(real[self.parents].all(axis=1))
 
 
 def rare_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Classes with at most half as many images as the largest; where none is so small, the smallest."""
+    """The classes with at most half as many images as the largest, or else the smallest class."""
     there = {label: count for label, count in counts.items() if count}
     most, least = max(there.values()), min(there.values())
     return tuple(label for label, count in sorted(there.items()) if count <= max(most // 2, least))
 
 
 def possible(learned: Learned, recipes: Sequence[Recipe], side: NDArray[np.bool_]) -> tuple[Recipe, ...]:
-    """Those of `recipes` that the images in `side` (N,) allow: what joins every class must be there in every class."""
+    """The recipes that the images in `side` (N,) allow; a share in every class needs images of each."""
     there, lacking = learned.count(REAL, side) > 0, _lacking(learned, side) > 0
     has = {SYNTHETIC: learned.count(MADE, side) > 0, COMPOSITES: learned.count(COMPOSED, side) > 0}
 
@@ -159,34 +160,41 @@ def possible(learned: Learned, recipes: Sequence[Recipe], side: NDArray[np.bool_
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DrawPool:
-    """Images, how often each is drawn and what an error on it costs."""
+    """Images, with the probability of drawing each and the weight of an error on it."""
 
     rows: Labels
-    """(P,): rows of the learned images; duplicates are rows that occur again."""
+    """(P,): rows of the images; duplicates are repeated rows."""
     chances: NDArray[np.float64]
-    """(P,), sum 1."""
+    """(P,): probabilities of drawing, with sum 1."""
     costs: NDArray[np.float32]
     """(P,): weight of an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Lesson:
-    """What one classifier is taught: all of an arm but how fast and how long."""
+    """Everything that one classifier learns from: an arm without its schedule."""
 
     recipe: Recipe
     labels: Labels
-    """(N,): classes of the learned images."""
+    """(N,): classes of the images."""
     classes: int
     real: int
-    """Different real images that it is taught."""
+    """Number of distinct real images."""
     stages: tuple[tuple[float, DrawPool], ...]
-    """(share of the steps, what is drawn in it), one after another."""
+    """(share of the steps, images drawn in them), one after another."""
     prior: NDArray[np.float32] | None = None
-    """(K,): what is added to logits while learning."""
+    """(K,): added to logits in training."""
 
 
 def lesson(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int) -> Lesson:
-    """The lesson of an arm from the images in `side` (N,); `seed` chooses among those of which there are more than are needed."""
+    """Build the lesson of an arm.
+
+    Args:
+        recipe: The arm.
+        learned: All images that classifiers may learn from.
+        side: (N,): those that this classifier learns from.
+        seed: Chooses added images if there are more than needed.
+    """
     counts = learned.count(REAL, side)
     first = _pool(recipe, learned, side, seed)
     after = _pool(replace(recipe, adds="", share=0.0), learned, side, seed)
@@ -202,7 +210,7 @@ def lesson(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int)
 
 
 def count_added(drawn: Lesson, learned: Learned) -> dict[str, int]:
-    """{class: images that join the real ones in a lesson}, every class."""
+    """{class: images that join the real ones in a lesson}."""
     rows = drawn.stages[0][1].rows
     fresh = np.bincount(learned.labels[rows[learned.origins[rows] != REAL]], minlength=len(learned.names))
     if drawn.recipe.adds == DUPLICATES:
@@ -227,7 +235,7 @@ def _pool(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int) 
 def _joining(
     recipe: Recipe, learned: Learned, side: NDArray[np.bool_], chance: np.random.Generator
 ) -> Iterator[Labels]:
-    """Class by class the rows that join the real ones."""
+    """The rows that join the real ones, class by class."""
     lacking = _lacking(learned, side)
     origin = {SYNTHETIC: MADE, COMPOSITES: COMPOSED, DUPLICATES: REAL}.get(recipe.adds)
     for number in range(len(learned.names)) if origin is not None else ():
@@ -242,13 +250,13 @@ def _joining(
 
 
 def _lacking(learned: Learned, side: NDArray[np.bool_]) -> Labels:
-    """(K,): images by which each class is smaller than the largest."""
+    """(K,): how many images each class has fewer than the largest."""
     counts = learned.count(REAL, side)
     return np.asarray(counts.max() - counts, np.int64)
 
 
 def _chances(recipe: Recipe, labels: Labels, extra: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """How often each image is drawn."""
+    """The probability of drawing each image."""
     if not recipe.even:
         return np.full(len(labels), 1 / len(labels))
     groups, weights = labels, np.ones(len(labels))

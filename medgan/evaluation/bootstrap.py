@@ -1,4 +1,4 @@
-"""Patients -> weights: how often each image counts when patients, not images, are drawn again (the bootstrap, Efron 1979)."""
+"""Bootstrap over patients instead of images (Efron 1979): weights, and intervals that centre on the value."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ Weights = NDArray[np.float64]
 
 
 def resample_patients(patients: NDArray[np.str_], resamples: int, seed: int) -> Weights:
-    """As many patients drawn with replacement as there are, `resamples` times; a patient comes with all of his images.
+    """Draw as many patients as there are, with replacement, `resamples` times.
 
-    Scores then take weights instead of copies, so that features and distances are computed once (and a copy is never
-    taken for a neighbour of itself).
+    A patient comes with all of their images. Scores take weights instead of copies, so that features and
+    distances are computed once, and a copy is never taken for a neighbour of itself.
     """
     names, which = np.unique(patients, return_inverse=True)
     drawn = np.random.default_rng(seed).multinomial(
@@ -23,10 +23,10 @@ def resample_patients(patients: NDArray[np.str_], resamples: int, seed: int) -> 
 
 
 def interval(values: NDArray[np.float64], share: float = 0.95) -> tuple[float, float]:
-    """Ends of the interval from values (R,) of which the first is that of the data.
+    """Interval from values (R,), the first of which is that of the data.
 
-    Percentiles of the resamples, moved so that they are centred on the value: distances of resamples are too large on average, for
-    they hold fewer different patients.
+    Percentiles of the resamples are shifted to centre on the value, because distances of resamples are too
+    large on average: they contain fewer distinct patients.
     """
     drawn = values[1:][np.isfinite(values[1:])]
     if not len(drawn):

@@ -1,4 +1,4 @@
-"""What was measured of a model -> the section "Evaluation" of its card, replaced in place; nothing else of the run is touched."""
+"""Write the section "Evaluation" of a model card; nothing else in the run folder changes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,22 @@ PARTS = {
 
 
 def carry(run: Path, told: Mapping[str, Any], day: str) -> str:
-    """Write the verdicts into the card of the model in `run`, once there are any; a note where the card does not take them, else empty.
+    """Write the verdicts, if there are any, into the card of the model in `run`.
 
-    `told` is the documented JSON of `evaluate`, `day` when it was measured.
+    Args:
+        run: The run folder.
+        told: The documented JSON of `evaluate`.
+        day: When it was measured.
+
+    Returns:
+        A note if the card cannot take them, else an empty string.
     """
     obstacle = write_section(model_folder(run), told, day) if any(told[part] for part in PARTS) else ""
     return obstacle and f"the model card carries no verdict: {CARD} {obstacle}"
 
 
 def write_section(place: Path, told: Mapping[str, Any], day: str) -> str:
-    """Write the section; what stands in the way, else empty."""
+    """Write the section; return what prevents it, or an empty string."""
     text, digest = read_card(place), told["sources"]["model"]
     if text is None:
         return "is absent or cannot be read"
@@ -52,7 +58,8 @@ def section(told: Mapping[str, Any], digest: str, day: str) -> Iterator[str]:
     held = [f"{told['patients'][split]:,} in {split}" for split in ("val", "test") if told["patients"][split]]
     whom = f"Real patients held out from training (files, where none are known): {', '.join(held)}."
     yield from ("## Evaluation", "")
-    yield f"Of the weights `{digest}`, measured on {day} by medgan {told['medgan']}, effort {told['settings']['effort']}."
+    effort = told["settings"]["effort"]
+    yield f"Of the weights `{digest}`, measured on {day} by medgan {told['medgan']}, effort {effort}."
     yield whom if held else "No patient was held out: training patients stand in their place."
     yield ""
     for part, heading in PARTS.items():

@@ -1,7 +1,7 @@
-"""Images of all arms -> what a judge sees of them, prepared once: batches to learn from, and what a network says of images.
+"""The inputs of a judge's networks, prepared once for all arms: batches to learn from, and predictions.
 
-A judge is a kind of network with a way to look at images. How it is trained (which rows, how often, what an error costs, how many steps)
-is no matter of its eyes, and the same for all.
+A judge is a kind of network with its own way to prepare images. How it is trained (which images, how often,
+weights of errors, steps) is the same for all judges and decided elsewhere.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ Rows = NDArray[np.int64]
 
 
 class Eyes(Protocol):
-    """What a judge sees of the images that arms learn from (rows 0 to M - 1, real and made) and of those it is asked about (N)."""
+    """Prepares images for one kind of network: M images to learn from and N images to predict."""
 
     rates: tuple[float, ...]
-    """Learning rates worth trying."""
+    """Learning rates to try."""
     steps: tuple[int, ...]
-    """Numbers of steps worth trying, ascending, each twice the one before."""
+    """Numbers of steps to try, ascending, each twice the one before."""
 
     def fresh(self, classes: int, seed: int) -> nn.Module:
-        """An untrained network, ready to learn; its weights depend on the seed alone."""
+        """Build an untrained network; its weights depend only on the seed."""
         ...
 
     def groups(self, network: nn.Module, rate: float) -> list[dict[str, Any]]:
@@ -37,28 +37,32 @@ class Eyes(Protocol):
         ...
 
     def batch(self, rows: Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
-        """What `fresh` takes, of learned images; with `views` each is classically augmented, differently each time."""
+        """The input of the network for some images; with `views` each one is augmented anew."""
         ...
 
     def logits(self, network: nn.Module) -> Array:
-        """(N, K): what a network says of all asked images."""
+        """(N, K): predictions for all images that are not learned from."""
         ...
 
     def logits_of(self, network: nn.Module, rows: Rows) -> Array:
-        """(R, K): what a network says of learned images, as they are."""
+        """(R, K): predictions for some images to learn from, not augmented."""
         ...
 
 
 class SmallEyes:
-    """Eyes of `SmallNet`, trained from scratch on the images themselves."""
+    """Inputs of `SmallNet`, which is trained from scratch."""
 
     rates: tuple[float, ...] = (1e-3, 3e-3)
     steps: tuple[int, ...] = (50, 100, 200, 400)
 
     def __init__(self, learned: Array, asked: Array, *, like: Array, side: int = 48) -> None:
-        """Take images (M, C, H, W) and (N, C, H, W) in [0, 1]; they are standardised by `like`, the real ones to learn from.
+        """Prepare images.
 
-        The network sees them at `side` pixels a longest side at most.
+        Args:
+            learned: (M, C, H, W) in [0, 1]: images to learn from.
+            asked: (N, C, H, W) in [0, 1]: images to predict.
+            like: Real images whose mean and deviation standardise all of them.
+            side: Longest side in pixels that the network gets.
         """
         self.learned, self.asked = to_inputs(learned, side, like), to_inputs(asked, side, like)
 
@@ -73,7 +77,7 @@ class SmallEyes:
         return [{"params": list(network.parameters()), "lr": rate, "weight_decay": WEIGHT_DECAY}]
 
     def batch(self, rows: Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
-        """(R, C, H, W); views are made here, anew each time."""
+        """(R, C, H, W); augmented anew each time if `views`."""
         images = self.learned[torch.from_numpy(rows)]
         return (
             augment_classically(images, torch.Generator().manual_seed(int(chance.integers(2**62))))

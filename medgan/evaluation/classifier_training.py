@@ -1,7 +1,8 @@
-"""A judge's eyes and a lesson -> classifiers at every number of steps that is asked for, from one run.
+"""Train networks; one run gives a classifier for every number of steps asked for.
 
-The learning rate stays as it is, and the weights of a classifier of T steps are the mean over its last T / 2 steps. That does what a rate
-that falls to 0 does (Polyak and Juditsky 1992; arXiv 1803.05407), and lets one run of the longest schedule give all shorter ones.
+The learning rate is constant, and the weights of a classifier of T steps are the mean over its last T / 2
+steps. This has the effect of a rate that falls to 0 (Polyak and Juditsky 1992; arXiv 1803.05407), and lets
+one run of the longest schedule give all shorter ones.
 """
 
 from __future__ import annotations
@@ -24,19 +25,24 @@ BATCH = 32
 SMOOTH = 0.05
 """Label smoothing."""
 MIXING = 0.2
-"""Both parameters of the beta distribution of mixup's shares (arXiv 1710.09412 uses 0.1 to 0.4 on ImageNet)."""
+"""Both parameters of mixup's beta distribution (arXiv 1710.09412 uses 0.1 to 0.4 on ImageNet)."""
 
 State = list[Tensor]
 _BIRTH = Lock()
-"""Weights to begin with are drawn by torch's own chance, one network at a time."""
+"""Starting weights come from torch's global generator, so only one network is built at a time."""
 
 
 def train_classifiers(
     eyes: Eyes, lesson: Lesson, *, rate: float, steps: Sequence[int], seed: int
 ) -> Iterator[tuple[int, nn.Module]]:
-    """(steps, classifier) for each of `steps`, ascending. Equal seeds start from equal weights in every arm, and draw by the same chance.
+    """Train with AdamW at a constant rate, and yield (steps, classifier) for each of `steps`, ascending.
 
-    AdamW at a constant rate, `BATCH` images a step. A lesson of stages takes one number of steps: it says where they end.
+    Args:
+        eyes: The inputs of the network.
+        lesson: What it learns from; with several stages only one number of steps is allowed.
+        rate: Learning rate.
+        steps: Numbers of steps of `BATCH` images.
+        seed: Equal seeds give equal starting weights and random draws in every arm.
     """
     assert len(lesson.stages) == 1 or len(steps) == 1
     with _BIRTH:
@@ -62,7 +68,7 @@ def train_classifiers(
 
 
 def _average_weights(network: nn.Module, after: State, before: State, count: int) -> nn.Module:
-    """The network with the mean of the weights between two sums over `count` steps."""
+    """A copy of the network with the mean weights of `count` steps, from two running sums."""
     mean = copy.deepcopy(network).eval().requires_grad_(False)  # torch's own signature
     places = [
         own for own, live in zip(mean.parameters(), network.parameters(), strict=True) if live.requires_grad
@@ -73,7 +79,7 @@ def _average_weights(network: nn.Module, after: State, before: State, count: int
 
 
 def _losses(eyes: Eyes, lesson: Lesson, network: nn.Module, steps: int, seed: int) -> Iterator[Tensor]:
-    """The loss of each batch in turn."""
+    """Yield the loss of each batch."""
     chance = np.random.default_rng(seed)
     truth = torch.from_numpy(lesson.labels)
     prior = 0 if lesson.prior is None else torch.from_numpy(lesson.prior)
@@ -93,7 +99,7 @@ def _losses(eyes: Eyes, lesson: Lesson, network: nn.Module, steps: int, seed: in
 def _batches(
     lesson: Lesson, steps: int, chance: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Rows and costs of each batch, stage after stage."""
+    """Yield rows and error weights of each batch, stage after stage."""
     ends = np.rint(np.cumsum([share for share, _ in lesson.stages]) * steps).astype(int)
     for number in range(steps):
         _, pool = lesson.stages[int((number >= ends[:-1]).sum())]
@@ -102,6 +108,6 @@ def _batches(
 
 
 def error(logits: Tensor, truth: Tensor, costs: Tensor) -> Tensor:
-    """Cross entropy with label smoothing, its mean weighted by `costs` (N,)."""
+    """Cross entropy with label smoothing; its mean is weighted by `costs` (N,)."""
     each = F.cross_entropy(logits, truth, label_smoothing=SMOOTH, reduction="none")
     return (each * costs).sum() / costs.sum()

@@ -1,4 +1,4 @@
-"""A lesson and schedules -> classifiers that can be asked: networks that look by eyes of their own, and linear judges of features."""
+"""The classifiers that judge: networks, and linear classifiers on features."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from medgan.evaluation.schedules import Schedule
 Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
 Ask = Callable[[Rows | None], Array]
-"""Rows of learned images, or None for all held-out ones -> logits (R, K)."""
+"""Predicts logits (R, K) of images to learn from, by row, or of all held-out images (None)."""
 
 PENALTIES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 SHRINKAGES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 0.99)
 NEIGHBOURS = 5
 MOST = 200
 NEVER = -30.0
-"""Logit of a class that was not learned."""
+"""Logit of a class without training images."""
 
 
 def network_tries(rates: Sequence[float], steps: Sequence[int]) -> tuple[tuple[Schedule, ...], ...]:
-    """Schedules worth trying for a network; those of one group come from one run."""
+    """Schedules to try for a network; one run gives all schedules of a group."""
     return tuple(tuple(Schedule(rate=rate, steps=count) for count in steps) for rate in rates)
 
 
 def linear_tries(recipe: Recipe) -> tuple[tuple[Schedule, ...], ...]:
-    """Schedules worth trying for a linear judge, all in one group."""
+    """Schedules to try for a linear judge, all in one group."""
     values = SHRINKAGES if recipe.discriminant else PENALTIES
     return (tuple(Schedule(penalty=value) for value in values),)
 
@@ -50,7 +50,7 @@ class Learner(Protocol):
     def learn(
         self, lesson: Lesson, schedules: Sequence[Schedule], seed: int
     ) -> Iterator[tuple[Schedule, Ask]]:
-        """A classifier for each schedule of a group."""
+        """Yield (schedule, classifier) for each schedule of a group."""
         ...
 
 
@@ -77,7 +77,7 @@ class NetworkClassifier:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LinearClassifier:
-    """Logistic regression, or discriminant analysis, on features of learned (N, D) and held-out (M, D) images."""
+    """Logistic regression or discriminant analysis on features (N, D) and (M, D)."""
 
     learned: Array
     asked: Array
@@ -85,7 +85,7 @@ class LinearClassifier:
     def learn(
         self, lesson: Lesson, schedules: Sequence[Schedule], seed: int
     ) -> Iterator[tuple[Schedule, Ask]]:
-        """See `Learner`. An image weighs as often as it is drawn times what an error costs; all together as much as the real ones."""
+        """See `Learner`; an image weighs its probability times its error weight, scaled to the real ones."""
         (_, pool), *_ = lesson.stages
         x, y = self.learned[pool.rows], lesson.labels[pool.rows]
         weights = pool.chances * pool.costs
@@ -114,7 +114,7 @@ class LinearClassifier:
 def _logistic(
     x: Array, labels: NDArray[np.int64], penalty: float, weights: NDArray[np.float64]
 ) -> LogisticRegression:
-    """Stopped after `MOST` rounds, which only a penalty too weak to be of use would go beyond."""
+    """Fit a logistic regression with at most `MOST` iterations; only useless penalties need more."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return LogisticRegression(C=penalty, max_iter=MOST).fit(x, labels, sample_weight=weights)
@@ -128,9 +128,10 @@ def _even_priors(labels: NDArray[np.int64]) -> NDArray[np.float64]:
 def smote(
     x: Array, labels: NDArray[np.int64], chance: np.random.Generator
 ) -> tuple[Array, NDArray[np.int64]]:
-    """Points between two of a class, until every class is as large as the largest (SMOTE, arXiv 1106.1813; 5 neighbours).
+    """Interpolate between neighbours of a class until all classes are equally large (SMOTE, arXiv 1106.1813).
 
-    Features (N, D) and classes (N,) in, those of the new points out. A class of one point gets copies of it.
+    Takes features (N, D) and classes (N,), and returns those of the new points. A class of one point gets
+    copies of it.
     """
     counts = np.bincount(labels)
     fresh = [x[:0]]

@@ -1,4 +1,4 @@
-"""Real images -> children of two patients of one class, made without any network: the control of what a generator adds to its data."""
+"""Compose images of two patients of a class without a network, as a control for the generator."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from medgan.prepare.images import LabelledImages
 
 PER_CLASS = 60
-"""Children of each class."""
+"""Composed images per class."""
 MAJOR = 0.7
 """Share of the first parent in a blend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Children:
-    """M images of two parents each."""
+    """M images, each composed of two real ones."""
 
     pixels: NDArray[np.float32]
     """(M, C, H, W)."""
@@ -28,7 +28,10 @@ class Children:
 
 
 def compose(images: LabelledImages, seed: int, per_class: int = PER_CLASS) -> Children:
-    """Of each class `per_class` children, none where it has fewer than two patients: blends, and two parts along a line, by turns."""
+    """Compose `per_class` images of every class with at least two patients.
+
+    Blends alternate with images that are divided along a line through the middle.
+    """
     chance = np.random.default_rng(seed)
     pairs = [
         pair
@@ -57,7 +60,7 @@ def _pairs(
 
 
 def _half(shape: tuple[int, ...], chance: np.random.Generator) -> NDArray[np.float32]:
-    """1 on one side of a line through the middle at any angle, 0 on the other."""
+    """A mask of 1 on one side of a line through the middle at a random angle, and 0 on the other."""
     angle = chance.uniform(0, 2 * np.pi)
     down, across = (np.arange(side) - (side - 1) / 2 for side in shape)
     return np.asarray(np.cos(angle) * down[:, None] + np.sin(angle) * across >= 0, np.float32)

@@ -1,4 +1,4 @@
-"""Real data, a model or a folder of synthetic images -> Gathered: all images that the evidence is taken from, in one frame."""
+"""Load all real and synthetic images of an evaluation in one size, intensity range and class order."""
 
 from __future__ import annotations
 
@@ -34,13 +34,19 @@ from medgan.prepare.stack import prepare
 from medgan.scans.scan import OutputFormat
 
 MOST = 5000
-"""Images of a class and set that are looked at: more change no score and fill the memory."""
+"""Images per class and set, at most; more change no score and fill the memory."""
 LONGEST = 128
 """Longest side in pixels at which images of other tools are compared."""
 CHECKED = "checked: the generator learned from exactly the train split here"
 UNKNOWN = "not known: nothing says which images the generator learned from"
-UNNAMED = "scans that name no patient count as a patient each, so slices of one body may lie on both sides, and intervals are over scans"
-SAME_CHOSE = "the share of these images was chosen by the very patients who judge them here, which flatters it: judge on patients of a test split"
+UNNAMED = (
+    "scans that name no patient count as a patient each, so slices of one body may lie on both sides, and"
+    " intervals are over scans"
+)
+SAME_CHOSE = (
+    "the share of these images was chosen on the same patients who judge them here, which flatters it: judge"
+    " on patients of a test split"
+)
 NONE_HELD = (
     "no patient is held out: real images that the generator may have learned from stand in their place"
 )
@@ -48,52 +54,56 @@ NONE_HELD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is to be judged: real data, and what is synthetic."""
+    """What to evaluate: real data, and a model or a folder of synthetic images."""
 
     source: Source
     model: Path | None = None
     synthetic: Path | None = None
-    """Folder of synthetic images, a sub-folder per class; neither this nor a model: the source is a balanced folder."""
+    """Folder of synthetic images, a subfolder per class.
+
+    Without this and without a model, the source must be a folder that `balance` wrote.
+    """
     external: Path | None = None
-    """Folder of another hospital's scans, labelled alike: a second test of the same classifiers."""
+    """Folder of another hospital's scans with the same classes, for a second test."""
     holdout: float | None = None
-    """Share of the train patients that was held out when the model was trained; None: what the model says, or none."""
+    """Share of the training patients that was held out in training; None takes it from the model."""
     per_class: int = 500
-    """Synthetic images of a model per class, more where the class lacks more."""
+    """Synthetic images per class that a model draws, or more if the class lacks more."""
     filtered: bool = True
-    """Whether images of a model are chosen as `sample` and `balance` choose them; a folder is judged as it is."""
+    """Filter the images of a model like `sample` and `balance`; a folder is judged as it is."""
     seed: int = 0
     device: str = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EvaluationData:
-    """Images of one size, intensities and class names; `digest` is equal for equal images."""
+    """Real and synthetic images in one size, intensity range and class order."""
 
     train: LabelledImages
     """Real images that the generator learned from."""
     val: LabelledImages
     test: LabelledImages
-    """Real images of other patients; empty where none are held out."""
+    """Real images of other patients; empty if none are held out."""
     synthetic: LabelledImages
     external: LabelledImages | None = None
-    """Real images of another hospital's patients; None where none were asked for."""
+    """Real images of another hospital's patients; None if there are none."""
     unseen: str
-    """Whether the generator is known never to have seen the held-out patients, in words."""
+    """A sentence on whether the generator is known not to have seen the held-out patients."""
     sources: Mapping[str, str]
     """Digests of data and model."""
     notes: tuple[str, ...] = ()
     filter: Mapping[str, Any] | None = None
-    """What the filter made of the images of a model; None for a folder."""
+    """Summary of the filter for a model's images; None for a folder."""
     run: Path | None = None
     """Run folder of the model, for its training curves."""
     realism: tuple[float | None, ...] = ()
-    """What the filter scored each synthetic image, in their order; None where it scored none, empty where nothing is known."""
+    """The filter's score of each synthetic image, None if it has none; empty if scores are not known."""
     rejected: LabelledImages | None = None
-    """Some of the images that the filter rejected, and why."""
+    """Some of the images that the filter rejected."""
     reasons: tuple[str, ...] = ()
+    """Why each of them was rejected."""
     circumstances: Mapping[str, Circumstances] = field(default_factory=dict)
-    """{"train", "val" or "test": what the files of its images say}; empty where the files are no more those of the scans."""
+    """{"train", "val" or "test": facts of its files}; empty if the files are not the original scans."""
 
     @property
     def held_out(self) -> LabelledImages:
@@ -107,7 +117,7 @@ class EvaluationData:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything gathered."""
+        """SHA-256 of all images, equal for equal images."""
         return files.digest_of(self.sources)
 
     @property
@@ -118,17 +128,27 @@ class EvaluationData:
 
     @property
     def patients(self) -> dict[str, int]:
-        """{"train", "val", "test" or "external": patients}; files, where none are known."""
+        """{"train", "val", "test" or "external": patients}, or files where patients are not known."""
         names = (*SPLITS, *(() if self.external is None else ("external",)))
         return {name: len(set(getattr(self, name).patients.tolist())) for name in names}
 
 
 Memory = Callable[[], MutableMapping[str, Any]]
-"""Where to keep which images of a model were chosen; asked for once it is sure that they will be judged."""
+"""Opens the cache of the images that the filter selects, once it is certain that they will be judged."""
 
 
 def load_evaluation_data(request: Request, on_progress: OnProgress, memory: Memory = dict) -> EvaluationData:
-    """Read, draw and check; refuses when the generator may have seen the held-out patients."""
+    """Load real images, and draw or read synthetic ones.
+
+    Args:
+        request: What to evaluate.
+        on_progress: Called with every step of progress.
+        memory: Opens the cache of the images that the filter selects.
+
+    Raises:
+        DatasetError: there is nothing to judge, or it does not fit the data set.
+        ModelError: the generator may have seen the held-out patients.
+    """
     path = request.source.path
     if request.model is None and request.synthetic is None:
         if path is None or not read_back.is_written(path):
@@ -149,7 +169,7 @@ def load_evaluation_data(request: Request, on_progress: OnProgress, memory: Memo
 
 
 def refuse_idle(request: Request) -> None:
-    """DatasetError for wishes about real data where a balanced folder alone is read, as it was written."""
+    """Raise DatasetError for options that do not apply to a folder that medgan wrote."""
     idle = ", ".join(
         [
             *(["--holdout"] if request.holdout else []),
@@ -159,25 +179,30 @@ def refuse_idle(request: Request) -> None:
     )
     if idle:
         raise DatasetError(
-            f"{idle} cannot be asked of a folder that medgan wrote: it is read as it was written",
-            hint="Leave it away, or name the data set itself: medgan evaluate scans/ --synthetic FOLDER --out evaluation/.",
+            f"{idle} does not apply to a folder that medgan wrote, which is read as it is",
+            hint="Remove it, or name the data set itself: medgan evaluate scans/ --synthetic FOLDER"
+            " --out evaluation/.",
         )
 
 
-# --- a model, drawn from here ---
+# --- images of a model ---
 
 
 def of_model(
     manifest: Manifest, request: Request, model: Model, memory: Memory, on_progress: OnProgress
 ) -> EvaluationData:
-    """The data set a model learned from, and the images of it that `sample` and `balance` would write."""
+    """Load the data set that a model learned from, and draw images as `sample` and `balance` would."""
+    # The held-out patients must be those that the training held out.
     manifest = divide(manifest, request.holdout, model)
     if model.data_digest != manifest.digest:
         raise ModelError(
-            f"the model learned from other images than the train split here ({model.data_digest[:12]} there, {manifest.digest[:12]}"
-            " here), so it may have seen the patients it would be tested on",
+            "the model learned from other images than the train split of this data set"
+            f" (digest {model.data_digest[:12]}, here {manifest.digest[:12]}), so it may have seen the"
+            " patients it would be tested on",
             hint="Name the data set it was trained on, with the same --holdout.",
         )
+
+    # Real images, then as many synthetic ones as asked for or lacking.
     external = read_external(request.external, request.source, manifest, model.plan, MOST, on_progress)
     real, circumstances = real_images(manifest, model.plan, on_progress)
     have = real["train"].counts
@@ -212,7 +237,7 @@ def of_model(
 
 
 def load_training_reference(manifest: Manifest, model: Model, on_progress: OnProgress) -> ReferenceSet:
-    """The training images of a model, to compare candidates with."""
+    """Load the training images of a model, with which candidates are compared."""
     stack = prepare(manifest, model.plan, cache.stacks_folder(), on_progress=on_progress)
     return ReferenceSet.of(stack, folder_names(model.labels), manifest.digest, on_progress=on_progress)
 
@@ -221,12 +246,12 @@ def load_training_reference(manifest: Manifest, model: Model, on_progress: OnPro
 
 
 def load_balanced(folder: Path, on_progress: OnProgress) -> EvaluationData:
-    """A folder of `balance` alone: its real images, prepared as its synthetic ones."""
+    """Load a folder that `balance` wrote, whose real images are prepared like its synthetic ones."""
     facts, rows = read_back.read_tables(folder)
     real = np.array([row["origin"] == "real" for row in rows])
     if facts.real != "prepared" or not real.any():
         raise DatasetError(
-            f"{folder} holds no real images in the form of its synthetic ones",
+            f"{folder} holds no real images prepared like its synthetic ones",
             hint=f"Name the data set itself: medgan evaluate scans/ --synthetic {folder} --out evaluation/.",
         )
     images = read_back.read_images(folder, facts, rows, on_progress)
@@ -247,7 +272,8 @@ def load_balanced(folder: Path, on_progress: OnProgress) -> EvaluationData:
 def load_written(
     manifest: Manifest, folder: Path, request: Request, on_progress: OnProgress
 ) -> EvaluationData:
-    """A data set, and the synthetic images of a folder that medgan wrote from it; patients are held out as in that training."""
+    """Load a data set, and the synthetic images of a folder that medgan wrote from it."""
+    # Hold out whom the training of its generator held out.
     facts, rows = read_back.read_tables(folder)
     seed = facts.training_seed
     how = holdout_of_training(facts.holdout, request.holdout)
@@ -257,10 +283,13 @@ def load_written(
         raise DatasetError(f"{folder} holds no synthetic image", hint="Name another --synthetic.")
     if facts.data != manifest.digest and any(any(manifest.usable(split)) for split in SPLITS[1:]):
         raise DatasetError(
-            f"the generator behind {folder} learned from other images than the train split here ({facts.data[:12]} there,"
-            f" {manifest.digest[:12]} here), so it may have seen the patients it would be tested on",
+            f"the generator behind {folder} learned from other images than the train split of this data set"
+            f" (digest {facts.data[:12]}, here {manifest.digest[:12]}), so it may have seen the patients it"
+            " would be tested on",
             hint="Name the data set it was trained on, with the same --holdout.",
         )
+
+    # Prepare real images like the synthetic ones.
     images = read_back.read_images(folder, facts, rows, on_progress)
     plan = plan_for_frame(manifest, facts.form, images.pixels.shape[1:])
     external = read_external(request.external, request.source, manifest, plan, MOST, on_progress)
@@ -291,7 +320,8 @@ def load_written(
 
 
 def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> EvaluationData:
-    """A data set, and images that another tool made; nobody knows what that tool has seen."""
+    """Load a data set, and images that another tool made, whose training data are unknown."""
+    # One size for both, and one intensity range if both are in Hounsfield units.
     folder = request.synthetic
     assert folder is not None, "the caller asks"
     made_by = index(Source(path=folder, allow_synthetic=True), on_progress=on_progress)
@@ -308,8 +338,10 @@ def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> 
     notes = [UNKNOWN[0].upper() + UNKNOWN[1:], *limits_of(manifest)]
     if (ours.form.unit, ours.form.low, ours.form.high) != (plan.form.unit, plan.form.low, plan.form.high):
         notes.append(
-            "real and synthetic images have different scales, so each was brought to its own black and white"
+            "real and synthetic images have different intensity scales, so each was scaled to its own range"
         )
+
+    # Prepare real and synthetic images.
     external = read_external(request.external, request.source, manifest, ours, MOST, on_progress)
     real, circumstances = real_images(manifest, ours, on_progress)
     refuse_strange(made_by.labels, ours.labels, folder)
@@ -333,11 +365,11 @@ def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> 
     )
 
 
-# --- one frame for all ---
+# --- one size, intensity range and class order for all ---
 
 
 def plan_for_frame(manifest: Manifest, form: OutputFormat, shape: tuple[int, ...]) -> Plan:
-    """A plan by which real scans come into the frame of images of `shape` (C, H, W) that were written in `form`."""
+    """A plan that prepares real scans like images of `shape` (C, H, W) that were written in `form`."""
     spacing = form.spacing_mm[1] if form.spacing_mm else None
     return replace(
         decide(measure(manifest)),
@@ -350,14 +382,14 @@ def plan_for_frame(manifest: Manifest, form: OutputFormat, shape: tuple[int, ...
 
 
 def renumber(images: LabelledImages, names: tuple[str, ...], folder: Path) -> LabelledImages:
-    """The same images, numbered as in `names`."""
+    """Renumber the classes of images in the order of `names`."""
     refuse_strange([label for label, count in images.counts.items() if count], names, folder)
     numbers = np.array([names.index(label) if label in names else -1 for label in images.names])
     return replace(images, labels=numbers[images.labels], names=names)
 
 
 def refuse_strange(labels: Iterable[str], known: tuple[str, ...], folder: Path) -> None:
-    """DatasetError for synthetic images of classes that are not among the real ones."""
+    """Raise DatasetError for synthetic images of classes that the real data lack."""
     strange = sorted(set(labels) - set(known))
     if strange:
         raise DatasetError(
@@ -367,20 +399,20 @@ def refuse_strange(labels: Iterable[str], known: tuple[str, ...], folder: Path) 
 
 
 def limits_of(manifest: Manifest) -> tuple[str, ...]:
-    """What the data themselves do not allow to be told."""
+    """Notes on what the data themselves cannot show."""
     held = any(True for split in SPLITS[1:] for _ in manifest.usable(split))
     return (*(() if held else (NONE_HELD,)), *(() if manifest.patients_known else (UNNAMED,)))
 
 
 def chose_itself(facts: RunRecord, manifest: Manifest) -> bool:
-    """Whether the patients who judge a balanced folder are those who chose its share: without a test split they are."""
+    """Whether the patients who judge a folder also chose its share, as they do without a test split."""
     return facts.settings.get("share") == "auto" and not any(True for _ in manifest.usable("test"))
 
 
 def real_images(
     manifest: Manifest, plan: Plan, on_progress: OnProgress
 ) -> tuple[dict[str, LabelledImages], dict[str, Circumstances]]:
-    """The splits, and what their files say; where only val is held out, it is what tests."""
+    """Load the images of each split, and the facts of their files; a lone val split is used as test."""
     read = {split: read_split(manifest, split, plan, on_progress, MOST) for split in SPLITS}
     if not len(read["test"][0]):
         read |= {"val": read["test"], "test": read["val"]}
@@ -388,7 +420,7 @@ def real_images(
 
 
 def held_out_digests(manifest: Manifest) -> dict[str, str]:
-    """What is held out, as a digest."""
+    """Digest of the held-out images."""
     return {
         "held_out": files.digest_of(
             sorted((r.digest, r.label, r.split, r.slices) for s in SPLITS[1:] for r in manifest.usable(s))
@@ -397,6 +429,6 @@ def held_out_digests(manifest: Manifest) -> dict[str, str]:
 
 
 def beside_run(folder: Path) -> Path | None:
-    """The run that `balance` trained for this folder, if it is still there."""
+    """The run folder that `balance` trained for this folder, if it still exists."""
     run = folder.resolve().with_name(folder.resolve().name + ".run")
     return run if run.is_dir() else None

@@ -1,9 +1,10 @@
-"""Logits (N, K) and true classes -> endpoints: how well rare classes are found, with intervals by bootstrap over patients and seeds.
+"""How well classifiers find rare classes, with intervals by bootstrap over patients and seeds.
 
-The interval of a difference is paired: every resample draws patients (within their class, so that how rare a class is stays as it
-is) and classifier seeds once and judges both arms by them. Bootstrap over patients, not images, because images of one patient are
-alike; over seeds, because two trainings of one arm differ. The corrected resampled t test (Nadeau and Bengio 2003) is for what the
-bootstrap cannot see: whole splits, whose training sets overlap.
+The interval of a difference is paired: every resample draws patients and classifier seeds once, and judges
+both arms by them. Patients are drawn within their class, so that each class stays as rare as it is. The
+bootstrap is over patients instead of images because images of one patient are alike, and over seeds because
+two trainings of one arm differ. The corrected resampled t test (Nadeau and Bengio 2003) is for repeated
+splits, whose training sets overlap.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from scipy.stats import t as student
 from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score, roc_curve
 
 SPECIFICITY = 0.9
+"""Specificity at which sensitivity is measured."""
 LEVEL = 0.95
-"""Of every interval."""
+"""Confidence of every interval."""
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -27,12 +29,12 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """How well one classifier does on real held-out images; every number is in [0, 1], higher is better."""
+    """Figures of one classifier on held-out images, all in [0, 1]; higher is better."""
 
     auprc: float
-    """Area under the precision-recall curve of each rare class against all others, mean over rare classes."""
+    """Area under the precision-recall curve of a rare class against all others, mean over rare classes."""
     sensitivity: float
-    """Share of a rare class that is found when 90 % of all others are rightly left alone, mean over rare classes."""
+    """Sensitivity for a rare class at a specificity of 90 %, mean over rare classes."""
     auroc: float
     """Area under the ROC curve of each class against all others, mean over classes."""
     balanced_accuracy: float
@@ -40,14 +42,14 @@ class Endpoints:
 
 
 def scores_of(logits: NDArray[np.float32]) -> Array:
-    """(N, K) log odds of each class against all others: ranks as probabilities do, without their rounding to 1."""
+    """(N, K): log odds of each class against all others, ranked like probabilities but never 1."""
     wide = logits.astype(np.float64)
     rest = [np.logaddexp.reduce(np.delete(wide, column, axis=1), axis=1) for column in range(wide.shape[1])]
     return np.asarray(wide - np.stack(rest, axis=1))
 
 
 def endpoints(logits: NDArray[np.float32], labels: Labels, rare: Sequence[int]) -> Endpoints:
-    """Every endpoint of one classifier; each rare class must have an image among `labels`, and so must something else."""
+    """Compute every endpoint of one classifier; each rare class, and some other class, needs an image."""
     scores, found = scores_of(logits), logits.argmax(axis=1)
     there = np.unique(labels)
     alone = [(labels == number, scores[:, number]) for number in rare]
@@ -61,7 +63,7 @@ def endpoints(logits: NDArray[np.float32], labels: Labels, rare: Sequence[int]) 
 
 
 def rare_auprc(logits: NDArray[np.float32], labels: Labels, rare: Sequence[int]) -> float:
-    """Area under the precision-recall curve of each rare class against all others, mean over them; see `Endpoints`."""
+    """Area under the precision-recall curve, mean over rare classes; see `Endpoints`."""
     scores = scores_of(logits)
     return _mean([average_precision_score(labels == number, scores[:, number]) for number in rare])
 
@@ -75,11 +77,11 @@ def sensitivity(truth: NDArray[np.bool_], scores: Array) -> float:
 def patient_weights(
     patients: NDArray[np.str_], labels: Labels, resamples: int, seed: int
 ) -> NDArray[np.int64]:
-    """(B, N): how often each image counts in each resample of the patients; patients are drawn within their class.
+    """(B, N): how often each image counts in each resample; patients are drawn within their class.
 
     A patient with images of several classes belongs to the rarest of them.
     """
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     names, which = np.unique(patients, return_inverse=True)
     counts = np.bincount(labels)
     order = np.argsort(counts[labels], kind="stable")[::-1]
@@ -88,16 +90,16 @@ def patient_weights(
     drawn = np.zeros((resamples, len(names)), np.int64)
     for number in np.unique(home):
         own = np.flatnonzero(home == number)
-        drawn[:, own] = chance.multinomial(len(own), np.full(len(own), 1 / len(own)), size=resamples)
+        drawn[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=resamples)
     return drawn[:, which]
 
 
 def endpoints_under(
     logits: NDArray[np.float32], labels: Labels, rare: Sequence[int], weights: NDArray[np.int64]
 ) -> tuple[Array, Array]:
-    """AUPRC and sensitivity at 90 % specificity, each (B,): means over rare classes, when each image counts `weights` (B, N) times.
+    """AUPRC and sensitivity, each (B,), when each image counts `weights` (B, N) times; see `endpoints`.
 
-    As `endpoints` has them. A resample without an image of a class has no value for it (nan), and is left out by `interval`.
+    A resample without an image of a class gives NaN, which `interval` leaves out.
     """
     scores = scores_of(logits)
     counts = [_counts(scores[:, number], labels == number, weights) for number in rare]
@@ -108,9 +110,9 @@ def endpoints_under(
 
 
 def auroc_under(scores: Array, truth: NDArray[np.bool_], weights: NDArray[np.int64]) -> Array:
-    """(B,): area under the ROC curve of `scores` (N,) when each image counts `weights` (B, N) times, by trapezoids, so that ties count half.
+    """(B,): area under the ROC curve of `scores` (N,) when each image counts `weights` (B, N) times.
 
-    nan where a resample has no image of either side.
+    Trapezoids are summed, so that ties count half; NaN if a resample lacks one of the two sides.
     """
     true, taken = _counts(scores, truth, weights)
     false = taken - true
@@ -125,9 +127,9 @@ def auroc_under(scores: Array, truth: NDArray[np.bool_], weights: NDArray[np.int
 def _counts(
     scores: Array, truth: NDArray[np.bool_], weights: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(B, thresholds): images of the class, and of all classes, at or above each score, from the highest down."""
+    """(B, thresholds): count images of the class, and of all classes, at or above each score."""
     order = np.argsort(-scores, kind="stable")
-    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # images of equal score share one threshold
+    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf))  # images of equal score share a threshold
     counted = weights[:, order]
     return np.cumsum(counted * truth[order], axis=1)[:, ends], np.cumsum(counted, axis=1)[:, ends]
 
@@ -150,12 +152,12 @@ def _sensitivity(true: NDArray[np.int64], taken: NDArray[np.int64]) -> Array:
 
 def seed_weights(seeds: int, resamples: int, seed: int) -> Array:
     """(B, seeds): the share of each classifier seed in each resample of them."""
-    chance = np.random.default_rng((seed, seeds))
-    return np.asarray(chance.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds)
+    rng = np.random.default_rng((seed, seeds))
+    return np.asarray(rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds)
 
 
 def interval(resampled: Array, level: float = LEVEL) -> tuple[float, float]:
-    """Percentile interval of a bootstrap, resamples without a value left out."""
+    """Percentile interval of a bootstrap; resamples without a value are left out."""
     tail = (1 - level) / 2 * 100
     low, high = np.nanpercentile(resampled, [tail, 100 - tail])
     return float(low), float(high)
@@ -164,10 +166,11 @@ def interval(resampled: Array, level: float = LEVEL) -> tuple[float, float]:
 def corrected_t(
     differences: Sequence[float], test_share: float, level: float = LEVEL
 ) -> tuple[float, float, float]:
-    """Mean and interval of paired differences over repeated splits (Nadeau and Bengio 2003, Machine Learning 52:239, eq. 9).
+    """Mean and interval of paired differences over repeated splits, of which there must be two.
 
-    Training sets of repeated splits overlap, so the variance of the mean is not s^2 / J but s^2 (1 / J + n_test / n_train);
-    `test_share` is n_test / n_train. Needs two differences.
+    Training sets of repeated splits overlap, so the variance of the mean is s^2 (1 / J + n_test / n_train)
+    instead of s^2 / J (Nadeau and Bengio 2003, Machine Learning 52:239, eq. 9); `test_share` is
+    n_test / n_train.
     """
     values = np.asarray(differences, np.float64)
     count = len(values)

@@ -1,4 +1,4 @@
-"""A folder of another hospital -> its images in the frame of the model's, of patients whom the data set does not hold: a second test."""
+"""Read another hospital's scans, of patients who are not in the data set, for a second test."""
 
 from __future__ import annotations
 
@@ -19,21 +19,30 @@ from medgan.prepare.images import LabelledImages
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class External:
-    """Images of patients of another hospital; nothing where none were asked for."""
+    """Images of another hospital's patients; empty if none were asked for."""
 
     images: LabelledImages | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Their digest."""
+    """Digest of the scans."""
     notes: tuple[str, ...] = ()
 
 
 def read_external(
     folder: Path | None, source: Source, manifest: Manifest, plan: Plan, most: int, on_progress: OnProgress
 ) -> External:
-    """The scans of `folder`, labelled and read as `source` is but for a table, whatever split they lie in; at most `most` of a class.
+    """Read the scans of all splits of a folder, and prepare them like those of the data set.
+
+    Args:
+        folder: Another hospital's scans; None reads nothing.
+        source: How the data set was read, which holds here too except for a table of labels.
+        manifest: The data set.
+        plan: How to prepare images.
+        most: Images per class, at most.
+        on_progress: Called with every step of progress.
 
     Raises:
-        DatasetError: it holds a class that the data set lacks, no image of a rare class, only one class, only patients of the data set, or scans of other values.
+        DatasetError: the folder holds a class that the data set lacks, no image of a rare class, only one
+            class, only patients of the data set, or scans with other values.
     """
     if folder is None:
         return External()
@@ -42,8 +51,8 @@ def read_external(
     kept, shared = split_by_familiarity(theirs, manifest)
     if not kept:
         raise DatasetError(
-            f"every patient of {folder} is in the data set, too: the very same images",
-            hint="Name scans of other patients with --external, or leave it away.",
+            f"every patient of {folder} is in the data set too, with the same images",
+            hint="Name scans of other patients with --external, or remove it.",
         )
     alone = replace(theirs, records=tuple(replace(record, split="train") for record in kept))
     refuse_unjudgeable(alone, manifest, folder, most)
@@ -55,35 +64,37 @@ def read_external(
 
 
 def refuse_unknown(theirs: Manifest, plan: Plan, folder: Path) -> None:
-    """DatasetError for classes that no classifier here knows."""
+    """Raise DatasetError for classes that the data set lacks."""
     strange = sorted(set(theirs.labels) - set(plan.labels))
     if strange:
         raise DatasetError(
             f"{folder} holds classes that the data set lacks: {', '.join(strange)}",
-            hint=f"Name its folders as the classes are called here ({', '.join(plan.labels)}), or leave the others out.",
+            hint=f"Name its folders like the classes of the data set ({', '.join(plan.labels)}), or remove"
+            " the others.",
         )
 
 
 def refuse_unjudgeable(alone: Manifest, manifest: Manifest, folder: Path, most: int) -> None:
-    """DatasetError where nothing can be told of a rare class: before anything is drawn or trained."""
+    """Raise DatasetError, before anything is trained, if a rare class or a second class is missing."""
     if len(alone.labels) < 2:
         raise DatasetError(
-            f"{folder} holds images of class {alone.labels[0]} alone, and one class cannot be told from another",
+            f"{folder} holds only images of class {alone.labels[0]}, and two classes are needed",
             hint="Add scans of the other classes to it.",
         )
     rare = rare_classes({label: min(count, most) for label, count in manifest.learned().items()})
     missing = [label for label in rare if label not in alone.labels]
     if missing:
         raise DatasetError(
-            f"{folder} holds no image of {', '.join(missing)}, a rare class of the data set: whether a classifier gains there cannot be told",
-            hint="Add scans of it, or leave --external away.",
+            f"{folder} holds no image of {', '.join(missing)}, a rare class of the data set, so it cannot be"
+            " told whether a classifier gains there",
+            hint="Add scans of it, or remove --external.",
         )
 
 
 def split_by_familiarity(theirs: Manifest, manifest: Manifest) -> tuple[list[Record], set[str]]:
-    """The records of patients of whom the data set holds no image in any split, and the other patients.
+    """Divide patients into those without any image in the data set (their records) and the others.
 
-    Identifiers tell nothing here, for hospitals number alike: patients are compared by their images.
+    Patients are compared by their images, because hospitals use the same identifiers for different patients.
     """
     digests = {record.digest for record in manifest.usable()}
     usable = list(theirs.usable())
@@ -94,23 +105,24 @@ def split_by_familiarity(theirs: Manifest, manifest: Manifest) -> tuple[list[Rec
 def prepare_external(
     alone: Manifest, plan: Plan, folder: Path, most: int, on_progress: OnProgress
 ) -> LabelledImages:
-    """Its images by the plan; DatasetError, with the folder's name, where they do not fit."""
+    """Prepare the images by the plan; raises DatasetError with the folder's name if they do not fit."""
     try:
         return split_images(alone, "train", plan, on_progress, most)
     except DatasetError as error:
         raise DatasetError(
-            f"{folder} cannot be brought into the form of the data set: {error.message}",
-            hint="Export its scans as those of the data set are: the same modality, values and millimetres.",
+            f"{folder} cannot be prepared like the data set: {error.message}",
+            hint="Export its scans like those of the data set: the same modality, values and millimetres.",
         ) from error
 
 
 def notes_of(theirs: Manifest, kept: list[Record], shared: set[str]) -> tuple[str, ...]:
-    """What was left out, and what is not known."""
+    """Notes on what was left out and what is not known."""
     people = len({record.patient for record in theirs.usable()})
     found = []
     if shared:
         found.append(
-            f"{len(shared):,} of {people:,} external patients were left out: the data set holds the very same images of theirs"
+            f"{len(shared):,} of {people:,} external patients were left out, because the data set holds the"
+            " same images of them"
         )
     if not all(record.named for record in kept):
         found.append("external scans that name no patient count as a patient each")

@@ -1,7 +1,8 @@
-"""Feature vectors of real and synthetic images -> scores: distance, and how much of each covers the other.
+"""Scores of closeness and coverage from feature vectors of real and synthetic images.
 
-Each score comes in two forms: of the data (a number), and under weights (R,), which is what intervals are made of: row r of `w` (R, N)
-and `v` (R, M) says how often each real and each synthetic image counts (`bootstrap.resampled`).
+Each score comes in two forms: a number for the data, and values (R,) under bootstrap weights, from which
+intervals are computed. Row r of `w` (R, N) and `v` (R, M) says how often each real and each synthetic image
+counts (`bootstrap.resample_patients`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ Values = NDArray[np.float64]
 """(R,): the score under each row of weights."""
 
 Persons = tuple[NDArray[np.str_], NDArray[np.str_]]
-"""Whose each real (N,) and each synthetic (M,) image is. Slices of one patient are alike, so none is another's neighbour or pair."""
+"""Patients of the real (N,) and synthetic (M,) images; images of one patient are never compared."""
 
 K = 5
 """Nearest neighbours that make a neighbourhood (arXiv 2002.09797 recommends 5)."""
@@ -30,9 +31,9 @@ LEVELS = (np.arange(100) + 0.5) / 100
 
 
 def kid(real: Features, synthetic: Features) -> float:
-    """Kernel Inception Distance: unbiased MMD^2 under (x.y / D + 1)^3 (arXiv 1801.01401, eq. 4); real (N, D), synthetic (M, D).
+    """Kernel Inception Distance of features (N, D) and (M, D), which may fall below 0.
 
-    Unbiased at any size, so it may fall below 0; needs two images of each.
+    The unbiased MMD^2 with the kernel (x.y / D + 1)^3 (arXiv 1801.01401, eq. 4); needs two images of each.
     """
     return float(kid_under(real, synthetic, *once(real, synthetic))[0])
 
@@ -40,7 +41,7 @@ def kid(real: Features, synthetic: Features) -> float:
 def kid_under(
     real: Features, synthetic: Features, w: Weights, v: Weights, who: Persons | None = None
 ) -> Values:
-    """KID under weights; an image is never paired with itself or another of its patient, of whom each set needs two."""
+    """KID under weights; images of one patient are never paired, so each set needs two patients."""
     ours, theirs = who or (None, None)
     x, y = real.astype(np.float64), synthetic.astype(np.float64)
     cross = ((w @ polynomial_kernel(x, y, degree=3, coef0=1)) * v).sum(axis=1)
@@ -60,14 +61,14 @@ def _within(x: Values, w: Weights, patients: NDArray[np.str_] | None) -> Values:
 
 
 def _number_patients(patients: NDArray[np.str_] | None, count: int) -> NDArray[np.int64]:
-    """Patients as numbers from 0; without any, each image is somebody else's."""
+    """Number the patients from 0; without patients every image counts as one."""
     return np.arange(count) if patients is None else np.unique(patients, return_inverse=True)[1]
 
 
 def frechet_under(real: Features, synthetic: Features, w: Weights, v: Weights) -> Values:
-    """Frechet distance of two Gaussians with the means and covariances of the data under weights (arXiv 1706.08500, eq. 6).
+    """Frechet distance of Gaussians with the moments of the data under weights (arXiv 1706.08500, eq. 6).
 
-    Biased upward at small n, the more the wider the space: meant for features reduced to 64 principal components.
+    It is too large for few images, and more so in wide spaces: meant for 64 principal components.
     """
     return np.array(
         [_gaussians_apart(_moments(real, a), _moments(synthetic, b)) for a, b in zip(w, v, strict=True)]
@@ -83,7 +84,7 @@ def _moments(x: Features, weight: Values) -> tuple[Values, Values]:
 
 
 def _gaussians_apart(one: tuple[Values, Values], other: tuple[Values, Values]) -> float:
-    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), the root's trace by the eigenvalues of C1^(1/2) C2 C1^(1/2)."""
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), with the root's trace from eigenvalues."""
     values, vectors = np.linalg.eigh(one[1])
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     shared = np.sqrt(np.linalg.eigvalsh(root @ other[1] @ root).clip(0)).sum()
@@ -91,14 +92,14 @@ def _gaussians_apart(one: tuple[Values, Values], other: tuple[Values, Values]) -
 
 
 def sliced_wasserstein(real: Features, synthetic: Features, *, seed: int = 0) -> float:
-    """Sliced 2-Wasserstein distance: root of the mean over random directions of the squared 1-D distance (Bonneel et al. 2015)."""
+    """Sliced 2-Wasserstein distance: root mean square of 1-D distances (Bonneel et al. 2015)."""
     return float(sliced_wasserstein_under(real, synthetic, *once(real, synthetic), seed=seed)[0])
 
 
 def sliced_wasserstein_under(
     real: Features, synthetic: Features, w: Weights, v: Weights, *, seed: int = 0
 ) -> Values:
-    """Sliced Wasserstein distance under weights, by 100 quantiles along each of 64 directions."""
+    """Sliced Wasserstein distance under weights, from 100 quantiles along each of 64 directions."""
     directions = np.random.default_rng(seed).normal(size=(real.shape[1], DIRECTIONS))
     directions /= np.linalg.norm(directions, axis=0)
     ours, theirs = (_quantiles((x @ directions).T, a) for x, a in ((real, w), (synthetic, v)))
@@ -107,10 +108,10 @@ def sliced_wasserstein_under(
 
 
 def _quantiles(along: Values, weights: Weights) -> Values:
-    """Values (P, N) along P directions -> their weighted quantiles (R, P, 100)."""
+    """Weighted quantiles (R, P, 100) of values (P, N) along P directions."""
     order = np.argsort(along, axis=1)
     ranked = np.take_along_axis(along, order, axis=1)
-    step = np.arange(len(along))[:, None]  # directions one behind the other, so that one search serves all
+    step = np.arange(len(along))[:, None]  # puts directions one after another, so that one search is enough
     found = []
     for weight in weights:
         share = np.cumsum(weight[order], axis=1) / weight.sum()
@@ -122,7 +123,7 @@ def _quantiles(along: Values, weights: Weights) -> Values:
 
 
 def neighbourhood(real: Features, synthetic: Features, *, k: int = K) -> dict[str, float]:
-    """Precision, recall (arXiv 1904.06991), density and coverage (arXiv 2002.09797) with k nearest neighbours.
+    """Precision, recall (arXiv 1904.06991), density and coverage (arXiv 2002.09797) by k nearest neighbours.
 
     Density may exceed 1, the others lie in [0, 1].
     """
@@ -130,10 +131,10 @@ def neighbourhood(real: Features, synthetic: Features, *, k: int = K) -> dict[st
     return {name: float(values[0]) for name, values in under.items()}
 
 
-def neighbourhood_under(  # two sets, each with weights and patients
+def neighbourhood_under(
     real: Features, synthetic: Features, w: Weights, v: Weights, who: Persons | None = None, *, k: int = K
 ) -> dict[str, Values]:
-    """The four under weights: images are judged again and again, each time other ones, by the neighbourhoods of the whole data."""
+    """Precision, recall, density and coverage under weights, with the neighbourhoods of the whole data."""
     ours, theirs = who or (None, None)
     real_ball, fake_ball = _radii(real, k, ours), _radii(synthetic, k, theirs)
     apart = cdist(real, synthetic)
@@ -147,7 +148,7 @@ def neighbourhood_under(  # two sets, each with weights and patients
 
 
 def _radii(x: Features, k: int, patients: NDArray[np.str_] | None) -> Values:
-    """Distance of each image to its k-th nearest neighbour, or the farthest where there are fewer, of another patient in its own set."""
+    """Distance of each image to its k-th nearest neighbour (or farthest) of another patient in its set."""
     person = _number_patients(patients, len(x))
     most = np.bincount(person).max()
     if most == 1:

@@ -1,8 +1,9 @@
-"""Images -> the eyes of the judge that stands for what users do: a pretrained EfficientNet-Lite1 whose last two stages are fine-tuned.
+"""The fine-tuned judge, as users would train it: EfficientNet-Lite1 with its last two stages trained.
 
-The stages before those do not learn, so each image and each classically augmented view of it goes through them once, for all
-classifiers of all arms. On one core that takes 4 to 5 ms an image at 128 pixels and 14 to 22 at 224; a classifier of 100 steps of 32
-images, which run through the last stages alone, 14 to 22 s and 50 to 55 s (AMD EPYC with AVX-512, fp32).
+The stages before are frozen, so each image and each augmented view of it passes them once for all classifiers
+of all arms. On one core that takes 4 to 5 ms per image at 128 pixels and 14 to 22 ms at 224. A classifier of
+100 steps of 32 images, which only pass the last stages, takes 14 to 22 s and 50 to 55 s (AMD EPYC with
+AVX-512, fp32).
 """
 
 from __future__ import annotations
@@ -22,40 +23,48 @@ from medgan.similarity.small_cnn import EPSILON, WEIGHT_DECAY, augment_classical
 from medgan.training.runtime import reseed
 
 STAGE = 6
-"""The first stage that learns, of EfficientNet's seven."""
-SMALLEST, LARGEST = 128, 224
-"""Longest side in pixels at which the network sees an image: what is smaller is enlarged, what is larger made smaller."""
-FEWEST, MOST, ALTOGETHER = 2, 8, 8000
-"""Augmented views of an image at least and at most, and of all learned images, about: time and memory grow with them."""
+"""The first of EfficientNet's seven stages that is trained."""
+SMALLEST = 128
+"""Smallest longest side in pixels that the network gets; smaller images are enlarged."""
+LARGEST = 224
+"""Largest longest side in pixels that the network gets; larger images are reduced."""
+FEWEST = 2
+"""Augmented views per image, at least."""
+MOST = 8
+"""Augmented views per image, at most."""
+ALTOGETHER = 8000
+"""Augmented views of all images, about; time and memory grow with them."""
 FASTER = 20
-"""How many times as fast the new linear layer learns as the pretrained stages do."""
-LOOKED, ASKED = 4, 32
-"""Images at a time: of few, what the wide early stages pass on stays in the processor's cache."""
+"""Learning rate of the new linear layer as a multiple of that of the pretrained stages."""
+LOOKED = 4
+"""Images that pass the frozen stages at a time: few, so that their maps stay in the processor's cache."""
+ASKED = 32
+"""Images that pass the trained stages at a time when they are predicted."""
 
 Array = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 
 class Tail(nn.Module):
-    """What goes into the stages that learn, (N, C, h, w), -> logits (N, K): these stages, a mean over places, one linear layer."""
+    """The trained part: the last stages, a mean over positions and a linear layer; (N, C, h, w) to (N, K)."""
 
     def __init__(self, lite: EfficientNetLite, classes: int) -> None:
-        """Begin with pretrained stages and a linear layer of small random weights."""
+        """Start from pretrained stages and a linear layer of small random weights."""
         super().__init__()
         self.stages = lite.tail(STAGE)
         self.linear = nn.Linear(len(lite.get_buffer("head_bias")), classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Norms are folded and nothing is dropped: an image's logits depend on no other image of its batch."""
+        """Logits of each image, independent of the batch: norms are folded, and there is no dropout."""
         logits: Tensor = self.linear(self.stages.after(x, STAGE))
         return logits
 
 
 class FineEyes:
-    """Eyes of `Tail`: what the frozen stages say of an image or view is kept in memory from when it is first asked for.
+    """Inputs of `Tail`: output of the frozen stages, computed when first needed and kept in memory.
 
-    Kept as float16: 14 kB for an image and for each of its views at 128 pixels, 43 kB at 224. All arithmetic is in fp32; in bf16 the
-    frozen stages are quicker on some processors and the others slower, and a judge should not depend on which.
+    It is kept as float16: 14 kB per image or view at 128 pixels, 43 kB at 224. All arithmetic is in fp32;
+    bf16 is faster on some processors and slower on others, and a judge must not depend on that.
     """
 
     rates: tuple[float, ...] = (3e-5, 1e-4, 3e-4)
@@ -70,9 +79,14 @@ class FineEyes:
         seed: int,
         side: int = LARGEST,
     ) -> None:
-        """Take images (M, C, H, W) and (N, C, H, W) in [0, 1], whose longest side is seen at `side` pixels at most.
+        """Take images; nothing is computed yet.
 
-        Views depend on `seed` and vary in brightness by deviations of `like`, the real images to learn from.
+        Args:
+            learned: (M, C, H, W) in [0, 1]: images to learn from.
+            asked: (N, C, H, W) in [0, 1]: images to predict.
+            like: Real images whose deviation scales changes of brightness.
+            seed: Decides the augmented views.
+            side: Longest side in pixels that the network gets.
 
         Raises:
             ModelError: the weights are not installed.
@@ -86,7 +100,7 @@ class FineEyes:
         self._questions: list[Tensor] = []
 
     def fresh(self, classes: int, seed: int) -> nn.Module:
-        """See `Eyes`: only the linear layer's weights are by chance."""
+        """See `Eyes`: only the weights of the linear layer are random."""
         with torch.random.fork_rng(devices=[]):
             reseed(seed, 0)
             return Tail(self._lite, classes)
@@ -101,7 +115,7 @@ class FineEyes:
         ]
 
     def batch(self, rows: Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
-        """(R, 112, h, w), h and w a sixteenth of the sides; `chance` picks one of each image's views."""
+        """(R, 112, h, w), with h and w a sixteenth of the sides; of each image one view is drawn."""
         if not views:
             return torch.stack([self._plain(row) for row in rows.tolist()]).float()
         drawn = chance.integers(self._count, size=len(rows)).tolist()
@@ -129,7 +143,7 @@ class FineEyes:
         return _answers(network, (torch.stack([self._plain(row) for row in piece]) for piece in pieces))
 
     def _plain(self, row: int) -> Tensor:
-        """What is before the stages that learn, of a learned image; always looked at in the same company, as figures round by that."""
+        """Output of the frozen stages for an image, always computed in the same batch for equal rounding."""
         portion, place = divmod(row, LOOKED)
         if portion not in self._portions:
             self._portions[portion] = self._look(
@@ -138,7 +152,7 @@ class FineEyes:
         return self._portions[portion][place]
 
     def _varied(self, row: int) -> Tensor:
-        """The same of its views; they depend on its row and the seed, not on who asks first."""
+        """Output of the frozen stages for the views of an image; they depend on its row and the seed."""
         if row not in self._views:
             chance = torch.Generator().manual_seed(int(digest(f"{self._seed}", f"{row}")[:15], 16))
             image = resize_for_network(self._learned[row : row + 1], self._side) / self._deviation
@@ -153,15 +167,12 @@ class FineEyes:
 
 
 def views_of(count: int) -> int:
-    """Views of each of `count` learned images; a classifier meets an image in one of them at a time.
-
-    Where there are many images, each is met seldom, and few views of it are enough.
-    """
+    """Views of each of `count` images; of many, each is drawn seldom, and few views are enough."""
     return min(max(ALTOGETHER // max(count, 1), FEWEST), MOST)
 
 
 def resize_for_network(images: Array, largest: int = LARGEST) -> Tensor:
-    """Images (N, C, H, W), made larger or smaller where their longest side is not from `SMALLEST` to `largest` pixels."""
+    """Resize images (N, C, H, W) so that their longest side has from `SMALLEST` to `largest` pixels."""
     pixels = torch.from_numpy(np.ascontiguousarray(images))
     height, width = pixels.shape[2:]
     longest = max(height, width)

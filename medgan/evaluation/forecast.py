@@ -1,4 +1,4 @@
-"""Estimate how long an evaluation takes, from a short trial of what costs most."""
+"""Estimate how long an evaluation takes, from a short trial of its slowest steps."""
 
 from __future__ import annotations
 
@@ -21,13 +21,20 @@ from medgan.similarity.features import lite2_features
 from medgan.similarity.radiomics import radiomic_features
 
 STEPS = 4
-"""Steps of the trial."""
+"""Training steps of the trial."""
 LOOKS = 8
 """Images of the trial."""
 
 
 def forecast(images: EvaluationData, parts: Collection[str], effort: str) -> float:
-    """Seconds that `parts` take: steps of classifiers, and images seen by each network. Bootstraps are not in it: they cost less."""
+    """Estimate the seconds that `parts` take for training and features; bootstraps take less.
+
+    Args:
+        images: Real and synthetic images.
+        parts: Names of the parts to measure.
+        effort: "quick", "standard" or "thorough".
+    """
+    # Training steps of every judge.
     settings = trials.EFFORTS[effort]
     settings = replace(settings, judges=trials.judges_here(settings.judges))
     most = EFFORTS[effort].most
@@ -37,6 +44,8 @@ def forecast(images: EvaluationData, parts: Collection[str], effort: str) -> flo
     if "shortcut" in parts and len(images.held_out):
         small = shortcut.count(settings) * shortcut.steps_of(settings)
         steps[trials.CNN] = steps.get(trials.CNN, 0) + small
+
+    # Images whose features are computed.
     every = len(images.train) + len(images.held_out) + len(images.synthetic)
     beyond = 0 if images.external is None else len(images.external)
     capped = sum(
@@ -49,6 +58,8 @@ def forecast(images: EvaluationData, parts: Collection[str], effort: str) -> flo
         + ("fidelity" in parts) * capped
         + ("privacy" in parts) * every
     )
+
+    # Time a few steps and images.
     at_once = parallel.size()
     with parallel.one_thread():
         seconds = sum(count * per_step(eyes_of(judge, images, settings)) for judge, count in steps.items())
@@ -60,7 +71,7 @@ def forecast(images: EvaluationData, parts: Collection[str], effort: str) -> flo
 
 
 def eyes_of(judge: str, images: EvaluationData, settings: trials.Settings) -> Eyes:
-    """The eyes of a judge on a few images."""
+    """The inputs of a judge for a few images."""
     pixels = images.train.pixels[:LOOKS]
     if judge == trials.FINE_TUNED:
         return FineEyes(pixels, pixels, like=pixels, side=settings.shown, seed=0)
@@ -68,7 +79,7 @@ def eyes_of(judge: str, images: EvaluationData, settings: trials.Settings) -> Ey
 
 
 def per_step(eyes: Eyes) -> float:
-    """Seconds of one step of a classifier, on varied images."""
+    """Seconds of one training step on augmented images."""
     rows = np.arange(LOOKS)
     pool = DrawPool(rows=rows, chances=np.full(LOOKS, 1 / LOOKS), costs=np.ones(LOOKS, np.float32))
     lesson = Lesson(
@@ -83,18 +94,18 @@ def per_step(eyes: Eyes) -> float:
         for _ in train_classifiers(eyes, lesson, rate=1e-4, steps=(steps,), seed=0):
             pass
 
-    train(2)  # what is loaded or looked at once is not counted
+    train(2)  # loads and prepares what is needed only once
     return seconds(lambda: train(STEPS)) / STEPS
 
 
 def per_view(eyes: Eyes) -> float:
-    """Seconds for an image to go through the stages that do not learn."""
-    rows, chance = np.arange(LOOKS), np.random.default_rng(0)
-    return seconds(lambda: eyes.batch(rows, views=False, chance=chance)) / LOOKS
+    """Seconds for one image to pass the frozen stages."""
+    rows, rng = np.arange(LOOKS), np.random.default_rng(0)
+    return seconds(lambda: eyes.batch(rows, views=False, chance=rng)) / LOOKS
 
 
 def per_look(images: EvaluationData) -> float:
-    """Seconds for an image in the feature spaces."""
+    """Seconds for the features of one image in all spaces."""
     pixels = images.train.pixels[:LOOKS]
     spent = seconds(lambda: radiomic_features(pixels))
     if is_installed(LITE2[0]):
@@ -105,7 +116,7 @@ def per_look(images: EvaluationData) -> float:
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """How long it takes."""
+    """Time a function."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began

@@ -1,8 +1,9 @@
-"""Facts of files, and how bright images are -> how well each alone tells the classes apart on patients it has not seen.
+"""Measure how well image shape, brightness or the scanner alone tells the classes apart.
 
-Where picture shape, brightness or the scanner gives a class away, a classifier can do well without looking at the disease, and so
-can every arm of a comparison (Zech et al. 2018, PLoS Medicine 15:e1002683; DeGrave et al. 2021, Nature Machine Intelligence 3:610).
-These are signs of the data themselves; that an image is synthetic is another one, `shortcut`.
+Where one of these signs gives a class away, a classifier can do well without looking at the disease, and so
+can every arm of a comparison (Zech et al. 2018, PLoS Medicine 15:e1002683; DeGrave et al. 2021, Nature
+Machine Intelligence 3:610). These signs belong to the data themselves; `shortcut` is about images being
+synthetic.
 """
 
 from __future__ import annotations
@@ -23,26 +24,38 @@ from medgan.evaluation.arms import rare_classes
 from medgan.evaluation.endpoints import auroc_under, interval, patient_weights
 from medgan.prepare.images import LabelledImages
 
-SHAPE, BRIGHTNESS, SCANNER = "shape", "brightness", "scanner"
+SHAPE = "shape"
+BRIGHTNESS = "brightness"
+SCANNER = "scanner"
 LOUD = 0.6
-"""A sign gives a class away where its AUROC surely lies above this: the lower end of the 95 % interval."""
+"""A sign gives a class away if the 95 % interval of its AUROC lies above this."""
 FEWEST = 5
-"""Held-out patients of a class, below which an interval over patients is too narrow to conclude anything from."""
-TREES, DEEPEST, LEAF = 100, 3, 5
-"""Trees of a forest, questions that each asks, images that must be left in a branch."""
+"""Held-out patients of a class from which on an interval over patients can be trusted."""
+TREES = 100
+"""Trees of a forest."""
+DEEPEST = 3
+"""Depth of a tree."""
+LEAF = 5
+"""Images in a leaf, at least."""
 NUMBERS = 9
-"""Of `Circumstances.shape`."""
-NONE, TOLD = "none", "told"
+"""Columns of `Circumstances.shape`."""
+NONE = "none"
+"""Verdict: no sign gives a class away."""
+TOLD = "told"
+"""Verdict: a sign gives a class away."""
 WORDS = {SHAPE: "Picture shape", BRIGHTNESS: "Brightness", SCANNER: "The scanner"}
 ADVICE = {
     SHAPE: "a classifier may use it; conform shapes first, or judge on centre squares",
-    BRIGHTNESS: "a classifier may see no more than that; where exposure makes the difference and not disease, level it first",
+    BRIGHTNESS: "a classifier may see no more than that; where exposure makes the difference and not disease,"
+    " level it first",
     SCANNER: "a classifier may use its look; take every class from every scanner, or judge within one",
 }
+"""{sign: what to do about it}."""
 METHOD = (
-    "learned from the training images, every class weighing the same, and judged on all held-out images: a forest of shallow trees on the "
-    "facts of the file (shape) or on mean and standard deviation of the prepared image (brightness), naive Bayes on the number of the "
-    "scanner; intervals by bootstrap over patients within their class"
+    "learned from the training images, every class weighing the same, and judged on all held-out images: a "
+    "forest of shallow trees on the facts of the file (shape) or on mean and standard deviation of the "
+    "prepared image (brightness), naive Bayes on the number of the scanner; intervals by bootstrap over "
+    "patients within their class"
 )
 
 Labels = NDArray[np.int64]
@@ -51,18 +64,21 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Circumstances:
-    """What the files of N images say beside their pixels, and nothing that names anybody."""
+    """Facts of the files of N images besides their pixels, without anything that identifies a person."""
 
     shape: Points
-    """(N, 9): rows, columns, log of their ratio, frames, files, bits, channels, millimetres per pixel down and across (0 where unknown)."""
+    """(N, 9): rows, columns, log of their ratio, frames, files, bits, channels, mm per pixel down and across.
+
+    Unknown spacing is 0.
+    """
     form: NDArray[np.str_]
-    """(N,): format of the file and how its colours are stored."""
+    """(N,): file format and photometric interpretation."""
     scanner: Labels
-    """(N,): number of the scanner in the data set; 0 where unknown."""
+    """(N,): number of the scanner in the data set; 0 if unknown."""
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Circumstances:
-        """Those of images by the record of each."""
+        """Collect the facts of images from their records."""
         return cls(
             shape=np.array([shape_of(record) for record in records], np.float64).reshape(-1, NUMBERS),
             form=np.array([f"{record.format} {record.photometric}" for record in records], np.str_),
@@ -75,7 +91,7 @@ class Circumstances:
 
 
 def concatenate(first: Circumstances, second: Circumstances) -> Circumstances:
-    """Those of two sets of images as one, in order."""
+    """Concatenate the facts of two sets of images."""
     return Circumstances(
         shape=np.concatenate([first.shape, second.shape]),
         form=np.concatenate([first.form, second.form]),
@@ -96,44 +112,44 @@ class Separation:
     high: float
     """95 % interval."""
     auprc: float | None
-    """Of a rare class; None of the others."""
+    """Area under the precision-recall curve of a rare class; None for other classes."""
     base: float
     """Share of the class among the held-out images: what guessing reaches in AUPRC."""
 
     @property
     def loud(self) -> bool:
-        """Whether the class is surely given away."""
+        """Whether the sign gives the class away."""
         return self.low > LOUD and self.patients >= FEWEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Giveaway:
-    """What one sign tells by itself."""
+    """How well one sign tells the classes apart by itself."""
 
     sign: str
     """"shape", "brightness" or "scanner"."""
     values: int
-    """Different ones among the training images; 0 where it is known of none."""
+    """Distinct values among the training images; 0 if the sign is unknown."""
     classes: tuple[Separation, ...]
-    """Empty where it is known of no training image."""
+    """Empty if the sign is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Giveaways:
-    """Whether the data give their classes away by something else than what the pictures show."""
+    """Whether signs other than the content of the images give classes away."""
 
     version: int = 1
     verdict: str
-    """"told" where a sign surely gives a class away, else "none"."""
+    """"told" if a sign gives a class away, else "none"."""
     sentence: str
     signs: tuple[Giveaway, ...]
     patients: int
-    """Held-out patients who judge."""
+    """Held-out patients."""
     threshold: float = LOUD
     method: str = METHOD
 
 
-def measure_giveaways(  # the images and the facts of their files go together
+def measure_giveaways(
     train: LabelledImages,
     held_out: LabelledImages,
     learned: Circumstances,
@@ -142,7 +158,15 @@ def measure_giveaways(  # the images and the facts of their files go together
     seed: int,
     resamples: int,
 ) -> Giveaways:
-    """Learn each sign of `train` images, whose files are `learned`, and judge it on `held_out` ones, whose files are `asked`.
+    """Learn each sign from training images, and test it on held-out ones.
+
+    Args:
+        train: Training images.
+        held_out: Held-out images.
+        learned: Facts of the training images' files.
+        asked: Facts of the held-out images' files.
+        seed: Decides the resamples.
+        resamples: Bootstrap resamples of the patients.
 
     Raises:
         DatasetError: fewer than two classes are among the training or the held-out images.
@@ -150,7 +174,7 @@ def measure_giveaways(  # the images and the facts of their files go together
     assert (len(train), len(held_out)) == (len(learned), len(asked))
     if min(len(np.unique(train.labels)), len(np.unique(held_out.labels))) < 2:
         raise DatasetError(
-            "there are images of one class only, and one class cannot be told from another",
+            "there are images of only one class, and two are needed",
             hint="Hold out patients of every class: a test/ folder, or train with --holdout 0.3.",
         )
     weights = patient_weights(held_out.patients, held_out.labels, resamples, seed)
@@ -178,7 +202,7 @@ def measure_giveaways(  # the images and the facts of their files go together
 def separations(
     scores: dict[int, Points], train: LabelledImages, held_out: LabelledImages, weights: Labels
 ) -> tuple[Separation, ...]:
-    """Of every class that is learned from and asked about, in the order of their names."""
+    """The separation of every class with training and held-out images, in the order of their names."""
     rare = rare_classes(train.counts)
     found = []
     for number, score in scores.items():
@@ -206,7 +230,7 @@ def separations(
 
 
 def shape_of(record: Record) -> tuple[float, ...]:
-    """The numbers that the file of a record says of its picture (`Circumstances.shape`)."""
+    """The numbers of `Circumstances.shape` for one record."""
     frames, rows, columns = record.shape
     down, across = record.spacing_mm[1:] if record.spacing_mm else (0.0, 0.0)
     ratio = math.log(rows / columns)
@@ -216,7 +240,7 @@ def shape_of(record: Record) -> tuple[float, ...]:
 def shape_scores(
     labels: Labels, learned: Circumstances, asked: Circumstances
 ) -> tuple[Points, dict[int, Points]]:
-    """By the numbers, and by each form that training images have."""
+    """Score by the numbers of the file, and by each form that training images have."""
     forms = np.unique(learned.form)
     ours, theirs = (
         np.concatenate([one.shape, one.form[:, None] == forms], axis=1) for one in (learned, asked)
@@ -225,7 +249,7 @@ def shape_scores(
 
 
 def brightness_scores(train: LabelledImages, held_out: LabelledImages) -> tuple[Points, dict[int, Points]]:
-    """By mean and standard deviation of each image."""
+    """Score by mean and standard deviation of each image."""
     ours, theirs = (
         np.stack([one.pixels.mean(axis=(1, 2, 3)), one.pixels.std(axis=(1, 2, 3))], axis=1, dtype=np.float64)
         for one in (train, held_out)
@@ -236,7 +260,7 @@ def brightness_scores(train: LabelledImages, held_out: LabelledImages) -> tuple[
 def scanner_scores(
     labels: Labels, learned: Circumstances, asked: Circumstances
 ) -> tuple[Points, dict[int, Points]]:
-    """By how often each class comes from each scanner; unknown is one of them, and so is each that training images never met."""
+    """Score by how often each class comes from each scanner; "unknown" and new scanners count as scanners."""
     known = np.unique(learned.scanner)
     if not known.any():
         return np.zeros((0, 1)), {}
@@ -249,7 +273,7 @@ def scanner_scores(
 
 
 def forest_scores(points: Points, labels: Labels, asked: Points) -> dict[int, Points]:
-    """What a forest of shallow trees learns from `points`; trees need no scale, and see a middle between two ends."""
+    """Score with a forest of shallow trees, which need no scaling and can separate a middle range."""
     forest = RandomForestClassifier(
         TREES, max_depth=DEEPEST, min_samples_leaf=LEAF, class_weight="balanced", random_state=0, n_jobs=1
     )
@@ -257,13 +281,13 @@ def forest_scores(points: Points, labels: Labels, asked: Points) -> dict[int, Po
 
 
 def by_class(model: RandomForestClassifier | CategoricalNB, asked: Points | Labels) -> dict[int, Points]:
-    """{class: how probable it is of each image}, rounded, so that what is equal counts as equal."""
+    """{class: probability for each image}, rounded so that equal values tie."""
     chances = model.predict_proba(asked).round(9)
     return {int(number): chances[:, column] for column, number in enumerate(model.classes_)}
 
 
 def count_values(points: Points) -> int:
-    """How many different ones there are."""
+    """Count the distinct rows."""
     return len(np.unique(points, axis=0))
 
 
@@ -271,10 +295,11 @@ def count_values(points: Points) -> int:
 
 
 def sentence(signs: Sequence[Giveaway]) -> str:
-    """What gives a class away, each with what to do about it, and in one line what does not."""
+    """Say which signs give a class away and what to do about each, and which signs do not."""
     loud = [found for sign in signs if (found := loudest(sign))]
     told = [
-        f"{WORDS[sign]} alone tells {one.label} from the rest with an AUROC of {one.auroc:.2f} ({one.low:.2f} to {one.high:.2f}): {ADVICE[sign]}."
+        f"{WORDS[sign]} alone tells {one.label} from the rest with an AUROC of {one.auroc:.2f}"
+        f" ({one.low:.2f} to {one.high:.2f}): {ADVICE[sign]}."
         for sign, one in loud
     ]
     named = {sign for sign, _ in loud}
@@ -288,6 +313,6 @@ def sentence(signs: Sequence[Giveaway]) -> str:
 
 
 def loudest(giveaway: Giveaway) -> tuple[str, Separation] | None:
-    """The sign with the class that it tells most surely; None where it gives none away."""
+    """The sign with the class that it separates most surely; None if it gives no class away."""
     loud = [one for one in giveaway.classes if one.loud]
     return (giveaway.sign, max(loud, key=lambda one: one.low)) if loud else None

@@ -1,4 +1,4 @@
-"""The reference arm, trained with fewer patients of the rare classes (and with more, where there are some) -> what real scans would bring."""
+"""Estimate what more real scans of rare classes would bring, as a ceiling for synthetic images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from medgan.evaluation.verdict import join_names, points
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """What the reference comes to with so many patients of the rare classes."""
+    """AUPRC of the reference arm with some number of patients of the rare classes."""
 
     patients: int
     auprc: float
@@ -23,25 +23,34 @@ class Level:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headroom:
-    """What more real patients of the rare classes would bring: nobody can expect more of synthetic images."""
+    """What more real patients of rare classes would bring; synthetic images can hardly bring more."""
 
     sentence: str
     levels: tuple[Level, ...]
-    """By the reference arm, fewest patients first; empty where fewer were not tried."""
+    """Levels of the reference arm, fewest patients first; empty if fewer patients were not tried."""
     doubled: float | None
-    """AUPRC that twice as many patients would add, by the line through the levels: AUPRC = a + b log2(patients)."""
+    """AUPRC that twice as many patients would add, by a fit AUPRC = a + b log2(patients)."""
     interval: tuple[float, float] | None
     """95 %, over held-out patients and over seeds, each of which leaves out other patients."""
     ceiling: Level | None = None
-    """Measured with more real patients, where there were some."""
+    """Measured with further real patients, if there are some."""
     recovered: float | None = None
-    """Share of the gain from those patients that the named arm brings without them; None where they bring none."""
+    """Share of their gain that the named arm reaches without them; None if they bring no gain."""
 
 
 def headroom(
     bench: Bench, told: Round, named: Entry, reference: Entry, rare: Sequence[str]
 ) -> Headroom | None:
-    """Fit the line, and measure the ceiling; None where neither fewer patients were tried nor more."""
+    """Extrapolate to twice as many patients, and measure the ceiling; None if neither was tried.
+
+    Args:
+        bench: Held-out images and resamples.
+        told: Predictions of the first judge.
+        named: The arm that gives the verdict.
+        reference: The arm that it is compared with.
+        rare: Names of the rare classes.
+    """
+    # Twice as many patients, by a line through the levels.
     line = doubling(bench, told.rungs)
     ceiling = _level(bench, told.ceiling) if told.ceiling else None
     if line is None and ceiling is None:
@@ -49,10 +58,13 @@ def headroom(
     words = []
     if line:
         words.append(
-            f"Even twice as many real patients with {join_names(rare)} would bring about {points(line[0])} points of AUPRC"
-            f" (95 % interval {points(line[1][0])} to {points(line[1][1])}), an estimate from training with half, three quarters and all"
-            " of those there are."
+            f"Even twice as many real patients with {join_names(rare)} would bring about"
+            f" {points(line[0])} points of AUPRC"
+            f" (95 % interval {points(line[1][0])} to {points(line[1][1])}), an estimate from training with"
+            " half, three quarters and all of those there are."
         )
+
+    # Further real patients, if the caller has some.
     recovered = None
     if ceiling:
         gain = ceiling.auprc - reference.arm.auprc
@@ -70,7 +82,7 @@ def headroom(
 
 
 def doubling(bench: Bench, rungs: Sequence[Rung]) -> tuple[float, tuple[float, float]] | None:
-    """What twice as many patients add by a line through the rungs, and its interval; None without two numbers of patients."""
+    """AUPRC that twice as many patients add, by a line through the rungs; None with one rung only."""
     if len({rung.patients for rung in rungs}) < 2:
         return None
     patients = np.log2([rung.patients for rung in rungs])

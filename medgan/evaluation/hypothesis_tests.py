@@ -1,4 +1,4 @@
-"""A statistic of two sets of images -> a test: its value, its interval over patients, and whether it fails, tells nothing or passes."""
+"""Hypothesis tests of the privacy screen: a value, its interval over patients, and whether it passes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from medgan.similarity.copies import FALSE_ALARM_RATE, patient_weights, rows_for
 from medgan.similarity.nearest import Values
 
 LEVEL = 0.99
-"""Confidence of the intervals: with eight tests, about one honest generator in twenty-five fails one of them."""
+"""Confidence of the intervals; of eight tests, about one honest generator in twenty-five fails one."""
 RESAMPLES = 1000
 
 Statistic = Callable[[Values, Values], float]
-"""Weights of the synthetic and of the real images -> the number that is tested."""
+"""Computes the number to test from weights of the synthetic and of the real images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Test:
-    """One test: what it measured, what it tolerates, and whether that was kept."""
+    """One test with its value, its threshold and whether it passed."""
 
     name: str
     """"T1" to "T5"."""
@@ -31,27 +31,28 @@ class Test:
     """"pixels", "lite2" or "radiomics"."""
     value: float | None
     low: float | None = None
-    """Ends of the 99 % interval, by bootstrap over patients."""
+    """Lower end of the 99 % interval, by bootstrap over patients."""
     high: float | None = None
     threshold: float
     passed: bool | None
-    """None where too little is there to conclude."""
+    """None if there are too few images to conclude."""
     words: str
-    """What the number is."""
+    """What the value means."""
 
 
 def surely(labels: NDArray[np.int64], patients: NDArray[np.str_], synthetic: LabelledImages) -> float:
-    """The share of honest images that lie below a limit of these strangers at most, but for one draw of strangers in two hundred.
+    """The share of honest images below the threshold that is exceeded only once in two hundred times.
 
-    Of n strangers the first percentile is the least, up to a hundred of them, and the share of newcomers below the least of n is one of
-    a Beta(1, n) distribution: 1 - 0.005^(1/n) is what it exceeds once in two hundred times.
+    With up to a hundred new patients their first percentile is the smallest of n values, and the share of
+    further patients below it follows a Beta(1, n) distribution, which exceeds 1 - 0.005^(1/n) once in two
+    hundred times.
     """
     groups = rows_for_limits(labels, patients, len(synthetic.names))
     few = min(len(np.unique(patients[groups[number]])) for number in np.unique(synthetic.labels))
     return float(max(FALSE_ALARM_RATE, 1 - ((1 - LEVEL) / 2) ** (1 / few)))
 
 
-def shares(  # noqa: PLR0913, PLR0917  # a name, what is measured, and what it is held against
+def shares(  # noqa: PLR0913, PLR0917  # name, statistic, threshold
     name: str,
     space: str,
     statistic: Statistic,
@@ -60,7 +61,19 @@ def shares(  # noqa: PLR0913, PLR0917  # a name, what is measured, and what it i
     seed: int,
     words: str,
 ) -> Test:
-    """A share of alarms, which passes up to the design's, fails above `threshold`, and tells nothing between the two."""
+    """Test a share of alarms.
+
+    It passes up to the false alarm rate by design, fails above the threshold, and is inconclusive between.
+
+    Args:
+        name: Name of the test.
+        space: Name of the space.
+        statistic: The share, from weights of synthetic and of real images.
+        sets: Patients of the synthetic and of the real images.
+        threshold: What `surely` gives.
+        seed: Decides the resamples.
+        words: What the value means.
+    """
     value, low, high = bounds(statistic, sets, seed)
     low, high = max(low, 0.0), min(high, 1.0)
     return Test(
@@ -78,7 +91,7 @@ def shares(  # noqa: PLR0913, PLR0917  # a name, what is measured, and what it i
 def signs(
     name: str, space: str, statistic: Statistic, sets: Sequence[NDArray[np.str_]], seed: int, words: str
 ) -> Test:
-    """A difference to held-out images, which fails when it is surely negative."""
+    """Test a difference to held-out images, which fails if its interval lies below 0; see `shares`."""
     value, low, high = bounds(statistic, sets, seed)
     if not np.isfinite(value):
         return Test(
@@ -95,7 +108,7 @@ def signs(
 
 
 def bounds(statistic: Statistic, sets: Sequence[NDArray[np.str_]], seed: int) -> tuple[float, float, float]:
-    """A statistic of two sets, and its interval by bootstrap over the patients of both, each patient counting once."""
+    """A statistic of two sets with its interval, by bootstrap over patients of equal weight."""
     weights = [
         resample_patients(one, RESAMPLES, seed + number) * patient_weights(one)
         for number, one in enumerate(sets)

@@ -1,6 +1,6 @@
-"""Distances of train, held-out and synthetic images -> the numbers by which a memory shows: neighbour ratio, C_T, membership.
+"""Measures of memorisation from distances to training images: neighbour ratio, C_T and membership.
 
-All are read beside real images of patients the generator never saw, and every patient counts once.
+All are compared with real images of patients whom the generator never saw, and every patient counts once.
 """
 
 from __future__ import annotations
@@ -17,37 +17,40 @@ from medgan.similarity.nearest import Values
 
 COMPONENTS = 64
 """Principal components in which feature distances are taken."""
-CELLS, IN_CELL = 3, 10
-"""k-means cells of the training images; images, and patients, that a cell needs to count."""
+CELLS = 3
+"""k-means cells of the training images."""
+IN_CELL = 10
+"""Patients of each kind that a cell needs."""
 CHUNK = 512
+"""Images whose distances are computed at a time."""
 
 Points = NDArray[np.float64]
 """(N, D)."""
 
 
 def principal(train: NDArray[np.float32], *others: NDArray[np.float32]) -> list[Points]:
-    """`train` and `others` in the leading principal components of `train`."""
+    """Project features onto the leading principal components of the training images."""
     fitted = PCA(min(COMPONENTS, *train.shape), svd_solver="full").fit(train.astype(np.float64))
     return [fitted.transform(one.astype(np.float64)) for one in (train, *others)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Closest:
-    """Of M points, the nearest training point."""
+    """The nearest training point of each of M points."""
 
     rows: NDArray[np.int64]
     distance: Values
     ratio: Values
-    """(M,): `distance` over that from this training point to the nearest one of another patient."""
+    """(M,): `distance` divided by that from the training point to the nearest one of another patient."""
 
 
 def own_distances(train: Points, patients: NDArray[np.str_]) -> Values:
-    """From each training point (N, D) to the nearest one of another patient: (N,)."""
+    """(N,): distance from each training point (N, D) to the nearest one of another patient."""
     return _closest(train, train, np.unique(patients, return_inverse=True)[1])[1]
 
 
 def closest(points: Points, train: Points, own: Values) -> Closest:
-    """The nearest of `train` (N, D) to each of `points` (M, D); `own` (N,) are the `own_distances` of `train`."""
+    """The nearest training point (N, D) of each point (M, D); `own` are the `own_distances`."""
     rows, distance = _closest(points, train)
     ratio = np.divide(distance, own[rows], out=np.full_like(distance, np.inf), where=own[rows] > 0)
     return Closest(rows=rows, distance=distance, ratio=ratio)
@@ -68,7 +71,7 @@ def _closest(
 
 
 def above(first: Values, second: Values, weights: tuple[Values, Values]) -> float:
-    """How often a value of `first` exceeds one of `second`, ties half: the area under the ROC curve, weighted."""
+    """Weighted area under the ROC curve: how often a value of `first` exceeds one of `second`; ties half."""
     levels, level = np.unique(np.concatenate([first, second]), return_inverse=True)
     ours = np.bincount(level[: len(first)], weights[0], len(levels))
     theirs = np.bincount(level[len(first) :], weights[1], len(levels))
@@ -77,14 +80,14 @@ def above(first: Values, second: Values, weights: tuple[Values, Values]) -> floa
 
 
 def cells_of(train: Points, seed: int, *others: Points) -> list[NDArray[np.int64]]:
-    """The k-means cell of `train` in which each point of `others` lies."""
+    """The k-means cell of the training points in which each point of `others` lies."""
     cells = KMeans(min(CELLS, len(train)), n_init=3, random_state=seed).fit(train)
     return [cells.predict(one) for one in others]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Side:
-    """The distances of one set to the training images, the cell of each image and its patient."""
+    """One set of images: distances to the training images, cells and patients."""
 
     distance: Values
     cell: NDArray[np.int64]
@@ -92,10 +95,10 @@ class Side:
 
 
 def copying(synthetic: Side, held_out: Side, weights: tuple[Values, Values]) -> float:
-    """C_T of arXiv 2004.05675, eq. 4: below 0, synthetic images are nearer to the training images than held-out ones are.
+    """C_T (arXiv 2004.05675, eq. 4): below 0, synthetic images are nearer to training than held-out ones.
 
-    The Mann-Whitney statistic z of both sets' distances, averaged over cells by the share of held-out patients in them. nan where no
-    cell has IN_CELL of both.
+    This is the Mann-Whitney z of both sets' distances, averaged over cells weighted by their held-out
+    patients. NaN if no cell has IN_CELL patients of both sets.
     """
     statistics, shares = [], []
     for cell in np.unique(held_out.cell):

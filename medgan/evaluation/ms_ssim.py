@@ -1,4 +1,4 @@
-"""Images of one class -> how alike two of them are on average (MS-SSIM): a collapsed generator draws one image again and again."""
+"""Mean MS-SSIM of pairs of a class, which is high if a collapsed generator repeats one image."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from medgan.evaluation.bootstrap import Weights
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Weight of each scale, finest first (Wang, Simoncelli and Bovik 2003)."""
 WINDOW = 11
-"""Side of the Gaussian window in pixels; a scale on which it does not fit is left out."""
+"""Side of the Gaussian window in pixels; scales on which it does not fit are left out."""
 CHUNK = 64
+"""Pairs that are compared at a time."""
 
 
 def pairs_of(patients: NDArray[np.str_], most: int, seed: int) -> NDArray[np.int64]:
-    """Up to `most` different pairs (P, 2) of rows that are not of one patient."""
+    """Draw up to `most` distinct pairs (P, 2) of rows of different patients."""
     first, second = np.triu_indices(len(patients), k=1)
     apart = patients[first] != patients[second]
     pairs = np.stack([first[apart], second[apart]], axis=1)
@@ -27,7 +28,7 @@ def pairs_of(patients: NDArray[np.str_], most: int, seed: int) -> NDArray[np.int
 
 
 def likeness(images: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
-    """MS-SSIM of every pair (P, 2) of images (N, C, H, W) in [0, 1]; their sides are 11 pixels at least."""
+    """MS-SSIM of pairs (P, 2) of images (N, C, H, W) in [0, 1] with sides of at least 11 pixels."""
     betas = scales(min(images.shape[2:]))
     found = []
     for start in range(0, len(pairs), CHUNK):
@@ -41,7 +42,7 @@ def likeness(images: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[n
 
 
 def scales(side: int) -> tuple[float, ...]:
-    """The weights of as many scales as the shorter side of an image has room for, summing to 1."""
+    """Weights of as many scales as fit the shorter side of an image, with sum 1."""
     count = max(
         number
         for number in range(1, len(BETAS) + 1)
@@ -51,7 +52,7 @@ def scales(side: int) -> tuple[float, ...]:
 
 
 def likeness_under(values: NDArray[np.float64], pairs: NDArray[np.int64], w: Weights) -> NDArray[np.float64]:
-    """Mean over pairs (R,): a pair counts as often as both of its images do together."""
+    """(R,): mean over pairs under weights; a pair weighs the product of its images' weights."""
     weight = w[:, pairs[:, 0]] * w[:, pairs[:, 1]]
     total = weight.sum(axis=1)
     mean: NDArray[np.float64] = np.where(total > 0, weight @ values / np.maximum(total, 1), np.nan)

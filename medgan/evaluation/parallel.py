@@ -1,6 +1,6 @@
-"""Tasks -> their results in order, several at once, each on one core: small networks use a second core badly, and other classifiers well.
+"""Run several tasks at once, each on one core, because small networks gain little from a second core.
 
-What a classifier comes to then depends on no number of threads.
+The results of a classifier then do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ def size() -> int:
 
 
 def together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Run as many tasks at once as there are threads; when one fails or the user interrupts, the others end at their next `go_on`."""
+    """Run tasks at once and return their results in order.
+
+    If one fails or the user interrupts, the others end at their next `go_on`.
+    """
     workers = size()
     with one_thread():
         if workers == 1 or len(tasks) < 2:
@@ -40,14 +43,14 @@ def together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
 
 
 def go_on() -> None:
-    """Ask in a long task whether the others still stand; InterruptedError where one has failed."""
+    """Raise InterruptedError in a long task if another one has failed."""
     if _STOPPED.is_set():
         raise InterruptedError
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within it torch computes on one core."""
+    """Let torch compute on one core within the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
-"""Collect each arm's predictions for the held-out images: what curves are drawn from."""
+"""Collect the predictions of every arm for held-out images, from which curves are drawn."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from medgan.evaluation.trials import Outcome
 from medgan.prepare.images import LabelledImages
 
 MOST = 4_000_000
-"""Probabilities that are kept in all; where there are more, an even choice of the images stands for the rest."""
+"""Probabilities in all, at most; of more images an even selection is taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Predictions:
-    """Of A arms, N held-out images and K classes; no image says whose it is."""
+    """Predictions of A arms for N held-out images and K classes, without any patient or file name."""
 
     names: tuple[str, ...]
     """(K,): classes."""
     rare: tuple[str, ...]
-    """Those over which the endpoint is averaged."""
+    """Rare classes, over which the endpoint is averaged."""
     arms: tuple[tuple[str, str], ...]
-    """(A,): judge and arm, in the order of the arms of `Usefulness`."""
+    """(judge, arm) for each of A, in the order of the arms of `Usefulness`."""
     truth: NDArray[np.int64]
     """(N,): index into `names`."""
     probabilities: NDArray[np.float32]
@@ -33,7 +33,7 @@ class Predictions:
 
 
 def predictions(held_out: LabelledImages, outcomes: Sequence[Outcome], rare: Sequence[str]) -> Predictions:
-    """What the outcomes of a contest say of the images that judge."""
+    """Average the predicted probabilities of every arm over classifier seeds."""
     rows = np.arange(len(held_out))
     room = max(MOST // (len(outcomes) * len(held_out.names)), 1)
     if len(rows) > room:

@@ -200,14 +200,7 @@ def in_space(
     split: Split,
     seed: int,
 ) -> tuple[list[Test], list[Finding]]:
-    """T2, T3 and T4 in one feature space.
-
-    Args:
-        space: Name of the space.
-        points: Features of training, held-out and synthetic images.
-        split: These images.
-        seed: Decides cells and resamples.
-    """
+    """T2, T3 and T4 in one feature space; `points` are the features of the three sets of `split`."""
     # Distances to the nearest training image, and of that to the next patient.
     train, held_out, synthetic = split.train, split.held_out, split.synthetic
     own = own_distances(points[0], train.patients)
@@ -332,8 +325,8 @@ def membership_test(split: Split, seed: int) -> Test:
         high=high if known else None,
         threshold=BAR,
         passed=(value <= BAR or low <= BLIND) if known else None,
-        words="membership attack, area under the curve, mean over classes: 0.5 is guessing, 1 recognises every"
-        " training image",
+        words="membership attack, area under the curve, mean over classes: 0.5 is guessing, 1 recognises"
+        " every training image",
     )
 
 

@@ -1,4 +1,4 @@
-"""A file of finished runs <-> what `quality` asks of it: a mapping that outlives the process, so that long measurements go on."""
+"""Cache finished classifier runs in a JSONL file, so that `evaluate` can resume."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from medgan.base import files
 
 
 class ResultCache(dict[str, Any]):
-    """{run: JSON value}, read from the lines of a file that belong to `key`; every run that is put in is one more line."""
+    """{run: JSON value}, stored as the lines of a file with the same key; a new run adds a line."""
 
     def __init__(self, path: Path, key: str) -> None:
-        """The file need not exist yet; lines of other keys, and damaged ones, count for nothing."""
+        """Read the file, which need not exist; lines with other keys and damaged lines are ignored."""
         super().__init__()
         self.path, self.key = path, key
         for told in files.json_lines(path.read_bytes() if path.exists() else b""):
@@ -22,7 +22,7 @@ class ResultCache(dict[str, Any]):
                 super().__setitem__(told["run"], told["value"])
 
     def __setitem__(self, run: str, value: Any) -> None:
-        """Keep a run, here and on disk."""
+        """Store a run in memory and on disk."""
         super().__setitem__(run, value)
         line = json.dumps({"key": self.key, "run": run, "value": value}) + "\n"
         files.make_folder(self.path.parent)
@@ -30,7 +30,7 @@ class ResultCache(dict[str, Any]):
 
 
 def _ends_whole(path: Path) -> bool:
-    """Whether the last line is whole, if there is one."""
+    """Whether the file ends with a complete line."""
     try:
         with path.open("rb") as stream:
             stream.seek(-1, os.SEEK_END)

@@ -1,8 +1,9 @@
-"""Training, validation and synthetic images -> the share of synthetic ones to put into every class, by a rule named beforehand.
+"""Choose the share of synthetic images in every class on validation patients, by a fixed rule.
 
-A share is taken only where the best arm with synthetic images is ahead of the best without by more than one standard error, on validation
-patients; else nothing is added. The test patients are not asked: whoever chooses by them cannot be judged by them. Nothing is claimed
-here: of several, the best always looks better than it is; whether it helps is what `usefulness` measures.
+Synthetic images are added only if the best arm with them beats the best without by more than one standard
+error on validation patients. Test patients are not used: a choice made on them could not be judged by them.
+The result claims nothing, because the best of several always looks better than it is; whether synthetic
+images help is what `usefulness` measures.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from medgan.evaluation.usefulness import refuse_unjudgeable
 from medgan.evaluation.verdict import LEAST_RARE, points
 from medgan.prepare.images import LabelledImages
 
-NOTHING, MOST = "0", "0.5"
-"""The share that adds nothing, and the largest that is tried."""
+NOTHING = "0"
+"""The share that adds nothing."""
+MOST = "0.5"
+"""The largest share that is tried."""
 WRITTEN = {
     True: (SHARED, HALF, LIGHT),
     False: (f"{SHARED} + classical", f"{HALF} + classical", f"{FINISH} + classical"),
 }
-"""{whether a judge learns from features: its arms with synthetic images that a folder of `balance` can be learned from by}."""
+"""{whether a judge learns from features: its arms that a folder written by `balance` allows}."""
 ENOUGH = {
     "real": "training on the real images as they are, as long as suits it,",
     "class weights": "training with class weights",
@@ -43,34 +46,34 @@ ENOUGH = {
     "discriminant": "a discriminant analysis with a shrunk covariance",
     "smote": "interpolating rare images in features (SMOTE)",
 }
-"""{arm without synthetic images: what it is in words}."""
+"""{arm without synthetic images: words for it}."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareTrial:
-    """One arm on validation patients."""
+    """The result of one arm on validation patients."""
 
     judge: str
     arm: str
     share: str
-    """Of synthetic images in every class; "0" where none take part."""
+    """Share of synthetic images in every class; "0" without any."""
     auprc: float
-    """Of the rare classes, mean over classifier seeds."""
+    """AUPRC of the rare classes, mean over classifier seeds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """The share that the rule takes."""
+    """The share that the rule chose."""
 
     version: int = 2
     share: str
     """"0", "0.25" or "0.5"."""
     arm: str
-    """The arm that it is taken by, or the best without synthetic images."""
+    """The best arm with that share."""
     judge: str
-    """Whose arms decide: the first that is installed."""
+    """The judge whose arms decide: the first that is installed."""
     difference: float
-    """AUPRC of its best arm with synthetic images less that of its best without."""
+    """AUPRC of its best arm with synthetic images less that of its best arm without."""
     error: float
     """Standard error of that difference, by bootstrap over patients and seeds."""
     sentence: str
@@ -139,7 +142,7 @@ def choose_share(
 
 
 def trial(outcome: Outcome, val: LabelledImages, rare: Sequence[int]) -> ShareTrial:
-    """What an arm comes to."""
+    """The result of an arm."""
     recipe = outcome.recipe
     return ShareTrial(
         judge=outcome.judge,
@@ -150,7 +153,14 @@ def trial(outcome: Outcome, val: LabelledImages, rare: Sequence[int]) -> ShareTr
 
 
 def sentence(made: ShareTrial, plain: ShareTrial, error: float, rare: Sequence[str]) -> str:
-    """What was chosen, in words, from the best arms with and without synthetic images and the standard error of their difference."""
+    """Word the choice.
+
+    Args:
+        made: The best arm with synthetic images.
+        plain: The best arm without.
+        error: Standard error of their difference.
+        rare: Names of the rare classes.
+    """
     where = f"of AUPRC of {', '.join(rare)} on validation patients"
     lead = f"{points(made.auprc - plain.auprc)} points, standard error {100 * error:.1f}"
     if made.auprc - plain.auprc <= error:
@@ -165,26 +175,32 @@ def sentence(made: ShareTrial, plain: ShareTrial, error: float, rare: Sequence[s
 
 
 def beyond(trials: Sequence[ShareTrial], taken: ShareTrial) -> str:
-    """That another judge does better still without any synthetic image; empty where none does."""
+    """Say if another judge does even better without synthetic images; empty if none does."""
     best = next(one for one in trials if one.share == NOTHING)
     if best.judge == taken.judge or best.auprc <= taken.auprc:
         return ""
     words = ENOUGH[best.arm].rstrip(",")
-    return f"; best of all, and without synthetic images, is {words} with {JUDGES[best.judge]} ({best.auprc:.3f})"
+    return (
+        f"; best of all, and without synthetic images, is {words} with {JUDGES[best.judge]}"
+        f" ({best.auprc:.3f})"
+    )
 
 
 def doubt(val: LabelledImages, rare: Sequence[str]) -> str:
-    """What is to be thought of a choice by very few patients; empty where there are enough."""
+    """Say that there are too few patients for a reliable choice; empty if there are enough."""
     people = {label: len(np.unique(val.of(label).patients)) for label in rare}
     label = min(people, key=people.__getitem__)
     if people[label] >= LEAST_RARE:
         return ""
     have = f"{people[label]} validation patient{'s have' if people[label] > 1 else ' has'} {label}"
-    return f"; only {have}, so that chance may have chosen ({LEAST_RARE} are needed at least)"
+    return f"; only {have}, so the choice may be due to chance (at least {LEAST_RARE} are needed)"
 
 
 def wish_of(settings: Settings) -> Settings:
-    """`settings` with those arms that a folder of `balance` can be learned from by: without synthetic images, or as many in every class."""
+    """Restrict settings to arms that a folder written by `balance` allows.
+
+    These are the arms without synthetic images, and those with the same share in every class.
+    """
     wanted = {
         judge: tuple(
             recipe.name

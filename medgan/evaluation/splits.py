@@ -1,4 +1,4 @@
-"""Whom a training holds out, and the real images of a split as the evidence looks at them, prepared by a plan as for training."""
+"""Hold out patients as the training did, and prepare the real images of a split for evaluation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ from medgan.prepare.stack import prepare
 def divide(
     manifest: Manifest, wish: float | None, maker: Overrides | Model, *, same: bool = True
 ) -> Manifest:
-    """The data set less whom the training of a model held out, or will hold out; unless it is the `same` data, as is wished for alone."""
+    """Hold out the patients whom the training of a model held out, or will hold out.
+
+    Args:
+        manifest: The data set.
+        wish: Share of the patients that the user asks for; None leaves it to the model or the default.
+        maker: The model, or the settings of one that is still to be trained.
+        same: Whether the model was trained on this data set; otherwise only `wish` counts.
+    """
     if isinstance(maker, Model):
         how = holdout_of_training(maker.holdout if same else None, wish)
         return hold_out(manifest, how, maker.plan.seed)
@@ -30,14 +37,15 @@ def divide(
 def split_images(
     manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress, most: int | None = None
 ) -> LabelledImages:
-    """The images of one split, of the plan's classes; at most `most` of a class, the same ones every time."""
+    """Prepare the images of one split, at most `most` per class and the same ones every time."""
     return read_split(manifest, split, plan, on_progress, most)[0]
 
 
 def read_split(
     manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress, most: int | None = None
 ) -> tuple[LabelledImages, Circumstances]:
-    """`split_images`, and what the file of each says beside its picture."""
+    """Prepare the images of one split, and collect the facts of their files; see `split_images`."""
+    # The records of the split, as training images so that they can be prepared.
     records = manifest.training() if split == "train" else sort_by_content(manifest.usable(split))
     shown = tuple(replace(record, split="train") for record in records if record.label in plan.labels)
     if not shown:
@@ -49,8 +57,10 @@ def read_split(
         return nobody, Circumstances.of([])
     shown_alone = replace(manifest, records=shown)
     stack = prepare(shown_alone, plan, cache.stacks_folder(), on_progress=on_progress)
-    chance = np.random.default_rng(0)
-    rows = np.sort(np.concatenate([chance.permutation(stack.rows_of(label))[:most] for label in stack.names]))
+
+    # Draw images of every class.
+    rng = np.random.default_rng(0)
+    rows = np.sort(np.concatenate([rng.permutation(stack.rows_of(label))[:most] for label in stack.names]))
     sources = [f"patient {stack.patients[row]}, image {stack.slices[row] + 1}" for row in rows]
     images = LabelledImages(
         pixels=stack.images(rows),

@@ -94,7 +94,7 @@ class Settings:
     resamples: int = 2000
     """Of the bootstrap."""
     headroom: bool = True
-    """Whether the reference is trained with fewer patients of the rare classes, too, to say what more would bring."""
+    """Also train the reference with fewer patients of rare classes, to estimate what more would bring."""
     rare: tuple[str, ...] = ()
     """Classes of the endpoint; empty: those with at most half as many images as the largest."""
 
@@ -401,7 +401,7 @@ class _JudgeTrials:
         return choose(found)
 
     def tried(self, recipe: Recipe, group: Sequence[Schedule], folds: NDArray[np.int64]) -> list[float]:
-        """Cross-validated AUPRC of each schedule of a group, with every image drawn as often as in the end."""
+        """Cross-validated AUPRC of each schedule of a group, each image drawn as often as in the end."""
         # Folds have fewer images, so their schedules are shorter.
         train, learned = self.sets.train, self.sets.learned
         kept = 1 - 1 / len(np.unique(folds))

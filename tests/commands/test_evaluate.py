@@ -184,7 +184,7 @@ def test_wishes_about_real_data_are_refused_of_a_balanced_folder(world, tmp_path
         options=BalanceOptions(target=14, filter=False),
     )
     held, read = ({"holdout": wish["holdout"]}, {}) if "holdout" in wish else ({}, wish)
-    with pytest.raises(DatasetError, match="it is read as it was written"):
+    with pytest.raises(DatasetError, match="which is read as it is"):
         load_evaluation_data(Request(source=Source(path=tmp_path / "out", **read), **held), ignore)
 
 

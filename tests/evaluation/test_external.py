@@ -110,7 +110,7 @@ def test_a_folder_of_known_patients_alone_is_refused(world):
 def test_one_class_alone_is_refused(world, theirs):
     for split in ("train", "val"):
         shutil.rmtree(theirs / split / "rare")
-    with pytest.raises(DatasetError, match="holds images of class full alone"):
+    with pytest.raises(DatasetError, match="holds only images of class full"):
         load_evaluation_data(request(world, theirs), ignore)
 
 
@@ -126,7 +126,7 @@ def test_scans_of_other_values_are_refused_with_the_name_of_the_folder(world, th
     for number in range(3):
         values = np.random.default_rng(number).normal(size=(20, 30)).astype(np.float32)
         Image.fromarray(values).save(theirs / "train" / "full" / f"float{number}.tiff")
-    with pytest.raises(DatasetError, match="cannot be brought into the form of the data set"):
+    with pytest.raises(DatasetError, match="cannot be prepared like the data set"):
         load_evaluation_data(request(world, theirs), ignore)
 
 
@@ -139,7 +139,7 @@ def test_a_balanced_folder_alone_has_no_classifiers_to_ask(world, tmp_path):
         model=world["model"],
         options=BalanceOptions(target=14, filter=False),
     )
-    with pytest.raises(DatasetError, match="--external cannot be asked"):
+    with pytest.raises(DatasetError, match="--external does not apply"):
         load_evaluation_data(Request(source=Source(path=tmp_path / "out"), external=world["theirs"]), ignore)
 
 

@@ -164,7 +164,7 @@ def test_rare_classes_have_an_auprc_beside_what_guessing_reaches():
 
 def test_one_class_is_refused():
     train, held = images(60, 1), images(40, 2).of("well")
-    with pytest.raises(DatasetError, match="one class only"):
+    with pytest.raises(DatasetError, match="only one class"):
         measured(train, held, files(train.labels), files(held.labels))
 
 

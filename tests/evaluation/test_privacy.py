@@ -122,9 +122,9 @@ def test_another_mixture_of_classes_is_no_memory():
     made = of_two_classes(DRAWN[120:150], DRAWN[150:180], "made")
     train = of_two_classes(DRAWN[:70], DRAWN[70:78], "train")
     held_out = of_two_classes(DRAWN[78:90], DRAWN[90:120], "held")
-    assert 0.35 < privacy.membership_test(train, held_out, made, 0).value < 0.65
+    assert 0.35 < privacy.membership_test(Split(train, held_out, made), 0).value < 0.65
     learned = replace(train, pixels=np.concatenate([train.pixels[:70], made.pixels[30:38]]))
-    assert privacy.membership_test(learned, held_out, made, 0).passed is False
+    assert privacy.membership_test(Split(learned, held_out, made), 0).passed is False
 
 
 def test_the_area_is_that_of_the_curve_with_ties_half():

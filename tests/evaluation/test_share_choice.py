@@ -128,8 +128,14 @@ def test_validation_patients_must_show_the_rare_class():
 @pytest.mark.parametrize(
     ("count", "told"),
     [
-        (1, "; only 1 validation patient has rare, so that chance may have chosen (5 are needed at least)"),
-        (4, "; only 4 validation patients have rare, so that chance may have chosen (5 are needed at least)"),
+        (
+            1,
+            "; only 1 validation patient has rare, so the choice may be due to chance (at least 5 are needed)",
+        ),
+        (
+            4,
+            "; only 4 validation patients have rare, so the choice may be due to chance (at least 5 are needed)",
+        ),
         (5, ""),
     ],
 )

@@ -117,7 +117,7 @@ def whole():
             "headroom": {
                 "sentence": "Even twice as many real patients would bring about +2.0 points of AUPRC."
             },
-            "care": "With a schedule that nobody chose, little is lost.",
+            "care": "With the median of the schedules tried, little is lost.",
             "arms": [
                 arm("real", 0.51, made=False),
                 arm("oversampling + classical", 0.66, made=False, role="reference"),
