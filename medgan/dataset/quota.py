@@ -155,9 +155,7 @@ def _target_count(counts: Mapping[str, int], target: str | int) -> int:
             )
         return target
     if target not in {"largest", "median"}:
-        raise PlanError(
-            f"--target must be largest, median or a number, not {target!r}", hint="Correct --target."
-        )
+        raise PlanError(f"--target {target!r} is not known", hint="Give largest, median or a number.")
     if not counts:
         return 0
     return max(counts.values()) if target == "largest" else math.ceil(statistics.median(counts.values()))

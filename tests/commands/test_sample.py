@@ -182,8 +182,8 @@ def test_pictures_of_no_modality_are_captures_unless_a_class_is_asked_for(model,
     ("options", "why"),
     [
         ({"format": "dicom", "dicom_class": "mr"}, "size of their pixels is unknown"),
-        ({"format": "dicom", "dicom_class": "ct"}, "no Hounsfield units"),
-        ({"format": "dicom", "dicom_class": "mg"}, "no DICOM class 'mg'"),
+        ({"format": "dicom", "dicom_class": "ct"}, "not Hounsfield units"),
+        ({"format": "dicom", "dicom_class": "mg"}, "'mg' is not known"),
         ({"dicom_class": "sc"}, "needs DICOM output, and these images are written as png"),
     ],
 )

@@ -1,7 +1,8 @@
-"""Numbers of mutants in, what the readers made of them out; in child processes, since a decoder in C can end its own.
+"""Read numbered mutants in child processes, since a decoder in C can end its own.
 
-A child reads one mutant after the other under three caps: `MEMORY` beyond what it has after its imports, `SECONDS` of processor per
-file, and a minute of waiting. Breaking the last two ends it by a signal, and a new child goes on behind the file that did it.
+A child reads one mutant after the other under three limits: `MEMORY` beyond what it has after its imports,
+`SECONDS` of processor time per file, and a minute of waiting. A child that breaks one of the last two is
+ended by a signal, and a new one continues behind the file that did it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A number in, a damaged scan out: the same number gives the same bytes, so that whatever a reader trips over can be made again.
+"""Make damaged scans from numbers. The same number always gives the same bytes.
 
-Seeds are the small files of pydicom's wheel, phantoms in every transfer syntax that can be written here, NIfTI of both versions,
-byte orders and layouts, and pictures. A mutant is one of them after one to three kinds of damage.
+Seeds are the small files of pydicom's wheel, phantoms in every transfer syntax that can be written here,
+NIfTI of both versions, byte orders and layouts, and pictures. A mutant is one of them after one to three
+kinds of damage.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from tests.scans.seeds import Files, dicom_seeds, nifti_seeds, raster_seeds
 SEED = 2026
 """The first word of every mutant's chance; the number of the mutant is the second."""
 
-VRS = b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()
+VRS = (
+    b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US OB OD OF OL OV OW SQ SV UC UN UR UT UV"
+).split()
 HEADS = re.compile(rb"(?s).{4}(?=(?:%b))" % b"|".join(VRS))
-"""An element's tag before its value representation; in pixels it may be found where there is none, which does no harm."""
+"""An element's tag before its value representation; a match within pixels does no harm."""
 GROUPS = re.compile(rb"(?s)(?:\x28\x00|\x18\x00|\x20\x00|\x02\x00|\x08\x00).\x00|\xe0\x7f\x10\x00")
 """The tags that tell most of an image, wherever their bytes stand; implicit VR has no other mark."""
 ITEM = b"\xfe\xff\x00\xe0"

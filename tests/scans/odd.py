@@ -1,4 +1,4 @@
-"""The machinery of the table of odd scans: bad and unusual inputs of the wild, each with the one right outcome, named by its row."""
+"""Cases of the table of odd scans: unusual inputs, each with its one right outcome."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Told:
 
 
 class Table(list[Any]):
-    """Cases for `pytest.mark.parametrize`: (maker of the input, what shall become of it), the id led by the row."""
+    """Cases for `pytest.mark.parametrize`: (maker of the input, outcome), with the row first in the id."""
 
     def case(self, row: int, name: str, expected: Any) -> Callable[[Any], Any]:
         """File the decorated maker under its row."""
@@ -64,7 +64,7 @@ class Table(list[Any]):
 
 
 def check(path: Path, expected: Seen | str) -> None:
-    """Read a file as a data set does, first its header, then its pixels; a text is the verdict that shall come."""
+    """Read a file as a data set does, header first, then pixels; a text is the expected verdict."""
     if isinstance(expected, str):
         with pytest.raises(ScanError) as caught:
             formats.read_header(path), formats.read(path)

@@ -77,7 +77,7 @@ def write(path: Path, pixels: np.ndarray, **attributes: Any) -> Path:
 
 
 def uid_without(digits: str) -> UID:
-    """A new UID in which these digits do not occur by chance: tests look for them in the file to change them."""
+    """A new UID without these digits, which tests look for in the file to change them."""
     while digits in (uid := generate_uid()):
         continue
     return uid

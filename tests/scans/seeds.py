@@ -1,4 +1,8 @@
-"""Sound files that mutants are made of: small ones of pydicom's wheel, phantoms in every syntax, NIfTI of every layout, pictures."""
+"""Sound files from which mutants are made.
+
+They are small files of pydicom's wheel, phantoms in every transfer syntax, NIfTI of every layout, and
+pictures.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that medgan did not make and that judge what it writes: where they are, and a server that receives."""
+"""Other programs that judge what medgan writes, and a server that receives it."""
 
 from __future__ import annotations
 

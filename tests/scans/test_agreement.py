@@ -1,6 +1,7 @@
 """medgan, SimpleITK and highdicom read the same values from the same files.
 
-Every difference is listed with its reason, and the values are then computed anew with NumPy from what the file stores.
+Every difference is listed with its reason, and its values are computed again with NumPy from what the file
+stores.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
 
 
 def real(name: str, step: int = 1) -> list[Any]:
-    """Files of a real data set, every `step`-th; one test that says why there is none where it is not here."""
+    """Every `step`-th file of a real data set, or one test that says why the data set is not here."""
     files = sorted(path for path in (SHARED / name).rglob("*") if path.is_file())[::step]
     absent = pytest.param(None, id=name, marks=pytest.mark.skip(reason=f"../shared/data/{name} is not here"))
     return [pytest.param(path, id=f"{name}/{path.name}") for path in files] or [absent]

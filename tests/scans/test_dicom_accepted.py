@@ -1,4 +1,7 @@
-"""Written DICOM before strangers: a validator, the standard's tables, other readers, a converter, a receiving server."""
+"""Other software accepts written DICOM files.
+
+It is a validator, the standard's tables, other readers, a converter and a receiving server.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +82,7 @@ def test_dciodvfy_would_find_one(tmp_path):
 
 
 def lacking(dataset):
-    """(module, keyword) of every Type 1 or 2 attribute of a mandatory module that is not there, in sequence items too."""
+    """(module, keyword) of every missing Type 1 or 2 attribute of mandatory modules, in sequence items too."""
     highdicom = pytest.importorskip("highdicom")
     tables = Path(highdicom.__file__).parent / "_standard"
     names = ("sop_class_iod_map", "iod_module_map", "module_attribute_map")

@@ -1,4 +1,7 @@
-"""Whatever a file has become, a reader answers with a scan or a verdict: soon, in bounded memory, and without ending the process."""
+"""A reader answers any damaged file with a scan or a verdict.
+
+It does so soon, in bounded memory, and without ending the process.
+"""
 
 from collections import Counter
 

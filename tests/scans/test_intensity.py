@@ -80,7 +80,7 @@ def test_rescale_is_exact_for_whole_numbers_and_rounds_once_otherwise():
 
 
 def test_linear_window_shifts_by_half_a_step():
-    # PS3.3 C.11.2.1.2.1, note 3: centre 2048, width 4096 takes 0 to the lowest and 4095 to the highest output.
+    # PS3.3 C.11.2.1.2.1, note 3: centre 2048, width 4096 maps 0 to the lowest and 4095 to the highest output.
     out = apply_window(np.array([-1, 0, 4095, 5000], np.float32), Window(2048, 4096))
     assert out.tolist() == [0, 0, 1, 1]
 

@@ -366,7 +366,7 @@ def test_impossible_dimensions_are_refused(tmp_path, sizes):
 
 
 def test_mutated_files_always_get_a_verdict(tmp_path):
-    """Whatever leaves the reader is a ScanError, or one of the plain exceptions that the caller turns into a verdict."""
+    """The reader raises ScanError, or one of the plain exceptions that its caller turns into a verdict."""
     rng = np.random.default_rng(7)
     honest = saved(tmp_path / "honest.nii", anatomy((6, 6, 6))).read_bytes()
     path = tmp_path / "mutant.nii"

@@ -1,4 +1,7 @@
-"""The table of odd scans, rows of which only a whole folder can be judged: clutter, series, what is left out, what cannot be opened."""
+"""The table of odd scans, rows that need a whole folder.
+
+They are clutter, series, what is left out, and what cannot be opened.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The table of odd scans, rows 55 to 65: NIfTI files that are damaged, misnamed, oddly stored, or no images."""
+"""The table of odd scans, rows 55 to 65: unusual NIfTI files.
+
+They are damaged, misnamed, oddly stored, or not images.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of odd scans is whole: every one of its rows has a case that pytest runs under the row's number."""
+"""The table of odd scans is complete: every row has a case with its number."""
 
 import re
 import subprocess

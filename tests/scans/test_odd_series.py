@@ -1,4 +1,4 @@
-"""The table of odd scans, rows 41 to 46 and 48: which files of a folder are slices of one volume, and in what order."""
+"""The table of odd scans, rows 41 to 46 and 48: slices of volumes and their order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.scans.phantoms import ramp, slices, write
 
 @dataclass(frozen=True)
 class Grouped:
-    """What a folder of slices shall become: z of each volume's slices, number of singles, verdicts and notes."""
+    """What a folder of slices becomes: z of each volume's slices, number of singles, verdicts, notes."""
 
     volumes: tuple[tuple[float, ...], ...]
     singles: int = 0

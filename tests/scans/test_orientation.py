@@ -1,4 +1,4 @@
-"""One patient, many files: slices of DICOM and every storage of NIfTI give the same pictures in the same order."""
+"""All files of one patient, DICOM and NIfTI, give the same images in the same order."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Body Part Examined -> whether it has a left and a right, and its code: what DICOM wants to know of a body part.
+"""Body parts that have no left and right, with their codes.
 
-Defined Terms and pairing are those of PS3.16 Annex L; codes are SNOMED CT.
+DICOM requires both for a body part. Defined Terms and pairing are those of PS3.16 Annex L; codes are SNOMED
+CT.
 """
 
 from __future__ import annotations
@@ -74,4 +75,5 @@ UNPAIRED: Mapping[str, tuple[str, str]] = {
     "VULVA": ("45292006", "Vulva"),
     "WHOLEBODY": ("38266002", "Entire body"),
 }
-"""{Body Part Examined that is neither left nor right: (code, meaning)}; of any other, or none, the side is unknown."""
+"""{Body Part Examined without a left and right: (code, meaning)}. For any other value, or none, the side is
+unknown."""

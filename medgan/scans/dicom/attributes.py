@@ -1,4 +1,7 @@
-"""A DICOM data set in, plain Python values out: absent, empty and malformed attributes each have one meaning here."""
+"""Read DICOM attributes as plain Python values.
+
+This module decides what an absent, empty or malformed attribute means.
+"""
 
 from __future__ import annotations
 
@@ -26,22 +29,31 @@ from medgan.scans.dicom.plain import (
 )
 
 Attributes = Dataset | PlainAttributes
-"""What a file says: as the full parser holds it, or the attributes of a plain file."""
+"""What a file says: a data set of the full parser, or the attributes of a plain file."""
 
 _CONTAINERS = (tuple, list, MultiValue, Sequence)
-"""What several values are held in; the abstract ones last, for they are slow to ask."""
+"""Types that hold several values; the abstract ones come last, because asking them is slow."""
 
 
 @cache
 def tag_of(keyword: str) -> BaseTag:
-    """The tag of a keyword of the standard; looked up once, for it is asked for a hundred times per file."""
+    """The tag of a keyword of the standard.
+
+    It is looked up once, because every file asks for it a hundred times.
+    """
     tag = tag_for_keyword(keyword)
     assert tag is not None, keyword
     return Tag(tag)
 
 
 def get_value(dataset: Attributes, keyword: str) -> Any:
-    """The value of an attribute, None when it is absent or empty (`Dataset.get` would give an empty string or None)."""
+    """The value of an attribute, None where it is absent or empty.
+
+    `Dataset.get` would return an empty string or None.
+
+    Raises:
+        ScanError: the value is malformed.
+    """
     if isinstance(dataset, PlainAttributes):
         return dataset.get(keyword)
     tag = tag_of(keyword)
@@ -49,7 +61,7 @@ def get_value(dataset: Attributes, keyword: str) -> Any:
     if raw is None:
         return None
     if isinstance(raw, RawDataElement) and raw.is_little_endian and raw.VR in SIMPLE_VRS and raw.value:
-        with suppress(ValueError, struct.error):  # the usual case, at a fifth of the price
+        with suppress(ValueError, struct.error):  # the usual case, in a fifth of the time
             return convert_cached(raw.VR.encode(), raw.value)
     try:
         found = dataset[tag].value
@@ -60,19 +72,19 @@ def get_value(dataset: Attributes, keyword: str) -> Any:
 
 
 def bad_value_error(keyword: str, why: str) -> ScanError:
-    """The error for an attribute whose value breaks its own rules."""
+    """The error for an attribute whose value breaks the rules of its kind."""
     return ScanError(
-        f"{keyword} is not usable: {why}", verdict="error:bad-value", hint="Repair or remove the file."
+        f"{keyword} cannot be used: {why}", verdict="error:bad-value", hint="Repair or remove the file."
     )
 
 
 def _get_values(dataset: Attributes, keyword: str) -> tuple[Any, ...]:
-    """All values of an attribute; empty when there is none."""
+    """All values of an attribute, in a tuple that may be empty."""
     return _as_tuple(get_value(dataset, keyword))
 
 
 def _as_tuple(found: Any) -> tuple[Any, ...]:
-    """A value as the values in it: none, one or many."""
+    """Put none, one or many values into a tuple."""
     if found is None:
         return ()
     if isinstance(found, (str, int, float)):
@@ -81,7 +93,10 @@ def _as_tuple(found: Any) -> tuple[Any, ...]:
 
 
 def get_text(dataset: Attributes, keyword: str) -> str:
-    """An attribute as text, several values joined by backslashes as in the file; empty when absent."""
+    """An attribute as text, "" where it is absent.
+
+    Several values are joined by backslashes, as in the file.
+    """
     return "\\".join(get_texts(dataset, keyword))
 
 
@@ -100,9 +115,12 @@ def get_texts(dataset: Attributes, keyword: str) -> tuple[str, ...]:
 
 
 def get_numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
-    """All values as floats; empty ones among them are left out, and text of another representation than DS is taken apart as DS is."""
+    """All values of an attribute as floats, without empty ones.
+
+    Text of another representation than DS is split as DS is.
+    """
     found = get_value(dataset, keyword)
-    if found is None:  # nearly always, and then at no price
+    if found is None:  # nearly always
         return ()
     try:
         if isinstance(dataset, PlainAttributes):  # none of whose numbers is empty
@@ -115,7 +133,10 @@ def get_numbers(dataset: Attributes, keyword: str) -> tuple[float, ...]:
 
 
 def get_numbers_or_none(dataset: Attributes, keyword: str) -> tuple[float, ...]:
-    """All values as floats, none where one is malformed: for what an image can do without."""
+    """All values as floats, or none of them where one is malformed.
+
+    For attributes that an image can do without.
+    """
     try:
         return get_numbers(dataset, keyword)
     except ScanError:
@@ -123,7 +144,14 @@ def get_numbers_or_none(dataset: Attributes, keyword: str) -> tuple[float, ...]:
 
 
 def find_malformed(places: Iterable[Attributes], counts: Mapping[str, int]) -> tuple[str, ...]:
-    """The notes for numbers that an image can do without and that cannot be read: no numbers, not finite, or not as many as `counts` says (0: any)."""
+    """Notes on malformed numbers in attributes that an image can do without.
+
+    Malformed are values that are not numbers, are not finite, or are not as many as they should be.
+
+    Args:
+        places: The data sets that may hold the attributes.
+        counts: {keyword: how many values it must have; 0 for any number}.
+    """
 
     def wrong(place: Attributes, keyword: str, count: int) -> bool:
         try:
@@ -141,7 +169,10 @@ def find_malformed(places: Iterable[Attributes], counts: Mapping[str, int]) -> t
 
 
 def get_text_or_empty(dataset: Attributes, keyword: str) -> str:
-    """An attribute as text, empty where it is malformed: for what an image can do without."""
+    """An attribute as text, "" where it is malformed.
+
+    For attributes that an image can do without.
+    """
     try:
         return get_text(dataset, keyword)
     except ScanError:
@@ -149,7 +180,10 @@ def get_text_or_empty(dataset: Attributes, keyword: str) -> str:
 
 
 def get_scanner(dataset: Attributes) -> str:
-    """What took the picture, as one line of bare bytes: equal for equal scanners, to be hashed and not to be read; empty when unknown."""
+    """What took the picture, as one line of raw text, "" when unknown.
+
+    The text is equal for equal scanners. It is to be hashed, not to be read.
+    """
     told = [_bare(dataset, keyword) for keyword in SCANNER_ATTRIBUTES]
     return "\n".join(told) if any(told) else ""
 
@@ -174,18 +208,18 @@ def get_number(dataset: Attributes, keyword: str, default: float) -> float:
 
 
 def get_integer(dataset: Attributes, keyword: str, default: int) -> int:
-    """The first value as an int; a fraction is refused."""
+    """The first value as an int. A fraction is refused."""
     plain = get_value(dataset, keyword)
     if isinstance(plain, int):
         return int(plain)  # the parser's own kind of int prints as text
     found = get_number(dataset, keyword, default)
     if found != int(found):
-        raise bad_value_error(keyword, f"{found} is no whole number")
+        raise bad_value_error(keyword, f"{found} is not a whole number")
     return int(found)
 
 
 def get_items(dataset: Attributes, keyword: str) -> Iterator[Dataset]:
-    """The items of a sequence, none when it is absent or no sequence."""
+    """The items of a sequence, none where it is absent or not a sequence."""
     return (item for item in _get_values(dataset, keyword) if isinstance(item, Dataset))
 
 
@@ -195,7 +229,13 @@ def get_item(dataset: Attributes, keyword: str) -> Dataset | None:
 
 
 def get_label(dataset: Dataset, attribute: str) -> str:
-    """The value of the attribute that holds the label, if one does; `attribute` is a keyword or "gggg,eeee"."""
+    """The value of the attribute that holds the label, or "".
+
+    `attribute` is a keyword or "gggg,eeee".
+
+    Raises:
+        PlanError: there is no such attribute.
+    """
     if not attribute:
         return ""
     tag = tag_for_keyword(attribute)
@@ -204,7 +244,8 @@ def get_label(dataset: Dataset, attribute: str) -> str:
             tag = Tag(*(int(part, 16) for part in attribute.strip("()").split(",")))
         except (TypeError, ValueError, OverflowError) as error:
             raise PlanError(
-                f"{attribute} is no DICOM attribute", hint="Name it as BodyPartExamined or 0018,0015."
+                f"--label-from-tag: {attribute} is not a DICOM attribute",
+                hint="Give a keyword such as BodyPartExamined, or a tag such as 0018,0015.",
             ) from error
     element = dataset.get(tag)
     return "" if element is None or element.VR == "SQ" else _join_text(element.value)

@@ -39,54 +39,61 @@ _CODECS: dict[str, tuple[str, ...]] = {
     HTJ2KLosslessRPCL: ("pylibjpeg",),
     HTJ2K: ("pylibjpeg",),
 }
-"""Plug-ins per compressed syntax, best first: the same file gives the same pixels whatever else is installed.
+"""{compressed transfer syntax: plug-ins, best first}. The order is fixed, so that a file gives the same
+pixels whatever else is installed.
 
-GDCM ends the whole process over some damaged streams: it is asked only where no other is installed, and about sound JPEG.
-"""
+GDCM ends the whole process over some damaged streams. It is used only where no other plug-in is installed,
+and for JPEG that was checked before."""
 
 find_decoder = lru_cache(get_decoder)
-"""pydicom's decoder for a syntax; looked up once, for every file asks three times."""
+"""pydicom's decoder for a syntax, looked up once because every file needs it three times."""
 
 
-def check_syntax(source: DicomFile) -> None:
-    """Refuse syntaxes nobody decodes here, those whose codec is not installed, and pixels that contradict their syntax."""
-    compressed, encapsulated = _is_compressed(_require_decoder(source)), source.pixels.length == UNDEFINED
+def check_syntax(file: DicomFile) -> None:
+    """Refuse a transfer syntax that cannot be decoded here.
+
+    That is one nobody supports, one whose codec is not installed, or one that the pixels contradict.
+    """
+    compressed, encapsulated = _is_compressed(_require_decoder(file)), file.pixels.length == UNDEFINED
     if compressed and not encapsulated:
         raise ScanError(
-            f"says its pixels are compressed ({source.syntax.name}), but they are not",
+            f"says its pixels are compressed ({file.syntax.name}), but they are not",
             verdict="error:not-encapsulated",
         )
     if encapsulated and not compressed:
         raise ScanError(
-            f"says its pixels are not compressed ({source.syntax.name}), but they are",
+            f"says its pixels are not compressed ({file.syntax.name}), but they are",
             verdict="error:encapsulated",
         )
-    if compressed and not installed_plugins(source):
-        raise missing_codec_error(source.syntax.name)
+    if compressed and not installed_plugins(file):
+        raise missing_codec_error(file.syntax.name)
 
 
 @lru_cache
 def _is_compressed(decoder: Decoder) -> bool:
-    """Whether pixels of its syntax come in fragments; pydicom works it out anew each time it is asked."""
+    """Whether the pixels of this syntax come in fragments.
+
+    Cached, because pydicom works it out each time.
+    """
     return decoder.is_encapsulated
 
 
-def _require_decoder(source: DicomFile) -> Decoder:
-    """The decoder of pydicom for the transfer syntax."""
+def _require_decoder(file: DicomFile) -> Decoder:
+    """The decoder of pydicom for the transfer syntax of a file."""
     try:
-        return find_decoder(source.syntax)
+        return find_decoder(file.syntax)
     except NotImplementedError as error:
         raise ScanError(
-            f"has the transfer syntax {source.syntax.name}, which is not supported",
+            f"has the transfer syntax {file.syntax.name}, which is not supported",
             verdict="skip:unsupported-syntax",
             hint="Convert it to Explicit VR Little Endian, for example with dcmtk's dcmdjpeg or gdcmconv.",
         ) from error
 
 
-def installed_plugins(source: DicomFile) -> tuple[str, ...]:
-    """The installed plug-ins for the syntax, best first."""
-    available = find_decoder(source.syntax).available_plugins
-    installed = tuple(plugin for plugin in _CODECS.get(source.syntax, ()) if plugin in available)
+def installed_plugins(file: DicomFile) -> tuple[str, ...]:
+    """The installed plug-ins for the syntax of a file, best first."""
+    available = find_decoder(file.syntax).available_plugins
+    installed = tuple(plugin for plugin in _CODECS.get(file.syntax, ()) if plugin in available)
     return installed if installed[:1] == (GDCM,) else tuple(plugin for plugin in installed if plugin != GDCM)
 
 

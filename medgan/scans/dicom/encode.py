@@ -1,6 +1,7 @@
-"""Attributes in, bytes of a Part 10 file out: what all images share is encoded once, and only the gaps are filled per image.
+"""Encode DICOM files, all that images share once and the rest per image.
 
-Explicit VR Little Endian (PS3.5 7.1.2), as pydicom would write it, byte for byte.
+The files are Part 10 files in Explicit VR Little Endian (PS3.5 7.1.2), byte for byte as pydicom would write
+them.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from pydicom.filewriter import write_dataset
 
 _PREAMBLE = b"\0" * 128 + b"DICM"
 _GROUP_LENGTH = 0x00020000
-"""File Meta Information Group Length: bytes of the group after this element (PS3.10 7.1)."""
+"""File Meta Information Group Length: bytes of the group behind this element (PS3.10 7.1)."""
 _LONG_VRS = frozenset({"OB", "OW"})
-"""Value representations whose length takes four bytes; of those that may vary from image to image."""
+"""Value representations whose length takes four bytes, among those that may vary from image to image."""
 
 
 def _encode_element(tag: int, vr: str, value: bytes) -> bytes:
-    """One data element, its value padded to an even length (PS3.5 6.2: text with a space, UIDs and bytes with a zero)."""
+    """Encode one data element, padding its value to an even length.
+
+    PS3.5 6.2: text is padded with a space, UIDs and bytes with a zero.
+    """
     padding = (b"\0" if vr == "UI" or vr in _LONG_VRS else b" ") * (len(value) % 2)
     layout = "<HH2s2xI" if vr in _LONG_VRS else "<HH2sH"
     head = struct.pack(layout, tag >> 16, tag & 0xFFFF, vr.encode(), len(value) + len(padding))
@@ -29,14 +33,17 @@ def _encode_element(tag: int, vr: str, value: bytes) -> bytes:
 
 
 def encode_file(meta: bytes, dataset: bytes) -> bytes:
-    """A file of an encoded meta group, its length yet to be said, and an encoded data set (PS3.10 7.1)."""
+    """Join an encoded meta group and an encoded data set to a file (PS3.10 7.1).
+
+    The length of the group is added here.
+    """
     length = _encode_element(_GROUP_LENGTH, "UL", struct.pack("<I", len(meta)))
     return b"".join((_PREAMBLE, length, meta, dataset))
 
 
 @dataclass(frozen=True, slots=True)
 class _Gap:
-    """A place in a data set where each image has a value of its own."""
+    """A place in a data set where each image has its own value."""
 
     tag: int
     vr: str
@@ -50,7 +57,10 @@ class Template:
 
     @classmethod
     def of(cls, dataset: Dataset, gaps: Collection[int]) -> Template:
-        """Encode everything but the attributes whose tags are in `gaps`; text is UTF-8 (ISO_IR 192)."""
+        """Encode all attributes except those whose tags are in `gaps`.
+
+        Text is UTF-8 (ISO_IR 192).
+        """
         parts: list[bytes | _Gap] = []
         run = Dataset()
         for one in dataset:

@@ -1,6 +1,6 @@
-"""A DICOM file in, its attributes and the place of its pixels out; everything that is no image is refused here.
+"""Parse a DICOM file up to its pixels, and refuse everything that is not an image.
 
-The file is read once, as bytes: lengths that lie can then claim no memory. The order of the gates is that of growing cost.
+The file is read once, as bytes, so that a false length cannot claim memory. Cheap checks come first.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ from medgan.scans.dicom.plain import (
 from medgan.scans.dicom.terms import MODALITIES, defined_term
 
 _HEADER_BYTES = 32 << 20
-"""Bytes in which a header is looked for first."""
+"""Bytes in which a header is searched first."""
 MAX_FILE_BYTES = MAX_BYTES
 """Largest file, and largest decoded scan (as float32), in bytes."""
 _MAX_INFLATED = 512 << 20
-"""Largest data set that a deflated file may grow to, in bytes: deflate packs a thousandfold."""
+"""Largest data set of a deflated file, in bytes. Deflate compresses up to a thousandfold."""
 _PLAIN_HEADER_BYTES = 64 << 10
-"""Bytes in which the header of a plain file ends, nearly always."""
+"""Bytes in which the header of a plain file nearly always ends."""
 _PIXEL_TAGS = frozenset({0x7FE00008, 0x7FE00009, PIXEL_DATA})
 """Float, Double Float and plain Pixel Data."""
 _OTHER_ENCODINGS = frozenset({ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian})
-"""Transfer syntaxes whose attributes are not Explicit VR Little Endian."""
+"""Transfer syntaxes whose attributes are not in Explicit VR Little Endian."""
 _ELEMENT_HEAD = 12  # bytes of the longest head of an element
 _MAX_FIRST_ELEMENT = (
     256  # bytes that the first element of a file may have: a length, a character set or a UID
@@ -88,7 +88,7 @@ _IMAGE_CLASSES = frozenset(
         ),  # eye, skin
     )
 )
-"""SOP classes whose instances are pictures of a patient (PS3.4 table B.5-1), as far as they are read."""
+"""SOP classes of pictures of a patient that are read (PS3.4 table B.5-1)."""
 _BEAM = (
     "a picture taken along a treatment beam (RT Image)",
     "Export it as Secondary Capture, PNG or TIFF if it is meant to be learned.",
@@ -102,29 +102,29 @@ _UNREAD_CLASSES: Mapping[str, tuple[str, str]] = {
     for words, suffixes in {_BEAM: ("481.1", "481.23", "481.24"), _TILES: ("77.1.6", "77.1.9")}.items()
     for suffix in suffixes
 }
-"""{SOP class of pictures that are not read: what they are, and what to do}."""
+"""{SOP class of pictures that are not read: (what they are, what to do)}."""
 CAPTURE_CLASSES = frozenset(uid for uid in _IMAGE_CLASSES if uid.startswith("1.2.840.10008.5.1.4.1.1.7"))
-"""Secondary capture."""
+"""SOP classes of secondary captures."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DicomFile:
-    """A parsed file."""
+    """A parsed DICOM file."""
 
     dataset: Attributes
-    """Everything before the pixels; of a plain file, what an image needs of it."""
+    """Everything before the pixels. For a plain file, only what an image needs."""
     data: bytes
-    """The file (inflated when it was deflated), or its beginning when only the header was asked for."""
+    """The file (inflated if it was deflated), or its beginning where only the header is needed."""
     syntax: UID
     sop_class: str
     size: int
-    """Bytes of the whole file, as far as `data` is the file's own."""
+    """Bytes of the whole file, where `data` is the file's own."""
     pixels: _PixelElement
     notes: tuple[str, ...] = ()
 
     @property
     def modality(self) -> str:
-        """DICOM Modality as the standard defines it; empty for anything else."""
+        """DICOM Modality where the standard defines it, else ""."""
         return defined_term(get_text(self.dataset, "Modality"), MODALITIES)
 
     @property
@@ -136,7 +136,7 @@ class DicomFile:
 
 @dataclass(slots=True)
 class _PixelElement:
-    """Where the pixel data element lies; filled in by the parser when it gets there."""
+    """Where the pixel data element is. The parser fills this in when it gets there."""
 
     tag: int = 0
     """0 when there is none."""
@@ -144,10 +144,10 @@ class _PixelElement:
     start: int = 0
     """Offset of its value."""
     length: int = 0
-    """Declared bytes, `UNDEFINED` when encapsulated (PS3.5 section A.4)."""
+    """Declared bytes, or `UNDEFINED` where encapsulated (PS3.5 section A.4)."""
 
     def reached(self, tag: int, vr: str | None, length: int) -> bool:
-        """Tell the parser to stop at any kind of Pixel Data, and remember what it said."""
+        """Stop the parser at any kind of Pixel Data, and remember where it is."""
         if tag not in _PIXEL_TAGS:
             return False
         # PS3.5 section 7.1.2: an explicit VR of these takes 12 bytes before the value, an implicit one 8.
@@ -157,7 +157,10 @@ class _PixelElement:
 
 
 def looks_like_dicom(head: bytes) -> bool:
-    """Whether a file's first bytes are DICOM: the prefix, or without a preamble a first element of group 2 or 8."""
+    """Whether the first bytes of a file are DICOM.
+
+    They have the prefix, or without a preamble begin with an element of group 2 or 8.
+    """
     if head[128:132] == b"DICM":
         return True
     if len(head) < _ELEMENT_HEAD or head[:2] not in {b"\x02\x00", b"\x08\x00", b"\x00\x08"}:
@@ -167,7 +170,13 @@ def looks_like_dicom(head: bytes) -> bool:
 
 
 def load_file(path: Path, *, whole: bool, plain: bool = True) -> DicomFile:
-    """Read and parse a file: all of it, or as much as its header needs; `plain` is tried first, then the full parser."""
+    """Read and parse a file, completely or as far as its header goes.
+
+    Args:
+        path: The file.
+        whole: Read all of it, including the pixels.
+        plain: Try the fast parser of plain files before the full one.
+    """
     with path.open("rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
         data = stream.read(size if whole and size <= _HEADER_BYTES else _PLAIN_HEADER_BYTES)
@@ -177,35 +186,45 @@ def load_file(path: Path, *, whole: bool, plain: bool = True) -> DicomFile:
             )
         if not looks_like_dicom(data):
             raise ScanError("is not a DICOM file", verdict="skip:not-dicom")
+        # What the file meta group says may be enough to refuse the file.
         head = read_meta(data)
         _refuse_other_classes(head.sop_class)
         if whole and size > MAX_FILE_BYTES:
             raise ScanError(f"has {size} bytes, more than {MAX_FILE_BYTES}", verdict="error:too-large")
         data += stream.read() if whole and len(data) < size else b""
-        source = _parse_plain(data, head, size) if plain else None
-        if source is None:
+        file = _parse_plain(data, head, size) if plain else None
+        if file is None:
             data += stream.read(max(_HEADER_BYTES - len(data), 0)) if not whole else b""
-            source = _parse(data, size, whole=whole)
-        if not whole and not source.pixels.tag and size > _HEADER_BYTES:
-            source = _parse(data + stream.read(MAX_FILE_BYTES), size, whole=True)
-    _refuse_non_images(source)
-    return source
+            file = _parse(data, size, whole=whole)
+        if not whole and not file.pixels.tag and size > _HEADER_BYTES:
+            file = _parse(data + stream.read(MAX_FILE_BYTES), size, whole=True)
+    _refuse_non_images(file)
+    return file
 
 
 @lru_cache
 def _make_syntax(uid: bytes) -> UID:
-    """A transfer syntax by its UID; making one anew for each of a million files takes its time."""
+    """A transfer syntax by its UID.
+
+    Cached, because creating one for each of a million files takes time.
+    """
     return UID(uid.decode("ascii", "replace"))
 
 
 @lru_cache
 def _is_explicit_little(syntax: UID) -> bool:
-    """Whether attributes are Explicit VR Little Endian, as they are under every compressed syntax (PS3.5 section A.4)."""
+    """Whether attributes are in Explicit VR Little Endian.
+
+    They are under every compressed syntax (PS3.5 section A.4).
+    """
     return syntax.is_transfer_syntax and syntax not in _OTHER_ENCODINGS
 
 
 def _parse_plain(data: bytes, head: FileMeta, size: int) -> DicomFile | None:
-    """The bytes of a plain file to its attributes; None when it is not plain, or when its pixels begin beyond `data`."""
+    """Parse the bytes of a plain file.
+
+    None where the file is not plain, or where its pixels begin beyond `data`.
+    """
     syntax = _make_syntax(head.syntax)
     if data[128:132] != b"DICM" or not _is_explicit_little(syntax):
         return None
@@ -222,7 +241,7 @@ def _parse_plain(data: bytes, head: FileMeta, size: int) -> DicomFile | None:
 
 
 def _parse(data: bytes, size: int, *, whole: bool) -> DicomFile:
-    """Bytes to attributes, stopping at the pixels."""
+    """Parse the bytes of any file up to its pixels."""
     head = read_meta(data)
     if head.syntax == DeflatedExplicitVRLittleEndian.encode():
         data = _inflate(data, head.end, _MAX_INFLATED if whole else _HEADER_BYTES)
@@ -239,7 +258,7 @@ def _parse(data: bytes, size: int, *, whole: bool) -> DicomFile:
 
 
 def _detect_syntax(dataset: FileDataset) -> UID:
-    """The native transfer syntax in which a file without one turned out to be written."""
+    """The native transfer syntax of a file that does not name one."""
     implicit, little = dataset.original_encoding
     if implicit or implicit is None:
         return ImplicitVRLittleEndian
@@ -247,7 +266,10 @@ def _detect_syntax(dataset: FileDataset) -> UID:
 
 
 def _inflate(data: bytes, start: int, limit: int) -> bytes:
-    """A deflated file as the Explicit VR Little Endian file that it wraps (PS3.5 section A.5), `limit` bytes at most."""
+    """Inflate a deflated file to at most `limit` bytes (PS3.5 section A.5).
+
+    The result is a file in Explicit VR Little Endian.
+    """
     inflate = zlib.decompressobj(-zlib.MAX_WBITS)
     body = inflate.decompress(data[start:], limit)
     if limit == _MAX_INFLATED and inflate.unconsumed_tail:
@@ -259,10 +281,13 @@ def _inflate(data: bytes, start: int, limit: int) -> bytes:
 
 
 def _refuse_other_classes(uid: str) -> None:
-    """Refuse what names itself as something else than an image, before its possibly huge header is parsed."""
+    """Refuse a file that names a class of objects other than images.
+
+    Its header, which may be huge, is not parsed.
+    """
     if uid == MediaStorageDirectoryStorage:
         raise ScanError(
-            "is a DICOMDIR, a list of files; the files themselves are read, the list is not followed",
+            "is a DICOMDIR, a list of files. The files themselves are read without it",
             verdict="skip:dicomdir",
         )
     if uid in _UNREAD_CLASSES:
@@ -270,25 +295,28 @@ def _refuse_other_classes(uid: str) -> None:
         raise ScanError(f"holds {words}, which medgan does not read", verdict="skip:unread-format", hint=hint)
     if uid and UID(uid).name == uid:
         raise ScanError(
-            f"is of a DICOM class that the standard does not define ({uid}), so what it holds is unknown",
+            f"is of a DICOM class that the standard does not define ({uid}), so its content is unknown",
             verdict="skip:not-image",
-            hint="If it is an image, export it as one of its modality's own class.",
+            hint="If it is an image, export it again in the class of its modality.",
         )
     if uid and uid not in _IMAGE_CLASSES:
         raise ScanError(f"holds {UID(uid).name}, not an image", verdict="skip:not-image")
 
 
-def _refuse_non_images(source: DicomFile) -> None:
-    """The gates that need the parsed header: kind of object, damage, montage."""
+def _refuse_non_images(file: DicomFile) -> None:
+    """Refuse what the parsed header shows not to be an image.
+
+    Reasons are the kind of object, damage, and mosaics.
+    """
     _refuse_other_classes(
-        "" if "DirectoryRecordSequence" not in source.dataset else str(MediaStorageDirectoryStorage)
+        "" if "DirectoryRecordSequence" not in file.dataset else str(MediaStorageDirectoryStorage)
     )
-    _refuse_other_classes(source.sop_class)
-    if not source.pixels.tag:
-        _refuse_without_pixels(source)
-    if source.pixels.tag != PIXEL_DATA:
+    _refuse_other_classes(file.sop_class)
+    if not file.pixels.tag:
+        _refuse_without_pixels(file)
+    if file.pixels.tag != PIXEL_DATA:
         raise ScanError("stores floating-point numbers, a map rather than an image", verdict="skip:not-image")
-    if "MOSAIC" in get_texts(source.dataset, "ImageType"):
+    if "MOSAIC" in get_texts(file.dataset, "ImageType"):
         raise ScanError(
             "is a Siemens mosaic, many slices tiled into one image",
             verdict="skip:mosaic",
@@ -296,13 +324,16 @@ def _refuse_non_images(source: DicomFile) -> None:
         )
 
 
-def _refuse_without_pixels(source: DicomFile) -> None:
-    """Tell apart what lacks pixels: no DICOM at all, cut inside the header, or complete and merely without an image."""
-    rows = "Rows" in source.dataset
-    if source.data[128:132] != b"DICM" and not (source.sop_class and rows):
+def _refuse_without_pixels(file: DicomFile) -> None:
+    """Say why a file without pixels is refused.
+
+    It is not DICOM at all, is cut off inside its header, or is complete but not an image.
+    """
+    rows = "Rows" in file.dataset
+    if file.data[128:132] != b"DICM" and not (file.sop_class and rows):
         raise ScanError("is not a DICOM file", verdict="skip:not-dicom")
-    assert not isinstance(source.dataset, PlainAttributes), "a plain file has pixels"
-    length = _missing_bytes(source.dataset)
+    assert not isinstance(file.dataset, PlainAttributes), "a plain file has pixels"
+    length = _missing_bytes(file.dataset)
     if length > MAX_FILE_BYTES:
         raise ScanError(f"has an attribute that claims {length} bytes", verdict="error:malformed")
     if not rows or length:
@@ -317,7 +348,10 @@ def _refuse_without_pixels(source: DicomFile) -> None:
 
 
 def _missing_bytes(dataset: Dataset) -> int:
-    """How many bytes the last attribute lacks of what it claims; the parser itself is silent about that."""
+    """How many bytes the last attribute lacks of its claim.
+
+    The parser itself does not report this.
+    """
     last = dataset.get_item(max(dataset.keys())) if len(dataset) else None
     length = getattr(last, "length", None)  # absent where the value was converted already, as in sequences
     held = getattr(last, "value", None)
@@ -326,9 +360,9 @@ def _missing_bytes(dataset: Dataset) -> int:
     return length - len(held)
 
 
-def refuse_missing_attributes(source: DicomFile, keywords: tuple[str, ...]) -> None:
-    """Refuse an image that lacks what its pixels cannot be understood without."""
-    missing = [keyword for keyword in keywords if get_value(source.dataset, keyword) is None]
+def refuse_missing_attributes(file: DicomFile, keywords: tuple[str, ...]) -> None:
+    """Refuse an image without the attributes that its pixels need."""
+    missing = [keyword for keyword in keywords if get_value(file.dataset, keyword) is None]
     if missing:
         raise ScanError(
             f"lacks {', '.join(missing)}",

@@ -1,6 +1,6 @@
-"""Decode lossy JPEG of 12 bits (ISO 10918-1 processes 2 and 4) by GDCM.
+"""Decode lossy JPEG of 12 bits (ISO 10918-1 processes 2 and 4) with GDCM.
 
-pydicom passes such streams to no plug-in that decodes them.
+pydicom gives such streams to no plug-in that decodes them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ def is_installed() -> bool:
 
 
 def decode(stream: bytes, rows: int, columns: int, *, signed: bool) -> NDArray[np.integer[Any]]:
-    """The words (rows, columns) of a sound gray stream of that size; ValueError where GDCM finds no picture in it."""
+    """Decode a sound gray stream to words (rows, columns).
+
+    Raises:
+        ValueError: GDCM finds no picture of this size in it.
+    """
+    # Wrap the stream as the pixel data of an image.
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(stream)
     fragments = gdcm.SequenceOfFragments.New()
@@ -45,6 +50,7 @@ def decode(stream: bytes, rows: int, columns: int, *, signed: bool) -> NDArray[n
     image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gray))
     syntax = gdcm.TransferSyntax.GetTSType(str.__str__(JPEGExtended12Bit))
     image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    # Decode it.
     with _silence_stderr():
         data = image.GetBuffer()
     words = np.frombuffer(data.encode("utf-8", "surrogateescape"), "<i2" if signed else "<u2")
@@ -55,7 +61,10 @@ def decode(stream: bytes, rows: int, columns: int, *, signed: bool) -> NDArray[n
 
 @contextmanager
 def _silence_stderr() -> Iterator[None]:
-    """Without what C libraries write to file descriptor 2: GDCM asks its decoder for 8 bits first, which complains of each such stream."""
+    """Discard what C libraries write to file descriptor 2.
+
+    GDCM first tries its decoder for 8 bits, which complains about each such stream.
+    """
     kept = -1
     with suppress(OSError):  # a process may have no standard error
         kept = os.dup(2)

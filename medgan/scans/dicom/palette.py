@@ -17,25 +17,26 @@ _TABLES = tuple(f"{colour}PaletteColorLookupTable" for colour in ("Red", "Green"
 """Keywords of the three tables, without their endings."""
 
 
-def refuse_missing_palette(source: DicomFile) -> None:
+def refuse_missing_palette(file: DicomFile) -> None:
     """Refuse a palette image that lacks one of its three tables."""
-    data = (f"{name}Data" in source.dataset or f"Segmented{name}Data" in source.dataset for name in _TABLES)
-    if not all(data) or not all(f"{name}Descriptor" in source.dataset for name in _TABLES):
+    data = (f"{name}Data" in file.dataset or f"Segmented{name}Data" in file.dataset for name in _TABLES)
+    if not all(data) or not all(f"{name}Descriptor" in file.dataset for name in _TABLES):
         raise ScanError("is a palette image without its palette", verdict="error:palette-missing")
 
 
-def apply_palette(source: DicomFile, index: Stored) -> NDArray[np.uint8]:
-    """Palette indices to 8-bit RGB; 16-bit palettes keep their upper byte."""
-    assert not isinstance(source.dataset, PlainAttributes), "a plain file has no palette"
-    tables = source.dataset if source.syntax.is_little_endian else _to_little_endian(source.dataset)
+def apply_palette(file: DicomFile, index: Stored) -> NDArray[np.uint8]:
+    """Turn palette indices into 8-bit RGB. Palettes of 16 bits keep their upper byte."""
+    assert not isinstance(file.dataset, PlainAttributes), "a plain file has no palette"
+    tables = file.dataset if file.syntax.is_little_endian else _to_little_endian(file.dataset)
     color = apply_color_lut(index, tables)[..., :3]
     return (color >> 8 if color.dtype == np.uint16 else color).astype(np.uint8)
 
 
 def _to_little_endian(dataset: Dataset) -> Dataset:
-    """The palette of a big-endian file with the words of its tables turned round, which pydicom takes as little-endian.
+    """The palette of a big-endian file with its words in little-endian order.
 
-    Entries of 8 bits stand in pairs in such words, so they change places, too (PS3.5 annex A.3).
+    pydicom takes them for little-endian. Entries of 8 bits come in pairs in such words, so they change places
+    too (PS3.5 annex A.3).
     """
     turned = Dataset()
     turned.file_meta = FileMetaDataset()
@@ -50,6 +51,6 @@ def _to_little_endian(dataset: Dataset) -> Dataset:
 
 
 def swap_bytes(words: bytes) -> bytes:
-    """16-bit words with their bytes turned round; an odd last byte, which no word has, stays."""
+    """Swap the bytes of 16-bit words. An odd last byte stays."""
     whole = len(words) // 2 * 2
     return np.frombuffer(words[:whole], np.uint16).byteswap().tobytes() + words[whole:]

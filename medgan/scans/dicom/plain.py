@@ -1,8 +1,9 @@
-"""The bytes of a plain DICOM file in, its attributes as a dict out, without a parser of everything DICOM allows.
+"""Parse plain DICOM files, much faster than a full parser.
 
-Plain is what most files are: Explicit VR Little Endian up to the pixels, compressed or not, and every attribute that an image
-needs at the top level and well-formed. Whatever else comes up ends the attempt with None, and the full parser has its turn: the two never disagree,
-for this one answers only where there is nothing to interpret.
+Most files are plain: Explicit VR Little Endian up to the pixels, compressed or not, with every attribute that
+an image needs at the top level and well-formed. For any other file the parser gives up and returns None, and
+the full parser takes over. The two never disagree, because this one answers only where nothing is left to
+interpret.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from medgan.base.errors import ScanError
 
 PIXEL_DATA = 0x7FE00010
 UNDEFINED = 0xFFFFFFFF
-"""The length of what ends with a delimiter (PS3.5 section 7.5)."""
+"""The length of an element that ends with a delimiter (PS3.5 section 7.5)."""
 
 _WANTED = (
     *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SyntheticData", "ImageType", "Modality"),
@@ -37,7 +38,7 @@ _WANTED = (
     *("PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept"),
     *("RescaleSlope", "RescaleType", "WindowCenter", "WindowWidth", "VOILUTFunction"),
 )
-"""Every attribute that reading looks at in a file with neither sequences of interest nor a palette."""
+"""All attributes that reading needs, in a file without sequences of interest or a palette."""
 SCANNER_ATTRIBUTES = (
     "Manufacturer",
     "ManufacturerModelName",
@@ -45,7 +46,8 @@ SCANNER_ATTRIBUTES = (
     "StationName",
     "DeviceSerialNumber",
 )
-"""Attributes that name what took a picture, and where. Nothing reads their text, so any character set will do."""
+"""Attributes that say what took a picture, and where. Their text is never read, so any character set will do.
+"""
 _ELSEWHERE = (
     *("DirectoryRecordSequence", "ModalityLUTSequence", "VOILUTSequence", "SharedFunctionalGroupsSequence"),
     *("PerFrameFunctionalGroupsSequence", "RedPaletteColorLookupTableDescriptor", "ExtendedOffsetTable"),
@@ -55,28 +57,31 @@ _ELSEWHERE = (
 
 
 def _vr_numbers(words: bytes) -> frozenset[int]:
-    """Value representations as the numbers that their two letters are in a file: quicker to look up than bytes."""
+    """Value representations as the numbers that their letters form in a file.
+
+    Numbers are quicker to look up than bytes.
+    """
     return frozenset(int.from_bytes(word, "little") for word in words.split())
 
 
 _SHORT = _vr_numbers(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US")
-"""Value representations with two bytes of length (PS3.5 section 7.1.2)."""
+"""Value representations with a length of two bytes (PS3.5 section 7.1.2)."""
 _LONG = _vr_numbers(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV")
-"""Those with two reserved bytes and four of length."""
+"""Value representations with two reserved bytes and a length of four."""
 _SEQUENCE = int.from_bytes(b"SQ", "little")
 _BINARY = {
     vr: struct.Struct(form)
     for vr, form in ((b"US", "<H"), (b"SS", "<h"), (b"UL", "<I"), (b"SL", "<i"), (b"FL", "<f"), (b"FD", "<d"))
 }
 _TEXT = rb"[\x20-\x7e]*"
-"""ASCII on one line: no character set and no escape sequence can change what it says."""
+"""ASCII on one line, whose meaning no character set or escape sequence can change."""
 _DECIMALS = rb" *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})? *"
 _INTEGERS = rb" *[+-]?\d{1,9} *"
 _GRAMMAR = {
     vr: re.compile(rb"%b(?:\\%b)*" % (form, form)).fullmatch
     for vr, form in ((b"DS", _DECIMALS), (b"IS", _INTEGERS), *((vr, _TEXT) for vr in b"CS LO SH UI".split()))
 }
-"""{value representation: what every value of it must look like}."""
+"""{value representation: pattern of its valid values}."""
 SIMPLE_VRS = frozenset(vr.decode() for vr in (*_BINARY, *_GRAMMAR))
 """Value representations that `_convert_value` understands."""
 _ITEM, _ITEM_END, _SEQUENCE_END = (
@@ -85,7 +90,7 @@ _ITEM, _ITEM_END, _SEQUENCE_END = (
     0xE0DDFFFE,
 )  # group first, as one little-endian number
 _MAX_DEPTH = 16
-"""Nested sequences that are followed; no honest file has more."""
+"""Deepest nesting of sequences that is followed. No honest file has more."""
 
 _element = struct.Struct("<IHH").unpack_from
 _length = struct.Struct("<I").unpack_from
@@ -93,18 +98,21 @@ _item = struct.Struct("<II").unpack_from
 
 
 class FileMeta(NamedTuple):
-    """What the file meta group names."""
+    """What the file meta group says."""
 
     sop_class: str
     """Media Storage SOP Class UID."""
     syntax: bytes
     """Transfer Syntax UID."""
     end: int
-    """Offset behind the group."""
+    """Offset of the first byte after the group."""
 
 
 class PlainAttributes(dict[str, Any]):
-    """Attributes by keyword: None, str, int, float, or a tuple of these. Numbers in text (DS, IS) stay text."""
+    """Attributes by keyword: None, str, int, float, or a tuple of these.
+
+    Numbers in text (DS, IS) stay text.
+    """
 
 
 def _tag_entry(keyword: str) -> tuple[int, tuple[str, frozenset[int]]]:
@@ -114,23 +122,30 @@ def _tag_entry(keyword: str) -> tuple[int, tuple[str, frozenset[int]]]:
 
 
 def _swap_tag(tag: int) -> int:
-    """A tag as its four bytes in a file read as one little-endian number: element, then group."""
+    """The four bytes of a tag in a file, read as one little-endian number.
+
+    The element comes first, then the group.
+    """
     return (tag & 0xFFFF) << 16 | tag >> 16
 
 
 _KNOWN_TAGS = dict(map(_tag_entry, (*_WANTED, *SCANNER_ATTRIBUTES))) | {
     _tag_entry(keyword)[0]: (keyword, frozenset()) for keyword in _ELSEWHERE
 }
-"""{tag, swapped: (keyword, value representations in which a plain file may have it)}."""
+"""{swapped tag: (keyword, value representations that a plain file may use for it)}."""
 _PIXEL_DATA_TAG = _swap_tag(PIXEL_DATA)
 _META_TAGS = tuple(map(_swap_tag, (0x00020002, 0x00020010)))
-"""Media Storage SOP Class UID and Transfer Syntax UID, as tags swapped."""
+"""Media Storage SOP Class UID and Transfer Syntax UID, as swapped tags."""
 
 
 def read_meta(data: bytes) -> FileMeta:
-    """The file meta group, always Explicit VR Little Endian (PS3.10 section 7.1), as far as it can be followed.
+    """Read the file meta group, as far as it can be followed.
 
-    ScanError where a sequence stands in it: there is none that may, and pydicom would print it, level by level, for minutes.
+    It is always in Explicit VR Little Endian (PS3.10 section 7.1).
+
+    Raises:
+        ScanError: there is a sequence in it. None is allowed there, and pydicom would print it, level by
+            level, for minutes.
     """
     found: dict[int, bytes] = {}
     at = 132 if data[128:132] == b"DICM" else 0
@@ -151,16 +166,21 @@ def read_meta(data: bytes) -> FileMeta:
 
 
 def parse_attributes(data: bytes, at: int) -> tuple[PlainAttributes, int] | None:
-    """The attributes from offset `at` up to Pixel Data, and the offset of that element; None for a file that is not plain."""
+    """Parse the attributes from offset `at` up to Pixel Data.
+
+    The result holds the offset of that element too. None for a file that is not plain.
+    """
     found = PlainAttributes()
     try:
         while True:
             tag, vr, length = _element(data, at)
+            # Skip what nobody needs; stop at the pixels.
             if tag not in _KNOWN_TAGS and vr in _SHORT:  # nearly all
                 at += 8 + length
                 continue
             if tag == _PIXEL_DATA_TAG:
                 return (found, at) if len(data) >= at + 12 else None
+            # Convert what is needed; anything unexpected ends the attempt.
             start, behind = _value_extent(data, at, vr, length)
             if tag in _KNOWN_TAGS:
                 keyword, allowed = _KNOWN_TAGS[tag]
@@ -178,7 +198,11 @@ def parse_attributes(data: bytes, at: int) -> tuple[PlainAttributes, int] | None
 
 
 def _value_extent(data: bytes, at: int, vr: int, length: int) -> tuple[int, int]:
-    """Where the value of the element at offset `at` begins and ends; ValueError for a value representation that there is not."""
+    """Where the value of the element at offset `at` begins and ends.
+
+    Raises:
+        ValueError: the value representation does not exist.
+    """
     if vr in _SHORT:
         return at + 8, at + 8 + length
     if vr not in _LONG:
@@ -188,7 +212,11 @@ def _value_extent(data: bytes, at: int, vr: int, length: int) -> tuple[int, int]
 
 
 def _convert_value(vr: bytes, raw: bytes) -> Any:
-    """The value of one element, None when it is empty; ValueError or struct.error where its bytes leave any doubt."""
+    """Convert the value of one element, None where it is empty.
+
+    Raises:
+        ValueError: its bytes leave any doubt. struct.error: likewise.
+    """
     if vr in _BINARY:
         values: tuple[Any, ...] = tuple(number for (number,) in _BINARY[vr].iter_unpack(raw))
     else:
@@ -200,16 +228,22 @@ def _convert_value(vr: bytes, raw: bytes) -> Any:
 
 
 def strip_padding(raw: bytes) -> str | None:
-    """The bytes of a text as characters of one byte each, whatever its character set is; None when it is empty."""
+    """The bytes of a text as characters of one byte each, None where it is empty.
+
+    The character set does not matter.
+    """
     return raw.strip(b" \0").decode("latin-1") or None
 
 
 convert_cached = lru_cache(1024)(_convert_value)
-"""`_convert_value`, remembered: most values of a scan are those of the scan before."""
+"""`_convert_value` with a cache: most values of a scan are those of the scan before."""
 
 
 def _end_of_sequence(data: bytes, at: int, vr: int, depth: int = 0) -> int:
-    """The offset behind a sequence of undefined length whose items begin at `at`; behind the end of `data` where it cannot be followed."""
+    """The offset behind a sequence of undefined length whose items begin at `at`.
+
+    It is beyond the end of `data` where the sequence cannot be followed.
+    """
     beyond = len(data) + 1
     if vr != _SEQUENCE or depth > _MAX_DEPTH:
         return beyond
@@ -225,7 +259,10 @@ def _end_of_sequence(data: bytes, at: int, vr: int, depth: int = 0) -> int:
 
 
 def _end_of_item(data: bytes, at: int, depth: int) -> int:
-    """The offset behind an item of undefined length whose elements begin at `at`; behind the end of `data` as above."""
+    """The offset behind an item of undefined length whose elements begin at `at`.
+
+    It is beyond the end of `data` where the item cannot be followed.
+    """
     while at + 12 <= len(data):
         if _item(data, at)[0] == _ITEM_END:
             return at + 8

@@ -1,7 +1,7 @@
-"""DICOM files in, Header (what they say) and Scan (pixels with meaning) out.
+"""Read DICOM files: the header alone, or the pixels in a meaningful unit.
 
-The pipeline, in order: gates on the header, decoding, bits, padding, modality transform, VOI by modality, polarity, colour,
-frame order, square pixels, background. The gates and steps live in the dicom_* modules beside this one.
+The steps, in order: checks on the header, decoding, bits, padding, modality transform, VOI by modality,
+polarity, colour, frame order, square pixels, background. They are implemented in the modules beside this one.
 """
 
 from __future__ import annotations
@@ -60,50 +60,59 @@ from medgan.scans.scan import Header, Pixels, Scan
 from medgan.scans.verdict import give_verdicts
 
 _TEXT_PRONE = frozenset({"US", "SC", "XA", "RF", "OT", "IVUS"})
-"""Modalities whose pictures often carry burned-in text."""
+"""Modalities whose pictures often contain burned-in text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FrameSeries:
-    """Frames of one file that belong together; in an enhanced file there may be several."""
+    """Frames of one file that belong together.
+
+    An enhanced file may hold several series.
+    """
 
     count: int
-    """How many of them the file holds."""
+    """Number of series in the file."""
     frames: tuple[int, ...]
-    """Which frames, as stored."""
+    """Numbers of the frames, as stored."""
     steps: list[Transform]
-    """How each becomes values."""
+    """How each frame becomes values."""
     place: Placement
 
 
-def _select_series(source: DicomFile, found: PixelModule, kind: int = 0) -> _FrameSeries:
-    """The series in a file, by its number."""
-    steps = read_transforms(source, found)
-    each = group_frames(source, found.frames, [step.unit for step in steps])
+def _select_series(file: DicomFile, found: PixelModule, kind: int = 0) -> _FrameSeries:
+    """The series of a file with the given number."""
+    steps = read_transforms(file, found)
+    each = group_frames(file, found.frames, [step.unit for step in steps])
     if kind >= len(each):
         raise ScanError(f"holds {len(each)} kinds of frames, not {kind + 1}", verdict="error:malformed")
     frames = each[kind]
     return _FrameSeries(
-        len(each), frames, [steps[k] for k in frames], place_frames(source, found.frames, frames)
+        len(each), frames, [steps[k] for k in frames], place_frames(file, found.frames, frames)
     )
 
 
 def read_header(path: Path, *, label_tag: str = "") -> Header:
-    """What a file says, its pixels not decoded; `label_tag` is the keyword or "gggg,eeee" of the attribute with the label."""
+    """What a file says, without decoding its pixels.
+
+    `label_tag` is the keyword or "gggg,eeee" of the attribute with the label.
+    """
     with give_verdicts(path):
-        source = load_file(path, whole=False, plain=not label_tag)  # a label may be any attribute
-        found = read_pixel_module(source)
-        return _build_header(source, found, _select_series(source, found), label_tag)
+        file = load_file(path, whole=False, plain=not label_tag)  # a label may be any attribute
+        found = read_pixel_module(file)
+        return _build_header(file, found, _select_series(file, found), label_tag)
 
 
 def read(path: Path, kind: int = 0) -> Scan:
-    """All frames of one file, decoded, resolved and in order; of one with several kinds of frames (`Header.kinds`) those of the given one."""
+    """Read all frames of one file, decoded, resolved and in order.
+
+    `kind` selects one of several series in the file (`Header.kinds`).
+    """
     with give_verdicts(path):
         return _build_scan(load_file(path, whole=True), kind)[0]
 
 
 def read_series(paths: Sequence[Path]) -> Scan:
-    """A volume from the files of its slices, given in slice order."""
+    """Read a volume from the files of its slices, given in slice order."""
     slices: list[Scan] = []
     positions: list[tuple[float, ...]] = []
     orientation: tuple[float, ...] = ()
@@ -114,7 +123,7 @@ def read_series(paths: Sequence[Path]) -> Scan:
                 raise ScanError("has no place in a volume", verdict="error:irregular-spacing")
             if slices and (one.pixels.shape, one.meaning) != (slices[0].pixels.shape, slices[0].meaning):
                 raise ScanError(
-                    "has another size or unit than the slices before it", verdict="error:mixed-content"
+                    "differs in size or unit from the slices before it", verdict="error:mixed-content"
                 )
         slices.append(one)
         positions.append(place.position)
@@ -124,7 +133,7 @@ def read_series(paths: Sequence[Path]) -> Scan:
 
 
 def _stack_slices(slices: Sequence[Scan], gap: float) -> Scan:
-    """Single slices as one volume with `gap` millimetres between them."""
+    """Stack single slices to a volume with `gap` millimetres between them."""
     first = slices[0]
     notes = {note: None for one in slices for note in one.notes if note != "constant"}
     pixels = np.concatenate([one.pixels for one in slices])
@@ -139,9 +148,10 @@ def _stack_slices(slices: Sequence[Scan], gap: float) -> Scan:
     )
 
 
-def _build_header(source: DicomFile, found: PixelModule, series: _FrameSeries, label_tag: str = "") -> Header:
-    """The facts of a parsed file, of its first series where they differ."""
-    dataset, place = source.dataset, series.place
+def _build_header(file: DicomFile, found: PixelModule, series: _FrameSeries, label_tag: str = "") -> Header:
+    """The facts of a parsed file, for its first series where they differ."""
+    # The issuer makes a patient's identifier unique across hospitals.
+    dataset, place = file.dataset, series.place
     issuer = get_text(dataset, "IssuerOfPatientID")
     patient = get_text(dataset, "PatientID")
     return Header(
@@ -149,62 +159,62 @@ def _build_header(source: DicomFile, found: PixelModule, series: _FrameSeries, l
         shape=(len(series.frames), *square_shape((found.rows, found.columns), place.aspect)),
         channels=3 if found.color else 1,
         bits=found.bits,
-        modality=source.modality,
+        modality=file.modality,
         spacing_mm=place.spacing_mm,
         patient=f"{patient}\\{issuer}" if patient and issuer else patient,
         instance=get_text(dataset, "SOPInstanceUID"),
         series=get_text(dataset, "SeriesInstanceUID"),
         position=place.position if found.frames == 1 else None,
         orientation=place.orientation,
-        stacking=stacking_key(source),
-        instance_number=_instance_number(source),
+        stacking=stacking_key(file),
+        instance_number=_instance_number(file),
         photometric=defined_term(found.photometric, PHOTOMETRICS),
         scanner=get_scanner(dataset),
         label="" if isinstance(dataset, PlainAttributes) else get_label(dataset, label_tag),
         body_part=defined_term(get_text(dataset, "BodyPartExamined"), BODY_PARTS),
         kinds=series.count,
-        notes=_header_notes(source, found, series),
+        notes=_header_notes(file, found, series),
     )
 
 
-def _instance_number(source: DicomFile) -> int:
-    """InstanceNumber, 0 where it is absent or no number: it only breaks ties."""
+def _instance_number(file: DicomFile) -> int:
+    """InstanceNumber, 0 where it is absent or malformed: it only breaks ties."""
     try:
-        return get_integer(source.dataset, "InstanceNumber", 0)
+        return get_integer(file.dataset, "InstanceNumber", 0)
     except ScanError:
         return 0
 
 
-def _header_notes(source: DicomFile, found: PixelModule, series: _FrameSeries) -> tuple[str, ...]:
-    """Warnings by code that the header alone justifies."""
-    dataset, place = source.dataset, series.place
+def _header_notes(file: DicomFile, found: PixelModule, series: _FrameSeries) -> tuple[str, ...]:
+    """Warnings by code that follow from the header alone."""
+    dataset, place = file.dataset, series.place
     burned = get_text(dataset, "BurnedInAnnotation").upper()
     kind = " ".join(get_texts(dataset, "ImageType")).upper()
-    prone = source.modality in _TEXT_PRONE or is_capture(source) or "SAVE" in kind or "SCREEN" in kind
+    prone = file.modality in _TEXT_PRONE or is_capture(file) or "SAVE" in kind or "SCREEN" in kind
     said = {
         "burned-in": burned == "YES",
         "burned-in-possible": not burned and prone,
         "synthetic": get_text(dataset, "SyntheticData").upper() == "YES",
-        "secondary-capture": is_capture(source),
+        "secondary-capture": is_capture(file),
         "localizer": "LOCALIZER" in kind,
-        "no-sop-class": not source.sop_class,
-        "excess-pixels": has_excess_bytes(source, found),
+        "no-sop-class": not file.sop_class,
+        "excess-pixels": has_excess_bytes(file, found),
         "impossible-spacing": place.spacing_mm is None
         and any(get_numbers_or_none(dataset, word) for word in SPACINGS),
         "resampled-aspect": square_shape((found.rows, found.columns), place.aspect)
         != (found.rows, found.columns),
     }
     holding = (note for note, holds in said.items() if holds)
-    unread = (*malformed_geometry_notes(source, found.frames, series.frames), *malformed_value_notes(source))
-    return (*source.notes, *holding, *rescale_notes(source, found, series.steps), *dict.fromkeys(unread))
+    unread = (*malformed_geometry_notes(file, found.frames, series.frames), *malformed_value_notes(file))
+    return (*file.notes, *holding, *rescale_notes(file, found, series.steps), *dict.fromkeys(unread))
 
 
-def _build_scan(source: DicomFile, kind: int = 0) -> tuple[Scan, Placement]:
-    """Decode and resolve a series of a parsed file."""
-    found = read_pixel_module(source)
-    series = _select_series(source, found, kind)
+def _build_scan(file: DicomFile, kind: int = 0) -> tuple[Scan, Placement]:
+    """Decode and resolve one series of a parsed file."""
+    found = read_pixel_module(file)
+    series = _select_series(file, found, kind)
     place = series.place
-    pixels, means = _resolve_values(source, found, series)
+    pixels, means = _resolve_values(file, found, series)
     if place.order != tuple(range(len(series.frames))):
         pixels = pixels[list(place.order)]
     size = square_shape((found.rows, found.columns), place.aspect)
@@ -215,30 +225,36 @@ def _build_scan(source: DicomFile, kind: int = 0) -> tuple[Scan, Placement]:
         pixels=pixels,
         meaning=means,
         spacing_mm=place.spacing_mm,
-        patient_orientation=_patient_orientation(source, place),
-        modality=source.modality,
+        patient_orientation=_patient_orientation(file, place),
+        modality=file.modality,
         bits=found.bits,
-        notes=(*_header_notes(source, found, series), *holes, *_constant_note(pixels)),
+        notes=(*_header_notes(file, found, series), *holes, *_constant_note(pixels)),
     )
     return made, place
 
 
-def _patient_orientation(source: DicomFile, place: Placement) -> str:
-    """Where rows and columns run to, by Image Orientation (Patient), else by Patient Orientation; empty where neither says or it is oblique."""
+def _patient_orientation(file: DicomFile, place: Placement) -> str:
+    """Where rows and columns run to in the patient.
+
+    Image Orientation (Patient) decides, else Patient Orientation. Empty where neither says or it is oblique.
+    """
     if place.orientation is not None:
         return to_patient_orientation(place.orientation)
-    said = get_text_or_empty(source.dataset, "PatientOrientation").upper()
+    said = get_text_or_empty(file.dataset, "PatientOrientation").upper()
     return said if is_orientation(said) else ""
 
 
-def _resolve_values(source: DicomFile, found: PixelModule, series: _FrameSeries) -> tuple[Pixels, str]:
-    """The frames of a series in stored order as values with meaning, padding filled with background; and that meaning."""
-    means, count = choose_meaning(source, found, series.steps), len(series.frames)
-    limits = read_padding_limits(source, found)
+def _resolve_values(file: DicomFile, found: PixelModule, series: _FrameSeries) -> tuple[Pixels, str]:
+    """The frames of a series as values, in stored order, and the unit of the values.
+
+    Padding is filled with background.
+    """
+    means, count = choose_meaning(file, found, series.steps), len(series.frames)
+    limits = read_padding_limits(file, found)
     pixels: Pixels | None = None
     padded: NDArray[np.bool_] | None = None
     wanted = {frame: k for k, frame in enumerate(series.frames)}
-    for number, (stored, values) in enumerate(decode_frames(source, found)):
+    for number, (stored, values) in enumerate(decode_frames(file, found)):
         if (k := wanted.get(number)) is None:
             continue
         color = found.color
@@ -251,15 +267,14 @@ def _resolve_values(source: DicomFile, found: PixelModule, series: _FrameSeries)
         if limits:
             padded = _put_frame(padded, k, find_padding(stored, values, *limits), count)
     assert pixels is not None, "a file without frames is refused by its grid"
-    if (
-        padded is not None
-    ):  # last, so that the background is the lowest value as displayed, whatever polarity did to it
+    # Last, so that the background is the lowest value as displayed, whatever polarity did to it.
+    if padded is not None:
         pixels = fill_padding(pixels, padded, AIR_HU if means == "HU" else None)
     return pixels, means
 
 
 def _put_frame(stack: NDArray[Any] | None, k: int, frame: NDArray[Any], count: int) -> NDArray[Any]:
-    """The stack of `count` frames with frame `k` in its place; a single one is not copied."""
+    """Put frame `k` into a stack of `count` frames. A single frame is not copied."""
     if count == 1:
         return frame[None]
     if stack is None:
@@ -269,9 +284,7 @@ def _put_frame(stack: NDArray[Any] | None, k: int, frame: NDArray[Any], count: i
 
 
 def _constant_note(pixels: Pixels) -> tuple[str, ...]:
-    """The note for a picture of one value."""
-    if (
-        pixels.size and pixels.flat[0] != pixels.flat[pixels.size // 2]
-    ):  # nearly always, and then nothing is left to compare
+    """The note on a picture with a single value."""
+    if pixels.size and pixels.flat[0] != pixels.flat[pixels.size // 2]:  # nearly always
         return ()
     return ("constant",) if pixels.size == 0 or pixels.min() == pixels.max() else ()

@@ -1,6 +1,6 @@
-"""The headers of many files in, volumes, single images and refused files out: which slices belong together, in what order.
+"""Group slices into volumes by their headers, and put them in order.
 
-Position along the slice normal orders slices; InstanceNumber is no spatial order and only breaks ties.
+The position along the slice normal orders slices. InstanceNumber is not a spatial order and only breaks ties.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from medgan.scans.scan import Header
 _File = tuple[Path, Header]
 
 _MIN_SLICES = 3
-"""Slices that make a volume."""
+"""Fewest slices of a volume."""
 _GAP_TOLERANCE = 0.01
-"""Gaps within this fraction of the usual gap are equal; highdicom takes the same."""
-_ROUNDING_MM, _MAX_ROUNDING_SHARE = 0.011, 0.05
-"""So are gaps within so many millimetres, as of positions rounded to two decimals, up to this fraction of the usual gap."""
+"""Gaps within this fraction of the usual gap are equal. highdicom uses the same value."""
+_ROUNDING_MM = 0.011
+"""Gaps within so many millimetres are equal too, as positions rounded to two decimals give them."""
+_MAX_ROUNDING_SHARE = 0.05
+"""Largest fraction of the usual gap for which that holds."""
 _TILT_SINE = 0.02
-"""Sine of the angle between the stack and the slice normal from which on a gantry counts as tilted (about a degree)."""
+"""Sine of the angle between stack and slice normal from which a gantry is tilted (about a degree)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +40,23 @@ class _SliceGroups:
     singles: tuple[Path, ...]
     skipped: Mapping[Path, ScanError]
     notes: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
-    """Warnings about a series, at the first file of each volume and at each single: "missing-slices",
-    "irregular-spacing", "gantry-tilt"."""
+    """Warnings about a series: "missing-slices", "irregular-spacing", "gantry-tilt". They are at the first
+    file of each volume and at each single image."""
 
 
 def group_slices(files: Sequence[_File]) -> _SliceGroups:
-    """Sort files into volumes and singles; localizers, captures among slices and repeated images are refused."""
+    """Group files into volumes and single images.
+
+    Localizers, secondary captures among slices, and repeated images are refused.
+    """
     if len(files) == 1 and "localizer" not in files[0][1].notes:
         return _SliceGroups((), (files[0][0],), {})
     skipped: dict[Path, ScanError] = {}
+    # Refuse what is not a slice of its own.
     kept = _without_localizers(_without_captures(_without_duplicates(files, skipped), skipped), skipped)
     volumes: list[tuple[Path, ...]] = []
     single: set[Path] = {path for path, header in kept if not _has_position(header)}
+    # Split stacks where slices are missing; short ones become single images.
     notes: dict[Path, tuple[str, ...]] = {}
     for stack in _form_stacks([file for file in kept if _has_position(file[1])]):
         runs, said = _split_at_gaps(stack)
@@ -86,7 +93,10 @@ def _without_duplicates(files: Iterable[_File], skipped: dict[Path, ScanError]) 
 
 
 def _without_captures(files: Sequence[_File], skipped: dict[Path, ScanError]) -> list[_File]:
-    """Refuse secondary captures (dose reports, screens) that are fewer than the slices in their folder."""
+    """Refuse secondary captures that are fewer than the slices in their folder.
+
+    They are dose reports and screenshots.
+    """
     slices = Counter(
         path.parent for path, header in files if _has_position(header) and not _is_capture(header)
     )
@@ -95,9 +105,10 @@ def _without_captures(files: Sequence[_File], skipped: dict[Path, ScanError]) ->
     for path, header in files:
         if _is_capture(header) and slices[path.parent] >= max(_MIN_SLICES, captures[path.parent] + 1):
             skipped[path] = ScanError(
-                f"{path.name}: is a secondary capture (a report or screen) among {slices[path.parent]} slices",
+                f"{path.name}: is a secondary capture (a report or screen) among {slices[path.parent]} "
+                "slices",
                 verdict="skip:secondary-capture",
-                hint="Move it to a folder of its own if it is meant to be learnt.",
+                hint="Move it to a folder of its own if it should be used.",
             )
         else:
             kept.append((path, header))
@@ -110,7 +121,10 @@ def _is_capture(header: Header) -> bool:
 
 
 def _without_localizers(files: Sequence[_File], skipped: dict[Path, ScanError]) -> list[_File]:
-    """Refuse localizers: named so by ImageType, or up to three images across the other slices of their series."""
+    """Refuse localizers.
+
+    ImageType names them so, or they are up to three images across the other slices of their series.
+    """
     directions = Counter(
         (header.series, _rounded_orientation(header)) for _, header in files if _has_position(header)
     )
@@ -134,13 +148,16 @@ def _has_position(header: Header) -> bool:
 
 
 def _rounded_orientation(header: Header) -> tuple[float, ...]:
-    """Orientation, rounded so that noise in the last digits does not part a series."""
-    # + 0.0 turns -0.0 into 0.0, or the two would be told apart as keys of JSON and text.
+    """Orientation, rounded so that noise in its last digits does not split a series."""
+    # + 0.0 turns -0.0 into 0.0; as JSON and text the two would differ.
     return tuple(round(cosine, 2) + 0.0 for cosine in header.orientation or ())
 
 
 def _form_stacks(files: Sequence[_File]) -> list[list[_File]]:
-    """Files that may form one stack: equal series, orientation, size, spacing, image type; split further where places repeat."""
+    """Group files that may form one stack, and split groups where positions repeat.
+
+    They have equal series, orientation, size, spacing and image type.
+    """
 
     def alike(header: Header) -> Hashable:
         in_plane = tuple(round(mm, 4) for mm in (header.spacing_mm or ())[1:])
@@ -151,7 +168,7 @@ def _form_stacks(files: Sequence[_File]) -> list[list[_File]]:
 
 
 def _group_by(files: Sequence[_File], key: Callable[[Header], Hashable]) -> list[list[_File]]:
-    """Files with equal keys together, in order of first appearance."""
+    """Group files with equal keys, in order of first appearance."""
     groups: dict[Hashable, list[_File]] = {}
     for file in files:
         groups.setdefault(key(file[1]), []).append(file)
@@ -159,7 +176,10 @@ def _group_by(files: Sequence[_File], key: Callable[[Header], Hashable]) -> list
 
 
 def _split_repeats(files: list[_File]) -> list[list[_File]]:
-    """Split times, echoes and acquisitions that lie at the same places; those that nothing tells apart, by their turn."""
+    """Split times, echoes and acquisitions at the same positions.
+
+    Files that no attribute tells apart are split by their order.
+    """
     if not _has_repeats(files):
         return [_sort_by_position(files)]
     named = _group_by(files, lambda header: header.stacking[1:])
@@ -180,12 +200,12 @@ def _positions_along(files: Sequence[_File]) -> list[float]:
 
 
 def _orientation_of(files: Sequence[_File]) -> tuple[float, ...]:
-    """Orientation of the first file, which is that of all in a stack."""
+    """Orientation of the first file, which all files of a stack share."""
     return files[0][1].orientation or (1, 0, 0, 0, 1, 0)
 
 
 def _sort_by_position(files: Sequence[_File]) -> list[_File]:
-    """By position; InstanceNumber, then the path, break ties."""
+    """Sort by position. InstanceNumber, then the path, break ties."""
     if len(files) == 1:
         return list(files)
     places = dict(zip((path for path, _ in files), _positions_along(files), strict=True))
@@ -193,7 +213,7 @@ def _sort_by_position(files: Sequence[_File]) -> list[_File]:
 
 
 def _same_places(files: Sequence[_File]) -> list[tuple[float, list[_File]]]:
-    """Ordered files by place."""
+    """Group sorted files by position."""
     places: list[tuple[float, list[_File]]] = []
     for place, file in zip(_positions_along(files), files, strict=True):
         if places and abs(place - places[-1][0]) < SAME_MM:
@@ -204,24 +224,22 @@ def _same_places(files: Sequence[_File]) -> list[tuple[float, list[_File]]]:
 
 
 def _has_repeats(files: Sequence[_File]) -> bool:
-    """Whether two files lie at one place."""
+    """Whether two files have the same position."""
     return len(files) > 1 and len(_same_places(_sort_by_position(files))) < len(files)
 
 
 def _split_at_gaps(files: list[_File]) -> tuple[list[list[_File]], tuple[str, ...]]:
-    """Cut an ordered stack into runs of equal gaps, and say what was found.
+    """Split a sorted stack into runs of equal gaps, and note what was found.
 
-    A gap of a whole number of usual gaps means missing slices: the parts stay volumes. Any other gap makes a volume
-    dishonest, though its slices are good images: each becomes a single.
+    A gap of a whole number of usual gaps means missing slices: the parts stay volumes. With any other gap,
+    the volume cannot be trusted, though its slices are good images: each becomes a single image.
     """
     if len(files) < _MIN_SLICES:
         return [files], ()
     gaps = np.diff(_positions_along(files))
     usual = float(np.median(gaps))
     single = gaps[np.rint(gaps / (usual or 1)) == 1]
-    usual = (
-        float(single.mean()) if len(single) else usual
-    )  # nearer to the truth than any one, if they were rounded
+    usual = float(single.mean()) if len(single) else usual  # more exact than any one, if they are rounded
     steps = gaps / (usual or 1)
     whole = np.rint(steps)
     rounded = min(_ROUNDING_MM / usual, _MAX_ROUNDING_SHARE) if usual > 0 else 0.0
@@ -235,7 +253,7 @@ def _split_at_gaps(files: list[_File]) -> tuple[list[list[_File]], tuple[str, ..
 
 
 def _is_tilted(files: Sequence[_File]) -> bool:
-    """Whether the stack runs aslant to its slices, as with a tilted gantry."""
+    """Whether the stack is sheared, as with a tilted gantry."""
     first, last = (np.asarray(header.position) for _, header in (files[0], files[-1]))
     step = last - first
     length = float(np.linalg.norm(step))

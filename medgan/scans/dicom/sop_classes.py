@@ -1,7 +1,7 @@
-"""Form -> the attributes of a written DICOM file, by its class: CT, MR, CR, DX, US, or Secondary Capture; and which of them is true.
+"""The DICOM class of written files, and their attributes by class.
 
-Headers are built from nothing but the Form, by an allow-list; no attribute of a training file is ever copied. Section
-numbers are those of DICOM PS3.3.
+Classes are CT, MR, CR, DX, US and Secondary Capture. Headers are built from the OutputFormat alone, by an
+allow-list; no attribute of a training file is ever copied. Section numbers are those of DICOM PS3.3.
 """
 
 from __future__ import annotations
@@ -38,35 +38,37 @@ SOP_CLASSES: Mapping[str, UID] = {
     "us": UltrasoundImageStorage,
     "sc": SecondaryCaptureImageStorage,
 }
-"""By `OutputFormat.dicom_class`."""
+"""{`OutputFormat.dicom_class`: SOP class}."""
 PLANAR = frozenset({"ct", "mr"})
-"""Classes whose images have a place in space (C.7.6.2)."""
+"""Classes whose images have a position in space (C.7.6.2)."""
 _NO_MODALITY = frozenset({"", "OT"})
 
 PER_IMAGE = (
     *("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "InstanceNumber"),
     *("PatientName", "PatientID", "SeriesDescription", "PixelData"),
 )
-"""What differs from image to image; everything else is the same for all images of a Form."""
+"""Attributes that differ from image to image. All others are the same for all images of an OutputFormat."""
 PER_PLANE = ("FrameOfReferenceUID", "ImagePositionPatient")
-"""Likewise, in the planar classes."""
+"""Attributes that also differ, in the planar classes."""
 
 _ALLOWED = frozenset(
     """
-    AccessionNumber AcquisitionContextSequence AcquisitionNumber AnatomicRegionSequence BitsAllocated BitsStored
-    BodyPartExamined BurnedInAnnotation Columns ContentQualification ContributingEquipmentSequence ConversionType
-    DerivationDescription DetectorType EchoTime EchoTrainLength FrameOfReferenceUID HighBit ImageComments ImageLaterality
-    ImageOrientationPatient ImagePositionPatient ImageType ImagerPixelSpacing InstanceCreationDate InstanceCreationTime
-    InstanceNumber KVP Laterality LossyImageCompression MRAcquisitionType Manufacturer ManufacturerModelName Modality
-    PatientBirthDate PatientID PatientName PatientOrientation PatientPosition PatientSex PhotometricInterpretation PixelData
-    PixelIntensityRelationship PixelIntensityRelationshipSign PixelRepresentation PixelSpacing PlanarConfiguration
-    PositionReferenceIndicator PresentationIntentType PresentationLUTShape ReferringPhysicianName RepetitionTime
-    RescaleIntercept RescaleSlope RescaleType Rows SOPClassUID SOPInstanceUID SamplesPerPixel ScanOptions ScanningSequence
-    SequenceVariant SeriesDescription SeriesInstanceUID SeriesNumber SliceThickness SoftwareVersions SpecificCharacterSet
-    StudyDate StudyDescription StudyID StudyInstanceUID StudyTime SyntheticData ViewPosition WindowCenter WindowWidth
+    AccessionNumber AcquisitionContextSequence AcquisitionNumber AnatomicRegionSequence BitsAllocated
+    BitsStored BodyPartExamined BurnedInAnnotation Columns ContentQualification
+    ContributingEquipmentSequence ConversionType DerivationDescription DetectorType EchoTime EchoTrainLength
+    FrameOfReferenceUID HighBit ImageComments ImageLaterality ImageOrientationPatient ImagePositionPatient
+    ImageType ImagerPixelSpacing InstanceCreationDate InstanceCreationTime InstanceNumber KVP Laterality
+    LossyImageCompression MRAcquisitionType Manufacturer ManufacturerModelName Modality PatientBirthDate
+    PatientID PatientName PatientOrientation PatientPosition PatientSex PhotometricInterpretation PixelData
+    PixelIntensityRelationship PixelIntensityRelationshipSign PixelRepresentation PixelSpacing
+    PlanarConfiguration PositionReferenceIndicator PresentationIntentType PresentationLUTShape
+    ReferringPhysicianName RepetitionTime RescaleIntercept RescaleSlope RescaleType Rows SOPClassUID
+    SOPInstanceUID SamplesPerPixel ScanOptions ScanningSequence SequenceVariant SeriesDescription
+    SeriesInstanceUID SeriesNumber SliceThickness SoftwareVersions SpecificCharacterSet StudyDate
+    StudyDescription StudyID StudyInstanceUID StudyTime SyntheticData ViewPosition WindowCenter WindowWidth
     """.split()  # noqa: SIM905  # eighty words read better than eighty lines
 )
-"""Every standard attribute that a file of ours may have at its top level."""
+"""All standard attributes that a file of ours may have at its top level."""
 
 _SYNTHESIZING = ("109100", "DCM", "Synthesizing Equipment")  # PS3.16 CID 7005
 _PROCESSING = ("109102", "DCM", "Processing Equipment")
@@ -75,11 +77,14 @@ _CODE_STRING = re.compile(r"[A-Z0-9 _]{1,16}")  # PS3.5 table 6.2-1, CS
 _Attributes = Mapping[str, object]
 
 
-# --- which class ---
+# --- The class ---
 
 
 def choose_class(form: OutputFormat) -> tuple[str, str]:
-    """The class of the images' own modality where it can be said truthfully, else "sc"; and the reason in words."""
+    """The class of the images' modality if it is true of them, else "sc".
+
+    The second value is the reason in words.
+    """
     name = form.modality.lower()
     if name not in SOP_CLASSES:
         return "sc", "Secondary Capture, for they share no modality that medgan has a class for"
@@ -90,31 +95,34 @@ def choose_class(form: OutputFormat) -> tuple[str, str]:
 
 
 def set_class(form: OutputFormat, name: str) -> OutputFormat:
-    """`form` in the class asked for, with the modality of that class.
+    """The output format in the class asked for, with the modality of that class.
 
     Raises:
-        PlanError: there is no such class, or it would say of the images what is not true or not known.
+        PlanError: the class does not exist, or would claim what is not true or not known of the images.
     """
     if name not in SOP_CLASSES:
-        raise PlanError(f"there is no DICOM class {name!r}", hint=f"Classes: auto, {', '.join(SOP_CLASSES)}.")
+        raise PlanError(
+            f"--dicom-class {name!r} is not known",
+            hint=f"Give one of auto, {', '.join(SOP_CLASSES)}.",
+        )
     reasons = list_obstacles(name, form)
     if reasons:
         raise PlanError(
-            f"these images cannot be DICOM of class {name}: {'; '.join(reasons)}",
-            hint="Leave --dicom-class away, or use --dicom-class sc, which fits every image.",
+            f"These images cannot be written as DICOM of class {name}: {'; '.join(reasons)}",
+            hint="Remove --dicom-class, or use --dicom-class sc, which fits every image.",
         )
     return replace(form, dicom_class=name, modality=form.modality if name == "sc" else name.upper())
 
 
 def list_obstacles(name: str, form: OutputFormat) -> list[str]:
-    """What keeps images of this form from being of this class; nothing ever keeps them from being "sc"."""
+    """Why images of this format cannot have a class. Nothing speaks against "sc"."""
     if name == "sc":
         return []
     part = form.body_part.upper() or "an unknown part"
     obstacles = {
         f"their modality is {form.modality}": form.modality not in {*_NO_MODALITY, name.upper()},
         "they have colour": form.channels > 1 and name != "us",
-        "their values are no Hounsfield units": name == "ct" and form.unit != "HU",
+        "their values are not Hounsfield units": name == "ct" and form.unit != "HU",
         "their values are Hounsfield units": name != "ct" and form.unit == "HU",
         f"they have {form.bits} bits, and ultrasound has {BYTE}": name == "us" and form.bits > BYTE,
         # C.7.6.2 and C.8.11.4: Type 1, and an invented number or direction would be believed.
@@ -127,18 +135,25 @@ def list_obstacles(name: str, form: OutputFormat) -> list[str]:
     return [words for words, holds in obstacles.items() if holds]
 
 
-# --- what its files say ---
+# --- The attributes ---
 
 
 def build_attributes(
     form: OutputFormat, shape: tuple[int, ...], bits_allocated: int, *, synthetic: bool
 ) -> _Attributes:
-    """{keyword: value} of an image of `shape` (H, W) or (H, W, 3); those that vary from image to image are there, empty.
+    """{keyword: value} of an image. Those that vary from image to image are empty.
+
+    Args:
+        form: The output format.
+        shape: (H, W) or (H, W, 3).
+        bits_allocated: Bits of a stored word.
+        synthetic: Whether the images are synthetic or real.
 
     Raises:
-        PlanError: the form's class cannot be said truthfully.
-        OutputError: SOURCE_DATE_EPOCH is no number.
+        PlanError: the class of the format is not true of the images.
+        OutputError: SOURCE_DATE_EPOCH is not a number.
     """
+    # Refuse a class that is not true, then gather what all and what this class's files say.
     set_class(form, form.dicom_class)
     said = {
         "SpecificCharacterSet": "ISO_IR 192",  # UTF-8
@@ -156,7 +171,10 @@ def build_attributes(
 
 
 def _study() -> _Attributes:
-    """C.7.1.1, C.7.2.1, and the dates of C.12.1; what nobody knows is empty (Type 2)."""
+    """Patient, study and dates (C.7.1.1, C.7.2.1, C.12.1).
+
+    What nobody knows is empty (Type 2).
+    """
     moment = _moment()
     date, time = (moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")) if moment else ("", "")
     created = {"InstanceCreationDate": date, "InstanceCreationTime": time} if moment else {}
@@ -165,19 +183,25 @@ def _study() -> _Attributes:
 
 
 def _moment() -> datetime | None:
-    """SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/); without it, no date: equal bytes always."""
+    """The date by SOURCE_DATE_EPOCH, or none, so that equal images have equal bytes.
+
+    https://reproducible-builds.org/specs/source-date-epoch/
+    """
     seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
     try:
         return datetime.fromtimestamp(int(seconds), UTC) if seconds else None
     except (ValueError, OverflowError, OSError) as error:
         raise OutputError(
-            f"SOURCE_DATE_EPOCH is {seconds!r}, which is no number of seconds since 1970",
+            f"SOURCE_DATE_EPOCH is {seconds!r}, which is not a number of seconds since 1970",
             hint="Unset it, or set it to the output of: date +%s",
         ) from error
 
 
 def _series(form: OutputFormat) -> _Attributes:
-    """C.7.3.1; Laterality (2C) is there, empty, unless the body part is known to have no pair."""
+    """Modality, body part and laterality (C.7.3.1).
+
+    Laterality (2C) is there, empty, unless the body part is known to have no left and right.
+    """
     part = _code_string(form.body_part)
     return {
         "Modality": _code_string(form.modality) or "OT",
@@ -187,12 +211,13 @@ def _series(form: OutputFormat) -> _Attributes:
 
 
 def _origin(synthetic: bool) -> _Attributes:
-    """Where the image comes from, in attributes that de-identification keeps (C.12.1, C.7.5.1) and in words.
+    """Where the image comes from, in attributes that de-identification keeps.
 
-    Patient Identity Removed is left out: nobody was de-identified here. That no text is burned in and that nothing was
-    compressed with loss is known of synthetic images only.
+    C.12.1 and C.7.5.1. Patient Identity Removed is left out, because nobody was de-identified here. That no
+    text is burned in and that no compression lost anything is known of synthetic images only.
     """
     verb = "Synthesized by a generative adversarial network" if synthetic else "Resampled from a real image"
+    # The equipment that made the image (C.12.1).
     equipment = Dataset()
     equipment.Manufacturer = MAKER
     equipment.ManufacturerModelName = MAKER
@@ -221,11 +246,16 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
 
 
 def _pixels(form: OutputFormat, shape: tuple[int, ...], bits_allocated: int) -> _Attributes:
-    """C.7.6.3, native, and what stored values mean: HU as they are (C.11.1, slope 1); for gray the window that shows them all."""
+    """Native pixels (C.7.6.3) and what their values mean.
+
+    Hounsfield units are stored as they are (C.11.1, slope 1). Gray images have a window that shows all
+    values.
+    """
     gray = form.channels == 1
     bits = WORD if form.unit == "HU" else form.bits
     low, high = stored_range(form)
-    # C.11.2.1.2.1, LINEAR: black up to centre - 0.5 - (width - 1) / 2, white above centre - 0.5 + (width - 1) / 2
+    # C.11.2.1.2.1, LINEAR: black up to centre - 0.5 - (width - 1) / 2,
+    # white above centre - 0.5 + (width - 1) / 2.
     width = max(high - low + 1, 1.0)
     window = {"WindowCenter": format_decimal((low + high + 1) / 2), "WindowWidth": format_decimal(width)}
     rescale = {"RescaleIntercept": "0", "RescaleSlope": "1", "RescaleType": "HU"}
@@ -245,7 +275,7 @@ def _pixels(form: OutputFormat, shape: tuple[int, ...], bits_allocated: int) -> 
 
 
 def _ct(form: OutputFormat) -> _Attributes:
-    """C.8.2.1."""
+    """Attributes of CT (C.8.2.1)."""
     return {
         "ImageType": [
             "DERIVED",
@@ -259,7 +289,10 @@ def _ct(form: OutputFormat) -> _Attributes:
 
 
 def _mr(form: OutputFormat) -> _Attributes:
-    """C.8.3.1; RM is Research Mode: no sequence was run."""
+    """Attributes of MR (C.8.3.1).
+
+    RM is Research Mode: no sequence was run.
+    """
     empty = ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength")
     return {
         "ImageType": ["DERIVED", "SECONDARY", "OTHER"],
@@ -271,7 +304,10 @@ def _mr(form: OutputFormat) -> _Attributes:
 
 
 def _plane(form: OutputFormat) -> _Attributes:
-    """C.7.6.2, C.7.4.1: a plane of the training images' own direction, at the origin of a frame of reference of its own."""
+    """A plane in the training images' orientation (C.7.6.2, C.7.4.1).
+
+    It is at the origin of a frame of reference of its own.
+    """
     thickness = form.spacing_mm[0] if form.spacing_mm else 0.0
     return {
         **dict.fromkeys(PER_PLANE, ""),
@@ -284,7 +320,10 @@ def _plane(form: OutputFormat) -> _Attributes:
 
 
 def _cr(form: OutputFormat) -> _Attributes:
-    """C.8.1.1, C.8.1.2; the pixel size is claimed at the detector (10.7.1.3), for no calibration is known."""
+    """Attributes of CR (C.8.1.1, C.8.1.2).
+
+    The pixel size is given at the detector (10.7.1.3), because no calibration is known.
+    """
     return {
         "BodyPartExamined": _code_string(form.body_part),
         "ViewPosition": "",
@@ -294,9 +333,10 @@ def _cr(form: OutputFormat) -> _Attributes:
 
 
 def _dx(form: OutputFormat) -> _Attributes:
-    """C.8.11.1 to C.8.11.4, for presentation: values go to the screen as they are.
+    """Attributes of DX for presentation (C.8.11.1 to C.8.11.4).
 
-    Burned In Annotation and Lossy Image Compression are Type 1 here, so real images, too, say what inputs usually are.
+    Values go to the screen as they are. Burned In Annotation and Lossy Image Compression are Type 1 here, so
+    real images too say what inputs usually are.
     """
     return {
         "ImageType": ["DERIVED", "SECONDARY", ""],
@@ -324,12 +364,18 @@ def _anatomy(part: str) -> Dataset:
 
 
 def _us(form: OutputFormat) -> _Attributes:
-    """C.8.5.6; Pixel Spacing, when known, extends the class: most readers look there before the region calibration."""
+    """Attributes of US (C.8.5.6).
+
+    Pixel Spacing, where known, extends the class: most readers look there before the region calibration.
+    """
     return {"PatientOrientation": _sides(form), **_spacing(form, "PixelSpacing")}
 
 
 def _secondary_capture(form: OutputFormat) -> _Attributes:
-    """C.8.6.1; Pixel Spacing by 10.7.1.3 when known."""
+    """Attributes of Secondary Capture (C.8.6.1).
+
+    Pixel Spacing is added where it is known (10.7.1.3).
+    """
     return {"PatientOrientation": _sides(form), **_spacing(form, "PixelSpacing")}
 
 
@@ -354,10 +400,10 @@ _BY_CLASS: Mapping[str, Callable[[OutputFormat], _Attributes]] = {
 
 
 def _code_string(text: str) -> str:
-    """Text as a CS value, empty when it cannot be one."""
+    """Text as a CS value, or "" where it cannot be one."""
     return text.upper() if _CODE_STRING.fullmatch(text.upper()) else ""
 
 
 def format_decimal(number: float) -> str:
-    """A DS value: at most 16 characters."""
+    """Format a number as a DS value of at most 16 characters."""
     return f"{number:.9g}"

@@ -1,6 +1,6 @@
-"""A compressed frame in, the size it says it has out; and what breaks the grammar of a JPEG stream.
+"""Read the size of a compressed frame, and find damage in JPEG streams.
 
-Decoders scramble a frame of other proportions without a word, and GDCM ends the whole process over a damaged JPEG.
+Decoders scramble a frame of other proportions silently, and GDCM ends the whole process over a damaged JPEG.
 """
 
 from __future__ import annotations
@@ -12,35 +12,48 @@ from dataclasses import dataclass, field
 
 _MARKER = 0xFF
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
-"""JPEG markers SOF0 to SOF15 (three in between mean other things), and SOF55 of JPEG-LS."""
+"""JPEG markers SOF0 to SOF15 (three in between mean something else), and SOF55 of JPEG-LS."""
 _HUFFMAN_FRAMES = frozenset({0xC0, 0xC1, 0xC3})
-"""Baseline, extended and lossless, each sequential with Huffman codes."""
-_TABLES, _END, _SCAN, _LINES = 0xC4, 0xD9, 0xDA, 0xDC
-_JFIF, _ADOBE = 0xE0, 0xEE
+"""Baseline, extended and lossless frames, each sequential with Huffman codes."""
+_TABLES = 0xC4  # DHT: Huffman tables
+_END = 0xD9  # EOI: end of image
+_SCAN = 0xDA  # SOS: start of scan
+_LINES = 0xDC  # DNL: number of lines
+_JFIF = 0xE0  # APP0
+_ADOBE = 0xEE  # APP14
 _MAY_FOLLOW = _HUFFMAN_FRAMES | {_TABLES, _SCAN, _LINES, 0xDB, 0xDD, 0xFE} | frozenset(range(0xE0, 0xF0))
-"""Markers a sequential stream may hold: frame, tables, scan, number of lines, restart interval, comment, application."""
+"""Markers that a sequential stream may hold: frame, tables, scan, number of lines, restart interval, comment,
+application data."""
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""A marker other than a restart: it ends entropy-coded data."""
-_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+"""A marker other than a restart. It ends entropy-coded data."""
+_START_OF_SCAN = b"\xff\xda"
+_END_OF_IMAGE = b"\xff\xd9"
 _JP2 = b"\0\0\0\x0cjP  "
-"""How a JP2 file begins: with its signature box of twelve bytes."""
+"""First bytes of a JP2 file: its signature box of twelve bytes."""
 _BOX = 8  # bytes of the head of a box: length and type
 _LENGTHS = 16
-"""Lengths that a Huffman code may have."""
+"""Longest Huffman code in bits."""
 
 
 def read_stream_size(stream: bytes) -> tuple[int, int, int] | None:
-    """(rows, columns, bits) that a JPEG, JPEG-LS or JPEG 2000 stream says of itself; None for RLE and the unknown."""
+    """(rows, columns, bits) of a JPEG, JPEG-LS or JPEG 2000 stream.
+
+    None for RLE and unknown streams.
+    """
     siz = stream.find(b"\xff\x4f\xff\x51", 0, 4096)
     if siz >= 0 and len(stream) >= siz + 45:
-        # ISO 15444-1 A.5.1: Xsiz, Ysiz, XOsiz, YOsiz from offset 8 of the main header; Ssiz (bits - 1, sign on top) at 42.
+        # ISO 15444-1 A.5.1: Xsiz, Ysiz, XOsiz, YOsiz from offset 8 of the main header;
+        # Ssiz (bits - 1, with the sign on top) at offset 42.
         width, height, left, top = struct.unpack_from(">4I", stream, siz + 8)
         return height - top, width - left, (stream[siz + 42] & 0x7F) + 1
     return _frame_header(stream) if stream[:2] == b"\xff\xd8" else None
 
 
 def _frame_header(stream: bytes) -> tuple[int, int, int] | None:
-    """(rows, columns, bits) of a JPEG or JPEG-LS frame header (ISO 10918-1 B.2.2, ISO 14495-1 C.2.2)."""
+    """(rows, columns, bits) of a JPEG or JPEG-LS frame header.
+
+    ISO 10918-1 B.2.2, ISO 14495-1 C.2.2.
+    """
     at = 2
     while len(stream) >= at + 9 and stream[at] == _MARKER:
         marker, length = stream[at + 1], int.from_bytes(stream[at + 2 : at + 4], "big")
@@ -52,9 +65,10 @@ def _frame_header(stream: bytes) -> tuple[int, int, int] | None:
 
 
 def has_circular_boxes(stream: bytes) -> bool:
-    """Whether a box before the codestream of a JP2 file has no length of its own, over which pydicom would turn in circles.
+    """Whether a box before the codestream of a JP2 file has no length of its own.
 
-    PS3.5 section 8.2.4 allows the bare codestream only; files in JP2's boxes (ISO 15444-1 annex I) are read all the same.
+    pydicom would loop over it for ever. PS3.5 section 8.2.4 allows the bare codestream only, but files in
+    JP2's boxes (ISO 15444-1 annex I) are read all the same.
     """
     at = _BOX + 4
     while stream.startswith(_JP2) and at < len(stream) and stream[at + 4 : at + _BOX] != b"jp2c":
@@ -66,15 +80,18 @@ def has_circular_boxes(stream: bytes) -> bool:
 
 
 def lacks_end_marker(stream: bytes) -> bool:
-    """Whether a JPEG-LS stream lacks its end marker (ISO 14495-1 C.1.1), which keeps the decoder looking for many seconds."""
+    """Whether a JPEG-LS stream lacks its end marker (ISO 14495-1 C.1.1).
+
+    The decoder would search for it for many seconds.
+    """
     return _END_OF_IMAGE not in stream[max(stream.rfind(_START_OF_SCAN), 0) :]
 
 
 def find_damage(stream: bytes) -> str:
-    """The first thing in a Huffman-coded JPEG stream that breaks the grammar of ISO 10918-1 annex B; "" for none.
+    """The first violation of ISO 10918-1 annex B in a JPEG stream, or "".
 
-    Entropy-coded data are passed over: what is wrong in there spoils pixels only. JFIF's and Adobe's segments are looked
-    into because GDCM takes the decoder's warnings about them for a reason to abort.
+    The stream has Huffman codes. Entropy-coded data is skipped, because errors in it spoil pixels only. The
+    segments of JFIF and Adobe are checked because GDCM aborts on the decoder's warnings about them.
     """
     seen = _StreamState()
     takes = dict.fromkeys(_HUFFMAN_FRAMES, seen.frame) | {
@@ -91,17 +108,17 @@ def find_damage(stream: bytes) -> str:
 
 
 def _segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
-    """Marker and content of each segment (ISO 10918-1 B.1.1.4); marker 0 where there should be one and is none."""
+    """Marker and content of each segment (ISO 10918-1 B.1.1.4).
+
+    Marker 0 stands for a missing marker.
+    """
     at = 2
     while stream.startswith(b"\xff\xd8") and at < len(stream):
         while stream[at : at + 2] == b"\xff\xff":  # fill bytes
             at += 1
         marker, length = stream[at + 1 : at + 2], int.from_bytes(stream[at + 2 : at + 4], "big")
-        if (
-            stream[at] != _MARKER
-            or not marker
-            or (marker[0] != _END and not 2 <= length <= len(stream) - at - 2)
-        ):
+        fits = 2 <= length <= len(stream) - at - 2
+        if stream[at] != _MARKER or not marker or (marker[0] != _END and not fits):
             yield 0, b""
             return
         if marker[0] == _END:
@@ -114,33 +131,39 @@ def _segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _is_sound_jfif(content: bytes) -> bool:
-    """Whether the first application segment, if it is JFIF's, is of version 1 with a unit that there is."""
+    """Whether a first application segment of JFIF is of version 1 with a known unit."""
     return not content.startswith(b"JFIF\0") or (len(content) >= 14 and content[5] == 1 and content[7] <= 2)
 
 
 def _is_sound_adobe(content: bytes) -> bool:
-    """Whether application segment 14, if it is Adobe's, says RGB (0) or YCbCr (1)."""
+    """Whether application segment 14 of Adobe says RGB (0) or YCbCr (1)."""
     return not content.startswith(b"Adobe") or (len(content) >= 12 and content[11] <= 1)
 
 
 @dataclass(slots=True)
 class _StreamState:
-    """What a stream has brought so far; each method takes one segment and says whether it is sound."""
+    """What a stream has held so far.
+
+    Each method takes one segment and says whether it is sound.
+    """
 
     components: bytes = b""
-    """Names of the components of the frame."""
+    """Identifiers of the components of the frame."""
     pending: set[int] = field(default_factory=set)
-    """Those that no scan has brought yet."""
+    """Components that no scan has held yet."""
     tables: set[int] = field(default_factory=set)
     """Class and number of the Huffman tables."""
 
     @property
     def done(self) -> bool:
-        """Whether every component is there; only the end may follow."""
+        """Whether every component is there. Only the end may follow."""
         return bool(self.components) and not self.pending
 
     def frame(self, content: bytes) -> bool:
-        """The frame header: a depth there is, one or three components with names of their own (B.2.2)."""
+        """Check the frame header (B.2.2).
+
+        It needs a possible depth, and one or three components with different identifiers.
+        """
         depth, count, names = content[0:1], content[5:6], content[6::3]
         whole = count in {b"\1", b"\3"} and len(content) == 6 + 3 * count[0] and 2 <= depth[0] <= 16
         factors = [part for factor in content[7::3] for part in (factor >> 4, factor & 15)]
@@ -148,7 +171,7 @@ class _StreamState:
         return first and whole and len(self.pending) == len(names) and set(factors) <= {1, 2, 3, 4}
 
     def codes(self, content: bytes) -> bool:
-        """Huffman tables (B.2.4.2), none of which asks for codes that there are not."""
+        """Check Huffman tables (B.2.4.2): none may need impossible codes."""
         while content:
             kind, counts = content[0], content[1 : 1 + _LENGTHS]
             # Kraft's inequality; annex C keeps the code of all ones free.
@@ -167,7 +190,10 @@ class _StreamState:
         return True
 
     def scan(self, content: bytes) -> bool:
-        """The scan header: components of the frame not seen before, with tables that were (B.2.3)."""
+        """Check the scan header (B.2.3).
+
+        It needs components of the frame that are new, with tables that are known.
+        """
         names, selected = content[1:-3:2], content[2:-3:2]
         whole = len(content) >= 6 and len(content) == 4 + 2 * content[0]
         sound = whole and len(set(names)) == len(names) and set(names) <= self.pending

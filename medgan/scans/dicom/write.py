@@ -1,6 +1,7 @@
-"""An image or volume in [0, 1] with its Form and Mark -> a DICOM file, or a series of one file per slice, that a PACS accepts.
+"""Write images and volumes as DICOM files that a PACS accepts.
 
-A real image prepared by medgan differs from a synthetic one only where the truth differs.
+A volume is a series of one file per slice. A real image prepared by medgan differs from a synthetic one only
+where the truth differs.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from medgan.scans.scan import OutputFormat, Pixels, Provenance
 
 SUFFIX = ".dcm"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://medgan.invalid/dicom")
-"""Root of all our UIDs: 2.25 and a version 5 UUID (PS3.5 B.2), so nobody's organisational root is borrowed."""
+"""Root of all our UIDs: 2.25 and a version 5 UUID (PS3.5 B.2), so that no organisation's root is used."""
 _PRIVATE_GROUP = 0x4D47
 _PRIVATE_CREATOR = "MEDGAN"
 
@@ -50,45 +51,52 @@ _LONG_STRING = 64
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """Who and which: made from the content alone, so equal content has equal names on every machine."""
+    """Names of patient, study, series and image.
+
+    They are derived from the content alone, so equal content has equal names on every machine.
+    """
 
     patient: str
     study: str
     series: str
     frame: str
     image: str
-    """What the names of the slices are made from."""
+    """Text from which the names of the slices are derived."""
 
 
 @dataclass(frozen=True, slots=True)
 class _EncodedTemplate:
-    """Everything that files of one Form share, encoded."""
+    """Everything that files of one OutputFormat share, encoded."""
 
     meta: Template
     dataset: Template
     form: str
-    """Digest of the Form."""
+    """Digest of the OutputFormat."""
 
 
 def write(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> None:
-    """One image, (H, W) or (H, W, 3) in [0, 1], as a Part 10 file in Explicit VR Little Endian: a series of one.
+    """Write one image, (H, W) or (H, W, 3) in [0, 1], as a DICOM file.
+
+    It is a Part 10 file in Explicit VR Little Endian, and a series of its own.
 
     Raises:
-        PlanError: the form's class cannot be said truthfully of such an image.
-        OutputError: SOURCE_DATE_EPOCH is no number, or the disk refuses.
+        PlanError: the DICOM class is not true of such an image.
+        OutputError: SOURCE_DATE_EPOCH is not a number, or the disk refuses to write.
     """
     for data in _encode_slices(pixels[None], form, mark):
         write_bytes(path, data)
 
 
 def write_volume(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> tuple[Path, ...]:
-    """A volume (Z, Y, X) in [0, 1], slices along their normal (axial: from feet to head), as `<path>/0001.dcm` and so on: one series, one frame of reference.
+    """Write a volume (Z, Y, X) in [0, 1] as `<path>/0001.dcm` and so on.
 
-    Slice k lies k * spacing millimetres from the origin. Single-frame files, for every reader copes with them.
+    Slices follow each other along their normal (axial: from feet to head), in one series and one frame of
+    reference. Slice k is k * spacing millimetres from the origin. Files have a single frame, which every
+    reader supports.
 
     Raises:
-        PlanError: the form's class has no place in space, or the distance between slices is unknown.
-        OutputError: SOURCE_DATE_EPOCH is no number, or the disk refuses.
+        PlanError: the DICOM class has no position in space, or the distance between slices is unknown.
+        OutputError: SOURCE_DATE_EPOCH is not a number, or the disk refuses to write.
     """
     files = []
     for number, data in enumerate(_encode_slices(pixels, form, mark), start=1):
@@ -98,10 +106,10 @@ def write_volume(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenanc
 
 
 def _encode_slices(pixels: Pixels, form: OutputFormat, mark: Provenance) -> Iterator[bytes]:
-    """The file of each slice of (Z, Y, X) or (Z, Y, X, 3) in [0, 1]."""
+    """Encode the file of each slice of (Z, Y, X) or (Z, Y, X, 3) in [0, 1]."""
     if len(pixels) > 1 and form.dicom_class not in PLANAR:
         raise PlanError(
-            f"a volume cannot be DICOM of class {form.dicom_class}: only ct and mr say where a slice lies",
+            f"A volume cannot be DICOM of class {form.dicom_class}: only ct and mr give a slice's position",
             hint="Write it as NIfTI.",
         )
     gap = slice_gap(form, len(pixels))
@@ -124,7 +132,10 @@ def _encode_slices(pixels: Pixels, form: OutputFormat, mark: Provenance) -> Iter
 
 
 def _to_words(stored: Stored, form: OutputFormat) -> Stored:
-    """Little-endian words; MR has 16 bits allocated, however few it stores (PS3.3 C.8.3.1.1.4)."""
+    """Little-endian words.
+
+    MR has 16 bits allocated, however few it stores (PS3.3 C.8.3.1.1.4).
+    """
     wide = stored.astype(np.uint16) if form.dicom_class == "mr" else stored
     return wide.astype(wide.dtype.newbyteorder("<"), copy=False)
 
@@ -153,7 +164,10 @@ def _encode_template(
 
 
 def _file_meta(kind: UID) -> Dataset:
-    """PS3.10 7.1 with our own implementation, else pydicom would sign with its version."""
+    """The file meta group (PS3.10 7.1), naming medgan as the implementation.
+
+    Otherwise pydicom would sign with its own version.
+    """
     meta = Dataset()
     meta.FileMetaInformationVersion = b"\0\1"
     meta.MediaStorageSOPClassUID = kind
@@ -167,8 +181,9 @@ def _file_meta(kind: UID) -> Dataset:
 def _make_names(stored: Stored, form: str, mark: Provenance) -> _Names:
     """UIDs and patient of one image or volume.
 
-    Study and series follow the patient: a study may belong to one patient only (PS3.3 A.1.2), and images that are not
-    slices of one body must not share a series, or viewers and converters stack them into a volume that never was.
+    Study and series follow the patient: a study may belong to one patient only (PS3.3 A.1.2), and images that
+    are not slices of one body must not share a series, or viewers and converters stack them into a volume
+    that never was.
     """
     content = digest(stored.tobytes(), str(stored.shape), form)
     origin = f"synthetic|{mark.model}|{mark.seed}" if mark.synthetic else f"real|{mark.patient}"
@@ -184,10 +199,10 @@ def _make_names(stored: Stored, form: str, mark: Provenance) -> _Names:
 
 
 def _attribute_values(names: _Names, mark: Provenance) -> dict[int, bytes]:
-    """{tag: value} of what is the same in all slices of an image, and its own.
+    """{tag: value} of what all slices of an image share.
 
-    Model, seed, label and index stand exactly in private attributes too; a second record only, for de-identification
-    removes it.
+    Model, seed, label and index are in private attributes as well, in full. They are a second record only,
+    because de-identification removes them.
     """
     label = _text(mark.label)
     public = {

@@ -1,4 +1,4 @@
-"""Where the frames of one file lie: order along the normal, spacing, and when they are no stack at all (PS3.3 C.7.6.16)."""
+"""Order, spacing and position of the frames of one file (PS3.3 C.7.6.16)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_a_form_is_of_its_own_class_by_itself(form):
     [
         ("ct", {"spacing_mm": None}, "size of their pixels is unknown"),
         ("ct", {"channels": 3}, "colour"),
-        ("ct", {"unit": "stored", "low": 0, "high": 255, "bits": 8}, "no Hounsfield units"),
+        ("ct", {"unit": "stored", "low": 0, "high": 255, "bits": 8}, "not Hounsfield units"),
         ("mr", {"spacing_mm": None}, "size of their pixels is unknown"),
         ("mr", {"channels": 3}, "colour"),
         ("mr", {"modality": "CT"}, "modality is CT"),
