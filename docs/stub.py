@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medgan.api import public
-from medgan.api.keywords import kinds_of, words_of
+from medgan.api.keywords import kinds_of, option_of
 
 STUB = Path(__file__).resolve().parents[1] / "medgan" / "api" / "public.pyi"
 VERBS = ("inspect", "train", "sample", "balance", "evaluate", "report")
@@ -66,7 +66,7 @@ def parameter_text(parameter: inspect.Parameter) -> str:
     """`minutes: float | None = None`."""
     if parameter.name == "on_progress":
         return "on_progress: OnProgress = ..."
-    text = f"{parameter.name}: {type_text(words_of(parameter.annotation)[0])}"
+    text = f"{parameter.name}: {type_text(option_of(parameter.annotation)[0])}"
     default = parameter.default
     if default is parameter.empty:
         return text

@@ -19,7 +19,7 @@ OWNERS = {
     "nibabel": ("scans/nifti",),
     "skimage": ("scans/raster", "scans/intensity", "scans/geometry", "similarity/", "evaluation/"),
     "rich": ("cli/",),
-    "typer": ("cli/", "api/options"),
+    "typer": ("cli/",),
     "matplotlib": ("reports/", "pictures/"),
     "jinja2": ("reports/",),
     "lightning_fabric": ("training/",),

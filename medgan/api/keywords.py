@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from medgan.base.errors import OptionError
+from medgan.base.option import Option
 
 R = TypeVar("R")
 
@@ -29,8 +30,11 @@ def spread(function: Callable[..., R]) -> Callable[..., R]:
         given = signature.bind(*arguments, **values)
         given.apply_defaults()
         for name, group in groups.items():
-            fields = {field.name: given.arguments.pop(field.name) for field in dataclasses.fields(group)}
-            given.arguments[name] = group(**fields)
+            fields = [field.name for field in dataclasses.fields(group)]
+            read = {
+                field: read_value(signature.parameters[field], given.arguments.pop(field)) for field in fields
+            }
+            given.arguments[name] = group(**read)
         return function(**given.arguments)
 
     together = [inner for one in own.parameters.values() for inner in members(one)]
@@ -70,11 +74,19 @@ def members(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
         )
 
 
-def words_of(annotation: Any) -> tuple[Any, Any]:
-    """(type, what carries its help) of `Annotated[type, Option(...)]`; (type, None) of any other."""
-    if hasattr(annotation, "__metadata__"):
-        return annotation.__origin__, annotation.__metadata__[0]
-    return annotation, None
+def option_of(annotation: Any) -> tuple[Any, Option | None]:
+    """(type of what may be given, what is known of the option) of an annotation; (type, None) of what is no option."""
+    words = next((one for one in getattr(annotation, "__metadata__", ()) if isinstance(one, Option)), None)
+    if words is None:
+        return annotation, None
+    return words.accepts or annotation.__origin__, words
+
+
+def read_value(parameter: inspect.Parameter, value: Any) -> Any:
+    """What was given as the value of a field; None, and a default, are values already."""
+    words = option_of(parameter.annotation)[1]
+    given = value is not None and value is not parameter.default
+    return words.parse(value) if words and words.parse and given else value
 
 
 def kinds_of(kind: Any) -> tuple[Any, ...]:
@@ -84,22 +96,21 @@ def kinds_of(kind: Any) -> tuple[Any, ...]:
 
 
 def as_typed(annotation: Any) -> Any:
-    """An option's annotation as the command line reads it: of several types the last, or none."""
-    kind, words = words_of(annotation)
+    """The type of an option on the command line: of several types the last, or none."""
+    kind = option_of(annotation)[0]
     several = [one for one in kinds_of(kind) if one is not types.NoneType]
-    last = several[-1] | None if types.NoneType in kinds_of(kind) else several[-1]
-    return annotation if words is None or len(several) < 2 else typing.Annotated[last, words]
+    return several[-1] | None if types.NoneType in kinds_of(kind) else several[-1]
 
 
 def refuse_strange(parameter: inspect.Parameter, value: Any) -> None:
     """OptionError for a value that its option does not have: the command line checks the same by itself."""
-    kind, words = words_of(parameter.annotation)
+    kind, words = option_of(parameter.annotation)
     if value is None or words is None:
         return
     choices = [choice for one in kinds_of(kind) for choice in choices_of(one)]
     if choices and value not in choices:
         raise OptionError(f"{parameter.name} cannot be {value!r}: choose one of {', '.join(choices)}")
-    least, most = (getattr(words, end, None) for end in ("min", "max"))
+    least, most = words.min, words.max
     if least is None:
         return
     ends = f"a number, {least:g} or more" if most is None else f"a number from {least:g} to {most:g}"

@@ -7,37 +7,38 @@ the command line reads; the others are for Python, as `int` beside the text of `
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
-
-from medgan.api.values import Place, as_path, as_quotas, as_size, as_target
+from medgan.api.values import Place, as_path, as_quotas, as_target
 from medgan.base.errors import OptionError
+from medgan.base.option import Option
+from medgan.base.overrides import Overrides
 from medgan.base.processes import current_processes
 
 if TYPE_CHECKING:
     from medgan.commands.balance import BalanceOptions
     from medgan.commands.sample import SampleOptions
     from medgan.dataset.source import Source as Scans
-    from medgan.plan import Overrides
 
-_data = partial(typer.Option, rich_help_panel="Data")
-_training = partial(typer.Option, rich_help_panel="Training")
-_output = partial(typer.Option, rich_help_panel="Output")
-_evidence = partial(typer.Option, rich_help_panel="Evidence")
-_expert = partial(typer.Option, rich_help_panel="Expert")
+_data = partial(Option, subject="Data")
+_training = partial(Option, subject="Training")
+_output = partial(Option, subject="Output")
+_evidence = partial(Option, subject="Evidence")
+_expert = partial(Option, subject="Expert")
 
 
 # --- one by one ---
 
 Source = Annotated[
     Path | str,
-    typer.Argument(
+    Option(
+        argument=True,
         metavar="SOURCE",
         help="Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a MedMNIST-style "
         ".npz, or - for a list on stdin: a path per line; a tab and a label may follow, else the file's own folder is its class.",
@@ -45,21 +46,37 @@ Source = Annotated[
 ]
 JudgedSource = Annotated[
     Path | str | None,
-    typer.Argument(
+    Option(
+        argument=True,
         metavar="SOURCE",
         help="Real data, as `medgan inspect` takes them, or a folder that `medgan balance` wrote.",
     ),
 ]
-Run = Annotated[Place, typer.Argument(metavar="RUN", help="Folder of a trained model.")]
+Run = Annotated[Place, Option(argument=True, metavar="RUN", help="Folder of a trained model.")]
 Folder = Annotated[
-    Place, typer.Argument(metavar="RUN", help="Folder that `evaluate`, `balance`, `sample` or `train` wrote.")
+    Place,
+    Option(
+        argument=True, metavar="RUN", help="Folder that `evaluate`, `balance`, `sample` or `train` wrote."
+    ),
 ]
 Out = Annotated[
-    Place, _output("--out", "-o", metavar="FOLDER", help="Where the result goes, never inside the input.")
+    Place,
+    _output(
+        names=(
+            "--out",
+            "-o",
+        ),
+        metavar="FOLDER",
+        help="Where the result goes, never inside the input.",
+    ),
 ]
 Like = Annotated[
     Place,
-    _output("--like", metavar="RUN", help="A trained model, in whose size and form the scans are written."),
+    _output(
+        names=("--like",),
+        metavar="RUN",
+        help="A trained model, in whose size and form the scans are written.",
+    ),
 ]
 Holdout = Annotated[
     float | None,
@@ -74,10 +91,12 @@ Split = Annotated[
     Literal["train", "val", "test"] | None,
     _data(help="Only the scans of this split; default: all that SOURCE holds."),
 ]
-Files = Annotated[bool, _output("--files", help="List every file with its verdict.")]
-TrainSeed = Annotated[int | None, _training("--seed", metavar="N", min=0, help="Random seed; default: 0.")]
+Files = Annotated[bool, _output(names=("--files",), help="List every file with its verdict.")]
+TrainSeed = Annotated[
+    int | None, _training(names=("--seed",), metavar="N", min=0, help="Random seed; default: 0.")
+]
 DryRun = Annotated[
-    bool, _training("--dry-run", help="Print the plan, its reasons and a time estimate, then stop.")
+    bool, _training(names=("--dry-run",), help="Print the plan, its reasons and a time estimate, then stop.")
 ]
 Seed = Annotated[int, _output(metavar="N", min=0, help="Seed of the first image; the next ones follow.")]
 Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], _training(help="Where to compute.")]
@@ -93,7 +112,7 @@ DicomClass = Annotated[
 NoFilter = Annotated[
     bool,
     _output(
-        "--no-filter",
+        names=("--no-filter",),
         help="Write every image as it is drawn; by default near copies, images that do not surely show their class and poor ones are left out.",
     ),
 ]
@@ -120,7 +139,10 @@ class LabelOptions:
         str, _data(metavar="CODE", help="Use only scans of this DICOM modality, such as CT.")
     ] = ""
     allow_burned_in: Annotated[
-        bool, _data("--allow-burned-in", help="Use images whose header says that text is burned into them.")
+        bool,
+        _data(
+            names=("--allow-burned-in",), help="Use images whose header says that text is burned into them."
+        ),
     ] = False
 
     def source(self, place: Path | str) -> Scans:
@@ -147,71 +169,21 @@ class ScanOptions(LabelOptions):
     """The same where a model learns from the scans."""
 
     allow_synthetic: Annotated[
-        bool, _data("--allow-synthetic", help="Use images that are marked as synthetic.")
+        bool, _data(names=("--allow-synthetic",), help="Use images that are marked as synthetic.")
     ] = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions:
-    """What a training is told; None leaves a decision to the rules of the plan."""
+class TrainingOptions(Overrides):
+    """What a training is told."""
 
-    effort: Annotated[
-        Literal["smoke", "quick", "standard", "thorough"],
-        _training(
-            help="How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough 128 pixels."
-        ),
-    ] = "standard"
-    minutes: Annotated[
-        float | None, _training(metavar="N", min=0.05, help="Time to train, instead of the effort's length.")
-    ] = None
-    size: Annotated[
-        int | tuple[int, int] | str | None,
-        _training(metavar="HxW", help="Training image in pixels: 64, or rows x columns: 64x80."),
-    ] = None
-    batch: Annotated[int | None, _expert(metavar="N", min=2, help="Images per step.")] = None
-    images: Annotated[
-        int | None, _expert(metavar="N", min=1, help="Images shown in all, instead of the effort's length.")
-    ] = None
-    seed: TrainSeed = None
-    device: Device = "auto"
-    precision: Annotated[
-        Literal["fp32", "bf16"] | None,
-        _expert(help="Number format; default: what a timed probe finds quicker."),
-    ] = None
-    cuda_graphs: Annotated[
-        bool | None,
-        _expert(
-            "--cuda-graphs/--no-cuda-graphs",
-            help="Replay training steps as CUDA graphs; default: on a GPU, where a timed probe finds it quicker.",
-        ),
-    ] = None
-    arch: Annotated[
-        Literal["repaired", "dcgan"] | None,
-        _expert(help="Network: ours, or the DCGAN of 2015 as a baseline."),
-    ] = None
-    noise: Annotated[
-        Literal["normal", "uniform"] | None, _expert(help="Distribution of the latent vector.")
-    ] = None
-    features: Annotated[
-        Literal["lite0", "none"] | None,
-        _expert(help="Pretrained network that guides training; default: lite0."),
-    ] = None
-    window: Annotated[
-        str | None,
-        _training(metavar="NAME", help="CT window: full, lung, soft, bone, brain, or LOW:HIGH in HU."),
-    ] = None
     tensorboard: Annotated[
-        bool, _training("--tensorboard", help="Also log to TensorBoard (pip install tensorboard).")
+        bool, _training(names=("--tensorboard",), help="Also log to TensorBoard (pip install tensorboard).")
     ] = False
 
     def overrides(self) -> Overrides:
         """What takes the place of the plan's own decisions."""
-        from medgan.plan import Overrides
-
-        asked: dict[str, Any] = {**vars(self), "size": as_size(self.size)}
-        asked["graphed"] = asked.pop("cuda_graphs")
-        del asked["tensorboard"]
-        return Overrides(**asked)
+        return Overrides(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Overrides)})
 
     @property
     def lack(self) -> str:
@@ -227,10 +199,11 @@ class ModelOptions:
 
     dry_run: DryRun = False
     model: Annotated[
-        Place | None, _training("--model", metavar="RUN", help="A trained model; without it, one is trained.")
+        Place | None,
+        _training(names=("--model",), metavar="RUN", help="A trained model; without it, one is trained."),
     ] = None
     any_model: Annotated[
-        bool, _training("--any-model", help="Accept a model that learned from other data.")
+        bool, _training(names=("--any-model",), help="Accept a model that learned from other data.")
     ] = False
 
 
@@ -241,13 +214,20 @@ class MixtureOptions:
     target: Annotated[
         int | str,
         _output(
+            parse=as_target,
             metavar="N",
             help="What real images of each class should reach by repeats: largest, median or a number.",
         ),
     ] = "largest"
     class_: Annotated[
-        Mapping[str, int] | list[str] | None,
-        _output("--class", metavar="LABEL=N", help="Another target for one class; repeatable."),
+        Mapping[str, int] | None,
+        _output(
+            names=("--class",),
+            accepts=Mapping[str, int] | list[str] | None,
+            parse=as_quotas,
+            metavar="LABEL=N",
+            help="Another target for one class; repeatable.",
+        ),
     ] = None
     max_synthetic_ratio: Annotated[
         float | None,
@@ -279,7 +259,7 @@ class MixtureOptions:
     top_up: Annotated[
         bool,
         _output(
-            "--top-up",
+            names=("--top-up",),
             help="Write the synthetic images only, to add to a folder of your own; the same as --real none.",
         ),
     ] = False
@@ -289,8 +269,6 @@ class MixtureOptions:
 
     def refuse(self) -> None:
         """Refuse what contradicts itself, before any library is loaded."""
-        as_target(self.target)
-        as_quotas(self.class_)
         if self.top_up and self.real == "link":
             raise OptionError("--top-up writes no real images: leave --real link away")
 
@@ -299,8 +277,8 @@ class MixtureOptions:
         from medgan.commands.balance import BalanceOptions
 
         return BalanceOptions(
-            target=as_target(self.target),
-            per_class=as_quotas(self.class_),
+            target=self.target,
+            per_class=self.class_ or {},
             max_synthetic_ratio=self.max_synthetic_ratio,
             share=self.share,
             fill=self.fill,
@@ -365,21 +343,23 @@ class JudgedOptions:
 
     model: Annotated[
         Place | None,
-        _evidence("--model", metavar="RUN", help="A trained model, from which images are drawn."),
+        _evidence(names=("--model",), metavar="RUN", help="A trained model, from which images are drawn."),
     ] = None
     real: Annotated[
-        Place | None, _evidence("--real", metavar="FOLDER", help="The same as SOURCE: real images.")
+        Place | None, _evidence(names=("--real",), metavar="FOLDER", help="The same as SOURCE: real images.")
     ] = None
     synthetic: Annotated[
         Place | None,
         _evidence(
-            "--synthetic", metavar="FOLDER", help="Synthetic images, a sub-folder per class, of any tool."
+            names=("--synthetic",),
+            metavar="FOLDER",
+            help="Synthetic images, a sub-folder per class, of any tool.",
         ),
     ] = None
     external: Annotated[
         Place | None,
         _evidence(
-            "--external",
+            names=("--external",),
             metavar="FOLDER",
             help="Scans of another hospital, labelled as SOURCE is: the same classifiers are tested on them a second time.",
         ),
@@ -394,7 +374,7 @@ class EvidenceOptions:
     no_filter: Annotated[
         bool,
         _evidence(
-            "--no-filter",
+            names=("--no-filter",),
             help="Judge images of a model as they are drawn, not those that `sample` and `balance` would choose.",
         ),
     ] = False

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from medgan.api import results, verbs
-from medgan.api.keywords import refuse_strange, spread, words_of
+from medgan.api.keywords import option_of, refuse_strange, spread
 
 
 def publish(verb: Callable[..., Any], *kinds: type[Any]) -> Callable[..., Any]:
@@ -30,7 +30,7 @@ def publish(verb: Callable[..., Any], *kinds: type[Any]) -> Callable[..., Any]:
         report = takes(*arguments, **values).report(**files)
         return results.as_result(kinds[-1 if given.get("dry_run") else 0], report)
 
-    told = [one.replace(annotation=words_of(one.annotation)[0]) for one in signature.parameters.values()]
+    told = [one.replace(annotation=option_of(one.annotation)[0]) for one in signature.parameters.values()]
     public.__signature__ = signatures.Signature(told, return_annotation=kinds[0])  # type: ignore[attr-defined]
     public.__annotations__ = {one.name: one.annotation for one in told} | {"return": kinds[0]}
     public.__module__, public.kinds = "medgan", kinds  # type: ignore[attr-defined]
@@ -43,7 +43,7 @@ def describe(words: str, signature: signatures.Signature) -> str:
     lines = [words.strip(), "", "Args:"]
     for name, parameter in signature.parameters.items():
         told = getattr(
-            words_of(parameter.annotation)[1], "help", "Called with a `Progress` as the work goes on."
+            option_of(parameter.annotation)[1], "help", "Called with a `Progress` as the work goes on."
         )
         lines.append(f"    {name}: {told}")
     return "\n".join(lines)

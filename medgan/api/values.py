@@ -16,16 +16,6 @@ def as_path(place: Place | None) -> Path | None:
     return None if place is None else Path(place)
 
 
-def as_size(size: int | tuple[int, int] | str | None) -> tuple[int, int] | None:
-    """`64` or `64x80` as (H, W); a pair is one already."""
-    if size is None or isinstance(size, tuple):
-        return size
-    sides = (str(size) or "0").lower().split("x")
-    if not all(side.isdecimal() for side in sides) or len(sides) not in {1, 2}:
-        raise OptionError(f"--size {size}: write 64, or 64x80 for 64 rows of 80 pixels")
-    return (int(sides[0]), int(sides[-1])) if size else None
-
-
 def as_target(target: int | str) -> str | int:
     """`largest`, `median` or a number of images."""
     text = str(target)

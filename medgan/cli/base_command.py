@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from medgan.api.keywords import as_typed, spread
+from medgan.api.keywords import as_typed, option_of, spread
 from medgan.base.errors import OptionError
 from medgan.base.processes import current_processes
 from medgan.base.workers import VARIABLE
@@ -144,7 +144,22 @@ def take_options(function: Callable[..., R]) -> Callable[..., R]:
             raise typer.BadParameter(error.message) from None
 
     own = inspect.signature(takes).parameters.values()
-    return _with_parameters(command, [one.replace(annotation=as_typed(one.annotation)) for one in own])
+    return _with_parameters(command, [one.replace(annotation=as_option(one.annotation)) for one in own])
+
+
+def as_option(annotation: Any) -> Any:
+    """An option's annotation in the words of Typer; any other as it is."""
+    words = option_of(annotation)[1]
+    if words is None:
+        return annotation
+    if words.argument:
+        told = typer.Argument(metavar=words.metavar, help=words.help)
+    else:
+        told = typer.Option(
+            *words.names, rich_help_panel=words.subject or None, metavar=words.metavar, help=words.help,
+            min=words.min, max=words.max, hidden=words.hidden,
+        )  # fmt: skip
+    return Annotated[as_typed(annotation), told]
 
 
 def share_options(function: Callable[..., R]) -> Callable[..., R]:

@@ -490,7 +490,7 @@ def _training_stack(task: BalanceJob, how: WriteSettings, on_progress: OnProgres
 def _training_settings(overrides: Overrides) -> dict[str, Any]:
     """Training settings that the user gave, without those that only say how a machine computes."""
     wishes = files.to_json(overrides)
-    return {f"training {name}": wishes[name] for name in wishes if name not in {"device", "graphed"}}
+    return {f"training {name}": wishes[name] for name in wishes if name not in {"device", "cuda_graphs"}}
 
 
 def _sibling_folder(out: Path, suffix: str) -> Path:

@@ -85,7 +85,7 @@ def list_options(wish: Overrides, holdout: float | None) -> dict[str, Any]:
     """{option: value} of the options that the user gave and that decide the result of a run."""
     asked = {**to_json(wish), "holdout": holdout}
     usual = {**to_json(Overrides()), "holdout": None}
-    return {name: value for name, value in asked.items() if value != usual[name] and name != "graphed"}
+    return {name: value for name, value in asked.items() if value != usual[name] and name != "cuda_graphs"}
 
 
 def claim(out: Path, plan: Plan, data_digest: str, options: _Facts) -> tuple[Leg, ...]:

@@ -3,7 +3,8 @@
 This is the only place that decides. Every decision comes with its reason.
 """
 
-from medgan.plan.plan import Overrides, Plan, explain
+from medgan.base.overrides import Overrides
+from medgan.plan.plan import Plan, explain
 from medgan.plan.rules import decide
 
 __all__ = ["Overrides", "Plan", "decide", "explain"]

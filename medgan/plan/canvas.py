@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+from medgan.base.overrides import Overrides
 from medgan.dataset.fingerprint import Fingerprint
-from medgan.plan.plan import Choices, Overrides
+from medgan.plan.plan import Choices
 
 EFFORTS: dict[str, tuple[int, float]] = {
     "smoke": (32, 0.0),

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from medgan.plan.plan import Overrides, Plan
+from medgan.base.overrides import Overrides
+from medgan.plan.plan import Plan
 
 _PRECISIONS = ("fp32", "bf16")
 _LONG_IMAGES = 15_000
@@ -134,8 +135,8 @@ def restore_decisions(plan: Plan, begun: Mapping[str, Any], overrides: Overrides
         begun: The stored plan of the run.
         overrides: What the user asks for now; it has priority.
     """
-    for name in ("precision", "graphed"):
-        if getattr(overrides, name) is None:
+    for name, asked in (("precision", overrides.precision), ("graphed", overrides.cuda_graphs)):
+        if asked is None:
             plan = with_decision(
                 plan, **{name: begun.get(name, False)}, why=begun["why"].get(name, _NO_TRIAL)
             )

@@ -1,4 +1,4 @@
-"""Overrides (what the user decided) and Plan (everything that is decided)."""
+"""Plan: everything that is decided about a training run, with its reasons."""
 
 from __future__ import annotations
 
@@ -8,37 +8,6 @@ from typing import Any
 
 from medgan.base.files import to_json
 from medgan.scans.scan import OutputFormat
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overrides:
-    """What the user decided. None leaves the decision to the rules."""
-
-    effort: str = "standard"
-    """"smoke", "quick", "standard" or "thorough"."""
-    minutes: float | None = None
-    """Wall-clock budget for training. It sets `images_shown`, by a timed probe first and then by the run's
-    own pace."""
-    size: tuple[int, ...] | None = None
-    """(H, W) of the training image."""
-    batch: int | None = None
-    images: int | None = None
-    """Images shown in all."""
-    seed: int | None = None
-    device: str = "auto"
-    """"auto", "cpu", "cuda", "mps"."""
-    precision: str | None = None
-    """"fp32" or "bf16"; None leaves the choice to a timed probe."""
-    graphed: bool | None = None
-    """Whether a GPU replays steps as CUDA graphs; None leaves the choice to a timed probe."""
-    arch: str | None = None
-    """"repaired" or "dcgan"."""
-    noise: str | None = None
-    """"normal" or "uniform"."""
-    features: str | None = None
-    """"lite0" or "none"; None takes what is installed."""
-    window: str | None = None
-    """CT window: "full", "lung", "soft", "bone", "brain" or "LOW:HIGH" in HU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from medgan.base.errors import PlanError
+from medgan.base.overrides import Overrides
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.dataset.outliers import bits_needed
-from medgan.plan.plan import Choices, Overrides
+from medgan.plan.plan import Choices
 from medgan.scans.dicom.sop_classes import choose_class
 from medgan.scans.scan import OutputFormat
 from medgan.scans.windows import parse_window

@@ -7,9 +7,10 @@ import math
 from dataclasses import fields
 
 from medgan.base.errors import PlanError
+from medgan.base.overrides import Overrides
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.plan.canvas import EFFORTS, SIDES, choose_shape
-from medgan.plan.plan import Choices, Overrides, Plan, choose
+from medgan.plan.plan import Choices, Plan, choose
 from medgan.plan.ranges import choose_output_format
 from medgan.plan.recipes import RECIPES
 
@@ -112,7 +113,9 @@ def _choose_basics(fingerprint: Fingerprint, overrides: Overrides) -> Choices:
             "rule: bf16 where a timed probe of the very step finds it quicker, else fp32",
         ),
         "graphed": choose(
-            overrides.graphed, None, "rule: on a GPU, where a timed probe of the very step finds it quicker"
+            overrides.cuda_graphs,
+            None,
+            "rule: on a GPU, where a timed probe of the very step finds it quicker",
         ),
         "device": choose(
             None if overrides.device == "auto" else overrides.device, "auto", "rule: a GPU where there is one"

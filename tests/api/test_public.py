@@ -81,6 +81,14 @@ def test_importing_medgan_loads_no_library():
     assert done.stdout == "[]\n"
 
 
+def test_python_never_loads_the_library_of_the_command_line(place):
+    script = (
+        "import sys, medgan; medgan.inspect(sys.argv[1]); print(sorted({'typer', 'rich'} & set(sys.modules)))"
+    )
+    line = [sys.executable, "-c", script, str(place / "scans")]
+    assert subprocess.run(line, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_inspect_gives_the_documented_json(place, capsys):
     told = []
     found = medgan.inspect(place / "scans", files=True, on_progress=told.append)

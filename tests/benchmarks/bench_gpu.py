@@ -58,7 +58,7 @@ def filled(trial):
 @pytest.mark.parametrize("size", SIZES)
 def test_training_on_a_gpu(size, precision, graphed):
     known = facts(rows=(size,) * 3, columns=(size,) * 3, training={"normal": 1000, "rare": 60})
-    wish = Overrides(size=(size, size), device=DEVICE, precision=precision, graphed=graphed)
+    wish = Overrides(size=(size, size), device=DEVICE, precision=precision, cuda_graphs=graphed)
     trial = _TimingTrial(decide(known, wish))
     for number in range(WARM):
         trial.step(number)

@@ -274,14 +274,14 @@ def test_a_gpu_tries_cuda_graphs_once_and_a_run_goes_on_without_them(
     assert [report.done for report in told if report.stage == "timing CUDA graphs"] == [0, 1]
     monkeypatch.setattr(command, "time_with_graphs", lambda plan: 1 / 0)  # not asked again
     again = train(scans, tmp_path / "run", overrides=wish)
-    without = train(scans, tmp_path / "run", overrides=dataclasses.replace(wish, graphed=False))
+    without = train(scans, tmp_path / "run", overrides=dataclasses.replace(wish, cuda_graphs=False))
     assert (again.plan.graphed, without.plan.graphed) == (graphed, False)
     assert again.model_digest == without.model_digest == first.model_digest
 
 
 def test_cuda_graphs_without_a_gpu_are_refused_before_anything_is_written(scans, tmp_path):
     with pytest.raises(PlanError, match="--cuda-graphs needs one process"):
-        train(scans, tmp_path / "run", overrides=dataclasses.replace(QUICK, graphed=True))
+        train(scans, tmp_path / "run", overrides=dataclasses.replace(QUICK, cuda_graphs=True))
     assert not (tmp_path / "run").exists()
 
 

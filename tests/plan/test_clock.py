@@ -67,8 +67,8 @@ def test_a_short_run_is_in_fp32_without_a_clock():
         ({"images": 18_000}, 0.009, False),
         ({"minutes": 3.0}, 1.0, True),
         ({"minutes": 2.9}, 1.0, False),
-        ({"graphed": True}, 1.0, False),
-        ({"graphed": False}, 1.0, False),
+        ({"cuda_graphs": True}, 1.0, False),
+        ({"cuda_graphs": False}, 1.0, False),
         ({"arch": "dcgan"}, 1.0, False),
     ],
 )
@@ -109,7 +109,7 @@ def test_cuda_graphs_are_taken_where_they_are_clearly_quicker_and_the_same(
 
 @pytest.mark.parametrize("graphed", [True, False])
 def test_graphs_that_were_asked_for_or_refused_stand(graphed):
-    plan = plan_of(graphed=graphed)
+    plan = plan_of(cuda_graphs=graphed)
     assert decide_graphs(plan, 0.004, {"fp32": (0.001, "")}) == (plan, 0.004)
 
 
@@ -122,7 +122,7 @@ def test_what_a_clock_decided_when_a_run_began_stands_but_for_what_the_user_now_
         "rule: p",
         "rule: g",
     )
-    wish = Overrides(graphed=False)
+    wish = Overrides(cuda_graphs=False)
     plan = restore_decisions(decide(facts(), wish), begun, wish)
     assert (plan.precision, plan.graphed) == ("bf16", False)
     old = {"precision": "fp32", "why": {"precision": "rule: p"}}

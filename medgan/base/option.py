@@ -1,0 +1,29 @@
+"""Describe an option beside the type of its field, for the command line and for Python alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """What help, parser and checks must know of an option: the annotation of a field or a parameter holds it."""
+
+    help: str
+    subject: str = ""
+    """The heading under which help shows it."""
+    names: tuple[str, ...] = ()
+    """How it is typed, such as "--out" and "-o"; empty: the name of the field, with dashes."""
+    metavar: str | None = None
+    """What stands for its value in help."""
+    min: float | None = None
+    max: float | None = None
+    hidden: bool = False
+    argument: bool = False
+    """Whether it is typed by its place, without a name."""
+    accepts: Any = None
+    """The type of what may be given, where that is not the type of the field; of several types the command line reads the last."""
+    parse: Callable[[Any], Any] | None = None
+    """Turns what is given into the value of the field."""
