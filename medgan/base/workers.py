@@ -64,7 +64,7 @@ class WorkerPool:
         """End all worker processes."""
         self._end()
 
-    def ordered(
+    def map_ordered(
         self,
         function: Callable[[_T], _R],
         items: Sequence[_T],

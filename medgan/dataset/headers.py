@@ -50,7 +50,7 @@ def open_headers(
     keys = [file_key(entry.path, source.label_tag) for entry in sound]
     known = [cache.get(key) for key in keys]
     missing = [entry.path for entry, facts in zip(sound, known, strict=True) if facts is None]
-    fresh = pool.ordered(partial(_read_header, label_tag=source.label_tag), missing, crash_error)
+    fresh = pool.map_ordered(partial(_read_header, label_tag=source.label_tag), missing, crash_error)
     # Put both back in the order of the files.
     recalled = zip(keys, known, strict=True)
     for order, entry in enumerate(entries):

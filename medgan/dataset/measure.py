@@ -62,7 +62,7 @@ def measure_scans(
     keys = [joint_key(file.key for file in unit) for unit in found]
     known = [cache.get(key) for key in keys]
     missing = [unit for unit, facts in zip(found, known, strict=True) if facts is None and unit[0].header]
-    fresh = pool.ordered(partial(_measure_unit, root=root), missing, partial(_crash_result, root=root))
+    fresh = pool.map_ordered(partial(_measure_unit, root=root), missing, partial(_crash_result, root=root))
     for unit, key, facts in zip(found, keys, known, strict=True):
         if unit[0].header is None:
             yield [_scan_without_pixels(unit, root, unit[0].entry)]

@@ -60,13 +60,13 @@ class Source:
 
         The name of a table is private and does not appear.
         """
-        told = {
+        values = {
             "--labels": "LABELS" if self.labels else "",
             "--label-column": self.label_column,
             "--label-from-tag": self.label_tag,
             "--modality": self.modality,
         }
-        return {option: value for option, value in told.items() if value}
+        return {option: value for option, value in values.items() if value}
 
     @property
     def root(self) -> Path:

@@ -183,11 +183,11 @@ def _require_column(path: Path, names: Sequence[str], lines: Sequence[_Line], wa
 def _refuse_unknown_splits(path: Path, values: Iterable[str]) -> None:
     strange = sorted({value for value in values if not (value.lower() in _EMPTY or split_of_name(value))})
     if strange:
-        told = ", ".join(
+        shown = ", ".join(
             value if len(value) <= _MAX_CELL else value[:_MAX_CELL] + "..." for value in strange[:5]
         )
         raise DatasetError(
-            f"{path} has unknown splits: {told}",
+            f"{path} has unknown splits: {shown}",
             hint="Write train, val or test in the column split, or leave it empty to use the split of the "
             "folder, else train.",
         )

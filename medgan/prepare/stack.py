@@ -372,7 +372,7 @@ def _fill_cache(
         # Append row by row; a checksum is written only after its row is safely on the disk.
         fresh: list[int] = []
         for n, made in enumerate(
-            pool.ordered(rows, records[done:], _crash_pixels, chunk=_CHUNK), start=done + 1
+            pool.map_ordered(rows, records[done:], _crash_pixels, chunk=_CHUNK), start=done + 1
         ):
             stream.write(made.tobytes())
             fresh.extend(zlib.crc32(row.data) for row in np.ascontiguousarray(made))

@@ -100,8 +100,8 @@ def _name_format(path: Path, kind: str) -> tuple[str, str]:
     with path.open("rb", buffering=0) as stream:
         head = stream.read(512)
     by_name = _FORMATS_BY_ENDING.get(path.suffix.lower(), "")
-    told = ((f"is {name}", hint) for begin, name, hint in _FORMATS_BY_HEAD if begin.match(head))
-    return next(told, (f"is {by_name}", _TO_NIFTI) if by_name else ("", ""))
+    recognised = ((f"is {name}", hint) for begin, name, hint in _FORMATS_BY_HEAD if begin.match(head))
+    return next(recognised, (f"is {by_name}", _TO_NIFTI) if by_name else ("", ""))
 
 
 def _header_beside(path: Path) -> Path | None:

@@ -138,7 +138,7 @@ class _NiftiLayout:
         return None if unknown or not is_possible_spacing(spacing[1:]) else spacing
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def all_notes(self) -> tuple[str, ...]:
         """All notes on the file."""
         wrong = not is_possible_spacing(self.sides[axis] for axis in self.axes[1:])
         return (*self.notes, *(("impossible-spacing",) if wrong else ()))
@@ -171,14 +171,14 @@ def read_header(path: Path) -> Header:
 
     Shape and spacing are (Z, Y, X) in the display frame.
     """
-    claim = _read_layout(path)
+    layout = _read_layout(path)
     return Header(
         format="nifti",
-        shape=tuple(claim.shape[axis] for axis in claim.axes),
-        channels=claim.channels,
-        bits=claim.bits,
-        spacing_mm=claim.spacing_mm,
-        notes=claim.told,
+        shape=tuple(layout.shape[axis] for axis in layout.axes),
+        channels=layout.channels,
+        bits=layout.bits,
+        spacing_mm=layout.spacing_mm,
+        notes=layout.all_notes,
     )
 
 
@@ -187,20 +187,20 @@ def read(path: Path) -> Scan:
 
     Values are rescaled; NaN and Inf become background.
     """
-    claim = _read_layout(path)
-    voxels, repaired = fill_non_finite(_read_first_volume(claim, path), path)
+    layout = _read_layout(path)
+    voxels, repaired = fill_non_finite(_read_first_volume(layout, path), path)
     low, high = float(voxels.min()), float(voxels.max())
     if low == high:
         raise ScanError(f"{path.name}: every voxel has the same value", verdict="skip:constant")
-    if claim.channels == 1 and low >= 0 and _is_label_map(voxels, high, path):
+    if layout.channels == 1 and low >= 0 and _is_label_map(voxels, high, path):
         raise _segmentation_error(path)
     return Scan(
         pixels=voxels,
         meaning="raw",  # NIfTI fixes no scale, not even for uint8
-        spacing_mm=claim.spacing_mm,
-        patient_orientation=claim.patient_orientation,
-        bits=claim.bits,
-        notes=claim.told + repaired,
+        spacing_mm=layout.spacing_mm,
+        patient_orientation=layout.patient_orientation,
+        bits=layout.bits,
+        notes=layout.all_notes + repaired,
     )
 
 
@@ -356,12 +356,12 @@ def _partner(path: Path, suffix: str) -> Path | None:
 # --- Voxels ------------------------------------------------------------------------------------------
 
 
-def _read_first_volume(claim: _NiftiLayout, path: Path) -> Pixels:
+def _read_first_volume(layout: _NiftiLayout, path: Path) -> Pixels:
     """Read the first volume as displayed.
 
     Values are stored * scl_slope + scl_inter, unless the slope is 0 or not finite (nifti1.h).
     """
-    header, packed = claim.header, _PACKED.get(int(claim.header["datatype"]), 1)
+    header, packed = layout.header, _PACKED.get(int(layout.header["datatype"]), 1)
     # Scale of the values.
     slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
     if not math.isfinite(slope) or slope == 0 or packed > 1:
@@ -369,23 +369,23 @@ def _read_first_volume(claim: _NiftiLayout, path: Path) -> Pixels:
     if not math.isfinite(inter):
         raise ScanError(f"{path.name}: scl_inter is {inter}", verdict="error:bad-rescale")
     # How the file is laid out, and how it is displayed.
-    signs = _DISPLAY[claim.through_plane][0]
-    layout = VoxelLayout(
-        shape=claim.shape,
+    signs = _DISPLAY[layout.through_plane][0]
+    stored = VoxelLayout(
+        shape=layout.shape,
         dtype=np.dtype(np.uint8) if packed > 1 else header.get_data_dtype(),
         packed=packed,
-        planes=claim.channels if packed == 1 else 1,
-        axes=claim.axes,
+        planes=layout.channels if packed == 1 else 1,
+        axes=layout.axes,
         turned=tuple(
-            claim.orientation[axis, 1] * signs[int(claim.orientation[axis, 0])] < 0 for axis in claim.axes
+            layout.orientation[axis, 1] * signs[int(layout.orientation[axis, 0])] < 0 for axis in layout.axes
         ),
         slope=slope,
         inter=inter,
     )
-    stream = InflatedStream(claim.voxels, claim.size)
+    stream = InflatedStream(layout.voxels, layout.size)
     with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 becomes Inf, which is looked for next
-        stream.skip(claim.offset)
-        shown = read_voxels(stream, layout)
+        stream.skip(layout.offset)
+        shown = read_voxels(stream, stored)
     stream.finish()
     return shown
 

@@ -73,16 +73,16 @@ def _reconcile_sides(
     Sides that are all 1 are what a careless writer leaves, so the others are taken. If neither are, none can
     be believed. ITK takes pixdim, and nibabel's affine the sform.
     """
-    told = np.isfinite(pixdim) & (pixdim > 0)
-    if not (told & long).any() or np.allclose(
-        sides[told & long], pixdim[told & long], rtol=_SIDE_TOLERANCE, atol=0
+    given = np.isfinite(pixdim) & (pixdim > 0)
+    if not (given & long).any() or np.allclose(
+        sides[given & long], pixdim[given & long], rtol=_SIDE_TOLERANCE, atol=0
     ):
         return VolumeSpace(affine, oriented=True)
     if _are_placeholder(pixdim[long]):
         return VolumeSpace(affine, oriented=True, conflict=True)
-    if _are_placeholder(sides[long]) and told[long].all():
+    if _are_placeholder(sides[long]) and given[long].all():
         scaled = affine.copy()
-        scaled[:3, :3] *= np.where(told, pixdim, sides) / sides
+        scaled[:3, :3] *= np.where(given, pixdim, sides) / sides
         return VolumeSpace(scaled, oriented=True, conflict=True)
     return VolumeSpace(affine, oriented=True, conflict=True, measured=False)
 

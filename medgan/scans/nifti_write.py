@@ -63,7 +63,7 @@ def _build_image(
     image = _nib.Nifti1Image(_to_voxels(stored), affine)
     header: Any = image.header
     if known:
-        # Without millimetres the place is no scanner's (code 1), yet left and right are still told (code 2).
+        # Without millimetres these are not scanner coordinates (code 1), but left and right hold (code 2).
         image.set_sform(affine, code=1 if form.spacing_mm else 2)
         image.set_qform(affine, code=1 if form.spacing_mm else 2)
     else:

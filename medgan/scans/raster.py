@@ -202,9 +202,9 @@ def _read_scanner(image: Any) -> str:
     It is the maker and model of its EXIF data, and the quantisation tables of a JPEG (ITU-T T.81, B.2.4.1).
     """
     exif, tables = image.getexif(), getattr(image, "quantization", {})
-    told = [str(exif.get(tag, "")) for tag in _CAMERA]
-    told += [str(sorted((key, list(table)) for key, table in tables.items()))] if tables else []
-    return "\n".join(told) if any(told) else ""
+    facts = [str(exif.get(tag, "")) for tag in _CAMERA]
+    facts += [str(sorted((key, list(table)) for key, table in tables.items()))] if tables else []
+    return "\n".join(facts) if any(facts) else ""
 
 
 def _pages_like_first(image: Any) -> list[int]:

@@ -23,10 +23,10 @@ def two(monkeypatch):
     monkeypatch.setenv("MEDGAN_WORKERS", "2")
 
 
-def ordered(function, items, lost):
-    """All results of a crew that does one step."""
-    with WorkerPool() as crew:
-        return list(crew.ordered(function, items, lost))
+def map_ordered(function, items, on_crash):
+    """All results of a pool that does one step."""
+    with WorkerPool() as pool:
+        return list(pool.map_ordered(function, items, on_crash))
 
 
 def where(number):
@@ -59,41 +59,41 @@ def never(number):
 
 
 def test_results_keep_their_order_and_come_from_other_processes():
-    made = ordered(where, MANY, never)
+    made = map_ordered(where, MANY, never)
     assert [number for number, _ in made] == list(MANY)
     assert os.getpid() not in {process for _, process in made}
 
 
 def test_two_processes_work_at_the_same_time(tmp_path):
-    assert len(set(ordered(meet, [tmp_path] * len(MANY), never))) == 2
+    assert len(set(map_ordered(meet, [tmp_path] * len(MANY), never))) == 2
 
 
 @pytest.mark.parametrize(("items", "count"), [(range(_MIN_ITEMS - 1), 2), (MANY, 1)])
 def test_little_work_and_a_single_worker_start_no_process(items, count, monkeypatch):
     monkeypatch.setenv("MEDGAN_WORKERS", str(count))
-    assert {process for _, process in ordered(where, items, never)} == {os.getpid()}
+    assert {process for _, process in map_ordered(where, items, never)} == {os.getpid()}
 
 
 def test_one_crew_serves_several_steps_with_the_same_processes(tmp_path):
     steps = []
-    with WorkerPool() as crew:
+    with WorkerPool() as pool:
         for name in ("first", "second"):
             place = tmp_path / name
             place.mkdir()
-            steps.append(set(crew.ordered(meet, [place] * len(MANY), never)))
+            steps.append(set(pool.map_ordered(meet, [place] * len(MANY), never)))
     assert steps[0] == steps[1]
     assert len(steps[0]) == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
 def test_an_item_that_kills_its_process_is_the_only_one_lost():
-    made = ordered(die, MANY, lambda number: -number)
+    made = map_ordered(die, MANY, lambda number: -number)
     assert made == [-number if number in FATAL else number for number in MANY]
 
 
 def test_errors_cross_from_a_worker_whole():
     with pytest.raises(ScanError, match=r"bad\.dcm: is bad") as caught:
-        ordered(refuse, MANY, never)
+        map_ordered(refuse, MANY, never)
     assert (caught.value.verdict, caught.value.hint) == ("error:bad", "Mend it.")
     function, arguments = DatasetError("one", hint="two").__reduce__()
     assert vars(function(*arguments)) == {"message": "one", "hint": "two"}
@@ -107,8 +107,8 @@ def test_no_more_is_under_way_than_memory_allows():
             begun.append(number)
             yield [number]
 
-    with WorkerPool() as crew:
-        made = crew._by_chunks(where, chunks())
+    with WorkerPool() as pool:
+        made = pool._by_chunks(where, chunks())
         assert next(made)[0][0] == 0
         made.close()
     assert len(begun) == workers._CHUNKS_AHEAD * 2
@@ -118,7 +118,7 @@ def test_a_script_without_a_guard_is_served_without_processes(tmp_path):
     script = tmp_path / "naive.py"
     script.write_text(
         "from medgan.base.workers import WorkerPool\n"
-        f"with WorkerPool() as crew:\n    print(sum(crew.ordered(abs, range({len(MANY)}), None)))\n",
+        f"with WorkerPool() as pool:\n    print(sum(pool.map_ordered(abs, range({len(MANY)}), None)))\n",
         encoding="utf-8",
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=120)
@@ -132,8 +132,8 @@ def slow(number):
     print(os.getpid(), flush=True)
     time.sleep(30)
 if __name__ == "__main__":
-    with WorkerPool() as crew:
-        list(crew.ordered(slow, range(1000), None))
+    with WorkerPool() as pool:
+        list(pool.map_ordered(slow, range(1000), None))
 """
 
 

@@ -82,7 +82,7 @@ def test_dciodvfy_would_find_one(tmp_path):
 
 
 def lacking(dataset):
-    """(module, keyword) of every missing Type 1 or 2 attribute of mandatory modules, in sequence items too."""
+    """(module, keyword) of every missing Type 1 or 2 attribute of mandatory modules, in items too."""
     highdicom = pytest.importorskip("highdicom")
     tables = Path(highdicom.__file__).parent / "_standard"
     names = ("sop_class_iod_map", "iod_module_map", "module_attribute_map")

@@ -184,8 +184,8 @@ def get_scanner(dataset: Attributes) -> str:
 
     The text is equal for equal scanners. It is to be hashed, not to be read.
     """
-    told = [_bare(dataset, keyword) for keyword in SCANNER_ATTRIBUTES]
-    return "\n".join(told) if any(told) else ""
+    texts = [_bare(dataset, keyword) for keyword in SCANNER_ATTRIBUTES]
+    return "\n".join(texts) if any(texts) else ""
 
 
 def _bare(dataset: Attributes, keyword: str) -> str:

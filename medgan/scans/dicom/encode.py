@@ -72,8 +72,8 @@ class Template:
         parts.append(_encode(run))
         return cls(tuple(parts))
 
-    def filled(self, values: Mapping[int, bytes]) -> bytes:
-        """The data set with {tag: value} in its gaps."""
+    def fill(self, values: Mapping[int, bytes]) -> bytes:
+        """Fill the gaps with {tag: value} and return the encoded data set."""
         return b"".join(
             _encode_element(part.tag, part.vr, values[part.tag]) if isinstance(part, _Gap) else part
             for part in self.parts

@@ -96,8 +96,8 @@ def malformed_geometry_notes(file: DicomFile, frames: int, chosen: Sequence[int]
     They may be in the file or in what it says about the `chosen` ones of its `frames`.
     """
     groups = FunctionalGroups(file.dataset, frames)
-    told = chosen if groups.per_frame else chosen[:1]
-    macros = (groups.macro(frame, keyword) for frame in told for keyword in _GEOMETRY_MACROS)
+    described = chosen if groups.per_frame else chosen[:1]
+    macros = (groups.macro(frame, keyword) for frame in described for keyword in _GEOMETRY_MACROS)
     return find_malformed((file.dataset, *(macro for macro in macros if macro is not None)), _GEOMETRY_COUNTS)
 
 
@@ -143,12 +143,13 @@ def place_frames(file: DicomFile, frames: int, chosen: Sequence[int]) -> Placeme
     dataset = file.dataset
     groups = FunctionalGroups(dataset, frames)
     # Without groups of their own, all frames lie at one place.
-    told = chosen if groups.per_frame else chosen[:1]
+    described = chosen if groups.per_frame else chosen[:1]
     positions = [
-        _read_vector(groups, k, "PlanePositionSequence", "ImagePositionPatient", dataset) for k in told
+        _read_vector(groups, k, "PlanePositionSequence", "ImagePositionPatient", dataset) for k in described
     ]
     orientations = [
-        _read_vector(groups, k, "PlaneOrientationSequence", "ImageOrientationPatient", dataset) for k in told
+        _read_vector(groups, k, "PlaneOrientationSequence", "ImageOrientationPatient", dataset)
+        for k in described
     ]
     # Spacing, and the order along the slice normal.
     measures = groups.macro(chosen[0], "PixelMeasuresSequence")
@@ -157,7 +158,7 @@ def place_frames(file: DicomFile, frames: int, chosen: Sequence[int]) -> Placeme
         tuple(range(len(chosen))),
         _read_slice_distance(measures, dataset) if len(chosen) == 1 else 0.0,
     )
-    if len(told) > 1:
+    if len(described) > 1:
         order, gap = _sort_by_position(positions, orientations)
     return Placement(
         order=order,

@@ -340,7 +340,7 @@ def _refuse_without_pixels(file: DicomFile) -> None:
         raise ScanError(
             "ends inside its header"
             if length
-            else "has neither pixels nor their size: it was cut off, or is no image",
+            else "has neither pixels nor their size: it was cut off, or is not an image",
             verdict="error:truncated-header",
             hint="Copy the file again from its source.",
         )

@@ -87,10 +87,10 @@ def choose_class(form: OutputFormat) -> tuple[str, str]:
     """
     name = form.modality.lower()
     if name not in SOP_CLASSES:
-        return "sc", "Secondary Capture, for they share no modality that medgan has a class for"
+        return "sc", "Secondary Capture, because they share no modality for which medgan has a class"
     reasons = list_obstacles(name, form)
     if reasons:
-        return "sc", f"Secondary Capture, for {' and '.join(reasons)}"
+        return "sc", f"Secondary Capture, because {' and '.join(reasons)}"
     return name, f"DICOM class of their modality, {form.modality}"
 
 

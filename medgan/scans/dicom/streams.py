@@ -59,7 +59,7 @@ def _frame_header(stream: bytes) -> tuple[int, int, int] | None:
         marker, length = stream[at + 1], int.from_bytes(stream[at + 2 : at + 4], "big")
         if marker in _FRAMES:
             bits, rows, columns = struct.unpack_from(">BHH", stream, at + 4)
-            return (rows, columns, bits) if rows else None  # 0 rows: told later, by a DNL segment
+            return (rows, columns, bits) if rows else None  # 0 rows: a DNL segment gives them later
         at += 1 if marker == _MARKER else 2 + length
     return None
 

@@ -94,7 +94,7 @@ def read_transforms(file: DicomFile, grid: PixelModule) -> list[Transform]:
     All frames share one where no frame has functional groups of its own.
     """
     groups = FunctionalGroups(file.dataset, grid.frames)
-    told = range(grid.frames if groups.per_frame else 1)
+    described = range(grid.frames if groups.per_frame else 1)
     found = [
         _read_transform(
             groups.macro(frame, "PixelValueTransformationSequence") or file.dataset,
@@ -102,7 +102,7 @@ def read_transforms(file: DicomFile, grid: PixelModule) -> list[Transform]:
             file,
             grid,
         )
-        for frame in told
+        for frame in described
     ]
     return found * (grid.frames // len(found))
 

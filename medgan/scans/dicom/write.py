@@ -127,8 +127,8 @@ def _encode_slices(pixels: Pixels, form: OutputFormat, mark: Provenance) -> Iter
         }
         values = shared | {tag_of(keyword): text.encode() for keyword, text in own.items()}
         values[tag_of("PixelData")] = words.tobytes()
-        meta = blank.meta.filled({tag_of("MediaStorageSOPInstanceUID"): instance.encode()})
-        yield encode_file(meta, blank.dataset.filled(values))
+        meta = blank.meta.fill({tag_of("MediaStorageSOPInstanceUID"): instance.encode()})
+        yield encode_file(meta, blank.dataset.fill(values))
 
 
 def _to_words(stored: Stored, form: OutputFormat) -> Stored:

@@ -50,6 +50,6 @@ def test_a_gap_without_a_value_is_no_file():
     dataset = Dataset()
     dataset.PatientID, dataset.StudyID = "", "1"
     template = Template.of(dataset, {0x00100020})
-    assert template.filled({0x00100020: b"P"}) == b"\x10\x00\x20\x00LO\x02\x00P \x20\x00\x10\x00SH\x02\x001 "
+    assert template.fill({0x00100020: b"P"}) == b"\x10\x00\x20\x00LO\x02\x00P \x20\x00\x10\x00SH\x02\x001 "
     with pytest.raises(KeyError):
-        template.filled({})
+        template.fill({})
