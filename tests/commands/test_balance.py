@@ -514,7 +514,7 @@ def test_without_real_images_only_synthetic_ones_are_written_and_what_they_belon
     assert "together with your real ones, repeated until every class has 5." in written.notes[0]
     goals = BalanceOptions(real="none", per_class={"covid": 3}, filter=False)
     written = balance(scans, tmp_path / "goals", model=model, options=goals)
-    assert "repeated until there are 3 of covid, 5 of normal:" in written.notes[0]
+    assert "repeated until there are 3 of covid, 5 of normal." in written.notes[0]
 
 
 # --- models ---
