@@ -6,7 +6,8 @@ A file has a table per command, with the names of its options::
     size = "128"
     minutes = 30
 
-What is typed wins over what the file says. No path is read from or written to such a file: where scans lie is nobody else's business.
+Options on the command line override those of the file. No path is read from or written to such a file,
+because where scans lie is private.
 """
 
 from __future__ import annotations
@@ -21,25 +22,30 @@ from medgan.base import files
 from medgan.base.errors import PlanError
 
 NAME = "medgan.toml"
-"""The file that a command leaves in its output folder."""
+"""The file of options that a command writes into its output folder."""
 LARGEST = 1_000_000
-"""Bytes of a file of options; anything larger is something else."""
+"""Bytes of a file of options, at most."""
 
 Options = Mapping[str, Any]
-"""{name of an option, as in `--name`: its value}."""
+"""{name of an option, without the dashes: its value}."""
 
 
 def read(path: Path, command: str, known: Iterable[str]) -> dict[str, Any]:
-    """The options of `command` in the TOML file `path`, each one of `known`; none where the file has no table for it.
+    """Read the options of a command from a TOML file.
+
+    Args:
+        path: The file.
+        command: The command; without a table for it there are no options.
+        known: Names of the options that a file may set.
 
     Raises:
-        PlanError: the file cannot be read, is no TOML, or names something that the command does not know.
+        PlanError: the file cannot be read, is not TOML, or has an option that the command lacks.
     """
     tables = _tables(path)
     options = tables.get(command, {})
     if not isinstance(options, dict):
         raise PlanError(
-            f"{path}: {command} is no table of options",
+            f"{path}: {command} is not a table of options",
             hint=f"Write [{command}] on a line above its options.",
         )
     known = sorted(known)
@@ -59,7 +65,7 @@ def read(path: Path, command: str, known: Iterable[str]) -> dict[str, Any]:
 
 
 def _tables(path: Path) -> dict[str, Any]:
-    """The whole file."""
+    """Read the whole file."""
     try:
         if path.stat().st_size > LARGEST:
             raise PlanError(f"{path} is too large for a file of options", hint="Name another --config.")
@@ -68,7 +74,7 @@ def _tables(path: Path) -> dict[str, Any]:
         raise PlanError(f"{path}: {error.strerror or error}", hint="Name another --config.") from error
     except (ValueError, RecursionError) as error:
         raise PlanError(
-            f"{path} is no TOML file ({error})", hint="Mend it, or name another --config."
+            f"{path} is not a TOML file ({error})", hint="Correct it, or name another --config."
         ) from error
 
 
@@ -81,14 +87,21 @@ def _is_option(value: Any) -> bool:
 
 
 def _as_text(value: Any) -> Any:
-    """A value as it would be typed: text, but for switches."""
+    """A value as it would be typed: text, except for switches."""
     if isinstance(value, list):
         return [str(one) for one in value]
     return value if isinstance(value, bool) else str(value)
 
 
 def keep(folder: Path, command: str, places: Iterable[str], options: Options) -> None:
-    """Write the options of a command into `folder`, as `read` takes them; `places` stand for the folders that it was given, as `--model RUN`."""
+    """Write the options of a command into a file that `read` accepts.
+
+    Args:
+        folder: The output folder.
+        command: The command.
+        places: Stand-ins for the paths that it was given, such as "--model RUN".
+        options: The options that the user gave.
+    """
     again = " ".join(["medgan", command, *places, "--out FOLDER --config", NAME])
     lines = ["# Repeats this command; the folders are yours to name:", f"# {again}", f"[{command}]"]
     lines += [f"{name} = {_toml(value)}" for name, value in sorted(options.items())]
@@ -96,7 +109,7 @@ def keep(folder: Path, command: str, places: Iterable[str], options: Options) ->
 
 
 def _toml(value: Any) -> str:
-    """A value in TOML."""
+    """Format a value as TOML."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
@@ -105,6 +118,6 @@ def _toml(value: Any) -> str:
 
 
 def _quote(text: str) -> str:
-    """A basic string of TOML 1.0: quotes, backslashes and control characters escaped."""
+    """Quote text as a basic string of TOML 1.0, with quotes, backslashes and control characters escaped."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'

@@ -1,7 +1,8 @@
-"""A command and its options in, its help page out: plain text, options by subject.
+"""Format help pages as plain text, with options grouped by subject.
 
-The boxes that Typer draws need Rich, whose import takes longer than everything else that `--help` does. What an option takes,
-its words, subject and default are read from our own function: the parameters that Typer makes of it keep them elsewhere in each version.
+The boxes that Typer draws need Rich, whose import takes longer than everything else that `--help` does. Type,
+help text, subject and default of an option are read from our own function, because Typer stores them
+differently in each version.
 """
 
 from __future__ import annotations
@@ -12,25 +13,25 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 SUBJECTS = ("Evidence", "Data", "Training", "Output", "Expert", "Options")
-"""The headings under which options stand, in this order."""
+"""The headings of groups of options, in this order."""
 COMMANDS_IN_EXAMPLES = ("medgan ", "find ")
 BOLD = "\x1b[1m{}\x1b[0m"
-"""Taken away again where stdout is no terminal."""
+"""Escape sequence of bold text; Click removes it if stdout is not a terminal."""
 
 Rows = list[tuple[str, str]]
-"""[(name, words)]."""
+"""[(name, help text)]."""
 Parameters = Mapping[str, inspect.Parameter]
 """{name: parameter} of a function."""
 
 
 class Page:
-    """Mixed into a command, shows its help."""
+    """A mixin that gives a command its help page."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """What must follow the command's name, then what may."""
+        """The required words after the command's name, then the optional ones."""
         command: Any = self
         own = parameters(command)
-        # Of several names of an option the last one, which is the longest.
+        # The last name of an option is its longest one.
         needed = [
             describe(option, own)[0].rpartition(", ")[2]
             for option in command.get_params(ctx)
@@ -39,14 +40,14 @@ class Page:
         return ["[OPTIONS]", "COMMAND"] if commands_of(command) else [*needed, "[OPTIONS]"]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Usage, words, examples, then every argument, command and option."""
+        """Write usage, description and examples, then every argument, command and option."""
         command: Any = self
         command.format_usage(ctx, formatter)
         for paragraph in paragraphs(command.help):
             formatter.write_paragraph()
             with formatter.indentation():
                 for line in paragraph:
-                    if is_example(line):  # whole, however narrow the terminal, so that it can be copied
+                    if is_example(line):  # not wrapped, so that it can be copied
                         formatter.write(f"{'':{formatter.current_indent}}{line}\n")
                     else:
                         formatter.write_text(line)
@@ -56,7 +57,7 @@ class Page:
 
 
 def paragraphs(text: str) -> Iterator[list[str]]:
-    """A docstring's paragraphs as [line]; the examples that follow a colon stand right below it, one a line."""
+    """Yield the paragraphs of a docstring as lists of lines; examples follow their paragraph, one a line."""
     lines: list[str] = []
     for block in text.split("\n\n"):
         example = is_example(block)
@@ -73,7 +74,7 @@ def is_example(paragraph: str) -> bool:
 
 
 def sections(command: Any, options: list[Any]) -> Iterator[tuple[str, Rows]]:
-    """(heading, rows) of arguments, commands and options by subject; no empty ones."""
+    """(heading, rows) of arguments, commands and each subject of options, without empty ones."""
     own = parameters(command)
     arguments = [option for option in options if option.param_type_name == "argument"]
     found = {
@@ -90,12 +91,12 @@ def sections(command: Any, options: list[Any]) -> Iterator[tuple[str, Rows]]:
 
 
 def parameters(command: Any) -> Parameters:
-    """{name: parameter} of the function behind a command, as it is written: `Annotated[type, typer.Option(...)] = default`."""
+    """{name: parameter} of the function behind a command, with evaluated annotations."""
     return inspect.signature(command.callback, eval_str=True).parameters
 
 
 def words_of(option: Any, own: Parameters) -> Any:
-    """Whatever carries `help`, `metavar` and `rich_help_panel`: what our function says, else the option, as --help, itself."""
+    """The object with `help`, `metavar` and `rich_help_panel`: our annotation, or the option itself."""
     metadata = getattr(own[option.name].annotation, "__metadata__", ()) if option.name in own else ()
     return next((words for words in metadata if hasattr(words, "rich_help_panel")), option)
 
@@ -106,7 +107,7 @@ def subject_of(option: Any, own: Parameters) -> str:
 
 
 def describe(option: Any, own: Parameters) -> tuple[str, str]:
-    """("--name VALUE", "what it is; its default") of an option or argument; one that is not our own, as --help, is a switch."""
+    """("--name VALUE", "help text and default") of an option or argument; --help is a switch."""
     words = words_of(option, own)
     if option.param_type_name == "argument":
         return words.metavar, f"{words.help} {'Required.' if option.required else ''}".strip()
@@ -121,7 +122,7 @@ def describe(option: Any, own: Parameters) -> tuple[str, str]:
 
 
 def kind_of(annotation: Any) -> Any:
-    """The type that a value has when it is given: `Annotated[int | None, ...]` is int."""
+    """The type of a given value: int for `Annotated[int | None, ...]`."""
     bare = (
         getattr(annotation, "__origin__", annotation) if hasattr(annotation, "__metadata__") else annotation
     )
@@ -130,10 +131,10 @@ def kind_of(annotation: Any) -> Any:
 
 
 def commands_of(command: Any) -> dict[str, Any]:
-    """{name: command} of a group; of a command, none."""
+    """{name: command} of a group; empty for a command."""
     return dict(getattr(command, "commands", {}))
 
 
 def first_sentence(text: str) -> str:
-    """What a docstring begins with."""
+    """The first paragraph of a docstring, in one line."""
     return " ".join(text.partition("\n\n")[0].split())

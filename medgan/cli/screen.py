@@ -1,4 +1,4 @@
-"""Results in, words out: tables or JSON on stdout, progress and errors on stderr, and the exit code of a failure."""
+"""Show results as tables or JSON on stdout, and errors on stderr with their exit code."""
 
 from __future__ import annotations
 
@@ -23,8 +23,14 @@ from medgan.base.processes import current_processes
 from medgan.base.progress import format_duration
 from medgan.cli.terminal import FULL, put, render, tell
 
-FAILED, UNEXPECTED, INTERRUPTED = 1, 3, 130
+FAILED = 1
+"""Exit code after an error that medgan explains."""
+UNEXPECTED = 3
+"""Exit code after an error that it does not expect."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 KILO = 1000
+"""Factor between decimal units of size."""
 
 MEASURED = {
     "formats": "file formats",
@@ -39,7 +45,7 @@ MEASURED = {
     "duplicates": "duplicates",
     "leaks": "set aside, being also in val or test",
 }
-"""{fact of the fingerprint: the words for it}, where there is such a fact."""
+"""{fact of the fingerprint: words for it}."""
 
 ACTIONABLE = (
     ("size", "size in pixels", "--size, --effort"),
@@ -53,13 +59,13 @@ ACTIONABLE = (
     ("device", "device", "--device"),
     ("seed", "seed", "--seed"),
 )
-"""(decision, the words for it, the options that change it) of what a user can act on."""
+"""(decision, words for it, options that change it) of the decisions shown by default."""
 OPEN: Mapping[str, Mapping[Any, str]] = {
     "precision": {"auto": "timed when training begins"},
     "graphed": {None: "timed when training begins"},
     "minutes": {None: "no limit"},
 }
-"""{decision: {value that leaves it open: the words for that}}."""
+"""{decision: {value of an open decision: words for it}}."""
 
 COLOURS = {"1": "gray", "3": "colour"}
 
@@ -69,11 +75,11 @@ VERDICTS = {
     "harms": ("Harms", "red"),
     "cannot-tell": ("Cannot tell", "bright_black"),
 }
-"""{verdict of an evaluation: its word and colour}."""
+"""{verdict of an evaluation: its words and colour}."""
 TONES = {"good": "green", "even": "yellow", "bad": "red", "none": "bright_black"}
 MARKS = {"good": "+", "even": "~", "bad": "x", "none": "?"}
 ASKED = {"distance": "as a whole", "realism": "each by itself", "variety": "as varied"}
-"""{question about a class: heading}."""
+"""{question about a class: heading of its column}."""
 
 Facts = Mapping[str, Any]
 """Plain data as in the documented JSON."""
@@ -81,14 +87,15 @@ Facts = Mapping[str, Any]
 
 @contextmanager
 def polite_errors(again: str = "Repeat the same command: it goes on where it stopped.") -> Iterator[None]:
-    """Turn whatever the block raises into a line or two on stderr and an exit code; `again` is said on Ctrl-C.
+    """Turn every error of the block into a line or two on stderr and an exit code.
 
-    Of the processes of a job the first one speaks for all; only what nobody foresaw is told by the process that met it.
+    In a job of several processes the first one reports errors for all; an unexpected error is reported by the
+    process in which it occurred. `again` is the hint after Ctrl-C.
     """
     try:
         yield
     except OptionError:
-        raise  # the command line itself is wrong, which is for its parser to say
+        raise  # the parser of the command line reports it
     except MedganError as error:
         complain(error.message, hint=error.hint)
         raise SystemExit(FAILED) from None
@@ -105,7 +112,7 @@ def polite_errors(again: str = "Repeat the same command: it goes on where it sto
 
 
 def complain(message: str, *, hint: str = "") -> None:
-    """Say on stderr what went wrong (red) and what to do next (cyan), unless another process says it."""
+    """Write on stderr what went wrong (red) and what to do next (cyan), in the first process only."""
     if current_processes().is_first:
         _say("error", "red", message)
         if hint:
@@ -113,27 +120,27 @@ def complain(message: str, *, hint: str = "") -> None:
 
 
 def warn(sentence: str) -> None:
-    """Say on stderr what a person should know before the work begins; nothing where the sentence is empty."""
+    """Write a warning on stderr, unless it is empty."""
     if sentence and current_processes().is_first:
         _say("warning", "yellow", sentence)
 
 
 def advise(hint: str) -> None:
-    """Say on stderr what to do next."""
+    """Write on stderr what to do next."""
     _say("next", "cyan", hint)
 
 
 def _details(error: BaseException) -> str:
-    """Where to read more of a failure; the traceback itself where no file takes it."""
+    """Say where the details of a failure are; write the traceback to stderr if no log can be written."""
     try:
         return f"the details are in {write_log(error)}"
     except OSError as why:
         tell("".join(traceback.format_exception(error)))
-        return f"the details are above, for no log could be written ({why.strerror or why})"
+        return f"the details are above, because no log could be written ({why.strerror or why})"
 
 
 def write_log(error: BaseException) -> Path:
-    """Keep versions, command and traceback of a failure that nobody foresaw; the file is readable by its owner only."""
+    """Write versions, command and traceback of an unexpected error to a file that only its owner can read."""
     handle, name = tempfile.mkstemp(prefix="medgan-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(f"Python {platform.python_version()} on {platform.platform()}\n")
@@ -144,12 +151,12 @@ def write_log(error: BaseException) -> Path:
 
 
 def show_json(value: object) -> None:
-    """Write plain data to stdout as JSON; ASCII only, so that any locale and any file name pass."""
+    """Write JSON to stdout, in ASCII so that any locale and any file name work."""
     put(json.dumps(value, indent=2) + "\n")
 
 
 def show_inspection(report: Facts, fingerprint: Facts, *, everything: bool = False) -> None:
-    """Tables of what `inspect` found: warnings first, then classes, facts, verdicts and the plan with its reasons."""
+    """Show what `inspect` found: warnings, classes, measurements, verdicts on files, and the plan."""
     _warnings(report["warnings"])
     _table("Classes", ("split", "class", "scans", "images", "patients", "missing"), _classes(report))
     _table("Measured in train", ("", ""), _measured_facts(fingerprint, report["told_apart"]))
@@ -165,7 +172,7 @@ def _warnings(warnings: Iterable[str]) -> None:
 
 
 def show_training(report: Facts, *, everything: bool = False) -> None:
-    """What `train` did, or the plan and the time it would take."""
+    """Show the result of `train`, or of its dry run the plan and the estimated time."""
     if not report["model_digest"]:
         _warnings(report["warnings"])
         _plan(report["plan"], everything=everything)
@@ -184,13 +191,13 @@ def show_training(report: Facts, *, everything: bool = False) -> None:
 
 
 def _free(name: str) -> str:
-    """The name, or the first of name-2, name-3, ... that nothing has here: what a hint names must work."""
+    """The name, or the first of name-2, name-3, ... that does not exist, so that a hint works as it is."""
     names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
     return next(one for one in names if not Path(one).exists())
 
 
 def show_foreseen(report: Facts) -> None:
-    """What `balance` would write, by which plan, and how long its training would take."""
+    """Show what `balance` would write, by which plan, and how long its training would take."""
     _plan(report["plan"])
     parts = report["before"], report["repeated"], report["missing"]
     _mixture("What would be written", report["real"], parts, ", at most" if report["at_most"] else "")
@@ -205,7 +212,7 @@ def show_foreseen(report: Facts) -> None:
 
 
 def show_output(report: Facts) -> None:
-    """Where images were written, and what each class is made up of."""
+    """Show where images were written, and what each class is made up of."""
     _mixture(
         "Training images", report["real"], (report["counts"]["before"], report["repeated"], report["written"])
     )
@@ -218,7 +225,7 @@ def show_output(report: Facts) -> None:
 
 
 def _mixture(title: str, real: str, parts: Sequence[Facts], most: str = "") -> None:
-    """Real, repeated and synthetic images of each class and the share of the last; of a folder without `real` ones these alone."""
+    """Show real, repeated and synthetic images per class with their share, or only synthetic ones."""
     counts = {label: [part.get(label, 0) for part in parts] for label in parts[0]}
     if real == "none":
         _table(
@@ -236,17 +243,17 @@ def _mixture(title: str, real: str, parts: Sequence[Facts], most: str = "") -> N
 
 
 def _show_filter(filtered: Facts) -> None:
-    """What the filter made of the images that were drawn, and a warning where it could not look for copies."""
+    """Show the outcomes of the filter, and a warning if near copies were not checked."""
     head = ("class", "drawn", "near copies", "class unsure", "unrealistic", "not needed", "kept", "in doubt")
     names = ("drawn", "copy", "class", "realism", "surplus", "kept", "kept_in_doubt")
     _table("Filter", head, [(label, *map(counts.get, names)) for label, counts in filtered["counts"].items()])
     if "copy" not in filtered["checks"] and (filtered["counts"] or not filtered["on"]):
-        _line("Nobody looked for copies of training images.", style="yellow")
+        _line("Near copies of training images were not checked.", style="yellow")
     _warnings(filtered["class_check"]["sentences"])
 
 
 def show_evaluation(report: Facts, *, every: bool = False) -> None:
-    """The verdict, three answers and a line for each class; with `every` all arms and scores, as the page has them in any case."""
+    """Show the verdict, the answers and a line per class; with `every` also all arms and scores."""
     word, colour = VERDICTS.get(report["verdict"], ("Not tested", "bright_black"))
     _line(word, style=f"bold {colour}")
     bare, room = "Whether these images help a classifier was not measured.", report["headroom"] or {}
@@ -272,12 +279,12 @@ def show_evaluation(report: Facts, *, every: bool = False) -> None:
         _line(report["filter"]["sentence"])
     for note in report["notes"]:
         _line(f"note: {note}", style="yellow")
-    hint = "" if every else " (every figure is there, and here with --all)"
+    hint = "" if every else " (it has every figure; --all shows them here)"
     advise(f"open {Path(report['out']) / 'report.html'}{hint}")
 
 
 def _every_figure(report: Facts) -> None:
-    """All arms and all scores."""
+    """Show all arms, signs and scores."""
     tried = ("name", "judge", "role", "auprc", "low", "high", "sensitivity", "auroc")
     head = ("trained with", "judge", "role", "AUPRC", "from", "to", "sensitivity", "AUROC")
     beyond = ((report["usefulness"] or {}).get("external") or {}).get("arms", ())
@@ -296,19 +303,19 @@ def _every_figure(report: Facts) -> None:
 
 
 def _figure(value: object) -> str:
-    """A value as short as it can be said."""
+    """Format a value as short text."""
     if isinstance(value, float):
         return f"{value:.3g}"
     return {"None": "-", "True": "yes", "False": "no", "": "-"}.get(str(value), str(value))
 
 
 def show_report(report: Facts) -> None:
-    """Where the page is."""
+    """Show where the report was written."""
     _facts(report)
 
 
 def show_cache(report: Facts) -> None:
-    """What lies in the cache, what was removed from it, and what to do about the rest."""
+    """Show what the cache holds, what was removed from it, and what to do next."""
     head = ("stack", "images", "size", "prepared", "last used")
     _table("Prepared images", head, map(_cache_row, report["stacks"]))
     _table(
@@ -326,7 +333,7 @@ def show_cache(report: Facts) -> None:
     if report["stacks"]:
         _line("Prepared images are pixels of patients.", style="yellow")
         advise(
-            "what another process uses was left: repeat the command when it has ended"
+            "what another process uses was kept: repeat the command when that has ended"
             if cleared
             else "medgan cache --clear"
         )
@@ -338,7 +345,7 @@ def _cache_row(kept: Facts) -> Sequence[object]:
 
 
 def _size(count: int) -> str:
-    """Bytes in decimal units, as disks are sold."""
+    """Format a size in decimal units."""
     size, units = float(count), iter(("bytes", "kB", "MB", "GB"))
     unit = next(units)
     for larger in units:
@@ -349,7 +356,7 @@ def _size(count: int) -> str:
 
 
 def _plan(plan: Facts, *, everything: bool = False) -> None:
-    """What a user can act on, with the options that do it; or every decision there is, by the name it has in JSON."""
+    """Show the main decisions of a plan with the options that change them, or every one by its JSON name."""
     if everything:
         rows = (
             (field, _decision_text(field, decision["value"]), decision["why"])
@@ -372,7 +379,7 @@ def _actionable(plan: Facts) -> Iterator[Sequence[str]]:
 
 
 def _decision_text(field: str, value: Any) -> str:
-    """The value of a decision, as short as it can be said."""
+    """Format the value of a decision as short text."""
     words = "unknown" if value is None else _words(value)
     if field in OPEN:
         words = OPEN[field].get(value, words)
@@ -431,7 +438,7 @@ def _words(value: object) -> str:
 
 
 def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A title, a heading and aligned columns, numbers to the right; nothing at all without rows."""
+    """Write a title, a heading and aligned columns, with numbers to the right; nothing without rows."""
     from rich.table import Table
     from rich.text import Text
 

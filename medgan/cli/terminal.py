@@ -1,6 +1,6 @@
-"""Write words to stdout and stderr, whatever these are.
+"""Write text to stdout and stderr safely.
 
-They may be a terminal, a pipe, a file on a full disk, closed, or of an encoding that lacks letters.
+They may be a terminal, a pipe, closed, a file on a full disk, or have an encoding that lacks letters.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 PIPE_WIDTH = 10_000
-"""Columns of a table that goes to a file or a pipe, where nothing should be folded or cut."""
+"""Columns of a table in a file or a pipe, where nothing should be wrapped or cut."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What a disk says that takes no more."""
+"""Error numbers of a full disk."""
 
 
 def steady() -> None:
-    """Make the standard streams fit for a program that must not fail because of them; called once, before anything is written.
+    """Prepare the standard streams so that the program never fails because of them; called once at the start.
 
-    A stream that is closed becomes the null device (else the next file that is opened would take its number, and get what a library
-    writes to stdout), and a letter that the encoding of a stream lacks becomes an escape.
+    A closed stream becomes the null device: otherwise the next file to be opened would take its number, and
+    get what a library writes to stdout. A letter that the encoding lacks is written as an escape.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
     for stream in (sys.stdout, sys.stderr):
@@ -42,7 +42,7 @@ def steady() -> None:
 
 
 def put(text: str) -> None:
-    """Write to stdout and see it through. A reader that has seen enough (`head`) is no error; a full disk is an OutputError."""
+    """Write to stdout and flush; a closed pipe (`head`) is ignored, a full disk raises OutputError."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -52,12 +52,12 @@ def put(text: str) -> None:
         forsake(sys.stdout)
         raise OutputError(
             f"standard output: {'the disk is full' if error.errno in FULL else error.strerror or error}",
-            hint="The work itself is done. Send the results to another place, and repeat the command.",
+            hint="The work itself is done. Send the output to another place and repeat the command.",
         ) from error
 
 
 def tell(text: str) -> bool:
-    """Write to stderr; False where nobody can be told any more, which stops no work."""
+    """Write to stderr; return False if it cannot be written to, which does not stop the work."""
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -68,13 +68,13 @@ def tell(text: str) -> bool:
 
 
 def forsake(stream: TextIO) -> None:
-    """Let what is still written to a broken stream go nowhere; Python would complain of it once more at exit."""
-    with suppress(OSError):  # a stream may have no number at all
+    """Discard further writes to a broken stream; otherwise Python would report an error at exit."""
+    with suppress(OSError):  # a stream may have no file number
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def render(*parts: RenderableType, stderr: bool = False, folded: bool = True) -> str:
-    """What Rich makes of `parts` for the place where stdout or stderr goes now; without the blanks that would pad lines of a file."""
+    """Render with Rich for the place where stdout or stderr goes now, without padding at line ends."""
     from rich.console import Console
 
     place, text = console(stderr=stderr), io.StringIO()
@@ -82,7 +82,7 @@ def render(*parts: RenderableType, stderr: bool = False, folded: bool = True) ->
         file=text,
         width=place.width,
         force_terminal=place.is_terminal,
-        color_system=place.color_system,  # type: ignore[arg-type]  # a name, of those that it takes
+        color_system=place.color_system,  # type: ignore[arg-type]  # a valid name
         no_color=place.no_color,
         markup=False,
         highlight=False,
@@ -94,12 +94,12 @@ def render(*parts: RenderableType, stderr: bool = False, folded: bool = True) ->
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A fresh console each time: it looks at where stdout and stderr go now, and at NO_COLOR. Rich is loaded when needed."""
+    """A new console for where stdout and stderr go now, and for NO_COLOR; Rich is loaded when needed."""
     from rich.console import Console
 
     class Calm(Console):
         def on_broken_pipe(self) -> None:
-            """Whoever writes goes on; Rich would end the program."""
+            """Stop writing; Rich would end the program."""
             self.quiet = True
 
     made = Calm(stderr=stderr, markup=False, highlight=False, emoji=False)

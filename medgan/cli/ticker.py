@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 PAUSE = 30.0
-"""Seconds between two plain lines of one stage: two a minute can be followed, and an hour still makes a log that can be read."""
+"""Seconds between two plain lines of a stage, so that the log of an hour can still be read."""
 SOON = 2.0
-"""Seconds of a stage before which its pace says nothing about the time that is left."""
+"""Seconds of a stage before the remaining time can be estimated."""
 NOTEWORTHY = 1.0
-"""Seconds from which on it is told how long a stage took."""
+"""Seconds from which on the duration of a stage is shown."""
 
 
 @dataclass(slots=True)
 class Stage:
-    """A stage of a job as it was last reported. Times are seconds of the monotonic clock."""
+    """A stage of a job as last reported; times are seconds of the monotonic clock."""
 
     name: str
     began: float
     at_first: int
-    """Units that were done at the first report."""
+    """Units done at the first report."""
     latest: Progress
     told: float | None = None
-    """When a plain line was last written of it."""
+    """When a plain line about it was last written."""
     ended: bool = False
-    """Whether a plain line has said that all is done: some jobs report their last unit twice."""
+    """Whether its last plain line was written; some jobs report their last unit twice."""
 
     @property
     def over(self) -> bool:
@@ -48,22 +48,22 @@ class Stage:
 
     @property
     def single(self) -> bool:
-        """Whether it is one thing that takes its time, and there is nothing to count."""
+        """Whether it has only one unit, so that there is nothing to count."""
         return self.latest.total <= 1
 
     @property
     def count(self) -> str:
-        """`1,250/5,000`, as wide at the first report as at the last."""
+        """`1,250/5,000`, of constant width."""
         total = f"{self.latest.total:,}"
         return "" if self.single else f"{self.latest.done:>{len(total)},}/{total}"
 
     @property
     def words(self) -> str:
-        """What is to be said beside the numbers; a single word is a part of the stage's name instead."""
+        """The text beside the numbers; a single word is part of the stage's name instead."""
         return printable(self.latest.words) if " " in self.latest.words else ""
 
     def pace(self, now: float) -> str:
-        """Units per second, as the job itself or else the clock has it; nothing where that would mislead."""
+        """Units per second, from the job or else the clock; empty if that would mislead."""
         facts, spent = self.latest.facts, now - self.began
         if facts.get("cached", 0) > self.latest.total / 2:
             return "from the cache"
@@ -71,7 +71,7 @@ class Stage:
         return f"{rate:,.0f}/s" if rate >= 1 and not self.over else ""
 
     def left(self, now: float) -> str:
-        """The time that is left, as the job itself or else the clock has it; of a stage that is over, the time it took."""
+        """The remaining time, from the job or else the clock; for a finished stage, its duration."""
         spent = now - self.began
         if self.over:
             return format_duration(spent) if spent >= NOTEWORTHY else ""
@@ -88,7 +88,7 @@ class Teller(Protocol):
     """Shows stages on stderr."""
 
     def show(self, stage: Stage, now: float) -> None:
-        """Show what was just reported of a stage."""
+        """Show the latest report of a stage."""
 
     def note(self, words: str) -> None:
         """Write a line that stays."""
@@ -96,7 +96,7 @@ class Teller(Protocol):
 
 @dataclass(slots=True)
 class Manner:
-    """How much this process says of progress."""
+    """How much this process shows of its progress."""
 
     quiet: bool = False
     verbose: bool = False
@@ -106,15 +106,18 @@ MANNER = Manner()
 
 
 def speak(*, quiet: bool = False, verbose: bool = False) -> None:
-    """Say nothing of progress from now on, or everything in plain lines; neither: what suits the place where stderr goes."""
+    """Set how progress is shown from now on: not at all, or every report as a plain line.
+
+    With neither, stderr gets bars on a terminal and occasional lines elsewhere.
+    """
     MANNER.quiet, MANNER.verbose = quiet, verbose
 
 
 @contextmanager
 def watch(log: Path | None = None) -> Iterator[OnProgress]:
-    """A callback that shows on stderr how far a job is, in the process that talks; `log` is named when training begins.
+    """A callback that shows progress on stderr, in the first process only.
 
-    Whatever becomes of stderr, the job goes on.
+    `log` is named when training begins. If stderr fails, the job continues.
     """
     if not current_processes().is_first:
         yield ignore
@@ -134,13 +137,13 @@ def watch(log: Path | None = None) -> Iterator[OnProgress]:
 
 
 def warn_only(report: Progress) -> None:
-    """Tell warnings, which stay where nothing is said of progress."""
+    """Show only warnings."""
     if report.stage == WARNING:
         tell(f"warning: {printable(report.words)}\n")
 
 
 def follow(teller: Teller, log: Path | None = None) -> OnProgress:
-    """A callback that keeps the stages of a job and has them shown."""
+    """A callback that tracks the stages of a job and shows them."""
     stages: dict[str, Stage] = {}
 
     def on_progress(report: Progress) -> None:
@@ -167,14 +170,14 @@ def follow(teller: Teller, log: Path | None = None) -> OnProgress:
 
 
 class Lines:
-    """For a log file or a pipe: a line when a stage begins, one from time to time, and one when a stage is over that took a while."""
+    """Plain lines for a log file or a pipe: when a stage begins, now and then, and when a long one ends."""
 
     def __init__(self, pause: float = PAUSE) -> None:
         """Let at least `pause` seconds pass between two lines of a stage."""
         self._pause = pause
 
     def show(self, stage: Stage, now: float) -> None:
-        """Write a line where one is due."""
+        """Write a line if one is due."""
         long = stage.over and not stage.ended and not stage.single and now - stage.began >= NOTEWORTHY
         due = stage.told is None or now - stage.told >= self._pause or long
         if not due:
@@ -190,12 +193,12 @@ class Lines:
         self.note("; ".join(filter(None, [timed, stage.words])))
 
     def note(self, words: str) -> None:
-        """A line with the time of day."""
+        """Write a line with the time of day."""
         tell(f"{datetime.now():%H:%M} {words}\n")
 
 
 class Bars:
-    """For a terminal: a bar per stage, which stays when the stage is over."""
+    """Progress bars for a terminal, one per stage; they stay when a stage ends."""
 
     def __init__(self, screen: Console) -> None:
         """Begin to draw."""
@@ -205,7 +208,7 @@ class Bars:
             self._bars.start()
 
     def show(self, stage: Stage, now: float) -> None:
-        """Move the stage's bar. A terminal that has gone away stops no work."""
+        """Move the bar of a stage; a closed terminal does not stop the work."""
         drawn: dict[str, Any] = {
             "completed": stage.latest.done,
             "total": None if stage.single and not stage.over else stage.latest.total,
@@ -221,7 +224,7 @@ class Bars:
                 self._tasks[stage.name] = self._bars.add_task(stage.name, **drawn)
 
     def note(self, words: str) -> None:
-        """A line above the bars."""
+        """Write a line above the bars."""
         from rich.text import Text
 
         with suppress(OSError):
@@ -234,7 +237,7 @@ class Bars:
 
 
 def _bars(screen: Console) -> progress.Progress:
-    """A line per stage, and below them in words what the last one wants to say."""
+    """A line per stage, and below them the text of the last one."""
     from rich import progress
     from rich.padding import Padding
     from rich.table import Column
@@ -247,7 +250,7 @@ def _bars(screen: Console) -> progress.Progress:
                 yield Padding(Text(self.tasks[-1].fields["words"], style="dim"), (0, 0, 0, 2))
 
     return Stages(
-        progress.TextColumn(  # it may hold the name of a class, and is folded where a line is too narrow for all
+        progress.TextColumn(  # may hold the name of a class, and is wrapped if the line is too narrow
             "{task.description}", markup=False, table_column=Column(overflow="fold")
         ),
         progress.BarColumn(bar_width=20, table_column=Column(no_wrap=True)),

@@ -36,8 +36,8 @@ def test_a_file_may_serve_several_commands(tmp_path):
         ("[train]\nsize = [[1]]\n", "size is neither text"),
         ("[train]\nsize = 2026-01-01\n", "size is neither text"),
         ("train = 3\n", "train is no table"),
-        ("[train\n", "is no TOML file"),
-        ("size = " + "[" * 5000, "is no TOML file"),
+        ("[train\n", "is not a TOML file"),
+        ("size = " + "[" * 5000, "is not a TOML file"),
     ],
 )
 def test_a_file_that_says_nothing_sensible_is_refused_in_words(tmp_path, text, sentence):

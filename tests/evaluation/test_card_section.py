@@ -87,7 +87,10 @@ def test_the_card_carries_verdicts_filter_patients_date_and_command(trained, run
 
 
 def test_that_nothing_can_be_told_is_on_the_card_too(trained, run, tmp_path, said):
-    words = "Cannot tell whether synthetic images help: only 2 held-out patients have rare; at least 5 are needed for a verdict."
+    words = (
+        "Cannot tell whether synthetic images help: only 2 held-out patients have rare; at least 5 are"
+        " needed for a verdict."
+    )
     said["usefulness"] = {"verdict": "cannot-tell", "sentence": words}
     judged(trained[0], run, tmp_path / "out", only=("usefulness",))
     assert f"- Usefulness: cannot-tell. {words}" in section(run)

@@ -130,11 +130,13 @@ def test_validation_patients_must_show_the_rare_class():
     [
         (
             1,
-            "; only 1 validation patient has rare, so the choice may be due to chance (at least 5 are needed)",
+            "; only 1 validation patient has rare, so the choice may be due to chance (at least 5 are"
+            " needed)",
         ),
         (
             4,
-            "; only 4 validation patients have rare, so the choice may be due to chance (at least 5 are needed)",
+            "; only 4 validation patients have rare, so the choice may be due to chance (at least 5 are"
+            " needed)",
         ),
         (5, ""),
     ],

@@ -140,21 +140,24 @@ def test_a_verdict_needs_images_and_patients_enough(interval, excess, people, ve
             1.0,
             0.1,
             9,
-            "A detector separates synthetic from real images perfectly (AUC 1.00); no sign was found that a classifier exploits this.",
+            "A detector separates synthetic from real images perfectly (AUC 1.00); no sign was found"
+            " that a classifier exploits this.",
         ),
         (
             VISIBLE,
             0.8,
             None,
             9,
-            "no sign was found that a classifier exploits this in the rare classes, the only ones with synthetic images.",
+            "no sign was found that a classifier exploits this in the rare classes, the only ones with"
+            " synthetic images.",
         ),
         (
             VISIBLE,
             0.8,
             None,
             1,
-            "; whether a classifier exploits this cannot be told from 1 held-out patient (at least 5 are needed).",
+            "; whether a classifier exploits this cannot be told from 1 held-out patient (at least 5 are"
+            " needed).",
         ),
         (
             USED,
@@ -169,14 +172,16 @@ def test_a_verdict_needs_images_and_patients_enough(interval, excess, people, ve
             0.52,
             None,
             9,
-            "A detector cannot tell synthetic from real images (AUC 0.52, 95 % interval 0.40 to 0.60; 0.5 is guessing).",
+            "A detector cannot tell synthetic from real images (AUC 0.52, 95 % interval 0.40 to 0.60;"
+            " 0.5 is guessing).",
         ),
         (
             CANNOT_TELL,
             0.52,
             None,
             9,
-            "Cannot tell whether a detector separates synthetic from real images (AUC 0.52, 95 % interval 0.40 to 0.60; 0.5 is guessing): 12 real images of 6 patients are too few.",
+            "Cannot tell whether a detector separates synthetic from real images (AUC 0.52, 95 %"
+            " interval 0.40 to 0.60; 0.5 is guessing): 12 real images of 6 patients are too few.",
         ),
     ],
 )

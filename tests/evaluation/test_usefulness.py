@@ -149,7 +149,8 @@ def test_of_a_few_rare_patients_nothing_is_concluded():
     assert found.verdict == CANNOT_TELL
     assert found.rare_patients == {"rare": 4}
     assert found.sentence == (
-        "Cannot tell whether synthetic images help: only 4 held-out patients have rare; a verdict needs at least 5."
+        "Cannot tell whether synthetic images help: only 4 held-out patients have rare; a verdict needs"
+        " at least 5."
     )
 
 

@@ -62,7 +62,8 @@ def test_two_digits_matter(count, told):
 def test_few_patients_are_told_with_how_many_it_takes():
     two = Panel(label="covid", patients=2)
     assert sentence(CANNOT_TELL, found(0.0, 0.0, 0.0), two, ["covid"], "cnn") == (
-        "Cannot tell whether synthetic images help: only 2 held-out patients have covid; a verdict needs at least 5."
+        "Cannot tell whether synthetic images help: only 2 held-out patients have covid; a verdict needs"
+        " at least 5."
     )
     one = Panel(label="covid", patients=1)
     assert "only 1 held-out patient has covid;" in sentence(
@@ -73,8 +74,10 @@ def test_few_patients_are_told_with_how_many_it_takes():
 def test_a_wide_interval_is_told_with_how_many_it_takes():
     panel = Panel(label="covid", patients=12)
     assert sentence(CANNOT_TELL, found(0.05, -0.05, 0.15), panel, ["covid"], "cnn") == (
-        "Cannot tell whether synthetic images help to find covid: the difference is +5.0 points of AUPRC, but anything from -5.0 to"
-        " +15.0 is plausible (95 % interval), share 0.25 against oversampling (judge cnn). 12 held-out patients have covid; a verdict"
+        "Cannot tell whether synthetic images help to find covid: the difference is +5.0 points of"
+        " AUPRC, but anything from -5.0 to"
+        " +15.0 is plausible (95 % interval), share 0.25 against oversampling (judge cnn). 12 held-out"
+        " patients have covid; a verdict"
         " needs about 48."
     )
 
