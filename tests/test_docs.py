@@ -35,7 +35,7 @@ from medgan.evaluation.headroom import Headroom, Level
 from medgan.evaluation.schedules import Schedule
 from medgan.evaluation.score import Score
 from medgan.evaluation.share_choice import Chosen
-from medgan.evaluation.shortcut import Lean, Shortcut
+from medgan.evaluation.shortcut import Shortcut, ShortcutReliance
 from medgan.evaluation.usefulness import Judgement, Usefulness
 from medgan.evaluation.verdict import Comparison
 from medgan.filtering.separability import class_check_report
@@ -444,7 +444,7 @@ def test_every_column_of_a_table_is_documented(name, table):
         (Schedule, "Schedule"),
         (Arm, "Arm"),
         (Shortcut, "Shortcut"),
-        (Lean, "Lean"),
+        (ShortcutReliance, "Lean"),
         (Chosen, "share.json"),
     ],
 )

@@ -50,7 +50,7 @@ def test_the_way_from_a_folder_to_a_verdict_runs(tmp_path, monkeypatch):
     brief = Settings(
         judges=("cnn",), steps={"cnn": (2,)}, rates={"cnn": (1e-3,)}, seeds=2, folds=2, side=16, resamples=20
     )
-    monkeypatch.setattr(analyses, "settings_of", lambda job: brief)
+    monkeypatch.setattr(analyses, "_settings_of", lambda job: brief)
     names = execute(JOURNEY, tmp_path, monkeypatch)
     assert names["evaluation"].verdict in {"helps", "no-difference", "harms", "cannot-tell"}
     assert (tmp_path / "evaluation" / "report.html").is_file()

@@ -18,8 +18,8 @@ from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.commands.folder_lock import lock_folder
 from medgan.commands.report import render
 from medgan.dataset.source import Source
-from medgan.evaluation.analyses import EFFORTS, PARTS, Job, ask_again
-from medgan.evaluation.card_section import carry
+from medgan.evaluation.analyses import EFFORTS, PARTS, Job, predictions_of_usefulness
+from medgan.evaluation.card_section import write_verdicts
 from medgan.evaluation.data import EvaluationData, Request, load_evaluation_data
 from medgan.evaluation.forecast import forecast
 from medgan.evaluation.result_cache import ResultCache
@@ -189,7 +189,7 @@ def _measure_all(
     save_exhibits(
         out,
         gathered,
-        ask_again(_job_of(out, "usefulness", gathered, settings, on_progress))
+        predictions_of_usefulness(_job_of(out, "usefulness", gathered, settings, on_progress))
         if parts.get("usefulness")
         else None,
     )
@@ -205,7 +205,7 @@ def _measure_all(
         filter=gathered.filter,
         **parts,
     )
-    remark = carry(request.model, result.report(), _last_measured_day(out)) if request.model else ""
+    remark = write_verdicts(request.model, result.report(), _last_measured_day(out)) if request.model else ""
     result = replace(result, notes=(*notes, *filter(None, [remark])))
     files.write_json(out / RESULT, {name: value for name, value in result.report().items() if name != "out"})
     render(out)

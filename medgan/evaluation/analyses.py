@@ -12,7 +12,7 @@ from medgan.evaluation import trials
 from medgan.evaluation.data import EvaluationData
 from medgan.evaluation.fidelity import measure_fidelity
 from medgan.evaluation.giveaways import concatenate, measure_giveaways
-from medgan.evaluation.predictions import Predictions, predictions
+from medgan.evaluation.predictions import Predictions, average_predictions
 from medgan.evaluation.privacy import screen_privacy
 from medgan.evaluation.shortcut import measure_shortcut
 from medgan.evaluation.usefulness import compare_arms, measure_usefulness
@@ -48,7 +48,7 @@ class Job:
     on_progress: OnProgress
 
 
-def fidelity(job: Job) -> Any:
+def _fidelity(job: Job) -> Any:
     """Scores of closeness to real images and of variety."""
     effort = EFFORTS[job.effort]
     return measure_fidelity(
@@ -60,12 +60,12 @@ def fidelity(job: Job) -> Any:
     )
 
 
-def usefulness(job: Job) -> Any:
+def _usefulness(job: Job) -> Any:
     """Whether classifiers gain from synthetic images."""
-    refuse_without_patients(job.images)
+    _require_patients(job.images)
     return measure_usefulness(
         job.images.split,
-        settings=settings_of(job),
+        settings=_settings_of(job),
         seed=job.seed,
         external=job.images.external,
         runs=job.runs,
@@ -73,11 +73,11 @@ def usefulness(job: Job) -> Any:
     )
 
 
-def ask_again(job: Job) -> Predictions | None:
+def predictions_of_usefulness(job: Job) -> Predictions | None:
     """Predictions of the classifiers of `usefulness` from its finished runs; None if there are none."""
     if not job.runs:
         return None
-    images, settings = job.images, settings_of(job)
+    images, settings = job.images, _settings_of(job)
     found = compare_arms(
         images.split,
         settings=settings,
@@ -86,25 +86,25 @@ def ask_again(job: Job) -> Predictions | None:
         runs=job.runs,
         on_progress=job.on_progress,
     )
-    return predictions(images.held_out, found.outcomes, found.rare)
+    return average_predictions(images.held_out, found.outcomes, found.rare)
 
 
-def shortcut(job: Job) -> Any:
+def _shortcut(job: Job) -> Any:
     """Whether a classifier recognises synthetic images, and exploits it."""
-    refuse_without_patients(job.images)
+    _require_patients(job.images)
     return measure_shortcut(
         job.images.split,
-        settings=settings_of(job),
+        settings=_settings_of(job),
         seed=job.seed,
         runs=job.runs,
         on_progress=job.on_progress,
     )
 
 
-def giveaways(job: Job) -> Any:
+def _giveaways(job: Job) -> Any:
     """Whether image shape, brightness or the scanner alone tells the classes apart."""
     images = job.images
-    refuse_without_patients(images)
+    _require_patients(images)
     files = images.circumstances
     return measure_giveaways(
         images.train,
@@ -116,18 +116,18 @@ def giveaways(job: Job) -> Any:
     )
 
 
-def privacy(job: Job) -> Any:
+def _privacy(job: Job) -> Any:
     """Whether training images were copied or memorised."""
     return screen_privacy(job.images.split, seed=job.seed, on_progress=job.on_progress)
 
 
-def settings_of(job: Job) -> trials.Settings:
+def _settings_of(job: Job) -> trials.Settings:
     """How thoroughly classifiers are compared, by the judges that are installed."""
     settings = trials.EFFORTS[job.effort]
     return replace(settings, judges=trials.judges_here(settings.judges))
 
 
-def refuse_without_patients(images: EvaluationData) -> None:
+def _require_patients(images: EvaluationData) -> None:
     """Raise DatasetError if no real patient is held out."""
     if not len(images.held_out):
         raise DatasetError(
@@ -137,10 +137,10 @@ def refuse_without_patients(images: EvaluationData) -> None:
 
 
 PARTS: dict[str, Callable[[Job], Any]] = {
-    "fidelity": fidelity,
-    "giveaways": giveaways,
-    "usefulness": usefulness,
-    "shortcut": shortcut,
-    "privacy": privacy,
+    "fidelity": _fidelity,
+    "giveaways": _giveaways,
+    "usefulness": _usefulness,
+    "shortcut": _shortcut,
+    "privacy": _privacy,
 }
 """{part: function that measures it}; the function raises MedganError if these images do not allow it."""

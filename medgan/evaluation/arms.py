@@ -14,15 +14,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-Labels = NDArray[np.int64]
+_Labels = NDArray[np.int64]
 
-REAL, MADE, COMPOSED = range(3)
-"""Origin of an image: real, synthetic, or composed of two real images of one class."""
-EARLY = 0.6
+REAL = 0
+"""Origin of a real image."""
+MADE = 1
+"""Origin of a synthetic image."""
+COMPOSED = 2
+"""Origin of an image composed of two real images of one class."""
+_EARLY = 0.6
 """Share of the steps in which arms of two stages draw synthetic images; the rest draw only real ones."""
-DUPLICATES, COMPOSITES, SYNTHETIC, SMOTE = "duplicates", "composites", "synthetic", "smote"
-OVERSAMPLING, CLASSICAL = "oversampling", " + classical"
-"""Name of an arm, and the ending of the names of arms with classical augmentation."""
+DUPLICATES = "duplicates"
+COMPOSITES = "composites"
+SYNTHETIC = "synthetic"
+SMOTE = "smote"
+OVERSAMPLING = "oversampling"
+"""The arm of real images whose classes are drawn equally often."""
+CLASSICAL = " + classical"
+"""Ending of the names of arms with classical augmentation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,18 +123,18 @@ class Learned:
     """The images that classifiers may learn from, in one order: real, synthetic, composed, further real."""
 
     names: tuple[str, ...]
-    labels: Labels
+    labels: _Labels
     """(N,): index into `names`."""
-    origins: Labels
+    origins: _Labels
     """(N,): REAL, MADE or COMPOSED."""
-    parents: Labels
+    parents: _Labels
     """(N, 2): rows of the parents of a composed image; of any other image its own row, twice."""
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self.labels)
 
-    def count(self, origin: int, side: NDArray[np.bool_]) -> Labels:
+    def count(self, origin: int, side: NDArray[np.bool_]) -> _Labels:
         """(K,): number of images of each class that are of `origin` and in `side` (N,)."""
         return np.bincount(self.labels[side & (self.origins == origin)], minlength=len(self.names))
 
@@ -162,7 +171,7 @@ def possible(learned: Learned, recipes: Sequence[Recipe], side: NDArray[np.bool_
 class DrawPool:
     """Images, with the probability of drawing each and the weight of an error on it."""
 
-    rows: Labels
+    rows: _Labels
     """(P,): rows of the images; duplicates are repeated rows."""
     chances: NDArray[np.float64]
     """(P,): probabilities of drawing, with sum 1."""
@@ -175,7 +184,7 @@ class Lesson:
     """Everything that one classifier learns from: an arm without its schedule."""
 
     recipe: Recipe
-    labels: Labels
+    labels: _Labels
     """(N,): classes of the images."""
     classes: int
     real: int
@@ -204,7 +213,7 @@ def lesson(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int)
         labels=learned.labels,
         classes=len(learned.names),
         real=int(counts.sum()),
-        stages=((EARLY, first), (1 - EARLY, after)) if recipe.staged else ((1.0, first),),
+        stages=((_EARLY, first), (1 - _EARLY, after)) if recipe.staged else ((1.0, first),),
         prior=np.log(np.maximum(share, 1e-6)).astype(np.float32) if recipe.adjusted else None,
     )
 
@@ -234,7 +243,7 @@ def _pool(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int) 
 
 def _joining(
     recipe: Recipe, learned: Learned, side: NDArray[np.bool_], chance: np.random.Generator
-) -> Iterator[Labels]:
+) -> Iterator[_Labels]:
     """The rows that join the real ones, class by class."""
     lacking = _lacking(learned, side)
     origin = {SYNTHETIC: MADE, COMPOSITES: COMPOSED, DUPLICATES: REAL}.get(recipe.adds)
@@ -249,13 +258,13 @@ def _joining(
             yield chance.permutation(own)[: lacking[number]]
 
 
-def _lacking(learned: Learned, side: NDArray[np.bool_]) -> Labels:
+def _lacking(learned: Learned, side: NDArray[np.bool_]) -> _Labels:
     """(K,): how many images each class has fewer than the largest."""
     counts = learned.count(REAL, side)
     return np.asarray(counts.max() - counts, np.int64)
 
 
-def _chances(recipe: Recipe, labels: Labels, extra: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _chances(recipe: Recipe, labels: _Labels, extra: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The probability of drawing each image."""
     if not recipe.even:
         return np.full(len(labels), 1 / len(labels))

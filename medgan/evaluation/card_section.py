@@ -13,7 +13,7 @@ from medgan.filtering.summary import outcome_table
 from medgan.learners.gan.model import CARD, model_folder, read_card
 from medgan.learners.gan.model_card import is_card_of, replace_evaluation
 
-PARTS = {
+_PARTS = {
     "usefulness": "Usefulness",
     "giveaways": "Giveaways of the scans themselves",
     "shortcut": "Shortcut",
@@ -22,7 +22,7 @@ PARTS = {
 """{part that ends in a verdict: heading}."""
 
 
-def carry(run: Path, told: Mapping[str, Any], day: str) -> str:
+def write_verdicts(run: Path, told: Mapping[str, Any], day: str) -> str:
     """Write the verdicts, if there are any, into the card of the model in `run`.
 
     Args:
@@ -33,18 +33,18 @@ def carry(run: Path, told: Mapping[str, Any], day: str) -> str:
     Returns:
         A note if the card cannot take them, else an empty string.
     """
-    obstacle = write_section(model_folder(run), told, day) if any(told[part] for part in PARTS) else ""
+    obstacle = _write_section(model_folder(run), told, day) if any(told[part] for part in _PARTS) else ""
     return obstacle and f"the model card carries no verdict: {CARD} {obstacle}"
 
 
-def write_section(place: Path, told: Mapping[str, Any], day: str) -> str:
+def _write_section(place: Path, told: Mapping[str, Any], day: str) -> str:
     """Write the section; return what prevents it, or an empty string."""
     text, digest = read_card(place), told["sources"]["model"]
     if text is None:
         return "is absent or cannot be read"
     if not is_card_of(text, digest):
         return "speaks of other weights"
-    new = replace_evaluation(text, "\n".join(section(told, digest, day)))
+    new = replace_evaluation(text, "\n".join(_section_lines(told, digest, day)))
     try:
         if new != text:
             files.write_text(place / CARD, new)
@@ -53,7 +53,7 @@ def write_section(place: Path, told: Mapping[str, Any], day: str) -> str:
     return ""
 
 
-def section(told: Mapping[str, Any], digest: str, day: str) -> Iterator[str]:
+def _section_lines(told: Mapping[str, Any], digest: str, day: str) -> Iterator[str]:
     """The lines of the section."""
     held = [f"{told['patients'][split]:,} in {split}" for split in ("val", "test") if told["patients"][split]]
     whom = f"Real patients held out from training (files, where none are known): {', '.join(held)}."
@@ -62,7 +62,7 @@ def section(told: Mapping[str, Any], digest: str, day: str) -> Iterator[str]:
     yield f"Of the weights `{digest}`, measured on {day} by medgan {told['medgan']}, effort {effort}."
     yield whom if held else "No patient was held out: training patients stand in their place."
     yield ""
-    for part, heading in PARTS.items():
+    for part, heading in _PARTS.items():
         found = told[part]
         words = (
             escape_markdown(f"{found['verdict']}. {found.get('sentence', '')}") if found else "not measured."

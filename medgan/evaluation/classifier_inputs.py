@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from medgan.similarity.small_cnn import WEIGHT_DECAY, SmallNet, augment_classically, predict_logits, to_inputs
 from medgan.training.runtime import reseed
 
-Array = NDArray[np.float32]
-Rows = NDArray[np.int64]
+_Array = NDArray[np.float32]
+_Rows = NDArray[np.int64]
 
 
-class Eyes(Protocol):
+class NetworkInputs(Protocol):
     """Prepares images for one kind of network: M images to learn from and N images to predict."""
 
     rates: tuple[float, ...]
@@ -36,26 +36,26 @@ class Eyes(Protocol):
         """The parameter groups of an optimiser, each with its learning rate and weight decay."""
         ...
 
-    def batch(self, rows: Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
+    def batch(self, rows: _Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
         """The input of the network for some images; with `views` each one is augmented anew."""
         ...
 
-    def logits(self, network: nn.Module) -> Array:
+    def logits(self, network: nn.Module) -> _Array:
         """(N, K): predictions for all images that are not learned from."""
         ...
 
-    def logits_of(self, network: nn.Module, rows: Rows) -> Array:
+    def logits_of(self, network: nn.Module, rows: _Rows) -> _Array:
         """(R, K): predictions for some images to learn from, not augmented."""
         ...
 
 
-class SmallEyes:
+class SmallNetInputs:
     """Inputs of `SmallNet`, which is trained from scratch."""
 
     rates: tuple[float, ...] = (1e-3, 3e-3)
     steps: tuple[int, ...] = (50, 100, 200, 400)
 
-    def __init__(self, learned: Array, asked: Array, *, like: Array, side: int = 48) -> None:
+    def __init__(self, learned: _Array, asked: _Array, *, like: _Array, side: int = 48) -> None:
         """Prepare images.
 
         Args:
@@ -67,16 +67,16 @@ class SmallEyes:
         self.learned, self.asked = to_inputs(learned, side, like), to_inputs(asked, side, like)
 
     def fresh(self, classes: int, seed: int) -> nn.Module:
-        """See `Eyes`."""
+        """See `NetworkInputs`."""
         with torch.random.fork_rng(devices=[]):
             reseed(seed, 0)
             return SmallNet(self.learned.shape[1], classes)
 
     def groups(self, network: nn.Module, rate: float) -> list[dict[str, Any]]:
-        """See `Eyes`: one rate for all weights."""
+        """See `NetworkInputs`: one rate for all weights."""
         return [{"params": list(network.parameters()), "lr": rate, "weight_decay": WEIGHT_DECAY}]
 
-    def batch(self, rows: Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
+    def batch(self, rows: _Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
         """(R, C, H, W); augmented anew each time if `views`."""
         images = self.learned[torch.from_numpy(rows)]
         return (
@@ -85,10 +85,10 @@ class SmallEyes:
             else images
         )
 
-    def logits(self, network: nn.Module) -> Array:
-        """See `Eyes`."""
+    def logits(self, network: nn.Module) -> _Array:
+        """See `NetworkInputs`."""
         return predict_logits(network.eval(), self.asked)
 
-    def logits_of(self, network: nn.Module, rows: Rows) -> Array:
-        """See `Eyes`."""
+    def logits_of(self, network: nn.Module, rows: _Rows) -> _Array:
+        """See `NetworkInputs`."""
         return predict_logits(network.eval(), self.learned[torch.from_numpy(rows)])

@@ -18,22 +18,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.evaluation.arms import Lesson
-from medgan.evaluation.classifier_inputs import Eyes
-from medgan.evaluation.parallel import go_on
+from medgan.evaluation.classifier_inputs import NetworkInputs
+from medgan.evaluation.parallel import check_not_stopped
 
-BATCH = 32
-SMOOTH = 0.05
+_BATCH = 32
+_SMOOTH = 0.05
 """Label smoothing."""
-MIXING = 0.2
+_MIXING = 0.2
 """Both parameters of mixup's beta distribution (arXiv 1710.09412 uses 0.1 to 0.4 on ImageNet)."""
 
-State = list[Tensor]
+_State = list[Tensor]
 _BIRTH = Lock()
 """Starting weights come from torch's global generator, so only one network is built at a time."""
 
 
 def train_classifiers(
-    eyes: Eyes, lesson: Lesson, *, rate: float, steps: Sequence[int], seed: int
+    eyes: NetworkInputs, lesson: Lesson, *, rate: float, steps: Sequence[int], seed: int
 ) -> Iterator[tuple[int, nn.Module]]:
     """Train with AdamW at a constant rate, and yield (steps, classifier) for each of `steps`, ascending.
 
@@ -41,7 +41,7 @@ def train_classifiers(
         eyes: The inputs of the network.
         lesson: What it learns from; with several stages only one number of steps is allowed.
         rate: Learning rate.
-        steps: Numbers of steps of `BATCH` images.
+        steps: Numbers of steps of 32 images each.
         seed: Equal seeds give equal starting weights and random draws in every arm.
     """
     assert len(lesson.stages) == 1 or len(steps) == 1
@@ -55,7 +55,7 @@ def train_classifiers(
     )
     wanted = {*steps, *(count // 2 for count in steps)}
     for done, loss in enumerate(_losses(eyes, lesson, network, max(steps), seed), start=1):
-        go_on()
+        check_not_stopped()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -67,7 +67,7 @@ def train_classifiers(
             yield done, _average_weights(network, known[done], known[done // 2], done - done // 2)
 
 
-def _average_weights(network: nn.Module, after: State, before: State, count: int) -> nn.Module:
+def _average_weights(network: nn.Module, after: _State, before: _State, count: int) -> nn.Module:
     """A copy of the network with the mean weights of `count` steps, from two running sums."""
     mean = copy.deepcopy(network).eval().requires_grad_(False)  # torch's own signature
     places = [
@@ -78,7 +78,9 @@ def _average_weights(network: nn.Module, after: State, before: State, count: int
     return mean
 
 
-def _losses(eyes: Eyes, lesson: Lesson, network: nn.Module, steps: int, seed: int) -> Iterator[Tensor]:
+def _losses(
+    eyes: NetworkInputs, lesson: Lesson, network: nn.Module, steps: int, seed: int
+) -> Iterator[Tensor]:
     """Yield the loss of each batch."""
     chance = np.random.default_rng(seed)
     truth = torch.from_numpy(lesson.labels)
@@ -88,12 +90,14 @@ def _losses(eyes: Eyes, lesson: Lesson, network: nn.Module, steps: int, seed: in
         seen = eyes.batch(rows, views=lesson.recipe.classical, chance=chance)
         named, weights = truth[torch.from_numpy(rows)], torch.from_numpy(costs)
         if not lesson.recipe.mixed:
-            yield error(network(seen) + prior, named, weights)
+            yield _weighted_loss(network(seen) + prior, named, weights)
             continue
-        part = float(chance.beta(MIXING, MIXING))
+        part = float(chance.beta(_MIXING, _MIXING))
         other = torch.from_numpy(chance.permutation(len(rows)))
         told = network(part * seen + (1 - part) * seen[other]) + prior
-        yield part * error(told, named, weights) + (1 - part) * error(told, named[other], weights[other])
+        yield part * _weighted_loss(told, named, weights) + (1 - part) * _weighted_loss(
+            told, named[other], weights[other]
+        )
 
 
 def _batches(
@@ -103,11 +107,11 @@ def _batches(
     ends = np.rint(np.cumsum([share for share, _ in lesson.stages]) * steps).astype(int)
     for number in range(steps):
         _, pool = lesson.stages[int((number >= ends[:-1]).sum())]
-        drawn = chance.choice(len(pool.rows), size=BATCH, p=pool.chances)
+        drawn = chance.choice(len(pool.rows), size=_BATCH, p=pool.chances)
         yield pool.rows[drawn], pool.costs[drawn]
 
 
-def error(logits: Tensor, truth: Tensor, costs: Tensor) -> Tensor:
+def _weighted_loss(logits: Tensor, truth: Tensor, costs: Tensor) -> Tensor:
     """Cross entropy with label smoothing; its mean is weighted by `costs` (N,)."""
-    each = F.cross_entropy(logits, truth, label_smoothing=SMOOTH, reduction="none")
+    each = F.cross_entropy(logits, truth, label_smoothing=_SMOOTH, reduction="none")
     return (each * costs).sum() / costs.sum()

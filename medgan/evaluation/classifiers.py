@@ -16,20 +16,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
 from medgan.evaluation.arms import SMOTE, Lesson, Recipe
-from medgan.evaluation.classifier_inputs import Eyes
+from medgan.evaluation.classifier_inputs import NetworkInputs
 from medgan.evaluation.classifier_training import train_classifiers
 from medgan.evaluation.schedules import Schedule
 
-Array = NDArray[np.float32]
-Rows = NDArray[np.int64]
-Ask = Callable[[Rows | None], Array]
+_Array = NDArray[np.float32]
+_Rows = NDArray[np.int64]
+_Predict = Callable[[_Rows | None], _Array]
 """Predicts logits (R, K) of images to learn from, by row, or of all held-out images (None)."""
 
-PENALTIES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-SHRINKAGES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 0.99)
-NEIGHBOURS = 5
-MOST = 200
-NEVER = -30.0
+_PENALTIES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+_SHRINKAGES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 0.99)
+_NEIGHBOURS = 5
+_MOST_ITERATIONS = 200
+_NEVER = -30.0
 """Logit of a class without training images."""
 
 
@@ -40,7 +40,7 @@ def network_tries(rates: Sequence[float], steps: Sequence[int]) -> tuple[tuple[S
 
 def linear_tries(recipe: Recipe) -> tuple[tuple[Schedule, ...], ...]:
     """Schedules to try for a linear judge, all in one group."""
-    values = SHRINKAGES if recipe.discriminant else PENALTIES
+    values = _SHRINKAGES if recipe.discriminant else _PENALTIES
     return (tuple(Schedule(penalty=value) for value in values),)
 
 
@@ -49,7 +49,7 @@ class Learner(Protocol):
 
     def learn(
         self, lesson: Lesson, schedules: Sequence[Schedule], seed: int
-    ) -> Iterator[tuple[Schedule, Ask]]:
+    ) -> Iterator[tuple[Schedule, _Predict]]:
         """Yield (schedule, classifier) for each schedule of a group."""
         ...
 
@@ -58,11 +58,11 @@ class Learner(Protocol):
 class NetworkClassifier:
     """A network that is trained by steps."""
 
-    eyes: Eyes
+    eyes: NetworkInputs
 
     def learn(
         self, lesson: Lesson, schedules: Sequence[Schedule], seed: int
-    ) -> Iterator[tuple[Schedule, Ask]]:
+    ) -> Iterator[tuple[Schedule, _Predict]]:
         """See `Learner`."""
         by_steps = {one.steps or 0: one for one in schedules}
         rate = schedules[0].rate or 0.0
@@ -71,7 +71,7 @@ class NetworkClassifier:
         ):
             yield by_steps[count], partial(self._ask, network)
 
-    def _ask(self, network: Any, rows: Rows | None) -> Array:
+    def _ask(self, network: Any, rows: _Rows | None) -> _Array:
         return self.eyes.logits(network) if rows is None else self.eyes.logits_of(network, rows)
 
 
@@ -79,18 +79,18 @@ class NetworkClassifier:
 class LinearClassifier:
     """Logistic regression or discriminant analysis on features (N, D) and (M, D)."""
 
-    learned: Array
-    asked: Array
+    learned: _Array
+    asked: _Array
 
     def learn(
         self, lesson: Lesson, schedules: Sequence[Schedule], seed: int
-    ) -> Iterator[tuple[Schedule, Ask]]:
+    ) -> Iterator[tuple[Schedule, _Predict]]:
         """See `Learner`; an image weighs its probability times its error weight, scaled to the real ones."""
         (_, pool), *_ = lesson.stages
         x, y = self.learned[pool.rows], lesson.labels[pool.rows]
         weights = pool.chances * pool.costs
         if lesson.recipe.adds == SMOTE:
-            fresh, labels = smote(x, y, np.random.default_rng(seed))
+            fresh, labels = _smote(x, y, np.random.default_rng(seed))
             x, y = np.concatenate([x, fresh]), np.concatenate([y, labels])
             weights = 1 / np.bincount(y)[y]
         weights = weights * (lesson.real / weights.sum())
@@ -103,21 +103,21 @@ class LinearClassifier:
             )
             yield schedule, partial(self._ask, fitted, lesson.classes)
 
-    def _ask(self, fitted: Any, classes: int, rows: Rows | None) -> Array:
+    def _ask(self, fitted: Any, classes: int, rows: _Rows | None) -> _Array:
         x = self.asked if rows is None else self.learned[rows]
         told = fitted.decision_function(x)
-        found = np.full((len(x), classes), NEVER, np.float32)
+        found = np.full((len(x), classes), _NEVER, np.float32)
         found[:, fitted.classes_] = told if told.ndim > 1 else np.stack([-told / 2, told / 2], axis=1)
         return found
 
 
 def _logistic(
-    x: Array, labels: NDArray[np.int64], penalty: float, weights: NDArray[np.float64]
+    x: _Array, labels: NDArray[np.int64], penalty: float, weights: NDArray[np.float64]
 ) -> LogisticRegression:
-    """Fit a logistic regression with at most `MOST` iterations; only useless penalties need more."""
+    """Fit a logistic regression with at most `_MOST_ITERATIONS` iterations; only useless penalties need more."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return LogisticRegression(C=penalty, max_iter=MOST).fit(x, labels, sample_weight=weights)
+        return LogisticRegression(C=penalty, max_iter=_MOST_ITERATIONS).fit(x, labels, sample_weight=weights)
 
 
 def _even_priors(labels: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -125,9 +125,9 @@ def _even_priors(labels: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.full(count, 1 / count)
 
 
-def smote(
-    x: Array, labels: NDArray[np.int64], chance: np.random.Generator
-) -> tuple[Array, NDArray[np.int64]]:
+def _smote(
+    x: _Array, labels: NDArray[np.int64], chance: np.random.Generator
+) -> tuple[_Array, NDArray[np.int64]]:
     """Interpolate between neighbours of a class until all classes are equally large (SMOTE, arXiv 1106.1813).
 
     Takes features (N, D) and classes (N,), and returns those of the new points. A class of one point gets
@@ -140,7 +140,7 @@ def smote(
         if not count or not lacking:
             continue
         own = x[labels == number]
-        near = NearestNeighbors(n_neighbors=min(NEIGHBOURS + 1, count)).fit(own).kneighbors(own)[1]
+        near = NearestNeighbors(n_neighbors=min(_NEIGHBOURS + 1, count)).fit(own).kneighbors(own)[1]
         first = chance.integers(count, size=lacking)
         second = near[first, chance.integers(min(1, count - 1), near.shape[1], size=lacking)]
         fresh.append(own[first] + chance.random((lacking, 1), np.float32) * (own[second] - own[first]))

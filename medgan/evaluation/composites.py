@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from medgan.prepare.images import LabelledImages
 
-PER_CLASS = 60
+_PER_CLASS = 60
 """Composed images per class."""
-MAJOR = 0.7
+_MAJOR = 0.7
 """Share of the first parent in a blend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Children:
+class Composites:
     """M images, each composed of two real ones."""
 
     pixels: NDArray[np.float32]
@@ -27,7 +27,7 @@ class Children:
     """(M, 2): rows of the real images."""
 
 
-def compose(images: LabelledImages, seed: int, per_class: int = PER_CLASS) -> Children:
+def compose(images: LabelledImages, seed: int, per_class: int = _PER_CLASS) -> Composites:
     """Compose `per_class` images of every class with at least two patients.
 
     Blends alternate with images that are divided along a line through the middle.
@@ -41,9 +41,9 @@ def compose(images: LabelledImages, seed: int, per_class: int = PER_CLASS) -> Ch
     parents = np.array(pairs, np.int64).reshape(-1, 2)
     pixels = np.empty((len(pairs), *images.pixels.shape[1:]), np.float32)
     for place, (first, second) in enumerate(parents.tolist()):
-        share = _half(pixels.shape[2:], chance) if place % 2 else np.float32(MAJOR)
+        share = _half(pixels.shape[2:], chance) if place % 2 else np.float32(_MAJOR)
         pixels[place] = share * images.pixels[first] + (1 - share) * images.pixels[second]
-    return Children(pixels=pixels, labels=images.labels[parents[:, 0]], parents=parents)
+    return Composites(pixels=pixels, labels=images.labels[parents[:, 0]], parents=parents)
 
 
 def _pairs(

@@ -33,21 +33,21 @@ from medgan.prepare.images import LabelledImages, concatenate_images
 from medgan.prepare.stack import prepare
 from medgan.scans.scan import OutputFormat
 
-MOST = 5000
+_MOST = 5000
 """Images per class and set, at most; more change no score and fill the memory."""
-LONGEST = 128
+_LONGEST = 128
 """Longest side in pixels at which images of other tools are compared."""
-CHECKED = "checked: the generator learned from exactly the train split here"
-UNKNOWN = "not known: nothing says which images the generator learned from"
-UNNAMED = (
+_CHECKED = "checked: the generator learned from exactly the train split here"
+_UNKNOWN = "not known: nothing says which images the generator learned from"
+_UNNAMED = (
     "scans that name no patient count as a patient each, so slices of one body may lie on both sides, and"
     " intervals are over scans"
 )
-SAME_CHOSE = (
+_SAME_CHOSE = (
     "the share of these images was chosen on the same patients who judge them here, which flatters it: judge"
     " on patients of a test split"
 )
-NONE_HELD = (
+_NONE_HELD = (
     "no patient is held out: real images that the generator may have learned from stand in their place"
 )
 
@@ -133,11 +133,11 @@ class EvaluationData:
         return {name: len(set(getattr(self, name).patients.tolist())) for name in names}
 
 
-Memory = Callable[[], MutableMapping[str, Any]]
+_Memory = Callable[[], MutableMapping[str, Any]]
 """Opens the cache of the images that the filter selects, once it is certain that they will be judged."""
 
 
-def load_evaluation_data(request: Request, on_progress: OnProgress, memory: Memory = dict) -> EvaluationData:
+def load_evaluation_data(request: Request, on_progress: OnProgress, memory: _Memory = dict) -> EvaluationData:
     """Load real images, and draw or read synthetic ones.
 
     Args:
@@ -156,19 +156,19 @@ def load_evaluation_data(request: Request, on_progress: OnProgress, memory: Memo
                 "there is nothing synthetic to judge",
                 hint="Add --model RUN or --synthetic FOLDER, or name a folder that `medgan balance` wrote.",
             )
-        refuse_idle(request)
-        return load_balanced(path, on_progress)
+        _refuse_idle_options(request)
+        return _load_balanced(path, on_progress)
     manifest = index(request.source, on_progress=on_progress)
     if request.model is not None:
-        return of_model(manifest, request, Model.load(request.model), memory, on_progress)
+        return _load_model(manifest, request, Model.load(request.model), memory, on_progress)
     assert request.synthetic is not None, "asked above"
     if read_back.is_written(request.synthetic):
-        return load_written(manifest, request.synthetic, request, on_progress)
+        return _load_written(manifest, request.synthetic, request, on_progress)
     manifest = hold_out(manifest, Holdout(share=request.holdout or 0.0), request.seed)
-    return of_others(manifest, request, on_progress)
+    return _load_other_tool(manifest, request, on_progress)
 
 
-def refuse_idle(request: Request) -> None:
+def _refuse_idle_options(request: Request) -> None:
     """Raise DatasetError for options that do not apply to a folder that medgan wrote."""
     idle = ", ".join(
         [
@@ -188,8 +188,8 @@ def refuse_idle(request: Request) -> None:
 # --- images of a model ---
 
 
-def of_model(
-    manifest: Manifest, request: Request, model: Model, memory: Memory, on_progress: OnProgress
+def _load_model(
+    manifest: Manifest, request: Request, model: Model, memory: _Memory, on_progress: OnProgress
 ) -> EvaluationData:
     """Load the data set that a model learned from, and draw images as `sample` and `balance` would."""
     # The held-out patients must be those that the training held out.
@@ -203,14 +203,14 @@ def of_model(
         )
 
     # Real images, then as many synthetic ones as asked for or lacking.
-    external = read_external(request.external, request.source, manifest, model.plan, MOST, on_progress)
-    real, circumstances = real_images(manifest, model.plan, on_progress)
+    external = read_external(request.external, request.source, manifest, model.plan, _MOST, on_progress)
+    real, circumstances = _load_real_images(manifest, model.plan, on_progress)
     have = real["train"].counts
     wanted = {
-        label: min(max(request.per_class, max(have.values()) - count), MOST) for label, count in have.items()
+        label: min(max(request.per_class, max(have.values()) - count), _MOST) for label, count in have.items()
     }
     wish = SampleRequest(counts=wanted, seed=request.seed, device=request.device)
-    beside = partial(load_training_reference, manifest, model, on_progress) if request.filtered else None
+    beside = partial(_load_training_reference, manifest, model, on_progress) if request.filtered else None
     offered = select_in_memory(model, wish, beside, memory() if request.filtered else {}, on_progress)
     return EvaluationData(
         train=real["train"],
@@ -219,15 +219,15 @@ def of_model(
         circumstances=circumstances,
         external=external.images,
         synthetic=draw_images(model, offered.seeds, request.device, on_progress),
-        unseen=CHECKED,
+        unseen=_CHECKED,
         sources={
             "data": manifest.digest,
             "model": model.digest,
             "drawn": files.digest_of([request.filtered, offered.seeds]),
-            **held_out_digests(manifest),
+            **_held_out_digests(manifest),
             **external.sources,
         },
-        notes=(*limits_of(manifest), *external.notes, *offered.notes),
+        notes=(*_data_notes(manifest), *external.notes, *offered.notes),
         filter=offered.filter,
         run=request.model,
         realism=offered.realism(model.labels),
@@ -236,7 +236,7 @@ def of_model(
     )
 
 
-def load_training_reference(manifest: Manifest, model: Model, on_progress: OnProgress) -> ReferenceSet:
+def _load_training_reference(manifest: Manifest, model: Model, on_progress: OnProgress) -> ReferenceSet:
     """Load the training images of a model, with which candidates are compared."""
     stack = prepare(manifest, model.plan, cache.stacks_folder(), on_progress=on_progress)
     return ReferenceSet.of(stack, folder_names(model.labels), manifest.digest, on_progress=on_progress)
@@ -245,7 +245,7 @@ def load_training_reference(manifest: Manifest, model: Model, on_progress: OnPro
 # --- folders ---
 
 
-def load_balanced(folder: Path, on_progress: OnProgress) -> EvaluationData:
+def _load_balanced(folder: Path, on_progress: OnProgress) -> EvaluationData:
     """Load a folder that `balance` wrote, whose real images are prepared like its synthetic ones."""
     facts, rows = read_back.read_tables(folder)
     real = np.array([row["origin"] == "real" for row in rows])
@@ -261,15 +261,15 @@ def load_balanced(folder: Path, on_progress: OnProgress) -> EvaluationData:
         val=train.take([]),
         test=train.take([]),
         synthetic=images.take(~real),
-        unseen=NONE_HELD,
+        unseen=_NONE_HELD,
         sources=read_back.content_digests(facts, rows),
-        notes=(NONE_HELD,),
-        run=beside_run(folder),
+        notes=(_NONE_HELD,),
+        run=_find_run(folder),
         realism=read_back.realism_scores([row for row in rows if row["origin"] != "real"]),
     )
 
 
-def load_written(
+def _load_written(
     manifest: Manifest, folder: Path, request: Request, on_progress: OnProgress
 ) -> EvaluationData:
     """Load a data set, and the synthetic images of a folder that medgan wrote from it."""
@@ -291,10 +291,10 @@ def load_written(
 
     # Prepare real images like the synthetic ones.
     images = read_back.read_images(folder, facts, rows, on_progress)
-    plan = plan_for_frame(manifest, facts.form, images.pixels.shape[1:])
-    external = read_external(request.external, request.source, manifest, plan, MOST, on_progress)
-    real, circumstances = real_images(manifest, plan, on_progress)
-    images = renumber(images, plan.labels, folder)
+    plan = _plan_like(manifest, facts.form, images.pixels.shape[1:])
+    external = read_external(request.external, request.source, manifest, plan, _MOST, on_progress)
+    real, circumstances = _load_real_images(manifest, plan, on_progress)
+    images = _renumber(images, plan.labels, folder)
     return EvaluationData(
         train=real["train"],
         val=real["val"],
@@ -302,24 +302,24 @@ def load_written(
         circumstances=circumstances,
         external=external.images,
         synthetic=images,
-        unseen=CHECKED if facts.data == manifest.digest else UNKNOWN,
+        unseen=_CHECKED if facts.data == manifest.digest else _UNKNOWN,
         sources={
             "data": manifest.digest,
             **read_back.content_digests(facts, rows),
-            **held_out_digests(manifest),
+            **_held_out_digests(manifest),
             **external.sources,
         },
         notes=(
-            *limits_of(manifest),
+            *_data_notes(manifest),
             *external.notes,
-            *((SAME_CHOSE,) if chose_itself(facts, manifest) else ()),
+            *((_SAME_CHOSE,) if _chose_own_share(facts, manifest) else ()),
         ),
-        run=beside_run(folder),
+        run=_find_run(folder),
         realism=read_back.realism_scores(rows),
     )
 
 
-def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> EvaluationData:
+def _load_other_tool(manifest: Manifest, request: Request, on_progress: OnProgress) -> EvaluationData:
     """Load a data set, and images that another tool made, whose training data are unknown."""
     # One size for both, and one intensity range if both are in Hounsfield units.
     folder = request.synthetic
@@ -329,23 +329,23 @@ def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> 
     ours, theirs = (decide(measure(one)) for one in (manifest, made_by))
     facts = measure(made_by)
     height, width = facts.rows[1], facts.columns[1]
-    scale = min(LONGEST / max(height, width), 1.0)
+    scale = min(_LONGEST / max(height, width), 1.0)
     size = max(round(height * scale), 1), max(round(width * scale), 1)
     channels = max(ours.channels, theirs.channels)  # a tint that only the other tool's images have counts
     ours = replace(ours, size=size, channels=channels, geometry="stretch", mm_per_pixel=None)
     same = ours.form.unit == theirs.form.unit == "HU"
     plan = replace(ours, form=ours.form if same else theirs.form)
-    notes = [UNKNOWN[0].upper() + UNKNOWN[1:], *limits_of(manifest)]
+    notes = [_UNKNOWN[0].upper() + _UNKNOWN[1:], *_data_notes(manifest)]
     if (ours.form.unit, ours.form.low, ours.form.high) != (plan.form.unit, plan.form.low, plan.form.high):
         notes.append(
             "real and synthetic images have different intensity scales, so each was scaled to its own range"
         )
 
     # Prepare real and synthetic images.
-    external = read_external(request.external, request.source, manifest, ours, MOST, on_progress)
-    real, circumstances = real_images(manifest, ours, on_progress)
-    refuse_strange(made_by.labels, ours.labels, folder)
-    synthetic = split_images(made_by, "train", plan, on_progress, MOST)
+    external = read_external(request.external, request.source, manifest, ours, _MOST, on_progress)
+    real, circumstances = _load_real_images(manifest, ours, on_progress)
+    _require_known_classes(made_by.labels, ours.labels, folder)
+    synthetic = split_images(made_by, "train", plan, on_progress, _MOST)
     own = np.array([f"synthetic {row}" for row in range(len(synthetic))])
     return EvaluationData(
         train=real["train"],
@@ -354,11 +354,11 @@ def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> 
         circumstances=circumstances,
         external=external.images,
         synthetic=replace(synthetic, patients=own),
-        unseen=UNKNOWN,
+        unseen=_UNKNOWN,
         sources={
             "data": manifest.digest,
             "synthetic": made_by.digest,
-            **held_out_digests(manifest),
+            **_held_out_digests(manifest),
             **external.sources,
         },
         notes=(*notes, *external.notes),
@@ -368,7 +368,7 @@ def of_others(manifest: Manifest, request: Request, on_progress: OnProgress) -> 
 # --- one size, intensity range and class order for all ---
 
 
-def plan_for_frame(manifest: Manifest, form: OutputFormat, shape: tuple[int, ...]) -> Plan:
+def _plan_like(manifest: Manifest, form: OutputFormat, shape: tuple[int, ...]) -> Plan:
     """A plan that prepares real scans like images of `shape` (C, H, W) that were written in `form`."""
     spacing = form.spacing_mm[1] if form.spacing_mm else None
     return replace(
@@ -381,14 +381,14 @@ def plan_for_frame(manifest: Manifest, form: OutputFormat, shape: tuple[int, ...
     )
 
 
-def renumber(images: LabelledImages, names: tuple[str, ...], folder: Path) -> LabelledImages:
+def _renumber(images: LabelledImages, names: tuple[str, ...], folder: Path) -> LabelledImages:
     """Renumber the classes of images in the order of `names`."""
-    refuse_strange([label for label, count in images.counts.items() if count], names, folder)
+    _require_known_classes([label for label, count in images.counts.items() if count], names, folder)
     numbers = np.array([names.index(label) if label in names else -1 for label in images.names])
     return replace(images, labels=numbers[images.labels], names=names)
 
 
-def refuse_strange(labels: Iterable[str], known: tuple[str, ...], folder: Path) -> None:
+def _require_known_classes(labels: Iterable[str], known: tuple[str, ...], folder: Path) -> None:
     """Raise DatasetError for synthetic images of classes that the real data lack."""
     strange = sorted(set(labels) - set(known))
     if strange:
@@ -398,28 +398,28 @@ def refuse_strange(labels: Iterable[str], known: tuple[str, ...], folder: Path) 
         )
 
 
-def limits_of(manifest: Manifest) -> tuple[str, ...]:
+def _data_notes(manifest: Manifest) -> tuple[str, ...]:
     """Notes on what the data themselves cannot show."""
     held = any(True for split in SPLITS[1:] for _ in manifest.usable(split))
-    return (*(() if held else (NONE_HELD,)), *(() if manifest.patients_known else (UNNAMED,)))
+    return (*(() if held else (_NONE_HELD,)), *(() if manifest.patients_known else (_UNNAMED,)))
 
 
-def chose_itself(facts: RunRecord, manifest: Manifest) -> bool:
+def _chose_own_share(facts: RunRecord, manifest: Manifest) -> bool:
     """Whether the patients who judge a folder also chose its share, as they do without a test split."""
     return facts.settings.get("share") == "auto" and not any(True for _ in manifest.usable("test"))
 
 
-def real_images(
+def _load_real_images(
     manifest: Manifest, plan: Plan, on_progress: OnProgress
 ) -> tuple[dict[str, LabelledImages], dict[str, Circumstances]]:
     """Load the images of each split, and the facts of their files; a lone val split is used as test."""
-    read = {split: read_split(manifest, split, plan, on_progress, MOST) for split in SPLITS}
+    read = {split: read_split(manifest, split, plan, on_progress, _MOST) for split in SPLITS}
     if not len(read["test"][0]):
         read |= {"val": read["test"], "test": read["val"]}
     return {split: one for split, (one, _) in read.items()}, {split: one for split, (_, one) in read.items()}
 
 
-def held_out_digests(manifest: Manifest) -> dict[str, str]:
+def _held_out_digests(manifest: Manifest) -> dict[str, str]:
     """Digest of the held-out images."""
     return {
         "held_out": files.digest_of(
@@ -428,7 +428,7 @@ def held_out_digests(manifest: Manifest) -> dict[str, str]:
     }
 
 
-def beside_run(folder: Path) -> Path | None:
+def _find_run(folder: Path) -> Path | None:
     """The run folder that `balance` trained for this folder, if it still exists."""
     run = folder.resolve().with_name(folder.resolve().name + ".run")
     return run if run.is_dir() else None

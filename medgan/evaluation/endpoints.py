@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from sklearn.metrics import average_precision_score, f1_score, recall_score, roc_auc_score, roc_curve
 
-SPECIFICITY = 0.9
+_SPECIFICITY = 0.9
 """Specificity at which sensitivity is measured."""
-LEVEL = 0.95
+_LEVEL = 0.95
 """Confidence of every interval."""
 
-Array = NDArray[np.float64]
-Labels = NDArray[np.int64]
+_Array = NDArray[np.float64]
+_Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,41 +41,41 @@ class Endpoints:
     macro_f1: float
 
 
-def scores_of(logits: NDArray[np.float32]) -> Array:
+def _log_odds(logits: NDArray[np.float32]) -> _Array:
     """(N, K): log odds of each class against all others, ranked like probabilities but never 1."""
     wide = logits.astype(np.float64)
     rest = [np.logaddexp.reduce(np.delete(wide, column, axis=1), axis=1) for column in range(wide.shape[1])]
     return np.asarray(wide - np.stack(rest, axis=1))
 
 
-def endpoints(logits: NDArray[np.float32], labels: Labels, rare: Sequence[int]) -> Endpoints:
+def endpoints(logits: NDArray[np.float32], labels: _Labels, rare: Sequence[int]) -> Endpoints:
     """Compute every endpoint of one classifier; each rare class, and some other class, needs an image."""
-    scores, found = scores_of(logits), logits.argmax(axis=1)
+    scores, found = _log_odds(logits), logits.argmax(axis=1)
     there = np.unique(labels)
     alone = [(labels == number, scores[:, number]) for number in rare]
     return Endpoints(
         auprc=rare_auprc(logits, labels, rare),
-        sensitivity=_mean([sensitivity(*pair) for pair in alone]),
+        sensitivity=_mean([_sensitivity_at(*pair) for pair in alone]),
         auroc=_mean([roc_auc_score(labels == number, scores[:, number]) for number in there]),
         balanced_accuracy=float(recall_score(labels, found, labels=there, average="macro", zero_division=0)),
         macro_f1=float(f1_score(labels, found, labels=there, average="macro", zero_division=0)),
     )
 
 
-def rare_auprc(logits: NDArray[np.float32], labels: Labels, rare: Sequence[int]) -> float:
+def rare_auprc(logits: NDArray[np.float32], labels: _Labels, rare: Sequence[int]) -> float:
     """Area under the precision-recall curve, mean over rare classes; see `Endpoints`."""
-    scores = scores_of(logits)
+    scores = _log_odds(logits)
     return _mean([average_precision_score(labels == number, scores[:, number]) for number in rare])
 
 
-def sensitivity(truth: NDArray[np.bool_], scores: Array) -> float:
+def _sensitivity_at(truth: NDArray[np.bool_], scores: _Array) -> float:
     """The highest sensitivity at a specificity of at least 90 %."""
     false, true, _ = roc_curve(truth, scores, drop_intermediate=False)
-    return float(true[false <= 1 - SPECIFICITY + 1e-9].max())
+    return float(true[false <= 1 - _SPECIFICITY + 1e-9].max())
 
 
 def patient_weights(
-    patients: NDArray[np.str_], labels: Labels, resamples: int, seed: int
+    patients: NDArray[np.str_], labels: _Labels, resamples: int, seed: int
 ) -> NDArray[np.int64]:
     """(B, N): how often each image counts in each resample; patients are drawn within their class.
 
@@ -95,13 +95,13 @@ def patient_weights(
 
 
 def endpoints_under(
-    logits: NDArray[np.float32], labels: Labels, rare: Sequence[int], weights: NDArray[np.int64]
-) -> tuple[Array, Array]:
+    logits: NDArray[np.float32], labels: _Labels, rare: Sequence[int], weights: NDArray[np.int64]
+) -> tuple[_Array, _Array]:
     """AUPRC and sensitivity, each (B,), when each image counts `weights` (B, N) times; see `endpoints`.
 
     A resample without an image of a class gives NaN, which `interval` leaves out.
     """
-    scores = scores_of(logits)
+    scores = _log_odds(logits)
     counts = [_counts(scores[:, number], labels == number, weights) for number in rare]
     return (
         np.asarray(np.mean([_auprc(*one) for one in counts], axis=0)),
@@ -109,7 +109,7 @@ def endpoints_under(
     )
 
 
-def auroc_under(scores: Array, truth: NDArray[np.bool_], weights: NDArray[np.int64]) -> Array:
+def auroc_under(scores: _Array, truth: NDArray[np.bool_], weights: NDArray[np.int64]) -> _Array:
     """(B,): area under the ROC curve of `scores` (N,) when each image counts `weights` (B, N) times.
 
     Trapezoids are summed, so that ties count half; NaN if a resample lacks one of the two sides.
@@ -118,14 +118,14 @@ def auroc_under(scores: Array, truth: NDArray[np.bool_], weights: NDArray[np.int
     false = taken - true
     before = np.concatenate([np.zeros_like(true[:, :1]), true[:, :-1]], axis=1)
     with np.errstate(invalid="ignore"):
-        area: Array = (np.diff(false, axis=1, prepend=0) * (before + true) / 2).sum(axis=1) / (
+        area: _Array = (np.diff(false, axis=1, prepend=0) * (before + true) / 2).sum(axis=1) / (
             true[:, -1] * false[:, -1]
         )
     return area
 
 
 def _counts(
-    scores: Array, truth: NDArray[np.bool_], weights: NDArray[np.int64]
+    scores: _Array, truth: NDArray[np.bool_], weights: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(B, thresholds): count images of the class, and of all classes, at or above each score."""
     order = np.argsort(-scores, kind="stable")
@@ -134,29 +134,29 @@ def _counts(
     return np.cumsum(counted * truth[order], axis=1)[:, ends], np.cumsum(counted, axis=1)[:, ends]
 
 
-def _auprc(true: NDArray[np.int64], taken: NDArray[np.int64]) -> Array:
+def _auprc(true: NDArray[np.int64], taken: NDArray[np.int64]) -> _Array:
     gained = np.diff(true, axis=1, prepend=0)
     with np.errstate(invalid="ignore"):
-        area: Array = (gained * true / np.maximum(taken, 1)).sum(axis=1) / true[:, -1]
+        area: _Array = (gained * true / np.maximum(taken, 1)).sum(axis=1) / true[:, -1]
     return area
 
 
-def _sensitivity(true: NDArray[np.int64], taken: NDArray[np.int64]) -> Array:
+def _sensitivity(true: NDArray[np.int64], taken: NDArray[np.int64]) -> _Array:
     false = taken - true
-    quiet = false <= (1 - SPECIFICITY + 1e-9) * false[:, -1:]
+    quiet = false <= (1 - _SPECIFICITY + 1e-9) * false[:, -1:]
     with np.errstate(invalid="ignore"):
-        share: Array = np.where(quiet, true, 0).max(axis=1) / true[:, -1]
+        share: _Array = np.where(quiet, true, 0).max(axis=1) / true[:, -1]
     share[false[:, -1] == 0] = np.nan
     return share
 
 
-def seed_weights(seeds: int, resamples: int, seed: int) -> Array:
+def seed_weights(seeds: int, resamples: int, seed: int) -> _Array:
     """(B, seeds): the share of each classifier seed in each resample of them."""
     rng = np.random.default_rng((seed, seeds))
     return np.asarray(rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds)
 
 
-def interval(resampled: Array, level: float = LEVEL) -> tuple[float, float]:
+def interval(resampled: _Array, level: float = _LEVEL) -> tuple[float, float]:
     """Percentile interval of a bootstrap; resamples without a value are left out."""
     tail = (1 - level) / 2 * 100
     low, high = np.nanpercentile(resampled, [tail, 100 - tail])
@@ -164,7 +164,7 @@ def interval(resampled: Array, level: float = LEVEL) -> tuple[float, float]:
 
 
 def corrected_t(
-    differences: Sequence[float], test_share: float, level: float = LEVEL
+    differences: Sequence[float], test_share: float, level: float = _LEVEL
 ) -> tuple[float, float, float]:
     """Mean and interval of paired differences over repeated splits, of which there must be two.
 

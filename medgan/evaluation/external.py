@@ -47,23 +47,23 @@ def read_external(
     if folder is None:
         return External()
     theirs = index(replace(source, path=folder, labels=None, lines=None), on_progress=on_progress)
-    refuse_unknown(theirs, plan, folder)
-    kept, shared = split_by_familiarity(theirs, manifest)
+    _refuse_unknown(theirs, plan, folder)
+    kept, shared = _divide_patients(theirs, manifest)
     if not kept:
         raise DatasetError(
             f"every patient of {folder} is in the data set too, with the same images",
             hint="Name scans of other patients with --external, or remove it.",
         )
     alone = replace(theirs, records=tuple(replace(record, split="train") for record in kept))
-    refuse_unjudgeable(alone, manifest, folder, most)
+    _require_two_classes(alone, manifest, folder, most)
     return External(
-        images=prepare_external(alone, plan, folder, most, on_progress),
+        images=_prepare(alone, plan, folder, most, on_progress),
         sources={"external": alone.digest},
-        notes=notes_of(theirs, kept, shared),
+        notes=_notes(theirs, kept, shared),
     )
 
 
-def refuse_unknown(theirs: Manifest, plan: Plan, folder: Path) -> None:
+def _refuse_unknown(theirs: Manifest, plan: Plan, folder: Path) -> None:
     """Raise DatasetError for classes that the data set lacks."""
     strange = sorted(set(theirs.labels) - set(plan.labels))
     if strange:
@@ -74,7 +74,7 @@ def refuse_unknown(theirs: Manifest, plan: Plan, folder: Path) -> None:
         )
 
 
-def refuse_unjudgeable(alone: Manifest, manifest: Manifest, folder: Path, most: int) -> None:
+def _require_two_classes(alone: Manifest, manifest: Manifest, folder: Path, most: int) -> None:
     """Raise DatasetError, before anything is trained, if a rare class or a second class is missing."""
     if len(alone.labels) < 2:
         raise DatasetError(
@@ -91,7 +91,7 @@ def refuse_unjudgeable(alone: Manifest, manifest: Manifest, folder: Path, most: 
         )
 
 
-def split_by_familiarity(theirs: Manifest, manifest: Manifest) -> tuple[list[Record], set[str]]:
+def _divide_patients(theirs: Manifest, manifest: Manifest) -> tuple[list[Record], set[str]]:
     """Divide patients into those without any image in the data set (their records) and the others.
 
     Patients are compared by their images, because hospitals use the same identifiers for different patients.
@@ -102,9 +102,7 @@ def split_by_familiarity(theirs: Manifest, manifest: Manifest) -> tuple[list[Rec
     return [record for record in usable if record.patient not in shared], shared
 
 
-def prepare_external(
-    alone: Manifest, plan: Plan, folder: Path, most: int, on_progress: OnProgress
-) -> LabelledImages:
+def _prepare(alone: Manifest, plan: Plan, folder: Path, most: int, on_progress: OnProgress) -> LabelledImages:
     """Prepare the images by the plan; raises DatasetError with the folder's name if they do not fit."""
     try:
         return split_images(alone, "train", plan, on_progress, most)
@@ -115,7 +113,7 @@ def prepare_external(
         ) from error
 
 
-def notes_of(theirs: Manifest, kept: list[Record], shared: set[str]) -> tuple[str, ...]:
+def _notes(theirs: Manifest, kept: list[Record], shared: set[str]) -> tuple[str, ...]:
     """Notes on what was left out and what is not known."""
     people = len({record.patient for record in theirs.usable()})
     found = []

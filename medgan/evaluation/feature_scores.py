@@ -15,8 +15,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from medgan.evaluation.bootstrap import Weights
 
-Features = NDArray[np.float32]
-Values = NDArray[np.float64]
+_Features = NDArray[np.float32]
+_Values = NDArray[np.float64]
 """(R,): the score under each row of weights."""
 
 Persons = tuple[NDArray[np.str_], NDArray[np.str_]]
@@ -24,39 +24,39 @@ Persons = tuple[NDArray[np.str_], NDArray[np.str_]]
 
 K = 5
 """Nearest neighbours that make a neighbourhood (arXiv 2002.09797 recommends 5)."""
-DIRECTIONS = 64
+_DIRECTIONS = 64
 """Random directions along which sliced distances are taken."""
-LEVELS = (np.arange(100) + 0.5) / 100
+_LEVELS = (np.arange(100) + 0.5) / 100
 """Quantiles at which two distributions along a direction are compared."""
 
 
-def kid(real: Features, synthetic: Features) -> float:
+def _kid(real: _Features, synthetic: _Features) -> float:
     """Kernel Inception Distance of features (N, D) and (M, D), which may fall below 0.
 
     The unbiased MMD^2 with the kernel (x.y / D + 1)^3 (arXiv 1801.01401, eq. 4); needs two images of each.
     """
-    return float(kid_under(real, synthetic, *once(real, synthetic))[0])
+    return float(kid_under(real, synthetic, *_unit_weights(real, synthetic))[0])
 
 
 def kid_under(
-    real: Features, synthetic: Features, w: Weights, v: Weights, who: Persons | None = None
-) -> Values:
+    real: _Features, synthetic: _Features, w: Weights, v: Weights, who: Persons | None = None
+) -> _Values:
     """KID under weights; images of one patient are never paired, so each set needs two patients."""
     ours, theirs = who or (None, None)
     x, y = real.astype(np.float64), synthetic.astype(np.float64)
     cross = ((w @ polynomial_kernel(x, y, degree=3, coef0=1)) * v).sum(axis=1)
-    value: Values = _within(x, w, ours) + _within(y, v, theirs) - 2 * cross / (w.sum(axis=1) * v.sum(axis=1))
+    value: _Values = _within(x, w, ours) + _within(y, v, theirs) - 2 * cross / (w.sum(axis=1) * v.sum(axis=1))
     return value
 
 
-def _within(x: Values, w: Weights, patients: NDArray[np.str_] | None) -> Values:
+def _within(x: _Values, w: Weights, patients: NDArray[np.str_] | None) -> _Values:
     person = _number_patients(patients, len(x))
     kernel = polynomial_kernel(x, degree=3, coef0=1)
     kernel[person[:, None] == person] = 0
     each = w @ (person[:, None] == np.arange(person.max() + 1)).astype(np.float64)  # (R, persons)
     pairs = w.sum(axis=1) ** 2 - (each**2).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):  # a resample of one patient has no pair
-        total: Values = ((w @ kernel) * w).sum(axis=1) / pairs
+        total: _Values = ((w @ kernel) * w).sum(axis=1) / pairs
     return total
 
 
@@ -65,7 +65,7 @@ def _number_patients(patients: NDArray[np.str_] | None, count: int) -> NDArray[n
     return np.arange(count) if patients is None else np.unique(patients, return_inverse=True)[1]
 
 
-def frechet_under(real: Features, synthetic: Features, w: Weights, v: Weights) -> Values:
+def frechet_under(real: _Features, synthetic: _Features, w: Weights, v: Weights) -> _Values:
     """Frechet distance of Gaussians with the moments of the data under weights (arXiv 1706.08500, eq. 6).
 
     It is too large for few images, and more so in wide spaces: meant for 64 principal components.
@@ -75,7 +75,7 @@ def frechet_under(real: Features, synthetic: Features, w: Weights, v: Weights) -
     )
 
 
-def _moments(x: Features, weight: Values) -> tuple[Values, Values]:
+def _moments(x: _Features, weight: _Values) -> tuple[_Values, _Values]:
     """Mean and unbiased covariance under frequency weights."""
     total = weight.sum()
     mean = weight @ x / total
@@ -83,7 +83,7 @@ def _moments(x: Features, weight: Values) -> tuple[Values, Values]:
     return mean, (apart * weight[:, None]).T @ apart / max(total - 1, 1)
 
 
-def _gaussians_apart(one: tuple[Values, Values], other: tuple[Values, Values]) -> float:
+def _gaussians_apart(one: tuple[_Values, _Values], other: tuple[_Values, _Values]) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), with the root's trace from eigenvalues."""
     values, vectors = np.linalg.eigh(one[1])
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
@@ -91,23 +91,23 @@ def _gaussians_apart(one: tuple[Values, Values], other: tuple[Values, Values]) -
     return float(((one[0] - other[0]) ** 2).sum() + np.trace(one[1]) + np.trace(other[1]) - 2 * shared)
 
 
-def sliced_wasserstein(real: Features, synthetic: Features, *, seed: int = 0) -> float:
+def _sliced_wasserstein(real: _Features, synthetic: _Features, *, seed: int = 0) -> float:
     """Sliced 2-Wasserstein distance: root mean square of 1-D distances (Bonneel et al. 2015)."""
-    return float(sliced_wasserstein_under(real, synthetic, *once(real, synthetic), seed=seed)[0])
+    return float(sliced_wasserstein_under(real, synthetic, *_unit_weights(real, synthetic), seed=seed)[0])
 
 
 def sliced_wasserstein_under(
-    real: Features, synthetic: Features, w: Weights, v: Weights, *, seed: int = 0
-) -> Values:
+    real: _Features, synthetic: _Features, w: Weights, v: Weights, *, seed: int = 0
+) -> _Values:
     """Sliced Wasserstein distance under weights, from 100 quantiles along each of 64 directions."""
-    directions = np.random.default_rng(seed).normal(size=(real.shape[1], DIRECTIONS))
+    directions = np.random.default_rng(seed).normal(size=(real.shape[1], _DIRECTIONS))
     directions /= np.linalg.norm(directions, axis=0)
     ours, theirs = (_quantiles((x @ directions).T, a) for x, a in ((real, w), (synthetic, v)))
-    value: Values = np.sqrt(((ours - theirs) ** 2).mean(axis=(1, 2)))
+    value: _Values = np.sqrt(((ours - theirs) ** 2).mean(axis=(1, 2)))
     return value
 
 
-def _quantiles(along: Values, weights: Weights) -> Values:
+def _quantiles(along: _Values, weights: Weights) -> _Values:
     """Weighted quantiles (R, P, 100) of values (P, N) along P directions."""
     order = np.argsort(along, axis=1)
     ranked = np.take_along_axis(along, order, axis=1)
@@ -115,25 +115,25 @@ def _quantiles(along: Values, weights: Weights) -> Values:
     found = []
     for weight in weights:
         share = np.cumsum(weight[order], axis=1) / weight.sum()
-        place = np.searchsorted((share + step).ravel(), (LEVELS + step).ravel()).reshape(len(along), -1)
+        place = np.searchsorted((share + step).ravel(), (_LEVELS + step).ravel()).reshape(len(along), -1)
         found.append(
             np.take_along_axis(ranked, (place - step * along.shape[1]).clip(0, along.shape[1] - 1), axis=1)
         )
     return np.stack(found)
 
 
-def neighbourhood(real: Features, synthetic: Features, *, k: int = K) -> dict[str, float]:
+def _neighbourhood(real: _Features, synthetic: _Features, *, k: int = K) -> dict[str, float]:
     """Precision, recall (arXiv 1904.06991), density and coverage (arXiv 2002.09797) by k nearest neighbours.
 
     Density may exceed 1, the others lie in [0, 1].
     """
-    under = neighbourhood_under(real, synthetic, *once(real, synthetic), k=k)
+    under = neighbourhood_under(real, synthetic, *_unit_weights(real, synthetic), k=k)
     return {name: float(values[0]) for name, values in under.items()}
 
 
 def neighbourhood_under(
-    real: Features, synthetic: Features, w: Weights, v: Weights, who: Persons | None = None, *, k: int = K
-) -> dict[str, Values]:
+    real: _Features, synthetic: _Features, w: Weights, v: Weights, who: Persons | None = None, *, k: int = K
+) -> dict[str, _Values]:
     """Precision, recall, density and coverage under weights, with the neighbourhoods of the whole data."""
     ours, theirs = who or (None, None)
     real_ball, fake_ball = _radii(real, k, ours), _radii(synthetic, k, theirs)
@@ -147,7 +147,7 @@ def neighbourhood_under(
     }
 
 
-def _radii(x: Features, k: int, patients: NDArray[np.str_] | None) -> Values:
+def _radii(x: _Features, k: int, patients: NDArray[np.str_] | None) -> _Values:
     """Distance of each image to its k-th nearest neighbour (or farthest) of another patient in its set."""
     person = _number_patients(patients, len(x))
     most = np.bincount(person).max()
@@ -160,11 +160,11 @@ def _radii(x: Features, k: int, patients: NDArray[np.str_] | None) -> Values:
     return np.asarray(np.partition(apart, place, axis=1)[:, place], np.float64)
 
 
-def _share(weights: Weights, worth: NDArray[np.generic]) -> Values:
-    share: Values = weights @ worth.astype(np.float64) / weights.sum(axis=1)
+def _share(weights: Weights, worth: NDArray[np.generic]) -> _Values:
+    share: _Values = weights @ worth.astype(np.float64) / weights.sum(axis=1)
     return share
 
 
-def once(real: Features, synthetic: Features) -> tuple[Weights, Weights]:
+def _unit_weights(real: _Features, synthetic: _Features) -> tuple[Weights, Weights]:
     """Weights that count every image once."""
     return np.ones((1, len(real))), np.ones((1, len(synthetic)))

@@ -20,18 +20,18 @@ from medgan.prepare.images import LabelledImages
 from medgan.similarity.features import FeatureFunction
 from medgan.similarity.spaces import SPACES
 
-Features = NDArray[np.float32]
-Values = NDArray[np.float64]
+_Features = NDArray[np.float32]
+_Values = NDArray[np.float64]
 
-LEAST = feature_scores.K + 2
+_LEAST = feature_scores.K + 2
 """Images of each kind that a score needs: an image, its five neighbours, and one other."""
-COMPONENTS = 64
+_COMPONENTS = 64
 """Principal components in which Frechet distances are measured."""
-DRAWS = 5
+_DRAWS = 5
 """Sets of other real images whose mean score is the floor, if there are more images than needed."""
-PAIRS = 200
+_PAIRS = 200
 """Pairs of images per class and set whose MS-SSIM is measured."""
-BETTER = {
+_BETTER = {
     "kid": "lower",
     "fd": "lower",
     "sliced_wasserstein": "lower",
@@ -41,14 +41,14 @@ BETTER = {
     "coverage": "higher",
     "ms_ssim_gap": "lower",
 }
-SHARES = ("precision", "recall", "coverage")
+_SHARES = ("precision", "recall", "coverage")
 """Scores in [0, 1]. Only KID may be negative, because it is unbiased."""
-SAMPLE = 500
+_SAMPLE = 500
 """Images per class and set that are compared, by default."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trio:
+class _Comparison:
     """Rows of the images of one comparison."""
 
     label: str
@@ -66,7 +66,7 @@ def measure_fidelity(
     spaces: Sequence[str] = tuple(SPACES),
     seed: int = 0,
     resamples: int = 200,
-    most: int = SAMPLE,
+    most: int = _SAMPLE,
     on_progress: OnProgress = ignore,
 ) -> tuple[Score, ...]:
     """Score synthetic images against held-out ones; training images in their place give the floor.
@@ -90,33 +90,33 @@ def measure_fidelity(
     """
     # Match the sets: one comparison per class, and one for all classes together.
     train = split.train
-    real, other = (split.held_out, train) if len(split.held_out) else halves(train, seed)
-    sets = tuple(cap_per_class(one, most, seed) for one in (real, split.synthetic, other))
-    trios, short = match_sets(sets, most, seed)
-    scopes = [Scope.of(trio, sets, resamples, seed) for trio in trios]
+    real, other = (split.held_out, train) if len(split.held_out) else _halve_patients(train, seed)
+    sets = tuple(_cap_per_class(one, most, seed) for one in (real, split.synthetic, other))
+    trios, short = _match_sets(sets, most, seed)
+    scopes = [_ResampledComparison.of(trio, sets, resamples, seed) for trio in trios]
 
     # Compare in every feature space.
-    makers = build_spaces(cap_per_class(train, most, seed), spaces, seed)
+    makers = _build_spaces(_cap_per_class(train, most, seed), spaces, seed)
     found: list[Score] = list(short)
     total = (len(makers) + 1) * max(len(scopes), 1)
     for done, (space, look) in enumerate(makers.items()):
         on_progress(Progress("fidelity", done * len(scopes), total, f"looking through {space}"))
         seen = tuple(look(one.pixels) for one in sets)
-        spread = PCA(min(COMPONENTS, len(seen[2]) - 1, seen[2].shape[1]), random_state=seed).fit(seen[2])
+        spread = PCA(min(_COMPONENTS, len(seen[2]) - 1, seen[2].shape[1]), random_state=seed).fit(seen[2])
         slim = tuple(spread.transform(one).astype(np.float32) for one in seen)
         for number, scope in enumerate(scopes):
-            found += in_space(space, scope, (seen, slim))
+            found += _score_in_space(space, scope, (seen, slim))
             words = f"{space}: {scope.trio.label or 'all classes together'}"
             on_progress(Progress("fidelity", done * len(scopes) + number + 1, total, words))
 
     # Compare the variety of pairs.
     on_progress(Progress("fidelity", len(makers) * len(scopes), total, "comparing pairs of images"))
-    found += variety(sets, scopes, seed)
+    found += _score_variety(sets, scopes, seed)
     on_progress(Progress("fidelity", total, total, "scores are there"))
     return tuple(found)
 
 
-def build_spaces(train: LabelledImages, spaces: Sequence[str], seed: int) -> dict[str, FeatureFunction]:
+def _build_spaces(train: LabelledImages, spaces: Sequence[str], seed: int) -> dict[str, FeatureFunction]:
     """Build the feature spaces that can be computed here; raise the last error if none can."""
     able: dict[str, FeatureFunction] = {}
     refusal: MedganError | None = None
@@ -133,7 +133,7 @@ def build_spaces(train: LabelledImages, spaces: Sequence[str], seed: int) -> dic
 # --- which images are compared ---
 
 
-def halves(images: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:
+def _halve_patients(images: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:
     """Divide images into two halves without common patients, with every class in both if possible."""
     rng, first = np.random.default_rng(seed), set[str]()
     for label in images.names:
@@ -145,32 +145,34 @@ def halves(images: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledI
     return images.take(inside), images.take(~inside)
 
 
-def cap_per_class(images: LabelledImages, most: int, seed: int) -> LabelledImages:
+def _cap_per_class(images: LabelledImages, most: int, seed: int) -> LabelledImages:
     """Draw at most `most` images of every class."""
     rng = np.random.default_rng(seed)
     rows = [rng.permutation(images.rows_of(label))[:most] for label in images.names]
     return images.take(np.sort(np.concatenate(rows)))
 
 
-def match_sets(sets: Sequence[LabelledImages], most: int, seed: int) -> tuple[list[Trio], list[Score]]:
+def _match_sets(
+    sets: Sequence[LabelledImages], most: int, seed: int
+) -> tuple[list[_Comparison], list[Score]]:
     """Comparisons of all classes together and of each; and a note for every class with too few images."""
     there = [label for label, count in sets[1].counts.items() if count]
     fit, short = [], []
     for label in there:
         counts = [one.counts[label] for one in sets]
         people = [len(np.unique(one.of(label).patients)) for one in sets]
-        if min(counts) >= LEAST and min(people) > 1:
+        if min(counts) >= _LEAST and min(people) > 1:
             fit.append(label)
         else:
-            short.append(too_few(label, min(counts[1:]), counts[0]))
-    trios = [match_mix(sets, fit, most, seed), *(match_class(sets, label, seed) for label in fit)]
+            short.append(_too_few(label, min(counts[1:]), counts[0]))
+    trios = [_match_mix(sets, fit, most, seed), *(_match_class(sets, label, seed) for label in fit)]
     return [trio for trio in trios if len(fit) > 1 or trio.label], short
 
 
-def too_few(label: str, n: int, n_real: int) -> Score:
+def _too_few(label: str, n: int, n_real: int) -> Score:
     """The empty score of a class with too few images."""
     words = (
-        f"{LEAST} images, and two patients, are needed of each kind (synthetic, held out, other real);"
+        f"{_LEAST} images, and two patients, are needed of each kind (synthetic, held out, other real);"
         " nothing can be said of this class"
     )
     return Score(
@@ -178,14 +180,14 @@ def too_few(label: str, n: int, n_real: int) -> Score:
     )
 
 
-def match_class(sets: Sequence[LabelledImages], label: str, seed: int) -> Trio:
+def _match_class(sets: Sequence[LabelledImages], label: str, seed: int) -> _Comparison:
     """Draw as many synthetic as other real images of a class, to compare with all held-out ones."""
     real, synthetic, other = (one.rows_of(label) for one in sets)
     rng, n = np.random.default_rng(seed), min(len(synthetic), len(other))
-    return Trio(label, real, rng.permutation(synthetic)[:n], draws(other, n, rng))
+    return _Comparison(label, real, rng.permutation(synthetic)[:n], _draw_rows(other, n, rng))
 
 
-def match_mix(sets: Sequence[LabelledImages], labels: Sequence[str], most: int, seed: int) -> Trio:
+def _match_mix(sets: Sequence[LabelledImages], labels: Sequence[str], most: int, seed: int) -> _Comparison:
     """Draw images of all classes, in the proportions of the held-out ones.
 
     Synthetic images may have other proportions, which must not count against them.
@@ -204,32 +206,34 @@ def match_mix(sets: Sequence[LabelledImages], labels: Sequence[str], most: int, 
     of = {label: [rng.permutation(one.rows_of(label)) for one in sets] for label in labels}
     reference = [rows[0] for rows in of.values()]
     drawn = [rows[1][: take[label]] for label, rows in of.items()]
-    other_draws = [draws(rows[2], take[label], rng) for label, rows in of.items()]
+    other_draws = [_draw_rows(rows[2], take[label], rng) for label, rows in of.items()]
     whole = tuple(
         np.concatenate([pool[turn % len(pool)] for pool in other_draws])
         for turn in range(max(map(len, other_draws), default=0))
     )
     empty = np.zeros(0, np.int64)
-    return Trio("", np.concatenate([*reference, empty]), np.concatenate([*drawn, empty]), whole)
+    return _Comparison("", np.concatenate([*reference, empty]), np.concatenate([*drawn, empty]), whole)
 
 
-def draws(rows: NDArray[np.int64], n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
+def _draw_rows(rows: NDArray[np.int64], n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
     """Draw several sets of `n` rows, or one if that is all of them."""
-    return tuple(rng.permutation(rows)[:n] for _ in range(1 if n == len(rows) else DRAWS))
+    return tuple(rng.permutation(rows)[:n] for _ in range(1 if n == len(rows) else _DRAWS))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scope:
+class _ResampledComparison:
     """One comparison with its patients and their resamples."""
 
-    trio: Trio
+    trio: _Comparison
     people: tuple[NDArray[np.str_], ...]
     """Patients of the held-out (N,) and the synthetic (M,) images, and of each draw of others (M,)."""
     weights: tuple[Weights, ...]
     """Weights of the first three sets in every resample of patients."""
 
     @classmethod
-    def of(cls, trio: Trio, sets: Sequence[LabelledImages], resamples: int, seed: int) -> Scope:
+    def of(
+        cls, trio: _Comparison, sets: Sequence[LabelledImages], resamples: int, seed: int
+    ) -> _ResampledComparison:
         """Resample the patients of a comparison."""
         rows = (trio.reference, trio.synthetic, *trio.others)
         people = tuple(sets[min(n, 2)].patients[own] for n, own in enumerate(rows))
@@ -245,7 +249,9 @@ class Scope:
 # --- scores ---
 
 
-def in_space(space: str, scope: Scope, views: Sequence[Sequence[Features]]) -> Iterator[Score]:
+def _score_in_space(
+    space: str, scope: _ResampledComparison, views: Sequence[Sequence[_Features]]
+) -> Iterator[Score]:
     """All scores of one comparison in one space.
 
     Args:
@@ -255,24 +261,24 @@ def in_space(space: str, scope: Scope, views: Sequence[Sequence[Features]]) -> I
     """
     full, slim = views
     trio, people, (w, v, u) = scope.trio, scope.people, scope.weights
-    found = score_values(full, slim, trio.reference, (1, trio.synthetic), (w, v), (people[0], people[1]))
-    floors = [score_values(full, slim, trio.reference, (2, trio.others[0]), (w, u), (people[0], people[2]))]
+    found = _score_values(full, slim, trio.reference, (1, trio.synthetic), (w, v), (people[0], people[1]))
+    floors = [_score_values(full, slim, trio.reference, (2, trio.others[0]), (w, u), (people[0], people[2]))]
     for rows, who in zip(trio.others[1:], people[3:], strict=True):
         plain = np.ones((1, len(trio.reference))), np.ones((1, len(rows)))
-        floors.append(score_values(full, slim, trio.reference, (2, rows), plain, (people[0], who)))
+        floors.append(_score_values(full, slim, trio.reference, (2, rows), plain, (people[0], who)))
     for name, values in found.items():
         floor = float(np.mean([other[name][0] for other in floors]))
-        yield build_score(name, space, scope, (values, floors[0][name]), floor)
+        yield _build_score(name, space, scope, (values, floors[0][name]), floor)
 
 
-def score_values(
-    full: Sequence[Features],
-    slim: Sequence[Features],
+def _score_values(
+    full: Sequence[_Features],
+    slim: Sequence[_Features],
     reference: NDArray[np.int64],
     candidates: tuple[int, NDArray[np.int64]],
     weights: tuple[Weights, Weights],
     who: feature_scores.Persons,
-) -> dict[str, Values]:
+) -> dict[str, _Values]:
     """{score: values under every resample} of some images against the reference.
 
     Args:
@@ -293,8 +299,13 @@ def score_values(
     }
 
 
-def build_score(
-    name: str, space: str, scope: Scope, under: tuple[Values, Values], floor: float, note: str = ""
+def _build_score(
+    name: str,
+    space: str,
+    scope: _ResampledComparison,
+    under: tuple[_Values, _Values],
+    floor: float,
+    note: str = "",
 ) -> Score:
     """Build a score from values under every resample.
 
@@ -316,24 +327,26 @@ def build_score(
         label=trio.label,
         value=float(values[0]),
         low=max(low, -np.inf if name == "kid" else 0.0),
-        high=min(high, 1.0 if name in SHARES else np.inf),
+        high=min(high, 1.0 if name in _SHARES else np.inf),
         n=n,
         n_real=n_real,
         floor=floor,
-        at_floor=reaches(values, others, floor, BETTER[name]),
-        better=BETTER[name],
+        at_floor=_reaches_floor(values, others, floor, _BETTER[name]),
+        better=_BETTER[name],
         note="; ".join(words for words in notes if words),
     )
 
 
-def reaches(values: Values, others: Values, floor: float, better: str) -> bool:
+def _reaches_floor(values: _Values, others: _Values, floor: float, better: str) -> bool:
     """Whether the paired interval of the difference to the floor reaches 0 or the better side of it."""
     difference = values - others
     low, high = interval(np.concatenate([[values[0] - floor], difference[1:]]))
     return low <= 0 if better == "lower" else high >= 0
 
 
-def variety(sets: Sequence[LabelledImages], scopes: Sequence[Scope], seed: int) -> Iterator[Score]:
+def _score_variety(
+    sets: Sequence[LabelledImages], scopes: Sequence[_ResampledComparison], seed: int
+) -> Iterator[Score]:
     """Score how much more alike two synthetic images of a class are than two real ones (MS-SSIM)."""
     if min(sets[0].pixels.shape[2:]) < WINDOW:
         return
@@ -342,10 +355,10 @@ def variety(sets: Sequence[LabelledImages], scopes: Sequence[Scope], seed: int) 
         trio, (w, v, u) = scope.trio, scope.weights
         if not trio.label:
             continue
-        real = alike(sets[0], trio.reference, w, seed)
-        drawn = alike(sets[1], trio.synthetic, v, seed)
+        real = _mean_likeness(sets[0], trio.reference, w, seed)
+        drawn = _mean_likeness(sets[1], trio.synthetic, v, seed)
         others = [
-            alike(sets[2], rows, u if not n else np.ones((1, len(rows))), seed)
+            _mean_likeness(sets[2], rows, u if not n else np.ones((1, len(rows))), seed)
             for n, rows in enumerate(trio.others)
         ]
         known = [other for other in others if other is not None]
@@ -356,7 +369,7 @@ def variety(sets: Sequence[LabelledImages], scopes: Sequence[Scope], seed: int) 
         kind = "more alike than" if drawn[0] > real[0] else "more varied than"
         floor = float(np.mean([abs(other[0] - real[0]) for other in known]))
         gaps = tuple((one - real) * np.sign((one - real)[0]) for one in (drawn, known[0]))
-        yield build_score(
+        yield _build_score(
             "ms_ssim_gap",
             "pixels",
             scope,
@@ -366,9 +379,11 @@ def variety(sets: Sequence[LabelledImages], scopes: Sequence[Scope], seed: int) 
         )
 
 
-def alike(images: LabelledImages, rows: NDArray[np.int64], weights: Weights, seed: int) -> Values | None:
+def _mean_likeness(
+    images: LabelledImages, rows: NDArray[np.int64], weights: Weights, seed: int
+) -> _Values | None:
     """Mean MS-SSIM of pairs of different patients in every resample; None without such pairs."""
-    pairs = pairs_of(images.patients[rows], PAIRS, seed)
+    pairs = pairs_of(images.patients[rows], _PAIRS, seed)
     if not len(pairs):
         return None
     return likeness_under(likeness(images.pixels[rows], pairs), pairs, weights)

@@ -22,46 +22,46 @@ from medgan.similarity.backbone import LITE1, EfficientNetLite, build_frozen, lo
 from medgan.similarity.small_cnn import EPSILON, WEIGHT_DECAY, augment_classically
 from medgan.training.runtime import reseed
 
-STAGE = 6
+_STAGE = 6
 """The first of EfficientNet's seven stages that is trained."""
 SMALLEST = 128
 """Smallest longest side in pixels that the network gets; smaller images are enlarged."""
 LARGEST = 224
 """Largest longest side in pixels that the network gets; larger images are reduced."""
-FEWEST = 2
+_FEWEST_VIEWS = 2
 """Augmented views per image, at least."""
-MOST = 8
+_MOST_VIEWS = 8
 """Augmented views per image, at most."""
-ALTOGETHER = 8000
+_VIEWS_IN_ALL = 8000
 """Augmented views of all images, about; time and memory grow with them."""
-FASTER = 20
+_LINEAR_RATE = 20
 """Learning rate of the new linear layer as a multiple of that of the pretrained stages."""
-LOOKED = 4
+_FROZEN_BATCH = 4
 """Images that pass the frozen stages at a time: few, so that their maps stay in the processor's cache."""
-ASKED = 32
+_PREDICT_BATCH = 32
 """Images that pass the trained stages at a time when they are predicted."""
 
-Array = NDArray[np.float32]
-Rows = NDArray[np.int64]
+_Array = NDArray[np.float32]
+_Rows = NDArray[np.int64]
 
 
-class Tail(nn.Module):
+class _Tail(nn.Module):
     """The trained part: the last stages, a mean over positions and a linear layer; (N, C, h, w) to (N, K)."""
 
     def __init__(self, lite: EfficientNetLite, classes: int) -> None:
         """Start from pretrained stages and a linear layer of small random weights."""
         super().__init__()
-        self.stages = lite.tail(STAGE)
+        self.stages = lite.tail(_STAGE)
         self.linear = nn.Linear(len(lite.get_buffer("head_bias")), classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of each image, independent of the batch: norms are folded, and there is no dropout."""
-        logits: Tensor = self.linear(self.stages.after(x, STAGE))
+        logits: Tensor = self.linear(self.stages.after(x, _STAGE))
         return logits
 
 
-class FineEyes:
-    """Inputs of `Tail`: output of the frozen stages, computed when first needed and kept in memory.
+class FineTunedInputs:
+    """Inputs of `_Tail`: output of the frozen stages, computed when first needed and kept in memory.
 
     It is kept as float16: 14 kB per image or view at 128 pixels, 43 kB at 224. All arithmetic is in fp32;
     bf16 is faster on some processors and slower on others, and a judge must not depend on that.
@@ -72,10 +72,10 @@ class FineEyes:
 
     def __init__(
         self,
-        learned: Array,
-        asked: Array,
+        learned: _Array,
+        asked: _Array,
         *,
-        like: Array,
+        like: _Array,
         seed: int,
         side: int = LARGEST,
     ) -> None:
@@ -100,21 +100,21 @@ class FineEyes:
         self._questions: list[Tensor] = []
 
     def fresh(self, classes: int, seed: int) -> nn.Module:
-        """See `Eyes`: only the weights of the linear layer are random."""
+        """See `NetworkInputs`: only the weights of the linear layer are random."""
         with torch.random.fork_rng(devices=[]):
             reseed(seed, 0)
-            return Tail(self._lite, classes)
+            return _Tail(self._lite, classes)
 
     def groups(self, network: nn.Module, rate: float) -> list[dict[str, Any]]:
-        """See `Eyes`: `rate` is that of the pretrained stages."""
-        assert isinstance(network, Tail)
-        parts = ((network.stages, rate), (network.linear, FASTER * rate))
+        """See `NetworkInputs`: `rate` is that of the pretrained stages."""
+        assert isinstance(network, _Tail)
+        parts = ((network.stages, rate), (network.linear, _LINEAR_RATE * rate))
         return [
             {"params": list(part.parameters()), "lr": speed, "weight_decay": WEIGHT_DECAY}
             for part, speed in parts
         ]
 
-    def batch(self, rows: Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
+    def batch(self, rows: _Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
         """(R, 112, h, w), with h and w a sixteenth of the sides; of each image one view is drawn."""
         if not views:
             return torch.stack([self._plain(row) for row in rows.tolist()]).float()
@@ -123,31 +123,35 @@ class FineEyes:
             [self._varied(row)[view] for row, view in zip(rows.tolist(), drawn, strict=True)]
         ).float()
 
-    def logits(self, network: nn.Module) -> Array:
-        """See `Eyes`."""
+    def logits(self, network: nn.Module) -> _Array:
+        """See `NetworkInputs`."""
         if not self._questions:
-            starts = range(0, len(self._asked), LOOKED)
+            starts = range(0, len(self._asked), _FROZEN_BATCH)
             looked = [
-                self._look(resize_for_network(self._asked[start : start + LOOKED], self._side))
+                self._look(_resize_for_network(self._asked[start : start + _FROZEN_BATCH], self._side))
                 for start in starts
             ]
-            together = ASKED // LOOKED
+            together = _PREDICT_BATCH // _FROZEN_BATCH
             self._questions = [
                 torch.cat(looked[start : start + together]) for start in range(0, len(looked), together)
             ]
         return _answers(network, self._questions)
 
-    def logits_of(self, network: nn.Module, rows: Rows) -> Array:
-        """See `Eyes`."""
-        pieces = (rows[start : start + ASKED].tolist() for start in range(0, len(rows), ASKED))
+    def logits_of(self, network: nn.Module, rows: _Rows) -> _Array:
+        """See `NetworkInputs`."""
+        pieces = (
+            rows[start : start + _PREDICT_BATCH].tolist() for start in range(0, len(rows), _PREDICT_BATCH)
+        )
         return _answers(network, (torch.stack([self._plain(row) for row in piece]) for piece in pieces))
 
     def _plain(self, row: int) -> Tensor:
         """Output of the frozen stages for an image, always computed in the same batch for equal rounding."""
-        portion, place = divmod(row, LOOKED)
+        portion, place = divmod(row, _FROZEN_BATCH)
         if portion not in self._portions:
             self._portions[portion] = self._look(
-                resize_for_network(self._learned[portion * LOOKED : (portion + 1) * LOOKED], self._side)
+                _resize_for_network(
+                    self._learned[portion * _FROZEN_BATCH : (portion + 1) * _FROZEN_BATCH], self._side
+                )
             )
         return self._portions[portion][place]
 
@@ -155,23 +159,23 @@ class FineEyes:
         """Output of the frozen stages for the views of an image; they depend on its row and the seed."""
         if row not in self._views:
             chance = torch.Generator().manual_seed(int(digest(f"{self._seed}", f"{row}")[:15], 16))
-            image = resize_for_network(self._learned[row : row + 1], self._side) / self._deviation
+            image = _resize_for_network(self._learned[row : row + 1], self._side) / self._deviation
             views = augment_classically(image.expand(self._count, -1, -1, -1), chance) * self._deviation
-            self._views[row] = torch.cat([self._look(some) for some in torch.split(views, LOOKED)])
+            self._views[row] = torch.cat([self._look(some) for some in torch.split(views, _FROZEN_BATCH)])
         return self._views[row]
 
     @torch.inference_mode()
     def _look(self, images: Tensor) -> Tensor:
         seen = to_network_input(images).contiguous(memory_format=torch.channels_last)
-        return self._lite.before(seen, STAGE).half()
+        return self._lite.before(seen, _STAGE).half()
 
 
 def views_of(count: int) -> int:
     """Views of each of `count` images; of many, each is drawn seldom, and few views are enough."""
-    return min(max(ALTOGETHER // max(count, 1), FEWEST), MOST)
+    return min(max(_VIEWS_IN_ALL // max(count, 1), _FEWEST_VIEWS), _MOST_VIEWS)
 
 
-def resize_for_network(images: Array, largest: int = LARGEST) -> Tensor:
+def _resize_for_network(images: _Array, largest: int = LARGEST) -> Tensor:
     """Resize images (N, C, H, W) so that their longest side has from `SMALLEST` to `largest` pixels."""
     pixels = torch.from_numpy(np.ascontiguousarray(images))
     height, width = pixels.shape[2:]
@@ -182,6 +186,6 @@ def resize_for_network(images: Array, largest: int = LARGEST) -> Tensor:
 
 
 @torch.inference_mode()
-def _answers(network: nn.Module, pieces: Iterable[Tensor]) -> Array:
+def _answers(network: nn.Module, pieces: Iterable[Tensor]) -> _Array:
     told = [network(piece.float()).numpy() for piece in pieces]
     return np.concatenate(told) if told else np.zeros((0, 0), np.float32)

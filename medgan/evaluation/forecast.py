@@ -12,17 +12,17 @@ import numpy as np
 from medgan.evaluation import parallel, shortcut, trials
 from medgan.evaluation.analyses import EFFORTS
 from medgan.evaluation.arms import DrawPool, Lesson, Recipe
-from medgan.evaluation.classifier_inputs import Eyes, SmallEyes
+from medgan.evaluation.classifier_inputs import NetworkInputs, SmallNetInputs
 from medgan.evaluation.classifier_training import train_classifiers
 from medgan.evaluation.data import EvaluationData
-from medgan.evaluation.finetuned import FineEyes, views_of
+from medgan.evaluation.finetuned import FineTunedInputs, views_of
 from medgan.similarity.backbone import LITE2, is_installed
 from medgan.similarity.features import lite2_features
 from medgan.similarity.radiomics import radiomic_features
 
-STEPS = 4
+_STEPS = 4
 """Training steps of the trial."""
-LOOKS = 8
+_IMAGES = 8
 """Images of the trial."""
 
 
@@ -40,7 +40,7 @@ def forecast(images: EvaluationData, parts: Collection[str], effort: str) -> flo
     most = EFFORTS[effort].most
     steps: dict[str, int] = {}
     if "usefulness" in parts and len(images.held_out):
-        steps = trials.work(images.train, settings)
+        steps = trials.count_steps(images.train, settings)
     if "shortcut" in parts and len(images.held_out):
         small = shortcut.count(settings) * shortcut.steps_of(settings)
         steps[trials.CNN] = steps.get(trials.CNN, 0) + small
@@ -60,33 +60,35 @@ def forecast(images: EvaluationData, parts: Collection[str], effort: str) -> flo
     )
 
     # Time a few steps and images.
-    at_once = parallel.size()
+    at_once = parallel.task_count()
     with parallel.one_thread():
-        seconds = sum(count * per_step(eyes_of(judge, images, settings)) for judge, count in steps.items())
+        seconds = sum(
+            count * _time_step(_inputs_of(judge, images, settings)) for judge, count in steps.items()
+        )
         if trials.FINE_TUNED in steps:
             learned = len(images.train) + len(images.synthetic)
             views = learned * (1 + views_of(learned)) + len(images.held_out) + beyond
-            seconds += views * per_view(eyes_of(trials.FINE_TUNED, images, settings))
-    return seconds / at_once + looks * per_look(images)
+            seconds += views * _time_view(_inputs_of(trials.FINE_TUNED, images, settings))
+    return seconds / at_once + looks * _time_features(images)
 
 
-def eyes_of(judge: str, images: EvaluationData, settings: trials.Settings) -> Eyes:
+def _inputs_of(judge: str, images: EvaluationData, settings: trials.Settings) -> NetworkInputs:
     """The inputs of a judge for a few images."""
-    pixels = images.train.pixels[:LOOKS]
+    pixels = images.train.pixels[:_IMAGES]
     if judge == trials.FINE_TUNED:
-        return FineEyes(pixels, pixels, like=pixels, side=settings.shown, seed=0)
-    return SmallEyes(pixels, pixels, like=pixels, side=settings.side)
+        return FineTunedInputs(pixels, pixels, like=pixels, side=settings.shown, seed=0)
+    return SmallNetInputs(pixels, pixels, like=pixels, side=settings.side)
 
 
-def per_step(eyes: Eyes) -> float:
+def _time_step(eyes: NetworkInputs) -> float:
     """Seconds of one training step on augmented images."""
-    rows = np.arange(LOOKS)
-    pool = DrawPool(rows=rows, chances=np.full(LOOKS, 1 / LOOKS), costs=np.ones(LOOKS, np.float32))
+    rows = np.arange(_IMAGES)
+    pool = DrawPool(rows=rows, chances=np.full(_IMAGES, 1 / _IMAGES), costs=np.ones(_IMAGES, np.float32))
     lesson = Lesson(
         recipe=Recipe(name="trial", classical=True),
         labels=rows % 2,
         classes=2,
-        real=LOOKS,
+        real=_IMAGES,
         stages=((1.0, pool),),
     )
 
@@ -95,27 +97,27 @@ def per_step(eyes: Eyes) -> float:
             pass
 
     train(2)  # loads and prepares what is needed only once
-    return seconds(lambda: train(STEPS)) / STEPS
+    return _time(lambda: train(_STEPS)) / _STEPS
 
 
-def per_view(eyes: Eyes) -> float:
+def _time_view(eyes: NetworkInputs) -> float:
     """Seconds for one image to pass the frozen stages."""
-    rows, rng = np.arange(LOOKS), np.random.default_rng(0)
-    return seconds(lambda: eyes.batch(rows, views=False, chance=rng)) / LOOKS
+    rows, rng = np.arange(_IMAGES), np.random.default_rng(0)
+    return _time(lambda: eyes.batch(rows, views=False, chance=rng)) / _IMAGES
 
 
-def per_look(images: EvaluationData) -> float:
+def _time_features(images: EvaluationData) -> float:
     """Seconds for the features of one image in all spaces."""
-    pixels = images.train.pixels[:LOOKS]
-    spent = seconds(lambda: radiomic_features(pixels))
+    pixels = images.train.pixels[:_IMAGES]
+    spent = _time(lambda: radiomic_features(pixels))
     if is_installed(LITE2[0]):
         look = lite2_features()
         look(pixels[:1])
-        spent += seconds(lambda: look(pixels))
+        spent += _time(lambda: look(pixels))
     return spent / len(pixels)
 
 
-def seconds(work: Callable[[], Any]) -> float:
+def _time(work: Callable[[], Any]) -> float:
     """Time a function."""
     began = time.perf_counter()
     work()

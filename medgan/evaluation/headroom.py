@@ -51,7 +51,7 @@ def headroom(
         rare: Names of the rare classes.
     """
     # Twice as many patients, by a line through the levels.
-    line = doubling(bench, told.rungs)
+    line = _extrapolate(bench, told.rungs)
     ceiling = _level(bench, told.ceiling) if told.ceiling else None
     if line is None and ceiling is None:
         return None
@@ -81,7 +81,7 @@ def headroom(
     )
 
 
-def doubling(bench: Bench, rungs: Sequence[Rung]) -> tuple[float, tuple[float, float]] | None:
+def _extrapolate(bench: Bench, rungs: Sequence[Rung]) -> tuple[float, tuple[float, float]] | None:
     """AUPRC that twice as many patients add, by a line through the rungs; None with one rung only."""
     if len({rung.patients for rung in rungs}) < 2:
         return None

@@ -13,16 +13,16 @@ from medgan.prepare.images import LabelledImages
 from medgan.similarity.copies import FALSE_ALARM_RATE, patient_weights, rows_for_limits
 from medgan.similarity.nearest import Values
 
-LEVEL = 0.99
+_LEVEL = 0.99
 """Confidence of the intervals; of eight tests, about one honest generator in twenty-five fails one."""
-RESAMPLES = 1000
+_RESAMPLES = 1000
 
-Statistic = Callable[[Values, Values], float]
+_Statistic = Callable[[Values, Values], float]
 """Computes the number to test from weights of the synthetic and of the real images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
+class TestResult:
     """One test with its value, its threshold and whether it passed."""
 
     name: str
@@ -40,7 +40,9 @@ class Test:
     """What the value means."""
 
 
-def surely(labels: NDArray[np.int64], patients: NDArray[np.str_], synthetic: LabelledImages) -> float:
+def alarm_threshold(
+    labels: NDArray[np.int64], patients: NDArray[np.str_], synthetic: LabelledImages
+) -> float:
     """The share of honest images below the threshold that is exceeded only once in two hundred times.
 
     With up to a hundred new patients their first percentile is the smallest of n values, and the share of
@@ -49,18 +51,18 @@ def surely(labels: NDArray[np.int64], patients: NDArray[np.str_], synthetic: Lab
     """
     groups = rows_for_limits(labels, patients, len(synthetic.names))
     few = min(len(np.unique(patients[groups[number]])) for number in np.unique(synthetic.labels))
-    return float(max(FALSE_ALARM_RATE, 1 - ((1 - LEVEL) / 2) ** (1 / few)))
+    return float(max(FALSE_ALARM_RATE, 1 - ((1 - _LEVEL) / 2) ** (1 / few)))
 
 
-def shares(  # noqa: PLR0913, PLR0917  # name, statistic, threshold
+def ratio_test(  # noqa: PLR0913, PLR0917  # name, statistic, threshold
     name: str,
     space: str,
-    statistic: Statistic,
+    statistic: _Statistic,
     sets: Sequence[NDArray[np.str_]],
     threshold: float,
     seed: int,
     words: str,
-) -> Test:
+) -> TestResult:
     """Test a share of alarms.
 
     It passes up to the false alarm rate by design, fails above the threshold, and is inconclusive between.
@@ -70,13 +72,13 @@ def shares(  # noqa: PLR0913, PLR0917  # name, statistic, threshold
         space: Name of the space.
         statistic: The share, from weights of synthetic and of real images.
         sets: Patients of the synthetic and of the real images.
-        threshold: What `surely` gives.
+        threshold: What `alarm_threshold` gives.
         seed: Decides the resamples.
         words: What the value means.
     """
     value, low, high = bounds(statistic, sets, seed)
     low, high = max(low, 0.0), min(high, 1.0)
-    return Test(
+    return TestResult(
         name=name,
         space=space,
         value=value,
@@ -88,13 +90,13 @@ def shares(  # noqa: PLR0913, PLR0917  # name, statistic, threshold
     )
 
 
-def signs(
-    name: str, space: str, statistic: Statistic, sets: Sequence[NDArray[np.str_]], seed: int, words: str
-) -> Test:
-    """Test a difference to held-out images, which fails if its interval lies below 0; see `shares`."""
+def sign_test(
+    name: str, space: str, statistic: _Statistic, sets: Sequence[NDArray[np.str_]], seed: int, words: str
+) -> TestResult:
+    """Test a difference to held-out images, which fails if its interval lies below 0; see `ratio_test`."""
     value, low, high = bounds(statistic, sets, seed)
     if not np.isfinite(value):
-        return Test(
+        return TestResult(
             name=name,
             space=space,
             value=None,
@@ -102,17 +104,17 @@ def signs(
             passed=None,
             words=f"{words}; too few images to tell",
         )
-    return Test(
+    return TestResult(
         name=name, space=space, value=value, low=low, high=high, threshold=0.0, passed=high >= 0, words=words
     )
 
 
-def bounds(statistic: Statistic, sets: Sequence[NDArray[np.str_]], seed: int) -> tuple[float, float, float]:
+def bounds(statistic: _Statistic, sets: Sequence[NDArray[np.str_]], seed: int) -> tuple[float, float, float]:
     """A statistic of two sets with its interval, by bootstrap over patients of equal weight."""
     weights = [
-        resample_patients(one, RESAMPLES, seed + number) * patient_weights(one)
+        resample_patients(one, _RESAMPLES, seed + number) * patient_weights(one)
         for number, one in enumerate(sets)
     ]
     values = np.array([statistic(ours, theirs) for ours, theirs in zip(*weights, strict=True)])
-    low, high = interval(values, LEVEL)
+    low, high = interval(values, _LEVEL)
     return float(values[0]), low, high

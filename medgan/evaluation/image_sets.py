@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.evaluation.arms import COMPOSED, MADE, REAL, Learned
-from medgan.evaluation.composites import Children
+from medgan.evaluation.composites import Composites
 from medgan.prepare.images import LabelledImages
 
-Array = NDArray[np.float32]
+_Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +36,7 @@ class Sets:
 
     train: LabelledImages
     held_out: LabelledImages
-    pixels: tuple[Array, ...]
+    pixels: tuple[_Array, ...]
     """Pixels of the real, synthetic, composed and further real images."""
     learned: Learned
     usual: NDArray[np.bool_]
@@ -47,7 +47,7 @@ class Sets:
     """Numbers of the rare classes."""
 
     @classmethod
-    def of(cls, split: Split, more: LabelledImages, composed: Children, rare: Sequence[str]) -> Sets:
+    def of(cls, split: Split, more: LabelledImages, composed: Composites, rare: Sequence[str]) -> Sets:
         """Put all images that classifiers may learn from in one order.
 
         Args:

@@ -15,22 +15,22 @@ from sklearn.decomposition import PCA
 
 from medgan.similarity.nearest import Values
 
-COMPONENTS = 64
+_COMPONENTS = 64
 """Principal components in which feature distances are taken."""
-CELLS = 3
+_CELLS = 3
 """k-means cells of the training images."""
-IN_CELL = 10
+_IN_CELL = 10
 """Patients of each kind that a cell needs."""
-CHUNK = 512
+_CHUNK = 512
 """Images whose distances are computed at a time."""
 
-Points = NDArray[np.float64]
+_Points = NDArray[np.float64]
 """(N, D)."""
 
 
-def principal(train: NDArray[np.float32], *others: NDArray[np.float32]) -> list[Points]:
+def principal(train: NDArray[np.float32], *others: NDArray[np.float32]) -> list[_Points]:
     """Project features onto the leading principal components of the training images."""
-    fitted = PCA(min(COMPONENTS, *train.shape), svd_solver="full").fit(train.astype(np.float64))
+    fitted = PCA(min(_COMPONENTS, *train.shape), svd_solver="full").fit(train.astype(np.float64))
     return [fitted.transform(one.astype(np.float64)) for one in (train, *others)]
 
 
@@ -44,12 +44,12 @@ class Closest:
     """(M,): `distance` divided by that from the training point to the nearest one of another patient."""
 
 
-def own_distances(train: Points, patients: NDArray[np.str_]) -> Values:
+def own_distances(train: _Points, patients: NDArray[np.str_]) -> Values:
     """(N,): distance from each training point (N, D) to the nearest one of another patient."""
     return _closest(train, train, np.unique(patients, return_inverse=True)[1])[1]
 
 
-def closest(points: Points, train: Points, own: Values) -> Closest:
+def closest(points: _Points, train: _Points, own: Values) -> Closest:
     """The nearest training point (N, D) of each point (M, D); `own` are the `own_distances`."""
     rows, distance = _closest(points, train)
     ratio = np.divide(distance, own[rows], out=np.full_like(distance, np.inf), where=own[rows] > 0)
@@ -57,13 +57,13 @@ def closest(points: Points, train: Points, own: Values) -> Closest:
 
 
 def _closest(
-    points: Points, others: Points, person: NDArray[np.int64] | None = None
+    points: _Points, others: _Points, person: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int64], Values]:
     theirs, rows, distances = torch.from_numpy(others), [], []
-    for start in range(0, len(points), CHUNK):
-        apart = torch.cdist(torch.from_numpy(points[start : start + CHUNK]), theirs)
+    for start in range(0, len(points), _CHUNK):
+        apart = torch.cdist(torch.from_numpy(points[start : start + _CHUNK]), theirs)
         if person is not None:
-            apart[torch.from_numpy(person[start : start + CHUNK, None] == person[None])] = torch.inf
+            apart[torch.from_numpy(person[start : start + _CHUNK, None] == person[None])] = torch.inf
         least = apart.min(dim=1)
         rows.append(least.indices.numpy())
         distances.append(least.values.numpy())
@@ -79,9 +79,9 @@ def above(first: Values, second: Values, weights: tuple[Values, Values]) -> floa
     return float((ours * (np.cumsum(theirs) - theirs / 2)).sum() / total) if total else 0.5
 
 
-def cells_of(train: Points, seed: int, *others: Points) -> list[NDArray[np.int64]]:
+def cells_of(train: _Points, seed: int, *others: _Points) -> list[NDArray[np.int64]]:
     """The k-means cell of the training points in which each point of `others` lies."""
-    cells = KMeans(min(CELLS, len(train)), n_init=3, random_state=seed).fit(train)
+    cells = KMeans(min(_CELLS, len(train)), n_init=3, random_state=seed).fit(train)
     return [cells.predict(one) for one in others]
 
 
@@ -104,7 +104,7 @@ def copying(synthetic: Side, held_out: Side, weights: tuple[Values, Values]) -> 
     for cell in np.unique(held_out.cell):
         ours, theirs = synthetic.cell == cell, held_out.cell == cell
         n, m = len(np.unique(synthetic.patients[ours])), len(np.unique(held_out.patients[theirs]))
-        if min(n, m) < IN_CELL:
+        if min(n, m) < _IN_CELL:
             continue
         drawn = weights[0][ours], weights[1][theirs]
         area = above(synthetic.distance[ours], held_out.distance[theirs], drawn)

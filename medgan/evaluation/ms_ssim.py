@@ -9,11 +9,11 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 
 from medgan.evaluation.bootstrap import Weights
 
-BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Weight of each scale, finest first (Wang, Simoncelli and Bovik 2003)."""
 WINDOW = 11
 """Side of the Gaussian window in pixels; scales on which it does not fit are left out."""
-CHUNK = 64
+_CHUNK = 64
 """Pairs that are compared at a time."""
 
 
@@ -29,10 +29,12 @@ def pairs_of(patients: NDArray[np.str_], most: int, seed: int) -> NDArray[np.int
 
 def likeness(images: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[np.float64]:
     """MS-SSIM of pairs (P, 2) of images (N, C, H, W) in [0, 1] with sides of at least 11 pixels."""
-    betas = scales(min(images.shape[2:]))
+    betas = _scales(min(images.shape[2:]))
     found = []
-    for start in range(0, len(pairs), CHUNK):
-        ours, theirs = (torch.from_numpy(images[rows]) for rows in np.asarray(pairs[start : start + CHUNK]).T)
+    for start in range(0, len(pairs), _CHUNK):
+        ours, theirs = (
+            torch.from_numpy(images[rows]) for rows in np.asarray(pairs[start : start + _CHUNK]).T
+        )
         value = multiscale_structural_similarity_index_measure(
             ours, theirs, reduction="none", data_range=1.0, betas=betas, normalize="relu"
         )
@@ -41,14 +43,14 @@ def likeness(images: NDArray[np.float32], pairs: NDArray[np.int64]) -> NDArray[n
     return np.concatenate(found).astype(np.float64) if found else np.zeros(0)
 
 
-def scales(side: int) -> tuple[float, ...]:
+def _scales(side: int) -> tuple[float, ...]:
     """Weights of as many scales as fit the shorter side of an image, with sum 1."""
     count = max(
         number
-        for number in range(1, len(BETAS) + 1)
+        for number in range(1, len(_BETAS) + 1)
         if side // max(1, number - 1) ** 2 >= WINDOW and side // 2 ** (number - 1) > WINDOW // 2
     )
-    return tuple(beta / sum(BETAS[:count]) for beta in BETAS[:count])
+    return tuple(beta / sum(_BETAS[:count]) for beta in _BETAS[:count])
 
 
 def likeness_under(values: NDArray[np.float64], pairs: NDArray[np.int64], w: Weights) -> NDArray[np.float64]:

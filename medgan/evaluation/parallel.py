@@ -13,21 +13,21 @@ from typing import TypeVar
 
 import torch
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 _STOPPED = threading.Event()
 
 
-def size() -> int:
+def task_count() -> int:
     """How many tasks run at once."""
     return torch.get_num_threads()
 
 
-def together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+def run_at_once(tasks: Sequence[Callable[[], _Result]]) -> list[_Result]:
     """Run tasks at once and return their results in order.
 
-    If one fails or the user interrupts, the others end at their next `go_on`.
+    If one fails or the user interrupts, the others end at their next `check_not_stopped`.
     """
-    workers = size()
+    workers = task_count()
     with one_thread():
         if workers == 1 or len(tasks) < 2:
             return [task() for task in tasks]
@@ -42,7 +42,7 @@ def together(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
                 _STOPPED.clear()
 
 
-def go_on() -> None:
+def check_not_stopped() -> None:
     """Raise InterruptedError in a long task if another one has failed."""
     if _STOPPED.is_set():
         raise InterruptedError

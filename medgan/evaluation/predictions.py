@@ -12,7 +12,7 @@ from scipy.special import softmax
 from medgan.evaluation.trials import Outcome
 from medgan.prepare.images import LabelledImages
 
-MOST = 4_000_000
+_MOST = 4_000_000
 """Probabilities in all, at most; of more images an even selection is taken."""
 
 
@@ -32,10 +32,12 @@ class Predictions:
     """(A, N, K), mean over classifier seeds, rows summing to 1."""
 
 
-def predictions(held_out: LabelledImages, outcomes: Sequence[Outcome], rare: Sequence[str]) -> Predictions:
+def average_predictions(
+    held_out: LabelledImages, outcomes: Sequence[Outcome], rare: Sequence[str]
+) -> Predictions:
     """Average the predicted probabilities of every arm over classifier seeds."""
     rows = np.arange(len(held_out))
-    room = max(MOST // (len(outcomes) * len(held_out.names)), 1)
+    room = max(_MOST // (len(outcomes) * len(held_out.names)), 1)
     if len(rows) > room:
         rows = np.arange(room) * len(rows) // room
     told = [softmax(one.logits[:, rows].astype(np.float64), axis=2).mean(axis=0) for one in outcomes]

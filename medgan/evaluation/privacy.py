@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from medgan.base.errors import MedganError
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.evaluation.hypothesis_tests import Test, bounds, shares, signs, surely
+from medgan.evaluation.hypothesis_tests import TestResult, alarm_threshold, bounds, ratio_test, sign_test
 from medgan.evaluation.image_sets import Split
 from medgan.evaluation.memorisation import (
     Closest,
@@ -40,17 +40,17 @@ from medgan.similarity.copies import (
 from medgan.similarity.nearest import References, Values, find_nearest
 from medgan.similarity.spaces import SPACES
 
-TESTS = 8
+_TESTS = 8
 """Number of tests: T1 and T5 in pixels, T2 to T4 in both feature spaces."""
-EXACT = 1e-3
+_EXACT = 1e-3
 """Distance (1 - correlation) below which a near copy is the same image."""
-BAR = 0.6
+_TOLERATED = 0.6
 """Area under the curve of the membership attack that is tolerated."""
-BLIND = 0.5
+_GUESSING = 0.5
 """Area under the curve of guessing."""
-WANTED = ("lite2", "radiomics")
+_SPACES_WANTED = ("lite2", "radiomics")
 """Feature spaces of T2 to T4."""
-ASKS = {
+_TEST_WORDS = {
     "T1": "copies by correlation",
     "T2": "nearness to one patient",
     "T3": "authenticity",
@@ -58,7 +58,7 @@ ASKS = {
     "T5": "a membership attack",
 }
 """{test: words for what it looks for}."""
-SCREEN = "This is a screen, not a proof."
+_REMINDER = "This is a screen, not a proof."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class Privacy:
     """"passed", "failed" or "undecided"."""
     sentence: str
     """The verdict in words, always with the reminder that this is a screen, not a proof."""
-    tests: tuple[Test, ...]
+    tests: tuple[TestResult, ...]
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     """Sentences on what could not be tested."""
@@ -98,20 +98,20 @@ def screen_privacy(split: Split, *, seed: int = 0, on_progress: OnProgress = ign
     """
     train, held_out, synthetic = split.train, split.held_out, split.synthetic
     if not len(synthetic):
-        return conclude((), (), ("There is no synthetic image to test.",))
+        return _conclude((), (), ("There is no synthetic image to test.",))
 
     # T1: correlation in pixels, with a threshold from images of new patients.
     references = References.of(train.pixels.__getitem__, train.patients)
     strangers = compare_new_patients(references, train.labels, held_out, on_progress=on_progress)
     notes: list[str] = []
-    tests: list[Test] = []
+    tests: list[TestResult] = []
     findings: list[Finding] = []
     if strangers is None:
         notes.append(
             f"With fewer than {LEAST_PATIENTS} training patients a copy cannot be told from a similar image."
         )
     else:
-        made, found = correlation_test(train, references, strangers, synthetic, seed, on_progress)
+        made, found = _correlation_test(train, references, strangers, synthetic, seed, on_progress)
         tests, findings = [made], found
         if not strangers.held_out:
             notes.append(
@@ -121,32 +121,32 @@ def screen_privacy(split: Split, *, seed: int = 0, on_progress: OnProgress = ign
 
     # T2 to T5 need held-out patients.
     if len(np.unique(held_out.patients)) >= LEAST_PATIENTS:
-        for space, maker in ((name, SPACES[name]) for name in WANTED):
-            on_progress(Progress("screening", len(tests), TESTS, f"looking through {space}"))
+        for space, maker in ((name, SPACES[name]) for name in _SPACES_WANTED):
+            on_progress(Progress("screening", len(tests), _TESTS, f"looking through {space}"))
             try:
                 features = maker(train, seed)
             except MedganError as error:
                 notes.append(f"{space} was left out: {error.message}.")
                 continue
             points = principal(*(features(one.pixels) for one in (train, held_out, synthetic)))
-            more, found = in_space(space, points, split, seed)
+            more, found = _space_tests(space, points, split, seed)
             tests, findings = [*tests, *more], [*findings, *found]
-        on_progress(Progress("screening", TESTS - 1, TESTS, "a membership attack"))
-        tests.append(membership_test(split, seed))
-        on_progress(Progress("screening", TESTS, TESTS, "a membership attack"))
+        on_progress(Progress("screening", _TESTS - 1, _TESTS, "a membership attack"))
+        tests.append(_membership_test(split, seed))
+        on_progress(Progress("screening", _TESTS, _TESTS, "a membership attack"))
     else:
         notes.append("T2 to T5 need held-out patients.")
-    return conclude(tests, findings, notes)
+    return _conclude(tests, findings, notes)
 
 
-def correlation_test(
+def _correlation_test(
     train: LabelledImages,
     references: References,
     strangers: NewPatients,
     synthetic: LabelledImages,
     seed: int,
     on_progress: OnProgress,
-) -> tuple[Test, list[Finding]]:
+) -> tuple[TestResult, list[Finding]]:
     """T1: the share of synthetic images that are near copies by correlation, also shifted or mirrored.
 
     Args:
@@ -174,7 +174,7 @@ def correlation_test(
     limits = CopyLimits.of(strangers, classes)
     rows = np.flatnonzero(limits.near_copies(found, synthetic.labels))
     findings = [
-        finding(
+        _finding(
             "T1",
             "pixels",
             (synthetic, int(row)),
@@ -188,18 +188,24 @@ def correlation_test(
     # The test; an exact copy fails it at once.
     words = "share of near copies by correlation with a training image; new patients have at most 1 %"
     measured = (synthetic.patients, strangers.patients)
-    made = shares(
-        "T1", "pixels", share, measured, surely(strangers.labels, strangers.patients, synthetic), seed, words
+    made = ratio_test(
+        "T1",
+        "pixels",
+        share,
+        measured,
+        alarm_threshold(strangers.labels, strangers.patients, synthetic),
+        seed,
+        words,
     )
-    return (replace(made, passed=False) if (found.distance[rows] < EXACT).any() else made), findings
+    return (replace(made, passed=False) if (found.distance[rows] < _EXACT).any() else made), findings
 
 
-def in_space(
+def _space_tests(
     space: str,
     points: Sequence[NDArray[np.float64]],
     split: Split,
     seed: int,
-) -> tuple[list[Test], list[Finding]]:
+) -> tuple[list[TestResult], list[Finding]]:
     """T2, T3 and T4 in one feature space; `points` are the features of the three sets of `split`."""
     # Distances to the nearest training image, and of that to the next patient.
     train, held_out, synthetic = split.train, split.held_out, split.synthetic
@@ -218,7 +224,7 @@ def in_space(
 
     # T3: the authentic share, compared with held-out images.
     def authentic(ours: Values, theirs: Values) -> float:
-        return more_authentic((synthetic, made, ours), (held_out, real, theirs))
+        return _authenticity_gap((synthetic, made, ours), (held_out, real, theirs))
 
     # T4: C_T, cell by cell.
     cells = cells_of(points[0], seed, points[2], points[1])
@@ -231,16 +237,16 @@ def in_space(
         return copying(sides[0], sides[1], (ours, theirs))
 
     tests = [
-        shares(
+        ratio_test(
             "T2",
             space,
             share,
             both,
-            surely(held_out.labels, held_out.patients, synthetic),
+            alarm_threshold(held_out.labels, held_out.patients, synthetic),
             seed,
             "share whose neighbour ratio is below that of 99 of 100 new patients",
         ),
-        signs(
+        sign_test(
             "T3",
             space,
             authentic,
@@ -249,7 +255,7 @@ def in_space(
             "authentic share less that of held-out images, mean over classes; below 0, synthetic ones are"
             " nearer to the training images",
         ),
-        signs(
+        sign_test(
             "T4",
             space,
             memory,
@@ -259,10 +265,10 @@ def in_space(
         ),
     ]
     limits = first_percentiles(real.ratio, patient_weights(held_out.patients), rows)
-    return tests, list(ratios(space, made, limits, synthetic, train))
+    return tests, list(_ratio_findings(space, made, limits, synthetic, train))
 
 
-def more_authentic(
+def _authenticity_gap(
     one: tuple[LabelledImages, Closest, Values], other: tuple[LabelledImages, Closest, Values]
 ) -> float:
     """The authentic share of one set less that of another, mean over their classes (arXiv 2102.08921).
@@ -279,13 +285,13 @@ def more_authentic(
     return _mean(np.array(gaps))
 
 
-def ratios(
+def _ratio_findings(
     space: str, made: Closest, limit: Values, synthetic: LabelledImages, train: LabelledImages
 ) -> Iterator[Finding]:
     """Findings of T2: synthetic images below the threshold of the neighbour ratio."""
     for row in np.flatnonzero(made.ratio < limit[synthetic.labels]):
         beside = (train, int(made.rows[row]))
-        yield finding(
+        yield _finding(
             "T2",
             space,
             (synthetic, int(row)),
@@ -295,7 +301,7 @@ def ratios(
         )
 
 
-def membership_test(split: Split, seed: int) -> Test:
+def _membership_test(split: Split, seed: int) -> TestResult:
     """T5: whether training images can be recognised by how near synthetic images come to them."""
     # The distance of every real image to the nearest synthetic one.
     train, held_out, synthetic = split.train, split.held_out, split.synthetic
@@ -317,14 +323,14 @@ def membership_test(split: Split, seed: int) -> Test:
 
     value, low, high = bounds(area, (train.patients, held_out.patients), seed)
     known = bool(np.isfinite(value))
-    return Test(
+    return TestResult(
         name="T5",
         space="pixels",
         value=value if known else None,
         low=low if known else None,
         high=high if known else None,
-        threshold=BAR,
-        passed=(value <= BAR or low <= BLIND) if known else None,
+        threshold=_TOLERATED,
+        passed=(value <= _TOLERATED or low <= _GUESSING) if known else None,
         words="membership attack, area under the curve, mean over classes: 0.5 is guessing, 1 recognises"
         " every training image",
     )
@@ -340,7 +346,7 @@ def _mean(values: Values) -> float:
     return float(there.mean()) if len(there) else np.nan
 
 
-def finding(
+def _finding(
     test: str,
     space: str,
     made: tuple[LabelledImages, int],
@@ -370,12 +376,12 @@ def finding(
     )
 
 
-def conclude(tests: Sequence[Test], findings: Sequence[Finding], notes: Sequence[str]) -> Privacy:
+def _conclude(tests: Sequence[TestResult], findings: Sequence[Finding], notes: Sequence[str]) -> Privacy:
     """The verdict: failed if a test fails, undecided if T1 is missing or a test is inconclusive."""
     # Which tests failed, and which are inconclusive.
     failed, unsure = (
         [
-            f"{ASKS[test.name]} ({test.name}, {test.space})"
+            f"{_TEST_WORDS[test.name]} ({test.name}, {test.space})"
             for test in tests
             if test.passed is passed and test.value is not None
         ]
@@ -389,14 +395,14 @@ def conclude(tests: Sequence[Test], findings: Sequence[Finding], notes: Sequence
     ordered = sorted(findings, key=lambda one: (one.test, one.space, one.distance, one.sample))
     return Privacy(
         verdict=verdict,
-        sentence=f"{sentence(verdict, failed, unsure, near)} {SCREEN}",
+        sentence=f"{_verdict_text(verdict, failed, unsure, near)} {_REMINDER}",
         tests=tuple(tests),
         findings=tuple(ordered),
         notes=tuple(notes),
     )
 
 
-def sentence(verdict: str, failed: Sequence[str], unsure: Sequence[str], near: int) -> str:
+def _verdict_text(verdict: str, failed: Sequence[str], unsure: Sequence[str], near: int) -> str:
     """Word the verdict.
 
     Args:

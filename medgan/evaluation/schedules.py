@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from medgan.evaluation.endpoints import rare_auprc
 from medgan.prepare.images import LabelledImages
 
-NEAR = 0.002
+_NEAR = 0.002
 """Difference of AUPRC below which two schedules count as equally good."""
-FEW = 5
+_FEW = 5
 """Images of a rare class in a fold below which all folds are scored together instead of one by one."""
 
 
@@ -59,7 +59,7 @@ class ScheduleChoice:
 def choose(found: Mapping[Schedule, float]) -> ScheduleChoice:
     """Choose the best schedule; of nearly equal ones the shortest, then the slowest, then the strictest."""
     best = max(found.values())
-    near = [schedule for schedule, value in found.items() if value >= best - NEAR]
+    near = [schedule for schedule, value in found.items() if value >= best - _NEAR]
     chosen = min(near, key=lambda one: (one.steps or 0, one.rate or 0.0, one.penalty or 0.0))
     values = list(found.values())
     return ScheduleChoice(
@@ -100,6 +100,6 @@ def fold_auprc(
 ) -> float:
     """Rare AUPRC of logits (N, K), mean over folds; of all folds at once if one has few rare images."""
     parts = [folds == number for number in np.unique(folds)]
-    if any((labels[part] == number).sum() < FEW for part in parts for number in rare):
+    if any((labels[part] == number).sum() < _FEW for part in parts for number in rare):
         return rare_auprc(logits, labels, rare)
     return float(np.mean([rare_auprc(logits[part], labels[part], rare) for part in parts]))

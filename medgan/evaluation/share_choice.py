@@ -24,16 +24,16 @@ from medgan.evaluation.usefulness import refuse_unjudgeable
 from medgan.evaluation.verdict import LEAST_RARE, points
 from medgan.prepare.images import LabelledImages
 
-NOTHING = "0"
+_NOTHING = "0"
 """The share that adds nothing."""
 MOST = "0.5"
 """The largest share that is tried."""
-WRITTEN = {
+_WRITTEN = {
     True: (SHARED, HALF, LIGHT),
     False: (f"{SHARED} + classical", f"{HALF} + classical", f"{FINISH} + classical"),
 }
 """{whether a judge learns from features: its arms that a folder written by `balance` allows}."""
-ENOUGH = {
+_ARM_WORDS = {
     "real": "training on the real images as they are, as long as suits it,",
     "class weights": "training with class weights",
     "oversampling": "oversampling",
@@ -118,7 +118,7 @@ def choose_share(
     # Rank the arms of the first judge, and take synthetic images only if their gain exceeds its error.
     numbers = [train.names.index(label) for label in rare]
     tried = sorted(
-        ((trial(outcome, val, numbers), outcome) for one in rounds for outcome in one.outcomes),
+        ((_share_trial(outcome, val, numbers), outcome) for one in rounds for outcome in one.outcomes),
         key=lambda one: (-one[0].auprc, float(one[0].share)),
     )
     trials = tuple(one for one, _ in tried)
@@ -134,25 +134,27 @@ def choose_share(
         judge=taken.judge,
         difference=round(difference, 5),
         error=round(error, 5),
-        sentence=sentence(made[0], plain[0], error, rare) + beyond(trials, taken) + doubt(val, rare),
+        sentence=_choice_text(made[0], plain[0], error, rare)
+        + _better_without_text(trials, taken)
+        + _doubt_text(val, rare),
         rare=tuple(rare),
         validated=val.counts,
         trials=trials,
     )
 
 
-def trial(outcome: Outcome, val: LabelledImages, rare: Sequence[int]) -> ShareTrial:
+def _share_trial(outcome: Outcome, val: LabelledImages, rare: Sequence[int]) -> ShareTrial:
     """The result of an arm."""
     recipe = outcome.recipe
     return ShareTrial(
         judge=outcome.judge,
         arm=recipe.name,
-        share=f"{recipe.share:g}" if recipe.made else NOTHING,
+        share=f"{recipe.share:g}" if recipe.made else _NOTHING,
         auprc=round(float(np.mean([rare_auprc(one, val.labels, rare) for one in outcome.logits])), 5),
     )
 
 
-def sentence(made: ShareTrial, plain: ShareTrial, error: float, rare: Sequence[str]) -> str:
+def _choice_text(made: ShareTrial, plain: ShareTrial, error: float, rare: Sequence[str]) -> str:
     """Word the choice.
 
     Args:
@@ -165,28 +167,28 @@ def sentence(made: ShareTrial, plain: ShareTrial, error: float, rare: Sequence[s
     lead = f"{points(made.auprc - plain.auprc)} points, standard error {100 * error:.1f}"
     if made.auprc - plain.auprc <= error:
         return (
-            f"{ENOUGH[plain.arm]} is enough here; nothing synthetic was added ({plain.auprc:.3f} {where};"
+            f"{_ARM_WORDS[plain.arm]} is enough here; nothing synthetic was added ({plain.auprc:.3f} {where};"
             f" {made.auprc:.3f} where synthetic images make up {made.share} of every class: {lead})"
         )
     return (
         f"synthetic images that make up {made.share} of every class do best here ({made.auprc:.3f} {where};"
-        f" {plain.auprc:.3f} with {ENOUGH[plain.arm].rstrip(',')} alone: {lead})"
+        f" {plain.auprc:.3f} with {_ARM_WORDS[plain.arm].rstrip(',')} alone: {lead})"
     )
 
 
-def beyond(trials: Sequence[ShareTrial], taken: ShareTrial) -> str:
+def _better_without_text(trials: Sequence[ShareTrial], taken: ShareTrial) -> str:
     """Say if another judge does even better without synthetic images; empty if none does."""
-    best = next(one for one in trials if one.share == NOTHING)
+    best = next(one for one in trials if one.share == _NOTHING)
     if best.judge == taken.judge or best.auprc <= taken.auprc:
         return ""
-    words = ENOUGH[best.arm].rstrip(",")
+    words = _ARM_WORDS[best.arm].rstrip(",")
     return (
         f"; best of all, and without synthetic images, is {words} with {JUDGES[best.judge]}"
         f" ({best.auprc:.3f})"
     )
 
 
-def doubt(val: LabelledImages, rare: Sequence[str]) -> str:
+def _doubt_text(val: LabelledImages, rare: Sequence[str]) -> str:
     """Say that there are too few patients for a reliable choice; empty if there are enough."""
     people = {label: len(np.unique(val.of(label).patients)) for label in rare}
     label = min(people, key=people.__getitem__)
@@ -205,7 +207,7 @@ def wish_of(settings: Settings) -> Settings:
         judge: tuple(
             recipe.name
             for recipe in RECIPES
-            if recipe.name in WRITTEN[judge == PROBE]
+            if recipe.name in _WRITTEN[judge == PROBE]
             or (not recipe.made and recipe in settings.recipes_of(judge))
         )
         for judge in settings.judges

@@ -21,7 +21,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.evaluation.arms import HALF, ONE_SIDED, DrawPool, Lesson, Recipe, rare_classes
-from medgan.evaluation.classifier_inputs import SmallEyes
+from medgan.evaluation.classifier_inputs import SmallNetInputs
 from medgan.evaluation.classifier_training import train_classifiers
 from medgan.evaluation.endpoints import interval, patient_weights, seed_weights
 from medgan.evaluation.image_sets import Split
@@ -32,38 +32,38 @@ from medgan.prepare.images import LabelledImages, concatenate_images
 from medgan.similarity.radiomics import radiomic_features
 from medgan.similarity.small_cnn import standardise
 
-NONE = "none"
+_NONE = "none"
 """Verdict: the two cannot be told apart."""
-VISIBLE = "visible"
+_VISIBLE = "visible"
 """Verdict: a detector can tell them apart, and no classifier was found to exploit it."""
-USED = "used"
+_USED = "used"
 """Verdict: a classifier exploits the difference."""
-WIDEST = 0.2
+_WIDEST = 0.2
 """Widest 95 % interval of an AUC from which "none" is concluded."""
-PERFECT = 0.995
+_PERFECT = 0.995
 """AUC from which the sentence calls a detector perfect."""
-FOLDS = 4
+_FOLDS = 4
 """Folds of patients by which detectors are cross-validated."""
-HELD_BACK = 0.25
+_HELD_BACK = 0.25
 """Share of the synthetic images that no classifier learns from."""
-FEWEST = 2 * FOLDS
+_FEWEST = 2 * _FOLDS
 """Real and as many synthetic images that are needed."""
-WITHOUT = "oversampling + classical"
+_WITHOUT = "oversampling + classical"
 """The arm without synthetic images."""
-WITH = f"{ONE_SIDED} + classical"
+_WITH = f"{ONE_SIDED} + classical"
 """The arm with synthetic images in rare classes alone."""
-REMEDY = f"{HALF} + classical"
+_REMEDY = f"{HALF} + classical"
 """The arm with synthetic images in every class."""
-RATE = 2e-3
+_RATE = 2e-3
 """Learning rate of every network here; no arm is to win, so none needs its own schedule."""
-STEPS = 400
+_STEPS = 400
 """Steps of every network here, unless the settings say otherwise."""
-CHANCE = 0.5
+_GUESSING = 0.5
 """AUC of a detector that sees no difference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lean:
+class ShortcutReliance:
     """How far an arm relies on images being synthetic, compared with the same training without them."""
 
     arm: str
@@ -103,7 +103,7 @@ class Shortcut:
     """{detector: AUC}: the small network, and a logistic regression on radiomic features."""
     compared: Mapping[str, int]
     """{class: real images, and as many synthetic ones}."""
-    leans: tuple[Lean, ...]
+    leans: tuple[ShortcutReliance, ...]
     """For synthetic images in rare classes alone and, if every class has some, in every class."""
 
 
@@ -131,13 +131,13 @@ def measure_shortcut(
     train, test = split.train, split.held_out
     if not tops_up_a_class(train, split.synthetic):
         raise nothing_to_judge()
-    real, made = alike(train, split.synthetic, seed)
+    real, made = _match_classes(train, split.synthetic, seed)
     patients = len(np.unique(real.patients))
-    if len(real) < FEWEST or patients < FOLDS:
+    if len(real) < _FEWEST or patients < _FOLDS:
         raise DatasetError(
             f"{len(real)} real and as many synthetic images of the same classes, the real ones of {patients}"
             " patients, are too few to tell them apart",
-            hint=f"Give {FEWEST} or more images of a class, of {FOLDS} or more patients.",
+            hint=f"Give {_FEWEST} or more images of a class, of {_FOLDS} or more patients.",
         )
 
     # Train the detectors, and the classifiers that may exploit what they see.
@@ -149,10 +149,10 @@ def measure_shortcut(
     auc, (low, high) = detectors[best]
     scarce = np.isin(test.labels, _rare_numbers(train, settings))
     people = len(np.unique(test.patients[scarce if leans[0].alarms is None else ~scarce]))
-    verdict = conclude((low, high), leans[0], people)
+    verdict = _conclude((low, high), leans[0], people)
     return Shortcut(
         verdict=verdict,
-        sentence=sentence(verdict, detectors[best], leans, (len(real), patients), people),
+        sentence=_verdict_text(verdict, detectors[best], leans, (len(real), patients), people),
         told_apart=round(auc, 4),
         interval=(round(low, 4), round(high, 4)),
         detectors={name: round(found[0], 4) for name, found in detectors.items()},
@@ -163,7 +163,7 @@ def measure_shortcut(
 
 def count(settings: Settings) -> int:
     """Count the small networks that `measure_shortcut` trains at most."""
-    return FOLDS + 3 * settings.seeds
+    return _FOLDS + 3 * settings.seeds
 
 
 def _rare_numbers(train: LabelledImages, settings: Settings) -> list[int]:
@@ -171,7 +171,7 @@ def _rare_numbers(train: LabelledImages, settings: Settings) -> list[int]:
     return [train.names.index(label) for label in settings.rare or rare_classes(train.counts)]
 
 
-def alike(
+def _match_classes(
     train: LabelledImages, synthetic: LabelledImages, seed: int
 ) -> tuple[LabelledImages, LabelledImages]:
     """Draw as many real as synthetic images of every class, so that both sets have equal classes."""
@@ -185,20 +185,20 @@ def alike(
     return train.take(rows[0]), synthetic.take(rows[1])
 
 
-Found = tuple[float, tuple[float, float]]
+_AucInterval = tuple[float, tuple[float, float]]
 """An AUC and its interval."""
 
 
 def _detector_aucs(
     real: LabelledImages, made: LabelledImages, settings: Settings, seed: int, on_progress: OnProgress
-) -> dict[str, Found]:
+) -> dict[str, _AucInterval]:
     """{detector: AUC with interval}, cross-validated over folds that share no patient."""
     # Folds over real and synthetic images together.
     both = concatenate_images(real, made)
     truth = np.repeat([0, 1], [len(real), len(made)]).astype(np.int64)
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
     tests = [rows for _, rows in folds.split(truth, truth, both.patients)]
-    eyes = SmallEyes(both.pixels, both.pixels[:0], like=both.pixels, side=settings.side)
+    eyes = SmallNetInputs(both.pixels, both.pixels[:0], like=both.pixels, side=settings.side)
     measured = radiomic_features(both.pixels)
 
     # Train both detectors on all folds but one, and score that one.
@@ -210,13 +210,13 @@ def _detector_aucs(
         lesson = Lesson(
             recipe=Recipe(name="detector"), labels=truth, classes=2, real=count, stages=((1.0, even),)
         )
-        ((_, network),) = train_classifiers(eyes, lesson, rate=RATE, steps=(steps_of(settings),), seed=seed)
+        ((_, network),) = train_classifiers(eyes, lesson, rate=_RATE, steps=(steps_of(settings),), seed=seed)
         found = eyes.logits_of(network, rows)
         scores[CNN][rows] = found[:, 1] - found[:, 0]
         scaled = standardise(measured, measured[others]).numpy()
         plain = LogisticRegression(C=1.0, max_iter=1000).fit(scaled[others], truth[others])
         scores["radiomics"][rows] = plain.decision_function(scaled[rows])
-        on_progress(Progress("telling apart", done, FOLDS))
+        on_progress(Progress("telling apart", done, _FOLDS))
     weights = patient_weights(both.patients, truth, settings.resamples, seed)
     return {name: _auc(values, truth, tests, weights) for name, values in scores.items()}
 
@@ -226,7 +226,7 @@ def _auc(
     truth: NDArray[np.int64],
     tests: Sequence[NDArray[np.int64]],
     weights: NDArray[np.int64],
-) -> Found:
+) -> _AucInterval:
     """Mean AUC over folds (scores of different folds have different scales), with its interval."""
 
     def mean(counted: NDArray[np.int64]) -> float:
@@ -243,17 +243,17 @@ def _auc(
 
 def _leans(
     split: Split, settings: Settings, seed: int, runs: Runs | None, on_progress: OnProgress
-) -> tuple[Lean, ...]:
+) -> tuple[ShortcutReliance, ...]:
     """Train without synthetic images, with them in rare classes and in every class, and compare."""
-    learned, kept = hold_back_quarter(split.synthetic, seed)
+    learned, kept = _hold_back_quarter(split.synthetic, seed)
     both = concatenate_images(split.held_out, kept)
     wish = replace(
         settings,
         judges=(CNN,),
-        recipes={CNN: (WITHOUT, WITH, REMEDY)},
+        recipes={CNN: (_WITHOUT, _WITH, _REMEDY)},
         folds=0,
         headroom=False,
-        rates={CNN: (RATE,)},
+        rates={CNN: (_RATE,)},
         steps={CNN: (steps_of(settings),)},
     )
     (found,) = run_trials(
@@ -264,8 +264,8 @@ def _leans(
         on_progress=on_progress,
     )
     called = {outcome.recipe.name: outcome.logits.argmax(axis=2) for outcome in found.outcomes}
-    base = called.pop(WITHOUT)
-    unseen = UnseenImages(
+    base = called.pop(_WITHOUT)
+    unseen = _UnseenImages(
         both=both,
         fake=np.arange(len(both)) >= len(split.held_out),
         rare=_rare_numbers(split.train, settings),
@@ -277,23 +277,23 @@ def _leans(
 
 def steps_of(settings: Settings) -> int:
     """Steps of every network here."""
-    return settings.steps.get(CNN, (STEPS,))[-1]
+    return settings.steps.get(CNN, (_STEPS,))[-1]
 
 
-def hold_back_quarter(synthetic: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:
+def _hold_back_quarter(synthetic: LabelledImages, seed: int) -> tuple[LabelledImages, LabelledImages]:
     """Divide synthetic images: those to learn from, and a quarter of every class to test on."""
     rng = np.random.default_rng(seed)
     back: list[int] = []
     for label in synthetic.names:
         own = rng.permutation(synthetic.rows_of(label))
-        back += own[: round(len(own) * HELD_BACK)].tolist()
+        back += own[: round(len(own) * _HELD_BACK)].tolist()
     mask = np.zeros(len(synthetic), bool)
     mask[back] = True
     return synthetic.take(~mask), synthetic.take(mask)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnseenImages:
+class _UnseenImages:
     """Real and synthetic images that no classifier learned from."""
 
     both: LabelledImages
@@ -303,7 +303,7 @@ class UnseenImages:
     settings: Settings
     seed: int
 
-    def lean(self, arm: str, called: NDArray[np.int64], base: NDArray[np.int64]) -> Lean:
+    def lean(self, arm: str, called: NDArray[np.int64], base: NDArray[np.int64]) -> ShortcutReliance:
         """Measure how far an arm relies on images being synthetic.
 
         Args:
@@ -316,7 +316,7 @@ class UnseenImages:
         excess, ends = self._difference(hits, before, scarce)
         alarms, quiet = (np.isin(found, self.rare) for found in (called, base))
         others = self._difference(alarms, quiet, ~scarce) if (self.fake & ~scarce).any() else None
-        return Lean(
+        return ShortcutReliance(
             arm=arm,
             real=round(float(hits[:, scarce & ~self.fake].mean()), 4),
             synthetic=round(float(hits[:, scarce & self.fake].mean()), 4),
@@ -357,7 +357,7 @@ class UnseenImages:
         return round(float(whole[0]), 4), (round(low, 4), round(high, 4))
 
 
-def conclude(interval: tuple[float, float], first: Lean, people: int) -> str:
+def _conclude(interval: tuple[float, float], first: ShortcutReliance, people: int) -> str:
     """The verdict: "none" needs a narrow interval, "used" enough held-out patients.
 
     Args:
@@ -367,14 +367,18 @@ def conclude(interval: tuple[float, float], first: Lean, people: int) -> str:
     """
     low, high = interval
     if first.used and people >= LEAST_RARE:
-        return USED
-    if low > CHANCE:
-        return VISIBLE
-    return CANNOT_TELL if high - low > WIDEST else NONE
+        return _USED
+    if low > _GUESSING:
+        return _VISIBLE
+    return CANNOT_TELL if high - low > _WIDEST else _NONE
 
 
-def sentence(
-    verdict: str, found: Found, leans: Sequence[Lean], compared: tuple[int, int], people: int
+def _verdict_text(
+    verdict: str,
+    found: _AucInterval,
+    leans: Sequence[ShortcutReliance],
+    compared: tuple[int, int],
+    people: int,
 ) -> str:
     """Word the verdict.
 
@@ -387,20 +391,20 @@ def sentence(
     """
     auc, (low, high) = found
     figures = f"(AUC {auc:.2f}, 95 % interval {low:.2f} to {high:.2f}; 0.5 is guessing)"
-    if verdict == NONE:
+    if verdict == _NONE:
         return f"A detector cannot tell synthetic from real images {figures}."
     if verdict == CANNOT_TELL:
         few = f"{compared[0]:,} real images of {compared[1]:,} patients are too few"
         return f"Cannot tell whether a detector separates synthetic from real images {figures}: {few}."
     seen = (
         f"A detector separates synthetic from real images perfectly (AUC {auc:.2f})"
-        if auc >= PERFECT
+        if auc >= _PERFECT
         else f"A detector tells synthetic from real images (AUC {auc:.2f}; 0.5 is guessing, 1 is perfect)"
     )
-    return f"{seen}{leaning(leans) if verdict == USED else innocence(leans[0], people)}"
+    return f"{seen}{_reliance_text(leans) if verdict == _USED else _no_reliance_text(leans[0], people)}"
 
 
-def leaning(leans: Sequence[Lean]) -> str:
+def _reliance_text(leans: Sequence[ShortcutReliance]) -> str:
     """Say how a classifier exploits what it sees, and what helps."""
     first = leans[0]
     signs = (
@@ -409,12 +413,12 @@ def leaning(leans: Sequence[Lean]) -> str:
         if first.alarms is None
         else f"it takes {first.alarms:.0%} of synthetic images of other classes for rare ones"
     )
-    cured = any(lean.arm == REMEDY and not lean.used for lean in leans)
+    cured = any(lean.arm == _REMEDY and not lean.used for lean in leans)
     remedy = " With synthetic images in every class no such sign was found." if cured else ""
     return f", and a classifier that learns from them exploits it: {signs}.{remedy}"
 
 
-def innocence(first: Lean, people: int) -> str:
+def _no_reliance_text(first: ShortcutReliance, people: int) -> str:
     """Say that no classifier was found to exploit it, or that there are too few patients to tell."""
     if people < LEAST_RARE:
         asked = f"{people} held-out patient{'s' * (people != 1)}"

@@ -34,7 +34,7 @@ from medgan.evaluation.arms import (
     possible,
     rare_classes,
 )
-from medgan.evaluation.classifier_inputs import SmallEyes
+from medgan.evaluation.classifier_inputs import SmallNetInputs
 from medgan.evaluation.classifiers import (
     Learner,
     LinearClassifier,
@@ -43,33 +43,35 @@ from medgan.evaluation.classifiers import (
     network_tries,
 )
 from medgan.evaluation.composites import compose
-from medgan.evaluation.finetuned import LARGEST, SMALLEST, FineEyes
+from medgan.evaluation.finetuned import LARGEST, SMALLEST, FineTunedInputs
 from medgan.evaluation.image_sets import Sets, Split
-from medgan.evaluation.parallel import together
+from medgan.evaluation.parallel import run_at_once
 from medgan.evaluation.schedules import Schedule, ScheduleChoice, choose, fold_auprc, folds_of, middle
 from medgan.prepare.images import LabelledImages
 from medgan.similarity import features
 from medgan.similarity.backbone import LITE1, LITE2, is_installed
 from medgan.similarity.small_cnn import standardise
 
-FINE_TUNED, PROBE, CNN = "finetuned", "probe", "cnn"
+FINE_TUNED = "finetuned"
+PROBE = "probe"
+CNN = "cnn"
 JUDGES = {
     FINE_TUNED: "a pretrained EfficientNet-Lite1 whose last two stages are trained",
     PROBE: "a linear layer on features of EfficientNet-Lite2",
     CNN: "a small convolutional network trained from scratch",
 }
 """{judge: kind of classifier}; the first one that is installed gives the verdict."""
-DIGITS = 4
+_DIGITS = 4
 """Decimals of cached logits, which only rank images."""
-RUNGS = (0.5, 0.75)
+_RUNGS = (0.5, 0.75)
 """Shares of the rare classes' patients with which the reference is trained again, to measure headroom."""
-LEAST_SEEDS = 2
+_LEAST_SEEDS = 2
 """Classifiers per share of patients, at least."""
-FALLBACK = ("oversampling + classical", "class weights", "oversampling")
+_FALLBACK = ("oversampling + classical", "class weights", "oversampling")
 """The reference if there are too few patients for folds: the first of these that takes part."""
 Runs = MutableMapping[str, Any]
 """{run: its result as JSON}, which the caller stores between calls with equal images and settings."""
-Array = NDArray[np.float32]
+_Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,7 @@ class Settings:
         )
 
 
-BRIEFLY = (
+_BRIEFLY = (
     "class weights",
     "oversampling",
     "oversampling + classical",
@@ -130,7 +132,7 @@ EFFORTS = {
         judges=(FINE_TUNED, PROBE),
         seeds=2,
         folds=2,
-        recipes={FINE_TUNED: BRIEFLY},
+        recipes={FINE_TUNED: _BRIEFLY},
         rates={FINE_TUNED: (1e-4,)},
         steps={FINE_TUNED: (25, 50, 100, 200)},
         shown=SMALLEST,
@@ -150,7 +152,7 @@ class Outcome:
     added: Mapping[str, int]
     """{class: images that join the real ones}."""
     choice: ScheduleChoice
-    logits: Array
+    logits: _Array
     """(seeds, N, K)."""
 
 
@@ -160,7 +162,7 @@ class Rung:
 
     patients: int
     """Patients of all rare classes."""
-    logits: Array
+    logits: _Array
     """(seeds, N, K)."""
 
 
@@ -201,9 +203,9 @@ def judges_here(judges: Sequence[str]) -> tuple[str, ...]:
     return here or (CNN,)
 
 
-def grid_of(judge: str, settings: Settings) -> tuple[tuple[float, ...], tuple[int, ...]]:
+def _grid_of(judge: str, settings: Settings) -> tuple[tuple[float, ...], tuple[int, ...]]:
     """Learning rates and numbers of steps to try."""
-    eyes = FineEyes if judge == FINE_TUNED else SmallEyes
+    eyes = FineTunedInputs if judge == FINE_TUNED else SmallNetInputs
     return settings.rates.get(judge, eyes.rates), settings.steps.get(judge, eyes.steps)
 
 
@@ -254,7 +256,7 @@ def run_trials(
     return tuple(judge.train_arms(report, first=judge is judges[0]) for judge in judges)
 
 
-def work(train: LabelledImages, settings: Settings) -> dict[str, int]:
+def count_steps(train: LabelledImages, settings: Settings) -> dict[str, int]:
     """Estimate {judge: steps of all its networks}; linear judges take almost no time."""
     found = {}
     rare = settings.rare or rare_classes(train.counts)
@@ -262,12 +264,12 @@ def work(train: LabelledImages, settings: Settings) -> dict[str, int]:
     for judge in settings.judges:
         if judge == PROBE:
             continue
-        rates, steps = grid_of(judge, settings)
+        rates, steps = _grid_of(judge, settings)
         recipes = settings.recipes_of(judge)
         tried = len({_arm_to_tune(recipe) for recipe in recipes}) * max(steps)
         rungs = (
-            len(RUNGS)
-            * max(settings.seeds, LEAST_SEEDS)
+            len(_RUNGS)
+            * max(settings.seeds, _LEAST_SEEDS)
             * (judge == settings.judges[0] and settings.headroom)
         )
         usual = sum(steps) // len(steps)
@@ -316,33 +318,35 @@ class _JudgeTrials:
             )
         if self.judge == FINE_TUNED:
             shown = self.settings.shown
-            return NetworkClassifier(eyes=FineEyes(learned, asked, like=like, seed=self.seed, side=shown))
-        return NetworkClassifier(eyes=SmallEyes(learned, asked, like=like, side=self.settings.side))
+            return NetworkClassifier(
+                eyes=FineTunedInputs(learned, asked, like=like, seed=self.seed, side=shown)
+            )
+        return NetworkClassifier(eyes=SmallNetInputs(learned, asked, like=like, side=self.settings.side))
 
     def tries(self, recipe: Recipe) -> tuple[tuple[Schedule, ...], ...]:
         """Schedules to try; one run gives all schedules of a group."""
         if self.judge == PROBE:
             return linear_tries(recipe)
-        return network_tries(*grid_of(self.judge, self.settings))
+        return network_tries(*_grid_of(self.judge, self.settings))
 
     def total(self, *, first: bool) -> int:
         """Estimate the number of runs: tries and seeds of every arm, and those for the headroom."""
         tuned = {_arm_to_tune(recipe) for recipe in self.recipes} if self.folds is not None else ()
         tries = sum(len(self.tries(recipe)) for recipe in tuned)
-        more = len(RUNGS) * self.turns if first and self.settings.headroom else 0
+        more = len(_RUNGS) * self.turns if first and self.settings.headroom else 0
         return tries + len(self.recipes) * self.settings.seeds + more
 
     def train_arms(self, report: Callable[[str], None], *, first: bool) -> Round:
         """Train the classifiers of every arm; the first judge also measures the headroom."""
         # All arms, several at once.
-        outcomes = tuple(together([partial(self.outcome, recipe, report) for recipe in self.recipes]))
+        outcomes = tuple(run_at_once([partial(self.outcome, recipe, report) for recipe in self.recipes]))
         by_name = {outcome.recipe.name: outcome for outcome in outcomes}
 
         # The reference: the best arm without synthetic images, by folds of training patients.
         plain = [outcome for outcome in outcomes if not outcome.recipe.made]
         reference = max(plain, key=lambda one: one.choice.inner or 0.0)
         if reference.choice.inner is None:
-            reference = next((by_name[name] for name in FALLBACK if name in by_name), reference)
+            reference = next((by_name[name] for name in _FALLBACK if name in by_name), reference)
         asked = first and self.settings.headroom
         return Round(
             judge=self.judge,
@@ -438,7 +442,7 @@ class _JudgeTrials:
         if key not in self.runs:
             taught = lesson(recipe, self.sets.learned, side, seed)
             ((_, ask),) = self.learner.learn(taught, [schedule], seed)
-            self.keep(key, ask(None).astype(np.float64).round(DIGITS).tolist())
+            self.keep(key, ask(None).astype(np.float64).round(_DIGITS).tolist())
         found: list[list[float]] = self.runs[key]
         return found
 
@@ -451,7 +455,8 @@ class _JudgeTrials:
         """Train the reference with fewer patients of the rare classes, and with all."""
         # The images to learn from at every share of the patients.
         sides = {
-            share: [self.sets.fewer(share, self.seed + turn) for turn in range(self.turns)] for share in RUNGS
+            share: [self.sets.fewer(share, self.seed + turn) for turn in range(self.turns)]
+            for share in _RUNGS
         }
 
         # Train several classifiers at once.
@@ -461,9 +466,9 @@ class _JudgeTrials:
             report(f"{self.judge}: {share:.0%} of the rare patients")
             return said
 
-        places = [(share, turn) for share in RUNGS for turn in range(self.turns)]
-        told = together([partial(answers, *place) for place in places])
-        for number, share in enumerate(RUNGS):
+        places = [(share, turn) for share in _RUNGS for turn in range(self.turns)]
+        told = run_at_once([partial(answers, *place) for place in places])
+        for number, share in enumerate(_RUNGS):
             said = told[number * self.turns : (number + 1) * self.turns]
             yield Rung(patients=self.sets.patients(sides[share][0]), logits=np.array(said, np.float32))
         yield self.rung(reference, self.sets.usual, "")
@@ -479,4 +484,4 @@ class _JudgeTrials:
     @property
     def turns(self) -> int:
         """Classifiers that measure the headroom: at least two, because the patients left out are random."""
-        return max(self.settings.seeds, LEAST_SEEDS)
+        return max(self.settings.seeds, _LEAST_SEEDS)

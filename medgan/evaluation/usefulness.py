@@ -21,18 +21,18 @@ from medgan.evaluation.endpoints import interval
 from medgan.evaluation.headroom import Headroom, headroom
 from medgan.evaluation.image_sets import Split
 from medgan.evaluation.trials import Outcome, Round, Runs, Settings, run_trials
-from medgan.evaluation.verdict import CANNOT_TELL, Comparison, Panel, conclude, sentence
+from medgan.evaluation.verdict import CANNOT_TELL, Comparison, Panel, conclude, verdict_text
 from medgan.prepare.images import LabelledImages, concatenate_images
 
-METHOD = (
+_METHOD = (
     "one arm was named before the test and is compared with the best without synthetic images; that arm, "
     "and the schedule of every arm, were chosen by folds of training patients; all held-out patients judge; "
     "paired percentile bootstrap over patients (within their class) and classifier seeds; all other arms are "
     "exploration"
 )
-HELD_OUT = "held-out"
+_HELD_OUT = "held-out"
 """Patients of this data set judge."""
-EXTERNAL = "external"
+_EXTERNAL = "external"
 """Patients of another hospital judge."""
 
 
@@ -131,9 +131,9 @@ def compare_arms(  # noqa: PLR0913  # settings, optional images and runs
     # Refuse images that can give no verdict.
     train, held_out = split.train, split.held_out
     rare = settings.rare or rare_classes(train.counts)
-    refuse_unjudgeable(held_out, rare, HELD_OUT)
+    refuse_unjudgeable(held_out, rare, _HELD_OUT)
     if external is not None:
-        refuse_unjudgeable(external, rare, EXTERNAL)
+        refuse_unjudgeable(external, rare, _EXTERNAL)
     if not tops_up_a_class(train, split.synthetic):
         raise nothing_to_judge()
 
@@ -193,7 +193,7 @@ def judgement(
     predictions: ArmPredictions,
     settings: Settings,
     on_progress: OnProgress = ignore,
-    whose: str = HELD_OUT,
+    whose: str = _HELD_OUT,
 ) -> Usefulness:
     """Conclude from the predictions whether synthetic images help.
 
@@ -208,19 +208,19 @@ def judgement(
     entries: list[Entry] = []
     for one in predictions.rounds:
         for outcome in one.outcomes:
-            entries.append(bench.entry(outcome, role_of(outcome, one)))
+            entries.append(bench.entry(outcome, _role_of(outcome, one)))
             on_progress(Progress("drawing patients again", len(entries), len(predictions.outcomes)))
 
     # The verdict of every judge; the first one counts.
     people = {label: len(np.unique(bench.held_out.of(label).patients)) for label in rare}
     label = min(people, key=people.__getitem__)
     panel = Panel(label=label, patients=people[label])
-    pairs = {one.judge: pair_of(one.judge, entries) for one in predictions.rounds if one.named}
-    judgements = [judge_difference(judge, *pair, panel) for judge, pair in pairs.items()]
+    pairs = {one.judge: _pair_of(one.judge, entries) for one in predictions.rounds if one.named}
+    judgements = [_judge_difference(judge, *pair, panel) for judge, pair in pairs.items()]
     first, (named, reference) = judgements[0], pairs[judgements[0].judge]
     return Usefulness(
         verdict=first.verdict,
-        sentence=sentence(first.verdict, first.comparison, panel, rare, first.judge, whose),
+        sentence=verdict_text(first.verdict, first.comparison, panel, rare, first.judge, whose),
         judge=first.judge,
         rare=rare,
         arm=first.comparison.arm,
@@ -229,7 +229,7 @@ def judgement(
         interval=first.comparison.interval,
         patients_needed=first.patients_needed,
         headroom=headroom(bench, predictions.rounds[0], named, reference, rare),
-        care=care(reference.arm),
+        care=_schedule_text(reference.arm),
         judges=tuple(judgements),
         arms=tuple(entry.arm for entry in entries),
         tested=bench.held_out.counts,
@@ -237,25 +237,25 @@ def judgement(
         rare_patients=people,
         seeds=settings.seeds,
         folds=settings.folds,
-        method=METHOD,
+        method=_METHOD,
         external=None
         if predictions.external is None
-        else judgement(predictions.external, settings, on_progress, EXTERNAL),
+        else judgement(predictions.external, settings, on_progress, _EXTERNAL),
     )
 
 
-def role_of(outcome: Outcome, judge: Round) -> str:
+def _role_of(outcome: Outcome, judge: Round) -> str:
     """The role of an arm in the verdict."""
     return NAMED if outcome is judge.named else REFERENCE if outcome is judge.reference else ""
 
 
-def pair_of(judge: str, entries: Sequence[Entry]) -> tuple[Entry, Entry]:
+def _pair_of(judge: str, entries: Sequence[Entry]) -> tuple[Entry, Entry]:
     """The named arm of a judge and its reference."""
     by_role = {entry.arm.role: entry for entry in entries if entry.arm.judge == judge}
     return by_role[NAMED], by_role[REFERENCE]
 
 
-def judge_difference(judge: str, named: Entry, reference: Entry, panel: Panel) -> Judgement:
+def _judge_difference(judge: str, named: Entry, reference: Entry, panel: Panel) -> Judgement:
     """The verdict of one judge."""
     low, high = interval(named.resampled - reference.resampled)
     found = Comparison(
@@ -269,7 +269,7 @@ def judge_difference(judge: str, named: Entry, reference: Entry, panel: Panel) -
     return Judgement(judge=judge, verdict=verdict, comparison=found, patients_needed=needed)
 
 
-def care(reference: Arm) -> str:
+def _schedule_text(reference: Arm) -> str:
     """Say what a schedule chosen without care would cost the reference."""
     if reference.spread is None:
         return ""

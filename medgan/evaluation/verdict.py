@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-HELPS, NO_DIFFERENCE, HARMS, CANNOT_TELL = "helps", "no-difference", "harms", "cannot-tell"
+HELPS = "helps"
+NO_DIFFERENCE = "no-difference"
+HARMS = "harms"
+CANNOT_TELL = "cannot-tell"
 LEAST_RARE = 5
 """Held-out patients of each rare class from which on an interval over patients can be trusted."""
-WITHIN = 0.01
+_WITHIN = 0.01
 """Difference of AUPRC that counts as no difference: one point either way."""
 
 
@@ -45,12 +48,12 @@ class Panel:
         """
         reach = (found.interval[1] - found.interval[0]) / 2
         size = abs(found.difference)
-        enough = max(size, WITHIN - size)
+        enough = max(size, _WITHIN - size)
         least = self.patients + 1 if self.enough else LEAST_RARE
-        return round_up(max(least, math.ceil(self.patients * (reach / enough) ** 2)))
+        return _round_up(max(least, math.ceil(self.patients * (reach / enough) ** 2)))
 
 
-def round_up(count: int) -> int:
+def _round_up(count: int) -> int:
     """Round up to two significant digits; more would suggest too much precision."""
     step = int(10 ** max(len(str(count)) - 2, 0))
     return -(-count // step) * step
@@ -65,10 +68,10 @@ def conclude(found: Comparison, panel: Panel) -> str:
         return HELPS
     if high < 0:
         return HARMS
-    return NO_DIFFERENCE if low >= -WITHIN and high <= WITHIN else CANNOT_TELL
+    return NO_DIFFERENCE if low >= -_WITHIN and high <= _WITHIN else CANNOT_TELL
 
 
-def sentence(
+def verdict_text(
     verdict: str, found: Comparison, panel: Panel, rare: Sequence[str], judge: str, whose: str = "held-out"
 ) -> str:
     """Word the verdict with its figures.

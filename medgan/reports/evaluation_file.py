@@ -12,7 +12,7 @@ from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.evaluation.arm_scores import Arm
 from medgan.evaluation.giveaways import Giveaway, Separation
-from medgan.evaluation.hypothesis_tests import Test
+from medgan.evaluation.hypothesis_tests import TestResult
 from medgan.evaluation.privacy import Finding
 from medgan.evaluation.score import Score
 from medgan.reports.wording import SCORES
@@ -84,7 +84,7 @@ def _check(value: Mapping[str, Any]) -> None:
         files.from_known_json(_PartKeys, beyond, "usefulness.external")
         _check_rows(Arm, beyond.get("arms", []), "usefulness.external.arms")
     _check_rows(Score, value.get("scores", []), "scores")
-    _check_rows(Test, private.get("tests", []), "privacy.tests")
+    _check_rows(TestResult, private.get("tests", []), "privacy.tests")
     _check_rows(Finding, private.get("findings", []), "privacy.findings")
     signs = (told.giveaways or {}).get("signs", [])
     _check_rows(Giveaway, signs, "giveaways.signs")

@@ -16,7 +16,7 @@ from medgan.commands.inspect import inspect
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.evaluation.card_section import section
+from medgan.evaluation.card_section import _section_lines
 from medgan.filtering.summary import outcome_table
 from medgan.learners.gan.model_card import model_card_text
 from medgan.output import catalogue
@@ -156,7 +156,7 @@ def test_the_section_of_an_evaluation_says_sentences_only():
         "usefulness": {"verdict": "helps", "sentence": f"Class {SCRIPT} gains; {BROKEN} loses."}, "shortcut": None, "privacy": None, "giveaways": None,
         "filter": {"on": True, "sentence": f"Judged as drawn: {FORMULA}, {RED}.", "counts": counts},
     }  # fmt: skip
-    harmless("\n".join(section(facts, "digest", "today")))
+    harmless("\n".join(_section_lines(facts, "digest", "today")))
     assert len(outcome_table(counts).splitlines()) == 2 + len(LABELS)
 
 

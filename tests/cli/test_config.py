@@ -35,7 +35,7 @@ def test_a_file_may_serve_several_commands(tmp_path):
         ("[train]\nsize = {a = 1}\n", "size is neither text"),
         ("[train]\nsize = [[1]]\n", "size is neither text"),
         ("[train]\nsize = 2026-01-01\n", "size is neither text"),
-        ("train = 3\n", "train is no table"),
+        ("train = 3\n", "train is not a table"),
         ("[train\n", "is not a TOML file"),
         ("size = " + "[" * 5000, "is not a TOML file"),
     ],

@@ -20,12 +20,12 @@ from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.evaluation import analyses, classifiers, fidelity, forecast
 from medgan.evaluation.data import (
-    CHECKED,
-    NONE_HELD,
-    UNKNOWN,
-    UNNAMED,
+    _CHECKED,
+    _NONE_HELD,
+    _UNKNOWN,
+    _UNNAMED,
     Request,
-    chose_itself,
+    _chose_own_share,
     load_evaluation_data,
 )
 from medgan.evaluation.trials import Settings, judges_here
@@ -76,7 +76,7 @@ def test_a_model_is_judged_by_test_patients_it_has_not_seen(world):
         "test": {"full": 9, "rare": 8},
         "synthetic": {"full": 9, "rare": 9},
     }
-    assert (found.unseen, found.notes) == (CHECKED, (UNNAMED,))
+    assert (found.unseen, found.notes) == (_CHECKED, (_UNNAMED,))
     assert not set(found.train.patients) & set(found.test.patients)
 
 
@@ -95,7 +95,7 @@ def test_a_folder_that_sample_wrote_holds_the_images_that_are_judged(world, tmp_
         load_evaluation_data(request(world, **how), ignore)
         for how in ({"model": world["model"], "filtered": filtered}, {"synthetic": tmp_path / "drawn"})
     )
-    assert from_folder.unseen == CHECKED
+    assert from_folder.unseen == _CHECKED
     assert from_folder.synthetic.counts == from_model.synthetic.counts
     assert from_folder.synthetic.sources.tolist() == from_model.synthetic.sources.tolist()
     np.testing.assert_allclose(from_folder.synthetic.pixels, from_model.synthetic.pixels, atol=0.5 / 255)
@@ -108,7 +108,7 @@ def test_images_of_another_tool_are_taken_with_a_warning_that_nobody_knows_what_
     found = load_evaluation_data(request(world, synthetic=theirs), ignore)
     assert found.synthetic.counts == {"full": 9, "rare": 9}
     assert found.synthetic.pixels.shape[2:] == found.test.pixels.shape[2:] == (16, 24)
-    assert found.unseen == UNKNOWN
+    assert found.unseen == _UNKNOWN
     assert len(set(found.synthetic.patients)) == 18
 
 
@@ -122,7 +122,7 @@ def test_a_balanced_folder_is_judged_by_itself(world, tmp_path):
     found = load_evaluation_data(request(world, source=Source(path=tmp_path / "out")), ignore)
     assert found.counts["train"] == {"full": 12, "rare": 8}
     assert found.counts["synthetic"] == {"full": 5, "rare": 5}
-    assert NONE_HELD in found.notes
+    assert _NONE_HELD in found.notes
 
 
 def test_patients_who_chose_the_share_are_told_where_they_judge_it_too(world):
@@ -135,10 +135,10 @@ def test_patients_who_chose_the_share_are_told_where_they_judge_it_too(world):
     def asked(share):
         return SimpleNamespace(settings={"share": share} if share else {"command": "sample"})
 
-    assert chose_itself(asked("auto"), asleep)
-    assert not chose_itself(asked("auto"), manifest)
-    assert not chose_itself(asked(0.5), asleep)
-    assert not chose_itself(asked(None), asleep)
+    assert _chose_own_share(asked("auto"), asleep)
+    assert not _chose_own_share(asked("auto"), manifest)
+    assert not _chose_own_share(asked(0.5), asleep)
+    assert not _chose_own_share(asked(None), asleep)
 
 
 def test_a_model_that_learned_from_other_images_is_refused(world, tmp_path):
@@ -171,7 +171,7 @@ def test_a_balanced_folder_knows_by_which_seed_patients_were_held_out(tmp_path):
     options = BalanceOptions(holdout=0.3, filter=False)
     balance(source, tmp_path / "out", model=model, options=options)
     found = load_evaluation_data(Request(source=source, synthetic=tmp_path / "out", holdout=0.3), ignore)
-    assert found.unseen == CHECKED
+    assert found.unseen == _CHECKED
     assert found.held_out.counts == {"full": 6, "rare": 4}
 
 
@@ -210,7 +210,9 @@ def test_what_files_say_goes_with_their_images(tmp_path):
         images, files = getattr(found, split), found.circumstances[split]
         assert [tuple(row[:2]) for row in files.shape] == [((16, 24), (20, 22))[n] for n in images.labels]
     assert len(found.circumstances["val"]) == 0
-    told = analyses.giveaways(analyses.Job(images=found, effort="quick", seed=0, runs={}, on_progress=ignore))
+    told = analyses._giveaways(
+        analyses.Job(images=found, effort="quick", seed=0, runs={}, on_progress=ignore)
+    )
     assert "Picture shape alone tells full from the rest with an AUROC of 1.00" in told.sentence
 
 
@@ -304,7 +306,7 @@ def test_an_evaluation_leaves_json_a_report_and_its_parts(done):
     told = read_json(done.out / "evaluation.json")
     assert told["verdict"] is None  # usefulness was not asked for
     assert {score["label"] for score in told["scores"]} == {"", "full", "rare"}
-    assert told["unseen"] == CHECKED
+    assert told["unseen"] == _CHECKED
     assert "cannot be concluded" in told["scores"][0]["note"]
 
 
@@ -345,7 +347,7 @@ def test_a_part_that_cannot_be_measured_is_told_and_the_others_go_on(world, tmp_
     def unable(*args):
         raise DatasetError("there are no rare classes")
 
-    monkeypatch.setattr(module, "PARTS", {"shortcut": unable, "fidelity": analyses.fidelity})
+    monkeypatch.setattr(module, "PARTS", {"shortcut": unable, "fidelity": analyses._fidelity})
     both = evaluate(request(world), tmp_path / "out")
     assert both.fidelity
     assert both.shortcut is None
@@ -356,7 +358,7 @@ def test_a_part_that_cannot_be_measured_is_told_and_the_others_go_on(world, tmp_
 
 def test_parts_measured_one_by_one_come_together(done, world, monkeypatch):
     monkeypatch.setattr(
-        module, "PARTS", {"fidelity": analyses.fidelity, "shortcut": lambda *_: {"verdict": "none"}}
+        module, "PARTS", {"fidelity": analyses._fidelity, "shortcut": lambda *_: {"verdict": "none"}}
     )
     later = evaluate(request(world), done.out, options=EvaluateOptions(only=("shortcut",)))
     assert later.shortcut == {"verdict": "none"}
@@ -405,7 +407,7 @@ def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_pat
     brief = Settings(
         judges=("cnn",), steps={"cnn": (2,)}, rates={"cnn": (1e-3,)}, seeds=2, folds=2, side=16, resamples=20
     )
-    monkeypatch.setattr(analyses, "settings_of", lambda job: brief)
+    monkeypatch.setattr(analyses, "_settings_of", lambda job: brief)
     told = evaluate(request(world), tmp_path / "out", options=EvaluateOptions(only=("usefulness",)))
     said = exhibits.read_exhibits(tmp_path / "out").predictions
     assert said.arms == tuple((arm["judge"], arm["name"]) for arm in told.usefulness["arms"])
@@ -455,8 +457,8 @@ def test_a_forecast_counts_steps_and_looks(world, monkeypatch, only, runs):
         recipes={"cnn": ("real", "oversampling", "one-sided", "classical", "duplicates", "share 0.25")},
     )
     monkeypatch.setattr(forecast.contest, "EFFORTS", {"quick": brief})
-    monkeypatch.setattr(forecast, "per_step", lambda *_: 1.0)
-    monkeypatch.setattr(forecast, "per_look", lambda *_: 1e-6)
+    monkeypatch.setattr(forecast, "_time_step", lambda *_: 1.0)
+    monkeypatch.setattr(forecast, "_time_features", lambda *_: 1e-6)
     found = load_evaluation_data(request(world), ignore)
     assert round(forecast.forecast(found, only, "quick")) == 50 * runs
 
@@ -466,10 +468,10 @@ def test_a_trial_takes_some_time_and_no_chance(world):
     settings = Settings(side=16)
     before = torch.get_rng_state()
     for judge in judges_here(("finetuned", "cnn")):
-        eyes = forecast.eyes_of(judge, found, settings)
-        assert 0 < forecast.per_step(eyes) < 5
-        assert 0 < forecast.per_view(eyes) < 5
-    assert 0 < forecast.per_look(found) < 5
+        eyes = forecast._inputs_of(judge, found, settings)
+        assert 0 < forecast._time_step(eyes) < 5
+        assert 0 < forecast._time_view(eyes) < 5
+    assert 0 < forecast._time_features(found) < 5
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -12,7 +12,7 @@ from medgan.commands.dry_run import foresee
 from medgan.commands.inspect import inspect
 from medgan.commands.sample import SampleOptions, sample
 from medgan.commands.train import Options, train
-from medgan.evaluation.data import CHECKED, Request, load_evaluation_data
+from medgan.evaluation.data import _CHECKED, Request, load_evaluation_data
 from medgan.learners.gan.model import Model
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree
@@ -52,7 +52,7 @@ def test_training_says_whom_it_holds_out_and_the_model_keeps_it(scans, run, tmp_
 
 def test_a_model_is_judged_on_those_whom_its_training_held_out(scans, run):
     found = load_evaluation_data(Request(source=scans, model=run, per_class=2, filtered=False), ignore)
-    assert found.unseen == CHECKED
+    assert found.unseen == _CHECKED
     assert found.held_out.counts == {"covid": 2, "normal": 3}
 
 
@@ -60,7 +60,7 @@ def test_a_balanced_folder_of_the_model_knows_them_too(scans, run, tmp_path):
     done = balance(scans, tmp_path / "out", model=run, options=PLAIN)
     assert done.before == {"covid": 8, "normal": 12}
     found = load_evaluation_data(Request(source=scans, synthetic=tmp_path / "out"), ignore)
-    assert (found.unseen, found.held_out.counts) == (CHECKED, {"covid": 2, "normal": 3})
+    assert (found.unseen, found.held_out.counts) == (_CHECKED, {"covid": 2, "normal": 3})
     balance(scans, tmp_path / "again", model=run, options=BalanceOptions(filter=False, holdout=0.2))
     for name in ("out", "again"):
         (tmp_path / name / "report.html").unlink()  # names the folder it lies in

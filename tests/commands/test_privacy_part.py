@@ -14,8 +14,8 @@ from tests.test_docs import documented, paths
 
 
 def test_a_copycat_fails_in_evaluate_and_the_outcome_has_the_documented_keys(monkeypatch):
-    monkeypatch.setattr(hypothesis_tests, "RESAMPLES", 50)
-    monkeypatch.setattr(screen, "WANTED", ("radiomics",))
+    monkeypatch.setattr(hypothesis_tests, "_RESAMPLES", 50)
+    monkeypatch.setattr(screen, "_SPACES_WANTED", ("radiomics",))
     images = EvaluationData(
         train=TRAIN,
         val=HELD_OUT.take(range(30)),

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from medgan.evaluation.arms import (
+    _EARLY,
     COMPOSED,
-    EARLY,
     MADE,
     NAMED,
     REAL,
@@ -117,7 +117,7 @@ def test_one_sided_images_fill_classes_that_lack_some_up_to_the_largest():
 def test_two_stages_end_on_real_images_alone(name, share):
     images = learned((20, 20, 20))
     (early, first), (late, after) = taught(name, images).stages
-    assert (early, late) == (EARLY, pytest.approx(1 - EARLY))
+    assert (early, late) == (_EARLY, pytest.approx(1 - _EARLY))
     assert all(one == third(share) for one in shares(first, images).values())
     assert all(one == third(0) for one in shares(after, images).values())
 

@@ -9,7 +9,7 @@ from medgan.commands import evaluate as module
 from medgan.commands.evaluate import EvaluateOptions, evaluate
 from medgan.commands.train import train
 from medgan.evaluation import card_section
-from medgan.evaluation.data import UNNAMED, Request
+from medgan.evaluation.data import _UNNAMED, Request
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.model_card import _BEGIN, _END
 from medgan.plan import Overrides
@@ -69,7 +69,7 @@ def section(run):
 def test_the_card_carries_verdicts_filter_patients_date_and_command(trained, run, tmp_path):
     done = judged(trained[0], run, tmp_path / "out")
     told = section(run)
-    assert done.notes == (UNNAMED,)
+    assert done.notes == (_UNNAMED,)
     for words in (
         "## Evaluation",
         f"Of the weights `{Model.load(run).digest}`, measured on 2",
@@ -175,7 +175,7 @@ def test_a_card_that_takes_no_verdict_is_a_note_and_no_error(trained, run, tmp_p
     before = tree(run)
     done = judged(trained[0], run, tmp_path / "out")
     assert done.notes == (
-        UNNAMED,
+        _UNNAMED,
         f"the model card carries no verdict: card.md {why}",
     )
     assert done.privacy == FOUND["privacy"]
@@ -191,7 +191,7 @@ def test_nobody_held_out_is_said():
         "command": "medgan evaluate",
         "filter": {"on": False, "sentence": "The filter\nwas off.", "counts": {}},
     }
-    text = "\n".join(card_section.section(told, "abc", "2026-11-02"))
+    text = "\n".join(card_section._section_lines(told, "abc", "2026-11-02"))
     assert "No patient was held out" in text
     assert "- Images: The filter was off.\n" in text
 

@@ -4,13 +4,13 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from medgan.evaluation.classifier_inputs import SmallEyes
+from medgan.evaluation.classifier_inputs import SmallNetInputs
 from tests.evaluation.rings import shapes
 
 
 def eyes(count=20):
     images = shapes(count, count, 0)
-    return SmallEyes(images.pixels, shapes(5, 5, 1).pixels, like=images.pixels, side=24), images
+    return SmallNetInputs(images.pixels, shapes(5, 5, 1).pixels, like=images.pixels, side=24), images
 
 
 def test_a_network_depends_on_the_seed_alone_and_leaves_chance_as_it_was():
@@ -34,7 +34,7 @@ def test_views_are_new_each_time_and_plain_images_are_not():
 def test_what_is_asked_of_learned_images_is_what_would_be_asked_of_them_elsewhere():
     sight, images = eyes()
     network, rows = sight.fresh(2, 0), np.array([30, 2])
-    again = SmallEyes(images.pixels[:1], images.pixels[rows], like=images.pixels, side=24)
+    again = SmallNetInputs(images.pixels[:1], images.pixels[rows], like=images.pixels, side=24)
     np.testing.assert_allclose(sight.logits_of(network, rows), again.logits(network), rtol=1e-5, atol=1e-6)
 
 

@@ -4,12 +4,12 @@ import torch
 from torch import nn
 
 from medgan.evaluation.arms import DrawPool, Lesson, Recipe
-from medgan.evaluation.classifier_inputs import SmallEyes
-from medgan.evaluation.classifier_training import BATCH, error, train_classifiers
+from medgan.evaluation.classifier_inputs import SmallNetInputs
+from medgan.evaluation.classifier_training import _BATCH, _weighted_loss, train_classifiers
 from tests.evaluation.rings import shapes
 
 IMAGES = shapes(30, 30, 0)
-EYES = SmallEyes(IMAGES.pixels, IMAGES.pixels, like=IMAGES.pixels, side=24)
+EYES = SmallNetInputs(IMAGES.pixels, IMAGES.pixels, like=IMAGES.pixels, side=24)
 
 
 def even(rows, costs=1.0):
@@ -49,7 +49,7 @@ def test_weights_are_the_mean_over_the_last_half_of_the_steps():
         def forward(self, x):
             return torch.cat([self.weight * 1e-4, self.weight * 0]).expand(len(x), 2)
 
-    class Plain(SmallEyes):
+    class Plain(SmallNetInputs):
         def fresh(self, classes, seed):
             return Line()
 
@@ -83,7 +83,7 @@ def test_equal_seeds_give_equal_classifiers_and_leave_chance_alone():
 def test_only_images_of_the_pool_are_learned_from():
     seen = []
 
-    class Watched(SmallEyes):
+    class Watched(SmallNetInputs):
         def batch(self, rows, *, views, chance):
             seen.append(rows.tolist())
             return super().batch(rows, views=views, chance=chance)
@@ -91,7 +91,7 @@ def test_only_images_of_the_pool_are_learned_from():
     eyes = Watched(IMAGES.pixels, IMAGES.pixels, like=IMAGES.pixels, side=24)
     lesson = taught((0.6, even(range(10))), (0.4, even(range(50, 60))))
     list(train_classifiers(eyes, lesson, rate=1e-3, steps=(10,), seed=0))
-    assert [len(rows) for rows in seen] == [BATCH] * 10
+    assert [len(rows) for rows in seen] == [_BATCH] * 10
     assert [max(rows) < 10 for rows in seen] == [True] * 6 + [False] * 4
     with pytest.raises(AssertionError):  # where stages end depends on the number of steps
         list(train_classifiers(eyes, lesson, rate=1e-3, steps=(5, 10), seed=0))
@@ -99,15 +99,15 @@ def test_only_images_of_the_pool_are_learned_from():
 
 def test_the_network_tells_easy_images_apart():
     bright = IMAGES.pixels * 0.5 + 0.4 * IMAGES.labels[:, None, None, None].astype(np.float32)
-    eyes = SmallEyes(bright, bright, like=bright, side=24)
+    eyes = SmallNetInputs(bright, bright, like=bright, side=24)
     ((_, network),) = train_classifiers(eyes, taught(), rate=3e-3, steps=(60,), seed=0)
     assert (eyes.logits(network).argmax(axis=1) == IMAGES.labels).mean() > 0.95
 
 
 def test_costs_weigh_errors():
     logits, truth = torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0])
-    each = [float(error(logits[row : row + 1], truth[:1], torch.ones(1))) for row in (0, 1)]
-    both = float(error(logits, truth, torch.tensor([1.0, 0.3])))
+    each = [float(_weighted_loss(logits[row : row + 1], truth[:1], torch.ones(1))) for row in (0, 1)]
+    both = float(_weighted_loss(logits, truth, torch.tensor([1.0, 0.3])))
     assert both == pytest.approx((each[0] + 0.3 * each[1]) / 1.3)
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from medgan.evaluation.arms import DrawPool, Lesson, Recipe
-from medgan.evaluation.classifiers import NEVER, LinearClassifier, linear_tries, smote
+from medgan.evaluation.classifiers import _NEVER, LinearClassifier, _smote, linear_tries
 from medgan.evaluation.schedules import Schedule
 
 LABELS = np.repeat([0, 1], [60, 20])
@@ -50,7 +50,7 @@ def test_what_is_drawn_twice_as_often_counts_as_two_images():
 def test_learned_images_can_be_asked_about_and_unknown_classes_are_never_called():
     found = told(taught(classes=3), rows=np.array([0, 79]))
     assert found.shape == (2, 3)
-    assert (found[:, 2] == NEVER).all()
+    assert (found[:, 2] == _NEVER).all()
 
 
 def test_every_penalty_of_a_group_is_learned():
@@ -60,10 +60,10 @@ def test_every_penalty_of_a_group_is_learned():
 
 def test_points_between_two_of_a_class_fill_it_up():
     x = points()
-    fresh, labels = smote(x, LABELS, np.random.default_rng(0))
+    fresh, labels = _smote(x, LABELS, np.random.default_rng(0))
     assert labels.tolist() == [1] * 40
     own = x[LABELS == 1]
     assert (fresh >= own.min(axis=0) - 1e-6).all()
     assert (fresh <= own.max(axis=0) + 1e-6).all()
-    alone, _ = smote(x[:61], LABELS[:61], np.random.default_rng(0))
+    alone, _ = _smote(x[:61], LABELS[:61], np.random.default_rng(0))
     assert np.allclose(alone, x[60])

@@ -3,13 +3,13 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from medgan.evaluation.endpoints import (
+    _log_odds,
     auroc_under,
     corrected_t,
     endpoints,
     endpoints_under,
     interval,
     patient_weights,
-    scores_of,
     seed_weights,
 )
 
@@ -32,8 +32,8 @@ def test_log_odds_rank_as_probabilities_do_but_are_never_rounded_to_one():
     logits, _ = guesses()
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     for column in range(3):
-        assert (scores_of(logits)[:, column].argsort() == chances[:, column].argsort()).all()
-    sure = scores_of(np.array([[60, 0, 0], [90, 0, 0]], np.float32))[:, 0]
+        assert (_log_odds(logits)[:, column].argsort() == chances[:, column].argsort()).all()
+    sure = _log_odds(np.array([[60, 0, 0], [90, 0, 0]], np.float32))[:, 0]
     assert sure[0] < sure[1]
 
 
@@ -62,7 +62,7 @@ def test_the_resampled_area_is_scikit_learns_for_every_weighting(rounded):
     weights = np.random.default_rng(1).integers(0, 3, (20, len(labels)))
     ours = endpoints_under(logits, labels, [0], weights)[0]
     theirs = [
-        average_precision_score(labels == 0, scores_of(logits)[:, 0], sample_weight=row) for row in weights
+        average_precision_score(labels == 0, _log_odds(logits)[:, 0], sample_weight=row) for row in weights
     ]
     assert ours == pytest.approx(theirs)
 

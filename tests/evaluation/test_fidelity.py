@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from medgan.base.errors import DatasetError
-from medgan.evaluation.fidelity import halves, measure_fidelity
+from medgan.evaluation.fidelity import _halve_patients, measure_fidelity
 from medgan.evaluation.image_sets import Split
 from tests.evaluation.phantoms import discs, drawn, gathered, noise
 
@@ -115,7 +115,7 @@ def test_without_held_out_images_half_of_the_patients_are_the_measure():
     train = drawn((60, 60), 0, word="t", per_patient=3)
     found = scores_of(drawn((60, 60), 2, word="s"), train=train, held_out=train.take([]))
     assert found["kid", "radiomics", "large"].n_real == 30
-    first, second = halves(train, 0)
+    first, second = _halve_patients(train, 0)
     assert not set(first.patients) & set(second.patients)
     assert len(first) + len(second) == len(train)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from medgan.evaluation.finetuned import FASTER, FineEyes, resize_for_network, views_of
+from medgan.evaluation.finetuned import _LINEAR_RATE, FineTunedInputs, _resize_for_network, views_of
 from medgan.similarity.backbone import LITE1, build_frozen, load_weights, to_network_input
 from tests.evaluation.phantoms import drawn
 
@@ -27,7 +27,7 @@ def eyes(images):
 
 def made(images, asked=None):
     asked = images.pixels[:9] if asked is None else asked
-    return FineEyes(images.pixels, asked, like=images.pixels, seed=0)
+    return FineTunedInputs(images.pixels, asked, like=images.pixels, seed=0)
 
 
 def chance():
@@ -38,7 +38,7 @@ def test_before_it_learns_its_features_are_those_of_the_whole_network(images, ey
     batch = eyes.batch(np.arange(8), views=False, chance=chance())
     features = eyes.fresh(2, 0).stages.after(batch, 6)
     with torch.inference_mode():
-        whole = build_frozen(load_weights(*LITE1))(to_network_input(resize_for_network(images.pixels[:8])))
+        whole = build_frozen(load_weights(*LITE1))(to_network_input(_resize_for_network(images.pixels[:8])))
     torch.testing.assert_close(features, whole, rtol=0, atol=1e-3)
 
 
@@ -74,7 +74,7 @@ def test_of_many_images_there_are_fewer_views_each():
 def test_the_linear_layer_is_faster_and_every_weight_has_one_rate(eyes):
     network = eyes.fresh(2, 0)
     tail, linear = eyes.groups(network, 1e-4)
-    assert (tail["lr"], linear["lr"]) == (1e-4, FASTER * 1e-4)
+    assert (tail["lr"], linear["lr"]) == (1e-4, _LINEAR_RATE * 1e-4)
     listed = [id(weight) for group in (tail, linear) for weight in group["params"]]
     assert sorted(listed) == sorted(id(weight) for weight in network.parameters())
 
@@ -105,12 +105,12 @@ def test_it_learns_what_few_images_show(images):
     ("sides", "seen"), [((64, 64), (128, 128)), ((150, 75), (150, 75)), ((256, 512), (112, 224))]
 )
 def test_images_are_seen_at_128_to_224_pixels_in_their_own_shape(sides, seen):
-    assert resize_for_network(np.zeros((2, 3, *sides), np.float32)).shape == (2, 3, *seen)
+    assert _resize_for_network(np.zeros((2, 3, *sides), np.float32)).shape == (2, 3, *seen)
 
 
 def test_large_images_can_be_seen_smaller():
-    assert resize_for_network(np.zeros((1, 1, 224, 112), np.float32), 160).shape == (1, 1, 160, 80)
-    small = FineEyes(
+    assert _resize_for_network(np.zeros((1, 1, 224, 112), np.float32), 160).shape == (1, 1, 160, 80)
+    small = FineTunedInputs(
         np.zeros((1, 1, 200, 200), np.float32),
         np.zeros((0, 1, 200, 200), np.float32),
         like=ONES,
@@ -122,6 +122,6 @@ def test_large_images_can_be_seen_smaller():
 
 def test_colour_is_seen(images):
     red = np.concatenate([images.pixels, np.zeros_like(images.pixels), np.zeros_like(images.pixels)], axis=1)
-    sight = FineEyes(red, red[:, ::-1], like=red, seed=0)
+    sight = FineTunedInputs(red, red[:, ::-1], like=red, seed=0)
     network = sight.fresh(2, 0)
     assert np.abs(sight.logits(network) - sight.logits_of(network, np.arange(COUNT))).max() > 0.01

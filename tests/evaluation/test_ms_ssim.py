@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medgan.evaluation.ms_ssim import BETAS, likeness, likeness_under, pairs_of, scales
+from medgan.evaluation.ms_ssim import _BETAS, _scales, likeness, likeness_under, pairs_of
 from tests.evaluation.phantoms import discs, noise
 
 
@@ -20,14 +20,14 @@ def test_images_of_noise_are_less_alike_than_discs():
 
 @pytest.mark.parametrize(("side", "count"), [(11, 1), (32, 2), (64, 3), (128, 4), (176, 5)])
 def test_small_images_have_room_for_fewer_scales(side, count):
-    assert len(scales(side)) == count
-    assert sum(scales(side)) == pytest.approx(1)
+    assert len(_scales(side)) == count
+    assert sum(_scales(side)) == pytest.approx(1)
     image = np.random.default_rng(0).uniform(0, 1, (2, 1, side, side)).astype(np.float32)
     assert likeness(image, np.array([[0, 1]])).shape == (1,)
 
 
 def test_with_room_for_all_scales_the_weights_are_the_published_ones():
-    assert scales(256) == pytest.approx(BETAS, rel=2e-4)
+    assert _scales(256) == pytest.approx(_BETAS, rel=2e-4)
 
 
 def test_two_images_of_one_patient_are_no_pair():

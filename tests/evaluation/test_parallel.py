@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from medgan.evaluation.parallel import go_on, one_thread, together
+from medgan.evaluation.parallel import check_not_stopped, one_thread, run_at_once
 
 
 @pytest.fixture(params=[1, 3])
@@ -24,8 +24,8 @@ def test_results_come_in_the_order_of_tasks(threads):
         return seconds
 
     waits = [0.05, 0.0, 0.02]
-    assert together([lambda one=one: after(one) for one in waits]) == waits
-    assert together([]) == []
+    assert run_at_once([lambda one=one: after(one) for one in waits]) == waits
+    assert run_at_once([]) == []
 
 
 def test_as_many_work_at_once_as_there_are_threads_each_on_one(threads):
@@ -35,7 +35,7 @@ def test_as_many_work_at_once_as_there_are_threads_each_on_one(threads):
         meeting.wait()
         return torch.get_num_threads()
 
-    assert together([meet] * (2 * threads)) == [1] * (2 * threads)
+    assert run_at_once([meet] * (2 * threads)) == [1] * (2 * threads)
 
 
 def test_when_one_fails_the_others_end():
@@ -47,7 +47,7 @@ def test_when_one_fails_the_others_end():
         began.set()
         try:
             while True:
-                go_on()
+                check_not_stopped()
                 time.sleep(0.001)
         except InterruptedError:
             ended.set()
@@ -59,9 +59,9 @@ def test_when_one_fails_the_others_end():
 
     try:
         with pytest.raises(ValueError, match="no"):
-            together([fail, endless])
+            run_at_once([fail, endless])
         assert ended.is_set()
-        go_on()  # and those that come after are not asked to end
+        check_not_stopped()  # and those that come after are not asked to end
     finally:
         torch.set_num_threads(before)
 

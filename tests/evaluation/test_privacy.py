@@ -16,8 +16,8 @@ from tests.similarity.test_copies import organ
 @pytest.fixture(autouse=True)
 def plain_spaces(monkeypatch):
     """Fewer resamples, and no weights: what is tested here is the arithmetic."""
-    monkeypatch.setattr(hypothesis_tests, "RESAMPLES", 200)
-    monkeypatch.setattr(privacy, "WANTED", ("radiomics",))
+    monkeypatch.setattr(hypothesis_tests, "_RESAMPLES", 200)
+    monkeypatch.setattr(privacy, "_SPACES_WANTED", ("radiomics",))
 
 
 def images(pixels, kind):
@@ -60,7 +60,7 @@ def test_every_outcome_says_that_it_is_no_proof():
     few = privacy.screen_privacy(Split(TRAIN.take(range(3)), HELD_OUT.take(range(2)), copies(3)))
     none = privacy.screen_privacy(Split(TRAIN, HELD_OUT, HELD_OUT.take([])))
     assert (few.verdict, none.verdict) == ("undecided", "undecided")
-    for one in (few, none, privacy.conclude((), (), ())):
+    for one in (few, none, privacy._conclude((), (), ())):
         assert "a screen, not a proof" in one.sentence
 
 
@@ -68,7 +68,7 @@ def test_a_space_that_is_not_installed_is_left_out_and_that_is_said(monkeypatch)
     def absent(train, seed):
         raise ModelError("the weights package is not installed")
 
-    monkeypatch.setattr(privacy, "WANTED", ("lite2", "radiomics"))
+    monkeypatch.setattr(privacy, "_SPACES_WANTED", ("lite2", "radiomics"))
     monkeypatch.setitem(privacy.SPACES, "lite2", absent)
     found = privacy.screen_privacy(Split(TRAIN, HELD_OUT, copies(20)))
     assert {test.space for test in found.tests} == {"pixels", "radiomics"}
@@ -93,16 +93,16 @@ def test_a_few_exact_copies_fail_and_a_few_near_ones_are_told():
 @pytest.mark.parametrize(("share", "passed"), [(0.005, True), (0.1, None), (0.4, False)])
 def test_a_share_between_design_and_chance_tells_nothing(share, passed):
     who = np.arange(20).astype(str)
-    test = hypothesis_tests.shares("T2", "lite2", lambda *_: share, (who, who), 0.3, 0, "")
+    test = hypothesis_tests.ratio_test("T2", "lite2", lambda *_: share, (who, who), 0.3, 0, "")
     assert test.passed is passed
-    found = privacy.conclude([test, replace(test, name="T1", passed=True)], (), ())
+    found = privacy._conclude([test, replace(test, name="T1", passed=True)], (), ())
     assert found.verdict == {True: "passed", None: "undecided", False: "failed"}[passed]
 
 
 @pytest.mark.parametrize(("people", "share"), [(5, 0.653), (20, 0.233), (100, 0.0516), (600, 0.01)])
 def test_the_fewer_strangers_the_more_honest_images_may_lie_below_their_limit(people, share):
     who = np.arange(people).astype(str)
-    found = hypothesis_tests.surely(np.zeros(people, np.int64), who, UNSEEN)
+    found = hypothesis_tests.alarm_threshold(np.zeros(people, np.int64), who, UNSEEN)
     assert found == pytest.approx(share, abs=1e-3)
     chance = np.random.default_rng(0)
     newcomers = [chance.random(people).min() for _ in range(2000)]  # their share below the least of so many
@@ -122,9 +122,9 @@ def test_another_mixture_of_classes_is_no_memory():
     made = of_two_classes(DRAWN[120:150], DRAWN[150:180], "made")
     train = of_two_classes(DRAWN[:70], DRAWN[70:78], "train")
     held_out = of_two_classes(DRAWN[78:90], DRAWN[90:120], "held")
-    assert 0.35 < privacy.membership_test(Split(train, held_out, made), 0).value < 0.65
+    assert 0.35 < privacy._membership_test(Split(train, held_out, made), 0).value < 0.65
     learned = replace(train, pixels=np.concatenate([train.pixels[:70], made.pixels[30:38]]))
-    assert privacy.membership_test(Split(learned, held_out, made), 0).passed is False
+    assert privacy._membership_test(Split(learned, held_out, made), 0).passed is False
 
 
 def test_the_area_is_that_of_the_curve_with_ties_half():

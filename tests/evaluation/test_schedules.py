@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medgan.evaluation.schedules import FEW, Schedule, choose, fold_auprc, folds_of, middle
+from medgan.evaluation.schedules import _FEW, Schedule, choose, fold_auprc, folds_of, middle
 from tests.evaluation.rings import shapes
 
 
@@ -58,5 +58,5 @@ def test_folds_with_few_rare_images_are_judged_together():
     score = np.array([1, 0, 0, 4, 3, 3], np.float32)  # right in each fold, not over both
     logits = np.stack([0 * score, score], axis=1)
     assert fold_auprc(logits, labels, folds, [1]) < 1
-    many = [np.repeat(one, FEW, axis=0) for one in (logits, labels, folds)]
+    many = [np.repeat(one, _FEW, axis=0) for one in (logits, labels, folds)]
     assert fold_auprc(*many, [1]) == 1

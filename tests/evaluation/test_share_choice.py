@@ -12,7 +12,7 @@ from medgan.base.files import from_json, to_json
 from medgan.evaluation import share_choice
 from medgan.evaluation.arms import RECIPES
 from medgan.evaluation.image_sets import Split
-from medgan.evaluation.share_choice import ENOUGH, Chosen, choose_share, doubt, wish_of
+from medgan.evaluation.share_choice import _ARM_WORDS, Chosen, _doubt_text, choose_share, wish_of
 from medgan.evaluation.trials import EFFORTS, Settings
 from tests.evaluation.rings import shapes
 
@@ -96,7 +96,7 @@ def test_where_another_judge_does_better_without_synthetic_images_it_is_said(mon
 
 
 def test_every_arm_without_synthetic_images_has_its_words():
-    assert set(ENOUGH) == {one.name for one in RECIPES if not one.made}
+    assert set(_ARM_WORDS) == {one.name for one in RECIPES if not one.made}
 
 
 @pytest.mark.parametrize(
@@ -142,4 +142,4 @@ def test_validation_patients_must_show_the_rare_class():
     ],
 )
 def test_a_choice_by_few_patients_is_doubted(count, told):
-    assert doubt(shapes(21, 3 * count, 0, per_patient=3), ("rare",)) == told
+    assert _doubt_text(shapes(21, 3 * count, 0, per_patient=3), ("rare",)) == told

@@ -10,16 +10,16 @@ from medgan.base.errors import DatasetError
 from medgan.base.files import from_json, to_json
 from medgan.evaluation.image_sets import Split
 from medgan.evaluation.shortcut import (
-    NONE,
-    USED,
-    VISIBLE,
-    Lean,
+    _NONE,
+    _USED,
+    _VISIBLE,
     Shortcut,
-    alike,
-    conclude,
-    hold_back_quarter,
+    ShortcutReliance,
+    _conclude,
+    _hold_back_quarter,
+    _match_classes,
+    _verdict_text,
     measure_shortcut,
-    sentence,
 )
 from medgan.evaluation.trials import Settings
 from medgan.evaluation.verdict import CANNOT_TELL
@@ -44,7 +44,7 @@ def marked(images):
 @pytest.mark.slow
 def test_images_of_the_true_distribution_are_not_told_apart():
     found = looked(TRUE)
-    assert found.verdict == NONE
+    assert found.verdict == _NONE
     assert abs(found.told_apart - 0.5) < 0.1
     assert found.compared == {"normal": 160, "rare": 40}
 
@@ -52,7 +52,7 @@ def test_images_of_the_true_distribution_are_not_told_apart():
 @pytest.mark.slow
 def test_a_mark_is_seen_and_used_and_spreading_it_takes_it_away():
     found = looked(marked(TRUE))
-    assert found.verdict == USED
+    assert found.verdict == _USED
     assert found.told_apart > 0.95
     topped_up, everywhere = found.leans
     assert topped_up.others_interval[0] > 0
@@ -63,19 +63,19 @@ def test_a_mark_is_seen_and_used_and_spreading_it_takes_it_away():
 
 def test_without_images_of_other_classes_only_rare_ones_can_tell():
     found = looked(marked(TRUE.of("rare")), dataclasses.replace(SETTINGS, steps={"cnn": (10,)}))
-    assert found.verdict in {VISIBLE, USED}  # the logistic regression sees the lattice without any step
+    assert found.verdict in {_VISIBLE, _USED}  # the logistic regression sees the lattice without any step
     assert found.compared == {"rare": 40}
     assert found.leans[0].alarms is None
     assert found.leans[0].others is None
 
 
 def test_sets_that_are_compared_have_the_same_classes():
-    real, made = alike(TRAIN, TRUE, 0)
+    real, made = _match_classes(TRAIN, TRUE, 0)
     assert real.counts == made.counts == {"normal": 160, "rare": 40}
 
 
 def test_a_quarter_of_every_class_is_held_back():
-    learned, kept = hold_back_quarter(TRUE, 0)
+    learned, kept = _hold_back_quarter(TRUE, 0)
     assert kept.counts == {"normal": 40, "rare": 40}
     assert not set(map(bytes, learned.pixels)) & set(map(bytes, kept.pixels))
 
@@ -101,7 +101,7 @@ def test_a_rare_class_of_one_patient_is_too_little_to_tell_apart_by():
 
 def lean(excess, *, alarms=None):
     """What topping up does, told by rare classes or by the others."""
-    return Lean(
+    return ShortcutReliance(
         arm="one-sided + classical",
         real=0.4,
         synthetic=0.9,
@@ -119,24 +119,24 @@ SURE, UNSURE = (0.1, 0.6), (-0.2, 0.6)
 @pytest.mark.parametrize(
     ("interval", "excess", "people", "verdict"),
     [
-        ((0.9, 1.0), SURE, 5, USED),
-        ((0.9, 1.0), SURE, 4, VISIBLE),  # few patients show nothing of a classifier
-        ((0.9, 1.0), UNSURE, 5, VISIBLE),
-        ((0.51, 0.99), UNSURE, 5, VISIBLE),
-        ((0.45, 0.6), UNSURE, 5, NONE),
+        ((0.9, 1.0), SURE, 5, _USED),
+        ((0.9, 1.0), SURE, 4, _VISIBLE),  # few patients show nothing of a classifier
+        ((0.9, 1.0), UNSURE, 5, _VISIBLE),
+        ((0.51, 0.99), UNSURE, 5, _VISIBLE),
+        ((0.45, 0.6), UNSURE, 5, _NONE),
         ((0.31, 0.78), UNSURE, 5, CANNOT_TELL),  # no sign, where none could be seen, is no finding
         ((0.31, 0.78), SURE, 4, CANNOT_TELL),
     ],
 )
 def test_a_verdict_needs_images_and_patients_enough(interval, excess, people, verdict):
-    assert conclude(interval, lean(excess), people) == verdict
+    assert _conclude(interval, lean(excess), people) == verdict
 
 
 @pytest.mark.parametrize(
     ("verdict", "auc", "alarms", "people", "told"),
     [
         (
-            VISIBLE,
+            _VISIBLE,
             1.0,
             0.1,
             9,
@@ -144,7 +144,7 @@ def test_a_verdict_needs_images_and_patients_enough(interval, excess, people, ve
             " that a classifier exploits this.",
         ),
         (
-            VISIBLE,
+            _VISIBLE,
             0.8,
             None,
             9,
@@ -152,7 +152,7 @@ def test_a_verdict_needs_images_and_patients_enough(interval, excess, people, ve
             " synthetic images.",
         ),
         (
-            VISIBLE,
+            _VISIBLE,
             0.8,
             None,
             1,
@@ -160,15 +160,15 @@ def test_a_verdict_needs_images_and_patients_enough(interval, excess, people, ve
             " needed).",
         ),
         (
-            USED,
+            _USED,
             0.8,
             None,
             9,
             "exploits it: it finds 90% of unseen synthetic images of rare classes, and 40% of real ones.",
         ),
-        (USED, 0.8, 0.3, 9, "exploits it: it takes 30% of synthetic images of other classes for rare ones."),
+        (_USED, 0.8, 0.3, 9, "exploits it: it takes 30% of synthetic images of other classes for rare ones."),
         (
-            NONE,
+            _NONE,
             0.52,
             None,
             9,
@@ -186,4 +186,6 @@ def test_a_verdict_needs_images_and_patients_enough(interval, excess, people, ve
     ],
 )
 def test_a_verdict_is_told_in_plain_words(verdict, auc, alarms, people, told):
-    assert sentence(verdict, (auc, (0.4, 0.6)), [lean(SURE, alarms=alarms)], (12, 6), people).endswith(told)
+    assert _verdict_text(verdict, (auc, (0.4, 0.6)), [lean(SURE, alarms=alarms)], (12, 6), people).endswith(
+        told
+    )

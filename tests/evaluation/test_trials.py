@@ -9,7 +9,15 @@ import torch
 
 from medgan.evaluation.arms import IN_FEATURES, RECIPES
 from medgan.evaluation.image_sets import Split
-from medgan.evaluation.trials import EFFORTS, FALLBACK, JUDGES, Settings, judges_here, run_trials, work
+from medgan.evaluation.trials import (
+    _FALLBACK,
+    EFFORTS,
+    JUDGES,
+    Settings,
+    count_steps,
+    judges_here,
+    run_trials,
+)
 from medgan.similarity import features
 from tests.evaluation.rings import shapes
 
@@ -92,7 +100,7 @@ def test_where_rare_patients_are_too_few_for_folds_nothing_is_tried():
     train = shapes(60, 12, 0, per_patient=12)
     (found,) = run_trials(Split(train, TEST, TRUE), settings=BRIEF, seed=0)
     assert {one.choice.inner for one in found.outcomes} == {None}
-    assert found.reference.recipe.name == FALLBACK[0]
+    assert found.reference.recipe.name == _FALLBACK[0]
 
 
 def test_finished_runs_are_not_repeated():
@@ -147,7 +155,8 @@ def test_an_unknown_judge_is_a_fault_of_ours():
 
 def test_efforts_grow():
     steps = [
-        sum(work(shapes(40, 12, 0), EFFORTS[name]).values()) for name in ("quick", "standard", "thorough")
+        sum(count_steps(shapes(40, 12, 0), EFFORTS[name]).values())
+        for name in ("quick", "standard", "thorough")
     ]
     assert steps == sorted(set(steps))
 
@@ -157,7 +166,7 @@ def test_work_counts_the_steps_of_networks():
     tried = (
         (2 - 1) * 2 * (2 + 2 + 2)
     )  # two folds of half the images, rates, and the longest, of the three arms of real images
-    assert work(TRAIN, one) == {"cnn": tried + 4 * 2 * 1}
+    assert count_steps(TRAIN, one) == {"cnn": tried + 4 * 2 * 1}
 
 
 def test_folds_show_an_image_as_often_as_the_arm_will(monkeypatch):

@@ -12,7 +12,7 @@ from medgan.base.files import from_json, to_json
 from medgan.evaluation import predictions as module
 from medgan.evaluation import usefulness
 from medgan.evaluation.image_sets import Split
-from medgan.evaluation.predictions import predictions
+from medgan.evaluation.predictions import average_predictions
 from medgan.evaluation.trials import Settings
 from medgan.evaluation.usefulness import Usefulness, measure_usefulness
 from medgan.evaluation.verdict import CANNOT_TELL, HELPS
@@ -104,7 +104,7 @@ def test_what_more_patients_would_bring_is_told(brief):
 def test_what_arms_say_of_each_image_that_judges_gives_their_figures(brief):
     one = dataclasses.replace(BRIEF, seeds=1, headroom=False)
     heard = usefulness.compare_arms(Split(TRAIN, TEST, TRUE), settings=one, seed=0)
-    said = predictions(TEST, heard.outcomes, heard.rare)
+    said = average_predictions(TEST, heard.outcomes, heard.rare)
     assert said.probabilities.shape == (len(said.arms), len(TEST), 2)
     for arm, told in zip(usefulness.judgement(heard, one).arms, said.probabilities, strict=True):
         assert arm.auprc == pytest.approx(average_precision_score(said.truth, told[:, 1]), abs=1e-3)
@@ -113,10 +113,10 @@ def test_what_arms_say_of_each_image_that_judges_gives_their_figures(brief):
 
 
 def test_where_there_is_too_much_to_say_an_even_choice_of_images_stands_for_all(monkeypatch):
-    monkeypatch.setattr(module, "MOST", len(ARMS) * 2 * 30)
+    monkeypatch.setattr(module, "_MOST", len(ARMS) * 2 * 30)
     one = dataclasses.replace(BRIEF, seeds=1, folds=0, headroom=False)
     heard = usefulness.compare_arms(Split(TRAIN, TEST, TRUE), settings=one, seed=0)
-    said = predictions(TEST, heard.outcomes, heard.rare)
+    said = average_predictions(TEST, heard.outcomes, heard.rare)
     assert said.probabilities.shape == (len(ARMS), 30, 2)
     assert np.bincount(said.truth).tolist() == [22, 8]
 

@@ -9,9 +9,9 @@ from medgan.evaluation.verdict import (
     NO_DIFFERENCE,
     Comparison,
     Panel,
+    _round_up,
     conclude,
-    round_up,
-    sentence,
+    verdict_text,
 )
 
 MANY = Panel(label="covid", patients=40)
@@ -56,24 +56,24 @@ def test_how_many_patients_are_needed_follows_from_the_spread(patients, differen
 
 @pytest.mark.parametrize(("count", "told"), [(7, 7), (47, 47), (471, 480), (4710, 4800), (100, 100)])
 def test_two_digits_matter(count, told):
-    assert round_up(count) == told
+    assert _round_up(count) == told
 
 
 def test_few_patients_are_told_with_how_many_it_takes():
     two = Panel(label="covid", patients=2)
-    assert sentence(CANNOT_TELL, found(0.0, 0.0, 0.0), two, ["covid"], "cnn") == (
+    assert verdict_text(CANNOT_TELL, found(0.0, 0.0, 0.0), two, ["covid"], "cnn") == (
         "Cannot tell whether synthetic images help: only 2 held-out patients have covid; a verdict needs"
         " at least 5."
     )
     one = Panel(label="covid", patients=1)
-    assert "only 1 held-out patient has covid;" in sentence(
+    assert "only 1 held-out patient has covid;" in verdict_text(
         CANNOT_TELL, found(0, 0, 0), one, ["covid"], "cnn"
     )
 
 
 def test_a_wide_interval_is_told_with_how_many_it_takes():
     panel = Panel(label="covid", patients=12)
-    assert sentence(CANNOT_TELL, found(0.05, -0.05, 0.15), panel, ["covid"], "cnn") == (
+    assert verdict_text(CANNOT_TELL, found(0.05, -0.05, 0.15), panel, ["covid"], "cnn") == (
         "Cannot tell whether synthetic images help to find covid: the difference is +5.0 points of"
         " AUPRC, but anything from -5.0 to"
         " +15.0 is plausible (95 % interval), share 0.25 against oversampling (judge cnn). 12 held-out"
@@ -91,7 +91,7 @@ def test_a_wide_interval_is_told_with_how_many_it_takes():
     ],
 )
 def test_a_verdict_has_its_figures_and_its_arms_in_the_sentence(verdict, told):
-    words = sentence(verdict, found(-0.08, -0.135, -0.006), MANY, ["mass", "nodule"], "probe")
+    words = verdict_text(verdict, found(-0.08, -0.135, -0.006), MANY, ["mass", "nodule"], "probe")
     assert words.startswith(told)
     assert words.endswith(
         ": -8.0 points of AUPRC (95 % interval -13.5 to -0.6), share 0.25 against oversampling (judge probe)."
@@ -99,5 +99,5 @@ def test_a_verdict_has_its_figures_and_its_arms_in_the_sentence(verdict, told):
 
 
 def test_no_difference_has_no_minus():
-    words = sentence(NO_DIFFERENCE, found(-0.0001, -0.01, 0.01), MANY, ["mass"], "cnn")
+    words = verdict_text(NO_DIFFERENCE, found(-0.0001, -0.01, 0.01), MANY, ["mass"], "cnn")
     assert "+0.0 points" in words

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
-from medgan.evaluation.endpoints import sensitivity
+from medgan.evaluation.endpoints import _sensitivity_at
 from medgan.reports import curves
 from tests.reports.stories import Said, arm
 
@@ -49,7 +49,9 @@ def test_sensitivity_at_fixed_specificity_is_the_highest_there():
     lines = curves.operating_points(said)
     assert [line["label"] for line in lines] == ["a", "a"]  # of class c there is no image
     for row, line in enumerate(lines):
-        assert line["shares"][1] == pytest.approx(sensitivity(said.truth == 0, said.probabilities[row, :, 0]))
+        assert line["shares"][1] == pytest.approx(
+            _sensitivity_at(said.truth == 0, said.probabilities[row, :, 0])
+        )
         assert sorted(line["shares"], reverse=True) == line["shares"]
 
 
