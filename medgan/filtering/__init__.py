@@ -1,1 +1,1 @@
-"""Which synthetic images are handed out: draw candidates, check, select."""
+"""Which synthetic images are handed out: draw candidates, check them, select."""

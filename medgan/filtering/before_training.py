@@ -1,4 +1,4 @@
-"""A data set and its plan -> which classes a frozen network can tell apart at all, before anything is trained."""
+"""Which classes a frozen network can tell apart, before anything is trained."""
 
 from __future__ import annotations
 
@@ -19,16 +19,22 @@ from medgan.prepare.stack import prepare
 from medgan.similarity.features import lite0_features
 
 _SHOWN = 6
-"""Pairs of classes that a person is told of, the hardest ones."""
+"""Number of pairs of classes in the sentence, the hardest ones."""
 _CHUNK = 64
 
 
 def measure_separability(
     manifest: Manifest, plan: Plan, patients: Mapping[str, Sequence[str]], *, on_progress: OnProgress = ignore
 ) -> dict[str, Any]:
-    """How well the classes of `patients` ({class: those of whom an image each is looked at}) can be told apart: the documented JSON.
+    """Measure how well classes can be told apart, as the documented JSON.
 
-    Images are prepared by `plan`, at the size that would be written, and kept nowhere.
+    Images are prepared by `plan`, at the size at which they would be written, and not stored.
+
+    Args:
+        manifest: the data set.
+        plan: how images are prepared.
+        patients: {class: patients of whom one image each is used}.
+        on_progress: told how many images are done.
     """
     few = replace(manifest, records=tuple(_first_scans(manifest, patients)))
     with TemporaryDirectory(prefix="medgan-") as place:
@@ -45,7 +51,7 @@ def measure_separability(
 
 
 def _first_scans(manifest: Manifest, patients: Mapping[str, Sequence[str]]) -> list[Record]:
-    """The first train scan of each patient in each class, of a volume its middle slice."""
+    """First train scan of each patient in each class, of a volume its middle slice."""
     wanted = {(label, patient) for label, own in patients.items() for patient in own}
     found = []
     for record in manifest.training():

@@ -1,6 +1,6 @@
-"""Model, training images and numbers wanted -> the seeds to keep: candidates are drawn, looked at and sifted, class by class.
+"""Draw candidates and select samples, class by class.
 
-What was chosen for a class is written down in the claimed folder at once, so that a killed command goes on with the same choice.
+The selection of a class is stored at once, so that a command that was killed continues with the same one.
 """
 
 from __future__ import annotations
@@ -35,41 +35,51 @@ from medgan.similarity.features import lite0_features
 
 _VERSION = 1
 
-_PER_IMAGE, _LEAST, _ROUNDS = 4, 20, 3
-"""Candidates per image wanted; candidates at least, for a share of a few says nothing; how often as many more are drawn."""
+_PER_IMAGE = 4
+"""Candidates drawn in a round for each image wanted."""
+_LEAST = 20
+"""Smallest number of candidates in a round: a share of fewer means nothing."""
+_ROUNDS = 3
+"""Largest number of rounds."""
 _TOO_MANY = 0.2
-"""Share of near copies in a class above which the generator, and not chance, is to blame."""
+"""Share of near copies among the candidates of a class above which the generator, and not chance, is to
+blame."""
 _CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What the sieve made of every class, and what it could look at."""
+    """The candidates of every class with the filter's decisions, and what was checked."""
 
     compared_with: str = ""
-    """SHA-256 of the data whose training images the candidates were compared with; empty where there was none."""
+    """SHA-256 of the data whose training images the candidates were compared with; empty where there was
+    none."""
     checks: tuple[str, ...] = ()
-    """What was checked, of "copy" and "class"."""
+    """What was checked: "copy", "class"."""
     class_check: Mapping[str, Any] = field(default_factory=lambda: NOT_CHECKED)
-    """Of which classes, and which of these the check can hardly tell apart."""
+    """Which classes were checked, and which of them can hardly be told apart."""
     drawn: Mapping[str, tuple[CandidateImage, ...]] = field(default_factory=dict)
     """{label: candidates, in the order of their seeds}."""
     names: Mapping[str, str] = field(default_factory=dict)
-    """{row of a training image: its name as `--real prepared` would write it}, of those that are nearest to a candidate."""
+    """{row of a training image: its name as `--real prepared` would write it}, of those nearest to a
+    candidate."""
 
     def seeds(self, label: str) -> list[int]:
-        """The seeds that are kept, in their order."""
+        """The seeds of the images that are kept, in order."""
         return [one.seed for one in self.drawn.get(label, ()) if one.kept]
 
     def hold(self, counts: Mapping[str, int]) -> Selection:
-        """The same choice with at most so many images of a class; those in doubt are left out first, then the last ones."""
+        """Limit the selection to these numbers of images per class.
+
+        Images in doubt are dropped first, then the last ones.
+        """
         return replace(
             self,
             drawn={label: tuple(_limit_kept(drawn, counts[label])) for label, drawn in self.drawn.items()},
         )
 
     def report(self) -> dict[str, Any]:
-        """What run.json and the documented JSON tell."""
+        """The entry in run.json and the documented JSON."""
         return {
             "on": True,
             "compared_with": self.compared_with,
@@ -90,7 +100,10 @@ FILTER_OFF: Mapping[str, Any] = {
 
 
 def _limit_kept(drawn: Sequence[CandidateImage], count: int) -> Iterator[CandidateImage]:
-    """The candidates, of those that are kept only the first `count`; the others are surplus, or of the class in doubt."""
+    """The candidates with at most `count` of them kept.
+
+    The others become surplus, or stay in doubt of their class.
+    """
     kept = sorted((one for one in drawn if one.kept), key=lambda one: (bool(one.reason), one.seed))
     over = {one.seed for one in kept[count:]}
     for one in drawn:
@@ -98,7 +111,7 @@ def _limit_kept(drawn: Sequence[CandidateImage], count: int) -> Iterator[Candida
 
 
 def count_outcomes(drawn: Sequence[CandidateImage]) -> dict[str, int]:
-    """{what became of the candidates: how many}."""
+    """{outcome: number of candidates}."""
     lost = Counter(one.reason for one in drawn if not one.kept)
     kept = [one for one in drawn if one.kept]
     return {
@@ -117,14 +130,18 @@ class ReferenceSet:
     labels: tuple[str, ...]
     """Class names by number."""
     names: tuple[str, ...]
+    """Name of every image, as `--real prepared` would write it."""
     data: str
-    """SHA-256 of the data they are."""
+    """SHA-256 of the data that the images are from."""
 
     @classmethod
     def of(
         cls, stack: Stack, folders: Mapping[str, str], data: str, *, on_progress: OnProgress = ignore
     ) -> ReferenceSet:
-        """Look at a stack; `folders` are the class folders by which its images are named."""
+        """Measure the images of a stack.
+
+        `folders` are the class folders, by which the images are named.
+        """
         number: Counter[str] = Counter()
         names = []
         for row in stack.labels.tolist():
@@ -146,21 +163,22 @@ class ReferenceSet:
 
     @property
     def class_check(self) -> Mapping[str, Any]:
-        """What of classes can be checked with them."""
+        """Which classes can be checked with them."""
         return class_check_report(self.real.judge, self.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRequest:
-    """What is wanted of the sieve."""
+    """How many images of each class are wanted, and from which seed on."""
 
     counts: Mapping[str, int]
-    """{label: images}."""
+    """{label: number of images}."""
     seed: int = 0
-    """Of the first candidate; the others follow it."""
+    """Seed of the first candidate; the others follow."""
     device: str = "auto"
     doubtful: bool = True
-    """Whether images that show their class less surely than real ones fill up a class of which too few others were drawn."""
+    """Whether images that show their class less surely than real ones may fill up a class of which too few
+    others were drawn."""
 
 
 def select_samples(
@@ -171,9 +189,17 @@ def select_samples(
     *,
     on_progress: OnProgress = ignore,
 ) -> Selection:
-    """The seeds to keep of every class wanted; what was chosen before, in `out`, stands, and `against` is asked only for the rest.
+    """Select the samples of every class, or continue a stored selection.
 
-    ModelError where more than TOO_MANY of the candidates of a class are near copies of training images.
+    Args:
+        stored: the file that stores the selection.
+        model: draws the candidates.
+        wish: what is wanted.
+        against: loads the training images to compare with; called only where a class is not selected yet.
+        on_progress: told how many candidates are done.
+
+    Raises:
+        ModelError: more than _TOO_MANY of the candidates of a class are near copies of training images.
     """
     if not any(wish.counts.values()):
         return Selection()
@@ -197,12 +223,12 @@ def select_samples(
 
 
 def _begin_selection(known: ReferenceSet) -> Selection:
-    """The choice beside these images before there is any."""
+    """The selection with these training images, before any class is selected."""
     return Selection(compared_with=known.data, checks=known.checks, class_check=known.class_check)
 
 
 def _read_selection(stored: Path) -> Selection | None:
-    """What a killed command chose; None where it had chosen nothing."""
+    """The stored selection of a command that was killed, None where there is none."""
     try:
         found: Selection = files.from_json(Selection, files.read_json(stored)["choice"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -213,7 +239,11 @@ def _read_selection(stored: Path) -> Selection | None:
 def filter_class(
     model: Model, label: str, wish: SampleRequest, against: ReferenceSet | None, on_progress: OnProgress
 ) -> list[CandidateImage]:
-    """`draw_and_filter`; ModelError where more than TOO_MANY of the candidates are near copies of training images."""
+    """Draw and filter one class.
+
+    Raises:
+        ModelError: more than _TOO_MANY of the candidates are near copies of training images.
+    """
     drawn = draw_and_filter(model, label, wish, against, on_progress)
     _refuse_copies(label, drawn)
     return drawn
@@ -222,9 +252,10 @@ def filter_class(
 def draw_and_filter(
     model: Model, label: str, wish: SampleRequest, against: ReferenceSet | None, on_progress: OnProgress
 ) -> list[CandidateImage]:
-    """Candidates of one class, sifted; more are drawn where too few pass, and the least doubtful may fill up what is left.
+    """Draw candidates of one class and filter them.
 
-    Where more than TOO_MANY are near copies of training images, they are not sifted, and none is kept.
+    More are drawn where too few pass, and the least doubtful may fill up what is still missing. Where more
+    than _TOO_MANY are near copies of training images, the filter stops, and none is kept.
     """
     wanted = wish.counts[label]
     drawn, points, sifted = [], [], []
@@ -233,9 +264,9 @@ def draw_and_filter(
     beside = None if real is None else real.points[real.labels == number]
     for first, size in _rounds(wanted):
         seeds = range(wish.seed + first, wish.seed + first + size)
-        for some, looked in _draw_candidates(model, label, seeds, (number, real), wish.device):
+        for some, features in _draw_candidates(model, label, seeds, (number, real), wish.device):
             drawn += some
-            points.append(looked)
+            points.append(features)
             on_progress(Progress("choosing", len(drawn), first + size, label))
         if has_too_many_copies(drawn):
             return [replace(one, kept=False) for one in drawn]
@@ -246,7 +277,7 @@ def draw_and_filter(
 
 
 def most_candidates(wanted: int) -> int:
-    """Candidates that are drawn at most."""
+    """Largest number of candidates that may be drawn."""
     return sum(size for _, size in _rounds(wanted))
 
 
@@ -260,7 +291,10 @@ def _rounds(wanted: int) -> Iterator[tuple[int, int]]:
 def _draw_candidates(
     model: Model, label: str, seeds: Sequence[int], known: tuple[int, FilterReference | None], device: str
 ) -> Iterator[tuple[list[CandidateImage], Points]]:
-    """Draw and look at candidates, a few at a time: they are drawn again when they are written, and need no room meanwhile."""
+    """Draw candidates and check them, a few at a time.
+
+    Their pixels are not stored: they are drawn again when they are written.
+    """
     number, real = known
     for start in range(0, len(seeds), _CHUNK):
         some = seeds[start : start + _CHUNK]
@@ -269,15 +303,16 @@ def _draw_candidates(
 
 
 def has_too_many_copies(drawn: Sequence[CandidateImage]) -> bool:
-    """Whether the generator repeats what it saw."""
+    """Whether so many candidates are copies that the generator repeats what it saw."""
     return sum(one.reason == COPY for one in drawn) > _TOO_MANY * len(drawn)
 
 
 def _refuse_copies(label: str, drawn: Sequence[CandidateImage]) -> None:
-    """Stop where the generator repeats what it saw."""
+    """Raise ModelError where the generator repeats what it saw."""
     if has_too_many_copies(drawn):
         raise ModelError(
-            f"{sum(one.reason == COPY for one in drawn)} of {len(drawn)} images drawn of class {label} are near copies of training images: the generator repeats"
-            " what it saw",
-            hint="Train for a shorter time (--minutes, --images), or add scans to the class. With --no-filter they are written as they are.",
+            f"{sum(one.reason == COPY for one in drawn)} of {len(drawn)} images drawn of class {label} are "
+            "near copies of training images: the generator repeats what it saw",
+            hint="Train for a shorter time (--minutes, --images), or add scans to the class. "
+            "With --no-filter the images are written as they are.",
         )

@@ -1,8 +1,8 @@
-"""Features of real images, by class and patient -> a judge of classes: how surely an image shows its class, and which classes can be told apart.
+"""Check classes: how surely an image shows its class, and which classes separate.
 
-Linear discriminant analysis, learned once for each part of the patients that is left out. A real image is judged by the one that has not seen its
-patient, a made image by all of them. A made image is doubtful where it shows its class less surely than real images of the class do that
-the judge has not seen.
+Linear discriminant analysis is trained once for each fold of patients that is left out. A real image is
+judged by the one that has not seen its patient, a synthetic image by all of them. A synthetic image is
+doubtful where it shows its class less surely than real images of the class do that were left out.
 """
 
 from __future__ import annotations
@@ -22,51 +22,56 @@ _Names = NDArray[np.str_]
 
 _FOLDS = 5
 _SURE = 0.5
-"""Share of unseen real images of a class below whose log-odds a made image is doubtful.
+"""Quantile of the log-odds of left-out real images of a class, below which a synthetic image is doubtful.
 
-A classifier that learned from 150 made images of each of three classes of chest X-rays, and was tested on 1,481 real ones (AUPRC of the
-rarest class, frozen Lite2, logistic regression), reached .532 and .574 with two generators without this check, .542 and .572 with a
-quarter, .548 and .587 with a half, .538 and .556 with three quarters; of images that fail at a half it reached .398 and .450. An upper
-limit (the 90th percentile) helped nowhere.
+A classifier trained on 150 synthetic images of each of three classes of chest X-rays, and tested on 1,481
+real ones (AUPRC of the rarest class, frozen Lite2, logistic regression), reached .532 and .574 with two
+generators without this check, .542 and .572 with a quarter, .548 and .587 with a half, .538 and .556 with
+three quarters; with images that fail at a half it reached .398 and .450. An upper limit (the 90th percentile)
+helped nowhere.
 """
 LEAST_IMAGES = 10
-"""Real images of a class below which that share says nothing."""
+"""Number of real images of a class below which that quantile means nothing."""
 _SEPARABLE = 0.80
-"""AUC below which two classes can hardly be told apart: between virus and bacteria in chest X-rays of children (.68 to .74 in three of four
-sets with 40 images of one), where images of one made from the other's pass, and classes that do differ to the eye (.96 and more)."""
+"""AUC below which two classes count as hardly separable. It lies between virus and bacteria in chest X-rays
+of children (.68 to .74 in three of four sets with 40 images of one), where synthetic images of one class pass
+as the other, and classes that differ visibly (.96 and more)."""
 _SHRINKAGE = 0.9
-"""Share of the covariance that is replaced by equal, independent spread, on features of deviation 1 within classes.
+"""Share of the covariance that is replaced by an equal, independent spread, on features with deviation 1
+within classes.
 
-Cross-fitted AUC of the hardest two classes, chest X-rays (four sets) and hippocampi: .68 to .81 and .78; with .5 lower by up to .04, with
-the shrinkage of Ledoit and Wolf by up to .06, with logistic regression (C from 1e-4 to 1e-2) or in 16 to 64 principal components by .02
-to .06. Five kinds of scan are told apart by all of them.
+Cross-fitted AUC of the two hardest classes, chest X-rays (four sets) and hippocampi: .68 to .81 and .78;
+lower by up to .04 with .5, by up to .06 with the shrinkage of Ledoit and Wolf, and by .02 to .06 with
+logistic regression (C from 1e-4 to 1e-2) or in 16 to 64 principal components. Five kinds of scan are told
+apart by all of them.
 """
 _STEADY = 0.1
-"""Share of the average deviation that a feature is taken to have at least: among few images one may not vary at all."""
+"""Smallest deviation of a feature, as a share of the average one: among few images a feature may not vary at
+all."""
 _TINY = 1e-9
 _ERRORS_95 = 1.96
-"""Standard errors on either side of a figure between which 95 % of such figures lie."""
+"""Standard errors on either side of a value that span its 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassPair:
-    """How well two classes can be told apart in unseen real images."""
+    """How well two classes separate in left-out real images."""
 
     classes: tuple[int, int]
     auc: float
     low: float
     high: float
-    """Ends of its 95 % interval, over patients."""
+    """Ends of the 95 % interval of the AUC, over patients."""
 
     @property
     def hardly(self) -> bool:
-        """Whether an image of one may show the other, and the judge not see it."""
+        """Whether an image of one class may show the other without the check noticing."""
         return self.auc < _SEPARABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _LinearDiscriminant:
-    """One linear discriminant analysis of the K classes `known`."""
+    """One linear discriminant analysis of K classes."""
 
     weights: _Points
     """(K, D)."""
@@ -75,9 +80,9 @@ class _LinearDiscriminant:
 
     @classmethod
     def learned(cls, points: _Points, labels: _Labels) -> _LinearDiscriminant:
-        """From `points` (N, D) of two classes or more, every class weighing the same; no chance in it.
+        """Train on `points` (N, D) of at least two classes, each with the same weight.
 
-        Shrunk linear discriminant analysis (Friedman 1989).
+        It is shrunk linear discriminant analysis (Friedman 1989), and deterministic.
         """
         classes, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
         means = np.stack([points[numbers == one].mean(axis=0) for one in range(len(classes))])
@@ -91,26 +96,31 @@ class _LinearDiscriminant:
         return cls(weights=weights / spread, bias=-(weights * means).sum(axis=1) / 2)
 
     def logits(self, points: _Points) -> _Points:
-        """(M, D) -> (M, K)."""
+        """Logits (M, K) of points (M, D)."""
         found: _Points = points @ self.weights.T + self.bias
         return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ClassChecker:
-    """A judge of classes that has seen the training images, each part of the patients left out in turn."""
+    """A checker of classes, trained with each fold of patients left out in turn."""
 
     known: _Labels
-    """(K,): numbers of the classes that it knows: those of which two parts have patients."""
+    """(K,): numbers of the classes that it knows, those with patients in two folds."""
     parts: tuple[_LinearDiscriminant, ...]
     least: _Points
-    """(classes,): the log-odds that a made image of a class must have; NaN where there are too few real ones to say."""
+    """(classes,): smallest log-odds for a synthetic image of the class; NaN where there are too few real
+    images."""
     pairs: tuple[ClassPair, ...]
-    """Every two classes that it can check."""
+    """Every pair of classes that it can check."""
 
     @classmethod
     def of(cls, points: _Points, labels: _Labels, patients: _Names, classes: int) -> ClassChecker | None:
-        """Learn from `points` (N, D); None where fewer than two classes have two patients."""
+        """Train on `points` (N, D).
+
+        Returns:
+            None where fewer than two classes have two patients.
+        """
         folds = _patient_folds(labels, patients)
         known = np.array(
             [one for one in range(classes) if len(np.unique(folds[labels == one])) > 1], np.int64
@@ -138,7 +148,10 @@ class ClassChecker:
         return cls(known=known, parts=tuple(parts), least=least, pairs=pairs)
 
     def odds(self, points: _Points, label: int) -> _Points | None:
-        """Log-odds (M,) of the class `label` in made images `points` (M, D): the mean over all parts; None for a class it does not know."""
+        """Log-odds (M,) of class `label` in synthetic images `points` (M, D).
+
+        They are means over all folds. None for a class that the checker does not know.
+        """
         if label not in self.known:
             return None
         column = int(np.searchsorted(self.known, label))
@@ -146,19 +159,25 @@ class ClassChecker:
         return found
 
     def doubt(self, odds: _Points, label: int) -> _Points:
-        """How far (M,) the log-odds (M,) of made images lie below what their class must have; 0 where it is not checked."""
+        """How far log-odds (M,) of synthetic images are below the limit of their class.
+
+        It is 0 where the class is not checked.
+        """
         least = self.least[label]
         found: _Points = np.maximum(least - odds, 0) if np.isfinite(least) else np.zeros(len(odds))
         return found
 
     @property
     def checks(self) -> tuple[int, ...]:
-        """The classes whose made images it can check."""
+        """The classes whose synthetic images it can check."""
         return tuple(np.flatnonzero(np.isfinite(self.least)).tolist())
 
 
 def _patient_folds(labels: _Labels, patients: _Names) -> _Labels:
-    """The part (N,) of 0 to FOLDS - 1 in which each image is left out: with its patient, and every class spread over as many as it can be."""
+    """The fold (N,), 0 to _FOLDS - 1, in which each image is left out.
+
+    Images of a patient are in one fold, and every class is spread over as many folds as possible.
+    """
     fold: dict[str, int] = {}
     size = Counter[int]()
     own = {label: sorted(set(patients[labels == label].tolist())) for label in np.unique(labels).tolist()}
@@ -173,7 +192,7 @@ def _patient_folds(labels: _Labels, patients: _Names) -> _Labels:
 
 
 def _log_odds(logits: _Points) -> _Points:
-    """(M, K) logits -> (M, K): log p - log (1 - p) of each class, finite however sure it is."""
+    """Log-odds log p - log (1 - p) of each class from logits (M, K), always finite."""
     rest = [
         logsumexp(np.delete(logits, number, axis=1), axis=1, keepdims=True)
         for number in range(logits.shape[1])
@@ -185,7 +204,7 @@ def _log_odds(logits: _Points) -> _Points:
 def _measure_pair(
     logits: _Points, numbers: _Labels, patients: _Names, pair: tuple[int, int], known: _Labels
 ) -> ClassPair:
-    """The AUC of two classes in unseen real images, with an interval over patients."""
+    """The AUC of two classes in left-out real images, with an interval over patients."""
     first, second = pair
     rows = np.isin(numbers, pair)
     auc, error = _clustered_auc(
@@ -196,10 +215,11 @@ def _measure_pair(
 
 
 def _clustered_auc(scores: _Points, own: NDArray[np.bool_], patients: _Names) -> tuple[float, float]:
-    """AUC of `scores` (N,) for `own` (N,) against the others, and its standard error where images of a patient are alike.
+    """AUC of `scores` (N,) for `own` (N,) against the others, with its standard error.
 
-    Each image is placed by the share of the other class that it is ahead of or behind; their sums by patient vary as patients do
-    (DeLong 1988, for clustered data Obuchowski 1997).
+    The error takes into account that images of a patient are alike: each image is placed by the share of the
+    other class that it is ahead of, and the sums of these by patient vary as patients do (DeLong 1988, for
+    clustered data Obuchowski 1997).
     """
     ranks = rankdata(scores)
     ours, theirs = int(own.sum()), int((~own).sum())

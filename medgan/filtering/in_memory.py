@@ -1,4 +1,4 @@
-"""Model and numbers wanted -> the images that medgan hands out, in memory: those the filter chooses, or as they are drawn."""
+"""Select and draw synthetic images in memory, as `sample` and `balance` would."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from medgan.learners.gan.sample import draw
 from medgan.prepare.images import LabelledImages
 
 _SHOWN = 4
-"""Rejected images of each reason that a page shows."""
+"""Number of rejected images of each reason that a page shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _InMemorySelection:
-    """The images of a model that are judged, by their seeds, and what the filter made of the candidates."""
+    """The seeds of a model's images to evaluate, and what the filter decided."""
 
     seeds: Mapping[str, Sequence[int]]
     """{class: seeds}."""
@@ -39,9 +39,9 @@ class _InMemorySelection:
     """The documented JSON."""
 
     scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """{class: {seed: realism}} of images that were kept."""
+    """{class: {seed: realism}} of the images that were kept."""
     lost: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """{class: {seed: reason}} of some that were rejected."""
+    """{class: {seed: reason}} of some images that were rejected."""
 
     @property
     def rejected(self) -> dict[str, Sequence[int]]:
@@ -49,7 +49,7 @@ class _InMemorySelection:
         return {label: [int(seed) for seed in why] for label, why in self.lost.items()}
 
     def realism(self, labels: Sequence[str]) -> tuple[float | None, ...]:
-        """The score of every image, class by class in the order of `labels`; None where there is none."""
+        """Realism of every image, class by class in the order of `labels`, or None."""
         return tuple(
             self.scores.get(label, {}).get(str(seed))
             for label in labels
@@ -57,15 +57,15 @@ class _InMemorySelection:
         )
 
     def reasons(self, labels: Sequence[str]) -> tuple[str, ...]:
-        """Why each of the rejected was, class by class in the order of `labels`."""
+        """Reason of every rejected image shown, class by class in the order of `labels`."""
         return tuple(why for label in labels for why in self.lost.get(label, {}).values())
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence for each class that the generator copies."""
+        """A sentence for each class of which the generator copies training images."""
         return tuple(
-            f"class {label}: {counts['copy']} of {counts['drawn']} images drawn are near copies of training images, so `sample` and"
-            " `balance` write none of them; here they are judged as they are drawn"
+            f"class {label}: {counts['copy']} of {counts['drawn']} images drawn are near copies of training "
+            "images, so `sample` and `balance` write none of them; here they are judged as they are drawn"
             for label, counts in self.filter["counts"].items()
             if label in self.filter["as_drawn"]
         )
@@ -74,7 +74,11 @@ class _InMemorySelection:
 def choose_seeds(
     model: Model, wish: SampleRequest, against: Callable[[], ReferenceSet] | None, on_progress: OnProgress
 ) -> dict[str, Sequence[int]]:
-    """{class: seeds of the images wanted}: those the filter keeps, or without `against` the first; ModelError where one is copied."""
+    """{class: seeds of the images wanted}, unfiltered where `against` is None.
+
+    Raises:
+        ModelError: the generator copies training images of a class.
+    """
     if against is None:
         return {label: _unfiltered_seeds(wish, label) for label in wish.counts}
     known = against()
@@ -92,14 +96,22 @@ def select_in_memory(
     known: MutableMapping[str, Any],
     on_progress: OnProgress,
 ) -> _InMemorySelection:
-    """The seeds that `choose_seeds` gives, to be measured: a class that is copied is no refusal, and is taken as it is drawn.
+    """Choose the seeds to evaluate.
 
-    What is chosen for a class is put into `known`, and taken from there when it is asked for again.
+    A class of which the generator copies training images is taken as it is drawn.
+
+    Args:
+        model: draws the candidates.
+        wish: what is wanted.
+        against: loads the training images to compare with; None turns the filter off.
+        known: stores and recalls the selection of each class.
+        on_progress: told how many candidates are done.
     """
     if against is None:
         return _InMemorySelection(
             seeds=choose_seeds(model, wish, None, on_progress), filter=_filter_report(FILTER_OFF, ())
         )
+    # Each class: draw and filter it, or take what is known from before.
     beside, found = None, {}
     for label, count in wish.counts.items():
         key = files.digest_of([label, count, wish.seed, model.digest])
@@ -118,15 +130,15 @@ def select_in_memory(
                 "lost": _rejection_reasons(drawn),
             }
         found[label] = known[key]
-    any_class: Mapping[str, Any] = next(
-        iter(found.values()), FILTER_OFF
-    )  # all were compared with the same images
+    # The report; all classes were compared with the same images.
+    any_class: Mapping[str, Any] = next(iter(found.values()), FILTER_OFF)
     filtered = {
         "on": True,
         "compared_with": model.data_digest,
         **{name: any_class[name] for name in ("checks", "class_check")},
         "counts": {label: one["counts"] for label, one in found.items()},
     }
+    # The seeds.
     as_drawn = tuple(label for label, one in found.items() if one["copied"])
     seeds = {
         label: _unfiltered_seeds(wish, label) if one["copied"] else one["seeds"]
@@ -141,7 +153,7 @@ def select_in_memory(
 
 
 def _rejection_reasons(drawn: Sequence[CandidateImage]) -> dict[str, str]:
-    """{seed: reason} of some images that were rejected: of each reason those that speak loudest for it."""
+    """{seed: reason} of some rejected images: the clearest cases of each reason."""
     loudest: dict[str, Callable[[CandidateImage], float]] = {
         COPY: lambda one: one.distance or 0.0,
         CLASS: lambda one: -one.doubt,
@@ -154,7 +166,7 @@ def _rejection_reasons(drawn: Sequence[CandidateImage]) -> dict[str, str]:
 
 
 def _filter_report(filtered: Mapping[str, Any], as_drawn: Sequence[str]) -> dict[str, Any]:
-    """The report of the filter, with the classes that were taken as drawn though it was on, and a sentence for a person."""
+    """The filter's report with the classes that were taken as drawn, and in words."""
     report = {**filtered, "as_drawn": list(as_drawn)}
     return {**report, "sentence": filter_sentence(report)}
 
@@ -167,7 +179,7 @@ def _unfiltered_seeds(wish: SampleRequest, label: str) -> range:
 def draw_images(
     model: Model, seeds: Mapping[str, Sequence[int]], device: str, on_progress: OnProgress
 ) -> LabelledImages:
-    """The images of these seeds, each a patient of its own."""
+    """Draw the images of these seeds, each as a patient of its own."""
     total, pixels, labels, patients, sources = sum(map(len, seeds.values())), [], [], [], []
     for number, label in enumerate(model.labels):
         for one in draw(model, label, seeds.get(label, ()), device=device):

@@ -1,7 +1,8 @@
-"""Drawn images of one class (and the real ones) -> which to keep, with scores, and a reason for each of the others.
+"""Check candidates of one class and select the best, with a reason for all others.
 
-In this order: near copies of training images are rejected; then what shows its class less surely than real images do; then the tenth that
-is least realistic; of the rest, those are kept that cover the class best. Every step is arithmetic, in the order of the seeds.
+First, near copies of training images are rejected, then images that show their class less surely than real
+ones do, then the least realistic tenth. Of the rest, those are selected that cover the class best. All of it
+is deterministic, in the order of the seeds.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ _WORST = 0.1
 _NEIGHBOURS = 3
 """The k of the realism score, as in its paper."""
 _MOST = 100.0
-"""A realism beyond which more says nothing."""
+"""Realism is cut off here: more means nothing."""
 _COMPONENTS = 32
-"""Principal components in which coverage is chosen."""
+"""Number of principal components in which coverage is computed."""
 _DIGITS = 4
-"""Scores are rounded, so that the last bits of a sum decide nothing."""
+"""Decimals to which scores are rounded, so that the last bits of a sum decide nothing."""
 _CHUNK = 256
 _MOST_TAUGHT = 500
-"""Real images of a class that teach the judge of classes, at most."""
+"""Largest number of real images of a class on which the class checker is trained."""
 
 COPY, CLASS, REALISM, SURPLUS, _FINE = "copy", "class", "realism", "surplus", ""
 """Why an image is not kept; FINE where nothing speaks against it."""
@@ -40,41 +41,42 @@ COPY, CLASS, REALISM, SURPLUS, _FINE = "copy", "class", "realism", "surplus", ""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateImage:
-    """One drawn image as the sieve saw it; None where something could not be looked at."""
+    """One drawn image with its checks, None for what could not be checked."""
 
     seed: int
     kept: bool = True
     reason: str = _FINE
-    """"copy", "class", "realism" or "surplus"; "class" of a kept image: it is doubtful, and too few others were left."""
+    """"copy", "class", "realism" or "surplus" (not needed). "class" of a kept image says that it is doubtful,
+    but too few others were left."""
     nearest: int | None = None
     """Row of the nearest training image."""
     distance: float | None = None
-    """1 - correlation with it, after shift and mirroring."""
+    """1 - correlation with it, over shifts and mirroring."""
     lead: float | None = None
     """That distance as a share of the distance to the next patient."""
     odds: float | None = None
     """Log-odds of its own class."""
     doubt: float = 0.0
-    """How far these lie below what an image of its class must have."""
+    """How far they are below the limit of its class."""
     realism: float | None = None
-    """From 1 on: as near to a real image as that one's own neighbours are."""
+    """From 1 on, it is as near to a real image as that one's own neighbours are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FilterReference:
-    """The training images as the sieve needs them."""
+    """Measurements of the training images that the filter needs."""
 
     references: References
     labels: NDArray[np.int64]
     """(N,): class numbers."""
     points: Points
-    """(N, D): their `layout_texture_features`."""
+    """(N, D): their layout and texture."""
     limits: CopyLimits | None
     """None where there are too few patients to tell a copy from a likeness."""
     judge: ClassChecker | None
-    """None where classes cannot be checked: one class only, a patient each, or no network."""
+    """None where classes cannot be checked: one class only, a single patient in each, or no network."""
     see: FeatureFunction | None
-    """What the judge sees of images."""
+    """The features that the class checker uses."""
 
     @classmethod
     def of(
@@ -87,7 +89,16 @@ class FilterReference:
         see: FeatureFunction | None = None,
         on_progress: OnProgress = ignore,
     ) -> FilterReference:
-        """Look at the training images, which `pick` gives piece by piece, and learn from them; classes by what `see` sees of them."""
+        """Measure the training images, and train the class checker on them.
+
+        Args:
+            pick: returns the images of some rows.
+            labels: (N,) class numbers.
+            patients: (N,) patients.
+            classes: number of classes.
+            see: features for the class checker; None turns the class check off.
+            on_progress: told how many images are done.
+        """
         references = References.of(pick, patients)
         points = np.concatenate([layout_texture_features(pick(rows)) for rows in _chunk_rows(len(labels))])
         strangers = compare_new_patients(references, labels, on_progress=on_progress)
@@ -105,7 +116,10 @@ class FilterReference:
 def _train_class_checker(
     pick: ReadRows, labels: NDArray[np.int64], patients: NDArray[np.str_], classes: int, see: FeatureFunction
 ) -> ClassChecker | None:
-    """A judge of classes that has seen at most TAUGHT images of each, evenly taken from the patients."""
+    """Train a class checker on at most _MOST_TAUGHT images per class.
+
+    They are evenly spaced over the patients.
+    """
     order = np.lexsort((patients, labels))
     groups = np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
     even = (np.linspace(0, len(own) - 1, min(len(own), _MOST_TAUGHT)).round().astype(int) for own in groups)
@@ -119,13 +133,17 @@ def _train_class_checker(
 def check_candidates(
     pixels: Pixels, seeds: Sequence[int], label: int, real: FilterReference | None
 ) -> tuple[list[CandidateImage], Points]:
-    """Drawn images (M, C, H, W) of class number `label`: what speaks against each by itself, and their `layout_texture_features` (M, D)."""
+    """Check drawn images (M, C, H, W) of class number `label` one by one.
+
+    Returns:
+        The images with what speaks against each, and their layout and texture (M, D).
+    """
     points = layout_texture_features(pixels)
     if real is None:
         return [CandidateImage(seed=seed) for seed in seeds], points
-    labels, nobody = np.full(len(pixels), label), np.zeros(len(pixels), bool)
+    labels, none = np.full(len(pixels), label), np.zeros(len(pixels), bool)
     found = find_nearest(pixels.__getitem__, len(pixels), real.references)
-    copies = nobody if real.limits is None else real.limits.near_copies(found, labels)
+    copies = none if real.limits is None else real.limits.near_copies(found, labels)
     odds, doubt = _class_log_odds(pixels, label, real)
     drawn = [
         CandidateImage(
@@ -143,7 +161,10 @@ def check_candidates(
 
 
 def _class_log_odds(pixels: Pixels, label: int, real: FilterReference) -> tuple[Points | None, Points]:
-    """Log-odds (M,) of class number `label` in drawn images (M, C, H, W), None where nobody can tell; and how doubtful (M,) that makes them."""
+    """Log-odds of class number `label` in drawn images, and how doubtful they are.
+
+    Both are (M,). The log-odds are None where the class cannot be checked.
+    """
     judge = real.judge
     odds = (
         judge.odds(real.see(pixels).astype(np.float64), label)
@@ -164,22 +185,31 @@ def select_best(
     *,
     doubtful: bool = True,
 ) -> list[CandidateImage]:
-    """Choose `wanted` of M drawn images of one class; fewer where all others are near copies, which are never kept.
+    """Select `wanted` of M drawn images of one class.
 
-    Where too few show their class surely, the least doubtful of the others fill up what is left, unless `doubtful` is false.
+    There are fewer where all others are near copies, which are never kept. Where too few show their class
+    surely, the least doubtful ones fill up what is missing, unless `doubtful` is false.
 
-    `points` (M, D) are their looks, `real` (N, D) those of the real images of the class, beside which realism is judged. Without them,
-    or with one alone, each is judged beside all that were drawn.
+    Args:
+        drawn: the candidates, checked.
+        points: (M, D) their layout and texture.
+        real: (N, D) those of the real images of the class, compared with which realism is measured. None, or
+            a single one, compares each with all that were drawn.
+        wanted: number of images.
+        doubtful: whether images in doubt of their class may be kept.
     """
+    # Realism, compared with the real images where there are any.
     beside = points if real is None or len(real) < 2 else real
     scale = FeatureScale.of(beside)
     ours = scale(points)
     scores = _realism_scores(ours, scale(beside), own=beside is points)
+    # Of what passed the checks, drop the least realistic and select those that cover the class.
     passed = [n for n, one in enumerate(drawn) if one.reason == _FINE]
     tail = min(int(_WORST * len(passed)), max(len(passed) - wanted, 0))
     worst = set(sorted(passed, key=lambda n: scores[n])[:tail])
     rest = np.array([n for n in passed if n not in worst], np.int64)
     kept = {int(rest[n]) for n in _cover(ours[rest], scores[rest], wanted)}
+    # Fill up with the least doubtful, and give every candidate its reason.
     misfits = [n for n, one in enumerate(drawn) if one.reason == CLASS]
     misfits.sort(key=lambda n: drawn[n].doubt)
     kept.update(misfits[: max(wanted - len(kept), 0)] if doubtful else ())
@@ -194,10 +224,11 @@ def select_best(
 
 
 def _realism_scores(points: Points, others: Points, *, own: bool = False) -> Points:
-    """Realism score (M,) of `points` (M, D) beside `others` (N, D): arXiv 1904.06991, eq. 5.
+    """Realism (M,) of `points` (M, D) among `others` (N, D): arXiv 1904.06991, eq. 5.
 
-    The largest of: how far a real image is from its own NEIGHBOURS-th neighbour, as a share of how far it is from the point, over those
-    real images whose neighbourhood is no wider than the median. With `own` both are the same images, and none is compared with itself.
+    It is the largest ratio, over real images, of the distance to their own _NEIGHBOURS-th neighbour to their
+    distance to the point. Real images whose neighbourhood is wider than the median are left out. With `own`,
+    both are the same images, and none is compared with itself.
     """
     if len(others) < 2:
         return np.zeros(len(points))
@@ -217,9 +248,10 @@ def _realism_scores(points: Points, others: Points, *, own: bool = False) -> Poi
 
 
 def _cover(points: Points, scores: Points, wanted: int) -> list[int]:
-    """At most `wanted` rows of `points` (M, D) such that none is far from all of them: greedy k-centre, from the best of `scores` (M,) on.
+    """Select at most `wanted` rows of `points` (M, D) that leave no point far from all.
 
-    Each next one is the farthest from those chosen, which is at most twice as far as in the best choice (Gonzalez 1985; for choosing
+    Greedy k-centre, starting from the best of `scores` (M,). Each next row is the farthest from those
+    selected, and the result is at most twice as far as the best possible (Gonzalez 1985; for choosing
     training images arXiv 1708.00489).
     """
     if not len(points) or wanted < 1:
@@ -235,7 +267,7 @@ def _cover(points: Points, scores: Points, wanted: int) -> list[int]:
 
 
 def _principal_components(points: Points) -> Points:
-    """`points` (M, D) in their COMPONENTS leading principal components."""
+    """`points` (M, D) in their first _COMPONENTS principal components."""
     centred = points - points.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T @ centred)
     found: Points = centred @ axes[:, -_COMPONENTS:]
@@ -249,6 +281,6 @@ def _distances(points: Points, others: Points) -> Points:
 
 
 def _chunk_rows(count: int) -> Iterator[NDArray[np.int64]]:
-    """The rows 0 to `count` - 1, a chunk at a time."""
+    """The rows 0 to `count` - 1, chunk by chunk."""
     for start in range(0, count, _CHUNK):
         yield np.arange(start, min(start + _CHUNK, count))

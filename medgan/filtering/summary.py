@@ -1,4 +1,4 @@
-"""What the filter saw -> the words of the data card: what was checked, what was found, and what was not checked. Pure text."""
+"""What the filter found, as tables and as text for data card and report."""
 
 from __future__ import annotations
 
@@ -12,29 +12,34 @@ from medgan.filtering.separability import NOT_CHECKED
 from medgan.similarity.copies import LEAST_PATIENTS
 
 _FILTER_OFF = """\
-**Nothing.** The filter was off (`--no-filter`): near copies of training images, images of another class and failed images may be here."""
+**Nothing.** The filter was off (`--no-filter`): near copies of training images, images of another class and
+failed images may be here."""
 _COPIES = """\
-- Near copies: every candidate was compared with every training image, after shifts of up to a sixteenth of its side and mirroring.
-  One that came nearer to a patient than 99 of 100 patients come to one another, and clearly nearer to that patient than to the next,
-  was rejected. This is a screen, not a proof: it does not show that nobody can be recognised."""
+- Near copies: every candidate was compared with every training image, after shifts of up to a sixteenth of
+  its side and mirroring. One that came nearer to a patient than 99 of 100 patients come to one another, and
+  clearly nearer to that patient than to the next, was rejected. This is a screen, not a proof: it does not show
+  that no patient can be recognised."""
 _NO_DATA = """\
-- **Near copies were not looked for, and classes were not checked**: the training images were not at hand.
-  Draw again with `--against SOURCE`, the scans that the model learned from."""
+- **Near copies and classes were not checked**: the training images were not available.
+  Draw again with `--against SOURCE`, the scans that the model was trained on."""
 _FEW = f"""\
-- **Near copies were not looked for**: with fewer than {LEAST_PATIENTS} patients a copy cannot be told from a likeness."""
+- **Near copies were not checked**: with fewer than {LEAST_PATIENTS} patients
+  a copy cannot be told from a likeness."""
 _OTHER_DATA = """\
-- **The images compared with are not those that the model learned from** (their digest is another): copies of others were not found."""
+- **The images compared with are not those that the model was trained on** (their digest differs): copies of
+  other images were not found."""
 _CLASSES = """\
-- Class: candidates were dropped that show their class less surely than half of the real images of the class do, to a judge that had not
-  seen the patients of these."""
+- Class: candidates were dropped that show their class less surely than half of the real images of the class
+  do, according to a classifier that had not seen the patients of these."""
 _DOUBT = """\
-- Images kept in doubt are such candidates, taken because too few others were left; a model trained for longer draws better ones."""
+- Images kept in doubt are such candidates, taken because too few others were left; a model trained for longer
+  draws better ones."""
 _BESIDE_REAL = """\
-- Realism: of the others, the tenth that is farthest from the real images of the class in layout and texture was dropped, and from the
-  rest those were chosen that cover the class best."""
+- Realism: of the others, the tenth that is farthest from the real images of the class in layout and texture
+  was dropped, and from the rest those were chosen that cover the class best."""
 _BESIDE_DRAWN = """\
-- Realism: of all drawn images of a class, the tenth that is least like the others was dropped, and from the rest those were chosen that
-  cover the class best. Beside real images nothing was judged."""
+- Realism: of all drawn images of a class, the tenth that is least like the others was dropped, and from the
+  rest those were chosen that cover the class best. They were not compared with real images."""
 _IN_DOUBT = "in-doubt"
 """Of a kept image that shows its class less surely than real images of the class."""
 OUTCOME_COLUMNS = {
@@ -46,7 +51,7 @@ OUTCOME_COLUMNS = {
     "kept": "kept",
     "kept_in_doubt": "of these in doubt",
 }
-"""{count of the tally: heading}."""
+"""{outcome: column heading}."""
 
 
 def kept_scores(choice: Selection) -> dict[tuple[str, int], dict[str, Any]]:
@@ -81,7 +86,10 @@ def _scores(choice: Selection, one: CandidateImage) -> dict[str, float | str]:
 
 
 def checks_section(choice: Selection | None, data: str) -> str:
-    """The section of the data card; `data` is the digest of what the model learned from."""
+    """The section of the data card on what was checked.
+
+    `data` is the digest of what the model was trained on.
+    """
     if choice is None:
         return _FILTER_OFF
     counts = {label: count_outcomes(drawn) for label, drawn in choice.drawn.items()}
@@ -94,42 +102,53 @@ _TABLES = (
 
 
 def check_paragraphs(filtered: Mapping[str, Any], data: str) -> list[str]:
-    """What the data card says was checked, of the report of the filter, a paragraph each; `data` is as in `checks_section`."""
+    """What the data card says was checked, a paragraph each, from the filter's report.
+
+    `data` is as in `checks_section`.
+    """
     if not filtered["on"]:
         return [_FILTER_OFF]
-    told = _check_items(filtered, data)
-    return [" ".join(text.removeprefix("- ").split()) for text in told]
+    sentences = _check_items(filtered, data)
+    return [" ".join(text.removeprefix("- ").split()) for text in sentences]
 
 
 def filter_sentence(filtered: Mapping[str, Any]) -> str:
-    """The report of the filter in words for a person: of what was judged in memory, and has no data card."""
+    """The filter's report in words, for images in memory that have no data card."""
     if not filtered["on"]:
         return "The images are judged as they were drawn: the filter was off (--no-filter)."
-    sifted = [counts for label, counts in filtered["counts"].items() if label not in filtered["as_drawn"]]
-    total = {name: f"{sum(counts[name] for counts in sifted):,}" for name in OUTCOME_COLUMNS}
-    told = [
-        f"The filter kept {total['kept']} of {total['drawn']} images drawn ({total['kept_in_doubt']} of them in doubt of their class);"
-        f" near copies: {total['copy']}, class unsure: {total['class']}, least realistic: {total['realism']},"
-        f" not needed: {total['surplus']}."
-    ] if sifted else []  # fmt: skip
+    filtered_classes = [
+        counts for label, counts in filtered["counts"].items() if label not in filtered["as_drawn"]
+    ]
+    total = {name: f"{sum(counts[name] for counts in filtered_classes):,}" for name in OUTCOME_COLUMNS}
+    sentences = []
+    if filtered_classes:
+        sentences.append(
+            f"The filter kept {total['kept']} of {total['drawn']} images drawn "
+            f"({total['kept_in_doubt']} of them in doubt of their class); near copies: {total['copy']}, "
+            f"class unsure: {total['class']}, least realistic: {total['realism']}, "
+            f"not needed: {total['surplus']}."
+        )
     if filtered["as_drawn"]:
-        told.append(
+        sentences.append(
             f"Judged as drawn, for more than a fifth are near copies: {', '.join(filtered['as_drawn'])}."
         )
     if COPY not in filtered["checks"]:
-        told.append(f"Near copies were not looked for: there are fewer than {LEAST_PATIENTS} patients.")
-    told += _class_sentences(filtered)
-    return " ".join(told)
+        sentences.append(f"Near copies were not checked: there are fewer than {LEAST_PATIENTS} patients.")
+    sentences += _class_sentences(filtered)
+    return " ".join(sentences)
 
 
 def _class_sentences(filtered: Mapping[str, Any]) -> list[str]:
-    """What a person must know of the check of classes, in sentences; none in a report of before there was one."""
+    """What a person should know about the class check, in sentences.
+
+    There are none in the report of an older version without a class check.
+    """
     said = filtered.get("class_check", NOT_CHECKED)["sentences"]
     return [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in said]
 
 
 def outcome_table(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """A line per class: what became of its candidates."""
+    """A Markdown table of outcomes, with a line per class."""
     lines = [
         f"| label | {' | '.join(OUTCOME_COLUMNS.values())} |",
         "| --- " * (len(OUTCOME_COLUMNS) + 1) + "|",

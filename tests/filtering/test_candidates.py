@@ -181,7 +181,7 @@ def test_without_training_images_the_card_says_what_was_not_checked(model, tmp_p
     out = tmp_path / "out"
     written = sample(model, out, options=SampleOptions(count=4))
     assert written.filter["checks"] == []
-    assert "Near copies were not looked for, and classes were not checked" in card(out)
+    assert "Near copies and classes were not checked" in card(out)
     assert "--against" in card(out)
     assert {row["nearest_real"] for row in rows_of(out)} == {""}
     assert {row["filter"] for row in rows_of(out)} == {"kept"}
@@ -200,14 +200,14 @@ def test_training_images_in_the_cache_are_found_by_the_model_alone(scans, model,
 def test_other_scans_than_the_model_learned_from_are_told_apart(model, tmp_path):
     other = discs(tmp_path / "other", split="train", normal=9, covid=7)
     sample(model, tmp_path / "out", options=SampleOptions(count=4, against=other))
-    assert "not those that the model learned from" in card(tmp_path / "out")
+    assert "not those that the model was trained on" in card(tmp_path / "out")
 
 
 def test_scans_of_which_training_held_some_out_are_what_the_model_learned_from(scans, tmp_path):
     model = untrained(tmp_path / "model", scans, holdout=0.3, training_seed=4)
     sample(model, tmp_path / "out", options=SampleOptions(count=4, against=scans, holdout=0.3))
     assert facts(tmp_path / "out")["filter"]["compared_with"] == Model.load(model).data_digest
-    assert "not those that the model learned from" not in card(tmp_path / "out")
+    assert "not those that the model was trained on" not in card(tmp_path / "out")
     for holdout in (0.0, 0.2):
         with pytest.raises(OutputError, match="holdout is"):
             sample(model, tmp_path / "out", options=SampleOptions(count=4, against=scans, holdout=holdout))

@@ -19,15 +19,15 @@ def test_what_became_of_the_candidates_is_a_table():
     text = checks_section(Selection(compared_with="d", checks=("copy", "class"), drawn=DRAWN), "d")
     assert r"| a \| b | 4 | 1 | 0 | 0 | 1 | 2 | 1 |" in text
     assert "a screen, not a proof" in text
-    assert "not looked for" not in text
+    assert "not checked" not in text
 
 
 def test_what_was_not_checked_is_said():
-    assert "not looked for, and classes were not checked" in checks_section(Selection(drawn=DRAWN), "d")
+    assert "Near copies and classes were not checked" in checks_section(Selection(drawn=DRAWN), "d")
     assert "cannot be told from a likeness" in checks_section(
         Selection(compared_with="d", checks=("class",)), "d"
     )
     alone = Selection(compared_with="d", checks=("copy",), class_check=class_check_report(None, ["a"]))
     assert "Class check: not done, because there is only one class." in checks_section(alone, "d")
-    assert "not those that the model learned from" in checks_section(Selection(compared_with="d"), "other")
+    assert "not those that the model was trained on" in checks_section(Selection(compared_with="d"), "other")
     assert "The filter was off" in checks_section(None, "d")
