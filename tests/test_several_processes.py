@@ -72,7 +72,7 @@ def test_images_drawn_by_two_processes_are_those_of_one(model, tmp_path):
         tmp_path / "one",
         options=SampleOptions(labels=["mass"], count=5, format="nifti", filtered=False),
     )
-    (tmp_path / "two" / config.NAME).unlink()  # which the command line leaves
+    (tmp_path / "two" / config._NAME).unlink()  # which the command line leaves
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
 
 
@@ -82,7 +82,7 @@ def balanced_alike(source, model, folder, *, filtered):
     command = ["-m", "medgan", "balance", source.path, "--out", folder / "two" / "out", *words.split()]
     report = told_once(jobs.finish(jobs.start(2, *command)))
     balance(source, folder / "one" / "out", model=model, options=BalanceOptions(target=9, filter=filtered))
-    (folder / "two" / "out" / config.NAME).unlink()  # which the command line leaves
+    (folder / "two" / "out" / config._NAME).unlink()  # which the command line leaves
     assert tree(folder / "two") == tree(folder / "one")
     return report
 

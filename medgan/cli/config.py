@@ -21,9 +21,9 @@ from typing import Any
 from medgan.base import files
 from medgan.base.errors import PlanError
 
-NAME = "medgan.toml"
+_NAME = "medgan.toml"
 """The file of options that a command writes into its output folder."""
-LARGEST = 1_000_000
+_MAX_BYTES = 1_000_000
 """Bytes of a file of options, at most."""
 
 Options = Mapping[str, Any]
@@ -67,7 +67,7 @@ def read(path: Path, command: str, known: Iterable[str]) -> dict[str, Any]:
 def _tables(path: Path) -> dict[str, Any]:
     """Read the whole file."""
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > _MAX_BYTES:
             raise PlanError(f"{path} is too large for a file of options", hint="Name another --config.")
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -102,10 +102,10 @@ def keep(folder: Path, command: str, places: Iterable[str], options: Options) ->
         places: Stand-ins for the paths that it was given, such as "--model RUN".
         options: The options that the user gave.
     """
-    again = " ".join(["medgan", command, *places, "--out FOLDER --config", NAME])
+    again = " ".join(["medgan", command, *places, "--out FOLDER --config", _NAME])
     lines = ["# Repeats this command; the folders are yours to name:", f"# {again}", f"[{command}]"]
     lines += [f"{name} = {_toml(value)}" for name, value in sorted(options.items())]
-    files.write_text(folder / NAME, "\n".join(lines) + "\n")
+    files.write_text(folder / _NAME, "\n".join(lines) + "\n")
 
 
 def _toml(value: Any) -> str:

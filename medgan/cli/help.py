@@ -12,15 +12,15 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-SUBJECTS = ("Evidence", "Data", "Training", "Output", "Expert", "Options")
+_SUBJECTS = ("Evidence", "Data", "Training", "Output", "Expert", "Options")
 """The headings of groups of options, in this order."""
-COMMANDS_IN_EXAMPLES = ("medgan ", "find ")
-BOLD = "\x1b[1m{}\x1b[0m"
+_EXAMPLE_COMMANDS = ("medgan ", "find ")
+_BOLD = "\x1b[1m{}\x1b[0m"
 """Escape sequence of bold text; Click removes it if stdout is not a terminal."""
 
-Rows = list[tuple[str, str]]
+_Rows = list[tuple[str, str]]
 """[(name, help text)]."""
-Parameters = Mapping[str, inspect.Parameter]
+_Parameters = Mapping[str, inspect.Parameter]
 """{name: parameter} of a function."""
 
 
@@ -37,7 +37,7 @@ class Page:
             for option in command.get_params(ctx)
             if option.required
         ]
-        return ["[OPTIONS]", "COMMAND"] if commands_of(command) else [*needed, "[OPTIONS]"]
+        return ["[OPTIONS]", "COMMAND"] if _commands_of(command) else [*needed, "[OPTIONS]"]
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write usage, description and examples, then every argument, command and option."""
@@ -51,8 +51,8 @@ class Page:
                         formatter.write(f"{'':{formatter.current_indent}}{line}\n")
                     else:
                         formatter.write_text(line)
-        for heading, rows in sections(command, command.get_params(ctx)):
-            with formatter.section(BOLD.format(heading)):
+        for heading, rows in _sections(command, command.get_params(ctx)):
+            with formatter.section(_BOLD.format(heading)):
                 formatter.write_dl(rows, col_max=28)
 
 
@@ -70,43 +70,43 @@ def paragraphs(text: str) -> Iterator[list[str]]:
 
 def is_example(paragraph: str) -> bool:
     """Whether a paragraph of a docstring is a command to type."""
-    return paragraph.strip().startswith(COMMANDS_IN_EXAMPLES)
+    return paragraph.strip().startswith(_EXAMPLE_COMMANDS)
 
 
-def sections(command: Any, options: list[Any]) -> Iterator[tuple[str, Rows]]:
+def _sections(command: Any, options: list[Any]) -> Iterator[tuple[str, _Rows]]:
     """(heading, rows) of arguments, commands and each subject of options, without empty ones."""
     own = parameters(command)
     arguments = [option for option in options if option.param_type_name == "argument"]
     found = {
         "Arguments": [describe(argument, own) for argument in arguments],
-        "Commands": [(name, first_sentence(inner.help)) for name, inner in commands_of(command).items()],
+        "Commands": [(name, _first_paragraph(inner.help)) for name, inner in _commands_of(command).items()],
     }
-    for subject in SUBJECTS:
+    for subject in _SUBJECTS:
         found[subject] = [
             describe(option, own)
             for option in options
-            if option not in arguments and not option.hidden and subject_of(option, own) == subject
+            if option not in arguments and not option.hidden and _subject_of(option, own) == subject
         ]
     return ((heading, rows) for heading, rows in found.items() if rows)
 
 
-def parameters(command: Any) -> Parameters:
+def parameters(command: Any) -> _Parameters:
     """{name: parameter} of the function behind a command, with evaluated annotations."""
     return inspect.signature(command.callback, eval_str=True).parameters
 
 
-def words_of(option: Any, own: Parameters) -> Any:
+def words_of(option: Any, own: _Parameters) -> Any:
     """The object with `help`, `metavar` and `rich_help_panel`: our annotation, or the option itself."""
     metadata = getattr(own[option.name].annotation, "__metadata__", ()) if option.name in own else ()
     return next((words for words in metadata if hasattr(words, "rich_help_panel")), option)
 
 
-def subject_of(option: Any, own: Parameters) -> str:
+def _subject_of(option: Any, own: _Parameters) -> str:
     """The heading under which an option stands."""
-    return getattr(words_of(option, own), "rich_help_panel", None) or SUBJECTS[-1]
+    return getattr(words_of(option, own), "rich_help_panel", None) or _SUBJECTS[-1]
 
 
-def describe(option: Any, own: Parameters) -> tuple[str, str]:
+def describe(option: Any, own: _Parameters) -> tuple[str, str]:
     """("--name VALUE", "help text and default") of an option or argument; --help is a switch."""
     words = words_of(option, own)
     if option.param_type_name == "argument":
@@ -130,11 +130,11 @@ def kind_of(annotation: Any) -> Any:
     return given[0] if type(None) in typing.get_args(bare) else bare
 
 
-def commands_of(command: Any) -> dict[str, Any]:
+def _commands_of(command: Any) -> dict[str, Any]:
     """{name: command} of a group; empty for a command."""
     return dict(getattr(command, "commands", {}))
 
 
-def first_sentence(text: str) -> str:
+def _first_paragraph(text: str) -> str:
     """The first paragraph of a docstring, in one line."""
     return " ".join(text.partition("\n\n")[0].split())

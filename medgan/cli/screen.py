@@ -23,16 +23,16 @@ from medgan.base.processes import current_processes
 from medgan.base.progress import format_duration
 from medgan.cli.terminal import FULL, put, render, tell
 
-FAILED = 1
+_FAILED = 1
 """Exit code after an error that medgan explains."""
-UNEXPECTED = 3
+_UNEXPECTED = 3
 """Exit code after an error that it does not expect."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
-KILO = 1000
+_KILO = 1000
 """Factor between decimal units of size."""
 
-MEASURED = {
+_MEASUREMENTS = {
     "formats": "file formats",
     "modalities": "modalities",
     "meanings": "meaning of a pixel",
@@ -47,7 +47,7 @@ MEASURED = {
 }
 """{fact of the fingerprint: words for it}."""
 
-ACTIONABLE = (
+_MAIN_DECISIONS = (
     ("size", "size in pixels", "--size, --effort"),
     ("geometry", "geometry", ""),
     ("mm_per_pixel", "mm per pixel", ""),
@@ -60,28 +60,28 @@ ACTIONABLE = (
     ("seed", "seed", "--seed"),
 )
 """(decision, words for it, options that change it) of the decisions shown by default."""
-OPEN: Mapping[str, Mapping[Any, str]] = {
+_OPEN: Mapping[str, Mapping[Any, str]] = {
     "precision": {"auto": "timed when training begins"},
     "graphed": {None: "timed when training begins"},
     "minutes": {None: "no limit"},
 }
 """{decision: {value of an open decision: words for it}}."""
 
-COLOURS = {"1": "gray", "3": "colour"}
+_COLOURS = {"1": "gray", "3": "colour"}
 
-VERDICTS = {
+_VERDICTS = {
     "helps": ("Helps", "green"),
     "no-difference": ("No difference", "yellow"),
     "harms": ("Harms", "red"),
     "cannot-tell": ("Cannot tell", "bright_black"),
 }
 """{verdict of an evaluation: its words and colour}."""
-TONES = {"good": "green", "even": "yellow", "bad": "red", "none": "bright_black"}
-MARKS = {"good": "+", "even": "~", "bad": "x", "none": "?"}
-ASKED = {"distance": "as a whole", "realism": "each by itself", "variety": "as varied"}
+_TONES = {"good": "green", "even": "yellow", "bad": "red", "none": "bright_black"}
+_MARKS = {"good": "+", "even": "~", "bad": "x", "none": "?"}
+_QUESTIONS = {"distance": "as a whole", "realism": "each by itself", "variety": "as varied"}
 """{question about a class: heading of its column}."""
 
-Facts = Mapping[str, Any]
+_Facts = Mapping[str, Any]
 """Plain data as in the documented JSON."""
 
 
@@ -97,26 +97,26 @@ def polite_errors(again: str = "Repeat the same command: it goes on where it sto
     except OptionError:
         raise  # the parser of the command line reports it
     except MedganError as error:
-        complain(error.message, hint=error.hint)
-        raise SystemExit(FAILED) from None
+        _show_error(error.message, hint=error.hint)
+        raise SystemExit(_FAILED) from None
     except KeyboardInterrupt:
-        complain("interrupted", hint=again)
+        _show_error("interrupted", hint=again)
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:  # noqa: BLE001 this is the one boundary that nothing passes
         if isinstance(error, OSError) and error.errno in FULL:  # wherever it was met
             place = f"{error.filename}: " if error.filename else ""
-            complain(f"{place}the disk is full", hint="Free some space and repeat the command.")
-            raise SystemExit(FAILED) from None
+            _show_error(f"{place}the disk is full", hint="Free some space and repeat the command.")
+            raise SystemExit(_FAILED) from None
         _say("error", "red", f"unexpected {type(error).__name__}; {_details(error)}")
-        raise SystemExit(UNEXPECTED) from None
+        raise SystemExit(_UNEXPECTED) from None
 
 
-def complain(message: str, *, hint: str = "") -> None:
+def _show_error(message: str, *, hint: str = "") -> None:
     """Write on stderr what went wrong (red) and what to do next (cyan), in the first process only."""
     if current_processes().is_first:
         _say("error", "red", message)
         if hint:
-            advise(hint)
+            _show_hint(hint)
 
 
 def warn(sentence: str) -> None:
@@ -125,7 +125,7 @@ def warn(sentence: str) -> None:
         _say("warning", "yellow", sentence)
 
 
-def advise(hint: str) -> None:
+def _show_hint(hint: str) -> None:
     """Write on stderr what to do next."""
     _say("next", "cyan", hint)
 
@@ -133,13 +133,13 @@ def advise(hint: str) -> None:
 def _details(error: BaseException) -> str:
     """Say where the details of a failure are; write the traceback to stderr if no log can be written."""
     try:
-        return f"the details are in {write_log(error)}"
+        return f"the details are in {_write_log(error)}"
     except OSError as why:
         tell("".join(traceback.format_exception(error)))
         return f"the details are above, because no log could be written ({why.strerror or why})"
 
 
-def write_log(error: BaseException) -> Path:
+def _write_log(error: BaseException) -> Path:
     """Write versions, command and traceback of an unexpected error to a file that only its owner can read."""
     handle, name = tempfile.mkstemp(prefix="medgan-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
@@ -155,7 +155,7 @@ def show_json(value: object) -> None:
     put(json.dumps(value, indent=2) + "\n")
 
 
-def show_inspection(report: Facts, fingerprint: Facts, *, everything: bool = False) -> None:
+def show_inspection(report: _Facts, fingerprint: _Facts, *, everything: bool = False) -> None:
     """Show what `inspect` found: warnings, classes, measurements, verdicts on files, and the plan."""
     _warnings(report["warnings"])
     _table("Classes", ("split", "class", "scans", "images", "patients", "missing"), _classes(report))
@@ -171,7 +171,7 @@ def _warnings(warnings: Iterable[str]) -> None:
         _line(f"warning: {warning}", style="yellow")
 
 
-def show_training(report: Facts, *, everything: bool = False) -> None:
+def show_training(report: _Facts, *, everything: bool = False) -> None:
     """Show the result of `train`, or of its dry run the plan and the estimated time."""
     if not report["model_digest"]:
         _warnings(report["warnings"])
@@ -187,7 +187,7 @@ def show_training(report: Facts, *, everything: bool = False) -> None:
         }
     )
     _warnings(report["warnings"])
-    advise(f"medgan sample {shlex.quote(report['run'])} --out {_free('synthetic')}/")
+    _show_hint(f"medgan sample {shlex.quote(report['run'])} --out {_free('synthetic')}/")
 
 
 def _free(name: str) -> str:
@@ -196,7 +196,7 @@ def _free(name: str) -> str:
     return next(one for one in names if not Path(one).exists())
 
 
-def show_foreseen(report: Facts) -> None:
+def show_foreseen(report: _Facts) -> None:
     """Show what `balance` would write, by which plan, and how long its training would take."""
     _plan(report["plan"])
     parts = report["before"], report["repeated"], report["missing"]
@@ -211,7 +211,7 @@ def show_foreseen(report: Facts) -> None:
     _line("Nothing was written.")
 
 
-def show_output(report: Facts) -> None:
+def show_output(report: _Facts) -> None:
     """Show where images were written, and what each class is made up of."""
     _mixture(
         "Training images", report["real"], (report["counts"]["before"], report["repeated"], report["written"])
@@ -221,10 +221,10 @@ def show_output(report: Facts) -> None:
         _line(f"note: {note}", style="yellow")
     _line(report["share"]["sentence"])
     _facts({name: report[name] for name in ("out", "manifest")})
-    advise(f"look at {Path(report['out']) / 'contact-sheet.png'}")
+    _show_hint(f"look at {Path(report['out']) / 'contact-sheet.png'}")
 
 
-def _mixture(title: str, real: str, parts: Sequence[Facts], most: str = "") -> None:
+def _mixture(title: str, real: str, parts: Sequence[_Facts], most: str = "") -> None:
     """Show real, repeated and synthetic images per class with their share, or only synthetic ones."""
     counts = {label: [part.get(label, 0) for part in parts] for label in parts[0]}
     if real == "none":
@@ -242,7 +242,7 @@ def _mixture(title: str, real: str, parts: Sequence[Facts], most: str = "") -> N
         )
 
 
-def _show_filter(filtered: Facts) -> None:
+def _show_filter(filtered: _Facts) -> None:
     """Show the outcomes of the filter, and a warning if near copies were not checked."""
     head = ("class", "drawn", "near copies", "class unsure", "unrealistic", "not needed", "kept", "in doubt")
     names = ("drawn", "copy", "class", "realism", "surplus", "kept", "kept_in_doubt")
@@ -252,9 +252,9 @@ def _show_filter(filtered: Facts) -> None:
     _warnings(filtered["class_check"]["sentences"])
 
 
-def show_evaluation(report: Facts, *, every: bool = False) -> None:
+def show_evaluation(report: _Facts, *, every: bool = False) -> None:
     """Show the verdict, the answers and a line per class; with `every` also all arms and scores."""
-    word, colour = VERDICTS.get(report["verdict"], ("Not tested", "bright_black"))
+    word, colour = _VERDICTS.get(report["verdict"], ("Not tested", "bright_black"))
     _line(word, style=f"bold {colour}")
     bare, room = "Whether these images help a classifier was not measured.", report["headroom"] or {}
     for words in filter(None, (report["sentence"] or bare, room.get("sentence"), every and report["care"])):
@@ -262,12 +262,12 @@ def show_evaluation(report: Facts, *, every: bool = False) -> None:
     if report["answers"]:
         _line("")
     for answer in report["answers"]:
-        _line(f"{answer['question']} {answer['sentence']}", style=TONES[answer["tone"]])
+        _line(f"{answer['question']} {answer['sentence']}", style=_TONES[answer["tone"]])
     rows = [
-        (line["label"], line["n"], line["n_real"], *(MARKS[line[kind] or "none"] for kind in ASKED))
+        (line["label"], line["n"], line["n_real"], *(_MARKS[line[kind] or "none"] for kind in _QUESTIONS))
         for line in report["classes"]
     ]
-    _table("Classes", ("class", "synthetic", "real", *ASKED.values()), rows)
+    _table("Classes", ("class", "synthetic", "real", *_QUESTIONS.values()), rows)
     if rows:
         _line(
             " + as good as other real images   ~ in part, or too few to conclude   x not as good", style="dim"
@@ -280,10 +280,10 @@ def show_evaluation(report: Facts, *, every: bool = False) -> None:
     for note in report["notes"]:
         _line(f"note: {note}", style="yellow")
     hint = "" if every else " (it has every figure; --all shows them here)"
-    advise(f"open {Path(report['out']) / 'report.html'}{hint}")
+    _show_hint(f"open {Path(report['out']) / 'report.html'}{hint}")
 
 
-def _every_figure(report: Facts) -> None:
+def _every_figure(report: _Facts) -> None:
     """Show all arms, signs and scores."""
     tried = ("name", "judge", "role", "auprc", "low", "high", "sensitivity", "auroc")
     head = ("trained with", "judge", "role", "AUPRC", "from", "to", "sensitivity", "AUROC")
@@ -309,12 +309,12 @@ def _figure(value: object) -> str:
     return {"None": "-", "True": "yes", "False": "no", "": "-"}.get(str(value), str(value))
 
 
-def show_report(report: Facts) -> None:
+def show_report(report: _Facts) -> None:
     """Show where the report was written."""
     _facts(report)
 
 
-def show_cache(report: Facts) -> None:
+def show_cache(report: _Facts) -> None:
     """Show what the cache holds, what was removed from it, and what to do next."""
     head = ("stack", "images", "size", "prepared", "last used")
     _table("Prepared images", head, map(_cache_row, report["stacks"]))
@@ -332,14 +332,14 @@ def show_cache(report: Facts) -> None:
     _facts(facts)
     if report["stacks"]:
         _line("Prepared images are pixels of patients.", style="yellow")
-        advise(
+        _show_hint(
             "what another process uses was kept: repeat the command when that has ended"
             if cleared
             else "medgan cache --clear"
         )
 
 
-def _cache_row(kept: Facts) -> Sequence[object]:
+def _cache_row(kept: _Facts) -> Sequence[object]:
     times = (datetime.fromisoformat(kept[name]).astimezone() for name in ("changed", "used"))
     return kept["name"], kept["entries"], _size(kept["bytes"]), *(f"{time:%Y-%m-%d %H:%M}" for time in times)
 
@@ -349,13 +349,13 @@ def _size(count: int) -> str:
     size, units = float(count), iter(("bytes", "kB", "MB", "GB"))
     unit = next(units)
     for larger in units:
-        if size < KILO:
+        if size < _KILO:
             break
-        size, unit = size / KILO, larger
+        size, unit = size / _KILO, larger
     return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
-def _plan(plan: Facts, *, everything: bool = False) -> None:
+def _plan(plan: _Facts, *, everything: bool = False) -> None:
     """Show the main decisions of a plan with the options that change them, or every one by its JSON name."""
     if everything:
         rows = (
@@ -368,8 +368,8 @@ def _plan(plan: Facts, *, everything: bool = False) -> None:
         _line("  --all shows every decision.", style="dim")
 
 
-def _actionable(plan: Facts) -> Iterator[Sequence[str]]:
-    for field, words, option in ACTIONABLE:
+def _actionable(plan: _Facts) -> Iterator[Sequence[str]]:
+    for field, words, option in _MAIN_DECISIONS:
         if field not in plan or (field == "mm_per_pixel" and plan[field]["value"] is None):
             continue
         value = _decision_text(field, plan[field]["value"])
@@ -381,8 +381,8 @@ def _actionable(plan: Facts) -> Iterator[Sequence[str]]:
 def _decision_text(field: str, value: Any) -> str:
     """Format the value of a decision as short text."""
     words = "unknown" if value is None else _words(value)
-    if field in OPEN:
-        words = OPEN[field].get(value, words)
+    if field in _OPEN:
+        words = _OPEN[field].get(value, words)
     elif field in {"size", "base"}:
         words = " x ".join(map(str, value))
     elif field == "labels":
@@ -395,7 +395,7 @@ def _decision_text(field: str, value: Any) -> str:
     return words
 
 
-def _classes(report: Facts) -> Iterator[Sequence[object]]:
+def _classes(report: _Facts) -> Iterator[Sequence[object]]:
     for split, counts in report["counts"].items():
         for label, scans in counts.items():
             images, patients = report["images"][split][label], report["patients"][split][label]
@@ -403,14 +403,14 @@ def _classes(report: Facts) -> Iterator[Sequence[object]]:
             yield split, label, scans, images, patients, missing
 
 
-def _measured_facts(fingerprint: Facts, classes: Facts) -> Iterator[tuple[str, str]]:
-    for name, words in MEASURED.items():
+def _measured_facts(fingerprint: _Facts, classes: _Facts) -> Iterator[tuple[str, str]]:
+    for name, words in _MEASUREMENTS.items():
         value = fingerprint[name]
         if name in {"rows", "columns"} and value:
             told = f"{value[0]}" if len(set(value)) == 1 else "{} to {}, median {}".format(*_ends(value))
             yield words, told
         elif name == "channels" and value:
-            yield words, _words({COLOURS.get(channels, channels): n for channels, n in value.items()})
+            yield words, _words({_COLOURS.get(channels, channels): n for channels, n in value.items()})
         elif value and not (isinstance(value, Mapping) and set(value) == {""}):
             yield words, _words(value)
     yield "classes", classes["sentence"]
@@ -421,7 +421,7 @@ def _ends(spread: Sequence[int]) -> tuple[int, int, int]:
     return least, most, median
 
 
-def _facts(facts: Facts) -> None:
+def _facts(facts: _Facts) -> None:
     width = max(map(len, facts)) + 2
     for name, value in facts.items():
         _line(f"{name:{width}}{value}")

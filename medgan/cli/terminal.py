@@ -17,7 +17,7 @@ from medgan.base.errors import OutputError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-PIPE_WIDTH = 10_000
+_PIPE_WIDTH = 10_000
 """Columns of a table in a file or a pipe, where nothing should be wrapped or cut."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """Error numbers of a full disk."""
@@ -104,5 +104,5 @@ def console(*, stderr: bool = False) -> Console:
 
     made = Calm(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not made.is_terminal:
-        made.width = PIPE_WIDTH
+        made.width = _PIPE_WIDTH
     return made

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from rich import progress
     from rich.console import Console, RenderableType
 
-PAUSE = 30.0
+_PAUSE = 30.0
 """Seconds between two plain lines of a stage, so that the log of an hour can still be read."""
-SOON = 2.0
+_SOON = 2.0
 """Seconds of a stage before the remaining time can be estimated."""
-NOTEWORTHY = 1.0
+_NOTEWORTHY = 1.0
 """Seconds from which on the duration of a stage is shown."""
 
 
 @dataclass(slots=True)
-class Stage:
+class _Stage:
     """A stage of a job as last reported; times are seconds of the monotonic clock."""
 
     name: str
@@ -67,16 +67,16 @@ class Stage:
         facts, spent = self.latest.facts, now - self.began
         if facts.get("cached", 0) > self.latest.total / 2:
             return "from the cache"
-        rate = facts.get("images_per_second") or (self._rate(spent) if spent > SOON else 0.0)
+        rate = facts.get("images_per_second") or (self._rate(spent) if spent > _SOON else 0.0)
         return f"{rate:,.0f}/s" if rate >= 1 and not self.over else ""
 
     def left(self, now: float) -> str:
         """The remaining time, from the job or else the clock; for a finished stage, its duration."""
         spent = now - self.began
         if self.over:
-            return format_duration(spent) if spent >= NOTEWORTHY else ""
+            return format_duration(spent) if spent >= _NOTEWORTHY else ""
         seconds = self.latest.facts.get("seconds_left")
-        if seconds is None and spent > SOON and self._rate(spent):
+        if seconds is None and spent > _SOON and self._rate(spent):
             seconds = (self.latest.total - self.latest.done) / self._rate(spent)
         return "" if seconds is None else f"{format_duration(seconds)} left"
 
@@ -84,10 +84,10 @@ class Stage:
         return (self.latest.done - self.at_first) / spent
 
 
-class Teller(Protocol):
+class _ProgressDisplay(Protocol):
     """Shows stages on stderr."""
 
-    def show(self, stage: Stage, now: float) -> None:
+    def show(self, stage: _Stage, now: float) -> None:
         """Show the latest report of a stage."""
 
     def note(self, words: str) -> None:
@@ -95,14 +95,14 @@ class Teller(Protocol):
 
 
 @dataclass(slots=True)
-class Manner:
+class _Verbosity:
     """How much this process shows of its progress."""
 
     quiet: bool = False
     verbose: bool = False
 
 
-MANNER = Manner()
+_VERBOSITY = _Verbosity()
 
 
 def speak(*, quiet: bool = False, verbose: bool = False) -> None:
@@ -110,7 +110,7 @@ def speak(*, quiet: bool = False, verbose: bool = False) -> None:
 
     With neither, stderr gets bars on a terminal and occasional lines elsewhere.
     """
-    MANNER.quiet, MANNER.verbose = quiet, verbose
+    _VERBOSITY.quiet, _VERBOSITY.verbose = quiet, verbose
 
 
 @contextmanager
@@ -122,29 +122,29 @@ def watch(log: Path | None = None) -> Iterator[OnProgress]:
     if not current_processes().is_first:
         yield ignore
         return
-    if MANNER.quiet:
-        yield warn_only
+    if _VERBOSITY.quiet:
+        yield _show_warnings
         return
     screen = console(stderr=True)
-    if MANNER.verbose or not screen.is_terminal:
-        yield follow(Lines(pause=0.0 if MANNER.verbose else PAUSE), log)
+    if _VERBOSITY.verbose or not screen.is_terminal:
+        yield _track_stages(_PlainLines(pause=0.0 if _VERBOSITY.verbose else _PAUSE), log)
         return
-    bars = Bars(screen)
+    bars = _ProgressBars(screen)
     try:
-        yield follow(bars, log)
+        yield _track_stages(bars, log)
     finally:
         bars.end()
 
 
-def warn_only(report: Progress) -> None:
+def _show_warnings(report: Progress) -> None:
     """Show only warnings."""
     if report.stage == WARNING:
         tell(f"warning: {printable(report.words)}\n")
 
 
-def follow(teller: Teller, log: Path | None = None) -> OnProgress:
+def _track_stages(teller: _ProgressDisplay, log: Path | None = None) -> OnProgress:
     """A callback that tracks the stages of a job and shows them."""
-    stages: dict[str, Stage] = {}
+    stages: dict[str, _Stage] = {}
 
     def on_progress(report: Progress) -> None:
         if report.stage == NOTE:
@@ -160,7 +160,7 @@ def follow(teller: Teller, log: Path | None = None) -> OnProgress:
         before = stages.get(name)
         if before is None or report.done < before.latest.done:  # new, or begun again
             told = None if before is None else before.told
-            stages[name] = Stage(name=name, began=now, at_first=report.done, latest=report, told=told)
+            stages[name] = _Stage(name=name, began=now, at_first=report.done, latest=report, told=told)
         stages[name].latest = report
         if log is not None and before is None and report.stage == "training":
             teller.note(f"log: {printable(str(log))}")
@@ -169,16 +169,16 @@ def follow(teller: Teller, log: Path | None = None) -> OnProgress:
     return on_progress
 
 
-class Lines:
+class _PlainLines:
     """Plain lines for a log file or a pipe: when a stage begins, now and then, and when a long one ends."""
 
-    def __init__(self, pause: float = PAUSE) -> None:
+    def __init__(self, pause: float = _PAUSE) -> None:
         """Let at least `pause` seconds pass between two lines of a stage."""
         self._pause = pause
 
-    def show(self, stage: Stage, now: float) -> None:
+    def show(self, stage: _Stage, now: float) -> None:
         """Write a line if one is due."""
-        long = stage.over and not stage.ended and not stage.single and now - stage.began >= NOTEWORTHY
+        long = stage.over and not stage.ended and not stage.single and now - stage.began >= _NOTEWORTHY
         due = stage.told is None or now - stage.told >= self._pause or long
         if not due:
             return
@@ -197,7 +197,7 @@ class Lines:
         tell(f"{datetime.now():%H:%M} {words}\n")
 
 
-class Bars:
+class _ProgressBars:
     """Progress bars for a terminal, one per stage; they stay when a stage ends."""
 
     def __init__(self, screen: Console) -> None:
@@ -207,7 +207,7 @@ class Bars:
         with suppress(OSError):
             self._bars.start()
 
-    def show(self, stage: Stage, now: float) -> None:
+    def show(self, stage: _Stage, now: float) -> None:
         """Move the bar of a stage; a closed terminal does not stop the work."""
         drawn: dict[str, Any] = {
             "completed": stage.latest.done,

@@ -230,9 +230,9 @@ def count_added(drawn: Lesson, learned: Learned) -> dict[str, int]:
 
 
 def _pool(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int) -> DrawPool:
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     real = np.flatnonzero(side & (learned.origins == REAL))
-    rows = np.concatenate([real, *_joining(recipe, learned, side, chance)])
+    rows = np.concatenate([real, *_joining(recipe, learned, side, rng)])
     labels, extra = learned.labels[rows], learned.origins[rows] != REAL
     counts = learned.count(REAL, side)
     costs = np.where(extra, recipe.worth, 1.0)
@@ -242,7 +242,7 @@ def _pool(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int) 
 
 
 def _joining(
-    recipe: Recipe, learned: Learned, side: NDArray[np.bool_], chance: np.random.Generator
+    recipe: Recipe, learned: Learned, side: NDArray[np.bool_], rng: np.random.Generator
 ) -> Iterator[_Labels]:
     """The rows that join the real ones, class by class."""
     lacking = _lacking(learned, side)
@@ -252,10 +252,10 @@ def _joining(
         if recipe.share:
             yield own
         elif recipe.adds == DUPLICATES and len(own):
-            rounds = [chance.permutation(own) for _ in range(-(-int(lacking[number]) // len(own)))]
+            rounds = [rng.permutation(own) for _ in range(-(-int(lacking[number]) // len(own)))]
             yield np.concatenate([*rounds, own[:0]])[: lacking[number]]
         else:
-            yield chance.permutation(own)[: lacking[number]]
+            yield rng.permutation(own)[: lacking[number]]
 
 
 def _lacking(learned: Learned, side: NDArray[np.bool_]) -> _Labels:

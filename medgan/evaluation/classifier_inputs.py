@@ -36,7 +36,7 @@ class NetworkInputs(Protocol):
         """The parameter groups of an optimiser, each with its learning rate and weight decay."""
         ...
 
-    def batch(self, rows: _Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
+    def batch(self, rows: _Rows, *, views: bool, rng: np.random.Generator) -> Tensor:
         """The input of the network for some images; with `views` each one is augmented anew."""
         ...
 
@@ -76,11 +76,11 @@ class SmallNetInputs:
         """See `NetworkInputs`: one rate for all weights."""
         return [{"params": list(network.parameters()), "lr": rate, "weight_decay": WEIGHT_DECAY}]
 
-    def batch(self, rows: _Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
+    def batch(self, rows: _Rows, *, views: bool, rng: np.random.Generator) -> Tensor:
         """(R, C, H, W); augmented anew each time if `views`."""
         images = self.learned[torch.from_numpy(rows)]
         return (
-            augment_classically(images, torch.Generator().manual_seed(int(chance.integers(2**62))))
+            augment_classically(images, torch.Generator().manual_seed(int(rng.integers(2**62))))
             if views
             else images
         )

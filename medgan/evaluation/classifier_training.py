@@ -82,18 +82,18 @@ def _losses(
     eyes: NetworkInputs, lesson: Lesson, network: nn.Module, steps: int, seed: int
 ) -> Iterator[Tensor]:
     """Yield the loss of each batch."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     truth = torch.from_numpy(lesson.labels)
     prior = 0 if lesson.prior is None else torch.from_numpy(lesson.prior)
     network.train()
-    for rows, costs in _batches(lesson, steps, chance):
-        seen = eyes.batch(rows, views=lesson.recipe.classical, chance=chance)
+    for rows, costs in _batches(lesson, steps, rng):
+        seen = eyes.batch(rows, views=lesson.recipe.classical, rng=rng)
         named, weights = truth[torch.from_numpy(rows)], torch.from_numpy(costs)
         if not lesson.recipe.mixed:
             yield _weighted_loss(network(seen) + prior, named, weights)
             continue
-        part = float(chance.beta(_MIXING, _MIXING))
-        other = torch.from_numpy(chance.permutation(len(rows)))
+        part = float(rng.beta(_MIXING, _MIXING))
+        other = torch.from_numpy(rng.permutation(len(rows)))
         told = network(part * seen + (1 - part) * seen[other]) + prior
         yield part * _weighted_loss(told, named, weights) + (1 - part) * _weighted_loss(
             told, named[other], weights[other]
@@ -101,13 +101,13 @@ def _losses(
 
 
 def _batches(
-    lesson: Lesson, steps: int, chance: np.random.Generator
+    lesson: Lesson, steps: int, rng: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Yield rows and error weights of each batch, stage after stage."""
     ends = np.rint(np.cumsum([share for share, _ in lesson.stages]) * steps).astype(int)
     for number in range(steps):
         _, pool = lesson.stages[int((number >= ends[:-1]).sum())]
-        drawn = chance.choice(len(pool.rows), size=_BATCH, p=pool.chances)
+        drawn = rng.choice(len(pool.rows), size=_BATCH, p=pool.chances)
         yield pool.rows[drawn], pool.costs[drawn]
 
 

@@ -126,7 +126,7 @@ def _even_priors(labels: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _smote(
-    x: _Array, labels: NDArray[np.int64], chance: np.random.Generator
+    x: _Array, labels: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[_Array, NDArray[np.int64]]:
     """Interpolate between neighbours of a class until all classes are equally large (SMOTE, arXiv 1106.1813).
 
@@ -141,8 +141,8 @@ def _smote(
             continue
         own = x[labels == number]
         near = NearestNeighbors(n_neighbors=min(_NEIGHBOURS + 1, count)).fit(own).kneighbors(own)[1]
-        first = chance.integers(count, size=lacking)
-        second = near[first, chance.integers(min(1, count - 1), near.shape[1], size=lacking)]
-        fresh.append(own[first] + chance.random((lacking, 1), np.float32) * (own[second] - own[first]))
+        first = rng.integers(count, size=lacking)
+        second = near[first, rng.integers(min(1, count - 1), near.shape[1], size=lacking)]
+        fresh.append(own[first] + rng.random((lacking, 1), np.float32) * (own[second] - own[first]))
     new = [int(counts.max()) - count if count else 0 for count in counts.tolist()]
     return np.concatenate(fresh), np.repeat(np.arange(len(counts)), new)

@@ -114,11 +114,11 @@ class FineTunedInputs:
             for part, speed in parts
         ]
 
-    def batch(self, rows: _Rows, *, views: bool, chance: np.random.Generator) -> Tensor:
+    def batch(self, rows: _Rows, *, views: bool, rng: np.random.Generator) -> Tensor:
         """(R, 112, h, w), with h and w a sixteenth of the sides; of each image one view is drawn."""
         if not views:
             return torch.stack([self._plain(row) for row in rows.tolist()]).float()
-        drawn = chance.integers(self._count, size=len(rows)).tolist()
+        drawn = rng.integers(self._count, size=len(rows)).tolist()
         return torch.stack(
             [self._varied(row)[view] for row, view in zip(rows.tolist(), drawn, strict=True)]
         ).float()
@@ -158,9 +158,9 @@ class FineTunedInputs:
     def _varied(self, row: int) -> Tensor:
         """Output of the frozen stages for the views of an image; they depend on its row and the seed."""
         if row not in self._views:
-            chance = torch.Generator().manual_seed(int(digest(f"{self._seed}", f"{row}")[:15], 16))
+            rng = torch.Generator().manual_seed(int(digest(f"{self._seed}", f"{row}")[:15], 16))
             image = _resize_for_network(self._learned[row : row + 1], self._side) / self._deviation
-            views = augment_classically(image.expand(self._count, -1, -1, -1), chance) * self._deviation
+            views = augment_classically(image.expand(self._count, -1, -1, -1), rng) * self._deviation
             self._views[row] = torch.cat([self._look(some) for some in torch.split(views, _FROZEN_BATCH)])
         return self._views[row]
 

@@ -103,7 +103,7 @@ def _time_step(eyes: NetworkInputs) -> float:
 def _time_view(eyes: NetworkInputs) -> float:
     """Seconds for one image to pass the frozen stages."""
     rows, rng = np.arange(_IMAGES), np.random.default_rng(0)
-    return _time(lambda: eyes.batch(rows, views=False, chance=rng)) / _IMAGES
+    return _time(lambda: eyes.batch(rows, views=False, rng=rng)) / _IMAGES
 
 
 def _time_features(images: EvaluationData) -> float:

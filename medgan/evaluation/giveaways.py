@@ -24,63 +24,63 @@ from medgan.evaluation.arms import rare_classes
 from medgan.evaluation.endpoints import auroc_under, interval, patient_weights
 from medgan.prepare.images import LabelledImages
 
-SHAPE = "shape"
-BRIGHTNESS = "brightness"
-SCANNER = "scanner"
-LOUD = 0.6
+_SHAPE = "shape"
+_BRIGHTNESS = "brightness"
+_SCANNER = "scanner"
+_THRESHOLD = 0.6
 """A sign gives a class away if the 95 % interval of its AUROC lies above this."""
-FEWEST = 5
+_FEWEST_PATIENTS = 5
 """Held-out patients of a class from which on an interval over patients can be trusted."""
-TREES = 100
+_TREES = 100
 """Trees of a forest."""
-DEEPEST = 3
+_DEPTH = 3
 """Depth of a tree."""
-LEAF = 5
+_LEAF = 5
 """Images in a leaf, at least."""
-NUMBERS = 9
+_NUMBERS = 9
 """Columns of `Circumstances.shape`."""
-NONE = "none"
+_NONE = "none"
 """Verdict: no sign gives a class away."""
-TOLD = "told"
+_TOLD = "told"
 """Verdict: a sign gives a class away."""
-WORDS = {SHAPE: "Picture shape", BRIGHTNESS: "Brightness", SCANNER: "The scanner"}
-ADVICE = {
-    SHAPE: "a classifier may use it; conform shapes first, or judge on centre squares",
-    BRIGHTNESS: "a classifier may see no more than that; where exposure makes the difference and not disease,"
+_SIGN_WORDS = {_SHAPE: "Picture shape", _BRIGHTNESS: "Brightness", _SCANNER: "The scanner"}
+_ADVICE = {
+    _SHAPE: "a classifier may use it; conform shapes first, or judge on centre squares",
+    _BRIGHTNESS: "a classifier may see no more than that; where exposure makes the difference and not disease,"
     " level it first",
-    SCANNER: "a classifier may use its look; take every class from every scanner, or judge within one",
+    _SCANNER: "a classifier may use its look; take every class from every scanner, or judge within one",
 }
 """{sign: what to do about it}."""
-METHOD = (
+_METHOD = (
     "learned from the training images, every class weighing the same, and judged on all held-out images: a "
     "forest of shallow trees on the facts of the file (shape) or on mean and standard deviation of the "
     "prepared image (brightness), naive Bayes on the number of the scanner; intervals by bootstrap over "
     "patients within their class"
 )
 
-Labels = NDArray[np.int64]
-Points = NDArray[np.float64]
+_Labels = NDArray[np.int64]
+_Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Circumstances:
     """Facts of the files of N images besides their pixels, without anything that identifies a person."""
 
-    shape: Points
+    shape: _Points
     """(N, 9): rows, columns, log of their ratio, frames, files, bits, channels, mm per pixel down and across.
 
     Unknown spacing is 0.
     """
     form: NDArray[np.str_]
     """(N,): file format and photometric interpretation."""
-    scanner: Labels
+    scanner: _Labels
     """(N,): number of the scanner in the data set; 0 if unknown."""
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Circumstances:
         """Collect the facts of images from their records."""
         return cls(
-            shape=np.array([shape_of(record) for record in records], np.float64).reshape(-1, NUMBERS),
+            shape=np.array([_shape_of(record) for record in records], np.float64).reshape(-1, _NUMBERS),
             form=np.array([f"{record.format} {record.photometric}" for record in records], np.str_),
             scanner=np.array([record.scanner for record in records], np.int64),
         )
@@ -119,7 +119,7 @@ class Separation:
     @property
     def loud(self) -> bool:
         """Whether the sign gives the class away."""
-        return self.low > LOUD and self.patients >= FEWEST
+        return self.low > _THRESHOLD and self.patients >= _FEWEST_PATIENTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +145,8 @@ class Giveaways:
     signs: tuple[Giveaway, ...]
     patients: int
     """Held-out patients."""
-    threshold: float = LOUD
-    method: str = METHOD
+    threshold: float = _THRESHOLD
+    method: str = _METHOD
 
 
 def measure_giveaways(
@@ -181,26 +181,26 @@ def measure_giveaways(
     signs = tuple(
         Giveaway(
             sign=sign,
-            values=count_values(own),
-            classes=separations(scores, train, held_out, weights) if count_values(own) else (),
+            values=_count_values(own),
+            classes=_separations(scores, train, held_out, weights) if _count_values(own) else (),
         )
         for sign, own, scores in (
-            (SHAPE, *shape_scores(train.labels, learned, asked)),
-            (BRIGHTNESS, *brightness_scores(train, held_out)),
-            (SCANNER, *scanner_scores(train.labels, learned, asked)),
+            (_SHAPE, *_shape_scores(train.labels, learned, asked)),
+            (_BRIGHTNESS, *_brightness_scores(train, held_out)),
+            (_SCANNER, *_scanner_scores(train.labels, learned, asked)),
         )
     )
     loud = any(one.loud for sign in signs for one in sign.classes)
     return Giveaways(
-        verdict=TOLD if loud else NONE,
-        sentence=sentence(signs),
+        verdict=_TOLD if loud else _NONE,
+        sentence=_verdict_text(signs),
         signs=signs,
         patients=len(np.unique(held_out.patients)),
     )
 
 
-def separations(
-    scores: dict[int, Points], train: LabelledImages, held_out: LabelledImages, weights: Labels
+def _separations(
+    scores: dict[int, _Points], train: LabelledImages, held_out: LabelledImages, weights: _Labels
 ) -> tuple[Separation, ...]:
     """The separation of every class with training and held-out images, in the order of their names."""
     rare = rare_classes(train.counts)
@@ -229,7 +229,7 @@ def separations(
 # --- signs: (values of the training images, {class: scores (N,) of the held-out images}) ---
 
 
-def shape_of(record: Record) -> tuple[float, ...]:
+def _shape_of(record: Record) -> tuple[float, ...]:
     """The numbers of `Circumstances.shape` for one record."""
     frames, rows, columns = record.shape
     down, across = record.spacing_mm[1:] if record.spacing_mm else (0.0, 0.0)
@@ -237,29 +237,29 @@ def shape_of(record: Record) -> tuple[float, ...]:
     return rows, columns, ratio, frames, max(len(record.parts), 1), record.bits, record.channels, down, across
 
 
-def shape_scores(
-    labels: Labels, learned: Circumstances, asked: Circumstances
-) -> tuple[Points, dict[int, Points]]:
+def _shape_scores(
+    labels: _Labels, learned: Circumstances, asked: Circumstances
+) -> tuple[_Points, dict[int, _Points]]:
     """Score by the numbers of the file, and by each form that training images have."""
     forms = np.unique(learned.form)
     ours, theirs = (
         np.concatenate([one.shape, one.form[:, None] == forms], axis=1) for one in (learned, asked)
     )
-    return ours, forest_scores(ours, labels, theirs)
+    return ours, _forest_scores(ours, labels, theirs)
 
 
-def brightness_scores(train: LabelledImages, held_out: LabelledImages) -> tuple[Points, dict[int, Points]]:
+def _brightness_scores(train: LabelledImages, held_out: LabelledImages) -> tuple[_Points, dict[int, _Points]]:
     """Score by mean and standard deviation of each image."""
     ours, theirs = (
         np.stack([one.pixels.mean(axis=(1, 2, 3)), one.pixels.std(axis=(1, 2, 3))], axis=1, dtype=np.float64)
         for one in (train, held_out)
     )
-    return ours, forest_scores(ours, train.labels, theirs)
+    return ours, _forest_scores(ours, train.labels, theirs)
 
 
-def scanner_scores(
-    labels: Labels, learned: Circumstances, asked: Circumstances
-) -> tuple[Points, dict[int, Points]]:
+def _scanner_scores(
+    labels: _Labels, learned: Circumstances, asked: Circumstances
+) -> tuple[_Points, dict[int, _Points]]:
     """Score by how often each class comes from each scanner; "unknown" and new scanners count as scanners."""
     known = np.unique(learned.scanner)
     if not known.any():
@@ -269,24 +269,26 @@ def scanner_scores(
         for one in (learned.scanner, asked.scanner)
     )
     model = CategoricalNB(fit_prior=False, min_categories=len(known) + 1).fit(ours[:, None], labels)
-    return known[:, None].astype(np.float64), by_class(model, theirs[:, None])
+    return known[:, None].astype(np.float64), _class_scores(model, theirs[:, None])
 
 
-def forest_scores(points: Points, labels: Labels, asked: Points) -> dict[int, Points]:
+def _forest_scores(points: _Points, labels: _Labels, asked: _Points) -> dict[int, _Points]:
     """Score with a forest of shallow trees, which need no scaling and can separate a middle range."""
     forest = RandomForestClassifier(
-        TREES, max_depth=DEEPEST, min_samples_leaf=LEAF, class_weight="balanced", random_state=0, n_jobs=1
+        _TREES, max_depth=_DEPTH, min_samples_leaf=_LEAF, class_weight="balanced", random_state=0, n_jobs=1
     )
-    return by_class(forest.fit(points, labels), asked)
+    return _class_scores(forest.fit(points, labels), asked)
 
 
-def by_class(model: RandomForestClassifier | CategoricalNB, asked: Points | Labels) -> dict[int, Points]:
+def _class_scores(
+    model: RandomForestClassifier | CategoricalNB, asked: _Points | _Labels
+) -> dict[int, _Points]:
     """{class: probability for each image}, rounded so that equal values tie."""
     chances = model.predict_proba(asked).round(9)
     return {int(number): chances[:, column] for column, number in enumerate(model.classes_)}
 
 
-def count_values(points: Points) -> int:
+def _count_values(points: _Points) -> int:
     """Count the distinct rows."""
     return len(np.unique(points, axis=0))
 
@@ -294,25 +296,25 @@ def count_values(points: Points) -> int:
 # --- in words ---
 
 
-def sentence(signs: Sequence[Giveaway]) -> str:
+def _verdict_text(signs: Sequence[Giveaway]) -> str:
     """Say which signs give a class away and what to do about each, and which signs do not."""
-    loud = [found for sign in signs if (found := loudest(sign))]
+    loud = [found for sign in signs if (found := _clearest(sign))]
     told = [
-        f"{WORDS[sign]} alone tells {one.label} from the rest with an AUROC of {one.auroc:.2f}"
-        f" ({one.low:.2f} to {one.high:.2f}): {ADVICE[sign]}."
+        f"{_SIGN_WORDS[sign]} alone tells {one.label} from the rest with an AUROC of {one.auroc:.2f}"
+        f" ({one.low:.2f} to {one.high:.2f}): {_ADVICE[sign]}."
         for sign, one in loud
     ]
     named = {sign for sign, _ in loud}
     quiet = [sign for sign in signs if sign.classes and sign.sign not in named]
     if quiet:
         most = max(one.auroc for sign in quiet for one in sign.classes)
-        names = " or ".join(WORDS[sign.sign].lower() for sign in quiet)
+        names = " or ".join(_SIGN_WORDS[sign.sign].lower() for sign in quiet)
         told.append(f"No class is given away by {names} (AUROC at most {most:.2f}).")
-    told += [f"{WORDS[sign.sign]} is not known." for sign in signs if not sign.classes]
+    told += [f"{_SIGN_WORDS[sign.sign]} is not known." for sign in signs if not sign.classes]
     return " ".join(told)
 
 
-def loudest(giveaway: Giveaway) -> tuple[str, Separation] | None:
+def _clearest(giveaway: Giveaway) -> tuple[str, Separation] | None:
     """The sign with the class that it separates most surely; None if it gives no class away."""
     loud = [one for one in giveaway.classes if one.loud]
     return (giveaway.sign, max(loud, key=lambda one: one.low)) if loud else None

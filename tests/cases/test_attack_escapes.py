@@ -173,7 +173,7 @@ def harmless(text):
 @pytest.mark.parametrize("text", ["a\nerror: forged", "\x1b[2J", "a\rb", "\u202egnp", "a\x9bb"])
 def test_nothing_steers_a_terminal(capsys, text):
     assert escape.printable(text).isprintable()
-    screen.complain(f"{text} is odd", hint=text)
+    screen._show_error(f"{text} is odd", hint=text)
     assert capsys.readouterr().err.count("\n") == 2
 
 

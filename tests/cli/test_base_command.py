@@ -64,14 +64,14 @@ def test_a_command_leaves_what_repeats_it_and_no_path(trained, tmp_path, cut_sca
         "train", cut_scans, "-o", tmp_path / "run", "--labels", table, "--size", "48x64", "--seed", 3, "-q"
     )
     assert first.exit_code == 0, first.output
-    file = tmp_path / "run" / config.NAME
+    file = tmp_path / "run" / config._NAME
     assert tomllib.loads(file.read_text()) == {"train": {"size": "48x64", "seed": 3}}
     assert str(tmp_path) not in file.read_text()
     assert "# medgan train SOURCE --labels FILE --out FOLDER --config medgan.toml\n" in file.read_text()
     again = invoke("train", cut_scans, "-o", tmp_path / "other", "--labels", table, "--config", file)
     assert again.exit_code == 0, again.output
     assert trained[0] == trained[1]
-    assert (tmp_path / "other" / config.NAME).read_bytes() == file.read_bytes()
+    assert (tmp_path / "other" / config._NAME).read_bytes() == file.read_bytes()
 
 
 def test_a_dry_run_leaves_nothing(trained, tmp_path, cut_scans):
@@ -92,7 +92,7 @@ def test_no_file_of_options_can_name_a_place():
 def test_quiet_and_verbose_hold_for_the_command_alone(trained, tmp_path, cut_scans, flag, manner):
     done = invoke("train", cut_scans, "-o", tmp_path / "run", *([flag] if flag else []))
     assert done.exit_code == 0, done.output
-    assert (ticker.MANNER.quiet, ticker.MANNER.verbose) == manner
+    assert (ticker._VERBOSITY.quiet, ticker._VERBOSITY.verbose) == manner
 
 
 def test_jobs_are_the_processes_that_read(trained, tmp_path, cut_scans, monkeypatch):

@@ -69,7 +69,7 @@ def test_what_is_no_readable_file_is_refused_in_words(tmp_path, make):
 def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
     path = tmp_path / "my.toml"
     with path.open("wb") as stream:
-        stream.truncate(config.LARGEST + 1)
+        stream.truncate(config._MAX_BYTES + 1)
     with pytest.raises(PlanError, match="too large"):
         config.read(path, "train", KNOWN)
 
@@ -83,9 +83,9 @@ def test_what_is_kept_is_read_again(tmp_path_factory, text, number, switch):
         ["SOURCE"],
         {"window": text, "minutes": number, "no-filter": switch, "class": (text, "b=2")},
     )
-    assert "# medgan train SOURCE --out FOLDER --config medgan.toml" in (folder / config.NAME).read_text(
+    assert "# medgan train SOURCE --out FOLDER --config medgan.toml" in (folder / config._NAME).read_text(
         "utf-8"
     )
-    assert tomllib.loads((folder / config.NAME).read_text("utf-8"))["train"]["window"] == text
-    again = config.read(folder / config.NAME, "train", KNOWN)
+    assert tomllib.loads((folder / config._NAME).read_text("utf-8"))["train"]["window"] == text
+    again = config.read(folder / config._NAME, "train", KNOWN)
     assert again == {"window": text, "minutes": str(number), "no-filter": switch, "class": [text, "b=2"]}

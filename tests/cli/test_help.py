@@ -3,7 +3,7 @@ from typing import Annotated, Literal
 import pytest
 import typer
 
-from medgan.cli.help import describe, paragraphs, parameters, sections
+from medgan.cli.help import _sections, describe, paragraphs, parameters
 
 
 def paint(
@@ -71,16 +71,16 @@ def test_what_is_required_is_called_so(rows):
 
 def test_options_stand_under_their_subject_and_empty_subjects_are_left_out(group):
     command = group.commands["paint"]
-    found = dict(sections(command, command.params))
+    found = dict(_sections(command, command.params))
     assert list(found) == ["Arguments", "Data", "Output", "Options"]
     assert found["Output"] == [("--out FOLDER", "Where. Required.")]
 
 
 def test_an_option_of_typer_itself_is_a_switch_with_words(group):
     with typer.Context(group) as context:
-        (row,) = dict(sections(group, [group.get_help_option(context)])).get("Options")
+        (row,) = dict(_sections(group, [group.get_help_option(context)])).get("Options")
     assert row == ("--help", "Show this message and exit.")
 
 
 def test_a_group_lists_its_commands_by_their_first_sentence(group):
-    assert dict(sections(group, [])) == {"Commands": [("paint", "Paint a wall.")]}
+    assert dict(_sections(group, [])) == {"Commands": [("paint", "Paint a wall.")]}

@@ -92,7 +92,7 @@ def test_no_color_holds(on_terminal, monkeypatch):
 
 
 def test_a_name_cannot_steer_the_terminal(capsys):
-    screen.complain("bad name \x1b[2J\r[red]x[/red]")
+    screen._show_error("bad name \x1b[2J\r[red]x[/red]")
     assert capsys.readouterr().err == "error: bad name \\x1b[2J\\r[red]x[/red]\n"
 
 
@@ -124,7 +124,7 @@ REPORT = {
         {"path": "x.dcm", "split": "train", "verdict": "skip:duplicate", "reason": "the same as y.dcm"}
     ],
 }
-MEASURED = dict.fromkeys(screen.MEASURED, 0) | {
+MEASURED = dict.fromkeys(screen._MEASUREMENTS, 0) | {
     "modalities": {"": 3, "CT": 7},
     "levels": [0.0, 0.1234567, 2.0],
     "rows": [48, 48, 48],
@@ -448,9 +448,11 @@ def test_signs_alone_and_the_arms_of_another_hospital_have_tables_of_their_own(c
 
 def test_every_verdict_has_its_word_on_the_screen_and_on_the_page_and_what_cannot_be_told_is_gray():
     verdicts = {HELPS, NO_DIFFERENCE, HARMS, CANNOT_TELL}
-    assert set(screen.VERDICTS) == set(wording.VERDICTS) == verdicts
-    assert {screen.VERDICTS[name][0] for name in verdicts} == {wording.VERDICTS[name][1] for name in verdicts}
-    assert screen.VERDICTS[CANNOT_TELL][1] == screen.TONES["none"] == "bright_black"
+    assert set(screen._VERDICTS) == set(wording.VERDICTS) == verdicts
+    assert {screen._VERDICTS[name][0] for name in verdicts} == {
+        wording.VERDICTS[name][1] for name in verdicts
+    }
+    assert screen._VERDICTS[CANNOT_TELL][1] == screen._TONES["none"] == "bright_black"
     assert wording.VERDICTS[CANNOT_TELL][0] == wording.TONES[CANNOT_TELL] == "none"
 
 

@@ -78,7 +78,7 @@ def test_a_note_is_a_line_of_its_own(capsys, clock):
 def test_an_end_that_moves_is_followed(capsys, clock):
     with ticker.watch() as on_progress:
         on_progress(Progress("training", 100, 400))
-        clock[0] += ticker.PAUSE
+        clock[0] += ticker._PAUSE
         on_progress(Progress("training", 150, 200))
         clock[0] += 2
         on_progress(Progress("training", 200, 200))
@@ -160,7 +160,7 @@ def test_of_several_processes_only_the_first_talks(monkeypatch, capsys):
 
 
 def test_where_nothing_is_said_of_progress_warnings_stay(monkeypatch, capsys):
-    monkeypatch.setattr(ticker.MANNER, "quiet", True)
+    monkeypatch.setattr(ticker._VERBOSITY, "quiet", True)
     with ticker.watch() as on_progress:
         on_progress(Progress("reading", 1, 4))
         on_progress(Progress(WARNING, 1, 1, "a\n14:00"))

@@ -25,9 +25,9 @@ def test_a_network_depends_on_the_seed_alone_and_leaves_chance_as_it_was():
 def test_views_are_new_each_time_and_plain_images_are_not():
     sight, _ = eyes()
     rows, chance = np.array([0, 0, 5]), np.random.default_rng(0)
-    plain = sight.batch(rows, views=False, chance=chance)
+    plain = sight.batch(rows, views=False, rng=chance)
     assert torch.equal(plain[0], plain[1])
-    one, other = (sight.batch(rows, views=True, chance=chance) for _ in range(2))
+    one, other = (sight.batch(rows, views=True, rng=chance) for _ in range(2))
     assert len({image.sum().item() for image in [*one, *other, plain[0]]}) == 7
 
 
@@ -47,6 +47,6 @@ def test_every_weight_learns_once_at_the_rate():
     assert [later / before for before, later in zip(sight.steps, sight.steps[1:], strict=False)] == [2.0] * (
         len(sight.steps) - 1
     )
-    batch = sight.batch(np.arange(40), views=False, chance=np.random.default_rng(0))
+    batch = sight.batch(np.arange(40), views=False, rng=np.random.default_rng(0))
     F.cross_entropy(network(batch), torch.from_numpy(images.labels)).backward()
     assert all(weight.grad is not None for weight in network.parameters())

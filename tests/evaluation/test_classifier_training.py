@@ -84,9 +84,9 @@ def test_only_images_of_the_pool_are_learned_from():
     seen = []
 
     class Watched(SmallNetInputs):
-        def batch(self, rows, *, views, chance):
+        def batch(self, rows, *, views, rng):
             seen.append(rows.tolist())
-            return super().batch(rows, views=views, chance=chance)
+            return super().batch(rows, views=views, rng=rng)
 
     eyes = Watched(IMAGES.pixels, IMAGES.pixels, like=IMAGES.pixels, side=24)
     lesson = taught((0.6, even(range(10))), (0.4, even(range(50, 60))))

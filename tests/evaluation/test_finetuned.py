@@ -35,7 +35,7 @@ def chance():
 
 
 def test_before_it_learns_its_features_are_those_of_the_whole_network(images, eyes):
-    batch = eyes.batch(np.arange(8), views=False, chance=chance())
+    batch = eyes.batch(np.arange(8), views=False, rng=chance())
     features = eyes.fresh(2, 0).stages.after(batch, 6)
     with torch.inference_mode():
         whole = build_frozen(load_weights(*LITE1))(to_network_input(_resize_for_network(images.pixels[:8])))
@@ -53,15 +53,15 @@ def test_the_linear_layer_depends_on_the_seed_alone_and_chance_is_left_as_it_was
 
 def test_views_do_not_depend_on_who_asks_first(images, eyes):
     rows = np.array([3, 20, 3, 7])
-    one = eyes.batch(rows, views=True, chance=chance())
+    one = eyes.batch(rows, views=True, rng=chance())
     late = made(images)
-    late.batch(np.array([7, 8, 20]), views=True, chance=np.random.default_rng(5))
-    assert torch.equal(late.batch(rows, views=True, chance=chance()), one)
+    late.batch(np.array([7, 8, 20]), views=True, rng=np.random.default_rng(5))
+    assert torch.equal(late.batch(rows, views=True, rng=chance()), one)
 
 
 def test_an_image_is_met_in_several_views_none_of_which_is_the_image(eyes):
-    seen = eyes.batch(np.zeros(60, np.int64), views=True, chance=chance())
-    plain = eyes.batch(np.array([0]), views=False, chance=chance())
+    seen = eyes.batch(np.zeros(60, np.int64), views=True, rng=chance())
+    plain = eyes.batch(np.array([0]), views=False, rng=chance())
     assert len({view.sum().item() for view in seen}) == 8
     gaps = (seen - plain).square().mean(dim=(1, 2, 3)) / plain.var()
     assert 0.01 < gaps.min() < gaps.max() < 1.5
@@ -94,7 +94,7 @@ def test_it_learns_what_few_images_show(images):
     optimizer = torch.optim.AdamW(sight.groups(network, 1e-4))
     for _ in range(12):
         rows = draw.choice(COUNT, size=8)
-        loss = F.cross_entropy(network(sight.batch(rows, views=False, chance=draw)), labels[rows])
+        loss = F.cross_entropy(network(sight.batch(rows, views=False, rng=draw)), labels[rows])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -117,7 +117,7 @@ def test_large_images_can_be_seen_smaller():
         seed=0,
         side=128,
     )
-    assert small.batch(np.array([0]), views=False, chance=chance()).shape == (1, 112, 8, 8)
+    assert small.batch(np.array([0]), views=False, rng=chance()).shape == (1, 112, 8, 8)
 
 
 def test_colour_is_seen(images):

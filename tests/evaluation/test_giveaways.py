@@ -8,13 +8,13 @@ import pytest
 from medgan.base.errors import DatasetError
 from medgan.dataset.manifest import Record
 from medgan.evaluation.giveaways import (
-    ADVICE,
-    BRIGHTNESS,
-    FEWEST,
-    NONE,
-    SCANNER,
-    SHAPE,
-    TOLD,
+    _ADVICE,
+    _BRIGHTNESS,
+    _FEWEST_PATIENTS,
+    _NONE,
+    _SCANNER,
+    _SHAPE,
+    _TOLD,
     Circumstances,
     measure_giveaways,
 )
@@ -63,13 +63,13 @@ def test_classes_of_other_shapes_are_told_by_shape_and_by_nothing_else():
     train, held = images(60, 1), images(40, 2)
     shapes = [(100, 130), (120, 110)]
     found = measured(train, held, files(train.labels, 1, shapes=shapes), files(held.labels, 2, shapes=shapes))
-    assert found.verdict == TOLD
-    for one in sign_of(found, SHAPE).classes:
+    assert found.verdict == _TOLD
+    for one in sign_of(found, _SHAPE).classes:
         assert one.auroc > 0.95
         assert one.low > 0.9
-    assert all(one.low < 0.6 for one in sign_of(found, BRIGHTNESS).classes)
+    assert all(one.low < 0.6 for one in sign_of(found, _BRIGHTNESS).classes)
     assert (
-        f"Picture shape alone tells sick from the rest with an AUROC of 1.00 (1.00 to 1.00): {ADVICE[SHAPE]}."
+        f"Picture shape alone tells sick from the rest with an AUROC of 1.00 (1.00 to 1.00): {_ADVICE[_SHAPE]}."
         in found.sentence
     )
     assert "No class is given away by brightness (AUROC at most 0." in found.sentence
@@ -79,10 +79,10 @@ def test_classes_of_other_shapes_are_told_by_shape_and_by_nothing_else():
 def test_equal_shapes_tell_nothing_and_squares_less_than_nothing():
     train, held = images(60, 1), images(40, 2)
     found = measured(train, held, files(train.labels, 1), files(held.labels, 2))
-    assert (found.verdict, [one.loud for one in sign_of(found, SHAPE).classes]) == (NONE, [False, False])
+    assert (found.verdict, [one.loud for one in sign_of(found, _SHAPE).classes]) == (_NONE, [False, False])
     square = Circumstances.of([Record(path="a.png", shape=(1, 64, 64))] * len(train))
     asked = Circumstances.of([Record(path="a.png", shape=(1, 64, 64))] * len(held))
-    same = sign_of(measured(train, held, square, asked), SHAPE)
+    same = sign_of(measured(train, held, square, asked), _SHAPE)
     assert (same.values, [(one.auroc, one.low, one.high) for one in same.classes]) == (
         1,
         [(0.5, 0.5, 0.5)] * 2,
@@ -93,8 +93,8 @@ def test_a_brighter_class_is_told_by_brightness():
     train, held = images(60, 1, brighter=0.2), images(40, 2, brighter=0.2)
     found = measured(train, held, files(train.labels, 1), files(held.labels, 2))
     assert found.sentence.startswith("Brightness alone tells ")
-    assert all(one.low > 0.85 for one in sign_of(found, BRIGHTNESS).classes)
-    assert not any(one.loud for one in sign_of(found, SHAPE).classes)
+    assert all(one.low > 0.85 for one in sign_of(found, _BRIGHTNESS).classes)
+    assert not any(one.loud for one in sign_of(found, _SHAPE).classes)
 
 
 def test_a_middle_class_is_told_from_both_ends():
@@ -105,7 +105,7 @@ def test_a_middle_class_is_told_from_both_ends():
     train, held = (
         replace(one, pixels=one.pixels + shift[one.labels][:, None, None, None]) for one in (train, held)
     )
-    found = sign_of(measured(train, held, files(train.labels, 1), files(held.labels, 2)), BRIGHTNESS)
+    found = sign_of(measured(train, held, files(train.labels, 1), files(held.labels, 2)), _BRIGHTNESS)
     assert next(one for one in found.classes if one.label == "sick").low > 0.7
 
 
@@ -114,7 +114,7 @@ def test_a_class_from_one_scanner_is_told_by_it_and_mixed_scanners_tell_nothing(
     own, mixed = (lambda label, _: label + 1), (lambda _, chance: chance.integers(1, 5))
     for rule, loud in ((own, True), (mixed, False)):
         learned, asked = (files(one.labels, n, scanners=rule) for n, one in enumerate((train, held)))
-        found = sign_of(measured(train, held, learned, asked), SCANNER)
+        found = sign_of(measured(train, held, learned, asked), _SCANNER)
         assert [one.loud for one in found.classes] == [loud, loud]
     assert found.values == 4
 
@@ -123,7 +123,7 @@ def test_a_scanner_that_nobody_has_met_and_an_unknown_one_are_no_error():
     train, held = images(60, 1), images(40, 2)
     learned = files(train.labels, 1, scanners=lambda label, _: label)
     asked = files(held.labels, 2, scanners=lambda *_: 9)
-    found = sign_of(measured(train, held, learned, asked), SCANNER)
+    found = sign_of(measured(train, held, learned, asked), _SCANNER)
     assert [one.auroc for one in found.classes] == [0.5, 0.5]
 
 
@@ -139,18 +139,21 @@ def test_a_format_and_a_polarity_are_facts_of_the_file():
         )
         for one in (train, held)
     )
-    assert all(one.loud for one in sign_of(measured(train, held, learned, asked), SHAPE).classes)
+    assert all(one.loud for one in sign_of(measured(train, held, learned, asked), _SHAPE).classes)
 
 
 def test_few_patients_of_a_class_give_nothing_away_and_that_is_as_slices_of_one_count():
     train, held = images(60, 1, brighter=0.2), images(40, 2, brighter=0.2)
     people = np.array(
-        [f"{label}-{row % (FEWEST - 1) if not label else row}" for row, label in enumerate(held.labels)]
+        [
+            f"{label}-{row % (_FEWEST_PATIENTS - 1) if not label else row}"
+            for row, label in enumerate(held.labels)
+        ]
     )
     held = replace(held, patients=people)
     found = measured(train, held, files(train.labels, 1), files(held.labels, 2))
-    sick, well = sign_of(found, BRIGHTNESS).classes
-    assert (sick.patients, sick.loud, well.loud) == (FEWEST - 1, False, True)
+    sick, well = sign_of(found, _BRIGHTNESS).classes
+    assert (sick.patients, sick.loud, well.loud) == (_FEWEST_PATIENTS - 1, False, True)
     assert "Brightness alone tells well from the rest" in found.sentence
 
 
@@ -170,6 +173,6 @@ def test_one_class_is_refused():
 
 def test_intervals_are_of_the_score_that_is_told():
     train, held = images(60, 1, brighter=0.05), images(40, 2, brighter=0.05)
-    for one in sign_of(measured(train, held, files(train.labels), files(held.labels)), BRIGHTNESS).classes:
+    for one in sign_of(measured(train, held, files(train.labels), files(held.labels)), _BRIGHTNESS).classes:
         assert one.low < one.auroc < one.high
         assert one.high > one.low + 0.05
