@@ -274,7 +274,7 @@ def test_the_package_runs_as_a_module():
     ("words", "told"),
     [
         (["train", "{scans}", "--out", "{scans}/run"], "lies inside the input"),
-        (["train", "{scans}", "--out", "run", "--window", "lungs"], "window 'lungs'"),
+        (["train", "{scans}", "--out", "run", "--window", "lungs"], "not 'lungs'"),
         (["train", "{scans}/nowhere", "--out", "run"], "does not exist"),
         (["balance", "{scans}", "--out", "{scans}/bal"], "lies inside the input"),
         (["balance", "{scans}", "--out", "b", "--share", "some"], "--share must be a number"),
