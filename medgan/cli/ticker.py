@@ -90,8 +90,8 @@ class _ProgressDisplay(Protocol):
     def show(self, stage: _Stage, now: float) -> None:
         """Show the latest report of a stage."""
 
-    def note(self, words: str) -> None:
-        """Write a line that stays."""
+    def note(self, words: str, style: str = "dim") -> None:
+        """Write a line that stays, on a terminal in `style`."""
 
 
 @dataclass(slots=True)
@@ -153,7 +153,7 @@ def _track_stages(teller: _ProgressDisplay, log: Path | None = None) -> OnProgre
             teller.note(printable(report.words) + timed)
             return
         if report.stage == WARNING:
-            teller.note(f"warning: {printable(report.words)}")
+            teller.note(f"warning: {printable(report.words)}", "yellow")
             return
         now = time.monotonic()
         name = printable(report.stage if " " in report.words else f"{report.stage} {report.words}".rstrip())
@@ -192,7 +192,7 @@ class _PlainLines:
         timed = ", ".join(filter(None, [numbers, stage.pace(now), stage.left(now)]))
         self.note("; ".join(filter(None, [timed, stage.words])))
 
-    def note(self, words: str) -> None:
+    def note(self, words: str, style: str = "dim") -> None:  # noqa: ARG002  # plain lines have no style
         """Write a line with the time of day."""
         tell(f"{datetime.now():%H:%M} {words}\n")
 
@@ -223,12 +223,12 @@ class _ProgressBars:
             else:
                 self._tasks[stage.name] = self._bars.add_task(stage.name, **drawn)
 
-    def note(self, words: str) -> None:
+    def note(self, words: str, style: str = "dim") -> None:
         """Write a line above the bars."""
         from rich.text import Text
 
         with suppress(OSError):
-            self._bars.console.print(Text(words, style="dim"))
+            self._bars.console.print(Text(words, style=style))
 
     def end(self) -> None:
         """Leave the bars as they are."""

@@ -238,3 +238,19 @@ def test_in_80_columns_a_long_name_is_folded_and_neither_bar_nor_count_is_cut(on
     assert "82/s" in training
     assert "50 min left" in training
     assert "stage-2" in last
+
+
+def test_on_a_terminal_a_warning_is_yellow_and_a_note_is_dim(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    seen = Terminal()
+    monkeypatch.setattr(sys, "stderr", seen)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    with ticker.watch() as on_progress:
+        on_progress(Progress(NOTE, 1, 1, "by the way"))
+        on_progress(Progress(WARNING, 1, 1, "look out"))
+    assert "\x1b[2mby the way" in seen.getvalue()
+    assert "\x1b[33mwarning: look out" in seen.getvalue()
