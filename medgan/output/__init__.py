@@ -1,1 +1,1 @@
-"""A data set on disk: class folders, tables, data card, checksums."""
+"""A data set on disk: class folders, tables, data card, checksums, run.json."""

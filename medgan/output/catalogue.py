@@ -1,4 +1,4 @@
-"""What was written -> the files that describe it: manifest.csv, datalist.json, metadata.csv, the data card, SHA256SUMS. Pure text, no disk."""
+"""The files that describe an output folder, as text: tables, data list, data card."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ _PICTURES = {"png", "jpeg", "tiff"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestRow:
-    """One image file: a line of manifest.csv, the fields in this order and those of its role behind them. No source path and no raw patient identifier."""
+    """One image file: a line of manifest.csv, with the columns of its role appended.
+
+    It holds no source path and no raw patient identifier.
+    """
 
     path: str
     """Relative to the output folder, with "/"."""
@@ -62,7 +65,8 @@ class ManifestRow:
     pixel_sha256: str = ""
     """SHA-256 of the decoded pixels: equal digests are equal images, whatever the header says."""
     filter: str = ""
-    """Of a synthetic image: "kept", "in-doubt" (it shows its class less surely than real images, but too few others were left) or "off"."""
+    """Of a synthetic image: "kept", "in-doubt" (it shows its class less surely than real images, but too few
+    others were left) or "off"."""
     nearest_real: str = ""
     """The training image nearest to a synthetic one, by the name that `--real prepared` gives it."""
     nearest_distance: float | str = ""
@@ -88,10 +92,13 @@ class ManifestRow:
 _LIST_KEYS = {"train": "training", "val": "validation", "test": "test", "": "training"}
 """{split: the key of MONAI's data lists for it}."""
 _SPLIT_TEXTS = {
-    "train": "Every image belongs to the train split: synthetic images must never be in a validation or test set.",
+    "train": "Every image belongs to the train split: synthetic images must never be in a validation or test "
+    "set.",
     "val": "Every image belongs to the validation split: choose by them, and learn nothing from them.",
-    "test": "Every image belongs to the test split: judge by them once, at the end, and learn nothing from them.",
-    "": "Images of every split lie here together: divide them by patient (column `group`) before anything learns from them.",
+    "test": "Every image belongs to the test split: judge by them once, at the end, and learn nothing from "
+    "them.",
+    "": "Images of every split lie here together: divide them by patient (column `group`) before anything "
+    "learns from them.",
 }
 
 
@@ -123,12 +130,12 @@ class FolderContents:
 
     @property
     def list_key(self) -> str:
-        """Under which key of a MONAI data list they stand."""
+        """The key of a MONAI data list under which these images stand."""
         return _LIST_KEYS[self.split]
 
     @property
     def ids(self) -> dict[str, int]:
-        """{label: number}, numbered as ImageFolder does: by sorted folder name."""
+        """{label: number}, numbered like torchvision's ImageFolder, by sorted folder name."""
         return label_ids(self.folders)
 
     def tally(self, kind: str) -> dict[str, int]:
@@ -150,7 +157,7 @@ def spacing_text(spacing_mm: tuple[float, ...] | None) -> str:
 
 
 def manifest_csv(rows: Sequence[ManifestRow]) -> str:
-    """RFC 4180 text, one line per file; texts of others as `escape.cell` makes them harmless."""
+    """RFC 4180 text of manifest.csv, one line per file, with texts of others escaped."""
     names = [field.name for noun in (ManifestRow, Role) for field in dataclasses.fields(noun)]
     return _csv(names, ((*dataclasses.astuple(row), *dataclasses.astuple(row.role)) for row in rows))
 
@@ -179,12 +186,16 @@ def _cells(values: Iterable[object]) -> Iterator[object]:
 
 
 def unescape_row(line: Mapping[str, str]) -> dict[str, str]:
-    """A line of manifest.csv as csv.DictReader gives it, its texts as they were before `manifest_csv` escaped them."""
+    """A line of manifest.csv from csv.DictReader, with its texts unescaped."""
     return {name: unescape_cell(text) for name, text in line.items()}
 
 
 def datalist_json(contents: FolderContents) -> str:
-    """A MONAI data list: `load_decathlon_datalist("datalist.json", False, "training")`; of a split that is not to be learned from, its own key."""
+    """A MONAI data list.
+
+    Load it with `load_decathlon_datalist("datalist.json", False, "training")`. Images of a split that is not
+    for training stand under a key of their own.
+    """
     labels = {str(number): label for label, number in contents.ids.items()}
     items = [_item(row) for row in contents.rows]
     return json.dumps({"labels": labels, contents.list_key: items}, indent=1, ensure_ascii=False) + "\n"
@@ -214,7 +225,7 @@ def checksums(digests: Mapping[str, str]) -> str:
 
 
 def data_card(contents: FolderContents) -> str:
-    """The data card: what lies here, how it was made, what it is for and what it is not for."""
+    """The data card: contents, origin, checks, intended use and limits."""
     sections = [
         "# Data card",
         _opening(contents),
@@ -243,22 +254,25 @@ The last columns of `manifest.csv` say what to do with each image:
 
 - `made`: 1 for a synthetic image, 0 for a real one.
 - `kind`: real, repeated (a real image once more), or from-noise (drawn from random numbers alone).
-- `weight`: how much it counts beside others of its class; {MADE_WEIGHT:g} for made images, 1 for real ones. A choice to begin with, not a measurement.
+- `weight`: how much it counts beside others of its class; {MADE_WEIGHT:g} for made images, 1 for real ones.
+  A choice to begin with, not a measurement.
 - `stage`: pretrain (learn from it at first only) or finish (also at the end).
 - `parents`: the real images it is made of; empty for images from random numbers.
-- `group`: whoever splits again keeps a group together; the patient of a real image, a group of its own for a made one.
+- `group`: keep a group together when you split again; the patient of a real image, a group of its own for a
+  made one.
 
-Two recipes, with code for PyTorch, torchvision and MONAI, are in medgan's documentation: docs/how-to/train-a-classifier.md.
-Whoever adds or removes images keeps the share of synthetic ones the same in every class: in one class alone they become the sign of
-that class. Judge on real scans."""
+Two recipes, with code for PyTorch, torchvision and MONAI, are in medgan's documentation:
+docs/how-to/train-a-classifier.md.
+When you add or remove images, keep the share of synthetic ones the same in every class: in one class alone
+they become the sign of that class. Judge on real scans."""
 _LIMITS = """\
 For research and development: to train a classifier on classes of equal size, to test pipelines, to teach.
 Not for clinical use, and not for any decision about a patient.
 
 - A synthetic image shows what the generator learned from its training scans, with their biases and gaps.
   It adds no new patients: judge every gain on real validation and test scans only.
-- A generator can reproduce training images, most of all when a class has few of them. "What was checked", above, says how far
-  this folder was searched for copies; such a search is a screen, not a proof.
+- A generator can reproduce training images, most of all when a class has few of them. "What was checked",
+  above, says how far this folder was searched for copies; such a search is a screen, not a proof.
 - "Synthetic" does not mean "anonymous". Treat the folder with the care the training scans need."""
 
 
@@ -291,7 +305,7 @@ def _table(contents: FolderContents) -> str:
 
 
 def _percent(counts: Sequence[int]) -> str:
-    """The last of the counts as a share of all, in per cent; a dash where there are none."""
+    """The last of the counts as a percentage of all, or a dash where there are none."""
     return f"{counts[-1] / sum(counts):.0%}" if sum(counts) else "-"
 
 
@@ -300,7 +314,8 @@ def _form(contents: FolderContents) -> str:
     shape = next((f"{row.rows} x {row.columns}" for row in contents.rows if row.origin == "synthetic"), "")
     spacing = spacing_text(form.spacing_mm)
     facts = [
-        f"- Format: {form.format}{f' of class {form.dicom_class}' if form.format == 'dicom' else ''}, {form.bits} bits, {'RGB' if form.channels > 1 else 'gray'}"
+        f"- Format: {form.format}{f' of class {form.dicom_class}' if form.format == 'dicom' else ''}, "
+        f"{form.bits} bits, {'RGB' if form.channels > 1 else 'gray'}"
         + (f", {shape} pixels (rows x columns)" if shape else ""),
         f"- Pixel spacing (rows x columns): {spacing} mm" if spacing else "- Pixel spacing: unknown",
         f"- Intensity: black is {form.low:g}, white is {form.high:g} ({_UNITS.get(form.unit, form.unit)})",
@@ -309,7 +324,8 @@ def _form(contents: FolderContents) -> str:
     if form.format == "png" and white != form.high:  # PNG has no sign, no units and no depth of 12 bits
         name = "HU" if form.unit == "HU" else "intensity"
         facts.append(
-            f"- Stored values are scaled: {name} = low + value / {white:g} * (high - low), both in `manifest.csv`"
+            f"- Stored values are scaled: {name} = low + value / {white:g} * (high - low), "
+            "both in `manifest.csv`"
         )
     return "\n".join([*facts, *_REAL_TEXTS.get(contents.real, ())])
 
@@ -324,9 +340,9 @@ _REAL_TEXTS = {
         "- Real images went through the same preparation and writer as the synthetic ones: alike in form.",
     ),
     "link": (
-        "- Real images are links to the original files: **they differ from the synthetic ones in size, format and",
-        "  header**, and a classifier may learn that difference. Their headers still hold what the originals hold,",
-        "  patients included.",
+        "- Real images are links to the original files: **they differ from the synthetic ones in size,",
+        "  format and header**, and a classifier may learn that difference. Their headers still hold what the",
+        "  originals hold, patients included.",
     ),
 }
 
@@ -344,20 +360,22 @@ def _making(contents: FolderContents) -> str:
         [
             *facts,
             "- `run.json` holds every setting; the same command on the same data gives the same bytes.",
-            "- `manifest.csv` has one line per file: label, origin, seed, model, patient, intensity range, digest.",
+            "- `manifest.csv` has one line per file: label, origin, seed, model, patient, intensity range, "
+            "digest.",
             "- `sha256sum --check SHA256SUMS` tells whether a file has changed since.",
         ]
     )
 
 
 _REPEATED_TEXT = (
-    "- Real images are repeated until every class has as many as it should: each as often as every other of its class, give or take one."
-    " A repeat is a further name of the same file (a hard link) where the disk allows it; archives and copies may hold it in full."
+    "- Real images are repeated until every class has as many as it should: each as often as every other of "
+    "its class, give or take one. A repeat is a further name of the same file (a hard link) where the disk "
+    "allows it; archives and copies may hold it in full."
 )
 
 
 def _share_text(share: Mapping[str, Any]) -> str:
-    """What share was asked for and reached, and what validation patients said of it; empty where none was asked for."""
+    """The share asked for and reached, and what validation patients said about it."""
     if not share.get("asked"):
         return ""
     said = f" ({share['sentence']})" if share["sentence"] else ""
@@ -378,7 +396,8 @@ def _loading(contents: FolderContents) -> str:
         loader = ", loader=skimage.io.imread" if deep else ""
         lines.append(f'torchvision.datasets.ImageFolder("images"{loader})')
     lines += [
-        f'monai.data.load_decathlon_datalist("datalist.json", is_segmentation=False, data_list_key="{contents.list_key}")',
+        'monai.data.load_decathlon_datalist("datalist.json", is_segmentation=False, '
+        f'data_list_key="{contents.list_key}")',
         *(['datasets.load_dataset("imagefolder", data_dir=".")'] if is_image_folder(contents.rows) else []),
         'pandas.read_csv("manifest.csv")',
         "```",

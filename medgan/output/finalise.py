@@ -1,4 +1,4 @@
-"""A filled output folder -> its manifest, data list, data card, contact sheet, checksums and, last of all, a complete run.json."""
+"""Finalise a filled output folder: read back, describe, sum, and write run.json."""
 
 from __future__ import annotations
 
@@ -65,25 +65,25 @@ class RunFacts:
     command: str
     settings: Settings
     before: Mapping[str, int]
-    """{label: real training images}, every class."""
+    """{label: real training images} of every class."""
     model: str = ""
     """SHA-256 of the generator's weights; empty when none was needed."""
     data: str = ""
-    """SHA-256 of the data the generator learned from."""
+    """SHA-256 of the data that the generator was trained on."""
     split: str = "train"
-    """Whose images these are, "" those of every split; synthetic ones are made to learn from."""
+    """The split of these images, "" for all splits together. Synthetic images are always in "train"."""
     training_seed: int | None = None
     """Seed of its training, by which patients were held out; None when no generator was needed."""
     holdout: Holdout | None = None
-    """What its training held out; None where nobody knows."""
+    """What its training held out; None where that is unknown."""
     cautions: tuple[str, ...] = ()
-    """Sentences on classes of which there is little to learn."""
+    """Sentences on classes with little to learn from."""
     real: str = "none"
     """"prepared", "link" or "none"."""
     verdicts: Mapping[str, int] = field(default_factory=dict)
     """{verdict: input files}."""
     repeated: Mapping[str, int] = field(default_factory=dict)
-    """{label: real images that stand in the folder once more}; classes without any may be absent."""
+    """{label: real images that are in the folder once more}; classes without any may be absent."""
     share: Mapping[str, Any] = field(default_factory=lambda: dict(NO_SHARE))
     """`FolderResult.share`."""
     notes: tuple[str, ...] = ()
@@ -95,7 +95,10 @@ class RunFacts:
 def finalise(
     folder: DatasetWriter, images: Sequence[WrittenImage], account: RunFacts, on_progress: OnProgress
 ) -> FolderResult:
-    """Read every image back, describe it and close the folder; equal folders get equal descriptions."""
+    """Read every image back, describe it, and close the folder.
+
+    Equal folders get equal descriptions.
+    """
     gallery, rows = _read_all(folder, images, account, on_progress)
     contents = _contents_of(folder, account, rows)
     real, synthetic = contents.tally("real"), contents.tally("synthetic")
@@ -132,7 +135,10 @@ def finalise(
 def _read_all(
     folder: DatasetWriter, images: Sequence[WrittenImage], account: RunFacts, on_progress: OnProgress
 ) -> tuple[_SheetImages, list[ManifestRow]]:
-    """Those images that the contact sheet shows, and a line of the manifest for every image, sorted by path."""
+    """The images for the contact sheet, and a line of the manifest for every image.
+
+    Lines are sorted by path.
+    """
     numbers = catalogue.label_ids(folder.folders)
     images = sorted(images, key=lambda image: image.path)
     gallery, chosen, scores = _SheetImages(), _choose_for_sheet(images), account.filter.scores
@@ -149,7 +155,7 @@ def _read_all(
         known[image.path] = row
         rows.append(row)
         if pixels is not None and image.path in chosen:
-            gallery.hang(row, pixels)
+            gallery.add(row, pixels)
         on_progress(Progress(stage="checking", done=done, total=len(images)))
     return gallery, rows
 
@@ -182,7 +188,10 @@ def _row_of_repeat(folder: DatasetWriter, image: WrittenImage, row: ManifestRow)
 def _describe_image(
     folder: DatasetWriter, image: WrittenImage, number: int
 ) -> tuple[ManifestRow, Pixels | None]:
-    """One line of the manifest, and the pixels (C, H, W) as readers get them (none for a link)."""
+    """A line of the manifest, and the pixels (C, H, W) as readers get them.
+
+    There are no pixels for a link.
+    """
     mark = image.mark
     row = ManifestRow(
         path=image.path.relative_to(folder.path).as_posix(),
@@ -223,7 +232,7 @@ def _row_as_read(row: ManifestRow, header: Header, form: OutputFormat, scan: Sca
 
 
 def _of_original(row: ManifestRow, record: Record) -> ManifestRow:
-    """The line of a linked file. Its own identifiers (SOP Instance UID) stay in the file."""
+    """The line of a linked file, without its own identifiers (SOP Instance UID)."""
     return replace(
         row,
         format=record.format,
@@ -236,7 +245,10 @@ def _of_original(row: ManifestRow, record: Record) -> ManifestRow:
 
 
 def _readable(image: WrittenImage) -> Scan | None:
-    """The scan a reader gets; None for an image without content (the NIfTI reader skips constant ones)."""
+    """The scan that a reader gets, or None for an image without content.
+
+    The NIfTI reader skips constant images.
+    """
     try:
         return formats.read(image.path)
     except ScanError as error:
@@ -246,31 +258,37 @@ def _readable(image: WrittenImage) -> Scan | None:
 
 
 def _choose_for_sheet(images: Sequence[WrittenImage]) -> set[Path]:
-    """The images of every class and origin that the contact sheet shows, of as many patients as can be; none twice."""
-    halls: dict[tuple[str, bool], list[WrittenImage]] = {}
+    """Paths of the images for the contact sheet, of as many patients as possible.
+
+    Repeated images are left out.
+    """
+    groups: dict[tuple[str, bool], list[WrittenImage]] = {}
     for image in (image for image in images if image.repeats is None):
-        halls.setdefault((image.mark.label, image.mark.synthetic), []).append(image)
-    wanted = images_per_class(len({label for label, _ in halls}))
+        groups.setdefault((image.mark.label, image.mark.synthetic), []).append(image)
+    wanted = images_per_class(len({label for label, _ in groups}))
     return {
-        hall[place].path
-        for hall in halls.values()
-        for place in choose_spread([image.mark.patient or str(image.mark.index) for image in hall], wanted)
+        group[place].path
+        for group in groups.values()
+        for place in choose_spread([image.mark.patient or str(image.mark.index) for image in group], wanted)
     }
 
 
 @dataclass(slots=True)
 class _SheetImages:
-    """The chosen images per class and origin, as they were read back: what the contact sheet shows."""
+    """The images of the contact sheet as they were read back, by class and origin."""
 
-    walls: dict[tuple[str, str], list[Pixels]] = field(default_factory=dict)
+    images: dict[tuple[str, str], list[Pixels]] = field(default_factory=dict)
 
-    def hang(self, row: ManifestRow, pixels: Pixels) -> None:
-        """Keep the image on the wall of its class and origin."""
-        self.walls.setdefault((row.label, row.origin), []).append(pixels)
+    def add(self, row: ManifestRow, pixels: Pixels) -> None:
+        """Keep an image."""
+        self.images.setdefault((row.label, row.origin), []).append(pixels)
 
     def shown(self, counts: Mapping[str, tuple[int, int]]) -> list[SheetClass]:
-        """One wall per class of `counts` (real, synthetic images in all), all images scaled by one range to [0, 1]."""
-        everything = [image for wall in self.walls.values() for image in wall]
+        """The classes of the sheet, with all images scaled to [0, 1] by one range.
+
+        `counts` are the numbers of real and synthetic images of each class.
+        """
+        everything = [image for wall in self.images.values() for image in wall]
         low = min((float(image.min()) for image in everything), default=0.0)
         high = max((float(image.max()) for image in everything), default=1.0)
         span = (low, high if high > low else low + 1.0)
@@ -286,20 +304,20 @@ class _SheetImages:
         ]
 
     def _wall(self, label: str, origin: str, span: tuple[float, float]) -> Images | None:
-        wall = self.walls.get((label, origin))
+        wall = self.images.get((label, origin))
         if not wall:
             return None
         stack = (np.stack(wall) - span[0]) / (span[1] - span[0])
         return stack.astype(np.float32)
 
 
-def _close(folder: DatasetWriter, walls: Sequence[SheetClass], texts: Mapping[str, str]) -> None:
-    """Write everything beside `images/`; run.json, which says that all is there, comes last."""
+def _close(folder: DatasetWriter, images: Sequence[SheetClass], texts: Mapping[str, str]) -> None:
+    """Write everything beside `images/`, with run.json as the last file."""
     sides = [
-        name for side, name in enumerate(("real", "synthetic")) if any(wall.counts[side] for wall in walls)
+        name for side, name in enumerate(("real", "synthetic")) if any(wall.counts[side] for wall in images)
     ]
     title = f"{' beside '.join(sides).capitalize()} images"
-    sheet = contact_sheet(walls, folder.path / catalogue.CONTACT_SHEET, title)
+    sheet = contact_sheet(images, folder.path / catalogue.CONTACT_SHEET, title)
     digests = _image_digests(folder)
     digests[sheet.name] = files.digest_file(sheet)
     digests |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
@@ -312,7 +330,7 @@ def _close(folder: DatasetWriter, walls: Sequence[SheetClass], texts: Mapping[st
 
 
 def _image_digests(folder: DatasetWriter) -> dict[str, str]:
-    """{file below `images/`: its SHA-256}; a file of several names is read once."""
+    """{file below `images/`: its SHA-256}; a file with several names is read once."""
     known: dict[tuple[int, int], str] = {}
     found = {}
     for path in folder.images():
@@ -324,7 +342,10 @@ def _image_digests(folder: DatasetWriter) -> dict[str, str]:
 
 
 def _run_text(folder: DatasetWriter, account: RunFacts, written: FolderResult) -> str:
-    """run.json. It holds no path and no time, so that equal commands give equal folders."""
+    """The text of run.json.
+
+    It holds no path and no time, so that equal commands give equal folders.
+    """
     numbers = catalogue.label_ids(folder.folders)
     report = {
         "version": VERSION,

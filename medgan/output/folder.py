@@ -1,8 +1,12 @@
-"""Images and their marks -> the output folder of sample and balance: claimed first, filled file by file, sealed last.
+"""The output folder of `sample` and `balance`: claimed, filled, finalised.
 
-Layout: `images/<class>/<class>_syn_000001.<ext>`, `_real_` and `_repeated_` likewise, and nothing else below `images/`; beside it `manifest.csv`, `rejected.csv` (where
-drawn images were filtered), `datalist.json`, `metadata.csv` (where all images are PNG, JPEG or TIFF), `run.json`, `README.md`, `contact-sheet.png` and `SHA256SUMS`. `run.json` is written first and again, as complete, last of all:
-what lies between can be killed at any moment and repeated. Equal commands on equal data give equal bytes.
+Layout: `images/<class>/<class>_syn_000001.<ext>`, with `_real_` and `_repeated_` likewise, and nothing else
+below `images/`. Beside it are `manifest.csv`, `rejected.csv` (where drawn images were filtered),
+`datalist.json`, `metadata.csv` (where all images are PNG, JPEG or TIFF), `run.json`, `README.md`,
+`contact-sheet.png` and `SHA256SUMS`.
+
+`run.json` is written first, and again as complete at the very end: in between, the command can be killed at
+any moment and repeated. Equal commands on equal data give equal bytes.
 """
 
 from __future__ import annotations
@@ -27,9 +31,9 @@ from medgan.scans import formats
 from medgan.scans.scan import OutputFormat, Pixels, Provenance
 
 VERSION = 1
-"""Of run.json and of the report."""
+"""Version of run.json and of the report."""
 SUFFIXES = {name: writer.SUFFIX for name, writer in formats.WRITERS.items()}
-"""{format: ending of its files}."""
+"""{format: suffix of its files}."""
 RUN, MANIFEST, METADATA, REJECTED = "run.json", "manifest.csv", "metadata.csv", "rejected.csv"
 _STAGING = ".writing"
 _LONGEST_VALUE = 80
@@ -56,7 +60,7 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderResult:
-    """What `sample` or `balance` leaves behind. Counts are 2-D images per class of the train split."""
+    """What `sample` or `balance` wrote, in 2-D images per class of the train split."""
 
     version: int = VERSION
     out: Path
@@ -67,19 +71,20 @@ class FolderResult:
     written: Mapping[str, int]
     """{label: synthetic images in the folder}."""
     repeated: Mapping[str, int]
-    """{label: real images that the folder holds once more}."""
+    """{label: real images that are in the folder once more}."""
     manifest: Path
     seconds: float
     real: str = "none"
-    """How real images came here: "prepared", "link" or "none"."""
+    """How real images got here: "prepared", "link" or "none"."""
     share: Mapping[str, Any] = field(default_factory=lambda: dict(NO_SHARE))
-    """Of synthetic images in every class: as asked for, as reached, and what validation patients said of it where they were asked."""
+    """Share of synthetic images in every class, as asked for and as reached, and what validation patients
+    said about it."""
     notes: tuple[str, ...] = ()
-    """Sentences on what came out otherwise than asked for, and on what this mixture is known to do."""
+    """Sentences on what differs from what was asked for, and on known effects of this mixture."""
     filter: Mapping[str, Any] = field(default_factory=dict)
-    """What was compared and what was rejected: `Choice.report`."""
+    """What was compared and what was rejected: `Selection.report`."""
     was_complete: bool = False
-    """Whether an earlier run of the same command had done it all, so that nothing was touched."""
+    """Whether an earlier run of the same command had done everything, so that nothing was touched."""
 
     def report(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -104,31 +109,37 @@ class WrittenImage:
     mark: Provenance
     path: Path
     original: Record | None = None
-    """The scan whose very file this is; None for what medgan wrote."""
+    """The scan whose file is linked; None for an image that medgan wrote."""
     repeats: Path | None = None
-    """Where the real image lies that this one is once more; None for an image that is none."""
+    """Path of the real image that this one repeats; None for an image that is no repeat."""
     number: int = 0
-    """Of a repeated image: that in its name."""
+    """Number in the name of a repeated image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetWriter:
-    """A claimed output folder and the form of everything in it."""
+    """A claimed output folder, and the form of all images in it."""
 
     path: Path
     form: OutputFormat
     folders: Mapping[str, str]
-    """{label: class folder}, of every class that the numbering counts."""
+    """{label: class folder} of every class that is numbered."""
 
     def place(self, mark: Provenance, suffix: str = "") -> Path:
-        """Where the image with this mark belongs; `suffix` only for what keeps its own format."""
+        """The path of the image with this provenance.
+
+        `suffix` is only for files that keep their own format.
+        """
         folder = self.folders[mark.label]
         kind = "syn" if mark.synthetic else "real"
         name = f"{folder}_{kind}_{mark.index:06d}{suffix or SUFFIXES[self.form.format]}"
         return self.path / "images" / folder / name
 
     def put(self, mark: Provenance, pixels: Pixels) -> WrittenImage:
-        """Write pixels (C, H, W) in [0, 1]. They grow in a staging folder of this process: `images/` only ever holds whole files."""
+        """Write pixels (C, H, W) in [0, 1].
+
+        Files are written in a staging folder of this process, so that `images/` holds complete files only.
+        """
         place, staging = self.place(mark), self.path / _STAGING / str(current_processes().rank)
         image = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
         written = formats.write(
@@ -140,7 +151,10 @@ class DatasetWriter:
         return WrittenImage(mark=mark, path=place)
 
     def link(self, mark: Provenance, original: Record, source: Path, suffix: str) -> WrittenImage:
-        """Let the image's place be the file `source` of `original`: a hard link, or a symbolic one across disks."""
+        """Link the image's path to the file `source` of `original`.
+
+        It is a hard link, or a symbolic one across disks.
+        """
         place = self.place(mark, suffix)
         if not (place.exists() or place.is_symlink()):
             try:
@@ -152,7 +166,10 @@ class DatasetWriter:
         return WrittenImage(mark=mark, path=place, original=original)
 
     def repeat(self, image: WrittenImage, number: int, own: Sequence[Path]) -> WrittenImage:
-        """Give the files `own` of a real image further names: hard links, or copies where the disk has none; originals are linked again."""
+        """Give the files `own` of a real image further names.
+
+        They are hard links, or copies where the disk has none; originals are linked again.
+        """
         stem = f"{self.folders[image.mark.label]}{REPEATED}{number:06d}"
         ends = {path.name.partition(".")[2]: path for path in own if path != image.path}
         ends[image.path.name.partition(".")[2]] = image.path  # the image last: where it is, its side file is
@@ -178,7 +195,11 @@ class DatasetWriter:
 
 
 def find_result(out: Path, settings: Settings) -> FolderResult | None:
-    """What the same command left in `out` if it had come to its end; OutputError when `out` is not ours to write in."""
+    """The result of the same command in `out`, if it had finished.
+
+    Raises:
+        OutputError: the folder belongs to another command, or is not medgan's.
+    """
     begun = _read_run(out)
     if begun is None:
         return None
@@ -186,14 +207,19 @@ def find_result(out: Path, settings: Settings) -> FolderResult | None:
     for name, value in files.to_json(settings).items():
         if name in there and there[name] != value:
             raise OutputError(
-                f"{out} was begun by another command: {name} is {_short_json(there[name])} there and {_short_json(value)} here",
+                f"{out} was begun by another command: "
+                f"{name} is {_short_json(there[name])} there and {_short_json(value)} here",
                 hint="Repeat that command to go on with it, or choose another --out.",
             )
     return _read_result(out, begun) if begun["complete"] else None
 
 
 def claim_folder(out: Path, settings: Settings) -> FolderResult | None:
-    """Make `out` the place of this very command, new or to go on with; what `find_result` says when nothing is left to do."""
+    """Make `out` the folder of this command, new or to be continued.
+
+    Returns:
+        What `find_result` does, where nothing is left to do.
+    """
     done = find_result(out, settings)
     if done is None:
         remove_leftovers(out)
@@ -204,7 +230,10 @@ def claim_folder(out: Path, settings: Settings) -> FolderResult | None:
 
 
 def abandon(out: Path) -> None:
-    """Undo a claim under which nothing was written, so that another command may have the folder; `alone_in` removes one that it made."""
+    """Undo a claim under which nothing was written, so that others may use the folder.
+
+    `lock_folder` removes a folder that it made.
+    """
     try:
         if out.exists() and not (out / "images").exists():
             for child in out.iterdir():
@@ -243,7 +272,10 @@ def _read_run(out: Path) -> dict[str, Any] | None:
 
 
 def _refuse_links(out: Path) -> None:
-    """OutputError for folders of images that are links: what is written into them would land, and replace files, elsewhere."""
+    """Raise OutputError for image folders that are links.
+
+    What is written into them would land, and replace files, elsewhere.
+    """
     images = out / "images"
     try:
         for folder in (images, *(images.iterdir() if images.exists() else ())):
@@ -303,7 +335,7 @@ class _Share:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What run.json says of a folder that is complete."""
+    """The parts of a complete run.json that are read."""
 
     counts: _Counts
     written: Mapping[str, int]
@@ -315,7 +347,7 @@ class _End:
 
 @dataclass(frozen=True, slots=True)
 class _Filter:
-    """What of `Choice.report` others rely on."""
+    """The parts of `Selection.report` that are read."""
 
     on: bool
     checks: tuple[str, ...]
@@ -340,7 +372,10 @@ def _is_partial(path: Path) -> bool:
 
 
 def remove_leftovers(out: Path) -> None:
-    """Remove what a killed run left half written; all of it lies in `out` itself or in its staging folder."""
+    """Remove what a killed run left half written.
+
+    All of it is in `out` itself or in its staging folder.
+    """
     try:
         for child in out.iterdir() if out.exists() else ():
             if child.name == _STAGING and not child.is_symlink():
@@ -364,11 +399,11 @@ def _move(paths: Iterable[Path], folder: Path) -> None:
 _NO_HARD_LINK = frozenset(
     {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 )
-"""What a disk answers that has no hard links, or no more of this file, or not to there."""
+"""Error codes of a disk that has no hard links, no more of them for this file, or none to that place."""
 
 
 def _link(place: Path, source: Path, otherwise: Callable[[Path, Path], None]) -> None:
-    """A hard link to `source`, or what `otherwise` puts in its place where the disk has none."""
+    """Make a hard link to `source`, or call `otherwise` where the disk has none."""
     try:
         place.hardlink_to(source)
     except OSError as error:
@@ -378,7 +413,10 @@ def _link(place: Path, source: Path, otherwise: Callable[[Path, Path], None]) ->
 
 
 def _copy(staging: Path, place: Path, source: Path) -> None:
-    """A copy, which never shows half of itself; a symbolic link within the folder would break where that is moved."""
+    """Copy a file so that it never appears incomplete.
+
+    A symbolic link within the folder would break where the folder is moved.
+    """
     staging.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, staging / place.name)
     (staging / place.name).replace(place)

@@ -1,6 +1,6 @@
 """Read and check a folder that `sample` or `balance` wrote.
 
-It may be damaged, or somebody else's.
+It may be damaged, or written by others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from medgan.scans import formats
 from medgan.scans.scan import OutputFormat
 
 _COLUMNS = ("path", "label", "origin", "seed", "patient", "pixel_sha256")
-"""Of manifest.csv, those that are needed here."""
+"""Columns of manifest.csv that are needed here."""
 _ORIGINS = ("real", "synthetic")
 
 
@@ -42,17 +42,17 @@ class _StoredClass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """What run.json must say, so that the images can be judged."""
+    """The parts of run.json that an evaluation needs."""
 
     form: OutputFormat
     labels: tuple[_StoredClass, ...]
     data: str
-    """Digest of what the generator learned from."""
+    """Digest of what the generator was trained on."""
     model: str
     real: str
     training_seed: int | None = None
     holdout: Holdout | None = None
-    """What that training held out; None where the folder does not know."""
+    """What its training held out; None where the folder does not say."""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -62,7 +62,7 @@ class RunRecord:
 
 
 _Rows = list[dict[str, str]]
-"""The lines of manifest.csv: {column: text}, COLUMNS at least."""
+"""Lines of manifest.csv, {column: text}, with at least _COLUMNS."""
 
 
 def is_written(folder: Path) -> bool:
@@ -71,7 +71,13 @@ def is_written(folder: Path) -> bool:
 
 
 def read_tables(folder: Path, *, repeats: bool = False) -> tuple[RunRecord, _Rows]:
-    """run.json and the lines of manifest.csv, real images that are there once more only with `repeats`; DatasetError when the folder is not finished, or says what medgan never writes."""
+    """Read run.json and the lines of manifest.csv.
+
+    Real images that are there once more are left out, unless `repeats` is true.
+
+    Raises:
+        DatasetError: the folder is not complete, or has what medgan never writes.
+    """
     try:
         facts = _run_record(files.read_object(files.resolve_inside(folder, RUN)))
         lines = _rows(files.resolve_inside(folder, MANIFEST), facts.names)
@@ -84,7 +90,7 @@ def read_tables(folder: Path, *, repeats: bool = False) -> tuple[RunRecord, _Row
 
 
 def _unusable(folder: Path, why: object) -> DatasetError:
-    """The sentence for a folder that medgan did not leave like this."""
+    """The error for a folder that medgan did not leave like this."""
     return DatasetError(
         f"{folder} is not finished or damaged ({why})",
         hint="Repeat the command that wrote it: it goes on.",
@@ -92,7 +98,7 @@ def _unusable(folder: Path, why: object) -> DatasetError:
 
 
 def _run_record(value: Mapping[str, Any]) -> RunRecord:
-    """Of run.json what is needed; ValueError for anything that no command writes."""
+    """The needed parts of run.json; ValueError for anything that no command writes."""
     facts: RunRecord = files.from_known_json(RunRecord, value, RUN)
     parse_output_format(value["form"], f"{RUN}.form")
     if not facts.labels or len(set(facts.names)) < len(facts.labels):
@@ -101,7 +107,7 @@ def _run_record(value: Mapping[str, Any]) -> RunRecord:
 
 
 def _rows(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """The lines; ValueError for one that does not fit its heading or run.json."""
+    """The lines of manifest.csv; ValueError for one that does not fit the header or run.json."""
     with path.open(encoding="utf-8", newline="") as stream:
         table = csv.DictReader(stream)
         absent = [name for name in _COLUMNS if name not in (table.fieldnames or ())]
@@ -120,7 +126,7 @@ def _rows(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
 
 
 def realism_scores(rows: _Rows) -> tuple[float | None, ...]:
-    """The filter's score of each line; None where it is none."""
+    """The filter's realism score of each line, or None."""
     return tuple(_number(row.get("realism", "")) for row in rows)
 
 
@@ -133,7 +139,11 @@ def _number(text: str) -> float | None:
 
 
 def read_images(folder: Path, facts: RunRecord, rows: _Rows, on_progress: OnProgress) -> LabelledImages:
-    """The images of the lines, in [0, 1] over their form's range; DatasetError where they are not of one size."""
+    """Read the images of these lines, in [0, 1] over their form's range.
+
+    Raises:
+        DatasetError: the images are not all of one size.
+    """
     pixels: list[NDArray[np.float32]] = []
     for row in rows:
         image = formats.read_output(files.resolve_inside(folder, row["path"]), facts.form)
@@ -154,11 +164,11 @@ def read_images(folder: Path, facts: RunRecord, rows: _Rows, on_progress: OnProg
 
 
 def _one_channel(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, 3, H, W) of three equal channels as the gray (N, 1, H, W) that was learned; whatever else as it is."""
+    """Reduce three equal channels to one, and return other images as they are."""
     return pixels[:, :1] if (pixels == pixels[:, :1]).all() else pixels
 
 
 def content_digests(facts: RunRecord, rows: _Rows) -> dict[str, str]:
-    """What the folder holds, as digests."""
+    """Digests of what the folder holds."""
     pixels = files.digest_of(sorted((row["label"], row["origin"], row["pixel_sha256"]) for row in rows))
     return {"learned_from": facts.data, "model": facts.model, "synthetic": pixels}

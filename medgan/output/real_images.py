@@ -1,4 +1,4 @@
-"""A data set and a claimed output folder -> its real images in it: prepared or linked, then repeated under further names."""
+"""Write the real images of an output folder: prepared, or as links, then repeated."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ from medgan.scans.scan import Provenance
 
 PREPARED, _LINK, NONE = "prepared", "link", "none"
 WAYS = (PREPARED, _LINK, NONE)
-"""How real images are handed on."""
+"""Ways in which real images are handed on."""
 LINK_WARNING = (
-    "--real link hands on your files themselves: whoever edits one of them in the output edits the original. They keep their own size "
-    "and form, which may differ from those of the synthetic images, and a classifier can learn that difference."
+    "--real link hands on your files themselves: editing one of them in the output edits the original. "
+    "They keep their own size and form, which may differ from those of the synthetic images, and a "
+    "classifier can learn that difference."
 )
-"""What one should know before originals lie beside synthetic images."""
+"""What users should know before originals lie beside synthetic images."""
 _COPY_WARNING = "this disk has no hard links, so repeated images are copies here and take room"
 _ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
-"""Links are named by what they are: the name of an original may say whose it is."""
+"""Suffix of a link by the format of the file, because the name of an original may identify a patient."""
 
 
 def plan_real_images(
     folder: DatasetWriter, manifest: Manifest, way: str, stack: Callable[[], Stack]
 ) -> tuple[int, Callable[[Processes], Iterator[WrittenImage]]]:
-    """How many real images there will be, and the lazy writing of a process's share of them."""
+    """The number of real images, and a function that writes a process's share of them."""
     if way == NONE:
         return 0, lambda _: iter(())
     if way == _LINK:
@@ -49,7 +50,7 @@ def plan_real_images(
 def _write_prepared(
     folder: DatasetWriter, stack: Stack, records: Sequence[Record], part: Processes
 ) -> Iterator[WrittenImage]:
-    """Real images as the generator saw them, written as the synthetic ones are: those that are `part`'s share."""
+    """Write real images as the generator saw them: those of this process's share."""
     marks = _real_marks(records[position] for position in stack.records.tolist())
     for row, mark in list(enumerate(marks))[part.share(len(stack))]:
         place = folder.place(mark)
@@ -62,7 +63,7 @@ def _write_prepared(
 def _link_originals(
     folder: DatasetWriter, originals: Sequence[tuple[Record, Mapping[str, Path]]], part: Processes
 ) -> Iterator[WrittenImage]:
-    """Real images as links to the files they are in, named by class and number alone: those that are `part`'s share."""
+    """Link this process's share of the real images, named by class and number."""
     marks = _real_marks(record for record, _ in originals)
     for (record, paths), mark in list(zip(originals, marks, strict=True))[part.share(len(originals))]:
         links = [folder.link(mark, record, path, suffix) for suffix, path in paths.items()]
@@ -70,7 +71,7 @@ def _link_originals(
 
 
 def _real_marks(records: Iterable[Record]) -> Iterator[Provenance]:
-    """The marks of real images, numbered within their classes."""
+    """The provenance of real images, numbered within their classes."""
     numbers: Counter[str] = Counter()
     for record in records:
         numbers[record.label] += 1
@@ -85,7 +86,8 @@ def _original_files(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, P
     for record in manifest.training():
         if record.format == ARRAY:
             raise PlanError(
-                f"the images in {record.path.partition('#')[0]} are no files of their own and cannot be linked",
+                f"the images in {record.path.partition('#')[0]} are no files of their own "
+                "and cannot be linked",
                 hint="Use --real prepared or --real none.",
             )
         paths = [path for path in record.parts or (record.path,) if path not in seen]
@@ -100,7 +102,10 @@ def _files_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A0
 
 
 def order_digest(manifest: Manifest) -> str:
-    """The order in which real images are numbered, and whose they are, as a digest: a run that goes on must find both as they were."""
+    """Digest of the order of real images and of their patients.
+
+    A run that continues must find both unchanged.
+    """
     return files.digest_of([(record.digest, record.patient) for record in manifest.training()])
 
 
@@ -110,9 +115,10 @@ def order_digest(manifest: Manifest) -> str:
 def repeat_images(
     folder: DatasetWriter, images: Sequence[WrittenImage], whole: Quotas, seed: int, on_progress: OnProgress
 ) -> list[WrittenImage]:
-    """Give real images of the folder further names, until each class holds its repeats; what is there already stays.
+    """Give real images further names, until each class has its number of repeats.
 
-    Where files are linked that hold several images each, a class gets as many more files in proportion.
+    Repeats that are there already stay. Where linked files hold several images each, a class gets
+    proportionally more files.
     """
     classes = {
         label: sorted(
@@ -142,9 +148,12 @@ def repeat_images(
 
 
 def _choose_repeats(real: int, wanted: int, label: str, seed: int) -> list[int]:
-    """Which of `real` images each of the `wanted` repeats shows: each as often as every other, give or take one, chosen by the seed."""
+    """Which of `real` images each of the `wanted` repeats shows.
+
+    Each is repeated as often as every other, give or take one; the seed decides who gets one more.
+    """
     if not real:
         return []
     rounds, left = divmod(wanted, real)
-    chance = np.random.default_rng([seed, int(files.digest(label)[:8], 16)])
-    return [*range(real)] * rounds + sorted(chance.permutation(real)[:left].tolist())
+    rng = np.random.default_rng([seed, int(files.digest(label)[:8], 16)])
+    return [*range(real)] * rounds + sorted(rng.permutation(real)[:left].tolist())
