@@ -1,9 +1,9 @@
-"""Phantoms in, the pictures of `docs/concepts/reading.md` out: what a file stores, what it means, what the network sees.
+"""Draw the pictures of `docs/concepts/reading.md`: what a file stores, what it means, what a network sees.
 
     python docs/pictures.py [FOLDER]
 
-Nothing is drawn from a real scan: each modality's phantom is made here, written as DICOM, and taken through medgan's own
-reader, plan and preparation.
+Nothing is drawn from a real scan: each modality's phantom is made here, written as DICOM, and taken through
+medgan's own reader, plan and preparation.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main(out: Path) -> None:
 
 
 def panels(name: str, modality: Modality, folder: Path) -> Figure:
-    """Stored, resolved and normalised side by side; gray is shown from its own darkest to its own brightest value."""
+    """Stored, resolved and normalised side by side; gray runs from each one's darkest to its brightest."""
     chance = np.random.default_rng(SEED)
     drawn = [modality.draw(chance) for _ in range(4)]
     paths = [
@@ -146,7 +146,7 @@ def radiograph(chance: Chance) -> Array:
 
 
 def fan(chance: Chance) -> Array:
-    """An ultrasound fan with a cyst and a patch of flow, as YBR_FULL: brightness, then two shares of colour."""
+    """An ultrasound fan with a cyst and a patch of flow, as YBR_FULL: brightness and two shares of colour."""
     depth, angle = np.hypot(Y + 1.1, X), np.arctan2(X, Y + 1.1)
     inside = (np.abs(angle) < 0.62) & (depth > 0.3) & (depth < 2.0)
     gray = inside * np.clip(chance.gamma(4, 22, depth.shape) * np.exp(-0.25 * depth), 0, 255)

@@ -1,4 +1,4 @@
-"""Write out the signatures of the verbs of Python, which are spread from groups of options, for editors and type checkers."""
+"""Write out the signatures of the Python verbs from the groups of options, for editors and type checkers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from medgan.api.keywords import kinds_of, option_of
 
 STUB = Path(__file__).resolve().parents[1] / "medgan" / "api" / "public.pyi"
 VERBS = ("inspect", "train", "sample", "balance", "evaluate", "report")
-HEAD = '''"""The verbs of Python, with every option written out; made by `make docs` from `medgan/api/options.py`."""
+HEAD = '''\
+"""The verbs of Python, with every option written out; made by `make docs` from `medgan/api/options.py`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,9 +52,8 @@ def verb_texts(name: str) -> Iterator[str]:
 
 def verb_text(name: str, verb: Any, kind: type[Any], told: dict[str, str]) -> str:
     """One definition; `told` holds the parameters that are written otherwise."""
-    first, *rest = inspect.signature(
-        verb
-    ).parameters.values()  # what is worked on, then options by name alone
+    # what is worked on, then options by name alone
+    first, *rest = inspect.signature(verb).parameters.values()
     lines = [f"def {name}(", f"    {parameter_text(first)},", "    *,"]
     lines += [f"    {told.get(one.name) or parameter_text(one)}," for one in rest]
     lines.append(f") -> {kind.__name__}:")

@@ -2,8 +2,8 @@
 
     python sample_data/make.py [FOLDER]
 
-The same seed gives the same bytes. Three data sets: `chest_ct/` (DICOM, a folder per class), `head_mr/` (NIfTI, BIDS subjects
-with a participants.tsv) and `bone_xray/` (16-bit PNG with a labels.csv).
+The same seed gives the same bytes. Three data sets: `chest_ct/` (DICOM, a folder per class), `head_mr/`
+(NIfTI, BIDS subjects with a participants.tsv) and `bone_xray/` (16-bit PNG with a labels.csv).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Chance = np.random.Generator
 
 SEED = 20260301
 FINE = 4
-"""Phantoms are drawn this much finer than stored, then averaged: edges get partial volume, as in a scanner."""
+"""Phantoms are drawn this much finer than stored, then averaged: edges get partial volume, as in scanners."""
 
 CHEST = {"normal": 100, "effusion": 40, "mass": 16}
 """Images per class; two per patient."""
@@ -93,7 +93,7 @@ def bone_xray(out: Path) -> None:
 
 
 def chest_slice(label: str, body: Chance, chance: Chance) -> Array:
-    """One axial slice in HU, (CHEST_SIDE, CHEST_SIDE); `body` is the person, `chance` this slice and its noise."""
+    """One axial slice in HU, (CHEST_SIDE, CHEST_SIDE), of the person `body`; `chance` is for its noise."""
     y, x = _grid(CHEST_SIDE, CHEST_SIDE)
     width, depth = body.uniform(0.84, 0.95), body.uniform(0.62, 0.74)
     fat = body.uniform(0.04, 0.09)

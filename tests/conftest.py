@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-# Before torch is loaded: images of a few pixels are drawn faster by one thread than by several that wait for each other.
+# Before torch is loaded: images of a few pixels are drawn faster by one thread than by several that wait for
+# each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -20,7 +21,7 @@ CACHES = itertools.count()
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_fixtures(tmp_path_factory):
-    """What fixtures of whole modules prepare lies in a cache of this test session, never in the developer's own."""
+    """Fixtures of whole modules keep their cache in this test session, never in the developer's own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDGAN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         yield
@@ -28,7 +29,7 @@ def cache_of_fixtures(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def cache_of_test(tmp_path_factory, monkeypatch):
-    """Every test starts with an empty cache, which the processes it starts share: a folder that does not exist yet."""
+    """Every test and the processes it starts share an empty cache: a folder that does not exist yet."""
     place = tmp_path_factory.getbasetemp() / f"cache{next(CACHES)}"
     monkeypatch.setenv("MEDGAN_CACHE", str(place))
     return place
@@ -64,7 +65,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def on_terminal(monkeypatch):
-    """Makes stderr a terminal of 80 columns; called inside the test, because pytest sets its own stderr before each phase."""
+    """Makes stderr a terminal of 80 columns; called inside tests, as pytest sets stderr before each phase."""
 
     def become():
         stream = Terminal()

@@ -1,4 +1,4 @@
-"""Jobs of several processes on this machine, told of each other as torchrun would tell them, over loopback."""
+"""Jobs of several processes on this machine, told of each other over loopback as torchrun would do."""
 
 import os
 import socket
@@ -13,8 +13,17 @@ PATIENCE = 600
 
 def told(rank, size, port):
     """The environment of one process of a job."""
-    numbers = {"RANK": rank, "WORLD_SIZE": size, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": size, "GROUP_RANK": 0,
-               "GROUP_WORLD_SIZE": 1, "MASTER_PORT": port, "OMP_NUM_THREADS": 1, "PYTHONPATH": ROOT}  # fmt: skip
+    numbers = {
+        "RANK": rank,
+        "WORLD_SIZE": size,
+        "LOCAL_RANK": rank,
+        "LOCAL_WORLD_SIZE": size,
+        "GROUP_RANK": 0,
+        "GROUP_WORLD_SIZE": 1,
+        "MASTER_PORT": port,
+        "OMP_NUM_THREADS": 1,
+        "PYTHONPATH": ROOT,
+    }
     words = {name: str(value) for name, value in numbers.items()}
     return {**os.environ, **words, "TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "127.0.0.1"}
 

@@ -1,4 +1,4 @@
-"""The package keeps its floors, its library owners and its sizes: read from the source with `ast`, nothing is imported."""
+"""The package keeps its floors, its library owners and its sizes, read from the source with `ast` alone."""
 
 import ast
 from pathlib import Path
@@ -11,8 +11,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
 FLOORS = {
-    "base": 1, "scans": 2, "dataset": 3, "plan": 4, "prepare": 5, "pictures": 5, "similarity": 6, "training": 6, "learners": 7,
-    "filtering": 8, "output": 8, "evaluation": 9, "reports": 10, "commands": 11, "api": 12, "cli": 13, "__main__": 14, "__init__": 14,
+    "base": 1, "scans": 2, "dataset": 3, "plan": 4, "prepare": 5, "pictures": 5, "similarity": 6,
+    "training": 6, "learners": 7, "filtering": 8, "output": 8, "evaluation": 9, "reports": 10,
+    "commands": 11, "api": 12, "cli": 13, "__main__": 14, "__init__": 14,
 }  # fmt: skip
 OWNERS = {
     "pydicom": ("scans/dicom/",),
@@ -90,7 +91,7 @@ def test_commands_never_reach_for_the_screen():
 def test_modules_and_functions_stay_short(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= LONGEST_MODULE
-    lengths = {  # from the docstring on: the arguments of a command are its options, which are as many as it has
+    lengths = {  # from the docstring on: the arguments of a command are its options, however many it has
         node.name: node.end_lineno - node.body[0].lineno + 1
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.FunctionDef)
@@ -110,12 +111,19 @@ def test_a_function_has_at_most_eight_arguments(path):
     assert not many
 
 
-IRREGULAR = {"built", "broken", "chosen", "done", "drawn", "found", "given", "gone", "held", "hidden", "kept", "known", "laid", "lost", "made", "meant", "said", "seen", "sent", "shown", "told", "taken", "taught", "thrown", "written"}  # fmt: skip
-PARTICLES = {"after", "apart", "as", "at", "away", "back", "before", "beside", "by", "for", "from", "in", "into", "of", "off", "on", "out", "over", "to", "under", "up", "with"}  # fmt: skip
+IRREGULAR = {
+    "built", "broken", "chosen", "done", "drawn", "found", "given", "gone", "held", "hidden", "kept",
+    "known", "laid", "lost", "made", "meant", "said", "seen", "sent", "shown", "told", "taken", "taught",
+    "thrown", "written",
+}  # fmt: skip
+PARTICLES = {
+    "after", "apart", "as", "at", "away", "back", "before", "beside", "by", "for", "from", "in", "into",
+    "of", "off", "on", "out", "over", "to", "under", "up", "with",
+}  # fmt: skip
 
 
 def is_named_by_a_participle(name):
-    """Whether a name is a participle alone or with a particle, as `told` and `kept_in`: neither says what the function does."""
+    """Whether a name is a participle, alone or with a particle (`told`, `kept_in`): it says no action."""
     first, *rest = name.strip("_").split("_")
     return (
         first in IRREGULAR

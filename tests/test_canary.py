@@ -1,4 +1,4 @@
-"""The canary: words planted wherever a scan can hold text are looked for in every byte that medgan writes, and are not there."""
+"""Words planted wherever a scan can hold text are looked for in every byte written: none is found."""
 
 import gzip
 import io
@@ -33,26 +33,29 @@ from medgan.evaluation.analyses import EFFORTS, Effort
 pytestmark = pytest.mark.slow
 
 WORD, ACCENTED, NUMBER = "QXCANARYZ", "Qçänarÿ", "92718284"
-"""What is planted: letters, letters outside ASCII (they differ in every encoding), and digits for what holds only those."""
+"""What is planted: letters, letters outside ASCII (they differ in every encoding), and digits."""
 ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "latin-1")
 NEEDLES = {
     planted.encode(encoding) for planted in (WORD, WORD.lower(), ACCENTED, NUMBER) for encoding in ENCODINGS
 }
 TEXT = {
-    "AE": WORD, "AS": NUMBER[:4], "CS": WORD, "DA": NUMBER, "DS": f"{NUMBER}.5", "DT": NUMBER, "IS": NUMBER, "LO": f"{WORD} {ACCENTED}",
-    "LT": f"{WORD} {ACCENTED}", "PN": f"{WORD}^{ACCENTED}", "SH": WORD, "ST": f"{WORD} {ACCENTED}", "TM": f"{NUMBER[:6]}.{NUMBER}",
-    "UC": f"{WORD} {ACCENTED}", "UI": f"1.2.{NUMBER}", "UR": f"http://{WORD}.example/", "UT": f"{WORD} {ACCENTED}",
+    "AE": WORD, "AS": NUMBER[:4], "CS": WORD, "DA": NUMBER, "DS": f"{NUMBER}.5", "DT": NUMBER, "IS": NUMBER,
+    "LO": f"{WORD} {ACCENTED}", "LT": f"{WORD} {ACCENTED}", "PN": f"{WORD}^{ACCENTED}", "SH": WORD,
+    "ST": f"{WORD} {ACCENTED}", "TM": f"{NUMBER[:6]}.{NUMBER}", "UC": f"{WORD} {ACCENTED}",
+    "UI": f"1.2.{NUMBER}", "UR": f"http://{WORD}.example/", "UT": f"{WORD} {ACCENTED}",
     "OB": WORD.encode() + b"\0", "UN": WORD.encode() + b"\0",
 }  # fmt: skip
 """{value representation: what is planted in it}; the others hold numbers."""
 NEEDED = {
-    *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType", "PixelData"),
-    *("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio", "ImagePositionPatient"),
-    *("ImageOrientationPatient", "NumberOfFrames", "PhotometricInterpretation", "RescaleIntercept", "RescaleSlope", "RescaleType"),
-    *("WindowCenter", "WindowWidth", "VOILUTFunction", "ModalityLUTSequence", "VOILUTSequence", "SharedFunctionalGroupsSequence"),
-    *("PerFrameFunctionalGroupsSequence", "DirectoryRecordSequence", "SliceThickness", "SpacingBetweenSlices", "PatientID", "InstanceNumber"),
+    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality", "ImageType",
+    "PixelData", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio",
+    "ImagePositionPatient", "ImageOrientationPatient", "NumberOfFrames", "PhotometricInterpretation",
+    "RescaleIntercept", "RescaleSlope", "RescaleType", "WindowCenter", "WindowWidth", "VOILUTFunction",
+    "ModalityLUTSequence", "VOILUTSequence", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence", "DirectoryRecordSequence", "SliceThickness", "SpacingBetweenSlices",
+    "PatientID", "InstanceNumber",
 }  # fmt: skip
-"""Attributes without whose true values an image is none; each of them that is text is planted in a test of its own."""
+"""Attributes without whose true values nothing is an image; those of text are planted in another test."""
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
@@ -69,7 +72,7 @@ SMALL = ("--effort", "smoke", "--images", "32", "--size", "16", "--batch", "16")
 
 
 def planted(groups=None):
-    """Every standard attribute that takes text, in `groups` or in all, with a canary in it; sequences hold canaries too."""
+    """Every standard attribute that takes text, in `groups` or in all, with a canary, also in sequences."""
     dataset, item, inner = Dataset(), Dataset(), Dataset()
     for keyword in ("PatientName", "InstitutionName", "CodeMeaning", "PatientComments", "UID"):
         inner.add(element(pydicom.datadict.tag_for_keyword(keyword)))
@@ -90,7 +93,7 @@ def planted(groups=None):
 
 
 def takes_canary(tag, keyword):
-    """Whether an image stays one when the attribute holds a canary; groups 0, 2, 4 and FFFE belong to no data set."""
+    """Whether an image stays one with a canary in the attribute; groups 0, 2, 4, FFFE are in no data set."""
     described = keyword in NEEDED or "LookupTable" in keyword
     return not described and tag >> 16 not in {0x0000, 0x0002, 0x0004, 0xFFFE}
 
@@ -101,7 +104,7 @@ def element(tag):
 
 
 def shown(seed, *shape):
-    """Values in [0, 1]: what all patients share, and a little of their own, so that nobody is a copy of one of them."""
+    """Values in [0, 1]: what all patients share, and a little of their own, so that nobody is a copy."""
     shared = np.random.default_rng(0).random(shape)
     return 0.8 * shared + 0.2 * np.random.default_rng(seed + 1).random(shape)
 
@@ -114,12 +117,24 @@ def dicom(path, seed, *, kind, groups=None, **changes):
         facts = {
             "SpecificCharacterSet": "ISO_IR 100",
             "SOPClassUID": CTImageStorage if kind == "CT" else ComputedRadiographyImageStorage,
-            "SOPInstanceUID": f"1.2.{NUMBER}.{seed}", "SeriesInstanceUID": f"1.2.{NUMBER}.9.{seed}",
-            "Modality": kind, "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"], "PatientID": f"{WORD}{seed // 2}",
-            "PixelSpacing": ["1", "1"], "Rows": 16, "Columns": 16, "BitsAllocated": 16, "BitsStored": 16, "HighBit": 15,
-            "PixelRepresentation": 0, "SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2",
-            "RescaleIntercept": "-1024", "RescaleSlope": "1", "RescaleType": "HU",
-        } | changes  # fmt: skip
+            "SOPInstanceUID": f"1.2.{NUMBER}.{seed}",
+            "SeriesInstanceUID": f"1.2.{NUMBER}.9.{seed}",
+            "Modality": kind,
+            "ImageType": ["ORIGINAL", "PRIMARY", "AXIAL"],
+            "PatientID": f"{WORD}{seed // 2}",
+            "PixelSpacing": ["1", "1"],
+            "Rows": 16,
+            "Columns": 16,
+            "BitsAllocated": 16,
+            "BitsStored": 16,
+            "HighBit": 15,
+            "PixelRepresentation": 0,
+            "SamplesPerPixel": 1,
+            "PhotometricInterpretation": "MONOCHROME2",
+            "RescaleIntercept": "-1024",
+            "RescaleSlope": "1",
+            "RescaleType": "HU",
+        } | changes
         for keyword, value in facts.items():
             setattr(dataset, keyword, value)
         dataset.add(DataElement(0x7FE00010, "OW", pixels.tobytes()))
@@ -158,14 +173,22 @@ def png(path, seed):
 
 CASES = {
     "CT": lambda path, seed: dicom(path, seed, kind="CT"),
-    "CT, short headers": lambda path, seed: dicom(path, seed, kind="CT", groups={0x0008, 0x0010, 0x0020, 0x0040}),
+    "CT, short headers": lambda path, seed: dicom(
+        path, seed, kind="CT", groups={0x0008, 0x0010, 0x0020, 0x0040}
+    ),
     "CR": lambda path, seed: dicom(path, seed, kind="CR"),
     "DICOM of no known modality": lambda path, seed: dicom(
-        path, seed, kind="CR", Modality=WORD, ImageType=[WORD] * 4, RescaleType=WORD, VOILUTFunction=WORD,
+        path,
+        seed,
+        kind="CR",
+        Modality=WORD,
+        ImageType=[WORD] * 4,
+        RescaleType=WORD,
+        VOILUTFunction=WORD,
     ),
     "NIfTI": nifti,
     "PNG with a table": png,
-}  # fmt: skip
+}
 
 
 TRAINED_ON_THE_WAY = ("CT", "PNG with a table")
@@ -173,7 +196,7 @@ TRAINED_ON_THE_WAY = ("CT", "PNG with a table")
 
 
 def plant(root, case):
-    """A data set of two classes: canaries in the files, in their names, in folders above and below the classes."""
+    """A data set of two classes: canaries in files, their names, and folders above and below the classes."""
     for number in range(10):
         label = ("mass", "normal")[number % 5 > 1]
         CASES[case](root / label / WORD / f"{WORD}-{ACCENTED}-{NUMBER}-{number}", number)
@@ -262,9 +285,14 @@ def test_the_search_finds_what_is_compressed_or_a_name(tmp_path, pack):
     picture = io.BytesIO()
     Image.new("L", (4, 4)).save(picture, "png", pnginfo=notes)
     data = {
-        "gzip": gzip.compress(WORD.encode() * 9), "zip": archive.getvalue(), "deep": gzip.compress(archive.getvalue()),
-        "zTXt": picture.getvalue(), "iTXt": picture.getvalue(), "name": b"", "folder": b"",
-    }[pack]  # fmt: skip
+        "gzip": gzip.compress(WORD.encode() * 9),
+        "zip": archive.getvalue(),
+        "deep": gzip.compress(archive.getvalue()),
+        "zTXt": picture.getvalue(),
+        "iTXt": picture.getvalue(),
+        "name": b"",
+        "folder": b"",
+    }[pack]
     assert WORD.encode() not in data
     place = tmp_path / {"name": WORD, "folder": f"{WORD}/file"}.get(pack, "file")
     place.parent.mkdir(exist_ok=True)
@@ -294,7 +322,7 @@ def medgan(*words):
 
 
 def judged(scans, labels, theirs, out):
-    """Evaluations of the run, of a folder of medgan and of another tool's, their reports, and what was said meanwhile."""
+    """Evaluations of the run, of medgan's folder and of another tool's, their reports, and all messages."""
     judges = {
         "evaluation": (scans, *labels, "--model", out / "run"),
         "evaluated-folder": (scans, *labels, "--synthetic", out / "png"),

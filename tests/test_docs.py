@@ -1,4 +1,4 @@
-"""The documentation tells the truth: links resolve, commands parse, generated pages are fresh, keys and sentences are the code's."""
+"""The documentation is true: links resolve, commands parse, generated pages are fresh, keys are real."""
 
 import ast
 import csv

@@ -1,4 +1,4 @@
-"""The command line as a user types it, on real files: the main job, pipelines, and every refusal with its next step."""
+"""The command line as a user types it, on real files: the main job, pipelines, and every refusal."""
 
 import errno
 import json

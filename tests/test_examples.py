@@ -1,4 +1,4 @@
-"""The pages on Python hold what they show: every block of them runs, one after the other, on the sample data."""
+"""The pages on Python hold what they show: every block runs, one after the other, on the sample data."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ def blocks(page):
 
 
 def execute(page, folder, monkeypatch):
-    """Run a page's blocks in one name space, in a folder where `scans/` are the sample data; give the names."""
+    """Run a page's blocks in one name space, in a folder with sample data as `scans/`; return the names."""
     shutil.copytree(ROOT / "sample_data" / "chest_ct", folder / "scans")
     monkeypatch.chdir(folder)
     names = {}

@@ -1,4 +1,4 @@
-"""A scan read, prepared at its own size, written as if synthetic and read again: its values, clipped to the window, come back."""
+"""A scan read, prepared at its own size, written and read again has its values, clipped to the window."""
 
 from __future__ import annotations
 
@@ -62,15 +62,39 @@ def deep_png(path, chance, number):
 
 SCANS = {
     "ct": (dicom(-2000, 4000, np.int16, RescaleSlope=1, RescaleIntercept=0, **PLACED), "ct", {}),
-    "ct in a window": (dicom(-2000, 4000, np.int16, RescaleSlope=1, RescaleIntercept=0, **PLACED), "ct", {"window": "lung"}),
-    "mr": (dicom(0, 3000, SOPClassUID=MRImageStorage, Modality="MR", BitsStored=12, HighBit=11, **PLACED), "mr", {}),
-    "cr": (dicom(0, 4095, SOPClassUID=ComputedRadiographyImageStorage, Modality="CR", **PLATE, **WINDOW), "cr", {}),
-    "dx": (dicom(0, 4095, SOPClassUID=DigitalXRayImageStorageForPresentation, Modality="DX", **PLATE, **WINDOW), "dx", {}),
-    "cr of 8 bits": (dicom(0, 255, np.uint8, SOPClassUID=ComputedRadiographyImageStorage, Modality="CR"), "cr", {}),
+    "ct in a window": (
+        dicom(-2000, 4000, np.int16, RescaleSlope=1, RescaleIntercept=0, **PLACED),
+        "ct",
+        {"window": "lung"},
+    ),
+    "mr": (
+        dicom(0, 3000, SOPClassUID=MRImageStorage, Modality="MR", BitsStored=12, HighBit=11, **PLACED),
+        "mr",
+        {},
+    ),
+    "cr": (
+        dicom(0, 4095, SOPClassUID=ComputedRadiographyImageStorage, Modality="CR", **PLATE, **WINDOW),
+        "cr",
+        {},
+    ),
+    "dx": (
+        dicom(0, 4095, SOPClassUID=DigitalXRayImageStorageForPresentation, Modality="DX", **PLATE, **WINDOW),
+        "dx",
+        {},
+    ),
+    "cr of 8 bits": (
+        dicom(0, 255, np.uint8, SOPClassUID=ComputedRadiographyImageStorage, Modality="CR"),
+        "cr",
+        {},
+    ),
     "us": (dicom(0, 255, np.uint8, SOPClassUID=UltrasoundImageStorage, Modality="US"), "us", {}),
-    "us in colour": (dicom(0, 255, np.uint8, (3,), SOPClassUID=UltrasoundImageStorage, Modality="US"), "us", {}),
+    "us in colour": (
+        dicom(0, 255, np.uint8, (3,), SOPClassUID=UltrasoundImageStorage, Modality="US"),
+        "us",
+        {},
+    ),
     "png of 16 bits": (deep_png, "sc", {}),
-}  # fmt: skip
+}
 """{what: (writer, the class in which its images are written, overrides)}."""
 
 

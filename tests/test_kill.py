@@ -32,7 +32,7 @@ def finish(*words):
 
 
 def kill_when(sign, *words, pause=0.0):
-    """Start the command and kill it `pause` seconds after `sign()` turned true; whether it was still alive then."""
+    """Start the command and kill it `pause` seconds after `sign()` turned true; whether it still ran then."""
     job, began = start(*words), time.monotonic()
     while not sign() and job.poll() is None:
         assert time.monotonic() - began < PATIENCE, "the job shows no sign"

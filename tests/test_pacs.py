@@ -1,4 +1,4 @@
-"""The page on sending to a PACS, followed to the letter: its own commands, on a folder that `balance` wrote."""
+"""The page on sending to a PACS, followed to the letter: its commands, on a folder that `balance` wrote."""
 
 import re
 import shlex
@@ -44,8 +44,10 @@ def test_the_commands_of_the_page_bring_every_image_to_the_server_and_back_equal
     with serving(folder, *(str(folder) if word == "received" else word for word in start)) as listens:
         done = subprocess.run(
             [storescu, *send, address, str(listens), str(balanced / "images")],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
     rows = {row["sop_instance_uid"]: row for row in rows_of(balanced)}
     arrived = {str(pydicom.dcmread(path).SOPInstanceUID): path for path in folder.iterdir()}

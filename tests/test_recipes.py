@@ -1,4 +1,4 @@
-"""The code of docs/how-to/train-a-classifier.md runs as it stands on the page, with fewer steps, on a small balanced folder of the sample data."""
+"""The code of docs/how-to/train-a-classifier.md runs as it stands, in fewer steps, on the sample data."""
 
 import importlib.util
 import os
@@ -81,7 +81,7 @@ def test_the_recipes_run_and_draw_what_they_say(folders, monkeypatch, capsys):
 
 
 class ImageFolder:
-    """What torchvision documents of its class: sub-folders in sorted order are classes, files in sorted order their images."""
+    """What torchvision documents: sorted sub-folders are classes, their sorted files the images."""
 
     def __init__(self, root, transform, loader):
         classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())

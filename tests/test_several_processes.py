@@ -1,4 +1,4 @@
-"""Commands in several processes, as torchrun starts them: one result, told once; what they write is what one would write."""
+"""Commands in several processes, as torchrun starts them: one result, told once, as one process writes it."""
 
 import json
 import os

@@ -156,9 +156,14 @@ def as_option(annotation: Any) -> Any:
         told = typer.Argument(metavar=words.metavar, help=words.help)
     else:
         told = typer.Option(
-            *words.names, rich_help_panel=words.subject or None, metavar=words.metavar, help=words.help,
-            min=words.min, max=words.max, hidden=words.hidden,
-        )  # fmt: skip
+            *words.names,
+            rich_help_panel=words.subject or None,
+            metavar=words.metavar,
+            help=words.help,
+            min=words.min,
+            max=words.max,
+            hidden=words.hidden,
+        )
     return Annotated[as_typed(annotation), told]
 
 

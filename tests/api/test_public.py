@@ -1,4 +1,4 @@
-"""The verbs of Python: the options of the command line as keywords, its JSON as dataclasses, its bytes on disk."""
+"""The Python verbs: the command line's options as keywords, its JSON as dataclasses, its bytes on disk."""
 
 import dataclasses
 import inspect

@@ -1,12 +1,16 @@
-"""What each part of the recipe is worth: one change at a time, at equal processor time; run by `make bench NAME=ablation`.
+"""What each part of the recipe is worth: one change at a time, at equal processor time.
 
-Every cell (variant, data set, seed) trains a generator for the same seconds of one processor core, so what else runs on the machine strikes
-none, and is scored as in `bench_generator`. A variant changes fields of the plan, constants of the networks, or the training itself; it is
-read beside the variant it changes: `default` (distributions matched in frozen features) or `adversarial` (`--features none`).
-A change earns its place where KID of the rare class falls by 5 % at equal time, on both sets.
+Run by `make bench NAME=ablation`.
 
-MEDGAN_BENCH_SECONDS (60: of one core per generator), MEDGAN_BENCH_VARIANTS (all), MEDGAN_BENCH_SETS (cxr_kermany,mednist64), MEDGAN_BENCH_RARE (60),
-MEDGAN_BENCH_SEEDS (0,1,2), MEDGAN_BENCH_SIZE (64), MEDGAN_BENCH_PRECISION (bf16), MEDGAN_BENCH_WORKERS (2), MEDGAN_BENCH_OUT (.bench/ablation).
+Every cell (variant, data set, seed) trains a generator for the same seconds of one processor core, so what
+else runs on the machine strikes none, and is scored as in `bench_generator`. A variant changes fields of the
+plan, constants of the networks, or the training itself; it is read beside the variant it changes: `default`
+(distributions matched in frozen features) or `adversarial` (`--features none`). A change earns its place
+where KID of the rare class falls by 5 % at equal time, on both sets.
+
+MEDGAN_BENCH_SECONDS (60: of one core per generator), MEDGAN_BENCH_VARIANTS (all), MEDGAN_BENCH_SETS
+(cxr_kermany,mednist64), MEDGAN_BENCH_RARE (60), MEDGAN_BENCH_SEEDS (0,1,2), MEDGAN_BENCH_SIZE (64),
+MEDGAN_BENCH_PRECISION (bf16), MEDGAN_BENCH_WORKERS (2), MEDGAN_BENCH_OUT (.bench/ablation).
 """
 
 import csv
@@ -37,7 +41,9 @@ def wished(name, usual):
     return os.environ.get(f"MEDGAN_BENCH_{name}", usual)
 
 
-SECONDS, SIZE, RARE = (int(wished(name, usual)) for name, usual in (("SECONDS", "60"), ("SIZE", "64"), ("RARE", "60")))  # fmt: skip
+SECONDS, SIZE, RARE = (
+    int(wished(name, usual)) for name, usual in (("SECONDS", "60"), ("SIZE", "64"), ("RARE", "60"))
+)
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "benchmarks" / "ablation.md"
 CELLS_FILE = PAGE.with_suffix(".csv")
@@ -80,8 +86,8 @@ VARIANTS = {
     "adversarial, natural frequencies": {"evenness": 0.0},
     "adversarial, rare class tuned, early stages frozen": {"tuned": 0.2},
 }
-"""{variant: fields of the plan, constants of modules, `outline` (False: noise to begin with), `tuned` (share of the run that is for the
-class that was cut down alone, with everything below 16 pixels as it is)}."""
+"""{variant: fields of the plan, constants of modules, `outline` (False: noise to begin with), `tuned` (share
+of the run that is for the class that was cut down alone, with everything below 16 pixels as it is)}."""
 
 
 NAMES = wished("SETS", "cxr_kermany,mednist64").split(",")
@@ -165,7 +171,7 @@ def drawn(network, plan, number):
 
 
 def cell(variant, name, seed):
-    """Train and score one variant, planned for as many images as SECONDS allow: a recipe depends on their number."""
+    """Train and score one variant, planned for the images that SECONDS allow: recipes depend on them."""
     from medgan.commands.train import measure
     from medgan.dataset.index import index
     from medgan.dataset.source import Source
@@ -249,9 +255,15 @@ def measures(name, report):
         return statistics.mean(row[f"kid {space}"] - row[f"floor {space}"] for row in rows)
 
     found = (
-        report["images"], above([own], "lite2"), above(classes.values(), "lite2"), above(classes.values(), "radiomics"),
-        own["recall share"], own["coverage share"], max(row["near copies"] for row in classes.values()), report["tstr"]["share"],
-    )  # fmt: skip
+        report["images"],
+        above([own], "lite2"),
+        above(classes.values(), "lite2"),
+        above(classes.values(), "radiomics"),
+        own["recall share"],
+        own["coverage share"],
+        max(row["near copies"] for row in classes.values()),
+        report["tstr"]["share"],
+    )
     return [str(round(float(value), 4)) for value in found]
 
 

@@ -1,9 +1,12 @@
-"""KID of `repaired` beside that of the 2015 `dcgan` at equal minutes on every real data set; real against real is the floor.
+"""KID of `repaired` beside that of the 2015 `dcgan` at equal minutes on every real data set.
+
+The floor is the KID of real images to other real images.
 
     MEDGAN_BENCH_MINUTES=4 .venv/bin/pytest -s tests/benchmarks/bench_baseline.py [-k mednist]
 
-Both train at the same time, on one core each, at the size of effort quick, so that what else the machine does slows both alike. Synthetic images are drawn
-from seed 0 on, as `medgan sample` draws them; features are those of EfficientNet-Lite2.
+Both train at the same time, on one core each, at the size of effort quick, so that what else the machine does
+slows both alike. Synthetic images are drawn from seed 0 on, as `medgan sample` draws them; features are those
+of EfficientNet-Lite2.
 """
 
 import json
@@ -33,9 +36,11 @@ SETS = {
     "pneumoniamnist": "pneumoniamnist/pneumoniamnist.npz",
 }
 BUDGETS = {"dcgan": 1.5 * MINUTES, "repaired": MINUTES}
-"""Minutes asked for. Their probes may misjudge a busy machine: half as many again for the baseline, and the seconds are told."""
+"""Minutes asked for. Their probes may misjudge a busy machine: half as many again for the baseline, and the
+seconds are told."""
 MOST, LEAST, SPLITS = 500, 200, 20
-"""Images of a class that are scored: real ones at most, synthetic ones at least; and random halvings for the floor."""
+"""Images of a class that are scored: real ones at most, synthetic ones at least; and halvings for the
+floor."""
 
 
 def trained(source, folder):

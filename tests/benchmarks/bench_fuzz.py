@@ -1,6 +1,7 @@
 """20,000 damaged DICOM and NIfTI files through both readers; run by `make bench NAME=fuzz`.
 
-MEDGAN_FUZZ names another number, MEDGAN_FUZZ_FROM another first mutant. What breaks a promise is left in a folder that is named.
+MEDGAN_FUZZ names another number, MEDGAN_FUZZ_FROM another first mutant. What breaks a promise is left in a
+folder that is named.
 """
 
 import os
@@ -28,8 +29,8 @@ def test_no_mutant_breaks_a_promise():
             findings.append(outcome)
             print(f"{outcome.number} ({mutant(outcome.number).origin}): {outcome.finding}", flush=True)
     print(
-        f"\n{len(NUMBERS):,} mutants in {time.monotonic() - began:.0f} s; slowest {slowest[0]:.2f} s of processor (mutant {slowest[1]}); "
-        f"peak {peak >> 20} MiB"
+        f"\n{len(NUMBERS):,} mutants in {time.monotonic() - began:.0f} s; slowest {slowest[0]:.2f} s of "
+        f"processor (mutant {slowest[1]}); peak {peak >> 20} MiB"
     )
     print("\n".join(f"  {number:6,} {verdict}" for verdict, number in verdicts.most_common()))
     assert not findings, f"left in {folder}"

@@ -1,17 +1,26 @@
-"""Quality of generators at equal wall-clock time on rare classes of 30, 60 and 120 images; run by `make bench NAME=generator`.
+"""Quality of generators at equal wall-clock time on rare classes of 30, 60 and 120 images.
 
-Every cell (data set, rare images, seed) trains `dcgan` and `repaired` side by side, one core each, for the same minutes, and is
-scored once; a cell that was scored is not trained again, so the bench can be stopped and repeated. Scores, per class:
+Run by `make bench NAME=generator`.
 
-- KID to real test images in two feature spaces, `lite2_features` (ImageNet) and `radiomic_features` (no network), beside the floor: real train
-  images to the same test images. d is KID above the floor, mean over classes; nd = (d - floor) / (d of dcgan - floor): 0 is indistinguishable, 1 is dcgan.
-- recall and coverage (k = 5, lite2) of the test images, as shares of those that as many real train images reach.
-- MS-SSIM gap: mean multi-scale structural similarity of pairs of synthetic images less that of pairs of real train images; far above 0 is collapse.
-- near copies: share of synthetic images that correlate with a train image more than all but 1 % of the test images do.
-- train on synthetic, test on real: balanced accuracy of a logistic regression on lite2, as a share of train on real.
+Every cell (data set, rare images, seed) trains `dcgan` and `repaired` side by side, one core each, for the
+same minutes, and is scored once; a cell that was scored is not trained again, so the bench can be stopped and
+repeated. Scores, per class:
 
-MEDGAN_BENCH_MINUTES (15), MEDGAN_BENCH_SEEDS (0,1,2), MEDGAN_BENCH_SIZE (64), MEDGAN_BENCH_RARE (30,60,120), MEDGAN_BENCH_OUT
-(.bench/generator: models, scores, and a contact sheet per network, sheet-ARCH.png, which shows real images: look at it there).
+- KID to real test images in two feature spaces, `lite2_features` (ImageNet) and `radiomic_features` (no
+  network), beside the floor: real train images to the same test images. d is KID above the floor, mean over
+  classes; nd = (d - floor) / (d of dcgan - floor): 0 is indistinguishable, 1 is dcgan.
+- recall and coverage (k = 5, lite2) of the test images, as shares of those that as many real train images
+  reach.
+- MS-SSIM gap: mean multi-scale structural similarity of pairs of synthetic images less that of pairs of real
+  train images; far above 0 is collapse.
+- near copies: share of synthetic images that correlate with a train image more than all but 1 % of the test
+  images do.
+- train on synthetic, test on real: balanced accuracy of a logistic regression on lite2, as a share of train
+  on real.
+
+MEDGAN_BENCH_MINUTES (15), MEDGAN_BENCH_SEEDS (0,1,2), MEDGAN_BENCH_SIZE (64), MEDGAN_BENCH_RARE (30,60,120),
+MEDGAN_BENCH_OUT (.bench/generator: models, scores, and a contact sheet per network, sheet-ARCH.png, which
+shows real images: look at it there).
 """
 
 import csv
@@ -148,8 +157,10 @@ def nearest(images, others):
 
 
 def on_one_scale(held):
-    """`radiomic_features` with every feature at mean 0 and deviation 1 over all test images, cut at five: a class whose borders are all black has
-    features that hardly vary, and the cubic kernel would hear of nothing else."""
+    """`radiomic_features` with every feature at mean 0 and deviation 1 over all test images, cut at five: a
+    class whose borders are all black has features that hardly vary, and the cubic kernel would hear of
+    nothing else.
+    """
     known = radiomic_features(np.concatenate(list(held.values())))
     mean, deviation = known.mean(0), known.std(0) + 1e-6
     return lambda images: np.clip((radiomic_features(images) - mean) / deviation, -5, 5)
@@ -176,7 +187,7 @@ def scored(real, held, made):
 
 
 def usefulness(real, held, made):
-    """Balanced accuracy on real test images after training on synthetic ones, as a share of training on real ones."""
+    """Balanced accuracy on real test images of training on synthetic images, as a share of real ones'."""
     look = lite2_features()
     test = np.concatenate([look(held[label]) for label in held])
     truth = np.concatenate([[label] * len(held[label]) for label in held])
@@ -259,16 +270,25 @@ def line_of(name, rare, seed, report):
     own = classes[chosen]
     worst = {key: min(row[key] for row in classes.values()) for key in ("recall share", "coverage share")}
     return [
-        name, rare, seed, *(f"{report[arch]['images']:,}" for arch in ARCHS), *above, *nds,
-        f"{own['recall share']:.2f} / {worst['recall share']:.2f}", f"{own['coverage share']:.2f} / {worst['coverage share']:.2f}",
-        f"{max(row['ms-ssim gap'] for row in classes.values()):.3f}", f"{max(row['near copies'] for row in classes.values()):.0%}",
+        name,
+        rare,
+        seed,
+        *(f"{report[arch]['images']:,}" for arch in ARCHS),
+        *above,
+        *nds,
+        f"{own['recall share']:.2f} / {worst['recall share']:.2f}",
+        f"{own['coverage share']:.2f} / {worst['coverage share']:.2f}",
+        f"{max(row['ms-ssim gap'] for row in classes.values()):.3f}",
+        f"{max(row['near copies'] for row in classes.values()):.0%}",
         *(f"{report[arch]['tstr']['share']:.2f}" for arch in ARCHS),
-    ]  # fmt: skip
+    ]
 
 
 HEADS = (
-    "set", "rare", "seed", "images dcgan", "images repaired", "d dcgan, all / rare", "d repaired, all / rare", "nd lite2", "nd radiomics", "nd lite2, rare", "nd radiomics, rare",
-    "recall rare / worst", "coverage rare / worst", "worst MS-SSIM gap", "most near copies", "TSTR dcgan", "TSTR repaired",
+    "set", "rare", "seed", "images dcgan", "images repaired", "d dcgan, all / rare",
+    "d repaired, all / rare", "nd lite2", "nd radiomics", "nd lite2, rare", "nd radiomics, rare",
+    "recall rare / worst", "coverage rare / worst", "worst MS-SSIM gap", "most near copies", "TSTR dcgan",
+    "TSTR repaired",
 )  # fmt: skip
 
 
@@ -276,7 +296,7 @@ START, END = "<!-- table -->\n", "<!-- end of table -->\n"
 
 
 def written():
-    """{(budget, set, rare, seed): row} of the page, so that a bench that goes on elsewhere keeps what was measured before."""
+    """{(budget, set, rare, seed): row} of the page: a bench that goes on elsewhere keeps earlier figures."""
     lines = PAGE.read_text("utf-8").partition(START)[2].partition(END)[0].splitlines()[2:]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {tuple(row[:4]): row for row in rows if len(row) == len(HEADS) + 1}
@@ -305,7 +325,7 @@ def minutes(row):
 
 
 def test_curve():
-    """Distance against minutes, a panel per data set, all classes and the rare one: means over the cells of the page."""
+    """Distance against minutes, a panel per data set, all classes and the rare one: means over cells."""
     rows = [row for row in written().values() if row[0].startswith(f"{SIZE}px")]
     if not rows:
         pytest.skip("no cell was scored yet")

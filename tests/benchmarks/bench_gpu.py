@@ -1,7 +1,8 @@
 """How fast a GPU trains, plain and by CUDA graphs, and how much of the time its kernels fill.
 
-Run by `make bench NAME=gpu` on a machine with a CUDA device, which prints the table and writes it into docs/benchmarks/engine.md. Rounds of
-some seconds of the very step on random images, one contender after the other; medians over rounds, spread in brackets.
+Run by `make bench NAME=gpu` on a machine with a CUDA device, which prints the table and writes it into
+docs/benchmarks/engine.md. Rounds of some seconds of the very step on random images, one contender after the
+other; medians over rounds, spread in brackets.
 """
 
 import os
@@ -23,9 +24,10 @@ SIZES = (64, 128)
 RUN = 300_000
 """Images of a long run."""
 QUARTER = 90_000
-"""Images that one processor core shows in a quarter of an hour at 64 pixels (docs/benchmarks/generator.md)."""
+"""Images one processor core shows in a quarter of an hour at 64 pixels (docs/benchmarks/generator.md)."""
 HEAD = (
-    "| device | pixels | precision | CUDA graphs | images/s | kernels fill | minutes for 300,000 images | seconds for 90,000 |",
+    "| device | pixels | precision | CUDA graphs | images/s | kernels fill | minutes for 300,000 images | "
+    "seconds for 90,000 |",
     "| --- | --- | --- | --- | --- | --- | --- | --- |",
 )
 pytestmark = pytest.mark.skipif(DEVICE == "cuda" and not torch.cuda.is_available(), reason="no CUDA device")
@@ -66,7 +68,7 @@ def test_training_on_a_gpu(size, precision, graphed):
     rate = statistics.median(rates)
     name = torch.cuda.get_device_name() if DEVICE == "cuda" else DEVICE
     row = (
-        f"| {name} | {size} | {precision} | {'yes' if graphed else 'no'} | {spread(rates, '.0f')} | {filled(trial)} "
-        f"| {RUN / rate / 60:.1f} | {QUARTER / rate:.0f} |"
+        f"| {name} | {size} | {precision} | {'yes' if graphed else 'no'} | {spread(rates, '.0f')} | "
+        f"{filled(trial)} | {RUN / rate / 60:.1f} | {QUARTER / rate:.0f} |"
     )
     write("gpu", HEAD, [row], 4)

@@ -1,4 +1,6 @@
-"""What a look of the guards costs beside the training between two looks, and a search for near copies; run by `make bench NAME=speed`.
+"""What a check of the guards costs beside the training between two checks, and a search for near copies.
+
+Run by `make bench NAME=speed`.
 
 Processor time of one thread; medians of five, with their spread.
 """

@@ -47,7 +47,7 @@ def write_png(path, image):
 
 
 def write_dicom(path, image):
-    """The bytes of one slice with a name and pixels of its own: pydicom would take minutes for a hundred thousand."""
+    """The bytes of one slice with a name and pixels of its own: pydicom would take minutes for so many."""
     number = b"1" + path.name.encode().zfill(len(MARK) - 1)
     pixels = (image.astype("<u2") * 8).tobytes()
     path.with_suffix(".dcm").write_bytes(like_all().replace(MARK, number)[: -len(pixels)] + pixels)
@@ -99,13 +99,16 @@ def measured(what, script, *words):
     seconds = time.monotonic() - began
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(
-        f"\n{what}: {FILES:,} files, peak {peak:.0f} MiB (largest worker {worker:.0f}), {seconds:.0f} s ({busy:.0f} s of "
-        f"processor, {1000 * busy / FILES:.2f} ms per file)"
+        f"\n{what}: {FILES:,} files, peak {peak:.0f} MiB (largest worker {worker:.0f}), {seconds:.0f} s "
+        f"({busy:.0f} s of processor, {1000 * busy / FILES:.2f} ms per file)"
     )
     return peak, busy
 
 
-PEAK = "print(*(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)), file=sys.stderr)"
+PEAK = (
+    "print(*(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, "
+    "resource.RUSAGE_CHILDREN)), file=sys.stderr)"
+)
 
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")

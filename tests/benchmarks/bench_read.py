@@ -1,7 +1,10 @@
-"""How fast scans are read, as ratios to the plain loop everybody writes, side by side in one run; run by `make bench NAME=read`.
+"""How fast scans are read, as ratios to the plain loop everybody writes, side by side in one run.
 
-The plain loop is `dcmread(path).pixel_array.astype("float32")`: no check, no meaning. Ratios are of processor time unless they say wall.
-What docs/benchmarks/io.md promises is asserted, each bar with its name; TorchIO is measured where it is installed (it is no dependency).
+Run by `make bench NAME=read`.
+
+The plain loop is `dcmread(path).pixel_array.astype("float32")`: no check, no meaning. Ratios are of processor
+time unless they say wall. What docs/benchmarks/io.md promises is asserted, each bar with its name; TorchIO is
+measured where it is installed (it is no dependency).
 """
 
 import gzip
@@ -31,16 +34,18 @@ from medgan.scans import formats, intensity
 from medgan.scans.dicom import read as dicom_read
 from medgan.scans.dicom.header import load_file
 
-keep_memory()  # as the command line does; without it every 512 x 512 slice costs both sides hundreds of page faults
+keep_memory()  # as the command line does; else a slice of 512 x 512 costs both sides hundreds of page faults
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 ROUNDS = 7
 FILES = 60
 ATTRIBUTES = 258
 """As many as in the header of a clinical CT."""
 FAST, LARGE, BY_PYDICOM_ALONE = 3.0, 1.2, 0.8
-"""Least ratio to the plain loop: of plain files, of plain slices of 512 x 512 (going over pixels takes the time), and by the full parser."""
+"""Least ratio to the plain loop: of plain files, of plain slices of 512 x 512 (going over pixels takes the
+time), and by the full parser."""
 TWO_WORKERS, LOOK_AGAIN, AGAIN, UNZIPPED = 1.6, 5.0, 20.0, 1 / 1.2
-"""Least ratio of two workers to one, of a second look and a second preparation to the plain loop, of a .nii.gz to its decompression."""
+"""Least ratio of two workers to one, of a second look and a second preparation to the plain loop, of a
+.nii.gz to its decompression."""
 
 
 def slice_of_ct(path, size, number):
@@ -116,7 +121,7 @@ def side_by_side(contenders, items, clock=time.process_time):
 
 
 def told(title, seconds, first):
-    """One line per contender: median, and how many times as fast as the first, with the spread over rounds; {name: that median}."""
+    """One line per contender: median, how many times as fast as the first, spread; returns {name: median}."""
     print(f"\n{title}")
     medians = {}
     for name, measured in seconds.items():
@@ -172,7 +177,7 @@ def many(tmp_path_factory):
 
 
 def spent(work, processes=1):
-    """Seconds of processor, of this process and of its children, as `processes` idle processors would share them."""
+    """Seconds of processor of this process and its children, as if shared by `processes` idle ones."""
     began = processor()
     work()
     return (processor() - began) / processes
@@ -189,7 +194,7 @@ def naive_by_two(paths):
 
 
 def test_a_second_worker_and_a_second_look(many, tmp_path, monkeypatch):
-    """Index with one and two workers, again from memory, and the plain loop in one and two processes; starting them included."""
+    """Index with one and two workers, again from memory, and the plain loop alike, from the start on."""
     paths = sorted(many.rglob("*.dcm"))
     seconds = {
         name: []

@@ -1,10 +1,11 @@
-"""How much of what this processor can do a training step uses, how fast a model draws, and how well a probe foretells a run.
+"""How much of the processor a training step uses, how fast a model draws, how well a probe predicts a run.
 
-Run by `make bench NAME=speed`, which prints the tables and writes them into docs/benchmarks/engine.md. Figures are medians over rounds
-in which the contenders take turns, in processor time of one thread unless MEDGAN_BENCH_THREADS says otherwise.
+Run by `make bench NAME=speed`, which prints the tables and writes them into docs/benchmarks/engine.md.
+Figures are medians over rounds in which the contenders take turns, in processor time of one thread unless
+MEDGAN_BENCH_THREADS says otherwise.
 
-The ceiling is the best single 3 x 3 convolution of the plan's own widths and sizes, in the same precision and the same rounds: once
-forward alone, and once forward and back, which is what a step does with it.
+The ceiling is the best single 3 x 3 convolution of the plan's own widths and sizes, in the same precision and
+the same rounds: once forward alone, and once forward and back, which is what a step does with it.
 """
 
 import os
@@ -40,8 +41,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks" / "engine.md"
 ROUNDS = 5
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 STEPS = (
-    "| network | pixels | precision | GFLOP an image | ceiling forward, GFLOP/s | ceiling forward and back | step, GFLOP/s "
-    "| share of forward | share of forward and back | trained, images/s | drawn, images/s | drawn / trained |",
+    "| network | pixels | precision | GFLOP an image | ceiling forward, GFLOP/s | ceiling forward and back "
+    "| step, GFLOP/s | share of forward | share of forward and back | trained, images/s | drawn, images/s "
+    "| drawn / trained |",
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
 )
 FORETOLD = (
@@ -49,7 +51,8 @@ FORETOLD = (
     "| --- | --- | --- | --- | --- | --- | --- |",
 )
 MODEL = (
-    "| precision | ms per GFLOP | ms per million values | ms per thousand pixels seen | ms per stage and step | model / measured, rows unseen |",
+    "| precision | ms per GFLOP | ms per million values | ms per thousand pixels seen | ms per stage and "
+    "step | model / measured, rows unseen |",
     "| --- | --- | --- | --- | --- | --- |",
 )
 WRITTEN = (
@@ -65,13 +68,18 @@ WHOLE = (
     "| --- | --- | --- | --- | --- | --- | --- |",
 )
 GRID = [
-    (32, 1.0, 16), (32, 1.0, 32), (48, 1.0, 16), (64, 0.5, 16), (64, 1.0, 8), (64, 1.0, 16),
-    (64, 2.0, 16), (96, 1.0, 16), (128, 1.0, 16),
+    (32, 1.0, 16), (32, 1.0, 32), (48, 1.0, 16), (64, 0.5, 16), (64, 1.0, 8), (64, 1.0, 16), (64, 2.0, 16),
+    (96, 1.0, 16), (128, 1.0, 16),
 ]  # fmt: skip
 """(pixels, factor on the plan's widths, batch)."""
 CYCLE = 8
 """Steps that are timed to know what one costs."""
-RUNS = [("chest_ct", 32, 20_000), ("bone_xray", 32, 16_000), ("bone_xray", 64, 6_000), ("chest_ct", 64, 16_000)]  # fmt: skip
+RUNS = [
+    ("chest_ct", 32, 20_000),
+    ("bone_xray", 32, 16_000),
+    ("bone_xray", 64, 6_000),
+    ("chest_ct", 64, 16_000),
+]
 """(sample data, pixels, images shown); from 15,000 on the probe tries both precisions."""
 
 
@@ -95,10 +103,11 @@ def operations(work):
 def operations_of_a_step(trial):
     """Operations per image shown, from those of the forward passes.
 
-    A backward pass costs twice its forward pass, or once where only the input needs a gradient. Generator: forward and back (3).
-    Discriminator: real and fake forward and back (6), fake forward and back to the image (2), where the loss is relativistic also
-    real forward (1). A penalty goes forward over both (2), back to the images (2), and through that way back to its weights (4).
-    A frozen network: synthetic forward and back to the image (2).
+    A backward pass costs twice its forward pass, or once where only the input needs a gradient. Generator:
+    forward and back (3). Discriminator: real and fake forward and back (6), fake forward and back to the
+    image (2), where the loss is relativistic also real forward (1). A penalty goes forward over both (2),
+    back to the images (2), and through that way back to its weights (4). A frozen network: synthetic forward
+    and back to the image (2).
     """
     plan, learners = trial.plan, trial.gan
     z = _latent_of(plan, 0).expand(plan.batch, -1)
@@ -113,7 +122,7 @@ def operations_of_a_step(trial):
 
 
 def single_convolutions(plan):
-    """Calls of every 3 x 3 convolution of equal widths in the plan with their operations: [(forward, forward and back, operations)]."""
+    """Calls of every 3 x 3 convolution of equal widths: [(forward, forward and back, operations)]."""
     side, calls = plan.size[0], []
     for width in reversed(plan.widths[-4:]):
         if width > 1:
@@ -177,14 +186,17 @@ def measured_step(arch, size, precision):
     of_both = [a / b for a, b in zip(step, both, strict=True)]
     trained = statistics.median(step) / flops
     return (
-        f"| {arch} | {size} | {precision} | {flops / 1e9:.2f} | {np.median(forward) / 1e9:.0f} | {np.median(both) / 1e9:.0f} "
-        f"| {np.median(step) / 1e9:.0f} | {spread(of_forward, '.0%')} | {spread(of_both, '.0%')} "
-        f"| {trained:.0f} | {np.median(drawn):.0f} | {np.median(drawn) / trained:.1f} |"
+        f"| {arch} | {size} | {precision} | {flops / 1e9:.2f} | {np.median(forward) / 1e9:.0f} | "
+        f"{np.median(both) / 1e9:.0f} | {np.median(step) / 1e9:.0f} | {spread(of_forward, '.0%')} "
+        f"| {spread(of_both, '.0%')} | {trained:.0f} | {np.median(drawn):.0f} "
+        f"| {np.median(drawn) / trained:.1f} |"
     )
 
 
 def foretold_and_measured(size, factor, batch):
-    """[(plan, what the probe says, what a cycle of steps costs)] in both precisions, ms of processor time an image."""
+    """[(plan, what the probe says, what a cycle of steps costs)] in both precisions, ms of processor time
+    an image.
+    """
     plan = plan_of(size, batch=batch)
     plan = replace(plan, widths=tuple(int(width * factor) for width in plan.widths))
     found = []
@@ -200,8 +212,9 @@ def foretold_and_measured(size, factor, batch):
 
 
 def regressors(size, widths, batch):
-    """What the cost of an image follows: operations of a convolution at every side, values written there, what the frozen network
-    sees, and the start of every call."""
+    """What the cost of an image follows: operations of a convolution at every side, values written there,
+    what the frozen network sees, and the start of every call.
+    """
     stages = [(width, size >> stage) for stage, width in enumerate(reversed(widths))]
     multiplied = sum(18e-9 * width**2 * side**2 for width, side in stages)
     written = sum(1e-6 * width * side**2 for width, side in stages)
@@ -210,8 +223,9 @@ def regressors(size, widths, batch):
 
 
 def fitted(rows):
-    """A model of [(regressors, ms an image)] by least squares of relative errors, its numbers not negative; and, for every row, what a
-    model fitted to the others makes of it, as a share of what was measured."""
+    """A model of [(regressors, ms an image)] by least squares of relative errors, its numbers not negative;
+    and, for every row, what a model fitted to the others makes of it, as a share of what was measured.
+    """
     table = np.array([row for row, _ in rows]) / np.array([[cost] for _, cost in rows])
     ones = np.ones(len(rows))
     unseen = [
@@ -221,7 +235,7 @@ def fitted(rows):
 
 
 def write(name, head, rows, keys):
-    """Put rows into the table between the page's markers, in place of those whose first `keys` cells are alike, and on the screen."""
+    """Put rows into the page's table, in place of those whose first `keys` cells are equal; print them."""
 
     def key_of(row):
         return row.split("|")[1 : 1 + keys]
@@ -264,7 +278,10 @@ def test_channels_last_beside_planes(size, precision):
                 costs_of.append(1000 * trials[name].round().processor)
     ours, planes = found.values()
     ratios = [b / a for a, b in zip(ours, planes, strict=True)]
-    row = f"| {size} | {precision} | {np.median(ours):.1f} | {np.median(planes):.1f} | {spread(ratios, '.2f')} |"
+    row = (
+        f"| {size} | {precision} | {np.median(ours):.1f} | {np.median(planes):.1f} | "
+        f"{spread(ratios, '.2f')} |"
+    )
     write("layouts", LAYOUTS, [row], 2)
 
 
@@ -287,7 +304,8 @@ def test_writing_beside_drawing(size, tmp_path):
             drawn.append(_BATCH / seconds(draw, 0.1))
         ratios = [a / b for a, b in zip(written, drawn, strict=True)]
         rows.append(
-            f"| {kind} | {size} | {np.median(written):.0f} | {np.median(drawn):.0f} | {spread(ratios, '.1f')} |"
+            f"| {kind} | {size} | {np.median(written):.0f} | {np.median(drawn):.0f} | "
+            f"{spread(ratios, '.1f')} |"
         )
     write("writing", WRITTEN, rows, 2)
 
@@ -296,7 +314,10 @@ def test_writing_beside_drawing(size, tmp_path):
 def test_what_a_probe_foretells(size, factor, batch):
     found = foretold_and_measured(size, factor, batch)
     rows = [
-        f"| {size} | {', '.join(map(str, plan.widths))} | {batch} | {plan.precision} | {said:.1f} | {spent:.1f} | {said / spent:.2f} |"
+        (
+            f"| {size} | {', '.join(map(str, plan.widths))} | {batch} | {plan.precision} | {said:.1f} | "
+            f"{spent:.1f} | {said / spent:.2f} |"
+        )
         for plan, said, spent in found
     ]
     write("foretold", FORETOLD, rows, 4)
@@ -326,6 +347,9 @@ def test_what_a_dry_run_foretells(name, size, images, tmp_path, monkeypatch):
     said = train(source, tmp_path / "run", overrides=wish, options=Options(dry_run=True))
     took = train(source, tmp_path / "run", overrides=replace(wish, precision=said.plan.precision))
     ratio = said.estimate_seconds / took.seconds
-    row = f"| {name} | {size} | {images:,} | {said.plan.precision} | {said.estimate_seconds:.0f} | {took.seconds:.0f} | {ratio:.2f} |"
+    row = (
+        f"| {name} | {size} | {images:,} | {said.plan.precision} | {said.estimate_seconds:.0f} | "
+        f"{took.seconds:.0f} | {ratio:.2f} |"
+    )
     write("whole", WHOLE, [row], 3)
     assert 0.75 <= ratio <= 1.25, row

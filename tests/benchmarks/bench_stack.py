@@ -1,7 +1,10 @@
-"""Training from a stack that is three times as large as the memory it may use, beside one that lies in memory; run by `make bench NAME=stack`.
+"""Training from a stack three times as large as the memory it may use, beside one that lies in memory.
 
-Two processes train alike, in turns, each from a file of its own. The one is in a control group whose limit counts the pages of its file
-too, and its file is not in the cache at the start; the other's file is. Linux only, and the user must be allowed to make a control group.
+Run by `make bench NAME=stack`.
+
+Two processes train alike, in turns, each from a file of its own. The one is in a control group whose limit
+counts the pages of its file too, and its file is not in the cache at the start; the other's file is. Linux
+only, and the user must be allowed to make a control group.
 """
 
 import os
@@ -37,7 +40,7 @@ def own_group():
 
 @contextmanager
 def capped(limit):
-    """A control group below our own that may use `limit` bytes of memory, file pages included; skips where none can be made."""
+    """A control group below our own that may use `limit` bytes of memory, file pages included, or a skip."""
     above = own_group()
     if above is None:
         pytest.skip("this system has no memory control groups")
@@ -75,7 +78,7 @@ def write_stack(path, count):
 
 
 def work():
-    """In a process: train a round from the file named on the command line whenever a line comes in, and tell what it took."""
+    """In a process: train a round from the given file for every line on stdin, and print what it took."""
     import torch
 
     from medgan.learners.gan.steps import GanState, update
@@ -97,8 +100,14 @@ def work():
     labels = (np.arange(count) % 10 == 0).astype(np.int64)
     nothing = np.zeros(count, np.int64)
     stack = Stack(
-        pixels=pixels, labels=labels, names=plan.labels, records=nothing, patients=nothing.astype(str), slices=nothing, digest=""
-    )  # fmt: skip
+        pixels=pixels,
+        labels=labels,
+        names=plan.labels,
+        records=nothing,
+        patients=nothing.astype(str),
+        slices=nothing,
+        digest="",
+    )
     pool = TrainingRows.of(stack)
     reseed(0, -1)
     runtime = Runtime("cpu", "fp32")
@@ -137,7 +146,7 @@ def worker(path, state, seed, group=None):
 
 
 def asked(job, steps):
-    """One round: images a second by the wall clock, and by processor time; milliseconds of feeding an image; disk reads an image."""
+    """One round: images/s by the wall clock and by processor time, ms of feeding and disk reads an image."""
     job.stdin.write(f"{steps}\n")
     job.stdin.flush()
     return [float(word) for word in job.stdout.readline().split()]
@@ -161,17 +170,19 @@ def test_a_stack_larger_than_memory_trains_as_fast(tmp_path):
                 rounds[name] += [told] if number else []  # the first is for warming up
         used = most_used(group) / 2**20
     print(
-        f"\n{count:,} images of {SIZE} px, {count * 2 * SIZE * SIZE / 2**20:,.0f} MiB; limit {LIMIT_MIB} MiB, most used {used:.0f}"
+        f"\n{count:,} images of {SIZE} px, {count * 2 * SIZE * SIZE / 2**20:,.0f} MiB; limit {LIMIT_MIB} "
+        f"MiB, most used {used:.0f}"
     )
     table = {name: np.array(values) for name, values in rounds.items()}
     for name, values in table.items():
         wall, busy, fed, faults = np.median(values, axis=0)
         print(
-            f"{name}: {wall:.1f} images/s by the wall clock, {busy:.1f} by processor time, {fed:.2f} ms of feeding and "
-            f"{faults:.2f} reads from disk per image"
+            f"{name}: {wall:.1f} images/s by the wall clock, {busy:.1f} by processor time, {fed:.2f} ms of "
+            f"feeding and {faults:.2f} reads from disk per image"
         )
     for what, column in (("wall clock", 0), ("processor time", 1)):
         ratios = table["large"][:, column] / table["warm"][:, column]
         print(
-            f"larger than memory / in memory, by {what}: {np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})"
+            f"larger than memory / in memory, by {what}: {np.median(ratios):.2f} ({ratios.min():.2f} to "
+            f"{ratios.max():.2f})"
         )

@@ -1,20 +1,28 @@
-"""What is a class-balanced folder worth to a classifier? Every way to use synthetic images beside every way to do without; run by `make bench NAME=topup`.
+"""What is a class-balanced folder worth to a classifier?
 
-A unit is (cell, split): a cell is a data set, the class that is made rare in it and how many images are left to it; a split chooses which. Patients of the test part are the
-same in every split of `cxr_kermany_224`, and no rare patient is in two splits as long as there are enough; the small sets are halved by patient, anew in every split.
-A generator of its own learns from each unit's training images, its images pass the filter of `balance`, and classifiers of every arm are asked about the test patients
-(`medgan.evaluation.trials`): each arm of real images with its own schedule, chosen by inner folds of the training patients, and each arm with synthetic images with that of the same
-arm without them. Nothing is chosen on test patients.
+Every way to use synthetic images beside every way to do without; run by `make bench NAME=topup`.
 
-Budgets are images shown and steps, never minutes: what else runs on the machine changes no figure. Everything finished is kept below MEDGAN_BENCH_OUT (.bench/topup): a stopped
-bench goes on, and a new judge takes the generators that are there.
+A unit is (cell, split): a cell is a data set, the class that is made rare in it and how many images are left
+to it; a split chooses which. Patients of the test part are the same in every split of `cxr_kermany_224`, and
+no rare patient is in two splits as long as there are enough; the small sets are halved by patient, anew in
+every split. A generator of its own learns from each unit's training images, its images pass the filter of
+`balance`, and classifiers of every arm are asked about the test patients (`medgan.evaluation.trials`): each
+arm of real images with its own schedule, chosen by inner folds of the training patients, and each arm with
+synthetic images with that of the same arm without them. Nothing is chosen on test patients.
 
-The claim, per cell and judge: the arm that was named beforehand less the best arm without synthetic images as inner folds chose it, mean over splits. Its interval is
-mean +- sqrt(t^2 s^2 (1/J + r/(1-r)) + (1.96 e)^2): s is the deviation over J splits, r the share of a training set's rare images that another one has too (Nadeau and Bengio 2003 for the
-form), e the deviation of the mean when test patients are drawn again, the same for all splits. In halved sets test patients differ from split to split, so s holds their chance already.
+Budgets are images shown and steps, never minutes: what else runs on the machine changes no figure. Everything
+finished is kept below MEDGAN_BENCH_OUT (.bench/topup): a stopped bench goes on, and a new judge takes the
+generators that are there.
 
-MEDGAN_BENCH_CELLS (all of CELLS), MEDGAN_BENCH_SPLITS (0 to 9), MEDGAN_BENCH_SIZE (64), MEDGAN_BENCH_IMAGES (30000: shown to each generator), MEDGAN_BENCH_JUDGES,
-MEDGAN_BENCH_WORKERS (2: units at once, a core each), MEDGAN_BENCH_OUT.
+The claim, per cell and judge: the arm that was named beforehand less the best arm without synthetic images as
+inner folds chose it, mean over splits. Its interval is mean +- sqrt(t^2 s^2 (1/J + r/(1-r)) + (1.96 e)^2): s
+is the deviation over J splits, r the share of a training set's rare images that another one has too (Nadeau
+and Bengio 2003 for the form), e the deviation of the mean when test patients are drawn again, the same for
+all splits. In halved sets test patients differ from split to split, so s holds their chance already.
+
+MEDGAN_BENCH_CELLS (all of CELLS), MEDGAN_BENCH_SPLITS (0 to 9), MEDGAN_BENCH_SIZE (64), MEDGAN_BENCH_IMAGES
+(30000: shown to each generator), MEDGAN_BENCH_JUDGES, MEDGAN_BENCH_WORKERS (2: units at once, a core each),
+MEDGAN_BENCH_OUT.
 """
 
 import csv
@@ -73,7 +81,16 @@ OUT = Path(wished("OUT", ROOT / ".bench" / "topup"))
 PAGE = ROOT / "docs" / "benchmarks" / "topup.md"
 ARMS = PAGE.with_suffix(".csv")
 """Every arm of every unit: what the page is made of."""
-ARMS_TUNED = ("class weights", "oversampling", "oversampling + classical", "composites", "one-sided + classical", "share 0.25 + classical", "share 0.25 at weight 0.3 + classical", "finish on real + classical")  # fmt: skip
+ARMS_TUNED = (
+    "class weights",
+    "oversampling",
+    "oversampling + classical",
+    "composites",
+    "one-sided + classical",
+    "share 0.25 + classical",
+    "share 0.25 at weight 0.3 + classical",
+    "finish on real + classical",
+)
 """Arms of the fine-tuned judge; without classical augmentation made images are compared by the probe."""
 FIRST_SEED = 1000
 """Of the synthetic images: no grid of the training shows them."""
@@ -83,7 +100,10 @@ FIRST_SEED = 1000
 
 
 def divided(cell, split, times=1):
-    """The set of a cell with the training images of a split: of the rare class `times` as many as are left to it, of every other OTHERS at most."""
+    """A cell's set with the training images of a split.
+
+    Of the rare class `times` as many as are left to it, of every other OTHERS at most.
+    """
     from medgan.dataset.index import index
     from medgan.dataset.source import Source
 
@@ -127,7 +147,9 @@ def halved(records, split):
 def rare_of(records, start, count):
     """`count` images from number `start` on, patient after patient in one order for all splits."""
     patients = sorted({one.patient for one in records})
-    order = {patients[row]: place for place, row in enumerate(np.random.default_rng(7).permutation(len(patients)))}  # fmt: skip
+    order = {
+        patients[row]: place for place, row in enumerate(np.random.default_rng(7).permutation(len(patients)))
+    }
     rows = sorted(records, key=lambda one: (order[one.patient], one.path))
     start %= len(rows)
     return (rows + rows)[start : start + min(count, len(rows))]
@@ -169,7 +191,7 @@ def synthetic_of(model, train):
 
 
 def given_back(cell, manifest, split):
-    """The manifest of the rare images that a unit has not, twice as many as it has at most: with them a classifier has three times as many."""
+    """The manifest of up to twice as many rare images as a unit has: thrice as many with the unit's own."""
     there = {one.path for one in manifest.records}
     more = [
         one
@@ -180,7 +202,7 @@ def given_back(cell, manifest, split):
 
 
 class Runs(dict):
-    """Finished runs on disk: those without synthetic images stand whatever the generator or the filter makes."""
+    """Finished runs on disk: those without synthetic images stand whatever generator or filter does."""
 
     def __init__(self, place, data, made):
         from medgan.evaluation.arms import RECIPES
@@ -199,12 +221,18 @@ class Runs(dict):
 
 
 def settings_of(cell):
-    """Every arm of the probe; of the fine-tuned judge the arms that differ in more than how draws are counted."""
+    """Every arm of the probe; of the fine-tuned judge the arms that differ in more than draw counts."""
     from medgan.evaluation.trials import EFFORTS, FINE_TUNED, SMALLEST
 
     return replace(
-        EFFORTS["quick"], judges=JUDGES, recipes={FINE_TUNED: ARMS_TUNED}, shown=max(SIZE, SMALLEST), rare=(cell.label,), resamples=1000, headroom=False,
-    )  # fmt: skip
+        EFFORTS["quick"],
+        judges=JUDGES,
+        recipes={FINE_TUNED: ARMS_TUNED},
+        shown=max(SIZE, SMALLEST),
+        rare=(cell.label,),
+        resamples=1000,
+        headroom=False,
+    )
 
 
 def unit(name, split):
@@ -224,20 +252,28 @@ def unit(name, split):
     data = [manifest.digest, sorted(one.digest for one in manifest.usable("test")), model.plan.size]
     drawn = [model.digest, made.sources.tolist(), made.labels.tolist()]
     told = compare_arms(
-        Split(train, test, made), settings=settings, seed=0, more_real=more if len(more) else None,
+        Split(train, test, made),
+        settings=settings,
+        seed=0,
+        more_real=more if len(more) else None,
         runs=Runs(place, digest_of(data), digest_of([data, drawn])),
-    )  # fmt: skip
+    )
     found = to_json(judgement(told, settings))
     counts = {part: one.counts for part, one in (("train", train), ("test", test), ("made", made))}
     differences = {outcome: told.bench.resampled(outcome.logits)[0] for outcome in told.outcomes}
-    np.savez(place / "resampled.npz", **{f"{one.judge}/{one.recipe.name}": value for one, value in differences.items()})  # fmt: skip
+    np.savez(
+        place / "resampled.npz",
+        **{f"{one.judge}/{one.recipe.name}": value for one, value in differences.items()},
+    )
     place.joinpath("unit.json").write_text(json.dumps({"counts": counts, "usefulness": found}), "utf-8")
 
 
 def started(task):
     """Run a unit in a process of one core; its exit code."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    return subprocess.run([sys.executable, __file__, *map(str, task)], env=environment, check=False).returncode  # fmt: skip
+    return subprocess.run(
+        [sys.executable, __file__, *map(str, task)], env=environment, check=False
+    ).returncode
 
 
 def test_units():
@@ -252,7 +288,10 @@ def test_units():
 
 # --- all units in a table of arms, and the page made of it ---
 
-FIELDS = ("size", "images", "cell", "split", "judge", "arm", "role", "made", "rate", "steps", "penalty", "inner", "auprc", "sensitivity", "ceiling")  # fmt: skip
+FIELDS = (
+    "size", "images", "cell", "split", "judge", "arm", "role", "made", "rate", "steps", "penalty", "inner",
+    "auprc", "sensitivity", "ceiling",
+)  # fmt: skip
 
 
 def rows_of(path):
@@ -262,9 +301,18 @@ def rows_of(path):
     ceiling = ((told.get("headroom") or {}).get("ceiling") or {}).get("auprc", "")
     for arm in told["arms"]:
         own = {field: arm[field] for field in ("judge", "role", "inner", "auprc", "sensitivity")}
-        unit = {"size": size, "images": images, "cell": name, "split": split, "arm": arm["name"], "made": int(arm["made"])}  # fmt: skip
+        unit = {
+            "size": size,
+            "images": images,
+            "cell": name,
+            "split": split,
+            "arm": arm["name"],
+            "made": int(arm["made"]),
+        }
         top = ceiling if arm["judge"] == told["judge"] else ""
-        yield {field: text(value) for field, value in {**unit, **own, **arm["schedule"], "ceiling": top}.items()}  # fmt: skip
+        yield {
+            field: text(value) for field, value in {**unit, **own, **arm["schedule"], "ceiling": top}.items()
+        }
 
 
 def text(value):
@@ -291,7 +339,7 @@ def keep(arms):
 
 
 def shared_rare(cell):
-    """Share of the rare images of a training set that another one has too: 0 while there are enough for all splits."""
+    """Share of a training set's rare images that another one has too: 0 while all splits have enough."""
     if cell.halved:
         return 0.5
     there = {"PNEUMONIA_VIRUS": 525, "PNEUMONIA_BACTERIA": 513}[cell.label]
@@ -299,7 +347,10 @@ def shared_rare(cell):
 
 
 def reach(differences, cell, chance):
-    """Half of the 95 % interval of a mean difference over splits; `chance` is its deviation over test patients. None for one split."""
+    """Half of the 95 % interval of a mean difference over splits, None for one split.
+
+    `chance` is the deviation of the mean over test patients.
+    """
     from medgan.evaluation.endpoints import corrected_t
 
     if len(differences) < 2:
@@ -310,7 +361,7 @@ def reach(differences, cell, chance):
 
 
 def chance_of(cell_name, judge, pairs):
-    """Deviation of a mean difference when test patients are drawn again, the same in every split; 0 where each split has its own."""
+    """Deviation of a mean difference when test patients are drawn again; 0 where each split has its own."""
     if CELLS[cell_name].halved:
         return 0.0
     told = []
@@ -342,7 +393,12 @@ def units_of(arms, cell_name, judge):
     """{split: {arm: row}} of the present size and budget."""
     found = defaultdict(dict)
     for row in arms:
-        if (row["size"], row["images"], row["cell"], row["judge"]) == (f"{SIZE}px", str(IMAGES), cell_name, judge):  # fmt: skip
+        if (row["size"], row["images"], row["cell"], row["judge"]) == (
+            f"{SIZE}px",
+            str(IMAGES),
+            cell_name,
+            judge,
+        ):
             found[row["split"]][row["arm"]] = row
     return found
 
@@ -357,11 +413,16 @@ def in_role(role):
 
 
 def best_of(made):
-    """The arm that turned out best among those with or without made images: hindsight, for the regret alone."""
-    return lambda rows: max((row for row in rows.values() if row["made"] in made), key=lambda row: float(row["auprc"]))  # fmt: skip
+    """The arm that turned out best among those with or without synthetic images, to know the regret."""
+    return lambda rows: max(
+        (row for row in rows.values() if row["made"] in made), key=lambda row: float(row["auprc"])
+    )
 
 
-HEADS = ("cell", "judge", "reference", "named arm", "difference (95 %), splits won", "half-width", "same share less one-sided", "named less best of all in hindsight", "ceiling", "recovered")  # fmt: skip
+HEADS = (
+    "cell", "judge", "reference", "named arm", "difference (95 %), splits won", "half-width",
+    "same share less one-sided", "named less best of all in hindsight", "ceiling", "recovered",
+)  # fmt: skip
 
 
 def claims(arms):
@@ -379,15 +440,33 @@ def claim(cell_name, judge, units):
     """One line: what was named against the reference, and what the bars ask."""
     named, reference = in_role("named"), in_role("reference")
     difference = compared(cell_name, judge, paired(units, named, reference))
-    same, sided = (lambda rows, word=word: next(row for name, row in rows.items() if name.removesuffix(" + classical") == word and (judge == "probe" or name != word)) for word in ("share 0.25", "one-sided"))  # fmt: skip
+    same, sided = (
+        lambda rows, word=word: next(
+            row
+            for name, row in rows.items()
+            if name.removesuffix(" + classical") == word and (judge == "probe" or name != word)
+        )
+        for word in ("share 0.25", "one-sided")
+    )
     regret = compared(cell_name, judge, paired(units, named, best_of("01")))
-    tops = [float(named(rows)["ceiling"]) - float(reference(rows)["auprc"]) for rows in units.values() if named(rows)["ceiling"]]  # fmt: skip
+    tops = [
+        float(named(rows)["ceiling"]) - float(reference(rows)["auprc"])
+        for rows in units.values()
+        if named(rows)["ceiling"]
+    ]
     gain = 100 * statistics.mean(tops) if tops else math.nan
     return [
-        cell_name, judge, mean_of(units, reference), mean_of(units, named), told(difference), "-" if difference[1] is None else f"{difference[1]:.1f}",
-        told(compared(cell_name, judge, paired(units, same, sided))), f"{regret[0]:+.1f}",
-        f"{gain:+.1f}" if tops else "-", f"{difference[0] / gain:.0%}" if tops and gain > 0 else "-",
-    ]  # fmt: skip
+        cell_name,
+        judge,
+        mean_of(units, reference),
+        mean_of(units, named),
+        told(difference),
+        "-" if difference[1] is None else f"{difference[1]:.1f}",
+        told(compared(cell_name, judge, paired(units, same, sided))),
+        f"{regret[0]:+.1f}",
+        f"{gain:+.1f}" if tops else "-",
+        f"{difference[0] / gain:.0%}" if tops and gain > 0 else "-",
+    ]
 
 
 def mean_of(units, pick):
@@ -406,13 +485,26 @@ def every_arm(arms):
                 having = {split: found for split, found in units.items() if name in found}
                 pick = lambda found, name=name: found[name]  # noqa: E731  # a picker, as the others
                 difference = compared(cell_name, judge, paired(having, pick, in_role("reference")))
-                rows.append((cell_name, judge, name, len(having), mean_of(having, pick), told(difference), usual([pick(found) for found in having.values()])))  # fmt: skip
+                rows.append(
+                    (
+                        cell_name,
+                        judge,
+                        name,
+                        len(having),
+                        mean_of(having, pick),
+                        told(difference),
+                        usual([pick(found) for found in having.values()]),
+                    )
+                )
     return rows
 
 
 def usual(rows):
     """The schedule that was chosen most often."""
-    words = [f"{row['steps']} steps at {row['rate']}" if row["steps"] else f"penalty {row['penalty']}" for row in rows]  # fmt: skip
+    words = [
+        f"{row['steps']} steps at {row['rate']}" if row["steps"] else f"penalty {row['penalty']}"
+        for row in rows
+    ]
     return max(set(words), key=words.count)
 
 
@@ -427,7 +519,10 @@ def test_table():
     if not arms:
         pytest.skip("no unit was finished yet")
     keep(arms)
-    body = f"Images of {SIZE} pixels, generators that were shown {IMAGES:,} images.\n\n{lined(claims(arms))}\n\n{lined(every_arm(arms))}"
+    body = (
+        f"Images of {SIZE} pixels, generators that were shown {IMAGES:,} "
+        f"images.\n\n{lined(claims(arms))}\n\n{lined(every_arm(arms))}"
+    )
     print(f"\n{body}")
     page = PAGE.read_text("utf-8")
     start, end = "<!-- table -->\n", "<!-- end of table -->\n"

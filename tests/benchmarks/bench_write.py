@@ -1,4 +1,7 @@
-"""Seconds of processor per written image: DICOM built and saved anew by pydicom beside ours, and NIfTI and PNG; run by `make bench NAME=write`."""
+"""Seconds of processor per written image: DICOM by pydicom and by medgan, NIfTI and PNG.
+
+Run by `make bench NAME=write`. The slower DICOM is built and saved anew by pydicom for every image.
+"""
 
 import io
 import statistics
@@ -16,7 +19,7 @@ from medgan.scans.provenance import stored_values
 from medgan.scans.scan import OutputFormat, Provenance
 
 ROUNDS, IMAGES = 7, 40
-"""Medians are over the rounds, each of so many images; both ways take turns, so that a busy machine slows both."""
+"""Medians are over the rounds, each of so many images; both ways take turns: a busy machine slows both."""
 LEAST = 5
 """How many times faster ours is at least, from pixels in [0, 1] to the bytes of a file."""
 RANGE = {"low": 0.0, "high": 4095.0, "unit": "relative", "bits": 12}
@@ -87,7 +90,8 @@ def test_dicom_is_encoded_many_times_faster_than_it_is_built_and_saved(name, sid
         fast.append(milliseconds(lambda pixels, number: ours(pixels, form, number), images))
     ratio = statistics.median(slow) / statistics.median(fast)
     print(
-        f"\n{name} {side} x {side}, ms per image: built and saved {middle(slow)}, ours {middle(fast)}: {ratio:.1f} times"
+        f"\n{name} {side} x {side}, ms per image: built and saved {middle(slow)}, ours {middle(fast)}: "
+        f"{ratio:.1f} times"
     )
     assert ratio >= LEAST
 

@@ -1,4 +1,4 @@
-"""Class names, file names and cells of others: harmless in Markdown, in tables that spreadsheets open, and on a terminal."""
+"""Class names, file names and cells of others are harmless in Markdown, spreadsheets and terminals."""
 
 import csv
 import io
@@ -104,9 +104,20 @@ def test_markdown_shows_a_text_and_does_nothing():
 
 def image(label, seed=1):
     return catalogue.ManifestRow(
-        path="images/a/a_syn_000001.png", label=label, label_id=0, origin="synthetic", is_synthetic="true",
-        format="png", index=1, rows=8, columns=8, low=-1024.0, high=1.0, seed=seed, tool_version="0",
-    )  # fmt: skip
+        path="images/a/a_syn_000001.png",
+        label=label,
+        label_id=0,
+        origin="synthetic",
+        is_synthetic="true",
+        format="png",
+        index=1,
+        rows=8,
+        columns=8,
+        low=-1024.0,
+        high=1.0,
+        seed=seed,
+        tool_version="0",
+    )
 
 
 def test_a_manifest_gives_every_label_back_and_holds_no_formula():
@@ -152,10 +163,16 @@ def test_the_section_of_an_evaluation_says_sentences_only():
     tally = {"drawn": 1, "copy": 0, "class": 0, "realism": 0, "surplus": 0, "kept": 1, "kept_in_doubt": 0}
     counts = {label: tally for label in LABELS}  # noqa: C420 read only
     facts = {
-        "patients": {"val": 2, "test": 0}, "medgan": "0", "settings": {"effort": "smoke"}, "command": "medgan evaluate",
-        "usefulness": {"verdict": "helps", "sentence": f"Class {SCRIPT} gains; {BROKEN} loses."}, "shortcut": None, "privacy": None, "giveaways": None,
+        "patients": {"val": 2, "test": 0},
+        "medgan": "0",
+        "settings": {"effort": "smoke"},
+        "command": "medgan evaluate",
+        "usefulness": {"verdict": "helps", "sentence": f"Class {SCRIPT} gains; {BROKEN} loses."},
+        "shortcut": None,
+        "privacy": None,
+        "giveaways": None,
         "filter": {"on": True, "sentence": f"Judged as drawn: {FORMULA}, {RED}.", "counts": counts},
-    }  # fmt: skip
+    }
     harmless("\n".join(_section_lines(facts, "digest", "today")))
     assert len(outcome_table(counts).splitlines()) == 2 + len(LABELS)
 

@@ -1,4 +1,4 @@
-"""A disk that fills up is told as that, whatever is written when it does, and the same command goes on once there is room."""
+"""A full disk is reported as one whatever is being written; the same command goes on once there is room."""
 
 import errno
 import os

@@ -22,7 +22,8 @@ left, under, *sys.argv[1:] = [int(sys.argv[1]), *sys.argv[2:]]
 def look(event, args):
     "Die just before the change of `under` that is the last one allowed."
     global left
-    changes = event in {"os.mkdir", "os.rename", "os.remove"} or (event == "open" and args[1] and set(args[1]) & set("wxa+"))
+    opens = event == "open" and args[1] and set(args[1]) & set("wxa+")
+    changes = event in {"os.mkdir", "os.rename", "os.remove"} or opens
     if changes and str(args[0]).startswith(under):
         left -= 1
         if left < 0:

@@ -1,4 +1,4 @@
-"""Links that fan out, go round or lead to one folder twice: every folder is listed once, in the same order each time."""
+"""Links that fan out, go round or lead to one folder twice: each folder is listed once, in a fixed order."""
 
 from pathlib import Path
 

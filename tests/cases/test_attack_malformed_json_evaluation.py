@@ -1,4 +1,7 @@
-"""Folders whose manifest.csv or run.json is damaged, or written by somebody who wishes us ill: a sentence and exit code 1, and nothing of mine is read."""
+"""A damaged or hostile manifest.csv or run.json ends in a sentence and exit code 1.
+
+Nothing of the reader's own files is read.
+"""
 
 import json
 import shutil
@@ -279,15 +282,23 @@ EXHIBITS = {
     "a wall of nothing": {"walls": [{}]},
     "a wall of rows that are words": {"walls": [{"label": "a", "real": ["0"], "synthetic": []}]},
     "a wall of rows that are not there": {"walls": [{"label": "a", "real": [10**6], "synthetic": []}]},
-    "a wall with names that are a number": {"walls": [{"label": "a", "real": [], "synthetic": [], "names": 1}]},
+    "a wall with names that are a number": {
+        "walls": [{"label": "a", "real": [], "synthetic": [], "names": 1}]
+    },
     "a pair of one": {"pairs": [{"label": "a", "words": "w", "rows": [0]}]},
     "a pair of nobody": {"pairs": [{"label": "a", "words": "w", "rows": [0, -1]}]},
     "a rank that is a word": {"ranked": ["best"]},
-    "a rank of rows that are not there": {"ranked": [{"label": "a", "rows": [{"title": "t", "rows": [10**6], "captions": [""]}]}]},
-    "a rank with a caption too many": {"ranked": [{"label": "a", "rows": [{"title": "t", "rows": [0], "captions": ["", ""]}]}]},
-    "a wall with a name too many": {"walls": [{"label": "a", "real": [], "synthetic": [0], "names": ["a", "b"]}]},
+    "a rank of rows that are not there": {
+        "ranked": [{"label": "a", "rows": [{"title": "t", "rows": [10**6], "captions": [""]}]}]
+    },
+    "a rank with a caption too many": {
+        "ranked": [{"label": "a", "rows": [{"title": "t", "rows": [0], "captions": ["", ""]}]}]
+    },
+    "a wall with a name too many": {
+        "walls": [{"label": "a", "real": [], "synthetic": [0], "names": ["a", "b"]}]
+    },
     "facts that are a list": [1],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("facts", EXHIBITS.values(), ids=EXHIBITS)

@@ -1,4 +1,4 @@
-"""A model folder of somebody else's is read with suspicion: whatever its JSON and weights say, it is used or refused in a sentence."""
+"""A model folder from somebody else, whatever its JSON and weights say, is used or refused in a sentence."""
 
 import contextlib
 import itertools
@@ -19,8 +19,8 @@ from medgan.learners.gan.sample import draw
 from tests.commands.blobs import discs, untrained
 
 ODD = (
-    None, True, -1, 0, 7, 10**6, 10**400, 0.5, -1e300, 1e300, float("nan"), float("inf"), "", "x", "\ud800", "../x",
-    [], [[]], [1], ["a"], [-1, 10**9], {}, {"x": 1}, [{"alarms": 1}],
+    None, True, -1, 0, 7, 10**6, 10**400, 0.5, -1e300, 1e300, float("nan"), float("inf"), "", "x", "\ud800",
+    "../x", [], [[]], [1], ["a"], [-1, 10**9], {}, {"x": 1}, [{"alarms": 1}],
 )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """Nothing in training adds up in an order that threads are free to choose.
 
-torch.use_deterministic_algorithms alone is no guard: on a processor it mends in silence the very operation that must not be used, in tests
-and not for a user. So operations are watched, and weights compared on two threads; the switch guards the operations that it refuses.
+torch.use_deterministic_algorithms alone is no guard: on a processor it mends in silence the very operation
+that must not be used, in tests and not for a user. So operations are watched, and weights compared on two
+threads; the switch guards the operations that it refuses.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""An output folder that somebody removes during a command is noticed, not made again in part; the same command starts anew."""
+"""An output folder removed during a command is noticed and not made again in part; a new run starts anew."""
 
 import shutil
 

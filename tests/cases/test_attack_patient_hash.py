@@ -49,7 +49,7 @@ def balanced(source, out, real):
 
 
 def traces(number, pixels):
-    """Digests of an identifier by whatever a stranger can know: nothing, or the pixel digests of the table as a salt."""
+    """Digests of an identifier by what strangers can know: nothing, or the table's digests as a salt."""
     plain = digest(number)[:32]
     salts = ["", *pixels, digest("salt", *sorted(pixels)), digest("salt", *pixels)]
     for way in (hashlib.md5, hashlib.sha1, hashlib.sha256, hashlib.sha512):
@@ -86,7 +86,7 @@ def test_the_trial_finds_what_is_salted_with_the_table(tmp_path):
 
 
 def test_other_numbers_for_the_same_patients_change_no_byte(tmp_path):
-    """What is written says which images are of one patient, and no more: it does not depend on identifiers at all."""
+    """What is written says which images are of one patient, and no more: no identifier has any part in it."""
     others = {label: [f"X{number}^" for number in reversed(numbers)] for label, numbers in NUMBERS.items()}
     first = balanced(scans_of(tmp_path / "a" / "scans"), tmp_path / "a" / "out", "prepared")
     second = balanced(scans_of(tmp_path / "b" / "scans", others), tmp_path / "b" / "out", "prepared")

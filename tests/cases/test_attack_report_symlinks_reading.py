@@ -1,4 +1,4 @@
-"""A folder from somebody else, made so that a file of the reader's would be put into the page: none is read that lies elsewhere."""
+"""Links in a hostile folder never bring a file of the reader's into the page: none outside is read."""
 
 import base64
 import csv

@@ -1,4 +1,4 @@
-"""A folder from somebody else with links planted in it: what is written never lands where they lead, and nothing outside is read."""
+"""Links in a hostile folder: nothing is written where they lead, and nothing outside is read."""
 
 import os
 

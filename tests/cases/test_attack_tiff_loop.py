@@ -30,7 +30,8 @@ def tiff(
     big: bool = False,
     sub: int = 0,
 ) -> Path:
-    """A file of `pages` pages that all show the same pixels; the last one names page `following` (from 1; 0: none) as the next.
+    """A file of `pages` pages that all show the same pixels; the last one names page `following` (from 1; 0:
+    none) as the next.
 
     With `sub`, every page also names itself by the tag of that number.
     """

@@ -1,4 +1,7 @@
-"""Class names in scripts that the font of pictures lacks: readable or escaped, never boxes that are all alike, and no warning of a library."""
+"""Class names in scripts that the font of pictures lacks are readable or escaped, never identical boxes.
+
+Nor does a library warn of them.
+"""
 
 import json
 import re

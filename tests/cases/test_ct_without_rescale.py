@@ -1,4 +1,4 @@
-"""A CT or PET that does not say how its values are rescaled: nobody knows their unit, so none is claimed, and a warning says so."""
+"""A CT or PET that does not say how its values are rescaled: no unit is claimed, and a warning says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An enhanced file whose frames show different things, in different units or stacks: each kind is a series, as in files of single images."""
+"""Frames of an enhanced file that differ in content, unit or stack become series, as single images would."""
 
 from __future__ import annotations
 
@@ -65,7 +65,10 @@ def enhanced(path: Path, frames: list[Dataset], seed: int = 0, **attributes: Any
     pixels = (noise + 1000 * np.arange(len(frames))[:, None, None]).astype(np.uint16)
     shared = Dataset()
     shared.PixelMeasuresSequence = item(PixelSpacing=[2, 2], SliceThickness=5)
-    groups = {"SharedFunctionalGroupsSequence": Sequence([shared]), "PerFrameFunctionalGroupsSequence": Sequence(frames)}  # fmt: skip
+    groups = {
+        "SharedFunctionalGroupsSequence": Sequence([shared]),
+        "PerFrameFunctionalGroupsSequence": Sequence(frames),
+    }
     return write(
         path, pixels, **({"ImageType": ["ORIGINAL", "PRIMARY", "T1", "MIXED"]} | groups | attributes)
     )
@@ -102,8 +105,11 @@ def test_a_data_set_counts_both_and_loads_each(tmp_path):
     manifest = index(Source(path=tmp_path))
     records = list(manifest.usable())
     assert [(record.path, record.kind) for record in records[:4]] == [
-        ("a/0.dcm", 0), ("a/0.dcm", 1), ("a/1.dcm", 0), ("a/1.dcm", 1),
-    ]  # fmt: skip
+        ("a/0.dcm", 0),
+        ("a/0.dcm", 1),
+        ("a/1.dcm", 0),
+        ("a/1.dcm", 1),
+    ]
     assert {record.shape for record in records} == {(4, 8, 8)}
     assert {record.spacing_mm for record in records} == {(4, 2, 2)}
     assert len({record.patient for record in records}) == 4
@@ -121,8 +127,12 @@ def test_the_same_file_twice_is_one_image_whatever_its_kinds(tmp_path):
     two_kinds(tmp_path / "a" / "2.dcm", seed=1, SOPInstanceUID="1.2.3")
     found = [(record.path, record.verdict) for record in index(Source(path=tmp_path)).records]
     assert sorted(found) == [
-        ("a/0.dcm", "ok"), ("a/0.dcm", "ok"), ("a/1.dcm", "skip:duplicate"), ("a/2.dcm", "ok"), ("a/2.dcm", "ok"),
-    ]  # fmt: skip
+        ("a/0.dcm", "ok"),
+        ("a/0.dcm", "ok"),
+        ("a/1.dcm", "skip:duplicate"),
+        ("a/2.dcm", "ok"),
+        ("a/2.dcm", "ok"),
+    ]
 
 
 def test_a_kind_without_content_does_not_take_the_others_along(tmp_path):

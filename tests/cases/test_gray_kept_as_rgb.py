@@ -1,4 +1,4 @@
-"""Gray that is stored as RGB is learned as gray and written as it was stored; colour is told by what images show."""
+"""Gray stored as RGB is learned as gray and written as it was stored; what images show decides on colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of image numbers name files without their ending, or without their folder: matched where a single file answers to it."""
+"""Tables may name files without ending or folder: matched where exactly one file answers to the name."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""JPEG of 12 bits, with loss and without: read by GDCM to the very values of other readers, or refused with a true reason."""
+"""JPEG of 12 bits, lossy or lossless: GDCM gives the values of other readers, or a true reason to refuse."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def segment(marker: int, content: bytes) -> bytes:
 
 
 def stream(blocks: np.ndarray, precision: int = 12) -> bytes:
-    """A sequential JPEG stream (ISO 10918-1 process 4) of even blocks: of each, the difference of its mean to the last one's."""
+    """A sequential JPEG stream (ISO 10918-1 process 4) of even blocks, by differences of their means."""
     rows, columns = (8 * n for n in blocks.shape)
     size = rows.to_bytes(2, "big") + columns.to_bytes(2, "big")
     means = bytes([0x00]) + bytes([0] * 4 + [16] + [0] * 11) + bytes(range(16))  # sixteen codes of five bits
@@ -49,11 +49,18 @@ def stream(blocks: np.ndarray, precision: int = 12) -> bytes:
         bits += f"{length:05b}" + (f"{coded:0{length}b}" if length else "") + "0"
     bits += "1" * (-len(bits) % 8)
     data = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
-    return b"".join((
-        b"\xff\xd8", segment(0xDB, bytes([0]) + bytes([1] * 64)),
-        segment(0xC1, bytes([precision]) + size + bytes([1, 1, 0x11, 0])), segment(0xC4, means), segment(0xC4, others),
-        segment(0xDA, bytes([1, 1, 0, 0, 63, 0])), data, b"\xff\xd9",
-    ))  # fmt: skip
+    return b"".join(
+        (
+            b"\xff\xd8",
+            segment(0xDB, bytes([0]) + bytes([1] * 64)),
+            segment(0xC1, bytes([precision]) + size + bytes([1, 1, 0x11, 0])),
+            segment(0xC4, means),
+            segment(0xC4, others),
+            segment(0xDA, bytes([1, 1, 0, 0, 63, 0])),
+            data,
+            b"\xff\xd9",
+        )
+    )
 
 
 def packed(path: Path, *streams: bytes, **attributes: Any) -> Path:
@@ -154,7 +161,10 @@ def test_streams_of_eight_bits_go_the_way_they_went(tmp_path, monkeypatch):
 
 def test_reading_says_nothing_on_standard_error(tmp_path):
     path = packed(tmp_path / "a.dcm", stream(BLOCKS))
-    code = "import sys; from pathlib import Path; from medgan.scans import formats; formats.read(Path(sys.argv[1]))"
+    code = (
+        "import sys; from pathlib import Path; from medgan.scans import formats; "
+        "formats.read(Path(sys.argv[1]))"
+    )
     run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, check=True)
     assert run.stderr == b""
 

@@ -1,4 +1,4 @@
-"""Lists and tables as other programs write them: names parted by bytes of zero, UTF-16, byte order marks, line ends of Windows."""
+"""Lists and tables as other programs write them: zero bytes between names, UTF-16, byte order marks, CRLF."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A number that cannot be read, and without which the pixels can: the scan is used, what the number tells is unknown, and a note says which it was."""
+"""A scan with an unreadable number that its pixels do not need is used, and a note names the number."""
 
 from __future__ import annotations
 
@@ -131,9 +131,11 @@ def test_the_measures_of_an_enhanced_file_are_looked_at_too(tmp_path):
     group = Dataset()
     group.PixelMeasuresSequence, group.PlanePositionSequence = Sequence([measures]), Sequence([place])
     made = dataset(
-        np.stack([ramp(), ramp(start=9)]), SOPClassUID="1.2.840.10008.5.1.4.1.1.4.1", Modality="MR",
+        np.stack([ramp(), ramp(start=9)]),
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.4.1",
+        Modality="MR",
         PerFrameFunctionalGroupsSequence=Sequence([group, Dataset()]),
-    )  # fmt: skip
+    )
     scan = formats.read(save(made, tmp_path / "a.dcm"))
     assert scan.notes == ("malformed:PixelSpacing", "malformed:ImagePositionPatient")
     assert scan.spacing_mm is None

@@ -1,4 +1,7 @@
-"""Images in formats that medgan does not read have a verdict of their own, with what to do, and a warning; tables beside the scans a mild one."""
+"""Images in formats that medgan does not read have a verdict of their own, a next step and a warning.
+
+Tables beside the scans have a mild warning.
+"""
 
 import gzip
 import shutil

@@ -12,7 +12,7 @@ from medgan.cli import screen
 from tests.conftest import cut_sample
 
 CJK, ACCENT, EMOJI = "\u80ba\u708e", "r\u00e9tine", "\U0001f9e0"
-"""Names of classes: two letters that no 8-bit encoding has, one that Latin-1 has, one outside of the basic plane."""
+"""Names of classes: two letters no 8-bit encoding has, one of Latin-1, one outside of the basic plane."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def named(tmp_path):
 
 
 def inspect(scans, *words, **environment):
-    """(exit code, stdout, stderr) in bytes of `medgan inspect`, where the environment says how stdout is encoded."""
+    """(exit code, stdout, stderr) in bytes of `medgan inspect`; the environment names the encoding."""
     plain = {
         name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHONIO"))
     }
@@ -87,10 +87,19 @@ def test_every_table_and_fact_takes_any_name(name, monkeypatch, tmp_path):
             {"run": name, "images_shown": 1, "seconds": 1.0, "model_digest": "ab", "warnings": [name]}
         )
         counts = {"before": {name: 1}, "after": {name: 2}}
-        screen.show_output({
-            "counts": counts, "written": {name: 1}, "repeated": {name: 0}, "out": name, "manifest": name, "real": "prepared",
-            "share": {"asked": "", "reached": None, "sentence": ""}, "notes": [name], "filter": {"on": False, "checks": [], "class_check": {"sentences": [name]}, "counts": {}},
-        })  # fmt: skip
+        screen.show_output(
+            {
+                "counts": counts,
+                "written": {name: 1},
+                "repeated": {name: 0},
+                "out": name,
+                "manifest": name,
+                "real": "prepared",
+                "share": {"asked": "", "reached": None, "sentence": ""},
+                "notes": [name],
+                "filter": {"on": False, "checks": [], "class_check": {"sentences": [name]}, "counts": {}},
+            }
+        )
     text = Path(path).read_text(encoding="latin-1")
     escape = name.encode("ascii", "backslashreplace").decode() if name.isprintable() else repr(name)[1:-1]
     assert escape in text

@@ -1,4 +1,4 @@
-"""What a NAS, an operating system or a program puts beside the scans for itself is counted, and never taken for data."""
+"""Files that a NAS, an operating system or a program leaves beside scans are counted, never used."""
 
 import pytest
 

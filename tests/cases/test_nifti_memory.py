@@ -1,4 +1,4 @@
-"""Reading a NIfTI takes the memory of its pixels and of one block, whatever the file holds and however it is packed."""
+"""Reading a NIfTI takes the memory of its pixels and one block, whatever the file holds."""
 
 from __future__ import annotations
 

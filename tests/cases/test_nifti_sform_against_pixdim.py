@@ -1,4 +1,4 @@
-"""A NIfTI whose sform and pixdim tell different sides of a voxel: a placeholder is not believed, and it is never silent."""
+"""A NIfTI whose sform and pixdim disagree on voxel sides: no placeholder is believed, none is silent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of a file in Explicit VR Big Endian stand in big-endian words: its pictures are those of its little-endian twin."""
+"""Tables of an Explicit VR Big Endian file are big-endian: its pictures equal its little-endian twin's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXPECTED = np.stack([table[INDICES] for table in (RED, GREEN, BLUE)], axis=-1)
 
 
 def words(numbers, bits: int, syntax: str) -> bytes:
-    """A table as it lies in a file: words of 16 bits, in which entries of 8 bits stand in pairs, the first in the lower half."""
+    """A table as a file holds it: 16-bit words, entries of 8 bits in pairs, the first in the lower half."""
     data = np.asarray(numbers).astype("<u2" if bits == 16 else "u1").tobytes()
     return data if syntax == LITTLE else np.frombuffer(data, "<u2").byteswap().tobytes()
 

@@ -1,4 +1,4 @@
-"""DICOM classes of pictures that medgan does not read are not called no images: the reason is true, and there is a next step."""
+"""DICOM classes of pictures that medgan does not read: the reason given is true, and there is a next step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image says how it lies in the patient only where the scans say it: a sagittal one is sagittal, and of an unknown one nothing is claimed."""
+"""An image says how it lies in the patient only where its scans do; of unknown ones nothing is claimed."""
 
 from __future__ import annotations
 
@@ -27,11 +27,19 @@ TURNS = {"L\\P": [1, 0, 0, 0, 1, 0], "L\\F": [1, 0, 0, 0, 0, -1], "P\\F": [0, 1,
 """Axial, coronal, sagittal."""
 NEARLY = [0.05, 0.998, 0, 0.1, 0, -0.995]
 """A sagittal slice of a head that is a little turned."""
-DX = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.1", "Modality": "DX", "BodyPartExamined": "CHEST", "PixelSpacing": [1, 1]}  # fmt: skip
+DX = {
+    "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.1",
+    "Modality": "DX",
+    "BodyPartExamined": "CHEST",
+    "PixelSpacing": [1, 1],
+}
 
 
 def head(path: Path, thick: int, seed: int) -> None:
-    """A volume stored as RAS, 5 mm along one axis and 1 mm along the others, with a dot at the right, at the front and at the top."""
+    """A volume stored as RAS, 5 mm along one axis and 1 mm along the others.
+
+    A dot marks the right, the front and the top.
+    """
     sides, shape = [1.0] * 3, [32] * 3
     sides[thick], shape[thick] = 5.0, 8
     voxels = np.random.default_rng(seed).random(shape) * 50 + 100
@@ -85,11 +93,18 @@ def test_a_dicom_series_is_written_in_its_own_plane(sides, modality, tmp_path):
     for k in range(8):
         picture = np.random.default_rng(k).integers(0, 900, (16, 16)).astype(np.uint16)
         write(
-            tmp_path / "in" / "ab"[k // 4] / f"{k}.dcm", picture, Modality=modality,
-            SOPClassUID=f"1.2.840.10008.5.1.4.1.1.{sop}", SeriesInstanceUID=f"1.2.{k // 4}", PatientID=f"P{k // 4}",
-            ImageOrientationPatient=turn, ImagePositionPatient=[float(x) for x in 3 * k * across], PixelSpacing=[1, 1],
-            RescaleSlope=1, RescaleIntercept=0,
-        )  # fmt: skip
+            tmp_path / "in" / "ab"[k // 4] / f"{k}.dcm",
+            picture,
+            Modality=modality,
+            SOPClassUID=f"1.2.840.10008.5.1.4.1.1.{sop}",
+            SeriesInstanceUID=f"1.2.{k // 4}",
+            PatientID=f"P{k // 4}",
+            ImageOrientationPatient=turn,
+            ImagePositionPatient=[float(x) for x in 3 * k * across],
+            PixelSpacing=[1, 1],
+            RescaleSlope=1,
+            RescaleIntercept=0,
+        )
     form = planned(tmp_path / "in")[0].form
     assert (form.patient_orientation, form.dicom_class) == (sides, modality.lower())
     (tmp_path / "v").mkdir()
@@ -105,9 +120,15 @@ def test_a_dicom_series_is_written_in_its_own_plane(sides, modality, tmp_path):
 
 @pytest.mark.parametrize(
     ("turn", "sides"),
-    [(NEARLY, "P\\F"), ([-1, 0, 0, 0, -1, 0], "R\\A"), ([0.7, 0.7, 0, 0, 0, -1], ""), (None, ""), ([0] * 6, "")],
+    [
+        (NEARLY, "P\\F"),
+        ([-1, 0, 0, 0, -1, 0], "R\\A"),
+        ([0.7, 0.7, 0, 0, 0, -1], ""),
+        (None, ""),
+        ([0] * 6, ""),
+    ],
     ids=["nearly sagittal", "prone", "oblique", "unknown", "useless"],
-)  # fmt: skip
+)
 def test_a_direction_between_two_sides_is_none(turn, sides, tmp_path):
     path = slices(tmp_path, [0], ImageOrientationPatient=turn)[0]
     assert formats.read(path).patient_orientation == sides
@@ -135,9 +156,12 @@ def test_a_digital_radiograph_claims_a_view_only_where_all_scans_share_it(views,
         end = views[k % 2]
         picture = np.random.default_rng(k).integers(0, 900, (16, 16)).astype(np.uint16)
         write(
-            tmp_path / "in" / "ab"[k // 2] / f"{k}.dcm", picture, SeriesInstanceUID=f"1.2.{k}",
-            PatientOrientation=["L", end] if end else None, **DX,
-        )  # fmt: skip
+            tmp_path / "in" / "ab"[k // 2] / f"{k}.dcm",
+            picture,
+            SeriesInstanceUID=f"1.2.{k}",
+            PatientOrientation=["L", end] if end else None,
+            **DX,
+        )
     form = planned(tmp_path / "in")[0].form
     assert form.dicom_class == chosen
     path = formats.write(tmp_path / "out", np.eye(8, dtype=np.float32), form, REAL)
@@ -162,8 +186,13 @@ def test_a_nifti_of_an_unknown_direction_claims_none_and_is_read_as_it_was_writt
 @pytest.mark.parametrize("format", ["nifti", "dicom"])
 def test_whatever_is_claimed_an_image_is_read_as_it_was_written(patient_orientation, format, tmp_path):  # noqa: A002
     form = OutputFormat(
-        format=format, low=0, high=255, unit="stored", spacing_mm=(0.0, 2.0, 1.0), patient_orientation=patient_orientation
-    )  # fmt: skip
+        format=format,
+        low=0,
+        high=255,
+        unit="stored",
+        spacing_mm=(0.0, 2.0, 1.0),
+        patient_orientation=patient_orientation,
+    )
     image = np.random.default_rng(0).integers(0, 256, (9, 7)).astype(np.float32) / np.float32(255)
     path = formats.write(tmp_path / "a", image, form, REAL)
     assert np.allclose(formats.read_output(path, form), image, atol=1e-6)

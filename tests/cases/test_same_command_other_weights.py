@@ -1,4 +1,4 @@
-"""One command is one model with as many threads as a user gets by default, not only with the single one of these tests."""
+"""One command gives one model with a user's usual number of threads too, not only with one thread as here."""
 
 import os
 import signal

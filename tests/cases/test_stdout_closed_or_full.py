@@ -1,4 +1,4 @@
-"""Results that nobody can take: stdout or stderr closed, full, or a pipe that is closed in the middle. The work is done, or a sentence is said."""
+"""Where stdout or stderr is closed, full or a pipe closed midway, the work is done or a sentence is said."""
 
 import json
 import os
@@ -33,7 +33,10 @@ def test_with_stdout_closed_the_work_is_done(cut_scans):
 
 def test_no_file_takes_the_place_of_a_stream_that_is_closed():
     # What a library prints would else end up in the first file that is opened.
-    script = "import os, sys; from medgan.cli.terminal import steady; steady(); sys.exit(open(os.devnull).fileno())"
+    script = (
+        "import os, sys; from medgan.cli.terminal import steady; steady(); "
+        "sys.exit(open(os.devnull).fileno())"
+    )
     line = ["bash", "-c", '"$@" >&- 2>&- <&-', "bash", sys.executable, "-c", script]
     assert subprocess.run(line, check=False, capture_output=True).returncode > 2
 

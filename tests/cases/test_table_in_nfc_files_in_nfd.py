@@ -1,4 +1,4 @@
-"""A name is the same in every Unicode form: a Mac writes letters and accents apart, tables mostly together."""
+"""A name is the same in every Unicode form: a Mac stores letters and accents apart, most tables together."""
 
 import unicodedata
 
@@ -15,7 +15,7 @@ FORMS = ["NFC", "NFD", "NFKD"]
 
 
 def labelled(root, rows):
-    """{(path, label, verdict)} of the files that a table with these rows names, and of rows without a file."""
+    """{(path, label, verdict)} of files that a table with these rows names, and of rows without a file."""
     (root / "labels.csv").write_text("path,label\n" + "".join(f"{row}\n" for row in rows), encoding="utf-8")
     listing = list_files(Source(path=root / "in", labels=root / "labels.csv"))
     return {

@@ -1,4 +1,4 @@
-"""Folders of splits by other common names, splits below classes, folds and patients above classes: split, or a warning; never in silence."""
+"""Split folders by other names, below classes, folds, patients above classes: split, or warned about."""
 
 import pytest
 

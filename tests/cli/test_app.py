@@ -1,4 +1,4 @@
-"""The command line alone: options parsed, commands called, exit codes and words; the commands themselves are replaced."""
+"""The command line alone: options, calls, exit codes and words; the commands themselves are replaced."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class Answer:
 
 @pytest.fixture
 def calls(monkeypatch, tmp_path):
-    """The commands replaced: {command: (args, kwargs)} of what the command line called, where there is a folder `scans` and a model `run`."""
+    """Replace the commands: {command: (args, kwargs)} of calls, with a folder `scans` and a model `run`."""
     seen = {}
     monkeypatch.chdir(tmp_path)
     for folder in ("scans", "run/model"):
@@ -72,13 +72,15 @@ def test_help_answers_at_once_and_without_torch(words):
     script = (
         "import sys\nfrom medgan.cli.app import app\n"
         "try:\n    app(sys.argv[1:])\nfinally:\n"
-        "    assert not {'torch', 'numpy', 'pydicom', 'nibabel', 'skimage', 'matplotlib', 'rich'} & set(sys.modules)\n"
+        "    assert not {'torch', 'numpy', 'pydicom', 'nibabel', 'skimage', 'matplotlib', 'rich'} & "
+        "set(sys.modules)\n"
     )
     before = os.times()
     done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
     now = os.times()
     assert done.returncode == 0, done.stderr
-    # Seconds of processor, not of the clock: other work on the machine must not fail this test. Usual are 0.3.
+    # Seconds of processor, not of the clock: other work on the machine must not fail this test. Usual are
+    # 0.3.
     assert now.children_user + now.children_system - before.children_user - before.children_system < 0.5
 
 
@@ -156,8 +158,14 @@ def test_a_dash_reads_a_list_of_files_from_stdin(calls):
 
 
 def test_train_passes_every_wish_on(calls):
-    options = "--effort quick --minutes 2 --size 64x80 --batch 8 --images 512 --seed 3 --device cpu --precision fp32"
-    rest = "--cuda-graphs --arch dcgan --noise uniform --window lung --holdout 0.2 --dry-run --tensorboard --json"
+    options = (
+        "--effort quick --minutes 2 --size 64x80 --batch 8 --images 512 --seed 3 --device cpu "
+        "--precision fp32"
+    )
+    rest = (
+        "--cuda-graphs --arch dcgan --noise uniform --window lung --holdout 0.2 --dry-run --tensorboard "
+        "--json"
+    )
     assert run("train", "scans", "--out", "r", *options.split(), *rest.split()).exit_code == 0
     (source, out), wishes = calls["train"]
     assert (str(source.path), str(out)) == ("scans", "r")

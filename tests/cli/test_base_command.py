@@ -37,7 +37,7 @@ def test_a_file_gives_the_options_that_are_not_typed(trained, tmp_path, cut_scan
     file.write_text("[train]\nsize = 48\nminutes = 2.5\neffort = 'quick'\n")
     done = invoke("train", cut_scans, "-o", tmp_path / "run", "--config", file, "--effort", "smoke")
     assert done.exit_code == 0, done.output
-    (_, wish, _), = trained  # fmt: skip
+    ((_, wish, _),) = trained
     assert (wish.size, wish.minutes, wish.effort) == ((48, 48), 2.5, "smoke")
 
 

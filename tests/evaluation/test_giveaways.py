@@ -69,9 +69,9 @@ def test_classes_of_other_shapes_are_told_by_shape_and_by_nothing_else():
         assert one.low > 0.9
     assert all(one.low < 0.6 for one in sign_of(found, _BRIGHTNESS).classes)
     assert (
-        f"Picture shape alone tells sick from the rest with an AUROC of 1.00 (1.00 to 1.00): {_ADVICE[_SHAPE]}."
-        in found.sentence
-    )
+        "Picture shape alone tells sick from the rest with an AUROC of 1.00 (1.00 to 1.00): "
+        f"{_ADVICE[_SHAPE]}."
+    ) in found.sentence
     assert "No class is given away by brightness (AUROC at most 0." in found.sentence
     assert found.sentence.endswith("The scanner is not known.")
 
