@@ -341,8 +341,8 @@ _REAL_TEXTS = {
     ),
     "link": (
         "- Real images are links to the original files: **they differ from the synthetic ones in size,",
-        "  format and header**, and a classifier may learn that difference. Their headers still hold what the",
-        "  originals hold, patients included.",
+        "  format and header**, and a classifier may learn that difference. Their headers still hold what",
+        "  the originals hold, patients included.",
     ),
 }
 
