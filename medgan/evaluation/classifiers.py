@@ -114,7 +114,7 @@ class LinearClassifier:
 def _logistic(
     x: _Array, labels: NDArray[np.int64], penalty: float, weights: NDArray[np.float64]
 ) -> LogisticRegression:
-    """Fit a logistic regression with at most `_MOST_ITERATIONS` iterations; only useless penalties need more."""
+    """Fit a logistic regression with at most 200 iterations; only useless penalties need more."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return LogisticRegression(C=penalty, max_iter=_MOST_ITERATIONS).fit(x, labels, sample_weight=weights)

@@ -46,8 +46,8 @@ _TOLD = "told"
 _SIGN_WORDS = {_SHAPE: "Picture shape", _BRIGHTNESS: "Brightness", _SCANNER: "The scanner"}
 _ADVICE = {
     _SHAPE: "a classifier may use it; conform shapes first, or judge on centre squares",
-    _BRIGHTNESS: "a classifier may see no more than that; where exposure makes the difference and not disease,"
-    " level it first",
+    _BRIGHTNESS: "a classifier may see no more than that; where exposure makes the difference and not"
+    " disease, level it first",
     _SCANNER: "a classifier may use its look; take every class from every scanner, or judge within one",
 }
 """{sign: what to do about it}."""

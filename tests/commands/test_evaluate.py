@@ -392,7 +392,7 @@ def test_what_gives_classes_away_is_told_on_every_page(world, tmp_path):
 
 def test_a_folder_of_somebody_else_is_refused(world, tmp_path):
     (tmp_path / "mine.txt").touch()
-    with pytest.raises(OutputError, match="no evaluation"):
+    with pytest.raises(OutputError, match="does not hold an evaluation"):
         evaluate(request(world), tmp_path, options=QUICK)
 
 

@@ -73,7 +73,7 @@ def test_a_share_of_a_one_sided_folder_is_refused(wish):
     with pytest.raises(PlanError, match="gives every class the same share") as refused:
         BalanceOptions(share=wish, fill="synthetic")
     assert refused.value.hint
-    with pytest.raises(PlanError, match="no way 'both'"):
+    with pytest.raises(PlanError, match="--fill both is not known"):
         BalanceOptions(fill="both")
 
 
@@ -159,8 +159,8 @@ def asked(monkeypatch, number):
     """Let validation patients choose `number`; a list of the sets of images that were tried."""
     seen = []
 
-    def choose(train, val, synthetic, **_):
-        seen.append((train, val, synthetic))
+    def choose(sets, **_):
+        seen.append((sets.train, sets.held_out, sets.synthetic))
         trial = ShareTrial(judge="cnn", arm="oversampling", share=number, auprc=0.5)
         return Chosen(
             share=number,
@@ -170,7 +170,7 @@ def asked(monkeypatch, number):
             error=0.1,
             sentence=f"so be it: {number}",
             rare=("covid",),
-            validated=val.counts,
+            validated=sets.held_out.counts,
             trials=(trial,),
         )
 
