@@ -28,16 +28,16 @@ from medgan.commands.sample import SampleOptions, sample
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
 from medgan.evaluation.analyses import PARTS
-from medgan.evaluation.arm_scores import Arm
 from medgan.evaluation.data import Request, load_evaluation_data
 from medgan.evaluation.giveaways import Giveaway, Giveaways, Separation
-from medgan.evaluation.headroom import Headroom, Level
-from medgan.evaluation.schedules import Schedule
 from medgan.evaluation.score import Score
-from medgan.evaluation.share_choice import Chosen
 from medgan.evaluation.shortcut import Shortcut, ShortcutReliance
-from medgan.evaluation.usefulness import Judgement, Usefulness
-from medgan.evaluation.verdict import Comparison
+from medgan.evaluation.usefulness.arm_scores import Arm
+from medgan.evaluation.usefulness.comparison import Judgement, Usefulness
+from medgan.evaluation.usefulness.headroom import Headroom, Level
+from medgan.evaluation.usefulness.schedules import Schedule
+from medgan.evaluation.usefulness.share_choice import Chosen
+from medgan.evaluation.usefulness.verdict import Comparison
 from medgan.filtering.separability import class_check_report
 from medgan.learners.gan.guards import Check
 from medgan.output.catalogue import manifest_csv, metadata_csv

@@ -8,7 +8,7 @@ import pytest
 
 import medgan
 from medgan.evaluation import analyses
-from medgan.evaluation.trials import Settings
+from medgan.evaluation.usefulness.trials import Settings
 
 ROOT = Path(__file__).parents[1]
 API, JOURNEY = ROOT / "docs" / "api.md", ROOT / "docs" / "how-to" / "from-folder-to-verdict.md"

@@ -37,8 +37,8 @@ from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.quota import Quotas, synthetic_share
 from medgan.dataset.source import Source
-from medgan.evaluation.share_choice import Chosen
 from medgan.evaluation.splits import divide
+from medgan.evaluation.usefulness.share_choice import Chosen
 from medgan.filtering.candidates import ReferenceSet, SampleRequest, Selection, most_candidates
 from medgan.learners.gan.model import Model
 from medgan.output.finalise import RunFacts, finalise

@@ -29,13 +29,13 @@ from medgan.dataset.quota import (
     synthetic_share,
     top_up,
 )
-from medgan.evaluation.arms import rare_classes
-from medgan.evaluation.image_sets import Split
 from medgan.evaluation.result_cache import ResultCache
-from medgan.evaluation.share_choice import MOST as LARGEST
-from medgan.evaluation.share_choice import Chosen, choose_share, wish_of
 from medgan.evaluation.splits import split_images
-from medgan.evaluation.trials import EFFORTS, judges_here
+from medgan.evaluation.usefulness.arms import rare_classes
+from medgan.evaluation.usefulness.image_sets import Split
+from medgan.evaluation.usefulness.share_choice import MOST as LARGEST
+from medgan.evaluation.usefulness.share_choice import Chosen, choose_share, wish_of
+from medgan.evaluation.usefulness.trials import EFFORTS, judges_here
 from medgan.filtering.candidates import ReferenceSet, SampleRequest, Selection
 from medgan.filtering.in_memory import choose_seeds, draw_images
 from medgan.learners.gan.model import Model

@@ -8,14 +8,14 @@ from typing import Any
 
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress
-from medgan.evaluation import trials
 from medgan.evaluation.data import EvaluationData
 from medgan.evaluation.fidelity import measure_fidelity
 from medgan.evaluation.giveaways import concatenate, measure_giveaways
-from medgan.evaluation.predictions import Predictions, average_predictions
 from medgan.evaluation.privacy import screen_privacy
 from medgan.evaluation.shortcut import measure_shortcut
-from medgan.evaluation.usefulness import compare_arms, measure_usefulness
+from medgan.evaluation.usefulness import trials
+from medgan.evaluation.usefulness.comparison import compare_arms, measure_usefulness
+from medgan.evaluation.usefulness.predictions import Predictions, average_predictions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,8 @@ from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out, holdout_of_training
 from medgan.evaluation.external import read_external
 from medgan.evaluation.giveaways import Circumstances
-from medgan.evaluation.image_sets import Split
 from medgan.evaluation.splits import divide, read_split, split_images
+from medgan.evaluation.usefulness.image_sets import Split
 from medgan.filtering.candidates import ReferenceSet, SampleRequest
 from medgan.filtering.in_memory import draw_images, select_in_memory
 from medgan.learners.gan.model import Model

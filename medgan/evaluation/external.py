@@ -11,8 +11,8 @@ from medgan.base.progress import OnProgress
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.source import Source
-from medgan.evaluation.arms import rare_classes
 from medgan.evaluation.splits import split_images
+from medgan.evaluation.usefulness.arms import rare_classes
 from medgan.plan import Plan
 from medgan.prepare.images import LabelledImages
 

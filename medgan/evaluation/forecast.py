@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from medgan.evaluation import parallel, shortcut, trials
+from medgan.evaluation import shortcut
 from medgan.evaluation.analyses import EFFORTS
-from medgan.evaluation.arms import DrawPool, Lesson, Recipe
-from medgan.evaluation.classifier_inputs import NetworkInputs, SmallNetInputs
-from medgan.evaluation.classifier_training import train_classifiers
 from medgan.evaluation.data import EvaluationData
-from medgan.evaluation.finetuned import FineTunedInputs, views_of
+from medgan.evaluation.usefulness import parallel, trials
+from medgan.evaluation.usefulness.arms import DrawPool, Lesson, Recipe
+from medgan.evaluation.usefulness.finetuned import FineTunedInputs, views_of
+from medgan.evaluation.usefulness.inputs import NetworkInputs, SmallNetInputs
+from medgan.evaluation.usefulness.training import train_classifiers
 from medgan.similarity.backbone import LITE2, is_installed
 from medgan.similarity.features import lite2_features
 from medgan.similarity.radiomics import radiomic_features

@@ -20,8 +20,8 @@ from sklearn.naive_bayes import CategoricalNB
 
 from medgan.base.errors import DatasetError
 from medgan.dataset.manifest import Record
-from medgan.evaluation.arms import rare_classes
 from medgan.evaluation.endpoints import auroc_under, interval, patient_weights
+from medgan.evaluation.usefulness.arms import rare_classes
 from medgan.prepare.images import LabelledImages
 
 _SHAPE = "shape"

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from medgan.base.errors import MedganError
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.evaluation.hypothesis_tests import TestResult, alarm_threshold, bounds, ratio_test, sign_test
-from medgan.evaluation.image_sets import Split
 from medgan.evaluation.memorisation import (
     Closest,
     Side,
@@ -27,6 +26,7 @@ from medgan.evaluation.memorisation import (
     own_distances,
     principal,
 )
+from medgan.evaluation.usefulness.image_sets import Split
 from medgan.prepare.images import LabelledImages
 from medgan.similarity.copies import (
     LEAST_PATIENTS,

@@ -20,14 +20,14 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.evaluation.arms import HALF, ONE_SIDED, DrawPool, Lesson, Recipe, rare_classes
-from medgan.evaluation.classifier_inputs import SmallNetInputs
-from medgan.evaluation.classifier_training import train_classifiers
 from medgan.evaluation.endpoints import interval, patient_weights, seed_weights
-from medgan.evaluation.image_sets import Split
-from medgan.evaluation.trials import CNN, Runs, Settings, run_trials
-from medgan.evaluation.usefulness import nothing_to_judge, tops_up_a_class
-from medgan.evaluation.verdict import CANNOT_TELL, LEAST_RARE
+from medgan.evaluation.usefulness.arms import HALF, ONE_SIDED, DrawPool, Lesson, Recipe, rare_classes
+from medgan.evaluation.usefulness.comparison import nothing_to_judge, tops_up_a_class
+from medgan.evaluation.usefulness.image_sets import Split
+from medgan.evaluation.usefulness.inputs import SmallNetInputs
+from medgan.evaluation.usefulness.training import train_classifiers
+from medgan.evaluation.usefulness.trials import CNN, Runs, Settings, run_trials
+from medgan.evaluation.usefulness.verdict import CANNOT_TELL, LEAST_RARE
 from medgan.prepare.images import LabelledImages, concatenate_images
 from medgan.similarity.radiomics import radiomic_features
 from medgan.similarity.small_cnn import standardise

@@ -10,11 +10,11 @@ from typing import Any
 
 from medgan.base import files
 from medgan.base.errors import DatasetError
-from medgan.evaluation.arm_scores import Arm
 from medgan.evaluation.giveaways import Giveaway, Separation
 from medgan.evaluation.hypothesis_tests import TestResult
 from medgan.evaluation.privacy import Finding
 from medgan.evaluation.score import Score
+from medgan.evaluation.usefulness.arm_scores import Arm
 from medgan.reports.wording import SCORES
 
 RESULT = "evaluation.json"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from medgan.base import files
 from medgan.base.errors import DatasetError
-from medgan.evaluation.predictions import Predictions
+from medgan.evaluation.usefulness.predictions import Predictions
 
 _FILE = "exhibits.npz"
 _MAX_BYTES = 256 * 1024**2

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.evaluation.data import EvaluationData
-from medgan.evaluation.predictions import Predictions
+from medgan.evaluation.usefulness.predictions import Predictions
 from medgan.filtering.selection import CLASS, COPY, REALISM
 from medgan.pictures.contact_sheet import MOST_CLASSES, images_per_class
 from medgan.pictures.spread import choose_spread

@@ -6,7 +6,7 @@ A unit is (cell, split): a cell is a data set, the class that is made rare in it
 to it; a split chooses which. Patients of the test part are the same in every split of `cxr_kermany_224`, and
 no rare patient is in two splits as long as there are enough; the small sets are halved by patient, anew in
 every split. A generator of its own learns from each unit's training images, its images pass the filter of
-`balance`, and classifiers of every arm are asked about the test patients (`medgan.evaluation.trials`): each
+`balance`, and classifiers of every arm are asked about the test patients (`medgan.evaluation.usefulness.trials`): each
 arm of real images with its own schedule, chosen by inner folds of the training patients, and each arm with
 synthetic images with that of the same arm without them. Nothing is chosen on test patients.
 
@@ -205,8 +205,8 @@ class Runs(dict):
     """Finished runs on disk: those without synthetic images stand whatever generator or filter does."""
 
     def __init__(self, place, data, made):
-        from medgan.evaluation.arms import RECIPES
         from medgan.evaluation.result_cache import ResultCache
+        from medgan.evaluation.usefulness.arms import RECIPES
 
         self.made = {recipe.name for recipe in RECIPES if recipe.made}
         self.files = {
@@ -222,7 +222,7 @@ class Runs(dict):
 
 def settings_of(cell):
     """Every arm of the probe; of the fine-tuned judge the arms that differ in more than draw counts."""
-    from medgan.evaluation.trials import EFFORTS, FINE_TUNED, SMALLEST
+    from medgan.evaluation.usefulness.trials import EFFORTS, FINE_TUNED, SMALLEST
 
     return replace(
         EFFORTS["quick"],
@@ -239,9 +239,9 @@ def unit(name, split):
     """Train the generator of a unit and judge it; runs that are finished are not done again."""
     from medgan.base.files import digest_of, to_json
     from medgan.base.progress import ignore
-    from medgan.evaluation.image_sets import Split
     from medgan.evaluation.splits import split_images
-    from medgan.evaluation.usefulness import compare_arms, judgement
+    from medgan.evaluation.usefulness.comparison import compare_arms, judgement
+    from medgan.evaluation.usefulness.image_sets import Split
 
     cell, place = CELLS[name], OUT / f"{name}-{split}-{SIZE}px-{IMAGES}"
     manifest = divided(cell, split)

@@ -8,7 +8,7 @@ import pytest
 
 from medgan.base.errors import DatasetError
 from medgan.cli import screen
-from medgan.evaluation.verdict import CANNOT_TELL, HARMS, HELPS, NO_DIFFERENCE
+from medgan.evaluation.usefulness.verdict import CANNOT_TELL, HARMS, HELPS, NO_DIFFERENCE
 from medgan.reports import wording
 
 

@@ -18,7 +18,7 @@ from medgan.commands.report import report
 from medgan.commands.sample import SampleOptions, sample
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.evaluation import analyses, classifiers, fidelity, forecast
+from medgan.evaluation import analyses, fidelity, forecast
 from medgan.evaluation.data import (
     _CHECKED,
     _NONE_HELD,
@@ -28,7 +28,8 @@ from medgan.evaluation.data import (
     _chose_own_share,
     load_evaluation_data,
 )
-from medgan.evaluation.trials import Settings, judges_here
+from medgan.evaluation.usefulness import classifiers
+from medgan.evaluation.usefulness.trials import Settings, judges_here
 from medgan.filtering import candidates, in_memory, selection
 from medgan.learners.gan.model import Model
 from medgan.reports import exhibits

@@ -9,8 +9,8 @@ from medgan.base.errors import PlanError
 from medgan.commands import share
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.share import BalancePolicy
-from medgan.evaluation.share_choice import Chosen, ShareTrial
-from medgan.evaluation.trials import Settings
+from medgan.evaluation.usefulness.share_choice import Chosen, ShareTrial
+from medgan.evaluation.usefulness.trials import Settings
 from medgan.filtering import candidates, in_memory
 from medgan.filtering.candidates import Selection
 from medgan.filtering.selection import CandidateImage

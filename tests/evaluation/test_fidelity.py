@@ -3,7 +3,7 @@ import pytest
 
 from medgan.base.errors import DatasetError
 from medgan.evaluation.fidelity import _halve_patients, measure_fidelity
-from medgan.evaluation.image_sets import Split
+from medgan.evaluation.usefulness.image_sets import Split
 from tests.evaluation.phantoms import discs, drawn, gathered, noise
 
 FAST = ("domain", "radiomics")

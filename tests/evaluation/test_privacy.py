@@ -7,8 +7,8 @@ import pytest
 
 from medgan.base.errors import ModelError
 from medgan.evaluation import hypothesis_tests, privacy
-from medgan.evaluation.image_sets import Split
 from medgan.evaluation.memorisation import Side, above, copying
+from medgan.evaluation.usefulness.image_sets import Split
 from medgan.prepare.images import LabelledImages
 from tests.similarity.test_copies import organ
 

@@ -8,7 +8,6 @@ import pytest
 
 from medgan.base.errors import DatasetError
 from medgan.base.files import from_json, to_json
-from medgan.evaluation.image_sets import Split
 from medgan.evaluation.shortcut import (
     _NONE,
     _USED,
@@ -21,8 +20,9 @@ from medgan.evaluation.shortcut import (
     _verdict_text,
     measure_shortcut,
 )
-from medgan.evaluation.trials import Settings
-from medgan.evaluation.verdict import CANNOT_TELL
+from medgan.evaluation.usefulness.image_sets import Split
+from medgan.evaluation.usefulness.trials import Settings
+from medgan.evaluation.usefulness.verdict import CANNOT_TELL
 from tests.evaluation.rings import shapes, with_pixels
 
 TRAIN, TEST = shapes(200, 40, 0), shapes(150, 60, 2)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from medgan.base.errors import DatasetError
-from medgan.evaluation.predictions import Predictions
+from medgan.evaluation.usefulness.predictions import Predictions
 from medgan.reports import exhibits
 
 SAID = Predictions(

@@ -1,6 +1,6 @@
 import pytest
 
-from medgan.evaluation.arms import RECIPES
+from medgan.evaluation.usefulness.arms import RECIPES
 from medgan.reports import figures, wording
 from tests.reports.stories import arm
 

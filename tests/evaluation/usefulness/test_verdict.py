@@ -2,7 +2,7 @@
 
 import pytest
 
-from medgan.evaluation.verdict import (
+from medgan.evaluation.usefulness.verdict import (
     CANNOT_TELL,
     HARMS,
     HELPS,

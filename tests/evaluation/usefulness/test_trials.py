@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.evaluation.arms import IN_FEATURES, RECIPES
-from medgan.evaluation.image_sets import Split
-from medgan.evaluation.trials import (
+from medgan.evaluation.usefulness.arms import IN_FEATURES, RECIPES
+from medgan.evaluation.usefulness.image_sets import Split
+from medgan.evaluation.usefulness.trials import (
     _FALLBACK,
     EFFORTS,
     JUDGES,
@@ -177,7 +177,7 @@ def test_folds_show_an_image_as_often_as_the_arm_will(monkeypatch):
         asked.append((len(lesson.stages[0][1].rows), tuple(steps)))
         yield from ((count, eyes.fresh(lesson.classes, seed).eval()) for count in steps)
 
-    monkeypatch.setattr("medgan.evaluation.classifiers.train_classifiers", trained)
+    monkeypatch.setattr("medgan.evaluation.usefulness.classifiers.train_classifiers", trained)
     held(settings)
     halves = {steps for rows, steps in asked if rows < len(TRAIN)}
     assert halves == {(5, 10)}
@@ -185,7 +185,7 @@ def test_folds_show_an_image_as_often_as_the_arm_will(monkeypatch):
 
 
 def test_a_judge_without_its_weights_is_left_out(monkeypatch):
-    monkeypatch.setattr("medgan.evaluation.trials.is_installed", lambda package: False)
+    monkeypatch.setattr("medgan.evaluation.usefulness.trials.is_installed", lambda package: False)
     assert judges_here(tuple(JUDGES)) == ("cnn",)
     assert judges_here(("finetuned", "probe")) == ("cnn",)
 

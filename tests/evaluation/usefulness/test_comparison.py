@@ -9,13 +9,13 @@ from sklearn.metrics import average_precision_score
 
 from medgan.base.errors import DatasetError
 from medgan.base.files import from_json, to_json
-from medgan.evaluation import predictions as module
-from medgan.evaluation import usefulness
-from medgan.evaluation.image_sets import Split
-from medgan.evaluation.predictions import average_predictions
-from medgan.evaluation.trials import Settings
-from medgan.evaluation.usefulness import Usefulness, measure_usefulness
-from medgan.evaluation.verdict import CANNOT_TELL, HELPS
+from medgan.evaluation.usefulness import comparison
+from medgan.evaluation.usefulness import predictions as module
+from medgan.evaluation.usefulness.comparison import Usefulness, measure_usefulness
+from medgan.evaluation.usefulness.image_sets import Split
+from medgan.evaluation.usefulness.predictions import average_predictions
+from medgan.evaluation.usefulness.trials import Settings
+from medgan.evaluation.usefulness.verdict import CANNOT_TELL, HELPS
 from tests.evaluation.rings import shapes
 
 TRAIN, TEST, TRUE = shapes(60, 12, 0), shapes(150, 60, 2), shapes(60, 60, 3)
@@ -103,10 +103,10 @@ def test_what_more_patients_would_bring_is_told(brief):
 
 def test_what_arms_say_of_each_image_that_judges_gives_their_figures(brief):
     one = dataclasses.replace(BRIEF, seeds=1, headroom=False)
-    heard = usefulness.compare_arms(Split(TRAIN, TEST, TRUE), settings=one, seed=0)
+    heard = comparison.compare_arms(Split(TRAIN, TEST, TRUE), settings=one, seed=0)
     said = average_predictions(TEST, heard.outcomes, heard.rare)
     assert said.probabilities.shape == (len(said.arms), len(TEST), 2)
-    for arm, told in zip(usefulness.judgement(heard, one).arms, said.probabilities, strict=True):
+    for arm, told in zip(comparison.judgement(heard, one).arms, said.probabilities, strict=True):
         assert arm.auprc == pytest.approx(average_precision_score(said.truth, told[:, 1]), abs=1e-3)
         assert told.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert said.arms[0] == ("cnn", "class weights")
@@ -115,7 +115,7 @@ def test_what_arms_say_of_each_image_that_judges_gives_their_figures(brief):
 def test_where_there_is_too_much_to_say_an_even_choice_of_images_stands_for_all(monkeypatch):
     monkeypatch.setattr(module, "_MOST", len(ARMS) * 2 * 30)
     one = dataclasses.replace(BRIEF, seeds=1, folds=0, headroom=False)
-    heard = usefulness.compare_arms(Split(TRAIN, TEST, TRUE), settings=one, seed=0)
+    heard = comparison.compare_arms(Split(TRAIN, TEST, TRUE), settings=one, seed=0)
     said = average_predictions(TEST, heard.outcomes, heard.rare)
     assert said.probabilities.shape == (len(ARMS), 30, 2)
     assert np.bincount(said.truth).tolist() == [22, 8]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from medgan.evaluation.trials import Outcome
+from medgan.evaluation.usefulness.trials import Outcome
 from medgan.prepare.images import LabelledImages
 
 _MOST = 4_000_000

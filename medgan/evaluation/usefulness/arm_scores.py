@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.evaluation.endpoints import endpoints, endpoints_under, interval, patient_weights, seed_weights
-from medgan.evaluation.schedules import Schedule
-from medgan.evaluation.trials import Outcome
+from medgan.evaluation.usefulness.schedules import Schedule
+from medgan.evaluation.usefulness.trials import Outcome
 from medgan.prepare.images import LabelledImages
 
 NAMED = "named"

@@ -15,10 +15,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
-from medgan.evaluation.arms import SMOTE, Lesson, Recipe
-from medgan.evaluation.classifier_inputs import NetworkInputs
-from medgan.evaluation.classifier_training import train_classifiers
-from medgan.evaluation.schedules import Schedule
+from medgan.evaluation.usefulness.arms import SMOTE, Lesson, Recipe
+from medgan.evaluation.usefulness.inputs import NetworkInputs
+from medgan.evaluation.usefulness.schedules import Schedule
+from medgan.evaluation.usefulness.training import train_classifiers
 
 _Array = NDArray[np.float32]
 _Rows = NDArray[np.int64]

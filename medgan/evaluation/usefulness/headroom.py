@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medgan.evaluation.arm_scores import Bench, Entry
 from medgan.evaluation.endpoints import interval, rare_auprc
-from medgan.evaluation.trials import Round, Rung
-from medgan.evaluation.verdict import join_names, points
+from medgan.evaluation.usefulness.arm_scores import Bench, Entry
+from medgan.evaluation.usefulness.trials import Round, Rung
+from medgan.evaluation.usefulness.verdict import join_names, points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.evaluation.arms import COMPOSED, MADE, REAL, Learned
-from medgan.evaluation.composites import Composites
+from medgan.evaluation.usefulness.arms import COMPOSED, MADE, REAL, Learned
+from medgan.evaluation.usefulness.composites import Composites
 from medgan.prepare.images import LabelledImages
 
 _Array = NDArray[np.float32]

@@ -15,13 +15,13 @@ import numpy as np
 
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.evaluation.arm_scores import NAMED, REFERENCE, Arm, Bench, Entry
-from medgan.evaluation.arms import rare_classes
 from medgan.evaluation.endpoints import interval
-from medgan.evaluation.headroom import Headroom, headroom
-from medgan.evaluation.image_sets import Split
-from medgan.evaluation.trials import Outcome, Round, Runs, Settings, run_trials
-from medgan.evaluation.verdict import CANNOT_TELL, Comparison, Panel, conclude, verdict_text
+from medgan.evaluation.usefulness.arm_scores import NAMED, REFERENCE, Arm, Bench, Entry
+from medgan.evaluation.usefulness.arms import rare_classes
+from medgan.evaluation.usefulness.headroom import Headroom, headroom
+from medgan.evaluation.usefulness.image_sets import Split
+from medgan.evaluation.usefulness.trials import Outcome, Round, Runs, Settings, run_trials
+from medgan.evaluation.usefulness.verdict import CANNOT_TELL, Comparison, Panel, conclude, verdict_text
 from medgan.prepare.images import LabelledImages, concatenate_images
 
 _METHOD = (

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medgan.evaluation.arms import (
+from medgan.evaluation.usefulness.arms import (
     _EARLY,
     COMPOSED,
     MADE,

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from medgan.evaluation.arms import DrawPool, Lesson, Recipe
-from medgan.evaluation.classifiers import _NEVER, LinearClassifier, _smote, linear_tries
-from medgan.evaluation.schedules import Schedule
+from medgan.evaluation.usefulness.arms import DrawPool, Lesson, Recipe
+from medgan.evaluation.usefulness.classifiers import _NEVER, LinearClassifier, _smote, linear_tries
+from medgan.evaluation.usefulness.schedules import Schedule
 
 LABELS = np.repeat([0, 1], [60, 20])
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.evaluation.arms import (
+from medgan.evaluation.usefulness.arms import (
     COMPOSITES,
     FINISH,
     IN_FEATURES,
@@ -34,19 +34,26 @@ from medgan.evaluation.arms import (
     possible,
     rare_classes,
 )
-from medgan.evaluation.classifier_inputs import SmallNetInputs
-from medgan.evaluation.classifiers import (
+from medgan.evaluation.usefulness.classifiers import (
     Learner,
     LinearClassifier,
     NetworkClassifier,
     linear_tries,
     network_tries,
 )
-from medgan.evaluation.composites import compose
-from medgan.evaluation.finetuned import LARGEST, SMALLEST, FineTunedInputs
-from medgan.evaluation.image_sets import Sets, Split
-from medgan.evaluation.parallel import run_at_once
-from medgan.evaluation.schedules import Schedule, ScheduleChoice, choose, fold_auprc, folds_of, middle
+from medgan.evaluation.usefulness.composites import compose
+from medgan.evaluation.usefulness.finetuned import LARGEST, SMALLEST, FineTunedInputs
+from medgan.evaluation.usefulness.image_sets import Sets, Split
+from medgan.evaluation.usefulness.inputs import SmallNetInputs
+from medgan.evaluation.usefulness.parallel import run_at_once
+from medgan.evaluation.usefulness.schedules import (
+    Schedule,
+    ScheduleChoice,
+    choose,
+    fold_auprc,
+    folds_of,
+    middle,
+)
 from medgan.prepare.images import LabelledImages
 from medgan.similarity import features
 from medgan.similarity.backbone import LITE1, LITE2, is_installed

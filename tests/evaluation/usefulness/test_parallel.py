@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from medgan.evaluation.parallel import check_not_stopped, one_thread, run_at_once
+from medgan.evaluation.usefulness.parallel import check_not_stopped, one_thread, run_at_once
 
 
 @pytest.fixture(params=[1, 3])

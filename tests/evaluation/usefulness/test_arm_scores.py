@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from medgan.evaluation.arm_scores import NAMED, Bench
-from medgan.evaluation.arms import RECIPES
 from medgan.evaluation.endpoints import endpoints
-from medgan.evaluation.schedules import Schedule, ScheduleChoice
-from medgan.evaluation.trials import Outcome
+from medgan.evaluation.usefulness.arm_scores import NAMED, Bench
+from medgan.evaluation.usefulness.arms import RECIPES
+from medgan.evaluation.usefulness.schedules import Schedule, ScheduleChoice
+from medgan.evaluation.usefulness.trials import Outcome
 from tests.evaluation.rings import shapes
 
 HELD = shapes(40, 20, 0)

@@ -15,13 +15,13 @@ import numpy as np
 
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, ignore
-from medgan.evaluation.arm_scores import Bench
-from medgan.evaluation.arms import FINISH, HALF, LIGHT, RECIPES, SHARED, rare_classes
 from medgan.evaluation.endpoints import rare_auprc
-from medgan.evaluation.image_sets import Split
-from medgan.evaluation.trials import JUDGES, PROBE, Outcome, Runs, Settings, run_trials
-from medgan.evaluation.usefulness import refuse_unjudgeable
-from medgan.evaluation.verdict import LEAST_RARE, points
+from medgan.evaluation.usefulness.arm_scores import Bench
+from medgan.evaluation.usefulness.arms import FINISH, HALF, LIGHT, RECIPES, SHARED, rare_classes
+from medgan.evaluation.usefulness.comparison import refuse_unjudgeable
+from medgan.evaluation.usefulness.image_sets import Split
+from medgan.evaluation.usefulness.trials import JUDGES, PROBE, Outcome, Runs, Settings, run_trials
+from medgan.evaluation.usefulness.verdict import LEAST_RARE, points
 from medgan.prepare.images import LabelledImages
 
 _NOTHING = "0"

@@ -1,6 +1,6 @@
 import numpy as np
 
-from medgan.evaluation.composites import _MAJOR, compose
+from medgan.evaluation.usefulness.composites import _MAJOR, compose
 from tests.evaluation.rings import shapes
 
 IMAGES = shapes(20, 6, 0, per_patient=2)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medgan.evaluation.schedules import _FEW, Schedule, choose, fold_auprc, folds_of, middle
+from medgan.evaluation.usefulness.schedules import _FEW, Schedule, choose, fold_auprc, folds_of, middle
 from tests.evaluation.rings import shapes
 
 

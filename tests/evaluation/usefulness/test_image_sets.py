@@ -1,8 +1,8 @@
 import numpy as np
 
-from medgan.evaluation.arms import COMPOSED, MADE, REAL
-from medgan.evaluation.composites import compose
-from medgan.evaluation.image_sets import Sets, Split
+from medgan.evaluation.usefulness.arms import COMPOSED, MADE, REAL
+from medgan.evaluation.usefulness.composites import compose
+from medgan.evaluation.usefulness.image_sets import Sets, Split
 from tests.evaluation.rings import shapes
 
 TRAIN, MADE_ONES, MORE = shapes(20, 8, 0, per_patient=2), shapes(5, 5, 1), shapes(0, 6, 2)

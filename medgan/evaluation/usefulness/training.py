@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medgan.evaluation.arms import Lesson
-from medgan.evaluation.classifier_inputs import NetworkInputs
-from medgan.evaluation.parallel import check_not_stopped
+from medgan.evaluation.usefulness.arms import Lesson
+from medgan.evaluation.usefulness.inputs import NetworkInputs
+from medgan.evaluation.usefulness.parallel import check_not_stopped
 
 _BATCH = 32
 _SMOOTH = 0.05

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from medgan.evaluation.classifier_inputs import SmallNetInputs
+from medgan.evaluation.usefulness.inputs import SmallNetInputs
 from tests.evaluation.rings import shapes
 
 

@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from medgan.evaluation.finetuned import _LINEAR_RATE, FineTunedInputs, _resize_for_network, views_of
+from medgan.evaluation.usefulness.finetuned import (
+    _LINEAR_RATE,
+    FineTunedInputs,
+    _resize_for_network,
+    views_of,
+)
 from medgan.similarity.backbone import LITE1, build_frozen, load_weights, to_network_input
 from tests.evaluation.phantoms import drawn
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from medgan.evaluation.arm_scores import Bench
-from medgan.evaluation.headroom import headroom
-from medgan.evaluation.trials import Rung
+from medgan.evaluation.usefulness.arm_scores import Bench
+from medgan.evaluation.usefulness.headroom import headroom
+from medgan.evaluation.usefulness.trials import Rung
 from tests.evaluation.rings import shapes
 
 HELD = shapes(60, 30, 0)

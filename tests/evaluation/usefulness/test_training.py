@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch import nn
 
-from medgan.evaluation.arms import DrawPool, Lesson, Recipe
-from medgan.evaluation.classifier_inputs import SmallNetInputs
-from medgan.evaluation.classifier_training import _BATCH, _weighted_loss, train_classifiers
+from medgan.evaluation.usefulness.arms import DrawPool, Lesson, Recipe
+from medgan.evaluation.usefulness.inputs import SmallNetInputs
+from medgan.evaluation.usefulness.training import _BATCH, _weighted_loss, train_classifiers
 from tests.evaluation.rings import shapes
 
 IMAGES = shapes(30, 30, 0)

@@ -9,11 +9,11 @@ import pytest
 
 from medgan.base.errors import DatasetError
 from medgan.base.files import from_json, to_json
-from medgan.evaluation import share_choice
-from medgan.evaluation.arms import RECIPES
-from medgan.evaluation.image_sets import Split
-from medgan.evaluation.share_choice import _ARM_WORDS, Chosen, _doubt_text, choose_share, wish_of
-from medgan.evaluation.trials import EFFORTS, Settings
+from medgan.evaluation.usefulness import share_choice
+from medgan.evaluation.usefulness.arms import RECIPES
+from medgan.evaluation.usefulness.image_sets import Split
+from medgan.evaluation.usefulness.share_choice import _ARM_WORDS, Chosen, _doubt_text, choose_share, wish_of
+from medgan.evaluation.usefulness.trials import EFFORTS, Settings
 from tests.evaluation.rings import shapes
 
 TRAIN, VAL = shapes(60, 12, 0), shapes(50, 20, 1)
