@@ -17,8 +17,8 @@ failed images may be here."""
 _COPIES = """\
 - Near copies: every candidate was compared with every training image, after shifts of up to a sixteenth of
   its side and mirroring. One that came nearer to a patient than 99 of 100 patients come to one another, and
-  clearly nearer to that patient than to the next, was rejected. This is a screen, not a proof: it does not show
-  that no patient can be recognised."""
+  clearly nearer to that patient than to the next, was rejected. This is a screen, not a proof: it does not
+  show that no patient can be recognised."""
 _NO_DATA = """\
 - **Near copies and classes were not checked**: the training images were not available.
   Draw again with `--against SOURCE`, the scans that the model was trained on."""
