@@ -1,9 +1,9 @@
-"""pyproject.toml and constraints.txt in, constraints out that hold every dependency at the lowest version that is admitted.
+"""Write constraints that hold every dependency at the lowest version that pyproject.toml admits.
 
     python .ci/lowest.py > floors.txt
 
-What users install, the extras `codecs` and `tensorboard` included, is held at the floor that pyproject.toml names; everything else, tools
-for tests among them, at the version of constraints.txt.
+What users install, the extras `codecs` and `tensorboard` included, is held at the floor that pyproject.toml
+names; everything else, tools for tests among them, at the version of constraints.txt.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def floor(line: str) -> tuple[str, str]:
-    """(name, lowest version) of a dependency; one without a floor would be installed at any version, and is refused."""
+    """Return (name, lowest version) of a dependency; refuse one without: any version would do."""
     found = FLOOR.match(line)
     if found is None:
         sys.exit(f"pyproject.toml: {line!r} names no lowest version (name>=version)")

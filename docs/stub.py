@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import textwrap
 import types
 import typing
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from medgan.api import public
 from medgan.api.keywords import kinds_of, option_of
 
 STUB = Path(__file__).resolve().parents[1] / "medgan" / "api" / "public.pyi"
+WIDTH = 110
+"""Columns of a line of code."""
 VERBS = ("inspect", "train", "sample", "balance", "evaluate", "report")
 HEAD = '''\
 """The verbs of Python, with every option written out; made by `make docs` from `medgan/api/options.py`."""
@@ -57,9 +60,16 @@ def verb_text(name: str, verb: Any, kind: type[Any], told: dict[str, str]) -> st
     lines = [f"def {name}(", f"    {parameter_text(first)},", "    *,"]
     lines += [f"    {told.get(one.name) or parameter_text(one)}," for one in rest]
     lines.append(f") -> {kind.__name__}:")
-    doc = [line and f"    {line}" for line in verb.__doc__.splitlines()]
-    doc[0] = f'    """{verb.__doc__.splitlines()[0]}'
+    doc = [line for text in f'"""{verb.__doc__}'.splitlines() for line in fit(text)]
     return "\n".join([*lines, *doc, '    """']) + "\n"
+
+
+def fit(line: str) -> list[str]:
+    """A line of a docstring inside a function, broken where it is too long."""
+    option = "    " if line.startswith(" ") else ""  # what follows stands below the words of its option
+    inside = textwrap.TextWrapper(WIDTH, initial_indent="    ", subsequent_indent=option * 2 + "    ")
+    inside.break_on_hyphens = False
+    return inside.wrap(line) or [""]
 
 
 def parameter_text(parameter: inspect.Parameter) -> str:

@@ -104,7 +104,8 @@ _HOMES = {
     "medgan.base.progress": ("Progress",),
     "medgan.scans.scan": ("OutputFormat", "Header", "Provenance", "Scan"),
 }
-"""{module: the public names that live there}, loaded when first asked for (PEP 562), so that `--help` waits for no numpy."""
+"""{module: the public names that live there}, loaded when first asked for (PEP 562), so that `--help` waits
+for no numpy."""
 
 
 def __getattr__(name: str) -> object:

@@ -14,15 +14,16 @@ from medgan.cli.screen import INTERRUPTED, polite_errors
 from medgan.cli.terminal import forsake, steady
 
 PATIENCE = 2.0
-"""Seconds in which a second Ctrl-C is taken for the first: it is being obeyed, and must not be cut short in the middle of a word."""
+"""Seconds in which a second Ctrl-C is taken for the first: it is being obeyed, and must not be cut short in
+the middle of a word."""
 
 
 def main() -> None:
     """Run the command line.
 
-    Threads that wait for each other sleep instead of spinning: on a busy machine spinning made training ten times slower.
-    OpenMP reads the wish when torch is loaded, so it is said here, before anything else. So does torch's C++ part, which would warn
-    every process that DDP looks for unused parameters.
+    Threads that wait for each other sleep instead of spinning: on a busy machine spinning made training ten
+    times slower. OpenMP reads the wish when torch is loaded, so it is said here, before anything else. So
+    does torch's C++ part, which would warn every process that DDP looks for unused parameters.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if current_processes().size > 1:
@@ -67,8 +68,8 @@ class Interruption:
 def leave_at_once(code: int) -> None:
     """End a process that failed beside others on GPUs, which must not wait for them.
 
-    NCCL, closed with Python, waits for what this process has begun with the others, and they wait for this one: torchrun would never
-    hear of the failure.
+    NCCL, closed with Python, waits for what this process has begun with the others, and they wait for this
+    one: torchrun would never hear of the failure.
     """
     company = sys.modules.get("torch.distributed")
     if company and company.is_available() and company.is_initialized() and company.get_backend() == "nccl":

@@ -1,6 +1,7 @@
 """Hand labelled images to PyTorch and MONAI: those of a folder that medgan wrote, or drawn from a model.
 
-Images of the splits that judge (val, test) are handed out by name only, so that nothing learns from them by accident.
+Images of the splits that judge (val, test) are handed out by name only, so that nothing learns from them by
+accident.
 """
 
 from __future__ import annotations
@@ -46,12 +47,14 @@ class Folder:
 
         Args:
             path: The folder.
-            split: "train", "val", "test", or "all" of a folder in which splits lie together. None: train, and a folder that holds
-                anything else is refused.
-            classes: The order in which classes are numbered, such as that of another `Folder`; None: that of manifest.csv.
+            split: "train", "val", "test", or "all" of a folder in which splits lie together. None: train, and
+                a folder that holds anything else is refused.
+            classes: The order in which classes are numbered, such as that of another `Folder`; None: that of
+                manifest.csv.
 
         Raises:
-            DatasetError: no such images are in the folder, or others than those of train are and no `split` is named.
+            DatasetError: no such images are in the folder, or others than those of train are and no `split`
+                is named.
         """
         from medgan.output.read_back import read_tables
 
@@ -69,7 +72,10 @@ class Folder:
         self.weights = tuple(_weight_of(self.path, row) for row in self.rows)
 
     def _split_of(self, row: Mapping[str, str]) -> str:
-        """The split of an image, "" where several lie together; older folders of `prepare` say it in run.json alone."""
+        """Return the split of an image, "" where several lie together.
+
+        Older folders of `prepare` say it in run.json alone.
+        """
         settings = self._facts.settings
         if settings.get("command") == "prepare":
             return str(settings.get("split", "all")).replace("all", "")
@@ -110,7 +116,7 @@ class Folder:
         return LabelledTensors(self.pixels, self.labels, transform)
 
     def monai(self) -> list[dict[str, Any]]:
-        """A data list for MONAI: the place of each image, the number of its class, and what training should know of it."""
+        """Return a data list for MONAI: the place and class number of each image, and facts for training."""
         return [
             {
                 "image": str(self._place(row)),
@@ -136,7 +142,7 @@ def _weight_of(path: Path, row: Mapping[str, str]) -> float:
 
 
 def _refuse_unnamed(path: Path, there: set[str], split: str | None) -> None:
-    """DatasetError where a folder holds images that must be asked for by name, or none of the split that is."""
+    """Refuse a folder with images that must be asked for by name, or without the split that is asked for."""
     words = " and ".join(sorted(name or "several splits together" for name in there))
     others = sorted((name or "all") for name in there - {TRAIN})
     if split is None and others:
@@ -182,7 +188,8 @@ class Synthetic:
             model: A model, or the folder of one.
             counts: {class: number of images}.
             seed: Of the first image of every class; the next ones follow.
-            classes: The order in which classes are numbered, such as that of a `Folder`; None: that of the model.
+            classes: The order in which classes are numbered, such as that of a `Folder`; None: that of the
+                model.
             device: Where to draw.
 
         Raises:

@@ -20,7 +20,8 @@ R = TypeVar("R")
 def spread(function: Callable[..., R]) -> Callable[..., R]:
     """Let `function` take the fields of its option groups as keywords, and make the groups of them.
 
-    A group is a parameter whose annotation is a dataclass. The signature says what is taken: the fields in the group's place.
+    A group is a parameter whose annotation is a dataclass. The signature says what is taken: the fields in
+    the group's place.
     """
     own = signature_of(function)
     groups = {name: one.annotation for name, one in own.parameters.items() if is_group(one)}
@@ -45,7 +46,10 @@ def spread(function: Callable[..., R]) -> Callable[..., R]:
 
 
 def signature_of(function: Callable[..., Any]) -> inspect.Signature:
-    """A function's parameters with the types that their annotations stand for; what it returns may not be loaded yet."""
+    """Return a function's parameters with the types that their annotations stand for.
+
+    The type of its result is left out: it may not be loaded yet.
+    """
     own = inspect.signature(function)
     told = {name: one.annotation for name, one in own.parameters.items() if one.annotation is not one.empty}
     bare, spaces = types.SimpleNamespace(__annotations__=told), getattr(function, "__globals__", {})
@@ -75,7 +79,7 @@ def members(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
 
 
 def option_of(annotation: Any) -> tuple[Any, Option | None]:
-    """(type of what may be given, what is known of the option) of an annotation; (type, None) of what is no option."""
+    """Return an annotation's (type of what may be given, option), or (type, None) where it is no option."""
     words = next((one for one in getattr(annotation, "__metadata__", ()) if isinstance(one, Option)), None)
     if words is None:
         return annotation, None

@@ -1,8 +1,9 @@
 """Declare every option once, for the command line and for Python, and read what was given.
 
-A group of options is a frozen dataclass; a command and its verb take the groups they need (`keywords.spread`). The words of an option's
-help, its heading and its limits stand in its annotation, so that a new option is one field here. Of several types the last one is what
-the command line reads; the others are for Python, as `int` beside the text of `--size`.
+A group of options is a frozen dataclass; a command and its verb take the groups they need
+(`keywords.spread`). The words of an option's help, its heading and its limits stand in its annotation, so
+that a new option is one field here. Of several types the last one is what the command line reads; the others
+are for Python, as `int` beside the text of `--size`.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ Source = Annotated[
     Option(
         argument=True,
         metavar="SOURCE",
-        help="Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a MedMNIST-style "
-        ".npz, or - for a list on stdin: a path per line; a tab and a label may follow, else the file's own folder is its class.",
+        help="Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a "
+        "MedMNIST-style .npz, or - for a list on stdin: a path per line; a tab and a label may follow, "
+        "else the file's own folder is its class.",
     ),
 ]
 JudgedSource = Annotated[
@@ -84,7 +86,10 @@ Holdout = Annotated[
         metavar="FRACTION",
         min=0.0,
         max=0.9,
-        help="Share of the train patients set aside as val, unseen. Default: as the model was trained; for a new one, 0.2 where there is no val and no test.",
+        help=(
+            "Share of the train patients set aside as val, unseen. Default: as the model was trained; for a "
+            "new one, 0.2 where there is no val and no test."
+        ),
     ),
 ]
 Split = Annotated[
@@ -106,14 +111,20 @@ Format = Annotated[
 DicomClass = Annotated[
     Literal["auto", "ct", "mr", "cr", "dx", "us", "sc"],
     _output(
-        help="Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary Capture."
+        help=(
+            "Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary "
+            "Capture."
+        )
     ),
 ]
 NoFilter = Annotated[
     bool,
     _output(
         names=("--no-filter",),
-        help="Write every image as it is drawn; by default near copies, images that do not surely show their class and poor ones are left out.",
+        help=(
+            "Write every image as it is drawn; by default near copies, images that do not surely show their "
+            "class and poor ones are left out."
+        ),
     ),
 ]
 
@@ -242,14 +253,17 @@ class MixtureOptions:
         float | str | None,
         _output(
             metavar="S",
-            help="Share of synthetic images, the same in every class: from 0 (none) to below 1, or auto (chosen on validation patients; "
-            "may be 0). Default: 0.25.",
+            help="Share of synthetic images, the same in every class: from 0 (none) to below 1, or auto "
+            "(chosen on validation patients; may be 0). Default: 0.25.",
         ),
     ] = None
     fill: Annotated[
         Literal["repeated", "synthetic"],
         _output(
-            help="With what small classes reach the target: repeated real images, or synthetic ones in these classes alone, which can harm."
+            help=(
+                "With what small classes reach the target: repeated real images, or synthetic ones in these "
+                "classes alone, which can harm."
+            )
         ),
     ] = "repeated"
     real: Annotated[
@@ -361,7 +375,10 @@ class JudgedOptions:
         _evidence(
             names=("--external",),
             metavar="FOLDER",
-            help="Scans of another hospital, labelled as SOURCE is: the same classifiers are tested on them a second time.",
+            help=(
+                "Scans of another hospital, labelled as SOURCE is: the same classifiers are tested on them "
+                "a second time."
+            ),
         ),
     ] = None
 
@@ -375,14 +392,20 @@ class EvidenceOptions:
         bool,
         _evidence(
             names=("--no-filter",),
-            help="Judge images of a model as they are drawn, not those that `sample` and `balance` would choose.",
+            help=(
+                "Judge images of a model as they are drawn, not those that `sample` and `balance` would "
+                "choose."
+            ),
         ),
     ] = False
     only: Annotated[
         list[str] | str | None,
         _evidence(
             metavar="PARTS",
-            help="Measure only these parts, separated by commas: fidelity, giveaways, usefulness, shortcut, privacy.",
+            help=(
+                "Measure only these parts, separated by commas: fidelity, giveaways, usefulness, shortcut, "
+                "privacy."
+            ),
         ),
     ] = None
     effort: Annotated[

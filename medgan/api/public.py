@@ -1,8 +1,9 @@
 """The verbs of Python: `inspect`, `train`, `sample`, `balance`, `evaluate`, `report`.
 
-Each takes the options of the command of the same name as keywords, and gives back what the command prints as JSON. It prints nothing,
-tells `on_progress` how far it is, and raises a MedganError that says what is wrong and what to do next. Their signatures are
-written out in `public.pyi`, which `docs/generate.py` makes of them, for editors and type checkers.
+Each takes the options of the command of the same name as keywords, and gives back what the command prints as
+JSON. It prints nothing, tells `on_progress` how far it is, and raises a MedganError that says what is wrong
+and what to do next. Their signatures are written out in `public.pyi`, which `docs/generate.py` makes of them,
+for editors and type checkers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from medgan.api.keywords import option_of, refuse_strange, spread
 
 
 def publish(verb: Callable[..., Any], *kinds: type[Any]) -> Callable[..., Any]:
-    """A verb that takes options as keywords and gives a dataclass: the first of `kinds`, or after a dry run the last."""
+    """Return a verb that takes options as keywords and returns the first of `kinds`; a dry run, the last."""
     takes = spread(verb)
     signature = signatures.signature(takes)
 
@@ -40,7 +41,7 @@ def publish(verb: Callable[..., Any], *kinds: type[Any]) -> Callable[..., Any]:
 
 def describe(words: str, signature: signatures.Signature) -> str:
     """The docstring of a verb: its words, then those of every option."""
-    lines = [words.strip(), "", "Args:"]
+    lines = [signatures.cleandoc(words), "", "Args:"]
     for name, parameter in signature.parameters.items():
         told = getattr(
             option_of(parameter.annotation)[1], "help", "Called with a `Progress` as the work goes on."

@@ -28,17 +28,21 @@ def inspect(
     files: bool = False,
     on_progress: OnProgress = ...,
 ) -> InspectResult:
-    """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and why.
+    """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and
+    why.
 
     Args:
-        source: Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a MedMNIST-style .npz, or - for a list on stdin: a path per line; a tab and a label may follow, else the file's own folder is its class.
+        source: Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a
+            MedMNIST-style .npz, or - for a list on stdin: a path per line; a tab and a label may follow, else
+            the file's own folder is its class.
         labels: CSV or TSV: columns path and label, perhaps patient and split.
         label_column: Column of a BIDS folder's participants.tsv to take labels from.
         label_from_tag: DICOM attribute to take labels from, such as BodyPartExamined.
         modality: Use only scans of this DICOM modality, such as CT.
         allow_burned_in: Use images whose header says that text is burned into them.
         allow_synthetic: Use images that are marked as synthetic.
-        holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for a new one, 0.2 where there is no val and no test.
+        holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for
+            a new one, 0.2 where there is no val and no test.
         seed: Random seed; default: 0.
         files: List every file with its verdict.
         on_progress: Called with a `Progress` as the work goes on.
@@ -75,7 +79,9 @@ def train(
     """Train a generator on the train split; the same call again resumes.
 
     Args:
-        source: Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a MedMNIST-style .npz, or - for a list on stdin: a path per line; a tab and a label may follow, else the file's own folder is its class.
+        source: Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a
+            MedMNIST-style .npz, or - for a list on stdin: a path per line; a tab and a label may follow, else
+            the file's own folder is its class.
         out: Where the result goes, never inside the input.
         labels: CSV or TSV: columns path and label, perhaps patient and split.
         label_column: Column of a BIDS folder's participants.tsv to take labels from.
@@ -83,9 +89,11 @@ def train(
         modality: Use only scans of this DICOM modality, such as CT.
         allow_burned_in: Use images whose header says that text is burned into them.
         allow_synthetic: Use images that are marked as synthetic.
-        holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for a new one, 0.2 where there is no val and no test.
+        holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for
+            a new one, 0.2 where there is no val and no test.
         dry_run: Print the plan, its reasons and a time estimate, then stop.
-        effort: How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough 128 pixels.
+        effort: How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough 128
+            pixels.
         minutes: Time to train, instead of the effort's length.
         size: Training image in pixels: 64, or rows x columns: 64x80.
         batch: Images per step.
@@ -93,7 +101,8 @@ def train(
         seed: Random seed; default: 0.
         device: Where to compute.
         precision: Number format; default: what a timed probe finds quicker.
-        cuda_graphs: Replay training steps as CUDA graphs; default: on a GPU, where a timed probe finds it quicker.
+        cuda_graphs: Replay training steps as CUDA graphs; default: on a GPU, where a timed probe finds it
+            quicker.
         arch: Network: ours, or the DCGAN of 2015 as a baseline.
         noise: Distribution of the latent vector.
         features: Pretrained network that guides training; default: lite0.
@@ -126,10 +135,13 @@ def sample(
         count: Images per class.
         seed: Seed of the first image; the next ones follow.
         format: File form; auto: as the training data.
-        dicom_class: Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary Capture.
+        dicom_class: Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary
+            Capture.
         against: The scans the model learned from, to look for copies; else those in the cache.
-        holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for a new one, 0.2 where there is no val and no test.
-        no_filter: Write every image as it is drawn; by default near copies, images that do not surely show their class and poor ones are left out.
+        holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for
+            a new one, 0.2 where there is no val and no test.
+        no_filter: Write every image as it is drawn; by default near copies, images that do not surely show
+            their class and poor ones are left out.
         device: Where to compute.
         on_progress: Called with a `Progress` as the work goes on.
     """
@@ -175,10 +187,13 @@ def balance(
     tensorboard: bool = False,
     on_progress: OnProgress = ...,
 ) -> WriteResult:
-    """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic images in each.
+    """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic
+    images in each.
 
     Args:
-        source: Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a MedMNIST-style .npz, or - for a list on stdin: a path per line; a tab and a label may follow, else the file's own folder is its class.
+        source: Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a
+            MedMNIST-style .npz, or - for a list on stdin: a path per line; a tab and a label may follow, else
+            the file's own folder is its class.
         out: Where the result goes, never inside the input.
         labels: CSV or TSV: columns path and label, perhaps patient and split.
         label_column: Column of a BIDS folder's participants.tsv to take labels from.
@@ -186,21 +201,27 @@ def balance(
         modality: Use only scans of this DICOM modality, such as CT.
         allow_burned_in: Use images whose header says that text is burned into them.
         allow_synthetic: Use images that are marked as synthetic.
-        holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for a new one, 0.2 where there is no val and no test.
+        holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for
+            a new one, 0.2 where there is no val and no test.
         dry_run: Print the plan, its reasons and a time estimate, then stop.
         model: A trained model; without it, one is trained.
         any_model: Accept a model that learned from other data.
         target: What real images of each class should reach by repeats: largest, median or a number.
         class_: Another target for one class; repeatable.
         max_synthetic_ratio: At most R synthetic images per different real one, in every class.
-        share: Share of synthetic images, the same in every class: from 0 (none) to below 1, or auto (chosen on validation patients; may be 0). Default: 0.25.
-        fill: With what small classes reach the target: repeated real images, or synthetic ones in these classes alone, which can harm.
+        share: Share of synthetic images, the same in every class: from 0 (none) to below 1, or auto (chosen
+            on validation patients; may be 0). Default: 0.25.
+        fill: With what small classes reach the target: repeated real images, or synthetic ones in these
+            classes alone, which can harm.
         real: Real images: prepared as the synthetic ones are, linked as they are, or left out.
         top_up: Write the synthetic images only, to add to a folder of your own; the same as --real none.
-        no_filter: Write every image as it is drawn; by default near copies, images that do not surely show their class and poor ones are left out.
+        no_filter: Write every image as it is drawn; by default near copies, images that do not surely show
+            their class and poor ones are left out.
         format: File form; auto: as the training data.
-        dicom_class: Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary Capture.
-        effort: How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough 128 pixels.
+        dicom_class: Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary
+            Capture.
+        effort: How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough 128
+            pixels.
         minutes: Time to train, instead of the effort's length.
         size: Training image in pixels: 64, or rows x columns: 64x80.
         batch: Images per step.
@@ -208,7 +229,8 @@ def balance(
         seed: Random seed; default: 0.
         device: Where to compute.
         precision: Number format; default: what a timed probe finds quicker.
-        cuda_graphs: Replay training steps as CUDA graphs; default: on a GPU, where a timed probe finds it quicker.
+        cuda_graphs: Replay training steps as CUDA graphs; default: on a GPU, where a timed probe finds it
+            quicker.
         arch: Network: ours, or the DCGAN of 2015 as a baseline.
         noise: Distribution of the latent vector.
         features: Pretrained network that guides training; default: lite0.
@@ -258,10 +280,13 @@ def balance(
     tensorboard: bool = False,
     on_progress: OnProgress = ...,
 ) -> BalanceForecast:
-    """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic images in each.
+    """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic
+    images in each.
 
     Args:
-        source: Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a MedMNIST-style .npz, or - for a list on stdin: a path per line; a tab and a label may follow, else the file's own folder is its class.
+        source: Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a
+            MedMNIST-style .npz, or - for a list on stdin: a path per line; a tab and a label may follow, else
+            the file's own folder is its class.
         out: Where the result goes, never inside the input.
         labels: CSV or TSV: columns path and label, perhaps patient and split.
         label_column: Column of a BIDS folder's participants.tsv to take labels from.
@@ -269,21 +294,27 @@ def balance(
         modality: Use only scans of this DICOM modality, such as CT.
         allow_burned_in: Use images whose header says that text is burned into them.
         allow_synthetic: Use images that are marked as synthetic.
-        holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for a new one, 0.2 where there is no val and no test.
+        holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for
+            a new one, 0.2 where there is no val and no test.
         dry_run: Print the plan, its reasons and a time estimate, then stop.
         model: A trained model; without it, one is trained.
         any_model: Accept a model that learned from other data.
         target: What real images of each class should reach by repeats: largest, median or a number.
         class_: Another target for one class; repeatable.
         max_synthetic_ratio: At most R synthetic images per different real one, in every class.
-        share: Share of synthetic images, the same in every class: from 0 (none) to below 1, or auto (chosen on validation patients; may be 0). Default: 0.25.
-        fill: With what small classes reach the target: repeated real images, or synthetic ones in these classes alone, which can harm.
+        share: Share of synthetic images, the same in every class: from 0 (none) to below 1, or auto (chosen
+            on validation patients; may be 0). Default: 0.25.
+        fill: With what small classes reach the target: repeated real images, or synthetic ones in these
+            classes alone, which can harm.
         real: Real images: prepared as the synthetic ones are, linked as they are, or left out.
         top_up: Write the synthetic images only, to add to a folder of your own; the same as --real none.
-        no_filter: Write every image as it is drawn; by default near copies, images that do not surely show their class and poor ones are left out.
+        no_filter: Write every image as it is drawn; by default near copies, images that do not surely show
+            their class and poor ones are left out.
         format: File form; auto: as the training data.
-        dicom_class: Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary Capture.
-        effort: How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough 128 pixels.
+        dicom_class: Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary
+            Capture.
+        effort: How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough 128
+            pixels.
         minutes: Time to train, instead of the effort's length.
         size: Training image in pixels: 64, or rows x columns: 64x80.
         batch: Images per step.
@@ -291,7 +322,8 @@ def balance(
         seed: Random seed; default: 0.
         device: Where to compute.
         precision: Number format; default: what a timed probe finds quicker.
-        cuda_graphs: Replay training steps as CUDA graphs; default: on a GPU, where a timed probe finds it quicker.
+        cuda_graphs: Replay training steps as CUDA graphs; default: on a GPU, where a timed probe finds it
+            quicker.
         arch: Network: ours, or the DCGAN of 2015 as a baseline.
         noise: Distribution of the latent vector.
         features: Pretrained network that guides training; default: lite0.
@@ -329,15 +361,19 @@ def evaluate(
         model: A trained model, from which images are drawn.
         real: The same as SOURCE: real images.
         synthetic: Synthetic images, a sub-folder per class, of any tool.
-        external: Scans of another hospital, labelled as SOURCE is: the same classifiers are tested on them a second time.
+        external: Scans of another hospital, labelled as SOURCE is: the same classifiers are tested on them a
+            second time.
         labels: CSV or TSV: columns path and label, perhaps patient and split.
         label_column: Column of a BIDS folder's participants.tsv to take labels from.
         label_from_tag: DICOM attribute to take labels from, such as BodyPartExamined.
         modality: Use only scans of this DICOM modality, such as CT.
         allow_burned_in: Use images whose header says that text is burned into them.
-        holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for a new one, 0.2 where there is no val and no test.
-        no_filter: Judge images of a model as they are drawn, not those that `sample` and `balance` would choose.
-        only: Measure only these parts, separated by commas: fidelity, giveaways, usefulness, shortcut, privacy.
+        holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for
+            a new one, 0.2 where there is no val and no test.
+        no_filter: Judge images of a model as they are drawn, not those that `sample` and `balance` would
+            choose.
+        only: Measure only these parts, separated by commas: fidelity, giveaways, usefulness, shortcut,
+            privacy.
         effort: How much is compared; how long that takes is told before it starts.
         seed: Seed of the first image; the next ones follow.
         device: Where to compute.

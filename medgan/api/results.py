@@ -1,6 +1,7 @@
 """What the verbs of Python give back: the documented JSON of a command, key by key.
 
-Places are paths and lists are tuples; what lies below the first level is plain data, as docs/json.md describes it.
+Places are paths and lists are tuples; what lies below the first level is plain data, as docs/json.md
+describes it.
 """
 
 from __future__ import annotations

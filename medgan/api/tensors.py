@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 
 class LabelledTensors(Dataset[tuple[Any, int]]):
-    """(tensor (C, H, W) in [0, 1], number of the class) of each image, the tensor after `transform` where there is one."""
+    """(tensor (C, H, W) in [0, 1], class number) of each image, after `transform` where there is one."""
 
     def __init__(
         self,

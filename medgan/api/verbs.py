@@ -1,6 +1,7 @@
 """Do what a command does: options in, a result out, nothing printed.
 
-The command line and Python call the same functions. Slow libraries are loaded once all that is cheap to refuse has been refused.
+The command line and Python call the same functions. Slow libraries are loaded once all that is cheap to
+refuse has been refused.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def inspect(
     files: opt.Files = False,  # noqa: ARG001  # of the report, which the caller makes
     on_progress: OnProgress = ignore,
 ) -> Inspection:
-    """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and why."""
+    """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and
+    why.
+    """
     from medgan.commands.preflight import present
 
     data = present(scans.source(source))
@@ -97,7 +100,9 @@ def balance(
     training: opt.TrainingOptions,
     on_progress: OnProgress = ignore,
 ) -> FolderResult | Foreseen:
-    """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic images in each."""
+    """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic
+    images in each.
+    """
     from medgan.commands.preflight import preflight, refuse_mixture, refuse_window
 
     model, wish = as_path(use.model), training.overrides()
@@ -168,7 +173,9 @@ def prepare(
     form: opt.FormOptions,
     on_progress: OnProgress = ignore,
 ) -> FolderResult:
-    """Write real scans in the size and form of a model's images: what a classifier that learned from a balanced folder is tested on."""
+    """Write real scans in the size and form of a model's images: what a classifier that learned from a
+    balanced folder is tested on.
+    """
     from medgan.commands.preflight import preflight
 
     data = labels.source(source)

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """What help, parser and checks must know of an option: the annotation of a field or a parameter holds it."""
+    """What help, parser and checks must know of an option; it stands in the annotation of a field."""
 
     help: str
     subject: str = ""
@@ -24,6 +24,7 @@ class Option:
     argument: bool = False
     """Whether it is typed by its place, without a name."""
     accepts: Any = None
-    """The type of what may be given, where that is not the type of the field; of several types the command line reads the last."""
+    """The type of what may be given, where that is not the type of the field; of several types the command
+    line reads the last."""
     parse: Callable[[Any], Any] | None = None
     """Turns what is given into the value of the field."""

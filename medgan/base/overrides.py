@@ -25,12 +25,15 @@ def as_size(size: int | tuple[int, ...] | str) -> tuple[int, ...] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overrides:
-    """What the user decided; None leaves the decision to the rules. Each field is an option of `train` and `balance`."""
+    """What the user decided; None leaves it to the rules. Fields are options of `train` and `balance`."""
 
     effort: Annotated[
         Literal["smoke", "quick", "standard", "thorough"],
         _training(
-            help="How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough 128 pixels."
+            help=(
+                "How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough "
+                "128 pixels."
+            )
         ),
     ] = "standard"
     minutes: Annotated[
@@ -61,7 +64,10 @@ class Overrides:
         bool | None,
         _expert(
             names=("--cuda-graphs/--no-cuda-graphs",),
-            help="Replay training steps as CUDA graphs; default: on a GPU, where a timed probe finds it quicker.",
+            help=(
+                "Replay training steps as CUDA graphs; default: on a GPU, where a timed probe finds it "
+                "quicker."
+            ),
         ),
     ] = None
     arch: Annotated[

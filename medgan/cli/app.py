@@ -84,7 +84,8 @@ def inspect(
     everything: All = False,
     json: Json = False,
 ) -> None:
-    """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and why.
+    """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and
+    why.
 
     For example:
 
@@ -168,7 +169,8 @@ def balance(
     training: opt.TrainingOptions,
     json: Json = False,
 ) -> None:
-    """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic images in each.
+    """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic
+    images in each.
 
     For example:
 
@@ -234,7 +236,8 @@ def prepare(
     form: opt.FormOptions,
     json: Json = False,
 ) -> None:
-    """Write real scans in the size and form of a model's images: what a classifier that learned from a balanced folder is tested on.
+    """Write real scans in the size and form of a model's images: what a classifier that learned from a
+    balanced folder is tested on.
 
     For example:
 

@@ -22,7 +22,8 @@ from medgan.cli.help import Page, kind_of, parameters, words_of
 R = TypeVar("R")
 
 APART = frozenset({"against", "json", "quiet", "verbose", "workers", "dry_run", "everything", "help"})
-"""Parameters that name scans, or change what is said and nothing of the result: like paths, they have no place in a file of options."""
+"""Parameters that name scans, or change what is said and nothing of the result: like paths, they have no
+place in a file of options."""
 
 
 class Group(Page, TyperGroup):
@@ -30,7 +31,7 @@ class Group(Page, TyperGroup):
 
 
 class Command(Page, TyperCommand):
-    """A command with our help page, which speaks plainly of what was typed wrong, and leaves its options beside its result."""
+    """A command with our help page, plain words for typing errors, and its options left beside its result."""
 
     def make_context(self, *arguments: Any, **extra: Any) -> Any:
         """Parse; libraries' own words are taken out of a refusal."""
@@ -87,7 +88,7 @@ def given_options(command: Any, ctx: Any) -> dict[str, Any]:
 
 
 def places(command: Any, ctx: Any) -> Iterator[str]:
-    """The arguments and options by which the user named folders and files, with stand-ins: `SOURCE`, `--model RUN`."""
+    """Yield the arguments and options that named folders and files, as stand-ins: `SOURCE`, `--model RUN`."""
     own = parameters(command)
     for option in command.params:
         if option.name in own and option.name not in {"out", "config"} and ctx.params.get(option.name):
@@ -115,7 +116,10 @@ Config = Annotated[
         metavar="FILE",
         is_eager=True,
         callback=take_from_file,
-        help="TOML file of options, such as the medgan.toml that a command leaves in its folder; what is typed wins.",
+        help=(
+            "TOML file of options, such as the medgan.toml that a command leaves in its folder; what is "
+            "typed wins."
+        ),
     ),
 ]
 Quiet = Annotated[
@@ -133,7 +137,10 @@ Workers = Annotated[
 
 
 def take_options(function: Callable[..., R]) -> Callable[..., R]:
-    """Give a command its options: each field of its groups is one; one that the function refuses is told as one that the parser refuses."""
+    """Give a command the fields of its groups as options.
+
+    An option that the function refuses is reported like one that the parser refuses.
+    """
     takes = spread(function)
 
     @functools.wraps(function)
@@ -168,7 +175,7 @@ def as_option(annotation: Any) -> Any:
 
 
 def share_options(function: Callable[..., R]) -> Callable[..., R]:
-    """Give a command its options, and those that all have: `--config`, `--quiet`, `--verbose` and `--workers`."""
+    """Give a command its options and those of all: `--config`, `--quiet`, `--verbose` and `--workers`."""
     takes = take_options(function)
 
     @functools.wraps(function)
