@@ -6,9 +6,10 @@ A unit is (cell, split): a cell is a data set, the class that is made rare in it
 to it; a split chooses which. Patients of the test part are the same in every split of `cxr_kermany_224`, and
 no rare patient is in two splits as long as there are enough; the small sets are halved by patient, anew in
 every split. A generator of its own learns from each unit's training images, its images pass the filter of
-`balance`, and classifiers of every arm are asked about the test patients (`medgan.evaluation.usefulness.trials`): each
-arm of real images with its own schedule, chosen by inner folds of the training patients, and each arm with
-synthetic images with that of the same arm without them. Nothing is chosen on test patients.
+`balance`, and classifiers of every arm are asked about the test patients
+(`medgan.evaluation.usefulness.trials`): each arm of real images with its own schedule, chosen by inner folds
+of the training patients, and each arm with synthetic images with that of the same arm without them. Nothing
+is chosen on test patients.
 
 Budgets are images shown and steps, never minutes: what else runs on the machine changes no figure. Everything
 finished is kept below MEDGAN_BENCH_OUT (.bench/topup): a stopped bench goes on, and a new judge takes the
