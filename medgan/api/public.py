@@ -32,7 +32,8 @@ def publish(verb: Callable[..., Any], *kinds: type[Any]) -> Callable[..., Any]:
         return results.as_result(kinds[-1 if given.get("dry_run") else 0], report)
 
     told = [one.replace(annotation=option_of(one.annotation)[0]) for one in signature.parameters.values()]
-    public.__signature__ = signatures.Signature(told, return_annotation=kinds[0])  # type: ignore[attr-defined]
+    shown = signatures.Signature(told, return_annotation=kinds[0])
+    public.__signature__ = shown  # type: ignore[attr-defined]
     public.__annotations__ = {one.name: one.annotation for one in told} | {"return": kinds[0]}
     public.__module__, public.kinds = "medgan", kinds  # type: ignore[attr-defined]
     public.__doc__ = describe(str(verb.__doc__), signature)

@@ -124,7 +124,8 @@ def decide_graphs(
 
 def with_decision(plan: Plan, *, why: str, **decision: object) -> Plan:
     """Return the plan with one or more decisions and the reason for them."""
-    return replace(plan, **decision, why={**plan.why, **dict.fromkeys(decision, why)})  # type: ignore[arg-type]
+    reasons = {**plan.why, **dict.fromkeys(decision, why)}
+    return replace(plan, **decision, why=reasons)  # type: ignore[arg-type]
 
 
 def restore_decisions(plan: Plan, begun: Mapping[str, Any], overrides: Overrides) -> Plan:

@@ -58,7 +58,8 @@ def _likeness(scores: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
             doubts |= any(score["at_floor"] and _is_unsure(score) for score in judged)
     if not shares:
         return "none", _LIKENESS_QUESTION, "There are too few images to tell."
-    tone = "good" if min(shares) > 0.8 and not doubts else "even" if min(shares) > 0.4 else "bad"  # noqa: PLR2004
+    least = min(shares)
+    tone = "good" if least > 0.8 and not doubts else "even" if least > 0.4 else "bad"  # noqa: PLR2004
     limit = " Some classes have too few images or patients to conclude that they are alike." * doubts
     told = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
     return tone, _LIKENESS_QUESTION, f"{told} are as good as those of other real images.{limit}"

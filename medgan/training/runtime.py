@@ -184,7 +184,10 @@ class Runtime:
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device, channels last (the fastest for convolutions)."""
-        return network.to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return network.to(  # type: ignore[call-overload,no-any-return]
+            self.fabric.device,
+            memory_format=torch.channels_last,
+        )
 
     def setup(self, network: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
         """Wrap a network and its optimiser for this device, precision and job."""
@@ -221,7 +224,9 @@ class Runtime:
 
     def alone(self, wrapped: nn.Module) -> AbstractContextManager[None]:
         """Context for passes through a wrapped network that gets no gradient itself."""
-        return nullcontext() if current_processes().size == 1 else self.fabric.no_backward_sync(wrapped)  # type: ignore[arg-type]
+        if current_processes().size == 1:
+            return nullcontext()
+        return self.fabric.no_backward_sync(wrapped)  # type: ignore[arg-type]
 
     def mean(self, numbers: torch.Tensor) -> torch.Tensor:
         """The mean of each number over all processes."""
@@ -298,7 +303,8 @@ def _fabric_arguments(accelerator: str) -> dict[str, Any]:
     Raises:
         PlanError: this machine has fewer CUDA devices than processes.
     """
-    from lightning_fabric.plugins.environments.lightning import LightningEnvironment  # noqa: PLC0415  # see Runtime
+    # Loads late, as in Runtime.
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment  # noqa: PLC0415
 
     # A single process, whatever variables a scheduler has set.
     here = current_processes()

@@ -226,8 +226,9 @@ def test_a_second_training_run_decodes_nothing(many, tmp_path, monkeypatch):
     seconds = {"plain loop": [], "first": [], "again": []}
     for turn in range(5):
         seconds["plain loop"].append(spent(lambda: naive_all(paths)))
+        stacks = tmp_path / f"stacks{turn}"
         for name in ("first", "again"):
-            seconds[name].append(spent(lambda: prepare(manifest, plan, tmp_path / f"stacks{turn}")))  # noqa: B023
+            seconds[name].append(spent(lambda: prepare(manifest, plan, stacks)))  # noqa: B023
     assert told("preparing 6,000 slices, whole run", seconds, "plain loop")["again"] >= AGAIN
 
 

@@ -184,7 +184,11 @@ def test_a_nifti_of_an_unknown_direction_claims_none_and_is_read_as_it_was_writt
 
 @pytest.mark.parametrize("patient_orientation", ["", "R\\A", "L\\F"])
 @pytest.mark.parametrize("format", ["nifti", "dicom"])
-def test_whatever_is_claimed_an_image_is_read_as_it_was_written(patient_orientation, format, tmp_path):  # noqa: A002
+def test_whatever_is_claimed_an_image_is_read_as_it_was_written(
+    patient_orientation,
+    format,  # noqa: A002
+    tmp_path,
+):
     form = OutputFormat(
         format=format,
         low=0,

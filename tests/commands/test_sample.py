@@ -79,9 +79,9 @@ def test_the_manifest_has_the_documented_columns(model, tmp_path):
     sample(model, tmp_path / "out", options=SampleOptions(count=1))
     columns = (tmp_path / "out" / "manifest.csv").read_text(encoding="utf-8").splitlines()[0]
     assert columns == (
-        "path,label,label_id,origin,is_synthetic,split,format,sop_instance_uid,seed,index,model_digest,patient,"
-        "repeats,rows,columns,spacing_mm,unit,low,high,pixel_sha256,filter,nearest_real,nearest_distance,class_odds,realism,"
-        "tool_version,made,kind,weight,stage,parents,group"
+        "path,label,label_id,origin,is_synthetic,split,format,sop_instance_uid,seed,index,model_digest,"
+        "patient,repeats,rows,columns,spacing_mm,unit,low,high,pixel_sha256,filter,nearest_real,"
+        "nearest_distance,class_odds,realism,tool_version,made,kind,weight,stage,parents,group"
     )
 
 

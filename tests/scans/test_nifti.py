@@ -69,7 +69,8 @@ def test_axial_slice_has_anterior_at_the_top_and_the_patients_left_on_the_right(
 def test_storage_order_does_not_matter(tmp_path, codes):
     ras = anatomy()
     ornt = nib.orientations.axcodes2ornt(tuple(codes))  # type: ignore[no-untyped-call]
-    image = nib.Nifti1Image(ras, np.diag([1.0, 1.1, 1.2, 1.0])).as_reoriented(ornt)  # type: ignore[no-untyped-call]
+    stored = nib.Nifti1Image(ras, np.diag([1.0, 1.1, 1.2, 1.0]))  # type: ignore[no-untyped-call]
+    image = stored.as_reoriented(ornt)  # type: ignore[no-untyped-call]
     image.to_filename(tmp_path / "a.nii.gz")
     assert nib.aff2axcodes(image.affine) != ("R", "A", "S") or codes == "RAS"  # type: ignore[no-untyped-call]
     scan = nifti.read(tmp_path / "a.nii.gz")
@@ -175,7 +176,8 @@ def test_slope_and_intercept_apply_unless_the_slope_is_zero_or_not_finite(tmp_pa
     data = anatomy((5, 5, 5))
     path = saved(tmp_path / "a.nii", data)
     patched(path, 112, np.array([slope, inter], "<f4").tobytes())
-    assert nifti.read(path).pixels[2, 3, 4] == expected == pytest.approx(nib.load(path).get_fdata()[0, 1, 2])  # type: ignore[attr-defined]
+    same = nib.load(path).get_fdata()[0, 1, 2]  # type: ignore[attr-defined]
+    assert nifti.read(path).pixels[2, 3, 4] == expected == pytest.approx(same)
 
 
 def test_intercept_that_is_no_number_is_an_error(tmp_path):
@@ -303,7 +305,8 @@ def test_pair_is_read_once_through_its_header(tmp_path):
 
 
 def test_foreign_and_empty_files_are_refused_by_name(tmp_path):
-    nib.AnalyzeImage(anatomy(), np.eye(4)).to_filename(tmp_path / "analyze.hdr")  # type: ignore[no-untyped-call]
+    analyze = nib.AnalyzeImage(anatomy(), np.eye(4))  # type: ignore[no-untyped-call]
+    analyze.to_filename(tmp_path / "analyze.hdr")
     nib.MGHImage(anatomy(), np.eye(4)).to_filename(tmp_path / "surfer.mgz")  # type: ignore[no-untyped-call]
     for name, data in (
         ("empty", b""),

@@ -39,7 +39,12 @@ class DcganGenerator(nn.Module):
         self.size = plan.size
         self.classes = len(plan.labels)
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(plan.latent + self.classes, plan.widths[0], plan.base, bias=False),  # type: ignore[arg-type]
+            nn.ConvTranspose2d(
+                plan.latent + self.classes,
+                plan.widths[0],
+                plan.base,  # type: ignore[arg-type]
+                bias=False,
+            ),
             nn.BatchNorm2d(plan.widths[0]),
             nn.ReLU(inplace=True),
         ]

@@ -81,7 +81,8 @@ class FeatureMatcher:
         The images (N, C, H, W) are as the networks see them.
         """
         low, high = self.span
-        seen: Tensor = _ClampToRange.apply(low + (images.float() + 1) / 2 * (high - low))  # type: ignore[no-untyped-call]
+        values = low + (images.float() + 1) / 2 * (high - low)
+        seen: Tensor = _ClampToRange.apply(values)  # type: ignore[no-untyped-call]
         scale = self.resolution / max(seen.shape[2:])
         if scale != 1:
             seen = F.interpolate(seen, scale_factor=scale, mode="bilinear", antialias=scale < 1)

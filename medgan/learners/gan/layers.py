@@ -86,7 +86,8 @@ class _LeakyReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         """Gradient that can itself be differentiated."""
-        slopes: Tensor = _LeakyReLUGradient.apply(grads[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        (x,) = ctx.saved_tensors
+        slopes: Tensor = _LeakyReLUGradient.apply(grads[0], x)  # type: ignore[no-untyped-call]
         return slopes
 
 
@@ -105,5 +106,6 @@ class _LeakyReLUGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         """Return None as derivative by x, where torch's own operator would return zeros."""
-        again: Tensor = _LeakyReLUGradient.apply(grads[0], *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        (x,) = ctx.saved_tensors
+        again: Tensor = _LeakyReLUGradient.apply(grads[0], x)  # type: ignore[no-untyped-call]
         return again, None

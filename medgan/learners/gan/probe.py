@@ -78,7 +78,8 @@ def time_with_graphs(plan: Plan) -> tuple[float, str]:
     try:
         with temporary_graphs():
             seconds, where, apart = _compare_with_plain(plan)
-    except Exception as error:  # noqa: BLE001  # a driver may raise anything, and training works without graphs
+    except Exception as error:  # noqa: BLE001
+        # A driver may raise anything, and training works without graphs.
         inner = getattr(error, "inner_exception", error)  # torch's own error names only its origin
         return math.inf, f"do not work here ({type(inner).__name__}: {str(inner).partition(chr(10))[0]})"
     same = apart <= _ALIKE
