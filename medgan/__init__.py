@@ -1,4 +1,4 @@
-"""medgan: a folder of labelled medical scans in, a generator and a class-balanced data set out."""
+"""medgan: train a GAN on labelled medical scans and write a class-balanced data set."""
 
 from __future__ import annotations
 

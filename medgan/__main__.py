@@ -1,4 +1,4 @@
-"""`python -m medgan` and the console script `medgan`: arguments in, exit code out."""
+"""Start `python -m medgan` and the console script `medgan`, and end with their exit code."""
 
 from __future__ import annotations
 

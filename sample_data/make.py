@@ -1,4 +1,4 @@
-"""A seed in, the scans of this folder out: generated phantoms that look like scans, showing no real person.
+"""Draw the scans of this folder from a seed: phantoms that look like scans and show no real person.
 
     python sample_data/make.py [FOLDER]
 

@@ -1,4 +1,4 @@
-"""Do what a command does: options in, a result out, nothing printed.
+"""Do what each command does: take its options and return a result, without printing.
 
 The command line and Python call the same functions. Slow libraries are loaded once all that is cheap to
 refuse has been refused.

@@ -1,1 +1,1 @@
-"""One function per command: options in, a result out, nothing printed."""
+"""One function per command: it takes options and returns a result, without printing."""

@@ -1,5 +1,4 @@
-"""Small data sets of blurred discs, and generators that never trained: all that sampling and balancing need
-to be tested."""
+"""Small data sets of blurred discs, and untrained generators, to test sampling and balancing with."""
 
 import csv
 from dataclasses import replace

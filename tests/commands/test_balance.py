@@ -1,5 +1,4 @@
-"""A data set and a model in, a folder out whose classes are as large as asked for, with the same share of
-synthetic images."""
+"""`balance` writes a folder with classes as large as asked for and equal shares of synthetic images."""
 
 import csv
 import dataclasses

@@ -1,5 +1,4 @@
-"""What lies in the cache, and what clearing it removes: nothing that is in use, nothing that is not
-medgan's."""
+"""What lies in the cache, and what clearing it removes: only medgan's own, and nothing that is in use."""
 
 import os
 import sqlite3

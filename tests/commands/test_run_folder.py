@@ -1,5 +1,4 @@
-"""A longer run goes on with a finished one; a shorter one, another one, and a run of which nobody knows the
-end are refused in words."""
+"""A longer run continues a finished one; a shorter, different or unreadable one is refused in words."""
 
 import dataclasses
 import json

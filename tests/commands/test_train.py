@@ -1,5 +1,4 @@
-"""A data set in, a run folder with a model out; repeated, it resumes, and is refused where it would be
-another run."""
+"""`train` writes a run folder with a model; repeated, it resumes, and refuses to become another run."""
 
 import dataclasses
 import importlib.util

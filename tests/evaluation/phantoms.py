@@ -1,5 +1,4 @@
-"""Images whose true distribution is known: blurred discs, two classes that differ in size; and generators
-of known faults."""
+"""Images of a known distribution, blurred discs of two classes by size, and generators of known faults."""
 
 import numpy as np
 

@@ -1,5 +1,4 @@
-"""sample and balance choose among more seeds than they write, say what they saw, and stop where a generator
-copies."""
+"""`sample` and `balance` choose among more seeds than they write, report it, and stop at copies."""
 
 import csv
 import json

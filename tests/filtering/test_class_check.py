@@ -1,5 +1,4 @@
-"""The judge of classes: it catches a wrong class, passes what is right as often as it says, and says which
-classes it cannot tell apart."""
+"""The class check rejects wrong classes, passes right ones as often as it says, and names confusable ones."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,4 @@
-"""Of drawn images those are kept that are nobody's copy, of their class, like real ones, and unlike each
-other."""
+"""Of drawn images those are chosen that are no copy, of their class, like real ones and unlike each other."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,4 @@
-"""What the folders of balance, sample and prepare tell a trainer, and folders that were written before they
-did."""
+"""What folders of balance, sample and prepare, new or old, tell a trainer."""
 
 import csv
 import hashlib

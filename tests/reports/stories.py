@@ -1,5 +1,4 @@
-"""Stories with every section filled, from numbers that are made up: what the page and the browser are
-tested with."""
+"""Stories with every section filled, from made-up numbers, to test the page and the browser with."""
 
 import numpy as np
 

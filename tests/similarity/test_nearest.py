@@ -1,5 +1,7 @@
-"""The nearest reference of an image, despite shift, mirroring, brightness and contrast, without the own
-patient."""
+"""The nearest reference of an image despite shift, mirroring, brightness and contrast.
+
+References of the image's own patient are left out.
+"""
 
 import numpy as np
 import pytest

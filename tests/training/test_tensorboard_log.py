@@ -1,4 +1,4 @@
-"""Numbers of a log line -> tags of TensorBoard, those of guards and classes too."""
+"""The numbers of a log line, those of guards and classes too, become tags of TensorBoard."""
 
 import json
 

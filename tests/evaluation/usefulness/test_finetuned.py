@@ -1,5 +1,4 @@
-"""The fine-tuned judge sees what its whole network would see, keeps views apart from the order in which
-they are asked for, and learns."""
+"""The fine-tuned judge learns, sees what its whole network would, and keeps views apart in any order."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,7 @@
-"""The energy distance in frozen features: 0 for the real distribution, larger for noise, a wrong class, and a
-single image."""
+"""The energy distance in frozen features: 0 for the real distribution, larger for any other.
+
+Noise, a wrong class and a single image stand for the others.
+"""
 
 from functools import partial
 

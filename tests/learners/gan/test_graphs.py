@@ -1,5 +1,4 @@
-"""CUDA graphs: a step that is replayed is the same step, a trial says so where it is not, and no pass leaves
-the device.
+"""CUDA graphs: a replayed step is the same step, a trial says where it is not, no pass leaves the device.
 
 What is replayed is what torch.compile traces. Without a GPU it is traced alike and then run by torch itself
 (backend "aot_eager"), so all but the recording itself is proved here; with one, the recording too.

@@ -1,5 +1,4 @@
-"""Faults planted in a training run: guards detect them, tell of them, act, and a resumed run does as a
-straight one would."""
+"""Guards detect faults planted in a training run, report them and act, and a resumed run does the same."""
 
 from __future__ import annotations
 

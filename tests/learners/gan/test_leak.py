@@ -1,5 +1,4 @@
-"""Augmentation must not leak: what a generator draws has the holes, place, contrast and brightness of real
-images, not of augmented ones."""
+"""Augmentation must not leak: generated holes, place, contrast and brightness are those of real images."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Planted faults: networks that copy, collapse or learn by heart are told from sound ones by what guards
-measure."""
+"""Guards' measures tell sound networks from those that copy, collapse or memorise."""
 
 from __future__ import annotations
 
