@@ -457,7 +457,7 @@ def test_a_forecast_counts_steps_and_looks(world, monkeypatch, only, runs):
         headroom=False,
         recipes={"cnn": ("real", "oversampling", "one-sided", "classical", "duplicates", "share 0.25")},
     )
-    monkeypatch.setattr(forecast.contest, "EFFORTS", {"quick": brief})
+    monkeypatch.setattr(forecast.trials, "EFFORTS", {"quick": brief})
     monkeypatch.setattr(forecast, "_time_step", lambda *_: 1.0)
     monkeypatch.setattr(forecast, "_time_features", lambda *_: 1e-6)
     found = load_evaluation_data(request(world), ignore)
