@@ -19,7 +19,7 @@ from medgan.dataset.source import Source
 from medgan.evaluation.card_section import _section_lines
 from medgan.filtering.summary import outcome_table
 from medgan.learners.gan.model_card import model_card_text
-from medgan.output import catalogue
+from medgan.output import tables
 from medgan.output.read_back import read_tables
 from medgan.plan import decide
 from tests.commands.blobs import untrained
@@ -103,7 +103,7 @@ def test_markdown_shows_a_text_and_does_nothing():
 
 
 def image(label, seed=1):
-    return catalogue.ManifestRow(
+    return tables.ManifestRow(
         path="images/a/a_syn_000001.png",
         label=label,
         label_id=0,
@@ -121,10 +121,8 @@ def image(label, seed=1):
 
 
 def test_a_manifest_gives_every_label_back_and_holds_no_formula():
-    text = catalogue.manifest_csv([image(label) for label in (*LABELS, *DANGEROUS, *ORDINARY)])
-    assert [
-        catalogue.unescape_row(row)["label"] for row in csv.DictReader(io.StringIO(text, newline=""))
-    ] == [
+    text = tables.manifest_csv([image(label) for label in (*LABELS, *DANGEROUS, *ORDINARY)])
+    assert [tables.unescape_row(row)["label"] for row in csv.DictReader(io.StringIO(text, newline=""))] == [
         *LABELS,
         *DANGEROUS,
         *ORDINARY,

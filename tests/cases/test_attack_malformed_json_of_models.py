@@ -131,7 +131,7 @@ def test_the_sentence_names_file_key_and_next_step(folder, path, value, words):
     with pytest.raises(ModelError, match=words) as refusal:
         Model.load(folder)
     assert "model.json" in refusal.value.message
-    assert "Copy the model folder anew" in refusal.value.hint
+    assert "Copy the model folder again" in refusal.value.hint
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, "[1]", "3", "", "\x00", '{"version": 1}', '{"a": NaN'])
@@ -159,7 +159,7 @@ def test_sizes_that_the_weights_do_not_have_are_refused_before_memory_is_taken(f
         facts["plan"]["form"]["channels"] = 3
     tell(folder, facts)
     monkeypatch.setattr(torch.nn.Module, "to_empty", lambda *_, **__: pytest.fail("memory was taken"))
-    with pytest.raises(ModelError, match="the plan asks for"):
+    with pytest.raises(ModelError, match="the plan needs"):
         Model.load(folder)
 
 
@@ -192,14 +192,14 @@ def test_weights_that_are_no_numbers_draw_nothing(folder, tmp_path, number, name
         tensors[name].flatten()[-1] = number
 
     weigh(folder, spoil)
-    with pytest.raises(ModelError, match=f"{name} holds a weight that is infinite or no number"):
+    with pytest.raises(ModelError, match=f"{name} holds a weight that is infinite or not a number"):
         sample(folder, tmp_path / "out", options=SampleOptions(count=1))
     assert not (tmp_path / "out").exists()
 
 
 def test_finite_weights_whose_images_are_no_numbers_draw_nothing(folder):
     weigh(folder, lambda tensors: [tensor.mul_(1e30) for tensor in tensors.values()])
-    with pytest.raises(ModelError, match="no numbers"), np.errstate(all="ignore"):
+    with pytest.raises(ModelError, match="not numbers"), np.errstate(all="ignore"):
         next(draw(Model.load(folder), "covid", [0]))
 
 

@@ -153,7 +153,7 @@ def test_gray_among_coloured_images_is_told_for_colour_may_tell_classes_apart(tm
     images = [*map(coloured, range(5)), *map(rgb, range(5, 8))]
     found = looked_at(tmp_path, *images)
     assert found.plan.channels == 3
-    assert any("3 are gray, the others have colour" in text for text in found.warnings)
+    assert any("3 are gray and the others have colour" in text for text in found.warnings)
 
 
 def test_images_of_another_tool_cannot_hide_their_tint(tmp_path):

@@ -153,7 +153,7 @@ def test_a_member_whose_packed_bytes_cannot_hold_its_size_is_refused(tmp_path):
 def test_damage_to_many_images_is_found_once(tmp_path, monkeypatch):
     unpack, unpacked = npz._read_array, []
     monkeypatch.setattr(npz, "_read_array", lambda path, name: unpacked.append(name) or unpack(path, name))
-    with pytest.raises(DatasetError, match="no images"):
+    with pytest.raises(DatasetError, match="are not images"):
         index(Source(path=saved(tmp_path / "d.npz", discs().astype(np.complex64))))
     assert unpacked.count("train_images") == 1
 

@@ -252,7 +252,7 @@ def test_filtered_or_not_are_two_evaluations_and_that_is_said_before_anything_is
     done, world, monkeypatch
 ):
     monkeypatch.setattr(in_memory, "draw", None)
-    with pytest.raises(OutputError, match="another evaluation: filter is different"):
+    with pytest.raises(OutputError, match="holds an evaluation that differs in filter"):
         evaluate(request(world, model=world["model"], filtered=False), done.out, options=QUICK)
 
 
@@ -340,7 +340,7 @@ def test_the_command_of_an_evaluation_names_how_its_data_were_read(world):
 
 
 def test_another_seed_needs_another_folder(done, world):
-    with pytest.raises(OutputError, match="another evaluation: seed is different"):
+    with pytest.raises(OutputError, match="holds an evaluation that differs in seed"):
         evaluate(request(world), done.out, options=EvaluateOptions(only=("fidelity",), seed=3))
 
 

@@ -46,9 +46,7 @@ def test_more_images_go_on_with_a_finished_run_and_the_folder_says_so(scans, run
     assert [leg["images_shown"] for leg in facts["legs"]] == [32]
     assert facts["options"]["images"] == 64
     assert read_json(run / "model" / "model.json")["legs"] == [32]
-    assert (
-        "64 images shown, in runs that were gone on with after 32." in (run / "model" / "card.md").read_text()
-    )
+    assert "64 images shown, in runs that were continued after 32." in (run / "model" / "card.md").read_text()
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     shown = [row["images_shown"] for row in rows]
     assert shown == sorted(set(shown))
