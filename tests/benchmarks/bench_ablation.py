@@ -63,7 +63,9 @@ VARIANTS = {
     "default, natural frequencies": {"evenness": 0.0},
     "default, gradients remembered for ten steps": {"betas": (0.0, 0.9)},
     "default, strides as long as Adam's": {"stride": 0.0},
-    "default, a clamp without a way back": {f"{MATCHING}._ClampToRange.apply": partial(torch.clamp, min=0, max=1)},
+    "default, a clamp without a way back": {
+        f"{MATCHING}._ClampToRange.apply": partial(torch.clamp, min=0, max=1)
+    },
     "default, twice the rate": {"rate": 1e-3, "rate_end": 5e-4},
     "default, rate kept": {"rate": 1e-3, "rate_end": 1e-3},
     "default, rate to a tenth": {"rate": 1e-3, "rate_end": 1e-4},
