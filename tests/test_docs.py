@@ -40,7 +40,7 @@ from medgan.evaluation.usefulness.share_choice import Chosen
 from medgan.evaluation.usefulness.verdict import Comparison
 from medgan.filtering.separability import class_check_report
 from medgan.learners.gan.guards import Check
-from medgan.output.catalogue import manifest_csv, metadata_csv
+from medgan.output.tables import manifest_csv, metadata_csv
 from medgan.plan import Overrides, Plan
 from medgan.scans.scan import OutputFormat
 from tests.filtering import test_separability as checks

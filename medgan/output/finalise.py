@@ -18,9 +18,9 @@ from medgan.base.errors import ScanError
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Holdout, Record
 from medgan.dataset.measure import pixel_digest
-from medgan.output import catalogue
 from medgan.output import folder as outfolder
-from medgan.output.catalogue import FolderContents, ManifestRow
+from medgan.output import tables
+from medgan.output.card import CONTACT_SHEET, data_card
 from medgan.output.folder import (
     MANIFEST,
     METADATA,
@@ -35,6 +35,7 @@ from medgan.output.folder import (
     Settings,
     WrittenImage,
 )
+from medgan.output.tables import FolderContents, ManifestRow
 from medgan.pictures.contact_sheet import SheetClass, contact_sheet, images_per_class
 from medgan.pictures.display import Images
 from medgan.pictures.spread import choose_spread
@@ -121,11 +122,11 @@ def finalise(
         folder,
         gallery.shown({label: (real[label], made) for label, made in synthetic.items()}),
         {
-            MANIFEST: catalogue.manifest_csv(rows),
-            **({} if rejected is None else {REJECTED: catalogue.rejected_csv(rejected)}),
-            "datalist.json": catalogue.datalist_json(contents),
-            **({METADATA: catalogue.metadata_csv(rows)} if catalogue.is_image_folder(rows) else {}),
-            "README.md": catalogue.data_card(contents),
+            MANIFEST: tables.manifest_csv(rows),
+            **({} if rejected is None else {REJECTED: tables.rejected_csv(rejected)}),
+            "datalist.json": tables.datalist_json(contents),
+            **({METADATA: tables.metadata_csv(rows)} if tables.is_image_folder(rows) else {}),
+            "README.md": data_card(contents),
             RUN: _run_text(folder, account, written),
         },
     )
@@ -139,7 +140,7 @@ def _read_all(
 
     Lines are sorted by path.
     """
-    numbers = catalogue.label_ids(folder.folders)
+    numbers = tables.label_ids(folder.folders)
     images = sorted(images, key=lambda image: image.path)
     gallery, chosen, scores = _SheetImages(), _choose_for_sheet(images), account.filter.scores
     rows: list[ManifestRow] = []
@@ -223,7 +224,7 @@ def _row_as_read(row: ManifestRow, header: Header, form: OutputFormat, scan: Sca
         sop_instance_uid=header.instance,
         rows=header.shape[1],
         columns=header.shape[2],
-        spacing_mm=catalogue.spacing_text(form.spacing_mm),
+        spacing_mm=tables.spacing_text(form.spacing_mm),
         unit=form.unit,
         low=form.low,
         high=form.high,
@@ -238,7 +239,7 @@ def _of_original(row: ManifestRow, record: Record) -> ManifestRow:
         format=record.format,
         rows=record.shape[1],
         columns=record.shape[2],
-        spacing_mm=catalogue.spacing_text(record.spacing_mm),
+        spacing_mm=tables.spacing_text(record.spacing_mm),
         unit=record.meaning,
         pixel_sha256="" if record.parts else record.digest,
     )
@@ -317,11 +318,11 @@ def _close(folder: DatasetWriter, images: Sequence[SheetClass], texts: Mapping[s
         name for side, name in enumerate(("real", "synthetic")) if any(wall.counts[side] for wall in images)
     ]
     title = f"{' beside '.join(sides).capitalize()} images"
-    sheet = contact_sheet(images, folder.path / catalogue.CONTACT_SHEET, title)
+    sheet = contact_sheet(images, folder.path / CONTACT_SHEET, title)
     digests = _image_digests(folder)
     digests[sheet.name] = files.digest_file(sheet)
     digests |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    for name, text in (*texts.items(), ("SHA256SUMS", catalogue.checksums(digests))):
+    for name, text in (*texts.items(), ("SHA256SUMS", tables.checksums(digests))):
         if name != RUN:
             files.write_text(folder.path / name, text)
     outfolder.remove_leftovers(folder.path)
@@ -346,7 +347,7 @@ def _run_text(folder: DatasetWriter, account: RunFacts, written: FolderResult) -
 
     It holds no path and no time, so that equal commands give equal folders.
     """
-    numbers = catalogue.label_ids(folder.folders)
+    numbers = tables.label_ids(folder.folders)
     report = {
         "version": VERSION,
         "complete": True,

@@ -19,8 +19,8 @@ from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Holdout
-from medgan.output.catalogue import unescape_row
 from medgan.output.folder import MANIFEST, RUN
+from medgan.output.tables import unescape_row
 from medgan.plan.stored import parse_output_format
 from medgan.prepare.images import LabelledImages
 from medgan.scans import formats

@@ -15,8 +15,9 @@ from medgan.base import files
 from medgan.base.errors import DatasetError, MedganError
 from medgan.base.progress import format_duration
 from medgan.filtering.summary import OUTCOME_COLUMNS, check_paragraphs
-from medgan.output.catalogue import CONTACT_SHEET, unescape_row
+from medgan.output.card import CONTACT_SHEET
 from medgan.output.folder import MANIFEST
+from medgan.output.tables import unescape_row
 from medgan.pictures.contact_sheet import MOST_CLASSES, images_per_class
 from medgan.pictures.spread import choose_spread
 from medgan.plan.stored import parse_output_format

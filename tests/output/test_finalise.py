@@ -126,7 +126,7 @@ def test_a_gallery_scales_all_its_images_by_one_range():
 
 
 def rows_like(**changes):
-    from medgan.output.catalogue import ManifestRow
+    from medgan.output.tables import ManifestRow
 
     facts = {"path": "x", "label": "a", "label_id": 0, "is_synthetic": "", "format": "png", "index": 1}
     return ManifestRow(**facts, rows=4, columns=4, tool_version="0", **changes)
