@@ -25,7 +25,7 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import decide
-from medgan.prepare.stack import prepare
+from medgan.preparation.stack import prepare
 from medgan.scans import formats
 
 IMAGES = Path(__file__).parent / "images"

@@ -17,7 +17,7 @@ from medgan.api.keywords import kinds_of, option_of
 STUB = Path(__file__).resolve().parents[1] / "medgan" / "api" / "public.pyi"
 WIDTH = 110
 """Columns of a line of code."""
-VERBS = ("inspect", "train", "sample", "balance", "evaluate", "report")
+VERBS = ("inspect", "train", "sample", "balance", "evaluate", "prepare", "report")
 HEAD = '''\
 """The verbs of Python, with every option written out; made by `make docs` from `medgan/api/options.py`."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from medgan.api.data import Folder, Synthetic
-    from medgan.api.public import balance, evaluate, inspect, report, sample, train
+    from medgan.api.public import balance, evaluate, inspect, prepare, report, sample, train
     from medgan.api.results import (
         BalanceForecast,
         EvaluateResult,
@@ -70,6 +70,7 @@ __all__ = [
     "balance",
     "evaluate",
     "inspect",
+    "prepare",
     "report",
     "sample",
     "train",
@@ -77,7 +78,7 @@ __all__ = [
 
 _HOMES = {
     "medgan.api.data": ("Folder", "Synthetic"),
-    "medgan.api.public": ("balance", "evaluate", "inspect", "report", "sample", "train"),
+    "medgan.api.public": ("balance", "evaluate", "inspect", "prepare", "report", "sample", "train"),
     "medgan.api.results": (
         "BalanceForecast",
         "EvaluateResult",

@@ -11,7 +11,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 NAMES = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
 FLOORS = {
-    "base": 1, "scans": 2, "dataset": 3, "plan": 4, "prepare": 5, "pictures": 5, "similarity": 6,
+    "base": 1, "scans": 2, "dataset": 3, "plan": 4, "preparation": 5, "pictures": 5, "similarity": 6,
     "training": 6, "learners": 7, "filtering": 8, "output": 8, "evaluation": 9, "reports": 10,
     "commands": 11, "api": 12, "cli": 13, "__main__": 14, "__init__": 14,
 }  # fmt: skip

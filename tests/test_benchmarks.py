@@ -14,10 +14,22 @@ BENCHES = sorted(PLACE.glob("bench_*.py"))
 
 @pytest.mark.parametrize("path", BENCHES, ids=lambda path: path.stem)
 def test_what_a_benchmark_imports_exists(path):
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("medgan"):
+    for node in imports_in(path.read_text("utf-8")):
+        if (node.module or "").startswith("medgan"):
             for alias in node.names:
                 pkgutil.resolve_name(f"{node.module}.{alias.name}")
+
+
+def imports_in(text):
+    """The imports of a script, and of the scripts that are texts in it."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            yield node
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "import " in node.value:
+            try:
+                yield from imports_in(node.value)
+            except SyntaxError:
+                continue
 
 
 def test_what_the_ablation_patches_exists(monkeypatch):

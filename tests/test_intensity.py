@@ -19,7 +19,7 @@ from medgan.dataset.index import index
 from medgan.dataset.load import load
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, decide
-from medgan.prepare.stack import prepare
+from medgan.preparation.stack import prepare
 from medgan.scans import formats
 from medgan.scans.provenance import stored_range
 from medgan.scans.scan import Provenance

@@ -1,4 +1,4 @@
-"""The verbs of Python: `inspect`, `train`, `sample`, `balance`, `evaluate`, `report`.
+"""The verbs of Python: `inspect`, `train`, `sample`, `balance`, `evaluate`, `prepare`, `report`.
 
 Each takes the options of the command of the same name as keywords, and gives back what the command prints as
 JSON. It prints nothing, tells `on_progress` how far it is, and raises a MedganError that says what is wrong
@@ -56,4 +56,5 @@ train = publish(verbs.train, results.TrainResult)
 sample = publish(verbs.sample, results.WriteResult)
 balance = publish(verbs.balance, results.WriteResult, results.BalanceForecast)
 evaluate = publish(verbs.evaluate, results.EvaluateResult)
+prepare = publish(verbs.prepare, results.WriteResult)
 report = publish(verbs.report, results.ReportResult)

@@ -380,6 +380,42 @@ def evaluate(
         on_progress: Called with a `Progress` as the work goes on.
     """
 
+def prepare(
+    source: Path | str,
+    *,
+    like: str | Path,
+    out: str | Path,
+    labels: str | Path | None = None,
+    label_column: str = "",
+    label_from_tag: str = "",
+    modality: str = "",
+    allow_burned_in: bool = False,
+    split: Literal["train", "val", "test"] | None = None,
+    format: Literal["auto", "dicom", "nifti", "png"] = "auto",
+    dicom_class: Literal["auto", "ct", "mr", "cr", "dx", "us", "sc"] = "auto",
+    on_progress: OnProgress = ...,
+) -> WriteResult:
+    """Write real scans in the size and form of a model's images: what a classifier that learned from a
+    balanced folder is tested on.
+
+    Args:
+        source: Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a
+            MedMNIST-style .npz, or - for a list on stdin: a path per line; a tab and a label may follow, else
+            the file's own folder is its class.
+        like: A trained model, in whose size and form the scans are written.
+        out: Where the result goes, never inside the input.
+        labels: CSV or TSV: columns path and label, perhaps patient and split.
+        label_column: Column of a BIDS folder's participants.tsv to take labels from.
+        label_from_tag: DICOM attribute to take labels from, such as BodyPartExamined.
+        modality: Use only scans of this DICOM modality, such as CT.
+        allow_burned_in: Use images whose header says that text is burned into them.
+        split: Only the scans of this split; default: all that SOURCE holds.
+        format: File form; auto: as the training data.
+        dicom_class: Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary
+            Capture.
+        on_progress: Called with a `Progress` as the work goes on.
+    """
+
 def report(
     folder: str | Path,
     *,

@@ -64,7 +64,7 @@ class TrainResult:
 
 @dataclass(frozen=True, kw_only=True)
 class WriteResult:
-    """A folder of images that `sample` or `balance` wrote."""
+    """A folder of images that `sample`, `balance` or `prepare` wrote."""
 
     version: int
     out: Path

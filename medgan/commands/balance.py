@@ -54,7 +54,7 @@ from medgan.output.folder import (
 from medgan.output.folder_names import folder_names
 from medgan.output.real_images import NONE, PREPARED, WAYS, order_digest, plan_real_images, repeat_images
 from medgan.plan import Overrides, Plan, decide
-from medgan.prepare.stack import Stack, prepare
+from medgan.preparation.stack import Stack, prepare
 from medgan.scans.scan import OutputFormat
 from medgan.training.runtime import each, once
 

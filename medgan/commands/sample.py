@@ -41,7 +41,7 @@ from medgan.output.folder import (
     find_result,
 )
 from medgan.output.folder_names import folder_names
-from medgan.prepare.stack import find_stack, prepare
+from medgan.preparation.stack import find_stack, prepare
 from medgan.training.runtime import once
 
 

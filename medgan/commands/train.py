@@ -44,7 +44,7 @@ from medgan.plan.clock import (
     may_try_graphs,
     restore_decisions,
 )
-from medgan.prepare.stack import Stack, prepare
+from medgan.preparation.stack import Stack, prepare
 from medgan.reports.tick_pictures import TickPictures
 from medgan.training.batches import share_of_batch
 from medgan.training.runtime import Runtime, can_replay, choose_device, explain_gpu_errors, supports_bf16

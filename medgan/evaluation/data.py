@@ -29,8 +29,8 @@ from medgan.output import read_back
 from medgan.output.folder_names import folder_names
 from medgan.output.read_back import RunRecord
 from medgan.plan import Plan, decide
-from medgan.prepare.images import LabelledImages, concatenate_images
-from medgan.prepare.stack import prepare
+from medgan.preparation.images import LabelledImages, concatenate_images
+from medgan.preparation.stack import prepare
 from medgan.scans.scan import OutputFormat
 
 _MOST = 5000

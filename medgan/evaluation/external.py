@@ -14,7 +14,7 @@ from medgan.dataset.source import Source
 from medgan.evaluation.splits import split_images
 from medgan.evaluation.usefulness.arms import rare_classes
 from medgan.plan import Plan
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

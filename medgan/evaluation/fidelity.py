@@ -16,7 +16,7 @@ from medgan.evaluation.bootstrap import Weights, interval, resample_patients
 from medgan.evaluation.ms_ssim import WINDOW, likeness, likeness_under, pairs_of
 from medgan.evaluation.score import Score, caveat
 from medgan.evaluation.usefulness.image_sets import Split
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 from medgan.similarity.features import FeatureFunction
 from medgan.similarity.spaces import SPACES
 

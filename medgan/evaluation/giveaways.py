@@ -22,7 +22,7 @@ from medgan.base.errors import DatasetError
 from medgan.dataset.manifest import Record
 from medgan.evaluation.endpoints import auroc_under, interval, patient_weights
 from medgan.evaluation.usefulness.arms import rare_classes
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 
 _SHAPE = "shape"
 _BRIGHTNESS = "brightness"

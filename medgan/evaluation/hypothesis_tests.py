@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.evaluation.bootstrap import interval, resample_patients
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 from medgan.similarity.copies import FALSE_ALARM_RATE, patient_weights, rows_for_limits
 from medgan.similarity.nearest import Values
 

@@ -27,7 +27,7 @@ from medgan.evaluation.memorisation import (
     principal,
 )
 from medgan.evaluation.usefulness.image_sets import Split
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 from medgan.similarity.copies import (
     LEAST_PATIENTS,
     CopyLimits,

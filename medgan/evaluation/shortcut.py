@@ -28,7 +28,7 @@ from medgan.evaluation.usefulness.inputs import SmallNetInputs
 from medgan.evaluation.usefulness.training import train_classifiers
 from medgan.evaluation.usefulness.trials import CNN, Runs, Settings, run_trials
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL, LEAST_RARE
-from medgan.prepare.images import LabelledImages, concatenate_images
+from medgan.preparation.images import LabelledImages, concatenate_images
 from medgan.similarity.radiomics import radiomic_features
 from medgan.similarity.small_cnn import standardise
 

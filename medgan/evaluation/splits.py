@@ -13,8 +13,8 @@ from medgan.dataset.split import hold_out, hold_out_for_training, holdout_of_tra
 from medgan.evaluation.giveaways import Circumstances
 from medgan.learners.gan.model import Model
 from medgan.plan import Overrides, Plan
-from medgan.prepare.images import LabelledImages
-from medgan.prepare.stack import prepare
+from medgan.preparation.images import LabelledImages
+from medgan.preparation.stack import prepare
 
 
 def divide(

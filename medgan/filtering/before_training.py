@@ -15,7 +15,7 @@ from medgan.dataset.manifest import Manifest, Record
 from medgan.filtering.class_check import ClassChecker
 from medgan.filtering.separability import pair_report
 from medgan.plan import Plan
-from medgan.prepare.stack import prepare
+from medgan.preparation.stack import prepare
 from medgan.similarity.features import lite0_features
 
 _SHOWN = 6

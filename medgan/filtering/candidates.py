@@ -29,7 +29,7 @@ from medgan.filtering.selection import (
 from medgan.filtering.separability import NOT_CHECKED, class_check_report, is_network_installed
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
-from medgan.prepare.stack import Stack
+from medgan.preparation.stack import Stack
 from medgan.similarity.appearance import Points
 from medgan.similarity.features import lite0_features
 

@@ -23,7 +23,7 @@ from medgan.filtering.selection import CLASS, COPY, REALISM, CandidateImage
 from medgan.filtering.summary import filter_sentence
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 
 _SHOWN = 4
 """Number of rejected images of each reason that a page shows."""

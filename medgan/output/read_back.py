@@ -22,7 +22,7 @@ from medgan.dataset.manifest import Holdout
 from medgan.output.folder import MANIFEST, RUN
 from medgan.output.tables import unescape_row
 from medgan.plan.stored import parse_output_format
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 from medgan.scans import formats
 from medgan.scans.scan import OutputFormat
 

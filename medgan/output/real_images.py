@@ -16,7 +16,7 @@ from medgan.base.progress import OnProgress, Progress, warn
 from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.quota import Quotas
 from medgan.output.folder import DatasetWriter, WrittenImage
-from medgan.prepare.stack import Stack
+from medgan.preparation.stack import Stack
 from medgan.scans import nifti
 from medgan.scans.scan import Provenance
 

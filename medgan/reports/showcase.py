@@ -13,7 +13,7 @@ from medgan.evaluation.usefulness.predictions import Predictions
 from medgan.filtering.selection import CLASS, COPY, REALISM
 from medgan.pictures.contact_sheet import MOST_CLASSES, images_per_class
 from medgan.pictures.spread import choose_spread
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 from medgan.reports import exhibits
 from medgan.training.run_log import read_log
 

@@ -14,7 +14,7 @@ from medgan.pictures.display import Window, display_window
 from medgan.pictures.grid import draw_grid, grid_title
 from medgan.pictures.spread import choose_spread
 from medgan.plan import Plan
-from medgan.prepare.stack import Stack
+from medgan.preparation.stack import Stack
 from medgan.reports.progress import progress_picture
 from medgan.training.run_log import read_log
 

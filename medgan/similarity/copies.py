@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 from medgan.similarity.nearest import Nearest, References, Values, find_nearest
 
 FALSE_ALARM_RATE = 0.01

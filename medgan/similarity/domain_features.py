@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.base.errors import DatasetError
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 
 _Features = NDArray[np.float32]
 

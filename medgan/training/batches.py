@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medgan.base.errors import PlanError
 from medgan.base.processes import current_processes
 from medgan.plan import Plan
-from medgan.prepare.stack import Stack
+from medgan.preparation.stack import Stack
 
 
 @dataclass(frozen=True, slots=True, eq=False)

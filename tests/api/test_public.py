@@ -22,7 +22,7 @@ from tests.commands.blobs import discs, tree, untrained
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = typer.main.get_command(app).commands
-VERBS = ("inspect", "train", "sample", "balance", "evaluate", "report")
+VERBS = ("inspect", "train", "sample", "balance", "evaluate", "prepare", "report")
 SHOWN = {"json", "all", "quiet", "verbose", "config", "workers", "help"}
 """Options of the command line that change what is said, or where options come from."""
 

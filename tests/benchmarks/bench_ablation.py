@@ -178,7 +178,7 @@ def cell(variant, name, seed):
     from medgan.dataset.index import index
     from medgan.dataset.source import Source
     from medgan.plan import Overrides, Plan, decide
-    from medgan.prepare.stack import prepare
+    from medgan.preparation.stack import prepare
     from medgan.training.batches import TrainingRows
 
     place, changes = place_of(variant, name, seed), dict(VARIANTS[variant])

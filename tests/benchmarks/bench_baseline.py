@@ -23,7 +23,7 @@ from medgan.dataset.source import Source
 from medgan.evaluation.feature_scores import _kid
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
-from medgan.prepare.stack import prepare
+from medgan.preparation.stack import prepare
 from medgan.similarity.features import lite2_features
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

@@ -47,7 +47,7 @@ from medgan.evaluation.ms_ssim import likeness, pairs_of
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.pictures.contact_sheet import SheetClass, contact_sheet
-from medgan.prepare.stack import prepare
+from medgan.preparation.stack import prepare
 from medgan.similarity.features import lite2_features
 from medgan.similarity.radiomics import radiomic_features
 

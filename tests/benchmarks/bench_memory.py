@@ -29,7 +29,7 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, decide
-from medgan.prepare import prepare
+from medgan.preparation.stack import prepare
 manifest = index(Source(path=Path(sys.argv[1])))
 plan = decide(measure(manifest), Overrides(effort="quick"))
 stack = prepare(manifest, plan, Path(sys.argv[2]))

@@ -29,7 +29,7 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, decide
-from medgan.prepare.stack import prepare
+from medgan.preparation.stack import prepare
 from medgan.scans import formats, intensity
 from medgan.scans.dicom import read as dicom_read
 from medgan.scans.dicom.header import load_file

@@ -83,7 +83,7 @@ def work():
 
     from medgan.learners.gan.steps import GanState, update
     from medgan.plan import Overrides, decide
-    from medgan.prepare.stack import Stack
+    from medgan.preparation.stack import Stack
     from medgan.training.batches import TrainingRows, batch_at, class_images, prefetch_at
     from medgan.training.runtime import Runtime, reseed
     from tests.test_plan import facts

@@ -14,7 +14,7 @@ from medgan.commands.inspect import Inspection, inspect
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides
-from medgan.prepare.stack import _MAX_STORED, prepare
+from medgan.preparation.stack import _MAX_STORED, prepare
 from tests.scans import phantoms
 
 SIDE = 32

@@ -27,7 +27,7 @@ from medgan.filtering.selection import CandidateImage
 from medgan.learners.gan.model import Model
 from medgan.output import real_images
 from medgan.plan import Overrides, decide
-from medgan.prepare.stack import prepare
+from medgan.preparation.stack import prepare
 from medgan.scans import formats
 from tests.commands.blobs import LAYOUT, SMALL, discs, rows_of, tree, untrained
 

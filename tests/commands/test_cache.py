@@ -15,7 +15,7 @@ from medgan.commands.cache import cache
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.plan import decide
-from medgan.prepare.stack import prepare
+from medgan.preparation.stack import prepare
 from tests.commands.blobs import SMALL, discs
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no such lock")

@@ -8,7 +8,7 @@ from medgan.base import files
 from medgan.evaluation import analyses, hypothesis_tests
 from medgan.evaluation import privacy as screen
 from medgan.evaluation.data import EvaluationData
-from medgan.prepare.images import concatenate_images
+from medgan.preparation.images import concatenate_images
 from tests.evaluation.test_privacy import HELD_OUT, TRAIN, copies
 from tests.test_docs import documented, paths
 

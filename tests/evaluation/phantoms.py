@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 
 NAMES = ("large", "small")
 SIDE = 32

@@ -18,7 +18,7 @@ from medgan.evaluation.giveaways import (
     Circumstances,
     measure_giveaways,
 )
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 
 NAMES = ("sick", "well")
 RARE = 15

@@ -9,7 +9,7 @@ from medgan.base.errors import ModelError
 from medgan.evaluation import hypothesis_tests, privacy
 from medgan.evaluation.memorisation import Side, above, copying
 from medgan.evaluation.usefulness.image_sets import Split
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 from tests.similarity.test_copies import organ
 
 

@@ -13,7 +13,7 @@ from medgan.evaluation.usefulness.comparison import measure_usefulness
 from medgan.evaluation.usefulness.image_sets import Split
 from medgan.evaluation.usefulness.trials import Settings
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL, HARMS, HELPS, NO_DIFFERENCE
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 from medgan.similarity import features
 from tests.evaluation.rings import shapes
 

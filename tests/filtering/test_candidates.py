@@ -17,7 +17,7 @@ from medgan.filtering import candidates, selection
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import Sample, draw
 from medgan.plan import decide
-from medgan.prepare.stack import prepare
+from medgan.preparation.stack import prepare
 from tests.commands.blobs import SMALL, discs, rows_of, tree, untrained
 
 

@@ -8,7 +8,7 @@ import pytest
 from medgan.evaluation.data import EvaluationData
 from medgan.filtering import in_memory
 from medgan.filtering.selection import CandidateImage
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 from medgan.reports import exhibits, showcase
 
 NAMES = ("rare", "usual")

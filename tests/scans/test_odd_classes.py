@@ -18,7 +18,7 @@ from medgan.dataset.source import Source
 from medgan.output.folder import claim_folder
 from medgan.output.folder_names import folder_names
 from medgan.plan import decide
-from medgan.prepare.stack import prepare
+from medgan.preparation.stack import prepare
 from tests.scans.odd import MR, Table, Told, check_data_set, picture, single
 
 TABLE, FORMS, OUTPUTS = Table(), Table(), Table()

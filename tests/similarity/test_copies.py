@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 from medgan.similarity.copies import (
     CopyLimits,
     NewPatients,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medgan.evaluation.endpoints import endpoints, endpoints_under, interval, patient_weights, seed_weights
 from medgan.evaluation.usefulness.schedules import Schedule
 from medgan.evaluation.usefulness.trials import Outcome
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 
 NAMED = "named"
 """Role of the arm that gives the verdict."""

@@ -22,7 +22,7 @@ from medgan.evaluation.usefulness.headroom import Headroom, headroom
 from medgan.evaluation.usefulness.image_sets import Split
 from medgan.evaluation.usefulness.trials import Outcome, Round, Runs, Settings, run_trials
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL, Comparison, Panel, conclude, verdict_text
-from medgan.prepare.images import LabelledImages, concatenate_images
+from medgan.preparation.images import LabelledImages, concatenate_images
 
 _METHOD = (
     "one arm was named before the test and is compared with the best without synthetic images; that arm, "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 
 _PER_CLASS = 60
 """Composed images per class."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medgan.evaluation.usefulness.arms import COMPOSED, MADE, REAL, Learned
 from medgan.evaluation.usefulness.composites import Composites
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 
 _Array = NDArray[np.float32]
 

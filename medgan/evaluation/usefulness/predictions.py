@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from medgan.evaluation.usefulness.trials import Outcome
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 
 _MOST = 4_000_000
 """Probabilities in all, at most; of more images an even selection is taken."""

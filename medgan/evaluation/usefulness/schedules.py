@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.evaluation.endpoints import rare_auprc
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 
 _NEAR = 0.002
 """Difference of AUPRC below which two schedules count as equally good."""

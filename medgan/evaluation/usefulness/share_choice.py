@@ -22,7 +22,7 @@ from medgan.evaluation.usefulness.comparison import refuse_unjudgeable
 from medgan.evaluation.usefulness.image_sets import Split
 from medgan.evaluation.usefulness.trials import JUDGES, PROBE, Outcome, Runs, Settings, run_trials
 from medgan.evaluation.usefulness.verdict import LEAST_RARE, points
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 
 _NOTHING = "0"
 """The share that adds nothing."""

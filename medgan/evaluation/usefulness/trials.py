@@ -54,7 +54,7 @@ from medgan.evaluation.usefulness.schedules import (
     folds_of,
     middle,
 )
-from medgan.prepare.images import LabelledImages
+from medgan.preparation.images import LabelledImages
 from medgan.similarity import features
 from medgan.similarity.backbone import LITE1, LITE2, is_installed
 from medgan.similarity.small_cnn import standardise

@@ -34,7 +34,7 @@ from medgan.learners.gan.sample import draw_grid
 from medgan.learners.gan.steps import Step, conditioning_weight, update
 from medgan.plan import Plan
 from medgan.plan.clock import fit_to_minutes
-from medgan.prepare.stack import Stack
+from medgan.preparation.stack import Stack
 from medgan.training.batches import batch_at, class_images, prefetch_at
 from medgan.training.runtime import Journal, reseed, save_checkpoint
 

@@ -27,7 +27,7 @@ from medgan.learners.gan.steps import (
 )
 from medgan.learners.gan.tone_curves import apply_curves, fit_tone_curves, tone_quantiles
 from medgan.plan import Plan
-from medgan.prepare.stack import Stack
+from medgan.preparation.stack import Stack
 from medgan.similarity.distances import kernel_distance, median_distance, nearest_ratio, variety
 from medgan.similarity.signature import signatures, thumbnails
 from medgan.training.batches import TrainingRows, class_images, to_network_range

@@ -10,7 +10,7 @@ import torch
 
 from medgan.learners.gan.feature_matching import ClassImages
 from medgan.plan import Plan
-from medgan.prepare.stack import Stack
+from medgan.preparation.stack import Stack
 from medgan.scans.scan import OutputFormat
 from medgan.training.batches import TrainingRows, class_images
 

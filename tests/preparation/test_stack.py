@@ -22,8 +22,8 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, Plan, decide
-from medgan.prepare import stack as module
-from medgan.prepare.stack import Stack, find_stack, prepare
+from medgan.preparation import stack as module
+from medgan.preparation.stack import Stack, find_stack, prepare
 from medgan.scans.scan import OutputFormat
 from tests.commands.blobs import discs
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medgan.prepare.images import LabelledImages, concatenate_images
+from medgan.preparation.images import LabelledImages, concatenate_images
 
 
 def images(labels, names=("mass", "normal", "scar")):
