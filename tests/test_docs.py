@@ -297,7 +297,7 @@ def world(tmp_path_factory, cut_scans):
     return {
         "source": source,
         "names": names,
-        "inspection": inspect(source).report(files=True),
+        "inspection": inspect(source, files=True).report(),
         "dry": train(source, place / "dry", overrides=wishes, options=Options(dry_run=True)).report(),
         "training": train(source, place / "run", overrides=wishes).report(),
         "sample": sample(place / "run", place / "drawn", options=SampleOptions(count=1)).report(),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from medgan.api.values import Place, as_path, as_quotas, as_target
 from medgan.base.errors import OptionError
 from medgan.base.option import Option
-from medgan.base.overrides import Overrides
+from medgan.base.overrides import Device, Overrides
 from medgan.base.processes import current_processes
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ _data = partial(Option, subject="Data")
 _training = partial(Option, subject="Training")
 _output = partial(Option, subject="Output")
 _evidence = partial(Option, subject="Evidence")
-_expert = partial(Option, subject="Expert")
 
 
 # --- one by one ---
@@ -97,14 +96,10 @@ Split = Annotated[
     _data(help="Only the scans of this split; default: all that SOURCE holds."),
 ]
 Files = Annotated[bool, _output(names=("--files",), help="List every file with its verdict.")]
-TrainSeed = Annotated[
-    int | None, _training(names=("--seed",), metavar="N", min=0, help="Random seed; default: 0.")
-]
 DryRun = Annotated[
     bool, _training(names=("--dry-run",), help="Print the plan, its reasons and a time estimate, then stop.")
 ]
 Seed = Annotated[int, _output(metavar="N", min=0, help="Seed of the first image; the next ones follow.")]
-Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], _training(help="Where to compute.")]
 Format = Annotated[
     Literal["auto", "dicom", "nifti", "png"], _output(help="File form; auto: as the training data.")
 ]
@@ -171,7 +166,6 @@ class LabelOptions:
             label_tag=self.label_from_tag,
             modality=self.modality,
             allow_burned_in=self.allow_burned_in,
-            allow_synthetic=getattr(self, "allow_synthetic", False),
         )
 
 
@@ -182,6 +176,10 @@ class ScanOptions(LabelOptions):
     allow_synthetic: Annotated[
         bool, _data(names=("--allow-synthetic",), help="Use images that are marked as synthetic.")
     ] = False
+
+    def source(self, place: Path | str) -> Scans:
+        """The same, with images that are marked as synthetic where they are allowed."""
+        return dataclasses.replace(super().source(place), allow_synthetic=self.allow_synthetic)
 
 
 @dataclass(frozen=True, kw_only=True)

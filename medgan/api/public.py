@@ -1,4 +1,4 @@
-"""The verbs of Python: `inspect`, `train`, `sample`, `balance`, `evaluate`, `prepare`, `report`.
+"""The verbs of Python, each named like the command that does the same.
 
 Each takes the options of the command of the same name as keywords, and gives back what the command prints as
 JSON. It prints nothing, tells `on_progress` how far it is, and raises a MedganError that says what is wrong
@@ -27,8 +27,7 @@ def publish(verb: Callable[..., Any], *kinds: type[Any]) -> Callable[..., Any]:
         given = signature.bind(*arguments, **values).arguments
         for name, value in given.items():
             refuse_strange(signature.parameters[name], value)
-        files = {"files": True} if given.get("files") else {}
-        report = takes(*arguments, **values).report(**files)
+        report = takes(*arguments, **values).report()
         return results.as_result(kinds[-1 if given.get("dry_run") else 0], report)
 
     told = [one.replace(annotation=option_of(one.annotation)[0]) for one in signature.parameters.values()]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from medgan.api import options as opt
 from medgan.api.values import as_path
 from medgan.base.errors import OptionError, PlanError
+from medgan.base.overrides import TrainSeed
 from medgan.base.progress import OnProgress, ignore, report_stage, warn
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def inspect(
     *,
     scans: opt.ScanOptions,
     holdout: opt.Holdout = None,
-    seed: opt.TrainSeed = None,
-    files: opt.Files = False,  # noqa: ARG001  # of the report, which the caller makes
+    seed: TrainSeed = None,
+    files: opt.Files = False,
     on_progress: OnProgress = ignore,
 ) -> Inspection:
     """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and
@@ -45,7 +46,8 @@ def inspect(
     with report_stage("loading libraries", on_progress):
         from medgan.commands.inspect import inspect as look
         from medgan.plan import Overrides
-    return look(data, holdout=holdout, overrides=Overrides(seed=seed), on_progress=on_progress)
+    wish = Overrides(seed=seed)
+    return look(data, holdout=holdout, overrides=wish, files=files, on_progress=on_progress)
 
 
 def train(

@@ -12,6 +12,11 @@ from medgan.base.option import Option
 _training = partial(Option, subject="Training")
 _expert = partial(Option, subject="Expert")
 
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], _training(help="Where to compute.")]
+TrainSeed = Annotated[
+    int | None, _training(names=("--seed",), metavar="N", min=0, help="Random seed; default: 0.")
+]
+
 
 def as_size(size: int | tuple[int, ...] | str) -> tuple[int, ...] | None:
     """`64` or `64x80` as (H, W); a pair is one already."""
@@ -52,10 +57,8 @@ class Overrides:
     images: Annotated[
         int | None, _expert(metavar="N", min=1, help="Images shown in all, instead of the effort's length.")
     ] = None
-    seed: Annotated[
-        int | None, _training(names=("--seed",), metavar="N", min=0, help="Random seed; default: 0.")
-    ] = None
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], _training(help="Where to compute.")] = "auto"
+    seed: TrainSeed = None
+    device: Device = "auto"
     precision: Annotated[
         Literal["fp32", "bf16"] | None,
         _expert(help="Number format; default: what a timed probe finds quicker."),

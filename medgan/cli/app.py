@@ -12,6 +12,7 @@ import typer
 from medgan import __version__
 from medgan.api import options as opt
 from medgan.api import verbs
+from medgan.base.overrides import TrainSeed
 from medgan.base.processes import current_processes
 from medgan.cli import screen
 from medgan.cli.base_command import Command, Group, share_options, take_options
@@ -79,7 +80,7 @@ def inspect(
     *,
     scans: opt.ScanOptions,
     holdout: opt.Holdout = None,
-    seed: opt.TrainSeed = None,
+    seed: TrainSeed = None,
     files: opt.Files = False,
     everything: All = False,
     json: Json = False,
@@ -95,13 +96,15 @@ def inspect(
     """
     with screen.polite_errors(again="Nothing was changed; repeat the command."):
         with watch() as on_progress:
-            found = verbs.inspect(source, scans=scans, holdout=holdout, seed=seed, on_progress=on_progress)
+            found = verbs.inspect(
+                source, scans=scans, holdout=holdout, seed=seed, files=files, on_progress=on_progress
+            )
         from medgan.base.files import to_json
 
         in_words = partial(
             screen.show_inspection, fingerprint=to_json(found.fingerprint), everything=everything
         )
-        _tell(found.report(files), in_words, json=json)
+        _tell(found.report(), in_words, json=json)
 
 
 @app.command(cls=Command)

@@ -43,9 +43,11 @@ class Inspection:
     warnings: tuple[str, ...]
     told_apart: Mapping[str, Any]
     """Which classes a frozen network can tell apart, as documented JSON."""
+    files: bool = False
+    """Whether the report lists every file."""
 
-    def report(self, files: bool = False) -> dict[str, Any]:
-        """The documented JSON: counts per split and label, verdicts and plan; with `files` every file."""
+    def report(self) -> dict[str, Any]:
+        """The documented JSON: counts per split and label, verdicts and plan, perhaps every file."""
         report = {
             "version": _VERSION,
             "counts": to_json(self.fingerprint.counts),
@@ -57,7 +59,7 @@ class Inspection:
             "warnings": list(self.warnings),
             "told_apart": dict(self.told_apart),
         }
-        return report | ({"files": list(_files(self.manifest))} if files else {})
+        return report | ({"files": list(_files(self.manifest))} if self.files else {})
 
 
 def inspect(
@@ -65,6 +67,7 @@ def inspect(
     *,
     holdout: float | None = None,
     overrides: Overrides = _NO_OVERRIDES,
+    files: bool = False,
     on_progress: OnProgress = ignore,
 ) -> Inspection:
     """Read every file of `source`, and decide what `train` would.
@@ -75,6 +78,7 @@ def inspect(
         source: Scans and their classes.
         holdout: Share of the patients held out as val; None follows the default rule.
         overrides: Settings of the training that the user decides.
+        files: Whether the report lists every file.
         on_progress: Called with every step of progress.
     """
     # Read the files and hold patients out as `train` does.
@@ -96,6 +100,7 @@ def inspect(
         plan=plan,
         warnings=warnings,
         told_apart=_measure_separability(manifest, plan, on_progress),
+        files=files,
     )
 
 

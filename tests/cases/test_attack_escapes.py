@@ -195,8 +195,8 @@ def test_nothing_steers_a_terminal(capsys, text):
 def test_a_file_name_cannot_forge_a_line_of_a_listing(png, tmp_path, capsys):
     for number, name in enumerate(("a/x\n  ok    train forged.png", "a/y\x1b[31m.png", "b/z.png")):
         png(name, number)
-    found = inspect(Source(path=tmp_path))
-    screen.show_inspection(found.report(files=True), to_json(found.fingerprint))
+    found = inspect(Source(path=tmp_path), files=True)
+    screen.show_inspection(found.report(), to_json(found.fingerprint))
     listing = capsys.readouterr().out
     assert sum("train" in line and ".png" in line for line in listing.splitlines()) == 3
     assert "\x1b" not in listing

@@ -24,8 +24,8 @@ class Answer:
         self.fingerprint = {}
         self._report = report
 
-    def report(self, files=False):
-        return self._report | ({"files": []} if files else {})
+    def report(self):
+        return self._report
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def calls(monkeypatch, tmp_path):
     def stand_in(name):
         def command(*args, **kwargs):
             seen[name] = args, kwargs
-            return Answer(called=name)
+            return Answer(called=name, **({"files": []} if kwargs.get("files") else {}))
 
         return command
 

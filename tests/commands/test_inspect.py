@@ -1,6 +1,7 @@
 """A data set described: the documented JSON, and what `train` would decide."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def ct_volume(tmp_path):
 
 
 def test_files_are_listed_with_verdicts_when_asked_for(found):
-    files = {file["path"]: file for file in found.report(files=True)["files"]}
+    files = {file["path"]: file for file in replace(found, files=True).report()["files"]}
     assert len(files) == 14
     odd = files["train/covid/notes.txt"]
     assert list(odd) == ["path", "file", "label", "patient", "split", "verdict", "reason"]
@@ -97,7 +98,8 @@ def test_patients_that_training_would_hold_out_are_named(scans):
     held = hold_out(index(scans), Holdout(share=0.4), 5)
     assert found.fingerprint.counts == held.counts()
     assert found.fingerprint.counts["val"] == {"covid": 1, "normal": 2}
-    listed = {file["path"] for file in found.report(files=True)["files"] if file["split"] == "val"}
+    files = replace(found, files=True).report()["files"]
+    listed = {file["path"] for file in files if file["split"] == "val"}
     assert listed == {record.path for record in held.usable("val")}
     assert inspect(scans, holdout=0.4).fingerprint.digest != found.fingerprint.digest
 
@@ -107,7 +109,7 @@ def test_what_the_list_of_a_hold_out_names_opens_from_anywhere(tmp_path, monkeyp
     discs(tmp_path / "scans", normal=4, covid=4)
     monkeypatch.chdir(tmp_path)
     source = Source(path=Path("scans") if given == "relative" else tmp_path / "scans")
-    report = inspect(source, holdout=0.5).report(files=True)
+    report = inspect(source, holdout=0.5, files=True).report()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     held = [file["file"] for file in report["files"] if file["split"] == "val" and file["verdict"] == "ok"]
@@ -120,13 +122,13 @@ def test_so_does_what_it_names_outside_the_folder_and_in_an_array(tmp_path, monk
     discs(tmp_path / "more", covid=2, shape=(20, 24))
     (tmp_path / "labels.csv").write_text("path,label\nnormal,normal\nmore,covid\n")
     source = Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv")
-    by_table = inspect(source).report(files=True)["files"]
+    by_table = inspect(source, files=True).report()["files"]
     assert {file["label"] for file in by_table if Path(file["file"]).is_file()} == {"normal", "covid"}
     chance = np.random.default_rng(0)
     images, labels = chance.integers(0, 255, (4, 12, 12), dtype=np.uint8), np.arange(4)[:, None] % 2
     np.savez(tmp_path / "a.npz", train_images=images, train_labels=labels)
     monkeypatch.chdir(tmp_path)
-    by_array = inspect(Source(path=Path("a.npz"))).report(files=True)["files"]
+    by_array = inspect(Source(path=Path("a.npz")), files=True).report()["files"]
     assert {(file["path"], file["file"]) for file in by_array} == {
         (f"a.npz#train/{number}", str(tmp_path / "a.npz")) for number in range(4)
     }
@@ -164,7 +166,7 @@ def test_looking_changes_nothing(scans):
 
 
 def test_the_same_data_gives_the_same_report(scans, found):
-    assert inspect(scans).report(files=True) == found.report(files=True)
+    assert inspect(scans, files=True).report() == replace(found, files=True).report()
 
 
 def test_a_folder_without_a_usable_scan_is_refused(tmp_path):
