@@ -8,7 +8,6 @@ Prints a Markdown row per figure, for the package `medgan` below FOLDER (default
 from __future__ import annotations
 
 import ast
-import re
 import statistics
 import sys
 from collections import Counter
@@ -16,10 +15,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 WIDTH = 110
-IRREGULAR = re.compile(
-    r"(built|broken|chosen|done|drawn|found|given|gone|held|kept|known|lost|made|said|seen|sent|shown|told|taken|taught|written)$"
-)
-PARTICLE = re.compile(r"(after|apart|as|at|back|by|for|from|in|into|of|on|out|to|under|with)$")
+IRREGULAR = {
+    "built", "broken", "chosen", "done", "drawn", "found", "given", "gone", "held", "hidden", "kept",
+    "known", "laid", "lost", "made", "meant", "said", "seen", "sent", "shown", "told", "taken", "taught",
+    "thrown", "written",
+}  # fmt: skip
+PARTICLES = {
+    "after", "apart", "as", "at", "away", "back", "before", "beside", "by", "for", "from", "in", "into",
+    "of", "off", "on", "out", "over", "to", "under", "up", "with",
+}  # fmt: skip
 REGULAR = {"embed", "feed", "need", "reseed", "seed"}
 """Verbs that end like a participle."""
 
@@ -59,10 +63,9 @@ def module_functions(trees: Iterable[ast.Module]) -> Iterator[str]:
 
 
 def is_participle(name: str) -> bool:
-    """Whether a name is a participle, alone or with a particle."""
+    """Whether a name is a participle, alone or with a particle (`told`, `kept_in`): it says no action."""
     first, *rest = name.strip("_").split("_")
-    verb = first in REGULAR or not (first.endswith("ed") or IRREGULAR.match(first))
-    return not verb and all(map(PARTICLE.match, rest))
+    return (first in IRREGULAR or (first.endswith("ed") and first not in REGULAR)) and set(rest) <= PARTICLES
 
 
 def is_dataclass(node: ast.ClassDef) -> bool:
