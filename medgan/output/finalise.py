@@ -147,8 +147,7 @@ def _read_all(
     known: dict[Path, ManifestRow] = {}
     for done, image in enumerate(images, start=1):
         if image.repeats is None:
-            row, pixels = _describe_image(folder, image, numbers[image.mark.label])
-            row = replace(row, split=account.split)
+            row, pixels = _describe_image(folder, image, numbers[image.mark.label], account.split)
         else:
             row, pixels = _row_of_repeat(folder, image, known[image.repeats]), None
         if image.mark.seed is not None:
@@ -187,7 +186,7 @@ def _row_of_repeat(folder: DatasetWriter, image: WrittenImage, row: ManifestRow)
 
 
 def _describe_image(
-    folder: DatasetWriter, image: WrittenImage, number: int
+    folder: DatasetWriter, image: WrittenImage, number: int, split: str
 ) -> tuple[ManifestRow, Pixels | None]:
     """A line of the manifest, and the pixels (C, H, W) as readers get them.
 
@@ -198,6 +197,7 @@ def _describe_image(
         path=image.path.relative_to(folder.path).as_posix(),
         label=mark.label,
         label_id=number,
+        split=split,
         origin="synthetic" if mark.synthetic else "real",
         is_synthetic=str(mark.synthetic).lower(),
         format=folder.form.format,

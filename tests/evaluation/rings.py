@@ -2,10 +2,22 @@
 
 import numpy as np
 
+from medgan.evaluation.usefulness.trials import Settings
 from medgan.preparation.images import LabelledImages
 
 NAMES = ("normal", "rare")
 SIDE = 24
+SMALL = Settings(
+    judges=("cnn",),
+    steps={"cnn": (100, 200)},
+    rates={"cnn": (3e-3,)},
+    seeds=2,
+    folds=2,
+    side=SIDE,
+    resamples=300,
+    headroom=False,
+)
+"""A contest of the small network alone, in which every arm can learn these images."""
 
 
 def shapes(normal, rare, seed, *, per_patient=1):

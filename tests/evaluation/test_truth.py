@@ -15,7 +15,7 @@ from medgan.evaluation.usefulness.trials import Settings
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL, HARMS, HELPS, NO_DIFFERENCE
 from medgan.preparation.images import LabelledImages
 from medgan.similarity import features
-from tests.evaluation.rings import shapes
+from tests.evaluation.rings import SMALL, shapes
 
 SIDE = 8
 LINEAR = Settings(
@@ -103,16 +103,8 @@ def test_two_patients_cannot_tell():
 # --- the small network ---
 
 RINGS, UNSEEN = shapes(60, 24, 0), shapes(150, 100, 2)
-SMALL = Settings(
-    judges=("cnn",),
-    steps={"cnn": (100, 200)},
-    rates={"cnn": (3e-3,)},
-    seeds=2,
-    folds=2,
-    side=24,
-    resamples=300,
-    headroom=False,
-    recipes={"cnn": ("class weights", "oversampling", "one-sided", "share 0.25")},
+BY_RINGS = dataclasses.replace(
+    SMALL, recipes={"cnn": ("class weights", "oversampling", "one-sided", "share 0.25")}
 )
 
 
@@ -121,4 +113,4 @@ SMALL = Settings(
 def test_the_small_network_tells_truth_from_the_wrong_class(swapped, verdict):
     made = shapes(60, 60, 3)
     made = dataclasses.replace(made, labels=1 - made.labels if swapped else made.labels)
-    assert measure_usefulness(Split(RINGS, UNSEEN, made), settings=SMALL, seed=0).verdict == verdict
+    assert measure_usefulness(Split(RINGS, UNSEEN, made), settings=BY_RINGS, seed=0).verdict == verdict

@@ -14,23 +14,12 @@ from medgan.evaluation.usefulness import predictions as module
 from medgan.evaluation.usefulness.comparison import Usefulness, measure_usefulness
 from medgan.evaluation.usefulness.image_sets import Split
 from medgan.evaluation.usefulness.predictions import average_predictions
-from medgan.evaluation.usefulness.trials import Settings
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL, HELPS
-from tests.evaluation.rings import shapes
+from tests.evaluation.rings import SMALL, shapes
 
 TRAIN, TEST, TRUE = shapes(60, 12, 0), shapes(150, 60, 2), shapes(60, 60, 3)
 ARMS = ("class weights", "oversampling", "one-sided", "share 0.5", "finish on real + classical")
-SETTINGS = Settings(
-    judges=("cnn",),
-    steps={"cnn": (100, 200)},
-    rates={"cnn": (3e-3,)},
-    seeds=2,
-    folds=2,
-    side=24,
-    resamples=300,
-    headroom=False,
-    recipes={"cnn": ARMS},
-)
+SETTINGS = dataclasses.replace(SMALL, recipes={"cnn": ARMS})
 BRIEF = dataclasses.replace(SETTINGS, steps={"cnn": (2,)}, headroom=True)
 
 
