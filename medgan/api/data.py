@@ -1,4 +1,4 @@
-"""Hand labelled images to PyTorch and MONAI: those of a folder that medgan wrote, or drawn from a model.
+"""Hand labelled images, of a folder or of a model, to PyTorch and MONAI.
 
 Images of the splits that judge (val, test) are handed out by name only, so that nothing learns from them by
 accident.

@@ -1,4 +1,7 @@
-"""Describe an option beside the type of its field, for the command line and for Python alike."""
+"""Describe an option beside the type of its field.
+
+The command line and Python read the same description.
+"""
 
 from __future__ import annotations
 

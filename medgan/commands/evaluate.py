@@ -1,4 +1,7 @@
-"""Measure whether synthetic images are useful, realistic and private; each part can be resumed."""
+"""Measure whether synthetic images are useful, realistic and private.
+
+Each part can be resumed.
+"""
 
 from __future__ import annotations
 

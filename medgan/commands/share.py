@@ -1,4 +1,6 @@
-"""Decide how many real, repeated and synthetic images make up each class of a balanced folder.
+"""Decide how many images of each kind make up a class of a balanced folder.
+
+The kinds are real, repeated and synthetic.
 
 With `--share auto` the share of synthetic images is chosen on validation patients. The images that the
 largest share needs are drawn, and classifiers are trained at every share (`evaluation.share_choice`).

@@ -1,4 +1,7 @@
-"""Bootstrap over patients instead of images (Efron 1979): weights, and intervals that centre on the value."""
+"""Bootstrap over patients in the place of images (Efron 1979).
+
+It gives weights, and intervals that centre on the value.
+"""
 
 from __future__ import annotations
 

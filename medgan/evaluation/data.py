@@ -1,4 +1,7 @@
-"""Load all real and synthetic images of an evaluation in one size, intensity range and class order."""
+"""Load the real and synthetic images of an evaluation in one form.
+
+They have one size, one intensity range and one order of classes.
+"""
 
 from __future__ import annotations
 

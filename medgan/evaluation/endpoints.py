@@ -1,4 +1,6 @@
-"""How well classifiers find rare classes, with intervals by bootstrap over patients and seeds.
+"""Measure how well classifiers find rare classes.
+
+Intervals come from a bootstrap over patients and seeds.
 
 The interval of a difference is paired: every resample draws patients and classifier seeds once, and judges
 both arms by them. Patients are drawn within their class, so that each class stays as rare as it is. The

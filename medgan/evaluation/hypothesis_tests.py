@@ -1,4 +1,7 @@
-"""Hypothesis tests of the privacy screen: a value, its interval over patients, and whether it passes."""
+"""Hypothesis tests of the privacy screen.
+
+Each gives a value, its interval over patients, and whether it passes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Measures of memorisation from distances to training images: neighbour ratio, C_T and membership.
+"""Measure memorisation by distances to training images.
+
+The measures are neighbour ratio, C_T and membership.
 
 All are compared with real images of patients whom the generator never saw, and every patient counts once.
 """

@@ -1,4 +1,7 @@
-"""Mean MS-SSIM of pairs of a class, which is high if a collapsed generator repeats one image."""
+"""Mean MS-SSIM of pairs of images of a class.
+
+It is high if a collapsed generator repeats one image.
+"""
 
 from __future__ import annotations
 

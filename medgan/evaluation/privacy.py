@@ -1,4 +1,6 @@
-"""Screen synthetic images for copies of training images with five tests; a screen, not a proof.
+"""Screen synthetic images for copies of training images with five tests.
+
+It is a screen, not a proof.
 
 T1 is correlation with the nearest training image, T2 the neighbour ratio, T3 authenticity (arXiv 2102.08921),
 T4 C_T (arXiv 2004.05675), T5 a membership attack by distance (arXiv 1909.03935). Thresholds come from

@@ -1,4 +1,7 @@
-"""A score of synthetic images, with its interval and what real images reach in equal numbers."""
+"""A score of synthetic images, beside that of as many real ones.
+
+It has an interval.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hold out patients as the training did, and prepare the real images of a split for evaluation."""
+"""Hold out patients as the training did, and prepare the images of a split."""
 
 from __future__ import annotations
 

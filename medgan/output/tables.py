@@ -1,4 +1,7 @@
-"""The tables and lists of an output folder, as text: manifest, metadata, data list, checksums."""
+"""The tables and lists of an output folder, as text.
+
+They are the manifest, metadata, the data list and checksums.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The figures of every arm on held-out images, with bootstrap resamples of patients and seeds."""
+"""The figures of every arm on held-out images.
+
+They are given under bootstrap resamples of patients and seeds, too.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The arms: what a classifier learns from, how often it sees an image, and what an error costs.
+"""The arms: the ways in which a classifier may be trained.
+
+An arm says what is learned from, how often an image is seen, and what an error costs.
 
 A claim must beat the arms without synthetic images (Bissoto 2104.10603; Fedoruk 2304.09067; count-matched
 duplicates: PMLR 318:954). Arms with synthetic images draw every class equally often. All but the one-sided

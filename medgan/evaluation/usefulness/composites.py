@@ -1,4 +1,7 @@
-"""Compose images of two patients of a class without a network, as a control for the generator."""
+"""Compose images of two patients of a class without a network.
+
+They are a control for the generator.
+"""
 
 from __future__ import annotations
 

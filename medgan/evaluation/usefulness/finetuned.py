@@ -1,4 +1,6 @@
-"""The fine-tuned judge, as users would train it: EfficientNet-Lite1 with its last two stages trained.
+"""The fine-tuned judge: EfficientNet-Lite1, its last two stages trained.
+
+It learns as users would train it.
 
 The stages before are frozen, so each image and each augmented view of it passes them once for all classifiers
 of all arms. On one core that takes 4 to 5 ms per image at 128 pixels and 14 to 22 ms at 224. A classifier of

@@ -1,4 +1,7 @@
-"""Estimate what more real scans of rare classes would bring, as a ceiling for synthetic images."""
+"""Estimate what more real scans of rare classes would bring.
+
+That is a ceiling for synthetic images.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The sets of images that evidence is taken from, and the rows that classifiers may learn from."""
+"""The sets of images that evidence is taken from.
+
+They lie in one row, of which classifiers may learn from parts.
+"""
 
 from __future__ import annotations
 

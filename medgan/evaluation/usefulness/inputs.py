@@ -1,4 +1,6 @@
-"""The inputs of a judge's networks, prepared once for all arms: batches to learn from, and predictions.
+"""The inputs of a judge's networks, prepared once for all arms.
+
+They are batches to learn from, and images to predict.
 
 A judge is a kind of network with its own way to prepare images. How it is trained (which images, how often,
 weights of errors, steps) is the same for all judges and decided elsewhere.

@@ -1,4 +1,6 @@
-"""Run several tasks at once, each on one core, because small networks gain little from a second core.
+"""Run several tasks at once, each on one core.
+
+Small networks gain little from a second core.
 
 The results of a classifier then do not depend on the number of threads.
 """

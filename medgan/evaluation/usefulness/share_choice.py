@@ -1,4 +1,6 @@
-"""Choose the share of synthetic images in every class on validation patients, by a fixed rule.
+"""Choose the share of synthetic images by validation patients.
+
+The rule is fixed beforehand, and the share is the same in every class.
 
 Synthetic images are added only if the best arm with them beats the best without by more than one standard
 error on validation patients. Test patients are not used: a choice made on them could not be judged by them.

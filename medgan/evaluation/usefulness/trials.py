@@ -1,4 +1,4 @@
-"""Train the classifiers of every arm, each with its best schedule, and predict the held-out images.
+"""Train the classifiers of every arm, and predict the held-out images.
 
 Arms of a judge differ only in what they learn from: equal seeds give equal starting weights, and the same
 schedules are tried on the same folds of training patients. Those folds choose the schedule of every arm of
