@@ -21,7 +21,7 @@ from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.commands.folder_lock import lock_folder
 from medgan.commands.report import render
 from medgan.dataset.source import Source
-from medgan.evaluation.analyses import EFFORTS, PARTS, Job, predictions_of_usefulness
+from medgan.evaluation.analyses import EFFORTS, PARTS, AnalysisInput, predictions_of_usefulness
 from medgan.evaluation.card_section import write_verdicts
 from medgan.evaluation.data import EvaluationData, Request, load_evaluation_data
 from medgan.evaluation.forecast import forecast
@@ -192,7 +192,7 @@ def _measure_all(
     save_exhibits(
         out,
         gathered,
-        predictions_of_usefulness(_job_of(out, "usefulness", gathered, settings, on_progress))
+        predictions_of_usefulness(_analysis_input(out, "usefulness", gathered, settings, on_progress))
         if parts.get("usefulness")
         else None,
     )
@@ -288,8 +288,8 @@ def _measure_part(
     known = _finished_parts(out, settings).get(name)
     if known is not None:
         return known
-    job = _job_of(out, name, images, settings, on_progress)
-    result = files.to_json(PARTS[name](job))
+    given = _analysis_input(out, name, images, settings, on_progress)
+    result = files.to_json(PARTS[name](given))
     facts = {"key": _cache_key(name, settings), "settings": settings, "result": result}
     files.write_json(out / _PARTS_FOLDER / f"{name}.json", facts)
     return result
@@ -300,12 +300,12 @@ def _cache_key(name: str, settings: Mapping[str, Any]) -> str:
     return files.digest_of([_MEASURES, __version__, name, settings])
 
 
-def _job_of(
+def _analysis_input(
     out: Path, name: str, images: EvaluationData, settings: Mapping[str, Any], on_progress: OnProgress
-) -> Job:
-    """The job of measuring a part, with the cache of its finished classifier runs."""
+) -> AnalysisInput:
+    """What a part needs for its measurement, with the cache of its finished classifier runs."""
     runs = ResultCache(out / _PARTS_FOLDER / f"{name}-runs.jsonl", _cache_key(name, settings))
-    return Job(
+    return AnalysisInput(
         images=images, effort=settings["effort"], seed=settings["seed"], runs=runs, on_progress=on_progress
     )
 

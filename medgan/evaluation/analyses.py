@@ -38,7 +38,7 @@ EFFORTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class AnalysisInput:
     """What a part needs for its measurement."""
 
     images: EvaluationData
@@ -48,62 +48,62 @@ class Job:
     on_progress: OnProgress
 
 
-def _fidelity(job: Job) -> Any:
+def _fidelity(given: AnalysisInput) -> Any:
     """Scores of closeness to real images and of variety."""
-    effort = EFFORTS[job.effort]
+    effort = EFFORTS[given.effort]
     return measure_fidelity(
-        job.images.split,
-        seed=job.seed,
+        given.images.split,
+        seed=given.seed,
         resamples=effort.resamples,
         most=effort.most,
-        on_progress=job.on_progress,
+        on_progress=given.on_progress,
     )
 
 
-def _usefulness(job: Job) -> Any:
+def _usefulness(given: AnalysisInput) -> Any:
     """Whether classifiers gain from synthetic images."""
-    _require_patients(job.images)
+    _require_patients(given.images)
     return measure_usefulness(
-        job.images.split,
-        settings=_settings_of(job),
-        seed=job.seed,
-        external=job.images.external,
-        runs=job.runs,
-        on_progress=job.on_progress,
+        given.images.split,
+        settings=_settings_of(given),
+        seed=given.seed,
+        external=given.images.external,
+        runs=given.runs,
+        on_progress=given.on_progress,
     )
 
 
-def predictions_of_usefulness(job: Job) -> Predictions | None:
+def predictions_of_usefulness(given: AnalysisInput) -> Predictions | None:
     """Predictions of the classifiers of `usefulness` from its finished runs; None if there are none."""
-    if not job.runs:
+    if not given.runs:
         return None
-    images, settings = job.images, _settings_of(job)
+    images, settings = given.images, _settings_of(given)
     found = compare_arms(
         images.split,
         settings=settings,
-        seed=job.seed,
+        seed=given.seed,
         external=images.external,
-        runs=job.runs,
-        on_progress=job.on_progress,
+        runs=given.runs,
+        on_progress=given.on_progress,
     )
     return average_predictions(images.held_out, found.outcomes, found.rare)
 
 
-def _shortcut(job: Job) -> Any:
+def _shortcut(given: AnalysisInput) -> Any:
     """Whether a classifier recognises synthetic images, and exploits it."""
-    _require_patients(job.images)
+    _require_patients(given.images)
     return measure_shortcut(
-        job.images.split,
-        settings=_settings_of(job),
-        seed=job.seed,
-        runs=job.runs,
-        on_progress=job.on_progress,
+        given.images.split,
+        settings=_settings_of(given),
+        seed=given.seed,
+        runs=given.runs,
+        on_progress=given.on_progress,
     )
 
 
-def _giveaways(job: Job) -> Any:
+def _giveaways(given: AnalysisInput) -> Any:
     """Whether image shape, brightness or the scanner alone tells the classes apart."""
-    images = job.images
+    images = given.images
     _require_patients(images)
     files = images.circumstances
     return measure_giveaways(
@@ -111,19 +111,19 @@ def _giveaways(job: Job) -> Any:
         images.held_out,
         files["train"],
         concatenate(files["val"], files["test"]),
-        seed=job.seed,
-        resamples=EFFORTS[job.effort].resamples,
+        seed=given.seed,
+        resamples=EFFORTS[given.effort].resamples,
     )
 
 
-def _privacy(job: Job) -> Any:
+def _privacy(given: AnalysisInput) -> Any:
     """Whether training images were copied or memorised."""
-    return screen_privacy(job.images.split, seed=job.seed, on_progress=job.on_progress)
+    return screen_privacy(given.images.split, seed=given.seed, on_progress=given.on_progress)
 
 
-def _settings_of(job: Job) -> trials.Settings:
+def _settings_of(given: AnalysisInput) -> trials.Settings:
     """How thoroughly classifiers are compared, by the judges that are installed."""
-    settings = trials.EFFORTS[job.effort]
+    settings = trials.EFFORTS[given.effort]
     return replace(settings, judges=trials.judges_here(settings.judges))
 
 
@@ -136,7 +136,7 @@ def _require_patients(images: EvaluationData) -> None:
         )
 
 
-PARTS: dict[str, Callable[[Job], Any]] = {
+PARTS: dict[str, Callable[[AnalysisInput], Any]] = {
     "fidelity": _fidelity,
     "giveaways": _giveaways,
     "usefulness": _usefulness,

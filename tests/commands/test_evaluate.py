@@ -212,7 +212,7 @@ def test_what_files_say_goes_with_their_images(tmp_path):
         assert [tuple(row[:2]) for row in files.shape] == [((16, 24), (20, 22))[n] for n in images.labels]
     assert len(found.circumstances["val"]) == 0
     told = analyses._giveaways(
-        analyses.Job(images=found, effort="quick", seed=0, runs={}, on_progress=ignore)
+        analyses.AnalysisInput(images=found, effort="quick", seed=0, runs={}, on_progress=ignore)
     )
     assert "Picture shape alone tells full from the rest with an AUROC of 1.00" in told.sentence
 

@@ -25,7 +25,7 @@ def test_a_copycat_fails_in_evaluate_and_the_outcome_has_the_documented_keys(mon
         sources={},
     )
     assert len(concatenate_images(images.val, images.test)) == 60
-    job = analyses.Job(images=images, effort="quick", seed=0, runs={}, on_progress=lambda _: None)
-    report = json.loads(json.dumps(files.to_json(analyses.PARTS["privacy"](job))))
+    given = analyses.AnalysisInput(images=images, effort="quick", seed=0, runs={}, on_progress=lambda _: None)
+    report = json.loads(json.dumps(files.to_json(analyses.PARTS["privacy"](given))))
     assert report["verdict"] == "failed"
     assert paths(report, {}) | {"notes[]"} == documented("Privacy")

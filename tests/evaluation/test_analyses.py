@@ -4,7 +4,7 @@ import pytest
 from medgan.base.errors import DatasetError
 from medgan.base.progress import ignore
 from medgan.evaluation import analyses
-from medgan.evaluation.analyses import Job, _giveaways, _shortcut, _usefulness
+from medgan.evaluation.analyses import AnalysisInput, _giveaways, _shortcut, _usefulness
 from medgan.evaluation.data import _CHECKED, EvaluationData
 from tests.evaluation.phantoms import drawn
 
@@ -16,9 +16,9 @@ def test_without_held_out_patients_nothing_is_judged(part):
     images = EvaluationData(
         train=train, val=nobody, test=nobody, synthetic=train.take(np.arange(4)), unseen=_CHECKED, sources={}
     )
-    job = Job(images=images, effort="quick", seed=0, runs={}, on_progress=ignore)
+    given = AnalysisInput(images=images, effort="quick", seed=0, runs={}, on_progress=ignore)
     with pytest.raises(DatasetError, match="no real patients are held out"):
-        part(job)
+        part(given)
 
 
 @pytest.mark.parametrize(
@@ -34,5 +34,5 @@ def test_patients_of_either_split_can_judge(part, measure, split, monkeypatch):
     )
     asked = []
     monkeypatch.setattr(analyses, measure, lambda sets, **_: asked.append(len(sets.held_out)))
-    part(Job(images=images, effort="quick", seed=0, runs={}, on_progress=ignore))
+    part(AnalysisInput(images=images, effort="quick", seed=0, runs={}, on_progress=ignore))
     assert asked == [8]
