@@ -9,7 +9,7 @@ synthetic.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from medgan.base.errors import DatasetError
 from medgan.dataset.manifest import Record
 from medgan.evaluation.endpoints import auroc_under, interval, patient_weights
 from medgan.evaluation.usefulness.arms import rare_classes
+from medgan.evaluation.usefulness.verdict import CANNOT_TELL, LEAST_RARE, round_up
 from medgan.preparation.images import LabelledImages
 
 _SHAPE = "shape"
@@ -29,8 +30,8 @@ _BRIGHTNESS = "brightness"
 _SCANNER = "scanner"
 _THRESHOLD = 0.6
 """A sign gives a class away if the 95 % interval of its AUROC lies above this."""
-_FEWEST_PATIENTS = 5
-"""Held-out patients of a class from which on an interval over patients can be trusted."""
+_CLEAR_BELOW = 0.7
+"""A sign does not give a class away if the 95 % interval of its AUROC lies below this."""
 _TREES = 100
 """Trees of a forest."""
 _DEPTH = 3
@@ -40,9 +41,9 @@ _LEAF = 5
 _NUMBERS = 9
 """Columns of `Circumstances.shape`."""
 _NONE = "none"
-"""Verdict: no sign gives a class away."""
+"""Verdict: the class is surely not given away."""
 _TOLD = "told"
-"""Verdict: a sign gives a class away."""
+"""Verdict: the class is surely given away."""
 _SIGN_WORDS = {_SHAPE: "Picture shape", _BRIGHTNESS: "Brightness", _SCANNER: "The scanner"}
 _ADVICE = {
     _SHAPE: "a classifier may use it; conform shapes first, or judge on centre squares",
@@ -115,11 +116,20 @@ class Separation:
     """Area under the precision-recall curve of a rare class; None for other classes."""
     base: float
     """Share of the class among the held-out images: what guessing reaches in AUPRC."""
+    verdict: str = ""
+    """"told" if the sign gives the class away, "none" if it does not, else "cannot-tell"."""
+    others: int = 0
+    """Held-out patients of all other classes."""
+    patients_needed: int | None = None
+    """Patients that a verdict needs, about, of the class or of the others, whichever are fewer.
+
+    None if there are enough.
+    """
 
     @property
-    def loud(self) -> bool:
-        """Whether the sign gives the class away."""
-        return self.low > _THRESHOLD and self.patients >= _FEWEST_PATIENTS
+    def judged(self) -> int:
+        """Held-out patients of the scarcer side, who limit what can be told."""
+        return min(self.patients, self.others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +148,15 @@ class Giveaway:
 class Giveaways:
     """Whether signs other than the content of the images give classes away."""
 
-    version: int = 1
+    version: int = 2
     verdict: str
-    """"told" if a sign gives a class away, else "none"."""
+    """"told" if a sign gives a class away, "none" if surely none does, else "cannot-tell"."""
     sentence: str
     signs: tuple[Giveaway, ...]
     patients: int
     """Held-out patients."""
     threshold: float = _THRESHOLD
+    clear_below: float = _CLEAR_BELOW
     method: str = _METHOD
 
 
@@ -178,11 +189,12 @@ def measure_giveaways(
             hint="Hold out patients of every class: a test/ folder, or train with --holdout 0.3.",
         )
     weights = patient_weights(held_out.patients, held_out.labels, resamples, seed)
+    rare = rare_classes(train.counts)
     signs = tuple(
         Giveaway(
             sign=sign,
             values=_count_values(own),
-            classes=_separations(scores, train, held_out, weights) if _count_values(own) else (),
+            classes=tuple(_separations(scores, held_out, weights, rare, alike=_count_values(own) == 1)),
         )
         for sign, own, scores in (
             (_SHAPE, *_shape_scores(train.labels, learned, asked)),
@@ -190,9 +202,9 @@ def measure_giveaways(
             (_SCANNER, *_scanner_scores(train.labels, learned, asked)),
         )
     )
-    loud = any(one.loud for sign in signs for one in sign.classes)
+    verdicts = {one.verdict for sign in signs for one in sign.classes}
     return Giveaways(
-        verdict=_TOLD if loud else _NONE,
+        verdict=next((one for one in (_TOLD, CANNOT_TELL) if one in verdicts), _NONE),
         sentence=_verdict_text(signs),
         signs=signs,
         patients=len(np.unique(held_out.patients)),
@@ -200,30 +212,60 @@ def measure_giveaways(
 
 
 def _separations(
-    scores: dict[int, _Points], train: LabelledImages, held_out: LabelledImages, weights: _Labels
-) -> tuple[Separation, ...]:
-    """The separation of every class with training and held-out images, in the order of their names."""
-    rare = rare_classes(train.counts)
-    found = []
+    scores: dict[int, _Points],
+    held_out: LabelledImages,
+    weights: _Labels,
+    rare: Sequence[str],
+    *,
+    alike: bool,
+) -> Iterator[Separation]:
+    """The separation of every class with training and held-out images, in the order of their names.
+
+    Args:
+        scores: {class: score of each held-out image}; empty if the sign is not known.
+        held_out: Held-out images.
+        weights: How often each of them counts in each resample of the patients.
+        rare: Names of the rare classes.
+        alike: Whether all training images have the same value of the sign, from which nothing can be learned.
+    """
     for number, score in scores.items():
         truth = held_out.labels == number
         if not truth.any():
             continue
         label = held_out.names[number]
+        own, others = (len(np.unique(held_out.patients[side])) for side in (truth, ~truth))
+        auroc = float(roc_auc_score(truth, score))
         low, high = interval(auroc_under(score, truth, weights))
-        auprc = round(float(average_precision_score(truth, score)), 5) if label in rare else None
-        found.append(
-            Separation(
-                label=label,
-                patients=len(np.unique(held_out.patients[truth])),
-                auroc=round(float(roc_auc_score(truth, score)), 5),
-                low=round(low, 5),
-                high=round(high, 5),
-                auprc=auprc,
-                base=round(float(truth.mean()), 5),
-            )
+        verdict, needed = (_NONE, None) if alike else _decide(auroc, low, high, min(own, others))
+        yield Separation(
+            label=label,
+            patients=own,
+            auroc=round(auroc, 5),
+            low=round(low, 5),
+            high=round(high, 5),
+            auprc=round(float(average_precision_score(truth, score)), 5) if label in rare else None,
+            base=round(float(truth.mean()), 5),
+            verdict=verdict,
+            others=others,
+            patients_needed=needed,
         )
-    return tuple(found)
+
+
+def _decide(auroc: float, low: float, high: float, patients: int) -> tuple[str, int | None]:
+    """The verdict on one class, and about how many patients it needs if there are too few.
+
+    The width of an interval falls with the square root of the patients of the scarcer side. It must lie above
+    one threshold or below the other, whichever takes fewer patients.
+    """
+    enough = patients >= LEAST_RARE
+    if enough and low > _THRESHOLD:
+        return _TOLD, None
+    if enough and high < _CLEAR_BELOW:
+        return _NONE, None
+    sides = ((auroc - low, auroc - _THRESHOLD), (high - auroc, _CLEAR_BELOW - auroc))
+    width = min(max(reach, 0.0) / margin for reach, margin in sides if margin > 0)
+    least = patients + 1 if enough else LEAST_RARE
+    return CANNOT_TELL, round_up(max(least, math.ceil(patients * width**2)))
 
 
 # --- signs: (values of the training images, {class: scores (N,) of the held-out images}) ---
@@ -297,24 +339,69 @@ def _count_values(points: _Points) -> int:
 
 
 def _verdict_text(signs: Sequence[Giveaway]) -> str:
-    """Say which signs give a class away and what to do about each, and which signs do not."""
-    loud = [found for sign in signs if (found := _clearest(sign))]
+    """Say of each sign whether it gives a class away, or how many patients it takes to tell."""
+    # Signs that give a class away, and what to do about each.
+    by_verdict = {verdict: _signs_with(signs, verdict) for verdict in (_TOLD, CANNOT_TELL, _NONE)}
     told = [
-        f"{_SIGN_WORDS[sign]} alone tells {one.label} from the rest with an AUROC of {one.auroc:.2f}"
-        f" ({one.low:.2f} to {one.high:.2f}): {_ADVICE[sign]}."
-        for sign, one in loud
+        f"{_SIGN_WORDS[sign.sign]} alone tells {one.label} from the rest with an AUROC of {one.auroc:.2f}"
+        f" ({one.low:.2f} to {one.high:.2f}): {_ADVICE[sign.sign]}."
+        for sign in by_verdict[_TOLD]
+        for one in [max((one for one in sign.classes if one.verdict == _TOLD), key=lambda one: one.low)]
     ]
-    named = {sign for sign, _ in loud}
-    quiet = [sign for sign in signs if sign.classes and sign.sign not in named]
+
+    # Signs of which too few patients tell too little.
+    doubts = [(sign, _most_doubtful(sign)) for sign in by_verdict[CANNOT_TELL]]
+    few = [(sign, one) for sign, one in doubts if one.judged < LEAST_RARE]
+    if few:
+        most = max(one.patients_needed or 0 for _, one in few)
+        told.append(
+            f"Cannot tell whether {_join_signs([sign for sign, _ in few])} gives a class away:"
+            f" only {_patients_text(few[0][1])}; a verdict needs at least {most:,}."
+        )
+    told += [
+        f"Cannot tell whether {_join_signs([sign])} gives a class away: {one.label} is told from the rest"
+        f" with an AUROC of {one.auroc:.2f}, but anything from {one.low:.2f} to {one.high:.2f} is plausible"
+        f" (95 % interval). {_patients_text(one)}; a verdict needs about {one.patients_needed:,}."
+        for sign, one in doubts
+        if (sign, one) not in few
+    ]
+
+    # Signs that give nothing away, and those that are not known.
+    quiet = by_verdict[_NONE]
     if quiet:
-        most = max(one.auroc for sign in quiet for one in sign.classes)
-        names = " or ".join(_SIGN_WORDS[sign.sign].lower() for sign in quiet)
-        told.append(f"No class is given away by {names} (AUROC at most {most:.2f}).")
+        most_auroc, top = (
+            max(getattr(one, name) for sign in quiet for one in sign.classes) for name in ("auroc", "high")
+        )
+        told.append(
+            f"No class is given away by {_join_signs(quiet)} (AUROC at most {most_auroc:.2f}; 95 % intervals"
+            f" reach up to {top:.2f})."
+        )
     told += [f"{_SIGN_WORDS[sign.sign]} is not known." for sign in signs if not sign.classes]
     return " ".join(told)
 
 
-def _clearest(giveaway: Giveaway) -> tuple[str, Separation] | None:
-    """The sign with the class that it separates most surely; None if it gives no class away."""
-    loud = [one for one in giveaway.classes if one.loud]
-    return (giveaway.sign, max(loud, key=lambda one: one.low)) if loud else None
+def _signs_with(signs: Sequence[Giveaway], verdict: str) -> list[Giveaway]:
+    """The signs with this verdict: the first of told, cannot-tell and none that a class of theirs has."""
+    order = (_TOLD, CANNOT_TELL, _NONE)
+    return [
+        sign
+        for sign in signs
+        if sign.classes and min((one.verdict for one in sign.classes), key=order.index) == verdict
+    ]
+
+
+def _most_doubtful(sign: Giveaway) -> Separation:
+    """Of the classes without a verdict the one with too few patients, or else the one that needs most."""
+    doubtful = (one for one in sign.classes if one.verdict == CANNOT_TELL)
+    return max(doubtful, key=lambda one: (one.judged < LEAST_RARE, one.patients_needed or 0, -one.patients))
+
+
+def _patients_text(one: Separation) -> str:
+    """Say how many held-out patients have the class, or another one if these are fewer."""
+    label = one.label if one.judged == one.patients else f"another class than {one.label}"
+    return f"{one.judged:,} held-out patient{' has' if one.judged == 1 else 's have'} {label}"
+
+
+def _join_signs(signs: Sequence[Giveaway]) -> str:
+    """Join the words for signs as a sentence has them."""
+    return " or ".join(_SIGN_WORDS[sign.sign].lower() for sign in signs)

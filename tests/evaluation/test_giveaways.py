@@ -10,14 +10,15 @@ from medgan.dataset.manifest import Record
 from medgan.evaluation.giveaways import (
     _ADVICE,
     _BRIGHTNESS,
-    _FEWEST_PATIENTS,
     _NONE,
     _SCANNER,
     _SHAPE,
     _TOLD,
     Circumstances,
+    _decide,
     measure_giveaways,
 )
+from medgan.evaluation.usefulness.verdict import CANNOT_TELL, LEAST_RARE
 from medgan.preparation.images import LabelledImages
 
 NAMES = ("sick", "well")
@@ -55,6 +56,19 @@ def measured(train, held, learned, asked):
     return measure_giveaways(train, held, learned, asked, seed=0, resamples=200)
 
 
+def verdicts(sign):
+    return [one.verdict for one in sign.classes]
+
+
+def of_few(held, count, label=0):
+    """The same images, those of one class of so few patients."""
+    own = np.cumsum(held.labels == label) % count
+    people = [
+        f"few-{n}" if k == label else p for k, n, p in zip(held.labels, own, held.patients, strict=True)
+    ]
+    return replace(held, patients=np.array(people))
+
+
 def sign_of(found, name):
     return next(sign for sign in found.signs if sign.sign == name)
 
@@ -79,7 +93,7 @@ def test_classes_of_other_shapes_are_told_by_shape_and_by_nothing_else():
 def test_equal_shapes_tell_nothing_and_squares_less_than_nothing():
     train, held = images(60, 1), images(40, 2)
     found = measured(train, held, files(train.labels, 1), files(held.labels, 2))
-    assert (found.verdict, [one.loud for one in sign_of(found, _SHAPE).classes]) == (_NONE, [False, False])
+    assert _TOLD not in {found.verdict, *verdicts(sign_of(found, _SHAPE))}
     square = Circumstances.of([Record(path="a.png", shape=(1, 64, 64))] * len(train))
     asked = Circumstances.of([Record(path="a.png", shape=(1, 64, 64))] * len(held))
     same = sign_of(measured(train, held, square, asked), _SHAPE)
@@ -94,7 +108,7 @@ def test_a_brighter_class_is_told_by_brightness():
     found = measured(train, held, files(train.labels, 1), files(held.labels, 2))
     assert found.sentence.startswith("Brightness alone tells ")
     assert all(one.low > 0.85 for one in sign_of(found, _BRIGHTNESS).classes)
-    assert not any(one.loud for one in sign_of(found, _SHAPE).classes)
+    assert _TOLD not in verdicts(sign_of(found, _SHAPE))
 
 
 def test_a_middle_class_is_told_from_both_ends():
@@ -115,7 +129,7 @@ def test_a_class_from_one_scanner_is_told_by_it_and_mixed_scanners_tell_nothing(
     for rule, loud in ((own, True), (mixed, False)):
         learned, asked = (files(one.labels, n, scanners=rule) for n, one in enumerate((train, held)))
         found = sign_of(measured(train, held, learned, asked), _SCANNER)
-        assert [one.loud for one in found.classes] == [loud, loud]
+        assert [one == _TOLD for one in verdicts(found)] == [loud, loud]
     assert found.values == 4
 
 
@@ -139,22 +153,98 @@ def test_a_format_and_a_polarity_are_facts_of_the_file():
         )
         for one in (train, held)
     )
-    assert all(one.loud for one in sign_of(measured(train, held, learned, asked), _SHAPE).classes)
+    assert verdicts(sign_of(measured(train, held, learned, asked), _SHAPE)) == [_TOLD, _TOLD]
 
 
-def test_few_patients_of_a_class_give_nothing_away_and_that_is_as_slices_of_one_count():
-    train, held = images(60, 1, brighter=0.2), images(40, 2, brighter=0.2)
-    people = np.array(
-        [
-            f"{label}-{row % (_FEWEST_PATIENTS - 1) if not label else row}"
-            for row, label in enumerate(held.labels)
-        ]
-    )
-    held = replace(held, patients=people)
+@pytest.mark.parametrize("count", [1, 2, LEAST_RARE - 1])
+def test_few_patients_cannot_tell_however_many_images_they_have_and_however_clear_it_looks(count):
+    train, held = images(60, 1, brighter=0.2), of_few(images(40, 2, brighter=0.2), count)
     found = measured(train, held, files(train.labels, 1), files(held.labels, 2))
     sick, well = sign_of(found, _BRIGHTNESS).classes
-    assert (sick.patients, sick.loud, well.loud) == (_FEWEST_PATIENTS - 1, False, True)
-    assert "Brightness alone tells well from the rest" in found.sentence
+    assert sick.auroc > 0.9
+    assert (found.verdict, sick.verdict, well.verdict) == (CANNOT_TELL,) * 3
+    assert (sick.patients, sick.others, well.patients, well.others) == (count, 40, 40, count)
+    assert min(sick.patients_needed, well.patients_needed) >= LEAST_RARE
+    have = "1 held-out patient has" if count == 1 else f"{count} held-out patients have"
+    start = "Cannot tell whether picture shape or brightness gives a class away: only "
+    assert found.sentence.startswith(f"{start}{have} sick; a verdict needs at least ")
+    assert "No class is given away" not in found.sentence
+    assert "AUROC" not in found.sentence
+
+
+def test_few_patients_of_all_other_classes_cannot_tell_either():
+    train, held = images(60, 1, brighter=0.2), of_few(images(40, 2, brighter=0.2), 2, label=1)
+    found = measured(train, held, files(train.labels, 1), files(held.labels, 2))
+    assert verdicts(sign_of(found, _BRIGHTNESS)) == [CANNOT_TELL, CANNOT_TELL]
+    assert "only 2 held-out patients have well;" in found.sentence
+
+
+def test_a_class_with_enough_patients_is_told_beside_one_with_few():
+    names = ("sick", "well", "bright")
+    train = images(60, 1, names=names, brighter=0.4)
+    held = of_few(images(40, 2, names=names, brighter=0.4), 2)
+    found = measured(train, held, files(train.labels, 1), files(held.labels, 2))
+    assert verdicts(sign_of(found, _BRIGHTNESS)) == [CANNOT_TELL, _TOLD, _TOLD]
+    assert found.verdict == _TOLD
+    assert found.sentence.startswith("Brightness alone tells ")
+    assert "Cannot tell whether picture shape gives a class away: only 2 held-out" in found.sentence
+
+
+def test_many_patients_and_no_sign_are_said_to_give_nothing_away_with_the_end_of_the_interval():
+    train, held = images(400, 1), images(400, 2)
+    half = np.arange(len(held)) % 2
+    train, held = (replace(one, labels=half) for one in (train, held))
+    found = measured(train, held, files(train.labels, 1), files(held.labels, 2))
+    assert (found.verdict, {*verdicts(found.signs[0]), *verdicts(found.signs[1])}) == (_NONE, {_NONE})
+    assert all(one.patients_needed is None for sign in found.signs for one in sign.classes)
+    most, top = (
+        max(getattr(one, name) for sign in found.signs for one in sign.classes) for name in ("auroc", "high")
+    )
+    assert found.sentence == (
+        f"No class is given away by picture shape or brightness (AUROC at most {most:.2f}; 95 % intervals"
+        f" reach up to {top:.2f}). The scanner is not known."
+    )
+
+
+def test_equal_values_in_training_give_nothing_away_whoever_judges():
+    train, held = images(60, 1), of_few(images(40, 2), 2)
+    same = [Circumstances.of([Record(path="a.png", shape=(1, 64, 64))] * len(one)) for one in (train, held)]
+    found = measured(train, held, *same)
+    assert verdicts(sign_of(found, _SHAPE)) == [_NONE, _NONE]
+    assert verdicts(sign_of(found, _BRIGHTNESS)) == [CANNOT_TELL, CANNOT_TELL]
+    assert "No class is given away by picture shape (AUROC at most 0.50; 95 %" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("auroc", "low", "high", "patients", "said"),
+    [
+        (0.89, 0.61, 0.99, 40, (_TOLD, None)),
+        (0.65, 0.61, 0.69, 900, (_TOLD, None)),
+        (0.55, 0.4, 0.69, 40, (_NONE, None)),
+        (0.97, 0.9, 1.0, 4, (CANNOT_TELL, 5)),
+        (0.97, 0.59, 1.0, 9, (CANNOT_TELL, 10)),  # 0.38 must fall below 0.37: barely more patients
+        (0.8, 0.4, 1.0, 10, (CANNOT_TELL, 40)),  # 0.4 must fall to 0.2: half the width, four times as many
+        (0.5, 0.3, 0.89, 10, (CANNOT_TELL, 39)),  # 0.39 must fall to 0.2, below the upper threshold
+        (0.65, 0.55, 0.75, 10, (CANNOT_TELL, 40)),  # on either side
+    ],
+)
+def test_a_verdict_needs_an_interval_beyond_a_threshold_and_else_so_many_patients(
+    auroc, low, high, patients, said
+):
+    assert _decide(auroc, low, high, patients) == said
+
+
+def test_a_wide_interval_is_said_with_the_patients_that_a_verdict_needs():
+    train, held = images(60, 1, brighter=0.03), images(40, 2, brighter=0.03)
+    found = measured(train, held, files(train.labels, 1), files(held.labels, 2))
+    one = next(one for one in sign_of(found, _BRIGHTNESS).classes if one.label == "sick")
+    assert (one.verdict, one.patients) == (CANNOT_TELL, RARE)
+    assert one.patients_needed > RARE
+    assert (
+        f"Cannot tell whether brightness gives a class away: sick is told from the rest with an AUROC of"
+        f" {one.auroc:.2f}, but anything from {one.low:.2f} to {one.high:.2f} is plausible (95 % interval)."
+        f" {RARE} held-out patients have sick; a verdict needs about {one.patients_needed:,}."
+    ) in found.sentence
 
 
 def test_rare_classes_have_an_auprc_beside_what_guessing_reaches():

@@ -50,10 +50,10 @@ class Panel:
         size = abs(found.difference)
         enough = max(size, _WITHIN - size)
         least = self.patients + 1 if self.enough else LEAST_RARE
-        return _round_up(max(least, math.ceil(self.patients * (reach / enough) ** 2)))
+        return round_up(max(least, math.ceil(self.patients * (reach / enough) ** 2)))
 
 
-def _round_up(count: int) -> int:
+def round_up(count: int) -> int:
     """Round up to two significant digits; more would suggest too much precision."""
     step = int(10 ** max(len(str(count)) - 2, 0))
     return -(-count // step) * step

@@ -9,8 +9,8 @@ from medgan.evaluation.usefulness.verdict import (
     NO_DIFFERENCE,
     Comparison,
     Panel,
-    _round_up,
     conclude,
+    round_up,
     verdict_text,
 )
 
@@ -56,7 +56,7 @@ def test_how_many_patients_are_needed_follows_from_the_spread(patients, differen
 
 @pytest.mark.parametrize(("count", "told"), [(7, 7), (47, 47), (471, 480), (4710, 4800), (100, 100)])
 def test_two_digits_matter(count, told):
-    assert _round_up(count) == told
+    assert round_up(count) == told
 
 
 def test_few_patients_are_told_with_how_many_it_takes():
