@@ -13,7 +13,11 @@ import numpy as np
 from medgan.evaluation.endpoints import interval, rare_auprc
 from medgan.evaluation.usefulness.arm_scores import Bench, Entry
 from medgan.evaluation.usefulness.trials import Round, Rung
-from medgan.evaluation.usefulness.verdict import join_names, points
+from medgan.evaluation.usefulness.verdict import CANNOT_TELL, LEAST_RARE, WITHIN, join_names, points
+
+RISING = "rising"
+FLAT = "flat"
+FALLING = "falling"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,8 @@ class Headroom:
     """95 %, over held-out patients and over seeds, each of which leaves out other patients."""
     ceiling: Level | None = None
     """Measured with further real patients, if there are some."""
+    trend: str = ""
+    """"rising", "flat", "falling" or "cannot-tell"; empty if fewer patients were not tried."""
     recovered: float | None = None
     """Share of their gain that the named arm reaches without them; None if they bring no gain."""
 
@@ -58,14 +64,9 @@ def headroom(
     ceiling = _level(bench, told.ceiling) if told.ceiling else None
     if line is None and ceiling is None:
         return None
-    words = []
-    if line:
-        words.append(
-            f"Even twice as many real patients with {join_names(rare)} would bring about"
-            f" {points(line[0])} points of AUPRC"
-            f" (95 % interval {points(line[1][0])} to {points(line[1][1])}), an estimate from training with"
-            " half, three quarters and all of those there are."
-        )
+    judged = min(len(np.unique(bench.held_out.of(label).patients)) for label in rare)
+    trend = _trend(line[1], judged) if line else ""
+    words = [_trend_text(trend, *line, judged, rare)] if line else []
 
     # Further real patients, if the caller has some.
     recovered = None
@@ -77,11 +78,57 @@ def headroom(
     return Headroom(
         sentence=" ".join(words),
         levels=tuple(_level(bench, rung) for rung in told.rungs),
-        doubled=line and round(line[0], 5),
-        interval=line and (round(line[1][0], 5), round(line[1][1], 5)),
+        doubled=line and line[0],
+        interval=line and line[1],
         ceiling=ceiling,
+        trend=trend,
         recovered=recovered,
     )
+
+
+def _trend(interval: tuple[float, float], judged: int) -> str:
+    """Whether the learning curve rises, is flat within one point, or falls, by what doubling adds.
+
+    Args:
+        interval: 95 % interval of what twice as many patients add.
+        judged: Held-out patients of the scarcest rare class.
+    """
+    low, high = interval
+    if judged < LEAST_RARE:
+        return CANNOT_TELL
+    if low > 0:
+        return RISING
+    if high < 0:
+        return FALLING
+    return FLAT if high <= WITHIN else CANNOT_TELL
+
+
+def _trend_text(
+    trend: str, doubled: float, interval: tuple[float, float], judged: int, rare: Sequence[str]
+) -> str:
+    """Word what twice as many real patients would bring, with its interval."""
+    classes, low, high = join_names(rare), *map(points, interval)
+    spread = f"95 % interval {low} to {high}"
+    figure = f"(twice as many: {points(doubled)} points of AUPRC, {spread})"
+    doubt = f"Cannot tell whether more real patients with {classes} would help:"
+    words = {
+        CANNOT_TELL: f"{doubt} twice as many may change the AUPRC by anything from {low} to {high} points"
+        f" (95 % interval; estimate {points(doubled)}), by training with half, three quarters and all of"
+        " those there are.",
+        RISING: f"Even twice as many real patients with {classes} would bring about {points(doubled)} points"
+        f" of AUPRC ({spread}), an estimate from training with half, three quarters and all of those there"
+        " are.",
+        FLAT: f"The learning curve is flat: more real patients with {classes} are not expected to help at"
+        f" this size {figure}.",
+        FALLING: f"The learning curve falls: classifiers found {classes} better with fewer real patients of"
+        f" it {figure}. More are not expected to help; look for wrong labels, or scans unlike those of the"
+        " held-out patients.",
+    }
+    if judged < LEAST_RARE:
+        have = f"{judged} held-out patient{' has' if judged == 1 else 's have'}"
+        which = classes if len(rare) == 1 else "one of them"
+        return f"{doubt} only {have} {which}, and at least {LEAST_RARE} are needed."
+    return words[trend]
 
 
 def _extrapolate(bench: Bench, rungs: Sequence[Rung]) -> tuple[float, tuple[float, float]] | None:
@@ -91,7 +138,13 @@ def _extrapolate(bench: Bench, rungs: Sequence[Rung]) -> tuple[float, tuple[floa
     patients = np.log2([rung.patients for rung in rungs])
     slope = (patients - patients.mean()) / ((patients - patients.mean()) ** 2).sum()
     found = slope @ np.array([_level(bench, rung).auprc for rung in rungs])
-    return float(found), interval(slope @ np.stack([bench.resampled(rung.logits)[0] for rung in rungs]))
+    low, high = interval(slope @ np.stack([bench.resampled(rung.logits)[0] for rung in rungs]))
+    return _round(found), (_round(low), _round(high))
+
+
+def _round(value: float) -> float:
+    """Round to the digits that are stored, without a negative zero."""
+    return round(float(value), 5) + 0.0
 
 
 def _level(bench: Bench, rung: Rung) -> Level:

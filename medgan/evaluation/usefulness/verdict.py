@@ -12,7 +12,7 @@ HARMS = "harms"
 CANNOT_TELL = "cannot-tell"
 LEAST_RARE = 5
 """Held-out patients of each rare class from which on an interval over patients can be trusted."""
-_WITHIN = 0.01
+WITHIN = 0.01
 """Difference of AUPRC that counts as no difference: one point either way."""
 
 
@@ -48,7 +48,7 @@ class Panel:
         """
         reach = (found.interval[1] - found.interval[0]) / 2
         size = abs(found.difference)
-        enough = max(size, _WITHIN - size)
+        enough = max(size, WITHIN - size)
         least = self.patients + 1 if self.enough else LEAST_RARE
         return round_up(max(least, math.ceil(self.patients * (reach / enough) ** 2)))
 
@@ -68,7 +68,7 @@ def conclude(found: Comparison, panel: Panel) -> str:
         return HELPS
     if high < 0:
         return HARMS
-    return NO_DIFFERENCE if low >= -_WITHIN and high <= _WITHIN else CANNOT_TELL
+    return NO_DIFFERENCE if low >= -WITHIN and high <= WITHIN else CANNOT_TELL
 
 
 def verdict_text(

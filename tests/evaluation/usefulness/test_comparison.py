@@ -86,7 +86,7 @@ def test_what_more_patients_would_bring_is_told(brief):
     found = brief.headroom
     assert [level.patients for level in found.levels] == [6, 9, 12]
     assert found.ceiling.patients == 24
-    assert found.sentence.startswith("Even twice as many real patients with rare would bring about ")
+    assert found.sentence.startswith("Cannot tell whether more real patients with rare would help: ")
     assert "Measured with 24 such patients" in found.sentence
 
 
