@@ -293,9 +293,13 @@ def _every_figure(report: _Facts) -> None:
         rows = ([_figure(arm[name]) for name in tried] for arm in best)
         _table(f"Classifiers on {whose} (no role: exploration)", head, rows)
     heads, told = ("sign", "class", "AUROC", "from", "to"), ("label", "auroc", "low", "high")
-    signs = (report["giveaways"] or {}).get("signs", ())
-    pairs = ((sign["sign"], one) for sign in signs for one in sign["classes"])
-    _table("Signs alone", heads, ([sign, *(_figure(one[name]) for name in told)] for sign, one in pairs))
+    giveaways = report["giveaways"] or {}
+    for title, found in (
+        ("Signs alone", giveaways),
+        ("Signs alone, at another hospital", giveaways.get("external")),
+    ):
+        pairs = ((sign["sign"], one) for sign in (found or {}).get("signs", ()) for one in sign["classes"])
+        _table(title, heads, ([sign, *(_figure(one[name]) for name in told)] for sign, one in pairs))
     compared = ("name", "space", "value", "low", "high", "floor", "at_floor", "n")
     columns = ("class", "score", "compared by", "value", "from", "to", "real images", "as good", "n")
     rows = ([one["label"] or "all", *(_figure(one[name]) for name in compared)] for one in report["scores"])

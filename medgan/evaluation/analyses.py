@@ -10,12 +10,13 @@ from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress
 from medgan.evaluation.data import EvaluationData
 from medgan.evaluation.fidelity import measure_fidelity
-from medgan.evaluation.giveaways import concatenate, measure_giveaways
+from medgan.evaluation.giveaways import Circumstances, Giveaways, concatenate, measure_giveaways
 from medgan.evaluation.privacy import screen_privacy
 from medgan.evaluation.shortcut import measure_shortcut
 from medgan.evaluation.usefulness import trials
-from medgan.evaluation.usefulness.comparison import compare_arms, measure_usefulness
+from medgan.evaluation.usefulness.comparison import EXTERNAL, HELD_OUT, compare_arms, measure_usefulness
 from medgan.evaluation.usefulness.predictions import Predictions, average_predictions
+from medgan.preparation.images import LabelledImages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,15 +106,23 @@ def _giveaways(given: AnalysisInput) -> Any:
     """Whether image shape, brightness or the scanner alone tells the classes apart."""
     images = given.images
     _require_patients(images)
-    files = images.circumstances
-    return measure_giveaways(
-        images.train,
-        images.held_out,
-        files["train"],
-        concatenate(files["val"], files["test"]),
-        seed=given.seed,
-        resamples=EFFORTS[given.effort].resamples,
-    )
+    facts = images.circumstances
+
+    def judge_by(patients: LabelledImages, asked: Circumstances, whose: str) -> Giveaways:
+        return measure_giveaways(
+            images.train,
+            patients,
+            facts["train"],
+            asked,
+            seed=given.seed,
+            resamples=EFFORTS[given.effort].resamples,
+            whose=whose,
+        )
+
+    found = judge_by(images.held_out, concatenate(facts["val"], facts["test"]), HELD_OUT)
+    if images.external is None:
+        return found
+    return replace(found, external=judge_by(images.external, facts["external"], EXTERNAL))
 
 
 def _privacy(given: AnalysisInput) -> Any:

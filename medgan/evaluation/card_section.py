@@ -68,8 +68,8 @@ def _section_lines(told: Mapping[str, Any], digest: str, day: str) -> Iterator[s
             escape_markdown(f"{found['verdict']}. {found.get('sentence', '')}") if found else "not measured."
         )
         yield f"- {heading}: {words}"
-        if part == "usefulness" and told.get("external"):
-            there = told["external"]
+        there = told.get("external") if part == "usefulness" else (found or {}).get("external")
+        if there:
             words = escape_markdown(f"{there['verdict']}. {there['sentence']}")
             yield f"- {heading} at another hospital ({told['patients']['external']:,} patients): {words}"
     bare = " The model without the filter draws what it left out, too." if told["filter"]["on"] else ""

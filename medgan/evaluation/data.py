@@ -106,7 +106,7 @@ class EvaluationData:
     reasons: tuple[str, ...] = ()
     """Why each of them was rejected."""
     circumstances: Mapping[str, Circumstances] = field(default_factory=dict)
-    """{"train", "val" or "test": facts of its files}; empty if the files are not the original scans."""
+    """{"train", "val", "test" or "external": facts of its files}; empty if they are not the original ones."""
 
     @property
     def held_out(self) -> LabelledImages:
@@ -219,7 +219,7 @@ def _load_model(
         train=real["train"],
         val=real["val"],
         test=real["test"],
-        circumstances=circumstances,
+        circumstances={**circumstances, **external.facts},
         external=external.images,
         synthetic=draw_images(model, offered.seeds, request.device, on_progress),
         unseen=_CHECKED,
@@ -302,7 +302,7 @@ def _load_written(
         train=real["train"],
         val=real["val"],
         test=real["test"],
-        circumstances=circumstances,
+        circumstances={**circumstances, **external.facts},
         external=external.images,
         synthetic=images,
         unseen=_CHECKED if facts.data == manifest.digest else _UNKNOWN,
@@ -354,7 +354,7 @@ def _load_other_tool(manifest: Manifest, request: Request, on_progress: OnProgre
         train=real["train"],
         val=real["val"],
         test=real["test"],
-        circumstances=circumstances,
+        circumstances={**circumstances, **external.facts},
         external=external.images,
         synthetic=replace(synthetic, patients=own),
         unseen=_UNKNOWN,

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.source import Source
-from medgan.evaluation.splits import split_images
+from medgan.evaluation.giveaways import Circumstances
+from medgan.evaluation.splits import read_split
 from medgan.evaluation.usefulness.arms import rare_classes
 from medgan.plan import Plan
 from medgan.preparation.images import LabelledImages
@@ -22,9 +25,16 @@ class External:
     """Images of another hospital's patients; empty if none were asked for."""
 
     images: LabelledImages | None = None
+    circumstances: Circumstances | None = None
+    """Facts of their files. Scanners are unknown, because the data set's numbers mean others."""
     sources: Mapping[str, str] = field(default_factory=dict)
     """Digest of the scans."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> dict[str, Circumstances]:
+        """{"external": facts of the files}; empty if there are no images."""
+        return {} if self.circumstances is None else {"external": self.circumstances}
 
 
 def read_external(
@@ -56,8 +66,10 @@ def read_external(
         )
     alone = replace(theirs, records=tuple(replace(record, split="train") for record in kept))
     _require_two_classes(alone, manifest, folder, most)
+    images, circumstances = _prepare(alone, plan, folder, most, on_progress)
     return External(
-        images=_prepare(alone, plan, folder, most, on_progress),
+        images=images,
+        circumstances=replace(circumstances, scanner=np.zeros_like(circumstances.scanner)),
         sources={"external": alone.digest},
         notes=_notes(theirs, kept, shared),
     )
@@ -102,10 +114,12 @@ def _divide_patients(theirs: Manifest, manifest: Manifest) -> tuple[list[Record]
     return [record for record in usable if record.patient not in shared], shared
 
 
-def _prepare(alone: Manifest, plan: Plan, folder: Path, most: int, on_progress: OnProgress) -> LabelledImages:
+def _prepare(
+    alone: Manifest, plan: Plan, folder: Path, most: int, on_progress: OnProgress
+) -> tuple[LabelledImages, Circumstances]:
     """Prepare the images by the plan; raises DatasetError with the folder's name if they do not fit."""
     try:
-        return split_images(alone, "train", plan, on_progress, most)
+        return read_split(alone, "train", plan, on_progress, most)
     except DatasetError as error:
         raise DatasetError(
             f"{folder} cannot be prepared like the data set: {error.message}",

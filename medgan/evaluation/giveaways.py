@@ -139,7 +139,7 @@ class Giveaway:
     sign: str
     """"shape", "brightness" or "scanner"."""
     values: int
-    """Distinct values among the training images; 0 if the sign is unknown."""
+    """Distinct values among the training images; 0 if the sign is unknown of them or of the held-out ones."""
     classes: tuple[Separation, ...]
     """Empty if the sign is unknown."""
 
@@ -158,9 +158,11 @@ class Giveaways:
     threshold: float = _THRESHOLD
     clear_below: float = _CLEAR_BELOW
     method: str = _METHOD
+    external: Giveaways | None = None
+    """The same signs, judged on another hospital's patients; None if there are none."""
 
 
-def measure_giveaways(
+def measure_giveaways(  # noqa: PLR0913  # two sets of images, each with the facts of its files
     train: LabelledImages,
     held_out: LabelledImages,
     learned: Circumstances,
@@ -168,6 +170,7 @@ def measure_giveaways(
     *,
     seed: int,
     resamples: int,
+    whose: str = "held-out",
 ) -> Giveaways:
     """Learn each sign from training images, and test it on held-out ones.
 
@@ -178,6 +181,7 @@ def measure_giveaways(
         asked: Facts of the held-out images' files.
         seed: Decides the resamples.
         resamples: Bootstrap resamples of the patients.
+        whose: "held-out" or "external" patients, for the sentence.
 
     Raises:
         DatasetError: fewer than two classes are among the training or the held-out images.
@@ -205,7 +209,7 @@ def measure_giveaways(
     verdicts = {one.verdict for sign in signs for one in sign.classes}
     return Giveaways(
         verdict=next((one for one in (_TOLD, CANNOT_TELL) if one in verdicts), _NONE),
-        sentence=_verdict_text(signs),
+        sentence=_verdict_text(signs, whose),
         signs=signs,
         patients=len(np.unique(held_out.patients)),
     )
@@ -304,7 +308,7 @@ def _scanner_scores(
 ) -> tuple[_Points, dict[int, _Points]]:
     """Score by how often each class comes from each scanner; "unknown" and new scanners count as scanners."""
     known = np.unique(learned.scanner)
-    if not known.any():
+    if not known.any() or not asked.scanner.any():
         return np.zeros((0, 1)), {}
     ours, theirs = (
         np.where(np.isin(one, known), np.searchsorted(known, one), len(known))
@@ -338,7 +342,7 @@ def _count_values(points: _Points) -> int:
 # --- in words ---
 
 
-def _verdict_text(signs: Sequence[Giveaway]) -> str:
+def _verdict_text(signs: Sequence[Giveaway], whose: str) -> str:
     """Say of each sign whether it gives a class away, or how many patients it takes to tell."""
     # Signs that give a class away, and what to do about each.
     by_verdict = {verdict: _signs_with(signs, verdict) for verdict in (_TOLD, CANNOT_TELL, _NONE)}
@@ -356,12 +360,12 @@ def _verdict_text(signs: Sequence[Giveaway]) -> str:
         most = max(one.patients_needed or 0 for _, one in few)
         told.append(
             f"Cannot tell whether {_join_signs([sign for sign, _ in few])} gives a class away:"
-            f" only {_patients_text(few[0][1])}; a verdict needs at least {most:,}."
+            f" only {_patients_text(few[0][1], whose)}; a verdict needs at least {most:,}."
         )
     told += [
         f"Cannot tell whether {_join_signs([sign])} gives a class away: {one.label} is told from the rest"
         f" with an AUROC of {one.auroc:.2f}, but anything from {one.low:.2f} to {one.high:.2f} is plausible"
-        f" (95 % interval). {_patients_text(one)}; a verdict needs about {one.patients_needed:,}."
+        f" (95 % interval). {_patients_text(one, whose)}; a verdict needs about {one.patients_needed:,}."
         for sign, one in doubts
         if (sign, one) not in few
     ]
@@ -396,10 +400,10 @@ def _most_doubtful(sign: Giveaway) -> Separation:
     return max(doubtful, key=lambda one: (one.judged < LEAST_RARE, one.patients_needed or 0, -one.patients))
 
 
-def _patients_text(one: Separation) -> str:
-    """Say how many held-out patients have the class, or another one if these are fewer."""
+def _patients_text(one: Separation, whose: str) -> str:
+    """Say how many patients have the class, or another one if these are fewer."""
     label = one.label if one.judged == one.patients else f"another class than {one.label}"
-    return f"{one.judged:,} held-out patient{' has' if one.judged == 1 else 's have'} {label}"
+    return f"{one.judged:,} {whose} patient{' has' if one.judged == 1 else 's have'} {label}"
 
 
 def _join_signs(signs: Sequence[Giveaway]) -> str:

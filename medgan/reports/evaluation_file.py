@@ -86,10 +86,11 @@ def _check(value: Mapping[str, Any]) -> None:
     _check_rows(Score, value.get("scores", []), "scores")
     _check_rows(TestResult, private.get("tests", []), "privacy.tests")
     _check_rows(Finding, private.get("findings", []), "privacy.findings")
-    signs = (told.giveaways or {}).get("signs", [])
-    _check_rows(Giveaway, signs, "giveaways.signs")
-    for sign in signs:
-        _check_rows(Separation, sign["classes"], "giveaways.signs[].classes")
+    giveaways = told.giveaways or {}
+    _check_signs(giveaways, "giveaways")
+    if giveaways.get("external") is not None:
+        files.from_known_json(_PartKeys, giveaways["external"], "giveaways.external")
+        _check_signs(giveaways["external"], "giveaways.external")
 
     # Names and sentences that the report needs words for.
     strange = {score["name"] for score in value.get("scores", [])} - set(SCORES)
@@ -100,6 +101,14 @@ def _check(value: Mapping[str, Any]) -> None:
             files.from_known_json(_PartKeys, getattr(told, name), name)
     if told.filter is not None and "sentence" not in told.filter:
         raise ValueError("filter lacks 'sentence'")
+
+
+def _check_signs(told: Mapping[str, Any], name: str) -> None:
+    """Raise ValueError unless the signs that may give classes away have their figures."""
+    signs = told.get("signs", [])
+    _check_rows(Giveaway, signs, f"{name}.signs")
+    for sign in signs:
+        _check_rows(Separation, sign["classes"], f"{name}.signs[].classes")
 
 
 def _check_counts(counts: Mapping[str, Mapping[str, int]]) -> None:

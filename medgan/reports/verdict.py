@@ -8,6 +8,9 @@ from typing import Any
 from medgan.reports.wording import QUESTIONS, SCORES, TONES, VERDICTS
 
 _LIKENESS_QUESTION = "Are they like real images?"
+_ELSEWHERE = "At another hospital:"
+_WORST_FIRST = ("bad", "even", "none", "good")
+"""Tones of answers."""
 
 
 def verdict_of(evaluation: Mapping[str, Any]) -> dict[str, str]:
@@ -37,9 +40,18 @@ def findings(
     ):
         part = evaluation.get(name)
         if part:
-            tone = TONES.get(str(part.get("verdict")), "bad")
-            found.append((tone, question, str(part.get("sentence") or part.get("verdict", ""))))
+            tone, answer = _answer(part)
+            if part.get("external"):
+                there, words = _answer(part["external"])
+                tone, answer = min(tone, there, key=_WORST_FIRST.index), f"{answer} {_ELSEWHERE} {words}"
+            found.append((tone, question, answer))
     return found
+
+
+def _answer(part: Mapping[str, Any]) -> tuple[str, str]:
+    """The tone of a part's verdict, and its sentence."""
+    tone = TONES.get(str(part.get("verdict")), "bad")
+    return tone, str(part.get("sentence") or part.get("verdict", ""))
 
 
 def _likeness(scores: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:

@@ -254,6 +254,10 @@ EVALUATIONS = {
     "giveaways without figures": other(
         "giveaways", {"signs": [{"sign": "shape", "values": 1, "classes": [{"label": "a"}]}]}
     ),
+    "giveaways of another hospital that are a word": other("giveaways", {"external": "shape"}),
+    "giveaways of another hospital without figures": other(
+        "giveaways", {"external": {"signs": [{"sign": "shape", "values": 1, "classes": [{"label": "a"}]}]}}
+    ),
     "a sign of nothing": other("giveaways", {"signs": [{}]}),
     "a filter without words": other("filter", {}),
     "settings that are a number": other("settings", 3),

@@ -437,13 +437,19 @@ def test_an_evaluation_tells_every_figure_when_asked(capsys):
 def test_signs_alone_and_the_arms_of_another_hospital_have_tables_of_their_own(capsys):
     beyond = [{**EVALUATION["arms"][0], "name": "elsewhere", "auprc": 0.123}]
     signs = [{"sign": "shape", "classes": [{"label": "covid", "auroc": 0.891, "low": 0.85, "high": 0.94}]}]
-    more = {"usefulness": {"external": {"arms": beyond}}, "giveaways": {"signs": signs}}
+    there = {"signs": [{"sign": "shape", "classes": [{**signs[0]["classes"][0], "auroc": 0.511}]}]}
+    more = {
+        "usefulness": {"external": {"arms": beyond}},
+        "giveaways": {"signs": signs, "external": there},
+    }
     screen.show_evaluation({**EVALUATION, **more}, every=True)
     lines = capsys.readouterr().out.splitlines()
     rows = [line.split() for line in lines]
     place = lines.index("Classifiers on patients of another hospital (no role: exploration)")
     assert any(row[:1] == ["elsewhere"] and "0.123" in row for row in rows[place:])
     assert ["shape", "covid", "0.891", "0.85", "0.94"] in rows
+    place = lines.index("Signs alone, at another hospital")
+    assert ["shape", "covid", "0.511", "0.85", "0.94"] in rows[place:]
 
 
 def test_every_verdict_has_its_word_on_the_screen_and_on_the_page_and_what_cannot_be_told_is_gray():

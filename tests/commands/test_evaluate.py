@@ -217,6 +217,37 @@ def test_what_files_say_goes_with_their_images(tmp_path):
     assert "Picture shape alone tells full from the rest with an AUROC of 1.00" in told.sentence
 
 
+def test_another_hospital_is_asked_what_gives_its_classes_away_and_both_answers_stand_together(tmp_path):
+    """At home the classes have two sizes, at the other hospital one, which gives nothing away."""
+    for split in ("train", "test"):
+        for label, sides in (("full", (16, 24)), ("rare", (20, 22))):
+            discs(tmp_path / "scans", split=split, shape=sides, **{label: 9 if label == "full" else 6})
+    discs(tmp_path / "theirs", shape=(18, 23), full=8, rare=7)
+    source = Source(path=tmp_path / "scans")
+    untrained(tmp_path / "model", source)
+    asked = Request(source=source, model=tmp_path / "model", external=tmp_path / "theirs", filtered=False)
+    told = evaluate(asked, tmp_path / "out", options=EvaluateOptions(only=("giveaways",))).report()
+    first, second = told["giveaways"], told["giveaways"]["external"]
+    assert (first["verdict"], first["patients"], second["patients"], second["external"]) == (
+        "told",
+        15,
+        15,
+        None,
+    )
+    shape, _, scanner = second["signs"]
+    assert [(one["label"], one["auroc"], one["patients"]) for one in shape["classes"]] == [
+        ("full", 0.5, 8),
+        ("rare", 0.5, 7),
+    ]
+    assert scanner["classes"] == []
+    (answer,) = told["answers"]
+    assert answer["tone"] == "even"
+    assert answer["sentence"] == f"{first['sentence']} At another hospital: {second['sentence']}"
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f"<p>At another hospital: {second['sentence']}</p>" in page
+    assert "by itself tells a class from all others on the patients of another hospital" in page
+
+
 # --- the filter ---
 
 

@@ -199,10 +199,15 @@ def test_nobody_held_out_is_said():
 def test_a_second_test_stands_below_the_first(trained, run, tmp_path, said):
     theirs = discs(tmp_path / "theirs", shape=(20, 30), full=5, rare=4).path
     said["usefulness"] |= {"external": {"verdict": "helps", "sentence": "They help there."}}
+    said["giveaways"] |= {"external": {"verdict": "told", "sentence": "Brightness alone tells rare there."}}
     asked = Request(source=trained[0], model=run, external=theirs, per_class=3)
     found = evaluate(asked, tmp_path / "out", options=EvaluateOptions(only=("usefulness",)))
     assert found.report()["external"]["verdict"] == "helps"
     assert "- Usefulness at another hospital (9 patients): helps. They help there." in section(run)
+    assert (
+        "- Giveaways of the scans themselves at another hospital (9 patients): told. Brightness alone tells"
+        " rare there."
+    ) in section(run)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "<strong>And at another hospital?</strong> They help there." in page
     assert "real, of another hospital" in page

@@ -52,8 +52,8 @@ def files(labels, seed=0, *, shapes=None, scanners=None, **facts):
     return Circumstances.of([one(label) for label in labels.tolist()])
 
 
-def measured(train, held, learned, asked):
-    return measure_giveaways(train, held, learned, asked, seed=0, resamples=200)
+def measured(train, held, learned, asked, **more):
+    return measure_giveaways(train, held, learned, asked, seed=0, resamples=200, **more)
 
 
 def verdicts(sign):
@@ -139,6 +139,20 @@ def test_a_scanner_that_nobody_has_met_and_an_unknown_one_are_no_error():
     asked = files(held.labels, 2, scanners=lambda *_: 9)
     found = sign_of(measured(train, held, learned, asked), _SCANNER)
     assert [one.auroc for one in found.classes] == [0.5, 0.5]
+
+
+def test_a_scanner_that_no_judging_file_names_is_not_known():
+    train, held = images(60, 1), images(40, 2)
+    learned = files(train.labels, 1, scanners=lambda label, _: label + 1)
+    found = measured(train, held, learned, files(held.labels, 2))
+    assert sign_of(found, _SCANNER).classes == ()
+    assert found.sentence.endswith("The scanner is not known.")
+
+
+def test_the_patients_of_another_hospital_are_called_external():
+    train, held = images(60, 1), of_few(images(40, 2), 2)
+    found = measured(train, held, files(train.labels, 1), files(held.labels, 2), whose="external")
+    assert "only 2 external patients have sick;" in found.sentence
 
 
 def test_a_format_and_a_polarity_are_facts_of_the_file():

@@ -30,9 +30,9 @@ _METHOD = (
     "paired percentile bootstrap over patients (within their class) and classifier seeds; all other arms are "
     "exploration"
 )
-_HELD_OUT = "held-out"
+HELD_OUT = "held-out"
 """Patients of this data set judge."""
-_EXTERNAL = "external"
+EXTERNAL = "external"
 """Patients of another hospital judge."""
 
 
@@ -131,9 +131,9 @@ def compare_arms(  # noqa: PLR0913  # settings, optional images and runs
     # Refuse images that can give no verdict.
     train, held_out = split.train, split.held_out
     rare = settings.rare or rare_classes(train.counts)
-    refuse_unjudgeable(held_out, rare, _HELD_OUT)
+    refuse_unjudgeable(held_out, rare, HELD_OUT)
     if external is not None:
-        refuse_unjudgeable(external, rare, _EXTERNAL)
+        refuse_unjudgeable(external, rare, EXTERNAL)
     if not tops_up_a_class(train, split.synthetic):
         raise nothing_to_judge()
 
@@ -193,7 +193,7 @@ def judgement(
     predictions: ArmPredictions,
     settings: Settings,
     on_progress: OnProgress = ignore,
-    whose: str = _HELD_OUT,
+    whose: str = HELD_OUT,
 ) -> Usefulness:
     """Conclude from the predictions whether synthetic images help.
 
@@ -240,7 +240,7 @@ def judgement(
         method=_METHOD,
         external=None
         if predictions.external is None
-        else judgement(predictions.external, settings, on_progress, _EXTERNAL),
+        else judgement(predictions.external, settings, on_progress, EXTERNAL),
     )
 
 
