@@ -2,9 +2,11 @@
 
 import functools
 import http.server
+import itertools
 import os
 import shutil
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -41,7 +43,10 @@ def browser():
 def address(tmp_path_factory):
     """Pages served on loopback, as a hospital's own server would."""
     place = tmp_path_factory.mktemp("pages")
-    for name, story in (("whole", whole()), ("folder", folder()), ("empty", empty())):
+    stories = {"whole": whole(), "folder": folder(), "empty": empty()}
+    for count in range(1, 6):
+        stories[f"answers{count}"] = with_answers(count)
+    for name, story in stories.items():
         (place / f"{name}.html").write_text(render_page(story), encoding="utf-8")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=place))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -50,6 +55,14 @@ def address(tmp_path_factory):
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+def with_answers(count):
+    """An evaluation with so many answers beside its verdict."""
+    story = whole()
+    parts = ("scores", "giveaways", "privacy", "shortcut", "usefulness")
+    evaluation = {name: part for name, part in story.evaluation.items() if name not in parts[count:]}
+    return replace(story, evaluation=evaluation)
 
 
 def sized(browser, width):
@@ -81,6 +94,28 @@ def test_the_page_is_right_in_a_browser(browser, address, name, width):
             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
         )
         browser.save_screenshot(f"{kept}/{name}-{width}.png")
+
+
+@pytest.mark.parametrize(
+    ("width", "rows"),
+    [
+        (1280, {1: [1], 2: [2], 3: [3], 4: [2, 2], 5: [3, 2]}),
+        (700, {1: [1], 2: [2], 3: [2, 1], 4: [2, 2], 5: [2, 2, 1]}),
+        (390, {count: [1] * count for count in range(1, 6)}),
+    ],
+)
+@pytest.mark.parametrize("count", range(1, 6))
+def test_rows_of_answers_are_full_and_none_stands_alone_beside_a_gap(browser, address, width, rows, count):
+    sized(browser, width)
+    browser.get(f"{address}/answers{count}.html")
+    cards = browser.execute_script(
+        "return [...document.querySelectorAll('.answers li')]"
+        ".map(one => one.getBoundingClientRect().toJSON())"
+    )
+    right = browser.execute_script("return document.querySelector('.answers').getBoundingClientRect().right")
+    by_row = [list(row) for _, row in itertools.groupby(cards, key=lambda one: round(one["top"]))]
+    assert [len(row) for row in by_row] == rows[count]
+    assert all(abs(row[-1]["right"] - right) < 1 for row in by_row)
 
 
 @pytest.fixture(params=[("screen", 1280), ("print", 794)], ids=["screen", "paper"])
