@@ -32,7 +32,7 @@ from medgan.reports.verdict import class_marks, findings
 from medgan.training.runtime import once
 
 _VERSION = 1
-_MEASURES = 4
+_MEASURES = 5
 """Version of the measurements; parts that an older version measured are measured again."""
 _VERDICT_KEYS = (
     "verdict",

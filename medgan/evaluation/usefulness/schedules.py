@@ -70,9 +70,17 @@ def choose(found: Mapping[Schedule, float]) -> ScheduleChoice:
 
 
 def middle(schedules: Sequence[Schedule]) -> ScheduleChoice:
-    """The schedule that is taken if there are no folds."""
-    ordered = sorted(schedules, key=lambda one: (one.rate or 0.0, one.steps or 0, one.penalty or 0.0))
-    return ScheduleChoice(schedule=ordered[len(ordered) // 2], inner=None, spread=None)
+    """The schedule that is taken if there are no folds: the middle steps, or penalty, at the middle rate.
+
+    Of two middle rates it is the slower one, of two middle numbers of steps the larger.
+    """
+    rates = sorted({one.rate or 0.0 for one in schedules})
+    rate = rates[(len(rates) - 1) // 2]
+    own = sorted(
+        (one for one in schedules if (one.rate or 0.0) == rate),
+        key=lambda one: (one.steps or 0, one.penalty or 0.0),
+    )
+    return ScheduleChoice(schedule=own[len(own) // 2], inner=None, spread=None)
 
 
 def folds_of(images: LabelledImages, rare: Sequence[int], count: int, seed: int) -> NDArray[np.int64] | None:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from medgan.evaluation.usefulness.classifiers import network_tries
 from medgan.evaluation.usefulness.schedules import _FEW, Schedule, choose, fold_auprc, folds_of, middle
 from tests.evaluation.rings import shapes
 
@@ -35,6 +36,25 @@ def test_of_half_the_images_half_the_steps_are_as_many_passes():
 def test_where_nobody_can_be_asked_the_middle_is_taken():
     found = middle(tuple(by_steps(1, 2, 3)))
     assert (found.schedule.steps, found.inner, found.spread) == (100, None, None)
+
+
+@pytest.mark.parametrize(
+    ("rates", "steps", "middle_one"),
+    [
+        ((3e-5, 1e-4, 3e-4), (25, 50, 100, 200), (1e-4, 100)),
+        ((1e-3, 3e-3), (50, 100, 200, 400), (1e-3, 200)),  # neither the first nor the last of either
+        ((1e-4,), (25, 50, 100, 200), (1e-4, 100)),
+    ],
+)
+def test_the_middle_of_a_grid_is_the_middle_of_its_rates_and_of_its_steps(rates, steps, middle_one):
+    grid = [one for group in network_tries(rates, steps) for one in group]
+    for order in (grid, grid[::-1]):
+        found = middle(order).schedule
+        assert (found.rate, found.steps) == middle_one
+
+
+def test_the_middle_penalty_is_neither_the_strictest_nor_the_mildest():
+    assert middle([Schedule(penalty=value) for value in (0.1, 0.001, 0.01)]).schedule.penalty == 0.01
 
 
 def test_folds_do_not_divide_patients_and_deal_every_class_out_evenly():
