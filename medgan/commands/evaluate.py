@@ -19,6 +19,7 @@ from medgan.base import files
 from medgan.base.errors import MedganError, OutputError, PlanError
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.commands.folder_lock import lock_folder
+from medgan.commands.preflight import refuse_parts
 from medgan.commands.report import render
 from medgan.dataset.source import Source
 from medgan.evaluation.analyses import EFFORTS, PARTS, AnalysisInput, predictions_of_usefulness
@@ -64,11 +65,7 @@ class EvaluateOptions:
 
     def __post_init__(self) -> None:
         """Refuse parts and efforts that do not exist."""
-        strange = [name for name in self.only if name not in PARTS]
-        if strange:
-            raise PlanError(
-                f"--only {','.join(strange)} is not known", hint=f"Give one or more of {', '.join(PARTS)}."
-            )
+        refuse_parts(self.only)
         if self.effort not in EFFORTS:
             raise PlanError(f"--effort {self.effort} is not known", hint=f"Give one of {', '.join(EFFORTS)}.")
 

@@ -5,7 +5,7 @@ They have one size, one intensity range and one order of classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out, holdout_of_training
 from medgan.evaluation.external import read_external
 from medgan.evaluation.giveaways import Circumstances
-from medgan.evaluation.splits import divide, read_split, split_images
+from medgan.evaluation.splits import divide, read_split, refuse_unknown_classes, split_images
 from medgan.evaluation.usefulness.image_sets import Split
 from medgan.filtering.candidates import ReferenceSet, SampleRequest
 from medgan.filtering.in_memory import draw_images, select_in_memory
@@ -347,7 +347,7 @@ def _load_other_tool(manifest: Manifest, request: Request, on_progress: OnProgre
     # Prepare real and synthetic images.
     external = read_external(request.external, request.source, manifest, ours, _MOST, on_progress)
     real, circumstances = _load_real_images(manifest, ours, on_progress)
-    _require_known_classes(made_by.labels, ours.labels, folder)
+    refuse_unknown_classes(made_by.labels, ours.labels, folder)
     synthetic = split_images(made_by, "train", plan, on_progress, _MOST)
     own = np.array([f"synthetic {row}" for row in range(len(synthetic))])
     return EvaluationData(
@@ -386,19 +386,10 @@ def _plan_like(manifest: Manifest, form: OutputFormat, shape: tuple[int, ...]) -
 
 def _renumber(images: LabelledImages, names: tuple[str, ...], folder: Path) -> LabelledImages:
     """Renumber the classes of images in the order of `names`."""
-    _require_known_classes([label for label, count in images.counts.items() if count], names, folder)
+    there = [label for label, count in images.counts.items() if count]
+    refuse_unknown_classes(there, names, folder)
     numbers = np.array([names.index(label) if label in names else -1 for label in images.names])
     return replace(images, labels=numbers[images.labels], names=names)
-
-
-def _require_known_classes(labels: Iterable[str], known: tuple[str, ...], folder: Path) -> None:
-    """Raise DatasetError for synthetic images of classes that the real data lack."""
-    strange = sorted(set(labels) - set(known))
-    if strange:
-        raise DatasetError(
-            f"{folder} holds classes that the real data lack: {', '.join(strange)}",
-            hint="Name the data set that they were made for.",
-        )
 
 
 def _data_notes(manifest: Manifest) -> tuple[str, ...]:

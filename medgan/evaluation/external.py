@@ -14,7 +14,7 @@ from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.source import Source
 from medgan.evaluation.giveaways import Circumstances
-from medgan.evaluation.splits import read_split
+from medgan.evaluation.splits import read_split, refuse_unknown_classes
 from medgan.evaluation.usefulness.arms import rare_classes
 from medgan.plan import Plan
 from medgan.preparation.images import LabelledImages
@@ -57,7 +57,7 @@ def read_external(
     if folder is None:
         return External()
     theirs = index(replace(source, path=folder, labels=None, lines=None), on_progress=on_progress)
-    _refuse_unknown(theirs, plan, folder)
+    refuse_unknown_classes(theirs.labels, plan.labels, folder)
     kept, shared = _divide_patients(theirs, manifest)
     if not kept:
         raise DatasetError(
@@ -73,17 +73,6 @@ def read_external(
         sources={"external": alone.digest},
         notes=_notes(theirs, kept, shared),
     )
-
-
-def _refuse_unknown(theirs: Manifest, plan: Plan, folder: Path) -> None:
-    """Raise DatasetError for classes that the data set lacks."""
-    strange = sorted(set(theirs.labels) - set(plan.labels))
-    if strange:
-        raise DatasetError(
-            f"{folder} holds classes that the data set lacks: {', '.join(strange)}",
-            hint=f"Name its folders like the classes of the data set ({', '.join(plan.labels)}), or remove"
-            " the others.",
-        )
 
 
 def _require_two_classes(alone: Manifest, manifest: Manifest, folder: Path, most: int) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from medgan.base import cache
+from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress
 from medgan.dataset.manifest import Manifest, sort_by_content
 from medgan.dataset.split import hold_out, hold_out_for_training, holdout_of_training
@@ -32,6 +35,17 @@ def divide(
         how = holdout_of_training(maker.holdout if same else None, wish)
         return hold_out(manifest, how, maker.plan.seed)
     return hold_out_for_training(manifest, wish, maker.seed or 0)
+
+
+def refuse_unknown_classes(labels: Iterable[str], known: Collection[str], folder: Path) -> None:
+    """Raise DatasetError if a folder holds classes that the data set lacks."""
+    unknown = sorted(set(labels) - set(known))
+    if unknown:
+        raise DatasetError(
+            f"{folder} holds classes that the data set lacks: {', '.join(unknown)}",
+            hint=f"Name its folders like the classes of the data set ({', '.join(known)}), remove the others,"
+            " or name another data set.",
+        )
 
 
 def split_images(

@@ -196,8 +196,9 @@ def test_nothing_synthetic_is_a_refusal(world):
 
 def test_synthetic_images_of_unknown_classes_are_refused(world, tmp_path):
     theirs = discs(tmp_path / "theirs", full=9, strange=9).path
-    with pytest.raises(DatasetError, match="strange"):
+    with pytest.raises(DatasetError, match="holds classes that the data set lacks: strange") as error:
         load_evaluation_data(request(world, synthetic=theirs), ignore)
+    assert "full, rare" in error.value.hint
 
 
 def test_what_files_say_goes_with_their_images(tmp_path):
