@@ -219,7 +219,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write a dataclass, mapping or list to `path` as indented JSON, atomically."""
-    write_text(path, json.dumps(to_json(value), indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: object) -> str:
+    """Format a dataclass, mapping or list as indented JSON."""
+    return json.dumps(to_json(value), indent=2, ensure_ascii=False) + "\n"
 
 
 def to_json(value: object) -> Any:

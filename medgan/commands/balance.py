@@ -15,6 +15,7 @@ from medgan.base import cache, files
 from medgan.base.errors import ModelError, PlanError
 from medgan.base.processes import Processes, current_processes
 from medgan.base.progress import OnProgress, ignore
+from medgan.base.run_folder import RunFolder
 from medgan.commands import report
 from medgan.commands.draw_into import (
     check_seed_range,
@@ -23,11 +24,9 @@ from medgan.commands.draw_into import (
     list_marks,
     model_settings,
     resolve_form,
-    select_for_folder,
     write_share,
     write_synthetic,
 )
-from medgan.commands.folder_lock import lock_folder
 from medgan.commands.preflight import AUTO, REPEATED, SYNTHETIC, refuse_mixture
 from medgan.commands.share import ONE_SIDED, BalancePolicy, companion_text, require_validation, settle_share
 from medgan.commands.train import Options, announce, train_on
@@ -39,7 +38,13 @@ from medgan.dataset.quota import Quotas, synthetic_share
 from medgan.dataset.source import Source
 from medgan.evaluation.splits import divide
 from medgan.evaluation.usefulness.share_choice import Chosen
-from medgan.filtering.candidates import ReferenceSet, SampleRequest, Selection, most_candidates
+from medgan.filtering.candidates import (
+    ReferenceSet,
+    SampleRequest,
+    Selection,
+    most_candidates,
+    select_samples,
+)
 from medgan.learners.gan.model import Model
 from medgan.output.finalise import RunFacts, finalise
 from medgan.output.folder import (
@@ -47,8 +52,8 @@ from medgan.output.folder import (
     FolderResult,
     Settings,
     WrittenImage,
-    abandon,
     claim_folder,
+    dataset_folder,
     find_result,
 )
 from medgan.output.folder_names import folder_names
@@ -159,35 +164,35 @@ def balance(  # noqa: PLR0913  # what the command takes
     # Refuse what cannot work before hours of training.
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
-    find_result(out, {"command": "balance"})
+    run = dataset_folder(out, "balance")
+    run.read()
     task = BalanceJob.of_source(source, options, trained or overrides, overrides.device, on_progress)
-    done = once(lambda: find_result(out, task.settings), overrides.device)
-    if done is not None:
+    if (done := once(lambda: find_result(run, task.settings), overrides.device)) is not None:
         ensure_report(out)
         return done
     announce(task.manifest, on_progress)
     plan = decide(measure(task.manifest), overrides) if trained is None else task.suited(trained).plan
     form = task.form_by(plan)
 
-    with lock_folder(out, overrides.device):
+    with run.lock(lambda work: once(work, overrides.device)):
         # Train a model where none is given and synthetic images are needed.
         if trained is None and any(task.missing.values()):
-            run = _sibling_folder(out, ".run")
+            beside = _sibling_folder(out, ".run")
             train_on(
                 task.manifest,
-                run,
+                beside,
                 overrides,
                 Options(tensorboard=tensorboard),
                 on_progress=on_progress,
                 began=started,
             )
-            trained = Model.load(run)
+            trained = Model.load(beside)
 
         # Choose the share on validation patients, then draw, filter and write.
         how = WriteSettings(plan=plan, form=form, device=overrides.device)
         if trained is not None and task.unsettled:
             task = task.settled(trained, _sibling_folder(out, ".share"), how, on_progress)
-        written = write_dataset(out, task, trained, how, on_progress)
+        written = write_dataset(run, task, trained, how, on_progress)
     ensure_report(out)
     return replace(written, seconds=perf_counter() - started)
 
@@ -396,15 +401,15 @@ class WriteSettings:
 
 
 def write_dataset(
-    out: Path, task: BalanceJob, model: Model | None, how: WriteSettings, on_progress: OnProgress
+    run: RunFolder, task: BalanceJob, model: Model | None, how: WriteSettings, on_progress: OnProgress
 ) -> FolderResult:
-    """Write real, repeated and synthetic images into the locked folder `out`, then finalise it."""
+    """Write real, repeated and synthetic images into the locked folder `run`, then finalise it."""
     # Claim the folder, or return what an earlier command completed there.
     digest = model.digest if model else ""
     settings = {**task.settings, "model": digest}
-    if (done := once(lambda: claim_folder(out, settings), how.device)) is not None:
+    if (done := once(lambda: claim_folder(run, settings), how.device)) is not None:
         return done
-    folder = DatasetWriter(path=out, form=how.form, folders=folder_names(task.before))
+    folder = DatasetWriter(path=run.path, form=how.form, folders=folder_names(task.before))
 
     # Select the synthetic images, one seed each.
     choice = None
@@ -440,12 +445,8 @@ def _select_samples(
     """Select images with the filter, and reduce the job to the share that every class can reach."""
     wish = SampleRequest(counts=task.missing, seed=task.options.seed, device=how.device, doubtful=False)
     images = partial(_load_reference, task, how, folder.folders, on_progress)
-    choice = select_for_folder(folder, model, wish, images, on_progress)
-    try:
-        task = task.fit(choice)
-    except PlanError:
-        abandon(folder.path)
-        raise
+    choice = select_samples(folder.selection, model, wish, images, on_progress=on_progress)
+    task = task.fit(choice)
     return task, choice.hold(task.missing)
 
 
@@ -454,7 +455,7 @@ def _run_record(
 ) -> RunFacts:
     """What run.json and the data card say of the folder."""
     return RunFacts(
-        command=f"medgan {task.command}",
+        command=task.command,
         split=task.split,
         settings=settings,
         before=task.before,

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from medgan.base import files
-from medgan.base.errors import MedganError, PlanError
+from medgan.base.errors import PlanError
 from medgan.base.processes import Processes, current_processes
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Record
-from medgan.filtering.candidates import FILTER_OFF, ReferenceSet, SampleRequest, Selection, select_samples
+from medgan.filtering.candidates import FILTER_OFF, SampleRequest, Selection
 from medgan.filtering.summary import checks_section, kept_scores, rejected_rows
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.output.finalise import FilterResult
-from medgan.output.folder import SELECTION, SUFFIXES, DatasetWriter, WrittenImage, abandon
+from medgan.output.folder import SUFFIXES, DatasetWriter, WrittenImage
 from medgan.scans.dicom.sop_classes import list_obstacles, set_class
 from medgan.scans.scan import OutputFormat, Provenance
 from medgan.training.runtime import each
@@ -75,29 +75,6 @@ def drop_untrue_attributes(form: OutputFormat, records: Iterable[Record]) -> Out
         if all(getattr(record, name) == getattr(form, name) for record in records)
     }
     return replace(form, **{"body_part": "", "patient_orientation": ""} | shared)
-
-
-def select_for_folder(
-    folder: DatasetWriter,
-    model: Model,
-    wish: SampleRequest,
-    beside: Callable[[], ReferenceSet | None],
-    on_progress: OnProgress,
-) -> Selection:
-    """Select samples for a claimed folder, and give the folder up if that is refused.
-
-    Args:
-        folder: The output folder.
-        model: Draws the candidates.
-        wish: How many images of each class, and from which seed on.
-        beside: Loads the real images that candidates are compared with; None where there are none.
-        on_progress: Called with every step of progress.
-    """
-    try:
-        return select_samples(folder.path / SELECTION, model, wish, beside, on_progress=on_progress)
-    except MedganError:
-        abandon(folder.path)
-        raise
 
 
 def describe_filter(choice: Selection | None, data: str) -> FilterResult:

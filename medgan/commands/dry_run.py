@@ -15,7 +15,7 @@ from medgan.commands.train import announce, outlook, plan_and_estimate
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.source import Source
 from medgan.learners.gan.model import Model
-from medgan.output.folder import find_result
+from medgan.output.folder import dataset_folder, find_result
 from medgan.plan import Overrides, Plan, explain
 from medgan.training.runtime import once
 
@@ -83,7 +83,7 @@ def foresee(
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
     task = BalanceJob.of_source(source, options, trained or overrides, overrides.device, on_progress)
     announce(task.manifest, on_progress)
-    once(lambda: find_result(out, task.settings), overrides.device)
+    once(lambda: find_result(dataset_folder(out, "balance"), task.settings), overrides.device)
 
     # Plan the training and time it, or take the plan of the model.
     if trained is None:

@@ -11,13 +11,12 @@ from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, ignore
 from medgan.commands.balance import BalanceJob, BalanceOptions, WriteSettings, ensure_report, write_dataset
 from medgan.commands.draw_into import resolve_form
-from medgan.commands.folder_lock import lock_folder
 from medgan.dataset.index import index
 from medgan.dataset.manifest import SPLITS, Manifest
 from medgan.dataset.source import Source
 from medgan.evaluation.splits import divide
 from medgan.learners.gan.model import Model
-from medgan.output.folder import FolderResult, find_result
+from medgan.output.folder import FolderResult, dataset_folder, find_result
 from medgan.training.runtime import once
 
 
@@ -67,12 +66,13 @@ def conform(  # noqa: PLR0913  # what the command takes
     # Write them as `balance` writes its real images, with nothing repeated and nothing synthetic.
     settings = {**task.settings, "command": "prepare", "split": split or "all"}
     task = replace(task, command="prepare", split=split or "", settings=settings)
-    if (done := once(lambda: find_result(out, task.settings))) is None:
+    run = dataset_folder(out, "prepare")
+    if (done := once(lambda: find_result(run, task.settings))) is None:
         how = WriteSettings(
             plan=trained.plan, form=resolve_form(trained.plan.form, format, dicom_class), device="cpu"
         )
-        with lock_folder(out):
-            done = write_dataset(out, task, trained, how, on_progress)
+        with run.lock(once):
+            done = write_dataset(run, task, trained, how, on_progress)
     ensure_report(out)
     return replace(done, seconds=perf_counter() - started)
 

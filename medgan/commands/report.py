@@ -13,6 +13,7 @@ from typing import Any
 from medgan import __version__
 from medgan.base import files
 from medgan.base.errors import DatasetError
+from medgan.base.run_folder import RECORD
 from medgan.reports import evaluation_file, exhibits, stories
 from medgan.reports.evaluation_file import RESULT
 from medgan.reports.page import ClassGallery, ImageRow, NearestPair, ReportData, render_page
@@ -21,8 +22,6 @@ from medgan.training.runtime import once
 
 PAGE = "report.html"
 """The report, in the folder that it reports on."""
-_RUN = "run.json"
-"""The record of a command, in the folder that it wrote."""
 _LIBRARIES = ("numpy", "torch", "scikit-learn", "scikit-image", "torchmetrics")
 """Libraries whose versions the report names."""
 
@@ -51,8 +50,8 @@ def render(folder: Path) -> Rendered:
     """
     if (folder / RESULT).exists():
         story = _evaluation_data(folder)
-    elif (folder / _RUN).exists():
-        story = _folder_data(folder, _read_object(folder, _RUN))
+    elif (folder / RECORD).exists():
+        story = _folder_data(folder, _read_object(folder, RECORD))
     else:
         raise DatasetError(
             f"{folder} holds nothing to report on",
@@ -161,7 +160,7 @@ def _folder_data(folder: Path, facts: dict[str, Any]) -> ReportData:
             story = stories.folder_report(folder, facts, read_log(run))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DatasetError(
-            f"{folder / _RUN} is damaged, or was not written by medgan ({type(error).__name__}: {error})",
+            f"{folder / RECORD} is damaged, or was not written by medgan ({type(error).__name__}: {error})",
             hint="Repeat the command that wrote it.",
         ) from error
     return replace(story, facts={**story.facts, **_versions()})

@@ -19,17 +19,15 @@ from medgan.commands.draw_into import (
     list_marks,
     model_settings,
     resolve_form,
-    select_for_folder,
     write_share,
     write_synthetic,
 )
-from medgan.commands.folder_lock import lock_folder
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Holdout
 from medgan.dataset.quota import unknown_class_error
 from medgan.dataset.source import Source, normalise_label
 from medgan.dataset.split import hold_out, holdout_of_training
-from medgan.filtering.candidates import ReferenceSet, SampleRequest, most_candidates
+from medgan.filtering.candidates import ReferenceSet, SampleRequest, most_candidates, select_samples
 from medgan.learners.gan.model import Model
 from medgan.output.finalise import RunFacts, finalise
 from medgan.output.folder import (
@@ -38,6 +36,7 @@ from medgan.output.folder import (
     Settings,
     WrittenImage,
     claim_folder,
+    dataset_folder,
     find_result,
 )
 from medgan.output.folder_names import folder_names
@@ -113,7 +112,8 @@ def sample(
         "against": against is not None,
         "holdout": how.share,
     }
-    done = once(lambda: find_result(out, settings), device)
+    run = dataset_folder(out, "sample")
+    done = once(lambda: find_result(run, settings), device)
     if done is not None:
         return done
 
@@ -125,8 +125,8 @@ def sample(
         if options.filtered
         else None
     )
-    with lock_folder(out, device):
-        if (done := once(lambda: claim_folder(out, settings), device)) is not None:
+    with run.lock(lambda work: once(work, device)):
+        if (done := once(lambda: claim_folder(run, settings), device)) is not None:
             return done
         written = _write_images(folder, trained, wish, beside, settings, on_progress)
     return replace(written, seconds=perf_counter() - started)
@@ -152,7 +152,12 @@ def _write_images(
     """
     device = wish.device
     choice = (
-        once(lambda: select_for_folder(folder, model, wish, beside, on_progress), device) if beside else None
+        once(
+            lambda: select_samples(folder.selection, model, wish, beside, on_progress=on_progress),
+            device,
+        )
+        if beside
+        else None
     )
     marks = list_marks(wish, choice, model.digest)
 
@@ -162,7 +167,7 @@ def _write_images(
 
     images = write_share(drawn, on_progress, device)
     account = RunFacts(
-        command="medgan sample",
+        command="sample",
         settings=settings,
         before=dict.fromkeys(model.labels, 0),
         model=model.digest,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,9 +15,9 @@ from medgan import __version__
 from medgan.base import files
 from medgan.base.errors import ScanError
 from medgan.base.progress import OnProgress, Progress
+from medgan.base.run_folder import RECORD, RunFolder
 from medgan.dataset.manifest import Holdout, Record
 from medgan.dataset.measure import pixel_digest
-from medgan.output import folder as outfolder
 from medgan.output import tables
 from medgan.output.card import CONTACT_SHEET, data_card
 from medgan.output.folder import (
@@ -27,13 +26,12 @@ from medgan.output.folder import (
     NO_FILTER,
     NO_SHARE,
     REJECTED,
-    RUN,
-    SELECTION,
     VERSION,
     DatasetWriter,
     FolderResult,
     Settings,
     WrittenImage,
+    dataset_folder,
 )
 from medgan.output.tables import FolderContents, ManifestRow
 from medgan.pictures.contact_sheet import SheetClass, contact_sheet, images_per_class
@@ -64,6 +62,7 @@ class RunFacts:
     """What run.json and the data card tell beside the images themselves."""
 
     command: str
+    """The command as users type it, such as "sample"."""
     settings: Settings
     before: Mapping[str, int]
     """{label: real training images} of every class."""
@@ -127,8 +126,9 @@ def finalise(
             "datalist.json": tables.datalist_json(contents),
             **({METADATA: tables.metadata_csv(rows)} if tables.is_image_folder(rows) else {}),
             "README.md": data_card(contents),
-            RUN: _run_text(folder, account, written),
         },
+        dataset_folder(folder.path, account.command),
+        _run_record(folder, account, written),
     )
     return written
 
@@ -163,7 +163,7 @@ def _read_all(
 def _contents_of(folder: DatasetWriter, account: RunFacts, rows: Sequence[ManifestRow]) -> FolderContents:
     """All that the data card and datalist.json tell."""
     return FolderContents(
-        command=account.command,
+        command=f"medgan {account.command}",
         folders=folder.folders,
         rows=rows,
         form=folder.form,
@@ -312,7 +312,13 @@ class _SheetImages:
         return stack.astype(np.float32)
 
 
-def _close(folder: DatasetWriter, images: Sequence[SheetClass], texts: Mapping[str, str]) -> None:
+def _close(
+    folder: DatasetWriter,
+    images: Sequence[SheetClass],
+    texts: Mapping[str, str],
+    run: RunFolder,
+    record: Mapping[str, Any],
+) -> None:
     """Write everything beside `images/`, with run.json as the last file."""
     sides = [
         name for side, name in enumerate(("real", "synthetic")) if any(wall.counts[side] for wall in images)
@@ -321,13 +327,11 @@ def _close(folder: DatasetWriter, images: Sequence[SheetClass], texts: Mapping[s
     sheet = contact_sheet(images, folder.path / CONTACT_SHEET, title)
     digests = _image_digests(folder)
     digests[sheet.name] = files.digest_file(sheet)
-    digests |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    described = {**texts, RECORD: files.json_text(record)}
+    digests |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in described.items()}
     for name, text in (*texts.items(), ("SHA256SUMS", tables.checksums(digests))):
-        if name != RUN:
-            files.write_text(folder.path / name, text)
-    outfolder.remove_leftovers(folder.path)
-    files.remove_partial(folder.path / SELECTION)
-    files.write_text(folder.path / RUN, texts[RUN])
+        files.write_text(folder.path / name, text)
+    run.finish(record)
 
 
 def _image_digests(folder: DatasetWriter) -> dict[str, str]:
@@ -342,13 +346,13 @@ def _image_digests(folder: DatasetWriter) -> dict[str, str]:
     return found
 
 
-def _run_text(folder: DatasetWriter, account: RunFacts, written: FolderResult) -> str:
-    """The text of run.json.
+def _run_record(folder: DatasetWriter, account: RunFacts, written: FolderResult) -> dict[str, Any]:
+    """The contents of run.json.
 
     It holds no path and no time, so that equal commands give equal folders.
     """
     numbers = tables.label_ids(folder.folders)
-    report = {
+    return {
         "version": VERSION,
         "complete": True,
         "settings": account.settings,
@@ -372,4 +376,3 @@ def _run_text(folder: DatasetWriter, account: RunFacts, written: FolderResult) -
         "filter": account.filter.report,
         "verdicts": account.verdicts,
     }
-    return json.dumps(files.to_json(report), indent=2, ensure_ascii=False) + "\n"

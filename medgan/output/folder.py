@@ -12,7 +12,6 @@ any moment and repeated. Equal commands on equal data give equal bytes.
 from __future__ import annotations
 
 import errno
-import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ import numpy as np
 from medgan.base import files
 from medgan.base.errors import OutputError
 from medgan.base.processes import current_processes
+from medgan.base.run_folder import RECORD, STAGING, RunFolder, list_changes
 from medgan.dataset.checks import REPEATED
 from medgan.dataset.manifest import Record
 from medgan.scans import formats
@@ -34,9 +34,8 @@ VERSION = 1
 """Version of run.json and of the report."""
 SUFFIXES = {name: writer.SUFFIX for name, writer in formats.WRITERS.items()}
 """{format: suffix of its files}."""
-RUN, MANIFEST, METADATA, REJECTED = "run.json", "manifest.csv", "metadata.csv", "rejected.csv"
-_STAGING = ".writing"
-_LONGEST_VALUE = 80
+MANIFEST, METADATA, REJECTED = "manifest.csv", "metadata.csv", "rejected.csv"
+_SELECTION = ".choice.json"
 
 
 NO_SHARE: Mapping[str, Any] = {"asked": "", "reached": None, "sentence": ""}
@@ -51,8 +50,6 @@ NO_FILTER: Mapping[str, Any] = {
     "counts": {},
 }
 """The filter report of a folder whose images were not filtered."""
-SELECTION = ".choice.json"
-"""File in which a command stores its selection of samples until the folder is complete."""
 
 Settings = Mapping[str, Any]
 """What makes two commands the same command: {name: JSON value}."""
@@ -125,6 +122,11 @@ class DatasetWriter:
     folders: Mapping[str, str]
     """{label: class folder} of every class that is numbered."""
 
+    @property
+    def selection(self) -> Path:
+        """The file that stores the selection of samples until the folder is complete."""
+        return self.path / _SELECTION
+
     def place(self, mark: Provenance, suffix: str = "") -> Path:
         """The path of the image with this provenance.
 
@@ -140,7 +142,7 @@ class DatasetWriter:
 
         Files are written in a staging folder of this process, so that `images/` holds complete files only.
         """
-        place, staging = self.place(mark), self.path / _STAGING / str(current_processes().rank)
+        place, staging = self.place(mark), self.path / STAGING / str(current_processes().rank)
         image = pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)
         written = formats.write(
             staging / place.name.removesuffix(SUFFIXES[self.form.format]), image, self.form, mark
@@ -180,7 +182,7 @@ class DatasetWriter:
                 if place.exists() or place.is_symlink():
                     continue
                 if image.original is None:
-                    _link(place, path, partial(_copy, self.path / _STAGING / str(current_processes().rank)))
+                    _link(place, path, partial(_copy, self.path / STAGING / str(current_processes().rank)))
                 else:
                     _link(place, path.resolve(), Path.symlink_to)
         except OSError as error:
@@ -194,81 +196,42 @@ class DatasetWriter:
         return sorted(path for path in (self.path / "images").rglob("*") if path.is_file())
 
 
-def find_result(out: Path, settings: Settings) -> FolderResult | None:
-    """The result of the same command in `out`, if it had finished.
+def dataset_folder(out: Path, command: str) -> RunFolder:
+    """The output folder of a command that writes a data set."""
+    return RunFolder(path=out, command=command, check=_check_record, memos=(_SELECTION,))
+
+
+def _check_record(record: Mapping[str, Any]) -> None:
+    """Raise ValueError for a run.json that no version of these commands wrote."""
+    files.from_json(Mapping[str, Any], record.get("settings"), "settings")
+    files.from_json(bool, record.get("complete"), "complete")
+
+
+def find_result(folder: RunFolder, settings: Settings) -> FolderResult | None:
+    """The result of the same command in this folder, if it had finished.
 
     Raises:
         OutputError: the folder belongs to another command, or is not medgan's.
     """
-    begun = _read_run(out)
+    begun = folder.read()
     if begun is None:
         return None
-    there = {"holdout": 0.0, **begun["settings"]}  # which older versions did not write down where it was none
-    for name, value in files.to_json(settings).items():
-        if name in there and there[name] != value:
-            raise OutputError(
-                f"{out} was begun by another command: "
-                f"{name} is {_short_json(there[name])} there and {_short_json(value)} here",
-                hint="Repeat that command to go on with it, or choose another --out.",
-            )
-    return _read_result(out, begun) if begun["complete"] else None
+    # Older versions did not record a holdout of 0.
+    folder.refuse_changes(list_changes({"holdout": 0.0, **begun["settings"]}, settings))
+    return _read_result(folder.path, begun) if begun["complete"] else None
 
 
-def claim_folder(out: Path, settings: Settings) -> FolderResult | None:
-    """Make `out` the folder of this command, new or to be continued.
+def claim_folder(folder: RunFolder, settings: Settings) -> FolderResult | None:
+    """Make the folder that of this command, new or to be continued.
 
     Returns:
         What `find_result` does, where nothing is left to do.
     """
-    done = find_result(out, settings)
+    done = find_result(folder, settings)
     if done is None:
-        remove_leftovers(out)
-        _refuse_links(out)
-        files.make_folder(out)
-        files.write_json(out / RUN, {"version": VERSION, "complete": False, "settings": settings})
+        _refuse_links(folder.path)
+        folder.begin({"version": VERSION, "complete": False, "settings": settings})
     return done
-
-
-def abandon(out: Path) -> None:
-    """Undo a claim under which nothing was written, so that others may use the folder.
-
-    `lock_folder` removes a folder that it made.
-    """
-    try:
-        if out.exists() and not (out / "images").exists():
-            for child in out.iterdir():
-                if child.name in {RUN, SELECTION}:
-                    child.unlink()
-    except OSError as error:
-        raise files.write_error(out, error) from error
-
-
-def _read_run(out: Path) -> dict[str, Any] | None:
-    """The run.json in `out`; None when the folder is new or empty."""
-    try:
-        if not out.exists() or all(_is_partial(child) for child in out.iterdir()):
-            return None
-    except NotADirectoryError as error:
-        raise OutputError(f"{out} is a file, not a folder", hint="Choose another --out.") from error
-    except OSError as error:
-        raise files.write_error(out, error) from error
-    try:
-        begun = files.read_object(out / RUN)
-        if files.from_json(int, begun.get("version"), "version") > VERSION:
-            raise OutputError(
-                f"{out} was written by a newer medgan", hint="Update medgan, or choose another --out."
-            )
-        settings = files.from_json(Mapping[str, Any], begun.get("settings"), "settings")
-        return {
-            **begun,
-            "settings": settings,
-            "complete": files.from_json(bool, begun.get("complete"), "complete"),
-        }
-    except (OSError, ValueError) as error:
-        raise OutputError(
-            f"{out} is not empty, and medgan did not write it",
-            hint="Choose a new or empty --out: nothing is ever overwritten.",
-        ) from error
 
 
 def _refuse_links(out: Path) -> None:
@@ -291,7 +254,7 @@ def _refuse_links(out: Path) -> None:
 def _read_result(out: Path, run: Mapping[str, Any]) -> FolderResult:
     try:
         names = ("counts", "written", "repeated", "real", "share", "notes")
-        end = files.from_json(_End, {name: run[name] for name in names}, RUN)
+        end = files.from_json(_End, {name: run[name] for name in names}, RECORD)
         filtered = files.from_json(Mapping[str, Any], run.get("filter"), "filter")
         filtered = {
             **filtered,
@@ -302,7 +265,7 @@ def _read_result(out: Path, run: Mapping[str, Any]) -> FolderResult:
         _ = [end.counts.before[label] for label in end.counts.after]
     except (KeyError, ValueError) as error:
         raise OutputError(
-            f"{out / RUN} cannot be read ({error})", hint="Choose another --out, or copy the folder anew."
+            f"{out / RECORD} cannot be read ({error})", hint="Choose another --out, or copy the folder anew."
         ) from error
     return FolderResult(
         out=out,
@@ -360,30 +323,6 @@ class _ClassCheck:
     labels: tuple[str, ...]
     pairs: tuple[Mapping[str, Any], ...]
     sentences: tuple[str, ...]
-
-
-def _short_json(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
-
-
-def _is_partial(path: Path) -> bool:
-    return path.name == _STAGING or files.is_partial(path)
-
-
-def remove_leftovers(out: Path) -> None:
-    """Remove what a killed run left half written.
-
-    All of it is in `out` itself or in its staging folder.
-    """
-    try:
-        for child in out.iterdir() if out.exists() else ():
-            if child.name == _STAGING and not child.is_symlink():
-                shutil.rmtree(child)
-            elif _is_partial(child):  # a link is removed, not what it points to
-                child.unlink()
-    except OSError as error:
-        raise files.write_error(out, error) from error
 
 
 def _move(paths: Iterable[Path], folder: Path) -> None:

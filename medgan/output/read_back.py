@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, Progress
+from medgan.base.run_folder import RECORD
 from medgan.dataset.manifest import Holdout
-from medgan.output.folder import MANIFEST, RUN
+from medgan.output.folder import MANIFEST
 from medgan.output.tables import unescape_row
 from medgan.plan.stored import parse_output_format
 from medgan.preparation.images import LabelledImages
@@ -67,7 +68,7 @@ _Rows = list[dict[str, str]]
 
 def is_written(folder: Path) -> bool:
     """Whether `sample` or `balance` wrote the folder."""
-    return (folder / MANIFEST).is_file() and (folder / RUN).is_file()
+    return (folder / MANIFEST).is_file() and (folder / RECORD).is_file()
 
 
 def read_tables(folder: Path, *, repeats: bool = False) -> tuple[RunRecord, _Rows]:
@@ -79,7 +80,7 @@ def read_tables(folder: Path, *, repeats: bool = False) -> tuple[RunRecord, _Row
         DatasetError: the folder is not complete, or has what medgan never writes.
     """
     try:
-        facts = _run_record(files.read_object(files.resolve_inside(folder, RUN)))
+        facts = _run_record(files.read_object(files.resolve_inside(folder, RECORD)))
         lines = _rows(files.resolve_inside(folder, MANIFEST), facts.names)
         rows = [row for row in lines if repeats or not row.get("repeats")]
     except (OSError, ValueError, csv.Error) as error:
@@ -99,10 +100,10 @@ def _unusable(folder: Path, why: object) -> DatasetError:
 
 def _run_record(value: Mapping[str, Any]) -> RunRecord:
     """The needed parts of run.json; ValueError for anything that no command writes."""
-    facts: RunRecord = files.from_known_json(RunRecord, value, RUN)
-    parse_output_format(value["form"], f"{RUN}.form")
+    facts: RunRecord = files.from_known_json(RunRecord, value, RECORD)
+    parse_output_format(value["form"], f"{RECORD}.form")
     if not facts.labels or len(set(facts.names)) < len(facts.labels):
-        raise ValueError(f"{RUN}: its labels are no different classes")
+        raise ValueError(f"{RECORD}: its labels are no different classes")
     return facts
 
 
@@ -120,7 +121,7 @@ def _rows(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, str]]:
             row = unescape_row(line)
             if row["label"] not in names or row["origin"] not in _ORIGINS:
                 raise ValueError(
-                    f"{where}: {RUN} knows no class {row['label'][:80]!r} of {row['origin'][:80]!r} images"
+                    f"{where}: {RECORD} knows no class {row['label'][:80]!r} of {row['origin'][:80]!r} images"
                 )
             yield row
 

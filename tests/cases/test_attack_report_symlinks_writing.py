@@ -6,10 +6,10 @@ import pytest
 
 from medgan.base import files
 from medgan.base.errors import DatasetError, OutputError
-from medgan.commands.folder_lock import lock_folder
 from medgan.evaluation.result_cache import ResultCache
-from medgan.output.folder import claim_folder, remove_leftovers
+from medgan.output.folder import claim_folder, dataset_folder
 from medgan.training.runtime import Journal, load_checkpoint, save_checkpoint
+from tests.commands.blobs import tree
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_nothing_lands_where_a_link_within_a_folder_leads(tmp_path, name):
     out = tmp_path / "theirs"
     out.mkdir(exist_ok=True)
     (out / name.partition("/")[0]).symlink_to(tmp_path / "mine")
-    with pytest.raises(OutputError, match=r"through (a link|links)"), lock_folder(out):
+    with pytest.raises(OutputError, match=r"through (a link|links)"), dataset_folder(out, "sample").lock():
         files.write_text(out / name, "x")
     assert not list((tmp_path / "mine").iterdir())
 
@@ -80,7 +80,7 @@ def test_nothing_lands_where_a_link_within_a_folder_leads(tmp_path, name):
 def test_a_folder_that_is_itself_behind_a_link_is_written_in(tmp_path):
     (tmp_path / "large disk").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "large disk")
-    with lock_folder(tmp_path / "out"):
+    with dataset_folder(tmp_path / "out", "sample").lock():
         files.write_text(tmp_path / "out" / "grids" / "1.png", "x")
     assert (tmp_path / "large disk" / "grids" / "1.png").read_text() == "x"
 
@@ -88,22 +88,22 @@ def test_a_folder_that_is_itself_behind_a_link_is_written_in(tmp_path):
 def test_images_do_not_land_where_a_link_leads(tmp_path):
     (tmp_path / "mine").mkdir()
     out = tmp_path / "theirs"
-    claim_folder(out, {"command": "sample"})
+    claim_folder(dataset_folder(out, "sample"), {"command": "sample"})
     (out / "images").symlink_to(tmp_path / "mine")
     with pytest.raises(OutputError, match=r"through (a link|links)"):
-        claim_folder(out, {"command": "sample"})
+        claim_folder(dataset_folder(out, "sample"), {"command": "sample"})
     (out / "images").unlink()
     (out / "images").mkdir()
     (out / "images" / "covid").symlink_to(tmp_path / "mine")
     with pytest.raises(OutputError, match=r"through (a link|links)"):
-        claim_folder(out, {"command": "sample"})
+        claim_folder(dataset_folder(out, "sample"), {"command": "sample"})
 
 
 def test_a_link_in_place_of_the_staging_folder_is_removed_and_what_it_points_to_stays(tmp_path, precious):
     (tmp_path / "theirs" / ".writing").symlink_to(tmp_path)
-    remove_leftovers(tmp_path / "theirs")
+    claim_folder(dataset_folder(tmp_path / "theirs", "sample"), {"command": "sample"})
     assert precious.exists()
-    assert not list((tmp_path / "theirs").iterdir())
+    assert list(tree(tmp_path / "theirs")) == ["run.json"]
 
 
 def test_a_file_of_the_folder_is_found_by_its_name(tmp_path):

@@ -56,5 +56,5 @@ def test_what_balance_would_refuse_is_refused(cut_scans, tmp_path, options, sent
 
 def test_a_folder_of_somebody_else_is_refused(cut_scans, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(MedganError, match="did not write it"):
+    with pytest.raises(MedganError, match="medgan balance cannot continue it"):
         foresee(Source(path=cut_scans), tmp_path, model=None, options=BalanceOptions(), overrides=SMALL)

@@ -63,7 +63,7 @@ def test_without_a_split_all_scans_are_written_and_repeating_changes_nothing(pla
     assert {row["split"] for row in table(tmp_path / "all")} == {""}
     assert "divide them by patient" in (tmp_path / "all" / "README.md").read_text("utf-8")
     assert conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run").was_complete
-    with pytest.raises(OutputError, match="another command"):
+    with pytest.raises(OutputError, match="split was all, is now test"):
         conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run", split="test")
 
 

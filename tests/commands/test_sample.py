@@ -271,10 +271,10 @@ def test_the_same_command_again_changes_nothing(model, tmp_path):
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"seed": 4}, "seed is 0 there and 4 here"),
-        ({"count": 3}, "count is 2 there and 3 here"),
-        ({"labels": ["covid"]}, "labels is"),
-        ({"format": "dicom"}, 'format is "png" there and "dicom" here'),
+        ({"seed": 4}, "seed was 0, is now 4"),
+        ({"count": 3}, "count was 2, is now 3"),
+        ({"labels": ["covid"]}, "labels was"),
+        ({"format": "dicom"}, "format was png, is now dicom"),
     ],
 )
 def test_another_command_into_the_same_folder_is_refused_with_the_difference(model, tmp_path, other, words):
@@ -285,7 +285,7 @@ def test_another_command_into_the_same_folder_is_refused_with_the_difference(mod
     assert tree(tmp_path / "out") == before
 
 
-@pytest.mark.parametrize(("change", "words"), [({"seed": 2}, "model is"), ({"form": CT}, "plan is")])
+@pytest.mark.parametrize(("change", "words"), [({"seed": 2}, "model was"), ({"form": CT}, "plan was")])
 def test_another_model_into_the_same_folder_is_refused(model, tmp_path, change, words):
     scans = discs(tmp_path / "scans", normal=4, covid=3)
     other = untrained(tmp_path / "other", scans, **change)
@@ -294,24 +294,9 @@ def test_another_model_into_the_same_folder_is_refused(model, tmp_path, change, 
         sample(other, tmp_path / "out", options=SampleOptions(count=1, format="png"))
 
 
-def test_a_folder_that_holds_something_else_is_refused(model, tmp_path):
-    (tmp_path / "thesis.txt").write_text("precious", encoding="utf-8")
-    with pytest.raises(OutputError, match="not empty"):
-        sample(model, tmp_path)
-    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "precious"
-
-
 def test_an_empty_folder_is_taken(model, tmp_path):
     (tmp_path / "out").mkdir()
     assert sample(model, tmp_path / "out", options=SampleOptions(count=1)).written["covid"] == 1
-
-
-def test_a_file_in_the_place_of_the_folder_is_refused(model, tmp_path):
-    (tmp_path / "out").write_text("a file", encoding="utf-8")
-    with pytest.raises(OutputError, match="is a file"):
-        sample(model, tmp_path / "out")
-    with pytest.raises(OutputError):
-        sample(model, tmp_path / "out" / "below")
 
 
 def test_the_output_never_lands_inside_the_model(model):

@@ -11,17 +11,17 @@ from medgan.base.errors import MedganError
 from medgan.base.progress import ignore
 from medgan.filtering.candidates import FILTER_OFF
 from medgan.output.finalise import RunFacts, _choose_for_sheet, _SheetImages, finalise
-from medgan.output.folder import NO_FILTER, DatasetWriter, WrittenImage, claim_folder
+from medgan.output.folder import NO_FILTER, DatasetWriter, WrittenImage, claim_folder, dataset_folder
 from medgan.scans.scan import OutputFormat, Provenance
 from tests.commands.blobs import rows_of, tree
 
 PNG = OutputFormat(format="png", low=0, high=255, unit="stored")
-ACCOUNT = RunFacts(command="medgan sample", settings={"command": "sample"}, before={"a": 0, "b": 0})
+ACCOUNT = RunFacts(command="sample", settings={"command": "sample"}, before={"a": 0, "b": 0})
 
 
 def filled(path, form=PNG, images=None):
     """A claimed folder with two images of class a; what `finalise` needs."""
-    claim_folder(path, ACCOUNT.settings)
+    claim_folder(dataset_folder(path, "sample"), ACCOUNT.settings)
     folder = DatasetWriter(path=path, form=form, folders={"a": "a", "b": "b"})
     chance = np.random.default_rng(0)
     channels = form.channels

@@ -9,7 +9,7 @@ from medgan.commands.draw_into import describe_filter
 from medgan.filtering.candidates import Selection
 from medgan.filtering.selection import CandidateImage
 from medgan.output.finalise import RunFacts, finalise
-from medgan.output.folder import DatasetWriter, claim_folder
+from medgan.output.folder import DatasetWriter, claim_folder, dataset_folder
 from medgan.scans.scan import OutputFormat, Provenance
 
 PNG = OutputFormat(format="png", low=0, high=255, unit="stored")
@@ -27,7 +27,7 @@ def balanced(path, labels=("rare", "normal"), *, real=True, bright=0.6, filtered
     """A balanced folder: 4 real and 6 synthetic images of the first class, 10 real ones of each other."""
     folders = {label: f"class{number}" for number, label in enumerate(labels)}
     account = RunFacts(
-        command="medgan balance",
+        command="balance",
         settings={"command": "balance", "target": "max"},
         before={label: 10 if number else 4 for number, label in enumerate(labels)},
         model="m" * 64,
@@ -35,7 +35,7 @@ def balanced(path, labels=("rare", "normal"), *, real=True, bright=0.6, filtered
         real="prepared" if real else "none",
         filter=describe_filter(choice(labels[0], folders) if filtered else None, "d" * 64),
     )
-    claim_folder(path, account.settings)
+    claim_folder(dataset_folder(path, "balance"), account.settings)
     folder = DatasetWriter(path=path, form=PNG, folders=folders)
     placed = []
     for number, label in enumerate(labels):

@@ -15,7 +15,7 @@ from medgan.base.errors import DatasetError, OutputError, PlanError
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.output.folder import claim_folder
+from medgan.output.folder import claim_folder, dataset_folder
 from medgan.output.folder_names import folder_names
 from medgan.plan import decide
 from medgan.preparation.stack import prepare
@@ -195,10 +195,10 @@ def _(root):
 # --- 73: where the result goes ---
 
 
-@OUTPUTS.case(73, "folder-that-is-not-empty", "is not empty, and medgan did not write it")
+@OUTPUTS.case(73, "folder-that-is-not-empty", "is not empty, and medgan sample cannot continue it")
 def _(root, _):
     (root / "mine.txt").write_text("precious")
-    claim_folder(root, {})
+    claim_folder(dataset_folder(root, "sample"), {})
 
 
 @OUTPUTS.case(73, "folder-inside-the-input", "lies inside the input")
