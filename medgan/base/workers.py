@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Self, TypeVar
 
 from medgan.base.errors import PlanError
@@ -25,7 +26,7 @@ _R = TypeVar("_R")
 VARIABLE = "MEDGAN_WORKERS"
 _MIN_ITEMS = 500
 """Number of items from which worker processes pay for their start (about a second each)."""
-_CHUNK = 32
+CHUNK = 32
 """Items sent to a worker at once, unless the caller asks for another number: sending costs as much as reading
 the header of a file."""
 _CHUNKS_AHEAD = 2
@@ -46,14 +47,20 @@ class WorkerPool:
     They start at the first step that is large enough, and end with the job.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, share_of: int = 1) -> None:
         """Determine the number of processes without starting any.
+
+        Args:
+            share_of: Pools on this machine that work at the same time and share its processors.
 
         Raises:
             PlanError: `$MEDGAN_WORKERS` is not a number of processes.
         """
         is_daemon = multiprocessing.current_process().daemon  # a daemon may have no children
-        self._count = 1 if is_daemon else _worker_count()
+        allowed = 1 if is_daemon else _worker_count()
+        self._count = max(allowed // share_of, 1)
+        self._inline = allowed == 1
+        """Whether this process does all the work itself."""
         self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -70,7 +77,8 @@ class WorkerPool:
         items: Sequence[_T],
         on_crash: Callable[[_T], _R],
         *,
-        chunk: int = _CHUNK,
+        chunk: int = CHUNK,
+        total: int = 0,
     ) -> Iterator[_R]:
         """Yield `function` of every item, in order.
 
@@ -82,8 +90,9 @@ class WorkerPool:
             items: The items.
             on_crash: Gives the result for an item whose process died, as a decoder written in C may cause.
             chunk: Items sent to a worker at once.
+            total: Items of all pools that share this work; by default these items are all.
         """
-        if self._count == 1 or len(items) < _MIN_ITEMS or not self._starts():
+        if self._inline or not items or max(total, len(items)) < _MIN_ITEMS or not self._starts():
             yield from map(function, items)
             return
         # Hand out chunks in order; after a crash, repeat the broken chunk item by item and go on.
@@ -116,13 +125,23 @@ class WorkerPool:
             self._pool.submit(os.getpid).result()
         except BrokenProcessPool:
             self._end()
-            self._count = 1
-        return self._count > 1
+            self._inline = True
+        return not self._inline
 
     def _end(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+@contextmanager
+def use_pool(pool: WorkerPool | None) -> Iterator[WorkerPool]:
+    """Use a pool that somebody else opened, or else one of its own for the block."""
+    if pool is not None:
+        yield pool
+    else:
+        with WorkerPool() as own:
+            yield own
 
 
 def _start(count: int) -> ProcessPoolExecutor:
@@ -154,8 +173,8 @@ def _one_by_one(
 def _worker_count() -> int:
     """Number of processes that read files.
 
-    `$MEDGAN_WORKERS`, else one per processor that this process may use, at most `_MAX_WORKERS`. Under
-    torchrun, too, all of them: of the processes that it starts on a machine, one reads while the others wait.
+    `$MEDGAN_WORKERS`, else one per processor that this process may use, at most `_MAX_WORKERS`. Processes of
+    torchrun that read together on a machine divide this number.
     """
     if configured := os.environ.get(VARIABLE):
         if not configured.isdecimal() or int(configured) < 1:

@@ -21,8 +21,9 @@ import torch.distributed
 from torch import nn
 from torch.optim import Optimizer
 
-from medgan.base.errors import JobError, MedganError, ModelError, PlanError
+from medgan.base.errors import JobError, ModelError, PlanError
 from medgan.base.files import append, atomic, digest, json_lines, write_text
+from medgan.base.job import Job
 from medgan.base.processes import current_processes
 
 _T = TypeVar("_T")
@@ -181,6 +182,8 @@ class Runtime:
         warnings.filterwarnings("ignore", message="Grad strides do not match")
         with _explain_lost_process():
             self.fabric.launch()
+        here = current_processes()
+        self.job = Job(device=device, processes=here, exchange=self if here.size > 1 else None)
 
     def place(self, network: nn.Module) -> nn.Module:
         """Move a network to the device, channels last (the fastest for convolutions)."""
@@ -233,44 +236,26 @@ class Runtime:
         with _explain_lost_process():
             return self.fabric.all_reduce(numbers, reduce_op="mean")  # type: ignore[return-value]
 
-    def once(self, work: Callable[[], _T]) -> _T:
-        """Run `work` in the first process and return its result in every process.
-
-        An error that medgan raises there is raised in all of them.
-        """
-        if current_processes().size == 1:
-            return work()
-        made: _T | MedganError | None = None
-        if current_processes().is_first:
-            try:
-                made = work()
-            except MedganError as error:
-                made = error
+    def broadcast(self, thing: Any) -> Any:
+        """Return in every process what the first one gives."""
         with _explain_lost_process():
-            made = self.fabric.broadcast(made)
-        if isinstance(made, MedganError):
-            raise made
-        return made  # type: ignore[return-value]
+            return self.fabric.broadcast(thing)
+
+    def gather(self, thing: Any) -> list[Any]:
+        """Return in the first process what each one gives, by rank, and an empty list in the others."""
+        here = current_processes()
+        gathered = [None] * here.size if here.is_first else None
+        with _explain_lost_process():
+            torch.distributed.gather_object(thing, gathered)
+        return gathered or []
+
+    def once(self, work: Callable[[], _T]) -> _T:
+        """Run `work` in the first process and return its result in every process (see `Job.first`)."""
+        return self.job.first(work)
 
     def each(self, work: Callable[[], _T]) -> _T:
-        """Run `work` in every process and wait for all of them.
-
-        An error that medgan raises in one process is raised in all of them.
-        """
-        if current_processes().size == 1:
-            return work()
-        made: _T | None = None
-        refused: list[MedganError | None] = [None] * current_processes().size
-        mine = None
-        try:
-            made = work()
-        except MedganError as error:
-            mine = error
-        with _explain_lost_process():
-            torch.distributed.all_gather_object(refused, mine)
-        for refusal_of_one in filter(None, refused):
-            raise refusal_of_one
-        return made  # type: ignore[return-value]
+        """Run `work` in every process and wait for all of them (see `Job.each`)."""
+        return self.job.each(work)
 
     def tensor(self, array: Any) -> torch.Tensor:
         """Copy a numpy array to the device, images channels last."""

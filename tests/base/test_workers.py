@@ -11,7 +11,7 @@ import pytest
 
 from medgan.base import workers
 from medgan.base.errors import DatasetError, PlanError, ScanError
-from medgan.base.workers import _CHUNK, _MIN_ITEMS, WorkerPool, _worker_count
+from medgan.base.workers import _MIN_ITEMS, CHUNK, WorkerPool, _worker_count
 
 MANY = range(_MIN_ITEMS + 3)
 FATAL = {5, 6, _MIN_ITEMS}
@@ -169,7 +169,7 @@ def test_the_process_that_reads_uses_all_processors_under_a_launcher_too(monkeyp
     assert _worker_count() == 12
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert _worker_count() == 12
-    assert _CHUNK < _MIN_ITEMS
+    assert CHUNK < _MIN_ITEMS
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc is told")
