@@ -27,6 +27,7 @@ from medgan.commands.draw_into import (
     write_share,
     write_synthetic,
 )
+from medgan.commands.job import join_job
 from medgan.commands.preflight import AUTO, REPEATED, SYNTHETIC, refuse_mixture
 from medgan.commands.share import ONE_SIDED, BalancePolicy, companion_text, require_validation, settle_share
 from medgan.commands.train import Options, announce, train_on
@@ -283,7 +284,7 @@ class BalanceJob:
         on_progress: OnProgress,
     ) -> BalanceJob:
         """Read the data set, divide it as the training does or did, and decide the quotas."""
-        found = once(lambda: index(source, on_progress=on_progress), device)
+        found = join_job(device).share(lambda pool: index(source, pool=pool, on_progress=on_progress))
         manifest = divide(found, options.holdout, maker, same=not options.any_model)
         return cls.of(manifest, replace(options, holdout=manifest.holdout.share), maker)
 
@@ -430,7 +431,6 @@ def write_dataset(
     images = write_share(images_of, on_progress, how.device)
 
     # Repeat real images, then write manifest, data card and checksums.
-
     def close() -> FolderResult:
         again = repeat_images(folder, images, task.whole, task.options.seed, on_progress) if count else []
         account = _run_record(task, model, settings, choice)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from medgan.base.cache import INDEX, STACKS, cache_error, cache_location, file_lock, folder, is_own_file
-from medgan.preparation.stack import PIXELS
+from medgan.preparation.stack_file import PIXELS
 
 _STACK_NAME = re.compile(r"stack-[0-9a-f]{32}")
 

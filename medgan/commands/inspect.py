@@ -10,6 +10,8 @@ from typing import Any
 from medgan.base.errors import MedganError
 from medgan.base.files import to_json
 from medgan.base.progress import OnProgress, ignore
+from medgan.base.workers import WorkerPool
+from medgan.commands.job import join_job
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
 from medgan.dataset.load import array_place
@@ -72,7 +74,8 @@ def inspect(
 ) -> Inspection:
     """Read every file of `source`, and decide what `train` would.
 
-    A data set that cannot be trained on is described all the same.
+    A data set that cannot be trained on is described all the same. Under torchrun every process calls this
+    with the same arguments; they divide the files among them, and each gets the same result.
 
     Args:
         source: Scans and their classes.
@@ -81,8 +84,26 @@ def inspect(
         files: Whether the report lists every file.
         on_progress: Called with every step of progress.
     """
+    job = join_job("cpu", on_progress)
+    return job.share(
+        lambda pool: _inspect(
+            source, holdout=holdout, overrides=overrides, files=files, pool=pool, on_progress=on_progress
+        )
+    )
+
+
+def _inspect(
+    source: Source,
+    *,
+    holdout: float | None,
+    overrides: Overrides,
+    files: bool,
+    pool: WorkerPool,
+    on_progress: OnProgress,
+) -> Inspection:
+    """Inspect in one process, with a pool that reads files; see `inspect`."""
     # Read the files and hold patients out as `train` does.
-    found = index(source, on_progress=on_progress)
+    found = index(source, pool=pool, on_progress=on_progress)
     manifest = hold_out_for_training(found, holdout, overrides.seed or 0)
     fingerprint = measure(manifest)
     warnings = (*filter(None, [default_holdout_text(manifest)]), *fingerprint.warnings)
@@ -99,12 +120,14 @@ def inspect(
         fingerprint=fingerprint,
         plan=plan,
         warnings=warnings,
-        told_apart=_measure_separability(manifest, plan, on_progress),
+        told_apart=_measure_separability(manifest, plan, pool, on_progress),
         files=files,
     )
 
 
-def _measure_separability(manifest: Manifest, plan: Plan | None, on_progress: OnProgress) -> dict[str, Any]:
+def _measure_separability(
+    manifest: Manifest, plan: Plan | None, pool: WorkerPool, on_progress: OnProgress
+) -> dict[str, Any]:
     """Measure which classes a frozen network can tell apart, or say why that was not measured."""
     patients = _select_patients(manifest)
     if len(manifest.labels) < 2:
@@ -118,7 +141,7 @@ def _measure_separability(manifest: Manifest, plan: Plan | None, on_progress: On
     else:
         from medgan.filtering.before_training import measure_separability  # noqa: PLC0415  # loads torch
 
-        return measure_separability(manifest, plan, patients, on_progress=on_progress)
+        return measure_separability(manifest, plan, patients, pool=pool, on_progress=on_progress)
     return {"labels": [], "pairs": [], "sentence": f"{_NOT_MEASURED}: {why}"}
 
 

@@ -11,6 +11,7 @@ from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, ignore
 from medgan.commands.balance import BalanceJob, BalanceOptions, WriteSettings, ensure_report, write_dataset
 from medgan.commands.draw_into import resolve_form
+from medgan.commands.job import join_job
 from medgan.dataset.index import index
 from medgan.dataset.manifest import SPLITS, Manifest
 from medgan.dataset.source import Source
@@ -52,9 +53,8 @@ def conform(  # noqa: PLR0913  # what the command takes
     # Read the scans, and divide them as the training of the model did.
     trained = Model.load(like)
     files.refuse_output_inside(out, [*source.inputs, like])
-    manifest = _select_split(
-        _divide_as_training(once(lambda: index(source, on_progress=on_progress)), trained), split
-    )
+    found = join_job().share(lambda pool: index(source, pool=pool, on_progress=on_progress))
+    manifest = _select_split(_divide_as_training(found, trained), split)
     task = BalanceJob.of(
         manifest,
         BalanceOptions(

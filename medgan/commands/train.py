@@ -18,6 +18,7 @@ from medgan.base.files import refuse_output_inside, to_json
 from medgan.base.processes import current_processes
 from medgan.base.progress import NOTE, OnProgress, Progress, ignore, note, warn
 from medgan.commands.folder_lock import lock_folder
+from medgan.commands.job import join_job
 from medgan.commands.run_folder import (
     Leg,
     claim,
@@ -44,7 +45,8 @@ from medgan.plan.clock import (
     may_try_graphs,
     restore_decisions,
 )
-from medgan.preparation.stack import Stack, prepare
+from medgan.preparation.stack import Stack
+from medgan.preparation.together import prepare_together
 from medgan.reports.tick_pictures import TickPictures
 from medgan.training.batches import share_of_batch
 from medgan.training.runtime import Runtime, can_replay, choose_device, explain_gpu_errors, supports_bf16
@@ -107,8 +109,8 @@ def train(
     """Train on the train split of `source` into the run folder `out`.
 
     The same command again resumes, or returns at once if the run is finished. Under torchrun every process
-    calls this with the same arguments; the first one reads the source and writes the folder, which all of
-    them must see.
+    calls this with the same arguments; they divide the files among them, and the first one writes the
+    folder, which all of them must see.
 
     Args:
         source: Scans and their classes.
@@ -119,7 +121,8 @@ def train(
     """
     began, options, wish = time.monotonic(), options or Options(), overrides or Overrides()
     refuse_output_inside(out, source.inputs)
-    manifest = Runtime(wish.device, "fp32").once(lambda: index(source, on_progress=on_progress))
+    job = join_job(wish.device, on_progress)
+    manifest = job.share(lambda pool: index(source, pool=pool, on_progress=on_progress))
     manifest = hold_out_for_training(manifest, options.holdout, wish.seed or 0)
     announce(manifest, on_progress)
     return train_on(manifest, out, wish, options, on_progress=on_progress, began=began)
@@ -147,7 +150,7 @@ def train_on(
         began: `time.monotonic()` when the command began.
     """
     # Decide the plan; what a run in the folder decided before still holds.
-    runtime = Runtime(wish.device, "fp32")
+    runtime, job = Runtime(wish.device, "fp32"), join_job(wish.device, on_progress)
     fingerprint, before = measure(manifest), runtime.once(lambda: run_record(out))
     if before is not None and wish.minutes not in {None, before["plan"].get("minutes")}:
         before = {**before, "allowed": runtime.once(lambda: images_of_minutes(out, wish.minutes or 0.0))}
@@ -170,7 +173,7 @@ def train_on(
         legs = runtime.once(lambda: claim(out, plan, manifest.digest, list_options(wish, options.holdout)))
         plan = continue_plan(plan, legs)
         runtime.each(lambda: require_visible(out))
-        stack = runtime.each(lambda: prepare(manifest, plan, cache.stacks_folder(), on_progress=on_progress))
+        stack = prepare_together(manifest, plan, runtime.each(cache.stacks_folder), job)
 
         with explain_gpu_errors(graphed=plan.graphed):
             model = fit(

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from medgan.base.errors import DatasetError, ScanError
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.base.workers import WorkerPool
+from medgan.base.workers import WorkerPool, use_pool
 from medgan.dataset.checks import MeasuredScan, finalise_manifest
 from medgan.dataset.duplicates import refuse_duplicates
 from medgan.dataset.file_list import list_files
@@ -30,11 +30,12 @@ _REPORT_EVERY = 25
 """Files between two reports of progress."""
 
 
-def index(source: Source, *, on_progress: OnProgress = ignore) -> Manifest:
+def index(source: Source, *, pool: WorkerPool | None = None, on_progress: OnProgress = ignore) -> Manifest:
     """Read every file of a data set.
 
     Args:
         source: The data set.
+        pool: Reads the files; by default workers of this process.
         on_progress: Called every few files.
 
     Raises:
@@ -44,7 +45,7 @@ def index(source: Source, *, on_progress: OnProgress = ignore) -> Manifest:
     made = list(
         _measure_arrays(listing, on_progress)
         if listing.arrays
-        else _measure_files(listing, source, on_progress)
+        else _measure_files(listing, source, pool, on_progress)
     )
     manifest = finalise_manifest(listing.root, made)
     if not any(manifest.usable()):
@@ -52,11 +53,13 @@ def index(source: Source, *, on_progress: OnProgress = ignore) -> Manifest:
     return replace(manifest, warnings=(*listing.warnings, *manifest.warnings))
 
 
-def _measure_files(listing: FileList, source: Source, on_progress: OnProgress) -> Iterator[MeasuredScan]:
+def _measure_files(
+    listing: FileList, source: Source, given: WorkerPool | None, on_progress: OnProgress
+) -> Iterator[MeasuredScan]:
     """Measure the scans of files, first their headers and then their pixels."""
     root, total = listing.root, len(listing.entries)
     with closing(ScanCache()) as cache:
-        with WorkerPool() as pool:
+        with use_pool(given) as pool:
             headers = open_headers(listing.entries, source, root, cache, pool)
             files = _count_items(headers, total, "headers", on_progress, cache)
             found = group_files(refuse_duplicates(files, root, cache, pool))

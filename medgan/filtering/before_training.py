@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.base.workers import WorkerPool
 from medgan.dataset.manifest import Manifest, Record
 from medgan.filtering.class_check import ClassChecker
 from medgan.filtering.separability import pair_report
@@ -24,7 +25,12 @@ _CHUNK = 64
 
 
 def measure_separability(
-    manifest: Manifest, plan: Plan, patients: Mapping[str, Sequence[str]], *, on_progress: OnProgress = ignore
+    manifest: Manifest,
+    plan: Plan,
+    patients: Mapping[str, Sequence[str]],
+    *,
+    pool: WorkerPool | None = None,
+    on_progress: OnProgress = ignore,
 ) -> dict[str, Any]:
     """Measure how well classes can be told apart, as the documented JSON.
 
@@ -34,11 +40,12 @@ def measure_separability(
         manifest: the data set.
         plan: how images are prepared.
         patients: {class: patients of whom one image each is used}.
+        pool: reads the scans; by default workers of this process.
         on_progress: told how many images are done.
     """
     few = replace(manifest, records=tuple(_first_scans(manifest, patients)))
     with TemporaryDirectory(prefix="medgan-") as place:
-        stack = prepare(few, plan, Path(place), on_progress=on_progress)
+        stack = prepare(few, plan, Path(place), pool=pool, on_progress=on_progress)
         pixels = stack.images(np.arange(len(stack.labels)))
     see, seen = lite0_features(), []
     for start in range(0, len(pixels), _CHUNK):

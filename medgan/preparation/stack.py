@@ -5,31 +5,30 @@ A run that is killed continues where it stopped, and an unfinished cache is neve
 
 from __future__ import annotations
 
-import math
 import mmap
-import os
 import weakref
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.base.cache import VARIABLE, acquire_lock, cache_error, file_lock
-from medgan.base.errors import DatasetError, OutputError, ScanError
+from medgan.base.cache import acquire_lock, cache_error, file_lock
+from medgan.base.errors import DatasetError, ScanError
 from medgan.base.files import digest_of, read_json, write_json
-from medgan.base.progress import OnProgress, Progress, ignore, warn
-from medgan.base.workers import WorkerPool
+from medgan.base.progress import OnProgress, ignore
+from medgan.base.workers import WorkerPool, use_pool
 from medgan.dataset.extents import has_spacing
 from medgan.dataset.load import load
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.measure import pixel_digest
 from medgan.plan import Plan
+from medgan.preparation.stack_file import PIXELS, fill_pixels, map_pixels, open_pixels
 from medgan.scans import geometry, intensity
 from medgan.scans.provenance import BYTE
 from medgan.scans.scan import Pixels, Scan
@@ -40,21 +39,9 @@ _MAX_STORED = 65535
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in gray (ITU-R BT.601)."""
 
-_CHECKSUM = np.dtype("<u4")
-"""Type of the CRC-32 of a row."""
-
-_REPORT_EVERY = 25
-"""Scans between two reports of progress."""
-
 _CHUNK = 4
 """Scans sent to a worker at once. Their images come back, up to 32 of each."""
 
-PIXELS = "pixels.npy"
-"""File of the finished pixels."""
-_PARTIAL_FILE = "pixels.npy.partial"
-"""The same while it is being filled."""
-_CHECKSUM_FILE = "sums"
-"""CRC-32 of every row."""
 _ROWS_FILE = "rows.json"
 """Class, patient, scan and slice of every row."""
 
@@ -117,13 +104,50 @@ class Stack:
             yield piece, self.images(piece)
 
 
-def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgress = ignore) -> Stack:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackPlace:
+    """Where a stack lies in a cache, whether or not it is there."""
+
+    digest: str
+    folder: Path
+    counts: tuple[int, ...]
+    """Rows of each scan."""
+    shape: tuple[int, ...]
+    """(N, C, H, W)."""
+
+    @classmethod
+    def of(cls, manifest: Manifest, plan: Plan, cache: Path) -> StackPlace:
+        """The place of the training images of a data set, prepared by a plan, in the folder `cache`."""
+        records = manifest.training()
+        key = digest_of([_preparation_settings(plan), [_record_key(record) for record in records]])
+        counts = tuple(len(record.slices) for record in records)
+        shape = (sum(counts), plan.channels, *plan.size)
+        return cls(digest=key, folder=cache / f"stack-{key[:32]}", counts=counts, shape=shape)
+
+    @contextmanager
+    def reserve(self) -> Iterator[None]:
+        """Create the folder, and keep it from being cleared while the block runs."""
+        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with file_lock(self.folder.parent):
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            yield
+
+
+def prepare(
+    manifest: Manifest,
+    plan: Plan,
+    cache: Path,
+    *,
+    pool: WorkerPool | None = None,
+    on_progress: OnProgress = ignore,
+) -> Stack:
     """Open the stack of a data set, preparing its images first if needed.
 
     Args:
         manifest: The data set.
         plan: Size, geometry, channels and intensity range of the images.
         cache: Folder of prepared images.
+        pool: Reads the scans; by default workers of this process.
         on_progress: Called every few scans.
 
     Raises:
@@ -133,18 +157,15 @@ def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgr
     # Key of the cache: what is prepared, and how.
     records = manifest.training()
     _refuse_unfit_data(records, plan)
-    key = digest_of([_preparation_settings(plan), [_record_key(record) for record in records]])
-    whole = cache / f"stack-{key[:32]}"
+    place = StackPlace.of(manifest, plan, cache)
     # Pixels: from the cache, or prepared now.
+    read = partial(_read_rows, records, manifest.root, plan, pool)
+    fill = partial(fill_pixels, place.folder, place.counts, place.shape, read, on_progress)
     try:
-        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with file_lock(cache):  # so that nobody clears it meanwhile
-            whole.mkdir(mode=0o700, exist_ok=True)
-            shape, rows = _stack_shape(records, plan), partial(_prepare_scan, root=manifest.root, plan=plan)
-            fill = partial(_fill_cache, whole, records, shape, rows, on_progress)
-            pixels = _open_pixels(whole, shape, fill, on_progress)
+        with place.reserve():
+            pixels = open_pixels(place.folder, place.shape, fill, on_progress)
     except OSError as error:
-        raise cache_error(whole, error) from error
+        raise cache_error(place.folder, error) from error
     # Class, patient and slice of every row.
     places = [(n, z) for n, record in enumerate(records) for z in record.slices]
     stack = Stack(
@@ -154,11 +175,10 @@ def prepare(manifest: Manifest, plan: Plan, cache: Path, *, on_progress: OnProgr
         records=np.array([n for n, _ in places], np.int64),
         patients=np.array([records[n].patient for n, _ in places]),
         slices=np.array([z for _, z in places], np.int64),
-        digest=key,
+        digest=place.digest,
     )
-    _write_rows_file(
-        stack, {"data": manifest.digest, "recipe": digest_of(_preparation_settings(plan))}, whole
-    )
+    facts = {"data": manifest.digest, "recipe": digest_of(_preparation_settings(plan))}
+    _write_rows_file(stack, facts, place.folder)
     return stack
 
 
@@ -178,7 +198,7 @@ def find_stack(data_digest: str, plan: Plan, cache: Path) -> Stack | None:
         with file_lock(cache):
             facts = _read_rows_file(whole)
             if wanted.items() <= facts.items() and set(facts["labels"]) <= set(plan.labels):
-                pixels = _map_pixels(whole, (len(facts["labels"]), plan.channels, *plan.size))
+                pixels = map_pixels(whole, (len(facts["labels"]), plan.channels, *plan.size))
                 if pixels is not None:
                     weakref.finalize(pixels, acquire_lock(whole / PIXELS))
                     return Stack(
@@ -253,10 +273,6 @@ def _refuse_unfit_data(records: Sequence[Record], plan: Plan) -> None:
         )
 
 
-def _stack_shape(records: Sequence[Record], plan: Plan) -> tuple[int, ...]:
-    return sum(len(record.slices) for record in records), plan.channels, *plan.size
-
-
 def _preparation_settings(plan: Plan) -> dict[str, object]:
     """The settings of a plan that decide how an image is prepared.
 
@@ -277,141 +293,6 @@ def _record_key(record: Record) -> tuple[object, ...]:
     return record.digest, record.label, record.slices, record.meaning, record.spacing_mm, record.bits
 
 
-# --- The cache on disk. Rows are appended: in a memory map a full disk would be a crash, not an error. ---
-
-
-def _open_pixels(
-    whole: Path, shape: tuple[int, ...], fill: Callable[[], None], on_progress: OnProgress
-) -> NDArray[np.uint16]:
-    """Open the pixels in the folder `whole`, filling it first if needed.
-
-    Nobody can clear them while they are in use.
-
-    Args:
-        whole: Folder of the stack.
-        shape: (N, C, H, W).
-        fill: Prepares the pixels; called where they are missing or damaged.
-        on_progress: Receives a warning where they are damaged.
-    """
-    # Fill the cache where needed; processes that prepare the same data wait for each other.
-    pixels = _map_pixels(whole, shape)
-    if pixels is None:
-        with file_lock(whole, alone=True):
-            pixels = _map_pixels(whole, shape)
-            if pixels is None:
-                if (whole / PIXELS).exists():
-                    warn(on_progress, "The prepared images in the cache are damaged and are prepared again.")
-                fill()
-        pixels = _map_pixels(whole, shape) if pixels is None else pixels
-    if pixels is None:
-        raise OutputError(
-            f"{whole}: the disk does not return what was just written to the cache",
-            hint=f"Check the disk, or set {VARIABLE} to a folder on another one.",
-        )
-    weakref.finalize(pixels, acquire_lock(whole / PIXELS))
-    os.utime(whole)  # last used now
-    return pixels
-
-
-_VERIFIED: set[tuple[object, ...]] = set()
-"""Files whose rows this process has compared with their checksums, as they were at that time."""
-
-
-def _map_pixels(whole: Path, shape: tuple[int, ...]) -> NDArray[np.uint16] | None:
-    """Memory-map the pixels in a folder, or return None where they are damaged.
-
-    None also stands for pixels that are missing. Every row is read and compared with its checksum (CRC-32)
-    once per process, in the order of the disk and in bounded memory.
-    """
-    try:
-        pixels: NDArray[np.uint16] = np.load(whole / PIXELS, mmap_mode="r")
-        facts = (whole / PIXELS).stat()
-        sums = np.fromfile(whole / _CHECKSUM_FILE, _CHECKSUM)
-    except (OSError, ValueError, EOFError):
-        return None
-    if pixels.shape != shape or pixels.dtype != np.uint16:
-        return None
-    seen = (str(whole), facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns, sums.tobytes())
-    if seen not in _VERIFIED:
-        if len(sums) != len(pixels) or not all(map(_matches_checksum, np.asarray(pixels), sums.tolist())):
-            return None
-        _VERIFIED.add(seen)
-    return pixels
-
-
-def _matches_checksum(row: NDArray[np.uint16], total: int) -> bool:
-    return zlib.crc32(row.data) == total
-
-
-def _fill_cache(
-    whole: Path,
-    records: Sequence[Record],
-    shape: tuple[int, ...],
-    rows: Callable[[Record], NDArray[np.uint16]],
-    on_progress: OnProgress,
-) -> None:
-    """Prepare the scans that are missing and append their rows.
-
-    The finished array then gets its final name.
-    """
-    # Continue after the rows that an earlier run wrote.
-    (whole / PIXELS).unlink(missing_ok=True)
-    done, there = _count_done(whole, records, shape)
-    modes = "r+b" if done else "w+b"
-    with (
-        (whole / _PARTIAL_FILE).open(modes) as stream,
-        (whole / _CHECKSUM_FILE).open(modes) as sums,
-        WorkerPool() as pool,
-    ):
-        header = {"descr": "<u2", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(stream, header)
-        stream.seek(there * 2 * math.prod(shape[1:]), os.SEEK_CUR)
-        stream.truncate()
-        sums.seek(there * _CHECKSUM.itemsize)
-        sums.truncate()
-        # Append row by row; a checksum is written only after its row is safely on the disk.
-        fresh: list[int] = []
-        for n, made in enumerate(
-            pool.map_ordered(rows, records[done:], _crash_pixels, chunk=_CHUNK), start=done + 1
-        ):
-            stream.write(made.tobytes())
-            fresh.extend(zlib.crc32(row.data) for row in np.ascontiguousarray(made))
-            if n % _REPORT_EVERY == 0 or n == len(records):
-                _flush(stream)
-                sums.write(np.array(fresh, _CHECKSUM).tobytes())  # a sum says that its row is surely there
-                _flush(sums)
-                fresh.clear()
-                on_progress(Progress("preparing", n, len(records), "scans"))
-    (whole / _PARTIAL_FILE).replace(whole / PIXELS)
-
-
-def _count_done(whole: Path, records: Sequence[Record], shape: tuple[int, ...]) -> tuple[int, int]:
-    """Count the scans, and their rows, that a killed run has finished.
-
-    Rows count if they match their checksums.
-    """
-    size = 2 * math.prod(shape[1:])
-    there = 0
-    try:
-        with (whole / _PARTIAL_FILE).open("rb") as stream:
-            np.lib.format.read_magic(stream)
-            if np.lib.format.read_array_header_1_0(stream)[0] == shape:
-                for total in np.fromfile(whole / _CHECKSUM_FILE, _CHECKSUM).tolist():
-                    if zlib.crc32(row := stream.read(size)) != total or len(row) < size:
-                        break
-                    there += 1
-    except (OSError, ValueError):
-        return 0, 0
-    ends = np.cumsum([len(record.slices) for record in records])
-    done = int(np.searchsorted(ends, there, side="right"))
-    return done, int(ends[done - 1]) if done else 0
-
-
-def _flush(stream: IO[bytes]) -> None:
-    stream.flush()
-    os.fsync(stream.fileno())
-
-
 # --- From a scan to its rows. ---
 
 
@@ -430,6 +311,15 @@ def _changed_error(record: Record, words: str) -> DatasetError:
         f"{record.path} has changed since the data set was read: {words}",
         hint="Repeat the command when nothing writes to the data set: all files are checked again.",
     )
+
+
+def _read_rows(
+    records: Sequence[Record], root: Path, plan: Plan, pool: WorkerPool | None, done: int
+) -> Generator[NDArray[np.uint16]]:
+    """Yield the rows of one scan after another, from scan number `done` on."""
+    with use_pool(pool) as workers:
+        prepare_scan = partial(_prepare_scan, root=root, plan=plan)
+        yield from workers.map_ordered(prepare_scan, records[done:], _crash_pixels, chunk=_CHUNK)
 
 
 def _prepare_scan(record: Record, root: Path, plan: Plan) -> NDArray[np.uint16]:

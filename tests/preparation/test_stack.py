@@ -23,6 +23,7 @@ from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, Plan, decide
 from medgan.preparation import stack as module
+from medgan.preparation import stack_file
 from medgan.preparation.stack import Stack, find_stack, prepare
 from medgan.scans.scan import OutputFormat
 from tests.commands.blobs import discs
@@ -279,13 +280,13 @@ def test_damaged_pixels_are_prepared_anew_with_a_word(scans, tmp_path, name, dam
 
 def test_a_sound_stack_is_compared_with_its_sums_once_in_a_process(scans, tmp_path, monkeypatch):
     prepare(scans, plan_of(scans), tmp_path / "cache")
-    monkeypatch.setattr(module, "_matches_checksum", None)
+    monkeypatch.setattr(stack_file, "_matches_checksum", None)
     prepare(scans, plan_of(scans), tmp_path / "cache")
 
 
 def begun(scans, tmp_path, monkeypatch):
     """Partial array and checksums of a cache whose process was killed after six of eight scans."""
-    monkeypatch.setattr(module, "_REPORT_EVERY", 2)
+    monkeypatch.setattr(stack_file, "_REPORT_EVERY", 2)
 
     def cut(progress):
         if progress.done == 6:
@@ -338,7 +339,7 @@ def test_facts_of_rows_that_were_changed_are_not_believed(scans, tmp_path, chang
 
 def test_a_broken_preparation_goes_on_where_it_was(scans, tmp_path, monkeypatch):
     straight = np.array(prepare(scans, plan_of(scans), tmp_path / "straight").pixels)
-    monkeypatch.setattr(module, "_REPORT_EVERY", 2)
+    monkeypatch.setattr(stack_file, "_REPORT_EVERY", 2)
     load, loaded = module.load, []
 
     def breaking(root, record):
@@ -358,7 +359,7 @@ def test_a_broken_preparation_goes_on_where_it_was(scans, tmp_path, monkeypatch)
 
 def test_what_a_power_cut_left_beyond_the_last_safe_scan_is_dropped(scans, tmp_path, monkeypatch):
     straight = np.array(prepare(scans, plan_of(scans), tmp_path / "straight").pixels)
-    monkeypatch.setattr(module, "_REPORT_EVERY", 2)
+    monkeypatch.setattr(stack_file, "_REPORT_EVERY", 2)
 
     class PowerCutError(Exception):
         pass
@@ -441,7 +442,7 @@ def test_a_full_disk_is_told(scans, tmp_path, monkeypatch):
     def full(stream):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "_flush", full)
+    monkeypatch.setattr(stack_file, "_flush", full)
     with pytest.raises(OutputError, match="the disk is full") as caught:
         prepare(scans, plan_of(scans), tmp_path / "cache")
     assert "it continues" in caught.value.hint
