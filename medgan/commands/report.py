@@ -14,7 +14,7 @@ from medgan import __version__
 from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.base.run_folder import RECORD
-from medgan.reports import evaluation_file, exhibits, stories
+from medgan.reports import evaluation_file, exhibits, folder_reports
 from medgan.reports.evaluation_file import RESULT
 from medgan.reports.page import ClassGallery, ImageRow, NearestPair, ReportData, render_page
 from medgan.training.run_log import read_log, valid_rows
@@ -49,15 +49,15 @@ def render(folder: Path) -> Rendered:
         DatasetError: medgan wrote nothing there, or what it wrote is damaged.
     """
     if (folder / RESULT).exists():
-        story = _evaluation_data(folder)
+        shown = _evaluation_data(folder)
     elif (folder / RECORD).exists():
-        story = _folder_data(folder, _read_object(folder, RECORD))
+        shown = _folder_data(folder, _read_object(folder, RECORD))
     else:
         raise DatasetError(
             f"{folder} holds nothing to report on",
             hint="Name a folder that `medgan evaluate`, `medgan balance` or `medgan train` wrote.",
         )
-    files.write_text(folder / PAGE, render_page(story))
+    files.write_text(folder / PAGE, render_page(shown))
     return Rendered(page=folder / PAGE)
 
 
@@ -88,7 +88,7 @@ def _evaluation_data(folder: Path) -> ReportData:
         },
         notes=result["notes"],
         unmeasured=_list_missing(result, folder),
-        stand_ins=stories.STAND_INS.format(f"`{stories.short_name(folder)}`"),
+        stand_ins=folder_reports.STAND_INS.format(f"`{folder_reports.short_name(folder)}`"),
     )
 
 
@@ -153,17 +153,17 @@ def _folder_data(folder: Path, facts: dict[str, Any]) -> ReportData:
     """
     try:
         if "plan" in facts:
-            story = stories.run_report(folder, facts, read_log(folder))
+            shown = folder_reports.run_report(folder, facts, read_log(folder))
         else:
             beside = folder.resolve()
-            run = beside.with_name(beside.name + stories.SUFFIX)
-            story = stories.folder_report(folder, facts, read_log(run))
+            run = beside.with_name(beside.name + folder_reports.SUFFIX)
+            shown = folder_reports.folder_report(folder, facts, read_log(run))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DatasetError(
             f"{folder / RECORD} is damaged, or was not written by medgan ({type(error).__name__}: {error})",
             hint="Repeat the command that wrote it.",
         ) from error
-    return replace(story, facts={**story.facts, **_versions()})
+    return replace(shown, facts={**shown.facts, **_versions()})
 
 
 def _versions() -> dict[str, str]:

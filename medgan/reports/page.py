@@ -98,10 +98,10 @@ class ReportData:
     """A sentence on the folder names in these commands that the user must replace."""
 
 
-def render_page(story: ReportData) -> str:
+def render_page(report: ReportData) -> str:
     """Render the report as HTML without scripts or external resources."""
     # Set up the template engine, which escapes all text.
-    evaluation = story.evaluation
+    evaluation = report.evaluation
     scores, arms = list(evaluation.get("scores") or ()), list(evaluation.get("arms") or ())
     shares = any(score["name"] in figures.SHARES and score["value"] is not None for score in scores)
     environment = jinja2.Environment(
@@ -122,27 +122,27 @@ def render_page(story: ReportData) -> str:
 
     # Fill the template.
     text = environment.get_template("page.html.j2").render(
-        story=story,
+        report=report,
         evaluation=evaluation,
         verdict=verdict_of(evaluation) if evaluation else None,
         findings=findings(evaluation, scores),
         classes=scores_by_class(scores),
         scores=scores,
         words=wording,
-        galleries=[_gallery_context(one) for one in story.galleries],
-        ranked=[(label, [_row_context(row) for row in rows]) for label, rows in story.ranked],
-        pairs=[_pair_context(pair) for pair in story.pairs],
-        sheet=_data_uri(story.sheet),
-        grids=[(when, _data_uri(data)) for when, data in story.grids],
+        galleries=[_gallery_context(one) for one in report.galleries],
+        ranked=[(label, [_row_context(row) for row in rows]) for label, rows in report.ranked],
+        pairs=[_pair_context(pair) for pair in report.pairs],
+        sheet=_data_uri(report.sheet),
+        grids=[(when, _data_uri(data)) for when, data in report.grids],
         arms_plot=_data_uri(figures.arms_figure(arms), "svg+xml") if arms else "",
-        curves=_curves_context(story.predictions, arms),
+        curves=_curves_context(report.predictions, arms),
         variety_plot=_data_uri(figures.variety_figure(scores), "svg+xml") if shares else "",
-        counts_plot=_data_uri(figures.counts_figure(story.before, story.after, story.repeated), "svg+xml")
-        if story.after
+        counts_plot=_data_uri(figures.counts_figure(report.before, report.after, report.repeated), "svg+xml")
+        if report.after
         else "",
         panels=[
             (name, _data_uri(data, "svg+xml"), words)
-            for name, data, words in progress.progress_figures(story.log)
+            for name, data, words in progress.progress_figures(report.log)
         ],
         beyond={
             (arm["judge"], arm["name"]): arm

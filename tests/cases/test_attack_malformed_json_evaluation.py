@@ -19,7 +19,7 @@ from medgan.commands.report import report
 from medgan.dataset.source import Source
 from medgan.evaluation.data import Request, load_evaluation_data
 from tests.commands.blobs import discs, untrained
-from tests.reports.stories import arm, scores
+from tests.reports.sample_reports import arm, scores
 
 
 @pytest.fixture(scope="module")

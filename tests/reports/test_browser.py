@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from medgan.reports.page import render_page
-from tests.reports.stories import empty, folder, whole
+from tests.reports.sample_reports import empty, folder, whole
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
@@ -43,11 +43,11 @@ def browser():
 def address(tmp_path_factory):
     """Pages served on loopback, as a hospital's own server would."""
     place = tmp_path_factory.mktemp("pages")
-    stories = {"whole": whole(), "folder": folder(), "empty": empty()}
+    reports = {"whole": whole(), "folder": folder(), "empty": empty()}
     for count in range(1, 6):
-        stories[f"answers{count}"] = with_answers(count)
-    for name, story in stories.items():
-        (place / f"{name}.html").write_text(render_page(story), encoding="utf-8")
+        reports[f"answers{count}"] = with_answers(count)
+    for name, report in reports.items():
+        (place / f"{name}.html").write_text(render_page(report), encoding="utf-8")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=place))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -59,10 +59,10 @@ def address(tmp_path_factory):
 
 def with_answers(count):
     """An evaluation with so many answers beside its verdict."""
-    story = whole()
+    report = whole()
     parts = ("scores", "giveaways", "privacy", "shortcut", "usefulness")
-    evaluation = {name: part for name, part in story.evaluation.items() if name not in parts[count:]}
-    return replace(story, evaluation=evaluation)
+    evaluation = {name: part for name, part in report.evaluation.items() if name not in parts[count:]}
+    return replace(report, evaluation=evaluation)
 
 
 def sized(browser, width):

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_s
 
 from medgan.evaluation.endpoints import _sensitivity_at
 from medgan.reports import curves
-from tests.reports.stories import Said, arm
+from tests.reports.sample_reports import Said, arm
 
 
 @dataclasses.dataclass

@@ -2,7 +2,7 @@ import pytest
 
 from medgan.evaluation.usefulness.arms import RECIPES
 from medgan.reports import figures, wording
-from tests.reports.stories import arm
+from tests.reports.sample_reports import arm
 
 
 @pytest.fixture

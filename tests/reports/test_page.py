@@ -8,7 +8,7 @@ import pytest
 
 from medgan.reports.page import ClassGallery, NearestPair, render_page
 from medgan.reports.verdict import _agreement, _likeness
-from tests.reports.stories import LABELS, empty, folder, whole
+from tests.reports.sample_reports import LABELS, empty, folder, whole
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -33,9 +33,9 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
 
-def read(story):
+def read(report):
     reader = Reader()
-    reader.feed(render_page(story))
+    reader.feed(render_page(report))
     return reader
 
 
@@ -44,9 +44,9 @@ def full():
     return render_page(whole())
 
 
-@pytest.mark.parametrize("story", [whole, folder, empty])
-def test_the_page_is_sound_and_loads_nothing_from_elsewhere(story):
-    reader = read(story())
+@pytest.mark.parametrize("report", [whole, folder, empty])
+def test_the_page_is_sound_and_loads_nothing_from_elsewhere(report):
+    reader = read(report())
     assert not reader.open
     assert all(link.startswith(("data:", "#")) for link in reader.links)
     assert "script" not in reader.tags
@@ -160,9 +160,9 @@ def test_repeats_have_a_column_of_their_own_where_there_are_any():
 
 def test_twenty_thousand_classes_make_a_page_soon():
     labels = [f"class {number}" for number in range(20000)]
-    story = dataclasses.replace(empty(), before=dict.fromkeys(labels, 3), after=dict.fromkeys(labels, 5))
+    report = dataclasses.replace(empty(), before=dict.fromkeys(labels, 3), after=dict.fromkeys(labels, 5))
     began = time.process_time()
-    text = render_page(story)
+    text = render_page(report)
     assert time.process_time() - began < 20
     assert "And 19800 more classes" in text
 
@@ -173,7 +173,7 @@ def test_names_that_are_no_text_do_not_stop_the_page():
 
 def test_class_names_cannot_break_the_page():
     name = "<script>alert(1)</script>"
-    story = dataclasses.replace(
+    report = dataclasses.replace(
         folder(),
         after={name: 3},
         before={},
@@ -181,7 +181,7 @@ def test_class_names_cannot_break_the_page():
         filtered={name: {name: 1}},
         unmeasured=[(name, name)],
     )
-    assert "<script" not in render_page(story)
+    assert "<script" not in render_page(report)
 
 
 def test_a_second_test_has_an_answer_and_a_column(full):
@@ -194,7 +194,7 @@ def test_a_second_test_has_an_answer_and_a_column(full):
     assert table.count('<td class="num">-</td>') == 4
 
 
-def test_equal_stories_give_equal_pages(full):
+def test_equal_reports_give_equal_pages(full):
     assert render_page(whole()) == full
 
 

@@ -66,7 +66,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Bench:
+class BootstrapSet:
     """Held-out images, and how their patients are resampled."""
 
     held_out: LabelledImages
@@ -76,7 +76,7 @@ class Bench:
     seed: int
 
     @classmethod
-    def of(cls, held_out: LabelledImages, rare: Sequence[int], resamples: int, seed: int) -> Bench:
+    def of(cls, held_out: LabelledImages, rare: Sequence[int], resamples: int, seed: int) -> BootstrapSet:
         """Resample the patients of every class separately."""
         weights = patient_weights(held_out.patients, held_out.labels, resamples, seed)
         return cls(held_out=held_out, rare=rare, weights=weights, seed=seed)

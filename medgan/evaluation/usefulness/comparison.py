@@ -16,7 +16,7 @@ import numpy as np
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.evaluation.endpoints import interval
-from medgan.evaluation.usefulness.arm_scores import NAMED, REFERENCE, Arm, Bench, Entry
+from medgan.evaluation.usefulness.arm_scores import NAMED, REFERENCE, Arm, BootstrapSet, Entry
 from medgan.evaluation.usefulness.arms import rare_classes
 from medgan.evaluation.usefulness.headroom import Headroom, headroom
 from medgan.evaluation.usefulness.image_sets import Split
@@ -92,7 +92,7 @@ class ArmPredictions:
     """The predictions of every arm for every held-out image."""
 
     rare: tuple[str, ...]
-    bench: Bench
+    test_set: BootstrapSet
     rounds: tuple[Round, ...]
     external: ArmPredictions | None = None
     """Predictions of the same classifiers for another hospital's images."""
@@ -154,10 +154,10 @@ def compare_arms(  # noqa: PLR0913  # settings, optional images and runs
     numbers = [train.names.index(label) for label in rare]
 
     def about(images: LabelledImages, first: int, *, beyond: ArmPredictions | None = None) -> ArmPredictions:
-        bench = Bench.of(images, numbers, settings.resamples, seed)
+        test_set = BootstrapSet.of(images, numbers, settings.resamples, seed)
         rows = slice(first, first + len(images))
         return ArmPredictions(
-            rare=tuple(rare), bench=bench, rounds=tuple(one.of(rows) for one in rounds), external=beyond
+            rare=tuple(rare), test_set=test_set, rounds=tuple(one.of(rows) for one in rounds), external=beyond
         )
 
     return about(held_out, 0, beyond=about(external, len(held_out)) if external is not None else None)
@@ -204,15 +204,15 @@ def judgement(
         whose: "held-out" or "external", for the sentence.
     """
     # Figures of every arm, with the same resamples of patients for all of them.
-    rare, bench = predictions.rare, predictions.bench
+    rare, test_set = predictions.rare, predictions.test_set
     entries: list[Entry] = []
     for one in predictions.rounds:
         for outcome in one.outcomes:
-            entries.append(bench.entry(outcome, _role_of(outcome, one)))
+            entries.append(test_set.entry(outcome, _role_of(outcome, one)))
             on_progress(Progress("drawing patients again", len(entries), len(predictions.outcomes)))
 
     # The verdict of every judge; the first one counts.
-    people = {label: len(np.unique(bench.held_out.of(label).patients)) for label in rare}
+    people = {label: len(np.unique(test_set.held_out.of(label).patients)) for label in rare}
     label = min(people, key=people.__getitem__)
     panel = Panel(label=label, patients=people[label])
     pairs = {one.judge: _pair_of(one.judge, entries) for one in predictions.rounds if one.named}
@@ -228,12 +228,12 @@ def judgement(
         difference=first.comparison.difference,
         interval=first.comparison.interval,
         patients_needed=first.patients_needed,
-        headroom=headroom(bench, predictions.rounds[0], named, reference, rare),
+        headroom=headroom(test_set, predictions.rounds[0], named, reference, rare),
         care=_schedule_text(reference.arm),
         judges=tuple(judgements),
         arms=tuple(entry.arm for entry in entries),
-        tested=bench.held_out.counts,
-        patients=len(np.unique(bench.held_out.patients)),
+        tested=test_set.held_out.counts,
+        patients=len(np.unique(test_set.held_out.patients)),
         rare_patients=people,
         seeds=settings.seeds,
         folds=settings.folds,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medgan.evaluation.endpoints import interval, rare_auprc
-from medgan.evaluation.usefulness.arm_scores import Bench, Entry
+from medgan.evaluation.usefulness.arm_scores import BootstrapSet, Entry
 from medgan.evaluation.usefulness.trials import Round, Rung
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL, LEAST_RARE, WITHIN, join_names, points
 
@@ -48,23 +48,23 @@ class Headroom:
 
 
 def headroom(
-    bench: Bench, told: Round, named: Entry, reference: Entry, rare: Sequence[str]
+    test_set: BootstrapSet, told: Round, named: Entry, reference: Entry, rare: Sequence[str]
 ) -> Headroom | None:
     """Extrapolate to twice as many patients, and measure the ceiling; None if neither was tried.
 
     Args:
-        bench: Held-out images and resamples.
+        test_set: Held-out images and resamples.
         told: Predictions of the first judge.
         named: The arm that gives the verdict.
         reference: The arm that it is compared with.
         rare: Names of the rare classes.
     """
     # Twice as many patients, by a line through the levels.
-    line = _extrapolate(bench, told.rungs)
-    ceiling = _level(bench, told.ceiling) if told.ceiling else None
+    line = _extrapolate(test_set, told.rungs)
+    ceiling = _level(test_set, told.ceiling) if told.ceiling else None
     if line is None and ceiling is None:
         return None
-    judged = min(len(np.unique(bench.held_out.of(label).patients)) for label in rare)
+    judged = min(len(np.unique(test_set.held_out.of(label).patients)) for label in rare)
     trend = _trend(line[1], judged) if line else ""
     words = [_trend_text(trend, *line, judged, rare)] if line else []
 
@@ -77,7 +77,7 @@ def headroom(
         words.append(f"Measured with {ceiling.patients:,} such patients: {points(gain)} points{share}.")
     return Headroom(
         sentence=" ".join(words),
-        levels=tuple(_level(bench, rung) for rung in told.rungs),
+        levels=tuple(_level(test_set, rung) for rung in told.rungs),
         doubled=line and line[0],
         interval=line and line[1],
         ceiling=ceiling,
@@ -131,14 +131,14 @@ def _trend_text(
     return words[trend]
 
 
-def _extrapolate(bench: Bench, rungs: Sequence[Rung]) -> tuple[float, tuple[float, float]] | None:
+def _extrapolate(test_set: BootstrapSet, rungs: Sequence[Rung]) -> tuple[float, tuple[float, float]] | None:
     """AUPRC that twice as many patients add, by a line through the rungs; None with one rung only."""
     if len({rung.patients for rung in rungs}) < 2:
         return None
     patients = np.log2([rung.patients for rung in rungs])
     slope = (patients - patients.mean()) / ((patients - patients.mean()) ** 2).sum()
-    found = slope @ np.array([_level(bench, rung).auprc for rung in rungs])
-    low, high = interval(slope @ np.stack([bench.resampled(rung.logits)[0] for rung in rungs]))
+    found = slope @ np.array([_level(test_set, rung).auprc for rung in rungs])
+    low, high = interval(slope @ np.stack([test_set.resampled(rung.logits)[0] for rung in rungs]))
     return _round(found), (_round(low), _round(high))
 
 
@@ -147,6 +147,6 @@ def _round(value: float) -> float:
     return round(float(value), 5) + 0.0
 
 
-def _level(bench: Bench, rung: Rung) -> Level:
-    each = [rare_auprc(one, bench.held_out.labels, bench.rare) for one in rung.logits]
+def _level(test_set: BootstrapSet, rung: Rung) -> Level:
+    each = [rare_auprc(one, test_set.held_out.labels, test_set.rare) for one in rung.logits]
     return Level(patients=rung.patients, auprc=round(float(np.mean(each)), 5))

@@ -18,7 +18,7 @@ import numpy as np
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, ignore
 from medgan.evaluation.endpoints import rare_auprc
-from medgan.evaluation.usefulness.arm_scores import Bench
+from medgan.evaluation.usefulness.arm_scores import BootstrapSet
 from medgan.evaluation.usefulness.arms import FINISH, HALF, LIGHT, RECIPES, SHARED, rare_classes
 from medgan.evaluation.usefulness.comparison import refuse_unjudgeable
 from medgan.evaluation.usefulness.image_sets import Split
@@ -126,8 +126,8 @@ def choose_share(
     trials = tuple(one for one, _ in tried)
     own = [one for one in tried if one[0].judge == rounds[0].judge]
     made, plain = (next(one for one in own if one[1].recipe.made is side) for side in (True, False))
-    bench = Bench.of(val, numbers, settings.resamples, seed)
-    lead = bench.resampled(made[1].logits)[0] - bench.resampled(plain[1].logits)[0]
+    test_set = BootstrapSet.of(val, numbers, settings.resamples, seed)
+    lead = test_set.resampled(made[1].logits)[0] - test_set.resampled(plain[1].logits)[0]
     difference, error = made[0].auprc - plain[0].auprc, float(np.nanstd(lead))
     taken = made[0] if difference > error else plain[0]
     return Chosen(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from medgan.evaluation.endpoints import endpoints
-from medgan.evaluation.usefulness.arm_scores import NAMED, Bench
+from medgan.evaluation.usefulness.arm_scores import NAMED, BootstrapSet
 from medgan.evaluation.usefulness.arms import RECIPES
 from medgan.evaluation.usefulness.schedules import Schedule, ScheduleChoice
 from medgan.evaluation.usefulness.trials import Outcome
@@ -23,7 +23,7 @@ def outcome(seeds=3, signal=1.0):
 
 def test_an_arm_has_the_means_of_its_classifiers():
     told = outcome()
-    arm = Bench.of(HELD, [1], 200, 0).entry(told, NAMED).arm
+    arm = BootstrapSet.of(HELD, [1], 200, 0).entry(told, NAMED).arm
     each = [endpoints(one, HELD.labels, [1]) for one in told.logits]
     assert arm.auprc == pytest.approx(np.mean([one.auprc for one in each]), abs=1e-5)
     assert arm.per_seed == tuple(round(one.auprc, 5) for one in each)
@@ -33,9 +33,9 @@ def test_an_arm_has_the_means_of_its_classifiers():
 
 
 def test_resamples_are_the_same_for_every_arm():
-    bench = Bench.of(HELD, [1], 200, 0)
-    weak, strong = (bench.entry(outcome(signal=signal), "") for signal in (0.5, 2.0))
-    again = bench.entry(outcome(signal=0.5), "")
+    test_set = BootstrapSet.of(HELD, [1], 200, 0)
+    weak, strong = (test_set.entry(outcome(signal=signal), "") for signal in (0.5, 2.0))
+    again = test_set.entry(outcome(signal=0.5), "")
     assert np.array_equal(weak.resampled, again.resampled)
     both = np.std(strong.resampled - weak.resampled)
     assert both < np.hypot(np.std(strong.resampled), np.std(weak.resampled))

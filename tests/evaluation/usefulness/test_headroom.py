@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from medgan.evaluation.usefulness.arm_scores import Bench
+from medgan.evaluation.usefulness.arm_scores import BootstrapSet
 from medgan.evaluation.usefulness.headroom import FALLING, FLAT, RISING, _trend, headroom
 from medgan.evaluation.usefulness.trials import Rung
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL, WITHIN
 from tests.evaluation.rings import shapes
 
 HELD = shapes(60, 30, 0)
-BENCH = Bench.of(HELD, [1], 200, 0)
+TEST_SET = BootstrapSet.of(HELD, [1], 200, 0)
 
 
 def rung(patients, found):
@@ -24,9 +24,9 @@ def rung(patients, found):
     return Rung(patients=patients, logits=np.stack([one, one]))
 
 
-def told(*rungs, ceiling=None, named=0.0, reference=0.0, bench=BENCH):
+def told(*rungs, ceiling=None, named=0.0, reference=0.0, test_set=TEST_SET):
     entries = (SimpleNamespace(arm=SimpleNamespace(auprc=value)) for value in (named, reference))
-    return headroom(bench, SimpleNamespace(rungs=rungs, ceiling=ceiling), *entries, ["rare"])
+    return headroom(test_set, SimpleNamespace(rungs=rungs, ceiling=ceiling), *entries, ["rare"])
 
 
 def test_what_twice_as_many_bring_is_the_slope_over_the_logarithm():
@@ -89,8 +89,8 @@ def test_the_trend_follows_from_the_interval_and_the_patients(ends, judged, tren
 
 def test_two_patients_tell_no_trend_however_sure_it_looks():
     few = replace(HELD, patients=np.array([f"{n % 2}-{k}" for n, k in enumerate(HELD.labels)]))
-    bench = Bench.of(few, [1], 200, 0)
-    found = told(rung(10, 6), rung(20, 18), rung(40, 30), bench=bench)
+    test_set = BootstrapSet.of(few, [1], 200, 0)
+    found = told(rung(10, 6), rung(20, 18), rung(40, 30), test_set=test_set)
     assert found.trend == CANNOT_TELL
     assert found.sentence == (
         "Cannot tell whether more real patients with rare would help: only 2 held-out patients have rare, and"

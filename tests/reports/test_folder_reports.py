@@ -11,7 +11,7 @@ from PIL import Image
 
 from medgan.base.errors import DatasetError
 from medgan.commands.report import report
-from medgan.reports import stories
+from medgan.reports import folder_reports
 from medgan.training.run_log import read_log, valid_rows
 from tests.reports.folders import balanced, row, run
 
@@ -183,7 +183,7 @@ def test_a_picture_of_another_name_spoils_no_page(tmp_path):
 
 def test_a_file_larger_than_medgan_writes_is_not_read(tmp_path, monkeypatch):
     folder = run(tmp_path / "run")
-    monkeypatch.setattr(stories.files, "_MAX_READ_BYTES", 4)
+    monkeypatch.setattr(folder_reports.files, "_MAX_READ_BYTES", 4)
     assert read_log(folder) == []
     with pytest.raises(DatasetError, match=r"run\.json cannot be read \(it is larger than"):
         told(folder)
@@ -201,4 +201,4 @@ def test_a_folder_is_named_as_it_is_typed_beside_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "a b")
     from pathlib import Path
 
-    assert stories.short_name(Path(), "-balanced") == "'a b-balanced'"
+    assert folder_reports.short_name(Path(), "-balanced") == "'a b-balanced'"

@@ -1,4 +1,4 @@
-"""Stories with every section filled, from made-up numbers, to test the page and the browser with."""
+"""Reports with every section filled, from made-up numbers, to test the page and the browser with."""
 
 import numpy as np
 
