@@ -76,32 +76,12 @@ def _sensitivity_at(truth: NDArray[np.bool_], scores: _Array) -> float:
     return float(true[false <= 1 - _SPECIFICITY + 1e-9].max())
 
 
-def patient_weights(
-    patients: NDArray[np.str_], labels: _Labels, resamples: int, seed: int
-) -> NDArray[np.int64]:
-    """(B, N): how often each image counts in each resample; patients are drawn within their class.
-
-    A patient with images of several classes belongs to the rarest of them.
-    """
-    rng = np.random.default_rng(seed)
-    names, which = np.unique(patients, return_inverse=True)
-    counts = np.bincount(labels)
-    order = np.argsort(counts[labels], kind="stable")[::-1]
-    home = np.zeros(len(names), np.int64)
-    home[which[order]] = labels[order]  # the rarest class is written last
-    drawn = np.zeros((resamples, len(names)), np.int64)
-    for number in np.unique(home):
-        own = np.flatnonzero(home == number)
-        drawn[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), size=resamples)
-    return drawn[:, which]
-
-
 def endpoints_under(
     logits: NDArray[np.float32], labels: _Labels, rare: Sequence[int], weights: NDArray[np.int64]
 ) -> tuple[_Array, _Array]:
     """AUPRC and sensitivity, each (B,), when each image counts `weights` (B, N) times; see `endpoints`.
 
-    A resample without an image of a class gives NaN, which `interval` leaves out.
+    A resample without an image of a class gives NaN, which `percentile_interval` leaves out.
     """
     scores = _log_odds(logits)
     counts = [_counts(scores[:, number], labels == number, weights) for number in rare]
@@ -150,19 +130,6 @@ def _sensitivity(true: NDArray[np.int64], taken: NDArray[np.int64]) -> _Array:
         share: _Array = np.where(quiet, true, 0).max(axis=1) / true[:, -1]
     share[false[:, -1] == 0] = np.nan
     return share
-
-
-def seed_weights(seeds: int, resamples: int, seed: int) -> _Array:
-    """(B, seeds): the share of each classifier seed in each resample of them."""
-    rng = np.random.default_rng((seed, seeds))
-    return np.asarray(rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples) / seeds)
-
-
-def interval(resampled: _Array, level: float = _LEVEL) -> tuple[float, float]:
-    """Percentile interval of a bootstrap; resamples without a value are left out."""
-    tail = (1 - level) / 2 * 100
-    low, high = np.nanpercentile(resampled, [tail, 100 - tail])
-    return float(low), float(high)
 
 
 def corrected_t(

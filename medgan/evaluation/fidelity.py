@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from medgan.base.errors import MedganError
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.evaluation import feature_scores
-from medgan.evaluation.bootstrap import Weights, interval, resample_patients
+from medgan.evaluation.bootstrap import Weights, interval_about_value, resample_patients
 from medgan.evaluation.ms_ssim import WINDOW, likeness, likeness_under, pairs_of
 from medgan.evaluation.score import Score, caveat
 from medgan.evaluation.usefulness.image_sets import Split
@@ -318,7 +318,7 @@ def _build_score(
         note: A sentence to add.
     """
     trio, (values, others) = scope.trio, under
-    low, high = interval(values)
+    low, high = interval_about_value(values)
     n, n_real = len(trio.synthetic), len(trio.reference)
     notes = [note, scope.limit]
     return Score(
@@ -340,7 +340,7 @@ def _build_score(
 def _reaches_floor(values: _Values, others: _Values, floor: float, better: str) -> bool:
     """Whether the paired interval of the difference to the floor reaches 0 or the better side of it."""
     difference = values - others
-    low, high = interval(np.concatenate([[values[0] - floor], difference[1:]]))
+    low, high = interval_about_value(np.concatenate([[values[0] - floor], difference[1:]]))
     return low <= 0 if better == "lower" else high >= 0
 
 

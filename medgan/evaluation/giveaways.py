@@ -20,7 +20,8 @@ from sklearn.naive_bayes import CategoricalNB
 
 from medgan.base.errors import DatasetError
 from medgan.dataset.manifest import Record
-from medgan.evaluation.endpoints import auroc_under, interval, patient_weights
+from medgan.evaluation.bootstrap import percentile_interval, resample_within_classes
+from medgan.evaluation.endpoints import auroc_under
 from medgan.evaluation.usefulness.arms import rare_classes
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL, LEAST_RARE, round_up
 from medgan.preparation.images import LabelledImages
@@ -192,7 +193,7 @@ def measure_giveaways(  # noqa: PLR0913  # two sets of images, each with the fac
             "there are images of only one class, and two are needed",
             hint="Hold out patients of every class: a test/ folder, or train with --holdout 0.3.",
         )
-    weights = patient_weights(held_out.patients, held_out.labels, resamples, seed)
+    weights = resample_within_classes(held_out.patients, held_out.labels, resamples, seed)
     rare = rare_classes(train.counts)
     signs = tuple(
         Giveaway(
@@ -239,7 +240,7 @@ def _separations(
         label = held_out.names[number]
         own, others = (len(np.unique(held_out.patients[side])) for side in (truth, ~truth))
         auroc = float(roc_auc_score(truth, score))
-        low, high = interval(auroc_under(score, truth, weights))
+        low, high = percentile_interval(auroc_under(score, truth, weights))
         verdict, needed = (_NONE, None) if alike else _decide(auroc, low, high, min(own, others))
         yield Separation(
             label=label,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.evaluation.bootstrap import interval, resample_patients
+from medgan.evaluation.bootstrap import interval_about_value, resample_patients
 from medgan.preparation.images import LabelledImages
-from medgan.similarity.copies import FALSE_ALARM_RATE, patient_weights, rows_for_limits
+from medgan.similarity.copies import FALSE_ALARM_RATE, equal_patient_weights, rows_for_limits
 from medgan.similarity.nearest import Values
 
 _LEVEL = 0.99
@@ -115,9 +115,9 @@ def sign_test(
 def bounds(statistic: _Statistic, sets: Sequence[NDArray[np.str_]], seed: int) -> tuple[float, float, float]:
     """A statistic of two sets with its interval, by bootstrap over patients of equal weight."""
     weights = [
-        resample_patients(one, _RESAMPLES, seed + number) * patient_weights(one)
+        resample_patients(one, _RESAMPLES, seed + number) * equal_patient_weights(one)
         for number, one in enumerate(sets)
     ]
     values = np.array([statistic(ours, theirs) for ours, theirs in zip(*weights, strict=True)])
-    low, high = interval(values, _LEVEL)
+    low, high = interval_about_value(values, _LEVEL)
     return float(values[0]), low, high

@@ -35,8 +35,8 @@ from medgan.similarity.copies import (
     CopyLimits,
     NewPatients,
     compare_new_patients,
+    equal_patient_weights,
     first_percentiles,
-    patient_weights,
     rows_for_limits,
 )
 from medgan.similarity.nearest import References, Values, find_nearest
@@ -266,7 +266,7 @@ def _space_tests(
             "C_T; below 0, synthetic images are nearer to the training images than held-out ones",
         ),
     ]
-    limits = first_percentiles(real.ratio, patient_weights(held_out.patients), rows)
+    limits = first_percentiles(real.ratio, equal_patient_weights(held_out.patients), rows)
     return tests, list(_ratio_findings(space, made, limits, synthetic, train))
 
 

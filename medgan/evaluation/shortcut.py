@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.evaluation.endpoints import interval, patient_weights, seed_weights
+from medgan.evaluation.bootstrap import percentile_interval, resample_seeds, resample_within_classes
+from medgan.evaluation.endpoints import auroc_under
 from medgan.evaluation.usefulness.arms import HALF, ONE_SIDED, DrawPool, Lesson, Recipe, rare_classes
 from medgan.evaluation.usefulness.comparison import nothing_to_judge, tops_up_a_class
 from medgan.evaluation.usefulness.image_sets import Split
@@ -217,7 +217,7 @@ def _detector_aucs(
         plain = LogisticRegression(C=1.0, max_iter=1000).fit(scaled[others], truth[others])
         scores["radiomics"][rows] = plain.decision_function(scaled[rows])
         on_progress(Progress("telling apart", done, _FOLDS))
-    weights = patient_weights(both.patients, truth, settings.resamples, seed)
+    weights = resample_within_classes(both.patients, truth, settings.resamples, seed)
     return {name: _auc(values, truth, tests, weights) for name, values in scores.items()}
 
 
@@ -227,18 +227,16 @@ def _auc(
     tests: Sequence[NDArray[np.int64]],
     weights: NDArray[np.int64],
 ) -> _AucInterval:
-    """Mean AUC over folds (scores of different folds have different scales), with its interval."""
+    """Mean AUC over folds (scores of different folds have different scales), with its interval.
 
-    def mean(counted: NDArray[np.int64]) -> float:
-        values = [
-            roc_auc_score(truth[rows], scores[rows], sample_weight=counted[rows])
-            for rows in tests
-            if all(counted[rows][truth[rows] == side].any() for side in (0, 1))
-        ]
-        return float(np.mean(values)) if values else float("nan")
-
-    resampled = np.array([mean(counted) for counted in weights])
-    return mean(np.ones(len(truth), np.int64)), interval(resampled)
+    A resample without images of both kinds in a fold leaves that fold out.
+    """
+    counted = np.concatenate([np.ones((1, len(truth)), np.int64), weights])
+    by_fold = np.stack([auroc_under(scores[rows], truth[rows] == 1, counted[:, rows]) for rows in tests])
+    there = np.isfinite(by_fold)
+    with np.errstate(invalid="ignore"):  # NaN where no fold has both
+        mean = np.where(there, by_fold, 0).sum(axis=0) / there.sum(axis=0)
+    return float(mean[0]), percentile_interval(mean[1:])
 
 
 def _leans(
@@ -341,8 +339,8 @@ class _UnseenImages:
         change = now.astype(np.float64) - before
         sides = self.both.labels * 2 + self.fake  # resampled within class and origin
         resamples = self.settings.resamples
-        weights = patient_weights(self.both.patients, sides, resamples, self.seed)
-        shares = seed_weights(len(change), resamples, self.seed) @ change  # (B, N)
+        weights = resample_within_classes(self.both.patients, sides, resamples, self.seed)
+        shares = resample_seeds(len(change), resamples, self.seed) @ change  # (B, N)
 
         # Its mean on synthetic images less its mean on real ones.
         def gap(counted: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -353,7 +351,7 @@ class _UnseenImages:
             return np.asarray(means[0] - means[1])
 
         whole = gap(np.ones((1, len(self.fake)), np.int64), change.mean(axis=0)[None])
-        low, high = interval(gap(weights, shares))
+        low, high = percentile_interval(gap(weights, shares))
         return round(float(whole[0]), 4), (round(low, 4), round(high, 4))
 
 

@@ -57,7 +57,7 @@ class CopyLimits:
             classes: the number of classes.
             weights: (N,), how much each image counts; by default, every patient counts the same.
         """
-        per_image = patient_weights(new.patients) if weights is None else weights
+        per_image = equal_patient_weights(new.patients) if weights is None else weights
         rows = rows_for_limits(new.labels, new.patients, classes)
         return cls(
             distance=first_percentiles(new.found.distance, per_image, rows),
@@ -154,7 +154,7 @@ def rows_for_limits(
     return groups
 
 
-def patient_weights(patients: NDArray[np.str_]) -> Values:
+def equal_patient_weights(patients: NDArray[np.str_]) -> Values:
     """Weights (N,) under which every patient counts the same."""
     _, number, count = np.unique(patients, return_inverse=True, return_counts=True)
     weights: Values = 1 / count[number]

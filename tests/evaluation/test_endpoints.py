@@ -2,16 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from medgan.evaluation.endpoints import (
-    _log_odds,
-    auroc_under,
-    corrected_t,
-    endpoints,
-    endpoints_under,
-    interval,
-    patient_weights,
-    seed_weights,
-)
+from medgan.evaluation.endpoints import _log_odds, auroc_under, corrected_t, endpoints, endpoints_under
 
 
 def guesses(count=120, classes=3, seed=0, skill=1.0):
@@ -86,42 +77,6 @@ def test_a_resample_of_one_class_alone_has_no_sensitivity():
     weights = np.stack([labels == 0, labels != 0, np.ones_like(labels)]).astype(np.int64)
     values = endpoints_under(logits, labels, [0], weights)[1]
     assert np.isnan(values).tolist() == [True, True, False]
-
-
-def test_images_of_one_patient_are_drawn_together_and_classes_keep_their_patients():
-    labels = np.repeat([0, 1], [40, 20])
-    patients = np.array([f"p{row // 4}" for row in range(60)])
-    weights = patient_weights(patients, labels, 50, 0)
-    assert weights.shape == (50, 60)
-    assert (weights.reshape(50, 15, 4) == weights.reshape(50, 15, 4)[:, :, :1]).all()
-    assert (weights[:, labels == 1].sum(axis=1) == 20).all()
-
-
-def test_a_patient_with_images_of_several_classes_belongs_to_the_rarest():
-    labels = np.array([0, 0, 0, 0, 1, 1])
-    patients = np.array(["a", "a", "b", "c", "a", "d"])
-    weights = patient_weights(patients, labels, 200, 0)
-    assert (weights[:, 0] + weights[:, 5] == 2).all()  # a and d are drawn for one another
-    assert (weights[:, 2] + weights[:, 3] == 2).all()
-
-
-def test_seeds_are_drawn_with_replacement():
-    shares = seed_weights(4, 500, 0)
-    assert shares.sum(axis=1) == pytest.approx(1)
-    assert shares.mean(axis=0) == pytest.approx(0.25, abs=0.03)
-    assert shares.max() > 0.5
-
-
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
-    """Mean of 40 normal numbers of mean 0: 95 % intervals, 200 times."""
-    chance = np.random.default_rng(0)
-    covered = 0
-    for turn in range(200):
-        values = chance.normal(size=40)
-        weights = patient_weights(np.arange(40).astype(str), np.zeros(40, np.int64), 400, turn)
-        low, high = interval(weights @ values / 40)
-        covered += low < 0 < high
-    assert 0.88 < covered / 200 < 0.98
 
 
 def test_the_corrected_test_is_wider_the_more_its_training_sets_overlap():

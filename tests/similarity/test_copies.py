@@ -9,8 +9,8 @@ from medgan.similarity.copies import (
     NewPatients,
     _spread_rows,
     compare_new_patients,
+    equal_patient_weights,
     first_percentiles,
-    patient_weights,
 )
 from medgan.similarity.nearest import Nearest, References, find_nearest
 from tests.similarity.test_nearest import people, textures
@@ -78,7 +78,7 @@ def test_a_scan_that_occurs_twice_does_not_undo_the_limit():
 
 def test_slices_of_one_patient_count_as_one():
     patients = np.array(["a"] * 99 + ["b"])
-    weights = patient_weights(patients)
+    weights = equal_patient_weights(patients)
     assert weights.sum() == pytest.approx(2)
     values = np.array([0.0] * 99 + [1.0])
     rows = [np.arange(100)]

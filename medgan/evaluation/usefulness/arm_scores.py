@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.evaluation.endpoints import endpoints, endpoints_under, interval, patient_weights, seed_weights
+from medgan.evaluation.bootstrap import percentile_interval, resample_seeds, resample_within_classes
+from medgan.evaluation.endpoints import endpoints, endpoints_under
 from medgan.evaluation.usefulness.schedules import Schedule
 from medgan.evaluation.usefulness.trials import Outcome
 from medgan.preparation.images import LabelledImages
@@ -78,14 +79,14 @@ class BootstrapSet:
     @classmethod
     def of(cls, held_out: LabelledImages, rare: Sequence[int], resamples: int, seed: int) -> BootstrapSet:
         """Resample the patients of every class separately."""
-        weights = patient_weights(held_out.patients, held_out.labels, resamples, seed)
+        weights = resample_within_classes(held_out.patients, held_out.labels, resamples, seed)
         return cls(held_out=held_out, rare=rare, weights=weights, seed=seed)
 
     def entry(self, outcome: Outcome, role: str) -> Entry:
         """Compute every figure of an arm."""
         each = [endpoints(one, self.held_out.labels, self.rare) for one in outcome.logits]
         resampled, found = self.resampled(outcome.logits)
-        ends, shares = interval(resampled), interval(found)
+        ends, shares = percentile_interval(resampled), percentile_interval(found)
 
         def mean(name: str) -> float:
             return round(float(np.mean([getattr(one, name) for one in each])), 5)
@@ -114,7 +115,7 @@ class BootstrapSet:
 
     def resampled(self, logits: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """AUPRC and sensitivity, each (B,), of logits (seeds, N, K) in every resample."""
-        shares = seed_weights(len(logits), len(self.weights), self.seed)
+        shares = resample_seeds(len(logits), len(self.weights), self.seed)
         by_seed = [endpoints_under(one, self.held_out.labels, self.rare, self.weights) for one in logits]
         auprc, found = (
             np.asarray((np.stack(values, axis=1) * shares).sum(axis=1), np.float64)

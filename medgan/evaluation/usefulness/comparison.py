@@ -15,7 +15,7 @@ import numpy as np
 
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.evaluation.endpoints import interval
+from medgan.evaluation.bootstrap import percentile_interval
 from medgan.evaluation.usefulness.arm_scores import NAMED, REFERENCE, Arm, BootstrapSet, Entry
 from medgan.evaluation.usefulness.arms import rare_classes
 from medgan.evaluation.usefulness.headroom import Headroom, headroom
@@ -257,7 +257,7 @@ def _pair_of(judge: str, entries: Sequence[Entry]) -> tuple[Entry, Entry]:
 
 def _judge_difference(judge: str, named: Entry, reference: Entry, panel: Panel) -> Judgement:
     """The verdict of one judge."""
-    low, high = interval(named.resampled - reference.resampled)
+    low, high = percentile_interval(named.resampled - reference.resampled)
     found = Comparison(
         arm=named.arm.name,
         reference=reference.arm.name,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medgan.evaluation.endpoints import interval, rare_auprc
+from medgan.evaluation.bootstrap import percentile_interval
+from medgan.evaluation.endpoints import rare_auprc
 from medgan.evaluation.usefulness.arm_scores import BootstrapSet, Entry
 from medgan.evaluation.usefulness.trials import Round, Rung
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL, LEAST_RARE, WITHIN, join_names, points
@@ -138,7 +139,7 @@ def _extrapolate(test_set: BootstrapSet, rungs: Sequence[Rung]) -> tuple[float, 
     patients = np.log2([rung.patients for rung in rungs])
     slope = (patients - patients.mean()) / ((patients - patients.mean()) ** 2).sum()
     found = slope @ np.array([_level(test_set, rung).auprc for rung in rungs])
-    low, high = interval(slope @ np.stack([test_set.resampled(rung.logits)[0] for rung in rungs]))
+    low, high = percentile_interval(slope @ np.stack([test_set.resampled(rung.logits)[0] for rung in rungs]))
     return _round(found), (_round(low), _round(high))
 
 
