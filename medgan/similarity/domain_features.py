@@ -7,7 +7,6 @@ It never sees held-out or synthetic images.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from torch.nn import functional as F
 
 from medgan.base.errors import DatasetError
 from medgan.preparation.images import LabelledImages
+from medgan.similarity.small_cnn import WEIGHT_DECAY, pooled_convolutions, reduce_images
 
 _Features = NDArray[np.float32]
 
@@ -41,11 +41,7 @@ class _DomainNet(nn.Module):
     def __init__(self, channels: int, classes: int) -> None:
         """Build four strided convolutions, a mean over positions and one hidden layer."""
         super().__init__()
-        widths = (channels, *_WIDTHS)
-        layers: list[nn.Module] = []
-        for before, after in pairwise(widths):
-            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.GroupNorm(8, after), nn.ReLU()]
-        self.body = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.body = nn.Sequential(*pooled_convolutions(channels, _WIDTHS))
         self.hidden = nn.Linear(_WIDTHS[-1], _FEATURES)
         self.head = nn.Linear(_FEATURES, classes)
 
@@ -94,7 +90,7 @@ def _train_network(train: LabelledImages, classes: NDArray[np.int64], count: int
     rng = np.random.default_rng(seed)
     of_class = [np.flatnonzero(classes == number) for number in range(count)]
     shift = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=1e-2)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
     for _ in range(_STEPS):
         chosen = np.array([rng.choice(of_class[number]) for number in rng.integers(count, size=_BATCH)])
@@ -109,13 +105,7 @@ def _train_network(train: LabelledImages, classes: NDArray[np.int64], count: int
 
 def _to_network_input(images: NDArray[np.float32]) -> Tensor:
     """Rescale images to [-1, 1], with no side longer than _SIDE."""
-    x = torch.from_numpy(np.ascontiguousarray(images))
-    height, width = x.shape[2:]
-    if max(height, width) > _SIDE:
-        scale = _SIDE / max(height, width)
-        size = max(round(height * scale), 1), max(round(width * scale), 1)
-        x = F.interpolate(x, size=size, mode="bilinear", antialias=True)
-    return x * 2 - 1
+    return reduce_images(images, _SIDE) * 2 - 1
 
 
 def _shift_randomly(x: Tensor, rng: torch.Generator) -> Tensor:

@@ -8,6 +8,8 @@ effect of an image does not depend on which synthetic ones happen to be in its b
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -43,15 +45,17 @@ class SmallNet(nn.Sequential):
 
     def __init__(self, channels: int, classes: int) -> None:
         """Build the layers with torch's default initialisation."""
-        stages: list[nn.Module] = []
-        for wide in _WIDTHS:
-            stages += [
-                nn.Conv2d(channels, wide, 3, stride=2, padding=1),
-                nn.GroupNorm(_GROUPS, wide),
-                nn.ReLU(),
-            ]
-            channels = wide
-        super().__init__(*stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+        super().__init__(*pooled_convolutions(channels, _WIDTHS), nn.Linear(_WIDTHS[-1], classes))
+
+
+def pooled_convolutions(channels: int, widths: Sequence[int]) -> Iterator[nn.Module]:
+    """Strided convolutions of so many channels, and a mean over positions: (N, C, H, W) to (N, D)."""
+    for before, after in pairwise((channels, *widths)):
+        yield nn.Conv2d(before, after, 3, stride=2, padding=1)
+        yield nn.GroupNorm(_GROUPS, after)
+        yield nn.ReLU()
+    yield nn.AdaptiveAvgPool2d(1)
+    yield nn.Flatten()
 
 
 def to_inputs(pixels: _Array, side: int, like: _Array | None = None) -> Tensor:
@@ -61,13 +65,18 @@ def to_inputs(pixels: _Array, side: int, like: _Array | None = None) -> Tensor:
     """
     measure = pixels if like is None else like
     mean, deviation = float(measure.mean()), float(measure.std())
+    return (reduce_images(pixels, side) - mean) / (deviation + EPSILON)
+
+
+def reduce_images(pixels: _Array, side: int) -> Tensor:
+    """Reduce images (N, C, H, W) so that no side is longer than `side`."""
     images = torch.from_numpy(np.ascontiguousarray(pixels))
     height, width = images.shape[2:]
     scale = side / max(height, width)
     if scale < 1 and len(images):
         shape = [max(round(height * scale), 1), max(round(width * scale), 1)]
         images = F.interpolate(images, size=shape, mode="bilinear", antialias=True)
-    return (images - mean) / (deviation + EPSILON)
+    return images
 
 
 def standardise(features: _Array, like: _Array) -> Tensor:
