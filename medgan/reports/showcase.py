@@ -15,6 +15,7 @@ from medgan.pictures.contact_sheet import MOST_CLASSES, images_per_class
 from medgan.pictures.spread import choose_spread
 from medgan.preparation.images import LabelledImages
 from medgan.reports import exhibits
+from medgan.similarity.nearest import References, find_nearest
 from medgan.training.run_log import read_log
 
 _PAIRS = 3
@@ -136,16 +137,12 @@ def _nearest_pairs(
     """(synthetic image, nearest training image, caption) of the pairs with the highest correlation."""
     if not len(synthetic) or not len(train):
         return
-    alike = _normalise(synthetic.pixels) @ _normalise(train.pixels).T
-    best = alike.max(axis=1)
-    for row in np.argsort(-best, kind="stable")[:_PAIRS].tolist():
+    found = find_nearest(
+        synthetic.pixels.__getitem__,
+        len(synthetic),
+        References.of(train.pixels.__getitem__, train.patients),
+    )
+    for row in np.argsort(found.distance, kind="stable")[:_PAIRS].tolist():
         named = f" ({name})" if (name := _seed_names(synthetic.take([row]))[0]) else ""
-        words = f"Correlation {best[row]:.2f}{named}."
-        yield synthetic.pixels[row], train.pixels[int(alike[row].argmax())], words
-
-
-def _normalise(pixels: _Pixels) -> _Pixels:
-    """Flatten images to rows of mean 0 and length 1."""
-    rows = pixels.reshape(len(pixels), -1)
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-8), np.float32)
+        words = f"Correlation {1 - found.distance[row]:.2f} at the best shift, mirrored or not{named}."
+        yield synthetic.pixels[row], train.pixels[found.rows[row]], words

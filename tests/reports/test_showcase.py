@@ -101,3 +101,15 @@ def test_rejected_images_are_those_that_speak_loudest():
         "3": "copy",
         "41": "class",
     }
+
+
+def test_a_pair_is_the_nearest_of_the_class_even_if_mirrored_and_says_how_near(tmp_path):
+    found = gathered()
+    found.synthetic.pixels[:] = np.random.default_rng(5).random(found.synthetic.pixels.shape, np.float32)
+    found.synthetic.pixels[7] = found.train.pixels[20][:, :, ::-1]
+    facts = kept(tmp_path, found).facts
+    pairs = [one for one in facts["pairs"] if one["label"] == "rare"]
+    assert pairs[0]["words"] == "Correlation 1.00 at the best shift, mirrored or not (seed 7)."
+    shown = kept(tmp_path, found).images(pairs[0]["rows"])
+    assert np.abs(shown[0] - shown[1][:, :, ::-1]).max() < 0.01
+    assert len(pairs) == showcase._PAIRS
