@@ -1,8 +1,7 @@
 """Scores of closeness and coverage from feature vectors of real and synthetic images.
 
-Each score comes in two forms: a number for the data, and values (R,) under bootstrap weights, from which
-intervals are computed. Row r of `w` (R, N) and `v` (R, M) says how often each real and each synthetic image
-counts (`bootstrap.resample_patients`).
+Each score comes as values (R,) under bootstrap weights, from which intervals are computed. Row r of `w`
+(R, N) and `v` (R, M) says how often each real and synthetic image counts (`bootstrap.resample_patients`).
 """
 
 from __future__ import annotations
@@ -30,18 +29,14 @@ _LEVELS = (np.arange(100) + 0.5) / 100
 """Quantiles at which two distributions along a direction are compared."""
 
 
-def _kid(real: _Features, synthetic: _Features) -> float:
-    """Kernel Inception Distance of features (N, D) and (M, D), which may fall below 0.
-
-    The unbiased MMD^2 with the kernel (x.y / D + 1)^3 (arXiv 1801.01401, eq. 4); needs two images of each.
-    """
-    return float(kid_under(real, synthetic, *_unit_weights(real, synthetic))[0])
-
-
 def kid_under(
     real: _Features, synthetic: _Features, w: Weights, v: Weights, who: Persons | None = None
 ) -> _Values:
-    """KID under weights; images of one patient are never paired, so each set needs two patients."""
+    """Kernel Inception Distance of features (N, D) and (M, D) under weights; it may fall below 0.
+
+    The unbiased MMD^2 with the kernel (x.y / D + 1)^3 (arXiv 1801.01401, eq. 4). Images of one patient are
+    never paired, so each set needs two patients.
+    """
     ours, theirs = who or (None, None)
     x, y = real.astype(np.float64), synthetic.astype(np.float64)
     cross = ((w @ polynomial_kernel(x, y, degree=3, coef0=1)) * v).sum(axis=1)
@@ -91,15 +86,13 @@ def _gaussians_apart(one: tuple[_Values, _Values], other: tuple[_Values, _Values
     return float(((one[0] - other[0]) ** 2).sum() + np.trace(one[1]) + np.trace(other[1]) - 2 * shared)
 
 
-def _sliced_wasserstein(real: _Features, synthetic: _Features, *, seed: int = 0) -> float:
-    """Sliced 2-Wasserstein distance: root mean square of 1-D distances (Bonneel et al. 2015)."""
-    return float(sliced_wasserstein_under(real, synthetic, *_unit_weights(real, synthetic), seed=seed)[0])
-
-
 def sliced_wasserstein_under(
     real: _Features, synthetic: _Features, w: Weights, v: Weights, *, seed: int = 0
 ) -> _Values:
-    """Sliced Wasserstein distance under weights, from 100 quantiles along each of 64 directions."""
+    """Sliced 2-Wasserstein distance under weights: root mean square of 1-D distances (Bonneel et al. 2015).
+
+    It is measured from 100 quantiles along each of 64 directions.
+    """
     directions = np.random.default_rng(seed).normal(size=(real.shape[1], _DIRECTIONS))
     directions /= np.linalg.norm(directions, axis=0)
     ours, theirs = (_quantiles((x @ directions).T, a) for x, a in ((real, w), (synthetic, v)))
@@ -122,19 +115,13 @@ def _quantiles(along: _Values, weights: Weights) -> _Values:
     return np.stack(found)
 
 
-def _neighbourhood(real: _Features, synthetic: _Features, *, k: int = K) -> dict[str, float]:
-    """Precision, recall (arXiv 1904.06991), density and coverage (arXiv 2002.09797) by k nearest neighbours.
-
-    Density may exceed 1, the others lie in [0, 1].
-    """
-    under = neighbourhood_under(real, synthetic, *_unit_weights(real, synthetic), k=k)
-    return {name: float(values[0]) for name, values in under.items()}
-
-
 def neighbourhood_under(
     real: _Features, synthetic: _Features, w: Weights, v: Weights, who: Persons | None = None, *, k: int = K
 ) -> dict[str, _Values]:
-    """Precision, recall, density and coverage under weights, with the neighbourhoods of the whole data."""
+    """Precision, recall (arXiv 1904.06991), density and coverage (arXiv 2002.09797) under weights.
+
+    The neighbourhoods are those of the whole data. Density may exceed 1, the others lie in [0, 1].
+    """
     ours, theirs = who or (None, None)
     real_ball, fake_ball = _radii(real, k, ours), _radii(synthetic, k, theirs)
     apart = cdist(real, synthetic)
@@ -163,8 +150,3 @@ def _radii(x: _Features, k: int, patients: NDArray[np.str_] | None) -> _Values:
 def _share(weights: Weights, worth: NDArray[np.generic]) -> _Values:
     share: _Values = weights @ worth.astype(np.float64) / weights.sum(axis=1)
     return share
-
-
-def _unit_weights(real: _Features, synthetic: _Features) -> tuple[Weights, Weights]:
-    """Weights that count every image once."""
-    return np.ones((1, len(real))), np.ones((1, len(synthetic)))

@@ -173,17 +173,6 @@ def _first_and_last(labels: Sequence[str]) -> list[str]:
     )
 
 
-def _loss_figure(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Plot what the generator minimised, from log.jsonl: feature distance, losses, or both."""
-
-    def draw(_: list[str]) -> Figure:
-        figure = blank_figure(WIDTH, 2.6)
-        draw_losses(style_axes(figure.add_subplot()), rows)
-        return figure
-
-    return plot_svg((), draw)
-
-
 def draw_losses(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     """Draw what the networks minimised over the images shown."""
     told = {name: [row.get(name) for row in rows] for name in _LOSS_CURVES}

@@ -20,11 +20,11 @@ import pytest
 
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.evaluation.feature_scores import _kid
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.preparation.stack import prepare
 from medgan.similarity.features import lite2_features
+from tests.evaluation.unweighted import kid
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 MINUTES = float(os.environ.get("MEDGAN_BENCH_MINUTES", "4"))
@@ -69,7 +69,7 @@ def floor_of(features):
     chance = np.random.default_rng(0)
     orders = [chance.permutation(len(features)) for _ in range(SPLITS)]
     half = len(features) // 2
-    return float(np.mean([_kid(features[order[:half]], features[order[half:]]) for order in orders]))
+    return float(np.mean([kid(features[order[:half]], features[order[half:]]) for order in orders]))
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -90,7 +90,7 @@ def test_repaired_is_nearer_to_the_real_images_than_dcgan(name, tmp_path):
         real = look(stack.images(rows))
         for arch, model in models.items():
             drawn = draw(model, label, range(max(len(rows), LEAST)))
-            scores[arch].append(_kid(real, look(np.stack([image.pixels for image in drawn]))))
+            scores[arch].append(kid(real, look(np.stack([image.pixels for image in drawn]))))
         words = ", ".join(f"{arch} {values[-1]:.3f}" for arch, values in scores.items())
         print(f"  {label}: {len(stack.rows_of(label))} real, floor {floor_of(real):.3f}, {words}")
     means = {arch: float(np.mean(values)) for arch, values in scores.items()}

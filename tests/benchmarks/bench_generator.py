@@ -42,7 +42,6 @@ from sklearn.metrics import balanced_accuracy_score
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
-from medgan.evaluation.feature_scores import _kid, _neighbourhood
 from medgan.evaluation.ms_ssim import likeness, pairs_of
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
@@ -53,6 +52,8 @@ from medgan.similarity.radiomics import radiomic_features
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # behind the choice of a backend
+
+from tests.evaluation.unweighted import kid, neighbourhood
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -174,10 +175,10 @@ def scored(real, held, made):
         row = {"train images": len(real[label]), "test images": len(held[label])}
         for space, features in spaces.items():
             test, train, fake = (features(images[label]) for images in (held, real, made))
-            row |= {f"kid {space}": _kid(test, fake), f"floor {space}": _kid(test, train)}
+            row |= {f"kid {space}": kid(test, fake), f"floor {space}": kid(test, train)}
             if space == "lite2":
                 as_many = min(len(fake), len(train))  # the more images, the more they cover
-                ours, theirs = (_neighbourhood(test, found[:as_many]) for found in (fake, train))
+                ours, theirs = (neighbourhood(test, found[:as_many]) for found in (fake, train))
                 row |= {f"{key} share": ours[key] / max(theirs[key], 1e-3) for key in ("recall", "coverage")}
         row["ms-ssim gap"] = alike(made[label]) - alike(real[label])
         usual = np.quantile(nearest(held[label], real[label]), 0.99)

@@ -4,15 +4,12 @@ import torch
 
 from medgan.evaluation.bootstrap import resample_patients
 from medgan.evaluation.feature_scores import (
-    _kid,
-    _neighbourhood,
-    _sliced_wasserstein,
-    _unit_weights,
     frechet_under,
     kid_under,
     neighbourhood_under,
     sliced_wasserstein_under,
 )
+from tests.evaluation.unweighted import kid, neighbourhood, once, sliced_wasserstein
 
 
 def features(count, seed, shift=0.0):
@@ -24,28 +21,28 @@ def test_kid_is_that_of_torchmetrics():
 
     real, fake = features(40, 0), features(40, 1, shift=0.5)
     theirs = poly_mmd(torch.from_numpy(real).double(), torch.from_numpy(fake).double())
-    assert _kid(real, fake) == pytest.approx(float(theirs), rel=1e-6)
+    assert kid(real, fake) == pytest.approx(float(theirs), rel=1e-6)
 
 
 def test_kid_is_about_zero_between_samples_of_one_distribution():
-    scores = [_kid(features(50, seed), features(80, seed + 100)) for seed in range(40)]
+    scores = [kid(features(50, seed), features(80, seed + 100)) for seed in range(40)]
     assert abs(np.mean(scores)) < 3 * np.std(scores) / len(scores) ** 0.5
 
 
 def test_kid_grows_with_distance():
-    near, far = (_kid(features(50, 0), features(50, 1, shift=shift)) for shift in (0.2, 0.8))
+    near, far = (kid(features(50, 0), features(50, 1, shift=shift)) for shift in (0.2, 0.8))
     assert near < far
 
 
 def test_copies_of_the_real_images_have_perfect_neighbourhood():
     real = features(30, 0)
-    found = _neighbourhood(real, real)
+    found = neighbourhood(real, real)
     assert found.pop("density") == pytest.approx(1, abs=0.1)
     assert found == {"precision": 1.0, "recall": 1.0, "coverage": 1.0}
 
 
 def test_images_of_nothing_have_none():
-    assert _neighbourhood(features(30, 0), features(30, 1, shift=50)) == {
+    assert neighbourhood(features(30, 0), features(30, 1, shift=50)) == {
         "precision": 0.0,
         "recall": 0.0,
         "density": 0.0,
@@ -55,7 +52,7 @@ def test_images_of_nothing_have_none():
 
 def test_a_collapsed_generator_is_precise_but_recalls_little():
     real = features(60, 0)
-    scores = _neighbourhood(real, np.repeat(real[:1], 60, axis=0) + features(60, 2) * 1e-3)
+    scores = neighbourhood(real, np.repeat(real[:1], 60, axis=0) + features(60, 2) * 1e-3)
     assert scores["precision"] == 1
     assert scores["recall"] < 0.1
     assert scores["coverage"] < 0.4
@@ -70,7 +67,7 @@ def test_the_frechet_distance_is_that_of_torchmetrics():
         for x in (real.astype(np.float64), fake.astype(np.float64))
         for value in (x.mean(axis=0), np.cov(x.T))
     ]
-    assert frechet_under(real, fake, *_unit_weights(real, fake))[0] == pytest.approx(
+    assert frechet_under(real, fake, *once(real, fake))[0] == pytest.approx(
         float(_compute_fid(*moments)), rel=1e-6
     )
 
@@ -79,12 +76,12 @@ def test_the_sliced_distance_of_shifted_data_is_the_shift_seen_along_the_directi
     real = features(4000, 0)
     shift = np.zeros(16, np.float32)
     shift[3] = 8
-    assert _sliced_wasserstein(real, real + shift) == pytest.approx(8 / 16**0.5, rel=0.2)
-    assert _sliced_wasserstein(real, real) == 0
+    assert sliced_wasserstein(real, real + shift) == pytest.approx(8 / 16**0.5, rel=0.2)
+    assert sliced_wasserstein(real, real) == 0
 
 
 def test_density_is_about_one_between_samples_of_one_distribution():
-    assert _neighbourhood(features(400, 0), features(400, 1))["density"] == pytest.approx(1, abs=0.15)
+    assert neighbourhood(features(400, 0), features(400, 1))["density"] == pytest.approx(1, abs=0.15)
 
 
 UNDER = {
@@ -134,7 +131,7 @@ def slices(people, each, seed):
 
 def test_slices_of_one_patient_are_no_neighbours_of_each_other_and_no_pairs():
     (real, whose), (fake, own) = slices(15, 12, 0), slices(180, 1, 1)
-    weights = _unit_weights(real, fake)
+    weights = once(real, fake)
     blind = neighbourhood_under(real, fake, *weights)
     seeing = neighbourhood_under(real, fake, *weights, (whose, own))
     for name in ("coverage", "precision"):
@@ -145,7 +142,7 @@ def test_slices_of_one_patient_are_no_neighbours_of_each_other_and_no_pairs():
 
 def test_where_everybody_has_one_image_patients_change_nothing():
     real, fake = features(60, 0), features(50, 1, shift=0.3)
-    weights, who = _unit_weights(real, fake), (np.arange(60).astype(str), np.arange(50).astype(str))
+    weights, who = once(real, fake), (np.arange(60).astype(str), np.arange(50).astype(str))
     assert kid_under(real, fake, *weights, who) == pytest.approx(kid_under(real, fake, *weights))
     plain, known = (neighbourhood_under(real, fake, *weights, one) for one in (None, who))
     assert known == plain

@@ -12,6 +12,17 @@ def drawn(monkeypatch):
     return figures
 
 
+def loss_figure(rows):
+    """What the networks minimised, as the progress of a run shows it."""
+
+    def draw(_):
+        figure = figures.blank_figure(figures.WIDTH, 2.6)
+        figures.draw_losses(figures.style_axes(figure.add_subplot()), rows)
+        return figure
+
+    return figures.plot_svg((), draw)
+
+
 def row(shown, **measured):
     return {"images_shown": shown, "critic_loss": None, "distance": None, "generator_loss": 1.0, **measured}
 
@@ -38,9 +49,9 @@ def test_judges_are_never_mixed_in_one_list(drawn):
 
 def test_a_curve_is_shown_of_what_the_generator_learned_by(drawn):
     matched = [row(1000, distance=0.4), row(2000, distance=0.3)]
-    assert labels_of(drawn._loss_figure(matched)) == ["synthetic to real images, in features"]
+    assert labels_of(loss_figure(matched)) == ["synthetic to real images, in features"]
     taught = [row(1000, critic_loss=0.7), row(2000, critic_loss=0.6)]
-    assert labels_of(drawn._loss_figure(taught)) == ["generator loss", "discriminator loss"]
+    assert labels_of(loss_figure(taught)) == ["generator loss", "discriminator loss"]
 
 
 def test_many_classes_are_drawn_by_their_ends(drawn):

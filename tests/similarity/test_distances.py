@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.evaluation.feature_scores import _kid
 from medgan.similarity import distances
+from tests.evaluation.unweighted import kid
 
 
 def drawn(count, width=12, seed=0):
@@ -15,7 +15,7 @@ def drawn(count, width=12, seed=0):
 def test_the_distance_is_the_kid_that_evaluate_computes():
     real, fake = drawn(40), drawn(30, seed=1) + 0.5
     value, _ = distances.kernel_distance(real, fake)
-    assert value == pytest.approx(_kid(real.numpy(), fake.numpy()), rel=1e-9)
+    assert value == pytest.approx(kid(real.numpy(), fake.numpy()), rel=1e-9)
 
 
 def test_the_error_of_a_distance_is_how_much_it_varies_from_one_choice_of_fakes_to_the_next():
