@@ -8,6 +8,7 @@ another command or somebody else is refused and left as it is.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -220,3 +221,40 @@ def _value_text(value: object) -> str:
         return "not given"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "..."
+
+
+def read_memo(path: Path) -> Record:
+    """Read a partial result; an empty one if there is none that can be read."""
+    try:
+        return files.read_object(path)
+    except (OSError, ValueError):
+        return {}
+
+
+class ResultCache(dict[str, Any]):
+    """{run: JSON value}, stored as the lines of a file with the same key; a new run adds a line."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        """Read the file, which need not exist; lines with other keys and damaged lines are ignored."""
+        super().__init__()
+        self.path, self.key = path, key
+        for told in files.json_lines(path.read_bytes() if path.exists() else b""):
+            if told.get("key") == key and isinstance(told.get("run"), str) and "value" in told:
+                super().__setitem__(told["run"], told["value"])
+
+    def __setitem__(self, run: str, value: Any) -> None:
+        """Store a run in memory and on disk."""
+        super().__setitem__(run, value)
+        line = json.dumps({"key": self.key, "run": run, "value": value}) + "\n"
+        files.make_folder(self.path.parent)
+        files.append(self.path, line if _ends_whole(self.path) else "\n" + line)
+
+
+def _ends_whole(path: Path) -> bool:
+    """Whether the file ends with a complete line."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(-1, os.SEEK_END)
+            return stream.read(1) == b"\n"
+    except OSError:  # no such file, or an empty one
+        return True

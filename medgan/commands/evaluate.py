@@ -16,9 +16,9 @@ from typing import Any
 
 from medgan import __version__
 from medgan.base import files
-from medgan.base.errors import MedganError, OutputError, PlanError
+from medgan.base.errors import MedganError, PlanError
 from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.commands.folder_lock import lock_folder
+from medgan.base.run_folder import ResultCache, RunFolder, list_changes, read_memo
 from medgan.commands.preflight import refuse_parts
 from medgan.commands.report import render
 from medgan.dataset.source import Source
@@ -26,7 +26,6 @@ from medgan.evaluation.analyses import EFFORTS, PARTS, AnalysisInput, prediction
 from medgan.evaluation.card_section import write_verdicts
 from medgan.evaluation.data import EvaluationData, Request, load_evaluation_data
 from medgan.evaluation.forecast import forecast
-from medgan.evaluation.result_cache import ResultCache
 from medgan.reports.evaluation_file import RESULT
 from medgan.reports.showcase import save_exhibits
 from medgan.reports.verdict import class_marks, findings
@@ -50,8 +49,12 @@ _VERDICT_KEYS = (
 """Keys of usefulness that stand first in the JSON."""
 _PARTS_FOLDER = "parts"
 """Subfolder of the evaluation for the results of its parts."""
+_SETTINGS = f"{_PARTS_FOLDER}/settings.json"
+"""The record of an evaluation."""
+_UNSET: Mapping[str, Any] = {"filter": None, "external": None}
+"""Settings that are recorded only where they apply."""
 _CHOICE = "choice.jsonl"
-"""File in that folder with the images that the filter selected."""
+"""File in the folder of parts with the images that the filter selected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,23 +154,25 @@ def evaluate(
     others = (request.model, request.synthetic, request.external)
     inputs = [*request.source.inputs, *(path for path in others if path)]
     files.refuse_output_inside(out, inputs)
-    with lock_folder(out, request.device):
-        return once(lambda: _measure_all(request, out, options, on_progress), request.device)
+    run = RunFolder(path=out, command="evaluate", record=_SETTINGS)
+    with run.lock(lambda work: once(work, request.device)):
+        return once(lambda: _measure_all(request, run, options, on_progress), request.device)
 
 
 def _measure_all(
-    request: Request, out: Path, options: EvaluateOptions, on_progress: OnProgress
+    request: Request, run: RunFolder, options: EvaluateOptions, on_progress: OnProgress
 ) -> Evaluation:
     """Measure in this process; see `evaluate`."""
     # Refuse another folder before any image is drawn.
-    _require_evaluation_folder(out)
-    asked = _settings_of(request, options)
-    _require_same_settings(out, asked)
+    out, asked, begun = run.path, _settings_of(request, options), run.read()
+    known = {**_UNSET, **begun} if begun else {}
+    run.refuse_changes(list_changes(known, {**_UNSET, **asked}))
 
     # Read the real images; draw or read the synthetic ones.
     gathered = load_evaluation_data(request, on_progress, partial(_selection_cache, out))
     settings = {**asked, "data": gathered.digest}
-    _claim(out, settings)
+    run.refuse_changes(list_changes(known, settings))
+    run.begin(settings)
 
     # Measure part by part; one that cannot be measured becomes a note.
     found, notes = {}, list(gathered.notes)
@@ -274,7 +279,6 @@ def _repeat_command(request: Request, options: EvaluateOptions) -> str:
 
 def _selection_cache(out: Path) -> ResultCache:
     """Cache of the images that the filter selected, so that a repeated command judges the same ones."""
-    files.make_folder(out)
     return ResultCache(out / _PARTS_FOLDER / _CHOICE, files.digest_of([_VERSION, __version__]))
 
 
@@ -309,44 +313,10 @@ def _analysis_input(
 
 def _finished_parts(out: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """{part: result} of the parts measured with the same settings, also by an earlier `--only`."""
-    found = {name: _read_json_object(out / _PARTS_FOLDER / f"{name}.json") or {} for name in PARTS}
+    found = {name: read_memo(out / _PARTS_FOLDER / f"{name}.json") for name in PARTS}
     return {
         name: part["result"]
         for name, part in found.items()
         if part.get("key") == _cache_key(name, settings)
         and isinstance(part.get("result"), list if name == "fidelity" else dict)
     }
-
-
-def _read_json_object(path: Path) -> dict[str, Any] | None:
-    """Read a JSON object; None if there is none that can be read."""
-    try:
-        value = files.read_json(path)
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _require_evaluation_folder(out: Path) -> None:
-    """Refuse a folder that holds something other than an evaluation."""
-    if any(out.iterdir()) and not (out / _PARTS_FOLDER).is_dir():
-        raise OutputError(f"{out} is not empty and does not hold an evaluation", hint="Choose another --out.")
-
-
-def _require_same_settings(out: Path, settings: Mapping[str, Any]) -> None:
-    """Refuse a folder that holds an evaluation with other settings."""
-    known = _read_json_object(out / _PARTS_FOLDER / "settings.json")
-    differing = [name for name, value in settings.items() if known and known.get(name) != value]
-    if differing:
-        raise OutputError(
-            f"{out} holds an evaluation that differs in {', '.join(differing)}",
-            hint="Choose another --out, or repeat the command as it was.",
-        )
-
-
-def _claim(out: Path, settings: Mapping[str, Any]) -> None:
-    """Claim `out` for this evaluation, or check that it is claimed for it."""
-    _require_same_settings(out, settings)
-    files.make_folder(out)
-    files.make_folder(out / _PARTS_FOLDER)
-    files.write_json(out / _PARTS_FOLDER / "settings.json", settings)

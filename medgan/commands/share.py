@@ -17,6 +17,7 @@ from medgan import __version__
 from medgan.base import files
 from medgan.base.errors import PlanError
 from medgan.base.progress import OnProgress
+from medgan.base.run_folder import ResultCache
 from medgan.commands.preflight import AUTO, SYNTHETIC
 from medgan.dataset.manifest import Manifest
 from medgan.dataset.quota import (
@@ -31,7 +32,6 @@ from medgan.dataset.quota import (
     synthetic_share,
     top_up,
 )
-from medgan.evaluation.result_cache import ResultCache
 from medgan.evaluation.splits import split_images
 from medgan.evaluation.usefulness.arms import rare_classes
 from medgan.evaluation.usefulness.image_sets import Split

@@ -16,6 +16,7 @@ import numpy as np
 from medgan.base import files
 from medgan.base.errors import ModelError
 from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.base.run_folder import read_memo
 from medgan.filtering.selection import (
     CLASS,
     COPY,
@@ -230,8 +231,8 @@ def _begin_selection(known: ReferenceSet) -> Selection:
 def _read_selection(stored: Path) -> Selection | None:
     """The stored selection of a command that was killed, None where there is none."""
     try:
-        found: Selection = files.from_json(Selection, files.read_json(stored)["choice"])
-    except (OSError, ValueError, KeyError, TypeError):
+        found: Selection = files.from_json(Selection, read_memo(stored).get("choice"))
+    except ValueError:
         return None
     return found
 

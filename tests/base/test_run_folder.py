@@ -8,7 +8,7 @@ import pytest
 
 from medgan.base import cache, files
 from medgan.base.errors import JobError, ModelError, OutputError, PlanError
-from medgan.base.run_folder import RunFolder, list_changes
+from medgan.base.run_folder import ResultCache, RunFolder, list_changes, read_memo
 from tests.commands.blobs import tree
 
 RECORD = {"version": 1, "settings": {"command": "sample", "seed": 0}}
@@ -224,3 +224,47 @@ def test_a_refusal_after_work_forgets_nothing(tmp_path, run, name):
     with pytest.raises(PlanError):
         refused(run(out), [name], PlanError("no"))
     assert sorted(tree(out)) == sorted([name, run(out).record])
+
+
+# --- partial results ---
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "null", bytes(9).decode()])
+def test_a_memo_that_cannot_be_read_is_empty(tmp_path, text):
+    if text is not None:
+        (tmp_path / "memo.json").write_text(text, encoding="utf-8")
+    assert read_memo(tmp_path / "memo.json") == {}
+    files.write_json(tmp_path / "memo.json", {"a": 1})
+    assert read_memo(tmp_path / "memo.json") == {"a": 1}
+
+
+def test_runs_outlive_the_process(tmp_path):
+    ResultCache(tmp_path / "new" / "runs.jsonl", "a")["cnn/real"] = [[0.5, 1.0]]
+    again = ResultCache(tmp_path / "new" / "runs.jsonl", "a")
+    assert again == {"cnn/real": [[0.5, 1.0]]}
+
+
+def test_runs_of_other_images_count_for_nothing(tmp_path):
+    ResultCache(tmp_path / "runs.jsonl", "a")["cnn/real"] = 1
+    other = ResultCache(tmp_path / "runs.jsonl", "b")
+    assert not other
+    other["cnn/real"] = 2
+    assert ResultCache(tmp_path / "runs.jsonl", "a") == {"cnn/real": 1}
+    assert ResultCache(tmp_path / "runs.jsonl", "b") == {"cnn/real": 2}
+
+
+def test_a_line_that_was_cut_short_costs_that_run_alone(tmp_path):
+    path = tmp_path / "runs.jsonl"
+    kept = ResultCache(path, "a")
+    kept["one"], kept["two"] = 1, 2
+    path.write_bytes(path.read_bytes()[:-4])
+    after = ResultCache(path, "a")
+    assert after == {"one": 1}
+    after["three"] = 3
+    assert ResultCache(path, "a") == {"one": 1, "three": 3}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null"])
+def test_damaged_runs_count_as_none(tmp_path, text):
+    (tmp_path / "runs.json").write_text(text, encoding="utf-8")
+    assert len(ResultCache(tmp_path / "runs.json", "a key")) == 0

@@ -206,7 +206,7 @@ class Runs(dict):
     """Finished runs on disk: those without synthetic images stand whatever generator or filter does."""
 
     def __init__(self, place, data, made):
-        from medgan.evaluation.result_cache import ResultCache
+        from medgan.base.run_folder import ResultCache
         from medgan.evaluation.usefulness.arms import RECIPES
 
         self.made = {recipe.name for recipe in RECIPES if recipe.made}

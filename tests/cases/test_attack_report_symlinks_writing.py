@@ -6,7 +6,7 @@ import pytest
 
 from medgan.base import files
 from medgan.base.errors import DatasetError, OutputError
-from medgan.evaluation.result_cache import ResultCache
+from medgan.base.run_folder import ResultCache
 from medgan.output.folder import claim_folder, dataset_folder
 from medgan.training.runtime import Journal, load_checkpoint, save_checkpoint
 from tests.commands.blobs import tree

@@ -25,14 +25,6 @@ def test_what_another_command_is_writing_is_left_alone(scans, tmp_path):
     assert tree(tmp_path / "out") == before
 
 
-def test_two_evaluations_into_one_folder_are_one_and_a_refusal(scans, tmp_path):
-    model = untrained(tmp_path / "model", scans)
-    request = Request(source=scans, model=model, per_class=2)
-    with lock_folder(tmp_path / "out"), pytest.raises(OutputError, match="another command is writing into"):
-        evaluate(request, tmp_path / "out", options=EvaluateOptions(only=("privacy",)))
-    assert not list((tmp_path / "out").iterdir())
-
-
 LEFT = (
     {},
     {"parts/.settings.json.partial": b""},

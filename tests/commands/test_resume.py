@@ -12,8 +12,10 @@ import pytest
 from medgan.base.errors import OutputError
 from medgan.base.progress import ignore
 from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.evaluate import EvaluateOptions, evaluate
 from medgan.commands.prepare import conform
 from medgan.commands.sample import SampleOptions, sample
+from medgan.evaluation.data import Request
 from tests.commands.blobs import discs, tree, untrained
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +52,12 @@ def prepare_into(world, out, *, changed=False, on_progress=ignore):
     conform(world[0], out, like=world[1], format=form, on_progress=on_progress)
 
 
+def evaluate_into(world, out, *, changed=False, on_progress=ignore):
+    options = EvaluateOptions(only=("giveaways", "privacy"), seed=3 if changed else 0)
+    request = Request(source=world[0], model=world[1], per_class=2)
+    evaluate(request, out, options=options, on_progress=on_progress)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """A command, and what of it shows that its folder resumes."""
@@ -69,6 +77,13 @@ COMMANDS = (
     Command(name="sample", work=sample_into, change="seed was 0, is now 3"),
     Command(name="balance", work=balance_into, change="target was largest, is now 7"),
     Command(name="prepare", work=prepare_into, change="format was auto, is now nifti"),
+    Command(
+        name="evaluate",
+        work=evaluate_into,
+        change="seed was 0, is now 3",
+        stop=("evaluating", 1),
+        outcome="parts/[gp]*.json",
+    ),
 )
 
 

@@ -208,7 +208,7 @@ def test_scans_of_which_training_held_some_out_are_what_the_model_learned_from(s
     assert facts(tmp_path / "out")["filter"]["compared_with"] == Model.load(model).data_digest
     assert "not those that the model was trained on" not in card(tmp_path / "out")
     for holdout in (0.0, 0.2):
-        with pytest.raises(OutputError, match="holdout is"):
+        with pytest.raises(OutputError, match="holdout was"):
             sample(model, tmp_path / "out", options=SampleOptions(count=4, against=scans, holdout=holdout))
     with pytest.raises(PlanError, match="--holdout needs --against"):
         sample(model, tmp_path / "other", options=SampleOptions(count=4, holdout=0.3))
