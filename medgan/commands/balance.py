@@ -13,9 +13,11 @@ from typing import Any
 from medgan import __version__
 from medgan.base import cache, files
 from medgan.base.errors import ModelError, PlanError
+from medgan.base.job import Job
 from medgan.base.processes import Processes, current_processes
 from medgan.base.progress import OnProgress, ignore
 from medgan.base.run_folder import RunFolder
+from medgan.base.workers import WorkerPool
 from medgan.commands import report
 from medgan.commands.draw_into import (
     check_seed_range,
@@ -60,9 +62,9 @@ from medgan.output.folder import (
 from medgan.output.folder_names import folder_names
 from medgan.output.real_images import NONE, PREPARED, WAYS, order_digest, plan_real_images, repeat_images
 from medgan.plan import Overrides, Plan, decide
-from medgan.preparation.stack import Stack, prepare
+from medgan.preparation.stack import prepare
+from medgan.preparation.together import prepare_together
 from medgan.scans.scan import OutputFormat
-from medgan.training.runtime import each, once
 
 _DEFAULT_SHARE = 0.25
 """Share of synthetic images in every class unless the user asks for another."""
@@ -167,15 +169,16 @@ def balance(  # noqa: PLR0913  # what the command takes
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
     run = dataset_folder(out, "balance")
     run.read()
-    task = BalanceJob.of_source(source, options, trained or overrides, overrides.device, on_progress)
-    if (done := once(lambda: find_result(run, task.settings), overrides.device)) is not None:
+    job = join_job(overrides.device, on_progress)
+    task = BalanceJob.of_source(source, options, trained or overrides, job)
+    if (done := job.first(lambda: find_result(run, task.settings))) is not None:
         ensure_report(out)
         return done
     announce(task.manifest, on_progress)
     plan = decide(measure(task.manifest), overrides) if trained is None else task.suited(trained).plan
     form = task.form_by(plan)
 
-    with run.lock(lambda work: once(work, overrides.device)):
+    with run.lock(job.first):
         # Train a model where none is given and synthetic images are needed.
         if trained is None and any(task.missing.values()):
             beside = _sibling_folder(out, ".run")
@@ -190,10 +193,10 @@ def balance(  # noqa: PLR0913  # what the command takes
             trained = Model.load(beside)
 
         # Choose the share on validation patients, then draw, filter and write.
-        how = WriteSettings(plan=plan, form=form, device=overrides.device)
+        how = WriteSettings(plan=plan, form=form)
         if trained is not None and task.unsettled:
-            task = task.settled(trained, _sibling_folder(out, ".share"), how, on_progress)
-        written = write_dataset(run, task, trained, how, on_progress)
+            task = task.settled(trained, _sibling_folder(out, ".share"), how, job)
+        written = write_dataset(run, task, trained, how, job)
     ensure_report(out)
     return replace(written, seconds=perf_counter() - started)
 
@@ -276,15 +279,10 @@ class BalanceJob:
 
     @classmethod
     def of_source(
-        cls,
-        source: Source,
-        options: BalanceOptions,
-        maker: Overrides | Model,
-        device: str,
-        on_progress: OnProgress,
+        cls, source: Source, options: BalanceOptions, maker: Overrides | Model, job: Job
     ) -> BalanceJob:
         """Read the data set, divide it as the training does or did, and decide the quotas."""
-        found = join_job(device).share(lambda pool: index(source, pool=pool, on_progress=on_progress))
+        found = job.share(lambda pool: index(source, pool=pool, on_progress=job.tell))
         manifest = divide(found, options.holdout, maker, same=not options.any_model)
         return cls.of(manifest, replace(options, holdout=manifest.holdout.share), maker)
 
@@ -336,14 +334,16 @@ class BalanceJob:
         """Whether validation patients still have to choose the share."""
         return self.mixture.share == AUTO and any(self.missing.values())
 
-    def settled(self, model: Model, place: Path, how: WriteSettings, on_progress: OnProgress) -> BalanceJob:
+    def settled(self, model: Model, place: Path, how: WriteSettings, job: Job) -> BalanceJob:
         """The same job at the share that validation patients choose; their results go into `place`."""
-        mixture = replace(self.mixture, device=how.device)
-        images = partial(_load_reference, self, how, folder_names(self.before), on_progress)
-        against = images if self.options.filter else None
-        chosen = once(
-            lambda: settle_share(self.manifest, model, mixture, place, against, on_progress), how.device
-        )
+        mixture = replace(self.mixture, device=job.device)
+
+        def choose(pool: WorkerPool) -> Chosen:
+            images = partial(_load_reference, self, how, folder_names(self.before), pool, job)
+            against = images if self.options.filter else None
+            return settle_share(self.manifest, model, mixture, place, against, job.tell)
+
+        chosen = job.share(choose)
         mixture = replace(mixture, share=float(chosen.share))
         notes = tuple(filter(None, [mixture.limit(self.before)]))
         task = replace(self, mixture=mixture, whole=mixture.of(self.before), chosen=chosen, notes=notes)
@@ -394,58 +394,59 @@ class BalanceJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteSettings:
-    """How images are prepared, written and drawn."""
+    """How images are prepared and written."""
 
     plan: Plan
     form: OutputFormat
-    device: str
 
 
 def write_dataset(
-    run: RunFolder, task: BalanceJob, model: Model | None, how: WriteSettings, on_progress: OnProgress
+    run: RunFolder, task: BalanceJob, model: Model | None, how: WriteSettings, job: Job
 ) -> FolderResult:
     """Write real, repeated and synthetic images into the locked folder `run`, then finalise it."""
     # Claim the folder, or return what an earlier command completed there.
     digest = model.digest if model else ""
     settings = {**task.settings, "model": digest}
-    if (done := once(lambda: claim_folder(run, settings), how.device)) is not None:
+    if (done := job.first(lambda: claim_folder(run, settings))) is not None:
         return done
     folder = DatasetWriter(path=run.path, form=how.form, folders=folder_names(task.before))
 
     # Select the synthetic images, one seed each.
     choice = None
     if model and task.options.filter:
-        task, choice = once(lambda: _select_samples(folder, task, model, how, on_progress), how.device)
-    wish = SampleRequest(counts=task.missing if model else {}, seed=task.options.seed, device=how.device)
+        task, choice = job.share(lambda pool: _select_samples(folder, task, model, how, pool, job))
+    wish = SampleRequest(counts=task.missing if model else {}, seed=task.options.seed, device=job.device)
     marks = list_marks(wish, choice, digest)
 
     # Write real and synthetic images, each process its part.
-    stack = partial(_training_stack, task, how, on_progress)
-    count, real = each(lambda: plan_real_images(folder, task.manifest, task.options.real, stack), how.device)
+    stack = None
+    if task.options.real == PREPARED:
+        stack = prepare_together(task.manifest, _plan_of(task, how), job.each(cache.stacks_folder), job)
+    count, real = job.each(lambda: plan_real_images(folder, task.manifest, task.options.real, stack))
 
     def images_of(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
         mine = marks[part.share(len(marks))]
-        drawn = write_synthetic(folder, model, mine, how.device) if model else iter(())
+        drawn = write_synthetic(folder, model, mine, job.device) if model else iter(())
         return len(range(count)[part.share(count)]) + len(mine), chain(real(part), drawn)
 
-    images = write_share(images_of, on_progress, how.device)
+    images = write_share(images_of, job)
 
     # Repeat real images, then write manifest, data card and checksums.
     def close() -> FolderResult:
-        again = repeat_images(folder, images, task.whole, task.options.seed, on_progress) if count else []
+        again = repeat_images(folder, images, task.whole, task.options.seed, job.tell) if count else []
         account = _run_record(task, model, settings, choice)
-        return finalise(folder, [*images, *again], account, on_progress)
+        return finalise(folder, [*images, *again], account, job.tell)
 
-    return once(close, how.device)
+    return job.first(close)
 
 
 def _select_samples(
-    folder: DatasetWriter, task: BalanceJob, model: Model, how: WriteSettings, on_progress: OnProgress
+    folder: DatasetWriter, task: BalanceJob, model: Model, how: WriteSettings, pool: WorkerPool, job: Job
 ) -> tuple[BalanceJob, Selection]:
     """Select images with the filter, and reduce the job to the share that every class can reach."""
-    wish = SampleRequest(counts=task.missing, seed=task.options.seed, device=how.device, doubtful=False)
-    images = partial(_load_reference, task, how, folder.folders, on_progress)
-    choice = select_samples(folder.selection, model, wish, images, on_progress=on_progress)
+    wish = SampleRequest(counts=task.missing, seed=task.options.seed, device=job.device, doubtful=False)
+    images = partial(_load_reference, task, how, folder.folders, pool, job)
+    choice = select_samples(folder.selection, model, wish, images, on_progress=job.tell)
     task = task.fit(choice)
     return task, choice.hold(task.missing)
 
@@ -474,18 +475,17 @@ def _run_record(
 
 
 def _load_reference(
-    task: BalanceJob, how: WriteSettings, folders: Mapping[str, str], on_progress: OnProgress
+    task: BalanceJob, how: WriteSettings, folders: Mapping[str, str], pool: WorkerPool, job: Job
 ) -> ReferenceSet:
     """The training images, with which candidates are compared."""
-    return ReferenceSet.of(
-        _training_stack(task, how, on_progress), folders, task.manifest.digest, on_progress=on_progress
-    )
+    place = cache.stacks_folder()
+    stack = prepare(task.manifest, _plan_of(task, how), place, pool=pool, on_progress=job.tell)
+    return ReferenceSet.of(stack, folders, task.manifest.digest, on_progress=job.tell)
 
 
-def _training_stack(task: BalanceJob, how: WriteSettings, on_progress: OnProgress) -> Stack:
-    """The training images, prepared; of the plan only size, geometry and intensities matter."""
-    plan = replace(how.plan, labels=tuple(task.before))
-    return prepare(task.manifest, plan, cache.stacks_folder(), on_progress=on_progress)
+def _plan_of(task: BalanceJob, how: WriteSettings) -> Plan:
+    """The plan by which training images are prepared: only size, geometry and intensities matter."""
+    return replace(how.plan, labels=tuple(task.before))
 
 
 def _training_settings(overrides: Overrides) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from medgan.base import files
 from medgan.base.errors import PlanError
-from medgan.base.processes import Processes, current_processes
+from medgan.base.job import Job
+from medgan.base.processes import Processes
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Record
 from medgan.filtering.candidates import FILTER_OFF, SampleRequest, Selection
@@ -18,7 +19,6 @@ from medgan.output.finalise import FilterResult
 from medgan.output.folder import SUFFIXES, DatasetWriter, WrittenImage
 from medgan.scans.dicom.sop_classes import list_obstacles, set_class
 from medgan.scans.scan import OutputFormat, Provenance
-from medgan.training.runtime import each
 
 _LAST_INSTANCE_NUMBER = 2**31 - 1
 """Largest InstanceNumber of DICOM (IS, PS3.5 table 6.2-1); the number of an image is its seed + 1."""
@@ -119,20 +119,17 @@ def write_synthetic(
 
 
 def write_share(
-    images: Callable[[Processes], tuple[int, Iterator[WrittenImage]]],
-    on_progress: OnProgress,
-    device: str = "auto",
+    images: Callable[[Processes], tuple[int, Iterator[WrittenImage]]], job: Job
 ) -> list[WrittenImage]:
     """Write the images that the folder still lacks, each process its part, and return all of them.
 
     Args:
         images: Called with a process's place among all; gives the number of its images and an iterator
             that writes each one when it is asked for.
-        on_progress: Called after every image.
-        device: Device of the job, over which the processes meet.
+        job: Its processes call this alike; it is told of every image.
     """
-    placed = each(lambda: _write_all(*images(current_processes()), on_progress), device)
-    return placed if current_processes().size == 1 else list(images(Processes())[1])
+    placed = job.each(lambda: _write_all(*images(job.processes), job.tell))
+    return placed if job.processes.size == 1 else list(images(Processes())[1])
 
 
 def _write_all(total: int, images: Iterable[WrittenImage], on_progress: OnProgress) -> list[WrittenImage]:

@@ -10,6 +10,7 @@ from typing import Any
 from medgan.base import files
 from medgan.base.progress import OnProgress, ignore
 from medgan.commands.balance import BalanceJob, BalanceOptions
+from medgan.commands.job import join_job
 from medgan.commands.preflight import AUTO
 from medgan.commands.train import announce, outlook, plan_and_estimate
 from medgan.dataset.fingerprint import measure
@@ -17,7 +18,6 @@ from medgan.dataset.source import Source
 from medgan.learners.gan.model import Model
 from medgan.output.folder import dataset_folder, find_result
 from medgan.plan import Overrides, Plan, explain
-from medgan.training.runtime import once
 
 _VERSION = 1
 
@@ -81,9 +81,10 @@ def foresee(
     # Read, divide and check the data set as `balance` does.
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
-    task = BalanceJob.of_source(source, options, trained or overrides, overrides.device, on_progress)
+    job = join_job(overrides.device, on_progress)
+    task = BalanceJob.of_source(source, options, trained or overrides, job)
     announce(task.manifest, on_progress)
-    once(lambda: find_result(dataset_folder(out, "balance"), task.settings), overrides.device)
+    job.first(lambda: find_result(dataset_folder(out, "balance"), task.settings))
 
     # Plan the training and time it, or take the plan of the model.
     if trained is None:

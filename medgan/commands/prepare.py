@@ -18,7 +18,6 @@ from medgan.dataset.source import Source
 from medgan.evaluation.splits import divide
 from medgan.learners.gan.model import Model
 from medgan.output.folder import FolderResult, dataset_folder, find_result
-from medgan.training.runtime import once
 
 
 def conform(  # noqa: PLR0913  # what the command takes
@@ -53,7 +52,8 @@ def conform(  # noqa: PLR0913  # what the command takes
     # Read the scans, and divide them as the training of the model did.
     trained = Model.load(like)
     files.refuse_output_inside(out, [*source.inputs, like])
-    found = join_job().share(lambda pool: index(source, pool=pool, on_progress=on_progress))
+    job = join_job("cpu", on_progress)
+    found = job.share(lambda pool: index(source, pool=pool, on_progress=on_progress))
     manifest = _select_split(_divide_as_training(found, trained), split)
     task = BalanceJob.of(
         manifest,
@@ -67,12 +67,10 @@ def conform(  # noqa: PLR0913  # what the command takes
     settings = {**task.settings, "command": "prepare", "split": split or "all"}
     task = replace(task, command="prepare", split=split or "", settings=settings)
     run = dataset_folder(out, "prepare")
-    if (done := once(lambda: find_result(run, task.settings))) is None:
-        how = WriteSettings(
-            plan=trained.plan, form=resolve_form(trained.plan.form, format, dicom_class), device="cpu"
-        )
-        with run.lock(once):
-            done = write_dataset(run, task, trained, how, on_progress)
+    if (done := job.first(lambda: find_result(run, task.settings))) is None:
+        how = WriteSettings(plan=trained.plan, form=resolve_form(trained.plan.form, format, dicom_class))
+        with run.lock(job.first):
+            done = write_dataset(run, task, trained, how, job)
     ensure_report(out)
     return replace(done, seconds=perf_counter() - started)
 

@@ -11,8 +11,10 @@ from time import perf_counter
 from medgan import __version__
 from medgan.base import cache, files
 from medgan.base.errors import PlanError
+from medgan.base.job import Job
 from medgan.base.processes import Processes
 from medgan.base.progress import OnProgress, ignore
+from medgan.base.workers import WorkerPool
 from medgan.commands.draw_into import (
     check_seed_range,
     describe_filter,
@@ -22,6 +24,7 @@ from medgan.commands.draw_into import (
     write_share,
     write_synthetic,
 )
+from medgan.commands.job import join_job
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Holdout
 from medgan.dataset.quota import unknown_class_error
@@ -41,7 +44,6 @@ from medgan.output.folder import (
 )
 from medgan.output.folder_names import folder_names
 from medgan.preparation.stack import find_stack, prepare
-from medgan.training.runtime import once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ def sample(
 
     # Check the options against each other and the model.
     _check_options(options)
-    against, device = options.against, options.device
+    against = options.against
     trained = Model.load(model)
     files.refuse_output_inside(out, [model, *(against.inputs if against else ())])
     how = holdout_of_training(trained.holdout, options.holdout) if against else Holdout()
@@ -113,22 +115,19 @@ def sample(
         "holdout": how.share,
     }
     run = dataset_folder(out, "sample")
-    done = once(lambda: find_result(run, settings), device)
+    job = join_job(options.device, on_progress)
+    done = job.first(lambda: find_result(run, settings))
     if done is not None:
         return done
 
     # Select, draw and write.
     folder = DatasetWriter(path=out, form=form, folders=folder_names(trained.labels))
-    wish = SampleRequest(counts=dict.fromkeys(chosen, options.count), seed=options.seed, device=device)
-    beside = (
-        partial(_load_reference, trained, against, how, folder.folders, on_progress)
-        if options.filtered
-        else None
-    )
-    with run.lock(lambda work: once(work, device)):
-        if (done := once(lambda: claim_folder(run, settings), device)) is not None:
+    wish = SampleRequest(counts=dict.fromkeys(chosen, options.count), seed=options.seed, device=job.device)
+    beside = partial(_load_reference, trained, against, how, folder.folders, job)
+    with run.lock(job.first):
+        if (done := job.first(lambda: claim_folder(run, settings))) is not None:
             return done
-        written = _write_images(folder, trained, wish, beside, settings, on_progress)
+        written = _write_images(folder, trained, wish, beside if options.filtered else None, settings, job)
     return replace(written, seconds=perf_counter() - started)
 
 
@@ -136,9 +135,9 @@ def _write_images(
     folder: DatasetWriter,
     model: Model,
     wish: SampleRequest,
-    beside: Callable[[], ReferenceSet | None] | None,
+    beside: Callable[[WorkerPool], ReferenceSet | None] | None,
     settings: Settings,
-    on_progress: OnProgress,
+    job: Job,
 ) -> FolderResult:
     """Select, draw and write the requested images, then finalise the folder.
 
@@ -148,24 +147,22 @@ def _write_images(
         wish: How many images of each class, and from which seed on.
         beside: Loads the training images to compare with, if there are any; None draws unfiltered.
         settings: What run.json records of the command.
-        on_progress: Called with every step of progress.
+        job: Its processes share the work.
     """
-    device = wish.device
-    choice = (
-        once(
-            lambda: select_samples(folder.selection, model, wish, beside, on_progress=on_progress),
-            device,
+    choice = None
+    if beside is not None:
+        choice = job.share(
+            lambda pool: select_samples(
+                folder.selection, model, wish, partial(beside, pool), on_progress=job.tell
+            )
         )
-        if beside
-        else None
-    )
     marks = list_marks(wish, choice, model.digest)
 
     def drawn(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
         mine = marks[part.share(len(marks))]
-        return len(mine), write_synthetic(folder, model, mine, device)
+        return len(mine), write_synthetic(folder, model, mine, job.device)
 
-    images = write_share(drawn, on_progress, device)
+    images = write_share(drawn, job)
     account = RunFacts(
         command="sample",
         settings=settings,
@@ -176,7 +173,7 @@ def _write_images(
         holdout=model.holdout,
         filter=describe_filter(choice, model.data_digest),
     )
-    return once(lambda: finalise(folder, images, account, on_progress), device)
+    return job.first(lambda: finalise(folder, images, account, job.tell))
 
 
 def _check_options(options: SampleOptions) -> None:
@@ -204,7 +201,12 @@ def _labels_to_draw(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, 
 
 
 def _load_reference(
-    model: Model, source: Source | None, how: Holdout, folders: Mapping[str, str], on_progress: OnProgress
+    model: Model,
+    source: Source | None,
+    how: Holdout,
+    folders: Mapping[str, str],
+    job: Job,
+    pool: WorkerPool,
 ) -> ReferenceSet | None:
     """Load the training images to compare with.
 
@@ -213,7 +215,8 @@ def _load_reference(
         source: Scans to prepare; None looks into the cache, which may not hold them.
         how: What training held out of `source`.
         folders: {label: folder name}.
-        on_progress: Called with every step of progress.
+        job: It is told of the progress.
+        pool: Reads the scans.
     """
     if source is None:
         stack, data = (
@@ -221,10 +224,10 @@ def _load_reference(
             model.data_digest,
         )
     else:
-        found = index(source, on_progress=on_progress)
+        found = index(source, pool=pool, on_progress=job.tell)
         manifest = hold_out(found, how, model.plan.seed)
         stack, data = (
-            prepare(manifest, model.plan, cache.stacks_folder(), on_progress=on_progress),
+            prepare(manifest, model.plan, cache.stacks_folder(), pool=pool, on_progress=job.tell),
             manifest.digest,
         )
-    return None if stack is None else ReferenceSet.of(stack, folders, data, on_progress=on_progress)
+    return None if stack is None else ReferenceSet.of(stack, folders, data, on_progress=job.tell)

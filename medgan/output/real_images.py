@@ -35,16 +35,23 @@ _ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".
 
 
 def plan_real_images(
-    folder: DatasetWriter, manifest: Manifest, way: str, stack: Callable[[], Stack]
+    folder: DatasetWriter, manifest: Manifest, way: str, stack: Stack | None
 ) -> tuple[int, Callable[[Processes], Iterator[WrittenImage]]]:
-    """The number of real images, and a function that writes a process's share of them."""
+    """The number of real images, and a function that writes a process's share of them.
+
+    Args:
+        folder: Where they are written.
+        manifest: The data set.
+        way: "prepared", "link" or "none".
+        stack: The images that are "prepared"; the other ways need none.
+    """
     if way == NONE:
         return 0, lambda _: iter(())
     if way == _LINK:
         originals = list(_original_files(manifest))
         return len(originals), partial(_link_originals, folder, originals)
-    found = stack()
-    return len(found), partial(_write_prepared, folder, found, manifest.training())
+    assert stack is not None, "prepared before they are written"
+    return len(stack), partial(_write_prepared, folder, stack, manifest.training())
 
 
 def _write_prepared(
