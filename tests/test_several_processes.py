@@ -52,8 +52,8 @@ def test_torchrun_trains_one_model_for_a_budget_of_time(source, tmp_path):
 LAST = """
 import atexit, torch.distributed
 atexit.register(lambda: print(torch.distributed.is_initialized()))  # registered first, so called last
-from medgan.training.runtime import once
-print(once(lambda: 7), torch.distributed.is_initialized())
+from medgan.commands.job import join_job
+print(join_job("cpu").first(lambda: 7), torch.distributed.is_initialized())
 """
 
 

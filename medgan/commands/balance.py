@@ -182,14 +182,7 @@ def balance(  # noqa: PLR0913  # what the command takes
         # Train a model where none is given and synthetic images are needed.
         if trained is None and any(task.missing.values()):
             beside = _sibling_folder(out, ".run")
-            train_on(
-                task.manifest,
-                beside,
-                overrides,
-                Options(tensorboard=tensorboard),
-                on_progress=on_progress,
-                began=started,
-            )
+            train_on(task.manifest, beside, overrides, Options(tensorboard=tensorboard), job, began=started)
             trained = Model.load(beside)
 
         # Choose the share on validation patients, then draw, filter and write.

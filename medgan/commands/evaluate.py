@@ -19,6 +19,7 @@ from medgan.base import files
 from medgan.base.errors import MedganError, PlanError
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.base.run_folder import ResultCache, RunFolder, list_changes, read_memo
+from medgan.commands.job import join_job
 from medgan.commands.preflight import refuse_parts
 from medgan.commands.report import render
 from medgan.dataset.source import Source
@@ -29,7 +30,6 @@ from medgan.evaluation.forecast import forecast
 from medgan.reports.evaluation_file import RESULT
 from medgan.reports.showcase import save_exhibits
 from medgan.reports.verdict import class_marks, findings
-from medgan.training.runtime import once
 
 _VERSION = 1
 _MEASURES = 5
@@ -155,8 +155,9 @@ def evaluate(
     inputs = [*request.source.inputs, *(path for path in others if path)]
     files.refuse_output_inside(out, inputs)
     run = RunFolder(path=out, command="evaluate", record=_SETTINGS)
-    with run.lock(lambda work: once(work, request.device)):
-        return once(lambda: _measure_all(request, run, options, on_progress), request.device)
+    job = join_job(request.device, on_progress)
+    with run.lock(job.first):
+        return job.first(lambda: _measure_all(request, run, options, on_progress))
 
 
 def _measure_all(

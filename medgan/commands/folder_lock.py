@@ -8,23 +8,27 @@ from pathlib import Path
 
 from medgan.base import cache, files
 from medgan.base.errors import MedganError, OutputError
-from medgan.training.runtime import once
+from medgan.base.run_folder import InFirst
 
 
 @contextmanager
-def lock_folder(out: Path, device: str = "auto") -> Iterator[None]:
+def lock_folder(out: Path, in_first: InFirst) -> Iterator[None]:
     """Create `out` if needed, and keep other commands out of it while the block runs.
 
     Two commands would delete each other's partial files. The operating system frees the lock when the
     process ends, however it ends; in a job of several processes the first one holds it. A folder that was
     created here and is still empty when the command is refused is removed.
 
+    Args:
+        out: The folder.
+        in_first: How a job calls a function in its first process.
+
     Raises:
         OutputError: another command is writing into the folder, or the folder is removed meanwhile.
     """
     held: list[Callable[[], None]] = []
     new = not out.exists()
-    once(lambda: held.append(_acquire(out)), device)
+    in_first(lambda: held.append(_acquire(out)))
     try:
         with files.keep_in_place(out):
             yield

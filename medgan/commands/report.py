@@ -14,11 +14,11 @@ from medgan import __version__
 from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.base.run_folder import RECORD
+from medgan.commands.job import join_job
 from medgan.reports import evaluation_file, exhibits, folder_reports
 from medgan.reports.evaluation_file import RESULT
 from medgan.reports.page import ClassGallery, ImageRow, NearestPair, ReportData, render_page
 from medgan.training.run_log import read_log, valid_rows
-from medgan.training.runtime import once
 
 PAGE = "report.html"
 """The report, in the folder that it reports on."""
@@ -39,7 +39,7 @@ class Rendered:
 
 def report(folder: Path) -> Rendered:
     """Write the report of a folder; under torchrun the first process does it."""
-    return once(lambda: render(folder), "cpu")
+    return join_job("cpu").first(lambda: render(folder))
 
 
 def render(folder: Path) -> Rendered:

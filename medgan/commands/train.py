@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from medgan.base import cache
 from medgan.base.errors import PlanError
 from medgan.base.files import refuse_output_inside, to_json
+from medgan.base.job import Job
 from medgan.base.processes import current_processes
 from medgan.base.progress import NOTE, OnProgress, Progress, ignore, note, warn
 from medgan.commands.folder_lock import lock_folder
@@ -49,7 +50,7 @@ from medgan.preparation.stack import Stack
 from medgan.preparation.together import prepare_together
 from medgan.reports.tick_pictures import TickPictures
 from medgan.training.batches import share_of_batch
-from medgan.training.runtime import Runtime, can_replay, choose_device, explain_gpu_errors, supports_bf16
+from medgan.training.runtime import can_replay, choose_device, explain_gpu_errors, supports_bf16
 from medgan.training.tensorboard_log import TensorBoardLog
 
 
@@ -125,7 +126,7 @@ def train(
     manifest = job.share(lambda pool: index(source, pool=pool, on_progress=on_progress))
     manifest = hold_out_for_training(manifest, options.holdout, wish.seed or 0)
     announce(manifest, on_progress)
-    return train_on(manifest, out, wish, options, on_progress=on_progress, began=began)
+    return train_on(manifest, out, wish, options, job, began=began)
 
 
 def announce(manifest: Manifest, on_progress: OnProgress) -> None:
@@ -137,7 +138,7 @@ def announce(manifest: Manifest, on_progress: OnProgress) -> None:
 
 
 def train_on(
-    manifest: Manifest, out: Path, wish: Overrides, options: Options, *, on_progress: OnProgress, began: float
+    manifest: Manifest, out: Path, wish: Overrides, options: Options, job: Job, *, began: float
 ) -> Training:
     """Train on an indexed data set with final splits.
 
@@ -146,18 +147,15 @@ def train_on(
         out: The run folder.
         wish: Settings of the training that the user decides.
         options: Hold-out, dry run, TensorBoard.
-        on_progress: Called with every step of progress.
+        job: Its processes train together.
         began: `time.monotonic()` when the command began.
     """
     # Decide the plan; what a run in the folder decided before still holds.
-    runtime, job = Runtime(wish.device, "fp32"), join_job(wish.device, on_progress)
-    fingerprint, before = measure(manifest), runtime.once(lambda: run_record(out))
+    fingerprint, before = measure(manifest), job.first(lambda: run_record(out))
     if before is not None and wish.minutes not in {None, before["plan"].get("minutes")}:
-        before = {**before, "allowed": runtime.once(lambda: images_of_minutes(out, wish.minutes or 0.0))}
-    plan, estimate = plan_and_estimate(
-        fingerprint, wish, before, probe=options.dry_run, on_progress=on_progress
-    )
-    on_progress(outlook(fingerprint, plan, estimate))
+        before = {**before, "allowed": job.first(lambda: images_of_minutes(out, wish.minutes or 0.0))}
+    plan, estimate = plan_and_estimate(fingerprint, wish, before, probe=options.dry_run, on_progress=job.tell)
+    job.tell(outlook(fingerprint, plan, estimate))
     if options.dry_run:
         return Training(
             run=out,
@@ -168,12 +166,12 @@ def train_on(
         )
 
     share_of_batch(plan)  # refuses a batch that cannot be divided among processes before the folder is made
-    with lock_folder(out, wish.device):
+    with lock_folder(out, job.first):
         # Claim the folder and prepare the images.
-        legs = runtime.once(lambda: claim(out, plan, manifest.digest, list_options(wish, options.holdout)))
+        legs = job.first(lambda: claim(out, plan, manifest.digest, list_options(wish, options.holdout)))
         plan = continue_plan(plan, legs)
-        runtime.each(lambda: require_visible(out))
-        stack = prepare_together(manifest, plan, runtime.each(cache.stacks_folder), job)
+        job.each(lambda: require_visible(out))
+        stack = prepare_together(manifest, plan, job.each(cache.stacks_folder), job)
 
         with explain_gpu_errors(graphed=plan.graphed):
             model = fit(
@@ -182,7 +180,7 @@ def train_on(
                 out,
                 about=_describe_data(manifest, legs),
                 on_tick=_tick_log(out, plan, stack, options),
-                on_progress=on_progress,
+                on_progress=job.tell,
                 start=legs[-1].images_shown if legs else 0,
             )
     return Training(

@@ -263,22 +263,6 @@ class Runtime:
         return there.contiguous(memory_format=torch.channels_last) if there.dim() == 4 else there
 
 
-def once(work: Callable[[], _T], device: str = "auto") -> _T:
-    """`Runtime.once` for callers without a runtime.
-
-    A single process does not load Fabric.
-    """
-    return work() if current_processes().size == 1 else Runtime(device, "fp32").once(work)
-
-
-def each(work: Callable[[], _T], device: str = "auto") -> _T:
-    """`Runtime.each` for callers without a runtime.
-
-    A single process does not load Fabric.
-    """
-    return work() if current_processes().size == 1 else Runtime(device, "fp32").each(work)
-
-
 def _fabric_arguments(accelerator: str) -> dict[str, Any]:
     """Fabric's arguments for this process and the others of the job.
 

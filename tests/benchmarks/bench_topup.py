@@ -164,12 +164,13 @@ def common_of(records, split):
 
 def trained(manifest, place, split):
     """The generator of a unit, trained where it is not there yet."""
+    from medgan.base.job import Job
     from medgan.commands.train import Options, train_on
     from medgan.learners.gan.model import Model
     from medgan.plan import Overrides
 
     wish = Overrides(size=(SIZE, SIZE), images=IMAGES, seed=split, device="cpu")
-    train_on(manifest, place, wish, Options(), on_progress=lambda _: None, began=time.monotonic())
+    train_on(manifest, place, wish, Options(), Job(device="cpu"), began=time.monotonic())
     return Model.load(place)
 
 

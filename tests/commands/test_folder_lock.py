@@ -3,6 +3,7 @@
 import pytest
 
 from medgan.base.errors import OutputError
+from medgan.base.job import Job
 from medgan.commands.evaluate import EvaluateOptions, evaluate
 from medgan.commands.folder_lock import lock_folder
 from medgan.commands.train import train
@@ -20,7 +21,8 @@ def test_what_another_command_is_writing_is_left_alone(scans, tmp_path):
     half.mkdir(parents=True)
     (half / "half.png").write_bytes(b"written by another")
     before = tree(tmp_path / "out")
-    with lock_folder(tmp_path / "out"), pytest.raises(OutputError, match="another command is writing into"):
+    locked = lock_folder(tmp_path / "out", Job().first)
+    with locked, pytest.raises(OutputError, match="another command is writing into"):
         train(scans, tmp_path / "out", overrides=SMALL)
     assert tree(tmp_path / "out") == before
 
