@@ -54,7 +54,7 @@ ERRORS = {
 TOP = {
     "README.md": "what it is, two commands, limits",
     "CONTRIBUTING.md": (
-        "set-up, rules, and how to add a format, a recipe, an analysis, an option, a benchmark"
+        "set-up, rules, and how to add a format, a learner, a recipe, an analysis, an option, a benchmark"
     ),
     "SECURITY.md": "how to report a fault, and what happens to patient data",
     "CITATION.cff": "how to cite",

@@ -13,11 +13,11 @@ from typing import Any
 from medgan.base.errors import OutputError
 from medgan.base.files import from_json, is_partial, make_folder, read_object, to_json, write_json
 from medgan.base.processes import current_processes
-from medgan.learners.gan.fit import LOG
 from medgan.learners.gan.model import read_record
 from medgan.plan import Overrides, Plan
 from medgan.plan.clock import with_decision
 from medgan.plan.stored import parse_plan
+from medgan.training.loop import LOG
 from medgan.training.runtime import Journal
 
 _VERSION = 1

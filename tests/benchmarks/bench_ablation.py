@@ -27,7 +27,6 @@ from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -108,55 +107,58 @@ def place_of(variant, name, seed):
 
 
 def begun(plan, pool, changes):
-    """A run that has not learned anything, or continues nothing."""
-    from medgan.learners.gan.checkpoint import Run
-    from medgan.learners.gan.steps import GanState
-    from medgan.training.batches import class_images
+    """(learner, run): a run that has not learned anything, or continues nothing."""
+    from medgan.learners.gan.learner import GanLearner
+    from medgan.training.learner import Run
     from medgan.training.runtime import Runtime, reseed
 
+    learner = GanLearner(pool.stack, plan, {})
+    learner.training = pool
     reseed(plan.seed, -1)
+    run = Run(plan=plan, folder=Path(), runtime=Runtime("cpu", plan.precision))
     with ExitStack() as stack:
         if not changes.get("outline", True):
             stack.enter_context(patch(f"{STAGES}.Generator.init_from_data", lambda *_: None))
-        learners = GanState(plan, Runtime("cpu", plan.precision), class_images(pool, plan))
-    return Run(learners, Path())
+        learner.build(run)
+    return learner, run
 
 
 def pace(plan, pool, changes, steps=16):
     """Seconds of processor time for an image, of a run that is thrown away."""
-    from medgan.learners.gan.fit import _train_step
+    from medgan.training.loop import _train_step
 
-    run, watch = begun(plan, pool, changes), SimpleNamespace(training=pool)
-    _train_step(run, watch)
+    learner, run = begun(plan, pool, changes)
+    _train_step(learner, run)
     began = time.process_time()
     for _ in range(steps):
-        _train_step(run, watch)
+        _train_step(learner, run)
     return (time.process_time() - began) / (steps * plan.batch)
 
 
-def tune(run, pool, rare):
+def tune(learner, pool, rare):
     """From here on class number `rare` alone, and only what draws at 16 pixels and more."""
     from medgan.training.batches import TrainingRows
 
-    generator = run.gan.generator
+    generator = learner.gan.generator
     early = [generator.base, *generator.scales.parameters(), *generator.stages[:2].parameters()]
     for weight in [*early, *generator.outline.parameters()]:
         weight.requires_grad_(False)
-    return SimpleNamespace(training=TrainingRows.of(pool.stack, pool.of_class(rare)))
+    learner.training = TrainingRows.of(pool.stack, pool.of_class(rare))
 
 
 def generator_of(plan, pool, changes, rare):
     """A generator trained as planned: (class number -> averaged network, seconds)."""
-    from medgan.learners.gan.fit import _train_step
+    from medgan.training.loop import _train_step
 
-    run, watch = begun(plan, pool, changes), SimpleNamespace(training=pool)
+    learner, run = begun(plan, pool, changes)
     began, turn = time.process_time(), plan.images_shown * (1 - changes.get("tuned", 0))
-    tuned = run.gan.average
+    tuned = learner.gan.average
     shared = tuned
     while run.images_shown < plan.images_shown:
         if shared is tuned and run.images_shown >= turn:
-            shared, watch = deepcopy(tuned), tune(run, pool, rare)
-        _train_step(run, watch)
+            shared = deepcopy(tuned)
+            tune(learner, pool, rare)
+        _train_step(learner, run)
     spent = time.process_time() - began
     return lambda number: tuned if number == rare else shared, spent
 

@@ -10,10 +10,10 @@ from medgan.base.errors import OutputError
 from medgan.base.files import read_json, write_json
 from medgan.commands.run_folder import Leg, continue_plan
 from medgan.commands.train import train
-from medgan.learners.gan import fit
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.steps import _cosine, conditioning_weight
 from medgan.plan import Overrides
+from medgan.training import loop
 from tests.commands.blobs import discs, tree
 from tests.learners.gan.phantoms import tiny_plan
 
@@ -77,7 +77,7 @@ def test_a_longer_run_that_was_stopped_ends_as_one_that_was_not(scans, finished,
 def test_more_minutes_go_on_with_a_finished_run(scans, run, monkeypatch):
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     (run / "log.jsonl").write_text("".join(json.dumps({**row, "seconds": 3.0}) + "\n" for row in rows))
-    monkeypatch.setattr(fit, "fit_to_minutes", lambda plan, *_: plan)  # a machine that keeps its pace
+    monkeypatch.setattr(loop, "fit_to_minutes", lambda plan, *_: plan)  # a machine that keeps its pace
     wish = dataclasses.replace(QUICK, images=None, minutes=0.1)
     longer = train(scans, run, overrides=wish)  # 32 images took 3 seconds, so 64 take 6
     assert longer.images_shown == 64

@@ -15,10 +15,10 @@ from medgan.base.progress import NOTE, WARNING
 from medgan.commands import train as command
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
-from medgan.learners.gan import fit
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.probe import _Cost
 from medgan.plan import Overrides, clock
+from medgan.training import loop
 from tests.commands.blobs import discs, tree
 
 QUICK = Overrides(effort="smoke", size=(16, 24), images=64, batch=8, device="cpu", features="none")
@@ -222,7 +222,7 @@ def test_minutes_become_images_once_and_a_repeat_keeps_them(scans, tmp_path, mon
     monkeypatch.setattr(
         command, "measure_costs", lambda plan, names, **_: {name: _Cost(0.1, 0.1) for name in names}
     )
-    monkeypatch.setattr(fit, "fit_to_minutes", lambda plan, *_: plan)  # a machine that keeps its pace
+    monkeypatch.setattr(loop, "fit_to_minutes", lambda plan, *_: plan)  # a machine that keeps its pace
     first = train(scans, tmp_path / "run", overrides=wish)
     assert first.images_shown == first.plan.images_shown == 64  # 60 in six seconds, to the full batch
     assert first.estimate_seconds == pytest.approx(6)

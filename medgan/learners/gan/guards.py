@@ -1,7 +1,7 @@
 """Rules of the guards: what a check means, and what to do about it.
 
 A check may raise alarms, change the augmentation, keep a generator, or stop training early. The rules are
-pure functions of numbers: monitor.py makes the checks, checkpoint.py and fit.py apply the rules.
+pure functions of numbers: monitor.py makes the checks, learner.py applies the rules.
 """
 
 from __future__ import annotations
@@ -39,8 +39,6 @@ _KEPT = 3
 _PATIENCE = 4
 """Number of checks in a row with problems after which training stops, if a sound generator has been kept.
 They take about a fifth of a run."""
-LEAST_LR_FACTOR = 1 / 8
-"""Smallest factor on the learning rate: a run may break down three times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

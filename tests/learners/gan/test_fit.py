@@ -14,11 +14,13 @@ import pytest
 import torch
 
 from medgan.base.errors import ModelError
-from medgan.learners.gan import fit as fit_module
-from medgan.learners.gan.checkpoint import STATE, _mean_distance
+from medgan.learners.gan import learner as learner_module
 from medgan.learners.gan.fit import fit
+from medgan.learners.gan.learner import GanLearner, _mean_distance
 from medgan.learners.gan.sample import draw
-from medgan.learners.gan.steps import GanState, Step
+from medgan.learners.gan.steps import GanState
+from medgan.training import loop
+from medgan.training.loop import STATE
 from medgan.training.runtime import Runtime, load_checkpoint, reseed, save_checkpoint
 from tests.learners.gan.phantoms import ABOUT, dcgan_plan, known, matched_plan, tiny_plan, tiny_stack
 
@@ -77,7 +79,7 @@ def timed(monkeypatch, folder, clock, stop_at=None, **changes):
         if progress.done == stop_at:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(fit_module, "time", clock)
+    monkeypatch.setattr(loop, "time", clock)
     plan = tiny_plan(images_shown=160, tick=16, minutes=16 / 60, **changes)
     return fit(tiny_stack(), plan, folder, about=ABOUT, on_progress=tell)
 
@@ -96,7 +98,7 @@ def test_minutes_are_kept_on_a_machine_that_is_slower_or_quicker_than_its_probe(
 
 def test_every_report_after_a_tick_tells_pace_and_time_left_by_the_corrected_length(tmp_path, monkeypatch):
     clock, told = Clock(0.25), []
-    monkeypatch.setattr(fit_module, "time", clock)
+    monkeypatch.setattr(loop, "time", clock)
 
     def tell(report):
         clock.tell(report)
@@ -191,13 +193,13 @@ def test_training_teaches_the_generator_which_side_is_bright(tmp_path):
 
 def test_nan_stops_with_the_last_good_checkpoint_kept(tmp_path, monkeypatch):
     plan, stack = tiny_plan(), tiny_stack()
-    honest = fit_module.update
+    honest = learner_module.update
 
     def faulty(learners, real, labels, images_shown):
         step = honest(learners, real, labels, images_shown)
         return dataclasses.replace(step, critic_loss=float("nan")) if images_shown >= 96 else step
 
-    monkeypatch.setattr(fit_module, "update", faulty)
+    monkeypatch.setattr(learner_module, "update", faulty)
     with pytest.raises(ModelError, match="after 104 images") as caught:
         fit(stack, plan, tmp_path, about=ABOUT)
     assert "--seed" in caught.value.hint
@@ -250,7 +252,7 @@ def test_grid_shows_the_same_seeds_one_row_per_class(tmp_path):
 
 @pytest.mark.parametrize(("told", "word"), [(0.5, "no difference"), (0.8, "in balance"), (0.99, "ahead")])
 def test_losses_are_told_in_words(told, word):
-    assert word in fit_module._measure_text([fit_module.Step(1.0, 1.0, told)])
+    assert word in GanLearner(tiny_stack(), tiny_plan(), ABOUT).describe({"told_apart": told})
 
 
 @pytest.mark.slow
@@ -337,7 +339,7 @@ def test_images_of_a_fresh_generator_have_the_means_of_their_classes(tmp_path):
 def test_a_finished_model_is_given_as_it_lies_there_and_not_made_again(tmp_path, monkeypatch):
     plan, stack = tiny_plan(), tiny_stack()
     made = fit(stack, plan, tmp_path, about=ABOUT)
-    monkeypatch.setattr(fit_module.Monitor, "tones", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(learner_module.Monitor, "tones", lambda *_: pytest.fail("made again"))
     assert fit(stack, plan, tmp_path, about=ABOUT).digest == made.digest
     (tmp_path / "model" / "model.json").unlink()
     monkeypatch.undo()
@@ -347,6 +349,6 @@ def test_a_finished_model_is_given_as_it_lies_there_and_not_made_again(tmp_path,
 @pytest.mark.parametrize(("steps", "believed"), [(2, 4), (4, 4), (14, 14), (40, 16)])
 def test_a_distance_is_a_mean_over_the_steps_of_a_short_tick(steps, believed):
     plan = tiny_plan(tick=steps * tiny_plan().batch)
-    taken = [Step(generator_loss=0.0, distance=float(n)) for n in range(20)]
+    taken = [{"generator_loss": 0.0, "distance": float(n)} for n in range(20)]
     assert _mean_distance(plan, taken[-believed + 1 :]) is None
     assert _mean_distance(plan, taken) == pytest.approx(np.mean(range(20 - believed, 20)))

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from medgan.base.processes import current_processes
-from medgan.learners.gan import fit as fit_module
+from medgan.learners.gan import learner as learner_module
 from medgan.learners.gan import monitor
-from medgan.learners.gan.checkpoint import STATE
-from medgan.learners.gan.fit import LOG, fit
+from medgan.learners.gan.fit import fit
+from medgan.learners.gan.learner import GanLearner
 from medgan.similarity.backbone import LITE0, is_installed
+from medgan.training.loop import LOG, STATE, train
 from medgan.training.runtime import load_checkpoint
 from tests import jobs
 from tests.learners.gan.phantoms import ABOUT, disc_stack, matched_plan, tiny_plan, tiny_stack
@@ -42,23 +43,18 @@ def stack_of(plan):
 def learned(plan, folder):
     """What a run of `plan` comes to: the figures of every step, and the weights of all its networks with what
     they make of noise."""
-    figures, runs = [], []
-    update, resume = fit_module.update, fit_module.resume
+    figures, update = [], learner_module.update
 
     def noted(*arguments):
         step = update(*arguments)
         figures.extend(number for number in dataclasses.astuple(step) if number is not None)
         return step
 
-    def remembered(*arguments):
-        runs.append(resume(*arguments))
-        return runs[-1]
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit_module, "update", noted)
-        patch.setattr(fit_module, "resume", remembered)
-        fit(stack_of(plan), plan, folder, about=ABOUT)
-    networks = {name: network.eval() for name, network in runs[0].gan.networks.items()}
+        patch.setattr(learner_module, "update", noted)
+        learner = GanLearner(stack_of(plan), plan, ABOUT)
+        train(learner, plan, folder)
+    networks = {name: network.eval() for name, network in learner.networks.items()}
     weights = {name: network.state_dict() for name, network in networks.items()}
     return {"figures": torch.tensor(figures), "weights": weights, "made": made_by(networks, plan)}
 
@@ -66,7 +62,7 @@ def learned(plan, folder):
 def guarded(folder):
     """What the guards of a run have come to that looks at every tick, and whose last process alone meets
     weights that are no numbers at step 50."""
-    runs, update, train_step = [], fit_module.update, fit_module._train_step
+    update = learner_module.update
 
     def faulty(learners, real, labels, images_shown):
         if (
@@ -78,19 +74,14 @@ def guarded(folder):
                 learners.generator.base.fill_(torch.nan)
         return update(learners, real, labels, images_shown)
 
-    def remembered(run, seen):
-        runs[:] = [run]
-        return train_step(run, seen)
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(monitor, "_SPACING", 1)
-        patch.setattr(fit_module, "update", faulty)
-        patch.setattr(fit_module, "_train_step", remembered)
-        fit(disc_stack(240), GUARDED, folder, about=ABOUT)
-    (run,) = runs
-    looks = [(look.images_shown, look.facts()) for look in run.guards.checks]
-    weights = {name: network.state_dict() for name, network in run.gan.networks.items()}
-    return {"looks": looks, "pace": run.gan.lr_factor, "strength": run.gan.strength, "weights": weights}
+        patch.setattr(learner_module, "update", faulty)
+        learner = GanLearner(disc_stack(240), GUARDED, ABOUT)
+        run = train(learner, GUARDED, folder)
+    looks = [(look.images_shown, look.facts()) for look in learner.guards.checks]
+    weights = {name: network.state_dict() for name, network in learner.networks.items()}
+    return {"looks": looks, "pace": run.lr_factor, "strength": learner.gan.strength, "weights": weights}
 
 
 @torch.no_grad()

@@ -11,13 +11,12 @@ import torch
 
 from medgan.base.errors import ModelError
 from medgan.base.progress import NOTE
-from medgan.learners.gan import fit as fit_module
-from medgan.learners.gan import guards, monitor
-from medgan.learners.gan.checkpoint import STATE
-from medgan.learners.gan.fit import LOG, fit
+from medgan.learners.gan import guards, learner, monitor
+from medgan.learners.gan.fit import fit
 from medgan.learners.gan.networks import Discriminator, Generator
 from medgan.learners.gan.steps import _DISCRIMINATORS, GENERATORS
 from medgan.training.batches import to_network_range
+from medgan.training.loop import LOG, STATE
 from tests.learners.gan.phantoms import ABOUT, disc_stack, discs, matched_plan, tiny_plan
 
 STACK = disc_stack(240)
@@ -150,7 +149,7 @@ def poison(network):
 def faulty(monkeypatch, *, while_pace_above=0.5, late=False):
     """Step 50 meets weights that are no numbers, or (`late`) leaves some behind unseen, as long as the pace
     is above the limit."""
-    honest = fit_module.update
+    honest = learner.update
 
     def update(learners, real, labels, images_shown):
         strikes = images_shown == 392 and learners.lr_factor > while_pace_above
@@ -161,7 +160,7 @@ def faulty(monkeypatch, *, while_pace_above=0.5, late=False):
             poison(learners.discriminator.network)
         return step
 
-    monkeypatch.setattr(fit_module, "update", update)
+    monkeypatch.setattr(learner, "update", update)
 
 
 @pytest.mark.parametrize(("late", "tick"), [(False, 160), (True, 200)])
@@ -275,13 +274,13 @@ def test_an_unguarded_baseline_is_trained_as_it_was_published(tmp_path):
 
 
 def test_training_never_meets_an_image_that_is_held_back(monkeypatch, tmp_path):
-    met, honest = [], fit_module.update
+    met, honest = [], learner.update
 
     def noted(learners, real, labels, images_shown):
         met.append(real.numpy())
         return honest(learners, real, labels, images_shown)
 
-    monkeypatch.setattr(fit_module, "update", noted)
+    monkeypatch.setattr(learner, "update", noted)
     fit(STACK, tiny_plan(images_shown=800, tick=800), tmp_path, about=ABOUT)
     met = np.concatenate(met).reshape(800, -1)
     held = to_network_range(STACK.images(monitor.Monitor(STACK, PLAN).held_back), PLAN)
@@ -291,7 +290,7 @@ def test_training_never_meets_an_image_that_is_held_back(monkeypatch, tmp_path):
 
 def strays(monkeypatch):
     """From step 60 on, at full pace, all that is drawn lies beyond the range, with no gradient back."""
-    honest = fit_module.update
+    honest = learner.update
 
     def update(learners, real, labels, images_shown):
         if images_shown >= 480 and learners.lr_factor == 1:
@@ -300,7 +299,7 @@ def strays(monkeypatch):
                     detail.bias.fill_(100.0)
         return honest(learners, real, labels, images_shown)
 
-    monkeypatch.setattr(fit_module, "update", update)
+    monkeypatch.setattr(learner, "update", update)
 
 
 def test_a_generator_that_leaves_the_real_images_is_set_back(monkeypatch, tmp_path):
