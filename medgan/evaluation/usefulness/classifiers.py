@@ -44,7 +44,7 @@ def linear_tries(recipe: Recipe) -> tuple[tuple[Schedule, ...], ...]:
     return (tuple(Schedule(penalty=value) for value in values),)
 
 
-class Learner(Protocol):
+class Classifier(Protocol):
     """A kind of classifier."""
 
     def learn(
@@ -63,7 +63,7 @@ class NetworkClassifier:
     def learn(
         self, lesson: Lesson, schedules: Sequence[Schedule], seed: int
     ) -> Iterator[tuple[Schedule, _Predict]]:
-        """See `Learner`."""
+        """See `Classifier`."""
         by_steps = {one.steps or 0: one for one in schedules}
         rate = schedules[0].rate or 0.0
         for count, network in train_classifiers(
@@ -85,7 +85,10 @@ class LinearClassifier:
     def learn(
         self, lesson: Lesson, schedules: Sequence[Schedule], seed: int
     ) -> Iterator[tuple[Schedule, _Predict]]:
-        """See `Learner`; an image weighs its probability times its error weight, scaled to the real ones."""
+        """See `Classifier`.
+
+        An image weighs its probability times its error weight, scaled to the real ones.
+        """
         (_, pool), *_ = lesson.stages
         x, y = self.learned[pool.rows], lesson.labels[pool.rows]
         weights = pool.chances * pool.costs

@@ -35,7 +35,7 @@ from medgan.evaluation.usefulness.arms import (
     rare_classes,
 )
 from medgan.evaluation.usefulness.classifiers import (
-    Learner,
+    Classifier,
     LinearClassifier,
     NetworkClassifier,
     linear_tries,
@@ -304,13 +304,13 @@ class _JudgeTrials:
         self.choosing: dict[str, Lock] = {}
 
     @property
-    def learner(self) -> Learner:
+    def learner(self) -> Classifier:
         """The judge's classifier with its inputs, computed once."""
         with self.lock:
             return self._learner
 
     @cached_property
-    def _learner(self) -> Learner:
+    def _learner(self) -> Classifier:
         learned, asked, like = (
             np.concatenate(self.sets.pixels),
             self.sets.held_out.pixels,
