@@ -11,7 +11,6 @@ With `--check` nothing is written; it fails when a page is out of date.
 from __future__ import annotations
 
 import ast
-import dataclasses
 import math
 import re
 import sys
@@ -29,6 +28,7 @@ from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.plan import Overrides, decide
 from medgan.plan.canvas import EFFORTS
+from medgan.plan.flat import FIELD_OF
 from medgan.plan.rules import RECOMMENDED, SMOKE_IMAGES
 from medgan.scans.scan import OutputFormat
 
@@ -174,10 +174,10 @@ def recipes() -> str:
     fingerprint = measure(index(Source(path=EXAMPLE)))
     ours, paper = (decide(fingerprint, Overrides(arch=arch)) for arch in ("repaired", "dcgan"))
     lines = ["| decision | `repaired` | `dcgan` | why (of `repaired`) |", "| --- | --- | --- | --- |"]
-    for field in dataclasses.fields(ours):
-        if field.name not in {"version", "why", "arch"}:
-            values = (value_words(getattr(one, field.name)) for one in (ours, paper))
-            lines.append(f"| `{field.name}` | {' | '.join(values)} | {ours.why[field.name]} |")
+    for key, field in FIELD_OF.items():
+        if key != "arch":
+            values = (value_words(one.value_of(field)) for one in (ours, paper))
+            lines.append(f"| `{key}` | {' | '.join(values)} | {ours.why[field]} |")
     return "\n".join(lines)
 
 

@@ -24,7 +24,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.plan import decide
+from medgan.plan import decide_frame
 from medgan.preparation.stack import prepare
 from medgan.scans import formats
 
@@ -64,9 +64,9 @@ def panels(name: str, modality: Modality, folder: Path) -> Figure:
         for k, stored in enumerate(drawn)
     ]
     manifest = index(Source(path=folder / "scans"))
-    plan = decide(measure(manifest))
+    frame = decide_frame(measure(manifest))
     scan = formats.read(paths[0])
-    normalised = prepare(manifest, plan, folder / "cache").images([0])[0]
+    normalised = prepare(manifest, frame, folder / "cache").images([0])[0]
     shown = (
         (f"{name}: {modality.stores}", drawn[0]),
         (f'resolved: meaning "{scan.meaning}"', scan.pixels[0]),

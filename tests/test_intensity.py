@@ -109,9 +109,9 @@ def test_values_come_back_within_one_step(tmp_path, what, written):
         write(folder / f"{number}", chance, number)
     manifest = index(Source(path=tmp_path / "scans"))
     plan = decide(measure(manifest), Overrides(effort="smoke", size=SHAPE, **wish))
-    assert plan.form.dicom_class == dicom_class
-    form = resolve_form(plan.form, written)
-    stack = prepare(manifest, plan, cache.stacks_folder())
+    assert plan.frame.form.dicom_class == dicom_class
+    form = resolve_form(plan.frame.form, written)
+    stack = prepare(manifest, plan.frame, cache.stacks_folder())
     records = manifest.training()
     assert len(stack) == 4
     for row, position in enumerate(stack.records.tolist()):

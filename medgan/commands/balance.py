@@ -61,7 +61,7 @@ from medgan.output.folder import (
 )
 from medgan.output.folder_names import folder_names
 from medgan.output.real_images import NONE, PREPARED, WAYS, order_digest, plan_real_images, repeat_images
-from medgan.plan import Overrides, Plan, decide
+from medgan.plan import Frame, Overrides, decide
 from medgan.preparation.stack import prepare
 from medgan.preparation.together import prepare_together
 from medgan.scans.scan import OutputFormat
@@ -176,7 +176,7 @@ def balance(  # noqa: PLR0913  # what the command takes
         return done
     announce(task.manifest, on_progress)
     plan = decide(measure(task.manifest), overrides) if trained is None else task.suited(trained).plan
-    form = task.form_by(plan)
+    form = task.form_by(plan.frame)
 
     with run.lock(job.first):
         # Train a model where none is given and synthetic images are needed.
@@ -186,7 +186,7 @@ def balance(  # noqa: PLR0913  # what the command takes
             trained = Model.load(beside)
 
         # Choose the share on validation patients, then draw, filter and write.
-        how = WriteSettings(plan=plan, form=form)
+        how = WriteSettings(frame=plan.frame, form=form)
         if trained is not None and task.unsettled:
             task = task.settled(trained, _sibling_folder(out, ".share"), how, job)
         written = write_dataset(run, task, trained, how, job)
@@ -279,16 +279,16 @@ class BalanceJob:
         manifest = divide(found, options.holdout, maker, same=not options.any_model)
         return cls.of(manifest, replace(options, holdout=manifest.holdout.share), maker)
 
-    def form_by(self, plan: Plan) -> OutputFormat:
+    def form_by(self, frame: Frame) -> OutputFormat:
         """How images are written.
 
         Raises:
             PlanError: the DICOM class would be untrue of the synthetic images or of the real ones.
         """
         beside_real = (
-            drop_untrue_attributes(plan.form, self.manifest.training())
+            drop_untrue_attributes(frame.form, self.manifest.training())
             if self.options.real == PREPARED
-            else plan.form
+            else frame.form
         )
         return resolve_form(beside_real, self.options.format, self.options.dicom_class)
 
@@ -389,7 +389,7 @@ class BalanceJob:
 class WriteSettings:
     """How images are prepared and written."""
 
-    plan: Plan
+    frame: Frame
     form: OutputFormat
 
 
@@ -414,7 +414,7 @@ def write_dataset(
     # Write real and synthetic images, each process its part.
     stack = None
     if task.options.real == PREPARED:
-        stack = prepare_together(task.manifest, _plan_of(task, how), job.each(cache.stacks_folder), job)
+        stack = prepare_together(task.manifest, _frame_of(task, how), job.each(cache.stacks_folder), job)
     count, real = job.each(lambda: plan_real_images(folder, task.manifest, task.options.real, stack))
 
     def images_of(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
@@ -455,7 +455,7 @@ def _run_record(
         before=task.before,
         model=model.digest if model else "",
         data=model.data_digest if model else "",
-        training_seed=model.plan.seed if model else None,
+        training_seed=model.plan.budget.seed if model else None,
         holdout=model.holdout if model else None,
         cautions=tuple(small_class_warnings(task.manifest)) if any(task.missing.values()) else (),
         real=task.options.real,
@@ -472,13 +472,13 @@ def _load_reference(
 ) -> ReferenceSet:
     """The training images, with which candidates are compared."""
     place = cache.stacks_folder()
-    stack = prepare(task.manifest, _plan_of(task, how), place, pool=pool, on_progress=job.tell)
+    stack = prepare(task.manifest, _frame_of(task, how), place, pool=pool, on_progress=job.tell)
     return ReferenceSet.of(stack, folders, task.manifest.digest, on_progress=job.tell)
 
 
-def _plan_of(task: BalanceJob, how: WriteSettings) -> Plan:
-    """The plan by which training images are prepared: only size, geometry and intensities matter."""
-    return replace(how.plan, labels=tuple(task.before))
+def _frame_of(task: BalanceJob, how: WriteSettings) -> Frame:
+    """The frame for which training images are prepared, with the classes that are written."""
+    return replace(how.frame, labels=tuple(task.before))
 
 
 def _training_settings(overrides: Overrides) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.output.finalise import FilterResult
 from medgan.output.folder import SUFFIXES, DatasetWriter, WrittenImage
+from medgan.plan.flat import flatten
 from medgan.scans.dicom.sop_classes import list_obstacles, set_class
 from medgan.scans.scan import OutputFormat, Provenance
 
@@ -26,7 +27,7 @@ _LAST_INSTANCE_NUMBER = 2**31 - 1
 
 def model_settings(model: Model) -> dict[str, str]:
     """Digests that identify a model: of its weights, and of the plan they were trained by."""
-    return {"model": model.digest, "plan": files.digest_of(model.plan)}
+    return {"model": model.digest, "plan": files.digest_of(flatten(model.plan))}
 
 
 def check_seed_range(count: int, seed: int) -> None:

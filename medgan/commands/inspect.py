@@ -141,7 +141,7 @@ def _measure_separability(
     else:
         from medgan.filtering.before_training import measure_separability  # noqa: PLC0415  # loads torch
 
-        return measure_separability(manifest, plan, patients, pool=pool, on_progress=on_progress)
+        return measure_separability(manifest, plan.frame, patients, pool=pool, on_progress=on_progress)
     return {"labels": [], "pairs": [], "sentence": f"{_NOT_MEASURED}: {why}"}
 
 

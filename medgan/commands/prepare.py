@@ -35,7 +35,7 @@ def conform(  # noqa: PLR0913  # what the command takes
     Args:
         source: Scans and their classes.
         out: A new folder, or one that the same command began.
-        like: A trained model; its plan gives size, geometry, intensities and file form.
+        like: A trained model; its frame gives size, geometry, intensities and file form.
         split: "train", "val" or "test"; None writes all. Patients of these scans whom the training of
             `like` held out are in "val".
         format: "auto" (that of the model), "dicom", "nifti" or "png".
@@ -68,7 +68,9 @@ def conform(  # noqa: PLR0913  # what the command takes
     task = replace(task, command="prepare", split=split or "", settings=settings)
     run = dataset_folder(out, "prepare")
     if (done := job.first(lambda: find_result(run, task.settings))) is None:
-        how = WriteSettings(plan=trained.plan, form=resolve_form(trained.plan.form, format, dicom_class))
+        how = WriteSettings(
+            frame=trained.plan.frame, form=resolve_form(trained.plan.frame.form, format, dicom_class)
+        )
         with run.lock(job.first):
             done = write_dataset(run, task, trained, how, job)
     ensure_report(out)

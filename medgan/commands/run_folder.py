@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from medgan.base.processes import current_processes
 from medgan.learners.gan.model import read_record
 from medgan.plan import Overrides, Plan
 from medgan.plan.clock import with_decision
+from medgan.plan.flat import WHY, default_values, flatten
 from medgan.plan.stored import parse_plan
 from medgan.training.loop import LOG
 from medgan.training.runtime import Journal
@@ -25,7 +25,7 @@ _RUN = "run.json"
 _ORDER = "content"
 """What the training images are sorted by; a run sorted by file names cannot be continued."""
 _LENGTH = frozenset({"images_shown", "minutes", "tick", "ema", "rate_end"})
-"""Fields of the plan in which a longer run may differ from the one that it continues."""
+"""Keys of the plan in which a longer run may differ from the one that it continues."""
 _OPTIONS = {
     "arch": "arch",
     "batch": "batch",
@@ -38,7 +38,7 @@ _OPTIONS = {
     "seed": "seed",
     "size": "size",
 }
-"""{field of a plan: the option that decides it}."""
+"""{key of a plan: the option that decides it}."""
 _AGAIN = "Repeat the command as it was to continue that run, or choose another --out."
 """Hint for a folder that holds another run."""
 
@@ -103,11 +103,11 @@ def claim(out: Path, plan: Plan, data_digest: str, options: _Facts) -> tuple[Leg
     Raises:
         OutputError: the folder holds another run; the message names the differences.
     """
-    facts = {
+    facts: dict[str, Any] = {
         "version": _VERSION,
         "data_digest": data_digest,
         "order": _ORDER,
-        "plan": to_json(plan),
+        "plan": flatten(plan),
         "options": options,
     }
 
@@ -158,7 +158,7 @@ def _finish_leg(out: Path, before: _Facts, plan: Plan) -> Leg:
             hint="Choose another --out, and another --seed or --size.",
         )
     was = before["plan"].get("minutes")
-    if plan.images_shown <= shown or (was and plan.minutes and plan.minutes <= was):
+    if plan.budget.images_shown <= shown or (was and plan.budget.minutes and plan.budget.minutes <= was):
         raise OutputError(
             f"{out} holds a longer run of {shown:,} images, which cannot be shortened", hint=_AGAIN
         )
@@ -193,7 +193,9 @@ def continue_plan(plan: Plan, legs: Sequence[Leg]) -> Plan:
     plan = with_decision(
         plan, rate=last.rate_end, penalty=last.penalty_end, penalty_end=last.penalty_end, why=why
     )
-    return with_decision(plan, condition=(0.0, 0.0), joins=0.0, why="rule: whole since the earlier run")
+    return with_decision(
+        plan, condition=(0.0, 0.0), discriminator_start=0.0, why="rule: whole since the earlier run"
+    )
 
 
 def require_visible(out: Path) -> None:
@@ -206,16 +208,12 @@ def require_visible(out: Path) -> None:
 
 
 def _differing_fields(before: _Facts, now: _Facts) -> frozenset[str]:
-    """Fields in which two plans differ; a field that an older medgan did not write had its default.
+    """Keys in which two stored plans differ; one that an older medgan did not write had its default.
 
     Reasons and CUDA graphs do not count: a run may continue without CUDA graphs.
     """
-    defaults = {
-        one.name: to_json(one.default)
-        for one in dataclasses.fields(Plan)
-        if one.default is not dataclasses.MISSING
-    }
-    names = {*before, *now} - {"why", "graphed"}
+    defaults = default_values()
+    names = {*before, *now} - {WHY, "graphed"}
     return frozenset(
         name for name in names if before.get(name, defaults.get(name)) != now.get(name, defaults.get(name))
     )

@@ -97,7 +97,7 @@ def sample(
     trained = Model.load(model)
     files.refuse_output_inside(out, [model, *(against.inputs if against else ())])
     how = holdout_of_training(trained.holdout, options.holdout) if against else Holdout()
-    form = resolve_form(trained.plan.form, options.format, options.dicom_class)
+    form = resolve_form(trained.plan.frame.form, options.format, options.dicom_class)
     chosen = _labels_to_draw(options.labels, trained.labels)
 
     # Return the folder as it is if the same command completed it before.
@@ -169,7 +169,7 @@ def _write_images(
         before=dict.fromkeys(model.labels, 0),
         model=model.digest,
         data=model.data_digest,
-        training_seed=model.plan.seed,
+        training_seed=model.plan.budget.seed,
         holdout=model.holdout,
         filter=describe_filter(choice, model.data_digest),
     )
@@ -220,14 +220,14 @@ def _load_reference(
     """
     if source is None:
         stack, data = (
-            find_stack(model.data_digest, model.plan, cache.cache_location() / cache.STACKS),
+            find_stack(model.data_digest, model.plan.frame, cache.cache_location() / cache.STACKS),
             model.data_digest,
         )
     else:
         found = index(source, pool=pool, on_progress=job.tell)
-        manifest = hold_out(found, how, model.plan.seed)
+        manifest = hold_out(found, how, model.plan.budget.seed)
         stack, data = (
-            prepare(manifest, model.plan, cache.stacks_folder(), pool=pool, on_progress=job.tell),
+            prepare(manifest, model.plan.frame, cache.stacks_folder(), pool=pool, on_progress=job.tell),
             manifest.digest,
         )
     return None if stack is None else ReferenceSet.of(stack, folders, data, on_progress=job.tell)

@@ -193,7 +193,7 @@ def settle_share(
 
     # Real images, and how many synthetic ones the largest share needs.
     seed = mixture.seed
-    train, val = (split_images(manifest, split, model.plan, on_progress) for split in ("train", "val"))
+    train, val = (split_images(manifest, split, model.plan.frame, on_progress) for split in ("train", "val"))
     wanted = {label: min(quota.made, _MOST_TRIED) for label, quota in mixture.of(train.counts).items()}
 
     # Everything that the result depends on is in the key of the cache.

@@ -37,7 +37,7 @@ from medgan.dataset.source import Source
 from medgan.dataset.split import default_holdout_text, hold_out_for_training
 from medgan.learners.gan.fit import fit
 from medgan.learners.gan.probe import BRIEF_ROUNDS, ROUNDS, measure_costs, time_with_graphs
-from medgan.plan import Overrides, Plan, decide, explain
+from medgan.plan import Frame, Overrides, Plan, decide, explain
 from medgan.plan.clock import (
     candidate_precisions,
     decide_graphs,
@@ -46,6 +46,7 @@ from medgan.plan.clock import (
     may_try_graphs,
     restore_decisions,
 )
+from medgan.plan.flat import flatten
 from medgan.preparation.stack import Stack
 from medgan.preparation.together import prepare_together
 from medgan.reports.tick_pictures import TickPictures
@@ -171,15 +172,15 @@ def train_on(
         legs = job.first(lambda: claim(out, plan, manifest.digest, list_options(wish, options.holdout)))
         plan = continue_plan(plan, legs)
         job.each(lambda: require_visible(out))
-        stack = prepare_together(manifest, plan, job.each(cache.stacks_folder), job)
+        stack = prepare_together(manifest, plan.frame, job.each(cache.stacks_folder), job)
 
-        with explain_gpu_errors(graphed=plan.graphed):
+        with explain_gpu_errors(graphed=plan.budget.graphed):
             model = fit(
                 stack,
                 plan,
                 out,
                 about=_describe_data(manifest, legs),
-                on_tick=_tick_log(out, plan, stack, options),
+                on_tick=_tick_log(out, plan.frame, stack, options),
                 on_progress=job.tell,
                 start=legs[-1].images_shown if legs else 0,
             )
@@ -195,10 +196,10 @@ def train_on(
 
 
 def _tick_log(
-    out: Path, plan: Plan, stack: Stack, options: Options
+    out: Path, frame: Frame, stack: Stack, options: Options
 ) -> Callable[[dict[str, Any], NDArray[np.float32]], None]:
     """What to do after every tick: draw its pictures, and write TensorBoard events if asked for."""
-    pictures = TickPictures(out, plan, stack)
+    pictures = TickPictures(out, frame, stack)
     wanted = options.tensorboard and current_processes().is_first
     board = TensorBoardLog(out / "tensorboard") if wanted else None
 
@@ -219,7 +220,8 @@ def outlook(fingerprint: Fingerprint, plan: Plan, seconds: float) -> Progress:
         seconds: The estimate; 0 if the run is too short to be timed beforehand, or was begun before.
     """
     scans, images = (
-        f"{height} x {width}" for height, width in ((fingerprint.rows[1], fingerprint.columns[1]), plan.size)
+        f"{height} x {width}"
+        for height, width in ((fingerprint.rows[1], fingerprint.columns[1]), plan.frame.size)
     )
     varied = any(len(set(sides)) > 1 for sides in (fingerprint.rows, fingerprint.columns))
     about = "about " if varied else ""
@@ -232,7 +234,7 @@ def _classes_without_scans(manifest: Manifest, plan: Plan) -> list[str]:
     return [
         f"No scan in train has class {label}, so it is not learned"
         for label in manifest.labels
-        if label not in plan.labels
+        if label not in plan.frame.labels
     ]
 
 
@@ -264,38 +266,40 @@ def plan_and_estimate(
         return restore_decisions(plan, begun, wish), 0.0
 
     # Time steps in every precision that this machine offers.
-    tried = tuple(name for name in candidate_precisions(plan) if name == "fp32" or supports_bf16(plan.device))
-    graphs = may_try_graphs(plan) and can_replay(choose_device(plan.device))
+    tried = tuple(
+        name for name in candidate_precisions(plan) if name == "fp32" or supports_bf16(plan.budget.device)
+    )
+    graphs = may_try_graphs(plan) and can_replay(choose_device(plan.budget.device))
     if not probe and wish.minutes is None and len(tried) == 1 and not graphs:
         return decide_graphs(decide_precision(plan, {}), 0.0, {})[0], 0.0
-    with explain_gpu_errors(graphed=plan.graphed):
+    with explain_gpu_errors(graphed=plan.budget.graphed):
         measured = measure_costs(
             plan, tried, rounds=BRIEF_ROUNDS if probe else ROUNDS, on_progress=on_progress
         )
     plan = decide_precision(plan, {name: cost.processor for name, cost in measured.items()})
 
     # Time CUDA graphs where they may pay off.
-    pace, trials = measured[plan.precision].wall, {}
+    pace, trials = measured[plan.budget.precision].wall, {}
     if graphs and is_worth_graphing(plan, pace):
         for number, name in enumerate(tried):
             on_progress(Progress("timing CUDA graphs", number, len(tried)))
-            trials[name] = time_with_graphs(dataclasses.replace(plan, precision=name))
+            trials[name] = time_with_graphs(plan.replace(precision=name))
         on_progress(Progress("timing CUDA graphs", len(tried), len(tried)))
     plan, pace = decide_graphs(plan, pace, trials)
 
     # With --minutes, seconds per image decide how many images are shown.
     if wish.minutes is None:
-        return plan, plan.images_shown * pace
-    shown = max(int(wish.minutes * 60 / pace), plan.batch)
+        return plan, plan.budget.images_shown * pace
+    shown = max(int(wish.minutes * 60 / pace), plan.budget.batch)
     longer = decide(fingerprint, dataclasses.replace(wish, images=shown))
-    return restore_decisions(longer, to_json(plan), wish), shown * pace
+    return restore_decisions(longer, flatten(plan), wish), shown * pace
 
 
 def _check_machine(plan: Plan) -> None:
     """Raise PlanError for what the user asks for and this machine cannot do."""
-    if plan.graphed and not can_replay(choose_device(plan.device)):
+    if plan.budget.graphed and not can_replay(choose_device(plan.budget.device)):
         raise PlanError("--cuda-graphs needs one process on a CUDA device", hint="Remove --cuda-graphs.")
-    if plan.precision == "bf16" and not supports_bf16(plan.device):
+    if plan.budget.precision == "bf16" and not supports_bf16(plan.budget.device):
         raise PlanError(
             "this GPU does not support bf16", hint="Remove --precision, or give --precision fp32."
         )

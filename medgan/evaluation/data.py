@@ -31,7 +31,7 @@ from medgan.learners.gan.model import Model
 from medgan.output import read_back
 from medgan.output.folder_names import folder_names
 from medgan.output.read_back import RunRecord
-from medgan.plan import Plan, decide
+from medgan.plan import Frame, decide_frame
 from medgan.preparation.images import LabelledImages, concatenate_images
 from medgan.preparation.stack import prepare
 from medgan.scans.scan import OutputFormat
@@ -206,8 +206,8 @@ def _load_model(
         )
 
     # Real images, then as many synthetic ones as asked for or lacking.
-    external = read_external(request.external, request.source, manifest, model.plan, _MOST, on_progress)
-    real, circumstances = _load_real_images(manifest, model.plan, on_progress)
+    external = read_external(request.external, request.source, manifest, model.plan.frame, _MOST, on_progress)
+    real, circumstances = _load_real_images(manifest, model.plan.frame, on_progress)
     have = real["train"].counts
     wanted = {
         label: min(max(request.per_class, max(have.values()) - count), _MOST) for label, count in have.items()
@@ -241,7 +241,7 @@ def _load_model(
 
 def _load_training_reference(manifest: Manifest, model: Model, on_progress: OnProgress) -> ReferenceSet:
     """Load the training images of a model, with which candidates are compared."""
-    stack = prepare(manifest, model.plan, cache.stacks_folder(), on_progress=on_progress)
+    stack = prepare(manifest, model.plan.frame, cache.stacks_folder(), on_progress=on_progress)
     return ReferenceSet.of(stack, folder_names(model.labels), manifest.digest, on_progress=on_progress)
 
 
@@ -294,10 +294,10 @@ def _load_written(
 
     # Prepare real images like the synthetic ones.
     images = read_back.read_images(folder, facts, rows, on_progress)
-    plan = _plan_like(manifest, facts.form, images.pixels.shape[1:])
-    external = read_external(request.external, request.source, manifest, plan, _MOST, on_progress)
-    real, circumstances = _load_real_images(manifest, plan, on_progress)
-    images = _renumber(images, plan.labels, folder)
+    frame = _frame_like(manifest, facts.form, images.pixels.shape[1:])
+    external = read_external(request.external, request.source, manifest, frame, _MOST, on_progress)
+    real, circumstances = _load_real_images(manifest, frame, on_progress)
+    images = _renumber(images, frame.labels, folder)
     return EvaluationData(
         train=real["train"],
         val=real["val"],
@@ -329,17 +329,21 @@ def _load_other_tool(manifest: Manifest, request: Request, on_progress: OnProgre
     assert folder is not None, "the caller asks"
     made_by = index(Source(path=folder, allow_synthetic=True), on_progress=on_progress)
     made_by = replace(made_by, records=tuple(replace(record, split="train") for record in made_by.records))
-    ours, theirs = (decide(measure(one)) for one in (manifest, made_by))
     facts = measure(made_by)
+    ours, theirs = decide_frame(measure(manifest)), decide_frame(facts)
     height, width = facts.rows[1], facts.columns[1]
     scale = min(_LONGEST / max(height, width), 1.0)
-    size = max(round(height * scale), 1), max(round(width * scale), 1)
-    channels = max(ours.channels, theirs.channels)  # a tint that only the other tool's images have counts
-    ours = replace(ours, size=size, channels=channels, geometry="stretch", mm_per_pixel=None)
+    ours = replace(
+        ours,
+        size=(max(round(height * scale), 1), max(round(width * scale), 1)),
+        channels=max(ours.channels, theirs.channels),  # a tint that only the other tool's images have counts
+        geometry="stretch",
+        mm_per_pixel=None,
+    )
     same = ours.form.unit == theirs.form.unit == "HU"
-    plan = replace(ours, form=ours.form if same else theirs.form)
+    theirs = replace(ours, form=ours.form if same else theirs.form)
     notes = [_UNKNOWN[0].upper() + _UNKNOWN[1:], *_data_notes(manifest)]
-    if (ours.form.unit, ours.form.low, ours.form.high) != (plan.form.unit, plan.form.low, plan.form.high):
+    if any(getattr(ours.form, name) != getattr(theirs.form, name) for name in ("unit", "low", "high")):
         notes.append(
             "real and synthetic images have different intensity scales, so each was scaled to its own range"
         )
@@ -348,7 +352,7 @@ def _load_other_tool(manifest: Manifest, request: Request, on_progress: OnProgre
     external = read_external(request.external, request.source, manifest, ours, _MOST, on_progress)
     real, circumstances = _load_real_images(manifest, ours, on_progress)
     refuse_unknown_classes(made_by.labels, ours.labels, folder)
-    synthetic = split_images(made_by, "train", plan, on_progress, _MOST)
+    synthetic = split_images(made_by, "train", theirs, on_progress, _MOST)
     own = np.array([f"synthetic {row}" for row in range(len(synthetic))])
     return EvaluationData(
         train=real["train"],
@@ -371,11 +375,11 @@ def _load_other_tool(manifest: Manifest, request: Request, on_progress: OnProgre
 # --- one size, intensity range and class order for all ---
 
 
-def _plan_like(manifest: Manifest, form: OutputFormat, shape: tuple[int, ...]) -> Plan:
-    """A plan that prepares real scans like images of `shape` (C, H, W) that were written in `form`."""
+def _frame_like(manifest: Manifest, form: OutputFormat, shape: tuple[int, ...]) -> Frame:
+    """The frame of real scans prepared like images of `shape` (C, H, W) that were written in `form`."""
     spacing = form.spacing_mm[1] if form.spacing_mm else None
-    return replace(
-        decide(measure(manifest)),
+    return Frame(
+        labels=tuple(manifest.learned()),
         size=shape[1:],
         channels=shape[0],
         form=form,
@@ -404,10 +408,10 @@ def _chose_own_share(facts: RunRecord, manifest: Manifest) -> bool:
 
 
 def _load_real_images(
-    manifest: Manifest, plan: Plan, on_progress: OnProgress
+    manifest: Manifest, frame: Frame, on_progress: OnProgress
 ) -> tuple[dict[str, LabelledImages], dict[str, Circumstances]]:
     """Load the images of each split, and the facts of their files; a lone val split is used as test."""
-    read = {split: read_split(manifest, split, plan, on_progress, _MOST) for split in SPLITS}
+    read = {split: read_split(manifest, split, frame, on_progress, _MOST) for split in SPLITS}
     if not len(read["test"][0]):
         read |= {"val": read["test"], "test": read["val"]}
     return {split: one for split, (one, _) in read.items()}, {split: one for split, (_, one) in read.items()}

@@ -16,7 +16,7 @@ from medgan.dataset.source import Source
 from medgan.evaluation.giveaways import Circumstances
 from medgan.evaluation.splits import read_split, refuse_unknown_classes
 from medgan.evaluation.usefulness.arms import rare_classes
-from medgan.plan import Plan
+from medgan.plan import Frame
 from medgan.preparation.images import LabelledImages
 
 
@@ -38,7 +38,7 @@ class External:
 
 
 def read_external(
-    folder: Path | None, source: Source, manifest: Manifest, plan: Plan, most: int, on_progress: OnProgress
+    folder: Path | None, source: Source, manifest: Manifest, frame: Frame, most: int, on_progress: OnProgress
 ) -> External:
     """Read the scans of all splits of a folder, and prepare them like those of the data set.
 
@@ -46,7 +46,7 @@ def read_external(
         folder: Another hospital's scans; None reads nothing.
         source: How the data set was read, which holds here too except for a table of labels.
         manifest: The data set.
-        plan: How to prepare images.
+        frame: How to prepare images.
         most: Images per class, at most.
         on_progress: Called with every step of progress.
 
@@ -57,7 +57,7 @@ def read_external(
     if folder is None:
         return External()
     theirs = index(replace(source, path=folder, labels=None, lines=None), on_progress=on_progress)
-    refuse_unknown_classes(theirs.labels, plan.labels, folder)
+    refuse_unknown_classes(theirs.labels, frame.labels, folder)
     kept, shared = _divide_patients(theirs, manifest)
     if not kept:
         raise DatasetError(
@@ -66,7 +66,7 @@ def read_external(
         )
     alone = replace(theirs, records=tuple(replace(record, split="train") for record in kept))
     _require_two_classes(alone, manifest, folder, most)
-    images, circumstances = _prepare(alone, plan, folder, most, on_progress)
+    images, circumstances = _prepare(alone, frame, folder, most, on_progress)
     return External(
         images=images,
         circumstances=replace(circumstances, scanner=np.zeros_like(circumstances.scanner)),
@@ -104,11 +104,11 @@ def _divide_patients(theirs: Manifest, manifest: Manifest) -> tuple[list[Record]
 
 
 def _prepare(
-    alone: Manifest, plan: Plan, folder: Path, most: int, on_progress: OnProgress
+    alone: Manifest, frame: Frame, folder: Path, most: int, on_progress: OnProgress
 ) -> tuple[LabelledImages, Circumstances]:
-    """Prepare the images by the plan; raises DatasetError with the folder's name if they do not fit."""
+    """Prepare the images; raises DatasetError with the folder's name if they do not fit the frame."""
     try:
-        return read_split(alone, "train", plan, on_progress, most)
+        return read_split(alone, "train", frame, on_progress, most)
     except DatasetError as error:
         raise DatasetError(
             f"{folder} cannot be prepared like the data set: {error.message}",

@@ -13,7 +13,7 @@ from medgan.evaluation import shortcut
 from medgan.evaluation.analyses import EFFORTS
 from medgan.evaluation.data import EvaluationData
 from medgan.evaluation.usefulness import parallel, trials
-from medgan.evaluation.usefulness.arms import DrawPool, Lesson, Recipe
+from medgan.evaluation.usefulness.arms import ArmRecipe, DrawPool, Lesson
 from medgan.evaluation.usefulness.finetuned import FineTunedInputs, views_of
 from medgan.evaluation.usefulness.inputs import NetworkInputs, SmallNetInputs
 from medgan.evaluation.usefulness.training import train_classifiers
@@ -86,7 +86,7 @@ def _time_step(eyes: NetworkInputs) -> float:
     rows = np.arange(_IMAGES)
     pool = DrawPool(rows=rows, chances=np.full(_IMAGES, 1 / _IMAGES), costs=np.ones(_IMAGES, np.float32))
     lesson = Lesson(
-        recipe=Recipe(name="trial", classical=True),
+        recipe=ArmRecipe(name="trial", classical=True),
         labels=rows % 2,
         classes=2,
         real=_IMAGES,

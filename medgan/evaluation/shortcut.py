@@ -21,7 +21,7 @@ from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.evaluation.bootstrap import percentile_interval, resample_seeds, resample_within_classes
 from medgan.evaluation.endpoints import auroc_under
-from medgan.evaluation.usefulness.arms import HALF, ONE_SIDED, DrawPool, Lesson, Recipe, rare_classes
+from medgan.evaluation.usefulness.arms import HALF, ONE_SIDED, ArmRecipe, DrawPool, Lesson, rare_classes
 from medgan.evaluation.usefulness.comparison import nothing_to_judge, tops_up_a_class
 from medgan.evaluation.usefulness.image_sets import Split
 from medgan.evaluation.usefulness.inputs import SmallNetInputs
@@ -208,7 +208,7 @@ def _detector_aucs(
         count = len(others)
         even = DrawPool(rows=others, chances=np.full(count, 1 / count), costs=np.ones(count, np.float32))
         lesson = Lesson(
-            recipe=Recipe(name="detector"), labels=truth, classes=2, real=count, stages=((1.0, even),)
+            recipe=ArmRecipe(name="detector"), labels=truth, classes=2, real=count, stages=((1.0, even),)
         )
         ((_, network),) = train_classifiers(eyes, lesson, rate=_RATE, steps=(steps_of(settings),), seed=seed)
         found = eyes.logits_of(network, rows)

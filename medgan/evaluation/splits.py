@@ -15,7 +15,7 @@ from medgan.dataset.manifest import Manifest, sort_by_content
 from medgan.dataset.split import hold_out, hold_out_for_training, holdout_of_training
 from medgan.evaluation.giveaways import Circumstances
 from medgan.learners.gan.model import Model
-from medgan.plan import Overrides, Plan
+from medgan.plan import Frame, Overrides
 from medgan.preparation.images import LabelledImages
 from medgan.preparation.stack import prepare
 
@@ -33,7 +33,7 @@ def divide(
     """
     if isinstance(maker, Model):
         how = holdout_of_training(maker.holdout if same else None, wish)
-        return hold_out(manifest, how, maker.plan.seed)
+        return hold_out(manifest, how, maker.plan.budget.seed)
     return hold_out_for_training(manifest, wish, maker.seed or 0)
 
 
@@ -49,28 +49,28 @@ def refuse_unknown_classes(labels: Iterable[str], known: Collection[str], folder
 
 
 def split_images(
-    manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress, most: int | None = None
+    manifest: Manifest, split: str, frame: Frame, on_progress: OnProgress, most: int | None = None
 ) -> LabelledImages:
     """Prepare the images of one split, at most `most` per class and the same ones every time."""
-    return read_split(manifest, split, plan, on_progress, most)[0]
+    return read_split(manifest, split, frame, on_progress, most)[0]
 
 
 def read_split(
-    manifest: Manifest, split: str, plan: Plan, on_progress: OnProgress, most: int | None = None
+    manifest: Manifest, split: str, frame: Frame, on_progress: OnProgress, most: int | None = None
 ) -> tuple[LabelledImages, Circumstances]:
     """Prepare the images of one split, and collect the facts of their files; see `split_images`."""
     # The records of the split, as training images so that they can be prepared.
     records = manifest.training() if split == "train" else sort_by_content(manifest.usable(split))
-    shown = tuple(replace(record, split="train") for record in records if record.label in plan.labels)
+    shown = tuple(replace(record, split="train") for record in records if record.label in frame.labels)
     if not shown:
         none = np.array([], str)
-        pixels = np.zeros((0, plan.channels, *plan.size), np.float32)
+        pixels = np.zeros((0, *frame.shape), np.float32)
         nobody = LabelledImages(
-            pixels=pixels, labels=np.array([], np.int64), names=plan.labels, patients=none, sources=none
+            pixels=pixels, labels=np.array([], np.int64), names=frame.labels, patients=none, sources=none
         )
         return nobody, Circumstances.of([])
     shown_alone = replace(manifest, records=shown)
-    stack = prepare(shown_alone, plan, cache.stacks_folder(), on_progress=on_progress)
+    stack = prepare(shown_alone, frame, cache.stacks_folder(), on_progress=on_progress)
 
     # Draw images of every class.
     rng = np.random.default_rng(0)

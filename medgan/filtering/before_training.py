@@ -15,7 +15,7 @@ from medgan.base.workers import WorkerPool
 from medgan.dataset.manifest import Manifest, Record
 from medgan.filtering.class_check import ClassChecker
 from medgan.filtering.separability import pair_report
-from medgan.plan import Plan
+from medgan.plan import Frame
 from medgan.preparation.stack import prepare
 from medgan.similarity.features import lite0_features
 
@@ -26,7 +26,7 @@ _CHUNK = 64
 
 def measure_separability(
     manifest: Manifest,
-    plan: Plan,
+    frame: Frame,
     patients: Mapping[str, Sequence[str]],
     *,
     pool: WorkerPool | None = None,
@@ -34,18 +34,18 @@ def measure_separability(
 ) -> dict[str, Any]:
     """Measure how well classes can be told apart, as the documented JSON.
 
-    Images are prepared by `plan`, at the size at which they would be written, and not stored.
+    Images are prepared at the size at which they would be written, and not stored.
 
     Args:
         manifest: the data set.
-        plan: how images are prepared.
+        frame: how images are prepared.
         patients: {class: patients of whom one image each is used}.
         pool: reads the scans; by default workers of this process.
         on_progress: told how many images are done.
     """
     few = replace(manifest, records=tuple(_first_scans(manifest, patients)))
     with TemporaryDirectory(prefix="medgan-") as place:
-        stack = prepare(few, plan, Path(place), pool=pool, on_progress=on_progress)
+        stack = prepare(few, frame, Path(place), pool=pool, on_progress=on_progress)
         pixels = stack.images(np.arange(len(stack.labels)))
     see, seen = lite0_features(), []
     for start in range(0, len(pixels), _CHUNK):

@@ -188,7 +188,7 @@ def draw_images(
             patients.append(f"synthetic {label} {one.seed}")
             sources.append(f"seed {one.seed}")
             on_progress(Progress("drawing", len(pixels), total))
-    shape = (0, model.plan.channels, *model.plan.size)
+    shape = (0, *model.plan.frame.shape)
     return LabelledImages(
         pixels=np.stack(pixels) if pixels else np.zeros(shape, np.float32),
         labels=np.array(labels, np.int64),

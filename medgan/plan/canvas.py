@@ -27,37 +27,38 @@ SIDES = (6, CELLS[1] << MOST_DOUBLINGS)
 """Shortest and longest side of an image in pixels."""
 
 
-def choose_shape(fingerprint: Fingerprint, overrides: Overrides) -> Choices:
-    """Choose the size of the training image, its base, and the geometry.
-
-    The networks start from a base of h0 x w0 cells and double it k times. The geometry says how scans are
-    laid on the image: true to millimetres or stretched to fill.
-    """
-    # Shape of the scans: in millimetres where these can be trusted, else in pixels.
-    doubtful = fingerprint.extents is not None and fingerprint.extents.doubtful
-    field = None if doubtful else fingerprint.field_of_view_mm
-    height, width = field or (float(fingerprint.rows[1]), float(fingerprint.columns[1]))
-    # Size of the image, and the grid of cells on which it is drawn.
+def choose_cells(fingerprint: Fingerprint, overrides: Overrides) -> tuple[tuple[int, int], int]:
+    """Choose the base of h0 x w0 cells on which networks draw, and how often it is doubled."""
     if overrides.size is not None:
-        base, doublings = _grid_for_size(overrides.size)
-        reason = "override: as asked"
-        size = overrides.size
-    else:
-        native = max(fingerprint.rows[1], fingerprint.columns[1])
-        cap = EFFORTS[overrides.effort][0]
-        base, doublings = _fit_cells(height / width, min(native, cap), cap)
-        scans = f"{fingerprint.rows[1]} x {fingerprint.columns[1]}"
-        reason = f"rule: effort {overrides.effort} allows {cap} pixels, the scans are about {scans}"
-        size = (base[0] << doublings, base[1] << doublings)
+        return _grid_for_size(overrides.size)
+    height, width = _field_of_view(fingerprint) or (fingerprint.rows[1], fingerprint.columns[1])
+    native = max(fingerprint.rows[1], fingerprint.columns[1])
+    cap = EFFORTS[overrides.effort][0]
+    return _fit_cells(height / width, min(native, cap), cap)
+
+
+def choose_shape(fingerprint: Fingerprint, overrides: Overrides) -> Choices:
+    """Choose the size of an image and its geometry.
+
+    The geometry says how scans are laid on the image: true to millimetres or stretched to fill.
+    """
+    # Size of the image, which is that of a grid of cells unless the user asks for another.
+    base, doublings = choose_cells(fingerprint, overrides)
     grid = (base[0] << doublings, base[1] << doublings)
+    if overrides.size is not None:
+        size, reason = overrides.size, "override: as asked"
+    else:
+        cap = EFFORTS[overrides.effort][0]
+        scans = f"{fingerprint.rows[1]} x {fingerprint.columns[1]}"
+        size, reason = (
+            grid,
+            f"rule: effort {overrides.effort} allows {cap} pixels, the scans are about {scans}",
+        )
     if grid != size:
         reason += f", drawn at {grid[0]} x {grid[1]} and resampled"
-    chosen: Choices = {
-        "size": (size, reason),
-        "base": (base, f"rule: {base[0]} x {base[1]} cells doubled {doublings} times"),
-        "doublings": (doublings, ""),
-    }
+    chosen: Choices = {"size": (size, reason)}
     # Geometry: true to millimetres, or stretched to fill.
+    field = _field_of_view(fingerprint)
     if field is None:
         unknown = "unknown spacing"
         reason = "not every scan knows its pixel spacing"
@@ -70,6 +71,7 @@ def choose_shape(fingerprint: Fingerprint, overrides: Overrides) -> Choices:
         chosen["geometry"] = ("stretch", f"rule: {reason}, so each is resized to fill")
         chosen["mm_per_pixel"] = (None, f"rule: {unknown}")
     else:
+        height, width = field
         side = round(max(height / size[0], width / size[1]), 4)
         chosen["geometry"] = ("physical", "rule: every scan knows its pixel spacing, so millimetres are kept")
         chosen["mm_per_pixel"] = (
@@ -77,6 +79,12 @@ def choose_shape(fingerprint: Fingerprint, overrides: Overrides) -> Choices:
             f"rule: {height:.0f} x {width:.0f} mm (95 % of the scans) fit the canvas",
         )
     return chosen
+
+
+def _field_of_view(fingerprint: Fingerprint) -> tuple[float, ...] | None:
+    """(height, width) of the scans in millimetres; None where these are unknown or doubtful."""
+    doubtful = fingerprint.extents is not None and fingerprint.extents.doubtful
+    return None if doubtful else fingerprint.field_of_view_mm
 
 
 def _grid_for_size(size: tuple[int, ...]) -> tuple[tuple[int, int], int]:

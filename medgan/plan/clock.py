@@ -30,14 +30,15 @@ def candidate_precisions(plan: Plan) -> tuple[str, ...]:
 
     There is only one where the user has chosen, or where the run is too short for a probe.
     """
-    if plan.precision != "auto":
-        return (plan.precision,)
+    if plan.budget.precision != "auto":
+        return (plan.budget.precision,)
     return _PRECISIONS if _is_long(plan) else _PRECISIONS[:1]
 
 
 def _is_long(plan: Plan) -> bool:
     """Whether the run is so long that a timed probe of some seconds does not matter."""
-    return plan.images_shown >= _LONG_IMAGES if plan.minutes is None else plan.minutes >= _LONG_MINUTES
+    minutes = plan.budget.minutes
+    return plan.budget.images_shown >= _LONG_IMAGES if minutes is None else minutes >= _LONG_MINUTES
 
 
 def decide_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
@@ -49,7 +50,7 @@ def decide_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
         plan: The plan; unchanged where its precision is settled.
         seconds: {precision: seconds per image}.
     """
-    if plan.precision != "auto":
+    if plan.budget.precision != "auto":
         return plan
     if not set(_PRECISIONS) <= set(seconds):
         reason = (
@@ -73,7 +74,8 @@ def decide_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
 
 def is_worth_graphing(plan: Plan, seconds_per_image: float) -> bool:
     """Whether trials of CUDA graphs may pay, at this many seconds per image."""
-    minutes = plan.images_shown * seconds_per_image / 60 if plan.minutes is None else plan.minutes
+    minutes = plan.budget.minutes
+    minutes = plan.budget.images_shown * seconds_per_image / 60 if minutes is None else minutes
     return may_try_graphs(plan) and minutes >= _GRAPH_MINUTES
 
 
@@ -82,7 +84,7 @@ def may_try_graphs(plan: Plan) -> bool:
 
     They are unless the user has decided or the run is short.
     """
-    return plan.graphed is None and plan.arch == "repaired" and _is_long(plan)
+    return plan.budget.graphed is None and plan.recipe.arch == "repaired" and _is_long(plan)
 
 
 def decide_graphs(
@@ -98,7 +100,7 @@ def decide_graphs(
         seconds_per_image: Cost of an image without CUDA graphs.
         trials: {precision: (seconds per image with CUDA graphs, what speaks against them or "")}.
     """
-    if plan.graphed is not None:
+    if plan.budget.graphed is not None:
         return plan, seconds_per_image
     # The quicker of the trials that worked.
     sound = {name: seconds for name, (seconds, against) in trials.items() if not against}
@@ -115,7 +117,7 @@ def decide_graphs(
         refusal = f"rule: CUDA graphs gain too little: {measured}"
     if refusal:
         return with_decision(plan, graphed=False, why=refusal), seconds_per_image
-    if name != plan.precision:
+    if name != plan.budget.precision:
         plan = with_decision(
             plan, precision=name, why=f"rule: quicker by a timed probe of CUDA graphs: {measured}"
         )
@@ -125,7 +127,7 @@ def decide_graphs(
 def with_decision(plan: Plan, *, why: str, **decision: object) -> Plan:
     """Return the plan with one or more decisions and the reason for them."""
     reasons = {**plan.why, **dict.fromkeys(decision, why)}
-    return replace(plan, **decision, why=reasons)  # type: ignore[arg-type]
+    return replace(plan.replace(**decision), why=reasons)
 
 
 def restore_decisions(plan: Plan, begun: Mapping[str, Any], overrides: Overrides) -> Plan:
@@ -156,9 +158,10 @@ def fit_to_minutes(plan: Plan, images_shown: int, seconds: float, seconds_per_im
         seconds: Seconds spent so far.
         seconds_per_image: Recent cost of an image.
     """
-    if plan.minutes is None or images_shown >= plan.images_shown:
+    budget = plan.budget
+    if budget.minutes is None or images_shown >= budget.images_shown:
         return plan
-    left = max(plan.minutes * 60 - seconds, 0.0)
-    return replace(
-        plan, images_shown=images_shown + round(left / seconds_per_image / plan.batch) * plan.batch
+    left = max(budget.minutes * 60 - seconds, 0.0)
+    return plan.replace(
+        images_shown=images_shown + round(left / seconds_per_image / budget.batch) * budget.batch
     )

@@ -1,59 +1,68 @@
-"""Plan: everything that is decided about a training run, with its reasons."""
+"""Frame, Recipe and Budget: all that is decided about a training run; and Plan, with the reasons."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from medgan.base.files import to_json
 from medgan.scans.scan import OutputFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Everything that training and writing follow.
+class Frame:
+    """What an image is: its class, axes, channels and intensities.
 
-    Equal plans and equal data give equal models.
+    Scans are prepared for it, whatever is then done with them; nothing here says how a network learns.
     """
 
-    version: int = 1
     labels: tuple[str, ...]
-    arch: str
+    """Class names, in the order of their numbers."""
     size: tuple[int, ...]
-    """(H, W) of the training image in pixels."""
-    base: tuple[int, ...]
-    """(h0, w0): cells from which the generator starts, 3 to 7 along each side."""
+    """(H, W) of an image in pixels."""
     channels: int
     geometry: str
     """"physical": every image keeps its millimetres and is padded or cropped about its centre. "stretch":
     every image is resized to fill."""
     mm_per_pixel: float | None
-    """Side of a training pixel in millimetres; None for geometry "stretch"."""
+    """Side of a pixel in millimetres; None for geometry "stretch"."""
     form: OutputFormat
     """Intensity range and file format of written images. Its low and high are the values at pixel 0.0 and
     1.0."""
     span: tuple[float, ...] = (0.0, 1.0)
-    """What the networks see as -1 and 1, as shares of the range of `form`."""
+    """What networks see as -1 and 1, as shares of the range of `form`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of an image."""
+        return self.channels, *self.size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a GAN learns: its networks, losses, learning rates and guards."""
+
+    arch: str
+    base: tuple[int, ...]
+    """(h0, w0): cells from which the generator starts, 3 to 7 along each side."""
     latent: int
     noise: str
     """"normal" or "uniform"."""
     widths: tuple[int, ...]
     """Channels per stage, from the base outward: one number more than doublings."""
-    outlined: int = 2
+    gaussian_level: int = 2
     """Doublings from the base to the blurred image that the generator starts from; 0 for dcgan, which starts
     from noise."""
-    batch: int
-    images_shown: int
     features: str = "none"
     """Frozen network in whose features the generator matches the real distribution: "lite0", or "none"."""
-    seen_at: int = 0
+    feature_resolution: int = 0
     """Longer side in pixels at which the frozen network sees images; 0 without one."""
     matching: float = 0.0
     """Weight of the distance in those features in the generator's loss."""
     adversary: float = 1.0
     """Weight of the discriminator in the generator's loss; 0 where there is no discriminator."""
-    joins: float = 0.0
+    discriminator_start: float = 0.0
     """Share of the run after which the discriminator starts."""
     group: int = 1
     """Images of one class that follow each other in a batch."""
@@ -85,19 +94,6 @@ class Plan:
     images."""
     condition: tuple[float, ...]
     """Shares of the run at which the class condition starts to fade in and is complete."""
-    tick: int
-    """Images between two ticks (log line, image grid, checkpoint)."""
-    precision: str
-    """"fp32" or "bf16"; "auto" until a timed probe has decided."""
-    graphed: bool | None = False
-    """Whether a GPU replays the passes of a step as CUDA graphs; None until a timed probe has decided."""
-    device: str
-    seed: int
-    minutes: float | None = None
-    """Wall-clock budget, to which `images_shown` is corrected at every tick; None where the user asked for
-    images."""
-    why: Mapping[str, str] = field(default_factory=dict)
-    """{field: reason}; a reason starts with "fixed", "rule" or "override"."""
 
     @property
     def doublings(self) -> int:
@@ -108,19 +104,77 @@ class Plan:
     def grid(self) -> tuple[int, int]:
         """(H, W) of the images inside the networks.
 
-        It is `size`, or the next larger grid of doubled cells, from and to which the networks resample.
+        It is the size of the frame, or the next larger grid of doubled cells, from and to which the networks
+        resample.
         """
         height, width = self.base
         return height << self.doublings, width << self.doublings
 
 
-def explain(plan: Plan) -> dict[str, dict[str, Any]]:
-    """Pair every decision of a plan with its reason: {field: {value, why}}."""
-    return {name: {"value": to_json(getattr(plan, name)), "why": why} for name, why in plan.why.items()}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How much is trained, on what, and from which random numbers."""
 
+    batch: int
+    images_shown: int
+    minutes: float | None = None
+    """Wall-clock budget, to which `images_shown` is corrected at every tick; None where the user asked for
+    images."""
+    tick: int
+    """Images between two ticks (log line, image grid, checkpoint)."""
+    device: str
+    precision: str
+    """"fp32" or "bf16"; "auto" until a timed probe has decided."""
+    graphed: bool | None = False
+    """Whether a GPU replays the passes of a step as CUDA graphs; None until a timed probe has decided."""
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that training and writing follow, with its reasons.
+
+    Equal plans and equal data give equal models.
+    """
+
+    frame: Frame
+    recipe: Recipe
+    budget: Budget
+    why: Mapping[str, str] = field(default_factory=dict)
+    """{field of a part: reason}; a reason starts with "fixed", "rule" or "override"."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], why: Mapping[str, str]) -> Plan:
+        """Build the plan whose parts have these fields, each named once: {field: value}."""
+        parts: dict[str, dict[str, Any]] = {part: {} for part in _PARTS}
+        for name, value in values.items():
+            parts[PART_OF[name]][name] = value
+        return cls(**{part: kind(**parts[part]) for part, kind in _PARTS.items()}, why=why)
+
+    def value_of(self, name: str) -> Any:
+        """The value of a field, whichever part has it."""
+        return getattr(getattr(self, PART_OF[name]), name)
+
+    def replace(self, **changes: Any) -> Plan:
+        """The same plan with other values for some fields of its parts."""
+        parts: dict[str, dict[str, Any]] = {}
+        for name, value in changes.items():
+            parts.setdefault(PART_OF[name], {})[name] = value
+        replaced: dict[str, Any] = {
+            part: dataclasses.replace(getattr(self, part), **values) for part, values in parts.items()
+        }
+        return dataclasses.replace(self, **replaced)
+
+
+_PARTS: Mapping[str, Any] = {"frame": Frame, "recipe": Recipe, "budget": Budget}
+"""{part of a plan: its class}."""
+PART_OF: Mapping[str, str] = {
+    one.name: part for part, kind in _PARTS.items() for one in dataclasses.fields(kind)
+}
+"""{field: the part of the plan that has it}. No two parts have a field of the same name."""
 
 Choices = dict[str, tuple[Any, str]]
-"""{field of the plan: (value, reason)}."""
+"""{field of a part of the plan: (value, reason)}."""
 
 
 def choose(wished: Any, rule: Any, reason: str) -> tuple[Any, str]:

@@ -23,7 +23,7 @@ def choose_output_format(fingerprint: Fingerprint, overrides: Overrides, chosen:
     Args:
         fingerprint: What was measured on the data set.
         overrides: What the user decided.
-        chosen: What was chosen before: the architecture and the size of a pixel.
+        chosen: What was chosen before: the size of a pixel.
 
     Raises:
         PlanError: a CT window was given for scans that are not in Hounsfield units.
@@ -72,10 +72,10 @@ def choose_output_format(fingerprint: Fingerprint, overrides: Overrides, chosen:
     dicom_class, why = choose_class(form)
     form = replace(form, dicom_class=dicom_class)
     reason += f"; {why}" if form.format == "dicom" else ""
-    return {"form": (form, reason)} | _choose_span(fingerprint, form, chosen["arch"][0])
+    return {"form": (form, reason)} | _choose_span(fingerprint, form, overrides.arch)
 
 
-def _choose_span(fingerprint: Fingerprint, form: OutputFormat, arch: str) -> Choices:
+def _choose_span(fingerprint: Fingerprint, form: OutputFormat, arch: str | None) -> Choices:
     """Choose the share of the intensity range that the networks see.
 
     The tissue of a CT fills only a part of the range that is kept, and the networks resolve that part better.

@@ -32,7 +32,7 @@ def _repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
     matched = features != "none"
     return {
         "latent": (_LATENT, "fixed: with fewer, images of a class vary less than real ones do"),
-        "outlined": (
+        "gaussian_level": (
             min(_OUTLINE_DOUBLINGS, doublings - 1),
             "rule: the generator begins with an image of 24 to 48 pixels, at most half the size",
         ),
@@ -57,7 +57,7 @@ def _matching_recipe(shown: int) -> Choices:
             "rule: where features are installed: it leaves no mode out, however few the images",
         ),
         "adversary": (0.0, "rule: matching alone is closer to the real images at equal time"),
-        "joins": (0.0, alone),
+        "discriminator_start": (0.0, alone),
         "loss": ("none", alone),
         "penalty": (0.0, alone),
         "penalty_end": (0.0, alone),
@@ -84,7 +84,7 @@ def _adversarial_recipe() -> Choices:
     return {
         "matching": (0.0, "rule: needs features, and there are none"),
         "adversary": (1.0, "rule: the discriminator is the only teacher"),
-        "joins": (0.0, "fixed"),
+        "discriminator_start": (0.0, "fixed"),
         "loss": ("relativistic", "fixed: each real image is paired with a fake, which covers modes"),
         "penalty": (1.0, "fixed: R1 and R2"),
         "penalty_end": (0.1, "fixed: a cosine from the start to the end of the run"),
@@ -107,7 +107,7 @@ def _dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
     widths = (*(_DCGAN_BASE << stage for stage in reversed(range(doublings))), 1)
     return {
         "latent": (100, paper),
-        "outlined": (0, paper),
+        "gaussian_level": (0, paper),
         "widths": (widths, paper),
         "loss": ("bce", paper),
         "rate": (2e-4, paper),
@@ -123,7 +123,7 @@ def _dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
         "toned": (False, paper),
         "matching": (0.0, paper),
         "adversary": (1.0, paper),
-        "joins": (0.0, paper),
+        "discriminator_start": (0.0, paper),
         "evenness": (0.5, "fixed: the same images as the repaired networks see without features"),
         "condition": ((0.0, 0.0), paper),
     }

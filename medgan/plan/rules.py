@@ -1,16 +1,17 @@
-"""Decide the plan: basics and budget here, the rest in modules of their own."""
+"""Decide a plan, or a frame alone: basics and budget here, the rest in modules of their own."""
 
 from __future__ import annotations
 
 import importlib.util
 import math
-from dataclasses import fields
+from collections.abc import Sequence
 
 from medgan.base.errors import PlanError
 from medgan.base.overrides import Overrides
 from medgan.dataset.fingerprint import Fingerprint
-from medgan.plan.canvas import EFFORTS, SIDES, choose_shape
-from medgan.plan.plan import Choices, Plan, choose
+from medgan.plan.canvas import EFFORTS, SIDES, choose_cells, choose_shape
+from medgan.plan.flat import KEY_OF
+from medgan.plan.plan import Choices, Frame, Plan, choose
 from medgan.plan.ranges import choose_output_format
 from medgan.plan.recipes import RECIPES
 
@@ -44,32 +45,77 @@ def decide(fingerprint: Fingerprint, overrides: Overrides | None = None) -> Plan
         PlanError: the data or the overrides allow no plan.
     """
     overrides = overrides or Overrides()
-    _refuse_impossible(fingerprint, overrides)
-    chosen = _choose_basics(fingerprint, overrides)
-    chosen |= choose_shape(fingerprint, overrides)
-    chosen |= choose_output_format(fingerprint, overrides, chosen)
+    _refuse(
+        [
+            *_invalid_overrides(overrides),
+            *_classes_too_small(fingerprint),
+            *_incompatible_values(fingerprint),
+        ]
+    )
+    # What an image is.
+    chosen = _choose_frame(fingerprint, overrides)
+    # How the networks learn, for how long, and on what.
+    base, doublings = choose_cells(fingerprint, overrides)
+    chosen["base"] = (base, f"rule: {base[0]} x {base[1]} cells doubled {doublings} times")
+    chosen |= _choose_basics(overrides)
     chosen |= _choose_features(overrides, chosen["arch"][0], max(chosen["size"][0]))
     chosen |= _choose_budget(fingerprint, overrides, chosen)
     recipe = RECIPES[chosen["arch"][0]]
-    chosen |= recipe(chosen.pop("doublings")[0], chosen["images_shown"][0], chosen["features"][0])
-    return Plan(
-        **{name: value for name, (value, _) in chosen.items()},
-        why={field.name: chosen[field.name][1] for field in fields(Plan) if field.name in chosen},
+    chosen |= recipe(doublings, chosen["images_shown"][0], chosen["features"][0])
+    return Plan.of(
+        {name: value for name, (value, _) in chosen.items()},
+        {name: chosen[name][1] for name in KEY_OF if name in chosen},
     )
 
 
-def _refuse_impossible(fingerprint: Fingerprint, overrides: Overrides) -> None:
-    """Refuse data and overrides that allow no plan, with all problems at once."""
-    problems = _invalid_overrides(overrides)
-    problems += [
+def decide_frame(fingerprint: Fingerprint, overrides: Overrides | None = None) -> Frame:
+    """Decide what an image of a data set is, whatever is then done with it.
+
+    It is the frame of the plan that `decide` gives. A class may be too small here to be learned.
+
+    Args:
+        fingerprint: What was measured on the data set.
+        overrides: What the user decided.
+
+    Raises:
+        PlanError: the data or the overrides allow no frame.
+    """
+    overrides = overrides or Overrides()
+    _refuse([*_invalid_overrides(overrides), *_incompatible_values(fingerprint)])
+    chosen = _choose_frame(fingerprint, overrides)
+    return Frame(**{name: value for name, (value, _) in chosen.items()})
+
+
+def _choose_frame(fingerprint: Fingerprint, overrides: Overrides) -> Choices:
+    """Choose every field of the frame."""
+    chosen: Choices = {
+        "labels": (tuple(sorted(fingerprint.training)), "rule: the classes of the train split"),
+        "channels": _choose_channels(fingerprint),
+    }
+    chosen |= choose_shape(fingerprint, overrides)
+    return chosen | choose_output_format(fingerprint, overrides, chosen)
+
+
+def _classes_too_small(fingerprint: Fingerprint) -> list[str]:
+    """Describe every class of which nothing can be learned."""
+    return [
         f"class {label!r} has {count or 'no'} training image{'s' * (count == 0)}: "
         "a generator could only copy it"
         for label, count in sorted(fingerprint.training.items())
         if count < 2
     ]
-    if len(fingerprint.meanings) > 1 and "HU" in fingerprint.meanings:
-        mix = ", ".join(f"{count} {name}" for name, count in fingerprint.meanings.items())
-        problems.append(f"CT in Hounsfield units is mixed with other scans ({mix})")
+
+
+def _incompatible_values(fingerprint: Fingerprint) -> list[str]:
+    """Describe scans whose values have no common range."""
+    if len(fingerprint.meanings) < 2 or "HU" not in fingerprint.meanings:
+        return []
+    mix = ", ".join(f"{count} {name}" for name, count in fingerprint.meanings.items())
+    return [f"CT in Hounsfield units is mixed with other scans ({mix})"]
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    """Refuse data and overrides that allow no plan, with all problems at once."""
     if problems:
         raise PlanError(
             "No plan is possible for this data set: " + "; ".join(problems),
@@ -100,12 +146,10 @@ def _invalid_overrides(overrides: Overrides) -> list[str]:
     return problems
 
 
-def _choose_basics(fingerprint: Fingerprint, overrides: Overrides) -> Choices:
-    """Choose labels, architecture, channels, noise, seed, and the way to compute."""
+def _choose_basics(overrides: Overrides) -> Choices:
+    """Choose architecture, noise, seed, and the way to compute."""
     return {
-        "labels": (tuple(sorted(fingerprint.training)), "rule: the classes of the train split"),
         "arch": choose(overrides.arch, "repaired", "fixed: the mended DCGAN; dcgan is the 2015 baseline"),
-        "channels": _choose_channels(fingerprint),
         "noise": choose(overrides.noise, "normal", "fixed: normally distributed latent"),
         "precision": choose(
             overrides.precision,
@@ -166,7 +210,7 @@ def _choose_features(overrides: Overrides, arch: str, longer: int) -> Choices:
                 hint="Remove --features.",
             )
         paper = "fixed: as published in 2015"
-        return {"features": ("none", paper), "seen_at": (0, paper)}
+        return {"features": ("none", paper), "feature_resolution": (0, paper)}
     # The user's choice, else whatever is installed and can run.
     there = not missing_features_warning()
     if overrides.features == "lite0" and not there:
@@ -180,10 +224,10 @@ def _choose_features(overrides: Overrides, arch: str, longer: int) -> Choices:
     if features[0] == "none":
         return {
             "features": features,
-            "seen_at": (0, "fixed: not used, for this recipe has no frozen network"),
+            "feature_resolution": (0, "fixed: not used, for this recipe has no frozen network"),
         }
     why = f"rule: the frozen network tells more in images twice as large, up to {_MAX_FEATURE_SIDE} pixels"
-    return {"features": features, "seen_at": (min(2 * longer, _MAX_FEATURE_SIDE), why)}
+    return {"features": features, "feature_resolution": (min(2 * longer, _MAX_FEATURE_SIDE), why)}
 
 
 def _choose_budget(fingerprint: Fingerprint, overrides: Overrides, chosen: Choices) -> Choices:

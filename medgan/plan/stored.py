@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
 from medgan.base.files import from_json
 from medgan.plan.canvas import CELLS, MOST_DOUBLINGS, SIDES
-from medgan.plan.plan import Plan
+from medgan.plan.flat import FIELD_OF, KEY_OF, VERSION, WHY, default_values
+from medgan.plan.plan import Budget, Frame, Plan, Recipe
 from medgan.plan.recipes import RECIPES
 from medgan.scans.dicom.sop_classes import SOP_CLASSES
 from medgan.scans.formats import WRITERS
@@ -48,17 +49,42 @@ def parse_plan(value: Any, name: str = "plan") -> Plan:
     Raises:
         ValueError: says what is wrong, calling the data `name`.
     """
-    plan: Plan = from_json(Plan, value, name)
-    parse_output_format(value["form"], f"{name}.form")
-    _check_fields(name, plan, _PLAN_CHECKS)
+    data: Mapping[str, Any] = from_json(Mapping[str, Any], value, name)
+    strange = sorted(data.keys() - {VERSION, *FIELD_OF, WHY})
+    lacking = [key for key in FIELD_OF if key not in data.keys() | default_values().keys()]
+    if strange or lacking:
+        raise ValueError(
+            f"{name} lacks {lacking[0]!r}" if lacking else f"{name} has an unknown key {strange[0]!r}"
+        )
+    from_json(int, data.get(VERSION, 1), f"{name}.{VERSION}")
+    reasons = from_json(Mapping[str, str], data.get(WHY, {}), f"{name}.{WHY}")
+    plan = Plan.of(
+        {
+            field: from_json(_TYPES[field], data[key], f"{name}.{key}")
+            for key, field in FIELD_OF.items()
+            if key in data
+        },
+        {FIELD_OF.get(key, key): why for key, why in reasons.items()},
+    )
+    parse_output_format(data["form"], f"{name}.form")
+    _check_fields(name, plan.frame, _FRAME_CHECKS)
+    _check_fields(name, plan.recipe, _RECIPE_CHECKS)
+    _check_fields(name, plan.budget, _BUDGET_CHECKS)
     return plan
+
+
+_TYPES: Mapping[str, Any] = {
+    field: kind for part in (Frame, Recipe, Budget) for field, kind in get_type_hints(part).items()
+}
+"""{field of a part of the plan: its type}."""
 
 
 def _check_fields(name: str, noun: Any, senses: Mapping[str, Callable[[Any], bool]]) -> None:
     for field, holds in senses.items():
         if not holds(noun):
             text = repr(getattr(noun, field))
-            raise ValueError(f"{name}.{field} cannot be {text if len(text) < 60 else text[:60] + '...'}")
+            key = KEY_OF.get(field, field)
+            raise ValueError(f"{name}.{key} cannot be {text if len(text) < 60 else text[:60] + '...'}")
 
 
 _FORMAT_CHECKS: Mapping[str, Callable[[OutputFormat], bool]] = {
@@ -75,26 +101,36 @@ _FORMAT_CHECKS: Mapping[str, Callable[[OutputFormat], bool]] = {
     ),
 }
 """{field: whether its value makes sense together with the others}."""
-_PLAN_CHECKS: Mapping[str, Callable[[Plan], bool]] = {
-    "labels": lambda plan: len(set(plan.labels)) == len(plan.labels) > 0 and all(plan.labels),
-    "arch": lambda plan: plan.arch in RECIPES,
-    "channels": lambda plan: plan.channels in {1, plan.form.channels},  # gray may be stored as RGB
-    "base": lambda plan: len(plan.base) == _PAIR and all(CELLS[0] <= side <= CELLS[1] for side in plan.base),
-    "widths": lambda plan: (
-        len(plan.widths) in _STAGES and all(1 <= width <= _MAX_CHANNELS for width in plan.widths)
+_FRAME_CHECKS: Mapping[str, Callable[[Frame], bool]] = {
+    "labels": lambda frame: len(set(frame.labels)) == len(frame.labels) > 0 and all(frame.labels),
+    "channels": lambda frame: frame.channels in {1, frame.form.channels},  # gray may be stored as RGB
+    "size": lambda frame: (
+        len(frame.size) == _PAIR and all(SIDES[0] <= side <= SIDES[1] for side in frame.size)
     ),
-    "size": lambda plan: len(plan.size) == _PAIR and all(SIDES[0] <= side <= SIDES[1] for side in plan.size),
-    "geometry": lambda plan: plan.geometry in {"physical", "stretch"},
-    "mm_per_pixel": lambda plan: (
-        plan.geometry == "stretch" or (plan.mm_per_pixel is not None and plan.mm_per_pixel > 0)
+    "geometry": lambda frame: frame.geometry in {"physical", "stretch"},
+    "mm_per_pixel": lambda frame: (
+        frame.geometry == "stretch" or (frame.mm_per_pixel is not None and frame.mm_per_pixel > 0)
     ),
-    "span": lambda plan: len(plan.span) == _PAIR and 0 <= plan.span[0] < plan.span[1] <= 1,
-    "latent": lambda plan: 1 <= plan.latent <= _MAX_CHANNELS,
-    "noise": lambda plan: plan.noise in {"normal", "uniform"},
-    "outlined": lambda plan: plan.outlined >= 0,
-    "batch": lambda plan: plan.batch >= 1,
-    "group": lambda plan: plan.group >= 1,
-    "tick": lambda plan: plan.tick >= 1,
-    "images_shown": lambda plan: plan.images_shown >= 1,
+    "span": lambda frame: len(frame.span) == _PAIR and 0 <= frame.span[0] < frame.span[1] <= 1,
 }
-"""{field: whether its value makes sense together with the others}. A check may rely on those before it."""
+"""The same for what an image is. A check may rely on those before it."""
+_RECIPE_CHECKS: Mapping[str, Callable[[Recipe], bool]] = {
+    "arch": lambda recipe: recipe.arch in RECIPES,
+    "base": lambda recipe: (
+        len(recipe.base) == _PAIR and all(CELLS[0] <= side <= CELLS[1] for side in recipe.base)
+    ),
+    "widths": lambda recipe: (
+        len(recipe.widths) in _STAGES and all(1 <= width <= _MAX_CHANNELS for width in recipe.widths)
+    ),
+    "latent": lambda recipe: 1 <= recipe.latent <= _MAX_CHANNELS,
+    "noise": lambda recipe: recipe.noise in {"normal", "uniform"},
+    "gaussian_level": lambda recipe: recipe.gaussian_level >= 0,
+    "group": lambda recipe: recipe.group >= 1,
+}
+"""The same for how a GAN learns."""
+_BUDGET_CHECKS: Mapping[str, Callable[[Budget], bool]] = {
+    "batch": lambda budget: budget.batch >= 1,
+    "tick": lambda budget: budget.tick >= 1,
+    "images_shown": lambda budget: budget.images_shown >= 1,
+}
+"""The same for how much is trained."""

@@ -27,7 +27,7 @@ from medgan.dataset.extents import has_spacing
 from medgan.dataset.load import load
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.measure import pixel_digest
-from medgan.plan import Plan
+from medgan.plan import Frame
 from medgan.preparation.stack_file import PIXELS, fill_pixels, map_pixels, open_pixels
 from medgan.scans import geometry, intensity
 from medgan.scans.provenance import BYTE
@@ -51,11 +51,11 @@ class Stack:
     """Prepared training images, one per row, in the order of `Manifest.training()`."""
 
     pixels: NDArray[np.uint16]
-    """(N, C, H, W), memory-mapped. 0 stands for `plan.form.low`, 65535 for `plan.form.high`."""
+    """(N, C, H, W), memory-mapped. 0 stands for `frame.form.low`, 65535 for `frame.form.high`."""
     labels: NDArray[np.int64]
     """(N,): class of each row, as an index into `names`."""
     names: tuple[str, ...]
-    """Class names: those of the plan."""
+    """Class names: those of the frame."""
     records: NDArray[np.int64]
     """(N,): position of the row's record in `Manifest.training()`."""
     patients: NDArray[np.str_]
@@ -116,12 +116,12 @@ class StackPlace:
     """(N, C, H, W)."""
 
     @classmethod
-    def of(cls, manifest: Manifest, plan: Plan, cache: Path) -> StackPlace:
-        """The place of the training images of a data set, prepared by a plan, in the folder `cache`."""
+    def of(cls, manifest: Manifest, frame: Frame, cache: Path) -> StackPlace:
+        """The place of the training images of a data set, prepared for a frame, in the folder `cache`."""
         records = manifest.training()
-        key = digest_of([_preparation_settings(plan), [_record_key(record) for record in records]])
+        key = digest_of([_preparation_settings(frame), [_record_key(record) for record in records]])
         counts = tuple(len(record.slices) for record in records)
-        shape = (sum(counts), plan.channels, *plan.size)
+        shape = (sum(counts), *frame.shape)
         return cls(digest=key, folder=cache / f"stack-{key[:32]}", counts=counts, shape=shape)
 
     @contextmanager
@@ -135,7 +135,7 @@ class StackPlace:
 
 def prepare(
     manifest: Manifest,
-    plan: Plan,
+    frame: Frame,
     cache: Path,
     *,
     pool: WorkerPool | None = None,
@@ -145,21 +145,21 @@ def prepare(
 
     Args:
         manifest: The data set.
-        plan: Size, geometry, channels and intensity range of the images.
+        frame: Size, geometry, channels and intensity range of the images.
         cache: Folder of prepared images.
         pool: Reads the scans; by default workers of this process.
         on_progress: Called every few scans.
 
     Raises:
-        DatasetError: there is no training image, or the data does not fit the plan.
+        DatasetError: there is no training image, or the data does not fit the frame.
         OutputError: the cache cannot be used.
     """
     # Key of the cache: what is prepared, and how.
     records = manifest.training()
-    _refuse_unfit_data(records, plan)
-    place = StackPlace.of(manifest, plan, cache)
+    _refuse_unfit_data(records, frame)
+    place = StackPlace.of(manifest, frame, cache)
     # Pixels: from the cache, or prepared now.
-    read = partial(_read_rows, records, manifest.root, plan, pool)
+    read = partial(_read_rows, records, manifest.root, frame, pool)
     fill = partial(fill_pixels, place.folder, place.counts, place.shape, read, on_progress)
     try:
         with place.reserve():
@@ -170,41 +170,41 @@ def prepare(
     places = [(n, z) for n, record in enumerate(records) for z in record.slices]
     stack = Stack(
         pixels=pixels,
-        labels=np.array([plan.labels.index(records[n].label) for n, _ in places], np.int64),
-        names=plan.labels,
+        labels=np.array([frame.labels.index(records[n].label) for n, _ in places], np.int64),
+        names=frame.labels,
         records=np.array([n for n, _ in places], np.int64),
         patients=np.array([records[n].patient for n, _ in places]),
         slices=np.array([z for _, z in places], np.int64),
         digest=place.digest,
     )
-    facts = {"data": manifest.digest, "recipe": digest_of(_preparation_settings(plan))}
+    facts = {"data": manifest.digest, "recipe": digest_of(_preparation_settings(frame))}
     _write_rows_file(stack, facts, place.folder)
     return stack
 
 
-def find_stack(data_digest: str, plan: Plan, cache: Path) -> Stack | None:
+def find_stack(data_digest: str, frame: Frame, cache: Path) -> Stack | None:
     """Find a prepared stack in the cache without reading any scan.
 
     None where it is missing or incomplete.
 
     Args:
         data_digest: `Manifest.digest` of the data set.
-        plan: The plan for which it was prepared.
+        frame: The frame for which it was prepared.
         cache: Folder of prepared images.
     """
     # Stacks of other data, or prepared in another way, do not fit.
-    wanted = {"data": data_digest, "recipe": digest_of(_preparation_settings(plan))}
+    wanted = {"data": data_digest, "recipe": digest_of(_preparation_settings(frame))}
     for whole in sorted(path.parent for path in cache.glob(f"stack-*/{_ROWS_FILE}")):
         with file_lock(cache):
             facts = _read_rows_file(whole)
-            if wanted.items() <= facts.items() and set(facts["labels"]) <= set(plan.labels):
-                pixels = map_pixels(whole, (len(facts["labels"]), plan.channels, *plan.size))
+            if wanted.items() <= facts.items() and set(facts["labels"]) <= set(frame.labels):
+                pixels = map_pixels(whole, (len(facts["labels"]), *frame.shape))
                 if pixels is not None:
                     weakref.finalize(pixels, acquire_lock(whole / PIXELS))
                     return Stack(
                         pixels=pixels,
-                        labels=np.array([plan.labels.index(label) for label in facts["labels"]], np.int64),
-                        names=plan.labels,
+                        labels=np.array([frame.labels.index(label) for label in facts["labels"]], np.int64),
+                        names=frame.labels,
                         records=np.array(facts["records"], np.int64),
                         patients=np.array(facts["patients"]),
                         slices=np.array(facts["slices"], np.int64),
@@ -242,49 +242,49 @@ def _read_rows_file(whole: Path) -> dict[str, Any]:
         return {}
 
 
-def _refuse_unfit_data(records: Sequence[Record], plan: Plan) -> None:
-    """Refuse data that does not fit the plan."""
+def _refuse_unfit_data(records: Sequence[Record], frame: Frame) -> None:
+    """Refuse data that does not fit the frame."""
     if not records:
         raise DatasetError(
             "No scan is left to train on",
             hint="Add scans to train whose patients are not in val or test.",
         )
-    # Classes that the plan does not have.
-    strange = sorted({record.label for record in records} - set(plan.labels))
+    # Classes that the frame does not have.
+    strange = sorted({record.label for record in records} - set(frame.labels))
     if strange:
         raise DatasetError(
             f"The plan lacks classes of the data set: {', '.join(strange)}",
             hint="Make a new plan for this data set.",
         )
-    # Values and spacing that the plan cannot use.
+    # Values and spacing that the frame cannot use.
     meanings = Counter(record.meaning for record in records)
-    if plan.form.unit != "relative" and set(meanings) != {plan.form.unit}:
+    if frame.form.unit != "relative" and set(meanings) != {frame.form.unit}:
         table = ", ".join(f"{n} {meaning}" for meaning, n in meanings.most_common())
         raise DatasetError(
             f"mixed-content: the values of the scans are of different kinds ({table}), "
-            f"but the plan expects {plan.form.unit}",
+            f"but the plan expects {frame.form.unit}",
             hint="Choose one modality with --modality, or remove the other scans.",
         )
     unsized = next((record for record in records if not has_spacing(record)), None)
-    if plan.geometry == "physical" and unsized:
+    if frame.geometry == "physical" and unsized:
         raise DatasetError(
             f"{unsized.path} does not give its pixel spacing, which geometry physical needs",
             hint="Make a plan with geometry stretch, which does without millimetres.",
         )
 
 
-def _preparation_settings(plan: Plan) -> dict[str, object]:
-    """The settings of a plan that decide how an image is prepared.
+def _preparation_settings(frame: Frame) -> dict[str, object]:
+    """The settings of a frame that decide how an image is prepared.
 
     `version` grows whenever this module prepares images differently.
     """
     return {
         "version": 3,
-        "size": plan.size,
-        "geometry": plan.geometry,
-        "mm_per_pixel": plan.mm_per_pixel,
-        "channels": plan.channels,
-        "scale": (plan.form.unit, plan.form.low, plan.form.high),
+        "size": frame.size,
+        "geometry": frame.geometry,
+        "mm_per_pixel": frame.mm_per_pixel,
+        "channels": frame.channels,
+        "scale": (frame.form.unit, frame.form.low, frame.form.high),
     }
 
 
@@ -314,55 +314,55 @@ def _changed_error(record: Record, words: str) -> DatasetError:
 
 
 def _read_rows(
-    records: Sequence[Record], root: Path, plan: Plan, pool: WorkerPool | None, done: int
+    records: Sequence[Record], root: Path, frame: Frame, pool: WorkerPool | None, done: int
 ) -> Generator[NDArray[np.uint16]]:
     """Yield the rows of one scan after another, from scan number `done` on."""
     with use_pool(pool) as workers:
-        prepare_scan = partial(_prepare_scan, root=root, plan=plan)
+        prepare_scan = partial(_prepare_scan, root=root, frame=frame)
         yield from workers.map_ordered(prepare_scan, records[done:], _crash_pixels, chunk=_CHUNK)
 
 
-def _prepare_scan(record: Record, root: Path, plan: Plan) -> NDArray[np.uint16]:
+def _prepare_scan(record: Record, root: Path, frame: Frame) -> NDArray[np.uint16]:
     """The chosen slices of a scan as (n, C, H, W)."""
-    scan, scale = _read_unchanged(root, record), _intensity_range(record, plan)
-    return np.stack([_prepare_slice(scan.pixels[z], record, plan, scale) for z in record.slices])
+    scan, scale = _read_unchanged(root, record), _intensity_range(record, frame)
+    return np.stack([_prepare_slice(scan.pixels[z], record, frame, scale) for z in record.slices])
 
 
 def _crash_pixels(record: Record) -> NDArray[np.uint16]:
     raise _changed_error(record, "the process that read it died")
 
 
-def _intensity_range(record: Record, plan: Plan) -> tuple[float, float]:
+def _intensity_range(record: Record, frame: Frame) -> tuple[float, float]:
     """The values of a scan that become 0 and 1.
 
     They are fixed for the data set, or are the scan's own percentiles 0.5 and 99.5. Where 8-bit images lie
     beside deeper ones, each is scaled by its own white: otherwise its depth would give away its class.
     """
-    if plan.form.unit == "stored" and record.bits <= BYTE < plan.form.bits:
+    if frame.form.unit == "stored" and record.bits <= BYTE < frame.form.bits:
         return 0.0, 2.0**record.bits - 1
-    if plan.form.unit != "relative":
-        return plan.form.low, plan.form.high
+    if frame.form.unit != "relative":
+        return frame.form.low, frame.form.high
     return (0.0, 1.0) if record.meaning == "display" else (record.levels[1], record.levels[3])
 
 
 def _prepare_slice(
-    image: Pixels, record: Record, plan: Plan, scale: tuple[float, float]
+    image: Pixels, record: Record, frame: Frame, scale: tuple[float, float]
 ) -> NDArray[np.uint16]:
     """Scale and resize one slice (Y, X) or (Y, X, 3) to (C, H, W).
 
     It is clipped before it is resized, so that extremes do not bleed.
     """
-    unit = _with_channels(intensity.normalise(image, *scale), plan.channels)
-    height, width = plan.size
-    if plan.geometry == "physical":
+    unit = _with_channels(intensity.normalise(image, *scale), frame.channels)
+    height, width = frame.size
+    if frame.geometry == "physical":
         assert record.spacing_mm is not None, "refused before any scan is read"
-        assert plan.mm_per_pixel is not None, "a physical plan has a pixel size"
+        assert frame.mm_per_pixel is not None, "a physical frame has a pixel size"
         _, tall, wide = record.spacing_mm
-        fitted = geometry.resample(unit, (tall, wide), plan.mm_per_pixel, (height, width), 0.0)
+        fitted = geometry.resample(unit, (tall, wide), frame.mm_per_pixel, (height, width), 0.0)
     else:
         fitted = geometry.resize(unit, (height, width))
     whole = np.rint(np.clip(fitted, 0, 1) * _MAX_STORED).astype("<u2")
-    return whole[None] if plan.channels == 1 else np.moveaxis(whole, -1, 0)
+    return whole[None] if frame.channels == 1 else np.moveaxis(whole, -1, 0)
 
 
 def _with_channels(image: Pixels, channels: int) -> Pixels:

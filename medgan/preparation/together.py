@@ -17,7 +17,7 @@ from medgan.base.cache import cache_error, file_lock
 from medgan.base.job import Job
 from medgan.base.progress import Progress, ignore
 from medgan.dataset.manifest import Manifest
-from medgan.plan import Plan
+from medgan.plan import Frame
 from medgan.preparation.stack import Stack, StackPlace, prepare
 from medgan.preparation.stack_file import fill_pixels, map_pixels
 
@@ -25,35 +25,35 @@ _BYTES_AT_ONCE = 16 << 20
 """Bytes of rows that are sent to the other processes at once, except where one scan has more."""
 
 
-def prepare_together(manifest: Manifest, plan: Plan, cache: Path, job: Job) -> Stack:
+def prepare_together(manifest: Manifest, frame: Frame, cache: Path, job: Job) -> Stack:
     """Open the stack of a data set in every process of a job, preparing its images first if needed.
 
     Args:
         manifest: The data set.
-        plan: Size, geometry, channels and intensity range of the images.
+        frame: Size, geometry, channels and intensity range of the images.
         cache: Folder of prepared images; the processes may share it or not.
         job: All of its processes call this alike.
 
     Raises:
-        DatasetError: there is no training image, or the data does not fit the plan.
+        DatasetError: there is no training image, or the data does not fit the frame.
         OutputError: a cache cannot be used.
     """
     if job.processes.size == 1:
-        return prepare(manifest, plan, cache, on_progress=job.on_progress)
+        return prepare(manifest, frame, cache, on_progress=job.on_progress)
     # The first process fills its cache; all read.
     stacks: list[Stack] = []
     job.share(
-        lambda pool: stacks.append(prepare(manifest, plan, cache, pool=pool, on_progress=job.on_progress))
+        lambda pool: stacks.append(prepare(manifest, frame, cache, pool=pool, on_progress=job.on_progress))
     )
     # Processes whose cache still lacks the stack receive it.
-    place, here = StackPlace.of(manifest, plan, cache), job.processes
+    place, here = StackPlace.of(manifest, frame, cache), job.processes
     lacking = map_pixels(place.folder, place.shape) is None
     caches = job.collect((here.rank - here.local_rank, str(place.folder.absolute())) if lacking else None)
     if any(caches):
         rows = job.relay(_rows_by_scan(stacks[0], place, job) if here.is_first else iter(()))
         writes = lacking and caches.index(caches[here.rank]) == here.rank  # the first one in this cache
         job.each(lambda: _receive(place, rows, write=writes))
-    return job.each(lambda: prepare(manifest, plan, cache, on_progress=job.on_progress))
+    return job.each(lambda: prepare(manifest, frame, cache, on_progress=job.on_progress))
 
 
 def _rows_by_scan(stack: Stack, place: StackPlace, job: Job) -> Iterator[list[NDArray[np.uint16]]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from medgan.pictures.display import Window, display_window
 from medgan.pictures.grid import draw_grid, grid_title
 from medgan.pictures.spread import choose_spread
-from medgan.plan import Plan
+from medgan.plan import Frame
 from medgan.preparation.stack import Stack
 from medgan.reports.progress import progress_picture
 from medgan.training.run_log import read_log
@@ -31,7 +31,7 @@ class TickPictures:
     """Draws the pictures of one run into its folder."""
 
     run: Path
-    plan: Plan
+    frame: Frame
     stack: Stack
 
     @cached_property
@@ -48,7 +48,7 @@ class TickPictures:
             row: The tick's line of the log, which is not written yet.
             grid: The images drawn at this tick, as one image (H, W[, 3]).
         """
-        height, width = self.plan.size
+        height, width = self.frame.size
         place = self.run / _GRIDS / f"{row['images_shown']:09d}.png"  # so that they sort
-        draw_grid(grid, self.plan.labels, (height, width), self.window, place, grid_title(row))
+        draw_grid(grid, self.frame.labels, (height, width), self.window, place, grid_title(row))
         progress_picture([*read_log(self.run), row], self.run / _PROGRESS)

@@ -92,15 +92,22 @@ def batch_at(
         share: weight of the class conditioning, 0 to 1, by which the plan's evenness is multiplied.
         position: (seed, images shown), which alone decides the batch.
     """
-    rows = _rows_at(training, plan.batch, plan.evenness * share, position, plan.group)[share_of_batch(plan)]
+    rows = _rows_of_process(training, plan, share, position)
     return to_network_range(training.stack.images(rows), plan), training.stack.labels[rows]
 
 
 def prefetch_at(training: TrainingRows, plan: Plan, share: float, position: tuple[int, int]) -> None:
     """Start reading the images of a batch from disk while another one is trained on."""
-    training.stack.expect(
-        _rows_at(training, plan.batch, plan.evenness * share, position, plan.group)[share_of_batch(plan)]
-    )
+    training.stack.expect(_rows_of_process(training, plan, share, position))
+
+
+def _rows_of_process(
+    training: TrainingRows, plan: Plan, share: float, position: tuple[int, int]
+) -> NDArray[np.int64]:
+    """The rows of a batch that this process trains on."""
+    recipe = plan.recipe
+    rows = _rows_at(training, plan.budget.batch, recipe.evenness * share, position, recipe.group)
+    return rows[share_of_batch(plan)]
 
 
 def share_of_batch(plan: Plan) -> slice:
@@ -110,22 +117,21 @@ def share_of_batch(plan: Plan) -> slice:
         PlanError: the batch cannot be divided evenly, or the plan's networks cannot be trained by several
             processes.
     """
-    here = current_processes()
-    if here.size > 1 and plan.arch == "dcgan":
+    here, batch, group = current_processes(), plan.budget.batch, plan.recipe.group
+    if here.size > 1 and plan.recipe.arch == "dcgan":
         raise PlanError(
             "--arch dcgan trains in one process only: its batch norm takes statistics over the whole batch",
             hint="Start the command without torchrun, or remove --arch.",
         )
-    step = here.size * plan.group
-    if here.size > 1 and plan.batch % step:
-        fits = -(-plan.batch // step) * step
+    step = here.size * group
+    if here.size > 1 and batch % step:
+        fits = -(-batch // step) * step
         raise PlanError(
-            f"{here.size} processes cannot share a batch of {plan.batch} images evenly"
-            + (f" in groups of {plan.group}" if plan.group > 1 else ""),
-            hint=f"Use --batch {fits}, or a number of processes that divides "
-            f"{max(plan.batch // plan.group, 1)}.",
+            f"{here.size} processes cannot share a batch of {batch} images evenly"
+            + (f" in groups of {group}" if group > 1 else ""),
+            hint=f"Use --batch {fits}, or a number of processes that divides {max(batch // group, 1)}.",
         )
-    return here.share(plan.batch)
+    return here.share(batch)
 
 
 _MOST_IMAGES = 500
@@ -148,5 +154,5 @@ def class_images(training: TrainingRows, plan: Plan) -> Callable[[int], NDArray[
 
 def to_network_range(images: NDArray[np.float32], plan: Plan) -> NDArray[np.float32]:
     """Rescale images from [0, 1] so that the ends of the plan's span become -1 and 1."""
-    low, high = plan.span
+    low, high = plan.frame.span
     return (images - np.float32(low)) / np.float32(high - low) * 2 - 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -69,7 +68,9 @@ def train(
     while not _is_over(learner, run):
         # Train on one batch. Where that broke the run, go back to the latest checkpoint.
         steps.append(_train_step(learner, run))
-        tick = run.images_shown % run.plan.tick == 0 or run.images_shown >= run.plan.images_shown
+        tick = (
+            run.images_shown % run.plan.budget.tick == 0 or run.images_shown >= run.plan.budget.images_shown
+        )
         breakdown = _find_breakdown(learner, run, steps, tick=tick)
         if breakdown:
             run, steps = _roll_back(learner, run, breakdown), []
@@ -98,14 +99,14 @@ def train(
 
 def _is_over(learner: Learner, run: Run) -> bool:
     """Whether there is nothing left to train."""
-    return run.images_shown >= run.plan.images_shown or bool(learner.stopped)
+    return run.images_shown >= run.plan.budget.images_shown or bool(learner.stopped)
 
 
 def _train_step(learner: Learner, run: Run) -> Measures:
     """Train on the batch at the position of the run, and advance by it."""
-    reseed(run.plan.seed, run.images_shown)  # so a resumed run equals an uninterrupted one
+    reseed(run.plan.budget.seed, run.images_shown)  # so a resumed run equals an uninterrupted one
     measures = learner.step(run)
-    run.images_shown += run.plan.batch
+    run.images_shown += run.plan.budget.batch
     return measures
 
 
@@ -118,8 +119,8 @@ def _resume(learner: Learner, plan: Plan, folder: Path, start: int) -> Run:
     Raises:
         ModelError: the checkpoint belongs to another run, or is damaged.
     """
-    reseed(plan.seed, -1)
-    runtime = Runtime(plan.device, plan.precision, graphed=plan.graphed)
+    reseed(plan.budget.seed, -1)
+    runtime = Runtime(plan.budget.device, plan.budget.precision, graphed=plan.budget.graphed)
     run = Run(plan=plan, folder=folder, runtime=runtime, start=start)
     learner.build(run)
     if runtime.once((folder / STATE).exists):
@@ -140,8 +141,8 @@ def _load_state(learner: Learner, run: Run, state: Mapping[str, Any]) -> None:
     learner.load_state(state)
     run.images_shown, run.seconds, run.lr_factor = state["images_shown"], state["seconds"], state["pace"]
     # The length that the last tick settled. A longer run that has just begun has one of its own.
-    if run.plan.minutes is not None and run.images_shown > run.start:
-        run.plan = replace(run.plan, images_shown=state["length"])
+    if run.plan.budget.minutes is not None and run.images_shown > run.start:
+        run.plan = run.plan.replace(images_shown=state["length"])
 
 
 def _checkpoint_state(learner: Learner, run: Run) -> dict[str, Any]:
@@ -150,7 +151,7 @@ def _checkpoint_state(learner: Learner, run: Run) -> dict[str, Any]:
         **learner.state(),
         "images_shown": run.images_shown,
         "seconds": run.seconds,
-        "length": run.plan.images_shown,
+        "length": run.plan.budget.images_shown,
         "pace": run.lr_factor,
     }
 
@@ -207,7 +208,7 @@ def _roll_back(learner: Learner, run: Run, breakdown: str) -> Run:
 
 def _adjust_to_pace(run: Run, steps: int, spent: float) -> Plan:
     """Adjust the length of the plan to its minutes by the time of the latest `steps`."""
-    seconds_per_image = max(spent, 1e-9) / (steps * run.plan.batch)
+    seconds_per_image = max(spent, 1e-9) / (steps * run.plan.budget.batch)
     return fit_to_minutes(run.plan, run.images_shown, run.seconds + spent, seconds_per_image)
 
 
@@ -216,8 +217,8 @@ def _log_row(
 ) -> Row:
     """The line of the log for a tick of some `steps` that took `spent` seconds."""
     means = _mean_measures(steps)
-    rate = len(steps) * run.plan.batch / max(spent, 1e-9)
-    left = 0 if _is_over(learner, run) else run.plan.images_shown - run.images_shown
+    rate = len(steps) * run.plan.budget.batch / max(spent, 1e-9)
+    left = 0 if _is_over(learner, run) else run.plan.budget.images_shown - run.images_shown
     return {
         "images_shown": run.images_shown,
         "seconds": round(run.seconds, 2),
@@ -252,7 +253,7 @@ def _training_progress(learner: Learner, run: Run, steps: Sequence[Measures], ra
     The `rate` of its latest tick, in images per second, gives the time left; it is 0 before the first tick.
     """
     means = _mean_measures(steps)
-    shown, total = run.images_shown, run.plan.images_shown
+    shown, total = run.images_shown, run.plan.budget.images_shown
     timed = {"images_per_second": rate, "seconds_left": round((total - shown) / rate, 1)} if rate else {}
     return Progress("training", shown, total, _status_text(learner, run, means), {**means, **timed})
 

@@ -24,7 +24,6 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from copy import deepcopy
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -69,9 +68,9 @@ VARIANTS = {
     "default, rate kept": {"rate": 1e-3, "rate_end": 1e-3},
     "default, rate to a tenth": {"rate": 1e-3, "rate_end": 1e-4},
     "default, no outline": {"outline": False},
-    "default, outline of half the side": {"outlined": 2},
+    "default, outline of half the side": {"gaussian_level": 2},
     "default, 64 latent numbers": {"latent": 64},
-    "default, seen as large as they are": {"seen_at": SIZE},
+    "default, seen as large as they are": {"feature_resolution": SIZE},
     "default, rare class tuned, early stages frozen": {"tuned": 0.2},
     "adversarial": {},
     "adversarial, no augmentation": {"augment": 0.0},
@@ -114,8 +113,8 @@ def begun(plan, pool, changes):
 
     learner = GanLearner(pool.stack, plan, {})
     learner.training = pool
-    reseed(plan.seed, -1)
-    run = Run(plan=plan, folder=Path(), runtime=Runtime("cpu", plan.precision))
+    reseed(plan.budget.seed, -1)
+    run = Run(plan=plan, folder=Path(), runtime=Runtime("cpu", plan.budget.precision))
     with ExitStack() as stack:
         if not changes.get("outline", True):
             stack.enter_context(patch(f"{STAGES}.Generator.init_from_data", lambda *_: None))
@@ -132,7 +131,7 @@ def pace(plan, pool, changes, steps=16):
     began = time.process_time()
     for _ in range(steps):
         _train_step(learner, run)
-    return (time.process_time() - began) / (steps * plan.batch)
+    return (time.process_time() - began) / (steps * plan.budget.batch)
 
 
 def tune(learner, pool, rare):
@@ -151,10 +150,10 @@ def generator_of(plan, pool, changes, rare):
     from medgan.training.loop import _train_step
 
     learner, run = begun(plan, pool, changes)
-    began, turn = time.process_time(), plan.images_shown * (1 - changes.get("tuned", 0))
+    began, turn = time.process_time(), plan.budget.images_shown * (1 - changes.get("tuned", 0))
     tuned = learner.gan.average
     shared = tuned
-    while run.images_shown < plan.images_shown:
+    while run.images_shown < plan.budget.images_shown:
         if shared is tuned and run.images_shown >= turn:
             shared = deepcopy(tuned)
             tune(learner, pool, rare)
@@ -179,7 +178,8 @@ def cell(variant, name, seed):
     from medgan.commands.train import measure
     from medgan.dataset.index import index
     from medgan.dataset.source import Source
-    from medgan.plan import Overrides, Plan, decide
+    from medgan.plan import Overrides, decide
+    from medgan.plan.plan import PART_OF
     from medgan.preparation.stack import prepare
     from medgan.training.batches import TrainingRows
 
@@ -188,25 +188,27 @@ def cell(variant, name, seed):
     source, options = cut(name, RARE, place)
     manifest = index(Source(path=source, **options))
     facts, base = measure(manifest), BASES[variant.split(",")[0]]
-    fields = {key: changes.pop(key) for key in [*changes] if key in Plan.__dataclass_fields__}
+    fields = {key: changes.pop(key) for key in [*changes] if key in PART_OF}
 
     def planned(images=None):
         wish = Overrides(
             size=(SIZE, SIZE), images=images, seed=seed, device="cpu", precision=PRECISION, **base
         )
-        return replace(decide(facts, wish), **fields)
+        return decide(facts, wish).replace(**fields)
 
     plan = planned()
-    pool = TrainingRows.of(prepare(manifest, plan, OUT / "stacks"))
+    pool = TrainingRows.of(prepare(manifest, plan.frame, OUT / "stacks"))
     with ExitStack() as stack:
         for target in [key for key in changes if "." in key]:
             stack.enter_context(patch(target, changes.pop(target)))
         plan = planned(int(SECONDS / pace(plan, pool, changes)))
-        networks, spent = generator_of(plan, pool, changes, plan.labels.index(SETS[name]))
-        real, held = (split_of(manifest, split, plan, OUT / "stacks") for split in ("train", "test"))
-        made = {label: drawn(networks(number), plan, number) for number, label in enumerate(plan.labels)}
+        networks, spent = generator_of(plan, pool, changes, plan.frame.labels.index(SETS[name]))
+        real, held = (split_of(manifest, split, plan.frame, OUT / "stacks") for split in ("train", "test"))
+        made = {
+            label: drawn(networks(number), plan, number) for number, label in enumerate(plan.frame.labels)
+        }
     report = {
-        "images": plan.images_shown,
+        "images": plan.budget.images_shown,
         "seconds": spent,
         "classes": scored(real, held, made),
         "tstr": usefulness(real, held, made),

@@ -78,7 +78,7 @@ def test_repaired_is_nearer_to_the_real_images_than_dcgan(name, tmp_path):
     if not place.exists():
         pytest.skip(f"the shared data set {name} is not here")
     models, look = trained(place, tmp_path), lite2_features()
-    stack = prepare(index(Source(path=place)), models["repaired"].plan, tmp_path / "repaired" / "cache")
+    stack = prepare(index(Source(path=place)), models["repaired"].plan.frame, tmp_path / "repaired" / "cache")
     scores = {arch: [] for arch in models}
     shown = (
         f"{arch} {model.images_shown:,} images in {seconds(tmp_path / arch):.0f} s"

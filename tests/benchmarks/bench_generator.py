@@ -128,14 +128,14 @@ def trained(source, options, seed, folder):
     return {arch: Model.load(folder / arch) for arch in ARCHS}
 
 
-def split_of(manifest, split, plan, folder):
+def split_of(manifest, split, frame, folder):
     """{label: images (N, C, H, W)} of a split, prepared as for training."""
     records = tuple(record for record in manifest.records if record.ok and record.split == split)
     records = tuple(
         type(record)(**{**{f: getattr(record, f) for f in record.__dataclass_fields__}, "split": "train"})
         for record in records
     )
-    stack = prepare(Manifest(root=manifest.root, records=records), plan, folder)
+    stack = prepare(Manifest(root=manifest.root, records=records), frame, folder)
     chance = np.random.default_rng(0)
     return {label: stack.images(chance.permutation(stack.rows_of(label))[:MOST]) for label in stack.names}
 
@@ -216,8 +216,8 @@ def test_cell(name, rare, seed):
     place.mkdir(parents=True, exist_ok=True)
     source, options = cut(name, rare, place)
     models = trained(source, options, seed, place)
-    manifest, plan = index(Source(path=source, **options)), models["repaired"].plan
-    real, held = (split_of(manifest, split, plan, place / "stacks") for split in ("train", "test"))
+    manifest, frame = index(Source(path=source, **options)), models["repaired"].plan.frame
+    real, held = (split_of(manifest, split, frame, place / "stacks") for split in ("train", "test"))
     report = {}
     for arch, model in models.items():
         made = {

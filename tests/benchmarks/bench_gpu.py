@@ -39,7 +39,7 @@ def images_per_second(trial):
     while time.perf_counter() - began < SECONDS:
         trial.step(steps)
         steps += 1
-    return steps * trial.plan.batch / (time.perf_counter() - began)
+    return steps * trial.plan.budget.batch / (time.perf_counter() - began)
 
 
 def filled(trial):

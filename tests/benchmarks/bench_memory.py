@@ -28,11 +28,11 @@ from pathlib import Path
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.plan import Overrides, decide
+from medgan.plan import Overrides, decide_frame
 from medgan.preparation.stack import prepare
 manifest = index(Source(path=Path(sys.argv[1])))
-plan = decide(measure(manifest), Overrides(effort="quick"))
-stack = prepare(manifest, plan, Path(sys.argv[2]))
+frame = decide_frame(measure(manifest), Overrides(effort="quick"))
+stack = prepare(manifest, frame, Path(sys.argv[2]))
 assert len(stack) == int(sys.argv[3])
 for _, images in stack.chunks():
     images.sum()

@@ -28,7 +28,7 @@ from medgan.base.workers import keep_memory
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.plan import Overrides, decide
+from medgan.plan import Overrides, decide_frame
 from medgan.preparation.stack import prepare
 from medgan.scans import formats, intensity
 from medgan.scans.dicom import read as dicom_read
@@ -221,14 +221,14 @@ def test_a_second_training_run_decodes_nothing(many, tmp_path, monkeypatch):
     monkeypatch.setenv("MEDGAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("MEDGAN_WORKERS", "1")
     manifest = index(Source(path=many))
-    plan = decide(measure(manifest), Overrides(effort="quick"))
+    frame = decide_frame(measure(manifest), Overrides(effort="quick"))
     paths = sorted(many.rglob("*.dcm"))
     seconds = {"plain loop": [], "first": [], "again": []}
     for turn in range(5):
         seconds["plain loop"].append(spent(lambda: naive_all(paths)))
         stacks = tmp_path / f"stacks{turn}"
         for name in ("first", "again"):
-            seconds[name].append(spent(lambda: prepare(manifest, plan, stacks)))  # noqa: B023
+            seconds[name].append(spent(lambda: prepare(manifest, frame, stacks)))  # noqa: B023
     assert told("preparing 6,000 slices, whole run", seconds, "plain loop")["again"] >= AGAIN
 
 

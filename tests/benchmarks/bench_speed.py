@@ -110,23 +110,25 @@ def operations_of_a_step(trial):
     and back to the image (2).
     """
     plan, learners = trial.plan, trial.gan
-    z = _latent_of(plan, 0).expand(plan.batch, -1)
-    generator = operations(lambda: learners.generator(z, trial.labels)) / plan.batch
+    z = _latent_of(plan, 0).expand(plan.budget.batch, -1)
+    generator = operations(lambda: learners.generator(z, trial.labels)) / plan.budget.batch
     if learners.matcher is not None:
-        frozen = operations(lambda: learners.matcher.features(trial.images)) / plan.batch
+        frozen = operations(lambda: learners.matcher.features(trial.images)) / plan.budget.batch
         return 3 * generator + 2 * frozen
-    critic = operations(lambda: learners.discriminator.network(trial.images, trial.labels)) / plan.batch
-    passes = 9 if plan.loss == "relativistic" else 8
-    penalty = 8 / plan.penalty_every if plan.penalty_every else 0
+    critic = (
+        operations(lambda: learners.discriminator.network(trial.images, trial.labels)) / plan.budget.batch
+    )
+    passes = 9 if plan.recipe.loss == "relativistic" else 8
+    penalty = 8 / plan.recipe.penalty_every if plan.recipe.penalty_every else 0
     return 3 * generator + (passes + penalty) * critic
 
 
 def single_convolutions(plan):
     """Calls of every 3 x 3 convolution of equal widths: [(forward, forward and back, operations)]."""
-    side, calls = plan.size[0], []
-    for width in reversed(plan.widths[-4:]):
+    side, calls = plan.frame.size[0], []
+    for width in reversed(plan.recipe.widths[-4:]):
         if width > 1:
-            calls.append(one_convolution(width, side, plan.batch, DTYPES[plan.precision]))
+            calls.append(one_convolution(width, side, plan.budget.batch, DTYPES[plan.budget.precision]))
         side //= 2
     return calls
 
@@ -198,10 +200,10 @@ def foretold_and_measured(size, factor, batch):
     an image.
     """
     plan = plan_of(size, batch=batch)
-    plan = replace(plan, widths=tuple(int(width * factor) for width in plan.widths))
+    plan = plan.replace(widths=tuple(int(width * factor) for width in plan.recipe.widths))
     found = []
     for precision, cost in measure_costs(plan, DTYPES).items():
-        trial = _TimingTrial(replace(plan, precision=precision))
+        trial = _TimingTrial(plan.replace(precision=precision))
         trial.round()
         began = time.process_time()
         for number in range(CYCLE):
@@ -291,7 +293,7 @@ def test_writing_beside_drawing(size, tmp_path):
     draw, pixels = drawing(trial), np.random.default_rng(0).random((size, size), np.float32)
     rows = []
     for kind in ("png", "dicom", "nifti"):
-        form, written, drawn = resolve_form(trial.plan.form, kind), [], []
+        form, written, drawn = resolve_form(trial.plan.frame.form, kind), [], []
         for _ in range(ROUNDS):
             numbers = iter(range(10**6))
 
@@ -315,8 +317,8 @@ def test_what_a_probe_foretells(size, factor, batch):
     found = foretold_and_measured(size, factor, batch)
     rows = [
         (
-            f"| {size} | {', '.join(map(str, plan.widths))} | {batch} | {plan.precision} | {said:.1f} | "
-            f"{spent:.1f} | {said / spent:.2f} |"
+            f"| {size} | {', '.join(map(str, plan.recipe.widths))} | {batch} | {plan.budget.precision} "
+            f"| {said:.1f} | {spent:.1f} | {said / spent:.2f} |"
         )
         for plan, said, spent in found
     ]
@@ -345,10 +347,10 @@ def test_what_a_dry_run_foretells(name, size, images, tmp_path, monkeypatch):
     source = Source(path=PAGE.parents[2] / "sample_data" / name)
     wish = Overrides(size=(size, size), images=images, device="cpu")
     said = train(source, tmp_path / "run", overrides=wish, options=Options(dry_run=True))
-    took = train(source, tmp_path / "run", overrides=replace(wish, precision=said.plan.precision))
+    took = train(source, tmp_path / "run", overrides=replace(wish, precision=said.plan.budget.precision))
     ratio = said.estimate_seconds / took.seconds
     row = (
-        f"| {name} | {size} | {images:,} | {said.plan.precision} | {said.estimate_seconds:.0f} | "
+        f"| {name} | {size} | {images:,} | {said.plan.budget.precision} | {said.estimate_seconds:.0f} | "
         f"{took.seconds:.0f} | {ratio:.2f} |"
     )
     write("whole", WHOLE, [row], 3)

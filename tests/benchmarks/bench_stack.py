@@ -102,7 +102,7 @@ def work():
     stack = Stack(
         pixels=pixels,
         labels=labels,
-        names=plan.labels,
+        names=plan.frame.labels,
         records=nothing,
         patients=nothing.astype(str),
         slices=nothing,
@@ -117,13 +117,13 @@ def work():
         for _ in range(int(line)):
             start = time.monotonic()
             images, classes = batch_at(pool, plan, 1.0, (int(sys.argv[3]), shown))
-            prefetch_at(pool, plan, 1.0, (int(sys.argv[3]), shown + plan.batch))
+            prefetch_at(pool, plan, 1.0, (int(sys.argv[3]), shown + plan.budget.batch))
             fed += time.monotonic() - start
             update(learners, runtime.tensor(images), runtime.tensor(classes), shown)
-            shown += plan.batch
+            shown += plan.budget.batch
         seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF)
         busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        images = int(line) * plan.batch
+        images = int(line) * plan.budget.batch
         faults = (after.ru_majflt - before.ru_majflt) / images
         print(images / seconds, images / busy, 1000 * fed / images, faults, flush=True)
 

@@ -248,10 +248,10 @@ def unit(name, split):
     cell, place = CELLS[name], OUT / f"{name}-{split}-{SIZE}px-{IMAGES}"
     manifest = divided(cell, split)
     model = trained(manifest, place / "generator", split)
-    train, test = (split_images(manifest, part, model.plan, ignore) for part in ("train", "test"))
-    more = split_images(given_back(cell, manifest, split), "train", model.plan, ignore)
+    train, test = (split_images(manifest, part, model.plan.frame, ignore) for part in ("train", "test"))
+    more = split_images(given_back(cell, manifest, split), "train", model.plan.frame, ignore)
     made, settings = synthetic_of(model, train), settings_of(cell)
-    data = [manifest.digest, sorted(one.digest for one in manifest.usable("test")), model.plan.size]
+    data = [manifest.digest, sorted(one.digest for one in manifest.usable("test")), model.plan.frame.size]
     drawn = [model.digest, made.sources.tolist(), made.labels.tolist()]
     told = compare_arms(
         Split(train, test, made),

@@ -5,7 +5,6 @@ that must not be used, in tests and not for a user. So operations are watched, a
 threads; the switch guards the operations that it refuses.
 """
 
-import dataclasses
 from typing import ClassVar
 
 import pytest
@@ -58,12 +57,17 @@ class Watched(TorchDispatchMode):
 @pytest.mark.parametrize("make", PLANS.values(), ids=PLANS)
 def test_no_operation_of_a_step_adds_in_an_order_of_its_own(make):
     plan = make()
-    reseed(plan.seed, -1)
+    reseed(plan.budget.seed, -1)
     learners = GanState(plan, Runtime("cpu", "fp32"), known(plan))
-    labels = torch.arange(plan.batch) // plan.group % 2
+    labels = torch.arange(plan.budget.batch) // plan.recipe.group % 2
     with Watched() as watched:
         for step in range(2):  # with a penalty and without
-            update(learners, torch.rand(plan.batch, 1, *plan.size) * 2 - 1, labels, step * plan.batch)
+            update(
+                learners,
+                torch.rand(plan.budget.batch, 1, *plan.frame.size) * 2 - 1,
+                labels,
+                step * plan.budget.batch,
+            )
     assert watched.seen > 100
 
 
@@ -71,7 +75,7 @@ def test_no_operation_of_a_step_adds_in_an_order_of_its_own(make):
 def test_no_operation_of_a_training_is_one_that_torch_calls_nondeterministic(make, tmp_path):
     torch.use_deterministic_algorithms(mode=True)
     try:
-        fit(tiny_stack(), dataclasses.replace(make(), images_shown=32), tmp_path, about=ABOUT)
+        fit(tiny_stack(), make().replace(images_shown=32), tmp_path, about=ABOUT)
         with pytest.raises(RuntimeError, match="deterministic"):
             torch.zeros(3).put_(torch.tensor([0, 0]), torch.ones(2))  # the switch is on
     finally:
@@ -116,7 +120,7 @@ def test_a_training_stopped_on_two_threads_is_one_that_was_not(tmp_path, name, p
         if progress.stage == "training" and progress.done >= 56:
             raise KeyboardInterrupt
 
-    plan = dataclasses.replace(PLANS[name](), precision=precision, images_shown=80)
+    plan = PLANS[name]().replace(precision=precision, images_shown=80)
     with pytest.raises(KeyboardInterrupt):
         fit(tiny_stack(), plan, tmp_path / "cut", about=ABOUT, on_progress=stop)
     again, straight = (

@@ -32,7 +32,7 @@ def test_a_data_set_without_rescale_is_not_planned_in_hounsfield_units_and_warns
     (said,) = (words for words in data_warnings(manifest) if "no-rescale" in words)
     assert "6" in said
     assert "Rescale Slope and Intercept" in said
-    assert decide(measure(manifest), Overrides(effort="smoke")).form.unit != "HU"
+    assert decide(measure(manifest), Overrides(effort="smoke")).frame.form.unit != "HU"
 
 
 @pytest.mark.parametrize("value", [None, ""], ids=["absent", "empty"])

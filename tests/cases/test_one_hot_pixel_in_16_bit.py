@@ -55,7 +55,7 @@ def plain(count: int) -> list[np.ndarray]:
 def by_path(root: Path, plan: Plan) -> dict[str, np.ndarray]:
     """The prepared image of every file."""
     manifest = index(Source(path=root))
-    stack = prepare(manifest, plan, cache.stacks_folder())
+    stack = prepare(manifest, plan.frame, cache.stacks_folder())
     records = manifest.training()
     return {records[n].path: pixels for n, pixels in zip(stack.records, stack.pixels, strict=True)}
 
@@ -68,8 +68,8 @@ def test_one_dead_pixel_leaves_the_range_and_the_prepared_images_as_they_were(tm
     images = plain(30)
     cold = looked_at(tmp_path / "cold", images)
     hot = looked_at(tmp_path / "hot", [*images[:-1], dead(images[-1])])
-    assert (hot.plan.form.low, hot.plan.form.high) == (0, 4095)
-    assert hot.plan.form == cold.plan.form
+    assert (hot.plan.frame.form.low, hot.plan.frame.form.high) == (0, 4095)
+    assert hot.plan.frame.form == cold.plan.frame.form
     before, after = by_path(tmp_path / "cold", cold.plan), by_path(tmp_path / "hot", hot.plan)
     spoilt = {path for path in before if not np.array_equal(before[path], after[path])}
     assert spoilt == {"normal/29.png"}
@@ -89,32 +89,32 @@ def test_what_is_clipped_is_told_with_the_file(tmp_path):
 
 def test_a_pixel_that_is_dead_in_every_image_does_not_decide_either(tmp_path):
     found = looked_at(tmp_path, [dead(pixels) for pixels in plain(8)])
-    assert found.plan.form.high == 4095
+    assert found.plan.frame.form.high == 4095
     assert "8 scans hold values above 4095" in told(found)[0]
 
 
 def test_one_odd_image_of_many_does_not_decide(tmp_path):
     found = looked_at(tmp_path, [*plain(29), image(99, white=60_000)])
-    assert found.plan.form.high == 4095
+    assert found.plan.frame.form.high == 4095
     assert told(found)
 
 
 def test_a_few_bright_images_of_a_rare_class_are_no_odd_ones(tmp_path):
     bright = [image(seed, white=60_000) for seed in range(2)]
     found = looked_at(tmp_path, [*bright, *plain(60)], rare=2)
-    assert found.plan.form.high == 65535
+    assert found.plan.frame.form.high == 65535
     assert not told(found)
 
 
 def test_a_bright_marker_of_some_pixels_is_part_of_the_scans(tmp_path):
     found = looked_at(tmp_path, [dead(pixels, 9, 12_000) for pixels in plain(8)])
-    assert found.plan.form.high == 2**14 - 1
+    assert found.plan.frame.form.high == 2**14 - 1
 
 
 def test_a_deep_image_among_shallow_ones_keeps_its_own_range(tmp_path):
     shallow = [(pixels // 16).astype(np.uint8) for pixels in plain(24)]
     found = looked_at(tmp_path, [*shallow, image(99)])
-    assert found.plan.form.high == 4095
+    assert found.plan.frame.form.high == 4095
     assert not told(found)
 
 
@@ -139,7 +139,7 @@ def test_where_each_scan_spans_its_own_percentiles_outliers_change_nothing_else(
     for spoilt in (False, True):
         source = Source(path=tmp_path / str(spoilt))
         plan = inspect(source, holdout=0.0, overrides=Overrides(size=(SIDE, SIDE))).plan
-        assert plan.form.unit == "relative"
+        assert plan.frame.form.unit == "relative"
         found.append(by_path(source.path, plan))
     apart = [np.abs(found[0][path].astype(int) - found[1][path]) for path in sorted(found[0])]
     assert np.median(apart[0]) < _MAX_STORED / 250

@@ -53,7 +53,7 @@ def told(found: Inspection) -> list[str]:
 @pytest.mark.parametrize("true", [0.1, 0.2, 0.4])
 def test_a_class_of_placeholders_is_stretched_and_told(write, true, tmp_path):
     found = looked_at(tmp_path, {"a": [true] * 4, "b": [1.0] * 4}, write)
-    assert (found.plan.geometry, found.plan.mm_per_pixel, found.plan.form.spacing_mm) == (
+    assert (found.plan.frame.geometry, found.plan.frame.mm_per_pixel, found.plan.frame.form.spacing_mm) == (
         "stretch",
         None,
         None,
@@ -62,32 +62,32 @@ def test_a_class_of_placeholders_is_stretched_and_told(write, true, tmp_path):
     (words,) = told(found)
     assert "4 of 8 give pixels of exactly 1 x 1 mm" in words
     assert "Correct PixelSpacing" in words
-    rows = prepare(index(Source(path=tmp_path)), found.plan, cache.stacks_folder()).pixels
+    rows = prepare(index(Source(path=tmp_path)), found.plan.frame, cache.stacks_folder()).pixels
     assert rows.min() > 0 if write is dicom else (rows > 0).mean() > 0.9  # every scan fills its image
     assert rows.max() <= _MAX_STORED
 
 
 def test_headers_that_differ_tenfold_are_not_believed_even_without_a_placeholder(tmp_path):
     found = looked_at(tmp_path, {"a": [0.15] * 4, "b": [1.5] * 4})
-    assert found.plan.geometry == "stretch"
+    assert found.plan.frame.geometry == "stretch"
     assert "Millimetres are not used" in told(found)[0]
 
 
 def test_a_placeholder_in_one_rare_scan_is_told(tmp_path):
     found = looked_at(tmp_path, {"a": [0.2] * 25 + [1.0], "b": [0.2] * 25})
-    assert found.plan.geometry == "physical"
+    assert found.plan.frame.geometry == "physical"
     assert "1 of 51 far off the others" in told(found)[0]
 
 
 def test_fields_of_view_that_differ_by_half_are_kept_without_a_word(tmp_path):
     found = looked_at(tmp_path, {"a": [0.5, 0.55, 0.6, 0.7], "b": [0.5, 0.75, 0.6, 0.7]})
-    assert found.plan.geometry == "physical"
+    assert found.plan.frame.geometry == "physical"
     assert not told(found)
 
 
 def test_fields_of_view_that_differ_threefold_are_kept_but_told(tmp_path):
     found = looked_at(tmp_path, {"a": [0.3] * 4, "b": [0.9] * 4})
-    assert found.plan.geometry == "physical"
+    assert found.plan.frame.geometry == "physical"
     (words,) = told(found)
     assert "10 to 29 mm large (a about 10 mm; b about 29 mm)" in words
     assert "small ones will be small on black" in words
@@ -95,11 +95,11 @@ def test_fields_of_view_that_differ_threefold_are_kept_but_told(tmp_path):
 
 def test_one_millimetre_everywhere_is_believed(tmp_path):
     found = looked_at(tmp_path, {"a": [1.0] * 4, "b": [1.0] * 4})
-    assert (found.plan.geometry, found.plan.mm_per_pixel) == ("physical", 1.0)
+    assert (found.plan.frame.geometry, found.plan.frame.mm_per_pixel) == ("physical", 1.0)
     assert not told(found)
 
 
 def test_a_class_without_spacing_is_told(tmp_path):
     found = looked_at(tmp_path, {"a": [0.5] * 4, "b": [None] * 4})
-    assert found.plan.geometry == "stretch"
+    assert found.plan.frame.geometry == "stretch"
     assert "4 of 8 scans do not give their pixel spacing (of class b)" in told(found)[0]

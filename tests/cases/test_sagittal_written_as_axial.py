@@ -61,10 +61,10 @@ def test_a_viewer_finds_the_dot_of_a_written_real_image_where_it_was(thick, side
     for k in range(4):
         head(tmp_path / "in" / "ab"[k % 2] / f"{k}.nii.gz", thick, k)
     plan, manifest = planned(tmp_path / "in")
-    assert plan.form.patient_orientation == sides
+    assert plan.frame.form.patient_orientation == sides
     record = manifest.records[0]
     plane = load(manifest.root, record).pixels[record.slices[0]]
-    path = formats.write(tmp_path / "out", normalise(plane, 0, 1000), plan.form, REAL)
+    path = formats.write(tmp_path / "out", normalise(plane, 0, 1000), plan.frame.form, REAL)
 
     image: Any = nib.load(path)
     assert (int(image.header["sform_code"]), int(image.header["qform_code"])) == (1, 1)
@@ -105,7 +105,7 @@ def test_a_dicom_series_is_written_in_its_own_plane(sides, modality, tmp_path):
             RescaleSlope=1,
             RescaleIntercept=0,
         )
-    form = planned(tmp_path / "in")[0].form
+    form = planned(tmp_path / "in")[0].frame.form
     assert (form.patient_orientation, form.dicom_class) == (sides, modality.lower())
     (tmp_path / "v").mkdir()
     paths = dicom_write.write_volume(
@@ -162,7 +162,7 @@ def test_a_digital_radiograph_claims_a_view_only_where_all_scans_share_it(views,
             PatientOrientation=["L", end] if end else None,
             **DX,
         )
-    form = planned(tmp_path / "in")[0].form
+    form = planned(tmp_path / "in")[0].frame.form
     assert form.dicom_class == chosen
     path = formats.write(tmp_path / "out", np.eye(8, dtype=np.float32), form, REAL)
     assert (pydicom.dcmread(path).get("PatientOrientation") or []) == (["L", "F"] if chosen == "dx" else [])
@@ -215,4 +215,4 @@ def test_a_model_that_names_no_orientation_there_is_claims_none(format, tmp_path
 def test_scans_of_several_planes_share_none(tmp_path):
     for k in range(4):
         head(tmp_path / "in" / "ab"[k % 2] / f"{k}.nii.gz", k // 2, k)
-    assert planned(tmp_path / "in")[0].form.patient_orientation == ""
+    assert planned(tmp_path / "in")[0].frame.form.patient_orientation == ""

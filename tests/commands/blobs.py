@@ -51,9 +51,9 @@ def untrained(folder, source, *, form=None, seed=1, holdout=0.0, training_seed=0
     """A model folder for `source`, part of it held out, whose generator is as it was born."""
     manifest = hold_out(index(source), Holdout(share=holdout), training_seed)
     plan = decide(measure(manifest), replace(SMALL, seed=training_seed))
-    plan = replace(plan, form=form) if form else plan
+    plan = plan.replace(form=form) if form else plan
     torch.manual_seed(seed)
-    network = GENERATORS[plan.arch](plan)
+    network = GENERATORS[plan.recipe.arch](plan)
     with torch.no_grad():  # at birth images are nearly flat; louder weights make them differ
         for weights in network.parameters():
             weights.mul_(1.5)

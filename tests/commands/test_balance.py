@@ -172,7 +172,7 @@ def test_the_input_is_left_as_it_was(scans, model, tmp_path):
 def test_no_validation_or_test_image_is_written(balanced, scans, model, tmp_path):
     def images(source):
         manifest = index(source)
-        stack = prepare(manifest, decide(measure(manifest), SMALL), tmp_path / "cache")
+        stack = prepare(manifest, decide(measure(manifest), SMALL).frame, tmp_path / "cache")
         return {stack.pixels[row].tobytes() for row in range(len(stack))}
 
     written = {
@@ -439,7 +439,7 @@ def test_real_and_synthetic_images_have_one_form(ct, ct_model, tmp_path, form):
 def test_prepared_ct_keeps_its_hounsfield_units(ct, ct_model, tmp_path):
     balance(ct, tmp_path / "out", model=ct_model, options=BalanceOptions(share=0))
     manifest, plan = index(ct), Model.load(ct_model).plan
-    stack = prepare(manifest, plan, tmp_path / "cache")
+    stack = prepare(manifest, plan.frame, tmp_path / "cache")
     units = stack.images(slice(None)).astype(np.float64)[:, 0] * 4095 - 1024
     paths = (tmp_path / "out" / "images").rglob("*.dcm")
     written = {formats.read(path).pixels[0].tobytes() for path in paths}

@@ -24,7 +24,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no suc
 def prepared(root):
     """A stack of seven images, in use as long as somebody keeps it."""
     manifest = index(discs(root, covid=3, normal=4))
-    return prepare(manifest, decide(measure(manifest), SMALL), place.stacks_folder())
+    return prepare(manifest, decide(measure(manifest), SMALL).frame, place.stacks_folder())
 
 
 @pytest.fixture

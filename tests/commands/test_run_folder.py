@@ -153,7 +153,7 @@ def test_a_run_file_that_is_no_object_is_refused_in_words(scans, run, text):
 def test_the_rate_goes_on_from_where_it_was_and_classes_stay_apart():
     plan = tiny_plan(images_shown=320)
     again = continue_plan(plan, [Leg(images_shown=160, rate_end=5e-4, penalty_end=0.1)])
-    assert _cosine(again.rate, again.rate_end, 0.0) == 5e-4
+    assert _cosine(again.recipe.rate, again.recipe.rate_end, 0.0) == 5e-4
     assert conditioning_weight(plan, 160) < 1 == conditioning_weight(again, 160)
-    assert again.penalty == again.penalty_end == 0.1
+    assert again.recipe.penalty == again.recipe.penalty_end == 0.1
     assert continue_plan(plan, []) is plan

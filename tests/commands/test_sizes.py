@@ -36,12 +36,12 @@ def run(request, scans, tmp_path_factory):
 
 def test_the_model_says_at_what_size_it_draws_and_at_what_it_works(run):
     plan = Model.load(run).plan
-    assert (plan.size, plan.grid) == (SIZE, GRID)
+    assert (plan.frame.size, plan.recipe.grid) == (SIZE, GRID)
     assert plan.why["size"] == "override: as asked, drawn at 24 x 32 and resampled"
 
 
 def test_the_same_command_finds_its_run_done(run, scans):
-    again = train(scans, run, overrides=replace(QUICK, arch=Model.load(run).plan.arch))
+    again = train(scans, run, overrides=replace(QUICK, arch=Model.load(run).plan.recipe.arch))
     assert again.model_digest == Model.load(run).digest
 
 

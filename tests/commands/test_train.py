@@ -102,7 +102,7 @@ def test_before_the_time_is_spent_the_size_of_the_images_is_told(scans, tmp_path
         scans, tmp_path / "run", overrides=QUICK, options=Options(dry_run=True), on_progress=told.append
     )
     (note,) = [report for report in told if report.stage == NOTE and "pixels" in report.words]
-    height, width = found.plan.size
+    height, width = found.plan.frame.size
     assert note.words.startswith("Your scans are ")
     assert note.words.endswith(f" pixels; images will be {height} x {width} (--size changes it).")
     assert note.facts == {"seconds_left": found.estimate_seconds}
@@ -224,7 +224,7 @@ def test_minutes_become_images_once_and_a_repeat_keeps_them(scans, tmp_path, mon
     )
     monkeypatch.setattr(loop, "fit_to_minutes", lambda plan, *_: plan)  # a machine that keeps its pace
     first = train(scans, tmp_path / "run", overrides=wish)
-    assert first.images_shown == first.plan.images_shown == 64  # 60 in six seconds, to the full batch
+    assert first.images_shown == first.plan.budget.images_shown == 64  # 60 in six seconds, to the full batch
     assert first.estimate_seconds == pytest.approx(6)
     monkeypatch.setattr(command, "measure_costs", lambda plan, names, **_: {})  # not asked again
     again = train(scans, tmp_path / "run", overrides=wish)
@@ -242,7 +242,7 @@ def test_a_probe_chooses_the_precision_once_and_a_repeat_keeps_it(scans, tmp_pat
     monkeypatch.setattr(clock, "_LONG_IMAGES", 64)
     monkeypatch.setattr(command, "measure_costs", costs)
     first = train(scans, tmp_path / "run", overrides=QUICK)
-    assert first.plan.precision == Model.load(first.run).plan.precision == chosen
+    assert first.plan.budget.precision == Model.load(first.run).plan.budget.precision == chosen
     assert "by a timed probe" in first.plan.why["precision"]
     again = train(scans, tmp_path / "run", overrides=QUICK)
     assert (again.plan, again.model_digest) == (first.plan, first.model_digest)
@@ -269,12 +269,12 @@ def test_a_gpu_tries_cuda_graphs_once_and_a_run_goes_on_without_them(
     dry = train(scans, tmp_path / "dry", overrides=wish, options=Options(dry_run=True))
     assert dry.estimate_seconds == pytest.approx(64 * pace)
     first = train(scans, tmp_path / "run", overrides=wish, on_progress=told.append)
-    assert first.plan.graphed is graphed
+    assert first.plan.budget.graphed is graphed
     assert [report.done for report in told if report.stage == "timing CUDA graphs"] == [0, 1]
     monkeypatch.setattr(command, "time_with_graphs", lambda plan: 1 / 0)  # not asked again
     again = train(scans, tmp_path / "run", overrides=wish)
     without = train(scans, tmp_path / "run", overrides=dataclasses.replace(wish, cuda_graphs=False))
-    assert (again.plan.graphed, without.plan.graphed) == (graphed, False)
+    assert (again.plan.budget.graphed, without.plan.budget.graphed) == (graphed, False)
     assert again.model_digest == without.model_digest == first.model_digest
 
 
@@ -295,13 +295,13 @@ def test_a_gpu_that_only_pretends_to_know_bf16_is_not_asked_for_it(scans, tmp_pa
     monkeypatch.setattr(command, "supports_bf16", lambda device: False)
     monkeypatch.setattr(command, "measure_costs", costs)
     dry = train(scans, tmp_path / "run", overrides=QUICK, options=Options(dry_run=True))
-    assert (asked, dry.plan.precision) == ([("fp32",)], "fp32")
+    assert (asked, dry.plan.budget.precision) == ([("fp32",)], "fp32")
     with pytest.raises(PlanError, match="does not support bf16"):
         train(scans, tmp_path / "run", overrides=dataclasses.replace(QUICK, precision="bf16"))
 
 
 def test_a_short_run_is_exact_without_a_probe(scans, trained):
-    assert trained.plan.precision == "fp32"
+    assert trained.plan.budget.precision == "fp32"
     assert trained.plan.why["precision"].startswith("rule: exact everywhere")
 
 

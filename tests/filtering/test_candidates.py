@@ -16,7 +16,7 @@ from medgan.dataset.source import Source
 from medgan.filtering import candidates, selection
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import Sample, draw
-from medgan.plan import decide
+from medgan.plan import decide_frame
 from medgan.preparation.stack import prepare
 from tests.commands.blobs import SMALL, discs, rows_of, tree, untrained
 
@@ -52,7 +52,7 @@ def facts(out):
 
 def training(scans, tmp_path):
     manifest = index(scans)
-    return prepare(manifest, decide(measure(manifest), SMALL), tmp_path / "elsewhere")
+    return prepare(manifest, decide_frame(measure(manifest), SMALL), tmp_path / "elsewhere")
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_without_training_images_the_card_says_what_was_not_checked(model, tmp_p
 
 def test_training_images_in_the_cache_are_found_by_the_model_alone(scans, model, tmp_path):
     manifest = index(scans)
-    prepare(manifest, Model.load(model).plan, cache.stacks_folder())
+    prepare(manifest, Model.load(model).plan.frame, cache.stacks_folder())
     by_cache = sample(model, tmp_path / "cached", options=SampleOptions(count=4))
     by_name = sample(model, tmp_path / "named", options=SampleOptions(count=4, against=scans))
     assert by_cache.filter == by_name.filter

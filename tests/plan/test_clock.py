@@ -1,7 +1,5 @@
 """What only a clock can decide, as arithmetic on seconds that were measured."""
 
-import dataclasses
-
 import pytest
 
 from medgan.plan import Overrides, decide
@@ -47,7 +45,7 @@ def test_a_clock_decides_where_the_user_has_not_and_the_run_is_long(wishes, trie
 )
 def test_bf16_is_taken_where_it_is_clearly_quicker_and_the_reason_names_both_times(seconds, precision, words):
     plan = decide_precision(plan_of(), seconds)
-    assert plan.precision == precision
+    assert plan.budget.precision == precision
     assert words in plan.why["precision"]
 
 
@@ -102,7 +100,7 @@ def test_cuda_graphs_are_taken_where_they_are_clearly_quicker_and_the_same(
 ):
     begun = decide_precision(plan_of(), {"fp32": 0.004, "bf16": 0.004})
     plan, now = decide_graphs(begun, 0.004, trials)
-    assert (plan.graphed, plan.precision, now) == (graphed, precision, pace)
+    assert (plan.budget.graphed, plan.budget.precision, now) == (graphed, precision, pace)
     assert plan.why["graphed"].startswith(words)
     assert plan.why["precision"].startswith("rule: ")
 
@@ -116,7 +114,7 @@ def test_graphs_that_were_asked_for_or_refused_stand(graphed):
 def test_what_a_clock_decided_when_a_run_began_stands_but_for_what_the_user_now_says():
     begun = {"precision": "bf16", "graphed": True, "why": {"precision": "rule: p", "graphed": "rule: g"}}
     plan = restore_decisions(plan_of(), begun, Overrides())
-    assert (plan.precision, plan.graphed, plan.why["precision"], plan.why["graphed"]) == (
+    assert (plan.budget.precision, plan.budget.graphed, plan.why["precision"], plan.why["graphed"]) == (
         "bf16",
         True,
         "rule: p",
@@ -124,9 +122,9 @@ def test_what_a_clock_decided_when_a_run_began_stands_but_for_what_the_user_now_
     )
     wish = Overrides(cuda_graphs=False)
     plan = restore_decisions(decide(facts(), wish), begun, wish)
-    assert (plan.precision, plan.graphed) == ("bf16", False)
+    assert (plan.budget.precision, plan.budget.graphed) == ("bf16", False)
     old = {"precision": "fp32", "why": {"precision": "rule: p"}}
-    assert restore_decisions(plan_of(), old, Overrides()).graphed is False
+    assert restore_decisions(plan_of(), old, Overrides()).budget.graphed is False
 
 
 def test_a_run_without_minutes_is_never_corrected():
@@ -135,15 +133,15 @@ def test_a_run_without_minutes_is_never_corrected():
 
 
 def test_the_rest_of_the_minutes_at_the_latest_pace_is_the_rest_of_the_run():
-    plan = dataclasses.replace(plan_of(minutes=10.0, batch=16), images_shown=16_000)
+    plan = plan_of(minutes=10.0, batch=16).replace(images_shown=16_000)
     slow = fit_to_minutes(plan, 800, 120.0, 0.15)  # 480 s are left: 3,200 images
-    assert slow.images_shown == 4_000
+    assert slow.budget.images_shown == 4_000
     quick = fit_to_minutes(plan, 800, 120.0, 0.0075)
-    assert quick.images_shown == 64_800
-    assert dataclasses.replace(slow, images_shown=plan.images_shown) == plan
+    assert quick.budget.images_shown == 64_800
+    assert slow.replace(images_shown=plan.budget.images_shown) == plan
 
 
 def test_a_run_ends_when_its_minutes_are_over_and_is_not_drawn_out_when_its_images_are_shown():
-    plan = dataclasses.replace(plan_of(minutes=1.0, batch=16), images_shown=1600)
-    assert fit_to_minutes(plan, 800, 61.0, 0.01).images_shown == 800
+    plan = plan_of(minutes=1.0, batch=16).replace(images_shown=1600)
+    assert fit_to_minutes(plan, 800, 61.0, 0.01).budget.images_shown == 800
     assert fit_to_minutes(plan, 1600, 10.0, 0.01) is plan

@@ -21,7 +21,7 @@ from medgan.base.progress import WARNING
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
-from medgan.plan import Overrides, Plan, decide
+from medgan.plan import Frame, Overrides, decide_frame
 from medgan.preparation import stack as module
 from medgan.preparation import stack_file
 from medgan.preparation.stack import Stack, find_stack, prepare
@@ -35,13 +35,9 @@ def scans(tmp_path):
     return index(discs(tmp_path / "scans", normal=5, covid=3))
 
 
-def plan_of(manifest, **changes) -> Plan:
-    facts = measure(manifest)
-    enough = dataclasses.replace(
-        facts, training=dict.fromkeys(facts.training, 9)
-    )  # one scan per class will do here
-    plan = decide(enough, Overrides(effort="smoke", size=(16, 24)))
-    return dataclasses.replace(plan, **changes)
+def frame_of(manifest, **changes) -> Frame:
+    frame = decide_frame(measure(manifest), Overrides(size=(16, 24)))
+    return dataclasses.replace(frame, **changes)
 
 
 def gray(path: Path, values: object) -> Path:
@@ -53,14 +49,14 @@ def gray(path: Path, values: object) -> Path:
 def rows_of(root: Path, **changes):
     """The stack of a small data set written by the test."""
     manifest = index(Source(path=root))
-    return prepare(manifest, plan_of(manifest, **changes), root.parent / "cache")
+    return prepare(manifest, frame_of(manifest, **changes), root.parent / "cache")
 
 
 # --- what a row is ---
 
 
 def test_an_image_of_the_right_size_is_kept_to_the_last_bit(scans, tmp_path):
-    stack = prepare(scans, plan_of(scans), tmp_path / "cache")
+    stack = prepare(scans, frame_of(scans), tmp_path / "cache")
     assert stack.pixels.shape == (8, 1, 16, 24)
     for row, record in enumerate(scans.training()):
         stored = np.asarray(Image.open(scans.root / record.path))
@@ -68,7 +64,7 @@ def test_an_image_of_the_right_size_is_kept_to_the_last_bit(scans, tmp_path):
 
 
 def test_rows_tell_their_class_record_and_slice(scans, tmp_path):
-    stack = prepare(scans, plan_of(scans), tmp_path / "cache")
+    stack = prepare(scans, frame_of(scans), tmp_path / "cache")
     assert stack.names == ("covid", "normal")
     assert [stack.names[label] for label in stack.labels] == [r.label for r in scans.training()]
     assert stack.records.tolist() == list(range(8))
@@ -79,7 +75,7 @@ def test_rows_tell_their_class_record_and_slice(scans, tmp_path):
 
 
 def test_images_are_between_zero_and_one_and_come_in_pieces(scans, tmp_path):
-    stack = prepare(scans, plan_of(scans), tmp_path / "cache")
+    stack = prepare(scans, frame_of(scans), tmp_path / "cache")
     images = stack.images([0, 3])
     assert (images.shape, images.dtype) == ((2, 1, 16, 24), np.float32)
     assert 0 <= images.min() < images.max() <= 1
@@ -98,7 +94,7 @@ def test_every_chosen_slice_of_a_volume_is_a_row(tmp_path):
         volume = chance.normal(100, 20, (12, 10, 6)).astype(np.float32)
         nib.save(nib.Nifti1Image(volume, np.eye(4)), tmp_path / "scans" / label / "x.nii")
     manifest = index(Source(path=tmp_path / "scans"))
-    stack = prepare(manifest, plan_of(manifest), tmp_path / "cache")
+    stack = prepare(manifest, frame_of(manifest), tmp_path / "cache")
     first, second = manifest.training()
     assert stack.slices.tolist() == [*first.slices, *second.slices]
     assert stack.records.tolist() == [0] * len(first.slices) + [1] * len(second.slices)
@@ -200,7 +196,7 @@ def test_colour_becomes_gray_by_its_luminance_and_gray_becomes_colour(tmp_path):
 
 
 def test_the_cache_is_private_and_memory_mapped(scans, tmp_path):
-    stack = prepare(scans, plan_of(scans), tmp_path / "cache")
+    stack = prepare(scans, frame_of(scans), tmp_path / "cache")
     assert isinstance(stack.pixels, np.memmap)
     assert not stack.pixels.flags.writeable
     if sys.platform != "win32":
@@ -209,9 +205,9 @@ def test_the_cache_is_private_and_memory_mapped(scans, tmp_path):
 
 
 def test_a_second_time_nothing_is_decoded(scans, tmp_path, monkeypatch):
-    first = prepare(scans, plan_of(scans), tmp_path / "cache")
+    first = prepare(scans, frame_of(scans), tmp_path / "cache")
     monkeypatch.setattr(module, "load", None)
-    again = prepare(scans, plan_of(scans), tmp_path / "cache")
+    again = prepare(scans, frame_of(scans), tmp_path / "cache")
     assert again.digest == first.digest
     np.testing.assert_array_equal(again.pixels, first.pixels)
 
@@ -219,28 +215,28 @@ def test_a_second_time_nothing_is_decoded(scans, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "same"),
     [
-        ({"seed": 9, "images_shown": 64, "arch": "dcgan"}, True),
+        ({"span": (0.2, 0.8)}, True),
         ({"size": (24, 24)}, False),
         ({"channels": 3}, False),
         ({"form": OutputFormat(format="png", low=0, high=99, unit="stored")}, False),
     ],
-    ids=["training", "size", "channels", "scale"],
+    ids=["span", "size", "channels", "scale"],
 )
 def test_the_key_follows_what_decides_the_pixels_and_nothing_else(scans, tmp_path, change, same):
-    first = prepare(scans, plan_of(scans), tmp_path / "cache")
-    other = prepare(scans, plan_of(scans, **change), tmp_path / "cache")
+    first = prepare(scans, frame_of(scans), tmp_path / "cache")
+    other = prepare(scans, frame_of(scans, **change), tmp_path / "cache")
     assert (first.digest == other.digest) == same
 
 
 @pytest.mark.parametrize("damage", [b"", b"no array", None])
 def test_a_damaged_cache_is_made_anew(scans, tmp_path, damage):
-    first = np.array(prepare(scans, plan_of(scans), tmp_path / "cache").pixels)
+    first = np.array(prepare(scans, frame_of(scans), tmp_path / "cache").pixels)
     (file,) = (tmp_path / "cache").rglob("*.npy")
     if damage is None:
         np.save(file, first[:3])
     else:
         file.write_bytes(damage)
-    np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, first)
+    np.testing.assert_array_equal(prepare(scans, frame_of(scans), tmp_path / "cache").pixels, first)
 
 
 def zeroed(file):
@@ -267,21 +263,21 @@ def other_bit(file):
     ids=["zeros", "a bit", "no sums", "other sums", "too few sums"],
 )
 def test_damaged_pixels_are_prepared_anew_with_a_word(scans, tmp_path, name, damage):
-    plan, cache = plan_of(scans), tmp_path / "cache"
-    first = np.array(prepare(scans, plan, cache).pixels)
+    frame, cache = frame_of(scans), tmp_path / "cache"
+    first = np.array(prepare(scans, frame, cache).pixels)
     (file,) = cache.glob(f"*/{name}")
     damage(file)
-    assert find_stack(scans.digest, plan, cache) is None
+    assert find_stack(scans.digest, frame, cache) is None
     told = []
-    np.testing.assert_array_equal(prepare(scans, plan, cache, on_progress=told.append).pixels, first)
+    np.testing.assert_array_equal(prepare(scans, frame, cache, on_progress=told.append).pixels, first)
     assert ["damaged and are prepared again" in one.words for one in told if one.stage == WARNING] == [True]
-    assert find_stack(scans.digest, plan, cache) is not None
+    assert find_stack(scans.digest, frame, cache) is not None
 
 
 def test_a_sound_stack_is_compared_with_its_sums_once_in_a_process(scans, tmp_path, monkeypatch):
-    prepare(scans, plan_of(scans), tmp_path / "cache")
+    prepare(scans, frame_of(scans), tmp_path / "cache")
     monkeypatch.setattr(stack_file, "_matches_checksum", None)
-    prepare(scans, plan_of(scans), tmp_path / "cache")
+    prepare(scans, frame_of(scans), tmp_path / "cache")
 
 
 def begun(scans, tmp_path, monkeypatch):
@@ -293,28 +289,28 @@ def begun(scans, tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare(scans, plan_of(scans), tmp_path / "cache", on_progress=cut)
+        prepare(scans, frame_of(scans), tmp_path / "cache", on_progress=cut)
     (partial,), (sums,) = (tmp_path / "cache").glob("*/*.partial"), (tmp_path / "cache").glob("*/sums")
     return partial, sums
 
 
 @pytest.mark.parametrize("lost", [0, 1, 3, 6])
 def test_sums_of_more_rows_than_were_written_are_not_believed(scans, tmp_path, monkeypatch, lost):
-    straight = np.array(prepare(scans, plan_of(scans), tmp_path / "straight").pixels)
+    straight = np.array(prepare(scans, frame_of(scans), tmp_path / "straight").pixels)
     partial, sums = begun(scans, tmp_path, monkeypatch)
     assert sums.stat().st_size == 6 * 4
     partial.write_bytes(partial.read_bytes()[: partial.stat().st_size - lost * 16 * 24 * 2])
-    np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, straight)
+    np.testing.assert_array_equal(prepare(scans, frame_of(scans), tmp_path / "cache").pixels, straight)
 
 
 def test_zeros_in_a_partial_array_are_prepared_again(scans, tmp_path, monkeypatch):
-    straight = np.array(prepare(scans, plan_of(scans), tmp_path / "straight").pixels)
+    straight = np.array(prepare(scans, frame_of(scans), tmp_path / "straight").pixels)
     partial, _ = begun(scans, tmp_path, monkeypatch)
     data = partial.read_bytes()
     partial.write_bytes(data[: -2 * 16 * 24 * 2] + bytes(2 * 16 * 24 * 2))
     load, loaded = module.load, []
     monkeypatch.setattr(module, "load", lambda root, record: loaded.append(record) or load(root, record))
-    np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, straight)
+    np.testing.assert_array_equal(prepare(scans, frame_of(scans), tmp_path / "cache").pixels, straight)
     assert len(loaded) == 4  # the four before them stand
 
 
@@ -328,17 +324,17 @@ def test_zeros_in_a_partial_array_are_prepared_again(scans, tmp_path, monkeypatc
     ids=["other patients", "no labels", "a list"],
 )
 def test_facts_of_rows_that_were_changed_are_not_believed(scans, tmp_path, change):
-    plan, cache = plan_of(scans), tmp_path / "cache"
-    made = prepare(scans, plan, cache)
+    frame, cache = frame_of(scans), tmp_path / "cache"
+    made = prepare(scans, frame, cache)
     (file,) = cache.glob("*/rows.json")
     file.write_text(json.dumps(change(json.loads(file.read_text(encoding="utf-8")))), encoding="utf-8")
-    assert find_stack(scans.digest, plan, cache) is None
-    prepare(scans, plan, cache)
-    np.testing.assert_array_equal(find_stack(scans.digest, plan, cache).patients, made.patients)
+    assert find_stack(scans.digest, frame, cache) is None
+    prepare(scans, frame, cache)
+    np.testing.assert_array_equal(find_stack(scans.digest, frame, cache).patients, made.patients)
 
 
 def test_a_broken_preparation_goes_on_where_it_was(scans, tmp_path, monkeypatch):
-    straight = np.array(prepare(scans, plan_of(scans), tmp_path / "straight").pixels)
+    straight = np.array(prepare(scans, frame_of(scans), tmp_path / "straight").pixels)
     monkeypatch.setattr(stack_file, "_REPORT_EVERY", 2)
     load, loaded = module.load, []
 
@@ -350,15 +346,15 @@ def test_a_broken_preparation_goes_on_where_it_was(scans, tmp_path, monkeypatch)
 
     monkeypatch.setattr(module, "load", breaking)
     with pytest.raises(KeyboardInterrupt):
-        prepare(scans, plan_of(scans), tmp_path / "cache")
-    stack = prepare(scans, plan_of(scans), tmp_path / "cache")
+        prepare(scans, frame_of(scans), tmp_path / "cache")
+    stack = prepare(scans, frame_of(scans), tmp_path / "cache")
     np.testing.assert_array_equal(stack.pixels, straight)
     assert loaded[6:] == [record.path for record in scans.training()[4:]]  # four were safe
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [f"stack-{stack.digest[:32]}"]
 
 
 def test_what_a_power_cut_left_beyond_the_last_safe_scan_is_dropped(scans, tmp_path, monkeypatch):
-    straight = np.array(prepare(scans, plan_of(scans), tmp_path / "straight").pixels)
+    straight = np.array(prepare(scans, frame_of(scans), tmp_path / "straight").pixels)
     monkeypatch.setattr(stack_file, "_REPORT_EVERY", 2)
 
     class PowerCutError(Exception):
@@ -369,11 +365,11 @@ def test_what_a_power_cut_left_beyond_the_last_safe_scan_is_dropped(scans, tmp_p
             raise PowerCutError
 
     with pytest.raises(PowerCutError):
-        prepare(scans, plan_of(scans), tmp_path / "cache", on_progress=cut)
+        prepare(scans, frame_of(scans), tmp_path / "cache", on_progress=cut)
     (partial,) = (tmp_path / "cache").glob("*/pixels.npy.partial")
     with partial.open("ab") as stream:
         stream.write(b"half a row")
-    np.testing.assert_array_equal(prepare(scans, plan_of(scans), tmp_path / "cache").pixels, straight)
+    np.testing.assert_array_equal(prepare(scans, frame_of(scans), tmp_path / "cache").pixels, straight)
 
 
 def test_who_waits_for_another_takes_what_that_one_made(scans, tmp_path, monkeypatch):
@@ -387,9 +383,9 @@ def test_who_waits_for_another_takes_what_that_one_made(scans, tmp_path, monkeyp
 
     monkeypatch.setattr(module, "load", slow)
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(prepare, scans, plan_of(scans), tmp_path / "cache")
+        first = pool.submit(prepare, scans, frame_of(scans), tmp_path / "cache")
         assert begun.wait(60)
-        second = pool.submit(prepare, scans, plan_of(scans), tmp_path / "cache")
+        second = pool.submit(prepare, scans, frame_of(scans), tmp_path / "cache")
         with pytest.raises(TimeoutError):
             second.result(timeout=0.5)
         released.set()
@@ -400,7 +396,7 @@ def test_who_waits_for_another_takes_what_that_one_made(scans, tmp_path, monkeyp
 
 def test_progress_ends_with_all_scans(scans, tmp_path):
     told = []
-    prepare(scans, plan_of(scans), tmp_path / "cache", on_progress=told.append)
+    prepare(scans, frame_of(scans), tmp_path / "cache", on_progress=told.append)
     assert [(one.stage, one.done, one.total) for one in told] == [("preparing", 8, 8)]
 
 
@@ -410,32 +406,32 @@ def test_progress_ends_with_all_scans(scans, tmp_path):
 def test_a_file_that_has_changed_since_is_refused_by_name(scans, tmp_path):
     gray(scans.root / "covid" / "scan1.png", np.eye(16, 24) * 200)
     with pytest.raises(DatasetError, match=r"covid/scan1\.png has changed"):
-        prepare(scans, plan_of(scans), tmp_path / "cache")
+        prepare(scans, frame_of(scans), tmp_path / "cache")
     (scans.root / "covid" / "scan1.png").unlink()
     with pytest.raises(DatasetError, match=r"covid/scan1\.png has changed"):
-        prepare(scans, plan_of(scans), tmp_path / "cache")
+        prepare(scans, frame_of(scans), tmp_path / "cache")
 
 
 def test_a_class_the_plan_does_not_know_is_refused(scans, tmp_path):
     with pytest.raises(DatasetError, match="lacks classes of the data set: normal"):
-        prepare(scans, plan_of(scans, labels=("covid",)), tmp_path / "cache")
+        prepare(scans, frame_of(scans, labels=("covid",)), tmp_path / "cache")
 
 
 def test_values_of_another_kind_are_refused(scans, tmp_path):
     form = OutputFormat(format="dicom", low=-1024, high=3071, unit="HU")
     with pytest.raises(DatasetError, match=r"mixed-content.*8 stored.*expects HU"):
-        prepare(scans, plan_of(scans, form=form), tmp_path / "cache")
+        prepare(scans, frame_of(scans, form=form), tmp_path / "cache")
 
 
 def test_millimetres_need_scans_that_know_them(scans, tmp_path):
     with pytest.raises(DatasetError, match="does not give its pixel spacing"):
-        prepare(scans, plan_of(scans, geometry="physical", mm_per_pixel=1.0), tmp_path / "cache")
+        prepare(scans, frame_of(scans, geometry="physical", mm_per_pixel=1.0), tmp_path / "cache")
 
 
 def test_without_training_scans_there_is_nothing_to_prepare(scans, tmp_path):
     empty = dataclasses.replace(scans, records=())
     with pytest.raises(DatasetError, match="No scan is left"):
-        prepare(empty, plan_of(scans), tmp_path / "cache")
+        prepare(empty, frame_of(scans), tmp_path / "cache")
 
 
 def test_a_full_disk_is_told(scans, tmp_path, monkeypatch):
@@ -444,23 +440,23 @@ def test_a_full_disk_is_told(scans, tmp_path, monkeypatch):
 
     monkeypatch.setattr(stack_file, "_flush", full)
     with pytest.raises(OutputError, match="the disk is full") as caught:
-        prepare(scans, plan_of(scans), tmp_path / "cache")
+        prepare(scans, frame_of(scans), tmp_path / "cache")
     assert "it continues" in caught.value.hint
 
 
 def test_a_cache_that_is_a_file_is_told(scans, tmp_path):
     (tmp_path / "cache").write_text("a file", encoding="utf-8")
     with pytest.raises(OutputError):
-        prepare(scans, plan_of(scans), tmp_path / "cache")
+        prepare(scans, frame_of(scans), tmp_path / "cache")
 
 
 # --- found again without the scans ---
 
 
 def test_a_stack_is_found_by_the_digest_of_its_data_and_is_the_same(scans, tmp_path):
-    plan, cache = plan_of(scans), tmp_path / "cache"
-    made = prepare(scans, plan, cache)
-    found = find_stack(scans.digest, plan, cache)
+    frame, cache = frame_of(scans), tmp_path / "cache"
+    made = prepare(scans, frame, cache)
+    found = find_stack(scans.digest, frame, cache)
     assert found.digest == made.digest
     for name in ("pixels", "labels", "records", "patients", "slices"):
         np.testing.assert_array_equal(getattr(found, name), getattr(made, name))
@@ -468,22 +464,22 @@ def test_a_stack_is_found_by_the_digest_of_its_data_and_is_the_same(scans, tmp_p
 
 
 def test_a_stack_of_other_data_or_of_another_preparation_is_not_found(scans, tmp_path):
-    plan, cache = plan_of(scans), tmp_path / "cache"
-    prepare(scans, plan, cache)
-    assert find_stack("0" * 64, plan, cache) is None
-    assert find_stack(scans.digest, dataclasses.replace(plan, size=(32, 48)), cache) is None
-    assert find_stack(scans.digest, plan, tmp_path / "nowhere") is None
+    frame, cache = frame_of(scans), tmp_path / "cache"
+    prepare(scans, frame, cache)
+    assert find_stack("0" * 64, frame, cache) is None
+    assert find_stack(scans.digest, dataclasses.replace(frame, size=(32, 48)), cache) is None
+    assert find_stack(scans.digest, frame, tmp_path / "nowhere") is None
 
 
 @pytest.mark.parametrize("damage", ["pixels.npy", "rows.json"])
 def test_a_damaged_stack_is_not_found_and_mends(scans, tmp_path, damage):
-    plan, cache = plan_of(scans), tmp_path / "cache"
-    prepare(scans, plan, cache)
+    frame, cache = frame_of(scans), tmp_path / "cache"
+    prepare(scans, frame, cache)
     (file,) = cache.glob(f"*/{damage}")
     file.write_bytes(b"[")
-    assert find_stack(scans.digest, plan, cache) is None
-    prepare(scans, plan, cache)
-    assert find_stack(scans.digest, plan, cache) is not None
+    assert find_stack(scans.digest, frame, cache) is None
+    prepare(scans, frame, cache)
+    assert find_stack(scans.digest, frame, cache) is not None
 
 
 def in_memory(pixels, row):

@@ -35,7 +35,7 @@ def test_odd_classes(make, expected, tmp_path):
 def test_odd_classes_in_one_form(make, expected, tmp_path):
     make(tmp_path / "root")
     manifest = index(Source(path=tmp_path / "root"))
-    stack = prepare(manifest, decide(measure(manifest)), tmp_path / "cache")
+    stack = prepare(manifest, decide(measure(manifest)).frame, tmp_path / "cache")
     assert stack.images(np.arange(len(stack))).shape == (4, *expected)
 
 

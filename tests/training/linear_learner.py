@@ -22,15 +22,15 @@ class LinearLearner(Learner):
 
     def build(self, run):
         network = nn.Sequential(nn.Flatten(), nn.Linear(self.images[0].numel(), 1))
-        optimiser = torch.optim.Adam(network.parameters(), lr=run.plan.rate)
+        optimiser = torch.optim.Adam(network.parameters(), lr=run.plan.recipe.rate)
         self.network = network
         self.wrapped, self.optimiser = run.runtime.setup(network, optimiser)
         self.accuracy = 0.0
 
     def step(self, run):
         for group in self.optimiser.param_groups:
-            group["lr"] = run.plan.rate * run.lr_factor
-        images, labels = batch_at(self.training, run.plan, 1.0, (run.plan.seed, run.images_shown))
+            group["lr"] = run.plan.recipe.rate * run.lr_factor
+        images, labels = batch_at(self.training, run.plan, 1.0, (run.plan.budget.seed, run.images_shown))
         images, labels = run.runtime.tensor(images), run.runtime.tensor(labels)
         noise = 0.1 * torch.randn_like(images)  # drawn anew for every batch, as a resumed run must draw it
         loss = (self.wrapped(images + noise)[:, 0] - labels).square().mean()

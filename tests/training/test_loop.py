@@ -251,7 +251,7 @@ def test_the_length_is_corrected_to_the_minutes_at_every_tick(tmp_path, monkeypa
     run = train_linear(
         tmp_path, tiny_plan(images_shown=160, tick=16, minutes=16 / 60), on_progress=clock.tell
     )
-    assert (run.images_shown, run.plan.images_shown) == (shown, shown)
+    assert (run.images_shown, run.plan.budget.images_shown) == (shown, shown)
     assert run.seconds == pytest.approx(16, abs=8 * pace)
     assert torch.load(tmp_path / STATE, weights_only=True)["length"] == shown
 

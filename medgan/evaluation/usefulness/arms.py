@@ -37,7 +37,7 @@ CLASSICAL = " + classical"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class ArmRecipe:
     """How a classifier is trained in one arm."""
 
     name: str
@@ -68,14 +68,14 @@ class Recipe:
         return self.adds == SYNTHETIC
 
     @property
-    def without(self) -> Recipe:
+    def without(self) -> ArmRecipe:
         """The same arm without added images: oversampling, with classical augmentation or without."""
         return replace(
             self, name=OVERSAMPLING + CLASSICAL * self.classical, adds="", share=0.0, worth=1.0, staged=False
         )
 
 
-def _with_views(*recipes: Recipe) -> Iterator[Recipe]:
+def _with_views(*recipes: ArmRecipe) -> Iterator[ArmRecipe]:
     """Each recipe, and the same with classical augmentation."""
     for recipe in recipes:
         yield recipe
@@ -91,24 +91,24 @@ ONE_SIDED, SHARED, HALF, LIGHT, FINISH, PRETRAIN = (
     "pretrain",
 )
 RECIPES = (
-    Recipe(name="real"),
-    Recipe(name="class weights", weighted=True),
-    Recipe(name="balanced softmax", adjusted=True),
-    Recipe(name=OVERSAMPLING, even=True),
-    Recipe(name="classical", classical=True),
-    Recipe(name=OVERSAMPLING + CLASSICAL, even=True, classical=True),
-    Recipe(name="duplicates", adds=DUPLICATES, even=True),
-    Recipe(name="mixup", even=True, mixed=True),
-    Recipe(name="composites", adds=COMPOSITES, share=0.25, even=True),
-    Recipe(name="discriminant", even=True, discriminant=True),
-    Recipe(name="smote", adds=SMOTE, even=True),
+    ArmRecipe(name="real"),
+    ArmRecipe(name="class weights", weighted=True),
+    ArmRecipe(name="balanced softmax", adjusted=True),
+    ArmRecipe(name=OVERSAMPLING, even=True),
+    ArmRecipe(name="classical", classical=True),
+    ArmRecipe(name=OVERSAMPLING + CLASSICAL, even=True, classical=True),
+    ArmRecipe(name="duplicates", adds=DUPLICATES, even=True),
+    ArmRecipe(name="mixup", even=True, mixed=True),
+    ArmRecipe(name="composites", adds=COMPOSITES, share=0.25, even=True),
+    ArmRecipe(name="discriminant", even=True, discriminant=True),
+    ArmRecipe(name="smote", adds=SMOTE, even=True),
     *_with_views(
-        Recipe(name=ONE_SIDED, adds=SYNTHETIC, even=True),
-        Recipe(name=SHARED, adds=SYNTHETIC, share=0.25, even=True),
-        Recipe(name=HALF, adds=SYNTHETIC, share=0.5, even=True),
-        Recipe(name=LIGHT, adds=SYNTHETIC, share=0.25, worth=0.3, even=True),
-        Recipe(name=FINISH, adds=SYNTHETIC, share=0.5, staged=True, even=True),
-        Recipe(name=PRETRAIN, adds=SYNTHETIC, share=1.0, staged=True, even=True),
+        ArmRecipe(name=ONE_SIDED, adds=SYNTHETIC, even=True),
+        ArmRecipe(name=SHARED, adds=SYNTHETIC, share=0.25, even=True),
+        ArmRecipe(name=HALF, adds=SYNTHETIC, share=0.5, even=True),
+        ArmRecipe(name=LIGHT, adds=SYNTHETIC, share=0.25, worth=0.3, even=True),
+        ArmRecipe(name=FINISH, adds=SYNTHETIC, share=0.5, staged=True, even=True),
+        ArmRecipe(name=PRETRAIN, adds=SYNTHETIC, share=1.0, staged=True, even=True),
     ),
 )
 NAMED = (f"{FINISH} + classical", SHARED, f"{ONE_SIDED} + classical", ONE_SIDED)
@@ -155,12 +155,14 @@ def rare_classes(counts: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(label for label, count in sorted(there.items()) if count <= max(most // 2, least))
 
 
-def possible(learned: Learned, recipes: Sequence[Recipe], side: NDArray[np.bool_]) -> tuple[Recipe, ...]:
+def possible(
+    learned: Learned, recipes: Sequence[ArmRecipe], side: NDArray[np.bool_]
+) -> tuple[ArmRecipe, ...]:
     """The recipes that the images in `side` (N,) allow; a share in every class needs images of each."""
     there, lacking = learned.count(REAL, side) > 0, _lacking(learned, side) > 0
     has = {SYNTHETIC: learned.count(MADE, side) > 0, COMPOSITES: learned.count(COMPOSED, side) > 0}
 
-    def allowed(recipe: Recipe) -> bool:
+    def allowed(recipe: ArmRecipe) -> bool:
         if recipe.adds not in has:
             return True
         found = has[recipe.adds]
@@ -185,7 +187,7 @@ class DrawPool:
 class Lesson:
     """Everything that one classifier learns from: an arm without its schedule."""
 
-    recipe: Recipe
+    recipe: ArmRecipe
     labels: _Labels
     """(N,): classes of the images."""
     classes: int
@@ -197,7 +199,7 @@ class Lesson:
     """(K,): added to logits in training."""
 
 
-def lesson(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int) -> Lesson:
+def lesson(recipe: ArmRecipe, learned: Learned, side: NDArray[np.bool_], seed: int) -> Lesson:
     """Build the lesson of an arm.
 
     Args:
@@ -231,7 +233,7 @@ def count_added(drawn: Lesson, learned: Learned) -> dict[str, int]:
     return dict(zip(learned.names, fresh.tolist(), strict=True))
 
 
-def _pool(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int) -> DrawPool:
+def _pool(recipe: ArmRecipe, learned: Learned, side: NDArray[np.bool_], seed: int) -> DrawPool:
     rng = np.random.default_rng(seed)
     real = np.flatnonzero(side & (learned.origins == REAL))
     rows = np.concatenate([real, *_joining(recipe, learned, side, rng)])
@@ -244,7 +246,7 @@ def _pool(recipe: Recipe, learned: Learned, side: NDArray[np.bool_], seed: int) 
 
 
 def _joining(
-    recipe: Recipe, learned: Learned, side: NDArray[np.bool_], rng: np.random.Generator
+    recipe: ArmRecipe, learned: Learned, side: NDArray[np.bool_], rng: np.random.Generator
 ) -> Iterator[_Labels]:
     """The rows that join the real ones, class by class."""
     lacking = _lacking(learned, side)
@@ -266,7 +268,7 @@ def _lacking(learned: Learned, side: NDArray[np.bool_]) -> _Labels:
     return np.asarray(counts.max() - counts, np.int64)
 
 
-def _chances(recipe: Recipe, labels: _Labels, extra: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _chances(recipe: ArmRecipe, labels: _Labels, extra: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The probability of drawing each image."""
     if not recipe.even:
         return np.full(len(labels), 1 / len(labels))

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
 
-from medgan.evaluation.usefulness.arms import SMOTE, Lesson, Recipe
+from medgan.evaluation.usefulness.arms import SMOTE, ArmRecipe, Lesson
 from medgan.evaluation.usefulness.inputs import NetworkInputs
 from medgan.evaluation.usefulness.schedules import Schedule
 from medgan.evaluation.usefulness.training import train_classifiers
@@ -38,7 +38,7 @@ def network_tries(rates: Sequence[float], steps: Sequence[int]) -> tuple[tuple[S
     return tuple(tuple(Schedule(rate=rate, steps=count) for count in steps) for rate in rates)
 
 
-def linear_tries(recipe: Recipe) -> tuple[tuple[Schedule, ...], ...]:
+def linear_tries(recipe: ArmRecipe) -> tuple[tuple[Schedule, ...], ...]:
     """Schedules to try for a linear judge, all in one group."""
     values = _SHRINKAGES if recipe.discriminant else _PENALTIES
     return (tuple(Schedule(penalty=value) for value in values),)

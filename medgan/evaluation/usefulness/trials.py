@@ -28,7 +28,7 @@ from medgan.evaluation.usefulness.arms import (
     ONLY_IN_FEATURES,
     RECIPES,
     SHARED,
-    Recipe,
+    ArmRecipe,
     count_added,
     lesson,
     possible,
@@ -114,7 +114,7 @@ class Settings:
         assert all({*names} <= known for names in self.recipes.values()), self.recipes
         assert min(self.side, self.seeds, self.resamples) > 0
 
-    def recipes_of(self, judge: str) -> tuple[Recipe, ...]:
+    def recipes_of(self, judge: str) -> tuple[ArmRecipe, ...]:
         """The recipes that a judge trains, in the order of RECIPES."""
         wanted = self.recipes.get(judge, [recipe.name for recipe in RECIPES])
         return tuple(
@@ -155,7 +155,7 @@ class Outcome:
     """The predictions of one arm's classifiers for the held-out images."""
 
     judge: str
-    recipe: Recipe
+    recipe: ArmRecipe
     added: Mapping[str, int]
     """{class: images that join the real ones}."""
     choice: ScheduleChoice
@@ -286,7 +286,7 @@ def count_steps(train: LabelledImages, settings: Settings) -> dict[str, int]:
     return found
 
 
-def _arm_to_tune(recipe: Recipe) -> Recipe:
+def _arm_to_tune(recipe: ArmRecipe) -> ArmRecipe:
     """The arm of real images whose schedule an arm takes: itself, or the same without synthetic images."""
     return recipe.without if recipe.made else recipe
 
@@ -330,7 +330,7 @@ class _JudgeTrials:
             )
         return NetworkClassifier(eyes=SmallNetInputs(learned, asked, like=like, side=self.settings.side))
 
-    def tries(self, recipe: Recipe) -> tuple[tuple[Schedule, ...], ...]:
+    def tries(self, recipe: ArmRecipe) -> tuple[tuple[Schedule, ...], ...]:
         """Schedules to try; one run gives all schedules of a group."""
         if self.judge == PROBE:
             return linear_tries(recipe)
@@ -366,7 +366,7 @@ class _JudgeTrials:
             else None,
         )
 
-    def outcome(self, recipe: Recipe, report: Callable[[str], None]) -> Outcome:
+    def outcome(self, recipe: ArmRecipe, report: Callable[[str], None]) -> Outcome:
         """Choose the schedule of an arm, and train its classifiers on all training patients."""
         words = f"{self.judge}: {recipe.name}"
         choice = self.chosen(recipe, lambda: report(words))
@@ -383,7 +383,7 @@ class _JudgeTrials:
             logits=np.array(said, np.float32),
         )
 
-    def chosen(self, recipe: Recipe, report: Callable[[], None]) -> ScheduleChoice:
+    def chosen(self, recipe: ArmRecipe, report: Callable[[], None]) -> ScheduleChoice:
         """The schedule of an arm; an arm with synthetic images takes that of the same arm without them."""
         tuned = _arm_to_tune(recipe)
         with self.lock:
@@ -394,7 +394,7 @@ class _JudgeTrials:
         choice = self.choices[tuned.name]
         return choice if tuned is recipe else replace(choice, inner=None, spread=None)
 
-    def best(self, recipe: Recipe, report: Callable[[], None]) -> ScheduleChoice:
+    def best(self, recipe: ArmRecipe, report: Callable[[], None]) -> ScheduleChoice:
         """The schedule that folds of training patients rank first for an arm of real images."""
         groups = self.tries(recipe)
         every = [schedule for group in groups for schedule in group]
@@ -411,7 +411,7 @@ class _JudgeTrials:
             report()
         return choose(found)
 
-    def tried(self, recipe: Recipe, group: Sequence[Schedule], folds: NDArray[np.int64]) -> list[float]:
+    def tried(self, recipe: ArmRecipe, group: Sequence[Schedule], folds: NDArray[np.int64]) -> list[float]:
         """Cross-validated AUPRC of each schedule of a group, each image drawn as often as in the end."""
         # Folds have fewer images, so their schedules are shorter.
         train, learned = self.sets.train, self.sets.learned
@@ -434,7 +434,7 @@ class _JudgeTrials:
         return [round(fold_auprc(said[one], train.labels, folds, self.sets.rare), 5) for one in group]
 
     def answers(
-        self, recipe: Recipe, schedule: Schedule, side: NDArray[np.bool_], word: str, seed: int
+        self, recipe: ArmRecipe, schedule: Schedule, side: NDArray[np.bool_], word: str, seed: int
     ) -> list[list[float]]:
         """Train one classifier, or take it from the cache, and return its logits of the held-out images.
 

@@ -36,25 +36,29 @@ class DcganGenerator(nn.Module):
         The last one gives the image.
         """
         super().__init__()
-        self.size = plan.size
-        self.classes = len(plan.labels)
+        frame, recipe = plan.frame, plan.recipe
+        self.size = frame.size
+        self.classes = len(frame.labels)
         layers: list[nn.Module] = [
             nn.ConvTranspose2d(
-                plan.latent + self.classes,
-                plan.widths[0],
-                plan.base,  # type: ignore[arg-type]
+                recipe.latent + self.classes,
+                recipe.widths[0],
+                recipe.base,  # type: ignore[arg-type]
                 bias=False,
             ),
-            nn.BatchNorm2d(plan.widths[0]),
+            nn.BatchNorm2d(recipe.widths[0]),
             nn.ReLU(inplace=True),
         ]
-        for before, after in zip(plan.widths[:-2], plan.widths[1:-1], strict=True):
+        for before, after in zip(recipe.widths[:-2], recipe.widths[1:-1], strict=True):
             layers += [
                 nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(after),
                 nn.ReLU(inplace=True),
             ]
-        layers += [nn.ConvTranspose2d(plan.widths[-2], plan.channels, 4, stride=2, padding=1), nn.Tanh()]
+        layers += [
+            nn.ConvTranspose2d(recipe.widths[-2], frame.channels, 4, stride=2, padding=1),
+            nn.Tanh(),
+        ]
         self.layers = nn.Sequential(*layers).apply(_init_weights)
 
     def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
@@ -74,11 +78,12 @@ class DcganDiscriminator(nn.Module):
     def __init__(self, plan: Plan) -> None:
         """Mirror the generator."""
         super().__init__()
-        self.grid = plan.grid
-        self.classes = len(plan.labels)
-        widths = tuple(reversed(plan.widths[:-1]))
+        frame, recipe = plan.frame, plan.recipe
+        self.grid = recipe.grid
+        self.classes = len(frame.labels)
+        widths = tuple(reversed(recipe.widths[:-1]))
         layers: list[nn.Module] = [
-            nn.Conv2d(plan.channels + self.classes, widths[0], 4, stride=2, padding=1),
+            nn.Conv2d(frame.channels + self.classes, widths[0], 4, stride=2, padding=1),
             nn.LeakyReLU(0.2, inplace=True),
         ]
         for before, after in pairwise(widths):
@@ -87,7 +92,7 @@ class DcganDiscriminator(nn.Module):
                 nn.BatchNorm2d(after),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
-        layers.append(nn.Conv2d(widths[-1], 1, plan.base))  # type: ignore[arg-type]
+        layers.append(nn.Conv2d(widths[-1], 1, recipe.base))  # type: ignore[arg-type]
         self.layers = nn.Sequential(*layers).apply(_init_weights)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:

@@ -52,10 +52,11 @@ class FeatureMatcher:
         Raises:
             ModelError: the package of the network is not installed.
         """
-        self.span, self.group, self.resolution = plan.span, plan.group, plan.seen_at
+        self.span, self.group = plan.frame.span, plan.recipe.group
+        self.resolution = plan.recipe.feature_resolution
         self.network = build_frozen(load_weights(*LITE0)).to(device)
         self.device = device
-        known = [self._features_of(of_class(number)) for number in range(len(plan.labels))]
+        known = [self._features_of(of_class(number)) for number in range(len(plan.frame.labels))]
         together = [torch.cat(level) for level in zip(*known, strict=True)]
         self.means = [level.mean(dim=0) for level in together]
         self.deviations = [level.std(dim=0) + 1e-3 for level in together]
@@ -105,10 +106,10 @@ class FeatureMatcher:
     ) -> Tensor:
         """Energy distance of synthetic images to real ones, mean over images and levels.
 
-        Successive groups of `plan.group` images are of one class each. All G groups are compared at once,
-        level by level: a small class, or an incomplete group at the end of the batch, is padded with rows of
-        weight 0. A single image at the end weighs 0 beside other groups, because nothing would push it away
-        from the middle of its class.
+        Successive groups, whose size the recipe gives, are of one class each. All G groups are compared at
+        once, level by level: a small class, or an incomplete group at the end of the batch, is padded with
+        rows of weight 0. A single image at the end weighs 0 beside other groups, because nothing would push
+        it away from the middle of its class.
 
         Args:
             fake: (N, C, H, W) synthetic images.

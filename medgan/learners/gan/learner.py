@@ -76,9 +76,11 @@ class GanLearner(Learner):
     def step(self, run: Run) -> Measures:
         """Train on the batch at the run's position, of rows that are not held back."""
         gan, plan, shown = self._gan_of(run), run.plan, run.images_shown
-        images, labels = batch_at(self.training, plan, conditioning_weight(plan, shown), (plan.seed, shown))
-        ahead = shown + plan.batch
-        prefetch_at(self.training, plan, conditioning_weight(plan, ahead), (plan.seed, ahead))
+        images, labels = batch_at(
+            self.training, plan, conditioning_weight(plan, shown), (plan.budget.seed, shown)
+        )
+        ahead = shown + plan.budget.batch
+        prefetch_at(self.training, plan, conditioning_weight(plan, ahead), (plan.budget.seed, ahead))
         step = update(gan, run.runtime.tensor(images), run.runtime.tensor(labels), shown)
         return {name: getattr(step, name) for name in _MEASURES}
 
@@ -87,7 +89,7 @@ class GanLearner(Learner):
         distance = _mean_distance(run.plan, steps)
         if distance is not None:
             self.least_distance = min(self.least_distance, distance)
-        due = self.monitor.due(self.guards, run.images_shown, run.plan.images_shown)
+        due = self.monitor.due(self.guards, run.images_shown, run.plan.budget.images_shown)
         check = self._run_guards(run) if due else None
         return {
             "condition": round(conditioning_weight(run.plan, run.images_shown), 4),
@@ -105,7 +107,7 @@ class GanLearner(Learner):
         network, plan = self.gan.average, run.plan
 
         def save() -> None:
-            tones = self.monitor.tones(network, _TONE_IMAGES) if plan.toned else None
+            tones = self.monitor.tones(network, _TONE_IMAGES) if plan.recipe.toned else None
             Model.save(run.folder / "model", network, plan, known, tones)
 
         run.runtime.once(save)
@@ -151,7 +153,7 @@ class GanLearner(Learner):
     @property
     def status(self) -> str:
         """What the latest check of the guards found, in words."""
-        return guard_status(self.guards.checks, self.gan.strength, self.gan.plan.augment)
+        return guard_status(self.guards.checks, self.gan.strength, self.gan.plan.recipe.augment)
 
     def describe(self, means: Mapping[str, float]) -> str:
         """The measurements in words that say what to do."""
@@ -191,7 +193,7 @@ class GanLearner(Learner):
         gan, guards = self._gan_of(run), self.guards
         check = run.runtime.once(lambda: self.monitor.check(gan, run.images_shown))
         guards.checks.append(check)
-        gan.strength = next_strength(check, gan.strength, run.plan.augment)
+        gan.strength = next_strength(check, gan.strength, run.plan.recipe.augment)
         if check.settled:
             weights = {name: value.detach().cpu().clone() for name, value in gan.average.state_dict().items()}
             guards.kept = keep_snapshots(guards.kept, Snapshot(check, weights))
@@ -216,6 +218,6 @@ def _mean_distance(plan: Plan, steps: Sequence[Measures]) -> float | None:
 
     It is None where there are too few steps, or no distance is measured.
     """
-    count = max(min(_DISTANCE_STEPS, plan.tick // plan.batch), _LEAST_DISTANCE_STEPS)
+    count = max(min(_DISTANCE_STEPS, plan.budget.tick // plan.budget.batch), _LEAST_DISTANCE_STEPS)
     distances = [one for step in steps[-count:] if (one := step["distance"]) is not None]
     return fmean(distances) if len(distances) == count else None

@@ -34,6 +34,7 @@ from medgan.dataset.source import normalise_label
 from medgan.learners.gan.model_card import is_card_of, model_card_text
 from medgan.learners.gan.steps import GENERATORS
 from medgan.plan import Plan
+from medgan.plan.flat import flatten
 from medgan.plan.stored import parse_plan
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Model:
     @property
     def labels(self) -> tuple[str, ...]:
         """The classes it can draw."""
-        return self.plan.labels
+        return self.plan.frame.labels
 
     def sample(self, label: str, count: int = 1, seed: int = 0, *, device: str = "auto") -> SampledImages:
         """Draw images of one class in memory, unfiltered, with the seeds from `seed` on.
@@ -130,7 +131,7 @@ class Model:
             "medgan": medgan.__version__,
             "digest": digest_file(folder / _WEIGHTS),
             **about,
-            "plan": to_json(plan),
+            "plan": flatten(plan),
         }
         if not is_card_of(read_card(folder) or "", facts["digest"]):
             write_text(folder / CARD, model_card_text(plan, facts))
@@ -172,7 +173,7 @@ class Model:
             images_shown=facts.images_shown,
             holdout=facts.holdout,
             network=network.eval().requires_grad_(False),
-            tones=dict(zip(plan.labels, curves, strict=False)),
+            tones=dict(zip(plan.frame.labels, curves, strict=False)),
             warnings=facts.warnings,
         )
 
@@ -210,7 +211,7 @@ def _build_empty(plan: Plan, weights: Path) -> nn.Module:
         ValueError: the tensors in the file `weights` have other shapes.
     """
     with torch.device("meta"):
-        network: nn.Module = GENERATORS[plan.arch](plan)
+        network: nn.Module = GENERATORS[plan.recipe.arch](plan)
     wanted = {name: (str(one.dtype), tuple(one.shape)) for name, one in network.state_dict().items()}
     with safe_open(weights, framework="pt") as stream:
         parts = {name: stream.get_slice(name) for name in stream.keys()}  # noqa: SIM118  # it is no mapping
@@ -221,7 +222,7 @@ def _build_empty(plan: Plan, weights: Path) -> nn.Module:
     if curves is not None:
         knots = curves[1][-1:]
         wanted[_TONES], there[_TONES] = (
-            ("torch.float32", (len(plan.labels), plan.channels, 2, *knots)),
+            ("torch.float32", (len(plan.frame.labels), plan.frame.channels, 2, *knots)),
             curves,
         )
     for name in sorted(wanted.keys() | there.keys()):

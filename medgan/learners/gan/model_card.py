@@ -8,6 +8,7 @@ from typing import Any
 
 from medgan.base.escape import escape_markdown
 from medgan.plan import Plan
+from medgan.plan.flat import KEY_OF
 
 _BEGIN = "<!-- evaluation: medgan evaluate writes and replaces this section -->"
 _END = "<!-- /evaluation -->"
@@ -37,17 +38,18 @@ def model_card_text(plan: Plan, facts: Mapping[str, Any]) -> str:
         for label, count in sorted(counts.items())
     )
     decisions = "\n".join(
-        f"| {name} | {escape_markdown(str(getattr(plan, name)))} | {reason} |"
+        f"| {KEY_OF[name]} | {escape_markdown(str(plan.value_of(name)))} | {reason} |"
         for name, reason in plan.why.items()
-        if name not in {"form"}
+        if name in KEY_OF and name != "form"
     )
-    form, modality = plan.form, escape_markdown(plan.form.modality) or "modality unknown"
+    form, (height, width) = plan.frame.form, plan.frame.size
+    modality = escape_markdown(form.modality) or "modality unknown"
     cautions = "".join(f"**{escape_markdown(sentence)}**\n\n" for sentence in facts.get("cautions", ()))
     return f"""\
 # Model card
 
-A class-conditional generator of synthetic medical images ({modality}, {plan.size[0]} x {plan.size[1]} pixels,
-{"colour" if plan.channels == 3 else "gray"}), made by medgan {facts["medgan"]}.
+A class-conditional generator of synthetic medical images ({modality}, {height} x {width} pixels,
+{"colour" if plan.frame.channels == 3 else "gray"}), made by medgan {facts["medgan"]}.
 
 Weights: `generator.safetensors`, SHA-256 `{facts["digest"]}`.
 

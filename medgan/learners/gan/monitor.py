@@ -102,10 +102,12 @@ class Monitor:
         """Hold back rows by whole patients, without reading an image yet."""
         self.stack, self.plan = stack, plan
         every = np.arange(len(stack))
-        self.held_back = choose_monitoring_rows(stack.labels, stack.patients) if plan.guarded else every[:0]
+        self.held_back = (
+            choose_monitoring_rows(stack.labels, stack.patients) if plan.recipe.guarded else every[:0]
+        )
         self.used: NDArray[np.int64] = np.setdiff1d(every, self.held_back)
         self.training = TrainingRows.of(stack, self.used)
-        self.per_class = min(max(_DRAWN // len(plan.labels), _LEAST_DRAWN), _MOST_DRAWN)
+        self.per_class = min(max(_DRAWN // len(plan.frame.labels), _LEAST_DRAWN), _MOST_DRAWN)
 
     def due(self, guards: Guards, images_shown: int, of: int) -> bool:
         """Whether to check the run at this tick.
@@ -113,16 +115,16 @@ class Monitor:
         That is when enough was trained since the last check, and at the end (`of` images) of a run that has
         been checked before.
         """
-        if not self.plan.guarded:
+        if not self.plan.recipe.guarded:
             return False
         last = guards.checks[-1].images_shown if guards.checks else 0
-        enough = images_shown - last >= _SPACING * self.per_class * len(self.plan.labels)
+        enough = images_shown - last >= _SPACING * self.per_class * len(self.plan.frame.labels)
         return enough or (images_shown >= of and last > 0)
 
     @cached_property
     def reference(self) -> _MonitorReference:
         """Measurements of the real images."""
-        rng = np.random.default_rng(self.plan.seed)
+        rng = np.random.default_rng(self.plan.budget.seed)
         return _measure_reference(self.stack, self.plan, self.used, self.held_back, self.per_class, rng)
 
     def check(self, gan: GanState, images_shown: int) -> Check:
@@ -131,11 +133,11 @@ class Monitor:
         It seeds torch for itself, so that the training after it does not depend on it.
         """
         # Variety, copies and distance of each class.
-        reseed(self.plan.seed, -2 - images_shown)
+        reseed(self.plan.budget.seed, -2 - images_shown)
         plan = gan.plan  # whose length may have been adapted to the clock
         share = conditioning_weight(plan, images_shown)
         shares, copies, distances, errors = {}, {}, {}, []
-        for number, label in enumerate(self.plan.labels):
+        for number, label in enumerate(self.plan.frame.labels):
             fake, known = self.written(gan.average, number, share), self.reference.classes[number]
             small = thumbnails(fake)
             if known.count:
@@ -150,8 +152,8 @@ class Monitor:
         overfit, overfit_error = self.overfitting(gan, images_shown, share)
         return Check(
             images_shown=images_shown,
-            patients=self.patients if plan.adversary else None,
-            settled=share >= 1 and images_shown >= _SETTLED * plan.images_shown,
+            patients=self.patients if plan.recipe.adversary else None,
+            settled=share >= 1 and images_shown >= _SETTLED * plan.budget.images_shown,
             overfit=overfit,
             overfit_error=overfit_error,
             variety=shares,
@@ -166,13 +168,15 @@ class Monitor:
         They are in [-1, 1], and tone curves are applied where the plan uses them.
         """
         images = draw_class(network, self.plan, number, self.per_class, share).numpy()
-        if self.plan.toned:
+        if self.plan.recipe.toned:
             images = apply_curves(images, fit_tone_curves(tone_quantiles(images), self.levels[number]))
         return torch.from_numpy(images).clamp(-1, 1)
 
     def tones(self, network: nn.Module, count: int) -> NDArray[np.float32]:
         """Tone curves (classes, C, 2, knots) of a generator, from `count` images a class."""
-        images = (draw_class(network, self.plan, number, count) for number in range(len(self.plan.labels)))
+        images = (
+            draw_class(network, self.plan, number, count) for number in range(len(self.plan.frame.labels))
+        )
         return np.stack(
             [
                 fit_tone_curves(tone_quantiles(fakes.numpy()), real)
@@ -184,7 +188,7 @@ class Monitor:
     def levels(self) -> list[NDArray[np.float32]]:
         """Tone quantiles of the real training images of each class."""
         real = class_images(self.training, self.plan)
-        return [tone_quantiles(real(number)) for number in range(len(self.plan.labels))]
+        return [tone_quantiles(real(number)) for number in range(len(self.plan.frame.labels))]
 
     @torch.inference_mode()
     def overfitting(self, gan: GanState, images_shown: int, share: float) -> tuple[float | None, float]:
@@ -246,11 +250,11 @@ class Monitor:
     @cached_property
     def rated_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Held-back rows, and twice as many training rows in the same class proportions."""
-        rng = np.random.default_rng(self.plan.seed)
-        most = max(_RATED // len(self.plan.labels), 1)
+        rng = np.random.default_rng(self.plan.budget.seed)
+        most = max(_RATED // len(self.plan.frame.labels), 1)
         held = (
             self.held_back[self.stack.labels[self.held_back] == number]
-            for number in range(len(self.plan.labels))
+            for number in range(len(self.plan.frame.labels))
         )
         held_back = np.concatenate([np.sort(rng.permutation(rows)[:most]) for rows in held])
         train = [
@@ -309,9 +313,9 @@ def _measure_reference(
         return torch.cat(small), torch.cat(like)
 
     # A choice of training images, and of held-back ones.
-    share = max(_REFERENCES // len(plan.labels), 1)
+    share = max(_REFERENCES // len(plan.frame.labels), 1)
     train = np.concatenate(
-        [some(used[stack.labels[used] == number], share) for number in range(len(plan.labels))]
+        [some(used[stack.labels[used] == number], share) for number in range(len(plan.frame.labels))]
     )
     fresh = some(held_back, _COMPARED)
     small, like = describe(train)
@@ -319,7 +323,7 @@ def _measure_reference(
     centre, spread = like.mean(dim=0), like.std(dim=0).clamp(min=1e-3)
     # Classes: signatures to take a distance from, and variety.
     classes = []
-    for number in range(len(plan.labels)):
+    for number in range(len(plan.frame.labels)):
         new = np.flatnonzero(stack.labels[fresh] == number)
         mine = rng.permutation(np.flatnonzero(stack.labels[train] == number))[:_COMPARED]
         chosen = fresh_like[new] if len(new) >= _LEAST_UNSEEN else like[mine]

@@ -107,29 +107,32 @@ class Generator(nn.Module):
     """
 
     def __init__(self, plan: Plan) -> None:
-        """Build base, Gaussian and stages by `plan.base`, `plan.widths` and `plan.labels`."""
+        """Build base, Gaussian and stages by the base and the widths of the recipe."""
         super().__init__()
-        self.size = plan.size
-        self.classes = len(plan.labels) if len(plan.labels) > 1 else 0
-        self.embedding = nn.Embedding(max(self.classes, 1), plan.latent)
-        self.base = nn.Parameter(torch.randn(plan.widths[0], *plan.base))
-        self.scales = nn.Linear(plan.latent, plan.widths[0])
+        frame, recipe = plan.frame, plan.recipe
+        self.size = frame.size
+        self.classes = len(frame.labels) if len(frame.labels) > 1 else 0
+        self.embedding = nn.Embedding(max(self.classes, 1), recipe.latent)
+        self.base = nn.Parameter(torch.randn(recipe.widths[0], *recipe.base))
+        self.scales = nn.Linear(recipe.latent, recipe.widths[0])
         # Stages, each twice the size of the one before.
-        stages, side, before = [], max(plan.base), plan.widths[0]
-        for number, width in enumerate(plan.widths):
+        stages, side, before = [], max(recipe.base), recipe.widths[0]
+        for number, width in enumerate(recipe.widths):
             side *= 2 if number else 1
             enters = self.classes if side >= _CONDITION_FROM else 0
-            scale = len(plan.widths) ** -0.25
-            stages.append(_UpStage(before, width, plan.latent, enters, double=number > 0, scale=scale))
+            scale = len(recipe.widths) ** -0.25
+            stages.append(_UpStage(before, width, recipe.latent, enters, double=number > 0, scale=scale))
             before = width
         self.stages = nn.ModuleList(stages)
         # The Gaussian image, and the details that stages add to it.
-        self.outlined = min(plan.outlined, plan.doublings - 1)  # older plans say 2, whatever the size
-        rows, columns = (cells << self.outlined for cells in plan.base)
-        self.outline = ClassGaussian((plan.channels, rows, columns), plan.latent, len(plan.labels))
-        self.from_outline = convolution(plan.channels, plan.widths[self.outlined], 3)
+        # Older recipes say 2, whatever the size.
+        self.gaussian_level = min(recipe.gaussian_level, recipe.doublings - 1)
+        rows, columns = (cells << self.gaussian_level for cells in recipe.base)
+        self.outline = ClassGaussian((frame.channels, rows, columns), recipe.latent, len(frame.labels))
+        self.from_outline = convolution(frame.channels, recipe.widths[self.gaussian_level], 3)
         self.details = nn.ModuleList(
-            convolution(width, plan.channels, 3, scale=_DETAIL) for width in plan.widths[self.outlined :]
+            convolution(width, frame.channels, 3, scale=_DETAIL)
+            for width in recipe.widths[self.gaussian_level :]
         )
 
     def init_from_data(self, of_class: Callable[[int], NDArray[np.float32]]) -> None:
@@ -154,13 +157,13 @@ class Generator(nn.Module):
         activated = leaky_relu(x)
         for number, stage in enumerate(self.stages):
             x = stage(x, activated, z, y)
-            if number == self.outlined:
+            if number == self.gaussian_level:
                 x = x + self.from_outline(image)
             activated = leaky_relu(x)
-            if number > self.outlined:
+            if number > self.gaussian_level:
                 image = double(image)
-            if number >= self.outlined:
-                image = image + self.details[number - self.outlined](activated).float()
+            if number >= self.gaussian_level:
+                image = image + self.details[number - self.gaussian_level](activated).float()
         return resample(image, self.size)
 
 
@@ -202,14 +205,15 @@ class Discriminator(nn.Module):
     def __init__(self, plan: Plan) -> None:
         """Mirror the generator, with a depthwise convolution over the base cells as head."""
         super().__init__()
-        self.grid = plan.grid
-        self.classes = len(plan.labels) if len(plan.labels) > 1 else 0
-        widths = tuple(reversed(plan.widths))
-        self.from_image = convolution(plan.channels, widths[0], 3)
+        frame, recipe = plan.frame, plan.recipe
+        self.grid = recipe.grid
+        self.classes = len(frame.labels) if len(frame.labels) > 1 else 0
+        widths = tuple(reversed(recipe.widths))
+        self.from_image = convolution(frame.channels, widths[0], 3)
         scale = len(widths) ** -0.25
         stages = [_DownStage(before, after, halve=True, scale=scale) for before, after in pairwise(widths)]
         self.stages = nn.ModuleList([*stages, _DownStage(widths[-1], widths[-1], halve=False, scale=scale)])
-        self.head = nn.Conv2d(widths[-1], widths[-1], plan.base, groups=widths[-1])  # type: ignore[arg-type]
+        self.head = nn.Conv2d(widths[-1], widths[-1], recipe.base, groups=widths[-1])  # type: ignore[arg-type]
         self.real = nn.Linear(widths[-1], 1)
         self.embedding = nn.Embedding(max(self.classes, 1), widths[-1])
 

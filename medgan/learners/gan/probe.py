@@ -10,7 +10,7 @@ import math
 import statistics
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -53,9 +53,9 @@ def measure_costs(
     After a warm-up round, precisions take turns, so that a busy moment affects all of them alike. Several
     processes measure together, and use the times of the first.
     """
-    trials = {name: _TimingTrial(replace(plan, precision=name)) for name in precisions}
+    trials = {name: _TimingTrial(plan.replace(precision=name)) for name in precisions}
     taken: dict[str, list[_Cost]] = {name: [] for name in trials}
-    what, description = "timing one step", f"size {'x'.join(map(str, plan.size))}, {', '.join(trials)}"
+    what, description = "timing one step", f"size {'x'.join(map(str, plan.frame.size))}, {', '.join(trials)}"
     for number in range(rounds + 1):
         for place, (name, trial) in enumerate(trials.items()):
             on_progress(Progress(what, number * len(trials) + place, (rounds + 1) * len(trials), description))
@@ -96,9 +96,9 @@ def _compare_with_plain(plan: Plan) -> tuple[float, str, float]:
         Seconds per image with graphs, the weight whose gradient differs most, and its difference as a share
         of its length.
     """
-    trial = _TimingTrial(replace(plan, graphed=True))
+    trial = _TimingTrial(plan.replace(graphed=True))
     seconds = _median_cost([trial.round() for _ in range(ROUNDS + 1)][1:]).wall
-    plain = _TimingTrial(replace(plan, graphed=False))
+    plain = _TimingTrial(plan.replace(graphed=False))
     plain.take_over(trial)
     return seconds, *_largest_difference(plain.gradients(), trial.gradients())
 
@@ -130,12 +130,14 @@ class _TimingTrial:
 
     def __init__(self, plan: Plan) -> None:
         """Build the networks as for training."""
-        reseed(plan.seed, -1)
-        self.plan, self.runtime = plan, Runtime(plan.device, plan.precision, graphed=plan.graphed)
-        images, mine = torch.rand(plan.batch, plan.channels, *plan.size) * 2 - 1, share_of_batch(plan)
+        reseed(plan.budget.seed, -1)
+        budget = plan.budget
+        self.plan, self.runtime = plan, Runtime(budget.device, budget.precision, graphed=budget.graphed)
+        images, mine = torch.rand(budget.batch, *plan.frame.shape) * 2 - 1, share_of_batch(plan)
         self.gan = GanState(plan, self.runtime, lambda _: images.numpy())
         self.images = self.runtime.tensor(images[mine])
-        self.labels = self.runtime.tensor(torch.arange(plan.batch)[mine] // plan.group % len(plan.labels))
+        groups = torch.arange(budget.batch)[mine] // plan.recipe.group
+        self.labels = self.runtime.tensor(groups % len(plan.frame.labels))
 
     def round(self) -> _Cost:
         """Cost of an image in a long run.
@@ -143,9 +145,9 @@ class _TimingTrial:
         It is that of a plain step plus the proper share of what a gradient penalty adds.
         """
         lazy, plain = self.step(0), self.step(1)
-        if not self.plan.penalty_every:
+        if not self.plan.recipe.penalty_every:
             return _Cost((lazy.processor + plain.processor) / 2, (lazy.wall + plain.wall) / 2)
-        share = 1 / self.plan.penalty_every
+        share = 1 / self.plan.recipe.penalty_every
         return _Cost(
             plain.processor + (lazy.processor - plain.processor) * share,
             plain.wall + (lazy.wall - plain.wall) * share,
@@ -155,10 +157,10 @@ class _TimingTrial:
         """Cost of an image in step `number`, of which number 0 has a gradient penalty."""
         processor, wall = time.process_time(), time.perf_counter()
         # It returns Python numbers, so a GPU has finished by then.
-        update(self.gan, self.images, self.labels, number * self.plan.batch)
+        update(self.gan, self.images, self.labels, number * self.plan.budget.batch)
         processor, wall = time.process_time() - processor, time.perf_counter() - wall
         on_gpu = self.images.device.type != "cpu"
-        return _Cost((wall if on_gpu else processor) / self.plan.batch, wall / self.plan.batch)
+        return _Cost((wall if on_gpu else processor) / self.plan.budget.batch, wall / self.plan.budget.batch)
 
     def take_over(self, other: _TimingTrial) -> None:
         """Continue from the weights and optimiser state of another trial."""
@@ -172,8 +174,9 @@ class _TimingTrial:
 
         By then all networks take part, and it is a step with a gradient penalty where the plan has one.
         """
-        steps, every = self.plan.images_shown // self.plan.batch, self.plan.penalty_every or 1
-        reseed(self.plan.seed, 0)
+        budget, every = self.plan.budget, self.plan.recipe.penalty_every or 1
+        steps = budget.images_shown // budget.batch
+        reseed(budget.seed, 0)
         self.step((steps - 1) // every * every)
         learning = {name: part for name, part in self.gan.networks.items() if name != "average"}
         return {

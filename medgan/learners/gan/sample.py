@@ -64,7 +64,11 @@ def draw_together(model: Model, label: str, seeds: Sequence[int], *, device: str
     """Draw one image per seed, all of them in memory."""
     drawn = [one.pixels for one in draw(model, label, seeds, device=device)]
     return SampledImages(
-        pixels=np.stack(drawn), label=label, seeds=tuple(seeds), model=model.digest, form=model.plan.form
+        pixels=np.stack(drawn),
+        label=label,
+        seeds=tuple(seeds),
+        model=model.digest,
+        form=model.plan.frame.form,
     )
 
 
@@ -113,9 +117,9 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
 def _latent_of(plan: Plan, seed: int) -> Tensor:
     """Latent (1, latent) of a seed, made on the CPU so that all devices get the same."""
     rng = torch.Generator().manual_seed(seed)
-    if plan.noise == "uniform":
-        return torch.rand(1, plan.latent, generator=rng) * 2 - 1
-    return torch.randn(1, plan.latent, generator=rng)
+    if plan.recipe.noise == "uniform":
+        return torch.rand(1, plan.recipe.latent, generator=rng) * 2 - 1
+    return torch.randn(1, plan.recipe.latent, generator=rng)
 
 
 @torch.inference_mode()
@@ -135,7 +139,7 @@ def _draw_pixels(
     images = network(z, labels, share).float().cpu()
     if tones is not None:
         images = torch.from_numpy(apply_curves(images.numpy(), tones))
-    low, high = plan.span
+    low, high = plan.frame.span
     pixels: NDArray[np.float32] = (low + (images + 1) / 2 * (high - low)).clamp(0, 1).numpy()
     return pixels
 
@@ -161,8 +165,8 @@ def draw_grid(network: nn.Module, plan: Plan, *, share: float = 1.0) -> NDArray[
     device = next(network.parameters()).device
     z = torch.cat([_latent_of(plan, seed) for seed in range(_GRID_COLUMNS)]).to(device)
     rows = []
-    for number in range(len(plan.labels)):
+    for number in range(len(plan.frame.labels)):
         images = _draw_pixels(network, plan, z, torch.full((_GRID_COLUMNS,), number, device=device), share)
         rows.append(np.concatenate(list(images), axis=2))  # (C, H, 8 W)
     sheet = np.concatenate(rows, axis=1).transpose(1, 2, 0)
-    return sheet[:, :, 0] if plan.channels == 1 else sheet
+    return sheet[:, :, 0] if plan.frame.channels == 1 else sheet

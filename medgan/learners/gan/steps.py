@@ -58,13 +58,15 @@ class GanState:
         """
         self.plan, self.runtime, self.class_images = plan, runtime, class_images
         # Networks, in the order in which they draw random numbers.
-        generator = GENERATORS[plan.arch](plan)
-        discriminator = _DISCRIMINATORS[plan.arch](plan) if plan.adversary else None
+        generator = GENERATORS[plan.recipe.arch](plan)
+        discriminator = _DISCRIMINATORS[plan.recipe.arch](plan) if plan.recipe.adversary else None
         if isinstance(generator, networks.Generator):
             generator.init_from_data(class_images)
-        self.matcher = FeatureMatcher(plan, class_images, runtime.fabric.device) if plan.matching else None
+        self.matcher = (
+            FeatureMatcher(plan, class_images, runtime.fabric.device) if plan.recipe.matching else None
+        )
         self.features = None if self.matcher is None else runtime.graphed(self.matcher.features)
-        self.average = runtime.place(GENERATORS[plan.arch](plan))
+        self.average = runtime.place(GENERATORS[plan.recipe.arch](plan))
         self.average.load_state_dict(generator.state_dict())
         self.average.eval().requires_grad_(False)
         # Their optimisers, and wrappers for this device.
@@ -77,7 +79,7 @@ class GanState:
                 discriminator, *runtime.setup(discriminator, self.make_optimiser(discriminator))
             )
         )
-        self.strength = plan.augment
+        self.strength = plan.recipe.augment
         """Current strength of augmentation, which the guards may raise above the plan's."""
         self.start = 0
         """Images shown at which the schedule of the learning rate starts: the end of a shorter run that this
@@ -89,8 +91,8 @@ class GanState:
         """Adam with the settings of the plan."""
         plan = self.plan
         weights = network.parameters()
-        adam = torch.optim.Adam(weights, lr=plan.rate, betas=plan.betas, fused=True)  # type: ignore[arg-type]
-        return clip_updates(adam, plan.stride) if plan.stride else adam
+        adam = torch.optim.Adam(weights, lr=plan.recipe.rate, betas=plan.recipe.betas, fused=True)  # type: ignore[arg-type]
+        return clip_updates(adam, plan.recipe.stride) if plan.recipe.stride else adam
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -119,14 +121,15 @@ def conditioning_weight(plan: Plan, images_shown: int) -> float:
 
     Transitional conditioning: what all classes share is learned first (arXiv 2201.06578).
     """
-    start, whole = (share * plan.images_shown for share in plan.condition)
+    start, whole = (share * plan.budget.images_shown for share in plan.recipe.condition)
     return min(max((images_shown - start) / (whole - start), 0.0), 1.0) if whole > start else 1.0
 
 
 def active_discriminator(gan: GanState, images_shown: int) -> DiscriminatorState | None:
     """The discriminator, or None where there is none or it has not started yet."""
     plan = gan.plan
-    return gan.discriminator if images_shown >= plan.joins * plan.images_shown else None
+    start = plan.recipe.discriminator_start * plan.budget.images_shown
+    return gan.discriminator if images_shown >= start else None
 
 
 def _paired_logits(
@@ -136,7 +139,7 @@ def _paired_logits(
 
     Batch norm must see the two apart; without it, one pass for both is faster.
     """
-    if plan.arch == "dcgan":
+    if plan.recipe.arch == "dcgan":
         return discriminator.wrapped(real, labels).float(), discriminator.wrapped(fake, labels).float()
     both = discriminator.wrapped(torch.cat([real, fake]), torch.cat([labels, labels])).float()
     return both[: len(real)], both[len(real) :]
@@ -144,9 +147,9 @@ def _paired_logits(
 
 def draw_latents(plan: Plan, count: int, device: torch.device) -> Tensor:
     """Draw latent vectors (count, latent) with torch's global generator."""
-    if plan.noise == "uniform":
-        return random_per_image(lambda n: torch.rand(n, plan.latent, device=device), count) * 2 - 1
-    return random_per_image(lambda n: torch.randn(n, plan.latent, device=device), count)
+    if plan.recipe.noise == "uniform":
+        return random_per_image(lambda n: torch.rand(n, plan.recipe.latent, device=device), count) * 2 - 1
+    return random_per_image(lambda n: torch.randn(n, plan.recipe.latent, device=device), count)
 
 
 def update(gan: GanState, real: Tensor, labels: Tensor, images_shown: int) -> Step:
@@ -155,11 +158,11 @@ def update(gan: GanState, real: Tensor, labels: Tensor, images_shown: int) -> St
     Each process brings its share of the batch. Gradients and measurements are means over the whole batch.
     """
     plan, share = gan.plan, conditioning_weight(gan.plan, images_shown)
-    done = (images_shown - gan.start) / (plan.images_shown - gan.start)
+    done = (images_shown - gan.start) / (plan.budget.images_shown - gan.start)
     # Learning rate of this step.
     for optimiser in gan.optimisers.values():
         for group in optimiser.param_groups:
-            group["lr"] = _cosine(plan.rate, plan.rate_end, done) * gan.lr_factor
+            group["lr"] = _cosine(plan.recipe.rate, plan.recipe.rate_end, done) * gan.lr_factor
     # Fake images, the discriminator's step where it takes part, and the generator's step.
     gan.runtime.begin_step()
     z = draw_latents(plan, len(real), real.device)
@@ -172,7 +175,7 @@ def update(gan: GanState, real: Tensor, labels: Tensor, images_shown: int) -> St
         told_apart = (on_real[:, 0] > on_fake[:, 0]).float().mean()
         shown = {"critic_loss": critic_loss, "told_apart": told_apart}
     shown |= _update_generator(gan, discriminator, (real, fake), labels, images_shown)
-    _update_average(gan, images_shown + plan.batch, plan.batch)
+    _update_average(gan, images_shown + plan.budget.batch, plan.budget.batch)
     numbers = gan.runtime.mean(torch.stack(list(shown.values()))).tolist()
     return Step(**dict(zip(shown, numbers, strict=True)))
 
@@ -194,15 +197,15 @@ def _update_discriminator(
         real, fake = (augment(images, gan.strength) for images in pair)
     # The loss, and the gradient penalty every few steps.
     on_real, on_fake = _paired_logits(plan, discriminator, real, fake, labels)
-    loss = losses.DISCRIMINATOR_LOSSES[plan.loss](on_real, on_fake, weights)
+    loss = losses.DISCRIMINATOR_LOSSES[plan.recipe.loss](on_real, on_fake, weights)
     total = loss
-    if plan.penalty_every and images_shown // plan.batch % plan.penalty_every == 0:
-        gamma = _cosine(plan.penalty, plan.penalty_end, images_shown / plan.images_shown)
+    if plan.recipe.penalty_every and images_shown // plan.budget.batch % plan.recipe.penalty_every == 0:
+        gamma = _cosine(plan.recipe.penalty, plan.recipe.penalty_end, images_shown / plan.budget.images_shown)
         both, twice = torch.cat([real, fake]), torch.cat([labels, labels])
         # The mean over real and fake together is half of R1 + R2, and the factor `penalty_every` keeps its
         # mean strength. The penalty bypasses DDP's wrapper, but its gradients reach the same parameters in
         # the same backward pass as those of `loss`: DDP averages what each parameter has received in the end.
-        total = loss + plan.penalty_every * gamma * losses.gradient_penalty(
+        total = loss + plan.recipe.penalty_every * gamma * losses.gradient_penalty(
             discriminator.network, both, twice, weights
         )
     discriminator.optimiser.zero_grad()
@@ -226,10 +229,12 @@ def _update_generator(
     plan, fake = gan.plan, pair[1]
     total, shown = fake.new_zeros(()), {}
     if discriminator is not None:
-        total = total + plan.adversary * _adversarial_loss(gan, discriminator, pair, labels, images_shown)
+        total = total + plan.recipe.adversary * _adversarial_loss(
+            gan, discriminator, pair, labels, images_shown
+        )
     if gan.matcher is not None:
-        distance = gan.matcher.distance(fake, labels, (plan.seed, images_shown), gan.features)
-        total = total + plan.matching * distance
+        distance = gan.matcher.distance(fake, labels, (plan.budget.seed, images_shown), gan.features)
+        total = total + plan.recipe.matching * distance
         shown["distance"] = distance.detach()
     gan.generator_optimiser.zero_grad()
     gan.runtime.backward(total)
@@ -251,10 +256,10 @@ def _adversarial_loss(
         on_fake = discriminator.wrapped(augment(fake, gan.strength), labels).float()
     discriminator.network.requires_grad_(True)
     on_real = on_fake  # ignored by a loss that does not pair fakes with reals
-    if plan.loss == "relativistic":
+    if plan.recipe.loss == "relativistic":
         with torch.no_grad():
             on_real = discriminator.wrapped(augment(real, gan.strength), labels).float()
-    return losses.GENERATOR_LOSSES[plan.loss](on_real, on_fake, (1.0, share))
+    return losses.GENERATOR_LOSSES[plan.recipe.loss](on_real, on_fake, (1.0, share))
 
 
 @torch.no_grad()
@@ -263,7 +268,7 @@ def _update_average(gan: GanState, images_shown: int, batch: int) -> None:
 
     The half-life of the average never exceeds a twentieth of the images shown so far.
     """
-    half_life = min(gan.plan.ema, 0.05 * images_shown)
+    half_life = min(gan.plan.recipe.ema, 0.05 * images_shown)
     keep = 0.5 ** (batch / half_life) if half_life > 0 else 0.0
     torch._foreach_lerp_(list(gan.average.parameters()), list(gan.generator.parameters()), 1 - keep)
     for mine, theirs in zip(gan.average.buffers(), gan.generator.buffers(), strict=True):

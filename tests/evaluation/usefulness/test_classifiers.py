@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medgan.evaluation.usefulness.arms import DrawPool, Lesson, Recipe
+from medgan.evaluation.usefulness.arms import ArmRecipe, DrawPool, Lesson
 from medgan.evaluation.usefulness.classifiers import _NEVER, LinearClassifier, _smote, linear_tries
 from medgan.evaluation.usefulness.schedules import Schedule
 
@@ -22,7 +22,7 @@ def taught(rows=range(80), classes=2, **how):
         rows=rows, chances=np.full(len(rows), 1 / len(rows)), costs=np.ones(len(rows), np.float32)
     )
     return Lesson(
-        recipe=Recipe(name="test", **how), labels=LABELS, classes=classes, real=80, stages=((1.0, even),)
+        recipe=ArmRecipe(name="test", **how), labels=LABELS, classes=classes, real=80, stages=((1.0, even),)
     )
 
 
@@ -54,7 +54,7 @@ def test_learned_images_can_be_asked_about_and_unknown_classes_are_never_called(
 
 
 def test_every_penalty_of_a_group_is_learned():
-    (group,) = linear_tries(Recipe(name="real"))
+    (group,) = linear_tries(ArmRecipe(name="real"))
     assert [one for one, _ in JUDGE.learn(taught(), group, 0)] == list(group)
 
 

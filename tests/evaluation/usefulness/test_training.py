@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from medgan.evaluation.usefulness.arms import DrawPool, Lesson, Recipe
+from medgan.evaluation.usefulness.arms import ArmRecipe, DrawPool, Lesson
 from medgan.evaluation.usefulness.inputs import SmallNetInputs
 from medgan.evaluation.usefulness.training import _BATCH, _weighted_loss, train_classifiers
 from tests.evaluation.rings import shapes
@@ -21,7 +21,7 @@ def even(rows, costs=1.0):
 
 def taught(*stages, prior=None, **how):
     stages = stages or ((1.0, even(range(60))),)
-    recipe = Recipe(name="test", **how)
+    recipe = ArmRecipe(name="test", **how)
     return Lesson(recipe=recipe, labels=IMAGES.labels, classes=2, real=60, stages=stages, prior=prior)
 
 
@@ -57,7 +57,7 @@ def test_weights_are_the_mean_over_the_last_half_of_the_steps():
             return [{"params": list(network.parameters()), "lr": rate, "weight_decay": 0.0}]
 
     lesson = Lesson(
-        recipe=Recipe(name="test"),
+        recipe=ArmRecipe(name="test"),
         labels=np.ones(60, np.int64),
         classes=2,
         real=60,

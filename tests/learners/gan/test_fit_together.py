@@ -27,7 +27,7 @@ PLANS = {
 }
 if is_installed(LITE0[0]):
     PLANS["matched"] = matched_plan(images_shown=32, tick=16)
-    PLANS["joined"] = matched_plan(images_shown=32, tick=16, adversary=0.5, joins=0.5)
+    PLANS["joined"] = matched_plan(images_shown=32, tick=16, adversary=0.5, discriminator_start=0.5)
 LONG = tiny_plan(images_shown=800, tick=40)
 GUARDED = tiny_plan(images_shown=640, tick=160, augment=0.5)
 JOIN = "import sys; from tests.learners.gan.test_fit_together import join; join(*sys.argv[1:])"
@@ -35,9 +35,9 @@ JOIN = "import sys; from tests.learners.gan.test_fit_together import join; join(
 
 def stack_of(plan):
     stack = tiny_stack()
-    if len(plan.labels) == len(stack.names):
+    if len(plan.frame.labels) == len(stack.names):
         return stack
-    return dataclasses.replace(stack, names=plan.labels, labels=stack.labels * 0)
+    return dataclasses.replace(stack, names=plan.frame.labels, labels=stack.labels * 0)
 
 
 def learned(plan, folder):
@@ -88,8 +88,11 @@ def guarded(folder):
 def made_by(networks, plan):
     """What the networks make of fixed noise."""
     noise = torch.Generator().manual_seed(0)
-    z, images = torch.randn(16, plan.latent, generator=noise), torch.rand(16, 1, *plan.size, generator=noise)
-    labels = torch.arange(16) % len(plan.labels)
+    z, images = (
+        torch.randn(16, plan.recipe.latent, generator=noise),
+        torch.rand(16, 1, *plan.frame.size, generator=noise),
+    )
+    labels = torch.arange(16) % len(plan.frame.labels)
     return {name: network(images if name == "critic" else z, labels) for name, network in networks.items()}
 
 
@@ -165,7 +168,7 @@ def test_a_job_that_loses_a_process_ends_and_goes_on_in_one(tmp_path):
     assert first.returncode != 0
     assert "JobError: another process of this job has ended unexpectedly" in words
     reached = load_checkpoint(killed / STATE)["images_shown"]
-    assert 0 < reached < LONG.images_shown
+    assert 0 < reached < LONG.budget.images_shown
     log = (killed / LOG).read_text().splitlines()
-    assert len(log) >= reached // LONG.tick
-    assert fit(tiny_stack(), LONG, killed, about=ABOUT).images_shown == LONG.images_shown
+    assert len(log) >= reached // LONG.budget.tick
+    assert fit(tiny_stack(), LONG, killed, about=ABOUT).images_shown == LONG.budget.images_shown

@@ -5,7 +5,6 @@ What is replayed is what torch.compile traces. Without a GPU it is traced alike 
 """
 
 import contextlib
-import dataclasses
 
 import numpy as np
 import pytest
@@ -48,7 +47,7 @@ def test_a_replayed_step_has_the_gradients_of_a_plain_one(plan, traced):
     pace, against = time_with_graphs(plan)
     assert graphs() > before
     assert (pace > 0, against) == (True, "")
-    trials = [_TimingTrial(dataclasses.replace(plan, graphed=graphed)) for graphed in (False, True)]
+    trials = [_TimingTrial(plan.replace(graphed=graphed)) for graphed in (False, True)]
     plain, replayed = (trial.gradients() for trial in trials)
     assert _largest_difference(plain, replayed)[1] < 1e-4
     assert all(slope.any() for name, slope in plain.items() if "class" in name or "embedding" in name)
@@ -56,9 +55,9 @@ def test_a_replayed_step_has_the_gradients_of_a_plain_one(plan, traced):
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_passes_are_traced_once_however_far_the_condition_has_faded_in(plan, traced):
-    trial = _TimingTrial(dataclasses.replace(plan, graphed=True))
+    trial = _TimingTrial(plan.replace(graphed=True))
     seen = set()
-    for number in range(plan.images_shown // plan.batch):
+    for number in range(plan.budget.images_shown // plan.budget.batch):
         trial.step(number)
         seen.add(graphs()) if number else None
     assert len(seen) == 1
@@ -130,7 +129,7 @@ def test_no_pass_leaves_the_device(monkeypatch):
     plan, leaks = tiny_plan(), Leaks()
     with torch.device("meta"):
         generator, critic = Generator(plan), Discriminator(plan)
-        z, labels = torch.empty(8, plan.latent), torch.empty(8, dtype=torch.int64)
+        z, labels = torch.empty(8, plan.recipe.latent), torch.empty(8, dtype=torch.int64)
         share = torch.empty(())
     looker = FeatureMatcher(
         matched_plan(), lambda _: np.zeros((2, 1, 16, 12), np.float32), torch.device("cpu")
@@ -149,6 +148,6 @@ def test_no_pass_leaves_the_device(monkeypatch):
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_a_gpu_replays_what_it_recorded(plan):
     recorded = counters["inductor"]["cudagraph_recorded_non_static_inputs"]
-    pace, against = time_with_graphs(dataclasses.replace(plan, device="cuda"))
+    pace, against = time_with_graphs(plan.replace(device="cuda"))
     assert (pace > 0, against) == (True, "")
     assert counters["inductor"]["cudagraph_recorded_non_static_inputs"] > recorded

@@ -94,7 +94,7 @@ def test_a_class_that_collapses_is_told_and_stops_training_and_a_sound_generator
     averages = {}
 
     def on_tick(row, _):
-        if row["images_shown"] > PLAN.tick:  # what lies there is the tick before
+        if row["images_shown"] > PLAN.budget.tick:  # what lies there is the tick before
             state = torch.load(tmp_path / STATE, weights_only=True)
             averages[state["images_shown"]] = state["average"]
             assert len(state["guards"]["kept"]) <= guards._KEPT

@@ -62,9 +62,9 @@ def taught(strength, *, leaking):
     learners.strength = 0.0 if leaking else strength
     for step in range(STEPS):
         reseed(0, step)
-        real = phantoms(PLAN.batch)
+        real = phantoms(PLAN.budget.batch)
         real = augment(real, strength) if leaking else real
-        update(learners, real, torch.zeros(PLAN.batch, dtype=torch.int64), step * PLAN.batch)
+        update(learners, real, torch.zeros(PLAN.budget.batch, dtype=torch.int64), step * PLAN.budget.batch)
     reseed(0, -2)
     with torch.inference_mode():
         z = draw_latents(PLAN, 200, torch.device("cpu"))

@@ -55,10 +55,10 @@ def damage(path, change):
 
 
 def test_model_whose_plan_does_not_speak_of_outlines_begins_with_those_of_its_time(tmp_path):
-    plan = tiny_plan(size=(32, 24), widths=(12, 8, 8, 8), outlined=2)
+    plan = tiny_plan(size=(32, 24), widths=(12, 8, 8, 8), gaussian_level=2)
     model = Model.save(tmp_path, Generator(plan).eval(), plan, {**ABOUT, "images_shown": 1})
     damage(tmp_path / "model.json", lambda facts: facts["plan"].pop("outlined"))
-    old, z, labels = Model.load(tmp_path), torch.randn(2, plan.latent), torch.tensor([0, 1])
+    old, z, labels = Model.load(tmp_path), torch.randn(2, plan.recipe.latent), torch.tensor([0, 1])
     assert old.network.outline.shape == (1, 16, 12)
     assert torch.equal(old.network(z, labels), model.network(z, labels))
 

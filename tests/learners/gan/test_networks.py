@@ -22,11 +22,11 @@ def sized(make, base, doublings, channels):
 def test_networks_are_built_for_any_cells_doublings_and_channels(make, base, doublings, channels):
     plan = sized(make, base, doublings, channels)
     labels = torch.tensor([0, 1])
-    images = steps.GENERATORS[plan.arch](plan)(torch.randn(2, plan.latent), labels)
-    assert images.shape == (2, channels, *plan.size)
-    assert steps._DISCRIMINATORS[plan.arch](plan)(images, labels).shape == (
+    images = steps.GENERATORS[plan.recipe.arch](plan)(torch.randn(2, plan.recipe.latent), labels)
+    assert images.shape == (2, channels, *plan.frame.size)
+    assert steps._DISCRIMINATORS[plan.recipe.arch](plan)(images, labels).shape == (
         2,
-        2 if plan.arch == "repaired" else 1,
+        2 if plan.recipe.arch == "repaired" else 1,
     )
 
 
@@ -35,9 +35,12 @@ def test_networks_are_built_for_any_cells_doublings_and_channels(make, base, dou
 def test_networks_draw_and_judge_images_of_sizes_between_their_grids(make, size):
     torch.manual_seed(0)
     plan, labels = make(size=size), torch.tensor([0, 1])
-    assert plan.grid == (16, 12)
-    generator, critic = steps.GENERATORS[plan.arch](plan), steps._DISCRIMINATORS[plan.arch](plan)
-    images = generator(torch.randn(2, plan.latent), labels)
+    assert plan.recipe.grid == (16, 12)
+    generator, critic = (
+        steps.GENERATORS[plan.recipe.arch](plan),
+        steps._DISCRIMINATORS[plan.recipe.arch](plan),
+    )
+    images = generator(torch.randn(2, plan.recipe.latent), labels)
     assert images.shape == (2, 1, *size)
     (slope,) = torch.autograd.grad(critic(images, labels).sum(), images, create_graph=True)
     slope.square().sum().backward()  # as a gradient penalty asks
@@ -55,9 +58,9 @@ def test_an_image_between_grids_shows_what_the_grid_shows():
 
 @pytest.mark.parametrize(("outlined", "begun"), [(0, (4, 3)), (1, (8, 6)), (2, (8, 6))])
 def test_the_first_image_is_as_large_as_planned_and_never_the_whole(outlined, begun):
-    generator = networks.Generator(tiny_plan(outlined=outlined))
+    generator = networks.Generator(tiny_plan(gaussian_level=outlined))
     assert generator.outline.shape == (1, *begun)
-    assert len(generator.details) == len(generator.stages) - generator.outlined
+    assert len(generator.details) == len(generator.stages) - generator.gaussian_level
 
 
 def test_every_stage_lies_channels_last():
@@ -69,15 +72,15 @@ def test_every_stage_lies_channels_last():
                 x.is_contiguous(memory_format=torch.channels_last) for x in (images[0], made)
             )
         )
-    generator(torch.randn(2, plan.latent), torch.tensor([0, 1]))
-    assert lain == [True] * 2 * len(plan.widths)
+    generator(torch.randn(2, plan.recipe.latent), torch.tensor([0, 1]))
+    assert lain == [True] * 2 * len(plan.recipe.widths)
 
 
 def test_class_does_not_enter_below_sixteen_pixels():
     torch.manual_seed(0)
     plan = tiny_plan(size=(8, 6), widths=(8, 8))
     generator = networks.Generator(plan).eval()
-    z = torch.randn(1, plan.latent)
+    z = torch.randn(1, plan.recipe.latent)
     assert torch.equal(generator(z, torch.tensor([0])), generator(z, torch.tensor([1])))
 
 
@@ -85,7 +88,7 @@ def test_class_enters_at_sixteen_pixels_and_only_as_far_as_it_has_faded_in():
     torch.manual_seed(0)
     plan = tiny_plan()
     generator = networks.Generator(plan).eval()
-    z, left, right = torch.randn(1, plan.latent), torch.tensor([0]), torch.tensor([1])
+    z, left, right = torch.randn(1, plan.recipe.latent), torch.tensor([0]), torch.tensor([1])
     assert torch.equal(generator(z, left, 0.0), generator(z, right, 0.0))
     assert not torch.equal(generator(z, left, 1.0), generator(z, right, 1.0))
 

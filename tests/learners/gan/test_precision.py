@@ -1,7 +1,5 @@
 """bf16 is a matter of the passes alone: weights, averages, logits, losses and penalties are fp32."""
 
-import dataclasses
-
 import pytest
 import torch
 
@@ -15,13 +13,15 @@ PLANS = {"repaired": tiny_plan(), "dcgan": dcgan_plan()}
 
 
 def learners(plan, precision):
-    reseed(plan.seed, -1)
+    reseed(plan.budget.seed, -1)
     return GanState(plan, Runtime("cpu", precision), known(plan))
 
 
 def batch(plan):
     torch.manual_seed(1)
-    return torch.rand(plan.batch, plan.channels, *plan.size) * 2 - 1, torch.arange(plan.batch) % 2
+    return torch.rand(plan.budget.batch, plan.frame.channels, *plan.frame.size) * 2 - 1, torch.arange(
+        plan.budget.batch
+    ) % 2
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
@@ -53,7 +53,7 @@ def test_the_passes_do_run_in_bf16_and_near_fp32(plan):
     for precision in ("fp32", "bf16"):
         pair = learners(plan, precision)
         torch.manual_seed(2)
-        z = draw_latents(plan, plan.batch, torch.device("cpu"))
+        z = draw_latents(plan, plan.budget.batch, torch.device("cpu"))
         images[precision] = pair.to_generator(z, batch(plan)[1], 0.0).float().detach()
     difference = (images["bf16"] - images["fp32"]).abs().max().item()
     assert 0 < difference < 0.1
@@ -80,5 +80,5 @@ def test_a_run_in_bf16_resumes_exactly(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fit(stack, plan, tmp_path / "stopped", about=ABOUT, on_tick=stop)
     assert fit(stack, plan, tmp_path / "stopped", about=ABOUT).digest == straight.digest
-    other = fit(stack, dataclasses.replace(plan, precision="fp32"), tmp_path / "exact", about=ABOUT)
+    other = fit(stack, plan.replace(precision="fp32"), tmp_path / "exact", about=ABOUT)
     assert other.digest != straight.digest

@@ -86,7 +86,7 @@ def test_images_are_written_by_the_curves_of_their_class(tmp_path):
     assert plain.digest != model.digest
     assert plain.tones == {}
     plain.network.forward = model.network.forward = lambda *inputs: network.forward(*inputs)
-    for label in plan.labels:
+    for label in plan.frame.labels:
         real = stack.images(stack.rows_of(label))
         before, after = (
             np.stack([one.pixels for one in draw(of, label, range(64))]) for of in (plain, model)
@@ -123,7 +123,7 @@ def test_a_changed_curve_is_noticed(tmp_path):
 def test_training_ends_with_curves_where_the_plan_wants_them(wanted, tmp_path):
     plan, stack = tiny_plan(toned=wanted), tiny_stack()
     model = fit(stack, plan, tmp_path / "run", about=ABOUT)
-    assert set(model.tones) == (set(plan.labels) if wanted else set())
+    assert set(model.tones) == (set(plan.frame.labels) if wanted else set())
     if wanted:
         again = Monitor(stack, plan).tones(model.network, 256)
         np.testing.assert_allclose(model.tones["right"], again[1], atol=1e-6)
