@@ -36,7 +36,7 @@ from medgan.dataset.manifest import Manifest
 from medgan.dataset.source import Source
 from medgan.dataset.split import default_holdout_text, hold_out_for_training
 from medgan.learners.gan.fit import fit
-from medgan.learners.gan.probe import BRIEF_ROUNDS, ROUNDS, measure_costs, time_with_graphs
+from medgan.learners.gan.probe import GanTrial
 from medgan.plan import Frame, Overrides, Plan, decide, explain
 from medgan.plan.clock import (
     candidate_precisions,
@@ -51,6 +51,7 @@ from medgan.preparation.stack import Stack
 from medgan.preparation.together import prepare_together
 from medgan.reports.tick_pictures import TickPictures
 from medgan.training.batches import share_of_batch
+from medgan.training.probe import BRIEF_ROUNDS, ROUNDS, measure_costs, time_with_graphs
 from medgan.training.runtime import can_replay, choose_device, explain_gpu_errors, supports_bf16
 from medgan.training.tensorboard_log import TensorBoardLog
 
@@ -274,7 +275,7 @@ def plan_and_estimate(
         return decide_graphs(decide_precision(plan, {}), 0.0, {})[0], 0.0
     with explain_gpu_errors(graphed=plan.budget.graphed):
         measured = measure_costs(
-            plan, tried, rounds=BRIEF_ROUNDS if probe else ROUNDS, on_progress=on_progress
+            GanTrial, plan, tried, rounds=BRIEF_ROUNDS if probe else ROUNDS, on_progress=on_progress
         )
     plan = decide_precision(plan, {name: cost.processor for name, cost in measured.items()})
 
@@ -283,7 +284,7 @@ def plan_and_estimate(
     if graphs and is_worth_graphing(plan, pace):
         for number, name in enumerate(tried):
             on_progress(Progress("timing CUDA graphs", number, len(tried)))
-            trials[name] = time_with_graphs(plan.replace(precision=name))
+            trials[name] = time_with_graphs(GanTrial, plan.replace(precision=name))
         on_progress(Progress("timing CUDA graphs", len(tried), len(tried)))
     plan, pace = decide_graphs(plan, pace, trials)
 

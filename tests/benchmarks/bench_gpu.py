@@ -12,7 +12,7 @@ import time
 import pytest
 import torch
 
-from medgan.learners.gan.probe import _TimingTrial
+from medgan.learners.gan.probe import GanTrial
 from medgan.plan import Overrides, decide
 from tests.benchmarks.bench_speed import spread, write
 from tests.test_plan import facts
@@ -61,7 +61,7 @@ def filled(trial):
 def test_training_on_a_gpu(size, precision, graphed):
     known = facts(rows=(size,) * 3, columns=(size,) * 3, training={"normal": 1000, "rare": 60})
     wish = Overrides(size=(size, size), device=DEVICE, precision=precision, cuda_graphs=graphed)
-    trial = _TimingTrial(decide(known, wish))
+    trial = GanTrial(decide(known, wish))
     for number in range(WARM):
         trial.step(number)
     rates = [images_per_second(trial) for _ in range(ROUNDS)]

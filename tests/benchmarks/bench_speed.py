@@ -26,13 +26,14 @@ from medgan.base.workers import keep_memory
 from medgan.commands.draw_into import resolve_form
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
-from medgan.learners.gan.probe import _TimingTrial, measure_costs
+from medgan.learners.gan.probe import GanTrial
 from medgan.learners.gan.sample import _BATCH, _draw_pixels, _latent_of
 from medgan.learners.gan.steps import update
 from medgan.plan import Overrides, decide
 from medgan.plan.rules import _MAX_FEATURE_SIDE
 from medgan.scans import formats
 from medgan.scans.scan import Provenance
+from medgan.training.probe import measure_costs
 from tests.test_plan import facts
 
 keep_memory()
@@ -174,7 +175,7 @@ def spread(values, form):
 
 def measured_step(arch, size, precision):
     """One row of the first table."""
-    trial = _TimingTrial(plan_of(size, arch, precision))
+    trial = GanTrial(plan_of(size, arch, precision))
     flops, calls, draw = operations_of_a_step(trial), single_convolutions(trial.plan), drawing(trial)
     for work in (trial.round, draw, *(call for pair in calls for call in pair[:2])):
         work()
@@ -202,8 +203,8 @@ def foretold_and_measured(size, factor, batch):
     plan = plan_of(size, batch=batch)
     plan = plan.replace(widths=tuple(int(width * factor) for width in plan.recipe.widths))
     found = []
-    for precision, cost in measure_costs(plan, DTYPES).items():
-        trial = _TimingTrial(plan.replace(precision=precision))
+    for precision, cost in measure_costs(GanTrial, plan, DTYPES).items():
+        trial = GanTrial(plan.replace(precision=precision))
         trial.round()
         began = time.process_time()
         for number in range(CYCLE):
@@ -272,7 +273,7 @@ def test_channels_last_beside_planes(size, precision):
     trials = {}
     for name in found:
         with patch("torch.channels_last", getattr(torch, name)):
-            trials[name] = _TimingTrial(plan)
+            trials[name] = GanTrial(plan)
             trials[name].round()
     for _ in range(ROUNDS):
         for name, costs_of in found.items():
@@ -289,7 +290,7 @@ def test_channels_last_beside_planes(size, precision):
 
 @pytest.mark.parametrize("size", [64])
 def test_writing_beside_drawing(size, tmp_path):
-    trial = _TimingTrial(plan_of(size))
+    trial = GanTrial(plan_of(size))
     draw, pixels = drawing(trial), np.random.default_rng(0).random((size, size), np.float32)
     rows = []
     for kind in ("png", "dicom", "nifti"):

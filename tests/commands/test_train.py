@@ -16,9 +16,9 @@ from medgan.commands import train as command
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
 from medgan.learners.gan.model import Model
-from medgan.learners.gan.probe import _Cost
 from medgan.plan import Overrides, clock
 from medgan.training import loop
+from medgan.training.probe import Cost
 from tests.commands.blobs import discs, tree
 
 QUICK = Overrides(effort="smoke", size=(16, 24), images=64, batch=8, device="cpu", features="none")
@@ -220,13 +220,13 @@ def test_a_run_of_a_newer_version_is_refused_and_left_as_it_is(scans, trained, t
 def test_minutes_become_images_once_and_a_repeat_keeps_them(scans, tmp_path, monkeypatch):
     wish = dataclasses.replace(QUICK, images=None, minutes=0.1)
     monkeypatch.setattr(
-        command, "measure_costs", lambda plan, names, **_: {name: _Cost(0.1, 0.1) for name in names}
+        command, "measure_costs", lambda trial, plan, names, **_: {name: Cost(0.1, 0.1) for name in names}
     )
     monkeypatch.setattr(loop, "fit_to_minutes", lambda plan, *_: plan)  # a machine that keeps its pace
     first = train(scans, tmp_path / "run", overrides=wish)
     assert first.images_shown == first.plan.budget.images_shown == 64  # 60 in six seconds, to the full batch
     assert first.estimate_seconds == pytest.approx(6)
-    monkeypatch.setattr(command, "measure_costs", lambda plan, names, **_: {})  # not asked again
+    monkeypatch.setattr(command, "measure_costs", lambda trial, plan, names, **_: {})  # not asked again
     again = train(scans, tmp_path / "run", overrides=wish)
     assert (again.images_shown, again.model_digest) == (64, first.model_digest)
 
@@ -235,9 +235,9 @@ def test_minutes_become_images_once_and_a_repeat_keeps_them(scans, tmp_path, mon
 def test_a_probe_chooses_the_precision_once_and_a_repeat_keeps_it(scans, tmp_path, monkeypatch, bf16, chosen):
     asked = []
 
-    def costs(plan, names, **_):
+    def costs(trial, plan, names, **_):
         asked.append(tuple(names))
-        return {"fp32": _Cost(0.1, 0.3), "bf16": _Cost(bf16, 0.2)}
+        return {"fp32": Cost(0.1, 0.3), "bf16": Cost(bf16, 0.2)}
 
     monkeypatch.setattr(clock, "_LONG_IMAGES", 64)
     monkeypatch.setattr(command, "measure_costs", costs)
@@ -262,16 +262,16 @@ def test_a_gpu_tries_cuda_graphs_once_and_a_run_goes_on_without_them(
     monkeypatch.setattr(clock, "_GRAPH_MINUTES", 0.3)
     monkeypatch.setattr(command, "can_replay", lambda device: device == "cpu")  # which stands for a GPU
     monkeypatch.setattr(
-        command, "measure_costs", lambda plan, names, **_: {name: _Cost(0.1, 0.3) for name in names}
+        command, "measure_costs", lambda trial, plan, names, **_: {name: Cost(0.1, 0.3) for name in names}
     )
-    monkeypatch.setattr(command, "time_with_graphs", lambda plan: trial)
+    monkeypatch.setattr(command, "time_with_graphs", lambda *_: trial)
     wish = dataclasses.replace(QUICK, precision="fp32")
     dry = train(scans, tmp_path / "dry", overrides=wish, options=Options(dry_run=True))
     assert dry.estimate_seconds == pytest.approx(64 * pace)
     first = train(scans, tmp_path / "run", overrides=wish, on_progress=told.append)
     assert first.plan.budget.graphed is graphed
     assert [report.done for report in told if report.stage == "timing CUDA graphs"] == [0, 1]
-    monkeypatch.setattr(command, "time_with_graphs", lambda plan: 1 / 0)  # not asked again
+    monkeypatch.setattr(command, "time_with_graphs", lambda *_: 1 / 0)  # not asked again
     again = train(scans, tmp_path / "run", overrides=wish)
     without = train(scans, tmp_path / "run", overrides=dataclasses.replace(wish, cuda_graphs=False))
     assert (again.plan.budget.graphed, without.plan.budget.graphed) == (graphed, False)
@@ -287,9 +287,9 @@ def test_cuda_graphs_without_a_gpu_are_refused_before_anything_is_written(scans,
 def test_a_gpu_that_only_pretends_to_know_bf16_is_not_asked_for_it(scans, tmp_path, monkeypatch):
     asked = []
 
-    def costs(plan, names, **_):
+    def costs(trial, plan, names, **_):
         asked.append(tuple(names))
-        return {name: _Cost(0.1, 0.3) for name in names}
+        return {name: Cost(0.1, 0.3) for name in names}
 
     monkeypatch.setattr(clock, "_LONG_IMAGES", 64)
     monkeypatch.setattr(command, "supports_bf16", lambda device: False)

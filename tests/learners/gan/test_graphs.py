@@ -13,12 +13,12 @@ from torch._dynamo.utils import counters
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from medgan.learners.gan import probe
 from medgan.learners.gan.feature_matching import FeatureMatcher
 from medgan.learners.gan.fit import fit
 from medgan.learners.gan.networks import Discriminator, Generator
-from medgan.learners.gan.probe import _largest_difference, _TimingTrial, time_with_graphs
+from medgan.learners.gan.probe import GanTrial
 from medgan.training import runtime
+from medgan.training.probe import _ALIKE, _largest_difference, time_with_graphs
 from medgan.training.runtime import Runtime
 from tests.learners.gan.phantoms import ABOUT, dcgan_plan, matched_plan, tiny_plan, tiny_stack
 
@@ -44,10 +44,10 @@ def graphs():
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_a_replayed_step_has_the_gradients_of_a_plain_one(plan, traced):
     before = graphs()
-    pace, against = time_with_graphs(plan)
+    pace, against = time_with_graphs(GanTrial, plan)
     assert graphs() > before
     assert (pace > 0, against) == (True, "")
-    trials = [_TimingTrial(plan.replace(graphed=graphed)) for graphed in (False, True)]
+    trials = [GanTrial(plan.replace(graphed=graphed)) for graphed in (False, True)]
     plain, replayed = (trial.gradients() for trial in trials)
     assert _largest_difference(plain, replayed)[1] < 1e-4
     assert all(slope.any() for name, slope in plain.items() if "class" in name or "embedding" in name)
@@ -55,7 +55,7 @@ def test_a_replayed_step_has_the_gradients_of_a_plain_one(plan, traced):
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_passes_are_traced_once_however_far_the_condition_has_faded_in(plan, traced):
-    trial = _TimingTrial(plan.replace(graphed=True))
+    trial = GanTrial(plan.replace(graphed=True))
     seen = set()
     for number in range(plan.budget.images_shown // plan.budget.batch):
         trial.step(number)
@@ -71,7 +71,7 @@ def test_a_trial_notices_that_the_gradient_of_a_single_weight_is_another(traced,
         return passes
 
     monkeypatch.setattr(Runtime, "graphed", graphed)
-    assert "another gradient of generator.stages.0.first.bias" in time_with_graphs(tiny_plan())[1]
+    assert "another gradient of generator.stages.0.first.bias" in time_with_graphs(GanTrial, tiny_plan())[1]
 
 
 def test_a_trial_says_in_words_that_recording_fails(traced, monkeypatch):
@@ -79,7 +79,7 @@ def test_a_trial_says_in_words_that_recording_fails(traced, monkeypatch):
         raise RuntimeError("operation not permitted when stream is capturing")
 
     monkeypatch.setattr(runtime, "_GRAPHS", {"backend": refuses})
-    pace, against = time_with_graphs(tiny_plan())
+    pace, against = time_with_graphs(GanTrial, tiny_plan())
     assert pace == float("inf")
     assert against.startswith("do not work here (")
     assert "not permitted" in against
@@ -89,12 +89,12 @@ def test_a_gradient_that_is_no_number_is_not_alike():
     plain, other = torch.ones(2), torch.tensor([1.0, torch.nan])
     where, apart = _largest_difference({"a": plain, "b": plain}, {"a": plain * 3, "b": other})
     assert where == "b"
-    assert not apart <= probe._ALIKE
+    assert not apart <= _ALIKE
 
 
 def test_a_gradient_of_next_to_nothing_is_measured_beside_all():
     large, small = torch.ones(1), torch.full((1,), 1e-7)
-    assert _largest_difference({"a": large, "b": small}, {"a": large, "b": 2 * small})[1] < probe._ALIKE
+    assert _largest_difference({"a": large, "b": small}, {"a": large, "b": 2 * small})[1] < _ALIKE
 
 
 def test_a_run_begun_on_a_gpu_goes_on_where_there_is_none(tmp_path):
@@ -148,6 +148,6 @@ def test_no_pass_leaves_the_device(monkeypatch):
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_a_gpu_replays_what_it_recorded(plan):
     recorded = counters["inductor"]["cudagraph_recorded_non_static_inputs"]
-    pace, against = time_with_graphs(plan.replace(device="cuda"))
+    pace, against = time_with_graphs(GanTrial, plan.replace(device="cuda"))
     assert (pace > 0, against) == (True, "")
     assert counters["inductor"]["cudagraph_recorded_non_static_inputs"] > recorded
