@@ -25,6 +25,8 @@ VERSION = 1
 """Version of that record; a newer one is refused."""
 STAGING = ".writing"
 """Subfolder in which files are written that are moved to their place when they are complete."""
+AGAIN = "Repeat the command as it was to continue that run, or choose another --out."
+"""Hint for a folder that holds another run of the same command."""
 _LONGEST_VALUE = 80
 """Characters of a value in a message, at most."""
 
@@ -111,7 +113,7 @@ class RunFolder:
         if changes:
             raise OutputError(
                 f"{self.path} holds another run of medgan {self.command}: {'; '.join(changes)}",
-                hint="Repeat the command as it was to continue that run, or choose another --out.",
+                hint=AGAIN,
             )
 
     @contextmanager

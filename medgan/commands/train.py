@@ -18,16 +18,15 @@ from medgan.base.files import refuse_output_inside, to_json
 from medgan.base.job import Job
 from medgan.base.processes import current_processes
 from medgan.base.progress import NOTE, OnProgress, Progress, ignore, note, warn
-from medgan.commands.folder_lock import lock_folder
 from medgan.commands.job import join_job
-from medgan.commands.run_folder import (
+from medgan.commands.training_run import (
     Leg,
     claim,
     continue_plan,
     images_of_minutes,
     list_options,
     require_visible,
-    run_record,
+    training_folder,
 )
 from medgan.dataset.advice import serious_warnings, small_class_warnings
 from medgan.dataset.fingerprint import Fingerprint, measure
@@ -153,7 +152,8 @@ def train_on(
         began: `time.monotonic()` when the command began.
     """
     # Decide the plan; what a run in the folder decided before still holds.
-    fingerprint, before = measure(manifest), job.first(lambda: run_record(out))
+    run = training_folder(out)
+    fingerprint, before = measure(manifest), job.first(run.read)
     if before is not None and wish.minutes not in {None, before["plan"].get("minutes")}:
         before = {**before, "allowed": job.first(lambda: images_of_minutes(out, wish.minutes or 0.0))}
     plan, estimate = plan_and_estimate(fingerprint, wish, before, probe=options.dry_run, on_progress=job.tell)
@@ -168,9 +168,9 @@ def train_on(
         )
 
     share_of_batch(plan)  # refuses a batch that cannot be divided among processes before the folder is made
-    with lock_folder(out, job.first):
+    with run.lock(job.first):
         # Claim the folder and prepare the images.
-        legs = job.first(lambda: claim(out, plan, manifest.digest, list_options(wish, options.holdout)))
+        legs = job.first(lambda: claim(run, plan, manifest.digest, list_options(wish, options.holdout)))
         plan = continue_plan(plan, legs)
         job.each(lambda: require_visible(out))
         stack = prepare_together(manifest, plan.frame, job.each(cache.stacks_folder), job)

@@ -567,3 +567,34 @@ def test_there_is_no_report_of_nothing(tmp_path, name, text):
 def test_a_forecast_that_has_run_out_tells_no_time():
     clock = _TimeForecast(effort="quick", seconds=60.0, began=time.monotonic() - 3600)
     assert clock.report(2, 4, "part shortcut").facts == {}
+
+
+LEFT = (
+    {},
+    {"parts/.settings.json.partial": b""},
+    {"parts/.choice.jsonl.partial": b"{"},
+    {"parts/settings.json": b""},
+    {"parts/settings.json": bytes(40)},
+    {"parts/choice.jsonl": b'{"key": "a'},
+    {"parts/privacy.json": b"[]", "parts/.privacy.json.partial": b"{"},
+    {"parts/settings.json": b"{}", "exhibits.npz": b"PK", ".evaluation.json.partial": b"{"},
+    {"parts/settings.json": b"{}", "evaluation.json": b"", ".report.html.partial": b"<"},
+)
+"""{file: bytes} that an evaluation may leave that is killed at its first write, or at a later one, or by a
+disk that then lost what was not flushed."""
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_what_a_killed_evaluation_leaves_never_refuses_the_next(world, tmp_path, left):
+    out = tmp_path / "out"
+    (out / "parts" if left else out).mkdir(parents=True)
+    for name, data in left.items():
+        (out / name).write_bytes(data)
+    done = evaluate(request(world), out, options=EvaluateOptions(only=("privacy",)))
+    assert done.privacy["verdict"]
+    assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == {
+        "evaluation.json",
+        "report.html",
+        "exhibits.npz",
+        "parts",
+    }

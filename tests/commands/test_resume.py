@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,9 @@ from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import EvaluateOptions, evaluate
 from medgan.commands.prepare import conform
 from medgan.commands.sample import SampleOptions, sample
+from medgan.commands.train import train
 from medgan.evaluation.data import Request
+from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree, untrained
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,12 @@ def world(tmp_path_factory):
     place = tmp_path_factory.mktemp("world")
     scans = discs(place / "scans", normal=6, covid=4)
     return scans, untrained(place / "model", scans)
+
+
+def train_into(world, out, *, changed=False, on_progress=ignore):
+    quick = Overrides(effort="smoke", size=(16, 24), images=32, batch=8, device="cpu", features="none")
+    wish = replace(quick, seed=3) if changed else quick
+    train(world[0], out, overrides=wish, on_progress=on_progress)
 
 
 def sample_into(world, out, *, changed=False, on_progress=ignore):
@@ -74,6 +82,13 @@ class Command:
 
 
 COMMANDS = (
+    Command(
+        name="train",
+        work=train_into,
+        change="--seed was not given, is now 3",
+        stop=("training", 24),
+        outcome="model/generator.safetensors",
+    ),
     Command(name="sample", work=sample_into, change="seed was 0, is now 3"),
     Command(name="balance", work=balance_into, change="target was largest, is now 7"),
     Command(name="prepare", work=prepare_into, change="format was auto, is now nifti"),

@@ -304,14 +304,6 @@ def test_the_output_never_lands_inside_the_model(model):
         sample(model, model / "out")
 
 
-def test_a_folder_of_a_newer_version_is_refused(model, tmp_path):
-    sample(model, tmp_path / "out", options=SampleOptions(count=1))
-    run = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
-    (tmp_path / "out" / "run.json").write_text(json.dumps({**run, "version": 99}), encoding="utf-8")
-    with pytest.raises(OutputError, match="newer"):
-        sample(model, tmp_path / "out", options=SampleOptions(count=1))
-
-
 def test_a_folder_without_a_model_is_told_as_such(tmp_path):
     with pytest.raises(ModelError):
         sample(tmp_path, tmp_path.with_name("elsewhere"))

@@ -188,33 +188,9 @@ def test_a_run_of_other_data_is_refused(trained, tmp_path):
         train(other, trained.run, overrides=QUICK)
 
 
-def test_a_run_elsewhere_is_never_overwritten(scans, tmp_path):
-    (tmp_path / "thesis.txt").write_text("precious", encoding="utf-8")
-    with pytest.raises(OutputError, match="not empty"):
-        train(scans, tmp_path, overrides=QUICK)
-    assert tree(tmp_path) == {"thesis.txt": b"precious"}
-    with pytest.raises(OutputError):
-        train(scans, tmp_path / "thesis.txt", overrides=QUICK)
-
-
 def test_a_run_never_lands_inside_the_scans(scans):
     with pytest.raises(OutputError, match="inside"):
         train(scans, scans.path / "covid" / "run", overrides=QUICK)
-
-
-def test_a_run_file_that_cannot_be_read_is_told(scans, tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "run.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(OutputError, match="cannot be read"):
-        train(scans, tmp_path / "run", overrides=QUICK)
-
-
-def test_a_run_of_a_newer_version_is_refused_and_left_as_it_is(scans, trained, tmp_path):
-    facts = json.loads((trained.run / "run.json").read_text(encoding="utf-8"))
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "run.json").write_text(json.dumps({**facts, "version": 99}), encoding="utf-8")
-    with pytest.raises(OutputError, match="newer medgan"):
-        train(scans, tmp_path / "run", overrides=QUICK)
 
 
 def test_minutes_become_images_once_and_a_repeat_keeps_them(scans, tmp_path, monkeypatch):

@@ -1,8 +1,7 @@
-"""Claim the folder of a training run, or continue the run in it, also with a longer one."""
+"""Begin a training run in its folder, or continue it, also with a longer one."""
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from medgan.base.errors import OutputError
-from medgan.base.files import from_json, is_partial, make_folder, read_object, to_json, write_json
+from medgan.base.files import from_json, to_json
 from medgan.base.processes import current_processes
+from medgan.base.run_folder import AGAIN, RECORD, VERSION, RunFolder, change_text
 from medgan.learners.gan.model import read_record
 from medgan.plan import Overrides, Plan
 from medgan.plan.clock import with_decision
@@ -20,8 +20,6 @@ from medgan.plan.stored import parse_plan
 from medgan.training.loop import LOG
 from medgan.training.runtime import Journal
 
-_VERSION = 1
-_RUN = "run.json"
 _ORDER = "content"
 """What the training images are sorted by; a run sorted by file names cannot be continued."""
 _LENGTH = frozenset({"images_shown", "minutes", "tick", "ema", "rate_end"})
@@ -39,8 +37,6 @@ _OPTIONS = {
     "size": "size",
 }
 """{key of a plan: the option that decides it}."""
-_AGAIN = "Repeat the command as it was to continue that run, or choose another --out."
-"""Hint for a folder that holds another run."""
 
 _Facts = Mapping[str, Any]
 
@@ -56,29 +52,17 @@ class Leg:
     penalty_end: float
 
 
-def run_record(out: Path) -> dict[str, Any] | None:
-    """Read run.json of a run folder; None if there is no run yet.
+def training_folder(out: Path) -> RunFolder:
+    """The output folder of `train`."""
+    return RunFolder(path=out, command="train", check=_check_record)
 
-    Raises:
-        OutputError: the file is damaged, or a newer medgan wrote it.
-    """
-    if not (out / _RUN).exists():
-        return None
-    try:
-        facts = read_object(out / _RUN)
-        newer = from_json(int, facts.get("version"), "version") > _VERSION
-        if not newer:
-            from_json(str, facts.get("data_digest"), "data_digest")
-            from_json(tuple[Leg, ...], facts.get("legs", []), "legs")
-            from_json(Mapping[str, Any], facts.get("options", {}), "options")
-            parse_plan(facts.get("plan"))
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{out / _RUN} cannot be read ({error})", hint="Choose another --out.") from error
-    if newer:
-        raise OutputError(
-            f"{out} was written by a newer medgan", hint="Update medgan, or choose another --out."
-        )
-    return facts
+
+def _check_record(record: _Facts) -> None:
+    """Raise ValueError for a run.json that no version of `train` wrote."""
+    from_json(str, record.get("data_digest"), "data_digest")
+    from_json(tuple[Leg, ...], record.get("legs", []), "legs")
+    from_json(Mapping[str, Any], record.get("options", {}), "options")
+    parse_plan(record.get("plan"))
 
 
 def list_options(wish: Overrides, holdout: float | None) -> dict[str, Any]:
@@ -88,11 +72,11 @@ def list_options(wish: Overrides, holdout: float | None) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value != usual[name] and name != "cuda_graphs"}
 
 
-def claim(out: Path, plan: Plan, data_digest: str, options: _Facts) -> tuple[Leg, ...]:
-    """Claim `out` for this run, or check that it holds the same run or a shorter one of the same kind.
+def claim(run: RunFolder, plan: Plan, data_digest: str, options: _Facts) -> tuple[Leg, ...]:
+    """Begin this run, or check that the folder holds the same run or a shorter one of the same kind.
 
     Args:
-        out: The run folder.
+        run: The locked run folder.
         plan: The plan of this run.
         data_digest: Digest of the training images, labels and splits.
         options: What `list_options` gives.
@@ -104,7 +88,7 @@ def claim(out: Path, plan: Plan, data_digest: str, options: _Facts) -> tuple[Leg
         OutputError: the folder holds another run; the message names the differences.
     """
     facts: dict[str, Any] = {
-        "version": _VERSION,
+        "version": VERSION,
         "data_digest": data_digest,
         "order": _ORDER,
         "plan": flatten(plan),
@@ -112,15 +96,9 @@ def claim(out: Path, plan: Plan, data_digest: str, options: _Facts) -> tuple[Leg
     }
 
     # A new folder is claimed at once.
-    before = run_record(out)
+    before = run.read()
     if before is None:
-        if out.exists() and (not out.is_dir() or not all(map(is_partial, out.iterdir()))):
-            raise OutputError(
-                f"{out} is not empty and does not hold a training run",
-                hint="Choose another --out, or empty the folder.",
-            )
-        make_folder(out)
-        write_json(out / _RUN, facts)
+        run.begin(facts)
         return ()
 
     # A folder with a run must hold the same run, or a shorter one that is finished.
@@ -128,13 +106,10 @@ def claim(out: Path, plan: Plan, data_digest: str, options: _Facts) -> tuple[Leg
     others = _differing_fields(before["plan"], facts["plan"])
     words = _list_changes(before, facts, others)
     if others and not words and others <= _LENGTH:
-        legs = (*legs, _finish_leg(out, before, plan))
-        write_json(out / _RUN, {**facts, "legs": to_json(legs)})
+        legs = (*legs, _finish_leg(run.path, before, plan))
+        run.begin({**facts, "legs": to_json(legs)})
     elif others or words:
-        raise OutputError(
-            f"{out} holds another run: {'; '.join(words or _list_decisions(before, facts, others))}",
-            hint=_AGAIN,
-        )
+        run.refuse_changes(words or _list_decisions(before, facts, others))
     return legs
 
 
@@ -160,7 +135,7 @@ def _finish_leg(out: Path, before: _Facts, plan: Plan) -> Leg:
     was = before["plan"].get("minutes")
     if plan.budget.images_shown <= shown or (was and plan.budget.minutes and plan.budget.minutes <= was):
         raise OutputError(
-            f"{out} holds a longer run of {shown:,} images, which cannot be shortened", hint=_AGAIN
+            f"{out} holds a longer run of {shown:,} images, which cannot be shortened", hint=AGAIN
         )
     rate, penalty = (before["plan"][name] for name in ("rate_end", "penalty_end"))
     return Leg(images_shown=shown, rate_end=rate, penalty_end=penalty)
@@ -200,7 +175,7 @@ def continue_plan(plan: Plan, legs: Sequence[Leg]) -> Plan:
 
 def require_visible(out: Path) -> None:
     """Raise OutputError if this process does not see the run folder that the first process made."""
-    if not (out / _RUN).exists():
+    if not (out / RECORD).exists():
         raise OutputError(
             f"process {current_processes().rank} on {platform.node()} does not see {out.absolute()}",
             hint="Give an --out on a disk that all machines of the job share.",
@@ -247,12 +222,9 @@ def _list_decisions(before: _Facts, now: _Facts, others: frozenset[str]) -> list
 
 
 def _option(name: str, before: Any, now: Any) -> str:
-    return f"--{name} was {_value(before)}, is now {_value(now)}"
+    return change_text(f"--{name}", _as_typed(before), _as_typed(now))
 
 
-def _value(value: Any) -> str:
-    if value is None:
-        return "not given"
-    if isinstance(value, list | tuple):
-        return "x".join(map(str, value))
-    return value if isinstance(value, str) else json.dumps(value)
+def _as_typed(value: Any) -> Any:
+    """A value of an option, with a size as users type it."""
+    return "x".join(map(str, value)) if isinstance(value, list | tuple) else value
