@@ -15,7 +15,7 @@ import pytest
 import typer.main
 
 import medgan
-from medgan.base.progress import ignore
+from medgan.base.job import ALONE
 from medgan.cli.app import app
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.cache import cache
@@ -400,7 +400,7 @@ def test_the_report_of_evaluate_has_the_documented_keys(world, tmp_path, monkeyp
 @pytest.mark.slow
 def test_what_the_filter_made_of_a_model_has_the_documented_keys(world):
     request = Request(source=world["source"], model=world["run"], per_class=2)
-    found = keys_of(world, load_evaluation_data(request, ignore).filter | {"as_drawn": [""]})
+    found = keys_of(world, load_evaluation_data(request, ALONE).filter | {"as_drawn": [""]})
     assert found | of_class_check() == documented("Filter")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
@@ -33,15 +33,26 @@ class Exchange(Protocol):
         """Return in the first process what each one gives, by rank, and an empty list in the others."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Job:
-    """Device and processes of a command, and whom it tells of its progress."""
+    """Device and processes of a command, and whom it tells of its progress.
+
+    Stages may call each other: within what the first process leads it does everything alone, except that
+    the workers of all processes help it.
+    """
 
     device: str = "auto"
-    processes: Processes = Processes()  # noqa: RUF009  # frozen
+    processes: Processes = field(default_factory=Processes)
     exchange: Exchange | None = None
     """Needed where there are several processes."""
     on_progress: OnProgress = ignore
+    _leads: bool = field(default=False, init=False, repr=False)
+    """Whether this process is the first one and the others are waiting for what it does."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether this process acts for the whole job: there is no other, or it leads the others."""
+        return self.exchange is None or self._leads
 
     def tell(self, progress: Progress) -> None:
         """Report progress."""
@@ -51,30 +62,31 @@ class Job:
         """Run `work` in the first process and return its result in every process.
 
         An error that medgan raises there is raised in all of them. The other processes wait, and do their
-        part of what `share` divides meanwhile.
+        part of what `workers` divide meanwhile.
         """
-        if self.exchange is None:
+        if self.exchange is None or self._leads:
             return work()
-        return _lead(work, self.exchange) if self.processes.is_first else _help(self.processes, self.exchange)
+        if not self.processes.is_first:
+            return _help(self.processes, self.exchange)  # type: ignore[no-any-return]
+        self._leads = True
+        try:
+            return _lead(work, self.exchange)
+        finally:
+            self._leads = False
 
-    def share(self, work: Callable[[WorkerPool], _T]) -> _T:
-        """Like `first`, with a pool to which the workers of all processes belong.
+    def workers(self) -> WorkerPool:
+        """A pool of this process's workers or, within `first`, of those of all processes.
 
-        What the pool maps is divided among them.
+        What such a pool maps is divided among all.
         """
-
-        def work_with_pool() -> _T:
-            with self._pool() as pool:
-                return work(pool)
-
-        return self.first(work_with_pool)
+        return _JobPool(self.processes, self.exchange) if self._leads and self.exchange else WorkerPool()
 
     def each(self, work: Callable[[], _T]) -> _T:
         """Run `work` in every process and wait for all of them.
 
         An error that medgan raises in one process is raised in all of them.
         """
-        if self.exchange is None:
+        if self.alone:
             return work()
         made: list[_T] = []
         refused = None
@@ -88,7 +100,7 @@ class Job:
 
     def collect(self, thing: _T) -> list[_T]:
         """Return in every process what each of them gives, by rank."""
-        if self.exchange is None:
+        if self.exchange is None or self._leads:
             return [thing]
         gathered: list[_T] = self.exchange.broadcast(self.exchange.gather(thing))
         return gathered
@@ -98,7 +110,7 @@ class Job:
 
         All processes must read on to the end. An error that medgan raises on the way is raised in all.
         """
-        if self.exchange is None:
+        if self.exchange is None or self._leads:
             yield from things
             return
         while True:
@@ -109,9 +121,9 @@ class Job:
             if not piece.results:
                 return
 
-    def _pool(self) -> WorkerPool:
-        return WorkerPool() if self.exchange is None else _JobPool(self.processes, self.exchange)
 
+ALONE = Job()
+"""One process that does not report its progress."""
 
 # --- The first process leads: it sends tasks, asks for one piece after another, and sends the end. ---
 

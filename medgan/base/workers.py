@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from typing import Self, TypeVar
 
 from medgan.base.errors import PlanError
@@ -132,16 +131,6 @@ class WorkerPool:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
-
-
-@contextmanager
-def use_pool(pool: WorkerPool | None) -> Iterator[WorkerPool]:
-    """Use a pool that somebody else opened, or else one of its own for the block."""
-    if pool is not None:
-        yield pool
-    else:
-        with WorkerPool() as own:
-            yield own
 
 
 def _start(count: int) -> ProcessPoolExecutor:

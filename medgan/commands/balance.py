@@ -17,7 +17,6 @@ from medgan.base.job import Job
 from medgan.base.processes import Processes, current_processes
 from medgan.base.progress import OnProgress, ignore
 from medgan.base.run_folder import RunFolder
-from medgan.base.workers import WorkerPool
 from medgan.commands import report
 from medgan.commands.draw_into import (
     check_seed_range,
@@ -63,7 +62,6 @@ from medgan.output.folder_names import folder_names
 from medgan.output.real_images import NONE, PREPARED, WAYS, order_digest, plan_real_images, repeat_images
 from medgan.plan import Frame, Overrides, decide
 from medgan.preparation.stack import prepare
-from medgan.preparation.together import prepare_together
 from medgan.scans.scan import OutputFormat
 
 _DEFAULT_SHARE = 0.25
@@ -275,7 +273,7 @@ class BalanceJob:
         cls, source: Source, options: BalanceOptions, maker: Overrides | Model, job: Job
     ) -> BalanceJob:
         """Read the data set, divide it as the training does or did, and decide the quotas."""
-        found = job.share(lambda pool: index(source, pool=pool, on_progress=job.tell))
+        found = index(source, job)
         manifest = divide(found, options.holdout, maker, same=not options.any_model)
         return cls.of(manifest, replace(options, holdout=manifest.holdout.share), maker)
 
@@ -330,13 +328,9 @@ class BalanceJob:
     def settled(self, model: Model, place: Path, how: WriteSettings, job: Job) -> BalanceJob:
         """The same job at the share that validation patients choose; their results go into `place`."""
         mixture = replace(self.mixture, device=job.device)
-
-        def choose(pool: WorkerPool) -> Chosen:
-            images = partial(_load_reference, self, how, folder_names(self.before), pool, job)
-            against = images if self.options.filter else None
-            return settle_share(self.manifest, model, mixture, place, against, job.tell)
-
-        chosen = job.share(choose)
+        images = partial(_load_reference, self, how, folder_names(self.before), job)
+        against = images if self.options.filter else None
+        chosen = job.first(lambda: settle_share(self.manifest, model, mixture, place, against, job))
         mixture = replace(mixture, share=float(chosen.share))
         notes = tuple(filter(None, [mixture.limit(self.before)]))
         task = replace(self, mixture=mixture, whole=mixture.of(self.before), chosen=chosen, notes=notes)
@@ -407,14 +401,14 @@ def write_dataset(
     # Select the synthetic images, one seed each.
     choice = None
     if model and task.options.filter:
-        task, choice = job.share(lambda pool: _select_samples(folder, task, model, how, pool, job))
+        task, choice = job.first(lambda: _select_samples(folder, task, model, how, job))
     wish = SampleRequest(counts=task.missing if model else {}, seed=task.options.seed, device=job.device)
     marks = list_marks(wish, choice, digest)
 
     # Write real and synthetic images, each process its part.
     stack = None
     if task.options.real == PREPARED:
-        stack = prepare_together(task.manifest, _frame_of(task, how), job.each(cache.stacks_folder), job)
+        stack = prepare(task.manifest, _frame_of(task, how), job.each(cache.stacks_folder), job)
     count, real = job.each(lambda: plan_real_images(folder, task.manifest, task.options.real, stack))
 
     def images_of(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
@@ -434,11 +428,11 @@ def write_dataset(
 
 
 def _select_samples(
-    folder: DatasetWriter, task: BalanceJob, model: Model, how: WriteSettings, pool: WorkerPool, job: Job
+    folder: DatasetWriter, task: BalanceJob, model: Model, how: WriteSettings, job: Job
 ) -> tuple[BalanceJob, Selection]:
     """Select images with the filter, and reduce the job to the share that every class can reach."""
     wish = SampleRequest(counts=task.missing, seed=task.options.seed, device=job.device, doubtful=False)
-    images = partial(_load_reference, task, how, folder.folders, pool, job)
+    images = partial(_load_reference, task, how, folder.folders, job)
     choice = select_samples(folder.selection, model, wish, images, on_progress=job.tell)
     task = task.fit(choice)
     return task, choice.hold(task.missing)
@@ -468,11 +462,10 @@ def _run_record(
 
 
 def _load_reference(
-    task: BalanceJob, how: WriteSettings, folders: Mapping[str, str], pool: WorkerPool, job: Job
+    task: BalanceJob, how: WriteSettings, folders: Mapping[str, str], job: Job
 ) -> ReferenceSet:
     """The training images, with which candidates are compared."""
-    place = cache.stacks_folder()
-    stack = prepare(task.manifest, _frame_of(task, how), place, pool=pool, on_progress=job.tell)
+    stack = prepare(task.manifest, _frame_of(task, how), cache.stacks_folder(), job)
     return ReferenceSet.of(stack, folders, task.manifest.digest, on_progress=job.tell)
 
 

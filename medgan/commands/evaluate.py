@@ -17,6 +17,7 @@ from typing import Any
 from medgan import __version__
 from medgan.base import files
 from medgan.base.errors import MedganError, PlanError
+from medgan.base.job import Job
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.base.run_folder import ResultCache, RunFolder, list_changes, read_memo
 from medgan.commands.job import join_job
@@ -139,7 +140,7 @@ def evaluate(
     The verdicts on a model also go into its model card; a note says so where the card cannot be changed.
     Parts measured before with the same images and settings are read from `out`, so that the same command
     continues where it stopped. Under torchrun every process calls this with the same arguments; the first
-    one does the work, and the others wait.
+    one does the work, and the others only help it to read files.
 
     Args:
         request: Real data, and the model or folder to judge.
@@ -157,12 +158,10 @@ def evaluate(
     run = RunFolder(path=out, command="evaluate", record=_SETTINGS)
     job = join_job(request.device, on_progress)
     with run.lock(job.first):
-        return job.first(lambda: _measure_all(request, run, options, on_progress))
+        return job.first(lambda: _measure_all(request, run, options, job))
 
 
-def _measure_all(
-    request: Request, run: RunFolder, options: EvaluateOptions, on_progress: OnProgress
-) -> Evaluation:
+def _measure_all(request: Request, run: RunFolder, options: EvaluateOptions, job: Job) -> Evaluation:
     """Measure in this process; see `evaluate`."""
     # Refuse another folder before any image is drawn.
     out, asked, begun = run.path, _settings_of(request, options), run.read()
@@ -170,7 +169,7 @@ def _measure_all(
     run.refuse_changes(list_changes(known, {**_UNSET, **asked}))
 
     # Read the real images; draw or read the synthetic ones.
-    gathered = load_evaluation_data(request, on_progress, partial(_selection_cache, out))
+    gathered = load_evaluation_data(request, job, partial(_selection_cache, out))
     settings = {**asked, "data": gathered.digest}
     run.refuse_changes(list_changes(known, settings))
     run.begin(settings)
@@ -181,21 +180,21 @@ def _measure_all(
         gathered, [name for name in options.parts if name not in _finished_parts(out, settings)], options
     )
     for done, name in enumerate(options.parts):
-        on_progress(clock.report(done, len(options.parts), f"part {name}"))
+        job.tell(clock.report(done, len(options.parts), f"part {name}"))
         try:
-            found[name] = _measure_part(out, name, gathered, settings, on_progress)
+            found[name] = _measure_part(out, name, gathered, settings, job.tell)
         except MedganError as error:
             if options.only == (name,):
                 raise
             notes.append(f"{name} could not be measured: {error.message}")
 
     # Write what the report shows, the results, the model card and the report.
-    on_progress(Progress("evaluating", len(options.parts), len(options.parts), "writing the report"))
+    job.tell(Progress("evaluating", len(options.parts), len(options.parts), "writing the report"))
     parts = _finished_parts(out, settings) | found
     save_exhibits(
         out,
         gathered,
-        predictions_of_usefulness(_analysis_input(out, "usefulness", gathered, settings, on_progress))
+        predictions_of_usefulness(_analysis_input(out, "usefulness", gathered, settings, job.tell))
         if parts.get("usefulness")
         else None,
     )

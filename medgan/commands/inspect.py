@@ -9,8 +9,8 @@ from typing import Any
 
 from medgan.base.errors import MedganError
 from medgan.base.files import to_json
+from medgan.base.job import Job
 from medgan.base.progress import OnProgress, ignore
-from medgan.base.workers import WorkerPool
 from medgan.commands.job import join_job
 from medgan.dataset.fingerprint import Fingerprint, measure
 from medgan.dataset.index import index
@@ -85,25 +85,15 @@ def inspect(
         on_progress: Called with every step of progress.
     """
     job = join_job("cpu", on_progress)
-    return job.share(
-        lambda pool: _inspect(
-            source, holdout=holdout, overrides=overrides, files=files, pool=pool, on_progress=on_progress
-        )
-    )
+    return job.first(lambda: _inspect(source, holdout, overrides, job, files=files))
 
 
 def _inspect(
-    source: Source,
-    *,
-    holdout: float | None,
-    overrides: Overrides,
-    files: bool,
-    pool: WorkerPool,
-    on_progress: OnProgress,
+    source: Source, holdout: float | None, overrides: Overrides, job: Job, *, files: bool
 ) -> Inspection:
-    """Inspect in one process, with a pool that reads files; see `inspect`."""
+    """Inspect in one process, with the workers of the job; see `inspect`."""
     # Read the files and hold patients out as `train` does.
-    found = index(source, pool=pool, on_progress=on_progress)
+    found = index(source, job)
     manifest = hold_out_for_training(found, holdout, overrides.seed or 0)
     fingerprint = measure(manifest)
     warnings = (*filter(None, [default_holdout_text(manifest)]), *fingerprint.warnings)
@@ -120,14 +110,12 @@ def _inspect(
         fingerprint=fingerprint,
         plan=plan,
         warnings=warnings,
-        told_apart=_measure_separability(manifest, plan, pool, on_progress),
+        told_apart=_measure_separability(manifest, plan, job),
         files=files,
     )
 
 
-def _measure_separability(
-    manifest: Manifest, plan: Plan | None, pool: WorkerPool, on_progress: OnProgress
-) -> dict[str, Any]:
+def _measure_separability(manifest: Manifest, plan: Plan | None, job: Job) -> dict[str, Any]:
     """Measure which classes a frozen network can tell apart, or say why that was not measured."""
     patients = _select_patients(manifest)
     if len(manifest.labels) < 2:
@@ -141,7 +129,7 @@ def _measure_separability(
     else:
         from medgan.filtering.before_training import measure_separability  # noqa: PLC0415  # loads torch
 
-        return measure_separability(manifest, plan.frame, patients, pool=pool, on_progress=on_progress)
+        return measure_separability(manifest, plan.frame, patients, job)
     return {"labels": [], "pairs": [], "sentence": f"{_NOT_MEASURED}: {why}"}
 
 

@@ -53,7 +53,7 @@ def conform(  # noqa: PLR0913  # what the command takes
     trained = Model.load(like)
     files.refuse_output_inside(out, [*source.inputs, like])
     job = join_job("cpu", on_progress)
-    found = job.share(lambda pool: index(source, pool=pool, on_progress=on_progress))
+    found = index(source, job)
     manifest = _select_split(_divide_as_training(found, trained), split)
     task = BalanceJob.of(
         manifest,

@@ -14,7 +14,6 @@ from medgan.base.errors import PlanError
 from medgan.base.job import Job
 from medgan.base.processes import Processes
 from medgan.base.progress import OnProgress, ignore
-from medgan.base.workers import WorkerPool
 from medgan.commands.draw_into import (
     check_seed_range,
     describe_filter,
@@ -135,7 +134,7 @@ def _write_images(
     folder: DatasetWriter,
     model: Model,
     wish: SampleRequest,
-    beside: Callable[[WorkerPool], ReferenceSet | None] | None,
+    beside: Callable[[], ReferenceSet | None] | None,
     settings: Settings,
     job: Job,
 ) -> FolderResult:
@@ -151,10 +150,8 @@ def _write_images(
     """
     choice = None
     if beside is not None:
-        choice = job.share(
-            lambda pool: select_samples(
-                folder.selection, model, wish, partial(beside, pool), on_progress=job.tell
-            )
+        choice = job.first(
+            lambda: select_samples(folder.selection, model, wish, beside, on_progress=job.tell)
         )
     marks = list_marks(wish, choice, model.digest)
 
@@ -201,12 +198,7 @@ def _labels_to_draw(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, 
 
 
 def _load_reference(
-    model: Model,
-    source: Source | None,
-    how: Holdout,
-    folders: Mapping[str, str],
-    job: Job,
-    pool: WorkerPool,
+    model: Model, source: Source | None, how: Holdout, folders: Mapping[str, str], job: Job
 ) -> ReferenceSet | None:
     """Load the training images to compare with.
 
@@ -216,7 +208,6 @@ def _load_reference(
         how: What training held out of `source`.
         folders: {label: folder name}.
         job: It is told of the progress.
-        pool: Reads the scans.
     """
     if source is None:
         stack, data = (
@@ -224,10 +215,10 @@ def _load_reference(
             model.data_digest,
         )
     else:
-        found = index(source, pool=pool, on_progress=job.tell)
+        found = index(source, job)
         manifest = hold_out(found, how, model.plan.budget.seed)
         stack, data = (
-            prepare(manifest, model.plan.frame, cache.stacks_folder(), pool=pool, on_progress=job.tell),
+            prepare(manifest, model.plan.frame, cache.stacks_folder(), job),
             manifest.digest,
         )
     return None if stack is None else ReferenceSet.of(stack, folders, data, on_progress=job.tell)

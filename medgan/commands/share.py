@@ -16,7 +16,7 @@ from pathlib import Path
 from medgan import __version__
 from medgan.base import files
 from medgan.base.errors import PlanError
-from medgan.base.progress import OnProgress
+from medgan.base.job import Job
 from medgan.base.run_folder import ResultCache
 from medgan.commands.preflight import AUTO, SYNTHETIC
 from medgan.dataset.manifest import Manifest
@@ -169,7 +169,7 @@ def settle_share(
     mixture: BalancePolicy,
     place: Path,
     against: Callable[[], ReferenceSet] | None,
-    on_progress: OnProgress,
+    job: Job,
 ) -> Chosen:
     """Try every share and choose one on validation patients.
 
@@ -179,7 +179,7 @@ def settle_share(
         mixture: The policy whose share is "auto".
         place: Folder for the finished runs and the result, from which a repeated command continues.
         against: Loads the training images that candidates are compared with; None tries unfiltered images.
-        on_progress: Called with every step of progress.
+        job: It is told of the progress.
 
     Raises:
         PlanError: the model learned from other data, and perhaps from the validation patients.
@@ -193,7 +193,7 @@ def settle_share(
 
     # Real images, and how many synthetic ones the largest share needs.
     seed = mixture.seed
-    train, val = (split_images(manifest, split, model.plan.frame, on_progress) for split in ("train", "val"))
+    train, val = (split_images(manifest, split, model.plan.frame, job) for split in ("train", "val"))
     wanted = {label: min(quota.made, _MOST_TRIED) for label, quota in mixture.of(train.counts).items()}
 
     # Everything that the result depends on is in the key of the cache.
@@ -206,13 +206,13 @@ def settle_share(
 
     # Draw the images as they would be written, and try every share.
     wish = SampleRequest(counts=wanted, seed=seed, device=mixture.device, doubtful=False)
-    seeds = choose_seeds(model, wish, against, on_progress)
+    seeds = choose_seeds(model, wish, against, job.tell)
     found = choose_share(
-        Split(train, val, draw_images(model, seeds, mixture.device, on_progress)),
+        Split(train, val, draw_images(model, seeds, mixture.device, job.tell)),
         settings=settings,
         seed=seed,
         runs=ResultCache(place / _RUNS, key),
-        on_progress=on_progress,
+        on_progress=job.tell,
     )
     files.write_json(place / _RESULT, found)
     return found

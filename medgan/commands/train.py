@@ -46,8 +46,7 @@ from medgan.plan.clock import (
     restore_decisions,
 )
 from medgan.plan.flat import flatten
-from medgan.preparation.stack import Stack
-from medgan.preparation.together import prepare_together
+from medgan.preparation.stack import Stack, prepare
 from medgan.reports.tick_pictures import TickPictures
 from medgan.training.batches import share_of_batch
 from medgan.training.probe import BRIEF_ROUNDS, ROUNDS, measure_costs, time_with_graphs
@@ -124,7 +123,7 @@ def train(
     began, options, wish = time.monotonic(), options or Options(), overrides or Overrides()
     refuse_output_inside(out, source.inputs)
     job = join_job(wish.device, on_progress)
-    manifest = job.share(lambda pool: index(source, pool=pool, on_progress=on_progress))
+    manifest = index(source, job)
     manifest = hold_out_for_training(manifest, options.holdout, wish.seed or 0)
     announce(manifest, on_progress)
     return train_on(manifest, out, wish, options, job, began=began)
@@ -173,7 +172,7 @@ def train_on(
         legs = job.first(lambda: claim(run, plan, manifest.digest, list_options(wish, options.holdout)))
         plan = continue_plan(plan, legs)
         job.each(lambda: require_visible(out))
-        stack = prepare_together(manifest, plan.frame, job.each(cache.stacks_folder), job)
+        stack = prepare(manifest, plan.frame, job.each(cache.stacks_folder), job)
 
         with explain_gpu_errors(graphed=plan.budget.graphed):
             model = fit(

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from medgan.base.errors import DatasetError, ScanError
-from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.base.workers import WorkerPool, use_pool
+from medgan.base.job import ALONE, Job
+from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.checks import MeasuredScan, finalise_manifest
 from medgan.dataset.duplicates import refuse_duplicates
 from medgan.dataset.file_list import list_files
@@ -30,22 +30,24 @@ _REPORT_EVERY = 25
 """Files between two reports of progress."""
 
 
-def index(source: Source, *, pool: WorkerPool | None = None, on_progress: OnProgress = ignore) -> Manifest:
+def index(source: Source, job: Job = ALONE) -> Manifest:
     """Read every file of a data set.
 
     Args:
         source: The data set.
-        pool: Reads the files; by default workers of this process.
-        on_progress: Called every few files.
+        job: Its processes divide the files; it is told of the progress every few files.
 
     Raises:
         DatasetError: not a single scan can be used.
     """
+    return job.first(lambda: _index(source, job))
+
+
+def _index(source: Source, job: Job) -> Manifest:
+    """Read every file in this process, with the workers of the job."""
     listing = list_files(source)
     made = list(
-        _measure_arrays(listing, on_progress)
-        if listing.arrays
-        else _measure_files(listing, source, pool, on_progress)
+        _measure_arrays(listing, job.tell) if listing.arrays else _measure_files(listing, source, job)
     )
     manifest = finalise_manifest(listing.root, made)
     if not any(manifest.usable()):
@@ -53,18 +55,16 @@ def index(source: Source, *, pool: WorkerPool | None = None, on_progress: OnProg
     return replace(manifest, warnings=(*listing.warnings, *manifest.warnings))
 
 
-def _measure_files(
-    listing: FileList, source: Source, given: WorkerPool | None, on_progress: OnProgress
-) -> Iterator[MeasuredScan]:
+def _measure_files(listing: FileList, source: Source, job: Job) -> Iterator[MeasuredScan]:
     """Measure the scans of files, first their headers and then their pixels."""
     root, total = listing.root, len(listing.entries)
     with closing(ScanCache()) as cache:
-        with use_pool(given) as pool:
+        with job.workers() as pool:
             headers = open_headers(listing.entries, source, root, cache, pool)
-            files = _count_items(headers, total, "headers", on_progress, cache)
+            files = _count_items(headers, total, "headers", job.tell, cache)
             found = group_files(refuse_duplicates(files, root, cache, pool))
             for made in _count_items(
-                measure_scans(found, root, cache, pool), len(found), "pixels", on_progress, cache
+                measure_scans(found, root, cache, pool), len(found), "pixels", job.tell, cache
             ):
                 yield from made
         cache.flush()

@@ -15,7 +15,8 @@ import numpy as np
 
 from medgan.base import cache, files
 from medgan.base.errors import DatasetError, ModelError
-from medgan.base.progress import OnProgress, ignore
+from medgan.base.job import Job
+from medgan.base.progress import ignore
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import SPLITS, Holdout, Manifest
@@ -140,12 +141,12 @@ _Memory = Callable[[], MutableMapping[str, Any]]
 """Opens the cache of the images that the filter selects, once it is certain that they will be judged."""
 
 
-def load_evaluation_data(request: Request, on_progress: OnProgress, memory: _Memory = dict) -> EvaluationData:
+def load_evaluation_data(request: Request, job: Job, memory: _Memory = dict) -> EvaluationData:
     """Load real images, and draw or read synthetic ones.
 
     Args:
         request: What to evaluate.
-        on_progress: Called with every step of progress.
+        job: Its processes read the scans; it is told of the progress.
         memory: Opens the cache of the images that the filter selects.
 
     Raises:
@@ -160,15 +161,15 @@ def load_evaluation_data(request: Request, on_progress: OnProgress, memory: _Mem
                 hint="Add --model RUN or --synthetic FOLDER, or name a folder that `medgan balance` wrote.",
             )
         _refuse_idle_options(request)
-        return _load_balanced(path, on_progress)
-    manifest = index(request.source, on_progress=on_progress)
+        return _load_balanced(path, job)
+    manifest = index(request.source, job)
     if request.model is not None:
-        return _load_model(manifest, request, Model.load(request.model), memory, on_progress)
+        return _load_model(manifest, request, Model.load(request.model), memory, job)
     assert request.synthetic is not None, "asked above"
     if read_back.is_written(request.synthetic):
-        return _load_written(manifest, request.synthetic, request, on_progress)
+        return _load_written(manifest, request.synthetic, request, job)
     manifest = hold_out(manifest, Holdout(share=request.holdout or 0.0), request.seed)
-    return _load_other_tool(manifest, request, on_progress)
+    return _load_other_tool(manifest, request, job)
 
 
 def _refuse_idle_options(request: Request) -> None:
@@ -192,7 +193,7 @@ def _refuse_idle_options(request: Request) -> None:
 
 
 def _load_model(
-    manifest: Manifest, request: Request, model: Model, memory: _Memory, on_progress: OnProgress
+    manifest: Manifest, request: Request, model: Model, memory: _Memory, job: Job
 ) -> EvaluationData:
     """Load the data set that a model learned from, and draw images as `sample` and `balance` would."""
     # The held-out patients must be those that the training held out.
@@ -206,22 +207,22 @@ def _load_model(
         )
 
     # Real images, then as many synthetic ones as asked for or lacking.
-    external = read_external(request.external, request.source, manifest, model.plan.frame, _MOST, on_progress)
-    real, circumstances = _load_real_images(manifest, model.plan.frame, on_progress)
+    external = read_external(request.external, request.source, manifest, model.plan.frame, _MOST, job)
+    real, circumstances = _load_real_images(manifest, model.plan.frame, job)
     have = real["train"].counts
     wanted = {
         label: min(max(request.per_class, max(have.values()) - count), _MOST) for label, count in have.items()
     }
     wish = SampleRequest(counts=wanted, seed=request.seed, device=request.device)
-    beside = partial(_load_training_reference, manifest, model, on_progress) if request.filtered else None
-    offered = select_in_memory(model, wish, beside, memory() if request.filtered else {}, on_progress)
+    beside = partial(_load_training_reference, manifest, model, job) if request.filtered else None
+    offered = select_in_memory(model, wish, beside, memory() if request.filtered else {}, job.tell)
     return EvaluationData(
         train=real["train"],
         val=real["val"],
         test=real["test"],
         circumstances={**circumstances, **external.facts},
         external=external.images,
-        synthetic=draw_images(model, offered.seeds, request.device, on_progress),
+        synthetic=draw_images(model, offered.seeds, request.device, job.tell),
         unseen=_CHECKED,
         sources={
             "data": manifest.digest,
@@ -239,16 +240,16 @@ def _load_model(
     )
 
 
-def _load_training_reference(manifest: Manifest, model: Model, on_progress: OnProgress) -> ReferenceSet:
+def _load_training_reference(manifest: Manifest, model: Model, job: Job) -> ReferenceSet:
     """Load the training images of a model, with which candidates are compared."""
-    stack = prepare(manifest, model.plan.frame, cache.stacks_folder(), on_progress=on_progress)
-    return ReferenceSet.of(stack, folder_names(model.labels), manifest.digest, on_progress=on_progress)
+    stack = prepare(manifest, model.plan.frame, cache.stacks_folder(), job)
+    return ReferenceSet.of(stack, folder_names(model.labels), manifest.digest, on_progress=job.tell)
 
 
 # --- folders ---
 
 
-def _load_balanced(folder: Path, on_progress: OnProgress) -> EvaluationData:
+def _load_balanced(folder: Path, job: Job) -> EvaluationData:
     """Load a folder that `balance` wrote, whose real images are prepared like its synthetic ones."""
     facts, rows = read_back.read_tables(folder)
     real = np.array([row["origin"] == "real" for row in rows])
@@ -257,7 +258,7 @@ def _load_balanced(folder: Path, on_progress: OnProgress) -> EvaluationData:
             f"{folder} holds no real images prepared like its synthetic ones",
             hint=f"Name the data set itself: medgan evaluate scans/ --synthetic {folder} --out evaluation/.",
         )
-    images = read_back.read_images(folder, facts, rows, on_progress)
+    images = read_back.read_images(folder, facts, rows, job.tell)
     train = images.take(real)
     return EvaluationData(
         train=train,
@@ -272,9 +273,7 @@ def _load_balanced(folder: Path, on_progress: OnProgress) -> EvaluationData:
     )
 
 
-def _load_written(
-    manifest: Manifest, folder: Path, request: Request, on_progress: OnProgress
-) -> EvaluationData:
+def _load_written(manifest: Manifest, folder: Path, request: Request, job: Job) -> EvaluationData:
     """Load a data set, and the synthetic images of a folder that medgan wrote from it."""
     # Hold out whom the training of its generator held out.
     facts, rows = read_back.read_tables(folder)
@@ -293,10 +292,10 @@ def _load_written(
         )
 
     # Prepare real images like the synthetic ones.
-    images = read_back.read_images(folder, facts, rows, on_progress)
+    images = read_back.read_images(folder, facts, rows, job.tell)
     frame = _frame_like(manifest, facts.form, images.pixels.shape[1:])
-    external = read_external(request.external, request.source, manifest, frame, _MOST, on_progress)
-    real, circumstances = _load_real_images(manifest, frame, on_progress)
+    external = read_external(request.external, request.source, manifest, frame, _MOST, job)
+    real, circumstances = _load_real_images(manifest, frame, job)
     images = _renumber(images, frame.labels, folder)
     return EvaluationData(
         train=real["train"],
@@ -322,12 +321,12 @@ def _load_written(
     )
 
 
-def _load_other_tool(manifest: Manifest, request: Request, on_progress: OnProgress) -> EvaluationData:
+def _load_other_tool(manifest: Manifest, request: Request, job: Job) -> EvaluationData:
     """Load a data set, and images that another tool made, whose training data are unknown."""
     # One size for both, and one intensity range if both are in Hounsfield units.
     folder = request.synthetic
     assert folder is not None, "the caller asks"
-    made_by = index(Source(path=folder, allow_synthetic=True), on_progress=on_progress)
+    made_by = index(Source(path=folder, allow_synthetic=True), job)
     made_by = replace(made_by, records=tuple(replace(record, split="train") for record in made_by.records))
     facts = measure(made_by)
     ours, theirs = decide_frame(measure(manifest)), decide_frame(facts)
@@ -349,10 +348,10 @@ def _load_other_tool(manifest: Manifest, request: Request, on_progress: OnProgre
         )
 
     # Prepare real and synthetic images.
-    external = read_external(request.external, request.source, manifest, ours, _MOST, on_progress)
-    real, circumstances = _load_real_images(manifest, ours, on_progress)
+    external = read_external(request.external, request.source, manifest, ours, _MOST, job)
+    real, circumstances = _load_real_images(manifest, ours, job)
     refuse_unknown_classes(made_by.labels, ours.labels, folder)
-    synthetic = split_images(made_by, "train", theirs, on_progress, _MOST)
+    synthetic = split_images(made_by, "train", theirs, job, _MOST)
     own = np.array([f"synthetic {row}" for row in range(len(synthetic))])
     return EvaluationData(
         train=real["train"],
@@ -408,10 +407,10 @@ def _chose_own_share(facts: RunRecord, manifest: Manifest) -> bool:
 
 
 def _load_real_images(
-    manifest: Manifest, frame: Frame, on_progress: OnProgress
+    manifest: Manifest, frame: Frame, job: Job
 ) -> tuple[dict[str, LabelledImages], dict[str, Circumstances]]:
     """Load the images of each split, and the facts of their files; a lone val split is used as test."""
-    read = {split: read_split(manifest, split, frame, on_progress, _MOST) for split in SPLITS}
+    read = {split: read_split(manifest, split, frame, job, _MOST) for split in SPLITS}
     if not len(read["test"][0]):
         read |= {"val": read["test"], "test": read["val"]}
     return {split: one for split, (one, _) in read.items()}, {split: one for split, (_, one) in read.items()}

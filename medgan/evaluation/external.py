@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from medgan.base.errors import DatasetError
-from medgan.base.progress import OnProgress
+from medgan.base.job import Job
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.source import Source
@@ -38,7 +38,7 @@ class External:
 
 
 def read_external(
-    folder: Path | None, source: Source, manifest: Manifest, frame: Frame, most: int, on_progress: OnProgress
+    folder: Path | None, source: Source, manifest: Manifest, frame: Frame, most: int, job: Job
 ) -> External:
     """Read the scans of all splits of a folder, and prepare them like those of the data set.
 
@@ -48,7 +48,7 @@ def read_external(
         manifest: The data set.
         frame: How to prepare images.
         most: Images per class, at most.
-        on_progress: Called with every step of progress.
+        job: Its processes read the scans; it is told of the progress.
 
     Raises:
         DatasetError: the folder holds a class that the data set lacks, no image of a rare class, only one
@@ -56,7 +56,7 @@ def read_external(
     """
     if folder is None:
         return External()
-    theirs = index(replace(source, path=folder, labels=None, lines=None), on_progress=on_progress)
+    theirs = index(replace(source, path=folder, labels=None, lines=None), job)
     refuse_unknown_classes(theirs.labels, frame.labels, folder)
     kept, shared = _divide_patients(theirs, manifest)
     if not kept:
@@ -66,7 +66,7 @@ def read_external(
         )
     alone = replace(theirs, records=tuple(replace(record, split="train") for record in kept))
     _require_two_classes(alone, manifest, folder, most)
-    images, circumstances = _prepare(alone, frame, folder, most, on_progress)
+    images, circumstances = _prepare(alone, frame, folder, most, job)
     return External(
         images=images,
         circumstances=replace(circumstances, scanner=np.zeros_like(circumstances.scanner)),
@@ -104,11 +104,11 @@ def _divide_patients(theirs: Manifest, manifest: Manifest) -> tuple[list[Record]
 
 
 def _prepare(
-    alone: Manifest, frame: Frame, folder: Path, most: int, on_progress: OnProgress
+    alone: Manifest, frame: Frame, folder: Path, most: int, job: Job
 ) -> tuple[LabelledImages, Circumstances]:
     """Prepare the images; raises DatasetError with the folder's name if they do not fit the frame."""
     try:
-        return read_split(alone, "train", frame, on_progress, most)
+        return read_split(alone, "train", frame, job, most)
     except DatasetError as error:
         raise DatasetError(
             f"{folder} cannot be prepared like the data set: {error.message}",

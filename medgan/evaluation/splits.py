@@ -10,7 +10,7 @@ import numpy as np
 
 from medgan.base import cache
 from medgan.base.errors import DatasetError
-from medgan.base.progress import OnProgress
+from medgan.base.job import Job
 from medgan.dataset.manifest import Manifest, sort_by_content
 from medgan.dataset.split import hold_out, hold_out_for_training, holdout_of_training
 from medgan.evaluation.giveaways import Circumstances
@@ -49,14 +49,14 @@ def refuse_unknown_classes(labels: Iterable[str], known: Collection[str], folder
 
 
 def split_images(
-    manifest: Manifest, split: str, frame: Frame, on_progress: OnProgress, most: int | None = None
+    manifest: Manifest, split: str, frame: Frame, job: Job, most: int | None = None
 ) -> LabelledImages:
     """Prepare the images of one split, at most `most` per class and the same ones every time."""
-    return read_split(manifest, split, frame, on_progress, most)[0]
+    return read_split(manifest, split, frame, job, most)[0]
 
 
 def read_split(
-    manifest: Manifest, split: str, frame: Frame, on_progress: OnProgress, most: int | None = None
+    manifest: Manifest, split: str, frame: Frame, job: Job, most: int | None = None
 ) -> tuple[LabelledImages, Circumstances]:
     """Prepare the images of one split, and collect the facts of their files; see `split_images`."""
     # The records of the split, as training images so that they can be prepared.
@@ -70,7 +70,7 @@ def read_split(
         )
         return nobody, Circumstances.of([])
     shown_alone = replace(manifest, records=shown)
-    stack = prepare(shown_alone, frame, cache.stacks_folder(), on_progress=on_progress)
+    stack = prepare(shown_alone, frame, cache.stacks_folder(), job)
 
     # Draw images of every class.
     rng = np.random.default_rng(0)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from medgan.base.progress import OnProgress, Progress, ignore
-from medgan.base.workers import WorkerPool
+from medgan.base.job import ALONE, Job
+from medgan.base.progress import Progress
 from medgan.dataset.manifest import Manifest, Record
 from medgan.filtering.class_check import ClassChecker
 from medgan.filtering.separability import pair_report
@@ -28,9 +28,7 @@ def measure_separability(
     manifest: Manifest,
     frame: Frame,
     patients: Mapping[str, Sequence[str]],
-    *,
-    pool: WorkerPool | None = None,
-    on_progress: OnProgress = ignore,
+    job: Job = ALONE,
 ) -> dict[str, Any]:
     """Measure how well classes can be told apart, as the documented JSON.
 
@@ -40,17 +38,16 @@ def measure_separability(
         manifest: the data set.
         frame: how images are prepared.
         patients: {class: patients of whom one image each is used}.
-        pool: reads the scans; by default workers of this process.
-        on_progress: told how many images are done.
+        job: told how many images are done.
     """
     few = replace(manifest, records=tuple(_first_scans(manifest, patients)))
     with TemporaryDirectory(prefix="medgan-") as place:
-        stack = prepare(few, frame, Path(place), pool=pool, on_progress=on_progress)
+        stack = prepare(few, frame, Path(place), job)
         pixels = stack.images(np.arange(len(stack.labels)))
     see, seen = lite0_features(), []
     for start in range(0, len(pixels), _CHUNK):
         seen.append(see(pixels[start : start + _CHUNK]))
-        on_progress(Progress("telling classes apart", min(start + _CHUNK, len(pixels)), len(pixels)))
+        job.tell(Progress("telling classes apart", min(start + _CHUNK, len(pixels)), len(pixels)))
     points = np.concatenate(seen).astype(np.float64)
     judge = ClassChecker.of(points, stack.labels, stack.patients, len(stack.names))
     pairs = [] if judge is None else [pair_report(pair, stack.names) for pair in judge.pairs]

@@ -9,7 +9,6 @@ import mmap
 import weakref
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,14 +20,14 @@ from numpy.typing import NDArray
 from medgan.base.cache import acquire_lock, cache_error, file_lock
 from medgan.base.errors import DatasetError, ScanError
 from medgan.base.files import digest_of, read_json, write_json
-from medgan.base.progress import OnProgress, ignore
-from medgan.base.workers import WorkerPool, use_pool
+from medgan.base.job import ALONE, Job
 from medgan.dataset.extents import has_spacing
 from medgan.dataset.load import load
 from medgan.dataset.manifest import Manifest, Record
 from medgan.dataset.measure import pixel_digest
 from medgan.plan import Frame
-from medgan.preparation.stack_file import PIXELS, fill_pixels, map_pixels, open_pixels
+from medgan.preparation.stack_copies import copy_to_caches
+from medgan.preparation.stack_file import PIXELS, StackPlace, fill_pixels, map_pixels, open_pixels
 from medgan.scans import geometry, intensity
 from medgan.scans.provenance import BYTE
 from medgan.scans.scan import Pixels, Scan
@@ -104,66 +103,48 @@ class Stack:
             yield piece, self.images(piece)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackPlace:
-    """Where a stack lies in a cache, whether or not it is there."""
-
-    digest: str
-    folder: Path
-    counts: tuple[int, ...]
-    """Rows of each scan."""
-    shape: tuple[int, ...]
-    """(N, C, H, W)."""
-
-    @classmethod
-    def of(cls, manifest: Manifest, frame: Frame, cache: Path) -> StackPlace:
-        """The place of the training images of a data set, prepared for a frame, in the folder `cache`."""
-        records = manifest.training()
-        key = digest_of([_preparation_settings(frame), [_record_key(record) for record in records]])
-        counts = tuple(len(record.slices) for record in records)
-        shape = (sum(counts), *frame.shape)
-        return cls(digest=key, folder=cache / f"stack-{key[:32]}", counts=counts, shape=shape)
-
-    @contextmanager
-    def reserve(self) -> Iterator[None]:
-        """Create the folder, and keep it from being cleared while the block runs."""
-        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with file_lock(self.folder.parent):
-            self.folder.mkdir(mode=0o700, exist_ok=True)
-            yield
-
-
-def prepare(
-    manifest: Manifest,
-    frame: Frame,
-    cache: Path,
-    *,
-    pool: WorkerPool | None = None,
-    on_progress: OnProgress = ignore,
-) -> Stack:
+def prepare(manifest: Manifest, frame: Frame, cache: Path, job: Job = ALONE) -> Stack:
     """Open the stack of a data set, preparing its images first if needed.
 
     Args:
         manifest: The data set.
         frame: Size, geometry, channels and intensity range of the images.
-        cache: Folder of prepared images.
-        pool: Reads the scans; by default workers of this process.
-        on_progress: Called every few scans.
+        cache: Folder of prepared images; processes of a job may share it or not.
+        job: Its processes divide the scans, and each opens the stack.
 
     Raises:
         DatasetError: there is no training image, or the data does not fit the frame.
         OutputError: the cache cannot be used.
     """
+    if job.alone:
+        return _prepare_here(manifest, frame, cache, job)
+    stacks: list[Stack] = []
+    job.first(lambda: stacks.append(_prepare_here(manifest, frame, cache, job)))
+    copy_to_caches(stacks[0].pixels if stacks else None, _place_of(manifest, frame, cache), job)
+    return job.each(lambda: _prepare_here(manifest, frame, cache, job))
+
+
+def _place_of(manifest: Manifest, frame: Frame, cache: Path) -> StackPlace:
+    """Where the training images of a data set, prepared for a frame, lie in the folder `cache`."""
+    records = manifest.training()
+    key = digest_of([_preparation_settings(frame), [_record_key(record) for record in records]])
+    counts = tuple(len(record.slices) for record in records)
+    shape = (sum(counts), *frame.shape)
+    return StackPlace(digest=key, folder=cache / f"stack-{key[:32]}", counts=counts, shape=shape)
+
+
+def _prepare_here(manifest: Manifest, frame: Frame, cache: Path, job: Job) -> Stack:
+    """Open the stack in the cache of this process, preparing its images first if needed."""
     # Key of the cache: what is prepared, and how.
     records = manifest.training()
     _refuse_unfit_data(records, frame)
-    place = StackPlace.of(manifest, frame, cache)
+    place = _place_of(manifest, frame, cache)
     # Pixels: from the cache, or prepared now.
-    read = partial(_read_rows, records, manifest.root, frame, pool)
-    fill = partial(fill_pixels, place.folder, place.counts, place.shape, read, on_progress)
+    read = partial(_read_rows, records, manifest.root, frame, job)
+    fill = partial(fill_pixels, place.folder, place.counts, place.shape, read, job.tell)
     try:
         with place.reserve():
-            pixels = open_pixels(place.folder, place.shape, fill, on_progress)
+            pixels = open_pixels(place.folder, place.shape, fill, job.tell)
     except OSError as error:
         raise cache_error(place.folder, error) from error
     # Class, patient and slice of every row.
@@ -314,10 +295,10 @@ def _changed_error(record: Record, words: str) -> DatasetError:
 
 
 def _read_rows(
-    records: Sequence[Record], root: Path, frame: Frame, pool: WorkerPool | None, done: int
+    records: Sequence[Record], root: Path, frame: Frame, job: Job, done: int
 ) -> Generator[NDArray[np.uint16]]:
     """Yield the rows of one scan after another, from scan number `done` on."""
-    with use_pool(pool) as workers:
+    with job.workers() as workers:
         prepare_scan = partial(_prepare_scan, root=root, frame=frame)
         yield from workers.map_ordered(prepare_scan, records[done:], _crash_pixels, chunk=_CHUNK)
 

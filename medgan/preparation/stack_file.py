@@ -9,8 +9,9 @@ import math
 import os
 import weakref
 import zlib
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +34,26 @@ _PARTIAL_FILE = "pixels.npy.partial"
 """The same while it is being filled."""
 _CHECKSUM_FILE = "sums"
 """CRC-32 of every row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackPlace:
+    """Where a stack lies in a cache, whether or not it is there."""
+
+    digest: str
+    folder: Path
+    counts: tuple[int, ...]
+    """Rows of each scan."""
+    shape: tuple[int, ...]
+    """(N, C, H, W)."""
+
+    @contextmanager
+    def reserve(self) -> Iterator[None]:
+        """Create the folder, and keep it from being cleared while the block runs."""
+        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with file_lock(self.folder.parent):
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            yield
 
 
 def open_pixels(

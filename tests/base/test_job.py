@@ -76,6 +76,16 @@ class Lost(Exception):  # noqa: N818  # no error of medgan's
     """What ends a process unexpectedly."""
 
 
+def share(job, work):
+    """What `work` returns in the first process, with the workers of all."""
+
+    def lead():
+        with job.workers() as pool:
+            return work(pool)
+
+    return job.first(lead)
+
+
 HERE = threading.local()
 """Which process a thread stands for."""
 
@@ -105,7 +115,8 @@ def refuse_seven(item):
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 64, 65, 200])
 def test_a_row_is_divided_evenly_and_comes_back_in_order(size, count):
     made = together(
-        size, lambda job: job.share(lambda pool: list(pool.map_ordered(where, range(count), never, chunk=16)))
+        size,
+        lambda job: share(job, lambda pool: [*pool.map_ordered(where, range(count), never, chunk=16)]),
     )
     assert all(one == made[0] for one in made)
     assert [item for item, _ in made[0]] == list(range(count))
@@ -119,7 +130,7 @@ def test_several_steps_follow_each_other_even_where_one_is_not_read_to_its_end()
         begun = list(islice(pool.map_ordered(abs, range(100), never, chunk=4), 3))
         return begun + list(pool.map_ordered(str, range(3), never))
 
-    assert together(2, lambda job: job.share(work)) == [[0, 1, 2, "0", "1", "2"]] * 2
+    assert together(2, lambda job: share(job, work)) == [[0, 1, 2, "0", "1", "2"]] * 2
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -129,7 +140,7 @@ def test_an_error_is_raised_in_all_after_what_came_before_it(size):
     def work(pool):
         before.extend(pool.map_ordered(refuse_seven, range(20), never, chunk=4))
 
-    jobs = together(size, lambda job: job.share(work)) if size > 1 else [alone(work)]
+    jobs = together(size, lambda job: share(job, work)) if size > 1 else [alone(work)]
     assert [(type(error), error.message, error.hint) for error in jobs] == [
         (DatasetError, "seven is bad", "Mend it.")
     ] * size
@@ -138,7 +149,7 @@ def test_an_error_is_raised_in_all_after_what_came_before_it(size):
 
 def alone(work):
     try:
-        Job().share(work)
+        share(Job(), work)
     except DatasetError as error:
         return error
 
@@ -149,12 +160,12 @@ def test_the_first_one_may_go_on_after_an_error():
             list(pool.map_ordered(refuse_seven, range(20), never, chunk=4))
         return sum(pool.map_ordered(abs, range(20), never))
 
-    assert together(2, lambda job: job.share(work)) == [190, 190]
+    assert together(2, lambda job: share(job, work)) == [190, 190]
 
 
 def test_workers_that_cannot_be_counted_are_an_error_for_all(monkeypatch):
     monkeypatch.setenv("MEDGAN_WORKERS", "none")
-    errors = together(2, lambda job: job.share(lambda pool: list(pool.map_ordered(abs, [1, 2], never))))
+    errors = together(2, lambda job: share(job, lambda pool: list(pool.map_ordered(abs, [1, 2], never))))
     assert [type(error) for error in errors] == [PlanError, PlanError]
     assert together(2, lambda job: job.first(lambda: 7)) == [7, 7]
 
@@ -173,6 +184,23 @@ def test_the_first_process_works_alone_and_all_get_its_result_or_its_error():
         raise DatasetError("no")
 
     assert [str(error) for error in together(2, lambda job: job.first(refuse))] == ["no", "no"]
+
+
+def test_what_the_first_one_leads_may_call_other_stages():
+    def stage(job):
+        return job.first(lambda: share(job, lambda pool: list(pool.map_ordered(where, range(4), never))))
+
+    def work(job):
+        assert job.alone
+        assert job.each(lambda: job.processes.rank) == 0
+        assert job.collect("mine") == ["mine"]
+        assert list(job.relay(iter("ab"))) == ["a", "b"]
+        return stage(job)
+
+    first, second = together(2, lambda job: job.first(lambda: work(job)))
+    assert first == second
+    assert len({thread for _, thread in first}) == 2  # the other process has helped
+    assert [together(2, lambda job: job.alone), Job().alone] == [[False, False], True]
 
 
 def test_each_does_its_own_and_fails_with_the_others():
@@ -219,7 +247,7 @@ def test_nobody_waits_for_a_process_that_is_gone(function, lost):
     def work(pool):
         return list(pool.map_ordered(function, range(90), never, chunk=4))
 
-    made = together(3, lambda job: job.share(work))
+    made = together(3, lambda job: share(job, work))
     assert made[lost] is None
     assert [type(error) for rank, error in enumerate(made) if rank != lost] == [JobError, JobError]
 
@@ -234,7 +262,7 @@ def kill_some(item):
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
 def test_an_item_that_kills_its_worker_costs_no_process_even_where_each_has_few(monkeypatch):
     monkeypatch.setenv("MEDGAN_WORKERS", "2")
-    made = together(2, lambda job: job.share(lambda pool: list(pool.map_ordered(kill_some, MANY, lost_item))))
+    made = together(2, lambda job: share(job, lambda pool: [*pool.map_ordered(kill_some, MANY, lost_item)]))
     assert made[0] == made[1]
     assert [item for item, _ in made[0]] == [-item if item in FATAL else item for item in MANY]
     assert os.getpid() not in {process for _, process in made[0]}

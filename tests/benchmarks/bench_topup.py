@@ -240,7 +240,7 @@ def settings_of(cell):
 def unit(name, split):
     """Train the generator of a unit and judge it; runs that are finished are not done again."""
     from medgan.base.files import digest_of, to_json
-    from medgan.base.progress import ignore
+    from medgan.base.job import ALONE
     from medgan.evaluation.splits import split_images
     from medgan.evaluation.usefulness.comparison import compare_arms, judgement
     from medgan.evaluation.usefulness.image_sets import Split
@@ -248,8 +248,8 @@ def unit(name, split):
     cell, place = CELLS[name], OUT / f"{name}-{split}-{SIZE}px-{IMAGES}"
     manifest = divided(cell, split)
     model = trained(manifest, place / "generator", split)
-    train, test = (split_images(manifest, part, model.plan.frame, ignore) for part in ("train", "test"))
-    more = split_images(given_back(cell, manifest, split), "train", model.plan.frame, ignore)
+    train, test = (split_images(manifest, part, model.plan.frame, ALONE) for part in ("train", "test"))
+    more = split_images(given_back(cell, manifest, split), "train", model.plan.frame, ALONE)
     made, settings = synthetic_of(model, train), settings_of(cell)
     data = [manifest.digest, sorted(one.digest for one in manifest.usable("test")), model.plan.frame.size]
     drawn = [model.digest, made.sources.tolist(), made.labels.tolist()]

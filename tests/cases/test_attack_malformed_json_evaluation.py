@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from medgan.base.errors import DatasetError, MedganError
-from medgan.base.progress import ignore
+from medgan.base.job import ALONE
 from medgan.cli.app import app
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import EvaluateOptions, evaluate
@@ -40,8 +40,8 @@ def folder(world, tmp_path):
 
 def judged(world, folder):
     """Both ways in which such a folder can be judged."""
-    yield lambda: load_evaluation_data(Request(source=Source(path=folder)), ignore)
-    yield lambda: load_evaluation_data(Request(source=world[0], synthetic=folder), ignore)
+    yield lambda: load_evaluation_data(Request(source=Source(path=folder)), ALONE)
+    yield lambda: load_evaluation_data(Request(source=world[0], synthetic=folder), ALONE)
 
 
 def rows(edit):

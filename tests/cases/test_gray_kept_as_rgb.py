@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from pydicom.uid import UltrasoundImageStorage
 
-from medgan.base.progress import ignore
+from medgan.base.job import ALONE
 from medgan.commands.balance import balance
 from medgan.commands.inspect import Inspection, inspect
 from medgan.dataset.source import Source
@@ -98,7 +98,7 @@ def test_real_and_synthetic_images_are_stored_as_rgb_without_a_trace_of_colour(b
 def test_a_folder_of_gray_as_rgb_is_judged_as_gray(balanced):
     source, out = balanced
     for request in (Request(source=Source(path=out)), Request(source=source, synthetic=out)):
-        gathered = load_evaluation_data(request, ignore)
+        gathered = load_evaluation_data(request, ALONE)
         assert gathered.train.pixels.shape[1] == gathered.synthetic.pixels.shape[1] == 1
         assert len(gathered.train) == 8
 
@@ -159,6 +159,6 @@ def test_gray_among_coloured_images_is_told_for_colour_may_tell_classes_apart(tm
 def test_images_of_another_tool_cannot_hide_their_tint(tmp_path):
     source = saved(tmp_path / "scans", *map(rgb, range(8)))
     saved(tmp_path / "theirs", *map(coloured, range(8)))
-    gathered = load_evaluation_data(Request(source=source, synthetic=tmp_path / "theirs"), ignore)
+    gathered = load_evaluation_data(Request(source=source, synthetic=tmp_path / "theirs"), ALONE)
     assert gathered.train.pixels.shape[1] == gathered.synthetic.pixels.shape[1] == 3
     assert gathered.synthetic.pixels.std(axis=1).max() > 0.05

@@ -10,6 +10,7 @@ import torch
 
 from medgan.base.errors import DatasetError, MedganError, ModelError, OutputError, PlanError
 from medgan.base.files import read_json
+from medgan.base.job import ALONE
 from medgan.base.progress import ignore
 from medgan.commands import evaluate as module
 from medgan.commands.balance import BalanceOptions, balance
@@ -70,7 +71,7 @@ def request(world, **how):
 
 
 def test_a_model_is_judged_by_test_patients_it_has_not_seen(world):
-    found = load_evaluation_data(request(world), ignore)
+    found = load_evaluation_data(request(world), ALONE)
     assert found.counts == {
         "train": {"full": 12, "rare": 8},
         "val": {"full": 0, "rare": 0},
@@ -83,7 +84,7 @@ def test_a_model_is_judged_by_test_patients_it_has_not_seen(world):
 
 def test_a_rare_class_is_drawn_often_enough_to_be_topped_up(world):
     few = Request(source=world["source"], model=world["model"], per_class=2)
-    assert load_evaluation_data(few, ignore).synthetic.counts == {"full": 2, "rare": 4}
+    assert load_evaluation_data(few, ALONE).synthetic.counts == {"full": 2, "rare": 4}
 
 
 @pytest.mark.parametrize("filtered", [True, False])
@@ -93,7 +94,7 @@ def test_a_folder_that_sample_wrote_holds_the_images_that_are_judged(world, tmp_
         world["model"], tmp_path / "drawn", options=SampleOptions(count=9, filtered=filtered, against=against)
     )
     from_model, from_folder = (
-        load_evaluation_data(request(world, **how), ignore)
+        load_evaluation_data(request(world, **how), ALONE)
         for how in ({"model": world["model"], "filtered": filtered}, {"synthetic": tmp_path / "drawn"})
     )
     assert from_folder.unseen == _CHECKED
@@ -106,7 +107,7 @@ def test_a_folder_that_sample_wrote_holds_the_images_that_are_judged(world, tmp_
 
 def test_images_of_another_tool_are_taken_with_a_warning_that_nobody_knows_what_it_saw(world, tmp_path):
     theirs = discs(tmp_path / "theirs", full=9, rare=9).path
-    found = load_evaluation_data(request(world, synthetic=theirs), ignore)
+    found = load_evaluation_data(request(world, synthetic=theirs), ALONE)
     assert found.synthetic.counts == {"full": 9, "rare": 9}
     assert found.synthetic.pixels.shape[2:] == found.test.pixels.shape[2:] == (16, 24)
     assert found.unseen == _UNKNOWN
@@ -129,7 +130,7 @@ def test_a_balanced_folder_is_judged_by_itself(world, tmp_path):
         model=world["model"],
         options=BalanceOptions(target=14, filter=False),
     )
-    found = load_evaluation_data(request(world, source=Source(path=tmp_path / "out")), ignore)
+    found = load_evaluation_data(request(world, source=Source(path=tmp_path / "out")), ALONE)
     assert found.counts["train"] == {"full": 12, "rare": 8}
     assert found.counts["synthetic"] == {"full": 5, "rare": 5}
     assert _NONE_HELD in found.notes
@@ -158,9 +159,9 @@ def test_a_model_that_learned_from_other_images_is_refused(world, tmp_path):
         world["source"].path / "test" / "rare" / "scan7.png", tmp_path / "more" / "train" / "rare" / "new.png"
     )
     with pytest.raises(ModelError, match="may have seen the patients"):
-        load_evaluation_data(request(world, source=more, model=world["model"]), ignore)
+        load_evaluation_data(request(world, source=more, model=world["model"]), ALONE)
     with pytest.raises(DatasetError, match="may have seen the patients"):
-        load_evaluation_data(request(world, source=more, synthetic=world["drawn"]), ignore)
+        load_evaluation_data(request(world, source=more, synthetic=world["drawn"]), ALONE)
 
 
 def test_a_model_is_refused_on_a_test_split_that_it_was_trained_on(world, tmp_path):
@@ -172,7 +173,7 @@ def test_a_model_is_refused_on_a_test_split_that_it_was_trained_on(world, tmp_pa
             shutil.copy(path, place)
     seen_all = untrained(tmp_path / "model", Source(path=flat))
     with pytest.raises(ModelError, match="may have seen"):
-        load_evaluation_data(request(world, model=seen_all), ignore)
+        load_evaluation_data(request(world, model=seen_all), ALONE)
 
 
 def test_a_balanced_folder_knows_by_which_seed_patients_were_held_out(tmp_path):
@@ -180,7 +181,7 @@ def test_a_balanced_folder_knows_by_which_seed_patients_were_held_out(tmp_path):
     model = untrained(tmp_path / "model", source, holdout=0.3, training_seed=5)
     options = BalanceOptions(holdout=0.3, filter=False)
     balance(source, tmp_path / "out", model=model, options=options)
-    found = load_evaluation_data(Request(source=source, synthetic=tmp_path / "out", holdout=0.3), ignore)
+    found = load_evaluation_data(Request(source=source, synthetic=tmp_path / "out", holdout=0.3), ALONE)
     assert found.unseen == _CHECKED
     assert found.held_out.counts == {"full": 6, "rare": 4}
 
@@ -195,18 +196,18 @@ def test_wishes_about_real_data_are_refused_of_a_balanced_folder(world, tmp_path
     )
     held, read = ({"holdout": wish["holdout"]}, {}) if "holdout" in wish else ({}, wish)
     with pytest.raises(DatasetError, match="which is read as it is"):
-        load_evaluation_data(Request(source=Source(path=tmp_path / "out", **read), **held), ignore)
+        load_evaluation_data(Request(source=Source(path=tmp_path / "out", **read), **held), ALONE)
 
 
 def test_nothing_synthetic_is_a_refusal(world):
     with pytest.raises(DatasetError, match="nothing synthetic"):
-        load_evaluation_data(Request(source=world["source"]), ignore)
+        load_evaluation_data(Request(source=world["source"]), ALONE)
 
 
 def test_synthetic_images_of_unknown_classes_are_refused(world, tmp_path):
     theirs = discs(tmp_path / "theirs", full=9, strange=9).path
     with pytest.raises(DatasetError, match="holds classes that the data set lacks: strange") as error:
-        load_evaluation_data(request(world, synthetic=theirs), ignore)
+        load_evaluation_data(request(world, synthetic=theirs), ALONE)
     assert "full, rare" in error.value.hint
 
 
@@ -216,7 +217,7 @@ def test_what_files_say_goes_with_their_images(tmp_path):
             discs(tmp_path / "scans", split=split, shape=sides, **{label: 9 if label == "full" else 6})
     source = Source(path=tmp_path / "scans")
     model = untrained(tmp_path / "model", source)
-    found = load_evaluation_data(Request(source=source, model=model, per_class=2, filtered=False), ignore)
+    found = load_evaluation_data(Request(source=source, model=model, per_class=2, filtered=False), ALONE)
     for split in ("train", "test"):
         images, files = getattr(found, split), found.circumstances[split]
         assert [tuple(row[:2]) for row in files.shape] == [((16, 24), (20, 22))[n] for n in images.labels]
@@ -326,7 +327,7 @@ def test_a_class_that_is_copied_is_judged_as_it_is_drawn_and_that_is_told(world,
     assert f"class full: {counts['copy']} of {counts['drawn']} images drawn are near copies" in note
     assert "The filter kept 9 of 36" in told.filter["sentence"]
     assert "Judged as drawn, for more than a fifth are near copies: full." in told.filter["sentence"]
-    found = load_evaluation_data(request(world), ignore)
+    found = load_evaluation_data(request(world), ALONE)
     assert found.synthetic.of("full").sources.tolist() == [f"seed {seed}" for seed in range(9)]
 
 
@@ -444,7 +445,7 @@ def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_pat
     assert said.arms == tuple((arm["judge"], arm["name"]) for arm in told.usefulness["arms"])
     assert np.bincount(said.truth).tolist() == [9, 8]
     assert (said.names, said.rare) == (("full", "rare"), ("rare",))
-    held = load_evaluation_data(request(world), ignore).held_out
+    held = load_evaluation_data(request(world), ALONE).held_out
     facts = json.dumps(exhibits.read_exhibits(tmp_path / "out").facts)
     assert not any(patient in facts for patient in held.patients)
     monkeypatch.setattr(classifiers, "train_classifiers", None)  # nothing is trained twice
@@ -490,12 +491,12 @@ def test_a_forecast_counts_steps_and_looks(world, monkeypatch, only, runs):
     monkeypatch.setattr(forecast.trials, "EFFORTS", {"quick": brief})
     monkeypatch.setattr(forecast, "_time_step", lambda *_: 1.0)
     monkeypatch.setattr(forecast, "_time_features", lambda *_: 1e-6)
-    found = load_evaluation_data(request(world), ignore)
+    found = load_evaluation_data(request(world), ALONE)
     assert round(forecast.forecast(found, only, "quick")) == 50 * runs
 
 
 def test_a_trial_takes_some_time_and_no_chance(world):
-    found = load_evaluation_data(request(world), ignore)
+    found = load_evaluation_data(request(world), ALONE)
     settings = Settings(side=16)
     before = torch.get_rng_state()
     for judge in judges_here(("finetuned", "cnn")):

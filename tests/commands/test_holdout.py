@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from medgan.base.errors import ModelError, PlanError
-from medgan.base.progress import NOTE, ignore
+from medgan.base.job import ALONE
+from medgan.base.progress import NOTE
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.dry_run import foresee
 from medgan.commands.inspect import inspect
@@ -51,7 +52,7 @@ def test_training_says_whom_it_holds_out_and_the_model_keeps_it(scans, run, tmp_
 
 
 def test_a_model_is_judged_on_those_whom_its_training_held_out(scans, run):
-    found = load_evaluation_data(Request(source=scans, model=run, per_class=2, filtered=False), ignore)
+    found = load_evaluation_data(Request(source=scans, model=run, per_class=2, filtered=False), ALONE)
     assert found.unseen == _CHECKED
     assert found.held_out.counts == {"covid": 2, "normal": 3}
 
@@ -59,7 +60,7 @@ def test_a_model_is_judged_on_those_whom_its_training_held_out(scans, run):
 def test_a_balanced_folder_of_the_model_knows_them_too(scans, run, tmp_path):
     done = balance(scans, tmp_path / "out", model=run, options=PLAIN)
     assert done.before == {"covid": 8, "normal": 12}
-    found = load_evaluation_data(Request(source=scans, synthetic=tmp_path / "out"), ignore)
+    found = load_evaluation_data(Request(source=scans, synthetic=tmp_path / "out"), ALONE)
     assert (found.unseen, found.held_out.counts) == (_CHECKED, {"covid": 2, "normal": 3})
     balance(scans, tmp_path / "again", model=run, options=BalanceOptions(filter=False, holdout=0.2))
     for name in ("out", "again"):
@@ -82,7 +83,7 @@ def test_sampling_beside_the_scans_compares_with_those_learned_from(scans, run, 
 
 def test_another_holdout_than_the_models_is_refused_in_words(scans, run, tmp_path):
     with pytest.raises(PlanError, match=r"trained with --holdout 0\.2"):
-        load_evaluation_data(Request(source=scans, model=run, holdout=0.3), ignore)
+        load_evaluation_data(Request(source=scans, model=run, holdout=0.3), ALONE)
     with pytest.raises(PlanError, match=r"trained with --holdout 0\.2"):
         balance(scans, tmp_path / "out", model=run, options=BalanceOptions(holdout=0.0))
     with pytest.raises(PlanError, match=r"trained with --holdout 0\.2"):
@@ -113,9 +114,9 @@ def test_a_model_of_before_holds_out_what_is_asked_for(scans, run, tmp_path):
     (old / "model.json").write_text(json.dumps(kept), encoding="utf-8")
     assert Model.load(old).holdout is None
     request = Request(source=scans, model=old, per_class=2, filtered=False)
-    assert load_evaluation_data(replace(request, holdout=0.2), ignore).held_out.counts == {
+    assert load_evaluation_data(replace(request, holdout=0.2), ALONE).held_out.counts == {
         "covid": 2,
         "normal": 3,
     }
     with pytest.raises(ModelError, match="may have seen the patients"):
-        load_evaluation_data(request, ignore)
+        load_evaluation_data(request, ALONE)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medgan.base.progress import ignore
+from medgan.base.job import ALONE
 from medgan.commands.balance import balance
 from medgan.commands.train import train
 from medgan.dataset.source import Source
@@ -53,11 +53,11 @@ def test_real_and_synthetic_images_have_the_size_that_was_asked_for(run, scans, 
         assert (int(row["rows"]), int(row["columns"])) == SIZE
         assert raster.read_header(out / row["path"]).shape == (1, *SIZE)
     for request in (Request(source=Source(path=out)), Request(source=scans, synthetic=out)):
-        gathered = load_evaluation_data(request, ignore)
+        gathered = load_evaluation_data(request, ALONE)
         assert gathered.train.pixels.shape[1:] == gathered.synthetic.pixels.shape[1:] == (1, *SIZE)
 
 
 def test_a_model_is_judged_at_its_size(run, scans):
-    gathered = load_evaluation_data(Request(source=scans, model=run, per_class=4, filtered=False), ignore)
+    gathered = load_evaluation_data(Request(source=scans, model=run, per_class=4, filtered=False), ALONE)
     assert gathered.synthetic.pixels.shape[1:] == (1, *SIZE)
     assert np.isfinite(gathered.synthetic.pixels).all()

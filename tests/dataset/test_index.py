@@ -16,6 +16,7 @@ from pydicom.uid import RLELossless
 
 from medgan.base import workers
 from medgan.base.errors import DatasetError
+from medgan.base.job import Job
 from medgan.base.progress import Progress
 from medgan.dataset import measure
 from medgan.dataset.headers import crash_error
@@ -314,7 +315,7 @@ def test_progress_is_told_and_ends_with_all_files(png, tmp_path):
     for n in range(30):
         png(f"a/{n}.png", n)
     told: list[Progress] = []
-    index(Source(path=tmp_path), on_progress=told.append)
+    index(Source(path=tmp_path), Job(on_progress=told.append))
     assert [(step.words, step.done, step.total) for step in told] == [
         ("headers", 25, 30),
         ("headers", 30, 30),
@@ -329,7 +330,7 @@ def test_a_file_that_vanishes_during_the_run_is_told(png, tmp_path):
     def remove(_: Progress) -> None:
         (tmp_path / "a" / "x.png").unlink(missing_ok=True)
 
-    found = verdicts(index(Source(path=tmp_path), on_progress=remove))
+    found = verdicts(index(Source(path=tmp_path), Job(on_progress=remove)))
     assert found == {"a/x.png": "error:unreadable", "a/y.png": "ok"}
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from medgan.base.errors import DatasetError
-from medgan.base.progress import ignore
+from medgan.base.job import ALONE
 from medgan.commands.evaluate import EvaluateOptions, _repeat_command, _settings_of
 from medgan.commands.sample import SampleOptions, sample
 from medgan.dataset.source import Source
@@ -45,7 +45,7 @@ def copied(path, folder, name):
 
 
 def test_all_splits_of_the_other_hospital_come_in_the_frame_of_the_models_images(world):
-    found = load_evaluation_data(request(world, world["theirs"]), ignore)
+    found = load_evaluation_data(request(world, world["theirs"]), ALONE)
     assert found.external.counts == found.counts["external"] == {"full": 7, "rare": 5}
     assert found.patients["external"] == 12
     assert found.external.pixels.shape[1:] == found.test.pixels.shape[1:]
@@ -55,7 +55,7 @@ def test_all_splits_of_the_other_hospital_come_in_the_frame_of_the_models_images
 
 
 def test_an_evaluation_with_a_second_test_is_another_and_one_without_is_as_it_was(world, theirs):
-    first, without = (load_evaluation_data(request(world, one), ignore) for one in (world["theirs"], None))
+    first, without = (load_evaluation_data(request(world, one), ALONE) for one in (world["theirs"], None))
     assert without.external is None
     assert "external" not in {**without.counts, **without.sources, **without.patients}
     assert {**without.sources, "external": first.sources["external"]} == first.sources
@@ -63,7 +63,7 @@ def test_an_evaluation_with_a_second_test_is_another_and_one_without_is_as_it_wa
     Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 30)).save(
         theirs / "train" / "rare" / "new.png"
     )
-    assert load_evaluation_data(request(world, theirs), ignore).digest not in {first.digest, without.digest}
+    assert load_evaluation_data(request(world, theirs), ALONE).digest not in {first.digest, without.digest}
     options = EvaluateOptions(only=("fidelity",))
     assert _settings_of(request(world, theirs), options)["external"] is True
     assert "external" not in _settings_of(request(world, None), options)
@@ -76,7 +76,7 @@ def test_images_of_a_folder_and_of_another_tool_have_a_second_test_too(world, tm
         sample(world["model"], made, options=SampleOptions(count=4, filtered=False))
     else:
         discs(made, full=4, rare=4)
-    found = load_evaluation_data(request(world, world["theirs"], synthetic=made), ignore)
+    found = load_evaluation_data(request(world, world["theirs"], synthetic=made), ALONE)
     assert found.external.counts == {"full": 7, "rare": 5}
     assert found.external.pixels.shape[1:] == found.synthetic.pixels.shape[1:]
     assert "external" in found.sources
@@ -85,7 +85,7 @@ def test_images_of_a_folder_and_of_another_tool_have_a_second_test_too(world, tm
 def test_an_unknown_class_is_refused_by_name(world, theirs):
     (theirs / "train" / "rare").rename(theirs / "train" / "strange")
     with pytest.raises(DatasetError, match="theirs holds classes that the data set lacks: strange") as error:
-        load_evaluation_data(request(world, theirs), ignore)
+        load_evaluation_data(request(world, theirs), ALONE)
     assert "full, rare" in error.value.hint
 
 
@@ -97,21 +97,21 @@ def test_patients_whose_image_the_data_set_holds_are_left_out_with_all_their_ima
     copied(ours, theirs / "train" / "rare", "sub-7_a.png")
     copied(theirs / "train" / "rare" / "scan1.png", theirs / "train" / "rare", "sub-7_b.png")
     (theirs / "train" / "rare" / "scan1.png").unlink()
-    found = load_evaluation_data(request(world, theirs), ignore)
+    found = load_evaluation_data(request(world, theirs), ALONE)
     assert found.external.counts == {"full": 7, "rare": 4}
     assert any(note.startswith("1 of 12 external patients were left out") for note in found.notes)
 
 
 def test_a_folder_of_known_patients_alone_is_refused(world):
     with pytest.raises(DatasetError, match=r"every patient of .* is in the data set"):
-        load_evaluation_data(request(world, world["source"].path), ignore)
+        load_evaluation_data(request(world, world["source"].path), ALONE)
 
 
 def test_one_class_alone_is_refused(world, theirs):
     for split in ("train", "val"):
         shutil.rmtree(theirs / split / "rare")
     with pytest.raises(DatasetError, match="holds only images of class full"):
-        load_evaluation_data(request(world, theirs), ignore)
+        load_evaluation_data(request(world, theirs), ALONE)
 
 
 def test_a_rare_class_that_is_missing_is_refused_before_anything_is_drawn(tmp_path):
@@ -119,7 +119,7 @@ def test_a_rare_class_that_is_missing_is_refused_before_anything_is_drawn(tmp_pa
     theirs = discs(tmp_path / "theirs", shape=(20, 30), full=5, half=4).path
     model = untrained(tmp_path / "model", source)
     with pytest.raises(DatasetError, match="holds no image of rare, a rare class of the data set"):
-        load_evaluation_data(Request(source=source, model=model, external=theirs), ignore)
+        load_evaluation_data(Request(source=source, model=model, external=theirs), ALONE)
 
 
 def test_scans_of_other_values_are_refused_with_the_name_of_the_folder(world, theirs):
@@ -127,7 +127,7 @@ def test_scans_of_other_values_are_refused_with_the_name_of_the_folder(world, th
         values = np.random.default_rng(number).normal(size=(20, 30)).astype(np.float32)
         Image.fromarray(values).save(theirs / "train" / "full" / f"float{number}.tiff")
     with pytest.raises(DatasetError, match="cannot be prepared like the data set"):
-        load_evaluation_data(request(world, theirs), ignore)
+        load_evaluation_data(request(world, theirs), ALONE)
 
 
 def test_a_balanced_folder_alone_has_no_classifiers_to_ask(world, tmp_path):
@@ -140,7 +140,7 @@ def test_a_balanced_folder_alone_has_no_classifiers_to_ask(world, tmp_path):
         options=BalanceOptions(target=14, filter=False),
     )
     with pytest.raises(DatasetError, match="--external does not apply"):
-        load_evaluation_data(Request(source=Source(path=tmp_path / "out"), external=world["theirs"]), ignore)
+        load_evaluation_data(Request(source=Source(path=tmp_path / "out"), external=world["theirs"]), ALONE)
 
 
 def test_the_command_names_a_second_test_without_its_place(world):

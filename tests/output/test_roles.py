@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from medgan.base.progress import ignore
+from medgan.base.job import ALONE
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.prepare import conform
 from medgan.commands.report import report
@@ -95,8 +95,8 @@ def older(world, tmp_path):
 
 
 def test_a_folder_without_these_columns_is_judged_and_shown_as_ever(world, older):
-    by_itself = load_evaluation_data(Request(source=Source(path=older)), ignore)
-    beside_scans = load_evaluation_data(Request(source=Source(path=world / "scans"), synthetic=older), ignore)
+    by_itself = load_evaluation_data(Request(source=Source(path=older)), ALONE)
+    beside_scans = load_evaluation_data(Request(source=Source(path=world / "scans"), synthetic=older), ALONE)
     assert [len(found.synthetic.labels) for found in (by_itself, beside_scans)] == [4, 4]
     assert report(older).page.is_file()
 

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from medgan.base.errors import DatasetError, OutputError
+from medgan.base.job import Job
 from medgan.base.progress import WARNING
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
@@ -269,7 +270,7 @@ def test_damaged_pixels_are_prepared_anew_with_a_word(scans, tmp_path, name, dam
     damage(file)
     assert find_stack(scans.digest, frame, cache) is None
     told = []
-    np.testing.assert_array_equal(prepare(scans, frame, cache, on_progress=told.append).pixels, first)
+    np.testing.assert_array_equal(prepare(scans, frame, cache, Job(on_progress=told.append)).pixels, first)
     assert ["damaged and are prepared again" in one.words for one in told if one.stage == WARNING] == [True]
     assert find_stack(scans.digest, frame, cache) is not None
 
@@ -289,7 +290,7 @@ def begun(scans, tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prepare(scans, frame_of(scans), tmp_path / "cache", on_progress=cut)
+        prepare(scans, frame_of(scans), tmp_path / "cache", Job(on_progress=cut))
     (partial,), (sums,) = (tmp_path / "cache").glob("*/*.partial"), (tmp_path / "cache").glob("*/sums")
     return partial, sums
 
@@ -365,7 +366,7 @@ def test_what_a_power_cut_left_beyond_the_last_safe_scan_is_dropped(scans, tmp_p
             raise PowerCutError
 
     with pytest.raises(PowerCutError):
-        prepare(scans, frame_of(scans), tmp_path / "cache", on_progress=cut)
+        prepare(scans, frame_of(scans), tmp_path / "cache", Job(on_progress=cut))
     (partial,) = (tmp_path / "cache").glob("*/pixels.npy.partial")
     with partial.open("ab") as stream:
         stream.write(b"half a row")
@@ -396,7 +397,7 @@ def test_who_waits_for_another_takes_what_that_one_made(scans, tmp_path, monkeyp
 
 def test_progress_ends_with_all_scans(scans, tmp_path):
     told = []
-    prepare(scans, frame_of(scans), tmp_path / "cache", on_progress=told.append)
+    prepare(scans, frame_of(scans), tmp_path / "cache", Job(on_progress=told.append))
     assert [(one.stage, one.done, one.total) for one in told] == [("preparing", 8, 8)]
 
 

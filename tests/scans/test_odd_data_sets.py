@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medgan.base.job import Job
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from tests.scans.odd import SC, Table, Told, check_data_set, picture, single
@@ -156,7 +157,7 @@ def _(root):
 def test_53_a_file_removed_during_the_run_is_told(tmp_path):
     picture(tmp_path / "a" / "1.png", 1), picture(tmp_path / "a" / "2.png", 2)
     told = index(
-        Source(path=tmp_path), on_progress=lambda _: (tmp_path / "a" / "1.png").unlink(missing_ok=True)
+        Source(path=tmp_path), Job(on_progress=lambda _: (tmp_path / "a" / "1.png").unlink(missing_ok=True))
     )
     assert {record.path: record.verdict for record in told.records} == {
         "a/1.png": "error:unreadable",
