@@ -161,9 +161,9 @@ def measure_shortcut(
     )
 
 
-def count(settings: Settings) -> int:
-    """Count the small networks that `measure_shortcut` trains at most."""
-    return _FOLDS + 3 * settings.seeds
+def count(settings: Settings) -> tuple[int, int]:
+    """Count the small networks trained one after another, and at most those trained several at once."""
+    return _FOLDS, 3 * settings.seeds
 
 
 def _rare_numbers(train: LabelledImages, settings: Settings) -> list[int]:

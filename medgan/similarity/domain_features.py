@@ -20,12 +20,12 @@ from medgan.similarity.small_cnn import WEIGHT_DECAY, pooled_convolutions, reduc
 
 _Features = NDArray[np.float32]
 
-_SIDE = 64
+DOMAIN_SIDE = 64
 """Longest side in pixels that the network sees; larger images are reduced."""
 _WIDTHS = (16, 32, 64, 64)
 """Channels of the four convolutions, each of stride 2."""
 _FEATURES = 64
-_STEPS = 300
+DOMAIN_STEPS = 300
 _BATCH = 32
 _RATE = 2e-3
 """Learning rate at the start; it follows half a cosine to 0."""
@@ -91,8 +91,8 @@ def _train_network(train: LabelledImages, classes: NDArray[np.int64], count: int
     of_class = [np.flatnonzero(classes == number) for number in range(count)]
     shift = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _STEPS)
-    for _ in range(_STEPS):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, DOMAIN_STEPS)
+    for _ in range(DOMAIN_STEPS):
         chosen = np.array([rng.choice(of_class[number]) for number in rng.integers(count, size=_BATCH)])
         x = _shift_randomly(_to_network_input(train.pixels[chosen]), shift)
         loss = F.cross_entropy(network(x), torch.from_numpy(classes[chosen]), label_smoothing=0.1)
@@ -104,8 +104,8 @@ def _train_network(train: LabelledImages, classes: NDArray[np.int64], count: int
 
 
 def _to_network_input(images: NDArray[np.float32]) -> Tensor:
-    """Rescale images to [-1, 1], with no side longer than _SIDE."""
-    return reduce_images(images, _SIDE) * 2 - 1
+    """Rescale images to [-1, 1], with no side longer than DOMAIN_SIDE."""
+    return reduce_images(images, DOMAIN_SIDE) * 2 - 1
 
 
 def _shift_randomly(x: Tensor, rng: torch.Generator) -> Tensor:

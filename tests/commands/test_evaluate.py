@@ -31,6 +31,7 @@ from medgan.evaluation.data import (
 )
 from medgan.evaluation.usefulness import classifiers
 from medgan.evaluation.usefulness.trials import Settings, judges_here
+from medgan.evaluation.usefulness.workload import Workload
 from medgan.filtering import candidates, in_memory, selection
 from medgan.learners.gan.model import Model
 from medgan.reports import exhibits
@@ -476,7 +477,7 @@ def test_how_long_it_takes_is_told_before_it_starts(world, tmp_path, monkeypatch
     assert "about" not in next(one for one in told if one.stage == "evaluating").words
 
 
-@pytest.mark.parametrize(("only", "runs"), [(("usefulness",), 6), (("shortcut",), 7), (("fidelity",), 0)])
+@pytest.mark.parametrize(("only", "runs"), [(("usefulness",), 6), (("shortcut",), 7), (("fidelity",), 6)])
 def test_a_forecast_counts_steps_and_looks(world, monkeypatch, only, runs):
     brief = Settings(
         judges=("cnn",),
@@ -489,8 +490,13 @@ def test_a_forecast_counts_steps_and_looks(world, monkeypatch, only, runs):
         recipes={"cnn": ("real", "oversampling", "one-sided", "classical", "duplicates", "share 0.25")},
     )
     monkeypatch.setattr(forecast.trials, "EFFORTS", {"quick": brief})
-    monkeypatch.setattr(forecast, "_time_step", lambda *_: 1.0)
-    monkeypatch.setattr(forecast, "_time_features", lambda *_: 1e-6)
+    monkeypatch.setattr(forecast._Trial, "step", lambda *_: 1.0)
+    monkeypatch.setattr(forecast._Trial, "predict", lambda *_: 0.0)
+    monkeypatch.setattr(forecast._Trial, "time_lite2", lambda *_: 0.0)
+    monkeypatch.setattr(forecast._Trial, "step_alone", lambda *_: 1.0)
+    monkeypatch.setattr(forecast, "_time_scores", lambda _: 0.0)
+    for name, seconds in (("radiomics", 1e-6), ("search", 0.0)):
+        monkeypatch.setattr(forecast._Trial, name, seconds)
     found = load_evaluation_data(request(world), ALONE)
     assert round(forecast.forecast(found, only, "quick")) == 50 * runs
 
@@ -499,11 +505,16 @@ def test_a_trial_takes_some_time_and_no_chance(world):
     found = load_evaluation_data(request(world), ALONE)
     settings = Settings(side=16)
     before = torch.get_rng_state()
+    trial = forecast._Trial(images=found, settings=settings)
     for judge in judges_here(("finetuned", "cnn")):
-        eyes = forecast._inputs_of(judge, found, settings)
-        assert 0 < forecast._time_step(eyes) < 5
-        assert 0 < forecast._time_view(eyes) < 5
-    assert 0 < forecast._time_features(found) < 5
+        assert 0 < trial.step(judge) < 5
+        assert 0 < trial.predict(judge) < 5
+        assert trial.inputs(judge).rates[0] > 0
+    if "finetuned" in judges_here(("finetuned",)):
+        assert 0 < trial.frozen < 5
+    assert 0 < trial.fit(Workload(fits=1, learned=40)) < 5
+    for seconds in (trial.lite2, trial.lite2_alone, trial.radiomics, trial.search, trial.step_alone(16)):
+        assert 0 <= seconds < 5
     assert torch.equal(torch.get_rng_state(), before)
 
 

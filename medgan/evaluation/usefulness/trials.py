@@ -70,7 +70,7 @@ JUDGES = {
 """{judge: kind of classifier}; the first one that is installed gives the verdict."""
 _DIGITS = 4
 """Decimals of cached logits, which only rank images."""
-_RUNGS = (0.5, 0.75)
+RUNGS = (0.5, 0.75)
 """Shares of the rare classes' patients with which the reference is trained again, to measure headroom."""
 _LEAST_SEEDS = 2
 """Classifiers per share of patients, at least."""
@@ -210,7 +210,7 @@ def judges_here(judges: Sequence[str]) -> tuple[str, ...]:
     return here or (CNN,)
 
 
-def _grid_of(judge: str, settings: Settings) -> tuple[tuple[float, ...], tuple[int, ...]]:
+def grid_of(judge: str, settings: Settings) -> tuple[tuple[float, ...], tuple[int, ...]]:
     """Learning rates and numbers of steps to try."""
     eyes = FineTunedInputs if judge == FINE_TUNED else SmallNetInputs
     return settings.rates.get(judge, eyes.rates), settings.steps.get(judge, eyes.steps)
@@ -236,21 +236,8 @@ def run_trials(
         runs: Finished runs; new ones are added.
         on_progress: Called after every run.
     """
-    # Put all images to learn from in one order.
-    train = split.train
-    rare = settings.rare or rare_classes(train.counts)
-    composing = any(
-        recipe.adds == COMPOSITES for judge in settings.judges for recipe in settings.recipes_of(judge)
-    )
-    composed = compose(train if composing else train.take([]), seed)
-    sets = Sets.of(split, more_real or train.take([]), composed, rare)
-
     # Train judge after judge, several arms at once.
-    finished: Runs = {} if runs is None else runs
-    judges = [
-        _JudgeTrials(judge=judge, sets=sets, settings=settings, seed=seed, runs=finished)
-        for judge in settings.judges
-    ]
+    judges = plan_trials(split, settings, seed, more_real, {} if runs is None else runs)
     total, done = sum(judge.total(first=judge is judges[0]) for judge in judges), 0
     lock = Lock()
 
@@ -263,35 +250,32 @@ def run_trials(
     return tuple(judge.train_arms(report, first=judge is judges[0]) for judge in judges)
 
 
-def count_steps(train: LabelledImages, settings: Settings) -> dict[str, int]:
-    """Estimate {judge: steps of all its networks}; linear judges take almost no time."""
-    found = {}
+def plan_trials(
+    split: Split, settings: Settings, seed: int, more_real: LabelledImages | None, runs: Runs
+) -> list[JudgeTrials]:
+    """Put all images to learn from in one order, and plan the runs of every judge; nothing is computed yet.
+
+    Takes what `run_trials` does.
+    """
+    train = split.train
     rare = settings.rare or rare_classes(train.counts)
-    folds = folds_of(train, [train.names.index(label) for label in rare], settings.folds, 0)
-    for judge in settings.judges:
-        if judge == PROBE:
-            continue
-        rates, steps = _grid_of(judge, settings)
-        recipes = settings.recipes_of(judge)
-        tried = len({_arm_to_tune(recipe) for recipe in recipes}) * max(steps)
-        rungs = (
-            len(_RUNGS)
-            * max(settings.seeds, _LEAST_SEEDS)
-            * (judge == settings.judges[0] and settings.headroom)
-        )
-        usual = sum(steps) // len(steps)
-        found[judge] = usual * (len(recipes) * settings.seeds + rungs) + (
-            0 if folds is None else (settings.folds - 1) * len(rates) * tried
-        )
-    return found
+    composing = any(
+        recipe.adds == COMPOSITES for judge in settings.judges for recipe in settings.recipes_of(judge)
+    )
+    composed = compose(train if composing else train.take([]), seed)
+    sets = Sets.of(split, more_real or train.take([]), composed, rare)
+    return [
+        JudgeTrials(judge=judge, sets=sets, settings=settings, seed=seed, runs=runs)
+        for judge in settings.judges
+    ]
 
 
-def _arm_to_tune(recipe: ArmRecipe) -> ArmRecipe:
+def arm_to_tune(recipe: ArmRecipe) -> ArmRecipe:
     """The arm of real images whose schedule an arm takes: itself, or the same without synthetic images."""
     return recipe.without if recipe.made else recipe
 
 
-class _JudgeTrials:
+class JudgeTrials:
     """The runs of one judge; its features are computed when the first run that is not cached needs them."""
 
     def __init__(self, *, judge: str, sets: Sets, settings: Settings, seed: int, runs: Runs) -> None:
@@ -334,13 +318,13 @@ class _JudgeTrials:
         """Schedules to try; one run gives all schedules of a group."""
         if self.judge == PROBE:
             return linear_tries(recipe)
-        return network_tries(*_grid_of(self.judge, self.settings))
+        return network_tries(*grid_of(self.judge, self.settings))
 
     def total(self, *, first: bool) -> int:
         """Estimate the number of runs: tries and seeds of every arm, and those for the headroom."""
-        tuned = {_arm_to_tune(recipe) for recipe in self.recipes} if self.folds is not None else ()
+        tuned = {arm_to_tune(recipe) for recipe in self.recipes} if self.folds is not None else ()
         tries = sum(len(self.tries(recipe)) for recipe in tuned)
-        more = len(_RUNGS) * self.turns if first and self.settings.headroom else 0
+        more = len(RUNGS) * self.turns if first and self.settings.headroom else 0
         return tries + len(self.recipes) * self.settings.seeds + more
 
     def train_arms(self, report: Callable[[str], None], *, first: bool) -> Round:
@@ -385,7 +369,7 @@ class _JudgeTrials:
 
     def chosen(self, recipe: ArmRecipe, report: Callable[[], None]) -> ScheduleChoice:
         """The schedule of an arm; an arm with synthetic images takes that of the same arm without them."""
-        tuned = _arm_to_tune(recipe)
+        tuned = arm_to_tune(recipe)
         with self.lock:
             choosing = self.choosing.setdefault(tuned.name, Lock())
         with choosing:
@@ -462,8 +446,7 @@ class _JudgeTrials:
         """Train the reference with fewer patients of the rare classes, and with all."""
         # The images to learn from at every share of the patients.
         sides = {
-            share: [self.sets.fewer(share, self.seed + turn) for turn in range(self.turns)]
-            for share in _RUNGS
+            share: [self.sets.fewer(share, self.seed + turn) for turn in range(self.turns)] for share in RUNGS
         }
 
         # Train several classifiers at once.
@@ -473,9 +456,9 @@ class _JudgeTrials:
             report(f"{self.judge}: {share:.0%} of the rare patients")
             return said
 
-        places = [(share, turn) for share in _RUNGS for turn in range(self.turns)]
+        places = [(share, turn) for share in RUNGS for turn in range(self.turns)]
         told = run_at_once([partial(answers, *place) for place in places])
-        for number, share in enumerate(_RUNGS):
+        for number, share in enumerate(RUNGS):
             said = told[number * self.turns : (number + 1) * self.turns]
             yield Rung(patients=self.sets.patients(sides[share][0]), logits=np.array(said, np.float32))
         yield self.rung(reference, self.sets.usual, "")

@@ -11,10 +11,8 @@ from medgan.evaluation.usefulness.arms import IN_FEATURES, RECIPES
 from medgan.evaluation.usefulness.image_sets import Split
 from medgan.evaluation.usefulness.trials import (
     _FALLBACK,
-    EFFORTS,
     JUDGES,
     Settings,
-    count_steps,
     judges_here,
     run_trials,
 )
@@ -151,22 +149,6 @@ def test_the_probe_sees_features_once_and_has_arms_of_its_own(monkeypatch):
 def test_an_unknown_judge_is_a_fault_of_ours():
     with pytest.raises(AssertionError, match="oracle"):
         Settings(judges=("oracle",))
-
-
-def test_efforts_grow():
-    steps = [
-        sum(count_steps(shapes(40, 12, 0), EFFORTS[name]).values())
-        for name in ("quick", "standard", "thorough")
-    ]
-    assert steps == sorted(set(steps))
-
-
-def test_work_counts_the_steps_of_networks():
-    one = dataclasses.replace(BRIEF, judges=("cnn", "probe"), headroom=False)
-    tried = (
-        (2 - 1) * 2 * (2 + 2 + 2)
-    )  # two folds of half the images, rates, and the longest, of the three arms of real images
-    assert count_steps(TRAIN, one) == {"cnn": tried + 4 * 2 * 1}
 
 
 def test_folds_show_an_image_as_often_as_the_arm_will(monkeypatch):
