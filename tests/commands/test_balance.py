@@ -315,9 +315,9 @@ def test_a_one_sided_folder_says_what_it_is_known_to_do(scans, model, tmp_path):
     done = balance(
         scans, tmp_path / "out", model=model, options=BalanceOptions(fill="synthetic", filter=False)
     )
-    assert "fell by 5.8 points (95 % -9.4 to -2.5)" in done.notes[0]
+    assert "was 3.4 points (95 % 0.6 to 6.1) below" in done.notes[0]
     for name in ("README.md", "run.json", "report.html"):
-        assert "the same images in every class cost nothing" in (tmp_path / "out" / name).read_text("utf-8")
+        assert "the same share in every class was not" in (tmp_path / "out" / name).read_text("utf-8")
 
 
 def test_a_balanced_folder_is_looked_at_without_its_repeats(balanced):
