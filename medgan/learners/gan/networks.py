@@ -213,7 +213,8 @@ class Discriminator(nn.Module):
         scale = len(widths) ** -0.25
         stages = [_DownStage(before, after, halve=True, scale=scale) for before, after in pairwise(widths)]
         self.stages = nn.ModuleList([*stages, _DownStage(widths[-1], widths[-1], halve=False, scale=scale)])
-        self.head = nn.Conv2d(widths[-1], widths[-1], recipe.base, groups=widths[-1])  # type: ignore[arg-type]
+        deepest = widths[-1]
+        self.head = nn.Conv2d(deepest, deepest, recipe.base, groups=deepest)  # type: ignore[arg-type]
         self.real = nn.Linear(widths[-1], 1)
         self.embedding = nn.Embedding(max(self.classes, 1), widths[-1])
 

@@ -89,10 +89,10 @@ class GanState:
 
     def make_optimiser(self, network: nn.Module) -> Optimizer:
         """Adam with the settings of the plan."""
-        plan = self.plan
-        weights = network.parameters()
-        adam = torch.optim.Adam(weights, lr=plan.recipe.rate, betas=plan.recipe.betas, fused=True)  # type: ignore[arg-type]
-        return clip_updates(adam, plan.recipe.stride) if plan.recipe.stride else adam
+        recipe, weights = self.plan.recipe, network.parameters()
+        betas = (recipe.betas[0], recipe.betas[1])
+        adam = torch.optim.Adam(weights, lr=recipe.rate, betas=betas, fused=True)
+        return clip_updates(adam, recipe.stride) if recipe.stride else adam
 
     @property
     def networks(self) -> dict[str, nn.Module]:
