@@ -118,7 +118,7 @@ def test_images_of_another_tool_are_taken_with_a_warning_that_nobody_knows_what_
 def test_images_of_another_tool_are_judged_though_medgan_itself_could_not_learn_from_the_scans(tmp_path):
     source, theirs = discs(tmp_path / "scans", full=8, rare=1), discs(tmp_path / "theirs", full=4, rare=4)
     found = load_evaluation_data(
-        Request(source=source, synthetic=theirs.path, holdout=0.25, device="cpu"), ignore
+        Request(source=source, synthetic=theirs.path, holdout=0.25, device="cpu"), ALONE
     )
     assert found.train.counts == {"full": 6, "rare": 1}
     assert found.synthetic.counts == {"full": 4, "rare": 4}

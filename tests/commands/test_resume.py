@@ -110,8 +110,8 @@ def straight(world, tmp_path_factory):
     def finish(name):
         if name not in finished:
             command = next(command for command in COMMANDS if command.name == name)
-            command.work(world, tmp_path_factory.mktemp(name) / "out")
-            finished[name] = tmp_path_factory.getbasetemp() / f"{name}0" / "out"
+            finished[name] = tmp_path_factory.mktemp(name) / "out"
+            command.work(world, finished[name])
         return finished[name]
 
     return finish
