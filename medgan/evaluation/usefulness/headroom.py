@@ -74,8 +74,7 @@ def headroom(
     if ceiling:
         gain = ceiling.auprc - reference.arm.auprc
         recovered = round((named.arm.auprc - reference.arm.auprc) / gain, 3) if gain > 0 else None
-        share = "" if recovered is None else f", {recovered:.0%} of which synthetic images recover"
-        words.append(f"Measured with {ceiling.patients:,} such patients: {points(gain)} points{share}.")
+        words.append(f"Measured with {ceiling.patients:,} such patients: {_gain_text(gain, recovered)}.")
     return Headroom(
         sentence=" ".join(words),
         levels=tuple(_level(test_set, rung) for rung in told.rungs),
@@ -130,6 +129,14 @@ def _trend_text(
         which = classes if len(rare) == 1 else "one of them"
         return f"{doubt} only {have} {which}, and at least {LEAST_RARE} are needed."
     return words[trend]
+
+
+def _gain_text(gain: float, recovered: float | None) -> str:
+    """Word what further real patients bring, and how much of it synthetic images bring without them."""
+    if recovered is None:
+        return f"{points(gain)} points"
+    share = f"{recovered:.0%}" if recovered > 0 else "none"
+    return f"{points(gain)} points, {share} of which synthetic images recover"
 
 
 def _extrapolate(test_set: BootstrapSet, rungs: Sequence[Rung]) -> tuple[float, tuple[float, float]] | None:

@@ -108,6 +108,11 @@ def test_the_ceiling_and_what_is_recovered_of_it_are_told():
     )
 
 
+def test_where_synthetic_images_lose_none_of_the_gain_is_recovered():
+    found = told(ceiling=rung(60, 30), named=0.5, reference=0.6)
+    assert found.sentence.endswith("+40.0 points, none of which synthetic images recover.")
+
+
 def test_where_more_patients_bring_nothing_no_share_is_told():
     found = told(rung(10, 6), rung(20, 30), ceiling=rung(60, 6), named=0.9, reference=1.0)
     assert found.recovered is None
