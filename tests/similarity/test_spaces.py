@@ -37,7 +37,7 @@ def test_domain_tells_the_classes_apart_on_images_it_has_not_seen(train):
 
 
 def test_domain_depends_on_images_and_seed_alone(train, monkeypatch):
-    monkeypatch.setattr("medgan.similarity.domain_features._STEPS", 10)
+    monkeypatch.setattr("medgan.similarity.domain_features.DOMAIN_STEPS", 10)
     images = discs(4, 5)
     torch.manual_seed(1)
     before = torch.get_rng_state()
