@@ -1,4 +1,4 @@
-"""Estimate how long an evaluation takes: counted work, each kind of it timed by a short trial."""
+"""Estimate how long an evaluation takes from counted work and a short trial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frame, Recipe and Budget: all that is decided about a training run; and Plan, with the reasons."""
+"""Everything that is decided about a training run, with its reasons."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Copy a prepared stack to the machines of a job that do not share a cache with its first process.
+"""Copy a prepared stack to machines that do not share the first one's cache.
 
-So no scan is prepared twice.
+So no scan is prepared twice in a job.
 """
 
 from __future__ import annotations
