@@ -121,7 +121,7 @@ def prepare(manifest: Manifest, frame: Frame, cache: Path, job: Job = ALONE) -> 
     stacks: list[Stack] = []
     job.first(lambda: stacks.append(_prepare_here(manifest, frame, cache, job)))
     copy_to_caches(stacks[0].pixels if stacks else None, _place_of(manifest, frame, cache), job)
-    return job.each(lambda: _prepare_here(manifest, frame, cache, job))
+    return job.each(lambda: stacks[0] if stacks else _prepare_here(manifest, frame, cache, job))
 
 
 def _place_of(manifest: Manifest, frame: Frame, cache: Path) -> StackPlace:
