@@ -26,7 +26,9 @@ _Predict = Callable[[_Rows | None], _Array]
 """Predicts logits (R, K) of images to learn from, by row, or of all held-out images (None)."""
 
 _PENALTIES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-_SHRINKAGES = (0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 0.99)
+"""Values of C of a logistic regression, the strictest first."""
+_SHRINKAGES = (0.99, 0.97, 0.9, 0.7, 0.5, 0.3, 0.1)
+"""Shrinkages of a covariance, the strictest first."""
 _NEIGHBOURS = 5
 _MOST_ITERATIONS = 200
 _NEVER = -30.0
@@ -39,7 +41,7 @@ def network_tries(rates: Sequence[float], steps: Sequence[int]) -> tuple[tuple[S
 
 
 def linear_tries(recipe: ArmRecipe) -> tuple[tuple[Schedule, ...], ...]:
-    """Schedules to try for a linear judge, all in one group."""
+    """Schedules to try for a linear judge, all in one group, the strictest first."""
     values = _SHRINKAGES if recipe.discriminant else _PENALTIES
     return (tuple(Schedule(penalty=value) for value in values),)
 

@@ -32,7 +32,7 @@ class Schedule:
     steps: int | None = None
     """Training steps of `classifier_training.BATCH` images."""
     penalty: float | None = None
-    """C of a logistic regression (smaller is stricter), or the shrinkage of a covariance."""
+    """C of a logistic regression (smaller is stricter), or the shrinkage of a covariance (larger is)."""
 
     def shortened(self, share: float) -> Schedule:
         """The schedule with as many passes over a share of the images."""
@@ -57,10 +57,13 @@ class ScheduleChoice:
 
 
 def choose(found: Mapping[Schedule, float]) -> ScheduleChoice:
-    """Choose the best schedule; of nearly equal ones the shortest, then the slowest, then the strictest."""
+    """Choose the best schedule; of nearly equal ones the shortest, then the slowest, then the first.
+
+    Penalties are tried in the order of `linear_tries`, the strictest first.
+    """
     best = max(found.values())
     near = [schedule for schedule, value in found.items() if value >= best - _NEAR]
-    chosen = min(near, key=lambda one: (one.steps or 0, one.rate or 0.0, one.penalty or 0.0))
+    chosen = min(near, key=lambda one: (one.steps or 0, one.rate or 0.0))
     values = list(found.values())
     return ScheduleChoice(
         schedule=chosen,

@@ -53,6 +53,15 @@ def test_learned_images_can_be_asked_about_and_unknown_classes_are_never_called(
     assert (found[:, 2] == _NEVER).all()
 
 
+@pytest.mark.parametrize("discriminant", [False, True])
+def test_the_strictest_penalty_is_tried_first(discriminant):
+    """The stricter a linear judge is, the less far apart it puts two images."""
+    lesson = taught(discriminant=discriminant)
+    (group,) = linear_tries(lesson.recipe)
+    reach = [np.ptp(ask(None)[:, 1]) for _, ask in JUDGE.learn(lesson, group, 0)]
+    assert (np.diff(reach) > 0).all()
+
+
 def test_every_penalty_of_a_group_is_learned():
     (group,) = linear_tries(ArmRecipe(name="real"))
     assert [one for one, _ in JUDGE.learn(taught(), group, 0)] == list(group)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from medgan.evaluation.usefulness.classifiers import network_tries
+from medgan.evaluation.usefulness.arms import ArmRecipe
+from medgan.evaluation.usefulness.classifiers import linear_tries, network_tries
 from medgan.evaluation.usefulness.schedules import _FEW, Schedule, choose, fold_auprc, folds_of, middle
 from tests.evaluation.rings import shapes
 
@@ -21,10 +22,18 @@ def test_the_best_schedule_is_chosen_or_a_shorter_one_nearly_as_good(values, ste
     assert found.inner == values[(50, 100, 200).index(steps)]
 
 
-def test_of_equals_the_slower_rate_and_the_stronger_penalty_are_chosen():
+def test_of_equals_the_slower_rate_is_chosen():
     rates = {Schedule(rate=rate, steps=50): 0.5 for rate in (1e-3, 1e-4)}
     assert choose(rates).schedule.rate == 1e-4
-    assert choose({Schedule(penalty=value): 0.5 for value in (0.1, 0.01)}).schedule.penalty == 0.01
+
+
+@pytest.mark.parametrize(("discriminant", "strictest"), [(False, min), (True, max)])
+def test_of_equals_the_strictest_penalty_is_chosen(discriminant, strictest):
+    """A small C is strict, and so is a large shrinkage."""
+    (group,) = linear_tries(ArmRecipe(name="test", discriminant=discriminant))
+    assert choose(dict.fromkeys(group, 0.5)).schedule.penalty == strictest(one.penalty for one in group)
+    lax, best = group[-1], group[2]
+    assert choose({**dict.fromkeys(group, 0.5), lax: 0.8, best: 0.799}).schedule == best
 
 
 def test_of_half_the_images_half_the_steps_are_as_many_passes():
