@@ -11,6 +11,7 @@ AVX-512, fp32).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,7 @@ class FineTunedInputs:
         self._portions: dict[int, Tensor] = {}
         self._views: dict[int, Tensor] = {}
         self._questions: list[Tensor] = []
+        self._asking = Lock()  # classifiers are trained several at once, and end about together
 
     def fresh(self, classes: int, seed: int) -> nn.Module:
         """See `NetworkInputs`: only the weights of the linear layer are random."""
@@ -127,17 +129,20 @@ class FineTunedInputs:
 
     def logits(self, network: nn.Module) -> _Array:
         """See `NetworkInputs`."""
-        if not self._questions:
-            starts = range(0, len(self._asked), _FROZEN_BATCH)
-            looked = [
-                self._look(_resize_for_network(self._asked[start : start + _FROZEN_BATCH], self._side))
-                for start in starts
-            ]
-            together = _PREDICT_BATCH // _FROZEN_BATCH
-            self._questions = [
-                torch.cat(looked[start : start + together]) for start in range(0, len(looked), together)
-            ]
+        with self._asking:
+            if not self._questions:
+                self._questions = self._look_at_questions()
         return _answers(network, self._questions)
+
+    def _look_at_questions(self) -> list[Tensor]:
+        """Output of the frozen stages for the images to predict, in batches for the trained stages."""
+        starts = range(0, len(self._asked), _FROZEN_BATCH)
+        looked = [
+            self._look(_resize_for_network(self._asked[start : start + _FROZEN_BATCH], self._side))
+            for start in starts
+        ]
+        together = _PREDICT_BATCH // _FROZEN_BATCH
+        return [torch.cat(looked[start : start + together]) for start in range(0, len(looked), together)]
 
     def logits_of(self, network: nn.Module, rows: _Rows) -> _Array:
         """See `NetworkInputs`."""

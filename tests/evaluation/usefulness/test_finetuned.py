@@ -1,5 +1,8 @@
 """The fine-tuned judge learns, sees what its whole network would, and keeps views apart in any order."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import pytest
 import torch
@@ -89,6 +92,28 @@ def test_learned_and_asked_images_are_seen_alike(images, eyes):
     assert told.shape == (9, 2)
     np.testing.assert_allclose(told, eyes.logits_of(network, np.arange(9)), atol=1e-4)
     assert eyes.logits_of(network, np.array([5])) == pytest.approx(told[5:6], abs=1e-4)
+
+
+def test_classifiers_that_end_together_look_at_the_images_to_predict_once(images, monkeypatch):
+    looked = []
+    look = FineTunedInputs._look
+
+    def counted(self, some):
+        looked.append(len(some))
+        return look(self, some)
+
+    monkeypatch.setattr(FineTunedInputs, "_look", counted)
+    sight, together = made(images), Barrier(3)
+    network = sight.fresh(2, 0)
+
+    def ask():
+        together.wait()
+        return sight.logits(network)
+
+    with ThreadPoolExecutor(3) as crew:
+        first, *others = [future.result() for future in [crew.submit(ask) for _ in range(3)]]
+    assert all((one == first).all() for one in others)
+    assert sum(looked) == 9
 
 
 def test_it_learns_what_few_images_show(images):
