@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -176,9 +176,9 @@ def _measure_all(request: Request, run: RunFolder, options: EvaluateOptions, job
 
     # Measure part by part; one that cannot be measured becomes a note.
     found, notes = {}, list(gathered.notes)
-    clock = _TimeForecast.of(
-        gathered, [name for name in options.parts if name not in _finished_parts(out, settings)], options
-    )
+    missing = [name for name in options.parts if name not in _finished_parts(out, settings)]
+    judged = _analysis_input(out, "usefulness", gathered, settings, job.tell).runs
+    clock = _TimeForecast.of(gathered, missing, options, judged)
     for done, name in enumerate(options.parts):
         job.tell(clock.report(done, len(options.parts), f"part {name}"))
         try:
@@ -226,9 +226,15 @@ class _TimeForecast:
     began: float
 
     @classmethod
-    def of(cls, images: EvaluationData, parts: Sequence[str], options: EvaluateOptions) -> _TimeForecast:
-        """Time a short trial of the parts that are still to be measured."""
-        seconds = forecast(images, parts, options.effort) if parts else 0.0
+    def of(
+        cls,
+        images: EvaluationData,
+        parts: Sequence[str],
+        options: EvaluateOptions,
+        finished: Collection[str],
+    ) -> _TimeForecast:
+        """Time a short trial of the parts that are still to be measured, less finished runs of usefulness."""
+        seconds = forecast(images, parts, options.effort, finished) if parts else 0.0
         return cls(effort=options.effort, seconds=seconds, began=time.monotonic())
 
     def report(self, done: int, total: int, words: str) -> Progress:

@@ -46,24 +46,29 @@ _FEATURES = 1280
 """Features of an image that linear classifiers learn from."""
 
 
-def forecast(images: EvaluationData, parts: Collection[str], effort: str) -> float:
+def forecast(
+    images: EvaluationData, parts: Collection[str], effort: str, finished: Collection[str] = ()
+) -> float:
     """Estimate the seconds that `parts` take.
 
     Args:
         images: Real and synthetic images.
         parts: Names of the parts to measure.
         effort: "quick", "standard" or "thorough".
+        finished: Runs of `usefulness` that an earlier command finished.
     """
-    return sum(forecast_parts(images, parts, effort).values())
+    return sum(forecast_parts(images, parts, effort, finished).values())
 
 
-def forecast_parts(images: EvaluationData, parts: Collection[str], effort: str) -> dict[str, float]:
+def forecast_parts(
+    images: EvaluationData, parts: Collection[str], effort: str, finished: Collection[str] = ()
+) -> dict[str, float]:
     """{part: seconds}; parts that take little beside these are left out."""
     settings = trials.EFFORTS[effort]
     settings = replace(settings, judges=trials.judges_here(settings.judges))
     trial = _Trial(images=images, settings=settings)
     found = {
-        "usefulness": partial(_usefulness_seconds, trial),
+        "usefulness": partial(_usefulness_seconds, trial, finished),
         "shortcut": partial(_shortcut_seconds, trial),
         "fidelity": partial(_fidelity_seconds, trial, EFFORTS[effort]),
         "privacy": partial(_privacy_seconds, trial),
@@ -72,14 +77,16 @@ def forecast_parts(images: EvaluationData, parts: Collection[str], effort: str) 
     return {name: found[name]() for name in found if name in parts and name not in judged}
 
 
-def _usefulness_seconds(trial: _Trial) -> float:
+def _usefulness_seconds(trial: _Trial, finished: Collection[str]) -> float:
     images = trial.images
     split = images.split
     if images.external is not None:
         asked = concatenate_images(images.held_out, images.external)
         split = replace(split, held_out=asked)
     seconds = 0.0
-    for judge, work in count_work(split, trial.settings).items():
+    for judge, work in count_work(split, trial.settings, finished).items():
+        if work == Workload():  # nothing is left, so nothing is timed
+            continue
         if judge == trials.PROBE:
             seconds += work.fits * trial.fit(work) + work.looks * trial.lite2_alone
         else:

@@ -12,6 +12,7 @@ from medgan.base.errors import DatasetError, MedganError, ModelError, OutputErro
 from medgan.base.files import read_json
 from medgan.base.job import ALONE
 from medgan.base.progress import ignore
+from medgan.base.run_folder import ResultCache
 from medgan.commands import evaluate as module
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.evaluate import EvaluateOptions, _repeat_command, _TimeForecast, evaluate
@@ -462,10 +463,12 @@ def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_pat
 def test_how_long_it_takes_is_told_before_it_starts(world, tmp_path, monkeypatch):
     asked, told = [], []
     monkeypatch.setattr(
-        module, "forecast", lambda images, names, effort: asked.append((list(names), effort)) or 361.0
+        module,
+        "forecast",
+        lambda images, names, effort, finished: asked.append((list(names), effort, [*finished])) or 361.0,
     )
     evaluate(request(world), tmp_path / "out", options=QUICK, on_progress=told.append)
-    assert asked == [(["fidelity"], "quick")]
+    assert asked == [(["fidelity"], "quick", [])]
     first = next(one for one in told if one.stage == "evaluating")
     assert first.words == "quick: about 6 min on this machine, by a short trial"
     assert 300 < first.facts["seconds_left"] <= 361
@@ -475,6 +478,20 @@ def test_how_long_it_takes_is_told_before_it_starts(world, tmp_path, monkeypatch
     )  # nothing is left to measure
     assert len(asked) == 1
     assert "about" not in next(one for one in told if one.stage == "evaluating").words
+
+
+def test_runs_that_a_killed_evaluation_finished_are_left_out_of_the_forecast(world, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "forecast", lambda *given: asked.append(sorted(given[-1])) or 1.0)
+    monkeypatch.setitem(module.PARTS, "fidelity", lambda _: [])
+    first = evaluate(request(world), tmp_path / "out", options=QUICK)
+    parts = tmp_path / "out" / "parts"
+    key = module._cache_key("usefulness", first.settings)
+    ResultCache(parts / "usefulness-runs.jsonl", key)["cnn/real//0/steps=50"] = []
+    ResultCache(parts / "usefulness-runs.jsonl", "other settings")["cnn/real//1/steps=50"] = []
+    (parts / "fidelity.json").unlink()
+    evaluate(request(world), tmp_path / "out", options=QUICK)
+    assert asked == [[], ["cnn/real//0/steps=50"]]
 
 
 @pytest.mark.parametrize(("only", "runs"), [(("usefulness",), 6), (("shortcut",), 7), (("fidelity",), 6)])
@@ -499,6 +516,9 @@ def test_a_forecast_counts_steps_and_looks(world, monkeypatch, only, runs):
         monkeypatch.setattr(forecast._Trial, name, seconds)
     found = load_evaluation_data(request(world), ALONE)
     assert round(forecast.forecast(found, only, "quick")) == 50 * runs
+    finished = ["cnn/real//0/steps=50", "cnn/oversampling//0/steps=50"]
+    left = runs - 2 if only == ("usefulness",) else runs
+    assert round(forecast.forecast(found, only, "quick", finished)) == 50 * left
 
 
 def test_a_trial_takes_some_time_and_no_chance(world):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -41,12 +41,32 @@ class Workload:
     looks: int = 0
     """Images whose features they need."""
 
+    def after(self, share: float) -> Workload:
+        """What is left when a share of the runs is finished; what the others learn from is computed anew."""
+        if share >= 1:
+            return Workload()
+        steps, predicted, fits = (
+            round(count * (1 - share)) for count in (self.steps, self.predicted, self.fits)
+        )
+        return replace(self, steps=steps, predicted=predicted, fits=fits)
 
-def count_work(split: Split, settings: Settings) -> dict[str, Workload]:
-    """{judge: what it computes in a comparison}, counted from the runs that it plans."""
+
+def count_work(split: Split, settings: Settings, finished: Collection[str] = ()) -> dict[str, Workload]:
+    """{judge: what it computes in a comparison}, counted from the runs that it plans.
+
+    Args:
+        split: Real images to learn from, held-out images to predict, synthetic images.
+        settings: Judges, arms, schedules and seeds.
+        finished: Runs that an earlier command finished; each counts as an average one.
+    """
     bare = Split(*(_without_pixels(one) for one in (split.train, split.held_out, split.synthetic)))
     judges = plan_trials(bare, settings, 0, None, {})
-    return {judge.judge: _count(judge, first=judge is judges[0]) for judge in judges}
+    found = {}
+    for judge in judges:
+        first = judge is judges[0]
+        done = sum(run.startswith(f"{judge.judge}/") for run in finished)
+        found[judge.judge] = _count(judge, first=first).after(done / judge.total(first=first))
+    return found
 
 
 def _without_pixels(images: LabelledImages) -> LabelledImages:

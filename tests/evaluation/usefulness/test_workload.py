@@ -57,6 +57,28 @@ def test_networks_take_as_many_steps_and_predict_as_many_images_as_counted(monke
     assert work.steps == pytest.approx(sum(taken), rel=0.1)
 
 
+def test_finished_runs_are_not_counted_again(monkeypatch):
+    runs, taken = {}, []
+    run_trials(SPLIT, settings=BRIEF, seed=0, runs=runs)
+    whole = count_work(SPLIT, BRIEF)["cnn"]
+    assert count_work(SPLIT, BRIEF, [f"other {run}" for run in runs])["cnn"] == whole
+    assert count_work(SPLIT, BRIEF, runs)["cnn"] == Workload()
+
+    # Every third run is lost, and takes its share of the steps.
+    left = {run: value for number, (run, value) in enumerate(runs.items()) if number % 3}
+    work = count_work(SPLIT, BRIEF, left)["cnn"]
+    batch = SmallNetInputs.batch
+
+    def counted(self, rows, **how):
+        taken.append(1)
+        return batch(self, rows, **how)
+
+    monkeypatch.setattr(SmallNetInputs, "batch", counted)
+    run_trials(SPLIT, settings=BRIEF, seed=0, runs=dict(left))
+    assert work.steps == pytest.approx(len(taken), rel=0.25)
+    assert work.steps < 0.5 * whole.steps
+
+
 def test_linear_classifiers_are_as_many_as_counted(monkeypatch):
     monkeypatch.setattr(
         features, "lite2_features", lambda: lambda images: images.reshape(len(images), -1)[:, :40]
