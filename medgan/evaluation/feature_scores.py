@@ -7,12 +7,15 @@ Each score comes as values (R,) under bootstrap weights, from which intervals ar
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
 
 from medgan.evaluation.bootstrap import Weights
+from medgan.similarity.one_thread import one_thread
 
 _Features = NDArray[np.float32]
 _Values = NDArray[np.float64]
@@ -63,27 +66,34 @@ def _number_patients(patients: NDArray[np.str_] | None, count: int) -> NDArray[n
 def frechet_under(real: _Features, synthetic: _Features, w: Weights, v: Weights) -> _Values:
     """Frechet distance of Gaussians with the moments of the data under weights (arXiv 1706.08500, eq. 6).
 
-    It is too large for few images, and more so in wide spaces: meant for 64 principal components.
+    It is too large for few images, and more so in wide spaces: meant for 64 principal components. Such small
+    matrices are computed on one core, by torch, because numpy has no way to leave the others alone.
     """
-    return np.array(
-        [_gaussians_apart(_moments(real, a), _moments(synthetic, b)) for a, b in zip(w, v, strict=True)]
+    ours, theirs, w_rows, v_rows = (
+        torch.from_numpy(np.asarray(one, np.float64)) for one in (real, synthetic, w, v)
     )
+    with one_thread():
+        distances = [
+            _gaussians_apart(_moments(ours, a), _moments(theirs, b))
+            for a, b in zip(w_rows, v_rows, strict=True)
+        ]
+    return np.array(distances)
 
 
-def _moments(x: _Features, weight: _Values) -> tuple[_Values, _Values]:
+def _moments(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and unbiased covariance under frequency weights."""
     total = weight.sum()
     mean = weight @ x / total
     apart = x - mean
-    return mean, (apart * weight[:, None]).T @ apart / max(total - 1, 1)
+    return mean, (apart * weight[:, None]).T @ apart / (total - 1).clamp(min=1)
 
 
-def _gaussians_apart(one: tuple[_Values, _Values], other: tuple[_Values, _Values]) -> float:
+def _gaussians_apart(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), with the root's trace from eigenvalues."""
-    values, vectors = np.linalg.eigh(one[1])
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    shared = np.sqrt(np.linalg.eigvalsh(root @ other[1] @ root).clip(0)).sum()
-    return float(((one[0] - other[0]) ** 2).sum() + np.trace(one[1]) + np.trace(other[1]) - 2 * shared)
+    values, vectors = torch.linalg.eigh(one[1])
+    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    shared = torch.linalg.eigvalsh(root @ other[1] @ root).clamp(min=0).sqrt().sum()
+    return float(((one[0] - other[0]) ** 2).sum() + one[1].trace() + other[1].trace() - 2 * shared)
 
 
 def sliced_wasserstein_under(

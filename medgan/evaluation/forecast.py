@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.base.errors import DatasetError
 from medgan.evaluation import shortcut
 from medgan.evaluation.analyses import EFFORTS, Effort
 from medgan.evaluation.data import EvaluationData
@@ -24,9 +25,10 @@ from medgan.evaluation.usefulness.training import train_classifiers
 from medgan.evaluation.usefulness.workload import Workload, count_work
 from medgan.preparation.images import concatenate_images
 from medgan.similarity.backbone import LITE2, is_installed
-from medgan.similarity.domain_features import DOMAIN_SIDE, DOMAIN_STEPS
+from medgan.similarity.domain_features import DOMAIN_STEPS, learn_domain_features
 from medgan.similarity.features import lite2_features
 from medgan.similarity.nearest import References, find_nearest
+from medgan.similarity.one_thread import one_thread
 from medgan.similarity.radiomics import radiomic_features
 from medgan.similarity.spaces import SPACES
 
@@ -97,12 +99,14 @@ def _usefulness_seconds(trial: _Trial, finished: Collection[str]) -> float:
 
 def _shortcut_seconds(trial: _Trial) -> float:
     images, settings = trial.images, trial.settings
-    in_turn, at_once = shortcut.count(settings)
-    each = in_turn * trial.step_alone(settings.side) + at_once * trial.step(trials.CNN)
+    detectors, classifiers = shortcut.count(settings)
+    workers = len(_workers())
+    rounds = -(-detectors // workers)  # a core without a detector waits
+    networks = rounds * workers + classifiers
     compared = sum(
         2 * min(count, images.synthetic.counts[label]) for label, count in images.train.counts.items()
     )
-    return shortcut.steps_of(settings) * each + compared * trial.radiomics
+    return shortcut.steps_of(settings) * networks * trial.step(trials.CNN) + compared * trial.radiomics
 
 
 def _fidelity_seconds(trial: _Trial, effort: Effort) -> float:
@@ -113,10 +117,12 @@ def _fidelity_seconds(trial: _Trial, effort: Effort) -> float:
     comparisons = 1 + sum(count > 0 for count in images.synthetic.counts.values())
     scored = 2 * len(SPACES) * comparisons * (effort.resamples + 1)  # synthetic images, and as many real ones
     each = min(max(images.train.counts.values()), most)
+    domain_step, domain_image = trial.domain
     return (
         compared * trial.lite2
         + (compared + learned) * trial.radiomics
-        + DOMAIN_STEPS * trial.step_alone(DOMAIN_SIDE)
+        + DOMAIN_STEPS * domain_step
+        + (compared + learned) * domain_image
         + scored * _time_scores(each)
     )
 
@@ -174,7 +180,7 @@ class _Trial:
     @cached_property
     def lite2_alone(self) -> float:
         """Features of one image on one core."""
-        with parallel.one_thread():
+        with one_thread():
             return self.time_lite2()
 
     @cached_property
@@ -203,9 +209,16 @@ class _Trial:
         references = References.of(self.pixels.__getitem__, names)
         return _time(lambda: find_nearest(self.pixels.__getitem__, _IMAGES, references)) / _IMAGES
 
-    def step_alone(self, side: int) -> float:
-        """One training step of a small network that has all cores for itself."""
-        return _time_steps(SmallNetInputs(self.pixels, self.pixels, like=self.pixels, side=side))
+    @cached_property
+    def domain(self) -> tuple[float, float]:
+        """One training step of the domain network, and its features of one image; 0 if there is one class."""
+        learn = partial(learn_domain_features, self.images.train, 0)
+        try:
+            look = learn(steps=1)
+        except DatasetError:
+            return 0.0, 0.0
+        look(self.pixels[:1])
+        return _time(lambda: learn(steps=_STEPS)) / _STEPS, _time(lambda: look(self.pixels)) / _IMAGES
 
 
 def _workers() -> range:
@@ -262,8 +275,13 @@ def _time_scores(count: int) -> float:
     """Seconds of the scores of so many images in one resample, of the two that take longest."""
     real, made = np.random.default_rng(0).normal(size=(2, count, _COMPONENTS)).astype(np.float32)
     weights = np.ones((_RESAMPLES, count))
-    scores = frechet_under, sliced_wasserstein_under
-    return _time(lambda: [score(real, made, weights, weights) for score in scores]) / _RESAMPLES
+
+    def score(rows: NDArray[np.float64]) -> None:
+        frechet_under(real, made, rows, rows)
+        sliced_wasserstein_under(real, made, rows, rows)
+
+    score(weights[:1])
+    return _time(lambda: score(weights)) / _RESAMPLES
 
 
 def _time(work: Callable[[], Any]) -> float:

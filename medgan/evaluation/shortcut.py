@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,7 @@ from medgan.evaluation.usefulness.arms import HALF, ONE_SIDED, ArmRecipe, DrawPo
 from medgan.evaluation.usefulness.comparison import nothing_to_judge, tops_up_a_class
 from medgan.evaluation.usefulness.image_sets import Split
 from medgan.evaluation.usefulness.inputs import SmallNetInputs
+from medgan.evaluation.usefulness.parallel import run_at_once
 from medgan.evaluation.usefulness.training import train_classifiers
 from medgan.evaluation.usefulness.trials import CNN, Runs, Settings, run_trials
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL, LEAST_RARE
@@ -162,7 +165,7 @@ def measure_shortcut(
 
 
 def count(settings: Settings) -> tuple[int, int]:
-    """Count the small networks trained one after another, and at most those trained several at once."""
+    """Count the small networks that are trained: detectors, and at most so many classifiers."""
     return _FOLDS, 3 * settings.seeds
 
 
@@ -192,7 +195,7 @@ _AucInterval = tuple[float, tuple[float, float]]
 def _detector_aucs(
     real: LabelledImages, made: LabelledImages, settings: Settings, seed: int, on_progress: OnProgress
 ) -> dict[str, _AucInterval]:
-    """{detector: AUC with interval}, cross-validated over folds that share no patient."""
+    """{detector: AUC with interval}, cross-validated over folds that share no patient, several at once."""
     # Folds over real and synthetic images together.
     both = concatenate_images(real, made)
     truth = np.repeat([0, 1], [len(real), len(made)]).astype(np.int64)
@@ -201,9 +204,11 @@ def _detector_aucs(
     eyes = SmallNetInputs(both.pixels, both.pixels[:0], like=both.pixels, side=settings.side)
     measured = radiomic_features(both.pixels)
 
-    # Train both detectors on all folds but one, and score that one.
-    scores = {name: np.zeros(len(truth)) for name in (CNN, "radiomics")}
-    for done, rows in enumerate(tests, start=1):
+    done, lock = 0, Lock()
+
+    def score_fold(rows: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """Train both detectors on all folds but one, and score that one."""
+        nonlocal done
         others = np.setdiff1d(np.arange(len(truth)), rows)
         count = len(others)
         even = DrawPool(rows=others, chances=np.full(count, 1 / count), costs=np.ones(count, np.float32))
@@ -212,11 +217,17 @@ def _detector_aucs(
         )
         ((_, network),) = train_classifiers(eyes, lesson, rate=_RATE, steps=(steps_of(settings),), seed=seed)
         found = eyes.logits_of(network, rows)
-        scores[CNN][rows] = found[:, 1] - found[:, 0]
         scaled = standardise(measured, measured[others]).numpy()
         plain = LogisticRegression(C=1.0, max_iter=1000).fit(scaled[others], truth[others])
-        scores["radiomics"][rows] = plain.decision_function(scaled[rows])
-        on_progress(Progress("telling apart", done, _FOLDS))
+        with lock:
+            done += 1
+            on_progress(Progress("telling apart", done, _FOLDS))
+        return {CNN: found[:, 1] - found[:, 0], "radiomics": plain.decision_function(scaled[rows])}
+
+    scores = {name: np.zeros(len(truth)) for name in (CNN, "radiomics")}
+    for rows, of_fold in zip(tests, run_at_once([partial(score_fold, rows) for rows in tests]), strict=True):
+        for name, values in of_fold.items():
+            scores[name][rows] = values
     weights = resample_within_classes(both.patients, truth, settings.resamples, seed)
     return {name: _auc(values, truth, tests, weights) for name, values in scores.items()}
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from medgan.base.errors import DatasetError
 from medgan.preparation.images import LabelledImages
+from medgan.similarity.one_thread import one_thread
 from medgan.similarity.small_cnn import WEIGHT_DECAY, pooled_convolutions, reduce_images
 
 _Features = NDArray[np.float32]
@@ -55,10 +56,17 @@ class _DomainNet(nn.Module):
         return logits
 
 
-def learn_domain_features(train: LabelledImages, seed: int) -> Callable[[NDArray[np.float32]], _Features]:
+def learn_domain_features(
+    train: LabelledImages, seed: int, steps: int | None = None
+) -> Callable[[NDArray[np.float32]], _Features]:
     """Train the network on `train` and return the function that computes its features.
 
-    Equal images and an equal seed give equal features.
+    Equal images and an equal seed give equal features. Both use one core, whatever torch may use.
+
+    Args:
+        train: Real images to learn from.
+        seed: Decides starting weights and draws.
+        steps: Training steps; DOMAIN_STEPS unless a trial asks for fewer.
 
     Raises:
         DatasetError: there is one class only.
@@ -69,8 +77,11 @@ def learn_domain_features(train: LabelledImages, seed: int) -> Callable[[NDArray
             "the feature space domain needs scans of at least two classes",
             hint="Add scans of another class.",
         )
-    network = _train_network(train, np.searchsorted(present, train.labels), len(present), seed)
+    classes = np.searchsorted(present, train.labels)
+    with one_thread():
+        network = _train_network(train, classes, seed, DOMAIN_STEPS if steps is None else steps)
 
+    @one_thread()
     @torch.inference_mode()
     def features(images: NDArray[np.float32]) -> _Features:
         pieces = [
@@ -82,8 +93,9 @@ def learn_domain_features(train: LabelledImages, seed: int) -> Callable[[NDArray
     return features
 
 
-def _train_network(train: LabelledImages, classes: NDArray[np.int64], count: int, seed: int) -> _DomainNet:
+def _train_network(train: LabelledImages, classes: NDArray[np.int64], seed: int, steps: int) -> _DomainNet:
     """Train the network, showing every class equally often."""
+    count = int(classes.max()) + 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _DomainNet(train.pixels.shape[1], count)
@@ -91,8 +103,8 @@ def _train_network(train: LabelledImages, classes: NDArray[np.int64], count: int
     of_class = [np.flatnonzero(classes == number) for number in range(count)]
     shift = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, DOMAIN_STEPS)
-    for _ in range(DOMAIN_STEPS):
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
         chosen = np.array([rng.choice(of_class[number]) for number in rng.integers(count, size=_BATCH)])
         x = _shift_randomly(_to_network_input(train.pixels[chosen]), shift)
         loss = F.cross_entropy(network(x), torch.from_numpy(classes[chosen]), label_smoothing=0.1)

@@ -510,9 +510,8 @@ def test_a_forecast_counts_steps_and_looks(world, monkeypatch, only, runs):
     monkeypatch.setattr(forecast._Trial, "step", lambda *_: 1.0)
     monkeypatch.setattr(forecast._Trial, "predict", lambda *_: 0.0)
     monkeypatch.setattr(forecast._Trial, "time_lite2", lambda *_: 0.0)
-    monkeypatch.setattr(forecast._Trial, "step_alone", lambda *_: 1.0)
     monkeypatch.setattr(forecast, "_time_scores", lambda _: 0.0)
-    for name, seconds in (("radiomics", 1e-6), ("search", 0.0)):
+    for name, seconds in (("radiomics", 1e-6), ("search", 0.0), ("domain", (1.0, 1e-6))):
         monkeypatch.setattr(forecast._Trial, name, seconds)
     found = load_evaluation_data(request(world), ALONE)
     assert round(forecast.forecast(found, only, "quick")) == 50 * runs
@@ -533,7 +532,7 @@ def test_a_trial_takes_some_time_and_no_chance(world):
     if "finetuned" in judges_here(("finetuned",)):
         assert 0 < trial.frozen < 5
     assert 0 < trial.fit(Workload(fits=1, learned=40)) < 5
-    for seconds in (trial.lite2, trial.lite2_alone, trial.radiomics, trial.search, trial.step_alone(16)):
+    for seconds in (trial.lite2, trial.lite2_alone, trial.radiomics, trial.search, *trial.domain):
         assert 0 <= seconds < 5
     assert torch.equal(torch.get_rng_state(), before)
 

@@ -72,6 +72,24 @@ def test_the_frechet_distance_is_that_of_torchmetrics():
     )
 
 
+def test_the_frechet_distance_is_computed_on_one_core(monkeypatch):
+    seen, eigh = set(), torch.linalg.eigh
+
+    def watched(matrix):
+        seen.add(torch.get_num_threads())
+        return eigh(matrix)
+
+    monkeypatch.setattr(torch.linalg, "eigh", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        frechet_under(features(20, 0), features(20, 1), np.ones((2, 20)), np.ones((2, 20)))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {1}
+
+
 def test_the_sliced_distance_of_shifted_data_is_the_shift_seen_along_the_directions():
     real = features(4000, 0)
     shift = np.zeros(16, np.float32)

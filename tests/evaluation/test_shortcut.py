@@ -5,9 +5,11 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from medgan.base.errors import DatasetError
 from medgan.base.files import from_json, to_json
+from medgan.base.progress import ignore
 from medgan.evaluation.shortcut import (
     _NONE,
     _USED,
@@ -15,6 +17,7 @@ from medgan.evaluation.shortcut import (
     Shortcut,
     ShortcutReliance,
     _conclude,
+    _detector_aucs,
     _hold_back_quarter,
     _match_classes,
     _verdict_text,
@@ -23,6 +26,7 @@ from medgan.evaluation.shortcut import (
 from medgan.evaluation.usefulness.image_sets import Split
 from medgan.evaluation.usefulness.trials import Settings
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL
+from medgan.similarity.small_cnn import SmallNet
 from tests.evaluation.rings import shapes, with_pixels
 
 TRAIN, TEST = shapes(200, 40, 0), shapes(150, 60, 2)
@@ -67,6 +71,28 @@ def test_without_images_of_other_classes_only_rare_ones_can_tell():
     assert found.compared == {"rare": 40}
     assert found.leans[0].alarms is None
     assert found.leans[0].others is None
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_detectors_are_trained_on_one_core_each_whatever_torch_may_use(threads, monkeypatch):
+    before, seen = torch.get_num_threads(), set()
+    forward = SmallNet.forward
+
+    def look(self, x):
+        seen.add(torch.get_num_threads())
+        return forward(self, x)
+
+    monkeypatch.setattr(SmallNet, "forward", look)
+    real, made = _match_classes(TRAIN, marked(TRUE), 0)
+    brief, told = dataclasses.replace(SETTINGS, steps={"cnn": (4,)}), []
+    torch.set_num_threads(threads)
+    try:
+        found = _detector_aucs(real, made, brief, 0, told.append)
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {1}
+    assert [one.done for one in told] == [1, 2, 3, 4]
+    assert found == _detector_aucs(real, made, brief, 0, ignore)
 
 
 def test_sets_that_are_compared_have_the_same_classes():

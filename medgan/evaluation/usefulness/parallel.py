@@ -8,12 +8,13 @@ The results of a classifier then do not depend on the number of threads.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
+
+from medgan.similarity.one_thread import one_thread
 
 _Result = TypeVar("_Result")
 _STOPPED = threading.Event()
@@ -48,14 +49,3 @@ def check_not_stopped() -> None:
     """Raise InterruptedError in a long task if another one has failed."""
     if _STOPPED.is_set():
         raise InterruptedError
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute on one core within the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from medgan.evaluation.usefulness.parallel import check_not_stopped, one_thread, run_at_once
+from medgan.evaluation.usefulness.parallel import check_not_stopped, run_at_once
 
 
 @pytest.fixture(params=[1, 3])
@@ -64,13 +64,3 @@ def test_when_one_fails_the_others_end():
         check_not_stopped()  # and those that come after are not asked to end
     finally:
         torch.set_num_threads(before)
-
-
-def test_one_thread_is_given_back_after_an_error(threads):
-    def fail():
-        with one_thread():
-            assert torch.get_num_threads() == 1
-            raise ValueError("no")
-
-    with pytest.raises(ValueError, match="no"):
-        fail()
