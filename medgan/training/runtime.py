@@ -22,7 +22,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from medgan.base.errors import JobError, ModelError, PlanError
-from medgan.base.files import append, atomic, digest, json_lines, write_text
+from medgan.base.files import append, atomic, digest, json_lines, remove_partial, write_text
 from medgan.base.job import Job
 from medgan.base.processes import current_processes
 
@@ -354,9 +354,16 @@ class Journal:
         return [row for row in rows if isinstance(row.get("images_shown"), int)]
 
     def rewind(self, images_shown: int) -> None:
-        """Drop the lines that were written after the checkpoint at `images_shown`."""
+        """Drop the lines that were written after the checkpoint at `images_shown`.
+
+        Where none is left, there is no file: an empty one would make a folder in which nothing was trained
+        look like a run.
+        """
         kept = [row for row in self.lines() if row["images_shown"] <= images_shown]
-        write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+        if kept:
+            write_text(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+        else:
+            remove_partial(self.path)
 
     def add(self, row: dict[str, Any]) -> None:
         """Append the line of one tick."""

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from medgan.base.errors import OutputError, PlanError
@@ -15,6 +16,7 @@ from medgan.base.progress import NOTE, WARNING
 from medgan.commands import train as command
 from medgan.commands.train import Options, train
 from medgan.dataset.source import Source
+from medgan.learners.gan.learner import GanLearner
 from medgan.learners.gan.model import Model
 from medgan.plan import Overrides, clock
 from medgan.training import loop
@@ -274,6 +276,22 @@ def test_a_gpu_that_only_pretends_to_know_bf16_is_not_asked_for_it(scans, tmp_pa
     assert (asked, dry.plan.budget.precision) == ([("fp32",)], "fp32")
     with pytest.raises(PlanError, match="does not support bf16"):
         train(scans, tmp_path / "run", overrides=dataclasses.replace(QUICK, precision="bf16"))
+
+
+def test_a_gpu_without_enough_memory_leaves_no_folder_so_that_a_smaller_size_may_be_tried(
+    scans, tmp_path, monkeypatch
+):
+    def exhaust(*_):
+        raise torch.OutOfMemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GanLearner, "step", exhaust)
+        with pytest.raises(PlanError, match="does not have enough memory") as told:
+            train(scans, tmp_path / "run", overrides=QUICK)
+    assert "--size" in told.value.hint
+    assert not (tmp_path / "run").exists()
+    smaller = dataclasses.replace(QUICK, size=(8, 12), images=16)
+    assert train(scans, tmp_path / "run", overrides=smaller).images_shown == 16
 
 
 def test_a_short_run_is_exact_without_a_probe(scans, trained):

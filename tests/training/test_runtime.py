@@ -78,6 +78,10 @@ def test_journal_forgets_what_came_after_the_checkpoint(tmp_path):
         journal.add({"images_shown": shown})
     journal.rewind(20)
     assert [row["images_shown"] for row in journal.lines()] == [10, 20]
+    journal.rewind(0)
+    assert not journal.path.exists()
+    journal.rewind(0)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
