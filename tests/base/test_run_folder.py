@@ -1,8 +1,5 @@
 """A run folder is one command's own, refuses in words what is not this run, and goes on after any stop."""
 
-import errno
-import os
-from pathlib import Path
 
 import pytest
 
@@ -141,19 +138,6 @@ def test_differences_are_named_and_the_next_step_too(tmp_path):
         run_in(tmp_path).refuse_changes(changes)
     assert told.value.hint == "Repeat the command as it was to continue that run, or choose another --out."
     assert len(list_changes({"data": "x" * 999}, {"data": "y" * 999})[0]) < 200
-
-
-@pytest.mark.parametrize(
-    ("code", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "cannot be written")]
-)
-def test_a_disk_that_refuses_is_told_with_the_next_step(tmp_path, monkeypatch, code, words):
-    def refuse(*_, **__):
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(OutputError, match=words) as caught:
-        run_in(tmp_path / "out").begin(RECORD)
-    assert caught.value.hint
 
 
 # --- the lock ---

@@ -99,13 +99,21 @@ def test_a_link_across_disks_is_a_symbolic_one(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("code", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "cannot be written")]
 )
-def test_a_disk_that_refuses_is_told_with_the_next_step(tmp_path, monkeypatch, code, words):
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda out: claim_folder(dataset_folder(out, "sample"), SETTINGS),
+        lambda out: folder(out).put(MARK, image()),
+    ],
+    ids=["the record", "an image"],
+)
+def test_a_disk_that_refuses_is_told_with_the_next_step(tmp_path, monkeypatch, write, code, words):
     def refuse(*_, **__):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
     with pytest.raises(OutputError, match=words) as caught:
-        folder(tmp_path / "out").put(MARK, image())
+        write(tmp_path / "out")
     assert caught.value.hint
 
 
