@@ -234,23 +234,23 @@ def _refuse_unfit_data(records: Sequence[Record], frame: Frame) -> None:
     strange = sorted({record.label for record in records} - set(frame.labels))
     if strange:
         raise DatasetError(
-            f"The plan lacks classes of the data set: {', '.join(strange)}",
-            hint="Make a new plan for this data set.",
+            f"The data set has classes that the images lack: {', '.join(strange)}",
+            hint="Remove the scans of these classes, or train a new model on this data set.",
         )
     # Values and spacing that the frame cannot use.
     meanings = Counter(record.meaning for record in records)
     if frame.form.unit != "relative" and set(meanings) != {frame.form.unit}:
         table = ", ".join(f"{n} {meaning}" for meaning, n in meanings.most_common())
         raise DatasetError(
-            f"mixed-content: the values of the scans are of different kinds ({table}), "
-            f"but the plan expects {frame.form.unit}",
+            f"mixed-content: the images need scans with {frame.form.unit} values, "
+            f"but the values of the scans are: {table}",
             hint="Choose one modality with --modality, or remove the other scans.",
         )
     unsized = next((record for record in records if not has_spacing(record)), None)
     if frame.geometry == "physical" and unsized:
         raise DatasetError(
-            f"{unsized.path} does not give its pixel spacing, which geometry physical needs",
-            hint="Make a plan with geometry stretch, which does without millimetres.",
+            f"{unsized.path} does not give its pixel spacing, which images that are true to millimetres need",
+            hint="Remove this scan, or train a new model on this data set, which then resizes scans to fill.",
         )
 
 

@@ -1,6 +1,5 @@
 """A run folder is one command's own, refuses in words what is not this run, and goes on after any stop."""
 
-
 import pytest
 
 from medgan.base import cache, files

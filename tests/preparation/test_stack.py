@@ -413,19 +413,21 @@ def test_a_file_that_has_changed_since_is_refused_by_name(scans, tmp_path):
         prepare(scans, frame_of(scans), tmp_path / "cache")
 
 
-def test_a_class_the_plan_does_not_know_is_refused(scans, tmp_path):
-    with pytest.raises(DatasetError, match="lacks classes of the data set: normal"):
+def test_a_class_that_the_images_do_not_have_is_refused(scans, tmp_path):
+    with pytest.raises(DatasetError, match="has classes that the images lack: normal"):
         prepare(scans, frame_of(scans, labels=("covid",)), tmp_path / "cache")
 
 
 def test_values_of_another_kind_are_refused(scans, tmp_path):
     form = OutputFormat(format="dicom", low=-1024, high=3071, unit="HU")
-    with pytest.raises(DatasetError, match=r"mixed-content.*8 stored.*expects HU"):
+    with pytest.raises(DatasetError, match=r"mixed-content.*scans with HU values.*8 stored"):
         prepare(scans, frame_of(scans, form=form), tmp_path / "cache")
 
 
 def test_millimetres_need_scans_that_know_them(scans, tmp_path):
-    with pytest.raises(DatasetError, match="does not give its pixel spacing"):
+    with pytest.raises(
+        DatasetError, match="its pixel spacing, which images that are true to millimetres need"
+    ):
         prepare(scans, frame_of(scans, geometry="physical", mm_per_pixel=1.0), tmp_path / "cache")
 
 
