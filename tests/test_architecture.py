@@ -30,6 +30,7 @@ OWNERS = {
     "sklearn": ("similarity/", "filtering/", "evaluation/"),
     "torchmetrics": ("similarity/", "evaluation/"),
     "torch": (
+        "base/threads",
         "similarity/",
         "training/",
         "learners/",

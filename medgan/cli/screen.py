@@ -63,6 +63,7 @@ _MAIN_DECISIONS = (
 _OPEN: Mapping[str, Mapping[Any, str]] = {
     "precision": {"auto": "timed when training begins"},
     "graphed": {None: "timed when training begins"},
+    "threads": {None: "as many as torch takes"},
     "minutes": {None: "no limit"},
 }
 """{decision: {value of an open decision: words for it}}."""

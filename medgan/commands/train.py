@@ -18,6 +18,7 @@ from medgan.base.files import refuse_output_inside, to_json
 from medgan.base.job import Job
 from medgan.base.processes import current_processes
 from medgan.base.progress import NOTE, OnProgress, Progress, ignore, note, warn
+from medgan.base.threads import is_set_by_user, use_threads
 from medgan.commands.job import join_job
 from medgan.commands.training_run import (
     Leg,
@@ -41,15 +42,25 @@ from medgan.plan.clock import (
     candidate_precisions,
     decide_graphs,
     decide_precision,
+    decide_threads,
     is_worth_graphing,
+    may_choose_threads,
     may_try_graphs,
     restore_decisions,
+    with_decision,
 )
 from medgan.plan.flat import flatten
 from medgan.preparation.stack import Stack, prepare
 from medgan.reports.tick_pictures import TickPictures
 from medgan.training.batches import share_of_batch
-from medgan.training.probe import BRIEF_ROUNDS, ROUNDS, measure_costs, time_with_graphs
+from medgan.training.probe import (
+    BRIEF_ROUNDS,
+    ROUNDS,
+    measure_costs,
+    thread_choices,
+    time_threads,
+    time_with_graphs,
+)
 from medgan.training.runtime import can_replay, choose_device, explain_gpu_errors, supports_bf16
 from medgan.training.tensorboard_log import TensorBoardLog
 
@@ -174,7 +185,7 @@ def train_on(
         job.each(lambda: require_visible(out))
         stack = prepare(manifest, plan.frame, job.each(cache.stacks_folder), job)
 
-        with explain_gpu_errors(graphed=plan.budget.graphed):
+        with explain_gpu_errors(graphed=plan.budget.graphed), use_threads(plan.budget.threads):
             model = fit(
                 stack,
                 plan,
@@ -263,7 +274,7 @@ def plan_and_estimate(
         if wish.minutes is not None:
             shown = known.get("allowed", begun["images_shown"])
             plan = decide(fingerprint, dataclasses.replace(wish, images=shown))
-        return restore_decisions(plan, begun, wish), 0.0
+        return _obey_thread_variable(restore_decisions(plan, begun, wish)), 0.0
 
     # Time steps in every precision that this machine offers.
     tried = tuple(
@@ -272,10 +283,10 @@ def plan_and_estimate(
     graphs = may_try_graphs(plan) and can_replay(choose_device(plan.budget.device))
     if not probe and wish.minutes is None and len(tried) == 1 and not graphs:
         return decide_graphs(decide_precision(plan, {}), 0.0, {})[0], 0.0
-    with explain_gpu_errors(graphed=plan.budget.graphed):
-        measured = measure_costs(
-            GanTrial, plan, tried, rounds=BRIEF_ROUNDS if probe else ROUNDS, on_progress=on_progress
-        )
+    rounds = BRIEF_ROUNDS if probe else ROUNDS
+    plan = _settle_threads(plan, tried[0], rounds, on_progress)
+    with explain_gpu_errors(graphed=plan.budget.graphed), use_threads(plan.budget.threads):
+        measured = measure_costs(GanTrial, plan, tried, rounds=rounds, on_progress=on_progress)
     plan = decide_precision(plan, {name: cost.processor for name, cost in measured.items()})
 
     # Time CUDA graphs where they may pay off.
@@ -293,6 +304,27 @@ def plan_and_estimate(
     shown = max(int(wish.minutes * 60 / pace), plan.budget.batch)
     longer = decide(fingerprint, dataclasses.replace(wish, images=shown))
     return restore_decisions(longer, flatten(plan), wish), shown * pace
+
+
+def _settle_threads(plan: Plan, precision: str, rounds: int, on_progress: OnProgress) -> Plan:
+    """Time steps on one thread and on all of them, where that is open, and settle the number of threads."""
+    choices = thread_choices(plan.budget.device) if may_choose_threads(plan) else ()
+    if len(choices) < 2:
+        return plan
+    timed = plan.replace(precision=precision)
+    seconds = time_threads(GanTrial, timed, choices, rounds=rounds, on_progress=on_progress)
+    plan = decide_threads(plan, seconds)
+    if plan.budget.threads == 1:
+        measured = plan.why["threads"].removeprefix("rule: ")
+        note(on_progress, f"Training uses one thread: {measured} (OMP_NUM_THREADS changes it).")
+    return plan
+
+
+def _obey_thread_variable(plan: Plan) -> Plan:
+    """Leave the number of threads to torch where the user has said it now."""
+    if plan.budget.threads is None or not is_set_by_user():
+        return plan
+    return with_decision(plan, threads=None, why="override: as the environment says")
 
 
 def _check_machine(plan: Plan) -> None:

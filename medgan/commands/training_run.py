@@ -185,10 +185,11 @@ def require_visible(out: Path) -> None:
 def _differing_fields(before: _Facts, now: _Facts) -> frozenset[str]:
     """Keys in which two stored plans differ; one that an older medgan did not write had its default.
 
-    Reasons and CUDA graphs do not count: a run may continue without CUDA graphs.
+    Reasons, CUDA graphs and threads do not count: a run may continue without CUDA graphs, and on as many
+    threads as the user says.
     """
     defaults = default_values()
-    names = {*before, *now} - {WHY, "graphed"}
+    names = {*before, *now} - {WHY, "graphed", "threads"}
     return frozenset(
         name for name in names if before.get(name, defaults.get(name)) != now.get(name, defaults.get(name))
     )

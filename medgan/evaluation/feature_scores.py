@@ -14,8 +14,8 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
+from medgan.base.threads import use_threads
 from medgan.evaluation.bootstrap import Weights
-from medgan.similarity.one_thread import one_thread
 
 _Features = NDArray[np.float32]
 _Values = NDArray[np.float64]
@@ -72,7 +72,7 @@ def frechet_under(real: _Features, synthetic: _Features, w: Weights, v: Weights)
     ours, theirs, w_rows, v_rows = (
         torch.from_numpy(np.asarray(one, np.float64)) for one in (real, synthetic, w, v)
     )
-    with one_thread():
+    with use_threads(1):
         distances = [
             _gaussians_apart(_moments(ours, a), _moments(theirs, b))
             for a, b in zip(w_rows, v_rows, strict=True)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.base.errors import DatasetError
+from medgan.base.threads import use_threads
 from medgan.evaluation import shortcut
 from medgan.evaluation.analyses import EFFORTS, Effort
 from medgan.evaluation.data import EvaluationData
@@ -28,7 +29,6 @@ from medgan.similarity.backbone import LITE2, is_installed
 from medgan.similarity.domain_features import DOMAIN_STEPS, learn_domain_features
 from medgan.similarity.features import lite2_features
 from medgan.similarity.nearest import References, find_nearest
-from medgan.similarity.one_thread import one_thread
 from medgan.similarity.radiomics import radiomic_features
 from medgan.similarity.spaces import SPACES
 
@@ -180,7 +180,7 @@ class _Trial:
     @cached_property
     def lite2_alone(self) -> float:
         """Features of one image on one core."""
-        with one_thread():
+        with use_threads(1):
             return self.time_lite2()
 
     @cached_property

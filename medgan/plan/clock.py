@@ -1,4 +1,4 @@
-"""Decide by measured seconds: precision, CUDA graphs, and how many images fit."""
+"""Decide by measured seconds: precision, CUDA graphs, threads, and how many images fit."""
 
 from __future__ import annotations
 
@@ -69,6 +69,32 @@ def decide_precision(plan: Plan, seconds: Mapping[str, float]) -> Plan:
         plan,
         precision="fp32",
         why=f"rule: {exact:.3g} ms an image by a timed probe; bf16, with {quick:.3g} ms, gains too little",
+    )
+
+
+def may_choose_threads(plan: Plan) -> bool:
+    """Whether the number of threads is open to a timed decision.
+
+    It is in runs of some minutes. Where a run is as long as its images, the same command gives the same
+    weights again, which depend on the number of threads.
+    """
+    return plan.budget.minutes is not None and _is_long(plan)
+
+
+def decide_threads(plan: Plan, seconds: Mapping[int, float]) -> Plan:
+    """Settle the number of threads of the plan by measured times.
+
+    Args:
+        plan: The plan.
+        seconds: {threads: seconds per image} for one thread and for as many as torch takes.
+    """
+    most = max(seconds)
+    one, all_of_them = seconds[1], seconds[most]
+    return with_decision(
+        plan,
+        threads=1 if one <= _WORTHWHILE_SHARE * all_of_them else most,
+        why=f"rule: {1000 * one:.3g} ms an image on one thread by a timed probe,"
+        f" {1000 * all_of_them:.3g} ms on {most}",
     )
 
 
@@ -143,7 +169,8 @@ def restore_decisions(plan: Plan, begun: Mapping[str, Any], overrides: Overrides
             plan = with_decision(
                 plan, **{name: begun.get(name, False)}, why=begun["why"].get(name, _NO_TRIAL)
             )
-    return plan
+    why = begun["why"].get("threads", plan.why["threads"])
+    return with_decision(plan, threads=begun.get("threads"), why=why)
 
 
 def fit_to_minutes(plan: Plan, images_shown: int, seconds: float, seconds_per_image: float) -> Plan:

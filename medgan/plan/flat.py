@@ -20,9 +20,11 @@ _ORDER = (
     *("noise", "widths", "outlined", "batch", "images_shown", "features", "seen_at", "matching"),
     *("adversary", "joins", "group", "evenness", "loss", "rate", "rate_end", "betas", "stride", "penalty"),
     *("penalty_end", "penalty_every", "ema", "augment", "guarded", "toned", "condition", "tick"),
-    *("precision", "graphed", "device", "seed", "minutes"),
+    *("precision", "graphed", "threads", "device", "seed", "minutes"),
 )
 """Keys of the decisions in the order of the files."""
+_THREADS = "threads"
+"""The key that is written only where there is a value, so that plans of before it keep their digests."""
 _FIELDS = {"outlined": "gaussian_level", "seen_at": "feature_resolution", "joins": "discriminator_start"}
 """{key: field}, where the field has got another name since files were first written."""
 FIELD_OF: Mapping[str, str] = {key: _FIELDS.get(key, key) for key in _ORDER}
@@ -34,6 +36,8 @@ KEY_OF: Mapping[str, str] = {name: key for key, name in FIELD_OF.items()}
 def flatten(plan: Plan) -> dict[str, Any]:
     """Lay out a plan as JSON data, from which `parse_plan` makes the same plan again."""
     decisions = {key: to_json(plan.value_of(name)) for key, name in FIELD_OF.items()}
+    if decisions[_THREADS] is None:
+        del decisions[_THREADS]
     reasons = {KEY_OF.get(name, name): why for name, why in plan.why.items()}
     return {VERSION: _LAYOUT_VERSION, **decisions, WHY: reasons}
 
@@ -41,7 +45,7 @@ def flatten(plan: Plan) -> dict[str, Any]:
 def explain(plan: Plan) -> dict[str, dict[str, Any]]:
     """Pair every decision of a plan with its reason: {key: {value, why}}."""
     flat = flatten(plan)
-    return {key: {"value": flat[key], "why": why} for key, why in flat[WHY].items() if key in FIELD_OF}
+    return {key: {"value": flat.get(key), "why": why} for key, why in flat[WHY].items() if key in FIELD_OF}
 
 
 def default_values() -> dict[str, Any]:

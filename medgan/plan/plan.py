@@ -127,6 +127,8 @@ class Budget:
     """"fp32" or "bf16"; "auto" until a timed probe has decided."""
     graphed: bool | None = False
     """Whether a GPU replays the passes of a step as CUDA graphs; None until a timed probe has decided."""
+    threads: int | None = None
+    """Threads on a processor, where a timed probe has decided; None for as many as torch takes."""
     seed: int
 
 

@@ -161,6 +161,12 @@ def _choose_basics(overrides: Overrides) -> Choices:
             None,
             "rule: on a GPU, where a timed probe of the very step finds it quicker",
         ),
+        "threads": (
+            None,
+            "rule: as many as torch takes, for the number of threads decides the last digits of the weights"
+            if overrides.minutes is None
+            else "rule: one, where a timed probe finds that quicker than as many as torch takes",
+        ),
         "device": choose(
             None if overrides.device == "auto" else overrides.device, "auto", "rule: a GPU where there is one"
         ),

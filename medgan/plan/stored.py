@@ -28,6 +28,8 @@ _MAX_CHANNELS = 1 << 16
 """Most channels of a stage and most latent numbers: far more than any plan has ever had."""
 _ORIENTATION = re.compile(r"|[LRAPHF]{1,3}\\[LRAPHF]{1,3}")
 """DICOM PatientOrientation (PS3.3 C.7.6.1.1.1), or nothing."""
+_MAX_THREADS = 1 << 12
+"""Most threads: more than any machine has cores."""
 _MAX_INTENSITY = 1 << 16
 """Largest absolute value at an end of the intensity range: files have at most 16 bits."""
 
@@ -132,5 +134,6 @@ _BUDGET_CHECKS: Mapping[str, Callable[[Budget], bool]] = {
     "batch": lambda budget: budget.batch >= 1,
     "tick": lambda budget: budget.tick >= 1,
     "images_shown": lambda budget: budget.images_shown >= 1,
+    "threads": lambda budget: budget.threads is None or 1 <= budget.threads <= _MAX_THREADS,
 }
 """The same for how much is trained."""

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.base.errors import DatasetError
+from medgan.base.threads import use_threads
 from medgan.preparation.images import LabelledImages
-from medgan.similarity.one_thread import one_thread
 from medgan.similarity.small_cnn import WEIGHT_DECAY, pooled_convolutions, reduce_images
 
 _Features = NDArray[np.float32]
@@ -78,10 +78,10 @@ def learn_domain_features(
             hint="Add scans of another class.",
         )
     classes = np.searchsorted(present, train.labels)
-    with one_thread():
+    with use_threads(1):
         network = _train_network(train, classes, seed, DOMAIN_STEPS if steps is None else steps)
 
-    @one_thread()
+    @use_threads(1)
     @torch.inference_mode()
     def features(images: NDArray[np.float32]) -> _Features:
         pieces = [

@@ -13,9 +13,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from medgan.base.processes import current_processes
 from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.base.threads import is_set_by_user, use_threads
 from medgan.plan import Plan
-from medgan.training.runtime import Runtime, temporary_graphs
+from medgan.training.runtime import Runtime, choose_device, temporary_graphs
 
 ROUNDS = 3
 """Number of rounds of timing on which a run is decided."""
@@ -79,16 +81,60 @@ def measure_costs(
     processes measure together, and use the times of the first.
     """
     trials = {name: new_trial(plan.replace(precision=name)) for name in precisions}
+    costs = _take_turns({name: trial.round for name, trial in trials.items()}, plan, rounds, on_progress)
+    return {name: trial.runtime.once(partial(_median_cost, costs[name])) for name, trial in trials.items()}
+
+
+def thread_choices(device: str) -> tuple[int, ...]:
+    """Numbers of threads between which a timed probe may choose: one, and as many as torch takes.
+
+    There is no choice where the user has made it, on a GPU, and for several processes, which divide the
+    cores.
+    """
+    if is_set_by_user() or choose_device(device) != "cpu" or current_processes().size > 1:
+        return (torch.get_num_threads(),)
+    return tuple(sorted({1, torch.get_num_threads()}))
+
+
+def time_threads(
+    new_trial: NewTrial,
+    plan: Plan,
+    choices: Iterable[int],
+    *,
+    rounds: int = ROUNDS,
+    on_progress: OnProgress = ignore,
+) -> dict[int, float]:
+    """Measure the wall-clock seconds of an image on each number of threads, as a median over rounds.
+
+    They take turns on the same networks, so that a busy moment affects all of them alike.
+    """
+    trial = new_trial(plan)
+
+    def round_on(count: int) -> Cost:
+        with use_threads(count):
+            return trial.round()
+
+    words = {count: f"{count} thread{'s' * (count > 1)}" for count in choices}
+    rounds_of = {name: partial(round_on, count) for count, name in words.items()}
+    costs = _take_turns(rounds_of, plan, rounds, on_progress)
+    return {count: _median_cost(costs[name]).wall for count, name in words.items()}
+
+
+def _take_turns(
+    trials: Mapping[str, Callable[[], Cost]], plan: Plan, rounds: int, on_progress: OnProgress
+) -> dict[str, list[Cost]]:
+    """Costs of each trial in so many rounds, after one that warms up; trials take turns in every round."""
     taken: dict[str, list[Cost]] = {name: [] for name in trials}
     what, description = "timing one step", f"size {'x'.join(map(str, plan.frame.size))}, {', '.join(trials)}"
+    total = (rounds + 1) * len(trials)
     for number in range(rounds + 1):
         for place, (name, trial) in enumerate(trials.items()):
-            on_progress(Progress(what, number * len(trials) + place, (rounds + 1) * len(trials), description))
-            cost = trial.round()
+            on_progress(Progress(what, number * len(trials) + place, total, description))
+            cost = trial()
             if number:
                 taken[name].append(cost)
-    on_progress(Progress(what, (rounds + 1) * len(trials), (rounds + 1) * len(trials), description))
-    return {name: trial.runtime.once(partial(_median_cost, taken[name])) for name, trial in trials.items()}
+    on_progress(Progress(what, total, total, description))
+    return taken
 
 
 def time_with_graphs(new_trial: NewTrial, plan: Plan) -> tuple[float, str]:

@@ -170,6 +170,7 @@ def test_every_decision_is_told_when_asked_for_in_plain_words(capsys):
         for name, value in {
             "graphed": None,
             "precision": "auto",
+            "threads": None,
             "minutes": None,
             "guarded": True,
             "toned": False,
@@ -181,6 +182,7 @@ def test_every_decision_is_told_when_asked_for_in_plain_words(capsys):
     assert ["labels", "a, b", "rule: found"] in rows
     assert ["graphed", "timed when training begins", "rule: timed"] in rows
     assert ["precision", "timed when training begins", "rule: timed"] in rows
+    assert ["threads", "as many as torch takes", "rule: timed"] in rows
     assert ["minutes", "no limit", "rule: timed"] in rows
     assert ["guarded", "yes", "rule: timed"] in rows
     assert ["toned", "no", "rule: timed"] in rows

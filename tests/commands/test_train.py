@@ -229,6 +229,52 @@ def test_a_probe_chooses_the_precision_once_and_a_repeat_keeps_it(scans, tmp_pat
     assert dry.estimate_seconds == pytest.approx(64 * (0.2 if chosen == "bf16" else 0.3))
 
 
+def test_a_run_of_some_minutes_on_a_busy_machine_takes_one_thread_and_a_repeat_keeps_it(
+    scans, tmp_path, monkeypatch
+):
+    before, told, seen = torch.get_num_threads(), [], set()
+    step = GanLearner.step
+
+    def watched(self, run):
+        seen.add(torch.get_num_threads())
+        return step(self, run)
+
+    def costs(trial, plan, names, **_):
+        seen.add(torch.get_num_threads())
+        return {name: Cost(1.0, 1.0) for name in names}
+
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(GanLearner, "step", watched)
+    monkeypatch.setattr(command, "measure_costs", costs)
+    monkeypatch.setattr(command, "time_threads", lambda *_, **__: {1: 0.01, 2: 0.02})
+    monkeypatch.setattr(loop, "fit_to_minutes", lambda plan, *_: plan)  # a machine that keeps its pace
+    wish = dataclasses.replace(QUICK, images=None, minutes=1.0)
+    torch.set_num_threads(2)
+    try:
+        first = train(scans, tmp_path / "run", overrides=wish, on_progress=told.append)
+        assert torch.get_num_threads() == 2
+        assert seen == {1}
+        words = "Training uses one thread: 10 ms an image on one thread by a timed probe, 20 ms on 2"
+        assert any(report.stage == NOTE and report.words.startswith(words) for report in told)
+        record = read_json(tmp_path / "run" / "run.json")["plan"]
+        assert (record["threads"], Model.load(first.run).plan.budget.threads) == (1, 1)
+
+        # A run that was killed goes on with the same number, unless the user gives another.
+        monkeypatch.setattr(command, "time_threads", lambda *_, **__: 1 / 0)  # not asked again
+        shutil.rmtree(tmp_path / "run" / "model")
+        (tmp_path / "run" / "state.pt").unlink()
+        assert train(scans, tmp_path / "run", overrides=wish).model_digest == first.model_digest
+        assert seen == {1}
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        shutil.rmtree(tmp_path / "run" / "model")
+        (tmp_path / "run" / "state.pt").unlink()
+        other = train(scans, tmp_path / "run", overrides=wish)
+        assert (other.plan.budget.threads, seen) == (None, {1, 2})
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize(
     ("trial", "graphed", "pace"), [((0.1, ""), True, 0.1), ((0.1, "differ"), False, 0.3)]
 )

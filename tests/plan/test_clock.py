@@ -8,10 +8,13 @@ from medgan.plan.clock import (
     candidate_precisions,
     decide_graphs,
     decide_precision,
+    decide_threads,
     fit_to_minutes,
     is_worth_graphing,
+    may_choose_threads,
     restore_decisions,
 )
+from medgan.plan.flat import flatten
 from tests.test_plan import facts
 
 
@@ -56,6 +59,26 @@ def test_a_precision_that_was_asked_for_stands_whatever_the_clock_says():
 
 def test_a_short_run_is_in_fp32_without_a_clock():
     assert "short a run" in decide_precision(plan_of(images=64), {}).why["precision"]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "open_to_time"),
+    [({}, False), ({"images": 10**6}, False), ({"minutes": 0.9}, False), ({"minutes": 1.0}, True)],
+)
+def test_threads_are_timed_only_where_no_weights_are_promised_again(wishes, open_to_time):
+    assert may_choose_threads(plan_of(**wishes)) is open_to_time
+
+
+@pytest.mark.parametrize(
+    ("seconds", "threads"), [({1: 0.004, 8: 0.005}, 1), ({1: 0.0048, 8: 0.005}, 8), ({1: 0.009, 8: 0.005}, 8)]
+)
+def test_one_thread_is_taken_where_it_is_clearly_quicker_and_a_resume_keeps_it(seconds, threads):
+    plan = decide_threads(plan_of(minutes=3.0), seconds)
+    assert plan.budget.threads == threads
+    assert plan.why["threads"].startswith(f"rule: {1000 * seconds[1]:g} ms an image on one thread")
+    assert plan.why["threads"].endswith("5 ms on 8")
+    again = restore_decisions(plan_of(minutes=3.0), flatten(plan), Overrides())
+    assert (again.budget.threads, again.why["threads"]) == (threads, plan.why["threads"])
 
 
 @pytest.mark.parametrize(

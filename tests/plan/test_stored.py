@@ -38,7 +38,7 @@ def test_what_the_first_version_did_not_store_has_its_default():
     old = json.loads(stored("0.1"))
     again = flatten(parse_plan(old))
     assert {key: again[key] for key in again.keys() - old.keys()} == {
-        key: value for key, value in default_values().items() if key not in old
+        key: value for key, value in default_values().items() if key not in {*old, "threads"}
     }
     plan = parse_plan(old)
     assert (plan.recipe.gaussian_level, plan.recipe.feature_resolution) == (2, 0)
@@ -53,6 +53,15 @@ def test_any_plan_comes_back_from_its_stored_form_with_its_reasons(wish):
     assert back == plan
     assert list(back.why) == list(plan.why)
     assert flatten(back) == flatten(plan)
+
+
+def test_the_number_of_threads_is_stored_only_where_it_was_decided():
+    plan = decide(facts())
+    assert "threads" not in flatten(plan)
+    assert explain(plan)["threads"]["value"] is None
+    two = plan.replace(threads=2)
+    assert flatten(two)["threads"] == 2
+    assert parse_plan(flatten(two)) == two
 
 
 def test_no_two_parts_have_a_field_of_the_same_name_and_every_field_is_stored():
@@ -77,6 +86,7 @@ def test_decisions_are_explained_under_the_keys_that_are_stored():
     [
         ({"latent": None}, "plan.latent should be a whole number, not null"),
         ({"outlined": -1}, "plan.outlined cannot be -1"),
+        ({"threads": 0}, "plan.threads cannot be 0"),
         ({"seen_at": "far"}, "plan.seen_at should be a whole number, not text"),
         ({"gaussian_level": 2}, "plan has an unknown key 'gaussian_level'"),
         ({"version": "new"}, "plan.version should be a whole number, not text"),

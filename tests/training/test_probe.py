@@ -6,8 +6,16 @@ import pytest
 import torch
 from torch import nn
 
+from medgan.base.processes import Processes
 from medgan.training import probe
-from medgan.training.probe import Cost, measure_costs, time_step, time_with_graphs
+from medgan.training.probe import (
+    Cost,
+    measure_costs,
+    thread_choices,
+    time_step,
+    time_threads,
+    time_with_graphs,
+)
 from medgan.training.runtime import Runtime, reseed
 from tests.learners.gan.phantoms import tiny_plan
 
@@ -70,6 +78,49 @@ def test_a_probe_says_what_it_times_and_takes_the_rounds_it_is_told():
     measure_costs(LinearTrial, tiny_plan(), ("fp32",), rounds=1, on_progress=told.append)
     assert {(report.stage, report.words) for report in told} == {("timing one step", "size 16x12, fp32")}
     assert [(report.done, report.total) for report in told] == [(0, 2), (1, 2), (2, 2)]
+
+
+@pytest.fixture
+def three_threads(monkeypatch):
+    """torch takes three threads, and the user has not said how many."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
+
+
+def test_one_thread_and_all_are_a_choice_unless_the_user_has_made_it(three_threads, monkeypatch):
+    assert thread_choices("cpu") == (1, 3)
+    torch.set_num_threads(1)
+    assert thread_choices("cpu") == (1,)
+    torch.set_num_threads(3)
+    with monkeypatch.context() as patch:
+        patch.setattr(probe, "current_processes", lambda: Processes(rank=0, size=2))
+        assert thread_choices("cpu") == (3,)
+    with monkeypatch.context() as patch:
+        patch.setattr(probe, "choose_device", lambda device: "cuda")
+        assert thread_choices("auto") == (3,)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert thread_choices("cpu") == (3,)
+
+
+def test_threads_take_turns_on_the_same_networks_and_the_median_counts(three_threads, monkeypatch):
+    seen = []
+
+    def round_of(trial):
+        seen.append((id(trial), torch.get_num_threads()))
+        return Cost(0.0, len(seen))
+
+    monkeypatch.setattr(LinearTrial, "round", round_of)
+    told = []
+    found = time_threads(LinearTrial, tiny_plan(), (1, 3), on_progress=told.append)
+    assert [threads for _, threads in seen] == [1, 3] * 4
+    assert len({trial for trial, _ in seen}) == 1
+    assert found == {1: 5, 3: 6}
+    assert told[0].words == "size 16x12, 1 thread, 3 threads"
 
 
 def test_nothing_speaks_against_graphs_that_give_the_same_gradients():

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import torch
 
-from medgan.similarity.one_thread import one_thread
+from medgan.base.threads import use_threads
 
 _Result = TypeVar("_Result")
 _STOPPED = threading.Event()
@@ -31,7 +31,7 @@ def run_at_once(tasks: Sequence[Callable[[], _Result]]) -> list[_Result]:
     If one fails or the user interrupts, the others end at their next `check_not_stopped`.
     """
     workers = task_count()
-    with one_thread():
+    with use_threads(1):
         if workers == 1 or len(tasks) < 2:
             return [task() for task in tasks]
         with ThreadPoolExecutor(workers, initializer=lambda: torch.set_num_threads(1)) as crew:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from medgan.base.threads import use_threads
 from medgan.similarity.domain_features import learn_domain_features
-from medgan.similarity.one_thread import one_thread
 from tests.evaluation.phantoms import drawn
 
 
@@ -20,7 +20,7 @@ def threads(request):
 
 def test_one_thread_is_given_back_after_an_error(threads):
     def fail():
-        with one_thread():
+        with use_threads(1):
             assert torch.get_num_threads() == 1
             raise ValueError("no")
 
@@ -42,5 +42,5 @@ def test_the_domain_network_learns_and_looks_on_one_core(threads, monkeypatch):
     assert seen == {1}
     found = look(train.pixels)
     assert seen == {1}
-    with one_thread():
+    with use_threads(1):
         np.testing.assert_array_equal(found, learn_domain_features(train, 0, steps=2)(train.pixels))
