@@ -25,7 +25,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, overload
 
-from medgan.api.results import (
+from medgan.base.progress import OnProgress
+from medgan.base.results import (
     BalanceForecast,
     EvaluateResult,
     InspectResult,
@@ -33,7 +34,6 @@ from medgan.api.results import (
     TrainResult,
     WriteResult,
 )
-from medgan.base.progress import OnProgress
 '''
 
 

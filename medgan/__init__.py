@@ -8,14 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from medgan.api.data import Folder, Synthetic
     from medgan.api.public import balance, evaluate, inspect, prepare, report, sample, train
-    from medgan.api.results import (
-        BalanceForecast,
-        EvaluateResult,
-        InspectResult,
-        ReportResult,
-        TrainResult,
-        WriteResult,
-    )
     from medgan.base.errors import (
         DatasetError,
         JobError,
@@ -27,6 +19,14 @@ if TYPE_CHECKING:
         ScanError,
     )
     from medgan.base.progress import Progress
+    from medgan.base.results import (
+        BalanceForecast,
+        EvaluateResult,
+        InspectResult,
+        ReportResult,
+        TrainResult,
+        WriteResult,
+    )
     from medgan.dataset.fingerprint import Fingerprint
     from medgan.dataset.manifest import Manifest, Record
     from medgan.learners.gan.model import Model
@@ -79,7 +79,7 @@ __all__ = [
 _HOMES = {
     "medgan.api.data": ("Folder", "Synthetic"),
     "medgan.api.public": ("balance", "evaluate", "inspect", "prepare", "report", "sample", "train"),
-    "medgan.api.results": (
+    "medgan.base.results": (
         "BalanceForecast",
         "EvaluateResult",
         "InspectResult",

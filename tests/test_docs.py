@@ -133,7 +133,7 @@ def test_every_noun_of_the_concepts_is_a_class_and_stands_in_the_diagram_of_them
     rows = re.findall(r"^\| (`.*`) \|", section, re.MULTILINE)
     nouns = {noun for row in rows for noun in re.findall(r"`(\w+)`", row)}
     classes = {name for path in CODE for name in re.findall(r"^class (\w+)", text_of(path), re.MULTILINE)}
-    assert {"Scan", "Plan", "Model", "Evaluation"} < nouns
+    assert {"Scan", "Plan", "Model", "EvaluateResult"} < nouns
     assert nouns <= classes
     drawn = set(
         re.findall(r"\b[A-Z]\w+", section.partition("```mermaid\nflowchart TD\n")[2].partition("```")[0])
@@ -298,17 +298,17 @@ def world(tmp_path_factory, cut_scans):
     return {
         "source": source,
         "names": names,
-        "inspection": inspect(source, files=True).report(),
-        "dry": train(source, place / "dry", overrides=wishes, options=Options(dry_run=True)).report(),
-        "training": train(source, place / "run", overrides=wishes).report(),
-        "sample": sample(place / "run", place / "drawn", options=SampleOptions(count=1)).report(),
+        "inspection": inspect(source, files=True).as_json(),
+        "dry": train(source, place / "dry", overrides=wishes, options=Options(dry_run=True)).as_json(),
+        "training": train(source, place / "run", overrides=wishes).as_json(),
+        "sample": sample(place / "run", place / "drawn", options=SampleOptions(count=1)).as_json(),
         "balance": balance(
             source, place / "out", model=place / "run", options=BalanceOptions(target="largest")
-        ).report(),
+        ).as_json(),
         "foreseen": foresee(
             source, place / "foreseen", model=place / "run", options=BalanceOptions(), overrides=Overrides()
-        ).report(),
-        "prepared": conform(source, place / "prepared", like=place / "run").report(),
+        ).as_json(),
+        "prepared": conform(source, place / "prepared", like=place / "run").as_json(),
         "run": place / "run",
         "out": place / "out",
         "drawn": place / "drawn",
@@ -351,7 +351,7 @@ def test_the_report_of_cache_has_the_documented_keys(cut_scans, tmp_path, cache_
     )
     (cache_of_test / "index.sqlite").touch()
     (cache_of_test / "notes").touch()
-    assert paths(cache().report(), {}) == documented("cache")
+    assert paths(cache().as_json(), {}) == documented("cache")
 
 
 @pytest.mark.slow
@@ -386,7 +386,7 @@ def test_the_report_of_evaluate_has_the_documented_keys(world, tmp_path, monkeyp
         PARTS, "fidelity", lambda *_: (Score(name="kid", space="", value=1.0, n=1, n_real=1, better="lower"),)
     )
     request = Request(source=Source(path=world["out"]))
-    told = evaluate(request, tmp_path / "out", options=EvaluateOptions(only=("fidelity",))).report()
+    told = evaluate(request, tmp_path / "out", options=EvaluateOptions(only=("fidelity",))).as_json()
     names = world["names"] | dict.fromkeys(("train", "val", "test", "synthetic"), "<split>")
     found = paths(told | {"arms": 0, "notes": [""], "sources": {}, "settings": {}}, names)
     scores = {path for path in found if path.startswith("scores[].")}
@@ -394,7 +394,7 @@ def test_the_report_of_evaluate_has_the_documented_keys(world, tmp_path, monkeyp
     assert all(name in told for name in ("sources", "settings"))
     expected = {path for path in documented("evaluate") if "<name>" not in path}
     assert found - scores | {"scores[]"} == expected
-    assert set(report(tmp_path / "out").report()) == documented("report")
+    assert set(report(tmp_path / "out").as_json()) == documented("report")
 
 
 @pytest.mark.slow

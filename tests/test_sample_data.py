@@ -72,6 +72,6 @@ def test_every_sample_dicom_says_that_it_is_a_phantom():
 )
 def test_inspect_finds_what_the_readme_of_the_sample_data_says(source, counts):
     found = inspect(source, holdout=0.0)
-    assert found.report()["counts"] == {"train": counts}
-    assert not [verdict for verdict in found.report()["verdicts"] if verdict.startswith("error:")]
+    assert found.as_json()["counts"] == {"train": counts}
+    assert not [verdict for verdict in found.as_json()["verdicts"] if verdict.startswith("error:")]
     assert found.plan is not None

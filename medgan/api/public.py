@@ -13,12 +13,13 @@ import inspect as signatures
 from collections.abc import Callable
 from typing import Any
 
-from medgan.api import results, verbs
+from medgan.api import verbs
 from medgan.api.keywords import option_of, refuse_strange, spread
+from medgan.base import results
 
 
 def publish(verb: Callable[..., Any], *kinds: type[Any]) -> Callable[..., Any]:
-    """Return a verb that takes options as keywords and returns the first of `kinds`; a dry run, the last."""
+    """Return a verb that takes options as keywords and gives the first of `kinds`; a dry run, the last."""
     takes = spread(verb)
     signature = signatures.signature(takes)
 
@@ -27,8 +28,7 @@ def publish(verb: Callable[..., Any], *kinds: type[Any]) -> Callable[..., Any]:
         given = signature.bind(*arguments, **values).arguments
         for name, value in given.items():
             refuse_strange(signature.parameters[name], value)
-        report = takes(*arguments, **values).report()
-        return results.as_result(kinds[-1 if given.get("dry_run") else 0], report)
+        return takes(*arguments, **values)
 
     told = [one.replace(annotation=option_of(one.annotation)[0]) for one in signature.parameters.values()]
     shown = signatures.Signature(told, return_annotation=kinds[0])

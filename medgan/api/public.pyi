@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, overload
 
-from medgan.api.results import (
+from medgan.base.progress import OnProgress
+from medgan.base.results import (
     BalanceForecast,
     EvaluateResult,
     InspectResult,
@@ -12,7 +13,6 @@ from medgan.api.results import (
     TrainResult,
     WriteResult,
 )
-from medgan.base.progress import OnProgress
 
 def inspect(
     source: Path | str,

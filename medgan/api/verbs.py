@@ -17,12 +17,14 @@ from medgan.base.overrides import TrainSeed
 from medgan.base.progress import OnProgress, ignore, report_stage, warn
 
 if TYPE_CHECKING:
-    from medgan.commands.dry_run import Foreseen
-    from medgan.commands.evaluate import Evaluation
-    from medgan.commands.inspect import Inspection
-    from medgan.commands.report import Rendered
-    from medgan.commands.train import Training
-    from medgan.output.folder import FolderResult
+    from medgan.base.results import (
+        BalanceForecast,
+        EvaluateResult,
+        InspectResult,
+        ReportResult,
+        TrainResult,
+        WriteResult,
+    )
 
 LOADING = "loading PyTorch"
 """What takes seconds before anything else happens, so that it is said first."""
@@ -36,7 +38,7 @@ def inspect(
     seed: TrainSeed = None,
     files: opt.Files = False,
     on_progress: OnProgress = ignore,
-) -> Inspection:
+) -> InspectResult:
     """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and
     why.
     """
@@ -59,7 +61,7 @@ def train(
     dry_run: opt.DryRun = False,
     training: opt.TrainingOptions,
     on_progress: OnProgress = ignore,
-) -> Training:
+) -> TrainResult:
     """Train a generator on the train split; the same call again resumes."""
     from medgan.commands.preflight import preflight, refuse_window
 
@@ -80,7 +82,7 @@ def sample(
     out: opt.Out,
     drawing: opt.DrawOptions,
     on_progress: OnProgress = ignore,
-) -> FolderResult:
+) -> WriteResult:
     """Draw synthetic images from a trained model; an image depends on its seed, class and model only."""
     from medgan.commands.preflight import preflight
 
@@ -101,7 +103,7 @@ def balance(
     mixture: opt.MixtureOptions,
     training: opt.TrainingOptions,
     on_progress: OnProgress = ignore,
-) -> FolderResult | Foreseen:
+) -> WriteResult | BalanceForecast:
     """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic
     images in each.
     """
@@ -138,7 +140,7 @@ def evaluate(
     labels: opt.LabelOptions,
     evidence: opt.EvidenceOptions,
     on_progress: OnProgress = ignore,
-) -> Evaluation:
+) -> EvaluateResult:
     """Judge synthetic images on real held-out patients, and write a report; the same call again goes on."""
     from medgan.commands.preflight import preflight, refuse_parts
 
@@ -174,7 +176,7 @@ def prepare(
     split: opt.Split = None,
     form: opt.FormOptions,
     on_progress: OnProgress = ignore,
-) -> FolderResult:
+) -> WriteResult:
     """Write real scans in the size and form of a model's images: what a classifier that learned from a
     balanced folder is tested on.
     """
@@ -195,7 +197,7 @@ def prepare(
     )
 
 
-def report(folder: opt.Folder, *, on_progress: OnProgress = ignore) -> Rendered:
+def report(folder: opt.Folder, *, on_progress: OnProgress = ignore) -> ReportResult:
     """Write report.html again, from what an evaluation, a balanced folder or a training run holds."""
     with report_stage("loading libraries", on_progress):
         from medgan.commands.report import report as write

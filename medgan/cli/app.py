@@ -99,12 +99,8 @@ def inspect(
             found = verbs.inspect(
                 source, scans=scans, holdout=holdout, seed=seed, files=files, on_progress=on_progress
             )
-        from medgan.base.files import to_json
-
-        in_words = partial(
-            screen.show_inspection, fingerprint=to_json(found.fingerprint), everything=everything
-        )
-        _tell(found.report(), in_words, json=json)
+        in_words = partial(screen.show_inspection, fingerprint=found.fingerprint, everything=everything)
+        _tell(found.as_json(), in_words, json=json)
 
 
 @app.command(cls=Command)
@@ -141,7 +137,7 @@ def train(
                 training=training,
                 on_progress=on_progress,
             )
-        _tell(done.report(), partial(screen.show_training, everything=everything), json=json)
+        _tell(done.as_json(), partial(screen.show_training, everything=everything), json=json)
 
 
 @app.command(cls=Command)
@@ -156,7 +152,7 @@ def sample(model: opt.Run, *, out: opt.Out, drawing: opt.DrawOptions, json: Json
     with screen.polite_errors():
         with watch() as on_progress:
             written = verbs.sample(model, out=out, drawing=drawing, on_progress=on_progress)
-        _tell(written.report(), screen.show_output, json=json)
+        _tell(written.as_json(), screen.show_output, json=json)
 
 
 @app.command(cls=Command)
@@ -196,7 +192,7 @@ def balance(
                 training=training,
                 on_progress=on_progress,
             )
-        _tell(done.report(), screen.show_foreseen if use.dry_run else screen.show_output, json=json)
+        _tell(done.as_json(), screen.show_foreseen if use.dry_run else screen.show_output, json=json)
 
 
 @app.command(cls=Command)
@@ -224,7 +220,7 @@ def evaluate(
             done = verbs.evaluate(
                 source, out=out, judged=judged, labels=labels, evidence=evidence, on_progress=on_progress
             )
-        _tell(done.report(), partial(screen.show_evaluation, every=every), json=json)
+        _tell(done.as_json(), partial(screen.show_evaluation, every=every), json=json)
 
 
 @app.command(cls=Command)
@@ -251,7 +247,7 @@ def prepare(
             done = verbs.prepare(
                 source, like=like, out=out, labels=labels, split=split, form=form, on_progress=on_progress
             )
-        _tell(done.report(), screen.show_output, json=json)
+        _tell(done.as_json(), screen.show_output, json=json)
 
 
 @app.command(cls=Command)
@@ -266,7 +262,7 @@ def report(folder: opt.Folder, *, json: Json = False) -> None:
     with screen.polite_errors():
         with watch() as on_progress:
             done = verbs.report(folder, on_progress=on_progress)
-        _tell(done.report(), screen.show_report, json=json)
+        _tell(done.as_json(), screen.show_report, json=json)
 
 
 @app.command(cls=Command)
@@ -282,7 +278,7 @@ def cache(clear: Clear = False, json: Json = False) -> None:
     with screen.polite_errors():
         from medgan.commands.cache import cache as keep
 
-        _tell(keep(clear=clear).report(), screen.show_cache, json=json)
+        _tell(keep(clear=clear).as_json(), screen.show_cache, json=json)
 
 
 @app.command(name="help", cls=Command)

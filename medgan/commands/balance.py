@@ -16,6 +16,7 @@ from medgan.base.errors import ModelError, PlanError
 from medgan.base.job import Job
 from medgan.base.processes import Processes, current_processes
 from medgan.base.progress import OnProgress, ignore
+from medgan.base.results import WriteResult
 from medgan.base.run_folder import RunFolder
 from medgan.commands import report
 from medgan.commands.draw_into import (
@@ -51,7 +52,6 @@ from medgan.learners.gan.model import Model
 from medgan.output.finalise import RunFacts, finalise
 from medgan.output.folder import (
     DatasetWriter,
-    FolderResult,
     Settings,
     WrittenImage,
     claim_folder,
@@ -142,7 +142,7 @@ def balance(  # noqa: PLR0913  # what the command takes
     overrides: Overrides = Overrides(),  # noqa: B008  # frozen
     tensorboard: bool = False,
     on_progress: OnProgress = ignore,
-) -> FolderResult:
+) -> WriteResult:
     """Write the train split of `source` into `out` with equally large classes and synthetic images.
 
     Classes reach one size by repeated real images, and the same share of synthetic images joins each of
@@ -189,7 +189,7 @@ def balance(  # noqa: PLR0913  # what the command takes
             task = task.settled(trained, _sibling_folder(out, ".share"), how, job)
         written = write_dataset(run, task, trained, how, job)
     ensure_report(out)
-    return replace(written, seconds=perf_counter() - started)
+    return written
 
 
 def ensure_report(out: Path) -> None:
@@ -303,7 +303,7 @@ class BalanceJob:
 
     @property
     def share(self) -> dict[str, Any]:
-        """`FolderResult.share`."""
+        """`WriteResult.share`."""
         auto = self.chosen is not None or self.mixture.share == AUTO
         asked = "" if self.mixture.one_sided else AUTO if auto else f"{self.mixture.number:g}"
         reached = None if self.mixture.one_sided else round(synthetic_share(self.whole), 4)
@@ -311,7 +311,7 @@ class BalanceJob:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """`FolderResult.notes`."""
+        """`WriteResult.notes`."""
         made = any(self.missing.values())
         caution = ""
         if self.mixture.one_sided:
@@ -389,7 +389,7 @@ class WriteSettings:
 
 def write_dataset(
     run: RunFolder, task: BalanceJob, model: Model | None, how: WriteSettings, job: Job
-) -> FolderResult:
+) -> WriteResult:
     """Write real, repeated and synthetic images into the locked folder `run`, then finalise it."""
     # Claim the folder, or return what an earlier command completed there.
     digest = model.digest if model else ""
@@ -419,7 +419,7 @@ def write_dataset(
     images = write_share(images_of, job)
 
     # Repeat real images, then write manifest, data card and checksums.
-    def close() -> FolderResult:
+    def close() -> WriteResult:
         again = repeat_images(folder, images, task.whole, task.options.seed, job.tell) if count else []
         account = _run_record(task, model, settings, choice)
         return finalise(folder, [*images, *again], account, job.tell)

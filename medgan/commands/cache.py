@@ -44,7 +44,7 @@ class CacheEntry:
             used=_utc_time(path.stat().st_mtime),
         )
 
-    def report(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The documented JSON."""
         return {
             "name": self.path.name,
@@ -73,14 +73,14 @@ class CacheContents:
         """Size of everything that medgan stored there."""
         return sum(kept.bytes for kept in (*self.stacks, *self.index))
 
-    def report(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The documented JSON."""
         return {
             "cache": str(self.path),
             "bytes": self.bytes,
             "freed_bytes": self.freed_bytes,
-            "stacks": [kept.report() for kept in self.stacks],
-            "index": [kept.report() for kept in self.index],
+            "stacks": [kept.as_json() for kept in self.stacks],
+            "index": [kept.as_json() for kept in self.index],
             "unknown": [path.relative_to(self.path).as_posix() for path in self.unknown],
         }
 

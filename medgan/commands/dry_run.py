@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from medgan.base import files
 from medgan.base.progress import OnProgress, ignore
+from medgan.base.results import BalanceForecast
 from medgan.commands.balance import BalanceJob, BalanceOptions
 from medgan.commands.job import join_job
 from medgan.commands.preflight import AUTO
@@ -17,52 +15,9 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.source import Source
 from medgan.learners.gan.model import Model
 from medgan.output.folder import dataset_folder, find_result
-from medgan.plan import Overrides, Plan, explain
+from medgan.plan import Overrides, explain
 
 _VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Foreseen:
-    """A balanced folder that is not written yet; counts are 2-D images of the train split."""
-
-    out: Path
-    plan: Plan
-    before: Mapping[str, int]
-    """{label: real training images}."""
-    missing: Mapping[str, int]
-    """{label: synthetic images to draw}; the most that `--share auto` could choose."""
-    repeated: Mapping[str, int]
-    """{label: repeated real images to write}."""
-    share: Mapping[str, Any]
-    """`Written.share`, before any image is drawn."""
-    notes: tuple[str, ...]
-    """`Written.notes`, before any image is drawn."""
-    at_most: bool
-    """Whether validation patients may still choose fewer synthetic images."""
-    real: str
-    """How real images would be written: "prepared", "link" or "none"."""
-    trains: bool
-    """Whether a model would be trained first."""
-    estimate_seconds: float
-    """Seconds of that training, 0.0 without one; drawing and filtering take more."""
-
-    def report(self) -> dict[str, Any]:
-        """What `--json` prints."""
-        return {
-            "version": _VERSION,
-            "out": str(self.out),
-            "before": dict(self.before),
-            "missing": dict(self.missing),
-            "repeated": dict(self.repeated),
-            "share": dict(self.share),
-            "notes": list(self.notes),
-            "at_most": self.at_most,
-            "real": self.real,
-            "trains": self.trains,
-            "estimate_seconds": round(self.estimate_seconds, 1),
-            "plan": explain(self.plan),
-        }
 
 
 def foresee(
@@ -73,7 +28,7 @@ def foresee(
     options: BalanceOptions,
     overrides: Overrides,
     on_progress: OnProgress = ignore,
-) -> Foreseen:
+) -> BalanceForecast:
     """Decide what `balance` would with the same arguments, refuse what it would, and write nothing.
 
     Without `model` some training steps are timed for the estimate.
@@ -95,9 +50,9 @@ def foresee(
         plan, seconds = task.suited(trained).plan, 0.0
     task.form_by(plan.frame)
     trains = trained is None and any(task.missing.values())
-    return Foreseen(
+    return BalanceForecast(
+        version=_VERSION,
         out=out,
-        plan=plan,
         before=task.before,
         missing=task.missing,
         repeated=task.repeats,
@@ -106,5 +61,6 @@ def foresee(
         at_most=task.mixture.share == AUTO,
         real=options.real,
         trains=trains,
-        estimate_seconds=seconds if trains else 0.0,
+        estimate_seconds=round(seconds if trains else 0.0, 1),
+        plan=explain(plan),
     )

@@ -19,6 +19,7 @@ from medgan.base import files
 from medgan.base.errors import MedganError, PlanError
 from medgan.base.job import Job
 from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.base.results import EvaluateResult
 from medgan.base.run_folder import ResultCache, RunFolder, list_changes, read_memo
 from medgan.commands.job import join_job
 from medgan.commands.preflight import refuse_parts
@@ -80,61 +81,13 @@ class EvaluateOptions:
         return tuple(name for name in PARTS if not wanted or name in wanted)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """Everything that was measured; parts are plain JSON values, None if they were not measured."""
-
-    version: int = _VERSION
-    medgan: str = __version__
-    out: Path
-    command: str
-    """The command that repeats the evaluation, with "SOURCE" in the place of the data."""
-    counts: Mapping[str, Mapping[str, int]]
-    """{"train", "val", "test", "synthetic": {class: images}}."""
-    patients: Mapping[str, int]
-    """{"train", "val", "test": patients}, or files where patients are not known."""
-    unseen: str
-    sources: Mapping[str, str]
-    settings: Mapping[str, Any]
-    notes: tuple[str, ...]
-    """Sentences on what limits the evidence, and on why a part could not be measured."""
-    filter: Mapping[str, Any] | None = None
-    """Summary of the filter for a model's images; None for a folder, which is judged as it is."""
-    fidelity: Sequence[Mapping[str, Any]] | None = None
-    giveaways: Mapping[str, Any] | None = None
-    usefulness: Mapping[str, Any] | None = None
-    shortcut: Mapping[str, Any] | None = None
-    privacy: Mapping[str, Any] | None = None
-
-    def report(self) -> dict[str, Any]:
-        """The documented JSON, with the verdict first."""
-        useful = self.usefulness or {}
-        verdict = {name: useful.get(name) for name in _VERDICT_KEYS}
-        beyond = useful.get("external")
-        rest = files.to_json(self)
-        scores = rest.pop("fidelity")
-        return {
-            "version": rest.pop("version"),
-            **verdict,
-            "external": beyond and {name: beyond.get(name) for name in _VERDICT_KEYS},
-            "answers": [
-                dict(zip(("tone", "question", "sentence"), one, strict=True))
-                for one in findings(rest, scores or [])
-            ],
-            "classes": class_marks(scores or []),
-            "arms": useful.get("arms", []),
-            "scores": scores or [],
-            **rest,
-        }
-
-
 def evaluate(
     request: Request,
     out: Path,
     *,
     options: EvaluateOptions | None = None,
     on_progress: OnProgress = ignore,
-) -> Evaluation:
+) -> EvaluateResult:
     """Measure the requested parts and write `evaluation.json` and `report.html` into `out`.
 
     The verdicts on a model also go into its model card; a note says so where the card cannot be changed.
@@ -161,7 +114,7 @@ def evaluate(
         return job.first(lambda: _measure_all(request, run, options, job))
 
 
-def _measure_all(request: Request, run: RunFolder, options: EvaluateOptions, job: Job) -> Evaluation:
+def _measure_all(request: Request, run: RunFolder, options: EvaluateOptions, job: Job) -> EvaluateResult:
     """Measure in this process; see `evaluate`."""
     # Refuse another folder before any image is drawn.
     out, asked, begun = run.path, _settings_of(request, options), run.read()
@@ -198,23 +151,50 @@ def _measure_all(request: Request, run: RunFolder, options: EvaluateOptions, job
         if parts.get("usefulness")
         else None,
     )
-    result = Evaluation(
+    result = _result_of(parts, gathered, tuple(notes), settings, _repeat_command(request, options), out)
+    remark = write_verdicts(request.model, result.as_json(), _last_measured_day(out)) if request.model else ""
+    result = replace(result, notes=(*notes, *filter(None, [remark])))
+    files.write_json(out / RESULT, {name: value for name, value in result.as_json().items() if name != "out"})
+    render(out)
+    return result
+
+
+def _result_of(
+    parts: Mapping[str, Any],
+    gathered: EvaluationData,
+    notes: tuple[str, ...],
+    settings: Mapping[str, Any],
+    command: str,
+    out: Path,
+) -> EvaluateResult:
+    """The verdict and answers that follow from the parts that were measured, and all that they rest on."""
+    useful, scores = parts.get("usefulness") or {}, parts.get("fidelity") or []
+    beyond = useful.get("external")
+    verdict: dict[str, Any] = {name: useful.get(name) for name in _VERDICT_KEYS}
+    answers = findings(parts, scores)
+    return EvaluateResult(
+        version=_VERSION,
+        **(verdict | {"interval": verdict["interval"] and tuple(verdict["interval"])}),
+        external=beyond and {name: beyond.get(name) for name in _VERDICT_KEYS},
+        answers=tuple(dict(zip(("tone", "question", "sentence"), one, strict=True)) for one in answers),
+        classes=tuple(class_marks(scores)),
+        arms=tuple(useful.get("arms", ())),
+        scores=tuple(scores),
+        medgan=__version__,
         out=out,
-        command=_repeat_command(request, options),
+        command=command,
         counts=gathered.counts,
         patients=gathered.patients,
         unseen=gathered.unseen,
         sources=gathered.sources,
         settings=settings,
-        notes=tuple(notes),
+        notes=notes,
         filter=gathered.filter,
-        **parts,
+        giveaways=parts.get("giveaways"),
+        usefulness=parts.get("usefulness"),
+        shortcut=parts.get("shortcut"),
+        privacy=parts.get("privacy"),
     )
-    remark = write_verdicts(request.model, result.report(), _last_measured_day(out)) if request.model else ""
-    result = replace(result, notes=(*notes, *filter(None, [remark])))
-    files.write_json(out / RESULT, {name: value for name, value in result.report().items() if name != "out"})
-    render(out)
-    return result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from medgan.base.errors import MedganError
 from medgan.base.files import to_json
 from medgan.base.job import Job
 from medgan.base.progress import OnProgress, ignore
+from medgan.base.results import InspectResult
 from medgan.commands.job import join_job
-from medgan.dataset.fingerprint import Fingerprint, measure
+from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.load import array_place
 from medgan.dataset.manifest import ARRAY, Manifest, Record
@@ -34,36 +34,6 @@ _MOST_IN_ALL = 1000
 _NOT_MEASURED = "which classes a frozen network can tell apart was not measured"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
-    """What `inspect` found in a data set."""
-
-    manifest: Manifest
-    fingerprint: Fingerprint
-    plan: Plan | None
-    """None if `train` would refuse the data set; the last warning then says why."""
-    warnings: tuple[str, ...]
-    told_apart: Mapping[str, Any]
-    """Which classes a frozen network can tell apart, as documented JSON."""
-    files: bool = False
-    """Whether the report lists every file."""
-
-    def report(self) -> dict[str, Any]:
-        """The documented JSON: counts per split and label, verdicts and plan, perhaps every file."""
-        report = {
-            "version": _VERSION,
-            "counts": to_json(self.fingerprint.counts),
-            "images": to_json(self.fingerprint.images),
-            "patients": to_json(self.fingerprint.patients),
-            "rare": to_json(self.fingerprint.rare),
-            "verdicts": to_json(self.fingerprint.verdicts),
-            "plan": None if self.plan is None else explain(self.plan),
-            "warnings": list(self.warnings),
-            "told_apart": dict(self.told_apart),
-        }
-        return report | ({"files": list(_files(self.manifest))} if self.files else {})
-
-
 def inspect(
     source: Source,
     *,
@@ -71,7 +41,7 @@ def inspect(
     overrides: Overrides = _NO_OVERRIDES,
     files: bool = False,
     on_progress: OnProgress = ignore,
-) -> Inspection:
+) -> InspectResult:
     """Read every file of `source`, and decide what `train` would.
 
     A data set that cannot be trained on is described all the same. Under torchrun every process calls this
@@ -90,7 +60,7 @@ def inspect(
 
 def _inspect(
     source: Source, holdout: float | None, overrides: Overrides, job: Job, *, files: bool
-) -> Inspection:
+) -> InspectResult:
     """Inspect in one process, with the workers of the job; see `inspect`."""
     # Read the files and hold patients out as `train` does.
     found = index(source, job)
@@ -105,13 +75,18 @@ def _inspect(
     except MedganError as error:
         plan = None
         warnings = (*warnings, f"train would refuse this data set: {error.message}. {error.hint}".strip())
-    return Inspection(
-        manifest=manifest,
-        fingerprint=fingerprint,
-        plan=plan,
+    return InspectResult(
+        version=_VERSION,
+        counts=fingerprint.counts,
+        images=fingerprint.images,
+        patients=fingerprint.patients,
+        rare=fingerprint.rare,
+        verdicts=fingerprint.verdicts,
+        plan=None if plan is None else explain(plan),
         warnings=warnings,
         told_apart=_measure_separability(manifest, plan, job),
-        files=files,
+        files=tuple(_files(manifest)) if files else None,
+        fingerprint=to_json(fingerprint),
     )
 
 

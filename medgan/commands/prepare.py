@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
 
 from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, ignore
+from medgan.base.results import WriteResult
 from medgan.commands.balance import BalanceJob, BalanceOptions, WriteSettings, ensure_report, write_dataset
 from medgan.commands.draw_into import resolve_form
 from medgan.commands.job import join_job
@@ -17,7 +17,7 @@ from medgan.dataset.manifest import SPLITS, Manifest
 from medgan.dataset.source import Source
 from medgan.evaluation.splits import divide
 from medgan.learners.gan.model import Model
-from medgan.output.folder import FolderResult, dataset_folder, find_result
+from medgan.output.folder import dataset_folder, find_result
 
 
 def conform(  # noqa: PLR0913  # what the command takes
@@ -29,7 +29,7 @@ def conform(  # noqa: PLR0913  # what the command takes
     format: str = "auto",  # noqa: A002 the option is called so
     dicom_class: str = "auto",
     on_progress: OnProgress = ignore,
-) -> FolderResult:
+) -> WriteResult:
     """Write the scans of `source` into `out`, prepared like the training images of a model.
 
     Args:
@@ -47,8 +47,6 @@ def conform(  # noqa: PLR0913  # what the command takes
         ModelError: the model cannot be read.
         OutputError: the folder holds something else.
     """
-    started = perf_counter()
-
     # Read the scans, and divide them as the training of the model did.
     trained = Model.load(like)
     files.refuse_output_inside(out, [*source.inputs, like])
@@ -74,7 +72,7 @@ def conform(  # noqa: PLR0913  # what the command takes
         with run.lock(job.first):
             done = write_dataset(run, task, trained, how, job)
     ensure_report(out)
-    return replace(done, seconds=perf_counter() - started)
+    return done
 
 
 def _divide_as_training(manifest: Manifest, model: Model) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from medgan import __version__
 from medgan.base import files
 from medgan.base.errors import DatasetError
+from medgan.base.results import ReportResult
 from medgan.base.run_folder import RECORD
 from medgan.commands.job import join_job
 from medgan.reports import evaluation_file, exhibits, folder_reports
@@ -26,23 +27,12 @@ _LIBRARIES = ("numpy", "torch", "scikit-learn", "scikit-image", "torchmetrics")
 """Libraries whose versions the report names."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
-    """Where the report was written."""
-
-    page: Path
-
-    def report(self) -> dict[str, Any]:
-        """The documented JSON."""
-        return {"report": str(self.page)}
-
-
-def report(folder: Path) -> Rendered:
+def report(folder: Path) -> ReportResult:
     """Write the report of a folder; under torchrun the first process does it."""
     return join_job("cpu").first(lambda: render(folder))
 
 
-def render(folder: Path) -> Rendered:
+def render(folder: Path) -> ReportResult:
     """Write report.html into a folder that medgan wrote.
 
     Raises:
@@ -58,7 +48,7 @@ def render(folder: Path) -> Rendered:
             hint="Name a folder that `medgan evaluate`, `medgan balance` or `medgan train` wrote.",
         )
     files.write_text(folder / PAGE, render_page(shown))
-    return Rendered(page=folder / PAGE)
+    return ReportResult(report=folder / PAGE)
 
 
 def _evaluation_data(folder: Path) -> ReportData:

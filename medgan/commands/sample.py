@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 
 from medgan import __version__
 from medgan.base import cache, files
@@ -14,6 +13,7 @@ from medgan.base.errors import PlanError
 from medgan.base.job import Job
 from medgan.base.processes import Processes
 from medgan.base.progress import OnProgress, ignore
+from medgan.base.results import WriteResult
 from medgan.commands.draw_into import (
     check_seed_range,
     describe_filter,
@@ -34,7 +34,6 @@ from medgan.learners.gan.model import Model
 from medgan.output.finalise import RunFacts, finalise
 from medgan.output.folder import (
     DatasetWriter,
-    FolderResult,
     Settings,
     WrittenImage,
     claim_folder,
@@ -73,7 +72,7 @@ _DEFAULTS = SampleOptions()
 
 def sample(
     model: Path, out: Path, *, options: SampleOptions = _DEFAULTS, on_progress: OnProgress = ignore
-) -> FolderResult:
+) -> WriteResult:
     """Draw images of every requested class into the folder `out`.
 
     Under torchrun every process calls this with the same arguments, and draws its part.
@@ -88,8 +87,6 @@ def sample(
         PlanError: the options contradict each other or the model.
         OutputError: `out` holds something else, or another command is writing into it.
     """
-    started = perf_counter()
-
     # Check the options against each other and the model.
     _check_options(options)
     against = options.against
@@ -126,8 +123,7 @@ def sample(
     with run.lock(job.first):
         if (done := job.first(lambda: claim_folder(run, settings))) is not None:
             return done
-        written = _write_images(folder, trained, wish, beside if options.filtered else None, settings, job)
-    return replace(written, seconds=perf_counter() - started)
+        return _write_images(folder, trained, wish, beside if options.filtered else None, settings, job)
 
 
 def _write_images(
@@ -137,7 +133,7 @@ def _write_images(
     beside: Callable[[], ReferenceSet | None] | None,
     settings: Settings,
     job: Job,
-) -> FolderResult:
+) -> WriteResult:
     """Select, draw and write the requested images, then finalise the folder.
 
     Args:

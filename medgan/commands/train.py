@@ -18,6 +18,7 @@ from medgan.base.files import refuse_output_inside, to_json
 from medgan.base.job import Job
 from medgan.base.processes import current_processes
 from medgan.base.progress import NOTE, OnProgress, Progress, ignore, note, warn
+from medgan.base.results import TrainResult
 from medgan.base.threads import is_set_by_user, use_threads
 from medgan.commands.job import join_job
 from medgan.commands.training_run import (
@@ -80,36 +81,6 @@ class Options:
     """Write TensorBoard events as well."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
-    """The result of a training run."""
-
-    run: Path
-    plan: Plan
-    estimate_seconds: float
-    """Predicted seconds of the whole run on this machine; 0.0 if it was not predicted."""
-    images_shown: int = 0
-    seconds: float = 0.0
-    """Wall-clock seconds of this call."""
-    model_digest: str = ""
-    """Empty after a dry run."""
-    warnings: tuple[str, ...] = ()
-    """Classes without scans, and problems that the guards found; after a dry run, those of the data set."""
-
-    def report(self) -> dict[str, Any]:
-        """The documented JSON."""
-        report = {
-            "run": str(self.run),
-            "images_shown": self.images_shown,
-            "seconds": round(self.seconds, 1),
-            "model_digest": self.model_digest,
-            "warnings": list(self.warnings),
-        }
-        if not self.model_digest:
-            report |= {"plan": explain(self.plan), "estimate_seconds": round(self.estimate_seconds, 1)}
-        return report
-
-
 def train(
     source: Source,
     out: Path,
@@ -117,7 +88,7 @@ def train(
     overrides: Overrides | None = None,
     options: Options | None = None,
     on_progress: OnProgress = ignore,
-) -> Training:
+) -> TrainResult:
     """Train on the train split of `source` into the run folder `out`.
 
     The same command again resumes, or returns at once if the run is finished. Under torchrun every process
@@ -150,7 +121,7 @@ def announce(manifest: Manifest, on_progress: OnProgress) -> None:
 
 def train_on(
     manifest: Manifest, out: Path, wish: Overrides, options: Options, job: Job, *, began: float
-) -> Training:
+) -> TrainResult:
     """Train on an indexed data set with final splits.
 
     Args:
@@ -169,12 +140,14 @@ def train_on(
     plan, estimate = plan_and_estimate(fingerprint, wish, before, probe=options.dry_run, on_progress=job.tell)
     job.tell(outlook(fingerprint, plan, estimate))
     if options.dry_run:
-        return Training(
+        return TrainResult(
             run=out,
-            plan=plan,
-            estimate_seconds=estimate,
-            seconds=time.monotonic() - began,
+            images_shown=0,
+            seconds=round(time.monotonic() - began, 1),
+            model_digest="",
             warnings=(*_classes_without_scans(manifest, plan), *fingerprint.warnings),
+            plan=explain(plan),
+            estimate_seconds=round(estimate, 1),
         )
 
     share_of_batch(plan)  # refuses a batch that cannot be divided among processes before the folder is made
@@ -195,12 +168,10 @@ def train_on(
                 on_progress=job.tell,
                 start=legs[-1].images_shown if legs else 0,
             )
-    return Training(
+    return TrainResult(
         run=out,
-        plan=plan,
-        estimate_seconds=estimate,
         images_shown=model.images_shown,
-        seconds=time.monotonic() - began,
+        seconds=round(time.monotonic() - began, 1),
         model_digest=model.digest,
         warnings=(*_classes_without_scans(manifest, plan), *model.warnings),
     )

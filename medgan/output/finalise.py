@@ -15,6 +15,7 @@ from medgan import __version__
 from medgan.base import files
 from medgan.base.errors import ScanError
 from medgan.base.progress import OnProgress, Progress
+from medgan.base.results import WriteResult
 from medgan.base.run_folder import RECORD, RunFolder
 from medgan.dataset.manifest import Holdout, Record
 from medgan.dataset.measure import pixel_digest
@@ -28,7 +29,6 @@ from medgan.output.folder import (
     REJECTED,
     VERSION,
     DatasetWriter,
-    FolderResult,
     Settings,
     WrittenImage,
     dataset_folder,
@@ -85,16 +85,16 @@ class RunFacts:
     repeated: Mapping[str, int] = field(default_factory=dict)
     """{label: real images that are in the folder once more}; classes without any may be absent."""
     share: Mapping[str, Any] = field(default_factory=lambda: dict(NO_SHARE))
-    """`FolderResult.share`."""
+    """`WriteResult.share`."""
     notes: tuple[str, ...] = ()
-    """`FolderResult.notes`."""
+    """`WriteResult.notes`."""
     filter: FilterResult = field(default_factory=FilterResult)
     """What the filter did."""
 
 
 def finalise(
     folder: DatasetWriter, images: Sequence[WrittenImage], account: RunFacts, on_progress: OnProgress
-) -> FolderResult:
+) -> WriteResult:
     """Read every image back, describe it, and close the folder.
 
     Equal folders get equal descriptions.
@@ -103,18 +103,18 @@ def finalise(
     contents = _contents_of(folder, account, rows)
     real, synthetic = contents.tally("real"), contents.tally("synthetic")
     repeated = {label: account.repeated.get(label, 0) for label in synthetic}
-    written = FolderResult(
+    after = {label: account.before[label] + repeated[label] + made for label, made in synthetic.items()}
+    written = WriteResult(
+        version=VERSION,
         out=folder.path,
-        before=dict(account.before),
-        after={label: account.before[label] + repeated[label] + made for label, made in synthetic.items()},
+        counts={"before": dict(account.before), "after": after},
+        real=account.real,
         written=synthetic,
         repeated=repeated,
-        real=account.real,
         share=account.share,
         notes=account.notes,
-        manifest=folder.path / MANIFEST,
-        seconds=0.0,
         filter=account.filter.report,
+        manifest=folder.path / MANIFEST,
     )
     rejected = account.filter.rejected
     _close(
@@ -346,7 +346,7 @@ def _image_digests(folder: DatasetWriter) -> dict[str, str]:
     return found
 
 
-def _run_record(folder: DatasetWriter, account: RunFacts, written: FolderResult) -> dict[str, Any]:
+def _run_record(folder: DatasetWriter, account: RunFacts, written: WriteResult) -> dict[str, Any]:
     """The contents of run.json.
 
     It holds no path and no time, so that equal commands give equal folders.
@@ -363,7 +363,7 @@ def _run_record(folder: DatasetWriter, account: RunFacts, written: FolderResult)
             {"label": label, "number": number, "folder": folder.folders[label]}
             for label, number in numbers.items()
         ],
-        "counts": {"before": written.before, "after": written.after},
+        "counts": written.counts,
         "written": written.written,
         "repeated": written.repeated,
         "share": account.share,

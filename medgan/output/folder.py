@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import numpy as np
 from medgan.base import files
 from medgan.base.errors import OutputError
 from medgan.base.processes import current_processes
+from medgan.base.results import WriteResult
 from medgan.base.run_folder import RECORD, STAGING, RunFolder, list_changes
 from medgan.dataset.checks import REPEATED
 from medgan.dataset.manifest import Record
@@ -53,50 +54,6 @@ NO_FILTER: Mapping[str, Any] = {
 
 Settings = Mapping[str, Any]
 """What makes two commands the same command: {name: JSON value}."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderResult:
-    """What `sample` or `balance` wrote, in 2-D images per class of the train split."""
-
-    version: int = VERSION
-    out: Path
-    before: Mapping[str, int]
-    """{label: real training images}; all zero for `sample`."""
-    after: Mapping[str, int]
-    """{label: real, repeated and synthetic training images}."""
-    written: Mapping[str, int]
-    """{label: synthetic images in the folder}."""
-    repeated: Mapping[str, int]
-    """{label: real images that are in the folder once more}."""
-    manifest: Path
-    seconds: float
-    real: str = "none"
-    """How real images got here: "prepared", "link" or "none"."""
-    share: Mapping[str, Any] = field(default_factory=lambda: dict(NO_SHARE))
-    """Share of synthetic images in every class, as asked for and as reached, and what validation patients
-    said about it."""
-    notes: tuple[str, ...] = ()
-    """Sentences on what differs from what was asked for, and on known effects of this mixture."""
-    filter: Mapping[str, Any] = field(default_factory=dict)
-    """What was compared and what was rejected: `Selection.report`."""
-    was_complete: bool = False
-    """Whether an earlier run of the same command had done everything, so that nothing was touched."""
-
-    def report(self) -> dict[str, Any]:
-        """What `--json` prints."""
-        return {
-            "version": self.version,
-            "out": str(self.out),
-            "counts": {"before": dict(self.before), "after": dict(self.after)},
-            "real": self.real,
-            "written": dict(self.written),
-            "repeated": dict(self.repeated),
-            "share": dict(self.share),
-            "notes": list(self.notes),
-            "filter": dict(self.filter),
-            "manifest": str(self.manifest),
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +164,7 @@ def _check_record(record: Mapping[str, Any]) -> None:
     files.from_json(bool, record.get("complete"), "complete")
 
 
-def find_result(folder: RunFolder, settings: Settings) -> FolderResult | None:
+def find_result(folder: RunFolder, settings: Settings) -> WriteResult | None:
     """The result of the same command in this folder, if it had finished.
 
     Raises:
@@ -221,7 +178,7 @@ def find_result(folder: RunFolder, settings: Settings) -> FolderResult | None:
     return _read_result(folder.path, begun) if begun["complete"] else None
 
 
-def claim_folder(folder: RunFolder, settings: Settings) -> FolderResult | None:
+def claim_folder(folder: RunFolder, settings: Settings) -> WriteResult | None:
     """Make the folder that of this command, new or to be continued.
 
     Returns:
@@ -251,7 +208,7 @@ def _refuse_links(out: Path) -> None:
         raise files.write_error(images, error) from error
 
 
-def _read_result(out: Path, run: Mapping[str, Any]) -> FolderResult:
+def _read_result(out: Path, run: Mapping[str, Any]) -> WriteResult:
     try:
         names = ("counts", "written", "repeated", "real", "share", "notes")
         end = files.from_json(_End, {name: run[name] for name in names}, RECORD)
@@ -267,19 +224,17 @@ def _read_result(out: Path, run: Mapping[str, Any]) -> FolderResult:
         raise OutputError(
             f"{out / RECORD} cannot be read ({error})", hint="Choose another --out, or copy the folder anew."
         ) from error
-    return FolderResult(
+    return WriteResult(
+        version=VERSION,
         out=out,
-        before=end.counts.before,
-        after=end.counts.after,
+        counts=files.to_json(end.counts),
+        real=end.real,
         written=end.written,
         repeated=end.repeated,
-        real=end.real,
         share=files.to_json(end.share),
         notes=end.notes,
         filter=filtered,
         manifest=out / MANIFEST,
-        seconds=0.0,
-        was_complete=True,
     )
 
 

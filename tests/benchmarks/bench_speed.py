@@ -348,10 +348,11 @@ def test_what_a_dry_run_foretells(name, size, images, tmp_path, monkeypatch):
     source = Source(path=PAGE.parents[2] / "sample_data" / name)
     wish = Overrides(size=(size, size), images=images, device="cpu")
     said = train(source, tmp_path / "run", overrides=wish, options=Options(dry_run=True))
-    took = train(source, tmp_path / "run", overrides=replace(wish, precision=said.plan.budget.precision))
+    precision = said.plan["precision"]["value"]
+    took = train(source, tmp_path / "run", overrides=replace(wish, precision=precision))
     ratio = said.estimate_seconds / took.seconds
     row = (
-        f"| {name} | {size} | {images:,} | {said.plan.budget.precision} | {said.estimate_seconds:.0f} | "
+        f"| {name} | {size} | {images:,} | {precision} | {said.estimate_seconds:.0f} | "
         f"{took.seconds:.0f} | {ratio:.2f} |"
     )
     write("whole", WHOLE, [row], 3)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 
 from medgan.base import escape
-from medgan.base.files import to_json
 from medgan.cli import screen
 from medgan.commands.balance import BalanceOptions, balance
 from medgan.commands.inspect import inspect
@@ -196,7 +195,7 @@ def test_a_file_name_cannot_forge_a_line_of_a_listing(png, tmp_path, capsys):
     for number, name in enumerate(("a/x\n  ok    train forged.png", "a/y\x1b[31m.png", "b/z.png")):
         png(name, number)
     found = inspect(Source(path=tmp_path), files=True)
-    screen.show_inspection(found.report(), to_json(found.fingerprint))
+    screen.show_inspection(found.as_json(), found.fingerprint)
     listing = capsys.readouterr().out
     assert sum("train" in line and ".png" in line for line in listing.splitlines()) == 3
     assert "\x1b" not in listing

@@ -315,7 +315,7 @@ def test_damaged_exhibits_are_told_in_a_sentence(evaluation, tmp_path, facts):
 
 
 def test_a_sound_evaluation_has_its_page(evaluation):
-    text = report(evaluation).page.read_text(encoding="utf-8")
+    text = report(evaluation).report.read_text(encoding="utf-8")
     assert "Seen, and not used." in text
     assert "The filter was off." in text
 
@@ -327,7 +327,7 @@ def test_a_newer_evaluation_with_more_keys_has_its_page(evaluation, tmp_path):
     for one in (*told["arms"], *told["scores"]):
         one["more"] = {"a": 1}
     (folder / "evaluation.json").write_text(json.dumps(told), encoding="utf-8")
-    assert report(folder).page.is_file()
+    assert report(folder).report.is_file()
 
 
 @pytest.mark.parametrize("data", [b"", b"[1]", b"{}", b'{"version": 1e400}', b"[" * 100_000, b"\xff\xfe"])

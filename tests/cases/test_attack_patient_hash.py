@@ -97,8 +97,8 @@ def test_other_numbers_for_the_same_patients_change_no_byte(tmp_path):
 
 def test_other_numbers_leave_the_hold_out_and_the_list_of_files_as_they_were(tmp_path):
     others = {label: [number[::-1] for number in numbers] for label, numbers in NUMBERS.items()}
-    first = inspect(scans_of(tmp_path / "a"), holdout=0.3, files=True).report()
-    second = inspect(scans_of(tmp_path / "b", others), holdout=0.3, files=True).report()
+    first = inspect(scans_of(tmp_path / "a"), holdout=0.3, files=True).as_json()
+    second = inspect(scans_of(tmp_path / "b", others), holdout=0.3, files=True).as_json()
     for file in (*first["files"], *second["files"]):
         del file["file"]  # where it lies on this disk
     assert "val" in {file["split"] for file in first["files"]}

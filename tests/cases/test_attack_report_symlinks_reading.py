@@ -23,7 +23,7 @@ def secret(tmp_path):
 
 
 def page_of(folder):
-    return report(folder).page.read_text(encoding="utf-8")
+    return report(folder).report.read_text(encoding="utf-8")
 
 
 def holds_secret(text):

@@ -46,8 +46,8 @@ def test_classes_can_be_told_apart_on_the_sheet_in_figures_and_in_the_report(tmp
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # such as "Glyph ... missing from font(s)"
         folder = balanced(tmp_path / "balanced", labels)
-        text = report(folder).page.read_text(encoding="utf-8")
-        grids = report(run(tmp_path / "run", labels)).page.read_text(encoding="utf-8")
+        text = report(folder).report.read_text(encoding="utf-8")
+        grids = report(run(tmp_path / "run", labels)).report.read_text(encoding="utf-8")
     drawn = [letter for line in written for letter in line]
     assert not letters._find_fonts(
         frozenset(drawn) - letters._family_letters(letters._FONT, frozenset(drawn))

@@ -11,8 +11,9 @@ from PIL import Image
 from pydicom.uid import UltrasoundImageStorage
 
 from medgan.base.job import ALONE
+from medgan.base.results import InspectResult
 from medgan.commands.balance import balance
-from medgan.commands.inspect import Inspection, inspect
+from medgan.commands.inspect import inspect
 from medgan.dataset.source import Source
 from medgan.evaluation.data import Request, load_evaluation_data
 from tests.commands.blobs import rows_of, untrained
@@ -52,7 +53,7 @@ def saved(root: Path, *images: np.ndarray, label: str = "normal", suffix: str = 
     return Source(path=root)
 
 
-def looked_at(root: Path, *images: np.ndarray, suffix: str = "png") -> Inspection:
+def looked_at(root: Path, *images: np.ndarray, suffix: str = "png") -> InspectResult:
     """Half of the images in each of two classes."""
     saved(root, *images[::2], label="lesion", suffix=suffix)
     return inspect(saved(root, *images[1::2], suffix=suffix))
@@ -105,28 +106,28 @@ def test_a_folder_of_gray_as_rgb_is_judged_as_gray(balanced):
 
 def test_the_plan_says_why_it_learns_gray(tmp_path):
     found = looked_at(tmp_path, *map(rgb, range(8)))
-    assert (found.plan.frame.channels, found.plan.frame.form.channels) == (1, 3)
-    assert "8 of 8 scans are gray, though stored as RGB" in found.plan.why["channels"]
+    assert (found.plan["channels"]["value"], found.plan["form"]["value"]["channels"]) == (1, 3)
+    assert "8 of 8 scans are gray, though stored as RGB" in found.plan["channels"]["why"]
     assert not [warning for warning in found.warnings if "RGB" in warning]
 
 
 def test_coloured_marks_in_a_few_files_make_no_colour_set_and_are_told(tmp_path):
     found = looked_at(tmp_path, *map(rgb, range(8)), marked(8), marked(9))
-    assert (found.plan.frame.channels, found.plan.frame.form.channels) == (1, 3)
-    assert "2 but for coloured marks" in found.plan.why["channels"]
+    assert (found.plan["channels"]["value"], found.plan["form"]["value"]["channels"]) == (1, 3)
+    assert "2 but for coloured marks" in found.plan["channels"]["why"]
     assert any("2 are gray but for coloured marks: all are made gray" in text for text in found.warnings)
 
 
 def test_marks_in_every_file_are_marks_still(tmp_path):
     found = looked_at(tmp_path, *map(marked, range(8)))
-    assert found.plan.frame.channels == 1
+    assert found.plan["channels"]["value"] == 1
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_coloured_images_stay_so(suffix, tmp_path):
     found = looked_at(tmp_path, *map(coloured, range(8)), suffix=suffix)
-    assert (found.plan.frame.channels, found.plan.frame.form.channels) == (3, 3)
-    assert "8 of 8 have colour" in found.plan.why["channels"]
+    assert (found.plan["channels"]["value"], found.plan["form"]["value"]["channels"]) == (3, 3)
+    assert "8 of 8 have colour" in found.plan["channels"]["why"]
 
 
 def test_a_little_colour_on_a_black_field_is_colour(tmp_path):
@@ -135,16 +136,16 @@ def test_a_little_colour_on_a_black_field_is_colour(tmp_path):
         image[3 + seed : 5 + seed, 4:6] = (0, 200, 30)
         return image
 
-    assert looked_at(tmp_path, *map(spots, range(8))).plan.frame.channels == 3
+    assert looked_at(tmp_path, *map(spots, range(8))).plan["channels"]["value"] == 3
 
 
 def test_jpeg_makes_no_colour_of_gray(tmp_path):
-    assert looked_at(tmp_path, *map(rgb, range(8)), suffix="jpg").plan.frame.channels == 1
+    assert looked_at(tmp_path, *map(rgb, range(8)), suffix="jpg").plan["channels"]["value"] == 1
 
 
 def test_gray_and_gray_as_rgb_together_are_gray_and_no_modality_is_advised(tmp_path):
     found = looked_at(tmp_path, *map(rgb, range(4)), *map(gray, range(4, 8)))
-    assert (found.plan.frame.channels, found.plan.frame.form.channels) == (1, 1)
+    assert (found.plan["channels"]["value"], found.plan["form"]["value"]["channels"]) == (1, 1)
     (told,) = [text for text in found.warnings if "mixed" in text]
     assert told == "The scans are of mixed numbers of colour channels (1: 4, 3: 4): all are made gray."
 
@@ -152,7 +153,7 @@ def test_gray_and_gray_as_rgb_together_are_gray_and_no_modality_is_advised(tmp_p
 def test_gray_among_coloured_images_is_told_for_colour_may_tell_classes_apart(tmp_path):
     images = [*map(coloured, range(5)), *map(rgb, range(5, 8))]
     found = looked_at(tmp_path, *images)
-    assert found.plan.frame.channels == 3
+    assert found.plan["channels"]["value"] == 3
     assert any("3 are gray and the others have colour" in text for text in found.warnings)
 
 

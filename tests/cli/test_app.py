@@ -24,7 +24,7 @@ class Answer:
         self.fingerprint = {}
         self._report = report
 
-    def report(self):
+    def as_json(self):
         return self._report
 
 

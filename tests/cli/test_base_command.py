@@ -6,10 +6,10 @@ import typer.main
 from typer.testing import CliRunner
 
 from medgan.base.errors import PlanError
+from medgan.base.results import TrainResult
 from medgan.cli import config, ticker
 from medgan.cli.app import app
 from medgan.cli.base_command import plainly, settable
-from medgan.commands.train import Training
 
 RUN = CliRunner()
 
@@ -22,7 +22,7 @@ def trained(monkeypatch):
     def train(source, out, *, overrides, options, on_progress):
         calls.append((source, overrides, options))
         out.mkdir(exist_ok=True)
-        return Training(run=out, plan=None, estimate_seconds=0.0, model_digest="0")
+        return TrainResult(run=out, images_shown=0, seconds=0.0, model_digest="0", warnings=())
 
     monkeypatch.setattr("medgan.commands.train.train", train)
     return calls

@@ -206,7 +206,7 @@ def test_the_real_plan_is_told_in_ten_rows(capsys, cut_scans):
     from medgan.commands.inspect import inspect
     from medgan.dataset.source import Source
 
-    plan = inspect(Source(path=cut_scans)).report()["plan"]
+    plan = inspect(Source(path=cut_scans)).as_json()["plan"]
     screen.show_inspection(REPORT | {"plan": plan}, MEASURED)
     told = capsys.readouterr().out.partition("\nPlan\n")[2]
     assert len(told.strip().splitlines()) <= 12  # with the heading and the way to the rest

@@ -97,7 +97,7 @@ def test_every_class_reaches_the_largest_by_repeats_and_has_the_same_share(balan
 
 
 def test_the_report_is_the_documented_json(balanced):
-    report = json.loads(json.dumps(balanced.report()))
+    report = json.loads(json.dumps(balanced.as_json()))
     counts = report.pop("filter")["counts"]
     assert sorted(counts) == ["covid", "normal"]
     fates = ("copy", "class", "realism", "surplus", "kept")
@@ -188,7 +188,7 @@ def test_patients_that_are_held_out_are_not_written(scans, tmp_path):
     written = balance(
         source, tmp_path / "out", options=BalanceOptions(holdout=0.3, target=0, share=0), overrides=QUICK
     )
-    assert written.before == {"covid": 3, "normal": 4}
+    assert written.counts["before"] == {"covid": 3, "normal": 4}
     assert by_origin(tmp_path / "out") == {("real", "covid"): 3, ("real", "normal"): 4}
 
 
@@ -218,7 +218,7 @@ def test_targets_and_shares_are_met(scans, model, tmp_path, options, repeated, w
     kinds = by_kind(tmp_path / "out")
     for label, again, made in zip(("covid", "normal"), repeated, written, strict=True):
         assert (kinds["repeated", label], kinds["from-noise", label]) == (again, made)
-        assert done.after[label] == done.before[label] + again + made
+        assert done.counts["after"][label] == done.counts["before"][label] + again + made
 
 
 # --- repeats ---
@@ -277,7 +277,7 @@ def test_without_synthetic_images_real_ones_are_written_and_repeated_and_nothing
         ("real", "covid"): 2,
         ("repeated", "covid"): 3,
     }
-    assert (done.after, done.share["reached"]) == ({"covid": 5, "normal": 5}, 0.0)
+    assert (done.counts["after"], done.share["reached"]) == ({"covid": 5, "normal": 5}, 0.0)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
@@ -296,7 +296,7 @@ def test_images_that_do_not_pass_lower_the_share_of_every_class(scans, model, tm
     assert json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))["notes"] == [sentence]
     assert sentence in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     again = balance(scans, tmp_path / "out", model=model)
-    assert again.report() == done.report()
+    assert again.as_json() == done.as_json()
     with (tmp_path / "out" / "rejected.csv").open(encoding="utf-8", newline="") as stream:
         lost = Counter((line["label"], line["reason"]) for line in csv.DictReader(stream))
     assert lost["covid", "surplus"] == 1
@@ -509,7 +509,7 @@ def test_without_real_images_only_synthetic_ones_are_written_and_what_they_belon
     written = balance(scans, tmp_path / "out", model=model, options=BalanceOptions(real="none"))
     assert by_kind(tmp_path / "out") == {("from-noise", "covid"): 2, ("from-noise", "normal"): 2}
     assert written.repeated == {"covid": 0, "normal": 0}
-    assert written.after == {"covid": 4, "normal": 7}
+    assert written.counts["after"] == {"covid": 4, "normal": 7}
     assert "together with your real ones, repeated until every class has 5." in written.notes[0]
     goals = BalanceOptions(real="none", per_class={"covid": 3}, filter=False)
     written = balance(scans, tmp_path / "goals", model=model, options=goals)
@@ -588,7 +588,7 @@ def test_a_command_that_was_killed_before_its_report_writes_it_when_repeated(sca
     balance(scans, tmp_path / "out", model=model)
     before = tree(tmp_path / "out")
     (tmp_path / "out" / "report.html").unlink()
-    assert balance(scans, tmp_path / "out", model=model).was_complete
+    balance(scans, tmp_path / "out", model=model)
     assert tree(tmp_path / "out") == before
 
 
@@ -597,8 +597,7 @@ def test_the_same_command_again_changes_nothing(scans, model, tmp_path):
     first = balance(scans, out, model=model)
     before, times = tree(out), {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     again = balance(scans, out, model=model)
-    assert (first.was_complete, again.was_complete) == (False, True)
-    assert again.report() == first.report()
+    assert again.as_json() == first.as_json()
     assert (tree(out), {path: path.stat().st_mtime_ns for path in out.rglob("*")}) == (before, times)
 
 

@@ -62,7 +62,7 @@ def another_process(holding, alone):
 
 @pytest.mark.parametrize("clear", [False, True])
 def test_a_cache_that_is_not_there_is_not_made(cache_of_test, clear):
-    assert cache(clear=clear).report() == {
+    assert cache(clear=clear).as_json() == {
         "cache": str(cache_of_test),
         "bytes": 0,
         "freed_bytes": None,
@@ -74,7 +74,7 @@ def test_a_cache_that_is_not_there_is_not_made(cache_of_test, clear):
 
 
 def test_a_stack_is_told_by_images_size_age_and_last_use(stack):
-    (told,) = cache().report()["stacks"]
+    (told,) = cache().as_json()["stacks"]
     assert (told["name"], told["entries"]) == (stack.name, 7)
     assert told["bytes"] == sum(path.stat().st_size for path in stack.iterdir()) > 7 * 16 * 24 * 2
     for name in ("changed", "used"):
@@ -98,7 +98,7 @@ def test_a_stack_that_was_interrupted_has_size_but_no_images(stack):
 
 
 def test_an_index_is_told_by_its_rows_and_all_its_files(database):
-    (told,) = cache().report()["index"]
+    (told,) = cache().as_json()["index"]
     assert (told["name"], told["entries"]) == ("index.sqlite", 3)
     assert told["bytes"] >= 3 * 900
 
@@ -106,7 +106,7 @@ def test_an_index_is_told_by_its_rows_and_all_its_files(database):
 def test_what_medgan_did_not_put_there_is_named_and_not_counted(cache_of_test):
     (place.stacks_folder() / "thesis.tex").write_text("mine", encoding="utf-8")
     (cache_of_test / "notes").mkdir()
-    assert cache().report()["unknown"] == ["notes", "stacks/thesis.tex"]
+    assert cache().as_json()["unknown"] == ["notes", "stacks/thesis.tex"]
     assert cache().bytes == 0
 
 
@@ -171,5 +171,5 @@ def test_what_is_not_ours_stays_and_no_link_is_followed(cache_of_test, tmp_path)
     (place.stacks_folder() / "stack-mine").mkdir()
     (cache_of_test / "notes").touch()
     left = cache(clear=True)
-    assert left.report()["unknown"] == ["notes", f"stacks/stack-{0:032}", "stacks/stack-mine"]
+    assert left.as_json()["unknown"] == ["notes", f"stacks/stack-{0:032}", "stacks/stack-mine"]
     assert (tmp_path / "precious" / "pixels.npy").exists()

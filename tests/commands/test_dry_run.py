@@ -17,7 +17,7 @@ def test_what_is_foreseen_is_what_is_missing_and_nothing_is_written(cut_scans, t
     assert seen.missing == {"mass": 3, "normal": 3}
     assert (seen.share["asked"], seen.share["reached"], seen.notes) == ("0.25", 0.2727, ())
     assert (seen.trains, seen.at_most) == (True, False)
-    assert seen.plan.frame.size == (16, 16)
+    assert seen.plan["size"]["value"] == [16, 16]
     assert seen.estimate_seconds > 0
     assert list(tmp_path.iterdir()) == []
 

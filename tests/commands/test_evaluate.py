@@ -239,7 +239,7 @@ def test_another_hospital_is_asked_what_gives_its_classes_away_and_both_answers_
     source = Source(path=tmp_path / "scans")
     untrained(tmp_path / "model", source)
     asked = Request(source=source, model=tmp_path / "model", external=tmp_path / "theirs", filtered=False)
-    told = evaluate(asked, tmp_path / "out", options=EvaluateOptions(only=("giveaways",))).report()
+    told = evaluate(asked, tmp_path / "out", options=EvaluateOptions(only=("giveaways",))).as_json()
     first, second = told["giveaways"], told["giveaways"]["external"]
     assert (first["verdict"], first["patients"], second["patients"], second["external"]) == (
         "told",
@@ -321,7 +321,7 @@ def test_a_class_that_is_copied_is_judged_as_it_is_drawn_and_that_is_told(world,
 
     monkeypatch.setattr(candidates, "check_candidates", look)
     told = evaluate(request(world), tmp_path / "out", options=QUICK)
-    assert told.fidelity
+    assert told.scores
     assert told.filter["as_drawn"] == ["full"]
     counts = told.filter["counts"]["full"]
     assert (counts["copy"], counts["kept"]) == (counts["drawn"] // 2, 0)
@@ -361,13 +361,13 @@ def test_the_same_command_measures_nothing_twice(done, world, monkeypatch):
 
     monkeypatch.setitem(module.PARTS, "fidelity", never)
     second = evaluate(request(world), done.out, options=QUICK)
-    assert second.fidelity == done.fidelity
+    assert second.scores == done.scores
 
 
 def test_a_part_that_was_cut_off_is_measured_again(done, world):
     (done.out / "parts" / "fidelity.json").write_text('{"key": "', encoding="utf-8")
     second = evaluate(request(world), done.out, options=QUICK)
-    assert second.fidelity == done.fidelity
+    assert second.scores == done.scores
 
 
 def test_the_command_of_an_evaluation_names_how_its_data_were_read(world):
@@ -389,7 +389,7 @@ def test_a_part_that_cannot_be_measured_is_told_and_the_others_go_on(world, tmp_
 
     monkeypatch.setattr(module, "PARTS", {"shortcut": unable, "fidelity": analyses._fidelity})
     both = evaluate(request(world), tmp_path / "out")
-    assert both.fidelity
+    assert both.scores
     assert both.shortcut is None
     assert "shortcut could not be measured: there are no rare classes" in both.notes
     with pytest.raises(DatasetError):
@@ -402,7 +402,7 @@ def test_parts_measured_one_by_one_come_together(done, world, monkeypatch):
     )
     later = evaluate(request(world), done.out, options=EvaluateOptions(only=("shortcut",)))
     assert later.shortcut == {"verdict": "none"}
-    assert later.fidelity == done.fidelity
+    assert later.scores == done.scores
 
 
 @pytest.mark.parametrize(
@@ -544,7 +544,7 @@ def test_the_report_can_be_made_again_and_is_the_same(done):
     page = done.out / "report.html"
     before = page.read_bytes()
     page.unlink()
-    assert report(done.out).report() == {"report": str(page)}
+    assert report(done.out).as_json() == {"report": str(page)}
     assert page.read_bytes() == before
 
 
@@ -583,7 +583,7 @@ def test_a_training_run_has_a_report_of_its_curves(tmp_path):
         "generator_loss": 0.5,
     }
     (tmp_path / "log.jsonl").write_text(f"{json.dumps(row)}\n{json.dumps(row | {'images_shown': 2})}\n")
-    text = report(tmp_path).page.read_text(encoding="utf-8")
+    text = report(tmp_path).report.read_text(encoding="utf-8")
     assert "What the two networks were trained to minimise" in text
     assert "This training is not finished" in text
 

@@ -59,7 +59,7 @@ def test_a_model_is_judged_on_those_whom_its_training_held_out(scans, run):
 
 def test_a_balanced_folder_of_the_model_knows_them_too(scans, run, tmp_path):
     done = balance(scans, tmp_path / "out", model=run, options=PLAIN)
-    assert done.before == {"covid": 8, "normal": 12}
+    assert done.counts["before"] == {"covid": 8, "normal": 12}
     found = load_evaluation_data(Request(source=scans, synthetic=tmp_path / "out"), ALONE)
     assert (found.unseen, found.held_out.counts) == (_CHECKED, {"covid": 2, "normal": 3})
     balance(scans, tmp_path / "again", model=run, options=BalanceOptions(filter=False, holdout=0.2))
@@ -71,7 +71,7 @@ def test_a_balanced_folder_of_the_model_knows_them_too(scans, run, tmp_path):
 def test_balancing_that_trains_and_what_is_foreseen_of_it_hold_out_the_same(scans, tmp_path):
     seen = foresee(scans, tmp_path / "b", model=None, options=PLAIN, overrides=QUICK)
     done = balance(scans, tmp_path / "b", options=PLAIN, overrides=QUICK)
-    assert seen.before == done.before == {"covid": 8, "normal": 12}
+    assert seen.before == done.counts["before"] == {"covid": 8, "normal": 12}
 
 
 def test_sampling_beside_the_scans_compares_with_those_learned_from(scans, run, tmp_path):
@@ -93,12 +93,15 @@ def test_another_holdout_than_the_models_is_refused_in_words(scans, run, tmp_pat
 
 def test_scans_of_another_data_set_are_not_held_out(scans, run, tmp_path):
     options = BalanceOptions(share=0, any_model=True, filter=False)
-    assert balance(scans, tmp_path / "out", model=run, options=options).before == {"covid": 10, "normal": 15}
+    assert balance(scans, tmp_path / "out", model=run, options=options).counts["before"] == {
+        "covid": 10,
+        "normal": 15,
+    }
 
 
 def test_zero_learns_from_all_and_says_nothing(scans, tmp_path):
     found = inspect(scans, holdout=0.0)
-    assert set(found.fingerprint.counts) == {"train"}
+    assert set(found.fingerprint["counts"]) == {"train"}
     assert not [sentence for sentence in found.warnings if "held out" in sentence]
     run = train(scans, tmp_path / "run", overrides=QUICK, options=Options(holdout=0.0)).run
     assert Model.load(run).counts == {"covid": 10, "normal": 15}

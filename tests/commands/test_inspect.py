@@ -1,7 +1,6 @@
 """A data set described: the documented JSON, and what `train` would decide."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +34,7 @@ def found(scans):
 
 
 def test_the_report_has_the_documented_keys(found):
-    report = json.loads(json.dumps(found.report()))
+    report = json.loads(json.dumps(found.as_json()))
     assert list(report) == [
         "version",
         "counts",
@@ -55,13 +54,13 @@ def test_the_report_has_the_documented_keys(found):
 
 
 def test_without_splits_everything_is_train(tmp_path):
-    assert inspect(discs(tmp_path, normal=3, covid=2)).report()["counts"] == {
+    assert inspect(discs(tmp_path, normal=3, covid=2)).as_json()["counts"] == {
         "train": {"covid": 2, "normal": 3}
     }
 
 
 def test_scans_and_the_images_they_yield_are_counted_apart(ct_volume, tmp_path):
-    report = inspect(Source(path=tmp_path / "scans")).report()
+    report = inspect(Source(path=tmp_path / "scans")).as_json()
     assert report["counts"]["train"]["volume"] == 1
     assert report["images"]["train"]["volume"] > 1
     assert report["images"]["train"]["single"] == report["counts"]["train"]["single"] == 3
@@ -82,8 +81,8 @@ def ct_volume(tmp_path):
             nib.save(nib.Nifti1Image(image, np.eye(4)), folder / f"{number}.nii")
 
 
-def test_files_are_listed_with_verdicts_when_asked_for(found):
-    files = {file["path"]: file for file in replace(found, files=True).report()["files"]}
+def test_files_are_listed_with_verdicts_when_asked_for(scans):
+    files = {file["path"]: file for file in inspect(scans, files=True).as_json()["files"]}
     assert len(files) == 14
     odd = files["train/covid/notes.txt"]
     assert list(odd) == ["path", "file", "label", "patient", "split", "verdict", "reason"]
@@ -94,14 +93,13 @@ def test_files_are_listed_with_verdicts_when_asked_for(found):
 
 
 def test_patients_that_training_would_hold_out_are_named(scans):
-    found = inspect(scans, holdout=0.4, overrides=Overrides(seed=5))
+    found = inspect(scans, holdout=0.4, overrides=Overrides(seed=5), files=True)
     held = hold_out(index(scans), Holdout(share=0.4), 5)
-    assert found.fingerprint.counts == held.counts()
-    assert found.fingerprint.counts["val"] == {"covid": 1, "normal": 2}
-    files = replace(found, files=True).report()["files"]
-    listed = {file["path"] for file in files if file["split"] == "val"}
+    assert found.fingerprint["counts"] == held.counts()
+    assert found.fingerprint["counts"]["val"] == {"covid": 1, "normal": 2}
+    listed = {file["path"] for file in found.files if file["split"] == "val"}
     assert listed == {record.path for record in held.usable("val")}
-    assert inspect(scans, holdout=0.4).fingerprint.digest != found.fingerprint.digest
+    assert inspect(scans, holdout=0.4).fingerprint["digest"] != found.fingerprint["digest"]
 
 
 @pytest.mark.parametrize("given", ["relative", "absolute"])
@@ -109,7 +107,7 @@ def test_what_the_list_of_a_hold_out_names_opens_from_anywhere(tmp_path, monkeyp
     discs(tmp_path / "scans", normal=4, covid=4)
     monkeypatch.chdir(tmp_path)
     source = Source(path=Path("scans") if given == "relative" else tmp_path / "scans")
-    report = inspect(source, holdout=0.5, files=True).report()
+    report = inspect(source, holdout=0.5, files=True).as_json()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     held = [file["file"] for file in report["files"] if file["split"] == "val" and file["verdict"] == "ok"]
@@ -122,27 +120,27 @@ def test_so_does_what_it_names_outside_the_folder_and_in_an_array(tmp_path, monk
     discs(tmp_path / "more", covid=2, shape=(20, 24))
     (tmp_path / "labels.csv").write_text("path,label\nnormal,normal\nmore,covid\n")
     source = Source(path=tmp_path / "scans", labels=tmp_path / "labels.csv")
-    by_table = inspect(source, files=True).report()["files"]
+    by_table = inspect(source, files=True).as_json()["files"]
     assert {file["label"] for file in by_table if Path(file["file"]).is_file()} == {"normal", "covid"}
     chance = np.random.default_rng(0)
     images, labels = chance.integers(0, 255, (4, 12, 12), dtype=np.uint8), np.arange(4)[:, None] % 2
     np.savez(tmp_path / "a.npz", train_images=images, train_labels=labels)
     monkeypatch.chdir(tmp_path)
-    by_array = inspect(Source(path=Path("a.npz")), files=True).report()["files"]
+    by_array = inspect(Source(path=Path("a.npz")), files=True).as_json()["files"]
     assert {(file["path"], file["file"]) for file in by_array} == {
         (f"a.npz#train/{number}", str(tmp_path / "a.npz")) for number in range(4)
     }
 
 
 def test_every_decision_of_the_plan_has_its_value_and_reason(found):
-    plan = found.report()["plan"]
+    plan = found.as_json()["plan"]
     assert plan["labels"]["value"] == ["covid", "normal"]
     assert {"arch", "size", "geometry", "form", "batch", "images_shown", "seed"} <= set(plan)
     assert all(set(decision) == {"value", "why"} and decision["why"] for decision in plan.values())
 
 
 def test_the_plan_is_the_one_train_would_follow_with_these_wishes(scans):
-    plan = inspect(scans, overrides=Overrides(effort="smoke", seed=4)).report()["plan"]
+    plan = inspect(scans, overrides=Overrides(effort="smoke", seed=4)).as_json()["plan"]
     assert plan["images_shown"]["why"] == "rule: effort smoke"
     assert plan["seed"] == {"value": 4, "why": "override: as asked"}
 
@@ -153,7 +151,7 @@ def test_small_classes_are_warned_of(found):
 
 def test_a_data_set_that_train_would_refuse_is_still_described(tmp_path):
     found = inspect(discs(tmp_path, normal=3, covid=1))
-    report = found.report()
+    report = found.as_json()
     assert report["plan"] is None
     assert report["counts"] == {"train": {"covid": 1, "normal": 3}}
     assert report["warnings"][-1].startswith("train would refuse this data set")
@@ -166,7 +164,7 @@ def test_looking_changes_nothing(scans):
 
 
 def test_the_same_data_gives_the_same_report(scans, found):
-    assert inspect(scans, files=True).report() == replace(found, files=True).report()
+    assert inspect(scans, files=True).as_json() == inspect(scans, files=True).as_json()
 
 
 def test_a_folder_without_a_usable_scan_is_refused(tmp_path):
@@ -198,7 +196,7 @@ def faces(root, count, **bright):
 
 def test_classes_that_are_the_same_are_told_as_hardly_told_apart(tmp_path):
     source = faces(tmp_path, 24, same=90, twin=90, other=190)
-    report = inspect(source, holdout=0.0).report()
+    report = inspect(source, holdout=0.0).as_json()
     found = report["told_apart"]
     assert found["labels"] == ["other", "same", "twin"]
     assert {tuple(pair["classes"]): pair["hardly"] for pair in found["pairs"]} == {
@@ -212,7 +210,7 @@ def test_classes_that_are_the_same_are_told_as_hardly_told_apart(tmp_path):
 
 def test_where_that_cannot_be_told_a_sentence_says_why(tmp_path, monkeypatch):
     def why(source, **more):
-        found = inspect(source, holdout=0.0, **more).report()["told_apart"]
+        found = inspect(source, holdout=0.0, **more).as_json()["told_apart"]
         assert (found["labels"], found["pairs"]) == ([], [])
         return found["sentence"]
 

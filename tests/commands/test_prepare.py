@@ -33,7 +33,10 @@ def table(folder):
 def test_test_scans_come_in_the_form_of_the_model_and_nothing_synthetic(place, tmp_path):
     done = conform(Source(path=place / "scans"), tmp_path / "test", like=place / "run", split="test")
     rows = table(tmp_path / "test")
-    assert (done.before, done.written) == ({"effusion": 3, "normal": 2}, {"effusion": 0, "normal": 0})
+    assert (done.counts["before"], done.written) == (
+        {"effusion": 3, "normal": 2},
+        {"effusion": 0, "normal": 0},
+    )
     assert {row["origin"] for row in rows} == {"real"}
     assert len(rows) == 5
     assert json.loads((tmp_path / "test" / "run.json").read_text())["settings"]["command"] == "prepare"
@@ -59,10 +62,10 @@ def test_a_scan_comes_out_as_balance_writes_it(place, tmp_path):
 @pytest.mark.slow
 def test_without_a_split_all_scans_are_written_and_repeating_changes_nothing(place, tmp_path):
     first = conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run")
-    assert sum(first.before.values()) == len(table(tmp_path / "all")) == 17
+    assert sum(first.counts["before"].values()) == len(table(tmp_path / "all")) == 17
     assert {row["split"] for row in table(tmp_path / "all")} == {""}
     assert "divide them by patient" in (tmp_path / "all" / "README.md").read_text("utf-8")
-    assert conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run").was_complete
+    assert conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run") == first
     with pytest.raises(OutputError, match="split was all, is now test"):
         conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run", split="test")
 

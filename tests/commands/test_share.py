@@ -182,9 +182,9 @@ def test_the_chosen_share_is_written_and_told(scans, model, tmp_path, monkeypatc
     seen = asked(monkeypatch, "0.25")
     done = balance(scans, tmp_path / "out", model=model, options=AUTO)
     assert (done.written, done.repeated) == ({"covid": 4, "normal": 4}, {"covid": 6, "normal": 0})
-    assert done.report()["share"] == {"asked": "auto", "reached": 0.25, "sentence": "so be it: 0.25"}
+    assert done.as_json()["share"] == {"asked": "auto", "reached": 0.25, "sentence": "so be it: 0.25"}
     facts = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
-    assert facts["share"] == done.report()["share"]
+    assert facts["share"] == done.as_json()["share"]
     assert facts["settings"]["share"] == "auto"
     card = (tmp_path / "out" / "README.md").read_text("utf-8")
     assert "auto asked for, 0.25 reached, the same in every class (so be it: 0.25)" in card
@@ -192,8 +192,7 @@ def test_the_chosen_share_is_written_and_told(scans, model, tmp_path, monkeypatc
     assert (train.counts, val.counts) == ({"covid": 6, "normal": 12}, {"covid": 4, "normal": 6})
     assert synthetic.counts == {"covid": 12, "normal": 12}
     again = balance(scans, tmp_path / "out", model=model, options=AUTO)
-    assert again.was_complete
-    assert again.report() == done.report()
+    assert again.as_json() == done.as_json()
     assert len(seen) == 1
 
 
@@ -216,7 +215,7 @@ def test_nothing_is_a_legal_answer(scans, model, tmp_path, monkeypatch):
     asked(monkeypatch, "0")
     done = balance(scans, tmp_path / "out", model=model, options=AUTO)
     assert done.written == {"covid": 0, "normal": 0}
-    assert done.after == {"covid": 12, "normal": 12}
+    assert done.counts["after"] == {"covid": 12, "normal": 12}
     assert not list((tmp_path / "out").rglob("*_syn_*"))
 
 

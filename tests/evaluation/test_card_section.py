@@ -202,7 +202,7 @@ def test_a_second_test_stands_below_the_first(trained, run, tmp_path, said):
     said["giveaways"] |= {"external": {"verdict": "told", "sentence": "Brightness alone tells rare there."}}
     asked = Request(source=trained[0], model=run, external=theirs, per_class=3)
     found = evaluate(asked, tmp_path / "out", options=EvaluateOptions(only=("usefulness",)))
-    assert found.report()["external"]["verdict"] == "helps"
+    assert found.as_json()["external"]["verdict"] == "helps"
     assert "- Usefulness at another hospital (9 patients): helps. They help there." in section(run)
     assert (
         "- Giveaways of the scans themselves at another hospital (9 patients): told. Brightness alone tells"

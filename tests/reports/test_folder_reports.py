@@ -17,7 +17,7 @@ from tests.reports.folders import balanced, row, run
 
 
 def told(folder):
-    return report(folder).page.read_text(encoding="utf-8")
+    return report(folder).report.read_text(encoding="utf-8")
 
 
 def plainly(html):

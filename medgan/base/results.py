@@ -1,4 +1,4 @@
-"""What the verbs of Python give back: the documented JSON of a command, key by key.
+"""What commands and the verbs of Python give back: the documented JSON, key by key.
 
 Places are paths and lists are tuples; what lies below the first level is plain data, as docs/json.md
 describes it.
@@ -6,13 +6,12 @@ describes it.
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-R = TypeVar("R")
+from medgan.base.files import to_json
 
 Counts = Mapping[str, Mapping[str, int]]
 """{split: {class: number}}, or other names in the place of splits."""
@@ -22,8 +21,19 @@ Decisions = Mapping[str, Facts]
 """{field of the plan: {"value", "why"}}."""
 
 
+class Result:
+    """What a command found or did."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON: without optional keys that were not asked for."""
+        optional = {field.name for field in fields(self) if field.default is None}  # type: ignore[arg-type]  # each is a dataclass
+        return {
+            name: value for name, value in to_json(self).items() if value is not None or name not in optional
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
-class InspectResult:
+class InspectResult(Result):
     """A data set, looked at."""
 
     version: int
@@ -43,10 +53,18 @@ class InspectResult:
     """Which classes a frozen network can tell apart."""
     files: tuple[Mapping[str, str], ...] | None = None
     """Every file with its verdict; None unless asked for."""
+    fingerprint: Facts
+    """All that was measured in train; it stands in no JSON."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented JSON."""
+        facts = super().as_json()
+        del facts["fingerprint"]
+        return facts
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainResult:
+class TrainResult(Result):
     """A training run."""
 
     run: Path
@@ -63,7 +81,7 @@ class TrainResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WriteResult:
+class WriteResult(Result):
     """A folder of images that `sample`, `balance` or `prepare` wrote."""
 
     version: int
@@ -86,7 +104,7 @@ class WriteResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BalanceForecast:
+class BalanceForecast(Result):
     """A balanced folder that is not written yet."""
 
     version: int
@@ -106,7 +124,7 @@ class BalanceForecast:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateResult:
+class EvaluateResult(Result):
     """An evaluation: the verdict first, then all that it rests on. What was not measured is None."""
 
     version: int
@@ -127,10 +145,6 @@ class EvaluateResult:
     classes: tuple[Facts, ...]
     arms: tuple[Facts, ...]
     scores: tuple[Facts, ...]
-    giveaways: Facts | None
-    usefulness: Facts | None
-    shortcut: Facts | None
-    privacy: Facts | None
     medgan: str
     """The version that measured."""
     out: Path
@@ -143,24 +157,17 @@ class EvaluateResult:
     sources: Mapping[str, str]
     settings: Facts
     notes: tuple[str, ...]
+    """Sentences on what limits the evidence, and on why a part could not be measured."""
     filter: Facts | None
+    """Summary of the filter for a model's images; None for a folder, which is judged as it is."""
+    giveaways: Facts | None
+    usefulness: Facts | None
+    shortcut: Facts | None
+    privacy: Facts | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportResult:
+class ReportResult(Result):
     """A page that was written."""
 
     report: Path
-
-
-def as_result(kind: type[R], report: Mapping[str, Any]) -> R:
-    """The documented JSON of a command as its dataclass."""
-    kinds = typing.get_type_hints(kind)
-    return kind(**{name: _as_field(kinds[name], value) for name, value in report.items()})
-
-
-def _as_field(kind: Any, value: Any) -> Any:
-    """A value of JSON as a field of a result has it."""
-    if kind is Path:
-        return Path(value)
-    return tuple(value) if isinstance(value, list) else value
