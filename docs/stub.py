@@ -19,7 +19,7 @@ WIDTH = 110
 """Columns of a line of code."""
 VERBS = ("inspect", "train", "sample", "balance", "evaluate", "prepare", "report")
 HEAD = '''\
-"""The verbs of Python, with every option written out; made by `make docs` from `medgan/api/options.py`."""
+"""The verbs of Python, every option written out; made by `make docs` from `medgan/commands/options.py`."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -17,15 +17,16 @@ import typer.main
 import medgan
 from medgan.base.job import ALONE
 from medgan.cli.app import app
-from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.balance import balance
 from medgan.commands.cache import cache
 from medgan.commands.dry_run import foresee
-from medgan.commands.evaluate import EvaluateOptions, evaluate
+from medgan.commands.evaluate import evaluate
 from medgan.commands.inspect import inspect
+from medgan.commands.options import BalanceOptions, DrawOptions
 from medgan.commands.prepare import conform
 from medgan.commands.report import report
-from medgan.commands.sample import SampleOptions, sample
-from medgan.commands.train import Options, train
+from medgan.commands.sample import sample
+from medgan.commands.train import train
 from medgan.dataset.source import Source
 from medgan.evaluation.analyses import PARTS
 from medgan.evaluation.data import Request, load_evaluation_data
@@ -299,14 +300,14 @@ def world(tmp_path_factory, cut_scans):
         "source": source,
         "names": names,
         "inspection": inspect(source, files=True).as_json(),
-        "dry": train(source, place / "dry", overrides=wishes, options=Options(dry_run=True)).as_json(),
+        "dry": train(source, place / "dry", overrides=wishes, dry_run=True).as_json(),
         "training": train(source, place / "run", overrides=wishes).as_json(),
-        "sample": sample(place / "run", place / "drawn", options=SampleOptions(count=1)).as_json(),
+        "sample": sample(place / "run", place / "drawn", options=DrawOptions(count=1)).as_json(),
         "balance": balance(
-            source, place / "out", model=place / "run", options=BalanceOptions(target="largest")
+            source, place / "out", options=BalanceOptions(model=place / "run", target="largest")
         ).as_json(),
         "foreseen": foresee(
-            source, place / "foreseen", model=place / "run", options=BalanceOptions(), overrides=Overrides()
+            source, place / "foreseen", options=BalanceOptions(model=place / "run"), overrides=Overrides()
         ).as_json(),
         "prepared": conform(source, place / "prepared", like=place / "run").as_json(),
         "run": place / "run",
@@ -386,7 +387,7 @@ def test_the_report_of_evaluate_has_the_documented_keys(world, tmp_path, monkeyp
         PARTS, "fidelity", lambda *_: (Score(name="kid", space="", value=1.0, n=1, n_real=1, better="lower"),)
     )
     request = Request(source=Source(path=world["out"]))
-    told = evaluate(request, tmp_path / "out", options=EvaluateOptions(only=("fidelity",))).as_json()
+    told = evaluate(request, tmp_path / "out", only=("fidelity",)).as_json()
     names = world["names"] | dict.fromkeys(("train", "val", "test", "synthetic"), "<split>")
     found = paths(told | {"arms": 0, "notes": [""], "sources": {}, "settings": {}}, names)
     scores = {path for path in found if path.startswith("scores[].")}

@@ -10,6 +10,7 @@ import pydicom
 import pytest
 
 from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions
 from medgan.dataset.source import Source
 from medgan.scans import formats
 from tests.commands.blobs import rows_of, untrained
@@ -30,7 +31,7 @@ def balanced(cut_scans, tmp_path_factory):
     """A finished folder of CT images in DICOM, 8 and 4 real ones and 4 synthetic ones."""
     place = tmp_path_factory.mktemp("pacs")
     source = Source(path=cut_scans)
-    balance(source, place / "balanced", model=untrained(place / "run", source))
+    balance(source, place / "balanced", options=BalanceOptions(model=untrained(place / "run", source)))
     return place / "balanced"
 
 

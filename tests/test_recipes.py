@@ -6,12 +6,14 @@ import re
 import sys
 import types
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions
 from medgan.commands.prepare import conform
 from medgan.dataset.source import Source
 from tests.commands.blobs import rows_of, untrained
@@ -40,8 +42,8 @@ def folders(cut_scans, tmp_path_factory):
     place = tmp_path_factory.mktemp("recipes")
     source = Source(path=cut_scans)
     model = untrained(place / "run", source)
-    options = BalanceOptions(format="png", filter=False)
-    balance(source, place / "balanced", model=model, options=options)
+    options = BalanceOptions(format="png", no_filter=True)
+    balance(source, place / "balanced", options=replace(options, model=model))
     conform(source, place / "test", like=model, format="png")
     return place
 

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 from medgan.cli import config
-from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.sample import SampleOptions, sample
+from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions, DrawOptions
+from medgan.commands.sample import sample
 from tests import jobs
 from tests.commands.blobs import discs, tree, untrained
 
@@ -70,7 +71,7 @@ def test_images_drawn_by_two_processes_are_those_of_one(model, tmp_path):
     sample(
         model,
         tmp_path / "one",
-        options=SampleOptions(labels=["mass"], count=5, format="nifti", filtered=False),
+        options=DrawOptions(label=["mass"], count=5, format="nifti", no_filter=True),
     )
     (tmp_path / "two" / config._NAME).unlink()  # which the command line leaves
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
@@ -81,14 +82,16 @@ def balanced_alike(source, model, folder, *, filtered):
     words = f"--model {model} --target 9 --json" + (" --no-filter" if not filtered else "")
     command = ["-m", "medgan", "balance", source.path, "--out", folder / "two" / "out", *words.split()]
     report = told_once(jobs.finish(jobs.start(2, *command)))
-    balance(source, folder / "one" / "out", model=model, options=BalanceOptions(target=9, filter=filtered))
+    balance(
+        source, folder / "one" / "out", options=BalanceOptions(model=model, target=9, no_filter=not filtered)
+    )
     (folder / "two" / "out" / config._NAME).unlink()  # which the command line leaves
     assert tree(folder / "two") == tree(folder / "one")
     return report
 
 
 def test_a_folder_balanced_by_two_processes_is_that_of_one(source, model, tmp_path):
-    report = balanced_alike(source, model, tmp_path, filtered=False)
+    report = balanced_alike(source, model, tmp_path, no_filter=True)
     assert report["counts"]["after"] == {"mass": 12, "normal": 12}
     assert report["repeated"] == {"mass": 6, "normal": 4}
 

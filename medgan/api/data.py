@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.api.values import Place
 from medgan.base.errors import DatasetError, OptionError
 from medgan.base.files import resolve_inside
+from medgan.commands.values import Place
 
 if TYPE_CHECKING:
     from medgan.api.tensors import LabelledTensors

@@ -1,4 +1,4 @@
-"""The verbs of Python, with every option written out; made by `make docs` from `medgan/api/options.py`."""
+"""The verbs of Python, every option written out; made by `make docs` from `medgan/commands/options.py`."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -10,11 +10,11 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medgan.api import options as opt
-from medgan.api.values import as_path
 from medgan.base.errors import OptionError, PlanError
-from medgan.base.overrides import TrainSeed
+from medgan.base.overrides import Overrides, TrainSeed
 from medgan.base.progress import OnProgress, ignore, report_stage, warn
+from medgan.commands import options as opt
+from medgan.commands.values import as_path
 
 if TYPE_CHECKING:
     from medgan.base.results import (
@@ -34,7 +34,6 @@ def inspect(
     source: opt.Source,
     *,
     scans: opt.ScanOptions,
-    holdout: opt.Holdout = None,
     seed: TrainSeed = None,
     files: opt.Files = False,
     on_progress: OnProgress = ignore,
@@ -47,9 +46,8 @@ def inspect(
     data = present(scans.source(source))
     with report_stage("loading libraries", on_progress):
         from medgan.commands.inspect import inspect as look
-        from medgan.plan import Overrides
     wish = Overrides(seed=seed)
-    return look(data, holdout=holdout, overrides=wish, files=files, on_progress=on_progress)
+    return look(data, holdout=scans.holdout, overrides=wish, files=files, on_progress=on_progress)
 
 
 def train(
@@ -57,23 +55,29 @@ def train(
     *,
     out: opt.Out,
     scans: opt.ScanOptions,
-    holdout: opt.Holdout = None,
     dry_run: opt.DryRun = False,
-    training: opt.TrainingOptions,
+    training: Overrides,
+    tensorboard: opt.TensorBoard = False,
     on_progress: OnProgress = ignore,
 ) -> TrainResult:
     """Train a generator on the train split; the same call again resumes."""
     from medgan.commands.preflight import preflight, refuse_window
 
-    overrides, data = training.overrides(), scans.source(source)
+    data = scans.source(source)
     refuse_window(training.window)
     preflight(Path(out), data)
-    _warn(on_progress, training.lack)
+    _warn(on_progress, _lack(training))
     with report_stage(LOADING, on_progress):
-        from medgan.commands.train import Options
         from medgan.commands.train import train as learn
-    options = Options(holdout=holdout, dry_run=dry_run, tensorboard=training.tensorboard)
-    return learn(data, Path(out), overrides=overrides, options=options, on_progress=on_progress)
+    return learn(
+        data,
+        Path(out),
+        overrides=training,
+        holdout=scans.holdout,
+        dry_run=dry_run,
+        tensorboard=tensorboard,
+        on_progress=on_progress,
+    )
 
 
 def sample(
@@ -86,11 +90,10 @@ def sample(
     """Draw synthetic images from a trained model; an image depends on its seed, class and model only."""
     from medgan.commands.preflight import preflight
 
-    scans = drawing.scans
-    preflight(Path(out), scans, model=Path(model))
+    preflight(Path(out), drawing.scans, model=Path(model))
     with report_stage(LOADING, on_progress):
         from medgan.commands.sample import sample as draw
-    return draw(Path(model), Path(out), options=drawing.options(scans), on_progress=on_progress)
+    return draw(Path(model), Path(out), options=drawing, on_progress=on_progress)
 
 
 def balance(
@@ -98,38 +101,35 @@ def balance(
     *,
     out: opt.Out,
     scans: opt.ScanOptions,
-    holdout: opt.Holdout = None,
-    use: opt.ModelOptions,
-    mixture: opt.MixtureOptions,
-    training: opt.TrainingOptions,
+    mixture: opt.BalanceOptions,
+    training: Overrides,
+    tensorboard: opt.TensorBoard = False,
     on_progress: OnProgress = ignore,
 ) -> WriteResult | BalanceForecast:
     """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic
     images in each.
     """
-    from medgan.commands.preflight import preflight, refuse_mixture, refuse_window
+    from medgan.commands.preflight import preflight, refuse_window
 
-    model, wish = as_path(use.model), training.overrides()
+    model = as_path(mixture.model)
     mixture.refuse()
     if model is not None:
-        _refuse_idle(training)
+        _refuse_idle(training, tensorboard=tensorboard)
     data = scans.source(source)
-    refuse_mixture(mixture.share, mixture.fill)
     refuse_window(training.window)
     preflight(Path(out), data, model=model)
-    _warn(on_progress, training.lack if model is None else "")
+    _warn(on_progress, _lack(training) if model is None else "")
     with report_stage(LOADING, on_progress):
         from medgan.commands.balance import balance as write
         from medgan.commands.dry_run import foresee
         from medgan.commands.share import ONE_SIDED
         from medgan.output.real_images import LINK_WARNING
-    options = mixture.options(training.seed or 0, holdout, any_model=use.any_model)
-    task: dict[str, Any] = {"model": model, "options": options, "overrides": wish, "on_progress": on_progress}
-    if use.dry_run:
-        return foresee(data, Path(out), **task)
+    task: dict[str, Any] = {"options": mixture, "holdout": scans.holdout, "overrides": training}
+    if mixture.dry_run:
+        return foresee(data, Path(out), **task, on_progress=on_progress)
     _warn(on_progress, LINK_WARNING if mixture.real == "link" else "")
     _warn(on_progress, ONE_SIDED if mixture.fill == "synthetic" else "")
-    return write(data, Path(out), tensorboard=training.tensorboard, **task)
+    return write(data, Path(out), **task, tensorboard=tensorboard, on_progress=on_progress)
 
 
 def evaluate(
@@ -150,11 +150,9 @@ def evaluate(
     named: dict[str, Any] = {name: as_path(getattr(judged, name)) for name in folders}
     preflight(Path(out), data, **named)
     with report_stage(LOADING, on_progress):
-        from medgan.commands.evaluate import EvaluateOptions
         from medgan.commands.evaluate import evaluate as judge
         from medgan.evaluation.analyses import EFFORTS
         from medgan.evaluation.data import Request
-    options = EvaluateOptions(only=evidence.parts, effort=evidence.effort, seed=evidence.seed)
     request = Request(
         source=data,
         **named,
@@ -164,7 +162,7 @@ def evaluate(
         seed=evidence.seed,
         device=evidence.device,
     )
-    return judge(request, Path(out), options=options, on_progress=on_progress)
+    return judge(request, Path(out), only=evidence.parts, effort=evidence.effort, on_progress=on_progress)
 
 
 def prepare(
@@ -174,7 +172,8 @@ def prepare(
     out: opt.Out,
     labels: opt.LabelOptions,
     split: opt.Split = None,
-    form: opt.FormOptions,
+    format: opt.Format = "auto",  # noqa: A002  # the option is called so
+    dicom_class: opt.DicomClass = "auto",
     on_progress: OnProgress = ignore,
 ) -> WriteResult:
     """Write real scans in the size and form of a model's images: what a classifier that learned from a
@@ -191,8 +190,8 @@ def prepare(
         Path(out),
         like=Path(like),
         split=split,
-        format=form.format,
-        dicom_class=form.dicom_class,
+        format=format,
+        dicom_class=dicom_class,
         on_progress=on_progress,
     )
 
@@ -222,7 +221,14 @@ def _real(source: opt.JudgedSource, judged: opt.JudgedOptions, *, no_filter: boo
     return real
 
 
-def _refuse_idle(training: opt.TrainingOptions) -> None:
+def _lack(training: Overrides) -> str:
+    """A sentence where the network that is to guide the training is not installed."""
+    from medgan.plan.rules import missing_features_warning
+
+    return missing_features_warning() if training.features is None and training.arch != "dcgan" else ""
+
+
+def _refuse_idle(training: Overrides, *, tensorboard: bool) -> None:
     """Refuse wishes for a training that will not take place; seed and device are those of the images, too."""
-    if dataclasses.replace(training, seed=None, device="auto") != opt.TrainingOptions():
+    if tensorboard or dataclasses.replace(training, seed=None, device="auto") != Overrides():
         raise PlanError("Training options change nothing with --model", hint="Leave one of them out.")

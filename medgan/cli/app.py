@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from medgan import __version__
-from medgan.api import options as opt
 from medgan.api import verbs
-from medgan.base.overrides import TrainSeed
+from medgan.base.overrides import Overrides, TrainSeed
 from medgan.base.processes import current_processes
 from medgan.cli import screen
 from medgan.cli.base_command import Command, Group, share_options, take_options
 from medgan.cli.ticker import watch
+from medgan.commands import options as opt
 
 Json = Annotated[
     bool, typer.Option("--json", rich_help_panel="Output", help="Write the documented JSON to stdout.")
@@ -79,7 +79,6 @@ def inspect(
     source: opt.Source,
     *,
     scans: opt.ScanOptions,
-    holdout: opt.Holdout = None,
     seed: TrainSeed = None,
     files: opt.Files = False,
     everything: All = False,
@@ -96,9 +95,7 @@ def inspect(
     """
     with screen.polite_errors(again="Nothing was changed; repeat the command."):
         with watch() as on_progress:
-            found = verbs.inspect(
-                source, scans=scans, holdout=holdout, seed=seed, files=files, on_progress=on_progress
-            )
+            found = verbs.inspect(source, scans=scans, seed=seed, files=files, on_progress=on_progress)
         in_words = partial(screen.show_inspection, fingerprint=found.fingerprint, everything=everything)
         _tell(found.as_json(), in_words, json=json)
 
@@ -110,10 +107,10 @@ def train(
     *,
     out: opt.Out,
     scans: opt.ScanOptions,
-    holdout: opt.Holdout = None,
     dry_run: opt.DryRun = False,
     everything: All = False,
-    training: opt.TrainingOptions,
+    training: Overrides,
+    tensorboard: opt.TensorBoard = False,
     json: Json = False,
 ) -> None:
     """Train a generator on the train split; the same command again resumes.
@@ -132,9 +129,9 @@ def train(
                 source,
                 out=out,
                 scans=scans,
-                holdout=holdout,
                 dry_run=dry_run,
                 training=training,
+                tensorboard=tensorboard,
                 on_progress=on_progress,
             )
         _tell(done.as_json(), partial(screen.show_training, everything=everything), json=json)
@@ -162,10 +159,9 @@ def balance(
     *,
     out: opt.Out,
     scans: opt.ScanOptions,
-    holdout: opt.Holdout = None,
-    use: opt.ModelOptions,
-    mixture: opt.MixtureOptions,
-    training: opt.TrainingOptions,
+    mixture: opt.BalanceOptions,
+    training: Overrides,
+    tensorboard: opt.TensorBoard = False,
     json: Json = False,
 ) -> None:
     """Write a class-balanced copy of a data set: classes equally large, and the same share of synthetic
@@ -186,13 +182,12 @@ def balance(
                 source,
                 out=out,
                 scans=scans,
-                holdout=holdout,
-                use=use,
                 mixture=mixture,
                 training=training,
+                tensorboard=tensorboard,
                 on_progress=on_progress,
             )
-        _tell(done.as_json(), screen.show_foreseen if use.dry_run else screen.show_output, json=json)
+        _tell(done.as_json(), screen.show_foreseen if mixture.dry_run else screen.show_output, json=json)
 
 
 @app.command(cls=Command)
@@ -232,7 +227,8 @@ def prepare(
     out: opt.Out,
     labels: opt.LabelOptions,
     split: opt.Split = None,
-    form: opt.FormOptions,
+    format: opt.Format = "auto",  # noqa: A002  # the option is called so
+    dicom_class: opt.DicomClass = "auto",
     json: Json = False,
 ) -> None:
     """Write real scans in the size and form of a model's images: what a classifier that learned from a
@@ -245,7 +241,14 @@ def prepare(
     with screen.polite_errors():
         with watch() as on_progress:
             done = verbs.prepare(
-                source, like=like, out=out, labels=labels, split=split, form=form, on_progress=on_progress
+                source,
+                like=like,
+                out=out,
+                labels=labels,
+                split=split,
+                format=format,
+                dicom_class=dicom_class,
+                on_progress=on_progress,
             )
         _tell(done.as_json(), screen.show_output, json=json)
 

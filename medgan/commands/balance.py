@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from medgan import __version__
@@ -30,9 +30,11 @@ from medgan.commands.draw_into import (
     write_synthetic,
 )
 from medgan.commands.job import join_job
-from medgan.commands.preflight import AUTO, REPEATED, SYNTHETIC, refuse_mixture
+from medgan.commands.options import BalanceOptions
+from medgan.commands.preflight import AUTO, SYNTHETIC
 from medgan.commands.share import ONE_SIDED, BalancePolicy, companion_text, require_validation, settle_share
-from medgan.commands.train import Options, announce, train_on
+from medgan.commands.train import announce, train_on
+from medgan.commands.values import as_path
 from medgan.dataset.advice import small_class_warnings
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
@@ -59,75 +61,13 @@ from medgan.output.folder import (
     find_result,
 )
 from medgan.output.folder_names import folder_names
-from medgan.output.real_images import NONE, PREPARED, WAYS, order_digest, plan_real_images, repeat_images
+from medgan.output.real_images import NONE, PREPARED, order_digest, plan_real_images, repeat_images
 from medgan.plan import Frame, Overrides, decide
 from medgan.preparation.stack import prepare
 from medgan.scans.scan import OutputFormat
 
 _DEFAULT_SHARE = 0.25
 """Share of synthetic images in every class unless the user asks for another."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BalanceOptions:
-    """How many images each class gets, and what the output folder holds."""
-
-    target: str | int = "largest"
-    """Size that every class reaches by repeated real images: "largest", "median" or a number."""
-    per_class: Mapping[str, int] = field(default_factory=dict)
-    """{label: number of images} for classes with a target of their own."""
-    fill: str = REPEATED
-    """What fills a class up to its target: "repeated" real images, or "synthetic" images.
-
-    Synthetic images then join only the classes that lack some.
-    """
-    share: float | str | None = None
-    """Share of synthetic images in every class, from 0 to below 1, or "auto".
-
-    None means 0.25, or no common share with `fill` "synthetic".
-    """
-    max_synthetic_ratio: float | None = None
-    """Synthetic images per distinct real image of the same class, at most."""
-    real: str = "prepared"
-    """Real training images: "prepared" like the synthetic ones, "link" to the original files, or "none"."""
-    format: str = "auto"
-    """"dicom", "nifti", "png", or "auto" for the format of the training data."""
-    dicom_class: str = "auto"
-    """"ct", "mr", "cr", "dx", "us", "sc", or "auto" for that of the modality where it is true."""
-    seed: int = 0
-    """Seed of the first synthetic image of each class; the others count up from it."""
-    holdout: float | None = None
-    """Share of the training patients held out as val and not written; None: as in training, or by default."""
-    any_model: bool = False
-    """Accept a model that was trained on other data."""
-    filter: bool = True
-    """Draw more candidates than are needed and write only those that pass the filter."""
-
-    def __post_init__(self) -> None:
-        """Check the options that need no data; targets are checked against the counts later."""
-        if self.real not in WAYS:
-            raise PlanError(f"--real {self.real} is not known", hint=f"Give one of {', '.join(WAYS)}.")
-        refuse_mixture(self.share, self.fill)
-
-    @property
-    def goal(self) -> str | int:
-        """`target`, as a number where it is written as one."""
-        return int(self.target) if str(self.target).isdecimal() else self.target
-
-    def mixture(self, device: str = "auto") -> BalancePolicy:
-        """The policy by which each class is composed."""
-        share = (
-            _DEFAULT_SHARE if self.share is None else self.share if self.share == AUTO else float(self.share)
-        )
-        return BalancePolicy(
-            target=self.goal,
-            per_class=self.per_class,
-            most=self.max_synthetic_ratio,
-            fill=self.fill,
-            share=None if self.fill == SYNTHETIC else share,
-            seed=self.seed,
-            device=device,
-        )
 
 
 _DEFAULTS = BalanceOptions()
@@ -137,8 +77,8 @@ def balance(  # noqa: PLR0913  # what the command takes
     source: Source,
     out: Path,
     *,
-    model: Path | None = None,
     options: BalanceOptions = _DEFAULTS,
+    holdout: float | None = None,
     overrides: Overrides = Overrides(),  # noqa: B008  # frozen
     tensorboard: bool = False,
     on_progress: OnProgress = ignore,
@@ -154,21 +94,26 @@ def balance(  # noqa: PLR0913  # what the command takes
     Args:
         source: Scans and their classes.
         out: A new folder, or one that the same command began.
-        model: A trained model; None trains one in `<out>.run`.
-        options: How far to balance, and what the folder holds.
-        overrides: Settings of the training that the user decides.
+        options: How far to balance, by which model, and what the folder holds. Without a model, one is
+            trained in `<out>.run`.
+        holdout: Share of the training patients held out as val and not written; None: as in training, or by
+            default.
+        overrides: Settings of the training that the user decides. Its seed is also that of the first
+            synthetic image of each class; the others count up from it.
         tensorboard: Write TensorBoard events of the training.
         on_progress: Called with every step of progress.
     """
-    started = perf_counter()
+    began = time.monotonic()
 
     # Refuse what cannot work before hours of training.
+    options.refuse()
+    model = as_path(options.model)
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
     run = dataset_folder(out, "balance")
     run.read()
     job = join_job(overrides.device, on_progress)
-    task = BalanceJob.of_source(source, options, trained or overrides, job)
+    task = BalanceJob.of_source(source, options, holdout, trained or overrides, overrides.seed or 0, job)
     if (done := job.first(lambda: find_result(run, task.settings))) is not None:
         ensure_report(out)
         return done
@@ -180,7 +125,7 @@ def balance(  # noqa: PLR0913  # what the command takes
         # Train a model where none is given and synthetic images are needed.
         if trained is None and any(task.missing.values()):
             beside = _sibling_folder(out, ".run")
-            train_on(task.manifest, beside, overrides, Options(tensorboard=tensorboard), job, began=started)
+            train_on(task.manifest, beside, overrides, job, began=began, tensorboard=tensorboard)
             trained = Model.load(beside)
 
         # Choose the share on validation patients, then draw, filter and write.
@@ -220,19 +165,22 @@ class BalanceJob:
     """The split whose real images are written; "" for every split."""
 
     @classmethod
-    def of(cls, manifest: Manifest, options: BalanceOptions, maker: Overrides | Model) -> BalanceJob:
+    def of(
+        cls, manifest: Manifest, options: BalanceOptions, maker: Overrides | Model, seed: int = 0
+    ) -> BalanceJob:
         """Decide how many images of each kind every class gets.
 
-        `maker` is the model that draws, or the settings of one that is still to be trained.
+        `maker` is the model that draws, or the settings of one that is still to be trained; `seed` is that
+        of the first synthetic image of each class.
 
         Raises:
             PlanError: there is nothing to write, or no validation patient to choose the share.
         """
         # Count what is there and what is missing.
-        before, mixture = manifest.learned(), options.mixture()
+        before, mixture = manifest.learned(), _policy_of(options, seed)
         whole = mixture.of(before)
         missing = {label: quota.made for label, quota in whole.items()}
-        if not any(missing.values()) and options.real == NONE:
+        if not any(missing.values()) and options.way == NONE:
             raise PlanError(
                 "there is nothing to write: no class needs synthetic images, and --real is none",
                 hint="Ask for synthetic images with --share 0.25, or for real ones with --real prepared.",
@@ -242,10 +190,10 @@ class BalanceJob:
         if mixture.share == AUTO and any(missing.values()):
             require_validation(manifest, before)
         check_seed_range(
-            max(map(most_candidates, missing.values()), default=0)
-            if options.filter
-            else max(missing.values(), default=0),
-            options.seed,
+            max(missing.values(), default=0)
+            if options.no_filter
+            else max(map(most_candidates, missing.values()), default=0),
+            seed,
         )
 
         # Everything that tells this folder from another one, for run.json.
@@ -253,9 +201,19 @@ class BalanceJob:
             "command": "balance",
             "medgan": __version__,
             "data": manifest.digest,
-            **({} if options.real == NONE else {"order of the real images": order_digest(manifest)}),
-            **files.to_json(options),
+            **({} if options.way == NONE else {"order of the real images": order_digest(manifest)}),
+            "target": options.target,
+            "per_class": dict(options.class_ or {}),
+            "fill": options.fill,
             "share": mixture.share,
+            "max_synthetic_ratio": options.max_synthetic_ratio,
+            "real": options.way,
+            "format": options.format,
+            "dicom_class": options.dicom_class,
+            "seed": seed,
+            "holdout": manifest.holdout.share,
+            "any_model": options.any_model,
+            "filter": not options.no_filter,
             **(model_settings(maker) if isinstance(maker, Model) else _training_settings(maker)),
         }
         return cls(
@@ -270,12 +228,17 @@ class BalanceJob:
 
     @classmethod
     def of_source(
-        cls, source: Source, options: BalanceOptions, maker: Overrides | Model, job: Job
+        cls,
+        source: Source,
+        options: BalanceOptions,
+        holdout: float | None,
+        maker: Overrides | Model,
+        seed: int,
+        job: Job,
     ) -> BalanceJob:
         """Read the data set, divide it as the training does or did, and decide the quotas."""
         found = index(source, job)
-        manifest = divide(found, options.holdout, maker, same=not options.any_model)
-        return cls.of(manifest, replace(options, holdout=manifest.holdout.share), maker)
+        return cls.of(divide(found, holdout, maker, same=not options.any_model), options, maker, seed)
 
     def form_by(self, frame: Frame) -> OutputFormat:
         """How images are written.
@@ -285,7 +248,7 @@ class BalanceJob:
         """
         beside_real = (
             drop_untrue_attributes(frame.form, self.manifest.training())
-            if self.options.real == PREPARED
+            if self.options.way == PREPARED
             else frame.form
         )
         return resolve_form(beside_real, self.options.format, self.options.dicom_class)
@@ -298,7 +261,7 @@ class BalanceJob:
     @property
     def repeats(self) -> dict[str, int]:
         """{label: repeated real images to write}."""
-        alone = self.options.real == NONE
+        alone = self.options.way == NONE
         return {label: 0 if alone else quota.repeated for label, quota in self.whole.items()}
 
     @property
@@ -316,7 +279,7 @@ class BalanceJob:
         caution = ""
         if self.mixture.one_sided:
             caution = ONE_SIDED
-        elif self.options.real == NONE:
+        elif self.options.way == NONE:
             caution = companion_text(self.whole)
         return (*self.notes, *([caution] if made and caution else ()))
 
@@ -329,7 +292,7 @@ class BalanceJob:
         """The same job at the share that validation patients choose; their results go into `place`."""
         mixture = replace(self.mixture, device=job.device)
         images = partial(_load_reference, self, how, folder_names(self.before), job)
-        against = images if self.options.filter else None
+        against = None if self.options.no_filter else images
         chosen = job.first(lambda: settle_share(self.manifest, model, mixture, place, against, job))
         mixture = replace(mixture, share=float(chosen.share))
         notes = tuple(filter(None, [mixture.limit(self.before)]))
@@ -348,7 +311,7 @@ class BalanceJob:
         Raises:
             PlanError: nothing is left to write; `why` gives the reason.
         """
-        if self.options.real == NONE and not any(self.missing.values()):
+        if self.options.way == NONE and not any(self.missing.values()):
             raise PlanError(
                 f"there is nothing to write without real images: {why}",
                 hint="Train a classifier on the real images alone, or write them with --real prepared.",
@@ -400,16 +363,16 @@ def write_dataset(
 
     # Select the synthetic images, one seed each.
     choice = None
-    if model and task.options.filter:
+    if model and not task.options.no_filter:
         task, choice = job.first(lambda: _select_samples(folder, task, model, how, job))
-    wish = SampleRequest(counts=task.missing if model else {}, seed=task.options.seed, device=job.device)
+    wish = SampleRequest(counts=task.missing if model else {}, seed=task.mixture.seed, device=job.device)
     marks = list_marks(wish, choice, digest)
 
     # Write real and synthetic images, each process its part.
     stack = None
-    if task.options.real == PREPARED:
+    if task.options.way == PREPARED:
         stack = prepare(task.manifest, _frame_of(task, how), job.each(cache.stacks_folder), job)
-    count, real = job.each(lambda: plan_real_images(folder, task.manifest, task.options.real, stack))
+    count, real = job.each(lambda: plan_real_images(folder, task.manifest, task.options.way, stack))
 
     def images_of(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
         mine = marks[part.share(len(marks))]
@@ -420,7 +383,7 @@ def write_dataset(
 
     # Repeat real images, then write manifest, data card and checksums.
     def close() -> WriteResult:
-        again = repeat_images(folder, images, task.whole, task.options.seed, job.tell) if count else []
+        again = repeat_images(folder, images, task.whole, task.mixture.seed, job.tell) if count else []
         account = _run_record(task, model, settings, choice)
         return finalise(folder, [*images, *again], account, job.tell)
 
@@ -431,7 +394,7 @@ def _select_samples(
     folder: DatasetWriter, task: BalanceJob, model: Model, how: WriteSettings, job: Job
 ) -> tuple[BalanceJob, Selection]:
     """Select images with the filter, and reduce the job to the share that every class can reach."""
-    wish = SampleRequest(counts=task.missing, seed=task.options.seed, device=job.device, doubtful=False)
+    wish = SampleRequest(counts=task.missing, seed=task.mixture.seed, device=job.device, doubtful=False)
     images = partial(_load_reference, task, how, folder.folders, job)
     choice = select_samples(folder.selection, model, wish, images, on_progress=job.tell)
     task = task.fit(choice)
@@ -452,7 +415,7 @@ def _run_record(
         training_seed=model.plan.budget.seed if model else None,
         holdout=model.holdout if model else None,
         cautions=tuple(small_class_warnings(task.manifest)) if any(task.missing.values()) else (),
-        real=task.options.real,
+        real=task.options.way,
         verdicts=task.manifest.verdicts(),
         repeated=task.repeats,
         share=task.share,
@@ -467,6 +430,20 @@ def _load_reference(
     """The training images, with which candidates are compared."""
     stack = prepare(task.manifest, _frame_of(task, how), cache.stacks_folder(), job)
     return ReferenceSet.of(stack, folders, task.manifest.digest, on_progress=job.tell)
+
+
+def _policy_of(options: BalanceOptions, seed: int) -> BalancePolicy:
+    """The policy by which each class is composed."""
+    share = _DEFAULT_SHARE if options.share is None else options.share
+    share = share if share == AUTO else float(share)
+    return BalancePolicy(
+        target=options.target,
+        per_class=options.class_ or {},
+        most=options.max_synthetic_ratio,
+        fill=options.fill,
+        share=None if options.fill == SYNTHETIC else share,
+        seed=seed,
+    )
 
 
 def _frame_of(task: BalanceJob, how: WriteSettings) -> Frame:

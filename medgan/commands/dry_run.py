@@ -7,10 +7,12 @@ from pathlib import Path
 from medgan.base import files
 from medgan.base.progress import OnProgress, ignore
 from medgan.base.results import BalanceForecast
-from medgan.commands.balance import BalanceJob, BalanceOptions
+from medgan.commands.balance import BalanceJob
 from medgan.commands.job import join_job
+from medgan.commands.options import BalanceOptions
 from medgan.commands.preflight import AUTO
 from medgan.commands.train import announce, outlook, plan_and_estimate
+from medgan.commands.values import as_path
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.source import Source
 from medgan.learners.gan.model import Model
@@ -24,8 +26,8 @@ def foresee(
     source: Source,
     out: Path,
     *,
-    model: Path | None,
     options: BalanceOptions,
+    holdout: float | None = None,
     overrides: Overrides,
     on_progress: OnProgress = ignore,
 ) -> BalanceForecast:
@@ -34,10 +36,12 @@ def foresee(
     Without `model` some training steps are timed for the estimate.
     """
     # Read, divide and check the data set as `balance` does.
+    options.refuse()
+    model = as_path(options.model)
     trained = None if model is None else Model.load(model)
     files.refuse_output_inside(out, [*source.inputs, *([model] if model else [])])
     job = join_job(overrides.device, on_progress)
-    task = BalanceJob.of_source(source, options, trained or overrides, job)
+    task = BalanceJob.of_source(source, options, holdout, trained or overrides, overrides.seed or 0, job)
     announce(task.manifest, on_progress)
     job.first(lambda: find_result(dataset_folder(out, "balance"), task.settings))
 
@@ -59,7 +63,7 @@ def foresee(
         share=task.share,
         notes=task.remarks,
         at_most=task.mixture.share == AUTO,
-        real=options.real,
+        real=options.way,
         trains=trains,
         estimate_seconds=round(seconds if trains else 0.0, 1),
         plan=explain(plan),

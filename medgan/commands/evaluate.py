@@ -59,33 +59,12 @@ _CHOICE = "choice.jsonl"
 """File in the folder of parts with the images that the filter selected."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateOptions:
-    """What is measured, and how thoroughly."""
-
-    only: tuple[str, ...] = ()
-    """Names of the parts to measure; empty for all."""
-    effort: str = "quick"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse parts and efforts that do not exist."""
-        refuse_parts(self.only)
-        if self.effort not in EFFORTS:
-            raise PlanError(f"--effort {self.effort} is not known", hint=f"Give one of {', '.join(EFFORTS)}.")
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The parts to measure, in their fixed order; usefulness always brings giveaways with it."""
-        wanted = {*self.only, *(("giveaways",) if "usefulness" in self.only else ())}
-        return tuple(name for name in PARTS if not wanted or name in wanted)
-
-
 def evaluate(
     request: Request,
     out: Path,
     *,
-    options: EvaluateOptions | None = None,
+    only: Collection[str] = (),
+    effort: str = "quick",
     on_progress: OnProgress = ignore,
 ) -> EvaluateResult:
     """Measure the requested parts and write `evaluation.json` and `report.html` into `out`.
@@ -98,26 +77,31 @@ def evaluate(
     Args:
         request: Real data, and the model or folder to judge.
         out: A new folder, or one that the same command began.
-        options: Parts, effort and seed.
+        only: Names of the parts to measure; none stands for all.
+        effort: How thoroughly: a name of `EFFORTS`.
         on_progress: Called with every step of progress.
 
     Raises:
         OutputError: `out` holds something else, or another command is writing into it.
     """
-    options = options or EvaluateOptions()
+    refuse_parts(only)
+    if effort not in EFFORTS:
+        raise PlanError(f"--effort {effort} is not known", hint=f"Give one of {', '.join(EFFORTS)}.")
     others = (request.model, request.synthetic, request.external)
     inputs = [*request.source.inputs, *(path for path in others if path)]
     files.refuse_output_inside(out, inputs)
     run = RunFolder(path=out, command="evaluate", record=_SETTINGS)
     job = join_job(request.device, on_progress)
     with run.lock(job.first):
-        return job.first(lambda: _measure_all(request, run, options, job))
+        return job.first(lambda: _measure_all(request, run, tuple(only), effort, job))
 
 
-def _measure_all(request: Request, run: RunFolder, options: EvaluateOptions, job: Job) -> EvaluateResult:
+def _measure_all(
+    request: Request, run: RunFolder, only: tuple[str, ...], effort: str, job: Job
+) -> EvaluateResult:
     """Measure in this process; see `evaluate`."""
     # Refuse another folder before any image is drawn.
-    out, asked, begun = run.path, _settings_of(request, options), run.read()
+    out, asked, begun = run.path, _settings_of(request, effort), run.read()
     known = {**_UNSET, **begun} if begun else {}
     run.refuse_changes(list_changes(known, {**_UNSET, **asked}))
 
@@ -129,20 +113,21 @@ def _measure_all(request: Request, run: RunFolder, options: EvaluateOptions, job
 
     # Measure part by part; one that cannot be measured becomes a note.
     found, notes = {}, list(gathered.notes)
-    missing = [name for name in options.parts if name not in _finished_parts(out, settings)]
+    wanted = _parts_to_measure(only)
+    missing = [name for name in wanted if name not in _finished_parts(out, settings)]
     judged = _analysis_input(out, "usefulness", gathered, settings, job.tell).runs
-    clock = _TimeForecast.of(gathered, missing, options, judged)
-    for done, name in enumerate(options.parts):
-        job.tell(clock.report(done, len(options.parts), f"part {name}"))
+    clock = _TimeForecast.of(gathered, missing, effort, judged)
+    for done, name in enumerate(wanted):
+        job.tell(clock.report(done, len(wanted), f"part {name}"))
         try:
             found[name] = _measure_part(out, name, gathered, settings, job.tell)
         except MedganError as error:
-            if options.only == (name,):
+            if only == (name,):
                 raise
             notes.append(f"{name} could not be measured: {error.message}")
 
     # Write what the report shows, the results, the model card and the report.
-    job.tell(Progress("evaluating", len(options.parts), len(options.parts), "writing the report"))
+    job.tell(Progress("evaluating", len(wanted), len(wanted), "writing the report"))
     parts = _finished_parts(out, settings) | found
     save_exhibits(
         out,
@@ -151,7 +136,7 @@ def _measure_all(request: Request, run: RunFolder, options: EvaluateOptions, job
         if parts.get("usefulness")
         else None,
     )
-    result = _result_of(parts, gathered, tuple(notes), settings, _repeat_command(request, options), out)
+    result = _result_of(parts, gathered, tuple(notes), settings, _repeat_command(request, only, effort), out)
     remark = write_verdicts(request.model, result.as_json(), _last_measured_day(out)) if request.model else ""
     result = replace(result, notes=(*notes, *filter(None, [remark])))
     files.write_json(out / RESULT, {name: value for name, value in result.as_json().items() if name != "out"})
@@ -207,15 +192,11 @@ class _TimeForecast:
 
     @classmethod
     def of(
-        cls,
-        images: EvaluationData,
-        parts: Sequence[str],
-        options: EvaluateOptions,
-        finished: Collection[str],
+        cls, images: EvaluationData, parts: Sequence[str], effort: str, finished: Collection[str]
     ) -> _TimeForecast:
         """Time a short trial of the parts that are still to be measured, less finished runs of usefulness."""
-        seconds = forecast(images, parts, options.effort, finished) if parts else 0.0
-        return cls(effort=options.effort, seconds=seconds, began=time.monotonic())
+        seconds = forecast(images, parts, effort, finished) if parts else 0.0
+        return cls(effort=effort, seconds=seconds, began=time.monotonic())
 
     def report(self, done: int, total: int, words: str) -> Progress:
         """Report the progress; the first report also says how long everything takes."""
@@ -233,11 +214,17 @@ def _last_measured_day(out: Path) -> str:
     return datetime.fromtimestamp(max(times, default=0.0), UTC).date().isoformat()
 
 
-def _settings_of(request: Request, options: EvaluateOptions) -> dict[str, Any]:
+def _parts_to_measure(only: Collection[str]) -> tuple[str, ...]:
+    """The parts to measure, in their fixed order; usefulness always brings giveaways with it."""
+    wanted = {*only, *(("giveaways",) if "usefulness" in only else ())}
+    return tuple(name for name in PARTS if not wanted or name in wanted)
+
+
+def _settings_of(request: Request, effort: str) -> dict[str, Any]:
     """The settings, besides the images, that tell one evaluation from another."""
     filtered = {"filter": request.filtered} if request.model else {}
     second = {"external": True} if request.external else {}
-    return {"effort": options.effort, "seed": options.seed, **filtered, **second}
+    return {"effort": effort, "seed": request.seed, **filtered, **second}
 
 
 def _source_options(source: Source) -> list[str]:
@@ -246,7 +233,7 @@ def _source_options(source: Source) -> list[str]:
     return [*words, *(["--allow-burned-in"] if source.allow_burned_in else [])]
 
 
-def _repeat_command(request: Request, options: EvaluateOptions) -> str:
+def _repeat_command(request: Request, only: Collection[str], effort: str) -> str:
     """The command with stand-ins for its folders, whose names may be private."""
     words = ["medgan", "evaluate", "SOURCE"]
     words += _source_options(request.source)
@@ -255,8 +242,8 @@ def _repeat_command(request: Request, options: EvaluateOptions) -> str:
     words += ["--synthetic", "FOLDER"] if request.synthetic else []
     words += ["--external", "EXTERNAL"] if request.external else []
     words += ["--holdout", str(request.holdout)] if request.holdout else []
-    words += ["--only", ",".join(options.only)] if options.only else []
-    words += ["--effort", options.effort, "--seed", str(options.seed), "--out", "EVALUATION"]
+    words += ["--only", ",".join(only)] if only else []
+    words += ["--effort", effort, "--seed", str(request.seed), "--out", "EVALUATION"]
     return shlex.join(words)
 
 

@@ -9,9 +9,10 @@ from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, ignore
 from medgan.base.results import WriteResult
-from medgan.commands.balance import BalanceJob, BalanceOptions, WriteSettings, ensure_report, write_dataset
+from medgan.commands.balance import BalanceJob, WriteSettings, ensure_report, write_dataset
 from medgan.commands.draw_into import resolve_form
 from medgan.commands.job import join_job
+from medgan.commands.options import BalanceOptions, DicomClass, Format
 from medgan.dataset.index import index
 from medgan.dataset.manifest import SPLITS, Manifest
 from medgan.dataset.source import Source
@@ -26,8 +27,8 @@ def conform(  # noqa: PLR0913  # what the command takes
     *,
     like: Path,
     split: str | None = None,
-    format: str = "auto",  # noqa: A002 the option is called so
-    dicom_class: str = "auto",
+    format: Format = "auto",  # noqa: A002 the option is called so
+    dicom_class: DicomClass = "auto",
     on_progress: OnProgress = ignore,
 ) -> WriteResult:
     """Write the scans of `source` into `out`, prepared like the training images of a model.
@@ -53,16 +54,11 @@ def conform(  # noqa: PLR0913  # what the command takes
     job = join_job("cpu", on_progress)
     found = index(source, job)
     manifest = _select_split(_divide_as_training(found, trained), split)
-    task = BalanceJob.of(
-        manifest,
-        BalanceOptions(
-            target=0, share=0, holdout=0.0, any_model=True, format=format, dicom_class=dicom_class
-        ),
-        trained,
-    )
+    options = BalanceOptions(target=0, share=0, any_model=True, format=format, dicom_class=dicom_class)
+    task = BalanceJob.of(manifest, options, trained)
 
     # Write them as `balance` writes its real images, with nothing repeated and nothing synthetic.
-    settings = {**task.settings, "command": "prepare", "split": split or "all"}
+    settings = {**task.settings, "command": "prepare", "split": split or "all", "holdout": 0.0}
     task = replace(task, command="prepare", split=split or "", settings=settings)
     run = dataset_folder(out, "prepare")
     if (done := job.first(lambda: find_result(run, task.settings))) is None:

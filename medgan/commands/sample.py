@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from medgan.commands.draw_into import (
     write_synthetic,
 )
 from medgan.commands.job import join_job
+from medgan.commands.options import DrawOptions
 from medgan.dataset.index import index
 from medgan.dataset.manifest import Holdout
 from medgan.dataset.quota import unknown_class_error
@@ -43,35 +43,11 @@ from medgan.output.folder import (
 from medgan.output.folder_names import folder_names
 from medgan.preparation.stack import find_stack, prepare
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleOptions:
-    """Which images are drawn, and how they are selected and written."""
-
-    labels: Sequence[str] = ()
-    """Classes to draw; empty for all classes of the model."""
-    count: int = 16
-    """Images per class."""
-    seed: int = 0
-    """Seed of the first image; the number of an image is its seed + 1."""
-    format: str = "auto"
-    """"dicom", "nifti", "png", or "auto" for the format of the training data."""
-    dicom_class: str = "auto"
-    """"ct", "mr", "cr", "dx", "us", "sc", or "auto" for that of the modality where it is true."""
-    filtered: bool = True
-    """Select the best of several times as many candidates; otherwise take the first seeds."""
-    against: Source | None = None
-    """Scans to look for copies of; None uses the prepared training images in the cache."""
-    holdout: float | None = None
-    """Share of the patients of `against` that training held out; None takes it from the model."""
-    device: str = "auto"
-
-
-_DEFAULTS = SampleOptions()
+_DEFAULTS = DrawOptions()
 
 
 def sample(
-    model: Path, out: Path, *, options: SampleOptions = _DEFAULTS, on_progress: OnProgress = ignore
+    model: Path, out: Path, *, options: DrawOptions = _DEFAULTS, on_progress: OnProgress = ignore
 ) -> WriteResult:
     """Draw images of every requested class into the folder `out`.
 
@@ -89,7 +65,7 @@ def sample(
     """
     # Check the options against each other and the model.
     _check_options(options)
-    against = options.against
+    against = options.scans
     trained = Model.load(model)
     files.refuse_output_inside(out, [model, *(against.inputs if against else ())])
     how = holdout_of_training(trained.holdout, options.holdout) if against else Holdout()
@@ -106,7 +82,7 @@ def sample(
         "seed": options.seed,
         "format": form.format,
         "dicom_class": form.dicom_class,
-        "filter": options.filtered,
+        "filter": not options.no_filter,
         "against": against is not None,
         "holdout": how.share,
     }
@@ -123,7 +99,7 @@ def sample(
     with run.lock(job.first):
         if (done := job.first(lambda: claim_folder(run, settings))) is not None:
             return done
-        return _write_images(folder, trained, wish, beside if options.filtered else None, settings, job)
+        return _write_images(folder, trained, wish, None if options.no_filter else beside, settings, job)
 
 
 def _write_images(
@@ -169,19 +145,19 @@ def _write_images(
     return job.first(lambda: finalise(folder, images, account, job.tell))
 
 
-def _check_options(options: SampleOptions) -> None:
+def _check_options(options: DrawOptions) -> None:
     """Raise PlanError for options that cannot be met or that contradict each other."""
-    count, against = options.count, options.against
+    count, against = options.count, options.scans
     if count < 1:
         raise PlanError(f"--count must be at least 1, not {count}", hint="Give for example --count 16.")
-    if against is not None and not options.filtered:
+    if against is not None and options.no_filter:
         raise PlanError(
             "--against needs the filter, which --no-filter turns off",
             hint="Remove --against or --no-filter.",
         )
     if options.holdout and against is None:
         raise PlanError("--holdout needs --against", hint="Add --against SOURCE, or remove --holdout.")
-    check_seed_range(most_candidates(count) if options.filtered else count, options.seed)
+    check_seed_range(count if options.no_filter else most_candidates(count), options.seed)
 
 
 def _labels_to_draw(wanted: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:

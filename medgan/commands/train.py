@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,27 +65,14 @@ from medgan.training.runtime import can_replay, choose_device, explain_gpu_error
 from medgan.training.tensorboard_log import TensorBoardLog
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """Options of `train` besides those that decide the plan."""
-
-    holdout: float | None = None
-    """Share of the training patients that the generator must not see; they become val.
-
-    None holds out a fifth of them if there is neither val nor test.
-    """
-    dry_run: bool = False
-    """Decide the plan, estimate the time and stop."""
-    tensorboard: bool = False
-    """Write TensorBoard events as well."""
-
-
-def train(
+def train(  # noqa: PLR0913  # what the command takes
     source: Source,
     out: Path,
     *,
     overrides: Overrides | None = None,
-    options: Options | None = None,
+    holdout: float | None = None,
+    dry_run: bool = False,
+    tensorboard: bool = False,
     on_progress: OnProgress = ignore,
 ) -> TrainResult:
     """Train on the train split of `source` into the run folder `out`.
@@ -99,16 +85,20 @@ def train(
         source: Scans and their classes.
         out: A new folder, or the folder of a run to continue.
         overrides: Settings of the training that the user decides.
-        options: Hold-out, dry run, TensorBoard.
+        holdout: Share of the training patients that the generator must not see; they become val. None holds
+            out a fifth of them if there is neither val nor test.
+        dry_run: Decide the plan, estimate the time and stop.
+        tensorboard: Write TensorBoard events as well.
         on_progress: Called with every step of progress.
     """
-    began, options, wish = time.monotonic(), options or Options(), overrides or Overrides()
+    began, wish = time.monotonic(), overrides or Overrides()
     refuse_output_inside(out, source.inputs)
     job = join_job(wish.device, on_progress)
     manifest = index(source, job)
-    manifest = hold_out_for_training(manifest, options.holdout, wish.seed or 0)
+    manifest = hold_out_for_training(manifest, holdout, wish.seed or 0)
     announce(manifest, on_progress)
-    return train_on(manifest, out, wish, options, job, began=began)
+    how: dict[str, Any] = {"holdout": holdout, "dry_run": dry_run, "tensorboard": tensorboard}
+    return train_on(manifest, out, wish, job, began=began, **how)
 
 
 def announce(manifest: Manifest, on_progress: OnProgress) -> None:
@@ -119,8 +109,16 @@ def announce(manifest: Manifest, on_progress: OnProgress) -> None:
         warn(on_progress, sentence)
 
 
-def train_on(
-    manifest: Manifest, out: Path, wish: Overrides, options: Options, job: Job, *, began: float
+def train_on(  # noqa: PLR0913  # what the command takes
+    manifest: Manifest,
+    out: Path,
+    wish: Overrides,
+    job: Job,
+    *,
+    began: float,
+    holdout: float | None = None,
+    dry_run: bool = False,
+    tensorboard: bool = False,
 ) -> TrainResult:
     """Train on an indexed data set with final splits.
 
@@ -128,18 +126,20 @@ def train_on(
         manifest: The data set.
         out: The run folder.
         wish: Settings of the training that the user decides.
-        options: Hold-out, dry run, TensorBoard.
         job: Its processes train together.
         began: `time.monotonic()` when the command began.
+        holdout: The share held out that the user asked for.
+        dry_run: Decide the plan, estimate the time and stop.
+        tensorboard: Write TensorBoard events as well.
     """
     # Decide the plan; what a run in the folder decided before still holds.
     run = training_folder(out)
     fingerprint, before = measure(manifest), job.first(run.read)
     if before is not None and wish.minutes not in {None, before["plan"].get("minutes")}:
         before = {**before, "allowed": job.first(lambda: images_of_minutes(out, wish.minutes or 0.0))}
-    plan, estimate = plan_and_estimate(fingerprint, wish, before, probe=options.dry_run, on_progress=job.tell)
+    plan, estimate = plan_and_estimate(fingerprint, wish, before, probe=dry_run, on_progress=job.tell)
     job.tell(outlook(fingerprint, plan, estimate))
-    if options.dry_run:
+    if dry_run:
         return TrainResult(
             run=out,
             images_shown=0,
@@ -153,7 +153,7 @@ def train_on(
     share_of_batch(plan)  # refuses a batch that cannot be divided among processes before the folder is made
     with run.lock(job.first):
         # Claim the folder and prepare the images.
-        legs = job.first(lambda: claim(run, plan, manifest.digest, list_options(wish, options.holdout)))
+        legs = job.first(lambda: claim(run, plan, manifest.digest, list_options(wish, holdout)))
         plan = continue_plan(plan, legs)
         job.each(lambda: require_visible(out))
         stack = prepare(manifest, plan.frame, job.each(cache.stacks_folder), job)
@@ -164,7 +164,7 @@ def train_on(
                 plan,
                 out,
                 about=_describe_data(manifest, legs),
-                on_tick=_tick_log(out, plan.frame, stack, options),
+                on_tick=_tick_log(out, plan.frame, stack, tensorboard=tensorboard),
                 on_progress=job.tell,
                 start=legs[-1].images_shown if legs else 0,
             )
@@ -178,11 +178,11 @@ def train_on(
 
 
 def _tick_log(
-    out: Path, frame: Frame, stack: Stack, options: Options
+    out: Path, frame: Frame, stack: Stack, *, tensorboard: bool
 ) -> Callable[[dict[str, Any], NDArray[np.float32]], None]:
     """What to do after every tick: draw its pictures, and write TensorBoard events if asked for."""
     pictures = TickPictures(out, frame, stack)
-    wanted = options.tensorboard and current_processes().is_first
+    wanted = tensorboard and current_processes().is_first
     board = TensorBoardLog(out / "tensorboard") if wanted else None
 
     def on_tick(row: dict[str, Any], grid: NDArray[np.float32]) -> None:

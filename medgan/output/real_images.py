@@ -21,7 +21,6 @@ from medgan.scans import nifti
 from medgan.scans.scan import Provenance
 
 PREPARED, _LINK, NONE = "prepared", "link", "none"
-WAYS = (PREPARED, _LINK, NONE)
 """Ways in which real images are handed on."""
 LINK_WARNING = (
     "--real link hands on your files themselves: editing one of them in the output edits the original. "

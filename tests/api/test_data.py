@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 
 import medgan
 from medgan import DatasetError, Folder, OptionError, Synthetic
-from medgan.api.options import FormOptions, LabelOptions
 from medgan.api.verbs import prepare
+from medgan.commands.options import LabelOptions
 from tests.commands.blobs import discs, rows_of, untrained
 
 
@@ -32,7 +32,6 @@ def place(tmp_path_factory):
             out=place / name,
             labels=LabelOptions(),
             split=split,
-            form=FormOptions(),
         )
     return place
 

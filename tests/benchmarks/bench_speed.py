@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from medgan.base.workers import keep_memory
 from medgan.commands.draw_into import resolve_form
-from medgan.commands.train import Options, train
+from medgan.commands.train import train
 from medgan.dataset.source import Source
 from medgan.learners.gan.probe import GanTrial
 from medgan.learners.gan.sample import _BATCH, _draw_pixels, _latent_of
@@ -347,7 +347,7 @@ def test_what_a_dry_run_foretells(name, size, images, tmp_path, monkeypatch):
     monkeypatch.setenv("MEDGAN_CACHE", str(tmp_path / "cache"))
     source = Source(path=PAGE.parents[2] / "sample_data" / name)
     wish = Overrides(size=(size, size), images=images, device="cpu")
-    said = train(source, tmp_path / "run", overrides=wish, options=Options(dry_run=True))
+    said = train(source, tmp_path / "run", overrides=wish, dry_run=True)
     precision = said.plan["precision"]["value"]
     took = train(source, tmp_path / "run", overrides=replace(wish, precision=precision))
     ratio = said.estimate_seconds / took.seconds

@@ -165,12 +165,12 @@ def common_of(records, split):
 def trained(manifest, place, split):
     """The generator of a unit, trained where it is not there yet."""
     from medgan.base.job import Job
-    from medgan.commands.train import Options, train_on
+    from medgan.commands.train import train_on
     from medgan.learners.gan.model import Model
     from medgan.plan import Overrides
 
     wish = Overrides(size=(SIZE, SIZE), images=IMAGES, seed=split, device="cpu")
-    train_on(manifest, place, wish, Options(), Job(device="cpu"), began=time.monotonic())
+    train_on(manifest, place, wish, Job(device="cpu"), began=time.monotonic())
     return Model.load(place)
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 
 from medgan.base import escape
 from medgan.cli import screen
-from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.balance import balance
 from medgan.commands.inspect import inspect
+from medgan.commands.options import BalanceOptions
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
@@ -211,8 +212,7 @@ def test_a_balanced_folder_of_such_classes(png, tmp_path):
     done = balance(
         source,
         tmp_path / "out",
-        options=BalanceOptions(filter=False),
-        model=untrained(tmp_path / "run", source),
+        options=BalanceOptions(model=untrained(tmp_path / "run", source), no_filter=True),
     )
     _, rows = read_tables(done.out)
     assert {row["label"] for row in rows} == set(LABELS)

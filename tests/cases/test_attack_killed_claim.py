@@ -8,7 +8,8 @@ import pytest
 
 from medgan.base.errors import OutputError
 from medgan.commands import balance as balancing
-from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions
 from medgan.commands.train import train
 from medgan.learners.gan.model import Model
 from medgan.plan import Overrides
@@ -56,7 +57,7 @@ def test_balance_goes_on_where_the_training_beside_it_was_killed_as_it_claimed(s
     monkeypatch.setattr(balancing, "write_dataset", lambda *_: pytest.skip("it goes on"))
     left_behind(tmp_path / "out.run")
     with pytest.raises(pytest.skip.Exception):
-        balance(scans, tmp_path / "out", options=BalanceOptions(filter=False), overrides=QUICK)
+        balance(scans, tmp_path / "out", options=BalanceOptions(no_filter=True), overrides=QUICK)
     assert Model.load(tmp_path / "out.run").images_shown == 16
 
 

@@ -13,8 +13,9 @@ from PIL import Image
 from medgan.base.errors import DatasetError, MedganError
 from medgan.base.job import ALONE
 from medgan.cli.app import app
-from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.evaluate import EvaluateOptions, evaluate
+from medgan.commands.balance import balance
+from medgan.commands.evaluate import evaluate
+from medgan.commands.options import BalanceOptions
 from medgan.commands.report import report
 from medgan.dataset.source import Source
 from medgan.evaluation.data import Request, load_evaluation_data
@@ -29,7 +30,7 @@ def world(tmp_path_factory):
     discs(place / "scans", split="train", full=6, rare=4)
     source = discs(place / "scans", split="test", full=3, rare=3)
     model = untrained(place / "model", source)
-    balance(source, place / "balanced", model=model, options=BalanceOptions(filter=False, format="png"))
+    balance(source, place / "balanced", options=BalanceOptions(model=model, no_filter=True, format="png"))
     return source, place / "balanced"
 
 
@@ -188,7 +189,7 @@ def test_what_a_folder_says_of_itself_is_read_from_itself(world, folder, name):
 def evaluation(world, tmp_path_factory):
     """An evaluation with arms and scores: only to be copied."""
     out = tmp_path_factory.mktemp("evaluation") / "out"
-    evaluate(Request(source=Source(path=world[1])), out, options=EvaluateOptions(only=("privacy",)))
+    evaluate(Request(source=Source(path=world[1])), out, only=("privacy",))
     told = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
     told["arms"], told["scores"] = (
         [arm("real", 0.5, made=False), arm("share 0.25", 0.6, made=True)],

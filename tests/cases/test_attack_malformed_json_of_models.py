@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from medgan.base.errors import MedganError, ModelError
 from medgan.base.files import digest_file
-from medgan.commands.sample import SampleOptions, sample
+from medgan.commands.options import DrawOptions
+from medgan.commands.sample import sample
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from tests.commands.blobs import discs, untrained
@@ -105,7 +106,7 @@ def test_what_is_not_refused_can_be_drawn_from(folder, facts, tmp_path):
             sample(
                 folder,
                 tmp_path / "out",
-                options=SampleOptions(labels=[Model.load(folder).labels[0]], count=1, filtered=False),
+                options=DrawOptions(label=[Model.load(folder).labels[0]], count=1, no_filter=True),
             )
             shutil.rmtree(tmp_path / "out")
 
@@ -193,7 +194,7 @@ def test_weights_that_are_no_numbers_draw_nothing(folder, tmp_path, number, name
 
     weigh(folder, spoil)
     with pytest.raises(ModelError, match=f"{name} holds a weight that is infinite or not a number"):
-        sample(folder, tmp_path / "out", options=SampleOptions(count=1))
+        sample(folder, tmp_path / "out", options=DrawOptions(count=1))
     assert not (tmp_path / "out").exists()
 
 

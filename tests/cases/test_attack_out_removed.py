@@ -6,8 +6,9 @@ import pytest
 
 from medgan.base import files
 from medgan.base.errors import OutputError
-from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.sample import SampleOptions, sample
+from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions, DrawOptions
+from medgan.commands.sample import sample
 from medgan.commands.train import train
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree, untrained
@@ -63,11 +64,9 @@ def test_a_folder_of_the_same_name_is_not_taken_for_it(scans, tmp_path):
 def test_sample_notices_and_starts_anew(model, tmp_path, stage, at):
     out = tmp_path / "out"
     with pytest.raises(OutputError, match=REMOVED):
-        sample(
-            model, out, options=SampleOptions(count=3, filtered=False), on_progress=remover(out, stage, at)
-        )
+        sample(model, out, options=DrawOptions(count=3, no_filter=True), on_progress=remover(out, stage, at))
     assert not out.exists()
-    assert sample(model, out, options=SampleOptions(count=3, filtered=False)).written == {
+    assert sample(model, out, options=DrawOptions(count=3, no_filter=True)).written == {
         "covid": 3,
         "normal": 3,
     }
@@ -77,11 +76,11 @@ def test_sample_notices_and_starts_anew(model, tmp_path, stage, at):
     ("stage", "at"), [("training", 16), ("writing", 2), ("repeating", 1), ("checking", 1)]
 )
 def test_balance_notices_and_starts_anew(scans, tmp_path, stage, at):
-    out, options = tmp_path / "out", BalanceOptions(filter=False, holdout=0.0)
+    out, how = tmp_path / "out", {"options": BalanceOptions(no_filter=True), "holdout": 0.0}
     with pytest.raises(OutputError, match=REMOVED):
-        balance(scans, out, options=options, overrides=QUICK, on_progress=remover(out, stage, at))
+        balance(scans, out, **how, overrides=QUICK, on_progress=remover(out, stage, at))
     assert not out.exists()
-    assert balance(scans, out, options=options, overrides=QUICK).written == {"covid": 2, "normal": 2}
+    assert balance(scans, out, **how, overrides=QUICK).written == {"covid": 2, "normal": 2}
 
 
 def test_the_run_beside_a_balanced_folder_is_watched_too(scans, tmp_path):

@@ -12,8 +12,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
 
 from medgan.base.files import digest
-from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.balance import balance
 from medgan.commands.inspect import inspect
+from medgan.commands.options import BalanceOptions
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from tests.commands.blobs import tree, untrained
@@ -44,7 +45,7 @@ def scans_of(root, numbers=NUMBERS, *, name="{:03d}"):
 def balanced(source, out, real):
     """A folder of the source, topped up by a generator that never trained."""
     model = untrained(out.with_name("model"), source)
-    balance(source, out, model=model, options=BalanceOptions(real=real, filter=False))
+    balance(source, out, options=BalanceOptions(model=model, real=real, no_filter=True))
     return out
 
 

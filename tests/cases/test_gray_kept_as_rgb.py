@@ -14,6 +14,7 @@ from medgan.base.job import ALONE
 from medgan.base.results import InspectResult
 from medgan.commands.balance import balance
 from medgan.commands.inspect import inspect
+from medgan.commands.options import BalanceOptions
 from medgan.dataset.source import Source
 from medgan.evaluation.data import Request, load_evaluation_data
 from tests.commands.blobs import rows_of, untrained
@@ -87,7 +88,7 @@ def balanced(request, tmp_path_factory):
                 )
     source = Source(path=root / "scans")
     model = untrained(root / "model", source)
-    return source, balance(source, root / "out", model=model).out
+    return source, balance(source, root / "out", options=BalanceOptions(model=model)).out
 
 
 def test_real_and_synthetic_images_are_stored_as_rgb_without_a_trace_of_colour(balanced):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from medgan.base.progress import WARNING
-from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.train import Options, train
+from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions
+from medgan.commands.train import train
 from medgan.dataset.source import Source
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, untrained
@@ -28,7 +29,7 @@ def warnings(command):
 
 
 def test_balance_and_its_data_card_name_the_class_of_three(few, tmp_path):
-    options = BalanceOptions(target=20, filter=False)
+    options = BalanceOptions(target=20, no_filter=True)
     text = warnings(
         lambda told: balance(few, tmp_path / "out", options=options, overrides=QUICK, on_progress=told)
     )
@@ -39,9 +40,8 @@ def test_balance_and_its_data_card_name_the_class_of_three(few, tmp_path):
 
 
 def test_training_names_them_before_any_time_is_spent(few, tmp_path):
-    options = Options(dry_run=True)
     text = warnings(
-        lambda told: train(few, tmp_path / "run", overrides=QUICK, options=options, on_progress=told)
+        lambda told: train(few, tmp_path / "run", overrides=QUICK, dry_run=True, on_progress=told)
     )
     assert "Class 1 has only 3 images" in text
 
@@ -49,10 +49,8 @@ def test_training_names_them_before_any_time_is_spent(few, tmp_path):
 def test_a_model_at_hand_is_no_reason_to_be_silent(tmp_path):
     source = discs(tmp_path / "scans", normal=12, covid=4)
     model = untrained(tmp_path / "model", source)
-    options = BalanceOptions(filter=False)
-    text = warnings(
-        lambda told: balance(source, tmp_path / "out", model=model, options=options, on_progress=told)
-    )
+    options = BalanceOptions(model=model, no_filter=True)
+    text = warnings(lambda told: balance(source, tmp_path / "out", options=options, on_progress=told))
     assert "Classes are small: covid has 4 images" in text
     assert "covid has 4 images" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
@@ -60,5 +58,5 @@ def test_a_model_at_hand_is_no_reason_to_be_silent(tmp_path):
 def test_a_folder_without_synthetic_images_has_no_copies_to_warn_of(tmp_path):
     source = discs(tmp_path / "scans", normal=5, covid=4)
     model = untrained(tmp_path / "model", source)
-    balance(source, tmp_path / "out", model=model, options=BalanceOptions(share=0, filter=False))
+    balance(source, tmp_path / "out", options=BalanceOptions(model=model, share=0, no_filter=True))
     assert "near copies. Add scans" not in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")

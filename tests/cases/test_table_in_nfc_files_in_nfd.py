@@ -4,8 +4,8 @@ import unicodedata
 
 import pytest
 
-from medgan.api.values import as_quota
 from medgan.commands.sample import _labels_to_draw
+from medgan.commands.values import as_quota
 from medgan.dataset.file_list import list_files
 from medgan.dataset.index import index
 from medgan.dataset.source import Source

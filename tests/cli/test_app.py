@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from medgan import __version__
 from medgan.base.errors import DatasetError
 from medgan.cli import app as cli
-from medgan.commands.sample import SampleOptions
+from medgan.commands.options import DrawOptions
 from medgan.plan import Overrides
 
 COMMANDS = ("inspect", "train", "sample", "balance", "evaluate", "cache")
@@ -183,8 +183,7 @@ def test_train_passes_every_wish_on(calls):
         noise="uniform",
         window="lung",
     )
-    told = wishes["options"]
-    assert (told.holdout, told.dry_run, told.tensorboard) == (0.2, True, True)
+    assert (wishes["holdout"], wishes["dry_run"], wishes["tensorboard"]) == (0.2, True, True)
 
 
 def test_nothing_is_decided_that_was_not_asked_for(calls):
@@ -202,19 +201,19 @@ def test_sample_takes_several_labels(calls):
     run("sample", "run", *words.split())
     (model, out), wishes = calls["sample"]
     assert (str(model), str(out)) == ("run", "s")
-    assert wishes["options"] == SampleOptions(labels=["a", "b"], count=7, seed=5, format="png")
+    assert wishes["options"] == DrawOptions(label=["a", "b"], count=7, seed=5, format="png")
 
 
 def test_the_filter_is_on_until_it_is_turned_off(calls):
     run("sample", "run", "--out", "s", "--against", "scans", "--json")
-    assert calls["sample"][1]["options"].filtered
-    assert str(calls["sample"][1]["options"].against.path) == "scans"
+    assert not calls["sample"][1]["options"].no_filter
+    assert str(calls["sample"][1]["options"].scans.path) == "scans"
     run("balance", "scans", "--out", "b", "--json")
-    assert calls["balance"][1]["options"].filter
+    assert not calls["balance"][1]["options"].no_filter
     run("sample", "run", "--out", "s", "--no-filter", "--json")
     run("balance", "scans", "--out", "b", "--no-filter", "--json")
-    assert not calls["sample"][1]["options"].filtered
-    assert not calls["balance"][1]["options"].filter
+    assert calls["sample"][1]["options"].no_filter
+    assert calls["balance"][1]["options"].no_filter
 
 
 def test_images_of_a_model_are_judged_as_they_are_handed_out_unless_asked_otherwise(calls):
@@ -237,9 +236,9 @@ def test_balance_takes_targets_per_class(calls):
     run("balance", "scans", "--out", "b", *words.split(), "--any-model", "--holdout", "0.1", "--json")
     _, wishes = calls["balance"]
     told = wishes["options"]
-    assert (told.target, told.per_class, told.max_synthetic_ratio) == (50, {"a": 80, "b=c": 9}, 2.5)
-    assert (told.real, told.format, told.seed, told.any_model) == ("none", "nifti", 4, True)
-    assert (told.holdout, wishes["model"], wishes["overrides"].seed) == (0.1, None, 4)
+    assert (told.target, told.class_, told.max_synthetic_ratio) == (50, {"a": 80, "b=c": 9}, 2.5)
+    assert (told.real, told.format, told.model, told.any_model) == ("none", "nifti", None, True)
+    assert (wishes["holdout"], wishes["overrides"].seed) == (0.1, 4)
 
 
 def test_training_options_beside_a_model_are_refused_because_they_would_do_nothing(calls):

@@ -19,7 +19,7 @@ def trained(monkeypatch):
     """Calls of `train`, which does nothing here but leave its folder."""
     calls = []
 
-    def train(source, out, *, overrides, options, on_progress):
+    def train(source, out, *, overrides, on_progress, **options):
         calls.append((source, overrides, options))
         out.mkdir(exist_ok=True)
         return TrainResult(run=out, images_shown=0, seconds=0.0, model_digest="0", warnings=())
@@ -163,7 +163,7 @@ def balanced(monkeypatch):
 
 def test_a_top_up_is_synthetic_images_alone(balanced, tmp_path, cut_scans):
     invoke("balance", cut_scans, "-o", tmp_path / "more", "--top-up")
-    assert balanced[0]["options"].real == "none"
+    assert balanced[0]["options"].way == "none"
     done = invoke("balance", cut_scans, "-o", tmp_path / "more", "--top-up", "--real", "link")
     assert done.exit_code == 2
     assert "leave --real link away" in done.output

@@ -8,6 +8,7 @@ import json
 import shutil
 import warnings
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from PIL import Image
 from pydicom.uid import UltrasoundImageStorage
 
 from medgan.base.errors import DatasetError, ModelError, OutputError, PlanError
-from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.sample import SampleOptions, sample
+from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions, DrawOptions
+from medgan.commands.sample import sample
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
@@ -52,7 +54,7 @@ def model(scans, tmp_path_factory):
 def balanced(scans, model, tmp_path_factory):
     """A finished output folder, only to be looked at."""
     out = tmp_path_factory.mktemp("finished") / "out"
-    return balance(scans, out, model=model)
+    return balance(scans, out, options=BalanceOptions(model=model))
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +134,7 @@ def test_a_row_is_enough_to_draw_its_image_again(balanced, model, tmp_path):
     sample(
         model,
         tmp_path / "again",
-        options=SampleOptions(labels=[row["label"]], seed=int(row["seed"]), count=1, filtered=False),
+        options=DrawOptions(label=[row["label"]], seed=int(row["seed"]), count=1, no_filter=True),
     )
     (again,) = rows_of(tmp_path / "again")
     assert again["pixel_sha256"] == row["pixel_sha256"]
@@ -165,7 +167,7 @@ def test_the_data_card_counts_and_warns(balanced):
 
 def test_the_input_is_left_as_it_was(scans, model, tmp_path):
     before = tree(scans.path)
-    balance(scans, tmp_path / "out", model=model)
+    balance(scans, tmp_path / "out", options=BalanceOptions(model=model))
     assert tree(scans.path) == before
 
 
@@ -186,7 +188,7 @@ def test_no_validation_or_test_image_is_written(balanced, scans, model, tmp_path
 def test_patients_that_are_held_out_are_not_written(scans, tmp_path):
     source = discs(tmp_path / "scans", normal=6, covid=4)
     written = balance(
-        source, tmp_path / "out", options=BalanceOptions(holdout=0.3, target=0, share=0), overrides=QUICK
+        source, tmp_path / "out", options=BalanceOptions(target=0, share=0), holdout=0.3, overrides=QUICK
     )
     assert written.counts["before"] == {"covid": 3, "normal": 4}
     assert by_origin(tmp_path / "out") == {("real", "covid"): 3, ("real", "normal"): 4}
@@ -200,8 +202,8 @@ def test_patients_that_are_held_out_are_not_written(scans, tmp_path):
     [
         ({"target": "median"}, [2, 0], [1, 2]),  # of 5 and 2, rounded up: 4
         ({"target": 7}, [5, 2], [2, 2]),
-        ({"target": "7", "share": 0.5}, [5, 2], [7, 7]),
-        ({"per_class": {"covid": 3}, "share": "0.5"}, [1, 0], [3, 5]),
+        ({"target": 7, "share": 0.5}, [5, 2], [7, 7]),
+        ({"class_": {"covid": 3}, "share": "0.5"}, [1, 0], [3, 5]),
         ({"max_synthetic_ratio": 0.5}, [3, 0], [1, 1]),
         ({"target": 0}, [0, 0], [1, 2]),
         ({"fill": "synthetic"}, [0, 0], [3, 0]),
@@ -211,8 +213,8 @@ def test_patients_that_are_held_out_are_not_written(scans, tmp_path):
     ids=str,
 )
 def test_targets_and_shares_are_met(scans, model, tmp_path, options, repeated, written):
-    options = BalanceOptions(**options, filter=False)
-    done = balance(scans, tmp_path / "out", model=model, options=options)
+    options = BalanceOptions(**options, no_filter=True)
+    done = balance(scans, tmp_path / "out", options=replace(options, model=model))
     assert list(done.repeated.values()) == repeated
     assert list(done.written.values()) == written
     kinds = by_kind(tmp_path / "out")
@@ -249,8 +251,8 @@ def test_repeats_are_in_every_list_and_sum(balanced):
 
 def test_the_seed_chooses_which_images_come_once_more_often(scans, model, tmp_path):
     def repeats(seed):
-        options = BalanceOptions(share=0, seed=seed)
-        balance(scans, tmp_path / str(seed), options=options, overrides=QUICK)
+        wish = replace(QUICK, seed=seed)
+        balance(scans, tmp_path / str(seed), options=BalanceOptions(share=0), overrides=wish)
         return tuple(row["repeats"] for row in rows_of(tmp_path / str(seed)) if row["repeats"])
 
     assert len({repeats(seed) for seed in range(6)}) == 2
@@ -264,7 +266,7 @@ def test_a_disk_without_hard_links_gets_copies_and_says_so_once(
 
     told = []
     monkeypatch.setattr(Path, "hardlink_to", refuse)
-    balance(scans, tmp_path / "out", model=model, on_progress=told.append)
+    balance(scans, tmp_path / "out", options=BalanceOptions(model=model), on_progress=told.append)
     assert tree(tmp_path / "out") == tree(balanced.out)
     assert all(path.stat().st_nlink == 1 for path in (tmp_path / "out" / "images").rglob("*.png"))
     assert [one.words for one in told if "no hard links" in one.words] == [real_images._COPY_WARNING]
@@ -287,7 +289,7 @@ def test_images_that_do_not_pass_lower_the_share_of_every_class(scans, model, tm
         return [CandidateImage(seed=seed, kept=seed < kept) for seed in range(20)]
 
     monkeypatch.setattr(candidates, "filter_class", picky)
-    done = balance(scans, tmp_path / "out", model=model)
+    done = balance(scans, tmp_path / "out", options=BalanceOptions(model=model))
     sentence = "share 0.17 instead of 0.25: only 1 of 2 images of normal passed the filter"
     assert (done.written, done.notes) == ({"covid": 1, "normal": 1}, (sentence,))
     assert done.share == {"asked": "0.25", "reached": 0.1667, "sentence": ""}
@@ -295,7 +297,7 @@ def test_images_that_do_not_pass_lower_the_share_of_every_class(scans, model, tm
     assert f"**{sentence}**" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))["notes"] == [sentence]
     assert sentence in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    again = balance(scans, tmp_path / "out", model=model)
+    again = balance(scans, tmp_path / "out", options=BalanceOptions(model=model))
     assert again.as_json() == done.as_json()
     with (tmp_path / "out" / "rejected.csv").open(encoding="utf-8", newline="") as stream:
         lost = Counter((line["label"], line["reason"]) for line in csv.DictReader(stream))
@@ -307,13 +309,13 @@ def test_where_none_pass_and_no_real_image_is_asked_for_the_folder_is_given_back
 ):
     monkeypatch.setattr(candidates, "filter_class", lambda *_: [CandidateImage(seed=0, kept=False)])
     with pytest.raises(PlanError, match=r"without real images: share 0 instead of 0\.25: only 0 of 2"):
-        balance(scans, tmp_path / "out", model=model, options=BalanceOptions(real="none"))
+        balance(scans, tmp_path / "out", options=BalanceOptions(model=model, real="none"))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_one_sided_folder_says_what_it_is_known_to_do(scans, model, tmp_path):
     done = balance(
-        scans, tmp_path / "out", model=model, options=BalanceOptions(fill="synthetic", filter=False)
+        scans, tmp_path / "out", options=BalanceOptions(model=model, fill="synthetic", no_filter=True)
     )
     assert "was 2.8 points (95 % 0.2 to 5.5) below" in done.notes[0]
     for name in ("README.md", "run.json", "report.html"):
@@ -326,11 +328,11 @@ def test_a_balanced_folder_is_looked_at_without_its_repeats(balanced):
 
 
 def test_the_seed_chooses_other_images(balanced, scans, model, tmp_path):
-    balance(scans, tmp_path / "out", model=model, options=BalanceOptions(seed=50))
+    balance(scans, tmp_path / "out", options=BalanceOptions(model=model), overrides=Overrides(seed=50))
     drawn = {row["pixel_sha256"] for row in rows_of(tmp_path / "out") if row["seed"]}
     assert all(int(row["seed"]) >= 50 for row in rows_of(tmp_path / "out") if row["seed"])
-    options = BalanceOptions(seed=50, filter=False)
-    balance(scans, tmp_path / "plain", model=model, options=options)
+    options = BalanceOptions(model=model, no_filter=True)
+    balance(scans, tmp_path / "plain", options=options, overrides=Overrides(seed=50))
     assert {row["seed"] for row in rows_of(tmp_path / "plain")} == {"", "50", "51"}
     assert not drawn & {row["pixel_sha256"] for row in rows_of(balanced.out)}
 
@@ -340,7 +342,7 @@ def test_the_seed_chooses_other_images(balanced, scans, model, tmp_path):
     [
         {"target": "smallest"},
         {"target": -1},
-        {"per_class": {"covit": 3}},
+        {"class_": {"covit": 3}},
         {"max_synthetic_ratio": -1.0},
         {"share": 0, "real": "none"},
         {"format": "bmp"},
@@ -350,7 +352,7 @@ def test_the_seed_chooses_other_images(balanced, scans, model, tmp_path):
 )
 def test_impossible_wishes_are_refused_before_anything_is_written(scans, model, tmp_path, options):
     with pytest.raises(PlanError) as caught:
-        balance(scans, tmp_path / "out", model=model, options=BalanceOptions(**options))
+        balance(scans, tmp_path / "out", options=BalanceOptions(model=model, **options))
     assert caught.value.hint
     assert not (tmp_path / "out").exists()
 
@@ -364,15 +366,10 @@ def test_an_impossible_dicom_class_is_refused_before_hours_of_training(scans, tm
 
 def test_real_and_synthetic_images_come_in_the_dicom_class_asked_for(scans, model, tmp_path):
     options = BalanceOptions(format="dicom", dicom_class="us")
-    balance(scans, tmp_path / "out", model=model, options=options)
+    balance(scans, tmp_path / "out", options=replace(options, model=model))
     files = [pydicom.dcmread(path) for path in (tmp_path / "out" / "images").rglob("*.dcm")]
     assert {file.SyntheticData for file in files} == {"YES", "NO"}
     assert {(file.SOPClassUID, file.Modality) for file in files} == {(UltrasoundImageStorage, "US")}
-
-
-def test_an_unknown_way_to_hand_on_real_images_is_refused():
-    with pytest.raises(PlanError, match="copy"):
-        BalanceOptions(real="copy")
 
 
 def test_where_nothing_is_to_be_done_that_is_said(tmp_path):
@@ -409,7 +406,7 @@ DIFFERS = {
 
 def test_real_and_synthetic_dicom_differ_in_nothing_but_names_and_origin(ct, ct_model, tmp_path):
     out = tmp_path / "out"
-    balance(ct, out, model=ct_model)
+    balance(ct, out, options=BalanceOptions(model=ct_model))
     files = [pydicom.dcmread(path) for path in sorted((out / "images").rglob("*.dcm"))]
     assert Counter(file.SyntheticData for file in files) == {"NO": 16, "YES": 6}
     there = index(Source(path=out / "images")).verdicts()
@@ -427,7 +424,7 @@ def test_real_and_synthetic_dicom_differ_in_nothing_but_names_and_origin(ct, ct_
 @pytest.mark.parametrize("form", ["png", "nifti"])
 def test_real_and_synthetic_images_have_one_form(ct, ct_model, tmp_path, form):
     out = tmp_path / "out"
-    balance(ct, out, model=ct_model, options=BalanceOptions(format=form))
+    balance(ct, out, options=BalanceOptions(model=ct_model, format=form))
     rows = rows_of(out)
     assert {row["origin"] for row in rows} == {"real", "synthetic"}
     for name in ("format", "rows", "columns", "spacing_mm", "unit", "low", "high", "tool_version"):
@@ -437,7 +434,7 @@ def test_real_and_synthetic_images_have_one_form(ct, ct_model, tmp_path, form):
 
 
 def test_prepared_ct_keeps_its_hounsfield_units(ct, ct_model, tmp_path):
-    balance(ct, tmp_path / "out", model=ct_model, options=BalanceOptions(share=0))
+    balance(ct, tmp_path / "out", options=BalanceOptions(model=ct_model, share=0))
     manifest, plan = index(ct), Model.load(ct_model).plan
     stack = prepare(manifest, plan.frame, tmp_path / "cache")
     units = stack.images(slice(None)).astype(np.float64)[:, 0] * 4095 - 1024
@@ -451,7 +448,7 @@ def test_prepared_ct_keeps_its_hounsfield_units(ct, ct_model, tmp_path):
 
 def test_links_are_the_original_files_under_names_that_tell_nothing(ct, ct_model, tmp_path):
     out = tmp_path / "out"
-    balance(ct, out, model=ct_model, options=BalanceOptions(real="link"))
+    balance(ct, out, options=BalanceOptions(model=ct_model, real="link"))
     originals = {path.read_bytes() for path in ct.path.rglob("*.dcm")}
     links = sorted((out / "images").rglob("*_re*_*"))
     assert {path.read_bytes() for path in links} == originals
@@ -506,13 +503,13 @@ def test_images_in_an_array_cannot_be_linked(tmp_path):
 def test_without_real_images_only_synthetic_ones_are_written_and_what_they_belong_beside_is_told(
     scans, model, tmp_path
 ):
-    written = balance(scans, tmp_path / "out", model=model, options=BalanceOptions(real="none"))
+    written = balance(scans, tmp_path / "out", options=BalanceOptions(model=model, real="none"))
     assert by_kind(tmp_path / "out") == {("from-noise", "covid"): 2, ("from-noise", "normal"): 2}
     assert written.repeated == {"covid": 0, "normal": 0}
     assert written.counts["after"] == {"covid": 4, "normal": 7}
     assert "together with your real ones, repeated until every class has 5." in written.notes[0]
-    goals = BalanceOptions(real="none", per_class={"covid": 3}, filter=False)
-    written = balance(scans, tmp_path / "goals", model=model, options=goals)
+    goals = BalanceOptions(real="none", class_={"covid": 3}, no_filter=True)
+    written = balance(scans, tmp_path / "goals", options=replace(goals, model=model))
     assert "repeated until there are 3 of covid, 5 of normal." in written.notes[0]
 
 
@@ -526,7 +523,7 @@ def test_without_a_model_one_is_trained_beside_the_output_and_kept(scans, tmp_pa
     drawn = [row for row in rows_of(tmp_path / "out") if row["origin"] == "synthetic"]
     assert {row["model_digest"] for row in drawn} == {trained.digest}
     assert len(drawn) == 2 * written.written["covid"] == 4
-    again = balance(scans, tmp_path / "again", model=tmp_path / "out.run")
+    again = balance(scans, tmp_path / "again", options=BalanceOptions(model=tmp_path / "out.run"))
     assert again.written == written.written
     assert {row["pixel_sha256"] for row in rows_of(tmp_path / "again")} == {
         row["pixel_sha256"] for row in rows_of(tmp_path / "out")
@@ -536,7 +533,7 @@ def test_without_a_model_one_is_trained_beside_the_output_and_kept(scans, tmp_pa
 def test_a_model_of_other_data_is_refused_with_both_digests(scans, model, tmp_path):
     other = discs(tmp_path / "other", shape=(20, 20), normal=5, covid=2)
     with pytest.raises(ModelError, match="trained on other images") as caught:
-        balance(other, tmp_path / "out", model=model)
+        balance(other, tmp_path / "out", options=BalanceOptions(model=model))
     assert Model.load(model).data_digest[:12] in caught.value.message
     assert index(other).digest[:12] in caught.value.message
     assert "--any-model" in caught.value.hint
@@ -545,14 +542,14 @@ def test_a_model_of_other_data_is_refused_with_both_digests(scans, model, tmp_pa
 
 def test_a_model_of_other_data_is_taken_when_asked_for(model, tmp_path):
     other = discs(tmp_path / "other", shape=(20, 20), normal=5, covid=2)
-    written = balance(other, tmp_path / "out", model=model, options=BalanceOptions(any_model=True))
+    written = balance(other, tmp_path / "out", options=BalanceOptions(model=model, any_model=True))
     assert written.written == {"covid": 2, "normal": 2}
     assert {(row["rows"], row["columns"]) for row in rows_of(tmp_path / "out")} == {("16", "24")}
 
 
 def test_scans_of_the_test_split_come_into_the_form_of_the_balanced_folder(scans, model, tmp_path):
-    options = BalanceOptions(any_model=True, share=0)
-    written = balance(Source(path=scans.path / "test"), tmp_path / "out", model=model, options=options)
+    options = BalanceOptions(model=model, any_model=True, share=0)
+    written = balance(Source(path=scans.path / "test"), tmp_path / "out", options=options)
     assert written.written == {"covid": 0, "normal": 0}
     rows = rows_of(tmp_path / "out")
     assert {(row["origin"], row["rows"], row["columns"]) for row in rows} == {("real", "16", "24")}
@@ -562,7 +559,7 @@ def test_scans_of_the_test_split_come_into_the_form_of_the_balanced_folder(scans
 def test_a_model_that_lacks_a_class_is_refused(model, tmp_path):
     other = discs(tmp_path / "other", normal=5, mass=2)
     with pytest.raises(ModelError, match="cannot draw mass"):
-        balance(other, tmp_path / "out", model=model, options=BalanceOptions(any_model=True))
+        balance(other, tmp_path / "out", options=BalanceOptions(model=model, any_model=True))
 
 
 # --- where it may be written ---
@@ -572,7 +569,7 @@ def test_the_output_is_never_inside_the_input_or_the_model(scans, model):
     before = tree(scans.path)
     for out in (scans.path, scans.path / "out", scans.path / "train" / "normal", model / "out"):
         with pytest.raises(OutputError, match="inside"):
-            balance(scans, out, model=model)
+            balance(scans, out, options=BalanceOptions(model=model))
     assert tree(scans.path) == before
 
 
@@ -585,36 +582,36 @@ def test_the_output_is_never_among_the_files_of_a_list(tmp_path, monkeypatch):
 
 
 def test_a_command_that_was_killed_before_its_report_writes_it_when_repeated(scans, model, tmp_path):
-    balance(scans, tmp_path / "out", model=model)
+    balance(scans, tmp_path / "out", options=BalanceOptions(model=model))
     before = tree(tmp_path / "out")
     (tmp_path / "out" / "report.html").unlink()
-    balance(scans, tmp_path / "out", model=model)
+    balance(scans, tmp_path / "out", options=BalanceOptions(model=model))
     assert tree(tmp_path / "out") == before
 
 
 def test_the_same_command_again_changes_nothing(scans, model, tmp_path):
     out = tmp_path / "out"
-    first = balance(scans, out, model=model)
+    first = balance(scans, out, options=BalanceOptions(model=model))
     before, times = tree(out), {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    again = balance(scans, out, model=model)
+    again = balance(scans, out, options=BalanceOptions(model=model))
     assert again.as_json() == first.as_json()
     assert (tree(out), {path: path.stat().st_mtime_ns for path in out.rglob("*")}) == (before, times)
 
 
 def test_two_runs_give_the_same_bytes(balanced, scans, model, tmp_path):
-    balance(scans, tmp_path / "out", model=model)
+    balance(scans, tmp_path / "out", options=BalanceOptions(model=model))
     assert tree(tmp_path / "out") == tree(balanced.out)
 
 
 def test_another_wish_into_the_same_folder_is_refused_with_the_difference(scans, model, tmp_path):
     out = tmp_path / "out"
-    balance(scans, out, model=model)
+    balance(scans, out, options=BalanceOptions(model=model))
     before = tree(out)
     with pytest.raises(OutputError, match="target was largest, is now 7"):
-        balance(scans, out, model=model, options=BalanceOptions(target=7))
+        balance(scans, out, options=BalanceOptions(model=model, target=7))
     other = discs(tmp_path / "other", shape=(20, 20), normal=5, covid=2)
     with pytest.raises(OutputError, match="data was"):
-        balance(other, out, model=model, options=BalanceOptions(any_model=True))
+        balance(other, out, options=BalanceOptions(model=model, any_model=True))
     with pytest.raises(OutputError, match="medgan balance began it"):
         sample(model, out)
     assert tree(out) == before
@@ -629,11 +626,11 @@ def test_a_run_whose_scans_are_renamed_meanwhile_goes_on(scans, model, balanced,
     with monkeypatch.context() as patch:
         patch.setattr(formats, "write", broken)
         with pytest.raises(KeyboardInterrupt):
-            balance(scans, out, model=model)
+            balance(scans, out, options=BalanceOptions(model=model))
     first, second = sorted((scans.path / "train" / "normal").iterdir())[:2]
     aside = first.with_name("aside")
     first.rename(aside), second.rename(first), aside.rename(second)
-    balance(scans, out, model=model)
+    balance(scans, out, options=BalanceOptions(model=model))
     first.rename(aside), second.rename(first), aside.rename(second)
     assert tree(out) == tree(balanced.out)
 
@@ -645,14 +642,14 @@ def test_the_real_images_of_other_patients_are_no_run_to_go_on_with(scans, model
     with monkeypatch.context() as patch:
         patch.setattr(formats, "write", broken)
         with pytest.raises(KeyboardInterrupt):
-            balance(scans, tmp_path / "out", model=model)
+            balance(scans, tmp_path / "out", options=BalanceOptions(model=model))
     table = tmp_path / "patients.csv"
     files = [path.relative_to(scans.path) for path in sorted(scans.path.rglob("*.png"))]
     lines = [f"{path.as_posix()},{path.parts[-2]},{path.parts[0]},{path.parts[0]}" for path in files]
     table.write_text("\n".join(["path,label,patient,split", *lines]), encoding="utf-8")
     named = dataclasses.replace(scans, labels=table)
     with pytest.raises(OutputError, match="order of the real images was"):
-        balance(named, tmp_path / "out", model=model)
+        balance(named, tmp_path / "out", options=BalanceOptions(model=model))
 
 
 @pytest.mark.parametrize("after", [0, 1, 7, 10])
@@ -669,10 +666,10 @@ def test_a_broken_run_goes_on_and_ends_in_the_same_bytes(
 
     monkeypatch.setattr(formats, "write", broken)
     with pytest.raises(KeyboardInterrupt):
-        balance(scans, out, model=model)
+        balance(scans, out, options=BalanceOptions(model=model))
     assert len(list((out / "images").rglob("*.png"))) == after  # repeats come when all others are there
     monkeypatch.setattr(formats, "write", write)
-    balance(scans, out, model=model)
+    balance(scans, out, options=BalanceOptions(model=model))
     assert tree(out) == tree(balanced.out)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -691,11 +688,11 @@ def test_a_run_that_is_killed_among_its_repeats_goes_on(scans, model, balanced, 
         patch.setattr(Path, "hardlink_to", broken)
         if after < 3:
             with pytest.raises(KeyboardInterrupt):
-                balance(scans, out, model=model)
+                balance(scans, out, options=BalanceOptions(model=model))
         else:
-            balance(scans, out, model=model)
+            balance(scans, out, options=BalanceOptions(model=model))
     assert len(list((out / "images").rglob("*_repeated_*"))) == after
-    balance(scans, out, model=model)
+    balance(scans, out, options=BalanceOptions(model=model))
     assert tree(out) == tree(balanced.out)
 
 
@@ -742,7 +739,7 @@ def test_it_loads_with_the_data_list_of_monai(ct, ct_model, tmp_path, form, read
         from monai.transforms import LoadImage
 
         out = tmp_path / "out"
-        balance(ct, out, model=ct_model, options=BalanceOptions(format=form))
+        balance(ct, out, options=BalanceOptions(model=ct_model, format=form))
         training = load_decathlon_datalist(
             str(out / "datalist.json"), is_segmentation=False, data_list_key="training"
         )
@@ -768,7 +765,7 @@ def test_it_loads_as_a_table(balanced):
 
 def test_a_link_to_a_moved_original_is_not_left_dangling(ct, ct_model, tmp_path):
     copy = shutil.copytree(ct.path, tmp_path / "scans")
-    balance(Source(path=copy), tmp_path / "out", model=ct_model, options=BalanceOptions(real="link"))
+    balance(Source(path=copy), tmp_path / "out", options=BalanceOptions(model=ct_model, real="link"))
     shutil.rmtree(copy)
     links = list((tmp_path / "out" / "images").rglob("*_real_*"))
     assert len(links) == 12

@@ -1,8 +1,8 @@
 import pytest
 
 from medgan.base.errors import MedganError, PlanError
-from medgan.commands.balance import BalanceOptions
 from medgan.commands.dry_run import foresee
+from medgan.commands.options import BalanceOptions
 from medgan.dataset.source import Source
 from medgan.plan import Overrides
 
@@ -10,9 +10,7 @@ SMALL = Overrides(effort="smoke", images=32, size=(16, 16), batch=16, features="
 
 
 def test_what_is_foreseen_is_what_is_missing_and_nothing_is_written(cut_scans, tmp_path):
-    seen = foresee(
-        Source(path=cut_scans), tmp_path / "out", model=None, options=BalanceOptions(), overrides=SMALL
-    )
+    seen = foresee(Source(path=cut_scans), tmp_path / "out", options=BalanceOptions(), overrides=SMALL)
     assert (seen.before, seen.repeated) == ({"mass": 4, "normal": 8}, {"mass": 4, "normal": 0})
     assert seen.missing == {"mass": 3, "normal": 3}
     assert (seen.share["asked"], seen.share["reached"], seen.notes) == ("0.25", 0.2727, ())
@@ -24,15 +22,14 @@ def test_what_is_foreseen_is_what_is_missing_and_nothing_is_written(cut_scans, t
 
 def test_nothing_is_trained_where_nothing_is_made(cut_scans, tmp_path):
     options = BalanceOptions(share=0)
-    seen = foresee(Source(path=cut_scans), tmp_path / "out", model=None, options=options, overrides=SMALL)
+    seen = foresee(Source(path=cut_scans), tmp_path / "out", options=options, overrides=SMALL)
     assert (seen.trains, seen.estimate_seconds) == (False, 0.0)
     assert seen.repeated == {"mass": 4, "normal": 0}
 
 
 def test_what_one_should_know_is_told_before_anything_is_done(cut_scans, tmp_path):
     def notes(**wishes):
-        options = BalanceOptions(**wishes)
-        task = {"model": None, "options": options, "overrides": SMALL}
+        task = {"options": BalanceOptions(**wishes), "overrides": SMALL}
         return " ".join(foresee(Source(path=cut_scans), tmp_path / "out", **task).notes)
 
     assert "was 2.8 points" in notes(fill="synthetic")
@@ -46,15 +43,15 @@ def test_what_one_should_know_is_told_before_anything_is_done(cut_scans, tmp_pat
     ("options", "sentence"),
     [
         (BalanceOptions(share=0, real="none"), "nothing to write"),
-        (BalanceOptions(per_class={"lung": 3}), "no class 'lung'"),
+        (BalanceOptions(class_={"lung": 3}), "no class 'lung'"),
     ],
 )
 def test_what_balance_would_refuse_is_refused(cut_scans, tmp_path, options, sentence):
     with pytest.raises(PlanError, match=sentence):
-        foresee(Source(path=cut_scans), tmp_path / "out", model=None, options=options, overrides=SMALL)
+        foresee(Source(path=cut_scans), tmp_path / "out", options=options, overrides=SMALL)
 
 
 def test_a_folder_of_somebody_else_is_refused(cut_scans, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(MedganError, match="medgan balance cannot continue it"):
-        foresee(Source(path=cut_scans), tmp_path, model=None, options=BalanceOptions(), overrides=SMALL)
+        foresee(Source(path=cut_scans), tmp_path, options=BalanceOptions(), overrides=SMALL)

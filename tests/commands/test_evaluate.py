@@ -14,10 +14,11 @@ from medgan.base.job import ALONE
 from medgan.base.progress import ignore
 from medgan.base.run_folder import ResultCache
 from medgan.commands import evaluate as module
-from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.evaluate import EvaluateOptions, _repeat_command, _TimeForecast, evaluate
+from medgan.commands.balance import balance
+from medgan.commands.evaluate import _parts_to_measure, _repeat_command, _TimeForecast, evaluate
+from medgan.commands.options import BalanceOptions, DrawOptions
 from medgan.commands.report import report
-from medgan.commands.sample import SampleOptions, sample
+from medgan.commands.sample import sample
 from medgan.dataset.index import index
 from medgan.dataset.source import Source
 from medgan.evaluation import analyses, fidelity, forecast
@@ -39,7 +40,7 @@ from medgan.reports import exhibits
 from medgan.similarity import spaces
 from tests.commands.blobs import discs, untrained
 
-QUICK = EvaluateOptions(only=("fidelity",))
+QUICK = {"only": ("fidelity",)}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def world(tmp_path_factory):
     discs(place / "scans", split="train", full=12, rare=8)
     source = discs(place / "scans", split="test", full=9, rare=8)
     untrained(place / "model", source)
-    sample(place / "model", place / "drawn", options=SampleOptions(count=9, filtered=False))
+    sample(place / "model", place / "drawn", options=DrawOptions(count=9, no_filter=True))
     return {"source": source, "model": place / "model", "drawn": place / "drawn", "place": place}
 
 
@@ -91,9 +92,11 @@ def test_a_rare_class_is_drawn_often_enough_to_be_topped_up(world):
 
 @pytest.mark.parametrize("filtered", [True, False])
 def test_a_folder_that_sample_wrote_holds_the_images_that_are_judged(world, tmp_path, filtered):
-    against = world["source"] if filtered else None
+    against = world["source"].path if filtered else None
     sample(
-        world["model"], tmp_path / "drawn", options=SampleOptions(count=9, filtered=filtered, against=against)
+        world["model"],
+        tmp_path / "drawn",
+        options=DrawOptions(count=9, no_filter=not filtered, against=against),
     )
     from_model, from_folder = (
         load_evaluation_data(request(world, **how), ALONE)
@@ -129,8 +132,7 @@ def test_a_balanced_folder_is_judged_by_itself(world, tmp_path):
     balance(
         world["source"],
         tmp_path / "out",
-        model=world["model"],
-        options=BalanceOptions(target=14, filter=False),
+        options=BalanceOptions(model=world["model"], target=14, no_filter=True),
     )
     found = load_evaluation_data(request(world, source=Source(path=tmp_path / "out")), ALONE)
     assert found.counts["train"] == {"full": 12, "rare": 8}
@@ -181,8 +183,8 @@ def test_a_model_is_refused_on_a_test_split_that_it_was_trained_on(world, tmp_pa
 def test_a_balanced_folder_knows_by_which_seed_patients_were_held_out(tmp_path):
     source = discs(tmp_path / "scans", full=20, rare=14)
     model = untrained(tmp_path / "model", source, holdout=0.3, training_seed=5)
-    options = BalanceOptions(holdout=0.3, filter=False)
-    balance(source, tmp_path / "out", model=model, options=options)
+    options = BalanceOptions(model=model, no_filter=True)
+    balance(source, tmp_path / "out", options=options, holdout=0.3)
     found = load_evaluation_data(Request(source=source, synthetic=tmp_path / "out", holdout=0.3), ALONE)
     assert found.unseen == _CHECKED
     assert found.held_out.counts == {"full": 6, "rare": 4}
@@ -193,8 +195,7 @@ def test_wishes_about_real_data_are_refused_of_a_balanced_folder(world, tmp_path
     balance(
         world["source"],
         tmp_path / "out",
-        model=world["model"],
-        options=BalanceOptions(target=14, filter=False),
+        options=BalanceOptions(model=world["model"], target=14, no_filter=True),
     )
     held, read = ({"holdout": wish["holdout"]}, {}) if "holdout" in wish else ({}, wish)
     with pytest.raises(DatasetError, match="which is read as it is"):
@@ -239,7 +240,7 @@ def test_another_hospital_is_asked_what_gives_its_classes_away_and_both_answers_
     source = Source(path=tmp_path / "scans")
     untrained(tmp_path / "model", source)
     asked = Request(source=source, model=tmp_path / "model", external=tmp_path / "theirs", filtered=False)
-    told = evaluate(asked, tmp_path / "out", options=EvaluateOptions(only=("giveaways",))).as_json()
+    told = evaluate(asked, tmp_path / "out", only=("giveaways",)).as_json()
     first, second = told["giveaways"], told["giveaways"]["external"]
     assert (first["verdict"], first["patients"], second["patients"], second["external"]) == (
         "told",
@@ -297,20 +298,20 @@ def test_filtered_or_not_are_two_evaluations_and_that_is_said_before_anything_is
 ):
     monkeypatch.setattr(in_memory, "draw", None)
     with pytest.raises(OutputError, match="filter was true, is now false"):
-        evaluate(request(world, model=world["model"], filtered=False), done.out, options=QUICK)
+        evaluate(request(world, model=world["model"], filtered=False), done.out, **QUICK)
 
 
 def test_what_was_chosen_once_is_judged_again_even_if_it_would_now_come_out_otherwise(
     done, world, monkeypatch
 ):
     monkeypatch.setattr(in_memory, "draw_and_filter", lambda *_: pytest.fail("chosen again"))
-    assert evaluate(request(world), done.out, options=QUICK).sources == done.sources
+    assert evaluate(request(world), done.out, **QUICK).sources == done.sources
 
 
 def test_a_refused_model_leaves_no_folder(world, tmp_path):
     more = discs(tmp_path / "more", split="train", full=13, rare=8)
     with pytest.raises(ModelError):
-        evaluate(request(world, source=more, model=world["model"]), tmp_path / "out", options=QUICK)
+        evaluate(request(world, source=more, model=world["model"]), tmp_path / "out", **QUICK)
     assert not (tmp_path / "out").exists()
 
 
@@ -320,7 +321,7 @@ def test_a_class_that_is_copied_is_judged_as_it_is_drawn_and_that_is_told(world,
         return [replace(one, reason="copy" if label == 0 and one.seed % 2 else "") for one in drawn], points
 
     monkeypatch.setattr(candidates, "check_candidates", look)
-    told = evaluate(request(world), tmp_path / "out", options=QUICK)
+    told = evaluate(request(world), tmp_path / "out", **QUICK)
     assert told.scores
     assert told.filter["as_drawn"] == ["full"]
     counts = told.filter["counts"]["full"]
@@ -338,7 +339,7 @@ def test_a_class_that_is_copied_is_judged_as_it_is_drawn_and_that_is_told(world,
 
 @pytest.fixture
 def done(world, tmp_path):
-    return evaluate(request(world), tmp_path / "out", options=QUICK)
+    return evaluate(request(world), tmp_path / "out", **QUICK)
 
 
 def test_an_evaluation_leaves_json_a_report_and_its_parts(done):
@@ -360,26 +361,26 @@ def test_the_same_command_measures_nothing_twice(done, world, monkeypatch):
         raise AssertionError
 
     monkeypatch.setitem(module.PARTS, "fidelity", never)
-    second = evaluate(request(world), done.out, options=QUICK)
+    second = evaluate(request(world), done.out, **QUICK)
     assert second.scores == done.scores
 
 
 def test_a_part_that_was_cut_off_is_measured_again(done, world):
     (done.out / "parts" / "fidelity.json").write_text('{"key": "', encoding="utf-8")
-    second = evaluate(request(world), done.out, options=QUICK)
+    second = evaluate(request(world), done.out, **QUICK)
     assert second.scores == done.scores
 
 
 def test_the_command_of_an_evaluation_names_how_its_data_were_read(world):
     source = replace(world["source"], label_tag="BodyPartExamined", modality="CT", allow_burned_in=True)
-    told = _repeat_command(request(world, source=source, synthetic=world["drawn"], holdout=0.2), QUICK)
+    told = _repeat_command(request(world, source=source, synthetic=world["drawn"], holdout=0.2), (), "quick")
     assert told.startswith(
         "medgan evaluate SOURCE --label-from-tag BodyPartExamined --modality CT --allow-burned-in"
         " --synthetic FOLDER"
     )
     source = replace(world["source"], labels=world["place"] / "patients of Dr Who.csv")
     assert "evaluate SOURCE --labels LABELS --model RUN" in _repeat_command(
-        request(world, source=source, model=world["model"]), QUICK
+        request(world, source=source, model=world["model"]), (), "quick"
     )
 
 
@@ -393,14 +394,14 @@ def test_a_part_that_cannot_be_measured_is_told_and_the_others_go_on(world, tmp_
     assert both.shortcut is None
     assert "shortcut could not be measured: there are no rare classes" in both.notes
     with pytest.raises(DatasetError):
-        evaluate(request(world), tmp_path / "alone", options=EvaluateOptions(only=("shortcut",)))
+        evaluate(request(world), tmp_path / "alone", only=("shortcut",))
 
 
 def test_parts_measured_one_by_one_come_together(done, world, monkeypatch):
     monkeypatch.setattr(
         module, "PARTS", {"fidelity": analyses._fidelity, "shortcut": lambda *_: {"verdict": "none"}}
     )
-    later = evaluate(request(world), done.out, options=EvaluateOptions(only=("shortcut",)))
+    later = evaluate(request(world), done.out, only=("shortcut",))
     assert later.shortcut == {"verdict": "none"}
     assert later.scores == done.scores
 
@@ -408,19 +409,20 @@ def test_parts_measured_one_by_one_come_together(done, world, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "word"), [({"only": ("beauty",)}, "beauty"), ({"effort": "heroic"}, "heroic")]
 )
-def test_unknown_parts_and_efforts_are_refused(options, word):
+def test_unknown_parts_and_efforts_are_refused(world, tmp_path, options, word):
     with pytest.raises(PlanError, match=word):
-        EvaluateOptions(**options)
+        evaluate(request(world), tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
 
 
 def test_beside_usefulness_stands_what_gives_classes_away():
-    assert EvaluateOptions(only=("usefulness",)).parts == ("giveaways", "usefulness")
-    assert EvaluateOptions(only=("fidelity",)).parts == ("fidelity",)
-    assert EvaluateOptions().parts == tuple(analyses.PARTS)
+    assert _parts_to_measure(("usefulness",)) == ("giveaways", "usefulness")
+    assert _parts_to_measure(("fidelity",)) == ("fidelity",)
+    assert _parts_to_measure(()) == tuple(analyses.PARTS)
 
 
 def test_what_gives_classes_away_is_told_on_every_page(world, tmp_path):
-    told = evaluate(request(world), tmp_path / "out", options=EvaluateOptions(only=("giveaways",)))
+    told = evaluate(request(world), tmp_path / "out", only=("giveaways",))
     assert [sign["sign"] for sign in told.giveaways["signs"]] == ["shape", "brightness", "scanner"]
     found = read_json(told.out / "evaluation.json")
     assert found["giveaways"] == told.giveaways
@@ -432,7 +434,7 @@ def test_what_gives_classes_away_is_told_on_every_page(world, tmp_path):
 
 def test_output_never_lands_in_the_input(world):
     with pytest.raises(MedganError, match="inside the input"):
-        evaluate(request(world), world["source"].path / "out", options=QUICK)
+        evaluate(request(world), world["source"].path / "out", **QUICK)
 
 
 def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_patient(
@@ -442,7 +444,7 @@ def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_pat
         judges=("cnn",), steps={"cnn": (2,)}, rates={"cnn": (1e-3,)}, seeds=2, folds=2, side=16, resamples=20
     )
     monkeypatch.setattr(analyses, "_settings_of", lambda job: brief)
-    told = evaluate(request(world), tmp_path / "out", options=EvaluateOptions(only=("usefulness",)))
+    told = evaluate(request(world), tmp_path / "out", only=("usefulness",))
     said = exhibits.read_exhibits(tmp_path / "out").predictions
     assert said.arms == tuple((arm["judge"], arm["name"]) for arm in told.usefulness["arms"])
     assert np.bincount(said.truth).tolist() == [9, 8]
@@ -451,7 +453,7 @@ def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_pat
     facts = json.dumps(exhibits.read_exhibits(tmp_path / "out").facts)
     assert not any(patient in facts for patient in held.patients)
     monkeypatch.setattr(classifiers, "train_classifiers", None)  # nothing is trained twice
-    evaluate(request(world), tmp_path / "out", options=QUICK)
+    evaluate(request(world), tmp_path / "out", **QUICK)
     again = exhibits.read_exhibits(tmp_path / "out").predictions
     np.testing.assert_array_equal(again.probabilities, said.probabilities)
     first = read_json(tmp_path / "out" / "evaluation.json")
@@ -467,15 +469,13 @@ def test_how_long_it_takes_is_told_before_it_starts(world, tmp_path, monkeypatch
         "forecast",
         lambda images, names, effort, finished: asked.append((list(names), effort, [*finished])) or 361.0,
     )
-    evaluate(request(world), tmp_path / "out", options=QUICK, on_progress=told.append)
+    evaluate(request(world), tmp_path / "out", **QUICK, on_progress=told.append)
     assert asked == [(["fidelity"], "quick", [])]
     first = next(one for one in told if one.stage == "evaluating")
     assert first.words == "quick: about 6 min on this machine, by a short trial"
     assert 300 < first.facts["seconds_left"] <= 361
     told.clear()
-    evaluate(
-        request(world), tmp_path / "out", options=QUICK, on_progress=told.append
-    )  # nothing is left to measure
+    evaluate(request(world), tmp_path / "out", **QUICK, on_progress=told.append)  # nothing is left to measure
     assert len(asked) == 1
     assert "about" not in next(one for one in told if one.stage == "evaluating").words
 
@@ -484,13 +484,13 @@ def test_runs_that_a_killed_evaluation_finished_are_left_out_of_the_forecast(wor
     asked = []
     monkeypatch.setattr(module, "forecast", lambda *given: asked.append(sorted(given[-1])) or 1.0)
     monkeypatch.setitem(module.PARTS, "fidelity", lambda _: [])
-    first = evaluate(request(world), tmp_path / "out", options=QUICK)
+    first = evaluate(request(world), tmp_path / "out", **QUICK)
     parts = tmp_path / "out" / "parts"
     key = module._cache_key("usefulness", first.settings)
     ResultCache(parts / "usefulness-runs.jsonl", key)["cnn/real//0/steps=50"] = []
     ResultCache(parts / "usefulness-runs.jsonl", "other settings")["cnn/real//1/steps=50"] = []
     (parts / "fidelity.json").unlink()
-    evaluate(request(world), tmp_path / "out", options=QUICK)
+    evaluate(request(world), tmp_path / "out", **QUICK)
     assert asked == [[], ["cnn/real//0/steps=50"]]
 
 
@@ -556,7 +556,7 @@ def test_the_report_shows_every_class_and_names_no_file(done, world):
 
 
 def test_a_balanced_folder_has_its_report(world, tmp_path):
-    balance(world["source"], tmp_path / "out", model=world["model"], options=BalanceOptions(filter=False))
+    balance(world["source"], tmp_path / "out", options=BalanceOptions(model=world["model"], no_filter=True))
     text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "No screen for copies" not in text
     assert "filter was off" in text
@@ -621,7 +621,7 @@ def test_what_a_killed_evaluation_leaves_never_refuses_the_next(world, tmp_path,
     (out / "parts" if left else out).mkdir(parents=True)
     for name, data in left.items():
         (out / name).write_bytes(data)
-    done = evaluate(request(world), out, options=EvaluateOptions(only=("privacy",)))
+    done = evaluate(request(world), out, only=("privacy",))
     assert done.privacy["verdict"]
     assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == {
         "evaluation.json",

@@ -4,7 +4,8 @@ import json
 import pytest
 
 from medgan.base.errors import DatasetError, ModelError, OutputError
-from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions
 from medgan.commands.prepare import conform
 from medgan.commands.train import train
 from medgan.dataset.source import Source
@@ -52,7 +53,7 @@ def test_test_scans_come_in_the_form_of_the_model_and_nothing_synthetic(place, t
 def test_a_scan_comes_out_as_balance_writes_it(place, tmp_path):
     conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run", split="train")
     balance(
-        Source(path=place / "scans"), tmp_path / "bal", model=place / "run", options=BalanceOptions(share=0)
+        Source(path=place / "scans"), tmp_path / "bal", options=BalanceOptions(model=place / "run", share=0)
     )
     one, other = ({row["pixel_sha256"] for row in table(tmp_path / name)} for name in ("all", "bal"))
     assert other  # balance leaves out patients who are also in test
@@ -91,7 +92,7 @@ def test_whom_training_held_out_are_in_val_and_no_longer_in_train(tmp_path):
         }
         for split in ("train", "val")
     }
-    balance(scans, tmp_path / "balanced", model=model, options=BalanceOptions(share=0))
+    balance(scans, tmp_path / "balanced", options=BalanceOptions(model=model, share=0))
     assert written["val"]
     assert not written["val"] & written["train"]
     assert written["train"] == {row["pixel_sha256"] for row in table(tmp_path / "balanced")}

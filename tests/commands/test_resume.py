@@ -11,10 +11,11 @@ import pytest
 
 from medgan.base.errors import OutputError
 from medgan.base.progress import ignore
-from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.evaluate import EvaluateOptions, evaluate
+from medgan.commands.balance import balance
+from medgan.commands.evaluate import evaluate
+from medgan.commands.options import BalanceOptions, DrawOptions
 from medgan.commands.prepare import conform
-from medgan.commands.sample import SampleOptions, sample
+from medgan.commands.sample import sample
 from medgan.commands.train import train
 from medgan.evaluation.data import Request
 from medgan.plan import Overrides
@@ -46,13 +47,13 @@ def train_into(world, out, *, changed=False, on_progress=ignore):
 
 
 def sample_into(world, out, *, changed=False, on_progress=ignore):
-    options = SampleOptions(count=2, seed=3 if changed else 0)
+    options = DrawOptions(count=2, seed=3 if changed else 0)
     sample(world[1], out, options=options, on_progress=on_progress)
 
 
 def balance_into(world, out, *, changed=False, on_progress=ignore):
-    options = BalanceOptions(target=7 if changed else "largest")
-    balance(world[0], out, model=world[1], options=options, on_progress=on_progress)
+    options = BalanceOptions(model=world[1], target=7 if changed else "largest")
+    balance(world[0], out, options=options, on_progress=on_progress)
 
 
 def prepare_into(world, out, *, changed=False, on_progress=ignore):
@@ -61,9 +62,8 @@ def prepare_into(world, out, *, changed=False, on_progress=ignore):
 
 
 def evaluate_into(world, out, *, changed=False, on_progress=ignore):
-    options = EvaluateOptions(only=("giveaways", "privacy"), seed=3 if changed else 0)
-    request = Request(source=world[0], model=world[1], per_class=2)
-    evaluate(request, out, options=options, on_progress=on_progress)
+    request = Request(source=world[0], model=world[1], per_class=2, seed=3 if changed else 0)
+    evaluate(request, out, only=("giveaways", "privacy"), on_progress=on_progress)
 
 
 @dataclass(frozen=True, kw_only=True)

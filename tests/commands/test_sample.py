@@ -10,7 +10,8 @@ from PIL import Image
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, SecondaryCaptureImageStorage
 
 from medgan import MedganError, ModelError, OutputError, PlanError
-from medgan.commands.sample import SampleOptions, sample
+from medgan.commands.options import DrawOptions
+from medgan.commands.sample import sample
 from medgan.filtering.separability import NOT_CHECKED
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
@@ -46,7 +47,7 @@ def ct_model(tmp_path_factory):
 
 
 def test_every_label_gets_count_images_when_none_is_named(model, tmp_path):
-    written = sample(model, tmp_path / "out", options=SampleOptions(count=3))
+    written = sample(model, tmp_path / "out", options=DrawOptions(count=3))
     assert written.written == {"covid": 3, "normal": 3}
     assert sorted(path.name for path in (tmp_path / "out" / "images").iterdir()) == ["covid", "normal"]
     for label in written.written:
@@ -57,26 +58,26 @@ def test_every_label_gets_count_images_when_none_is_named(model, tmp_path):
 
 
 def test_only_the_named_labels_are_drawn_each_once(model, tmp_path):
-    written = sample(model, tmp_path / "out", options=SampleOptions(labels=["covid", "covid"], count=2))
+    written = sample(model, tmp_path / "out", options=DrawOptions(label=["covid", "covid"], count=2))
     assert written.written == {"covid": 2, "normal": 0}
     assert [path.name for path in (tmp_path / "out" / "images").iterdir()] == ["covid"]
 
 
 def test_an_unknown_label_is_answered_with_the_known_ones(model, tmp_path):
     with pytest.raises(PlanError, match="covit") as error:
-        sample(model, tmp_path / "out", options=SampleOptions(labels=["covit"]))
+        sample(model, tmp_path / "out", options=DrawOptions(label=["covit"]))
     assert "covid" in error.value.hint
     assert "normal" in error.value.hint
     assert not (tmp_path / "out").exists()
 
 
 def test_the_layout_has_images_and_their_descriptions_and_nothing_else(model, tmp_path):
-    sample(model, tmp_path / "out", options=SampleOptions(count=2))
+    sample(model, tmp_path / "out", options=DrawOptions(count=2))
     assert {path.split("/")[0] for path in tree(tmp_path / "out")} == LAYOUT
 
 
 def test_the_manifest_has_the_documented_columns(model, tmp_path):
-    sample(model, tmp_path / "out", options=SampleOptions(count=1))
+    sample(model, tmp_path / "out", options=DrawOptions(count=1))
     columns = (tmp_path / "out" / "manifest.csv").read_text(encoding="utf-8").splitlines()[0]
     assert columns == (
         "path,label,label_id,origin,is_synthetic,split,format,sop_instance_uid,seed,index,model_digest,"
@@ -87,7 +88,7 @@ def test_the_manifest_has_the_documented_columns(model, tmp_path):
 
 def test_the_manifest_tells_the_truth_about_every_file(model, tmp_path):
     out = tmp_path / "out"
-    sample(model, out, options=SampleOptions(count=2, seed=5))
+    sample(model, out, options=DrawOptions(count=2, seed=5))
     rows = rows_of(out)
     assert [row["path"] for row in rows] == sorted(path for path in tree(out) if path.startswith("images/"))
     for row in rows:
@@ -103,7 +104,7 @@ def test_the_manifest_tells_the_truth_about_every_file(model, tmp_path):
 
 def test_a_file_holds_the_image_that_its_seed_draws(model, tmp_path):
     out = tmp_path / "out"
-    sample(model, out, options=SampleOptions(labels=["covid"], count=3, seed=7))
+    sample(model, out, options=DrawOptions(label=["covid"], count=3, seed=7))
     trained = Model.load(model)
     for row in rows_of(out):
         drawn = next(draw(trained, "covid", [int(row["seed"])])).pixels[0]
@@ -111,12 +112,12 @@ def test_a_file_holds_the_image_that_its_seed_draws(model, tmp_path):
 
 
 def test_shards_drawn_apart_are_the_files_of_one_run(model, tmp_path):
-    sample(model, tmp_path / "whole", options=SampleOptions(count=5, format="dicom", filtered=False))
-    sample(model, tmp_path / "first", options=SampleOptions(count=3, format="dicom", filtered=False))
+    sample(model, tmp_path / "whole", options=DrawOptions(count=5, format="dicom", no_filter=True))
+    sample(model, tmp_path / "first", options=DrawOptions(count=3, format="dicom", no_filter=True))
     sample(
         model,
         tmp_path / "rest",
-        options=SampleOptions(labels=["covid"], count=2, seed=3, format="dicom", filtered=False),
+        options=DrawOptions(label=["covid"], count=2, seed=3, format="dicom", no_filter=True),
     )
     whole = {path: data for path, data in tree(tmp_path / "whole").items() if path.startswith("images/")}
     for shard in ("first", "rest"):
@@ -126,15 +127,15 @@ def test_shards_drawn_apart_are_the_files_of_one_run(model, tmp_path):
 
 @pytest.mark.parametrize("form", SUFFIXES)
 def test_two_runs_give_the_same_bytes(ct_model, tmp_path, form):
-    sample(ct_model, tmp_path / "one", options=SampleOptions(count=2, format=form))
-    sample(ct_model, tmp_path / "two", options=SampleOptions(count=2, format=form))
+    sample(ct_model, tmp_path / "one", options=DrawOptions(count=2, format=form))
+    sample(ct_model, tmp_path / "two", options=DrawOptions(count=2, format=form))
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
 @pytest.mark.parametrize("form", SUFFIXES)
 def test_images_come_in_the_format_asked_for(ct_model, tmp_path, form):
     out = tmp_path / "out"
-    sample(ct_model, out, options=SampleOptions(count=1, format=form))
+    sample(ct_model, out, options=DrawOptions(count=1, format=form))
     for row in rows_of(out):
         assert row["path"].endswith(SUFFIXES[form])
         assert row["format"] == formats._detect_format(out / row["path"]) == form
@@ -145,7 +146,7 @@ def test_images_come_in_the_format_asked_for(ct_model, tmp_path, form):
 def test_a_model_of_before_that_knows_no_orientation_draws_secondary_capture(tmp_path):
     form = replace(CT, patient_orientation="")
     model = untrained(tmp_path / "model", discs(tmp_path / "scans", normal=4, covid=3), form=form)
-    sample(model, tmp_path / "out", options=SampleOptions(count=1))
+    sample(model, tmp_path / "out", options=DrawOptions(count=1))
     kinds = {pydicom.dcmread(tmp_path / "out" / row["path"]).SOPClassUID for row in rows_of(tmp_path / "out")}
     assert kinds == {SecondaryCaptureImageStorage}
 
@@ -160,15 +161,15 @@ def test_a_model_of_before_that_knows_no_orientation_draws_secondary_capture(tmp
 )
 def test_dicom_comes_in_the_class_asked_for(ct_model, tmp_path, name, sop_class, modality):
     out = tmp_path / "out"
-    sample(ct_model, out, options=SampleOptions(count=1, dicom_class=name))
+    sample(ct_model, out, options=DrawOptions(count=1, dicom_class=name))
     for row in rows_of(out):
         file = pydicom.dcmread(out / row["path"])
         assert (file.SOPClassUID, file.Modality) == (sop_class, modality)
 
 
 def test_pictures_of_no_modality_are_captures_unless_a_class_is_asked_for(model, tmp_path):
-    sample(model, tmp_path / "sc", options=SampleOptions(count=1, format="dicom"))
-    sample(model, tmp_path / "cr", options=SampleOptions(count=1, format="dicom", dicom_class="cr"))
+    sample(model, tmp_path / "sc", options=DrawOptions(count=1, format="dicom"))
+    sample(model, tmp_path / "cr", options=DrawOptions(count=1, format="dicom", dicom_class="cr"))
     for name, sop_class, modality in (
         ("sc", SecondaryCaptureImageStorage, "OT"),
         ("cr", ComputedRadiographyImageStorage, "CR"),
@@ -189,14 +190,14 @@ def test_pictures_of_no_modality_are_captures_unless_a_class_is_asked_for(model,
 )
 def test_an_impossible_dicom_class_is_refused_before_anything_is_drawn(model, tmp_path, options, why):
     with pytest.raises(PlanError, match=why) as refused:
-        sample(model, tmp_path / "out", options=SampleOptions(count=1, **options))
+        sample(model, tmp_path / "out", options=DrawOptions(count=1, **options))
     assert refused.value.hint
     assert not (tmp_path / "out").exists()
 
 
 def test_auto_is_the_format_of_the_training_data(model, ct_model, tmp_path):
-    sample(model, tmp_path / "png", options=SampleOptions(count=1))
-    sample(ct_model, tmp_path / "ct", options=SampleOptions(count=1))
+    sample(model, tmp_path / "png", options=DrawOptions(count=1))
+    sample(ct_model, tmp_path / "ct", options=DrawOptions(count=1))
     assert {row["format"] for row in rows_of(tmp_path / "png")} == {"png"}
     assert {row["format"] for row in rows_of(tmp_path / "ct")} == {"dicom"}
 
@@ -204,7 +205,7 @@ def test_auto_is_the_format_of_the_training_data(model, ct_model, tmp_path):
 @pytest.mark.parametrize("form", ["dicom", "nifti"])
 def test_ct_comes_back_in_hounsfield_units(ct_model, tmp_path, form):
     out = tmp_path / "out"
-    sample(ct_model, out, options=SampleOptions(labels=["covid"], count=2, format=form))
+    sample(ct_model, out, options=DrawOptions(label=["covid"], count=2, format=form))
     trained = Model.load(ct_model)
     for row in rows_of(out):
         drawn = next(draw(trained, "covid", [int(row["seed"])])).pixels[0]
@@ -214,7 +215,7 @@ def test_ct_comes_back_in_hounsfield_units(ct_model, tmp_path, form):
 
 def test_ct_in_png_keeps_its_meaning_through_the_manifest(ct_model, tmp_path):
     out = tmp_path / "out"
-    sample(ct_model, out, options=SampleOptions(labels=["covid"], count=2, format="png"))
+    sample(ct_model, out, options=DrawOptions(label=["covid"], count=2, format="png"))
     trained = Model.load(ct_model)
     for row in rows_of(out):
         assert (row["unit"], float(row["low"]), float(row["high"])) == ("HU", -1024.0, 3071.0)
@@ -227,7 +228,7 @@ def test_ct_in_png_keeps_its_meaning_through_the_manifest(ct_model, tmp_path):
 
 def test_checksums_are_those_of_every_file(model, tmp_path):
     out = tmp_path / "out"
-    sample(model, out, options=SampleOptions(count=2))
+    sample(model, out, options=DrawOptions(count=2))
     lines = (out / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
     sums = {path: digest for digest, path in (line.split("  ") for line in lines)}
     there = {path: hashlib.sha256(data).hexdigest() for path, data in tree(out).items()}
@@ -236,7 +237,7 @@ def test_checksums_are_those_of_every_file(model, tmp_path):
 
 def test_the_report_is_the_documented_json(model, tmp_path):
     out = tmp_path / "out"
-    report = sample(model, out, options=SampleOptions(labels=["normal"], count=2, filtered=False)).as_json()
+    report = sample(model, out, options=DrawOptions(label=["normal"], count=2, no_filter=True)).as_json()
     assert json.loads(json.dumps(report)) == {
         "version": 1,
         "out": str(out),
@@ -259,9 +260,9 @@ def test_the_report_is_the_documented_json(model, tmp_path):
 
 def test_the_same_command_again_changes_nothing(model, tmp_path):
     out = tmp_path / "out"
-    first = sample(model, out, options=SampleOptions(count=2))
+    first = sample(model, out, options=DrawOptions(count=2))
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    again = sample(model, out, options=SampleOptions(count=2))
+    again = sample(model, out, options=DrawOptions(count=2))
     assert again.as_json() == first.as_json()
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
@@ -271,15 +272,15 @@ def test_the_same_command_again_changes_nothing(model, tmp_path):
     [
         ({"seed": 4}, "seed was 0, is now 4"),
         ({"count": 3}, "count was 2, is now 3"),
-        ({"labels": ["covid"]}, "labels was"),
+        ({"label": ["covid"]}, "labels was"),
         ({"format": "dicom"}, "format was png, is now dicom"),
     ],
 )
 def test_another_command_into_the_same_folder_is_refused_with_the_difference(model, tmp_path, other, words):
-    sample(model, tmp_path / "out", options=SampleOptions(count=2))
+    sample(model, tmp_path / "out", options=DrawOptions(count=2))
     before = tree(tmp_path / "out")
     with pytest.raises(OutputError, match=words):
-        sample(model, tmp_path / "out", options=SampleOptions(**{"count": 2, **other}))
+        sample(model, tmp_path / "out", options=DrawOptions(**{"count": 2, **other}))
     assert tree(tmp_path / "out") == before
 
 
@@ -287,14 +288,14 @@ def test_another_command_into_the_same_folder_is_refused_with_the_difference(mod
 def test_another_model_into_the_same_folder_is_refused(model, tmp_path, change, words):
     scans = discs(tmp_path / "scans", normal=4, covid=3)
     other = untrained(tmp_path / "other", scans, **change)
-    sample(model, tmp_path / "out", options=SampleOptions(count=1, format="png"))
+    sample(model, tmp_path / "out", options=DrawOptions(count=1, format="png"))
     with pytest.raises(OutputError, match=words):
-        sample(other, tmp_path / "out", options=SampleOptions(count=1, format="png"))
+        sample(other, tmp_path / "out", options=DrawOptions(count=1, format="png"))
 
 
 def test_an_empty_folder_is_taken(model, tmp_path):
     (tmp_path / "out").mkdir()
-    assert sample(model, tmp_path / "out", options=SampleOptions(count=1)).written["covid"] == 1
+    assert sample(model, tmp_path / "out", options=DrawOptions(count=1)).written["covid"] == 1
 
 
 def test_the_output_never_lands_inside_the_model(model):
@@ -312,7 +313,7 @@ def test_a_folder_without_a_model_is_told_as_such(tmp_path):
 )
 def test_impossible_options_are_refused_before_anything_is_written(model, tmp_path, wrong):
     with pytest.raises(PlanError) as error:
-        sample(model, tmp_path / "out", options=SampleOptions(**wrong))
+        sample(model, tmp_path / "out", options=DrawOptions(**wrong))
     assert error.value.hint
     assert not (tmp_path / "out").exists()
 
@@ -328,17 +329,17 @@ def test_a_full_disk_is_told_and_a_repeat_goes_on(model, tmp_path, monkeypatch):
 
     monkeypatch.setattr(formats, "write", full_after_three)
     with pytest.raises(MedganError, match="full"):
-        sample(model, out, options=SampleOptions(count=4))
+        sample(model, out, options=DrawOptions(count=4))
     assert len([path for path in tree(out) if path.startswith("images/")]) == 3
     monkeypatch.setattr(formats, "write", write)
-    sample(model, out, options=SampleOptions(count=4))
-    sample(model, tmp_path / "straight", options=SampleOptions(count=4))
+    sample(model, out, options=DrawOptions(count=4))
+    sample(model, tmp_path / "straight", options=DrawOptions(count=4))
     assert tree(out) == tree(tmp_path / "straight")
 
 
 def test_progress_counts_every_image(model, tmp_path):
     told = []
-    sample(model, tmp_path / "out", options=SampleOptions(count=2), on_progress=told.append)
+    sample(model, tmp_path / "out", options=DrawOptions(count=2), on_progress=told.append)
     assert [(one.stage, one.done, one.total) for one in told] == [
         *[("choosing", 20, 20)] * 2,
         *((stage, done, 4) for stage in ("writing", "checking") for done in range(1, 5)),
@@ -392,7 +393,7 @@ def test_classes_with_odd_names_are_written_and_numbered_like_their_folders(tmp_
     labels = {"a b": 2, "a_b": 2, "Zebra": 2, "apple": 2}
     model = untrained(tmp_path / "model", discs(tmp_path / "scans", **labels))
     out = tmp_path / "out"
-    sample(model, out, options=SampleOptions(count=1))
+    sample(model, out, options=DrawOptions(count=1))
     folders = sorted(path.name for path in (out / "images").iterdir())
     rows = rows_of(out)
     assert Counter(row["label"] for row in rows) == dict.fromkeys(labels, 1)

@@ -1,13 +1,14 @@
 """What each class of a balanced folder is made up of, by a share or by what validation patients say."""
 
-import dataclasses
 import json
+from dataclasses import replace
 
 import pytest
 
 from medgan.base.errors import PlanError
 from medgan.commands import share
-from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions
 from medgan.commands.share import BalancePolicy
 from medgan.evaluation.usefulness.share_choice import Chosen, ShareTrial
 from medgan.evaluation.usefulness.trials import Settings
@@ -64,17 +65,17 @@ def test_the_old_top_up_makes_images_of_small_classes_alone():
 @pytest.mark.parametrize("wish", ["-1", "much", "inf", "nan", "", "1", "1.5", 1.0])
 def test_what_is_no_share_is_refused(wish):
     with pytest.raises(PlanError, match="--share must be a number") as refused:
-        BalanceOptions(share=wish)
+        BalanceOptions(share=wish).refuse()
     assert "0.25" in refused.value.hint
 
 
 @pytest.mark.parametrize("wish", [0, 0.25, "auto"])
 def test_a_share_of_a_one_sided_folder_is_refused(wish):
     with pytest.raises(PlanError, match="gives every class the same share") as refused:
-        BalanceOptions(share=wish, fill="synthetic")
+        BalanceOptions(share=wish, fill="synthetic").refuse()
     assert refused.value.hint
     with pytest.raises(PlanError, match="--fill both is not known"):
-        BalanceOptions(fill="both")
+        BalanceOptions(fill="both").refuse()
 
 
 # --- less than asked for ---
@@ -180,7 +181,7 @@ def asked(monkeypatch, number):
 
 def test_the_chosen_share_is_written_and_told(scans, model, tmp_path, monkeypatch):
     seen = asked(monkeypatch, "0.25")
-    done = balance(scans, tmp_path / "out", model=model, options=AUTO)
+    done = balance(scans, tmp_path / "out", options=replace(AUTO, model=model))
     assert (done.written, done.repeated) == ({"covid": 4, "normal": 4}, {"covid": 6, "normal": 0})
     assert done.as_json()["share"] == {"asked": "auto", "reached": 0.25, "sentence": "so be it: 0.25"}
     facts = json.loads((tmp_path / "out" / "run.json").read_text("utf-8"))
@@ -191,7 +192,7 @@ def test_the_chosen_share_is_written_and_told(scans, model, tmp_path, monkeypatc
     ((train, val, synthetic),) = seen
     assert (train.counts, val.counts) == ({"covid": 6, "normal": 12}, {"covid": 4, "normal": 6})
     assert synthetic.counts == {"covid": 12, "normal": 12}
-    again = balance(scans, tmp_path / "out", model=model, options=AUTO)
+    again = balance(scans, tmp_path / "out", options=replace(AUTO, model=model))
     assert again.as_json() == done.as_json()
     assert len(seen) == 1
 
@@ -203,8 +204,8 @@ def test_images_are_tried_as_they_would_be_written(scans, model, tmp_path, monke
         return [CandidateImage(seed=seed, kept=bool(seed % 2)) for seed in range(2 * wish.counts[label])]
 
     monkeypatch.setattr(in_memory, "filter_class", sieve)
-    balance(scans, tmp_path / "filtered", model=model, options=AUTO)
-    balance(scans, tmp_path / "plain", model=model, options=dataclasses.replace(AUTO, filter=False))
+    balance(scans, tmp_path / "filtered", options=replace(AUTO, model=model))
+    balance(scans, tmp_path / "plain", options=replace(AUTO, model=model, no_filter=True))
     assert [images.patients.tolist() for _, _, images in seen] == [
         [f"synthetic {label} {seed}" for label in ("covid", "normal") for seed in seeds]
         for seeds in (range(1, 24, 2), range(12))
@@ -213,7 +214,7 @@ def test_images_are_tried_as_they_would_be_written(scans, model, tmp_path, monke
 
 def test_nothing_is_a_legal_answer(scans, model, tmp_path, monkeypatch):
     asked(monkeypatch, "0")
-    done = balance(scans, tmp_path / "out", model=model, options=AUTO)
+    done = balance(scans, tmp_path / "out", options=replace(AUTO, model=model))
     assert done.written == {"covid": 0, "normal": 0}
     assert done.counts["after"] == {"covid": 12, "normal": 12}
     assert not list((tmp_path / "out").rglob("*_syn_*"))
@@ -222,26 +223,26 @@ def test_nothing_is_a_legal_answer(scans, model, tmp_path, monkeypatch):
 def test_nothing_and_no_real_images_either_is_refused(scans, model, tmp_path, monkeypatch):
     asked(monkeypatch, "0")
     with pytest.raises(PlanError, match="nothing to write without real images: so be it: 0"):
-        balance(scans, tmp_path / "out", model=model, options=dataclasses.replace(AUTO, real="none"))
+        balance(scans, tmp_path / "out", options=replace(AUTO, model=model, real="none"))
 
 
 def test_test_patients_are_never_asked_and_training_ones_neither(scans, model, tmp_path, monkeypatch):
     seen = asked(monkeypatch, "0.5")
-    balance(scans, tmp_path / "out", model=model, options=AUTO)
+    balance(scans, tmp_path / "out", options=replace(AUTO, model=model))
     ((train, val, _),) = seen
     assert not set(train.patients) & set(val.patients)
     assert len(train) + len(val) == 12 + 6 + 6 + 4
 
 
 def test_a_stopped_choice_goes_on(scans, model, tmp_path, hasty, monkeypatch):
-    done = balance(scans, tmp_path / "one", model=model, options=AUTO)
+    done = balance(scans, tmp_path / "one", options=replace(AUTO, model=model))
     runs = tmp_path / "one.share" / "runs.jsonl"
     lines = runs.read_text("utf-8").splitlines(keepends=True)
     assert len(lines) > 6
     assert done.share["reached"] in {0.0, 0.25, 0.5}
     (tmp_path / "two.share").mkdir()
     (tmp_path / "two.share" / "runs.jsonl").write_text("".join(lines[:4]), encoding="utf-8")
-    balance(scans, tmp_path / "two", model=model, options=AUTO)
+    balance(scans, tmp_path / "two", options=replace(AUTO, model=model))
     assert tree(tmp_path / "two.share") == tree(tmp_path / "one.share")
     assert tree(tmp_path / "two") == tree(tmp_path / "one")
 
@@ -259,7 +260,7 @@ def test_validation_patients_are_asked_of_classes_of_equal_size_too(tmp_path, mo
     discs(tmp_path / "scans", split="train", normal=4, covid=4)
     source = discs(tmp_path / "scans", split="val", normal=2, covid=2)
     run = untrained(tmp_path / "run", source)
-    done = balance(source, tmp_path / "out", model=run, options=dataclasses.replace(AUTO, filter=False))
+    done = balance(source, tmp_path / "out", options=replace(AUTO, model=run, no_filter=True))
     assert len(seen) == 1
     assert (done.written, done.repeated) == ({"covid": 4, "normal": 4}, {"covid": 0, "normal": 0})
 
@@ -269,4 +270,4 @@ def test_a_model_that_may_have_seen_the_validation_patients_is_refused(scans, tm
     other = discs(tmp_path / "other", normal=5, covid=4)
     stranger = untrained(tmp_path / "model", other)
     with pytest.raises(PlanError, match="may have seen the validation patients"):
-        balance(scans, tmp_path / "out", model=stranger, options=dataclasses.replace(AUTO, any_model=True))
+        balance(scans, tmp_path / "out", options=replace(AUTO, model=stranger, any_model=True))

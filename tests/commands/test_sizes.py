@@ -9,6 +9,7 @@ import pytest
 
 from medgan.base.job import ALONE
 from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions
 from medgan.commands.train import train
 from medgan.dataset.source import Source
 from medgan.evaluation.data import Request, load_evaluation_data
@@ -46,7 +47,7 @@ def test_the_same_command_finds_its_run_done(run, scans):
 
 
 def test_real_and_synthetic_images_have_the_size_that_was_asked_for(run, scans, tmp_path):
-    out = balance(scans, tmp_path / "out", model=run).out
+    out = balance(scans, tmp_path / "out", options=BalanceOptions(model=run)).out
     rows = rows_of(out)
     assert {row["origin"] for row in rows} == {"real", "synthetic"}
     for row in rows:

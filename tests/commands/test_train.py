@@ -14,7 +14,7 @@ from medgan.base.errors import OutputError, PlanError
 from medgan.base.files import read_json, write_json
 from medgan.base.progress import NOTE, WARNING
 from medgan.commands import train as command
-from medgan.commands.train import Options, train
+from medgan.commands.train import train
 from medgan.dataset.source import Source
 from medgan.learners.gan.learner import GanLearner
 from medgan.learners.gan.model import Model
@@ -100,9 +100,7 @@ def test_progress_tells_reading_preparing_and_training_to_the_end(scans, tmp_pat
 
 def test_before_the_time_is_spent_the_size_of_the_images_is_told(scans, tmp_path):
     told = []
-    found = train(
-        scans, tmp_path / "run", overrides=QUICK, options=Options(dry_run=True), on_progress=told.append
-    )
+    found = train(scans, tmp_path / "run", overrides=QUICK, dry_run=True, on_progress=told.append)
     (note,) = [report for report in told if report.stage == NOTE and "pixels" in report.words]
     height, width = found.plan["size"]["value"]
     assert note.words.startswith("Your scans are ")
@@ -122,7 +120,7 @@ def test_prepared_images_lie_in_the_private_cache_for_the_next_run_and_in_no_run
 
 
 def test_a_dry_run_decides_estimates_and_writes_nothing(scans, tmp_path):
-    report = train(scans, tmp_path / "run", overrides=QUICK, options=Options(dry_run=True)).as_json()
+    report = train(scans, tmp_path / "run", overrides=QUICK, dry_run=True).as_json()
     assert list(tmp_path.iterdir()) == []
     assert report["estimate_seconds"] > 0
     assert (report["images_shown"], report["model_digest"]) == (0, "")
@@ -226,7 +224,7 @@ def test_a_probe_chooses_the_precision_once_and_a_repeat_keeps_it(scans, tmp_pat
     again = train(scans, tmp_path / "run", overrides=QUICK)
     assert again.model_digest == first.model_digest
     assert asked == [("fp32", "bf16")]
-    dry = train(scans, tmp_path / "other", overrides=QUICK, options=Options(dry_run=True))
+    dry = train(scans, tmp_path / "other", overrides=QUICK, dry_run=True)
     assert dry.estimate_seconds == pytest.approx(64 * (0.2 if chosen == "bf16" else 0.3))
 
 
@@ -291,7 +289,7 @@ def test_a_gpu_tries_cuda_graphs_once_and_a_run_goes_on_without_them(
     )
     monkeypatch.setattr(command, "time_with_graphs", lambda *_: trial)
     wish = dataclasses.replace(QUICK, precision="fp32")
-    dry = train(scans, tmp_path / "dry", overrides=wish, options=Options(dry_run=True))
+    dry = train(scans, tmp_path / "dry", overrides=wish, dry_run=True)
     assert dry.estimate_seconds == pytest.approx(64 * pace)
     first = train(scans, tmp_path / "run", overrides=wish, on_progress=told.append)
     plans = [Model.load(first.run).plan]
@@ -320,7 +318,7 @@ def test_a_gpu_that_only_pretends_to_know_bf16_is_not_asked_for_it(scans, tmp_pa
     monkeypatch.setattr(clock, "_LONG_IMAGES", 64)
     monkeypatch.setattr(command, "supports_bf16", lambda device: False)
     monkeypatch.setattr(command, "measure_costs", costs)
-    dry = train(scans, tmp_path / "run", overrides=QUICK, options=Options(dry_run=True))
+    dry = train(scans, tmp_path / "run", overrides=QUICK, dry_run=True)
     assert (asked, dry.plan["precision"]["value"]) == ([("fp32",)], "fp32")
     with pytest.raises(PlanError, match="does not support bf16"):
         train(scans, tmp_path / "run", overrides=dataclasses.replace(QUICK, precision="bf16"))
@@ -349,7 +347,7 @@ def test_a_short_run_is_exact_without_a_probe(scans, trained):
 
 
 def test_patients_that_are_held_out_are_not_learned_from(scans, tmp_path):
-    held = train(scans, tmp_path / "run", overrides=QUICK, options=Options(holdout=0.25))
+    held = train(scans, tmp_path / "run", overrides=QUICK, holdout=0.25)
     assert Model.load(held.run).counts == {"covid": 3, "normal": 4}
     with pytest.raises(OutputError, match=r"--holdout was 0\.25, is now not given"):
         train(scans, tmp_path / "run", overrides=QUICK)
@@ -377,5 +375,5 @@ def test_a_relative_folder_and_an_absolute_one_are_the_same_run(scans, trained, 
 @pytest.mark.skipif(not importlib.util.find_spec("tensorboard"), reason="tensorboard is not installed")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tensorboard_is_written_when_asked_for(scans, tmp_path):
-    train(scans, tmp_path / "run", overrides=QUICK, options=Options(tensorboard=True))
+    train(scans, tmp_path / "run", overrides=QUICK, tensorboard=True)
     assert list((tmp_path / "run" / "tensorboard").glob("events.*"))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.train import Options, train
+from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions
+from medgan.commands.train import train
 from medgan.dataset.index import index
 from medgan.dataset.manifest import ARRAY, Holdout, Manifest, Record, sort_by_content
 from medgan.dataset.source import Source
@@ -42,7 +43,7 @@ def test_renamed_files_train_the_same_model(tmp_path):
     source = discs(tmp_path / "scans", normal=9, covid=5)
     wish = Overrides(effort="smoke", size=(16, 24), images=48, features="none", device="cpu")
     runs = [
-        train(scans, tmp_path / name, overrides=wish, options=Options(holdout=0.3)).model_digest
+        train(scans, tmp_path / name, overrides=wish, holdout=0.3).model_digest
         for name, scans in (("a", source), ("b", renamed(source, tmp_path / "other")))
     ]
     assert runs[0] == runs[1]
@@ -52,7 +53,7 @@ def test_renamed_files_are_balanced_into_the_same_bytes(tmp_path):
     source = discs(tmp_path / "scans", normal=6, covid=3)
     model = untrained(tmp_path / "model", source)
     for name, scans in (("a", source), ("b", renamed(source, tmp_path / "other"))):
-        balance(scans, tmp_path / name, model=model, options=BalanceOptions(filter=False))
+        balance(scans, tmp_path / name, options=BalanceOptions(model=model, no_filter=True))
         (tmp_path / name / "report.html").unlink()  # names the folder it lies in
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
 

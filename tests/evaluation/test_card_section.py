@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from medgan.commands import evaluate as module
-from medgan.commands.evaluate import EvaluateOptions, evaluate
+from medgan.commands.evaluate import evaluate
 from medgan.commands.train import train
 from medgan.evaluation import card_section
 from medgan.evaluation.data import _UNNAMED, Request
@@ -51,7 +51,7 @@ def judged(source, run, out, *, only=(), filtered=True):
     return evaluate(
         Request(source=source, model=run, per_class=3, filtered=filtered),
         out,
-        options=EvaluateOptions(only=only),
+        only=only,
     )
 
 
@@ -201,7 +201,7 @@ def test_a_second_test_stands_below_the_first(trained, run, tmp_path, said):
     said["usefulness"] |= {"external": {"verdict": "helps", "sentence": "They help there."}}
     said["giveaways"] |= {"external": {"verdict": "told", "sentence": "Brightness alone tells rare there."}}
     asked = Request(source=trained[0], model=run, external=theirs, per_class=3)
-    found = evaluate(asked, tmp_path / "out", options=EvaluateOptions(only=("usefulness",)))
+    found = evaluate(asked, tmp_path / "out", only=("usefulness",))
     assert found.as_json()["external"]["verdict"] == "helps"
     assert "- Usefulness at another hospital (9 patients): helps. They help there." in section(run)
     assert (

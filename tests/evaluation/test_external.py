@@ -8,8 +8,9 @@ from PIL import Image
 
 from medgan.base.errors import DatasetError
 from medgan.base.job import ALONE
-from medgan.commands.evaluate import EvaluateOptions, _repeat_command, _settings_of
-from medgan.commands.sample import SampleOptions, sample
+from medgan.commands.evaluate import _repeat_command, _settings_of
+from medgan.commands.options import DrawOptions
+from medgan.commands.sample import sample
 from medgan.dataset.source import Source
 from medgan.evaluation.data import Request, load_evaluation_data
 from tests.commands.blobs import discs, untrained
@@ -64,16 +65,15 @@ def test_an_evaluation_with_a_second_test_is_another_and_one_without_is_as_it_wa
         theirs / "train" / "rare" / "new.png"
     )
     assert load_evaluation_data(request(world, theirs), ALONE).digest not in {first.digest, without.digest}
-    options = EvaluateOptions(only=("fidelity",))
-    assert _settings_of(request(world, theirs), options)["external"] is True
-    assert "external" not in _settings_of(request(world, None), options)
+    assert _settings_of(request(world, theirs), "quick")["external"] is True
+    assert "external" not in _settings_of(request(world, None), "quick")
 
 
 @pytest.mark.parametrize("tool", ["sample", "another"])
 def test_images_of_a_folder_and_of_another_tool_have_a_second_test_too(world, tmp_path, tool):
     made = tmp_path / "made"
     if tool == "sample":
-        sample(world["model"], made, options=SampleOptions(count=4, filtered=False))
+        sample(world["model"], made, options=DrawOptions(count=4, no_filter=True))
     else:
         discs(made, full=4, rare=4)
     found = load_evaluation_data(request(world, world["theirs"], synthetic=made), ALONE)
@@ -131,19 +131,19 @@ def test_scans_of_other_values_are_refused_with_the_name_of_the_folder(world, th
 
 
 def test_a_balanced_folder_alone_has_no_classifiers_to_ask(world, tmp_path):
-    from medgan.commands.balance import BalanceOptions, balance
+    from medgan.commands.balance import balance
+    from medgan.commands.options import BalanceOptions
 
     balance(
         world["source"],
         tmp_path / "out",
-        model=world["model"],
-        options=BalanceOptions(target=14, filter=False),
+        options=BalanceOptions(model=world["model"], target=14, no_filter=True),
     )
     with pytest.raises(DatasetError, match="--external does not apply"):
         load_evaluation_data(Request(source=Source(path=tmp_path / "out"), external=world["theirs"]), ALONE)
 
 
 def test_the_command_names_a_second_test_without_its_place(world):
-    told = _repeat_command(request(world, world["theirs"]), EvaluateOptions())
+    told = _repeat_command(request(world, world["theirs"]), (), "quick")
     assert "--model RUN --no-filter --external EXTERNAL --effort" in told
     assert "theirs" not in told

@@ -1,6 +1,7 @@
 """`sample` and `balance` choose among more seeds than they write, report it, and stop at copies."""
 
 import csv
+import io
 import json
 
 import numpy as np
@@ -8,11 +9,11 @@ import pytest
 
 from medgan.base import cache
 from medgan.base.errors import ModelError, OutputError, PlanError
-from medgan.commands.balance import BalanceOptions, balance
-from medgan.commands.sample import SampleOptions, sample
+from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions, DrawOptions
+from medgan.commands.sample import sample
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.source import Source
 from medgan.filtering import candidates, selection
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import Sample, draw
@@ -85,18 +86,20 @@ def copycat(scans, tmp_path, monkeypatch):
 def test_a_copycat_stops_balance_with_advice_and_leaves_nothing(scans, model, tmp_path, copycat):
     copycat(1.0)
     with pytest.raises(ModelError, match=r"\d+ of 20 images drawn of class covid are near copies") as stopped:
-        balance(scans, tmp_path / "out", model=model)
+        balance(scans, tmp_path / "out", options=BalanceOptions(model=model))
     assert "--no-filter" in stopped.value.hint
     assert "shorter" in stopped.value.hint
     assert not (tmp_path / "out").exists()
-    balance(scans, tmp_path / "out", model=model, options=BalanceOptions(filter=False))  # the folder is free
+    balance(
+        scans, tmp_path / "out", options=BalanceOptions(model=model, no_filter=True)
+    )  # the folder is free
 
 
 @pytest.mark.usefixtures("unchecked")
 def test_a_few_copies_are_rejected_named_and_never_written(scans, model, tmp_path, copycat):
     copycat(0.1)
     out = tmp_path / "out"
-    balance(scans, out, model=model, options=BalanceOptions(target=30))
+    balance(scans, out, options=BalanceOptions(model=model, target=30))
     copies = [line for line in rejected(out) if line["reason"] == "copy"]
     assert copies
     assert not {(row["label"], row["seed"]) for row in rows_of(out)} & {
@@ -112,7 +115,7 @@ def test_a_few_copies_are_rejected_named_and_never_written(scans, model, tmp_pat
 
 @pytest.mark.usefixtures("unchecked")
 def test_an_honest_generator_is_not_stopped(scans, model, tmp_path):
-    written = balance(scans, tmp_path / "out", model=model)
+    written = balance(scans, tmp_path / "out", options=BalanceOptions(model=model))
     assert written.filter["counts"]["covid"]["copy"] == 0
     assert written.written["covid"] == 5
 
@@ -122,7 +125,7 @@ def test_an_honest_generator_is_not_stopped(scans, model, tmp_path):
 
 def test_every_synthetic_row_has_its_scores(scans, model, tmp_path):
     out = tmp_path / "out"
-    balance(scans, out, model=model)
+    balance(scans, out, options=BalanceOptions(model=model))
     for row in rows_of(out):
         scores = [row[name] for name in ("nearest_real", "nearest_distance", "class_odds", "realism")]
         if row["origin"] == "real":
@@ -141,7 +144,7 @@ def test_the_nearest_distance_of_the_manifest_is_that_to_the_named_image(scans, 
     from medgan.similarity.nearest import _FINE, _pair_correlation, to_gray
 
     out = tmp_path / "out"
-    balance(scans, out, model=model)
+    balance(scans, out, options=BalanceOptions(model=model))
     row = next(row for row in rows_of(out) if row["seed"])
     (real,) = (out / "images").rglob(f"{row['nearest_real']}.png")
     ours, theirs = (formats.read(path).pixels[:, None] / 255 for path in (out / row["path"], real))
@@ -156,7 +159,7 @@ def test_the_nearest_distance_of_the_manifest_is_that_to_the_named_image(scans, 
 
 def test_kept_and_rejected_are_all_candidates(scans, model, tmp_path):
     out = tmp_path / "out"
-    sample(model, out, options=SampleOptions(labels=["covid"], count=5, seed=7, against=scans))
+    sample(model, out, options=DrawOptions(label=["covid"], count=5, seed=7, against=scans.path))
     seeds = [int(row["seed"]) for row in (*rows_of(out), *rejected(out))]
     drawn = facts(out)["filter"]["counts"]["covid"]["drawn"]
     assert sorted(seeds) == list(range(7, 7 + drawn))
@@ -165,7 +168,7 @@ def test_kept_and_rejected_are_all_candidates(scans, model, tmp_path):
 
 def test_without_the_filter_the_first_seeds_are_written_and_the_card_says_so(scans, model, tmp_path):
     out = tmp_path / "out"
-    balance(scans, out, model=model, options=BalanceOptions(filter=False))
+    balance(scans, out, options=BalanceOptions(model=model, no_filter=True))
     assert {row["seed"] for row in rows_of(out)} == {"", *map(str, range(5))}
     assert {row["filter"] for row in rows_of(out) if row["seed"]} == {"off"}
     assert "The filter was off" in card(out)
@@ -178,7 +181,7 @@ def test_without_the_filter_the_first_seeds_are_written_and_the_card_says_so(sca
 
 def test_without_training_images_the_card_says_what_was_not_checked(model, tmp_path):
     out = tmp_path / "out"
-    written = sample(model, out, options=SampleOptions(count=4))
+    written = sample(model, out, options=DrawOptions(count=4))
     assert written.filter["checks"] == []
     assert "Near copies and classes were not checked" in card(out)
     assert "--against" in card(out)
@@ -189,8 +192,8 @@ def test_without_training_images_the_card_says_what_was_not_checked(model, tmp_p
 def test_training_images_in_the_cache_are_found_by_the_model_alone(scans, model, tmp_path):
     manifest = index(scans)
     prepare(manifest, Model.load(model).plan.frame, cache.stacks_folder())
-    by_cache = sample(model, tmp_path / "cached", options=SampleOptions(count=4))
-    by_name = sample(model, tmp_path / "named", options=SampleOptions(count=4, against=scans))
+    by_cache = sample(model, tmp_path / "cached", options=DrawOptions(count=4))
+    by_name = sample(model, tmp_path / "named", options=DrawOptions(count=4, against=scans.path))
     assert by_cache.filter == by_name.filter
     assert by_cache.filter["compared_with"] == manifest.digest
     assert by_cache.filter["checks"] == ["copy", "class"]
@@ -198,32 +201,34 @@ def test_training_images_in_the_cache_are_found_by_the_model_alone(scans, model,
 
 def test_other_scans_than_the_model_learned_from_are_told_apart(model, tmp_path):
     other = discs(tmp_path / "other", split="train", normal=9, covid=7)
-    sample(model, tmp_path / "out", options=SampleOptions(count=4, against=other))
+    sample(model, tmp_path / "out", options=DrawOptions(count=4, against=other.path))
     assert "not those that the model was trained on" in card(tmp_path / "out")
 
 
 def test_scans_of_which_training_held_some_out_are_what_the_model_learned_from(scans, tmp_path):
     model = untrained(tmp_path / "model", scans, holdout=0.3, training_seed=4)
-    sample(model, tmp_path / "out", options=SampleOptions(count=4, against=scans, holdout=0.3))
+    sample(model, tmp_path / "out", options=DrawOptions(count=4, against=scans.path, holdout=0.3))
     assert facts(tmp_path / "out")["filter"]["compared_with"] == Model.load(model).data_digest
     assert "not those that the model was trained on" not in card(tmp_path / "out")
     for holdout in (0.0, 0.2):
         with pytest.raises(OutputError, match="holdout was"):
-            sample(model, tmp_path / "out", options=SampleOptions(count=4, against=scans, holdout=holdout))
+            sample(model, tmp_path / "out", options=DrawOptions(count=4, against=scans.path, holdout=holdout))
     with pytest.raises(PlanError, match="--holdout needs --against"):
-        sample(model, tmp_path / "other", options=SampleOptions(count=4, holdout=0.3))
+        sample(model, tmp_path / "other", options=DrawOptions(count=4, holdout=0.3))
 
 
 def test_where_nothing_is_wanted_nothing_is_looked_at(scans, model, tmp_path, monkeypatch):
     monkeypatch.setattr(candidates.ReferenceSet, "of", lambda *_, **__: 1 / 0)
-    out = balance(scans, tmp_path / "out", model=model, options=BalanceOptions(share=0)).out
+    out = balance(scans, tmp_path / "out", options=BalanceOptions(model=model, share=0)).out
     assert facts(out)["filter"]["counts"] == {}
     assert rejected(out) == []
 
 
 def test_with_few_patients_copies_are_not_looked_for_and_that_is_said(tmp_path):
     few = discs(tmp_path / "few", normal=2, covid=2)
-    sample(untrained(tmp_path / "model", few), tmp_path / "out", options=SampleOptions(count=4, against=few))
+    sample(
+        untrained(tmp_path / "model", few), tmp_path / "out", options=DrawOptions(count=4, against=few.path)
+    )
     assert facts(tmp_path / "out")["filter"]["checks"] == []
     assert "not done for covid, normal" in card(tmp_path / "out")
     assert "a copy cannot be told from a likeness" in card(tmp_path / "out")
@@ -231,7 +236,7 @@ def test_with_few_patients_copies_are_not_looked_for_and_that_is_said(tmp_path):
 
 def test_comparing_without_the_filter_is_refused(scans, model, tmp_path):
     with pytest.raises(PlanError, match="--against needs the filter"):
-        sample(model, tmp_path / "out", options=SampleOptions(against=scans, filtered=False))
+        sample(model, tmp_path / "out", options=DrawOptions(against=scans.path, no_filter=True))
 
 
 # --- seeds ---
@@ -239,17 +244,17 @@ def test_comparing_without_the_filter_is_refused(scans, model, tmp_path):
 
 def test_the_same_command_chooses_the_same_seeds(scans, model, tmp_path):
     for name in ("one", "two"):
-        sample(model, tmp_path / name, options=SampleOptions(count=4, against=scans))
+        sample(model, tmp_path / name, options=DrawOptions(count=4, against=scans.path))
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 
 
 def test_a_kept_image_is_the_one_that_its_seed_draws(scans, model, tmp_path):
-    sample(model, tmp_path / "out", options=SampleOptions(labels=["covid"], count=3, against=scans))
+    sample(model, tmp_path / "out", options=DrawOptions(label=["covid"], count=3, against=scans.path))
     row = rows_of(tmp_path / "out")[0]
     sample(
         model,
         tmp_path / "again",
-        options=SampleOptions(labels=["covid"], count=1, seed=int(row["seed"]), filtered=False),
+        options=DrawOptions(label=["covid"], count=1, seed=int(row["seed"]), no_filter=True),
     )
     assert rows_of(tmp_path / "again")[0]["pixel_sha256"] == row["pixel_sha256"]
 
@@ -262,13 +267,15 @@ def test_more_are_drawn_where_too_few_pass(scans, model, tmp_path, monkeypatch):
         return [selection.replace(one, reason=reason) for one, reason in changes], points
 
     monkeypatch.setattr(candidates, "check_candidates", picky)
-    written = sample(model, tmp_path / "out", options=SampleOptions(labels=["covid"], count=2, against=scans))
+    written = sample(
+        model, tmp_path / "out", options=DrawOptions(label=["covid"], count=2, against=scans.path)
+    )
     assert (
         written.filter["counts"]["covid"] | {"kept": 2, "drawn": 40, "kept_in_doubt": 0}
         == (written.filter["counts"]["covid"])
     )
     written = sample(
-        model, tmp_path / "more", options=SampleOptions(labels=["covid"], count=4, against=scans)
+        model, tmp_path / "more", options=DrawOptions(label=["covid"], count=4, against=scans.path)
     )
     assert (
         written.filter["counts"]["covid"]["drawn"],
@@ -296,19 +303,21 @@ def test_a_choice_stands_after_a_kill_even_if_it_would_now_come_out_otherwise(
     with monkeypatch.context() as patch:
         patch.setattr(formats, "write", broken)
         with pytest.raises(KeyboardInterrupt):
-            balance(scans, out, model=model)
+            balance(scans, out, options=BalanceOptions(model=model))
     assert (out / ".choice.json").exists()
     with monkeypatch.context() as patch:
         patch.setattr(candidates, "check_candidates", lambda *_: pytest.fail("chosen again"))
-        balance(scans, out, model=model)
-    balance(scans, tmp_path / "straight" / "out", model=model)  # pages name their folder
+        balance(scans, out, options=BalanceOptions(model=model))
+    balance(
+        scans, tmp_path / "straight" / "out", options=BalanceOptions(model=model)
+    )  # pages name their folder
     assert tree(out) == tree(tmp_path / "straight" / "out")
 
 
 @pytest.mark.usefixtures("unchecked")
 def test_the_choice_does_not_depend_on_how_real_images_are_written(scans, model, tmp_path):
     for real in ("prepared", "none", "link"):
-        balance(scans, tmp_path / real, model=model, options=BalanceOptions(real=real))
+        balance(scans, tmp_path / real, options=BalanceOptions(model=model, real=real))
     seeds = [
         [(row["seed"], row["nearest_real"]) for row in rows_of(tmp_path / real) if row["seed"]]
         for real in ("prepared", "none", "link")
@@ -316,7 +325,8 @@ def test_the_choice_does_not_depend_on_how_real_images_are_written(scans, model,
     assert seeds[0] == seeds[1] == seeds[2]
 
 
-def test_a_list_of_scans_may_be_compared_with(model, scans, tmp_path):
-    lines = tuple(f"{path}\t{path.parent.name}" for path in sorted(scans.path.rglob("*.png")))
-    written = sample(model, tmp_path / "out", options=SampleOptions(count=2, against=Source(lines=lines)))
+def test_a_list_of_scans_may_be_compared_with(model, scans, tmp_path, monkeypatch):
+    lines = "".join(f"{path}\t{path.parent.name}\n" for path in sorted(scans.path.rglob("*.png")))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+    written = sample(model, tmp_path / "out", options=DrawOptions(count=2, against="-"))
     assert written.filter["checks"] == ["copy", "class"]

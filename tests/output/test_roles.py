@@ -4,14 +4,16 @@ import csv
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from medgan.base.job import ALONE
-from medgan.commands.balance import BalanceOptions, balance
+from medgan.commands.balance import balance
+from medgan.commands.options import BalanceOptions, DrawOptions
 from medgan.commands.prepare import conform
 from medgan.commands.report import report
-from medgan.commands.sample import SampleOptions, sample
+from medgan.commands.sample import sample
 from medgan.dataset.source import Source
 from medgan.evaluation.data import Request, load_evaluation_data
 from tests.commands.blobs import discs, rows_of, tree, untrained
@@ -19,7 +21,7 @@ from tests.commands.blobs import discs, rows_of, tree, untrained
 ROLE = ("made", "kind", "weight", "stage", "parents")
 REAL, MADE = ("0", "real", "1.0", "finish", ""), ("1", "from-noise", "0.3", "pretrain", "")
 AGAIN = ("0", "repeated", "1.0", "finish", "")
-OPTIONS = BalanceOptions(filter=False)
+OPTIONS = BalanceOptions(no_filter=True)
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +32,8 @@ def world(tmp_path_factory):
     discs(place / "scans", split="train", full=6, rare=4)
     source = discs(place / "scans", split="test", full=3, rare=3)
     model = untrained(place / "model", source)
-    balance(source, place / "balance", model=model, options=OPTIONS)
-    sample(model, place / "sample", options=SampleOptions(count=2, filtered=False))
+    balance(source, place / "balance", options=replace(OPTIONS, model=model))
+    sample(model, place / "sample", options=DrawOptions(count=2, no_filter=True))
     conform(source, place / "prepare", like=model, split="test")
     return place
 
@@ -73,7 +75,7 @@ def test_the_three_tables_agree_and_are_all_summed(world, command):
 
 
 def test_dicom_has_no_metadata_of_hugging_face(world, tmp_path):
-    sample(world / "model", tmp_path / "out", options=SampleOptions(count=1, format="dicom", filtered=False))
+    sample(world / "model", tmp_path / "out", options=DrawOptions(count=1, format="dicom", no_filter=True))
     assert rows_of(tmp_path / "out")[0]["made"] == "1"
     assert not (tmp_path / "out" / "metadata.csv").exists()
     assert "metadata.csv" not in (tmp_path / "out" / "SHA256SUMS").read_text(encoding="utf-8")
@@ -103,7 +105,7 @@ def test_a_folder_without_these_columns_is_judged_and_shown_as_ever(world, older
 
 def test_a_folder_without_these_columns_is_complete_and_stays_as_it_is(world, older):
     before = tree(older)
-    balance(Source(path=world / "scans"), older, model=world / "model", options=OPTIONS)
+    balance(Source(path=world / "scans"), older, options=replace(OPTIONS, model=world / "model"))
     after = tree(older)
     assert after.pop("report.html")  # which was taken away above, and is written wherever it is absent
     assert after == before

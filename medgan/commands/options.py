@@ -12,19 +12,17 @@ import dataclasses
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from medgan.api.values import Place, as_path, as_quotas, as_target
 from medgan.base.errors import OptionError
 from medgan.base.option import Option
-from medgan.base.overrides import Device, Overrides
+from medgan.base.overrides import Device
 from medgan.base.processes import current_processes
+from medgan.commands.values import Place, as_path, as_quotas, as_target
 
 if TYPE_CHECKING:
-    from medgan.commands.balance import BalanceOptions
-    from medgan.commands.sample import SampleOptions
     from medgan.dataset.source import Source as Scans
 
 _data = partial(Option, subject="Data")
@@ -99,6 +97,9 @@ Files = Annotated[bool, _output(names=("--files",), help="List every file with i
 DryRun = Annotated[
     bool, _training(names=("--dry-run",), help="Print the plan, its reasons and a time estimate, then stop.")
 ]
+TensorBoard = Annotated[
+    bool, _training(names=("--tensorboard",), help="Also log to TensorBoard (pip install tensorboard).")
+]
 Seed = Annotated[int, _output(metavar="N", min=0, help="Seed of the first image; the next ones follow.")]
 Format = Annotated[
     Literal["auto", "dicom", "nifti", "png"], _output(help="File form; auto: as the training data.")
@@ -171,11 +172,12 @@ class LabelOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ScanOptions(LabelOptions):
-    """The same where a model learns from the scans."""
+    """The same where a model learns from the scans, and whose are kept from it."""
 
     allow_synthetic: Annotated[
         bool, _data(names=("--allow-synthetic",), help="Use images that are marked as synthetic.")
     ] = False
+    holdout: Holdout = None
 
     def source(self, place: Path | str) -> Scans:
         """The same, with images that are marked as synthetic where they are allowed."""
@@ -183,28 +185,8 @@ class ScanOptions(LabelOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingOptions(Overrides):
-    """What a training is told."""
-
-    tensorboard: Annotated[
-        bool, _training(names=("--tensorboard",), help="Also log to TensorBoard (pip install tensorboard).")
-    ] = False
-
-    def overrides(self) -> Overrides:
-        """What takes the place of the plan's own decisions."""
-        return Overrides(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Overrides)})
-
-    @property
-    def lack(self) -> str:
-        """A sentence where the network that is to guide the training is not installed."""
-        from medgan.plan.rules import missing_features_warning
-
-        return missing_features_warning() if self.features is None and self.arch != "dcgan" else ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """Whether a folder is written, and whose images are added to it."""
+class BalanceOptions:
+    """What a balanced folder is made up of, whose images are added to it, and whether it is written."""
 
     dry_run: DryRun = False
     model: Annotated[
@@ -214,12 +196,6 @@ class ModelOptions:
     any_model: Annotated[
         bool, _training(names=("--any-model",), help="Accept a model that learned from other data.")
     ] = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class MixtureOptions:
-    """What a balanced folder is made up of."""
-
     target: Annotated[
         int | str,
         _output(
@@ -279,29 +255,18 @@ class MixtureOptions:
     format: Format = "auto"
     dicom_class: DicomClass = "auto"
 
+    @property
+    def way(self) -> str:
+        """How real images are written."""
+        return "none" if self.top_up else self.real
+
     def refuse(self) -> None:
-        """Refuse what contradicts itself, before any library is loaded."""
+        """Refuse what contradicts itself, before any library is loaded; targets are checked by the counts."""
+        from medgan.commands.preflight import refuse_mixture
+
         if self.top_up and self.real == "link":
             raise OptionError("--top-up writes no real images: leave --real link away")
-
-    def options(self, seed: int, holdout: float | None, *, any_model: bool) -> BalanceOptions:
-        """The same as the command takes it; `seed` is that of each class's first synthetic image."""
-        from medgan.commands.balance import BalanceOptions
-
-        return BalanceOptions(
-            target=self.target,
-            per_class=self.class_ or {},
-            max_synthetic_ratio=self.max_synthetic_ratio,
-            share=self.share,
-            fill=self.fill,
-            real="none" if self.top_up else self.real,
-            format=self.format,
-            dicom_class=self.dicom_class,
-            seed=seed,
-            holdout=holdout,
-            any_model=any_model,
-            filter=not self.no_filter,
-        )
+        refuse_mixture(self.share, self.fill)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,25 +293,14 @@ class DrawOptions:
     device: Device = "auto"
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Classes to draw; none stands for all of the model."""
+        return (self.label,) if isinstance(self.label, str) else tuple(self.label or ())
+
+    @cached_property
     def scans(self) -> Scans | None:
-        """Those to compare with, where any are named."""
+        """Those to compare with, where any are named; a list on stdin is read once."""
         return None if self.against is None else LabelOptions().source(self.against)
-
-    def options(self, against: Scans | None) -> SampleOptions:
-        """The same as the command takes it."""
-        from medgan.commands.sample import SampleOptions
-
-        return SampleOptions(
-            labels=[self.label] if isinstance(self.label, str) else self.label or (),
-            count=self.count,
-            seed=self.seed,
-            format=self.format,
-            dicom_class=self.dicom_class,
-            filtered=not self.no_filter,
-            against=against,
-            holdout=self.holdout,
-            device=self.device,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -418,11 +372,3 @@ class EvidenceOptions:
         """`fidelity,privacy` as a tuple."""
         names = self.only.split(",") if isinstance(self.only, str) else self.only or ()
         return tuple(name.strip() for name in names if name.strip())
-
-
-@dataclass(frozen=True, kw_only=True)
-class FormOptions:
-    """How files are written."""
-
-    format: Format = "auto"
-    dicom_class: DicomClass = "auto"
