@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, overload
 
-from medgan.base.progress import OnProgress
 from medgan.base.results import (
     BalanceForecast,
     EvaluateResult,
@@ -13,6 +12,7 @@ from medgan.base.results import (
     TrainResult,
     WriteResult,
 )
+from medgan.base.progress import OnProgress
 
 def inspect(
     source: Path | str,

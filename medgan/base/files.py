@@ -245,6 +245,8 @@ def from_json(kind: Any, value: Any, name: str = "the value") -> Any:
 
     Args:
         kind: A dataclass, a union with None, tuple[X, ...], Mapping[str, X], str, bool, int, float or Any.
+            What is only checked is written as it looks: {"key": X, "key that may be absent?": Y} for an
+            object, [X] for a list.
         value: The JSON data.
         name: What an error message calls the value.
 
@@ -256,43 +258,53 @@ def from_json(kind: Any, value: Any, name: str = "the value") -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:
         return None if value is None else from_json(arguments[0], value, name)
-    if origin is tuple:
-        items = _require_type(list, value, name)
-        return tuple(from_json(arguments[0], item, f"{name}[{place}]") for place, item in enumerate(items))
+    if origin is tuple or isinstance(kind, list):
+        items, each = _require_type(list, value, name), (arguments or kind)[0]
+        return tuple(from_json(each, item, f"{name}[{place}]") for place, item in enumerate(items))
     if origin is Mapping:
         items = _require_type(dict, value, name).items()
         return {
             _require_type(str, key, f"a key of {name}"): from_json(arguments[1], item, f"{name}[{key!r}]")
             for key, item in items
         }
-    # Dataclasses and single values.
-    convert = _dataclass_from if dataclasses.is_dataclass(kind) else _require_type
+    # Objects of known keys, and single values.
+    convert = _object_from if dataclasses.is_dataclass(kind) or isinstance(kind, dict) else _require_type
     return convert(kind, value, name)
 
 
 def from_known_json(kind: Any, value: Any, name: str = "the value") -> Any:
-    """Convert JSON data to a dataclass as `from_json` does, ignoring unknown keys.
+    """Convert a JSON object as `from_json` does, ignoring unknown keys.
 
     A newer version of medgan may have written them.
     """
-    known = {field.name for field in dataclasses.fields(kind)}
+    known = _keys_of(kind)[0]
     return from_json(
         kind, {key: it for key, it in _require_type(dict, value, name).items() if key in known}, name
     )
 
 
-def _dataclass_from(kind: Any, data: Any, name: str) -> Any:
-    """Build a dataclass from the JSON values of its fields."""
-    value: dict[str, Any] = _require_type(dict, data, name)
-    hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
+def _keys_of(kind: Any) -> tuple[dict[str, Any], list[str]]:
+    """The keys of an object with the kinds of their values, and which of them it needs."""
+    if isinstance(kind, dict):
+        kinds = {key.removesuffix("?"): one for key, one in kind.items()}
+        return kinds, [key for key in kind if key in kinds]
     absent = (dataclasses.MISSING, dataclasses.MISSING)
+    fields = dataclasses.fields(kind)
     needed = [one.name for one in fields if (one.default, one.default_factory) == absent]
-    strange, lacking = sorted(value.keys() - hints.keys()), [one for one in needed if one not in value]
+    return typing.get_type_hints(kind), needed
+
+
+def _object_from(kind: Any, data: Any, name: str) -> Any:
+    """Convert the values of a JSON object, and build its dataclass of them if it has one."""
+    value: dict[str, Any] = _require_type(dict, data, name)
+    kinds, needed = _keys_of(kind)
+    strange, lacking = sorted(value.keys() - kinds.keys()), [one for one in needed if one not in value]
     if strange or lacking:
         raise ValueError(
             f"{name} lacks {lacking[0]!r}" if lacking else f"{name} has an unknown key {strange[0]!r}"
         )
-    return kind(**{key: from_json(hints[key], item, f"{name}.{key}") for key, item in value.items()})
+    found = {key: from_json(kinds[key], item, f"{name}.{key}") for key, item in value.items()}
+    return found if isinstance(kind, dict) else kind(**found)
 
 
 def _require_type(kind: Any, value: Any, name: str) -> Any:

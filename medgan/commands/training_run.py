@@ -127,9 +127,9 @@ def _finish_leg(out: Path, before: _Facts, plan: Plan) -> Leg:
             f"{out} holds a shorter run that is not finished",
             hint="Repeat its command until it is finished, then ask for a longer run.",
         )
-    if facts.guards is not None and facts.guards.stopped:
+    if facts.stopped:
         raise OutputError(
-            f"{out} holds a run that guards {facts.guards.stopped}; training longer would not repair it",
+            f"{out} holds a run that guards {facts.stopped}; training longer would not repair it",
             hint="Choose another --out, and another --seed or --size.",
         )
     was = before["plan"].get("minutes")

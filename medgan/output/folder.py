@@ -208,76 +208,43 @@ def _refuse_links(out: Path) -> None:
         raise files.write_error(images, error) from error
 
 
+_END: Mapping[str, Any] = {
+    "counts": {"before": Mapping[str, int], "after": Mapping[str, int]},
+    "written": Mapping[str, int],
+    "repeated": Mapping[str, int],
+    "real": str,
+    "share": {"asked": str, "reached": float | None, "sentence": str},
+    "notes": tuple[str, ...],
+}
+"""The keys of a complete run.json that are read."""
+_FILTER: Mapping[str, Any] = {
+    "on": bool,
+    "checks": tuple[str, ...],
+    "class_check": {
+        "labels": tuple[str, ...],
+        "pairs": tuple[Mapping[str, Any], ...],
+        "sentences": tuple[str, ...],
+    },
+    "counts": Mapping[str, Mapping[str, int]],
+}
+"""The keys of `Selection.report` that are read."""
+
+
 def _read_result(out: Path, run: Mapping[str, Any]) -> WriteResult:
     try:
-        names = ("counts", "written", "repeated", "real", "share", "notes")
-        end = files.from_json(_End, {name: run[name] for name in names}, RECORD)
+        end = files.from_json(_END, {name: run[name] for name in _END}, RECORD)
         filtered = files.from_json(Mapping[str, Any], run.get("filter"), "filter")
         filtered = {
             **filtered,
             "class_check": filtered.get("class_check", _NO_CLASS_CHECK),
         }  # older folders lack it
-        parts = ("on", "checks", "class_check", "counts")
-        files.from_json(_Filter, {name: filtered[name] for name in parts}, "filter")
-        _ = [end.counts.before[label] for label in end.counts.after]
+        files.from_json(_FILTER, {name: filtered[name] for name in _FILTER}, "filter")
+        _ = [end["counts"]["before"][label] for label in end["counts"]["after"]]
     except (KeyError, ValueError) as error:
         raise OutputError(
             f"{out / RECORD} cannot be read ({error})", hint="Choose another --out, or copy the folder anew."
         ) from error
-    return WriteResult(
-        version=VERSION,
-        out=out,
-        counts=files.to_json(end.counts),
-        real=end.real,
-        written=end.written,
-        repeated=end.repeated,
-        share=files.to_json(end.share),
-        notes=end.notes,
-        filter=filtered,
-        manifest=out / MANIFEST,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    before: Mapping[str, int]
-    after: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Share:
-    asked: str
-    reached: float | None
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """The parts of a complete run.json that are read."""
-
-    counts: _Counts
-    written: Mapping[str, int]
-    repeated: Mapping[str, int]
-    real: str
-    share: _Share
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Filter:
-    """The parts of `Selection.report` that are read."""
-
-    on: bool
-    checks: tuple[str, ...]
-    class_check: _ClassCheck
-    counts: Mapping[str, Mapping[str, int]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ClassCheck:
-    labels: tuple[str, ...]
-    pairs: tuple[Mapping[str, Any], ...]
-    sentences: tuple[str, ...]
+    return WriteResult(version=VERSION, out=out, **end, filter=filtered, manifest=out / MANIFEST)
 
 
 def _move(paths: Iterable[Path], folder: Path) -> None:

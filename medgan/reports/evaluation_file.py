@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,34 +21,27 @@ _MAX_COUNT = 2**53
 """Counts stay below this: from here on a float cannot represent every integer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _EvaluationKeys:
-    """Top-level keys that the report uses, with their types; other keys are not checked."""
-
-    verdict: str | None
-    sentence: str | None
-    arm: str | None
-    command: str
-    counts: Mapping[str, Mapping[str, int]]
-    unseen: str
-    sources: Mapping[str, str]
-    settings: Mapping[str, Any]
-    notes: tuple[str, ...]
-    filter: Mapping[str, Any] | None
-    usefulness: Mapping[str, Any] | None
-    shortcut: Mapping[str, Any] | None
-    privacy: Mapping[str, Any] | None
-    giveaways: Mapping[str, Any] | None = None
-    headroom: Mapping[str, Any] | None = None
-    care: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _PartKeys:
-    """Keys of a part that the report uses."""
-
-    sentence: str = ""
-    verdict: str = ""
+_KEYS = {
+    "verdict": str | None,
+    "sentence": str | None,
+    "arm": str | None,
+    "command": str,
+    "counts": Mapping[str, Mapping[str, int]],
+    "unseen": str,
+    "sources": Mapping[str, str],
+    "settings": Mapping[str, Any],
+    "notes": tuple[str, ...],
+    "filter": Mapping[str, Any] | None,
+    "usefulness": Mapping[str, Any] | None,
+    "shortcut": Mapping[str, Any] | None,
+    "privacy": Mapping[str, Any] | None,
+    "giveaways?": Mapping[str, Any] | None,
+    "headroom?": Mapping[str, Any] | None,
+    "care?": str | None,
+}
+"""Top-level keys that the report uses, with their types; other keys are not checked."""
+_PART_KEYS = {"sentence?": str, "verdict?": str}
+"""Keys of a part that the report uses."""
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
@@ -72,24 +64,24 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 def _check(value: Mapping[str, Any]) -> None:
     """Raise ValueError for what no evaluation holds."""
     # The top level.
-    told: _EvaluationKeys = files.from_known_json(_EvaluationKeys, value, RESULT)
-    _check_counts(told.counts)
-    shlex.split(told.command)
+    told: dict[str, Any] = files.from_known_json(_KEYS, value, RESULT)
+    _check_counts(told["counts"])
+    shlex.split(told["command"])
 
     # The rows of each table.
-    private = told.privacy or {}
+    private = told["privacy"] or {}
     _check_rows(Arm, value.get("arms", []), "arms")
-    beyond = (told.usefulness or {}).get("external")
+    beyond = (told["usefulness"] or {}).get("external")
     if beyond is not None:
-        files.from_known_json(_PartKeys, beyond, "usefulness.external")
+        files.from_known_json(_PART_KEYS, beyond, "usefulness.external")
         _check_rows(Arm, beyond.get("arms", []), "usefulness.external.arms")
     _check_rows(Score, value.get("scores", []), "scores")
     _check_rows(TestResult, private.get("tests", []), "privacy.tests")
     _check_rows(Finding, private.get("findings", []), "privacy.findings")
-    giveaways = told.giveaways or {}
+    giveaways = told.get("giveaways") or {}
     _check_signs(giveaways, "giveaways")
     if giveaways.get("external") is not None:
-        files.from_known_json(_PartKeys, giveaways["external"], "giveaways.external")
+        files.from_known_json(_PART_KEYS, giveaways["external"], "giveaways.external")
         _check_signs(giveaways["external"], "giveaways.external")
 
     # Names and sentences that the report needs words for.
@@ -97,9 +89,9 @@ def _check(value: Mapping[str, Any]) -> None:
     if strange:
         raise ValueError(f"scores: {min(strange)[:80]!r} is not a score")
     for name in ("filter", "giveaways", "headroom", "shortcut", "privacy"):
-        if getattr(told, name) is not None:
-            files.from_known_json(_PartKeys, getattr(told, name), name)
-    if told.filter is not None and "sentence" not in told.filter:
+        if told.get(name) is not None:
+            files.from_known_json(_PART_KEYS, told[name], name)
+    if told["filter"] is not None and "sentence" not in told["filter"]:
         raise ValueError("filter lacks 'sentence'")
 
 

@@ -29,56 +29,15 @@ _PREDICTION_ARRAYS = ("truth", "probabilities")
 _Pixels = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ClassImages:
-    """The images of a class, as rows of the stored array."""
-
-    label: str
-    real: tuple[int, ...]
-    synthetic: tuple[int, ...]
-    names: tuple[str, ...] = ()
-    """Names of the synthetic images; empty if they have none."""
-
-    def __post_init__(self) -> None:
-        """Check that every image has a name, or none has."""
-        if self.names and len(self.names) != len(self.synthetic):
-            raise ValueError("a class has more or fewer names than images")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Match:
-    """A synthetic image and its nearest training image, as rows of the stored array."""
-
-    label: str
-    words: str
-    rows: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        """Check that there are two images."""
-        if len(self.rows) != 2:
-            raise ValueError("a pair does not have two images")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RankedRow:
-    """Images of similar filter score, as rows of the stored array."""
-
-    title: str
-    rows: tuple[int, ...]
-    captions: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        """Check that every image has a caption."""
-        if len(self.captions) != len(self.rows):
-            raise ValueError("a row has more or fewer captions than images")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RankedRows:
-    """The rows of a class, from best to worst."""
-
-    label: str
-    rows: tuple[_RankedRow, ...]
+_ROWS = tuple[int, ...]
+"""Images, as rows of the stored array."""
+_FACTS: Mapping[str, Any] = {
+    "walls": {"label": str, "real": _ROWS, "synthetic": _ROWS, "names?": tuple[str, ...]},
+    "pairs": {"label": str, "words": str, "rows": _ROWS},
+    "ranked": {"label": str, "rows": [{"title": str, "rows": _ROWS, "captions": tuple[str, ...]}]},
+}
+"""Images of a class, with the names of synthetic ones; synthetic images with their nearest training images;
+rows of each class's images from best to worst."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -175,9 +134,14 @@ def _check_exhibits(path: Path, arrays: Mapping[str, NDArray[Any]]) -> Exhibits:
     stored, facts = arrays["pixels"], json.loads(str(arrays["facts"]))
     if stored.dtype != np.uint8 or stored.ndim != len("NCHW") or stored.shape[1] not in {1, 3}:
         raise ValueError("its images have the wrong type or shape")
-    for name, kind in (("walls", _ClassImages), ("pairs", _Match), ("ranked", _RankedRows)):
-        items = files.from_json(Mapping[str, Any], facts, "facts").get(name, [])
-        files.from_json(tuple[kind, ...], items, name)  # type: ignore[valid-type]
+    known = files.from_json(Mapping[str, Any], facts, "facts")
+    shown = {name: files.from_json([kind], known.get(name, []), name) for name, kind in _FACTS.items()}
+    if any(wall.get("names") and len(wall["names"]) != len(wall["synthetic"]) for wall in shown["walls"]):
+        raise ValueError("a class has more or fewer names than images")
+    if any(len(pair["rows"]) != 2 for pair in shown["pairs"]):
+        raise ValueError("a pair does not have two images")
+    if any(len(row["captions"]) != len(row["rows"]) for one in shown["ranked"] for row in one["rows"]):
+        raise ValueError("a row has more or fewer captions than images")
     return Exhibits(path=path, stored=stored, facts=facts, predictions=_predictions(arrays, facts))
 
 

@@ -63,6 +63,21 @@ def test_what_is_of_another_type_is_refused_and_named(change, words):
         files.from_json(Outer, {**files.to_json(OUTER), **change})
 
 
+def test_an_object_that_is_only_checked_is_written_as_it_looks():
+    kind = {"name": str, "many": [{"size": tuple[int, ...], "share?": float}]}
+    found = files.from_json(kind, {"name": "a", "many": [{"size": [1]}, {"size": [], "share": 0.5}]})
+    assert found == {"name": "a", "many": ({"size": (1,)}, {"size": (), "share": 0.5})}
+    for value, words in (
+        ({"name": "a"}, "the value lacks 'many'"),
+        ({"name": "a", "many": [{}]}, r"the value.many\[0\] lacks 'size'"),
+        ({"name": "a", "many": [], "share?": 1}, "unknown key 'share\\?'"),
+        ({"name": "a", "many": {}}, "the value.many should be a list, not an object"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            files.from_json(kind, value)
+    assert files.from_known_json(kind, {"name": "a", "many": [], "new": 1}) == {"name": "a", "many": ()}
+
+
 def test_nothing_is_converted_on_the_way_back():
     assert (
         type(files.from_json(Inner, {"size": [], "share": 1}).share) is int

@@ -178,12 +178,8 @@ class Model:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _GuardRecord:
-    """What the guards reported about the generator that was kept."""
-
-    alarms: tuple[str, ...]
-    stopped: str
+_GUARD_KEYS = {"alarms": tuple[str, ...], "stopped": str}
+"""What the guards reported about the generator that was kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,13 +191,20 @@ class _ModelRecord:
     data_digest: str
     counts: Mapping[str, int]
     images_shown: int
-    guards: _GuardRecord | None = None
+    guards: Mapping[str, Any] | None = None
+    """Of `_GUARD_KEYS`."""
     holdout: Holdout | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences for a person from the guards' report, if there is one."""
-        return () if self.guards is None else (*self.guards.alarms, *filter(None, [self.guards.stopped]))
+        alarms = () if self.guards is None else self.guards["alarms"]
+        return (*alarms, *filter(None, [self.stopped]))
+
+    @property
+    def stopped(self) -> str:
+        """Why the guards ended its training early, or ""."""
+        return "" if self.guards is None else str(self.guards["stopped"])
 
 
 def _build_empty(plan: Plan, weights: Path) -> nn.Module:
@@ -283,7 +286,7 @@ def read_record(place: Path, asked: Path) -> tuple[_ModelRecord, Plan]:
                 "your clone.",
             )
         if isinstance(record.get("guards"), dict):
-            record["guards"] = to_json(from_known_json(_GuardRecord, record["guards"], "guards"))
+            record["guards"] = to_json(from_known_json(_GUARD_KEYS, record["guards"], "guards"))
         return from_known_json(_ModelRecord, record, _RECORD), parse_plan(record.get("plan"))
     except FileNotFoundError as error:
         unfinished = (asked / "state.pt").exists()
