@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, overload
 
+from medgan.base.progress import OnProgress
 from medgan.base.results import (
     BalanceForecast,
     EvaluateResult,
@@ -12,7 +13,6 @@ from medgan.base.results import (
     TrainResult,
     WriteResult,
 )
-from medgan.base.progress import OnProgress
 
 def inspect(
     source: Path | str,

@@ -115,10 +115,10 @@ class Job:
             return
         while True:
             piece = self.exchange.broadcast(_next_piece(things, 1) if self.processes.is_first else None)
-            yield from piece.results
+            yield from piece.result
             if piece.error is not None:
                 raise piece.error
-            if not piece.results:
+            if not piece.result:
                 return
 
 
@@ -149,16 +149,8 @@ class _Task:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """Results of one process, and the error that ended them."""
-
-    results: list[Any]
-    error: MedganError | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class _Outcome:
-    """How the work that the first process led has ended: with a result or an error."""
+    """What work has come to: a result, which of a piece is the list of its results, or an error."""
 
     result: Any = None
     error: MedganError | None = None
@@ -201,20 +193,20 @@ class _JobPool(WorkerPool):
             self._exchange.broadcast(order)
             order = _NEXT
             for part in self._exchange.gather(_next_piece(mine, piece)):
-                yield from part.results
+                yield from part.result
                 if part.error is not None:
                     raise part.error
 
 
-def _next_piece(results: Iterator[Any], count: int) -> _Piece:
+def _next_piece(results: Iterator[Any], count: int) -> _Outcome:
     """The next results, with an error that medgan raised among them."""
     done: list[Any] = []
     try:
         for result in islice(results, count):
             done.append(result)  # noqa: PERF402  # those before an error are kept
     except MedganError as error:
-        return _Piece(done, error)
-    return _Piece(done)
+        return _Outcome(done, error)
+    return _Outcome(done)
 
 
 def _lead(work: Callable[[], _T], exchange: Exchange) -> _T:

@@ -24,7 +24,7 @@ from medgan.dataset.source import (
     to_valid_text,
 )
 from medgan.dataset.tables import TableRow
-from medgan.dataset.walk import FoundFile, check_path, is_ignored, walk
+from medgan.dataset.walk import check_path, is_ignored, walk
 from medgan.scans import npz
 
 
@@ -84,18 +84,13 @@ def _from_folders(root: Path) -> FileList:
     return FileList(root=root, entries=entries, warnings=warnings)
 
 
-def _by_folder(layout: FolderLayout, file: FoundFile) -> FileEntry:
+def _by_folder(layout: FolderLayout, file: FileEntry) -> FileEntry:
     label, split = layout.place(file.path)
-    return FileEntry(
-        path=file.path,
-        label=label,
-        split=split or "train",
-        verdict=file.verdict,
-        reason=file.reason or ("" if label else "it is not in a class folder"),
-    )
+    reason = file.reason or ("" if label else "it is not in a class folder")
+    return replace(file, label=label, split=split or "train", reason=reason)
 
 
-def _link_warnings(root: Path, found: Iterable[FoundFile]) -> Iterator[str]:
+def _link_warnings(root: Path, found: Iterable[FileEntry]) -> Iterator[str]:
     """Warn of links to folders that are listed under another name."""
     again = [file.path for file in found if file.verdict == "skip:linked-folder"]
     if again:
@@ -108,7 +103,7 @@ def _link_warnings(root: Path, found: Iterable[FoundFile]) -> Iterator[str]:
         )
 
 
-def _require_labels(root: Path, found: list[FoundFile], layout: FolderLayout) -> None:
+def _require_labels(root: Path, found: list[FileEntry], layout: FolderLayout) -> None:
     """Refuse a folder in which no file can have a label."""
     if not found:
         raise DatasetError(f"{root} is empty", hint="Give a folder that has one sub-folder per class.")
@@ -196,14 +191,8 @@ def _splits_of_folders(folders: Sequence[Path]) -> list[str]:
     return [split or own or "train" for split in below]
 
 
-def _by_line(file: FoundFile, label: str, split: str) -> FileEntry:
-    return FileEntry(
-        path=file.path,
-        label=label or normalise_label(file.path.parent.name),
-        split=split,
-        verdict=file.verdict,
-        reason=file.reason,
-    )
+def _by_line(file: FileEntry, label: str, split: str) -> FileEntry:
+    return replace(file, label=label or normalise_label(file.path.parent.name), split=split)
 
 
 def _refuse_repeats(entries: Iterable[FileEntry]) -> Iterator[FileEntry]:
@@ -255,14 +244,14 @@ def _from_table(root: Path, table: Path) -> FileList:
     )
 
 
-def _check_listed_path(place: Path, problem: str) -> FoundFile:
+def _check_listed_path(place: Path, problem: str) -> FileEntry:
     """Check a path that a table or list names, giving the reason if it is missing."""
     file = check_path(place)
     return replace(file, reason=problem) if problem and file.verdict == "error:not-found" else file
 
 
 def _by_row(
-    file: FoundFile, table: str, claims: Mapping[Path, list[TableRow]], used: set[Path], above: str = ""
+    file: FileEntry, table: str, claims: Mapping[Path, list[TableRow]], used: set[Path], above: str = ""
 ) -> FileEntry:
     """A file with the facts of the row that names it or a folder above it.
 
@@ -277,17 +266,14 @@ def _by_row(
     real = file.path.resolve()
     place = next((place for place in (real, *real.parents) if place in claims), None)
     if place is None:
-        return FileEntry(
-            path=file.path, verdict=file.verdict, reason=file.reason or f"no row of {table} names it"
-        )
+        return replace(file, reason=file.reason or f"no row of {table} names it")
     used.add(place)
     row = claims[place][0]
-    entry = FileEntry(
-        path=file.path,
+    entry = replace(
+        file,
         label=row.label,
         patient=row.patient,
         split=row.split or above or "train",
-        verdict=file.verdict,
         reason=file.reason or ("" if row.label else f"row {row.number} of {table} gives no label"),
     )
     return _check_agreement(entry, claims[place], table)
@@ -323,7 +309,7 @@ def _from_participants(root: Path, column: str) -> FileList:
     return FileList(root=root, entries=entries, warnings=(*warnings, *_link_warnings(root, found)))
 
 
-def _by_subject(root: Path, file: FoundFile, rows: Mapping[str, list[TableRow]]) -> FileEntry:
+def _by_subject(root: Path, file: FileEntry, rows: Mapping[str, list[TableRow]]) -> FileEntry:
     top = to_valid_text(file.path.relative_to(root).parts[0])
     if top not in rows:
         reason = (
@@ -331,15 +317,8 @@ def _by_subject(root: Path, file: FoundFile, rows: Mapping[str, list[TableRow]])
             if SUBJECT.fullmatch(top)
             else "its folder is not that of a subject"
         )
-        return FileEntry(path=file.path, verdict=file.verdict, reason=file.reason or reason)
+        return replace(file, reason=file.reason or reason)
     row = rows[top][0]
     reason = file.reason or ("" if row.label else f"{top} has no value in the column of participants.tsv")
-    entry = FileEntry(
-        path=file.path,
-        label=row.label,
-        patient=top,
-        split=row.split or "train",
-        verdict=file.verdict,
-        reason=reason,
-    )
+    entry = replace(file, label=row.label, patient=top, split=row.split or "train", reason=reason)
     return _check_agreement(entry, rows[top], "participants.tsv")

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medgan.dataset.source import FileEntry
+
 _Identity = tuple[int, int]
 """(device, inode). Two paths with the same pair are the same folder."""
 
@@ -39,16 +41,7 @@ open."""
 _SYSTEM_SUFFIXES = (":zone.identifier", "@synoeastream", "@synoresource")
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """One file below the folder. `verdict` is "ok" where its content has to decide."""
-
-    path: Path
-    verdict: str = "ok"
-    reason: str = ""
-
-
-def walk(root: Path) -> Iterator[FoundFile]:
+def walk(root: Path) -> Iterator[FileEntry]:
     """Yield every file below `root`, sorted by path.
 
     Links are followed, but a folder is listed once, however many links lead to it: under its own path if that
@@ -73,7 +66,7 @@ class _FolderWalk:
     """What was found so far, and where each folder was met first."""
 
     root: Path
-    found: list[FoundFile] = field(default_factory=list)
+    found: list[FileEntry] = field(default_factory=list)
     homes: dict[_Identity, Path] = field(default_factory=dict)
     links: list[Path] = field(default_factory=list)
     """Links to folders that still have to be followed."""
@@ -89,7 +82,7 @@ class _FolderWalk:
             try:
                 pending += self._list(folder)
             except OSError as error:
-                self.found.append(FoundFile(folder, "error:unreadable", os_error_text(error)))
+                self.found.append(_refuse(folder, "error:unreadable", os_error_text(error)))
 
     def _list(self, folder: Path) -> list[Path]:
         """Record the files and links in a folder and return its sub-folders."""
@@ -121,35 +114,40 @@ class _FolderWalk:
         """
         target, place = link.resolve(), link.parent.resolve()
         if place == target or target in place.parents:
-            self.found.append(FoundFile(link, "skip:special-file", "a link back to a folder that holds it"))
+            self.found.append(_refuse(link, "skip:special-file", "a link back to a folder that holds it"))
         else:
             self.list_from(link)
 
-    def _file(self, path: Path) -> FoundFile:
+    def _file(self, path: Path) -> FileEntry:
         try:
             return _check_file(path, path.stat().st_mode, self.root)
         except OSError as error:
-            return FoundFile(path, "error:unreadable", os_error_text(error))
+            return _refuse(path, "error:unreadable", os_error_text(error))
 
     def _passed_over(self, folder: Path) -> bool:
         return any(map(is_ignored, folder.relative_to(self.root).parts))
 
 
-def _linked_again(folder: Path, home: Path, root: Path) -> FoundFile:
+def _refuse(path: Path, verdict: str, reason: str) -> FileEntry:
+    """A file or folder that its kind alone refuses."""
+    return FileEntry(path=path, verdict=verdict, reason=reason)
+
+
+def _linked_again(folder: Path, home: Path, root: Path) -> FileEntry:
     where = "the data set itself" if home == root else home.relative_to(root).as_posix()
-    return FoundFile(folder, "skip:linked-folder", f"the same folder as {where}, where its files are listed")
+    return _refuse(folder, "skip:linked-folder", f"the same folder as {where}, where its files are listed")
 
 
-def check_path(path: Path) -> FoundFile:
+def check_path(path: Path) -> FileEntry:
     """The verdict on a single path that a table or a list names."""
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, ValueError):  # ValueError: the name holds a zero byte
-        return FoundFile(path, "error:not-found", "there is no such file")
+        return _refuse(path, "error:not-found", "there is no such file")
     except OSError as error:
-        return FoundFile(path, "error:unreadable", os_error_text(error))
+        return _refuse(path, "error:unreadable", os_error_text(error))
     if stat.S_ISDIR(mode):
-        return FoundFile(path, "skip:special-file", "a folder, not a file")
+        return _refuse(path, "skip:special-file", "a folder, not a file")
     return _check_file(path, mode, path.parent)
 
 
@@ -180,14 +178,12 @@ def is_ignored(name: str) -> bool:
     return name.startswith(".") or _is_system_name(name)
 
 
-def _check_file(path: Path, mode: int, root: Path) -> FoundFile:
+def _check_file(path: Path, mode: int, root: Path) -> FileEntry:
     names = path.relative_to(root).parts
     if any(map(_is_system_name, names)):
-        return FoundFile(
-            path, "skip:system-file", "made by an operating system, a NAS or a program for itself"
-        )
+        return _refuse(path, "skip:system-file", "made by an operating system, a NAS or a program for itself")
     if not stat.S_ISREG(mode):
-        return FoundFile(path, "skip:special-file", "not a regular file (a pipe, socket or device)")
+        return _refuse(path, "skip:special-file", "not a regular file (a pipe, socket or device)")
     if any(name.startswith(".") for name in names):
-        return FoundFile(path, "skip:not-medical", "a hidden file")
-    return FoundFile(path)
+        return _refuse(path, "skip:not-medical", "a hidden file")
+    return FileEntry(path=path)

@@ -32,7 +32,7 @@ from medgan.scans.finite import fill_non_finite
 from medgan.scans.labelmap import has_few_levels, is_named_as_mask
 from medgan.scans.provenance import BYTE, NOTICES, SOFTWARE, image_facts, quantise, stored_range
 from medgan.scans.scan import Header, OutputFormat, Pixels, Provenance, Scan
-from medgan.scans.tiff_pages import PageList, walk_pages
+from medgan.scans.tiff_pages import walk_pages
 
 SUFFIX = ".png"
 _CIRCULAR_NOTE = "circular-pages"
@@ -109,18 +109,18 @@ def _open_picture(path: Path) -> Iterator[_Picture]:
     """
     with _verdicts(path):
         kind = _require_kind(path)
-        pages = walk_pages(path) if kind == "tiff" else PageList(1, circular=False)
+        pages, circular = walk_pages(path) if kind == "tiff" else (1, False)
         if kind == "tiff":
             with tifffile.TiffFile(path) as tiff:
                 if _is_deep(tiff.pages.first):
-                    yield _check_bounds(_read_with_tifffile(tiff, pages), path)
+                    yield _check_bounds(_read_with_tifffile(tiff, pages, circular=circular), path)
                     return
         if kind == "png":
             with Image.open(path) as image:
                 image.verify()  # loading stops at the last row and would miss a damaged or missing end
         # From a stream: by its name, Pillow would map an uncompressed TIFF with the sides it has once turned.
         with path.open("rb") as stream, Image.open(stream) as image:
-            yield _check_bounds(_read_with_pillow(image, kind, path, circular=pages.circular), path)
+            yield _check_bounds(_read_with_pillow(image, kind, path, circular=circular), path)
 
 
 def detect_kind(head: bytes) -> str:
@@ -243,12 +243,12 @@ def _is_deep(page: Any) -> bool:
     return bool(colour or page.bitspersample > _WORD or page.sampleformat != _UNSIGNED)
 
 
-def _read_with_tifffile(tiff: Any, pages: PageList) -> _Picture:
+def _read_with_tifffile(tiff: Any, pages: int, *, circular: bool) -> _Picture:
     first = tiff.pages.first
     if first.dtype is None or first.dtype.kind not in "uif":
         raise ValueError(f"numbers of type {first.dtype}")
     # By number: iterating, tifffile would follow a circular page list for ever.
-    listed = (tiff.pages[number] for number in range(pages.count))
+    listed = (tiff.pages[number] for number in range(pages))
     alike = [page for page in listed if page.shape == first.shape and page.dtype == first.dtype]
     colour = first.samplesperpixel >= _COLOURS
     turn = first.tags.valueof(_ORIENTATION, 1)
@@ -258,7 +258,7 @@ def _read_with_tifffile(tiff: Any, pages: PageList) -> _Picture:
         shape=(len(alike), rows, columns),
         channels=_COLOURS if colour else 1,
         bits=first.dtype.itemsize * 8,
-        notes=(_CIRCULAR_NOTE,) if pages.circular else (),
+        notes=(_CIRCULAR_NOTE,) if circular else (),
     )
     fixed = first.dtype == np.uint16
     return _Picture(

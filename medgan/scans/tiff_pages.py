@@ -7,7 +7,6 @@ eight bytes). A file may name a page that came before, which readers of pages ma
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -15,16 +14,6 @@ from medgan.base.errors import ScanError
 
 _MAX_PAGES = 10_000
 """Most pages of one file. Reading more would take minutes, for the 32 images that a scan gives at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class PageList:
-    """What a walk along the pages found."""
-
-    count: int
-    """Number of pages, each counted once."""
-    circular: bool
-    """Whether the last page names one of the others as the next."""
 
 
 class _Words(NamedTuple):
@@ -42,10 +31,13 @@ _CLASSIC, _BIG = _Words("H", 12, "I"), _Words("Q", 20, "Q")
 _MOST_TAGS = 4096  # what tifffile takes for a page at most
 
 
-def walk_pages(path: Path) -> PageList:
+def walk_pages(path: Path) -> tuple[int, bool]:
     """Count the pages of a TIFF file without reading any.
 
     The walk ends where there is no valid page.
+
+    Returns:
+        The number of pages, each counted once, and whether the last one names one of the others as the next.
 
     Raises:
         ScanError: there are more than `_MAX_PAGES` of them ("error:too-large").
@@ -71,7 +63,7 @@ def walk_pages(path: Path) -> PageList:
                     hint="Split it into several files.",
                 )
             offset = following
-    return PageList(len(seen), circular=offset in seen)
+    return len(seen), offset in seen
 
 
 def _next_page(stream: BinaryIO, offset: int, order: str, words: _Words) -> int | None:

@@ -107,8 +107,7 @@ def test_a_stack_of_some_thousand_pages_is_read(tmp_path):
 def test_a_walk_ends_where_no_page_lies(nowhere, tmp_path):
     path = tiff(tmp_path / "odd.tif", 3)
     path.write_bytes(path.read_bytes()[:-4] + nowhere)
-    assert walk_pages(path).count == 3
-    assert not walk_pages(path).circular
+    assert walk_pages(path) == (3, False)
 
 
 def test_a_circle_does_not_stop_a_run_and_is_told(tmp_path):
