@@ -16,9 +16,10 @@ from medgan.base.errors import DatasetError
 from medgan.base.results import ReportResult
 from medgan.base.run_folder import RECORD
 from medgan.commands.job import join_job
+from medgan.pictures.display import ClassGallery
 from medgan.reports import evaluation_file, exhibits, folder_reports
 from medgan.reports.evaluation_file import RESULT
-from medgan.reports.page import ClassGallery, ImageRow, NearestPair, ReportData, render_page
+from medgan.reports.page import ImageRow, NearestPair, ReportData, render_page
 from medgan.training.run_log import read_log, valid_rows
 
 PAGE = "report.html"

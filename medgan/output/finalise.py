@@ -34,8 +34,8 @@ from medgan.output.folder import (
     dataset_folder,
 )
 from medgan.output.tables import FolderContents, ManifestRow
-from medgan.pictures.contact_sheet import SheetClass, contact_sheet, images_per_class
-from medgan.pictures.display import Images
+from medgan.pictures.contact_sheet import contact_sheet, images_per_class
+from medgan.pictures.display import ClassGallery, Images
 from medgan.pictures.spread import choose_spread
 from medgan.scans import formats
 from medgan.scans.scan import Header, OutputFormat, Pixels, Scan
@@ -284,7 +284,7 @@ class _SheetImages:
         """Keep an image."""
         self.images.setdefault((row.label, row.origin), []).append(pixels)
 
-    def shown(self, counts: Mapping[str, tuple[int, int]]) -> list[SheetClass]:
+    def shown(self, counts: Mapping[str, tuple[int, int]]) -> list[ClassGallery]:
         """The classes of the sheet, with all images scaled to [0, 1] by one range.
 
         `counts` are the numbers of real and synthetic images of each class.
@@ -294,7 +294,7 @@ class _SheetImages:
         high = max((float(image.max()) for image in everything), default=1.0)
         span = (low, high if high > low else low + 1.0)
         return [
-            SheetClass(
+            ClassGallery(
                 label=label,
                 real=self._wall(label, "real", span),
                 synthetic=self._wall(label, "synthetic", span),
@@ -314,14 +314,14 @@ class _SheetImages:
 
 def _close(
     folder: DatasetWriter,
-    images: Sequence[SheetClass],
+    images: Sequence[ClassGallery],
     texts: Mapping[str, str],
     run: RunFolder,
     record: Mapping[str, Any],
 ) -> None:
     """Write everything beside `images/`, with run.json as the last file."""
     sides = [
-        name for side, name in enumerate(("real", "synthetic")) if any(wall.counts[side] for wall in images)
+        name for side, name in enumerate(("real", "synthetic")) if any(wall.totals[side] for wall in images)
     ]
     title = f"{' beside '.join(sides).capitalize()} images"
     sheet = contact_sheet(images, folder.path / CONTACT_SHEET, title)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.pictures.canvas import ACCENT, QUIET, Canvas, wrap_text
-from medgan.pictures.display import Images, apply_window, display_window, rescale, zoom_to
+from medgan.pictures.display import ClassGallery, Images, apply_window, display_window, rescale, zoom_to
 
 _CELL = 112
 """Approximate length of an image's longer side in pixels; eight in a row stay readable where the sheet is as
@@ -42,28 +42,12 @@ _EMPTY_TEXTS = ("none in this folder", "none needed")
 """Text for a side without images: real, synthetic."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SheetClass:
-    """A class with some of its images, each side (n, C, H, W) in [0, 1] or None."""
-
-    label: str
-    real: Images | None = None
-    synthetic: Images | None = None
-    counts: tuple[int, int] = (0, 0)
-    """Number of real and of synthetic images that the class has in all."""
-
-    @property
-    def sides(self) -> tuple[Images | None, Images | None]:
-        """Real and synthetic images."""
-        return self.real, self.synthetic
-
-
 def images_per_class(classes: int) -> int:
     """Number of images per class and side on a sheet of so many classes."""
     return 24 if classes <= 10 else 12 if classes <= 20 else 4
 
 
-def contact_sheet(classes: Sequence[SheetClass], path: Path, title: str) -> Path:
+def contact_sheet(classes: Sequence[ClassGallery], path: Path, title: str) -> Path:
     """Write a sheet with a block per class, real images left and synthetic right.
 
     All images are shown through the same display window.
@@ -87,7 +71,7 @@ def _draw_side(
     canvas: Canvas,
     layout: _SheetLayout,
     place: tuple[int, int],
-    one: SheetClass,
+    one: ClassGallery,
     window: tuple[float, float],
 ) -> None:
     """Draw the images of one class and side, below a heading with their number.
@@ -96,7 +80,7 @@ def _draw_side(
     """
     number, side = place
     # Heading: the origin and how many images are shown of how many.
-    images, total = one.sides[side], one.counts[side]
+    images, total = one.sides[side], one.totals[side]
     left, top, columns = layout.left(number, side, 0), layout.image_top(number, 0), layout.columns[number]
     count = 0 if images is None else len(images)
     words = ("real", "SYNTHETIC")[side]
@@ -118,7 +102,7 @@ def _draw_side(
         canvas.frame(left - _GAP, top - _GAP, width, height)
 
 
-def _subtitle(classes: Sequence[SheetClass], shown: Sequence[SheetClass]) -> str:
+def _subtitle(classes: Sequence[ClassGallery], shown: Sequence[ClassGallery]) -> str:
     shapes = [images.shape[2:] for one in classes for images in one.sides if images is not None]
     size = f"{shapes[0][0]} x {shapes[0][1]} pixels; " if shapes else ""
     left = f"; {len(classes) - len(shown):,} more classes are not shown" if len(classes) > len(shown) else ""
@@ -141,7 +125,7 @@ class _SheetLayout:
     """Rows of images, for each class."""
 
     @classmethod
-    def of(cls, classes: Sequence[SheetClass]) -> _SheetLayout:
+    def of(cls, classes: Sequence[ClassGallery]) -> _SheetLayout:
         """Compute the layout for these classes."""
         cell = zoom_to(next((part.shape[2:] for part in _all_images(classes)), (_CELL, _CELL)), _CELL)
         width = max(2 * _COLUMNS * (cell[1] + _GAP), _LEAST_WIDTH)
@@ -150,8 +134,8 @@ class _SheetLayout:
         return cls(
             cell=cell,
             there=(
-                any(one.counts[0] or shown[n][0] for n, one in enumerate(classes)),
-                any(one.counts[1] or shown[n][1] for n, one in enumerate(classes)),
+                any(one.totals[0] or shown[n][0] for n, one in enumerate(classes)),
+                any(one.totals[1] or shown[n][1] for n, one in enumerate(classes)),
             ),
             names=tuple(wrap_text(one.label, width // _LETTER) for one in classes),
             columns=tuple(columns),
@@ -192,10 +176,10 @@ class _SheetLayout:
         return self.tops[-1]
 
 
-def _all_images(classes: Sequence[SheetClass]) -> Iterator[Images]:
+def _all_images(classes: Sequence[ClassGallery]) -> Iterator[Images]:
     return (part for one in classes for part in one.sides if part is not None and len(part))
 
 
-def _side_images(classes: Sequence[SheetClass], side: int) -> NDArray[np.float32] | None:
+def _side_images(classes: Sequence[ClassGallery], side: int) -> NDArray[np.float32] | None:
     parts = [part for one in classes if (part := one.sides[side]) is not None and len(part)]
     return np.concatenate(parts) if parts else None

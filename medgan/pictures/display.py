@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,32 @@ Window = tuple[float, float]
 """Values shown as black and as white."""
 _ENDS = (0.5, 99.5)
 """Percentiles of each side's values that the window includes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ClassGallery:
+    """Some real and synthetic images of one class, with captions."""
+
+    label: str
+    real: Images | None = None
+    synthetic: Images | None = None
+    names: tuple[Sequence[str], Sequence[str]] = ((), ())
+    """Captions of real and of synthetic images; empty where a name must not be shown."""
+    counts: tuple[int, int] | None = None
+    """Real and synthetic images of the class in all; None if all of them are shown."""
+    absent: str = "none"
+    """Text in the place of synthetic images if there are none."""
+
+    @property
+    def sides(self) -> tuple[Images | None, Images | None]:
+        """Real and synthetic images."""
+        return self.real, self.synthetic
+
+    @property
+    def totals(self) -> tuple[int, int]:
+        """Real and synthetic images of the class in all."""
+        real, synthetic = (0 if side is None else len(side) for side in self.sides)
+        return self.counts or (real, synthetic)
 
 
 def display_window(*sides: Images | None) -> Window:

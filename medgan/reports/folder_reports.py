@@ -19,9 +19,10 @@ from medgan.output.card import CONTACT_SHEET
 from medgan.output.folder import MANIFEST
 from medgan.output.tables import unescape_row
 from medgan.pictures.contact_sheet import MOST_CLASSES, images_per_class
+from medgan.pictures.display import ClassGallery
 from medgan.pictures.spread import choose_spread
 from medgan.plan.stored import parse_output_format
-from medgan.reports.page import ClassGallery, NearestPair, ReportData
+from medgan.reports.page import NearestPair, ReportData
 from medgan.scans import formats
 from medgan.scans.scan import OutputFormat
 

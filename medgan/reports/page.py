@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from medgan import __version__
-from medgan.pictures.display import display_window, png
+from medgan.pictures.display import ClassGallery, display_window, png
 from medgan.reports import curves, figures, progress, wording
 from medgan.reports.verdict import findings, scores_by_class, verdict_of
 
@@ -22,21 +22,6 @@ _Pixels = NDArray[Any]
 """(n, C, H, W) float32 in [0, 1]."""
 _MOST_ROWS = 200
 """Lines of a table of classes, at most; further ones are only counted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassGallery:
-    """Some real and synthetic images of one class, with captions."""
-
-    label: str
-    real: _Pixels | None = None
-    synthetic: _Pixels | None = None
-    names: tuple[Sequence[str], Sequence[str]] = ((), ())
-    """Captions of real and of synthetic images; empty where a name must not be shown."""
-    counts: tuple[int, int] | None = None
-    """Real and synthetic images of the class in all; None if all of them are shown."""
-    absent: str = "none"
-    """Text in the place of synthetic images if there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,10 +154,10 @@ def _gallery_context(one: ClassGallery) -> dict[str, Any]:
     """The images of a class as data URIs, all in the same display window."""
     window = display_window(one.real, one.synthetic)
     sides = []
-    for place, (name, images) in enumerate((("real", one.real), ("synthetic", one.synthetic))):
+    for place, (name, images) in enumerate(zip(("real", "synthetic"), one.sides, strict=True)):
         shown = () if images is None else images
         names = one.names[place] or [""] * len(shown)
-        total = len(shown) if one.counts is None else one.counts[place]
+        total = one.totals[place]
         told = f"{name}: {len(shown):,} of {total:,}" if total > len(shown) else f"{name}: {len(shown):,}"
         if not len(shown):
             told = f"{name}: {f'{total:,}, not shown here' if total else one.absent if place else 'none'}"

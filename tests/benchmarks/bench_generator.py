@@ -45,7 +45,8 @@ from medgan.dataset.source import Source
 from medgan.evaluation.ms_ssim import likeness, pairs_of
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
-from medgan.pictures.contact_sheet import SheetClass, contact_sheet
+from medgan.pictures.contact_sheet import contact_sheet
+from medgan.pictures.display import ClassGallery
 from medgan.preparation.stack import prepare
 from medgan.similarity.features import lite2_features
 from medgan.similarity.radiomics import radiomic_features
@@ -226,7 +227,7 @@ def test_cell(name, rare, seed):
         }
         contact_sheet(
             [
-                SheetClass(
+                ClassGallery(
                     label=label,
                     real=real[label][:24],
                     synthetic=made[label][:24],

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from medgan.pictures import contact_sheet
-from medgan.pictures.contact_sheet import SheetClass, _SheetLayout
-from medgan.pictures.display import apply_window, display_window
+from medgan.pictures.contact_sheet import _SheetLayout
+from medgan.pictures.display import ClassGallery, apply_window, display_window
 
 
 def images(count, height=16, width=24, channels=1, level=0.5):
@@ -17,7 +17,7 @@ def images(count, height=16, width=24, channels=1, level=0.5):
 
 def wall(label, real=None, synthetic=None, **facts):
     counts = tuple(0 if side is None else len(side) for side in (real, synthetic))
-    return SheetClass(label=label, real=real, synthetic=synthetic, **{"counts": counts, **facts})
+    return ClassGallery(label=label, real=real, synthetic=synthetic, **{"counts": counts, **facts})
 
 
 def drawn(tmp_path, walls, title="Title"):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from medgan.pictures.display import png
-from medgan.reports.page import ClassGallery, ImageRow, NearestPair, ReportData
+from medgan.pictures.display import ClassGallery, png
+from medgan.reports.page import ImageRow, NearestPair, ReportData
 
 LABELS = ("a class with a rather long name, as hospitals like them", "normal")
 

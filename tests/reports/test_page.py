@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from medgan.reports.page import ClassGallery, NearestPair, render_page
+from medgan.pictures.display import ClassGallery
+from medgan.reports.page import NearestPair, render_page
 from medgan.reports.verdict import _agreement, _likeness
 from tests.reports.sample_reports import LABELS, empty, folder, whole
 
