@@ -64,7 +64,6 @@ from medgan.output.folder_names import folder_names
 from medgan.output.real_images import NONE, PREPARED, order_digest, plan_real_images, repeat_images
 from medgan.plan import Frame, Overrides, decide
 from medgan.preparation.stack import prepare
-from medgan.scans.scan import OutputFormat
 
 _DEFAULT_SHARE = 0.25
 """Share of synthetic images in every class unless the user asks for another."""
@@ -119,7 +118,7 @@ def balance(  # noqa: PLR0913  # what the command takes
         return done
     announce(task.manifest, on_progress)
     plan = decide(measure(task.manifest), overrides) if trained is None else task.suited(trained).plan
-    form = task.form_by(plan.frame)
+    frame = task.frame_by(plan.frame)
 
     with run.lock(job.first):
         # Train a model where none is given and synthetic images are needed.
@@ -129,10 +128,9 @@ def balance(  # noqa: PLR0913  # what the command takes
             trained = Model.load(beside)
 
         # Choose the share on validation patients, then draw, filter and write.
-        how = WriteSettings(frame=plan.frame, form=form)
         if trained is not None and task.unsettled:
-            task = task.settled(trained, _sibling_folder(out, ".share"), how, job)
-        written = write_dataset(run, task, trained, how, job)
+            task = task.settled(trained, _sibling_folder(out, ".share"), frame, job)
+        written = write_dataset(run, task, trained, frame, job)
     ensure_report(out)
     return written
 
@@ -240,8 +238,8 @@ class BalanceJob:
         found = index(source, job)
         return cls.of(divide(found, holdout, maker, same=not options.any_model), options, maker, seed)
 
-    def form_by(self, frame: Frame) -> OutputFormat:
-        """How images are written.
+    def frame_by(self, frame: Frame) -> Frame:
+        """The frame in which images are prepared and written, by that of the plan.
 
         Raises:
             PlanError: the DICOM class would be untrue of the synthetic images or of the real ones.
@@ -251,7 +249,8 @@ class BalanceJob:
             if self.options.way == PREPARED
             else frame.form
         )
-        return resolve_form(beside_real, self.options.format, self.options.dicom_class)
+        form = resolve_form(beside_real, self.options.format, self.options.dicom_class)
+        return replace(frame, labels=tuple(self.before), form=form)
 
     @property
     def missing(self) -> dict[str, int]:
@@ -288,10 +287,10 @@ class BalanceJob:
         """Whether validation patients still have to choose the share."""
         return self.mixture.share == AUTO and any(self.missing.values())
 
-    def settled(self, model: Model, place: Path, how: WriteSettings, job: Job) -> BalanceJob:
+    def settled(self, model: Model, place: Path, frame: Frame, job: Job) -> BalanceJob:
         """The same job at the share that validation patients choose; their results go into `place`."""
         mixture = replace(self.mixture, device=job.device)
-        images = partial(_load_reference, self, how, folder_names(self.before), job)
+        images = partial(_load_reference, self, frame, folder_names(self.before), job)
         against = None if self.options.no_filter else images
         chosen = job.first(lambda: settle_share(self.manifest, model, mixture, place, against, job))
         mixture = replace(mixture, share=float(chosen.share))
@@ -342,16 +341,8 @@ class BalanceJob:
         return model
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WriteSettings:
-    """How images are prepared and written."""
-
-    frame: Frame
-    form: OutputFormat
-
-
 def write_dataset(
-    run: RunFolder, task: BalanceJob, model: Model | None, how: WriteSettings, job: Job
+    run: RunFolder, task: BalanceJob, model: Model | None, frame: Frame, job: Job
 ) -> WriteResult:
     """Write real, repeated and synthetic images into the locked folder `run`, then finalise it."""
     # Claim the folder, or return what an earlier command completed there.
@@ -359,19 +350,19 @@ def write_dataset(
     settings = {**task.settings, "model": digest}
     if (done := job.first(lambda: claim_folder(run, settings))) is not None:
         return done
-    folder = DatasetWriter(path=run.path, form=how.form, folders=folder_names(task.before))
+    folder = DatasetWriter(path=run.path, form=frame.form, folders=folder_names(task.before))
 
     # Select the synthetic images, one seed each.
     choice = None
     if model and not task.options.no_filter:
-        task, choice = job.first(lambda: _select_samples(folder, task, model, how, job))
+        task, choice = job.first(lambda: _select_samples(folder, task, model, frame, job))
     wish = SampleRequest(counts=task.missing if model else {}, seed=task.mixture.seed, device=job.device)
     marks = list_marks(wish, choice, digest)
 
     # Write real and synthetic images, each process its part.
     stack = None
     if task.options.way == PREPARED:
-        stack = prepare(task.manifest, _frame_of(task, how), job.each(cache.stacks_folder), job)
+        stack = prepare(task.manifest, frame, job.each(cache.stacks_folder), job)
     count, real = job.each(lambda: plan_real_images(folder, task.manifest, task.options.way, stack))
 
     def images_of(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
@@ -391,11 +382,11 @@ def write_dataset(
 
 
 def _select_samples(
-    folder: DatasetWriter, task: BalanceJob, model: Model, how: WriteSettings, job: Job
+    folder: DatasetWriter, task: BalanceJob, model: Model, frame: Frame, job: Job
 ) -> tuple[BalanceJob, Selection]:
     """Select images with the filter, and reduce the job to the share that every class can reach."""
     wish = SampleRequest(counts=task.missing, seed=task.mixture.seed, device=job.device, doubtful=False)
-    images = partial(_load_reference, task, how, folder.folders, job)
+    images = partial(_load_reference, task, frame, folder.folders, job)
     choice = select_samples(folder.selection, model, wish, images, on_progress=job.tell)
     task = task.fit(choice)
     return task, choice.hold(task.missing)
@@ -424,11 +415,9 @@ def _run_record(
     )
 
 
-def _load_reference(
-    task: BalanceJob, how: WriteSettings, folders: Mapping[str, str], job: Job
-) -> ReferenceSet:
+def _load_reference(task: BalanceJob, frame: Frame, folders: Mapping[str, str], job: Job) -> ReferenceSet:
     """The training images, with which candidates are compared."""
-    stack = prepare(task.manifest, _frame_of(task, how), cache.stacks_folder(), job)
+    stack = prepare(task.manifest, frame, cache.stacks_folder(), job)
     return ReferenceSet.of(stack, folders, task.manifest.digest, on_progress=job.tell)
 
 
@@ -444,11 +433,6 @@ def _policy_of(options: BalanceOptions, seed: int) -> BalancePolicy:
         share=None if options.fill == SYNTHETIC else share,
         seed=seed,
     )
-
-
-def _frame_of(task: BalanceJob, how: WriteSettings) -> Frame:
-    """The frame for which training images are prepared, with the classes that are written."""
-    return replace(how.frame, labels=tuple(task.before))
 
 
 def _training_settings(overrides: Overrides) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def foresee(
         on_progress(outlook(fingerprint, plan, seconds))
     else:
         plan, seconds = task.suited(trained).plan, 0.0
-    task.form_by(plan.frame)
+    task.frame_by(plan.frame)
     trains = trained is None and any(task.missing.values())
     return BalanceForecast(
         version=_VERSION,

@@ -9,7 +9,7 @@ from medgan.base import files
 from medgan.base.errors import DatasetError
 from medgan.base.progress import OnProgress, ignore
 from medgan.base.results import WriteResult
-from medgan.commands.balance import BalanceJob, WriteSettings, ensure_report, write_dataset
+from medgan.commands.balance import BalanceJob, ensure_report, write_dataset
 from medgan.commands.draw_into import resolve_form
 from medgan.commands.job import join_job
 from medgan.commands.options import BalanceOptions, DicomClass, Format
@@ -62,11 +62,10 @@ def conform(  # noqa: PLR0913  # what the command takes
     task = replace(task, command="prepare", split=split or "", settings=settings)
     run = dataset_folder(out, "prepare")
     if (done := job.first(lambda: find_result(run, task.settings))) is None:
-        how = WriteSettings(
-            frame=trained.plan.frame, form=resolve_form(trained.plan.frame.form, format, dicom_class)
-        )
+        form = resolve_form(trained.plan.frame.form, format, dicom_class)
+        frame = replace(trained.plan.frame, labels=tuple(task.before), form=form)
         with run.lock(job.first):
-            done = write_dataset(run, task, trained, how, job)
+            done = write_dataset(run, task, trained, frame, job)
     ensure_report(out)
     return done
 
