@@ -149,18 +149,30 @@ def _prepare_here(manifest: Manifest, frame: Frame, cache: Path, job: Job) -> St
         raise cache_error(place.folder, error) from error
     # Class, patient and slice of every row.
     places = [(n, z) for n, record in enumerate(records) for z in record.slices]
-    stack = Stack(
+    rows = {
+        "data": manifest.digest,
+        "recipe": digest_of(_preparation_settings(frame)),
+        "digest": place.digest,
+        "labels": [records[n].label for n, _ in places],
+        "records": [n for n, _ in places],
+        "patients": [records[n].patient for n, _ in places],
+        "slices": [z for _, z in places],
+    }
+    _write_rows_file(rows, place.folder)
+    return _stack_of(pixels, rows, frame)
+
+
+def _stack_of(pixels: NDArray[np.uint16], rows: Mapping[str, Any], frame: Frame) -> Stack:
+    """The stack of these pixels, with class, patient, scan and slice as its rows file tells them."""
+    return Stack(
         pixels=pixels,
-        labels=np.array([frame.labels.index(records[n].label) for n, _ in places], np.int64),
+        labels=np.array([frame.labels.index(label) for label in rows["labels"]], np.int64),
         names=frame.labels,
-        records=np.array([n for n, _ in places], np.int64),
-        patients=np.array([records[n].patient for n, _ in places]),
-        slices=np.array([z for _, z in places], np.int64),
-        digest=place.digest,
+        records=np.array(rows["records"], np.int64),
+        patients=np.array(rows["patients"]),
+        slices=np.array(rows["slices"], np.int64),
+        digest=rows["digest"],
     )
-    facts = {"data": manifest.digest, "recipe": digest_of(_preparation_settings(frame))}
-    _write_rows_file(stack, facts, place.folder)
-    return stack
 
 
 def find_stack(data_digest: str, frame: Frame, cache: Path) -> Stack | None:
@@ -182,32 +194,16 @@ def find_stack(data_digest: str, frame: Frame, cache: Path) -> Stack | None:
                 pixels = map_pixels(whole, (len(facts["labels"]), *frame.shape))
                 if pixels is not None:
                     weakref.finalize(pixels, acquire_lock(whole / PIXELS))
-                    return Stack(
-                        pixels=pixels,
-                        labels=np.array([frame.labels.index(label) for label in facts["labels"]], np.int64),
-                        names=frame.labels,
-                        records=np.array(facts["records"], np.int64),
-                        patients=np.array(facts["patients"]),
-                        slices=np.array(facts["slices"], np.int64),
-                        digest=facts["digest"],
-                    )
+                    return _stack_of(pixels, facts, frame)
     return None
 
 
-def _write_rows_file(stack: Stack, facts: Mapping[str, str], whole: Path) -> None:
+def _write_rows_file(rows: Mapping[str, Any], whole: Path) -> None:
     """Write class, patient hash, scan and slice of every row beside the pixels.
 
     `find_stack` then needs no scan. No path is written.
     """
-    rows = {
-        **facts,
-        "digest": stack.digest,
-        "labels": [stack.names[number] for number in stack.labels],
-        "records": stack.records.tolist(),
-        "patients": stack.patients.tolist(),
-        "slices": stack.slices.tolist(),
-    }
-    rows["sum"] = digest_of(rows)
+    rows = {**rows, "sum": digest_of(rows)}
     if _read_rows_file(whole) != rows:
         with file_lock(whole, alone=True):  # several processes may prepare the same
             write_json(whole / _ROWS_FILE, rows)
