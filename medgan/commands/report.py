@@ -20,7 +20,7 @@ from medgan.pictures.display import ClassGallery
 from medgan.reports import evaluation_file, exhibits, folder_reports
 from medgan.reports.evaluation_file import RESULT
 from medgan.reports.page import ImageRow, NearestPair, ReportData, render_page
-from medgan.training.run_log import read_log, valid_rows
+from medgan.reports.run_log import read_log, valid_rows
 
 PAGE = "report.html"
 """The report, in the folder that it reports on."""

@@ -15,8 +15,8 @@ from medgan.pictures.contact_sheet import MOST_CLASSES, images_per_class
 from medgan.pictures.spread import choose_spread
 from medgan.preparation.images import LabelledImages
 from medgan.reports import exhibits
+from medgan.reports.run_log import read_log
 from medgan.similarity.nearest import References, find_nearest
-from medgan.training.run_log import read_log
 
 _PAIRS = 3
 """Nearest pairs per class."""

@@ -16,7 +16,7 @@ from medgan.pictures.spread import choose_spread
 from medgan.plan import Frame
 from medgan.preparation.stack import Stack
 from medgan.reports.progress import progress_picture
-from medgan.training.run_log import read_log
+from medgan.reports.run_log import read_log
 
 _GRIDS = "grids"
 """Subfolder of the run for a grid of images per tick."""

@@ -12,7 +12,7 @@ from PIL import Image
 from medgan.base.errors import DatasetError
 from medgan.commands.report import report
 from medgan.reports import folder_reports
-from medgan.training.run_log import read_log, valid_rows
+from medgan.reports.run_log import read_log, valid_rows
 from tests.reports.folders import balanced, row, run
 
 
