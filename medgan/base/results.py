@@ -26,7 +26,8 @@ class Result:
 
     def as_json(self) -> dict[str, Any]:
         """The documented JSON: without optional keys that were not asked for."""
-        optional = {field.name for field in fields(self) if field.default is None}  # type: ignore[arg-type]  # each is a dataclass
+        own = fields(self)  # type: ignore[arg-type]  # each result is a dataclass
+        optional = {field.name for field in own if field.default is None}
         return {
             name: value for name, value in to_json(self).items() if value is not None or name not in optional
         }
