@@ -30,7 +30,8 @@ _OTHER_DATA = """\
   other images were not found."""
 _CLASSES = """\
 - Class: candidates were dropped that show their class less surely than half of the real images of the class
-  do, according to a classifier that had not seen the patients of these."""
+  do, and no more surely than one in twenty of another class, according to a classifier that had not seen the
+  patients of these."""
 _DOUBT = """\
 - Images kept in doubt are such candidates, taken because too few others were left; a model trained for longer
   draws better ones."""
