@@ -38,8 +38,9 @@ from medgan.evaluation.usefulness.image_sets import Split
 from medgan.evaluation.usefulness.share_choice import MOST as LARGEST
 from medgan.evaluation.usefulness.share_choice import Chosen, choose_share, wish_of
 from medgan.evaluation.usefulness.trials import EFFORTS, judges_here
-from medgan.filtering.candidates import ReferenceSet, SampleRequest, Selection
+from medgan.filtering.candidates import ReferenceSet, SampleRequest, Selection, count_outcomes
 from medgan.filtering.in_memory import choose_seeds, draw_images
+from medgan.filtering.selection import CLASS
 from medgan.learners.gan.model import Model
 
 _MOST_TRIED = 1000
@@ -110,12 +111,23 @@ class BalancePolicy:
         """Reduce quotas to what passed the filter; return them with the sentence that says so."""
         available = {label: len(choice.seeds(label)) for label in wanted}
         if not self.one_sided:
-            words = "only {} of {} images of {} passed the filter"
+            words = "only {} of {} images of {} passed the filter" + _refusals_text(wanted, available, choice)
             return level_shares(wanted, available), _smaller_share_text(wanted, available, self.number, words)
         short = {label: quota.made - available[label] for label, quota in wanted.items()}
         lost = ", ".join(f"{count} of class {label}" for label, count in short.items() if count > 0)
         words = f"repeated real images stand in for synthetic ones that did not pass the filter: {lost}"
         return fill_with_repeats(wanted, available), words if lost else ""
+
+
+def _refusals_text(wanted: Quotas, available: Mapping[str, int], choice: Selection) -> str:
+    """What most candidates of the scarcest class were refused for, if it was their class; else empty."""
+    counts = count_outcomes(choice.drawn.get(scarcest_class(wanted, available) or "", ()))
+    if 2 * counts[CLASS] <= counts["drawn"]:
+        return ""
+    return (
+        f"; {counts[CLASS]:,} of {counts['drawn']:,} drawn show that class less surely than real images do, "
+        "and a longer training (--minutes) may draw better ones"
+    )
 
 
 def _smaller_share_text(wanted: Quotas, available: Mapping[str, int], asked: float, words: str) -> str:

@@ -92,6 +92,25 @@ def test_where_few_images_of_a_class_pass_the_share_is_lowered_in_all_and_told()
     assert words == "share 0 instead of 0.25: only 0 of 33 images of normal passed the filter"
 
 
+def test_where_most_were_refused_for_their_class_the_sentence_says_so():
+    def refused(why, count):
+        kept = passed(cyst=33, mass=33)
+        drawn = tuple(
+            CandidateImage(seed=seed, kept=seed < 6, reason=why * (count > seed >= 6)) for seed in range(1320)
+        )
+        return Selection(drawn={**kept.drawn, "normal": drawn})
+
+    wish = mixture()
+    plain = "share 0.06 instead of 0.25: only 6 of 33 images of normal passed the filter"
+    _, words = wish.fit(wish.of(BEFORE), refused("class", 1314))
+    assert words == (
+        f"{plain}; 1,308 of 1,320 drawn show that class less surely than real images do, "
+        "and a longer training (--minutes) may draw better ones"
+    )
+    for why, count in (("class", 600), ("realism", 1314)):  # few of them, or another reason
+        assert wish.fit(wish.of(BEFORE), refused(why, count))[1] == plain
+
+
 def test_a_share_that_is_hardly_less_is_told_in_more_digits():
     wish, many = mixture(), {"a": 1000, "b": 900}
     kept = Selection(drawn={label: tuple(CandidateImage(seed=seed) for seed in range(332)) for label in many})
