@@ -25,6 +25,8 @@ MOST_DOUBLINGS = 7
 """Most doublings from the base to the image."""
 SIDES = (6, CELLS[1] << MOST_DOUBLINGS)
 """Shortest and longest side of an image in pixels."""
+_LAYOUT_SIDE = 64
+"""Longest side in pixels of a layout. What is larger is drawn by a detail stage on a layout of 32 to 64."""
 
 
 def choose_cells(fingerprint: Fingerprint, overrides: Overrides) -> tuple[tuple[int, int], int]:
@@ -35,6 +37,11 @@ def choose_cells(fingerprint: Fingerprint, overrides: Overrides) -> tuple[tuple[
     native = max(fingerprint.rows[1], fingerprint.columns[1])
     cap = EFFORTS[overrides.effort][0]
     return _fit_cells(height / width, min(native, cap), cap)
+
+
+def layout_doublings(base: tuple[int, int], doublings: int) -> int:
+    """How often a base is doubled up to the layout; the other doublings are those of the detail stage."""
+    return max(n for n in range(1, doublings + 1) if n == 1 or max(base) << n <= _LAYOUT_SIDE)
 
 
 def choose_shape(fingerprint: Fingerprint, overrides: Overrides) -> Choices:

@@ -15,16 +15,19 @@ from medgan.plan.plan import Budget, Frame, Plan, Recipe
 VERSION = "version"
 WHY = "why"
 _LAYOUT_VERSION = 1
+_DETAIL = ("detail_widths", "detail_noise", "detail_patch", "detail_penalty")
+"""Keys of the detail stage, last in the order of the files."""
 _ORDER = (
     *("labels", "arch", "size", "base", "channels", "geometry", "mm_per_pixel", "form", "span", "latent"),
     *("noise", "widths", "outlined", "batch", "images_shown", "features", "seen_at", "matching"),
     *("adversary", "joins", "group", "evenness", "loss", "rate", "rate_end", "betas", "stride", "penalty"),
     *("penalty_end", "penalty_every", "ema", "augment", "guarded", "toned", "condition", "tick"),
     *("precision", "graphed", "threads", "device", "seed", "minutes"),
+    *_DETAIL,
 )
 """Keys of the decisions in the order of the files."""
-_THREADS = "threads"
-"""The key that is written only where there is a value, so that plans of before it keep their digests."""
+_OPTIONAL = ("threads", *_DETAIL)
+"""Keys that are written only where there is a value, so that plans of before them keep their digests."""
 _FIELDS = {"outlined": "gaussian_level", "seen_at": "feature_resolution", "joins": "discriminator_start"}
 """{key: field}, where the field has got another name since files were first written."""
 FIELD_OF: Mapping[str, str] = {key: _FIELDS.get(key, key) for key in _ORDER}
@@ -36,8 +39,9 @@ KEY_OF: Mapping[str, str] = {name: key for key, name in FIELD_OF.items()}
 def flatten(plan: Plan) -> dict[str, Any]:
     """Lay out a plan as JSON data, from which `parse_plan` makes the same plan again."""
     decisions = {key: to_json(plan.value_of(name)) for key, name in FIELD_OF.items()}
-    if decisions[_THREADS] is None:
-        del decisions[_THREADS]
+    for key in _OPTIONAL:
+        if not decisions[key]:
+            del decisions[key]
     reasons = {KEY_OF.get(name, name): why for name, why in plan.why.items()}
     return {VERSION: _LAYOUT_VERSION, **decisions, WHY: reasons}
 

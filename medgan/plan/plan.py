@@ -94,21 +94,47 @@ class Recipe:
     images."""
     condition: tuple[float, ...]
     """Shares of the run at which the class condition starts to fade in and is complete."""
+    detail_widths: tuple[int, ...] = ()
+    """Channels of the detail stage, first at the size of the layout and then after each doubling; () where
+    the generator draws the whole image itself."""
+    detail_noise: int = 0
+    """Maps of noise, of the size of the layout, from which the detail stage draws."""
+    detail_patch: int = 0
+    """Longest side in pixels of the patches on which the detail stage is trained."""
+    detail_penalty: float = 0.0
+    """gamma of the R1 and R2 penalties of the discriminator of patches, per place that it judges."""
 
     @property
     def doublings(self) -> int:
-        """Number of times the base is doubled."""
+        """Number of times the base is doubled by the generator, without the detail stage."""
         return len(self.widths) - 1
 
     @property
     def grid(self) -> tuple[int, int]:
-        """(H, W) of the images inside the networks.
+        """(H, W) of what the generator draws: the layout where a detail stage follows, else the image."""
+        height, width = self.base
+        return height << self.doublings, width << self.doublings
+
+    @property
+    def image_grid(self) -> tuple[int, int]:
+        """(H, W) of the image inside the networks.
 
         It is the size of the frame, or the next larger grid of doubled cells, from and to which the networks
         resample.
         """
-        height, width = self.base
-        return height << self.doublings, width << self.doublings
+        height, width = self.grid
+        return height << self.detail_doublings, width << self.detail_doublings
+
+    @property
+    def detail_doublings(self) -> int:
+        """Number of times the detail stage doubles the layout; 0 without one."""
+        return max(len(self.detail_widths) - 1, 0)
+
+    @property
+    def latent_numbers(self) -> int:
+        """Random numbers from which an image is drawn: the latent, then the noise of the detail stage."""
+        height, width = self.grid
+        return self.latent + self.detail_noise * height * width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from medgan.plan.canvas import layout_doublings
 from medgan.plan.plan import Choices
 
 _WIDTHS = (16, 64, 64, 64, 128, 128, 128, 128)
@@ -19,17 +20,26 @@ _OUTLINE_DOUBLINGS = 3
 where the image is larger than that."""
 _LEARNING_RATE = 5e-4
 """Learning rate where distributions are matched in features."""
+_DETAIL_WIDTHS = (32, 24, 16, 16)
+"""Channels of the detail stage, from the layout outward; the last one for every further doubling."""
+_DETAIL_NOISE = 8
+"""Maps of noise of the detail stage."""
+_DETAIL_PATCH = 64
+"""Side of its patches in pixels."""
+_DETAIL_PENALTY = 0.05
+"""gamma of the penalties of its discriminator."""
 _CONSTANT_RATE_IMAGES = 25_000
 """Images for which that rate may be kept. A run of twice as many ends at half the rate, and so on
 (docs/log.md)."""
 
 
-def _repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
+def _repaired_recipe(base: tuple[int, int], doublings: int, shown: int, features: str) -> Choices:
     """Settings of the repaired networks.
 
     docs/concepts/training.md says what each of them is worth.
     """
-    matched = features != "none"
+    matched, layout = features != "none", layout_doublings(base, doublings)
+    doublings, detail = layout, doublings - layout
     return {
         "latent": (_LATENT, "fixed: with fewer, images of a class vary less than real ones do"),
         "gaussian_level": (
@@ -41,6 +51,24 @@ def _repaired_recipe(doublings: int, shown: int, features: str) -> Choices:
         "toned": (True, "fixed: a curve per class gives images the intensities of the real ones"),
         "guarded": (True, "fixed: overfitting, collapse and copies are watched for and acted upon"),
         **(_matching_recipe(shown) if matched else _adversarial_recipe()),
+        **_detail_recipe(detail),
+    }
+
+
+def _detail_recipe(doublings: int) -> Choices:
+    """Settings of a detail stage that doubles the layout this often, none where it need not."""
+    if not doublings:
+        return {}
+    widths = (*_DETAIL_WIDTHS, *_DETAIL_WIDTHS[-1:] * doublings)[: doublings + 1]
+    return {
+        "detail_widths": (
+            widths,
+            "rule: of images above 64 pixels, texture is learned from patches of all classes",
+        ),
+        "detail_noise": (_DETAIL_NOISE, "fixed: half as many numbers as an area of 4 x 4 pixels has"),
+        "detail_patch": (_DETAIL_PATCH, "fixed: wide enough for a rib, and many of them in an image"),
+        "detail_penalty": (_DETAIL_PENALTY, "fixed: R1 and R2"),
+        "penalty_every": (8, "fixed: lazy regularisation"),
     }
 
 
@@ -99,9 +127,9 @@ def _adversarial_recipe() -> Choices:
     }
 
 
-def _dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
+def _dcgan_recipe(base: tuple[int, int], doublings: int, shown: int, features: str) -> Choices:
     """Settings of the 2015 paper (arXiv 1511.06434, section 4)."""
-    del shown, features
+    del base, shown, features
     # All settings have the same source.
     paper = "fixed: as published in 2015"
     widths = (*(_DCGAN_BASE << stage for stage in reversed(range(doublings))), 1)
@@ -129,7 +157,7 @@ def _dcgan_recipe(doublings: int, shown: int, features: str) -> Choices:
     }
 
 
-RECIPES: dict[str, Callable[[int, int, str], Choices]] = {
+RECIPES: dict[str, Callable[[tuple[int, int], int, int, str], Choices]] = {
     "repaired": _repaired_recipe,
     "dcgan": _dcgan_recipe,
 }

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from medgan.base.errors import PlanError
 from medgan.base.overrides import Overrides
 from medgan.dataset.fingerprint import Fingerprint
-from medgan.plan.canvas import EFFORTS, SIDES, choose_cells, choose_shape
+from medgan.plan.canvas import EFFORTS, SIDES, choose_cells, choose_shape, layout_doublings
 from medgan.plan.flat import KEY_OF
 from medgan.plan.plan import Choices, Frame, Plan, choose
 from medgan.plan.ranges import choose_output_format
@@ -58,10 +58,11 @@ def decide(fingerprint: Fingerprint, overrides: Overrides | None = None) -> Plan
     base, doublings = choose_cells(fingerprint, overrides)
     chosen["base"] = (base, f"rule: {base[0]} x {base[1]} cells doubled {doublings} times")
     chosen |= _choose_basics(overrides)
-    chosen |= _choose_features(overrides, chosen["arch"][0], max(chosen["size"][0]))
+    layout = max(base) << layout_doublings(base, doublings)
+    chosen |= _choose_features(overrides, chosen["arch"][0], min(layout, max(chosen["size"][0])))
     chosen |= _choose_budget(fingerprint, overrides, chosen)
     recipe = RECIPES[chosen["arch"][0]]
-    chosen |= recipe(doublings, chosen["images_shown"][0], chosen["features"][0])
+    chosen |= recipe(base, doublings, chosen["images_shown"][0], chosen["features"][0])
     return Plan.of(
         {name: value for name, (value, _) in chosen.items()},
         {name: chosen[name][1] for name in KEY_OF if name in chosen},
@@ -206,7 +207,7 @@ def _choose_features(overrides: Overrides, arch: str, longer: int) -> Choices:
     Args:
         overrides: What the user decided.
         arch: The architecture.
-        longer: Longer side of the training image in pixels.
+        longer: Longer side in pixels of what is matched: the image, or its layout.
     """
     # The 2015 baseline has no such network.
     if arch == "dcgan":

@@ -128,6 +128,13 @@ _RECIPE_CHECKS: Mapping[str, Callable[[Recipe], bool]] = {
     "noise": lambda recipe: recipe.noise in {"normal", "uniform"},
     "gaussian_level": lambda recipe: recipe.gaussian_level >= 0,
     "group": lambda recipe: recipe.group >= 1,
+    "detail_widths": lambda recipe: (
+        len(recipe.detail_widths) != 1
+        and recipe.doublings + recipe.detail_doublings <= MOST_DOUBLINGS
+        and all(1 <= width <= _MAX_CHANNELS for width in recipe.detail_widths)
+    ),
+    "detail_noise": lambda recipe: (0 < recipe.detail_noise <= _MAX_CHANNELS) == bool(recipe.detail_widths),
+    "detail_patch": lambda recipe: (0 < recipe.detail_patch <= SIDES[1]) == bool(recipe.detail_widths),
 }
 """The same for how a GAN learns."""
 _BUDGET_CHECKS: Mapping[str, Callable[[Budget], bool]] = {

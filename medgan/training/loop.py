@@ -61,7 +61,7 @@ def train(
     if _is_over(learner, run) and run.runtime.once(lambda: learner.has_model(run)):
         note(on_progress, "The model was already complete, so nothing was trained.")
         return run
-    run.runtime.once(lambda: Journal(folder / LOG).rewind(run.images_shown))
+    run.runtime.once(lambda: _begin_log(run))
 
     began, rate = time.monotonic(), 0.0
     steps: list[Measures] = []
@@ -231,6 +231,12 @@ def _log_row(
         "alarms": [*run.breakdowns, *facts.get("alarms", ())],
         "words": _status_text(learner, run, means),
     }
+
+
+def _begin_log(run: Run) -> None:
+    """Make the folder of the run, and drop the lines of its log that the checkpoint does not know."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    Journal(run.folder / LOG).rewind(run.images_shown)
 
 
 def _save_tick(learner: Learner, run: Run, row: Row, on_tick: OnTick | None) -> None:

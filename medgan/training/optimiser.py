@@ -10,14 +10,25 @@ itself.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 _HUGE = 1e30
 """So large that its reciprocal is negligible beside any v that Adam (eps 1e-8) would take notice of."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedNetwork:
+    """A network of a run and its optimiser."""
+
+    network: nn.Module
+    wrapped: nn.Module
+    """The same network, wrapped for the precision and processes of the run."""
+    optimiser: Optimizer
 
 
 def clip_updates(adam: Adam, max_update: float) -> Adam:

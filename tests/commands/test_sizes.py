@@ -37,7 +37,7 @@ def run(request, scans, tmp_path_factory):
 
 def test_the_model_says_at_what_size_it_draws_and_at_what_it_works(run):
     plan = Model.load(run).plan
-    assert (plan.frame.size, plan.recipe.grid) == (SIZE, GRID)
+    assert (plan.frame.size, plan.recipe.image_grid) == (SIZE, GRID)
     assert plan.why["size"] == "override: as asked, drawn at 24 x 32 and resampled"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from medgan.base.files import digest_of, to_json
 from medgan.plan import Overrides, decide, explain
-from medgan.plan.flat import FIELD_OF, default_values, flatten
+from medgan.plan.flat import _DETAIL, FIELD_OF, default_values, flatten
 from medgan.plan.plan import PART_OF, Budget, Frame, Recipe
 from medgan.plan.stored import parse_plan
 from tests.test_plan import facts
@@ -38,7 +38,7 @@ def test_what_the_first_version_did_not_store_has_its_default():
     old = json.loads(stored("0.1"))
     again = flatten(parse_plan(old))
     assert {key: again[key] for key in again.keys() - old.keys()} == {
-        key: value for key, value in default_values().items() if key not in {*old, "threads"}
+        key: value for key, value in default_values().items() if key not in old and key in again
     }
     plan = parse_plan(old)
     assert (plan.recipe.gaussian_level, plan.recipe.feature_resolution) == (2, 0)
@@ -46,7 +46,9 @@ def test_what_the_first_version_did_not_store_has_its_default():
     assert plan.budget.graphed is False
 
 
-@pytest.mark.parametrize("wish", [{}, {"arch": "dcgan"}, {"features": "none", "minutes": 3.0}])
+@pytest.mark.parametrize(
+    "wish", [{}, {"arch": "dcgan"}, {"features": "none", "minutes": 3.0}, {"size": (224, 160)}]
+)
 def test_any_plan_comes_back_from_its_stored_form_with_its_reasons(wish):
     plan = decide(facts(), Overrides(**wish))
     back = parse_plan(json.loads(json.dumps(flatten(plan))))
@@ -71,7 +73,8 @@ def test_no_two_parts_have_a_field_of_the_same_name_and_every_field_is_stored():
 
 
 def test_decisions_are_explained_under_the_keys_that_are_stored():
-    plan = decide(facts())
+    assert {*FIELD_OF} - {*explain(decide(facts()))} == {*_DETAIL}
+    plan = decide(facts(), Overrides(size=(128, 96)))
     shown = explain(plan)
     assert list(shown) == list(FIELD_OF)
     assert shown["outlined"] == {

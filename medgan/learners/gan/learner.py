@@ -34,6 +34,8 @@ from medgan.training.batches import batch_at, class_images, prefetch_at
 from medgan.training.learner import Learner, Measures, Run
 
 _MEASURES = tuple(field.name for field in fields(Step))
+_OF_DETAIL = ("detail_loss", "detail_told_apart")
+"""Measurements of runs with a detail stage alone."""
 _VERDICTS = (
     (0.95, "the discriminator is ahead; if this lasts, add images or show fewer (--images)"),
     (0.55, "in balance"),
@@ -82,7 +84,7 @@ class GanLearner(Learner):
         ahead = shown + plan.budget.batch
         prefetch_at(self.training, plan, conditioning_weight(plan, ahead), (plan.budget.seed, ahead))
         step = update(gan, run.runtime.tensor(images), run.runtime.tensor(labels), shown)
-        return {name: getattr(step, name) for name in _MEASURES}
+        return {name: getattr(step, name) for name in _MEASURES if gan.detail or name not in _OF_DETAIL}
 
     def check(self, run: Run, steps: Sequence[Measures]) -> Mapping[str, Any]:
         """Remember the distance, and let the guards check the networks when a check is due."""
@@ -166,6 +168,8 @@ class GanLearner(Learner):
             told = means["told_apart"]
             verdict = next(words for least, words in _VERDICTS if told >= least)
             sentences.append(f"real told from synthetic in {told:.0%} of pairs: {verdict}")
+        if "detail_told_apart" in means:
+            sentences.append(f"real detail told from synthetic at {means['detail_told_apart']:.0%} of places")
         return "; ".join(sentences)
 
     def find_breakdown(self, run: Run, steps: Sequence[Measures]) -> str:

@@ -32,7 +32,7 @@ from medgan.base.files import (
 from medgan.dataset.manifest import Holdout
 from medgan.dataset.source import normalise_label
 from medgan.learners.gan.model_card import is_card_of, model_card_text
-from medgan.learners.gan.steps import GENERATORS
+from medgan.learners.gan.steps import build_generator
 from medgan.plan import Plan
 from medgan.plan.flat import flatten
 from medgan.plan.stored import parse_plan
@@ -214,7 +214,7 @@ def _build_empty(plan: Plan, weights: Path) -> nn.Module:
         ValueError: the tensors in the file `weights` have other shapes.
     """
     with torch.device("meta"):
-        network: nn.Module = GENERATORS[plan.recipe.arch](plan)
+        network = build_generator(plan)
     wanted = {name: (str(one.dtype), tuple(one.shape)) for name, one in network.state_dict().items()}
     with safe_open(weights, framework="pt") as stream:
         parts = {name: stream.get_slice(name) for name in stream.keys()}  # noqa: SIM118  # it is no mapping

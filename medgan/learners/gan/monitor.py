@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medgan.learners.gan.augment import augment
+from medgan.learners.gan.detail import to_layout
 from medgan.learners.gan.guards import LEAST_PATIENTS, Check, Guards
 from medgan.learners.gan.sample import draw_class
 from medgan.learners.gan.steps import (
-    DiscriminatorState,
     GanState,
     active_discriminator,
     conditioning_weight,
@@ -32,6 +32,7 @@ from medgan.similarity.distances import kernel_distance, median_distance, neares
 from medgan.similarity.signature import signatures, thumbnails
 from medgan.training.batches import TrainingRows, class_images, to_network_range
 from medgan.training.monitoring_rows import choose_monitoring_rows
+from medgan.training.optimiser import TrainedNetwork
 from medgan.training.runtime import reseed
 
 _DRAWN = 128
@@ -203,13 +204,13 @@ class Monitor:
         labels = gan.runtime.tensor(self.stack.labels[held_back])
         parts = [labels[piece] for piece in _chunk_slices(len(labels))]
         fake = torch.cat(
-            [gan.generator(draw_latents(self.plan, len(y), y.device), y, share).float() for y in parts]
+            [gan.layout(draw_latents(self.plan, len(y), y.device), y, share).float() for y in parts]
         )
         unknown, known, fakes = (
             self.ratings(gan, discriminator, images, rows, share)
             for images, rows in (
-                (self.real(held_back), held_back),
-                (self.real(train), train),
+                (to_layout(self.real(held_back), self.plan), held_back),
+                (to_layout(self.real(train), self.plan), train),
                 (fake, held_back),
             )
         )
@@ -227,7 +228,7 @@ class Monitor:
     def ratings(
         self,
         gan: GanState,
-        discriminator: DiscriminatorState,
+        discriminator: TrainedNetwork,
         images: Tensor,
         rows: NDArray[np.int64],
         share: float,

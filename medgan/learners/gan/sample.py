@@ -118,8 +118,8 @@ def _latent_of(plan: Plan, seed: int) -> Tensor:
     """Latent (1, latent) of a seed, made on the CPU so that all devices get the same."""
     rng = torch.Generator().manual_seed(seed)
     if plan.recipe.noise == "uniform":
-        return torch.rand(1, plan.recipe.latent, generator=rng) * 2 - 1
-    return torch.randn(1, plan.recipe.latent, generator=rng)
+        return torch.rand(1, plan.recipe.latent_numbers, generator=rng) * 2 - 1
+    return torch.randn(1, plan.recipe.latent_numbers, generator=rng)
 
 
 @torch.inference_mode()

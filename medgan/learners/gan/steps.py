@@ -6,19 +6,25 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from medgan.learners.gan import dcgan, losses, networks
 from medgan.learners.gan.augment import augment
+from medgan.learners.gan.detail import CascadeGenerator, to_layout
+from medgan.learners.gan.detail_steps import DETAIL_RATES, DetailState, update_detail
 from medgan.learners.gan.feature_matching import ClassImages, FeatureMatcher
 from medgan.plan import Plan
-from medgan.training.optimiser import clip_updates
+from medgan.training.optimiser import TrainedNetwork, clip_updates
 from medgan.training.runtime import Runtime, random_per_image
 
 GENERATORS: dict[str, Any] = {"repaired": networks.Generator, "dcgan": dcgan.DcganGenerator}
 _DISCRIMINATORS: dict[str, Any] = {"repaired": networks.Discriminator, "dcgan": dcgan.DcganDiscriminator}
+_DETAIL_ADAMS = ("detail_adam", "detail_critic_adam")
+"""Names in checkpoints of the optimisers of a detail stage and of its discriminator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +38,24 @@ class Step:
     discriminator that sees no difference, 1 for one that sees every difference."""
     distance: float | None = None
     """Energy distance of synthetic and real images in frozen features: 0 where they are indistinguishable."""
+    detail_loss: float | None = None
+    detail_told_apart: float | None = None
+    """Share of places in patches at which the discriminator rates real detail above synthetic detail."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DiscriminatorState:
-    """The discriminator of a run and its optimiser."""
-
-    network: nn.Module
-    wrapped: nn.Module
-    """The same network, wrapped for the precision and processes of the run."""
-    optimiser: Optimizer
+def build_generator(plan: Plan) -> nn.Module:
+    """A fresh generator, with a detail stage where the recipe has one."""
+    if plan.recipe.detail_widths:
+        return CascadeGenerator(plan)
+    generator: nn.Module = GENERATORS[plan.recipe.arch](plan)
+    return generator
 
 
 class GanState:
     """The networks and optimisers of a run.
 
-    They are a generator, its running average and, where the plan uses one, a discriminator. Unlike most
-    classes here, it is mutable.
+    They are a generator, its running average and, where the plan uses them, a discriminator, and what trains
+    the detail stage. Unlike most classes here, it is mutable.
     """
 
     def __init__(self, plan: Plan, runtime: Runtime, class_images: ClassImages) -> None:
@@ -58,24 +65,33 @@ class GanState:
         """
         self.plan, self.runtime, self.class_images = plan, runtime, class_images
         # Networks, in the order in which they draw random numbers.
-        generator = GENERATORS[plan.recipe.arch](plan)
+        generator = build_generator(plan)
         discriminator = _DISCRIMINATORS[plan.recipe.arch](plan) if plan.recipe.adversary else None
         if isinstance(generator, networks.Generator):
             generator.init_from_data(class_images)
+        elif isinstance(generator, CascadeGenerator):
+            generator.init_from_data(plan, class_images)
         self.matcher = (
-            FeatureMatcher(plan, class_images, runtime.fabric.device) if plan.recipe.matching else None
+            FeatureMatcher(plan, self._layouts_of, runtime.fabric.device) if plan.recipe.matching else None
         )
         self.features = None if self.matcher is None else runtime.graphed(self.matcher.features)
-        self.average = runtime.place(GENERATORS[plan.recipe.arch](plan))
+        self.average = runtime.place(build_generator(plan))
         self.average.load_state_dict(generator.state_dict())
         self.average.eval().requires_grad_(False)
         # Their optimisers, and wrappers for this device.
         self.generator = generator
-        self.to_generator, self.generator_optimiser = runtime.setup(generator, self.make_optimiser(generator))
+        self.detail, self.layout = None, generator
+        """The part of the generator that the discriminator and feature matching teach: what draws the layouts
+        for the detail stage, or all of it."""
+        if isinstance(generator, CascadeGenerator):
+            self.detail, self.layout = DetailState.of(plan, runtime, generator.detail), generator.layout
+        self.to_layout, self.generator_optimiser = runtime.setup(
+            self.layout, self.make_optimiser(self.layout)
+        )
         self.discriminator = (
             None
             if discriminator is None
-            else DiscriminatorState(
+            else TrainedNetwork(
                 discriminator, *runtime.setup(discriminator, self.make_optimiser(discriminator))
             )
         )
@@ -86,6 +102,10 @@ class GanState:
         one continues, or 0."""
         self.lr_factor = 1.0
         """Factor on the plan's learning rate, halved whenever the run is rolled back."""
+
+    def _layouts_of(self, number: int) -> NDArray[np.float32]:
+        """The images of a class that are matched: their layouts, where a detail stage follows."""
+        return to_layout(torch.from_numpy(self.class_images(number)), self.plan).numpy()
 
     def make_optimiser(self, network: nn.Module) -> Optimizer:
         """Adam with the settings of the plan."""
@@ -98,13 +118,26 @@ class GanState:
     def networks(self) -> dict[str, nn.Module]:
         """The networks by their names in checkpoints."""
         others = {} if self.discriminator is None else {"critic": self.discriminator.network}
+        if self.detail is not None:
+            others["detail_critic"] = self.detail.critic.network
         return {"generator": self.generator, **others, "average": self.average}
 
     @property
     def optimisers(self) -> dict[str, Optimizer]:
         """The optimisers by their names in checkpoints."""
         others = {} if self.discriminator is None else {"critic_adam": self.discriminator.optimiser}
+        if self.detail is not None:
+            adams = (self.detail.stage.optimiser, self.detail.critic.optimiser)
+            others |= dict(zip(_DETAIL_ADAMS, adams, strict=True))
         return {"generator_adam": self.generator_optimiser, **others}
+
+    def set_rates(self, done: float) -> None:
+        """Set the learning rates of a step when a share of the run is `done`."""
+        ends = dict.fromkeys(self.optimisers, (self.plan.recipe.rate, self.plan.recipe.rate_end))
+        ends |= dict.fromkeys(ends.keys() & _DETAIL_ADAMS, DETAIL_RATES)
+        for name, optimiser in self.optimisers.items():
+            for group in optimiser.param_groups:
+                group["lr"] = _cosine(*ends[name], done) * self.lr_factor
 
     def parts(self) -> dict[str, Any]:
         """Everything that a checkpoint must hold, by name."""
@@ -125,7 +158,7 @@ def conditioning_weight(plan: Plan, images_shown: int) -> float:
     return min(max((images_shown - start) / (whole - start), 0.0), 1.0) if whole > start else 1.0
 
 
-def active_discriminator(gan: GanState, images_shown: int) -> DiscriminatorState | None:
+def active_discriminator(gan: GanState, images_shown: int) -> TrainedNetwork | None:
     """The discriminator, or None where there is none or it has not started yet."""
     plan = gan.plan
     start = plan.recipe.discriminator_start * plan.budget.images_shown
@@ -133,7 +166,7 @@ def active_discriminator(gan: GanState, images_shown: int) -> DiscriminatorState
 
 
 def _paired_logits(
-    plan: Plan, discriminator: DiscriminatorState, real: Tensor, fake: Tensor, labels: Tensor
+    plan: Plan, discriminator: TrainedNetwork, real: Tensor, fake: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Logits of real and fake images, in fp32.
 
@@ -159,14 +192,12 @@ def update(gan: GanState, real: Tensor, labels: Tensor, images_shown: int) -> St
     """
     plan, share = gan.plan, conditioning_weight(gan.plan, images_shown)
     done = (images_shown - gan.start) / (plan.budget.images_shown - gan.start)
-    # Learning rate of this step.
-    for optimiser in gan.optimisers.values():
-        for group in optimiser.param_groups:
-            group["lr"] = _cosine(plan.recipe.rate, plan.recipe.rate_end, done) * gan.lr_factor
+    gan.set_rates(done)
     # Fake images, the discriminator's step where it takes part, and the generator's step.
     gan.runtime.begin_step()
     z = draw_latents(plan, len(real), real.device)
-    fake = gan.to_generator(z, labels, gan.runtime.number(share)).float()
+    fake = gan.to_layout(z, labels, gan.runtime.number(share)).float()
+    images, real = real, to_layout(real, plan)
     discriminator, shown = active_discriminator(gan, images_shown), {}
     if discriminator is not None:
         critic_loss, on_real, on_fake = _update_discriminator(
@@ -175,6 +206,8 @@ def update(gan: GanState, real: Tensor, labels: Tensor, images_shown: int) -> St
         told_apart = (on_real[:, 0] > on_fake[:, 0]).float().mean()
         shown = {"critic_loss": critic_loss, "told_apart": told_apart}
     shown |= _update_generator(gan, discriminator, (real, fake), labels, images_shown)
+    if gan.detail is not None:
+        shown |= update_detail(gan.detail, plan, gan.runtime, (images, fake), labels, images_shown)
     _update_average(gan, images_shown + plan.budget.batch, plan.budget.batch)
     numbers = gan.runtime.mean(torch.stack(list(shown.values()))).tolist()
     return Step(**dict(zip(shown, numbers, strict=True)))
@@ -182,7 +215,7 @@ def update(gan: GanState, real: Tensor, labels: Tensor, images_shown: int) -> St
 
 def _update_discriminator(
     gan: GanState,
-    discriminator: DiscriminatorState,
+    discriminator: TrainedNetwork,
     pair: tuple[Tensor, Tensor],
     labels: Tensor,
     images_shown: int,
@@ -216,7 +249,7 @@ def _update_discriminator(
 
 def _update_generator(
     gan: GanState,
-    discriminator: DiscriminatorState | None,
+    discriminator: TrainedNetwork | None,
     pair: tuple[Tensor, Tensor],
     labels: Tensor,
     images_shown: int,
@@ -244,7 +277,7 @@ def _update_generator(
 
 def _adversarial_loss(
     gan: GanState,
-    discriminator: DiscriminatorState,
+    discriminator: TrainedNetwork,
     pair: tuple[Tensor, Tensor],
     labels: Tensor,
     images_shown: int,

@@ -74,6 +74,18 @@ def dcgan_plan(**changes: Any) -> Plan:
     return tiny_plan(**(settings | changes))
 
 
+def cascade_plan(**changes: Any) -> Plan:
+    """A plan of 32 x 24 pixels with a detail stage on layouts of 16 x 12."""
+    settings: dict[str, Any] = {
+        "size": (32, 24),
+        "detail_widths": (8, 8),
+        "detail_noise": 2,
+        "detail_patch": 16,
+        "detail_penalty": 0.05,
+    }
+    return tiny_plan(**(settings | changes))
+
+
 def tiny_stack(count: int = 24, size: tuple[int, int] = (16, 12), channels: int = 1) -> Stack:
     """Images whose left or right half is bright, as their label says, with noise."""
     rng = np.random.default_rng(0)

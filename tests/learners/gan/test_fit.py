@@ -22,7 +22,15 @@ from medgan.learners.gan.steps import GanState
 from medgan.training import loop
 from medgan.training.loop import STATE
 from medgan.training.runtime import Runtime, load_checkpoint, reseed, save_checkpoint
-from tests.learners.gan.phantoms import ABOUT, dcgan_plan, known, matched_plan, tiny_plan, tiny_stack
+from tests.learners.gan.phantoms import (
+    ABOUT,
+    cascade_plan,
+    dcgan_plan,
+    known,
+    matched_plan,
+    tiny_plan,
+    tiny_stack,
+)
 
 ROOT = __file__.rsplit("/tests/", 1)[0]
 SCRIPT = """
@@ -38,9 +46,9 @@ def weights(folder):
     return (folder / "model" / "generator.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("make", [tiny_plan, dcgan_plan])
+@pytest.mark.parametrize("make", [tiny_plan, dcgan_plan, cascade_plan])
 def test_resumed_run_equals_straight_run_bit_for_bit(tmp_path, make):
-    plan, stack = make(), tiny_stack()
+    plan, stack = make(), tiny_stack(size=make().frame.size)
     fit(stack, plan, tmp_path / "straight", about=ABOUT)
 
     class PowerCutError(Exception):

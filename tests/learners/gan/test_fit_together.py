@@ -18,12 +18,13 @@ from medgan.similarity.backbone import LITE0, is_installed
 from medgan.training.loop import LOG, STATE, train
 from medgan.training.runtime import load_checkpoint
 from tests import jobs
-from tests.learners.gan.phantoms import ABOUT, disc_stack, matched_plan, tiny_plan, tiny_stack
+from tests.learners.gan.phantoms import ABOUT, cascade_plan, disc_stack, matched_plan, tiny_plan, tiny_stack
 
 PLANS = {
     "two-classes": tiny_plan(images_shown=96, tick=48, penalty_every=2),
     "one-class": tiny_plan(images_shown=32, tick=16, labels=("left",)),  # embeddings get no gradient then
     "bce": tiny_plan(images_shown=32, tick=16, loss="bce"),
+    "cascade": cascade_plan(images_shown=96, tick=48, penalty_every=2),
 }
 if is_installed(LITE0[0]):
     PLANS["matched"] = matched_plan(images_shown=32, tick=16)
@@ -34,7 +35,7 @@ JOIN = "import sys; from tests.learners.gan.test_fit_together import join; join(
 
 
 def stack_of(plan):
-    stack = tiny_stack()
+    stack = tiny_stack(size=plan.frame.size)
     if len(plan.frame.labels) == len(stack.names):
         return stack
     return dataclasses.replace(stack, names=plan.frame.labels, labels=stack.labels * 0)
@@ -89,11 +90,13 @@ def made_by(networks, plan):
     """What the networks make of fixed noise."""
     noise = torch.Generator().manual_seed(0)
     z, images = (
-        torch.randn(16, plan.recipe.latent, generator=noise),
+        torch.randn(16, plan.recipe.latent_numbers, generator=noise),
         torch.rand(16, 1, *plan.frame.size, generator=noise),
     )
     labels = torch.arange(16) % len(plan.frame.labels)
-    return {name: network(images if name == "critic" else z, labels) for name, network in networks.items()}
+    return {
+        name: network(images if name.endswith("critic") else z, labels) for name, network in networks.items()
+    }
 
 
 def join(task, folder):
@@ -125,7 +128,10 @@ def test_two_processes_learn_what_one_learns(name, together, tmp_path):
     # Weights along which the loss has no slope (a last bias, the length of an embedding) go where rounding
     # leads: what they make counts.
     made = [
-        {name: images.diff(dim=0) if name == "critic" else images for name, images in one["made"].items()}
+        {
+            name: images.diff(dim=0) if name.endswith("critic") else images
+            for name, images in one["made"].items()
+        }
         for one in (first, alone)
     ]
     torch.testing.assert_close(*made, rtol=0, atol=1e-2)

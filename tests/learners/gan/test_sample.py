@@ -12,7 +12,7 @@ from medgan.learners.gan import sample as draw_module
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.networks import Generator
 from medgan.learners.gan.sample import _BATCH, _latent_of, draw
-from medgan.learners.gan.steps import GENERATORS
+from medgan.learners.gan.steps import build_generator
 from medgan.plan import Overrides, decide
 from tests.learners.gan.phantoms import ABOUT, tiny_plan
 from tests.test_plan import facts
@@ -35,12 +35,13 @@ def test_image_depends_only_on_its_seed_label_and_model(model):
 
 
 @pytest.mark.parametrize(
-    ("arch", "size"), [("repaired", (64, 64)), ("repaired", (48, 80)), ("dcgan", (32, 32))]
+    ("arch", "size"),
+    [("repaired", (64, 64)), ("repaired", (48, 80)), ("repaired", (96, 90)), ("dcgan", (32, 32))],
 )
 def test_image_is_the_same_in_every_place_of_a_batch_and_on_any_number_of_threads(arch, size, tmp_path):
     plan = decide(facts(), Overrides(size=size, arch=arch, device="cpu", precision="fp32"))
     torch.manual_seed(0)
-    model = Model.save(tmp_path, GENERATORS[arch](plan), plan, {**ABOUT, "images_shown": 1})
+    model = Model.save(tmp_path, build_generator(plan), plan, {**ABOUT, "images_shown": 1})
     straight = {one.seed: one.pixels for one in draw(model, "rare", range(2 * _BATCH))}
     threads = torch.get_num_threads()
     try:
