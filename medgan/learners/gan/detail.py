@@ -181,21 +181,25 @@ class CascadeGenerator(nn.Module):
     def __init__(self, plan: Plan) -> None:
         """Build both parts."""
         super().__init__()
-        self.size, self.latent = plan.frame.size, plan.recipe.latent
+        self.plan = plan
         self.layout = Generator(plan.replace(size=plan.recipe.grid))
         self.detail = DetailStage(plan)
 
-    def init_from_data(self, plan: Plan, of_class: Callable[[int], NDArray[np.float32]]) -> None:
-        """Set the Gaussian of the layouts and the deviation of the detail from real images."""
+    def init_from_data(self, of_class: Callable[[int], NDArray[np.float32]]) -> None:
+        """Set the Gaussian of the layouts and the deviation of the detail from real images.
+
+        `of_class` returns the images (N, C, H, W) of a class number, as the networks see them.
+        """
         self.layout.init_from_data(of_class)
         squares = []
-        for number in range(len(plan.frame.labels)):
-            images = to_grid(torch.from_numpy(of_class(number)), plan)
-            smooth = resample(to_layout(images, plan), images.shape[2:])
+        for number in range(len(self.plan.frame.labels)):
+            images = to_grid(torch.from_numpy(of_class(number)), self.plan)
+            smooth = resample(to_layout(images, self.plan), images.shape[2:])
             squares.append((images - smooth).square().mean())
         self.detail.deviation.fill_(torch.stack(squares).mean().sqrt().clamp(min=_LEAST_DEVIATION))
 
     def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
         """Generate images (N, C, H, W); `share` is the weight of the class conditioning of the layout."""
-        layout = self.layout(z[:, : self.latent], labels, share)
-        return resample(self.detail(layout, z[:, self.latent :], labels), self.size)
+        latent = self.plan.recipe.latent
+        layout = self.layout(z[:, :latent], labels, share)
+        return resample(self.detail(layout, z[:, latent:], labels), self.plan.frame.size)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from medgan.learners.gan import losses
 from medgan.learners.gan.detail import DetailStage, PatchDiscriminator, to_grid, to_layout
+from medgan.learners.gan.latents import draw_latents
 from medgan.plan import Plan
 from medgan.training.optimiser import TrainedNetwork
 from medgan.training.runtime import Runtime, random_per_image
@@ -61,7 +62,7 @@ class _Patches:
     """Rows and columns of a patch."""
 
     @classmethod
-    def drawn(cls, plan: Plan, count: int, device: torch.device) -> _Patches:
+    def at_random(cls, plan: Plan, count: int, device: torch.device) -> _Patches:
         """Choose a place for a patch in each of `count` images, all places alike."""
         cells = plan.recipe.detail_patch >> plan.recipe.detail_doublings
         rows, columns = (min(max(cells, 1), side) for side in plan.recipe.grid)
@@ -72,7 +73,7 @@ class _Patches:
         chance = random_per_image(lambda n: torch.rand(n, 2, device=device), count)
         return cls((chance * free).long(), (rows, columns))
 
-    def widened(self, plan: Plan) -> _Patches:
+    def with_context(self, plan: Plan) -> _Patches:
         """The same patches with their context, as far as the layout goes."""
         sides = plan.recipe.grid
         rows, columns = (min(own + 2 * _CONTEXT, side) for own, side in zip(self.shape, sides, strict=True))
@@ -122,14 +123,14 @@ def update_detail(
     if done < _LAYOUTS_FROM:
         of_layout = torch.zeros_like(of_layout)
     choice = of_layout[:, None, None, None]
-    inner = _Patches.drawn(plan, len(known), known.device)
-    outer = inner.widened(plan)
+    inner = _Patches.at_random(plan, len(known), known.device)
+    outer = inner.with_context(plan)
     given = outer.cut(torch.where(choice, pair[1].detach(), _roughen(known)))
-    real = _Patches.drawn(plan, len(known), known.device).cut(truth, factor)
+    real = _Patches.at_random(plan, len(known), known.device).cut(truth, factor)
     # Draw, judge, and train both.
-    shape = (plan.recipe.detail_noise, *given.shape[2:])
-    noise = random_per_image(lambda n: torch.randn(n, *shape, device=given.device), len(given))
-    drawn = detail.stage.wrapped(given, noise.flatten(1), labels).float()
+    numbers = plan.recipe.detail_noise * outer.shape[0] * outer.shape[1]
+    noise = draw_latents(plan, len(given), given.device, numbers)
+    drawn = detail.stage.wrapped(given, noise, labels).float()
     fake = inner.within(outer).cut(drawn, factor)
     told_apart = _update_critic(detail.critic, plan, runtime, (real, fake.detach()), labels, images_shown)
     apart = (drawn - outer.cut(truth, factor)).abs().masked_fill(choice, 0.0).mean()

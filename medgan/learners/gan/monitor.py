@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from medgan.learners.gan.augment import augment
 from medgan.learners.gan.detail import to_layout
 from medgan.learners.gan.guards import LEAST_PATIENTS, Check, Guards
+from medgan.learners.gan.latents import draw_latents
 from medgan.learners.gan.sample import draw_class
 from medgan.learners.gan.steps import (
     GanState,
     active_discriminator,
     conditioning_weight,
-    draw_latents,
 )
 from medgan.learners.gan.tone_curves import apply_curves, fit_tone_curves, tone_quantiles
 from medgan.plan import Plan

@@ -17,9 +17,10 @@ from medgan.learners.gan.augment import augment
 from medgan.learners.gan.detail import CascadeGenerator, to_layout
 from medgan.learners.gan.detail_steps import DETAIL_RATES, DetailState, update_detail
 from medgan.learners.gan.feature_matching import ClassImages, FeatureMatcher
+from medgan.learners.gan.latents import draw_latents
 from medgan.plan import Plan
 from medgan.training.optimiser import TrainedNetwork, clip_updates
-from medgan.training.runtime import Runtime, random_per_image
+from medgan.training.runtime import Runtime
 
 GENERATORS: dict[str, Any] = {"repaired": networks.Generator, "dcgan": dcgan.DcganGenerator}
 _DISCRIMINATORS: dict[str, Any] = {"repaired": networks.Discriminator, "dcgan": dcgan.DcganDiscriminator}
@@ -67,10 +68,8 @@ class GanState:
         # Networks, in the order in which they draw random numbers.
         generator = build_generator(plan)
         discriminator = _DISCRIMINATORS[plan.recipe.arch](plan) if plan.recipe.adversary else None
-        if isinstance(generator, networks.Generator):
+        if isinstance(generator, networks.Generator | CascadeGenerator):
             generator.init_from_data(class_images)
-        elif isinstance(generator, CascadeGenerator):
-            generator.init_from_data(plan, class_images)
         self.matcher = (
             FeatureMatcher(plan, self._layouts_of, runtime.fabric.device) if plan.recipe.matching else None
         )
@@ -176,13 +175,6 @@ def _paired_logits(
         return discriminator.wrapped(real, labels).float(), discriminator.wrapped(fake, labels).float()
     both = discriminator.wrapped(torch.cat([real, fake]), torch.cat([labels, labels])).float()
     return both[: len(real)], both[len(real) :]
-
-
-def draw_latents(plan: Plan, count: int, device: torch.device) -> Tensor:
-    """Draw latent vectors (count, latent) with torch's global generator."""
-    if plan.recipe.noise == "uniform":
-        return random_per_image(lambda n: torch.rand(n, plan.recipe.latent, device=device), count) * 2 - 1
-    return random_per_image(lambda n: torch.randn(n, plan.recipe.latent, device=device), count)
 
 
 def update(gan: GanState, real: Tensor, labels: Tensor, images_shown: int) -> Step:

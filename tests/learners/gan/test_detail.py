@@ -13,7 +13,7 @@ from medgan.learners.gan.detail import DetailStage, to_grid, to_layout
 from medgan.learners.gan.detail_steps import _Patches
 from medgan.learners.gan.fit import fit
 from medgan.learners.gan.sample import draw_class
-from medgan.learners.gan.steps import GanState, build_generator
+from medgan.learners.gan.steps import GanState, build_generator, update
 from medgan.plan import Overrides, decide
 from medgan.training.runtime import Runtime
 from tests.learners.gan.phantoms import ABOUT, cascade_plan, tiny_plan, tiny_stack
@@ -68,8 +68,8 @@ def test_the_stage_draws_on_a_part_of_a_layout_what_it_draws_on_the_whole():
 def test_patches_lie_in_their_images_all_over_and_their_context_holds_them():
     torch.manual_seed(0)
     plan = cascade_plan()
-    inner = _Patches.drawn(plan, 400, torch.device("cpu"))
-    outer = inner.widened(plan)
+    inner = _Patches.at_random(plan, 400, torch.device("cpu"))
+    outer = inner.with_context(plan)
     assert (inner.shape, outer.shape) == ((8, 8), (16, 12))
     assert inner.starts.amin(0).tolist() == [0, 0]
     assert inner.starts.amax(0).tolist() == [8, 4]  # the last of 16 x 12 cells
@@ -129,3 +129,15 @@ def test_detail_is_measured_in_units_of_its_deviation_in_real_images():
     for network in (gan.detail.stage.network, gan.detail.critic.network, gan.average.detail):
         assert float(network.deviation) == pytest.approx(0.2, rel=0.05)  # stripes of +- 0.1 of half the range
     assert to_grid(torch.from_numpy(images(0)), plan).shape[2:] == (32, 24)
+
+
+@pytest.mark.parametrize(("noise", "farthest"), [("uniform", 1.0), ("normal", 10.0)])
+def test_the_stage_learns_from_the_kind_of_noise_that_it_draws_from(noise, farthest):
+    torch.manual_seed(0)
+    plan, seen = cascade_plan(noise=noise), []
+    gan = GanState(plan, Runtime("cpu", "fp32"), lambda _: np.zeros((4, 1, 32, 24), np.float32))
+    assert gan.detail is not None
+    gan.detail.stage.network.register_forward_hook(lambda _, inputs, __: seen.append(inputs[1]))
+    update(gan, torch.rand(8, 1, 32, 24) * 2 - 1, torch.arange(8) % 2, 0)
+    assert farthest / 10 < seen[0].abs().max() <= farthest
+    assert seen[0].shape == (8, 2 * 16 * 12)

@@ -7,7 +7,8 @@ import torch
 
 from medgan.learners.gan.augment import augment
 from medgan.learners.gan.guards import _STRONGEST
-from medgan.learners.gan.steps import GanState, draw_latents, update
+from medgan.learners.gan.latents import draw_latents
+from medgan.learners.gan.steps import GanState, update
 from medgan.training.runtime import Runtime, reseed
 from tests.learners.gan.phantoms import known, tiny_plan
 

@@ -5,7 +5,8 @@ import torch
 
 from medgan.learners.gan import losses
 from medgan.learners.gan.fit import fit
-from medgan.learners.gan.steps import GanState, _paired_logits, draw_latents, update
+from medgan.learners.gan.latents import draw_latents
+from medgan.learners.gan.steps import GanState, _paired_logits, update
 from medgan.training.runtime import Runtime, reseed
 from tests.learners.gan.phantoms import ABOUT, dcgan_plan, known, tiny_plan, tiny_stack
 
