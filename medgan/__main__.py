@@ -13,7 +13,7 @@ from medgan.cli.app import app
 from medgan.cli.screen import INTERRUPTED, polite_errors
 from medgan.cli.terminal import forsake, steady
 
-PATIENCE = 2.0
+_PATIENCE = 2.0
 """Seconds in which a second Ctrl-C is taken for the first: it is being obeyed, and must not be cut short in
 the middle of a word."""
 
@@ -32,7 +32,7 @@ def main() -> None:
     if (
         signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
     ):  # as under nohup, where Ctrl-C is for somebody else
-        signal.signal(signal.SIGINT, Interruption())
+        signal.signal(signal.SIGINT, _Interruption())
     keep_memory()
     try:
         with polite_errors():
@@ -41,7 +41,7 @@ def main() -> None:
         if end.code == INTERRUPTED:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Python's own clearing up is not to be interrupted
         if end.code:
-            leave_at_once(int(end.code))
+            _leave_at_once(int(end.code))
         raise
     finally:
         try:
@@ -50,22 +50,22 @@ def main() -> None:
             forsake(sys.stdout)
 
 
-class Interruption:
+class _Interruption:
     """What Ctrl-C does: raise KeyboardInterrupt, once."""
 
     def __init__(self) -> None:
         """Nobody has interrupted yet."""
-        self._latest = -PATIENCE
+        self._latest = -_PATIENCE
 
     def __call__(self, *signal_and_frame: object) -> None:  # noqa: ARG002  # what a handler is called with
         """The signal has come."""
         now = time.monotonic()
-        if now - self._latest >= PATIENCE:
+        if now - self._latest >= _PATIENCE:
             self._latest = now
             raise KeyboardInterrupt
 
 
-def leave_at_once(code: int) -> None:
+def _leave_at_once(code: int) -> None:
     """End a process that failed beside others on GPUs, which must not wait for them.
 
     NCCL, closed with Python, waits for what this process has begun with the others, and they wait for this

@@ -121,6 +121,18 @@ def test_no_two_classes_share_a_name():
     assert sorted(names) == sorted(set(names))
 
 
+def test_a_module_that_no_other_imports_has_private_names_only():
+    froms = [node for path in MODULES for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom)]
+    imported = {f"{node.module}.{alias.name}" for node in froms for alias in node.names}
+    imported |= {name for path in MODULES for name in imports(path)}
+    for path in MODULES:
+        own = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        if own not in imported:
+            nouns = (ast.FunctionDef, ast.ClassDef)
+            public = {one.name for one in tree_of(path).body if isinstance(one, nouns) if one.name[0] != "_"}
+            assert public <= {"main"}, path
+
+
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
 def test_a_module_says_what_it_is_and_does_not_print(path):
     tree = tree_of(path)

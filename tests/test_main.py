@@ -20,12 +20,12 @@ def clock(monkeypatch):
 
 
 def test_a_second_interruption_soon_after_the_first_does_not_cut_it_short_and_a_later_one_counts(clock):
-    interrupt = program.Interruption()
+    interrupt = program._Interruption()
     with pytest.raises(KeyboardInterrupt):
         interrupt(2, None)
     clock[0] += 0.02
     interrupt(2, None)
-    clock[0] += program.PATIENCE
+    clock[0] += program._PATIENCE
     with pytest.raises(KeyboardInterrupt):
         interrupt(2, None)
 
