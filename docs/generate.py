@@ -191,7 +191,7 @@ def value_words(value: Any) -> str:
         kind = f"dicom ({value.dicom_class})" if value.format == "dicom" else value.format
         return f"{kind}, {value.low:g} to {value.high:g} {value.unit}, {value.bits} bits"
     if isinstance(value, tuple):
-        return ", ".join(map(value_words, value))
+        return ", ".join(map(value_words, value)) or "none"
     return (
         f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
     )
