@@ -91,7 +91,7 @@ def balanced_alike(source, model, folder, *, filtered):
 
 
 def test_a_folder_balanced_by_two_processes_is_that_of_one(source, model, tmp_path):
-    report = balanced_alike(source, model, tmp_path, no_filter=True)
+    report = balanced_alike(source, model, tmp_path, filtered=False)
     assert report["counts"]["after"] == {"mass": 12, "normal": 12}
     assert report["repeated"] == {"mass": 6, "normal": 4}
 
