@@ -32,7 +32,7 @@ def test_what_one_should_know_is_told_before_anything_is_done(cut_scans, tmp_pat
         task = {"options": BalanceOptions(**wishes), "overrides": SMALL}
         return " ".join(foresee(Source(path=cut_scans), tmp_path / "out", **task).notes)
 
-    assert "was 3.1 points" in notes(fill="synthetic")
+    assert "was 2.9 points" in notes(fill="synthetic")
     assert notes(max_synthetic_ratio=0.5) == (
         "share 0.2 instead of 0.25: 2 of 3 images of mass are allowed by --max-synthetic-ratio"
     )
