@@ -319,7 +319,7 @@ def test_a_one_sided_folder_says_what_it_is_known_to_do(scans, model, tmp_path):
     )
     assert "was 2.9 points (95 % 1.4 to 4.4) below" in done.notes[0]
     for name in ("README.md", "run.json", "report.html"):
-        assert "the same share in every class was not" in (tmp_path / "out" / name).read_text("utf-8")
+        assert "with the same share in every class" in (tmp_path / "out" / name).read_text("utf-8")
 
 
 def test_a_balanced_folder_is_looked_at_without_its_repeats(balanced):
