@@ -141,10 +141,10 @@ class ClassChecker:
             out = folds == fold
             parts.append(_LinearDiscriminant.learned(points[~out], numbers[~out]))
             logits[out] = parts[-1].logits(points[out])
-        least = np.full(classes, np.nan)
+        least, odds = np.full(classes, np.nan), _log_odds(logits)
         for number, one in enumerate(known):
             if (numbers == number).sum() >= LEAST_IMAGES:
-                least[one] = _least_odds(_log_odds(logits)[:, number], numbers, number)
+                least[one] = _least_odds(odds[:, number], numbers, number)
         sure = np.flatnonzero(np.isfinite(least[known])).tolist()
         pairs = tuple(
             _measure_pair(logits, numbers, patients, (first, second), known)
