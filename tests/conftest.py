@@ -47,6 +47,18 @@ def cut_scans(tmp_path_factory):
     return cut_sample(tmp_path_factory.mktemp("data") / "scans", {"normal": 8, "mass": 4})
 
 
+@pytest.fixture(params=[1, 3])
+def threads(request):
+    """The number of threads that torch has, and must have again after the test."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    assert torch.get_num_threads() == request.param
+    torch.set_num_threads(before)
+
+
 def cut_sample(out, counts):
     """Copy the first files of some classes of the sample data."""
     for label, count in counts.items():

@@ -9,15 +9,6 @@ from medgan.similarity.domain_features import learn_domain_features
 from tests.evaluation.phantoms import drawn
 
 
-@pytest.fixture(params=[1, 3])
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    assert torch.get_num_threads() == request.param
-    torch.set_num_threads(before)
-
-
 def test_one_thread_is_given_back_after_an_error(threads):
     def fail():
         with use_threads(1):

@@ -9,15 +9,6 @@ import torch
 from medgan.evaluation.usefulness.parallel import check_not_stopped, run_at_once
 
 
-@pytest.fixture(params=[1, 3])
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    assert torch.get_num_threads() == request.param
-    torch.set_num_threads(before)
-
-
 def test_results_come_in_the_order_of_tasks(threads):
     def after(seconds):
         time.sleep(seconds)
