@@ -11,7 +11,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -25,6 +25,7 @@ from medgan.base.errors import JobError, ModelError, PlanError
 from medgan.base.files import append, atomic, digest, json_lines, remove_partial, write_text
 from medgan.base.job import Job
 from medgan.base.processes import current_processes
+from medgan.training.optimiser import TrainedNetwork
 
 _T = TypeVar("_T")
 _Passes = TypeVar("_Passes", bound=Callable[..., Any])
@@ -225,11 +226,20 @@ class Runtime:
         with _explain_lost_process():
             self.fabric.backward(loss)
 
-    def alone(self, wrapped: nn.Module) -> AbstractContextManager[None]:
-        """Context for passes through a wrapped network that gets no gradient itself."""
-        if current_processes().size == 1:
-            return nullcontext()
-        return self.fabric.no_backward_sync(wrapped)  # type: ignore[arg-type]
+    def descend(self, part: TrainedNetwork, loss: torch.Tensor) -> None:
+        """Move the weights of one network against the gradient of `loss`."""
+        part.optimiser.zero_grad()
+        self.backward(loss)
+        part.optimiser.step()
+
+    @contextmanager
+    def fixed(self, part: TrainedNetwork) -> Iterator[None]:
+        """Context for passes through a network that itself gets no gradient, and so has none to share."""
+        part.network.requires_grad_(False)
+        alone = current_processes().size == 1
+        with nullcontext() if alone else self.fabric.no_backward_sync(part.wrapped):  # type: ignore[arg-type]
+            yield
+        part.network.requires_grad_(True)
 
     def mean(self, numbers: torch.Tensor) -> torch.Tensor:
         """The mean of each number over all processes."""

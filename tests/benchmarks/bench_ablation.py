@@ -164,10 +164,11 @@ def generator_of(plan, pool, changes, rare):
 
 def drawn(network, plan, number):
     """DRAWN images of a class."""
-    from medgan.learners.gan.sample import _draw_pixels, _latent_of
+    from medgan.learners.gan.latents import latent_of
+    from medgan.learners.gan.sample import _draw_pixels
 
     seeds = range(1000, 1000 + DRAWN)
-    z = torch.cat([_latent_of(plan, seed) for seed in seeds])
+    z = torch.cat([latent_of(plan, seed) for seed in seeds])
     return np.concatenate(
         [_draw_pixels(network, plan, part, torch.full((len(part),), number)) for part in z.split(50)]
     )

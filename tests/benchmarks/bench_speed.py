@@ -26,8 +26,9 @@ from medgan.base.workers import keep_memory
 from medgan.commands.draw_into import resolve_form
 from medgan.commands.train import train
 from medgan.dataset.source import Source
+from medgan.learners.gan.latents import latent_of
 from medgan.learners.gan.probe import GanTrial
-from medgan.learners.gan.sample import _BATCH, _draw_pixels, _latent_of
+from medgan.learners.gan.sample import _BATCH, _draw_pixels
 from medgan.learners.gan.steps import update
 from medgan.plan import Overrides, decide
 from medgan.plan.rules import _MAX_FEATURE_SIDE
@@ -111,7 +112,7 @@ def operations_of_a_step(trial):
     and back to the image (2).
     """
     plan, learners = trial.plan, trial.gan
-    z = _latent_of(plan, 0).expand(plan.budget.batch, -1)
+    z = latent_of(plan, 0).expand(plan.budget.batch, -1)
     generator = operations(lambda: learners.generator(z, trial.labels)) / plan.budget.batch
     if learners.matcher is not None:
         frozen = operations(lambda: learners.matcher.features(trial.images)) / plan.budget.batch
@@ -163,7 +164,7 @@ def seconds(work, least=0.04):
 def drawing(trial):
     """A call that draws one batch as `sample` does, after the model's fp32."""
     network, plan = trial.gan.average, trial.plan
-    z = torch.cat([_latent_of(plan, seed) for seed in range(_BATCH)])
+    z = torch.cat([latent_of(plan, seed) for seed in range(_BATCH)])
     labels = torch.zeros(_BATCH, dtype=torch.int64)
     return lambda: _draw_pixels(network, plan, z, labels)
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medgan.learners.gan.layers import convolution, double, leaky_relu, resample
+from medgan.learners.gan.layers import convolution, double, leaky_relu, modulate, resample
 from medgan.learners.gan.networks import Generator
 from medgan.plan import Plan
 
@@ -62,9 +62,7 @@ class _Modulation(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Modulate x (N, C, H, W) by y (N, _CLASS_NUMBERS)."""
-        gain, bias = self.of_class(y)[:, :, None, None].to(x.dtype).chunk(2, dim=1)
-        modulated: Tensor = x * (1 + gain) + bias
-        return modulated
+        return modulate(x, self.of_class(y))
 
 
 class _Block(nn.Module):
@@ -138,7 +136,9 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         self.factor = 1 << plan.recipe.detail_doublings
         widths, deepest = (2 * plan.frame.channels, *_CRITIC_WIDTHS), _CRITIC_WIDTHS[-1]
-        self.stages = nn.ModuleList(_halving(before, after) for before, after in pairwise(widths))
+        self.stages = nn.ModuleList(
+            convolution(before, after, 4, stride=2) for before, after in pairwise(widths)
+        )
         self.head = convolution(deepest, deepest, 3)
         self.real = nn.Conv2d(deepest, 1, 1)
         self.embedding = nn.Embedding(len(plan.frame.labels), deepest)
@@ -160,15 +160,6 @@ class PatchDiscriminator(nn.Module):
             matched = (x * self.embedding(labels).float()[:, :, None, None]).sum(dim=1, keepdim=True)
             both = torch.cat([free, free + matched / x.shape[1] ** 0.5], dim=1)
         return both.permute(0, 2, 3, 1).flatten(0, 2)
-
-
-def _halving(inward: int, outward: int) -> nn.Conv2d:
-    """DCGAN's convolution of 4 x 4 cells that halves the size, with Kaiming's initialisation."""
-    layer = nn.Conv2d(inward, outward, 4, stride=2, padding=1)
-    nn.init.kaiming_normal_(layer.weight, a=0.2)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
 
 
 class CascadeGenerator(nn.Module):

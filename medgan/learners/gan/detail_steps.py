@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medgan.learners.gan import losses
-from medgan.learners.gan.detail import DetailStage, PatchDiscriminator, to_grid, to_layout
+from medgan.learners.gan.detail import DetailStage, PatchDiscriminator, to_grid
 from medgan.learners.gan.latents import draw_latents
 from medgan.plan import Plan
 from medgan.training.optimiser import TrainedNetwork
@@ -98,7 +98,7 @@ def update_detail(
     detail: DetailState,
     plan: Plan,
     runtime: Runtime,
-    pair: tuple[Tensor, Tensor],
+    images: tuple[Tensor, Tensor, Tensor],
     labels: Tensor,
     images_shown: int,
 ) -> dict[str, Tensor]:
@@ -108,8 +108,9 @@ def update_detail(
         detail: both networks.
         plan: the plan of the run.
         runtime: the runtime of the run.
-        pair: real images (N, C, H, W) as the networks see them, and layouts (N, C, h, w) of the generator.
-        labels: (N,) classes of both.
+        images: real images (N, C, H, W) as the networks see them, their layouts (N, C, h, w), and layouts
+            that the generator has drawn.
+        labels: (N,) their classes.
         images_shown: the position of the step.
 
     Returns:
@@ -117,29 +118,27 @@ def update_detail(
     """
     done = images_shown / plan.budget.images_shown
     # A patch of every image, and a patch to draw: on the generator's layout in every second image.
-    factor, truth = 1 << plan.recipe.detail_doublings, to_grid(pair[0], plan)
-    known = to_layout(truth, plan)
+    (real, known, layouts), factor = images, 1 << plan.recipe.detail_doublings
+    truth = to_grid(real, plan)
     of_layout = random_per_image(lambda n: torch.arange(n, device=known.device) % 2 == 1, len(known))
     if done < _LAYOUTS_FROM:
         of_layout = torch.zeros_like(of_layout)
     choice = of_layout[:, None, None, None]
     inner = _Patches.at_random(plan, len(known), known.device)
     outer = inner.with_context(plan)
-    given = outer.cut(torch.where(choice, pair[1].detach(), _roughen(known)))
-    real = _Patches.at_random(plan, len(known), known.device).cut(truth, factor)
+    given = outer.cut(torch.where(choice, layouts.detach(), _roughen(known)))
+    judged = _Patches.at_random(plan, len(known), known.device).cut(truth, factor)
     # Draw, judge, and train both.
     numbers = plan.recipe.detail_noise * outer.shape[0] * outer.shape[1]
     noise = draw_latents(plan, len(given), given.device, numbers)
     drawn = detail.stage.wrapped(given, noise, labels).float()
     fake = inner.within(outer).cut(drawn, factor)
-    told_apart = _update_critic(detail.critic, plan, runtime, (real, fake.detach()), labels, images_shown)
+    told_apart = _update_critic(detail.critic, plan, runtime, (judged, fake.detach()), labels, images_shown)
     apart = (drawn - outer.cut(truth, factor)).abs().masked_fill(choice, 0.0).mean()
     changed = (F.avg_pool2d(drawn, factor) - given).abs().mean()
-    loss = _adversarial_loss(detail.critic, runtime, (real, fake), labels)
+    loss = _adversarial_loss(detail.critic, runtime, (judged, fake), labels)
     loss = loss + _TRUTH * apart + _CONSISTENCY * changed
-    detail.stage.optimiser.zero_grad()
-    runtime.backward(loss)
-    detail.stage.optimiser.step()
+    runtime.descend(detail.stage, loss)
     return {"detail_loss": loss.detach(), "detail_told_apart": told_apart}
 
 
@@ -178,9 +177,7 @@ def _update_critic(
         )  # one over the number of places, so that a penalty is of their mean
         penalty = losses.gradient_penalty(critic.network, both, twice, (share, share))
         total = total + every * plan.recipe.detail_penalty * penalty
-    critic.optimiser.zero_grad()
-    runtime.backward(total)
-    critic.optimiser.step()
+    runtime.descend(critic, total)
     told_apart: Tensor = (on_real[:, 0] > on_fake[:, 0]).float().mean()
     return told_apart
 
@@ -189,8 +186,6 @@ def _adversarial_loss(
     critic: TrainedNetwork, runtime: Runtime, pair: tuple[Tensor, Tensor], labels: Tensor
 ) -> Tensor:
     """The stage's loss from the discriminator, which itself gets no gradient."""
-    critic.network.requires_grad_(False)
-    with runtime.alone(critic.wrapped):
+    with runtime.fixed(critic):
         on_real, on_fake = critic.wrapped(torch.cat(pair), torch.cat([labels, labels])).float().chunk(2)
-    critic.network.requires_grad_(True)
     return losses.GENERATOR_LOSSES["relativistic"](on_real, on_fake, (1.0, 1.0))

@@ -21,17 +21,23 @@ _FOLD_FROM = 32
 costs more than it saves."""
 
 
-def convolution(inward: int, outward: int, side: int, *, scale: float = 1.0) -> nn.Conv2d:
-    """A convolution of odd `side` with Kaiming initialisation for leaky ReLU.
+def convolution(inward: int, outward: int, side: int, *, stride: int = 1, scale: float = 1.0) -> nn.Conv2d:
+    """A convolution with Kaiming initialisation for leaky ReLU, its weights multiplied by `scale`.
 
-    Its weights are multiplied by `scale`.
+    Of odd `side` it keeps the size; of 4 cells and `stride` 2 it is DCGAN's, which halves it.
     """
-    layer = nn.Conv2d(inward, outward, side, padding=side // 2)
+    layer = nn.Conv2d(inward, outward, side, stride=stride, padding=(side - 1) // 2)
     nn.init.kaiming_normal_(layer.weight, a=_SLOPE)
     with torch.no_grad():
         layer.weight.mul_(scale)
     nn.init.zeros_(layer.bias) if layer.bias is not None else None
     return layer
+
+
+def modulate(x: Tensor, style: Tensor) -> Tensor:
+    """Modulate x (N, C, H, W) by `style` (N, 2 C): its first half is the gain less 1, its second the bias."""
+    gain, bias = style[:, :, None, None].to(x.dtype).chunk(2, dim=1)
+    return x * (1 + gain) + bias
 
 
 def double(x: Tensor) -> Tensor:

@@ -204,7 +204,7 @@ class Monitor:
         labels = gan.runtime.tensor(self.stack.labels[held_back])
         parts = [labels[piece] for piece in _chunk_slices(len(labels))]
         fake = torch.cat(
-            [gan.layout(draw_latents(self.plan, len(y), y.device), y, share).float() for y in parts]
+            [gan.layout.network(draw_latents(self.plan, len(y), y.device), y, share).float() for y in parts]
         )
         unknown, known, fakes = (
             self.ratings(gan, discriminator, images, rows, share)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.learners.gan.class_gaussian import ClassGaussian
-from medgan.learners.gan.layers import convolution, double, halve, leaky_relu, resample
+from medgan.learners.gan.layers import convolution, double, halve, leaky_relu, modulate, resample
 from medgan.plan import Plan
 from medgan.training.runtime import random_per_image
 
@@ -60,9 +60,7 @@ class _Style(nn.Module):
         style = self.from_latent(z)
         if self.from_class is not None:
             style = style + self.from_class(y)
-        gain, bias = style[:, :, None, None].to(x.dtype).chunk(2, dim=1)
-        styled: Tensor = x * (1 + gain) + bias
-        return styled
+        return modulate(x, style)
 
 
 class _UpStage(nn.Module):

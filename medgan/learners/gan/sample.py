@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medgan.base.errors import ModelError
+from medgan.learners.gan.latents import latent_of
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.tone_curves import apply_curves
 from medgan.plan import Plan
@@ -91,7 +92,7 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
     which = torch.full((_BATCH,), model.labels.index(label), device=place)
 
     def draw_batch(wanted: Sequence[int]) -> NDArray[np.float32]:
-        latents = [_latent_of(model.plan, seed) for seed in wanted]
+        latents = [latent_of(model.plan, seed) for seed in wanted]
         latents += latents[:1] * (_BATCH - len(wanted))
         z = torch.cat(latents).to(which.device)  # the current GPU may differ between threads
         images = _draw_pixels(network, model.plan, z, which, tones=model.tones.get(label))
@@ -112,14 +113,6 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
             coming = executor.submit(draw_batch, following) if following else None
             for seed, pixels in zip(wanted, images, strict=True):
                 yield Sample(pixels=pixels, label=label, seed=seed, model=model.digest)
-
-
-def _latent_of(plan: Plan, seed: int) -> Tensor:
-    """Latent (1, latent) of a seed, made on the CPU so that all devices get the same."""
-    rng = torch.Generator().manual_seed(seed)
-    if plan.recipe.noise == "uniform":
-        return torch.rand(1, plan.recipe.latent_numbers, generator=rng) * 2 - 1
-    return torch.randn(1, plan.recipe.latent_numbers, generator=rng)
 
 
 @torch.inference_mode()
@@ -152,7 +145,7 @@ def draw_class(network: nn.Module, plan: Plan, number: int, count: int, share: f
     """
     place, parts = next(network.parameters()).device, []
     for start in range(0, count, _BATCH):
-        z = torch.cat([_latent_of(plan, seed) for seed in range(start, min(start + _BATCH, count))])
+        z = torch.cat([latent_of(plan, seed) for seed in range(start, min(start + _BATCH, count))])
         parts.append(network(z.to(place), torch.full((len(z),), number, device=place), share))
     return torch.cat(parts).float().cpu()
 
@@ -163,7 +156,7 @@ def draw_grid(network: nn.Module, plan: Plan, *, share: float = 1.0) -> NDArray[
     Every row, and every tick, has the same eight seeds.
     """
     device = next(network.parameters()).device
-    z = torch.cat([_latent_of(plan, seed) for seed in range(_GRID_COLUMNS)]).to(device)
+    z = torch.cat([latent_of(plan, seed) for seed in range(_GRID_COLUMNS)]).to(device)
     rows = []
     for number in range(len(plan.frame.labels)):
         images = _draw_pixels(network, plan, z, torch.full((_GRID_COLUMNS,), number, device=device), share)

@@ -79,21 +79,13 @@ class GanState:
         self.average.eval().requires_grad_(False)
         # Their optimisers, and wrappers for this device.
         self.generator = generator
-        self.detail, self.layout = None, generator
+        self.detail, layout = None, generator
+        if isinstance(generator, CascadeGenerator):
+            self.detail, layout = DetailState.of(plan, runtime, generator.detail), generator.layout
+        self.layout = self._with_adam(layout)
         """The part of the generator that the discriminator and feature matching teach: what draws the layouts
         for the detail stage, or all of it."""
-        if isinstance(generator, CascadeGenerator):
-            self.detail, self.layout = DetailState.of(plan, runtime, generator.detail), generator.layout
-        self.to_layout, self.generator_optimiser = runtime.setup(
-            self.layout, self.make_optimiser(self.layout)
-        )
-        self.discriminator = (
-            None
-            if discriminator is None
-            else TrainedNetwork(
-                discriminator, *runtime.setup(discriminator, self.make_optimiser(discriminator))
-            )
-        )
+        self.discriminator = None if discriminator is None else self._with_adam(discriminator)
         self.strength = plan.recipe.augment
         """Current strength of augmentation, which the guards may raise above the plan's."""
         self.start = 0
@@ -106,12 +98,14 @@ class GanState:
         """The images of a class that are matched: their layouts, where a detail stage follows."""
         return to_layout(torch.from_numpy(self.class_images(number)), self.plan).numpy()
 
-    def make_optimiser(self, network: nn.Module) -> Optimizer:
-        """Adam with the settings of the plan."""
+    def _with_adam(self, network: nn.Module) -> TrainedNetwork:
+        """A network with Adam by the settings of the plan, and wrapped for the runtime."""
         recipe, weights = self.plan.recipe, network.parameters()
         betas = (recipe.betas[0], recipe.betas[1])
         adam = torch.optim.Adam(weights, lr=recipe.rate, betas=betas, fused=True)
-        return clip_updates(adam, recipe.stride) if recipe.stride else adam
+        if recipe.stride:
+            adam = clip_updates(adam, recipe.stride)
+        return TrainedNetwork(network, *self.runtime.setup(network, adam))
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -128,7 +122,7 @@ class GanState:
         if self.detail is not None:
             adams = (self.detail.stage.optimiser, self.detail.critic.optimiser)
             others |= dict(zip(_DETAIL_ADAMS, adams, strict=True))
-        return {"generator_adam": self.generator_optimiser, **others}
+        return {"generator_adam": self.layout.optimiser, **others}
 
     def set_rates(self, done: float) -> None:
         """Set the learning rates of a step when a share of the run is `done`."""
@@ -188,18 +182,18 @@ def update(gan: GanState, real: Tensor, labels: Tensor, images_shown: int) -> St
     # Fake images, the discriminator's step where it takes part, and the generator's step.
     gan.runtime.begin_step()
     z = draw_latents(plan, len(real), real.device)
-    fake = gan.to_layout(z, labels, gan.runtime.number(share)).float()
-    images, real = real, to_layout(real, plan)
+    fake = gan.layout.wrapped(z, labels, gan.runtime.number(share)).float()
+    layouts = (to_layout(real, plan), fake)
     discriminator, shown = active_discriminator(gan, images_shown), {}
     if discriminator is not None:
         critic_loss, on_real, on_fake = _update_discriminator(
-            gan, discriminator, (real, fake.detach()), labels, images_shown
+            gan, discriminator, (layouts[0], fake.detach()), labels, images_shown
         )
         told_apart = (on_real[:, 0] > on_fake[:, 0]).float().mean()
         shown = {"critic_loss": critic_loss, "told_apart": told_apart}
-    shown |= _update_generator(gan, discriminator, (real, fake), labels, images_shown)
+    shown |= _update_generator(gan, discriminator, layouts, labels, images_shown)
     if gan.detail is not None:
-        shown |= update_detail(gan.detail, plan, gan.runtime, (images, fake), labels, images_shown)
+        shown |= update_detail(gan.detail, plan, gan.runtime, (real, *layouts), labels, images_shown)
     _update_average(gan, images_shown + plan.budget.batch, plan.budget.batch)
     numbers = gan.runtime.mean(torch.stack(list(shown.values()))).tolist()
     return Step(**dict(zip(shown, numbers, strict=True)))
@@ -233,9 +227,7 @@ def _update_discriminator(
         total = loss + plan.recipe.penalty_every * gamma * losses.gradient_penalty(
             discriminator.network, both, twice, weights
         )
-    discriminator.optimiser.zero_grad()
-    gan.runtime.backward(total)
-    discriminator.optimiser.step()
+    gan.runtime.descend(discriminator, total)
     return loss.detach(), on_real.detach(), on_fake.detach()
 
 
@@ -261,9 +253,7 @@ def _update_generator(
         distance = gan.matcher.distance(fake, labels, (plan.budget.seed, images_shown), gan.features)
         total = total + plan.recipe.matching * distance
         shown["distance"] = distance.detach()
-    gan.generator_optimiser.zero_grad()
-    gan.runtime.backward(total)
-    gan.generator_optimiser.step()
+    gan.runtime.descend(gan.layout, total)
     return {**shown, "generator_loss": total.detach()}
 
 
@@ -276,10 +266,8 @@ def _adversarial_loss(
 ) -> Tensor:
     """The generator's loss from the discriminator, which itself gets no gradient."""
     plan, share, (real, fake) = gan.plan, conditioning_weight(gan.plan, images_shown), pair
-    discriminator.network.requires_grad_(False)
-    with gan.runtime.alone(discriminator.wrapped):  # it gets no gradient that processes would have to share
+    with gan.runtime.fixed(discriminator):
         on_fake = discriminator.wrapped(augment(fake, gan.strength), labels).float()
-    discriminator.network.requires_grad_(True)
     on_real = on_fake  # ignored by a loss that does not pair fakes with reals
     if plan.recipe.loss == "relativistic":
         with torch.no_grad():

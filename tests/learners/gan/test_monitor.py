@@ -100,7 +100,7 @@ def seen(generator, rate=bright, stack=STACK, shown=160, strength=0.0):
     critic = SimpleNamespace(network=Rating(rate))
     learners = SimpleNamespace(
         generator=network,
-        layout=network,
+        layout=SimpleNamespace(network=network),
         average=network,
         discriminator=critic,
         strength=strength,

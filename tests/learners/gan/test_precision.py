@@ -55,7 +55,7 @@ def test_the_passes_do_run_in_bf16_and_near_fp32(plan):
         pair = learners(plan, precision)
         torch.manual_seed(2)
         z = draw_latents(plan, plan.budget.batch, torch.device("cpu"))
-        images[precision] = pair.to_layout(z, batch(plan)[1], 0.0).float().detach()
+        images[precision] = pair.layout.wrapped(z, batch(plan)[1], 0.0).float().detach()
     difference = (images["bf16"] - images["fp32"]).abs().max().item()
     assert 0 < difference < 0.1
 

@@ -9,9 +9,10 @@ import torch
 
 from medgan.base.errors import ModelError
 from medgan.learners.gan import sample as draw_module
+from medgan.learners.gan.latents import latent_of
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.networks import Generator
-from medgan.learners.gan.sample import _BATCH, _latent_of, draw
+from medgan.learners.gan.sample import _BATCH, draw
 from medgan.learners.gan.steps import build_generator
 from medgan.plan import Overrides, decide
 from tests.learners.gan.phantoms import ABOUT, tiny_plan
@@ -92,7 +93,7 @@ def test_unknown_label_is_refused_with_the_known_ones(model):
 
 
 def test_uniform_noise_is_uniform():
-    z = torch.cat([_latent_of(tiny_plan(noise="uniform", latent=100), seed) for seed in range(50)])
+    z = torch.cat([latent_of(tiny_plan(noise="uniform", latent=100), seed) for seed in range(50)])
     assert z.abs().max() <= 1
     assert z.std().item() == pytest.approx(3**-0.5, rel=0.05)
 
