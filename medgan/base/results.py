@@ -20,6 +20,17 @@ Facts = Mapping[str, Any]
 Decisions = Mapping[str, Facts]
 """{field of the plan: {"value", "why"}}."""
 
+CLASSES_NOT_CHECKED: Facts = {"labels": [], "pairs": [], "sentences": []}
+"""The `class_check` of a filter report where classes were not checked."""
+FILTER_OFF: Facts = {
+    "on": False,
+    "compared_with": "",
+    "checks": [],
+    "class_check": CLASSES_NOT_CHECKED,
+    "counts": {},
+}
+"""The filter report where nothing was filtered."""
+
 
 class Result:
     """What a command found or did."""

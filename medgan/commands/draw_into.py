@@ -11,7 +11,7 @@ from medgan.base.job import Job
 from medgan.base.processes import Processes
 from medgan.base.progress import OnProgress, Progress
 from medgan.dataset.manifest import Record
-from medgan.filtering.candidates import FILTER_OFF, SampleRequest, Selection
+from medgan.filtering.candidates import SampleRequest, Selection
 from medgan.filtering.summary import checks_section, kept_scores, rejected_rows
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
@@ -87,7 +87,7 @@ def describe_filter(choice: Selection | None, data: str) -> FilterResult:
     """
     text = checks_section(choice, data)
     if choice is None:
-        return FilterResult(report=FILTER_OFF, text=text)
+        return FilterResult(text=text)
     return FilterResult(
         report=choice.report(), text=text, scores=kept_scores(choice), rejected=rejected_rows(choice)
     )

@@ -16,6 +16,7 @@ import numpy as np
 from medgan.base import files
 from medgan.base.errors import ModelError
 from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.base.results import CLASSES_NOT_CHECKED
 from medgan.base.run_folder import read_memo
 from medgan.filtering.selection import (
     CLASS,
@@ -27,7 +28,7 @@ from medgan.filtering.selection import (
     check_candidates,
     select_best,
 )
-from medgan.filtering.separability import NOT_CHECKED, class_check_report, is_network_installed
+from medgan.filtering.separability import class_check_report, is_network_installed
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.preparation.stack import Stack
@@ -57,7 +58,7 @@ class Selection:
     none."""
     checks: tuple[str, ...] = ()
     """What was checked: "copy", "class"."""
-    class_check: Mapping[str, Any] = field(default_factory=lambda: NOT_CHECKED)
+    class_check: Mapping[str, Any] = field(default_factory=lambda: CLASSES_NOT_CHECKED)
     """Which classes were checked, and which of them can hardly be told apart."""
     drawn: Mapping[str, tuple[CandidateImage, ...]] = field(default_factory=dict)
     """{label: candidates, in the order of their seeds}."""
@@ -88,16 +89,6 @@ class Selection:
             "class_check": self.class_check,
             "counts": {label: count_outcomes(drawn) for label, drawn in self.drawn.items()},
         }
-
-
-FILTER_OFF: Mapping[str, Any] = {
-    "on": False,
-    "compared_with": "",
-    "checks": [],
-    "class_check": NOT_CHECKED,
-    "counts": {},
-}
-"""The report where nothing was filtered."""
 
 
 def _limit_kept(drawn: Sequence[CandidateImage], count: int) -> Iterator[CandidateImage]:

@@ -10,8 +10,8 @@ import numpy as np
 
 from medgan.base import files
 from medgan.base.progress import OnProgress, Progress
+from medgan.base.results import FILTER_OFF
 from medgan.filtering.candidates import (
-    FILTER_OFF,
     ReferenceSet,
     SampleRequest,
     count_outcomes,

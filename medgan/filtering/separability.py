@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from medgan.filtering.class_check import LEAST_IMAGES, ClassChecker, ClassPair
 from medgan.similarity.backbone import LITE0, is_installed
 
-NOT_CHECKED: Mapping[str, Any] = {"labels": [], "pairs": [], "sentences": []}
-"""The report where classes were not checked."""
 _ONE_CLASS = "class check: not done, because there is only one class"
 _NO_NETWORK = (
     "class check: not done, because the frozen network is not installed "

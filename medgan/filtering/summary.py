@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medgan.base.escape import escape_markdown
+from medgan.base.results import CLASSES_NOT_CHECKED
 from medgan.filtering.candidates import Selection, count_outcomes
 from medgan.filtering.selection import CLASS, COPY, CandidateImage
-from medgan.filtering.separability import NOT_CHECKED
 from medgan.similarity.copies import LEAST_PATIENTS
 
 _FILTER_OFF = """\
@@ -144,7 +144,7 @@ def _class_sentences(filtered: Mapping[str, Any]) -> list[str]:
 
     There are none in the report of an older version without a class check.
     """
-    said = filtered.get("class_check", NOT_CHECKED)["sentences"]
+    said = filtered.get("class_check", CLASSES_NOT_CHECKED)["sentences"]
     return [f"{sentence[:1].upper()}{sentence[1:]}." for sentence in said]
 
 

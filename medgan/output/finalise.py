@@ -15,7 +15,7 @@ from medgan import __version__
 from medgan.base import files
 from medgan.base.errors import ScanError
 from medgan.base.progress import OnProgress, Progress
-from medgan.base.results import WriteResult
+from medgan.base.results import FILTER_OFF, WriteResult
 from medgan.base.run_folder import RECORD, RunFolder
 from medgan.dataset.manifest import Holdout, Record
 from medgan.dataset.measure import pixel_digest
@@ -24,7 +24,6 @@ from medgan.output.card import CONTACT_SHEET, data_card
 from medgan.output.folder import (
     MANIFEST,
     METADATA,
-    NO_FILTER,
     NO_SHARE,
     REJECTED,
     VERSION,
@@ -47,7 +46,7 @@ _TOOL = f"medgan {__version__}"
 class FilterResult:
     """What the folder reports about the filter, as plain text and tables."""
 
-    report: Mapping[str, Any] = field(default_factory=lambda: dict(NO_FILTER))
+    report: Mapping[str, Any] = field(default_factory=lambda: dict(FILTER_OFF))
     """The entry of run.json."""
     text: str = ""
     """Section of the data card."""

@@ -24,7 +24,7 @@ import numpy as np
 from medgan.base import files
 from medgan.base.errors import OutputError
 from medgan.base.processes import current_processes
-from medgan.base.results import WriteResult
+from medgan.base.results import CLASSES_NOT_CHECKED, WriteResult
 from medgan.base.run_folder import RECORD, STAGING, RunFolder, list_changes
 from medgan.dataset.checks import REPEATED
 from medgan.dataset.manifest import Record
@@ -41,16 +41,6 @@ _SELECTION = ".choice.json"
 
 NO_SHARE: Mapping[str, Any] = {"asked": "", "reached": None, "sentence": ""}
 """The share of a folder in which none was asked for."""
-_NO_CLASS_CHECK: Mapping[str, Any] = {"labels": [], "pairs": [], "sentences": []}
-"""The class check of a folder in which classes were not checked."""
-NO_FILTER: Mapping[str, Any] = {
-    "on": False,
-    "compared_with": "",
-    "checks": [],
-    "class_check": _NO_CLASS_CHECK,
-    "counts": {},
-}
-"""The filter report of a folder whose images were not filtered."""
 
 Settings = Mapping[str, Any]
 """What makes two commands the same command: {name: JSON value}."""
@@ -236,7 +226,7 @@ def _read_result(out: Path, run: Mapping[str, Any]) -> WriteResult:
         filtered = files.from_json(Mapping[str, Any], run.get("filter"), "filter")
         filtered = {
             **filtered,
-            "class_check": filtered.get("class_check", _NO_CLASS_CHECK),
+            "class_check": filtered.get("class_check", CLASSES_NOT_CHECKED),
         }  # older folders lack it
         files.from_json(_FILTER, {name: filtered[name] for name in _FILTER}, "filter")
         _ = [end["counts"]["before"][label] for label in end["counts"]["after"]]

@@ -10,9 +10,9 @@ from PIL import Image
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, SecondaryCaptureImageStorage
 
 from medgan import MedganError, ModelError, OutputError, PlanError
+from medgan.base.results import CLASSES_NOT_CHECKED
 from medgan.commands.options import DrawOptions
 from medgan.commands.sample import sample
-from medgan.filtering.separability import NOT_CHECKED
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.output.folder_names import folder_names
@@ -249,7 +249,7 @@ def test_the_report_is_the_documented_json(model, tmp_path):
             "on": False,
             "compared_with": "",
             "checks": [],
-            "class_check": dict(NOT_CHECKED),
+            "class_check": dict(CLASSES_NOT_CHECKED),
             "counts": {},
         },
         "share": {"asked": "", "reached": None, "sentence": ""},

@@ -9,9 +9,8 @@ import pytest
 from medgan.base import files
 from medgan.base.errors import MedganError
 from medgan.base.progress import ignore
-from medgan.filtering.candidates import FILTER_OFF
 from medgan.output.finalise import RunFacts, _choose_for_sheet, _SheetImages, finalise
-from medgan.output.folder import NO_FILTER, DatasetWriter, WrittenImage, claim_folder, dataset_folder
+from medgan.output.folder import DatasetWriter, WrittenImage, claim_folder, dataset_folder
 from medgan.scans.scan import OutputFormat, Provenance
 from tests.commands.blobs import rows_of, tree
 
@@ -130,7 +129,3 @@ def rows_like(**changes):
 
     facts = {"path": "x", "label": "a", "label_id": 0, "is_synthetic": "", "format": "png", "index": 1}
     return ManifestRow(**facts, rows=4, columns=4, tool_version="0", **changes)
-
-
-def test_a_folder_without_a_filter_reports_what_the_filter_does():
-    assert NO_FILTER == FILTER_OFF
