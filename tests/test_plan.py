@@ -97,10 +97,47 @@ def test_effort_sets_size_and_images():
     smoke, quick, standard, thorough = (
         decide(facts(), Overrides(effort=name)) for name in ("smoke", "quick", "standard", "thorough")
     )
-    assert (smoke.frame.size, quick.frame.size, thorough.frame.size) == ((24, 32), (40, 48), (96, 128))
+    assert (smoke.frame.size, quick.frame.size, thorough.frame.size) == ((24, 32), (48, 64), (144, 192))
     assert smoke.budget.images_shown == SMOKE_IMAGES
     shown = [one.budget.images_shown for one in (smoke, quick, standard, thorough)]
     assert shown == sorted(set(shown))
+
+
+SQUARE = facts(rows=(224,) * 3, columns=(224,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("wish", "side", "reason"),
+    [
+        ({}, 224, "that of the scans"),
+        ({"minutes": 5}, 224, "that of the scans"),
+        ({"effort": "smoke"}, 32, "effort smoke allows 32 pixels, the scans are about 224 x 224"),
+        (
+            {"effort": "quick", "device": "cuda"},
+            64,
+            "effort quick allows 64 pixels, the scans are about 224 x 224",
+        ),
+        ({"arch": "dcgan"}, 64, "--arch dcgan allows 64 pixels, the scans are about 224 x 224"),
+    ],
+)
+def test_scans_are_drawn_at_their_own_size_as_far_as_the_effort_allows(wish, side, reason):
+    plan = decide(SQUARE, Overrides(**wish))
+    assert plan.frame.size == (side, side)
+    assert plan.why["size"] == f"rule: {reason}"
+
+
+def test_large_scans_are_drawn_at_256_pixels_and_at_512_on_a_gpu_that_was_asked_for():
+    large = facts(rows=(1024,) * 3, columns=(1024,) * 3)
+    assert decide(large).frame.size == (256, 256)
+    assert decide(large, Overrides(device="cuda")).frame.size == (512, 512)
+    assert decide(SQUARE, Overrides(device="cuda")).frame.size == (224, 224)
+
+
+def test_the_own_size_keeps_the_proportions_in_millimetres():
+    tall = facts(
+        spacing_mm=(5.0, 2.0, 1.0), field_of_view_mm=(400.0, 200.0), rows=(200,) * 3, columns=(200,) * 3
+    )
+    assert decide(tall).frame.size == (200, 100)
 
 
 def test_images_shown_are_whole_batches_and_ticks_divide_into_batches():
@@ -121,11 +158,17 @@ def test_few_images_are_shown_for_less_long():
 @given(
     st.integers(1, 4000), st.integers(1, 4000), st.sampled_from(["smoke", "quick", "standard", "thorough"])
 )
-def test_any_scan_has_a_canvas_of_3_to_6_cells_doubled(rows, columns, effort):
+def test_any_scan_has_a_canvas_of_3_to_7_cells_doubled(rows, columns, effort):
     plan = decide(facts(rows=(rows,) * 3, columns=(columns,) * 3), Overrides(effort=effort))
-    assert all(3 <= cell <= 6 for cell in plan.recipe.base)
-    assert plan.frame.size == plan.recipe.image_grid
-    assert max(plan.frame.size) <= {"smoke": 32, "quick": 48, "standard": 64, "thorough": 128}[effort]
+    most = {"smoke": 32, "quick": 64, "standard": 256, "thorough": 256}[effort]
+    assert max(plan.frame.size) <= most
+    if 64 < max(rows, columns) <= most:
+        assert plan.frame.size == (max(rows, 6), max(columns, 6))
+        assert all(grid >= side for grid, side in zip(plan.recipe.image_grid, plan.frame.size, strict=True))
+        assert all(3 <= cell <= 7 for cell in plan.recipe.base)
+    else:
+        assert plan.frame.size == plan.recipe.image_grid
+        assert all(3 <= cell <= 6 for cell in plan.recipe.base)
 
 
 @given(st.integers(3, 6), st.integers(3, 6), st.integers(1, 6))
@@ -409,7 +452,7 @@ def test_however_few_the_scans_enough_is_shown_to_learn_from():
 
 def test_a_plan_without_a_discriminator_has_no_settings_of_one(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    plan = decide(facts(), Overrides(features="lite0"))
+    plan = decide(facts(), Overrides(features="lite0", size=(64, 64)))
     assert (plan.recipe.adversary, plan.recipe.loss, plan.recipe.penalty_every, plan.recipe.augment) == (
         0,
         "none",

@@ -92,10 +92,11 @@ def train(
         holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for
             a new one, 0.2 where there is no val and no test.
         dry_run: Print the plan, its reasons and a time estimate, then stop.
-        effort: How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough 128
-            pixels.
+        effort: How long to train, and the longest side at most: smoke 32, quick 64, standard and thorough 256
+            pixels, or 512 with --device cuda.
         minutes: Time to train, instead of the effort's length.
-        size: Training image in pixels: 64, or rows x columns: 64x80.
+        size: Image in pixels: 64, or rows x columns: 64x80. Default: that of the scans, as far as the effort
+            allows.
         batch: Images per step.
         images: Images shown in all, instead of the effort's length.
         seed: Random seed; default: 0.
@@ -220,10 +221,11 @@ def balance(
         format: File form; auto: as the training data.
         dicom_class: Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary
             Capture.
-        effort: How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough 128
-            pixels.
+        effort: How long to train, and the longest side at most: smoke 32, quick 64, standard and thorough 256
+            pixels, or 512 with --device cuda.
         minutes: Time to train, instead of the effort's length.
-        size: Training image in pixels: 64, or rows x columns: 64x80.
+        size: Image in pixels: 64, or rows x columns: 64x80. Default: that of the scans, as far as the effort
+            allows.
         batch: Images per step.
         images: Images shown in all, instead of the effort's length.
         seed: Random seed; default: 0.
@@ -313,10 +315,11 @@ def balance(
         format: File form; auto: as the training data.
         dicom_class: Kind of DICOM written; auto: the scans' own where it is true of them, else sc, Secondary
             Capture.
-        effort: How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough 128
-            pixels.
+        effort: How long to train, and the longest side at most: smoke 32, quick 64, standard and thorough 256
+            pixels, or 512 with --device cuda.
         minutes: Time to train, instead of the effort's length.
-        size: Training image in pixels: 64, or rows x columns: 64x80.
+        size: Image in pixels: 64, or rows x columns: 64x80. Default: that of the scans, as far as the effort
+            allows.
         batch: Images per step.
         images: Images shown in all, instead of the effort's length.
         seed: Random seed; default: 0.

@@ -36,8 +36,8 @@ class Overrides:
         Literal["smoke", "quick", "standard", "thorough"],
         _training(
             help=(
-                "How long to train, and the longest side at most: smoke 32, quick 48, standard 64, thorough "
-                "128 pixels."
+                "How long to train, and the longest side at most: smoke 32, quick 64, standard and thorough "
+                "256 pixels, or 512 with --device cuda."
             )
         ),
     ] = "standard"
@@ -50,7 +50,10 @@ class Overrides:
             metavar="HxW",
             accepts=int | tuple[int, int] | str | None,
             parse=as_size,
-            help="Training image in pixels: 64, or rows x columns: 64x80.",
+            help=(
+                "Image in pixels: 64, or rows x columns: 64x80. Default: that of the scans, as far as the "
+                "effort allows."
+            ),
         ),
     ] = None
     batch: Annotated[int | None, _expert(metavar="N", min=2, help="Images per step.")] = None

@@ -10,17 +10,18 @@ from medgan.plan.plan import Choices
 
 EFFORTS: dict[str, tuple[int, float]] = {
     "smoke": (32, 0.0),
-    "quick": (48, 0.05),
-    "standard": (64, 1.0),
-    "thorough": (128, 2.0),
+    "quick": (64, 0.05),
+    "standard": (256, 1.0),
+    "thorough": (256, 2.0),
 }
-"""{effort: (longest side in pixels, share of the recommended images to show)}."""
+"""{effort: (longest side in pixels at most, share of the recommended images to show)}."""
+CUDA_SIDE = 512
+"""Longest side at most of efforts standard and thorough where `--device cuda` asks for a GPU."""
 
 CELLS = (3, 7)
-"""Fewest and most cells along a side of the base. Seven are used only for a size that the user asks for, as
-224 is 7 x 32."""
+"""Fewest and most cells along a side of the base. Seven are used only for an exact size, as 224 is 7 x 32."""
 _USUAL_CELLS = 6
-"""Most cells along a side of a base that the rules choose themselves."""
+"""Most cells along a side of a base for images of about a size."""
 MOST_DOUBLINGS = 7
 """Most doublings from the base to the image."""
 SIDES = (6, CELLS[1] << MOST_DOUBLINGS)
@@ -31,12 +32,44 @@ _LAYOUT_SIDE = 64
 
 def choose_cells(fingerprint: Fingerprint, overrides: Overrides) -> tuple[tuple[int, int], int]:
     """Choose the base of h0 x w0 cells on which networks draw, and how often it is doubled."""
-    if overrides.size is not None:
-        return _grid_for_size(overrides.size)
+    exact = overrides.size or _own_size(fingerprint, overrides)
+    if exact is not None:
+        return _grid_for_size(exact)
+    most = longest_side(overrides)[0]
+    return _fit_cells(_aspect(fingerprint), min(_native_side(fingerprint), most), most)
+
+
+def _own_size(fingerprint: Fingerprint, overrides: Overrides) -> tuple[int, int] | None:
+    """The scans' own size; None where it is no larger than a layout, or than what may be drawn."""
+    native, aspect = _native_side(fingerprint), _aspect(fingerprint)
+    if not _LAYOUT_SIDE < native <= longest_side(overrides)[0]:
+        return None
+    rows, columns = round(native * min(aspect, 1)), round(native / max(aspect, 1))
+    return max(rows, SIDES[0]), max(columns, SIDES[0])
+
+
+def _native_side(fingerprint: Fingerprint) -> int:
+    """Longest side of the scans in pixels."""
+    return max(fingerprint.rows[1], fingerprint.columns[1])
+
+
+def _aspect(fingerprint: Fingerprint) -> float:
+    """Height of the scans over their width, in millimetres where these are known."""
     height, width = _field_of_view(fingerprint) or (fingerprint.rows[1], fingerprint.columns[1])
-    native = max(fingerprint.rows[1], fingerprint.columns[1])
-    cap = EFFORTS[overrides.effort][0]
-    return _fit_cells(height / width, min(native, cap), cap)
+    return height / width
+
+
+def longest_side(overrides: Overrides) -> tuple[int, str]:
+    """Longest side of an image in pixels where the user names no size, and what sets it.
+
+    It follows from the command alone, so that the same command makes the same images on every machine.
+    """
+    side, setter = EFFORTS[overrides.effort][0], f"effort {overrides.effort}"
+    if overrides.arch == "dcgan" and side > _LAYOUT_SIDE:
+        return _LAYOUT_SIDE, "--arch dcgan"
+    if overrides.device == "cuda" and side > _LAYOUT_SIDE:
+        return CUDA_SIDE, f"{setter} with --device cuda"
+    return side, setter
 
 
 def layout_doublings(base: tuple[int, int], doublings: int) -> int:
@@ -49,18 +82,17 @@ def choose_shape(fingerprint: Fingerprint, overrides: Overrides) -> Choices:
 
     The geometry says how scans are laid on the image: true to millimetres or stretched to fill.
     """
-    # Size of the image, which is that of a grid of cells unless the user asks for another.
+    # Size of the image: as asked for, that of the scans, or that of the grid of cells nearest to it.
     base, doublings = choose_cells(fingerprint, overrides)
     grid = (base[0] << doublings, base[1] << doublings)
     if overrides.size is not None:
         size, reason = overrides.size, "override: as asked"
+    elif (own := _own_size(fingerprint, overrides)) is not None:
+        size, reason = own, "rule: that of the scans"
     else:
-        cap = EFFORTS[overrides.effort][0]
         scans = f"{fingerprint.rows[1]} x {fingerprint.columns[1]}"
-        size, reason = (
-            grid,
-            f"rule: effort {overrides.effort} allows {cap} pixels, the scans are about {scans}",
-        )
+        most, setter = longest_side(overrides)
+        size, reason = grid, f"rule: {setter} allows {most} pixels, the scans are about {scans}"
     if grid != size:
         reason += f", drawn at {grid[0]} x {grid[1]} and resampled"
     chosen: Choices = {"size": (size, reason)}
