@@ -352,6 +352,7 @@ def evaluate(
     no_filter: bool = False,
     only: list[str] | str | None = None,
     effort: Literal["quick", "standard", "thorough"] = "quick",
+    quiz: bool = False,
     seed: int = 0,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     on_progress: OnProgress = ...,
@@ -378,6 +379,8 @@ def evaluate(
         only: Measure only these parts, separated by commas: fidelity, giveaways, usefulness, shortcut,
             privacy.
         effort: How much is compared; how long that takes is told before it starts.
+        quiz: Also write quiz.html, on which you tell real from synthetic images yourself; it holds real
+            scans.
         seed: Seed of the first image; the next ones follow.
         device: Where to compute.
         on_progress: Called with a `Progress` as the work goes on.

@@ -162,7 +162,14 @@ def evaluate(
         seed=evidence.seed,
         device=evidence.device,
     )
-    return judge(request, Path(out), only=evidence.parts, effort=evidence.effort, on_progress=on_progress)
+    return judge(
+        request,
+        Path(out),
+        only=evidence.parts,
+        effort=evidence.effort,
+        quiz=evidence.quiz,
+        on_progress=on_progress,
+    )
 
 
 def prepare(

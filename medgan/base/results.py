@@ -176,6 +176,8 @@ class EvaluateResult(Result):
     usefulness: Facts | None
     shortcut: Facts | None
     privacy: Facts | None
+    quiz: Facts | None = None
+    """The page on which a reader tells real from synthetic images; None unless asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -282,6 +282,14 @@ def show_evaluation(report: _Facts, *, every: bool = False) -> None:
         _line(f"note: {note}", style="yellow")
     hint = "" if every else " (it has every figure; --all shows them here)"
     _show_hint(f"open {Path(report['out']) / 'report.html'}{hint}")
+    _show_quiz(report)
+
+
+def _show_quiz(report: _Facts) -> None:
+    """Show where the quiz of an evaluation was written, if there is one."""
+    if quiz := report.get("quiz"):
+        _show_hint(f"tell real from synthetic yourself: open {Path(report['out']) / quiz['page']}")
+        _line("The quiz holds real scans and must not leave the house.", style="yellow")
 
 
 def _every_figure(report: _Facts) -> None:

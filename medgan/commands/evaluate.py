@@ -16,7 +16,7 @@ from typing import Any
 
 from medgan import __version__
 from medgan.base import files
-from medgan.base.errors import MedganError, PlanError
+from medgan.base.errors import DatasetError, MedganError, PlanError
 from medgan.base.job import Job
 from medgan.base.progress import OnProgress, Progress, ignore
 from medgan.base.results import EvaluateResult
@@ -29,6 +29,7 @@ from medgan.evaluation.analyses import EFFORTS, PARTS, AnalysisInput, prediction
 from medgan.evaluation.card_section import write_verdicts
 from medgan.evaluation.data import EvaluationData, Request, load_evaluation_data
 from medgan.evaluation.forecast import forecast
+from medgan.reports import quiz as quiz_page
 from medgan.reports.evaluation_file import RESULT
 from medgan.reports.showcase import save_exhibits
 from medgan.reports.verdict import class_marks, findings
@@ -65,6 +66,7 @@ def evaluate(
     *,
     only: Collection[str] = (),
     effort: str = "quick",
+    quiz: bool = False,
     on_progress: OnProgress = ignore,
 ) -> EvaluateResult:
     """Measure the requested parts and write `evaluation.json` and `report.html` into `out`.
@@ -79,6 +81,7 @@ def evaluate(
         out: A new folder, or one that the same command began.
         only: Names of the parts to measure; none stands for all.
         effort: How thoroughly: a name of `EFFORTS`.
+        quiz: Also write `quiz.html`; once there, each further evaluation into `out` renews it.
         on_progress: Called with every step of progress.
 
     Raises:
@@ -93,11 +96,12 @@ def evaluate(
     run = RunFolder(path=out, command="evaluate", record=_SETTINGS)
     job = join_job(request.device, on_progress)
     with run.lock(job.first):
-        return job.first(lambda: _measure_all(request, run, tuple(only), effort, job))
+        quiz = quiz or (out / quiz_page.PAGE).exists()
+        return job.first(lambda: _measure_all(request, run, tuple(only), effort, quiz, job))
 
 
 def _measure_all(
-    request: Request, run: RunFolder, only: tuple[str, ...], effort: str, job: Job
+    request: Request, run: RunFolder, only: tuple[str, ...], effort: str, quiz: bool, job: Job
 ) -> EvaluateResult:
     """Measure in this process; see `evaluate`."""
     # Refuse another folder before any image is drawn.
@@ -136,7 +140,9 @@ def _measure_all(
         if parts.get("usefulness")
         else None,
     )
-    result = _result_of(parts, gathered, tuple(notes), settings, _repeat_command(request, only, effort), out)
+    held = _add_quiz(out, gathered, request.seed, parts.get("shortcut"), notes) if quiz else None
+    command = _repeat_command(request, only, effort, quiz=quiz)
+    result = replace(_result_of(parts, gathered, tuple(notes), settings, command, out), quiz=held)
     remark = write_verdicts(request.model, result.as_json(), _last_measured_day(out)) if request.model else ""
     result = replace(result, notes=(*notes, *filter(None, [remark])))
     files.write_json(out / RESULT, {name: value for name, value in result.as_json().items() if name != "out"})
@@ -180,6 +186,17 @@ def _result_of(
         shortcut=parts.get("shortcut"),
         privacy=parts.get("privacy"),
     )
+
+
+def _add_quiz(
+    out: Path, images: EvaluationData, seed: int, detector: Mapping[str, Any] | None, notes: list[str]
+) -> dict[str, Any] | None:
+    """Write quiz.html and say what it holds; None, with a note, where these images allow no quiz."""
+    try:
+        return quiz_page.save_quiz(out, images, seed, detector)
+    except DatasetError as error:
+        notes.append(f"no quiz was written: {error.message}")
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +250,7 @@ def _source_options(source: Source) -> list[str]:
     return [*words, *(["--allow-burned-in"] if source.allow_burned_in else [])]
 
 
-def _repeat_command(request: Request, only: Collection[str], effort: str) -> str:
+def _repeat_command(request: Request, only: Collection[str], effort: str, *, quiz: bool = False) -> str:
     """The command with stand-ins for its folders, whose names may be private."""
     words = ["medgan", "evaluate", "SOURCE"]
     words += _source_options(request.source)
@@ -243,6 +260,7 @@ def _repeat_command(request: Request, only: Collection[str], effort: str) -> str
     words += ["--external", "EXTERNAL"] if request.external else []
     words += ["--holdout", str(request.holdout)] if request.holdout else []
     words += ["--only", ",".join(only)] if only else []
+    words += ["--quiz"] if quiz else []
     words += ["--effort", effort, "--seed", str(request.seed), "--out", "EVALUATION"]
     return shlex.join(words)
 

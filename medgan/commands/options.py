@@ -364,6 +364,16 @@ class EvidenceOptions:
         Literal["quick", "standard", "thorough"],
         _evidence(help="How much is compared; how long that takes is told before it starts."),
     ] = "quick"
+    quiz: Annotated[
+        bool,
+        _evidence(
+            names=("--quiz",),
+            help=(
+                "Also write quiz.html, on which you tell real from synthetic images yourself; it holds real "
+                "scans."
+            ),
+        ),
+    ] = False
     seed: Seed = 0
     device: Device = "auto"
 

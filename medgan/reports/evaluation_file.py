@@ -38,6 +38,7 @@ _KEYS = {
     "giveaways?": Mapping[str, Any] | None,
     "headroom?": Mapping[str, Any] | None,
     "care?": str | None,
+    "quiz?": Mapping[str, Any] | None,
 }
 """Top-level keys that the report uses, with their types; other keys are not checked."""
 _PART_KEYS = {"sentence?": str, "verdict?": str}

@@ -420,6 +420,15 @@ def test_an_evaluation_tells_the_verdict_three_answers_and_a_line_per_class(caps
     assert "The filter was off.\n" in capsys.readouterr().out
 
 
+def test_a_quiz_is_named_with_a_warning_that_it_holds_real_scans(capsys):
+    screen.show_evaluation({**EVALUATION, "quiz": {"page": "quiz.html"}})
+    told = capsys.readouterr()
+    assert "open evaluation/quiz.html" in told.err
+    assert "real scans" in told.out
+    screen.show_evaluation(EVALUATION)
+    assert "quiz" not in "".join(capsys.readouterr())
+
+
 def test_an_evaluation_tells_every_figure_when_asked(capsys):
     screen.show_evaluation(EVALUATION, every=True)
     told = capsys.readouterr()

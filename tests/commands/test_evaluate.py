@@ -31,14 +31,16 @@ from medgan.evaluation.data import (
     _chose_own_share,
     load_evaluation_data,
 )
+from medgan.evaluation.quiz import choose_quiz
 from medgan.evaluation.usefulness import classifiers
 from medgan.evaluation.usefulness.trials import Settings, judges_here
 from medgan.evaluation.usefulness.workload import Workload
 from medgan.filtering import candidates, in_memory, selection
 from medgan.learners.gan.model import Model
-from medgan.reports import exhibits
+from medgan.reports import exhibits, quiz
 from medgan.similarity import spaces
 from tests.commands.blobs import discs, untrained
+from tests.test_docs import documented, paths
 
 QUICK = {"only": ("fidelity",)}
 
@@ -430,6 +432,57 @@ def test_what_gives_classes_away_is_told_on_every_page(world, tmp_path):
     page = (told.out / "report.html").read_text(encoding="utf-8")
     assert told.giveaways["sentence"] in page
     assert '<td colspan="6">not known</td>' in page
+
+
+# --- the quiz ---
+
+
+def test_a_quiz_is_written_where_it_is_asked_for_and_shows_what_is_judged(world, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(quiz, "choose_quiz", lambda *given: asked.append(given) or choose_quiz(*given))
+    told = evaluate(request(world), tmp_path / "out", **QUICK, quiz=True)
+    assert told.quiz == {"page": "quiz.html", "images": 34, "classes": {"full": 18, "rare": 16}}
+    assert set(paths(told.as_json()["quiz"], dict.fromkeys(("full", "rare"), "<label>"))) == documented(
+        "Quiz"
+    )
+    assert "--quiz" in told.command
+    ((data, _),) = asked
+    assert told.counts["synthetic"] == data.synthetic.counts
+    shown = choose_quiz(data, 0).images.patients.tolist()
+    assert not set(shown) & set(data.train.patients)
+    page = (told.out / "quiz.html").read_text(encoding="utf-8")
+    assert told.filter["sentence"] in page
+    assert "No detector was trained" in page
+    assert '<a href="quiz.html">' in (told.out / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_evaluation_without_quiz_says_nothing_of_one(done):
+    assert "quiz" not in read_json(done.out / "evaluation.json")
+    assert "quiz" not in (done.out / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_quiz_joins_an_evaluation_later_and_is_renewed_by_the_next(done, world, monkeypatch):
+    monkeypatch.setitem(module.PARTS, "fidelity", lambda _: pytest.fail("measured twice"))
+    asked = evaluate(request(world), done.out, **QUICK, quiz=True)
+    assert (asked.scores, asked.settings) == (done.scores, done.settings)
+    detector = {"verdict": "visible", "sentence": "", "told_apart": 0.87, "interval": [0.8, 0.93]}
+    monkeypatch.setitem(module.PARTS, "shortcut", lambda _: detector)
+    later = evaluate(request(world), done.out, only=("shortcut",))
+    assert later.quiz == asked.quiz
+    assert "an AUC of 0.87 (0.80 to 0.93)" in (done.out / "quiz.html").read_text(encoding="utf-8")
+
+
+def test_without_held_out_patients_a_note_says_why_there_is_no_quiz(world, tmp_path):
+    options = BalanceOptions(model=world["model"], target=14, no_filter=True)
+    balance(world["source"], tmp_path / "out", options=options)
+    asked = Request(source=Source(path=tmp_path / "out"))
+    told = evaluate(asked, tmp_path / "evaluation", **QUICK, quiz=True)
+    assert told.quiz is None
+    assert (
+        "no quiz was written: no class has both a real image of a held-out patient and a synthetic image"
+        in told.notes
+    )
+    assert not (told.out / "quiz.html").exists()
 
 
 def test_output_never_lands_in_the_input(world):

@@ -3,15 +3,38 @@
 import functools
 import http.server
 import itertools
+import json
 import os
 import shutil
 import threading
+import time
 from dataclasses import replace
 
 import pytest
 
+from medgan.evaluation.quiz import choose_quiz
 from medgan.reports.page import render_page
+from medgan.reports.quiz import save_quiz
+from tests.reports import quizzes
 from tests.reports.sample_reports import empty, folder, whole
+from tests.test_docs import documented
+
+FAINT = """
+    const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+    const linear = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+    const light = colour => { const [r, g, b] = numbers(colour).map(linear);
+        return .2126 * r + .7152 * g + .0722 * b; };
+    const ground = one => { for (; one; one = one.parentElement) {
+        const c = getComputedStyle(one).backgroundColor;
+        if (numbers(c)[3] !== 0) return c; } return 'rgb(255, 255, 255)'; };
+    return [...document.querySelectorAll('body *')]
+        .filter(one => [...one.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
+        .filter(one => {
+            const both = [light(getComputedStyle(one).color), light(ground(one))];
+            const [a, b] = both.sort((x, y) => y - x);
+            return (a + .05) / (b + .05) < 4.5; }).map(one => one.outerHTML.slice(0, 90));
+"""
+"""Text with a contrast of less than 4.5 (WCAG 2.1, 1.4.3)."""
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
@@ -136,22 +159,7 @@ def test_nothing_is_cut_off_on_a_screen_or_on_paper(shown):
 
 def test_words_stand_out_from_their_ground(shown):
     """Contrast of at least 4.5 (WCAG 2.1, 1.4.3) of all text."""
-    faint = shown.execute_script("""
-        const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
-        const linear = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
-        const light = colour => { const [r, g, b] = numbers(colour).map(linear);
-            return .2126 * r + .7152 * g + .0722 * b; };
-        const ground = one => { for (; one; one = one.parentElement) {
-            const c = getComputedStyle(one).backgroundColor;
-            if (numbers(c)[3] !== 0) return c; } return 'rgb(255, 255, 255)'; };
-        return [...document.querySelectorAll('body *')]
-            .filter(one => [...one.childNodes].some(n => n.nodeType === 3 && n.data.trim()))
-            .filter(one => {
-                const both = [light(getComputedStyle(one).color), light(ground(one))];
-                const [a, b] = both.sort((x, y) => y - x);
-                return (a + .05) / (b + .05) < 4.5; }).map(one => one.outerHTML.slice(0, 90));
-    """)
-    assert faint == []
+    assert shown.execute_script(FAINT) == []
 
 
 def test_all_that_opens_can_be_reached_by_keyboard(browser, address):
@@ -168,3 +176,116 @@ def test_all_that_opens_can_be_reached_by_keyboard(browser, address):
         )
     assert reached[0] == "A #main"  # past the menu
     assert reached.count("SUMMARY ") >= 2
+
+
+@pytest.fixture
+def quiz(browser, tmp_path):
+    """A quiz opened from the disk, as a reader opens it, and whether each of its images is synthetic."""
+    save_quiz(tmp_path, quizzes.data(), 3, {"told_apart": 0.93, "interval": [0.9, 0.96]})
+    browser.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
+    )
+    sized(browser, 1280)
+    browser.get((tmp_path / "quiz.html").as_uri())
+    yield browser, choose_quiz(quizzes.data(), 3).synthetic.tolist()
+    assert browser.get_log("browser") == []
+
+
+def shown_images(browser):
+    return [one for one in browser.find_elements("css selector", "figure") if one.is_displayed()]
+
+
+def press(browser, key):
+    browser.switch_to.active_element.send_keys(key)
+
+
+def finish(browser, keys):
+    """Start the quiz by keyboard and answer every image with a key."""
+    browser.find_element("id", "start").send_keys("\n")
+    for number, key in enumerate(keys, 1):
+        (figure,) = shown_images(browser)
+        assert figure.text.startswith(f"{number}: class ")
+        assert browser.find_element("id", "score").text.startswith(f"Image {number} of 40")
+        press(browser, key)
+
+
+def test_a_quiz_tells_how_many_were_told_and_which_were_which(quiz):
+    from selenium.webdriver.common.keys import Keys
+
+    browser, synthetic = quiz
+    assert not shown_images(browser)
+    keys = [
+        (Keys.ARROW_RIGHT if number % 2 else "s") if made else "R" for number, made in enumerate(synthetic)
+    ]
+    wrong = [number for number, made in enumerate(synthetic) if made][:14]
+    for number in wrong:
+        keys[number] = Keys.ARROW_LEFT
+    finish(browser, keys)
+    score = browser.switch_to.active_element
+    assert score.get_attribute("id") == "score"
+    assert score.text.replace("\xa0", " ") == "You told 26 of 40: 65 % (48 to 79 %). Guessing gives 50 %."
+    assert browser.find_element("id", "words").text == "That cannot be told from guessing."
+    assert browser.find_element("id", "kinds").text == (
+        "You called 20 of the 20 real images real, and 6 of the 20 synthetic images synthetic."
+    )
+    lines = [figure.text.split("\n")[1] for figure in shown_images(browser)]
+    assert lines == [
+        "it is synthetic, you said real: ✗ wrong"
+        if number in wrong
+        else "it is {0}, you said {0}: ✓ right".format("synthetic" if made else "real")
+        for number, made in enumerate(synthetic)
+    ]
+    press(browser, "r")  # the quiz is over
+    assert len(shown_images(browser)) == 40
+
+
+def test_answers_by_buttons_can_be_saved(quiz, tmp_path):
+    browser, synthetic = quiz
+    browser.find_element("id", "start").click()
+    for made in synthetic:
+        browser.find_element("id", "synthetic" if made else "real").click()
+    assert browser.find_element("id", "words").text == "You tell them apart more often than guessing would."
+    browser.find_element("id", "save").click()
+    deadline = time.monotonic() + 20
+    while not (found := list(tmp_path.glob("quiz-*.json"))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    told = json.loads(found[0].read_text(encoding="utf-8"))
+    assert (told["images"], told["right"], told["share"]) == (40, 40, 1)
+    assert told["interval"] == [0.9119, 1]
+    assert [one["is"] == one["said"] == "synthetic" for one in told["answers"]] == synthetic
+    assert set(told) == documented("Answers of a reader")
+    assert set(told["answers"][0]) == {"image", "class", "is", "said"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_quiz_fits_the_window_and_its_words_stand_out(quiz, width, scheme):
+    browser, synthetic = quiz
+    sized(browser, width)
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert browser.execute_script(FAINT) == []
+    finish(browser, ["r"] * 5)
+    buttons = [browser.find_element("id", name) for name in ("real", "synthetic")]
+    bottom = max(button.rect["y"] + button.rect["height"] for button in buttons)
+    assert bottom <= 900  # seen without scrolling
+    for _ in synthetic[5:]:
+        press(browser, "s")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert browser.execute_script(FAINT) == []
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_what_has_the_focus_is_seen(quiz):
+    from selenium.webdriver.common.keys import Keys
+
+    browser, _ = quiz
+    browser.find_element("id", "start").send_keys("\n")
+    for name in ("real", "synthetic"):
+        press(browser, Keys.TAB)
+        focus = browser.switch_to.active_element
+        assert focus.get_attribute("id") == name
+        assert focus.value_of_css_property("outline-style") == "solid"
+    assert browser.find_element("id", "score").get_attribute("aria-live") == "polite"
