@@ -31,6 +31,7 @@ from medgan.dataset.source import Source
 from medgan.evaluation.analyses import PARTS
 from medgan.evaluation.data import Request, load_evaluation_data
 from medgan.evaluation.giveaways import Giveaway, Giveaways, Separation
+from medgan.evaluation.options import EvidenceOptions
 from medgan.evaluation.score import Score
 from medgan.evaluation.shortcut import Shortcut, ShortcutReliance
 from medgan.evaluation.usefulness.arm_scores import Arm
@@ -386,8 +387,8 @@ def test_the_report_of_evaluate_has_the_documented_keys(world, tmp_path, monkeyp
     monkeypatch.setitem(
         PARTS, "fidelity", lambda *_: (Score(name="kid", space="", value=1.0, n=1, n_real=1, better="lower"),)
     )
-    request = Request(source=Source(path=world["out"]))
-    told = evaluate(request, tmp_path / "out", only=("fidelity",)).as_json()
+    request = Request(source=Source(path=world["out"]), evidence=EvidenceOptions(only="fidelity"))
+    told = evaluate(request, tmp_path / "out").as_json()
     names = world["names"] | dict.fromkeys(("train", "val", "test", "synthetic"), "<split>")
     found = paths(told | {"arms": 0, "notes": [""], "sources": {}, "settings": {}}, names)
     scores = {path for path in found if path.startswith("scores[].")}

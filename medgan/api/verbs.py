@@ -15,6 +15,7 @@ from medgan.base.overrides import Overrides, TrainSeed
 from medgan.base.progress import OnProgress, ignore, report_stage, warn
 from medgan.commands import options as opt
 from medgan.commands.values import as_path
+from medgan.evaluation.options import EvidenceOptions
 
 if TYPE_CHECKING:
     from medgan.base.results import (
@@ -138,7 +139,7 @@ def evaluate(
     out: opt.Out,
     judged: opt.JudgedOptions,
     labels: opt.LabelOptions,
-    evidence: opt.EvidenceOptions,
+    evidence: EvidenceOptions,
     on_progress: OnProgress = ignore,
 ) -> EvaluateResult:
     """Judge synthetic images on real held-out patients, and write a report; the same call again goes on."""
@@ -156,20 +157,10 @@ def evaluate(
     request = Request(
         source=data,
         **named,
-        holdout=evidence.holdout,
         per_class=EFFORTS[evidence.effort].per_class,
-        filtered=not evidence.no_filter,
-        seed=evidence.seed,
-        device=evidence.device,
+        evidence=evidence,
     )
-    return judge(
-        request,
-        Path(out),
-        only=evidence.parts,
-        effort=evidence.effort,
-        quiz=evidence.quiz,
-        on_progress=on_progress,
-    )
+    return judge(request, Path(out), on_progress=on_progress)
 
 
 def prepare(

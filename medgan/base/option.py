@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +31,26 @@ class Option:
     line reads the last."""
     parse: Callable[[Any], Any] | None = None
     """Turns what is given into the value of the field."""
+
+
+# --- options that several groups have ---
+
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], Option(subject="Training", help="Where to compute.")
+]
+Holdout = Annotated[
+    float | None,
+    Option(
+        subject="Data",
+        metavar="FRACTION",
+        min=0.0,
+        max=0.9,
+        help=(
+            "Share of the train patients set aside as val, unseen. Default: as the model was trained; for a "
+            "new one, 0.2 where there is no val and no test."
+        ),
+    ),
+]
+Seed = Annotated[
+    int, Option(subject="Output", metavar="N", min=0, help="Seed of the first image; the next ones follow.")
+]

@@ -7,12 +7,11 @@ from functools import partial
 from typing import Annotated, Literal
 
 from medgan.base.errors import OptionError
-from medgan.base.option import Option
+from medgan.base.option import Device, Option
 
 _training = partial(Option, subject="Training")
 _expert = partial(Option, subject="Expert")
 
-Device = Annotated[Literal["auto", "cpu", "cuda", "mps"], _training(help="Where to compute.")]
 TrainSeed = Annotated[
     int | None, _training(names=("--seed",), metavar="N", min=0, help="Random seed; default: 0.")
 ]

@@ -17,6 +17,7 @@ from medgan.cli import screen
 from medgan.cli.base_command import Command, Group, share_options, take_options
 from medgan.cli.ticker import watch
 from medgan.commands import options as opt
+from medgan.evaluation.options import EvidenceOptions
 
 Json = Annotated[
     bool, typer.Option("--json", rich_help_panel="Output", help="Write the documented JSON to stdout.")
@@ -198,7 +199,7 @@ def evaluate(
     out: opt.Out,
     judged: opt.JudgedOptions,
     labels: opt.LabelOptions,
-    evidence: opt.EvidenceOptions,
+    evidence: EvidenceOptions,
     every: Every = False,
     json: Json = False,
 ) -> None:

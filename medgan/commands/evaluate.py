@@ -60,15 +60,7 @@ _CHOICE = "choice.jsonl"
 """File in the folder of parts with the images that the filter selected."""
 
 
-def evaluate(
-    request: Request,
-    out: Path,
-    *,
-    only: Collection[str] = (),
-    effort: str = "quick",
-    quiz: bool = False,
-    on_progress: OnProgress = ignore,
-) -> EvaluateResult:
+def evaluate(request: Request, out: Path, *, on_progress: OnProgress = ignore) -> EvaluateResult:
     """Measure the requested parts and write `evaluation.json` and `report.html` into `out`.
 
     The verdicts on a model also go into its model card; a note says so where the card cannot be changed.
@@ -77,35 +69,32 @@ def evaluate(
     one does the work, and the others only help it to read files.
 
     Args:
-        request: Real data, and the model or folder to judge.
+        request: Real data, the model or folder to judge, and what to measure.
         out: A new folder, or one that the same command began.
-        only: Names of the parts to measure; none stands for all.
-        effort: How thoroughly: a name of `EFFORTS`.
-        quiz: Also write `quiz.html`; once there, each further evaluation into `out` renews it.
         on_progress: Called with every step of progress.
 
     Raises:
         OutputError: `out` holds something else, or another command is writing into it.
     """
-    refuse_parts(only)
-    if effort not in EFFORTS:
-        raise PlanError(f"--effort {effort} is not known", hint=f"Give one of {', '.join(EFFORTS)}.")
+    evidence = request.evidence
+    refuse_parts(evidence.parts)
+    if evidence.effort not in EFFORTS:
+        raise PlanError(f"--effort {evidence.effort} is not known", hint=f"Give one of {', '.join(EFFORTS)}.")
     others = (request.model, request.synthetic, request.external)
     inputs = [*request.source.inputs, *(path for path in others if path)]
     files.refuse_output_inside(out, inputs)
     run = RunFolder(path=out, command="evaluate", record=_SETTINGS)
-    job = join_job(request.device, on_progress)
+    job = join_job(evidence.device, on_progress)
     with run.lock(job.first):
-        quiz = quiz or (out / quiz_page.PAGE).exists()
-        return job.first(lambda: _measure_all(request, run, tuple(only), effort, quiz, job))
+        quiz = evidence.quiz or (out / quiz_page.PAGE).exists()
+        return job.first(lambda: _measure_all(request, run, job, quiz=quiz))
 
 
-def _measure_all(
-    request: Request, run: RunFolder, only: tuple[str, ...], effort: str, quiz: bool, job: Job
-) -> EvaluateResult:
+def _measure_all(request: Request, run: RunFolder, job: Job, *, quiz: bool) -> EvaluateResult:
     """Measure in this process; see `evaluate`."""
     # Refuse another folder before any image is drawn.
-    out, asked, begun = run.path, _settings_of(request, effort), run.read()
+    out, asked, begun = run.path, _settings_of(request), run.read()
+    only, effort = request.evidence.parts, request.evidence.effort
     known = {**_UNSET, **begun} if begun else {}
     run.refuse_changes(list_changes(known, {**_UNSET, **asked}))
 
@@ -140,8 +129,8 @@ def _measure_all(
         if parts.get("usefulness")
         else None,
     )
-    held = _add_quiz(out, gathered, request.seed, parts.get("shortcut"), notes) if quiz else None
-    command = _repeat_command(request, only, effort, quiz=quiz)
+    held = _add_quiz(out, gathered, request.evidence.seed, parts.get("shortcut"), notes) if quiz else None
+    command = _repeat_command(request, quiz=quiz)
     result = replace(_result_of(parts, gathered, tuple(notes), settings, command, out), quiz=held)
     remark = write_verdicts(request.model, result.as_json(), _last_measured_day(out)) if request.model else ""
     result = replace(result, notes=(*notes, *filter(None, [remark])))
@@ -237,11 +226,11 @@ def _parts_to_measure(only: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name in PARTS if not wanted or name in wanted)
 
 
-def _settings_of(request: Request, effort: str) -> dict[str, Any]:
+def _settings_of(request: Request) -> dict[str, Any]:
     """The settings, besides the images, that tell one evaluation from another."""
-    filtered = {"filter": request.filtered} if request.model else {}
+    filtered = {"filter": not request.evidence.no_filter} if request.model else {}
     second = {"external": True} if request.external else {}
-    return {"effort": effort, "seed": request.seed, **filtered, **second}
+    return {"effort": request.evidence.effort, "seed": request.evidence.seed, **filtered, **second}
 
 
 def _source_options(source: Source) -> list[str]:
@@ -250,18 +239,18 @@ def _source_options(source: Source) -> list[str]:
     return [*words, *(["--allow-burned-in"] if source.allow_burned_in else [])]
 
 
-def _repeat_command(request: Request, only: Collection[str], effort: str, *, quiz: bool = False) -> str:
+def _repeat_command(request: Request, *, quiz: bool = False) -> str:
     """The command with stand-ins for its folders, whose names may be private."""
-    words = ["medgan", "evaluate", "SOURCE"]
+    evidence, words = request.evidence, ["medgan", "evaluate", "SOURCE"]
     words += _source_options(request.source)
     words += ["--model", "RUN"] if request.model else []
-    words += [] if request.filtered else ["--no-filter"]
+    words += ["--no-filter"] if evidence.no_filter else []
     words += ["--synthetic", "FOLDER"] if request.synthetic else []
     words += ["--external", "EXTERNAL"] if request.external else []
-    words += ["--holdout", str(request.holdout)] if request.holdout else []
-    words += ["--only", ",".join(only)] if only else []
+    words += ["--holdout", str(evidence.holdout)] if evidence.holdout else []
+    words += ["--only", ",".join(evidence.parts)] if evidence.parts else []
     words += ["--quiz"] if quiz else []
-    words += ["--effort", effort, "--seed", str(request.seed), "--out", "EVALUATION"]
+    words += ["--effort", evidence.effort, "--seed", str(evidence.seed), "--out", "EVALUATION"]
     return shlex.join(words)
 
 

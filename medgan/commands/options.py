@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from medgan.base.errors import OptionError
-from medgan.base.option import Option
-from medgan.base.overrides import Device
+from medgan.base.option import Device, Holdout, Option, Seed
 from medgan.base.processes import current_processes
 from medgan.commands.values import Place, as_path, as_quotas, as_target
 
@@ -77,18 +76,6 @@ Like = Annotated[
         help="A trained model, in whose size and form the scans are written.",
     ),
 ]
-Holdout = Annotated[
-    float | None,
-    _data(
-        metavar="FRACTION",
-        min=0.0,
-        max=0.9,
-        help=(
-            "Share of the train patients set aside as val, unseen. Default: as the model was trained; for a "
-            "new one, 0.2 where there is no val and no test."
-        ),
-    ),
-]
 Split = Annotated[
     Literal["train", "val", "test"] | None,
     _data(help="Only the scans of this split; default: all that SOURCE holds."),
@@ -100,7 +87,6 @@ DryRun = Annotated[
 TensorBoard = Annotated[
     bool, _training(names=("--tensorboard",), help="Also log to TensorBoard (pip install tensorboard).")
 ]
-Seed = Annotated[int, _output(metavar="N", min=0, help="Seed of the first image; the next ones follow.")]
 Format = Annotated[
     Literal["auto", "dicom", "nifti", "png"], _output(help="File form; auto: as the training data.")
 ]
@@ -333,52 +319,3 @@ class JudgedOptions:
             ),
         ),
     ] = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvidenceOptions:
-    """What is measured, how thoroughly, and on whom."""
-
-    holdout: Holdout = None
-    no_filter: Annotated[
-        bool,
-        _evidence(
-            names=("--no-filter",),
-            help=(
-                "Judge images of a model as they are drawn, not those that `sample` and `balance` would "
-                "choose."
-            ),
-        ),
-    ] = False
-    only: Annotated[
-        list[str] | str | None,
-        _evidence(
-            metavar="PARTS",
-            help=(
-                "Measure only these parts, separated by commas: fidelity, giveaways, usefulness, shortcut, "
-                "privacy."
-            ),
-        ),
-    ] = None
-    effort: Annotated[
-        Literal["quick", "standard", "thorough"],
-        _evidence(help="How much is compared; how long that takes is told before it starts."),
-    ] = "quick"
-    quiz: Annotated[
-        bool,
-        _evidence(
-            names=("--quiz",),
-            help=(
-                "Also write quiz.html, on which you tell real from synthetic images yourself; it holds real "
-                "scans."
-            ),
-        ),
-    ] = False
-    seed: Seed = 0
-    device: Device = "auto"
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """`fidelity,privacy` as a tuple."""
-        names = self.only.split(",") if isinstance(self.only, str) else self.only or ()
-        return tuple(name.strip() for name in names if name.strip())

@@ -24,6 +24,7 @@ from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out, holdout_of_training
 from medgan.evaluation.external import read_external
 from medgan.evaluation.giveaways import Circumstances
+from medgan.evaluation.options import EvidenceOptions
 from medgan.evaluation.splits import divide, read_split, refuse_unknown_classes, split_images
 from medgan.evaluation.usefulness.image_sets import Split
 from medgan.filtering.candidates import ReferenceSet, SampleRequest
@@ -69,14 +70,10 @@ class Request:
     """
     external: Path | None = None
     """Folder of another hospital's scans with the same classes, for a second test."""
-    holdout: float | None = None
-    """Share of the training patients that was held out in training; None takes it from the model."""
     per_class: int = 500
     """Synthetic images per class that a model draws, or more if the class lacks more."""
-    filtered: bool = True
-    """Filter the images of a model like `sample` and `balance`; a folder is judged as it is."""
-    seed: int = 0
-    device: str = "auto"
+    evidence: EvidenceOptions = field(default_factory=EvidenceOptions)
+    """What is measured, how thoroughly, and on whom."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -168,7 +165,7 @@ def load_evaluation_data(request: Request, job: Job, memory: _Memory = dict) -> 
     assert request.synthetic is not None, "asked above"
     if read_back.is_written(request.synthetic):
         return _load_written(manifest, request.synthetic, request, job)
-    manifest = hold_out(manifest, Holdout(share=request.holdout or 0.0), request.seed)
+    manifest = hold_out(manifest, Holdout(share=request.evidence.holdout or 0.0), request.evidence.seed)
     return _load_other_tool(manifest, request, job)
 
 
@@ -176,7 +173,7 @@ def _refuse_idle_options(request: Request) -> None:
     """Raise DatasetError for options that do not apply to a folder that medgan wrote."""
     idle = ", ".join(
         [
-            *(["--holdout"] if request.holdout else []),
+            *(["--holdout"] if request.evidence.holdout else []),
             *(["--external"] if request.external else []),
             *request.source.wishes,
         ]
@@ -197,7 +194,7 @@ def _load_model(
 ) -> EvaluationData:
     """Load the data set that a model learned from, and draw images as `sample` and `balance` would."""
     # The held-out patients must be those that the training held out.
-    manifest = divide(manifest, request.holdout, model)
+    manifest = divide(manifest, request.evidence.holdout, model)
     if model.data_digest != manifest.digest:
         raise ModelError(
             "the model learned from other images than the train split of this data set"
@@ -213,21 +210,22 @@ def _load_model(
     wanted = {
         label: min(max(request.per_class, max(have.values()) - count), _MOST) for label, count in have.items()
     }
-    wish = SampleRequest(counts=wanted, seed=request.seed, device=request.device)
-    beside = partial(_load_training_reference, manifest, model, job) if request.filtered else None
-    offered = select_in_memory(model, wish, beside, memory() if request.filtered else {}, job.tell)
+    wish = SampleRequest(counts=wanted, seed=request.evidence.seed, device=request.evidence.device)
+    filtered, device = not request.evidence.no_filter, request.evidence.device
+    beside = partial(_load_training_reference, manifest, model, job) if filtered else None
+    offered = select_in_memory(model, wish, beside, memory() if filtered else {}, job.tell)
     return EvaluationData(
         train=real["train"],
         val=real["val"],
         test=real["test"],
         circumstances={**circumstances, **external.facts},
         external=external.images,
-        synthetic=draw_images(model, offered.seeds, request.device, job.tell),
+        synthetic=draw_images(model, offered.seeds, device, job.tell),
         unseen=_CHECKED,
         sources={
             "data": manifest.digest,
             "model": model.digest,
-            "drawn": files.digest_of([request.filtered, offered.seeds]),
+            "drawn": files.digest_of([filtered, offered.seeds]),
             **_held_out_digests(manifest),
             **external.sources,
         },
@@ -235,7 +233,7 @@ def _load_model(
         filter=offered.filter,
         run=request.model,
         realism=offered.realism(model.labels),
-        rejected=draw_images(model, offered.rejected, request.device, ignore),
+        rejected=draw_images(model, offered.rejected, device, ignore),
         reasons=offered.reasons(model.labels),
     )
 
@@ -278,8 +276,8 @@ def _load_written(manifest: Manifest, folder: Path, request: Request, job: Job) 
     # Hold out whom the training of its generator held out.
     facts, rows = read_back.read_tables(folder)
     seed = facts.training_seed
-    how = holdout_of_training(facts.holdout, request.holdout)
-    manifest = hold_out(manifest, how, request.seed if seed is None else seed)
+    how = holdout_of_training(facts.holdout, request.evidence.holdout)
+    manifest = hold_out(manifest, how, request.evidence.seed if seed is None else seed)
     rows = [row for row in rows if row["origin"] == "synthetic"]
     if not rows:
         raise DatasetError(f"{folder} holds no synthetic image", hint="Name another --synthetic.")

@@ -19,6 +19,7 @@ from medgan.commands.options import BalanceOptions
 from medgan.commands.report import report
 from medgan.dataset.source import Source
 from medgan.evaluation.data import Request, load_evaluation_data
+from medgan.evaluation.options import EvidenceOptions
 from tests.commands.blobs import discs, untrained
 from tests.reports.sample_reports import arm, scores
 
@@ -189,7 +190,7 @@ def test_what_a_folder_says_of_itself_is_read_from_itself(world, folder, name):
 def evaluation(world, tmp_path_factory):
     """An evaluation with arms and scores: only to be copied."""
     out = tmp_path_factory.mktemp("evaluation") / "out"
-    evaluate(Request(source=Source(path=world[1])), out, only=("privacy",))
+    evaluate(Request(source=Source(path=world[1]), evidence=EvidenceOptions(only="privacy")), out)
     told = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))
     told["arms"], told["scores"] = (
         [arm("real", 0.5, made=False), arm("share 0.25", 0.6, made=True)],

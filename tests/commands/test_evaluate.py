@@ -1,7 +1,7 @@
 import json
 import shutil
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -31,6 +31,7 @@ from medgan.evaluation.data import (
     _chose_own_share,
     load_evaluation_data,
 )
+from medgan.evaluation.options import EvidenceOptions
 from medgan.evaluation.quiz import choose_quiz
 from medgan.evaluation.usefulness import classifiers
 from medgan.evaluation.usefulness.trials import Settings, judges_here
@@ -42,7 +43,7 @@ from medgan.similarity import spaces
 from tests.commands.blobs import discs, untrained
 from tests.test_docs import documented, paths
 
-QUICK = {"only": ("fidelity",)}
+QUICK = {"only": "fidelity"}
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +69,10 @@ def one_space(monkeypatch):
 
 
 def request(world, **how):
+    names = {field.name for field in fields(EvidenceOptions)}
+    evidence = EvidenceOptions(**{name: how.pop(name) for name in names & set(how)})
     how = how or {"model": world["model"]}
-    return Request(source=how.pop("source", world["source"]), per_class=9, **how)
+    return Request(source=how.pop("source", world["source"]), per_class=9, evidence=evidence, **how)
 
 
 # --- what is gathered ---
@@ -102,7 +105,7 @@ def test_a_folder_that_sample_wrote_holds_the_images_that_are_judged(world, tmp_
     )
     from_model, from_folder = (
         load_evaluation_data(request(world, **how), ALONE)
-        for how in ({"model": world["model"], "filtered": filtered}, {"synthetic": tmp_path / "drawn"})
+        for how in ({"model": world["model"], "no_filter": not filtered}, {"synthetic": tmp_path / "drawn"})
     )
     assert from_folder.unseen == _CHECKED
     assert from_folder.synthetic.counts == from_model.synthetic.counts
@@ -124,7 +127,8 @@ def test_images_of_another_tool_are_taken_with_a_warning_that_nobody_knows_what_
 def test_images_of_another_tool_are_judged_though_medgan_itself_could_not_learn_from_the_scans(tmp_path):
     source, theirs = discs(tmp_path / "scans", full=8, rare=1), discs(tmp_path / "theirs", full=4, rare=4)
     found = load_evaluation_data(
-        Request(source=source, synthetic=theirs.path, holdout=0.25, device="cpu"), ALONE
+        Request(source=source, synthetic=theirs.path, evidence=EvidenceOptions(holdout=0.25, device="cpu")),
+        ALONE,
     )
     assert found.train.counts == {"full": 6, "rare": 1}
     assert found.synthetic.counts == {"full": 4, "rare": 4}
@@ -187,7 +191,9 @@ def test_a_balanced_folder_knows_by_which_seed_patients_were_held_out(tmp_path):
     model = untrained(tmp_path / "model", source, holdout=0.3, training_seed=5)
     options = BalanceOptions(model=model, no_filter=True)
     balance(source, tmp_path / "out", options=options, holdout=0.3)
-    found = load_evaluation_data(Request(source=source, synthetic=tmp_path / "out", holdout=0.3), ALONE)
+    found = load_evaluation_data(
+        Request(source=source, synthetic=tmp_path / "out", evidence=EvidenceOptions(holdout=0.3)), ALONE
+    )
     assert found.unseen == _CHECKED
     assert found.held_out.counts == {"full": 6, "rare": 4}
 
@@ -200,8 +206,9 @@ def test_wishes_about_real_data_are_refused_of_a_balanced_folder(world, tmp_path
         options=BalanceOptions(model=world["model"], target=14, no_filter=True),
     )
     held, read = ({"holdout": wish["holdout"]}, {}) if "holdout" in wish else ({}, wish)
+    asked = Request(source=Source(path=tmp_path / "out", **read), evidence=EvidenceOptions(**held))
     with pytest.raises(DatasetError, match="which is read as it is"):
-        load_evaluation_data(Request(source=Source(path=tmp_path / "out", **read), **held), ALONE)
+        load_evaluation_data(asked, ALONE)
 
 
 def test_nothing_synthetic_is_a_refusal(world):
@@ -222,7 +229,9 @@ def test_what_files_say_goes_with_their_images(tmp_path):
             discs(tmp_path / "scans", split=split, shape=sides, **{label: 9 if label == "full" else 6})
     source = Source(path=tmp_path / "scans")
     model = untrained(tmp_path / "model", source)
-    found = load_evaluation_data(Request(source=source, model=model, per_class=2, filtered=False), ALONE)
+    found = load_evaluation_data(
+        Request(source=source, model=model, per_class=2, evidence=EvidenceOptions(no_filter=True)), ALONE
+    )
     for split in ("train", "test"):
         images, files = getattr(found, split), found.circumstances[split]
         assert [tuple(row[:2]) for row in files.shape] == [((16, 24), (20, 22))[n] for n in images.labels]
@@ -241,8 +250,13 @@ def test_another_hospital_is_asked_what_gives_its_classes_away_and_both_answers_
     discs(tmp_path / "theirs", shape=(18, 23), full=8, rare=7)
     source = Source(path=tmp_path / "scans")
     untrained(tmp_path / "model", source)
-    asked = Request(source=source, model=tmp_path / "model", external=tmp_path / "theirs", filtered=False)
-    told = evaluate(asked, tmp_path / "out", only=("giveaways",)).as_json()
+    asked = Request(
+        source=source,
+        model=tmp_path / "model",
+        external=tmp_path / "theirs",
+        evidence=EvidenceOptions(no_filter=True, only="giveaways"),
+    )
+    told = evaluate(asked, tmp_path / "out").as_json()
     first, second = told["giveaways"], told["giveaways"]["external"]
     assert (first["verdict"], first["patients"], second["patients"], second["external"]) == (
         "told",
@@ -273,7 +287,7 @@ def test_filtered_images_are_others_and_every_part_sees_them(world, tmp_path, mo
         module, "PARTS", {name: lambda job: seen.append(job.images.synthetic) for name in module.PARTS}
     )
     told = {
-        on: evaluate(request(world, model=world["model"], filtered=on), tmp_path / str(on))
+        on: evaluate(request(world, model=world["model"], no_filter=not on), tmp_path / str(on))
         for on in (True, False)
     }
     assert len({id(images) for images in seen}) == 2
@@ -300,20 +314,20 @@ def test_filtered_or_not_are_two_evaluations_and_that_is_said_before_anything_is
 ):
     monkeypatch.setattr(in_memory, "draw", None)
     with pytest.raises(OutputError, match="filter was true, is now false"):
-        evaluate(request(world, model=world["model"], filtered=False), done.out, **QUICK)
+        evaluate(request(world, model=world["model"], no_filter=True, **QUICK), done.out)
 
 
 def test_what_was_chosen_once_is_judged_again_even_if_it_would_now_come_out_otherwise(
     done, world, monkeypatch
 ):
     monkeypatch.setattr(in_memory, "draw_and_filter", lambda *_: pytest.fail("chosen again"))
-    assert evaluate(request(world), done.out, **QUICK).sources == done.sources
+    assert evaluate(request(world, **QUICK), done.out).sources == done.sources
 
 
 def test_a_refused_model_leaves_no_folder(world, tmp_path):
     more = discs(tmp_path / "more", split="train", full=13, rare=8)
     with pytest.raises(ModelError):
-        evaluate(request(world, source=more, model=world["model"]), tmp_path / "out", **QUICK)
+        evaluate(request(world, source=more, model=world["model"], **QUICK), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -323,7 +337,7 @@ def test_a_class_that_is_copied_is_judged_as_it_is_drawn_and_that_is_told(world,
         return [replace(one, reason="copy" if label == 0 and one.seed % 2 else "") for one in drawn], points
 
     monkeypatch.setattr(candidates, "check_candidates", look)
-    told = evaluate(request(world), tmp_path / "out", **QUICK)
+    told = evaluate(request(world, **QUICK), tmp_path / "out")
     assert told.scores
     assert told.filter["as_drawn"] == ["full"]
     counts = told.filter["counts"]["full"]
@@ -341,7 +355,7 @@ def test_a_class_that_is_copied_is_judged_as_it_is_drawn_and_that_is_told(world,
 
 @pytest.fixture
 def done(world, tmp_path):
-    return evaluate(request(world), tmp_path / "out", **QUICK)
+    return evaluate(request(world, **QUICK), tmp_path / "out")
 
 
 def test_an_evaluation_leaves_json_a_report_and_its_parts(done):
@@ -363,26 +377,26 @@ def test_the_same_command_measures_nothing_twice(done, world, monkeypatch):
         raise AssertionError
 
     monkeypatch.setitem(module.PARTS, "fidelity", never)
-    second = evaluate(request(world), done.out, **QUICK)
+    second = evaluate(request(world, **QUICK), done.out)
     assert second.scores == done.scores
 
 
 def test_a_part_that_was_cut_off_is_measured_again(done, world):
     (done.out / "parts" / "fidelity.json").write_text('{"key": "', encoding="utf-8")
-    second = evaluate(request(world), done.out, **QUICK)
+    second = evaluate(request(world, **QUICK), done.out)
     assert second.scores == done.scores
 
 
 def test_the_command_of_an_evaluation_names_how_its_data_were_read(world):
     source = replace(world["source"], label_tag="BodyPartExamined", modality="CT", allow_burned_in=True)
-    told = _repeat_command(request(world, source=source, synthetic=world["drawn"], holdout=0.2), (), "quick")
+    told = _repeat_command(request(world, source=source, synthetic=world["drawn"], holdout=0.2))
     assert told.startswith(
         "medgan evaluate SOURCE --label-from-tag BodyPartExamined --modality CT --allow-burned-in"
         " --synthetic FOLDER"
     )
     source = replace(world["source"], labels=world["place"] / "patients of Dr Who.csv")
     assert "evaluate SOURCE --labels LABELS --model RUN" in _repeat_command(
-        request(world, source=source, model=world["model"]), (), "quick"
+        request(world, source=source, model=world["model"])
     )
 
 
@@ -396,24 +410,24 @@ def test_a_part_that_cannot_be_measured_is_told_and_the_others_go_on(world, tmp_
     assert both.shortcut is None
     assert "shortcut could not be measured: there are no rare classes" in both.notes
     with pytest.raises(DatasetError):
-        evaluate(request(world), tmp_path / "alone", only=("shortcut",))
+        evaluate(request(world, only="shortcut"), tmp_path / "alone")
 
 
 def test_parts_measured_one_by_one_come_together(done, world, monkeypatch):
     monkeypatch.setattr(
         module, "PARTS", {"fidelity": analyses._fidelity, "shortcut": lambda *_: {"verdict": "none"}}
     )
-    later = evaluate(request(world), done.out, only=("shortcut",))
+    later = evaluate(request(world, only="shortcut"), done.out)
     assert later.shortcut == {"verdict": "none"}
     assert later.scores == done.scores
 
 
 @pytest.mark.parametrize(
-    ("options", "word"), [({"only": ("beauty",)}, "beauty"), ({"effort": "heroic"}, "heroic")]
+    ("options", "word"), [({"only": "beauty"}, "beauty"), ({"effort": "heroic"}, "heroic")]
 )
 def test_unknown_parts_and_efforts_are_refused(world, tmp_path, options, word):
     with pytest.raises(PlanError, match=word):
-        evaluate(request(world), tmp_path / "out", **options)
+        evaluate(request(world, **options), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -424,7 +438,7 @@ def test_beside_usefulness_stands_what_gives_classes_away():
 
 
 def test_what_gives_classes_away_is_told_on_every_page(world, tmp_path):
-    told = evaluate(request(world), tmp_path / "out", only=("giveaways",))
+    told = evaluate(request(world, only="giveaways"), tmp_path / "out")
     assert [sign["sign"] for sign in told.giveaways["signs"]] == ["shape", "brightness", "scanner"]
     found = read_json(told.out / "evaluation.json")
     assert found["giveaways"] == told.giveaways
@@ -440,7 +454,7 @@ def test_what_gives_classes_away_is_told_on_every_page(world, tmp_path):
 def test_a_quiz_is_written_where_it_is_asked_for_and_shows_what_is_judged(world, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(quiz, "choose_quiz", lambda *given: asked.append(given) or choose_quiz(*given))
-    told = evaluate(request(world), tmp_path / "out", **QUICK, quiz=True)
+    told = evaluate(request(world, **QUICK, quiz=True), tmp_path / "out")
     assert told.quiz == {"page": "quiz.html", "images": 34, "classes": {"full": 18, "rare": 16}}
     assert set(paths(told.as_json()["quiz"], dict.fromkeys(("full", "rare"), "<label>"))) == documented(
         "Quiz"
@@ -463,11 +477,11 @@ def test_an_evaluation_without_quiz_says_nothing_of_one(done):
 
 def test_a_quiz_joins_an_evaluation_later_and_is_renewed_by_the_next(done, world, monkeypatch):
     monkeypatch.setitem(module.PARTS, "fidelity", lambda _: pytest.fail("measured twice"))
-    asked = evaluate(request(world), done.out, **QUICK, quiz=True)
+    asked = evaluate(request(world, **QUICK, quiz=True), done.out)
     assert (asked.scores, asked.settings) == (done.scores, done.settings)
     detector = {"verdict": "visible", "sentence": "", "told_apart": 0.87, "interval": [0.8, 0.93]}
     monkeypatch.setitem(module.PARTS, "shortcut", lambda _: detector)
-    later = evaluate(request(world), done.out, only=("shortcut",))
+    later = evaluate(request(world, only="shortcut"), done.out)
     assert later.quiz == asked.quiz
     assert "an AUC of 0.87 (0.80 to 0.93)" in (done.out / "quiz.html").read_text(encoding="utf-8")
 
@@ -475,8 +489,8 @@ def test_a_quiz_joins_an_evaluation_later_and_is_renewed_by_the_next(done, world
 def test_without_held_out_patients_a_note_says_why_there_is_no_quiz(world, tmp_path):
     options = BalanceOptions(model=world["model"], target=14, no_filter=True)
     balance(world["source"], tmp_path / "out", options=options)
-    asked = Request(source=Source(path=tmp_path / "out"))
-    told = evaluate(asked, tmp_path / "evaluation", **QUICK, quiz=True)
+    asked = Request(source=Source(path=tmp_path / "out"), evidence=EvidenceOptions(**QUICK, quiz=True))
+    told = evaluate(asked, tmp_path / "evaluation")
     assert told.quiz is None
     assert (
         "no quiz was written: no class has both a real image of a held-out patient and a synthetic image"
@@ -487,7 +501,7 @@ def test_without_held_out_patients_a_note_says_why_there_is_no_quiz(world, tmp_p
 
 def test_output_never_lands_in_the_input(world):
     with pytest.raises(MedganError, match="inside the input"):
-        evaluate(request(world), world["source"].path / "out", **QUICK)
+        evaluate(request(world, **QUICK), world["source"].path / "out")
 
 
 def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_patient(
@@ -497,7 +511,7 @@ def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_pat
         judges=("cnn",), steps={"cnn": (2,)}, rates={"cnn": (1e-3,)}, seeds=2, folds=2, side=16, resamples=20
     )
     monkeypatch.setattr(analyses, "_settings_of", lambda job: brief)
-    told = evaluate(request(world), tmp_path / "out", only=("usefulness",))
+    told = evaluate(request(world, only="usefulness"), tmp_path / "out")
     said = exhibits.read_exhibits(tmp_path / "out").predictions
     assert said.arms == tuple((arm["judge"], arm["name"]) for arm in told.usefulness["arms"])
     assert np.bincount(said.truth).tolist() == [9, 8]
@@ -506,7 +520,7 @@ def test_what_classifiers_said_is_kept_beside_the_arms_it_is_of_and_names_no_pat
     facts = json.dumps(exhibits.read_exhibits(tmp_path / "out").facts)
     assert not any(patient in facts for patient in held.patients)
     monkeypatch.setattr(classifiers, "train_classifiers", None)  # nothing is trained twice
-    evaluate(request(world), tmp_path / "out", **QUICK)
+    evaluate(request(world, **QUICK), tmp_path / "out")
     again = exhibits.read_exhibits(tmp_path / "out").predictions
     np.testing.assert_array_equal(again.probabilities, said.probabilities)
     first = read_json(tmp_path / "out" / "evaluation.json")
@@ -522,13 +536,13 @@ def test_how_long_it_takes_is_told_before_it_starts(world, tmp_path, monkeypatch
         "forecast",
         lambda images, names, effort, finished: asked.append((list(names), effort, [*finished])) or 361.0,
     )
-    evaluate(request(world), tmp_path / "out", **QUICK, on_progress=told.append)
+    evaluate(request(world, **QUICK), tmp_path / "out", on_progress=told.append)
     assert asked == [(["fidelity"], "quick", [])]
     first = next(one for one in told if one.stage == "evaluating")
     assert first.words == "quick: about 6 min on this machine, by a short trial"
     assert 300 < first.facts["seconds_left"] <= 361
     told.clear()
-    evaluate(request(world), tmp_path / "out", **QUICK, on_progress=told.append)  # nothing is left to measure
+    evaluate(request(world, **QUICK), tmp_path / "out", on_progress=told.append)  # nothing is left to measure
     assert len(asked) == 1
     assert "about" not in next(one for one in told if one.stage == "evaluating").words
 
@@ -537,13 +551,13 @@ def test_runs_that_a_killed_evaluation_finished_are_left_out_of_the_forecast(wor
     asked = []
     monkeypatch.setattr(module, "forecast", lambda *given: asked.append(sorted(given[-1])) or 1.0)
     monkeypatch.setitem(module.PARTS, "fidelity", lambda _: [])
-    first = evaluate(request(world), tmp_path / "out", **QUICK)
+    first = evaluate(request(world, **QUICK), tmp_path / "out")
     parts = tmp_path / "out" / "parts"
     key = module._cache_key("usefulness", first.settings)
     ResultCache(parts / "usefulness-runs.jsonl", key)["cnn/real//0/steps=50"] = []
     ResultCache(parts / "usefulness-runs.jsonl", "other settings")["cnn/real//1/steps=50"] = []
     (parts / "fidelity.json").unlink()
-    evaluate(request(world), tmp_path / "out", **QUICK)
+    evaluate(request(world, **QUICK), tmp_path / "out")
     assert asked == [[], ["cnn/real//0/steps=50"]]
 
 
@@ -674,7 +688,7 @@ def test_what_a_killed_evaluation_leaves_never_refuses_the_next(world, tmp_path,
     (out / "parts" if left else out).mkdir(parents=True)
     for name, data in left.items():
         (out / name).write_bytes(data)
-    done = evaluate(request(world), out, only=("privacy",))
+    done = evaluate(request(world, only="privacy"), out)
     assert done.privacy["verdict"]
     assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == {
         "evaluation.json",

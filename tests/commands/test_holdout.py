@@ -15,6 +15,7 @@ from medgan.commands.options import BalanceOptions, DrawOptions
 from medgan.commands.sample import sample
 from medgan.commands.train import train
 from medgan.evaluation.data import _CHECKED, Request, load_evaluation_data
+from medgan.evaluation.options import EvidenceOptions
 from medgan.learners.gan.model import Model
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree
@@ -52,7 +53,9 @@ def test_training_says_whom_it_holds_out_and_the_model_keeps_it(scans, run, tmp_
 
 
 def test_a_model_is_judged_on_those_whom_its_training_held_out(scans, run):
-    found = load_evaluation_data(Request(source=scans, model=run, per_class=2, filtered=False), ALONE)
+    found = load_evaluation_data(
+        Request(source=scans, model=run, per_class=2, evidence=EvidenceOptions(no_filter=True)), ALONE
+    )
     assert found.unseen == _CHECKED
     assert found.held_out.counts == {"covid": 2, "normal": 3}
 
@@ -83,7 +86,7 @@ def test_sampling_beside_the_scans_compares_with_those_learned_from(scans, run, 
 
 def test_another_holdout_than_the_models_is_refused_in_words(scans, run, tmp_path):
     with pytest.raises(PlanError, match=r"trained with --holdout 0\.2"):
-        load_evaluation_data(Request(source=scans, model=run, holdout=0.3), ALONE)
+        load_evaluation_data(Request(source=scans, model=run, evidence=EvidenceOptions(holdout=0.3)), ALONE)
     with pytest.raises(PlanError, match=r"trained with --holdout 0\.2"):
         balance(scans, tmp_path / "out", options=BalanceOptions(model=run), holdout=0.0)
     with pytest.raises(PlanError, match=r"trained with --holdout 0\.2"):
@@ -114,8 +117,10 @@ def test_a_model_of_before_holds_out_what_is_asked_for(scans, run, tmp_path):
     kept = {name: value for name, value in facts.items() if name not in {"holdout", "cautions"}}
     (old / "model.json").write_text(json.dumps(kept), encoding="utf-8")
     assert Model.load(old).holdout is None
-    request = Request(source=scans, model=old, per_class=2, filtered=False)
-    assert load_evaluation_data(replace(request, holdout=0.2), ALONE).held_out.counts == {
+    request = Request(source=scans, model=old, per_class=2, evidence=EvidenceOptions(no_filter=True))
+    assert load_evaluation_data(
+        replace(request, evidence=EvidenceOptions(no_filter=True, holdout=0.2)), ALONE
+    ).held_out.counts == {
         "covid": 2,
         "normal": 3,
     }

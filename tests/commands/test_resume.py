@@ -18,6 +18,7 @@ from medgan.commands.prepare import conform
 from medgan.commands.sample import sample
 from medgan.commands.train import train
 from medgan.evaluation.data import Request
+from medgan.evaluation.options import EvidenceOptions
 from medgan.plan import Overrides
 from tests.commands.blobs import discs, tree, untrained
 
@@ -62,8 +63,9 @@ def prepare_into(world, out, *, changed=False, on_progress=ignore):
 
 
 def evaluate_into(world, out, *, changed=False, on_progress=ignore):
-    request = Request(source=world[0], model=world[1], per_class=2, seed=3 if changed else 0)
-    evaluate(request, out, only=("giveaways", "privacy"), on_progress=on_progress)
+    evidence = EvidenceOptions(only="giveaways,privacy", seed=3 if changed else 0)
+    request = Request(source=world[0], model=world[1], per_class=2, evidence=evidence)
+    evaluate(request, out, on_progress=on_progress)
 
 
 @dataclass(frozen=True, kw_only=True)

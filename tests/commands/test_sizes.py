@@ -13,6 +13,7 @@ from medgan.commands.options import BalanceOptions
 from medgan.commands.train import train
 from medgan.dataset.source import Source
 from medgan.evaluation.data import Request, load_evaluation_data
+from medgan.evaluation.options import EvidenceOptions
 from medgan.learners.gan.model import Model
 from medgan.plan import Overrides
 from medgan.scans import raster
@@ -59,6 +60,8 @@ def test_real_and_synthetic_images_have_the_size_that_was_asked_for(run, scans, 
 
 
 def test_a_model_is_judged_at_its_size(run, scans):
-    gathered = load_evaluation_data(Request(source=scans, model=run, per_class=4, filtered=False), ALONE)
+    gathered = load_evaluation_data(
+        Request(source=scans, model=run, per_class=4, evidence=EvidenceOptions(no_filter=True)), ALONE
+    )
     assert gathered.synthetic.pixels.shape[1:] == (1, *SIZE)
     assert np.isfinite(gathered.synthetic.pixels).all()

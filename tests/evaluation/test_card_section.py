@@ -10,6 +10,7 @@ from medgan.commands.evaluate import evaluate
 from medgan.commands.train import train
 from medgan.evaluation import card_section
 from medgan.evaluation.data import _UNNAMED, Request
+from medgan.evaluation.options import EvidenceOptions
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.model_card import _BEGIN, _END
 from medgan.plan import Overrides
@@ -47,11 +48,10 @@ def said(monkeypatch):
     return words
 
 
-def judged(source, run, out, *, only=(), filtered=True):
+def judged(source, run, out, **how):
     return evaluate(
-        Request(source=source, model=run, per_class=3, filtered=filtered),
+        Request(source=source, model=run, per_class=3, evidence=EvidenceOptions(**how)),
         out,
-        only=only,
     )
 
 
@@ -92,7 +92,7 @@ def test_that_nothing_can_be_told_is_on_the_card_too(trained, run, tmp_path, sai
         " needed for a verdict."
     )
     said["usefulness"] = {"verdict": "cannot-tell", "sentence": words}
-    judged(trained[0], run, tmp_path / "out", only=("usefulness",))
+    judged(trained[0], run, tmp_path / "out", only="usefulness")
     assert f"- Usefulness: cannot-tell. {words}" in section(run)
 
 
@@ -115,7 +115,7 @@ def test_another_evaluation_takes_the_place_of_the_first_and_the_words_of_people
     path = run / "model" / "card.md"
     path.write_bytes(b"Seen by us.\r\n" + path.read_bytes() + "Über die Bilder: gut.".encode())
     said["usefulness"] = {"verdict": "helps", "sentence": "They help."}
-    judged(trained[0], run, tmp_path / "two", filtered=False)
+    judged(trained[0], run, tmp_path / "two", no_filter=True)
     text = path.read_bytes().decode()
     assert text.startswith("Seen by us.\r\n# Model card\n")
     assert text.endswith(f"{_END}\nÜber die Bilder: gut.")
@@ -137,12 +137,12 @@ def test_the_same_command_again_leaves_the_card_as_it_is(trained, run, tmp_path)
 def test_what_was_not_measured_is_said_and_without_any_verdict_there_is_no_section(
     trained, run, tmp_path, monkeypatch
 ):
-    judged(trained[0], run, tmp_path / "out", only=("privacy",))
+    judged(trained[0], run, tmp_path / "out", only="privacy")
     assert "- Usefulness: not measured." in section(run)
     assert "- Shortcut: not measured." in section(run)
     before = card(run)
     monkeypatch.setattr(module, "PARTS", {"fidelity": lambda _: []})
-    judged(trained[0], run, tmp_path / "other", only=("fidelity",))
+    judged(trained[0], run, tmp_path / "other", only="fidelity")
     assert card(run) == before
 
 
@@ -200,8 +200,14 @@ def test_a_second_test_stands_below_the_first(trained, run, tmp_path, said):
     theirs = discs(tmp_path / "theirs", shape=(20, 30), full=5, rare=4).path
     said["usefulness"] |= {"external": {"verdict": "helps", "sentence": "They help there."}}
     said["giveaways"] |= {"external": {"verdict": "told", "sentence": "Brightness alone tells rare there."}}
-    asked = Request(source=trained[0], model=run, external=theirs, per_class=3)
-    found = evaluate(asked, tmp_path / "out", only=("usefulness",))
+    asked = Request(
+        source=trained[0],
+        model=run,
+        external=theirs,
+        per_class=3,
+        evidence=EvidenceOptions(only="usefulness"),
+    )
+    found = evaluate(asked, tmp_path / "out")
     assert found.as_json()["external"]["verdict"] == "helps"
     assert "- Usefulness at another hospital (9 patients): helps. They help there." in section(run)
     assert (

@@ -13,6 +13,7 @@ from medgan.commands.options import DrawOptions
 from medgan.commands.sample import sample
 from medgan.dataset.source import Source
 from medgan.evaluation.data import Request, load_evaluation_data
+from medgan.evaluation.options import EvidenceOptions
 from tests.commands.blobs import discs, untrained
 
 
@@ -37,7 +38,9 @@ def theirs(world, tmp_path):
 
 def request(world, theirs, **how):
     how = how or {"model": world["model"]}
-    return Request(source=world["source"], external=theirs, per_class=4, filtered=False, **how)
+    return Request(
+        source=world["source"], external=theirs, per_class=4, evidence=EvidenceOptions(no_filter=True), **how
+    )
 
 
 def copied(path, folder, name):
@@ -65,8 +68,8 @@ def test_an_evaluation_with_a_second_test_is_another_and_one_without_is_as_it_wa
         theirs / "train" / "rare" / "new.png"
     )
     assert load_evaluation_data(request(world, theirs), ALONE).digest not in {first.digest, without.digest}
-    assert _settings_of(request(world, theirs), "quick")["external"] is True
-    assert "external" not in _settings_of(request(world, None), "quick")
+    assert _settings_of(request(world, theirs))["external"] is True
+    assert "external" not in _settings_of(request(world, None))
 
 
 @pytest.mark.parametrize("tool", ["sample", "another"])
@@ -144,6 +147,6 @@ def test_a_balanced_folder_alone_has_no_classifiers_to_ask(world, tmp_path):
 
 
 def test_the_command_names_a_second_test_without_its_place(world):
-    told = _repeat_command(request(world, world["theirs"]), (), "quick")
+    told = _repeat_command(request(world, world["theirs"]))
     assert "--model RUN --no-filter --external EXTERNAL --effort" in told
     assert "theirs" not in told
