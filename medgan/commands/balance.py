@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -38,7 +38,7 @@ from medgan.commands.values import as_path
 from medgan.dataset.advice import small_class_warnings
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
-from medgan.dataset.manifest import Manifest
+from medgan.dataset.manifest import Manifest, Record, count_images, digest_records
 from medgan.dataset.quota import Quotas, synthetic_share
 from medgan.dataset.source import Source
 from medgan.evaluation.splits import divide
@@ -146,9 +146,11 @@ class BalanceJob:
     """A data set with its final splits, and what each class of the output is made up of."""
 
     manifest: Manifest
+    records: tuple[Record, ...]
+    """The scans whose images are balanced and written: the training images, unless others are asked for."""
     options: BalanceOptions
     before: Mapping[str, int]
-    """{label: training images}."""
+    """{label: images of these scans}."""
     mixture: BalancePolicy
     whole: Quotas
     """{label: images of each kind}."""
@@ -164,18 +166,28 @@ class BalanceJob:
 
     @classmethod
     def of(
-        cls, manifest: Manifest, options: BalanceOptions, maker: Overrides | Model, seed: int = 0
+        cls,
+        manifest: Manifest,
+        options: BalanceOptions,
+        maker: Overrides | Model,
+        seed: int = 0,
+        records: tuple[Record, ...] | None = None,
     ) -> BalanceJob:
         """Decide how many images of each kind every class gets.
 
-        `maker` is the model that draws, or the settings of one that is still to be trained; `seed` is that
-        of the first synthetic image of each class.
+        Args:
+            manifest: The data set with its final splits.
+            options: How far to balance.
+            maker: The model that draws, or the settings of one that is still to be trained.
+            seed: Seed of the first synthetic image of each class.
+            records: The scans to balance and write, sorted by content; None: the training images.
 
         Raises:
             PlanError: there is nothing to write, or no validation patient to choose the share.
         """
         # Count what is there and what is missing.
-        before, mixture = manifest.learned(), _policy_of(options, seed)
+        records = manifest.training() if records is None else records
+        before, mixture = count_images(records), _policy_of(options, seed)
         whole = mixture.of(before)
         missing = {label: quota.made for label, quota in whole.items()}
         if not any(missing.values()) and options.way == NONE:
@@ -194,33 +206,14 @@ class BalanceJob:
             seed,
         )
 
-        # Everything that tells this folder from another one, for run.json.
-        settings = {
-            "command": "balance",
-            "medgan": __version__,
-            "data": manifest.digest,
-            **({} if options.way == NONE else {"order of the real images": order_digest(manifest)}),
-            "target": options.target,
-            "per_class": dict(options.class_ or {}),
-            "fill": options.fill,
-            "share": mixture.share,
-            "max_synthetic_ratio": options.max_synthetic_ratio,
-            "real": options.way,
-            "format": options.format,
-            "dicom_class": options.dicom_class,
-            "seed": seed,
-            "holdout": manifest.holdout.share,
-            "any_model": options.any_model,
-            "filter": not options.no_filter,
-            **(model_settings(maker) if isinstance(maker, Model) else _training_settings(maker)),
-        }
         return cls(
             manifest=manifest,
+            records=records,
             options=options,
             before=before,
             mixture=mixture,
             whole=whole,
-            settings=settings,
+            settings=_job_settings(manifest, records, options, mixture, maker),
             notes=tuple(filter(None, [mixture.limit(before)])),
         )
 
@@ -245,9 +238,7 @@ class BalanceJob:
             PlanError: the DICOM class would be untrue of the synthetic images or of the real ones.
         """
         beside_real = (
-            drop_untrue_attributes(frame.form, self.manifest.training())
-            if self.options.way == PREPARED
-            else frame.form
+            drop_untrue_attributes(frame.form, self.records) if self.options.way == PREPARED else frame.form
         )
         form = resolve_form(beside_real, self.options.format, self.options.dicom_class)
         return replace(frame, labels=tuple(self.before), form=form)
@@ -362,8 +353,9 @@ def write_dataset(
     # Write real and synthetic images, each process its part.
     stack = None
     if task.options.way == PREPARED:
-        stack = prepare(task.manifest, frame, job.each(cache.stacks_folder), job)
-    count, real = job.each(lambda: plan_real_images(folder, task.manifest, task.options.way, stack))
+        stack = prepare(task.manifest, frame, job.each(cache.stacks_folder), job, records=task.records)
+    root, way = task.manifest.root, task.options.way
+    count, real = job.each(lambda: plan_real_images(folder, task.records, root, way, stack))
 
     def images_of(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
         mine = marks[part.share(len(marks))]
@@ -433,6 +425,35 @@ def _policy_of(options: BalanceOptions, seed: int) -> BalancePolicy:
         share=None if options.fill == SYNTHETIC else share,
         seed=seed,
     )
+
+
+def _job_settings(
+    manifest: Manifest,
+    records: Sequence[Record],
+    options: BalanceOptions,
+    mixture: BalancePolicy,
+    maker: Overrides | Model,
+) -> dict[str, Any]:
+    """Everything that tells the folder of a job from another one, for run.json."""
+    return {
+        "command": "balance",
+        "medgan": __version__,
+        "data": digest_records(records),
+        **({} if options.way == NONE else {"order of the real images": order_digest(records)}),
+        "target": options.target,
+        "per_class": dict(options.class_ or {}),
+        "fill": options.fill,
+        "share": mixture.share,
+        "max_synthetic_ratio": options.max_synthetic_ratio,
+        "real": options.way,
+        "format": options.format,
+        "dicom_class": options.dicom_class,
+        "seed": mixture.seed,
+        "holdout": manifest.holdout.share,
+        "any_model": options.any_model,
+        "filter": not options.no_filter,
+        **(model_settings(maker) if isinstance(maker, Model) else _training_settings(maker)),
+    }
 
 
 def _training_settings(overrides: Overrides) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from medgan.commands.draw_into import resolve_form
 from medgan.commands.job import join_job
 from medgan.commands.options import BalanceOptions, DicomClass, Format
 from medgan.dataset.index import index
-from medgan.dataset.manifest import SPLITS, Manifest
+from medgan.dataset.manifest import SPLITS, Manifest, sort_by_content
 from medgan.dataset.source import Source
 from medgan.evaluation.splits import divide
 from medgan.learners.gan.model import Model
@@ -54,8 +54,9 @@ def conform(  # noqa: PLR0913  # what the command takes
     job = join_job("cpu", on_progress)
     found = index(source, job)
     manifest = _select_split(_divide_as_training(found, trained), split)
+    records = sort_by_content(manifest.usable())
     options = BalanceOptions(target=0, share=0, any_model=True, format=format, dicom_class=dicom_class)
-    task = BalanceJob.of(manifest, options, trained)
+    task = BalanceJob.of(manifest, options, trained, records=records)
 
     # Write them as `balance` writes its real images, with nothing repeated and nothing synthetic.
     settings = {**task.settings, "command": "prepare", "split": split or "all", "holdout": 0.0}
@@ -77,7 +78,7 @@ def _divide_as_training(manifest: Manifest, model: Model) -> Manifest:
 
 
 def _select_split(manifest: Manifest, split: str | None) -> Manifest:
-    """Select the scans of one split, or all, as one set to write."""
+    """Select the files of one split, or all."""
     chosen = [record for record in manifest.records if split in {None, record.split}]
     if not any(record.ok for record in chosen):
         others = [name for name in SPLITS if any(True for _ in manifest.usable(name))]
@@ -87,4 +88,4 @@ def _select_split(manifest: Manifest, split: str | None) -> Manifest:
             if others
             else "medgan inspect lists what is wrong with files.",
         )
-    return replace(manifest, records=tuple(replace(record, split="train") for record in chosen))
+    return replace(manifest, records=tuple(chosen))

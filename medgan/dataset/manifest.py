@@ -100,6 +100,19 @@ def _array_file(record: Record) -> str:
     return record.path.rpartition("#")[0] if record.format == ARRAY else ""
 
 
+def count_images(records: Iterable[Record]) -> dict[str, int]:
+    """{label: 2-D images} of these records."""
+    images: Counter[str] = Counter()
+    for record in records:
+        images[record.label] += len(record.slices)
+    return dict(sorted(images.items()))
+
+
+def digest_records(records: Iterable[Record]) -> str:
+    """SHA-256 of the pixels, labels and slices of these records, whatever their order."""
+    return digest_of(sorted((record.digest, record.label, record.slices) for record in records))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holdout:
     """The rule by which train patients were moved to val."""
@@ -176,15 +189,12 @@ class Manifest:
 
     def learned(self) -> dict[str, int]:
         """{label: 2-D images that the generator may learn from}."""
-        images: Counter[str] = Counter()
-        for record in self.training():
-            images[record.label] += len(record.slices)
-        return dict(sorted(images.items()))
+        return count_images(self.training())
 
     @property
     def digest(self) -> str:
         """SHA-256 of the pixels, labels and slices that the generator may learn from."""
-        return digest_of(sorted((record.digest, record.label, record.slices) for record in self.training()))
+        return digest_records(self.training())
 
     def _tally(self, worth: Callable[[Record], int]) -> dict[str, dict[str, int]]:
         splits = [split for split in SPLITS if any(True for _ in self.usable(split))]

@@ -325,6 +325,7 @@ def _load_other_tool(manifest: Manifest, request: Request, job: Job) -> Evaluati
     folder = request.synthetic
     assert folder is not None, "the caller asks"
     made_by = index(Source(path=folder, allow_synthetic=True), job)
+    # Synthetic images are for training, whichever split the folder they lie in is named after.
     made_by = replace(made_by, records=tuple(replace(record, split="train") for record in made_by.records))
     facts = measure(made_by)
     ours, theirs = decide_frame(measure(manifest)), decide_frame(facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,10 +11,10 @@ import numpy as np
 from medgan.base.errors import DatasetError
 from medgan.base.job import Job
 from medgan.dataset.index import index
-from medgan.dataset.manifest import Manifest, Record
+from medgan.dataset.manifest import Manifest, Record, digest_records
 from medgan.dataset.source import Source
 from medgan.evaluation.giveaways import Circumstances
-from medgan.evaluation.splits import read_split, refuse_unknown_classes
+from medgan.evaluation.splits import read_records, refuse_unknown_classes
 from medgan.evaluation.usefulness.arms import rare_classes
 from medgan.plan import Frame
 from medgan.preparation.images import LabelledImages
@@ -64,26 +64,26 @@ def read_external(
             f"every patient of {folder} is in the data set too, with the same images",
             hint="Name scans of other patients with --external, or remove it.",
         )
-    alone = replace(theirs, records=tuple(replace(record, split="train") for record in kept))
-    _require_two_classes(alone, manifest, folder, most)
-    images, circumstances = _prepare(alone, frame, folder, most, job)
+    _require_two_classes(kept, manifest, folder, most)
+    images, circumstances = _prepare(theirs, kept, frame, folder, most, job)
     return External(
         images=images,
         circumstances=replace(circumstances, scanner=np.zeros_like(circumstances.scanner)),
-        sources={"external": alone.digest},
+        sources={"external": digest_records(kept)},
         notes=_notes(theirs, kept, shared),
     )
 
 
-def _require_two_classes(alone: Manifest, manifest: Manifest, folder: Path, most: int) -> None:
+def _require_two_classes(kept: Sequence[Record], manifest: Manifest, folder: Path, most: int) -> None:
     """Raise DatasetError, before anything is trained, if a rare class or a second class is missing."""
-    if len(alone.labels) < 2:
+    labels = {record.label for record in kept}
+    if len(labels) < 2:
         raise DatasetError(
-            f"{folder} holds only images of class {alone.labels[0]}, and two classes are needed",
+            f"{folder} holds only images of class {min(labels)}, and two classes are needed",
             hint="Add scans of the other classes to it.",
         )
     rare = rare_classes({label: min(count, most) for label, count in manifest.learned().items()})
-    missing = [label for label in rare if label not in alone.labels]
+    missing = [label for label in rare if label not in labels]
     if missing:
         raise DatasetError(
             f"{folder} holds no image of {', '.join(missing)}, a rare class of the data set, so it cannot be"
@@ -104,11 +104,11 @@ def _divide_patients(theirs: Manifest, manifest: Manifest) -> tuple[list[Record]
 
 
 def _prepare(
-    alone: Manifest, frame: Frame, folder: Path, most: int, job: Job
+    theirs: Manifest, kept: Sequence[Record], frame: Frame, folder: Path, most: int, job: Job
 ) -> tuple[LabelledImages, Circumstances]:
     """Prepare the images; raises DatasetError with the folder's name if they do not fit the frame."""
     try:
-        return read_split(alone, "train", frame, job, most)
+        return read_records(theirs, kept, frame, job, most)
     except DatasetError as error:
         raise DatasetError(
             f"{folder} cannot be prepared like the data set: {error.message}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from medgan.base import cache
 from medgan.base.errors import DatasetError
 from medgan.base.job import Job
-from medgan.dataset.manifest import Manifest, sort_by_content
+from medgan.dataset.manifest import Manifest, Record, sort_by_content
 from medgan.dataset.split import hold_out, hold_out_for_training, holdout_of_training
 from medgan.evaluation.giveaways import Circumstances
 from medgan.learners.gan.model import Model
@@ -59,9 +58,23 @@ def read_split(
     manifest: Manifest, split: str, frame: Frame, job: Job, most: int | None = None
 ) -> tuple[LabelledImages, Circumstances]:
     """Prepare the images of one split, and collect the facts of their files; see `split_images`."""
-    # The records of the split, as training images so that they can be prepared.
-    records = manifest.training() if split == "train" else sort_by_content(manifest.usable(split))
-    shown = tuple(replace(record, split="train") for record in records if record.label in frame.labels)
+    records = manifest.training() if split == "train" else manifest.usable(split)
+    return read_records(manifest, records, frame, job, most)
+
+
+def read_records(
+    manifest: Manifest, records: Iterable[Record], frame: Frame, job: Job, most: int | None = None
+) -> tuple[LabelledImages, Circumstances]:
+    """Prepare the images of these scans, and collect the facts of their files.
+
+    Args:
+        manifest: The data set.
+        records: Some of its scans; those whose class the frame lacks are left out.
+        frame: How to prepare images.
+        job: Its processes read the scans; it is told of the progress.
+        most: Images per class, at most, the same ones every time; None: all.
+    """
+    shown = sort_by_content(record for record in records if record.label in frame.labels)
     if not shown:
         none = np.array([], str)
         pixels = np.zeros((0, *frame.shape), np.float32)
@@ -69,8 +82,7 @@ def read_split(
             pixels=pixels, labels=np.array([], np.int64), names=frame.labels, patients=none, sources=none
         )
         return nobody, Circumstances.of([])
-    shown_alone = replace(manifest, records=shown)
-    stack = prepare(shown_alone, frame, cache.stacks_folder(), job)
+    stack = prepare(manifest, frame, cache.stacks_folder(), job, records=shown)
 
     # Draw images of every class.
     rng = np.random.default_rng(0)
@@ -83,5 +95,4 @@ def read_split(
         patients=stack.patients[rows],
         sources=np.array(sources),
     )
-    prepared = shown_alone.training()
-    return images, Circumstances.of([prepared[place] for place in stack.records[rows].tolist()])
+    return images, Circumstances.of([shown[place] for place in stack.records[rows].tolist()])

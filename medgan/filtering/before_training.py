@@ -12,7 +12,7 @@ import numpy as np
 
 from medgan.base.job import ALONE, Job
 from medgan.base.progress import Progress
-from medgan.dataset.manifest import Manifest, Record
+from medgan.dataset.manifest import Manifest, Record, sort_by_content
 from medgan.filtering.class_check import ClassChecker
 from medgan.filtering.separability import pair_report
 from medgan.plan import Frame
@@ -40,9 +40,9 @@ def measure_separability(
         patients: {class: patients of whom one image each is used}.
         job: told how many images are done.
     """
-    few = replace(manifest, records=tuple(_first_scans(manifest, patients)))
+    few = sort_by_content(_first_scans(manifest, patients))
     with TemporaryDirectory(prefix="medgan-") as place:
-        stack = prepare(few, frame, Path(place), job)
+        stack = prepare(manifest, frame, Path(place), job, records=few)
         pixels = stack.images(np.arange(len(stack.labels)))
     see, seen = lite0_features(), []
     for start in range(0, len(pixels), _CHUNK):

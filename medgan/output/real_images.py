@@ -13,7 +13,7 @@ from medgan.base import files
 from medgan.base.errors import PlanError
 from medgan.base.processes import Processes
 from medgan.base.progress import OnProgress, Progress, warn
-from medgan.dataset.manifest import ARRAY, Manifest, Record
+from medgan.dataset.manifest import ARRAY, Record
 from medgan.dataset.quota import Quotas
 from medgan.output.folder import DatasetWriter, WrittenImage
 from medgan.preparation.stack import Stack
@@ -34,23 +34,24 @@ _ORIGINAL_SUFFIXES = {"dicom": ".dcm", "png": ".png", "jpeg": ".jpg", "tiff": ".
 
 
 def plan_real_images(
-    folder: DatasetWriter, manifest: Manifest, way: str, stack: Stack | None
+    folder: DatasetWriter, records: Sequence[Record], root: Path, way: str, stack: Stack | None
 ) -> tuple[int, Callable[[Processes], Iterator[WrittenImage]]]:
     """The number of real images, and a function that writes a process's share of them.
 
     Args:
         folder: Where they are written.
-        manifest: The data set.
+        records: The scans to write, in the order of the stack.
+        root: The folder to which their paths are relative.
         way: "prepared", "link" or "none".
         stack: The images that are "prepared"; the other ways need none.
     """
     if way == NONE:
         return 0, lambda _: iter(())
     if way == _LINK:
-        originals = list(_original_files(manifest))
+        originals = list(_original_files(records, root))
         return len(originals), partial(_link_originals, folder, originals)
     assert stack is not None, "prepared before they are written"
-    return len(stack), partial(_write_prepared, folder, stack, manifest.training())
+    return len(stack), partial(_write_prepared, folder, stack, records)
 
 
 def _write_prepared(
@@ -86,10 +87,10 @@ def _real_marks(records: Iterable[Record]) -> Iterator[Provenance]:
         )
 
 
-def _original_files(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, Path]]]:
-    """Every image file of the training records once, as {suffix of its format: path}."""
+def _original_files(records: Sequence[Record], root: Path) -> Iterator[tuple[Record, Mapping[str, Path]]]:
+    """Every image file of these records once, as {suffix of its format: path}."""
     seen: set[str] = set()
-    for record in manifest.training():
+    for record in records:
         if record.format == ARRAY:
             raise PlanError(
                 f"the images in {record.path.partition('#')[0]} are no files of their own "
@@ -99,7 +100,7 @@ def _original_files(manifest: Manifest) -> Iterator[tuple[Record, Mapping[str, P
         paths = [path for path in record.parts or (record.path,) if path not in seen]
         seen.update(paths)  # a file with several kinds of frames has a record for each
         for part in paths:
-            yield record, _files_by_format(manifest.root / part, record.format)
+            yield record, _files_by_format(root / part, record.format)
 
 
 def _files_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A002  # the record's word
@@ -107,12 +108,12 @@ def _files_by_format(path: Path, format: str) -> Mapping[str, Path]:  # noqa: A0
     return nifti.volume_files(path) if format == "nifti" else {_ORIGINAL_SUFFIXES[format]: path}
 
 
-def order_digest(manifest: Manifest) -> str:
+def order_digest(records: Iterable[Record]) -> str:
     """Digest of the order of real images and of their patients.
 
     A run that continues must find both unchanged.
     """
-    return files.digest_of([(record.digest, record.patient) for record in manifest.training()])
+    return files.digest_of([(record.digest, record.patient) for record in records])
 
 
 # --- repeats ---

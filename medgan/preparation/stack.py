@@ -1,4 +1,4 @@
-"""Decode, scale and resize all training images once, into a memory-mapped cache.
+"""Decode, scale and resize images once, into a memory-mapped cache.
 
 A run that is killed continues where it stopped, and an unfinished cache is never taken for a finished one.
 """
@@ -23,7 +23,7 @@ from medgan.base.files import digest_of, read_json, write_json
 from medgan.base.job import ALONE, Job
 from medgan.dataset.extents import has_spacing
 from medgan.dataset.load import load
-from medgan.dataset.manifest import Manifest, Record
+from medgan.dataset.manifest import Manifest, Record, digest_records
 from medgan.dataset.measure import pixel_digest
 from medgan.plan import Frame
 from medgan.preparation.stack_copies import copy_to_caches
@@ -47,7 +47,7 @@ _ROWS_FILE = "rows.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stack:
-    """Prepared training images, one per row, in the order of `Manifest.training()`."""
+    """Prepared images, one per row, in the order of the records they were prepared from."""
 
     pixels: NDArray[np.uint16]
     """(N, C, H, W), memory-mapped. 0 stands for `frame.form.low`, 65535 for `frame.form.high`."""
@@ -56,7 +56,7 @@ class Stack:
     names: tuple[str, ...]
     """Class names: those of the frame."""
     records: NDArray[np.int64]
-    """(N,): position of the row's record in `Manifest.training()`."""
+    """(N,): position of the row's record among these."""
     patients: NDArray[np.str_]
     """(N,): hash of each row's patient."""
     slices: NDArray[np.int64]
@@ -103,44 +103,53 @@ class Stack:
             yield piece, self.images(piece)
 
 
-def prepare(manifest: Manifest, frame: Frame, cache: Path, job: Job = ALONE) -> Stack:
-    """Open the stack of a data set, preparing its images first if needed.
+def prepare(
+    manifest: Manifest,
+    frame: Frame,
+    cache: Path,
+    job: Job = ALONE,
+    *,
+    records: Sequence[Record] | None = None,
+) -> Stack:
+    """Open a stack of images of a data set, preparing them first if needed.
 
     Args:
         manifest: The data set.
         frame: Size, geometry, channels and intensity range of the images.
         cache: Folder of prepared images; processes of a job may share it or not.
         job: Its processes divide the scans, and each opens the stack.
+        records: Scans of the data set whose images are prepared, sorted by content; None: its training
+            images.
 
     Raises:
-        DatasetError: there is no training image, or the data does not fit the frame.
+        DatasetError: there is no image, or the data does not fit the frame.
         OutputError: the cache cannot be used.
     """
+    records = manifest.training() if records is None else records
+    here = partial(_prepare_here, records, manifest.root, frame, cache, job)
     if job.alone:
-        return _prepare_here(manifest, frame, cache, job)
+        return here()
     stacks: list[Stack] = []
-    job.first(lambda: stacks.append(_prepare_here(manifest, frame, cache, job)))
-    copy_to_caches(stacks[0].pixels if stacks else None, _place_of(manifest, frame, cache), job)
-    return job.each(lambda: stacks[0] if stacks else _prepare_here(manifest, frame, cache, job))
+    job.first(lambda: stacks.append(here()))
+    copy_to_caches(stacks[0].pixels if stacks else None, _place_of(records, frame, cache), job)
+    return job.each(lambda: stacks[0] if stacks else here())
 
 
-def _place_of(manifest: Manifest, frame: Frame, cache: Path) -> StackPlace:
-    """Where the training images of a data set, prepared for a frame, lie in the folder `cache`."""
-    records = manifest.training()
+def _place_of(records: Sequence[Record], frame: Frame, cache: Path) -> StackPlace:
+    """Where the images of these records, prepared for a frame, lie in the folder `cache`."""
     key = digest_of([_preparation_settings(frame), [_record_key(record) for record in records]])
     counts = tuple(len(record.slices) for record in records)
     shape = (sum(counts), *frame.shape)
     return StackPlace(digest=key, folder=cache / f"stack-{key[:32]}", counts=counts, shape=shape)
 
 
-def _prepare_here(manifest: Manifest, frame: Frame, cache: Path, job: Job) -> Stack:
+def _prepare_here(records: Sequence[Record], root: Path, frame: Frame, cache: Path, job: Job) -> Stack:
     """Open the stack in the cache of this process, preparing its images first if needed."""
     # Key of the cache: what is prepared, and how.
-    records = manifest.training()
     _refuse_unfit_data(records, frame)
-    place = _place_of(manifest, frame, cache)
+    place = _place_of(records, frame, cache)
     # Pixels: from the cache, or prepared now.
-    read = partial(_read_rows, records, manifest.root, frame, job)
+    read = partial(_read_rows, records, root, frame, job)
     fill = partial(fill_pixels, place.folder, place.counts, place.shape, read, job.tell)
     try:
         with place.reserve():
@@ -150,7 +159,7 @@ def _prepare_here(manifest: Manifest, frame: Frame, cache: Path, job: Job) -> St
     # Class, patient and slice of every row.
     places = [(n, z) for n, record in enumerate(records) for z in record.slices]
     rows = {
-        "data": manifest.digest,
+        "data": digest_records(records),
         "recipe": digest_of(_preparation_settings(frame)),
         "digest": place.digest,
         "labels": [records[n].label for n, _ in places],

@@ -21,6 +21,7 @@ from medgan.base.job import Job
 from medgan.base.progress import WARNING
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
+from medgan.dataset.manifest import sort_by_content
 from medgan.dataset.source import Source
 from medgan.plan import Frame, Overrides, decide_frame
 from medgan.preparation import stack as module
@@ -73,6 +74,24 @@ def test_rows_tell_their_class_record_and_slice(scans, tmp_path):
     assert stack.slices.tolist() == [0] * 8
     assert stack.rows_of("covid").tolist() == [0, 1, 2]
     assert len(stack) == 8
+
+
+def test_the_scans_that_are_asked_for_are_prepared_and_no_others(tmp_path):
+    for split, first in (("train", 10), ("val", 100)):
+        for n in range(3):
+            values = np.tile(np.arange(24) * 9, (16, 1))
+            values[0, 0] = first + n
+            gray(tmp_path / "scans" / split / "covid" / f"{n}.png", values)
+    manifest = index(Source(path=tmp_path / "scans"))
+    frame, place = frame_of(manifest), tmp_path / "cache"
+    held_out = sort_by_content(manifest.usable("val"))
+    stack = prepare(manifest, frame, place, records=held_out)
+    shown = {round(float(image[0, 0, 0]) * 255) for image in stack.images(slice(None))}
+    assert shown == {100, 101, 102}
+    assert [held_out[n].split for n in stack.records] == ["val"] * 3
+    assert find_stack(manifest.digest, frame, place) is None  # training takes none of it
+    assert len(prepare(manifest, frame, place)) == 3
+    assert find_stack(manifest.digest, frame, place) is not None
 
 
 def test_images_are_between_zero_and_one_and_come_in_pieces(scans, tmp_path):
