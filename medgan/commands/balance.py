@@ -280,11 +280,10 @@ class BalanceJob:
 
     def settled(self, model: Model, place: Path, frame: Frame, job: Job) -> BalanceJob:
         """The same job at the share that validation patients choose; their results go into `place`."""
-        mixture = replace(self.mixture, device=job.device)
         images = partial(_load_reference, self, frame, folder_names(self.before), job)
         against = None if self.options.no_filter else images
-        chosen = job.first(lambda: settle_share(self.manifest, model, mixture, place, against, job))
-        mixture = replace(mixture, share=float(chosen.share))
+        chosen = job.first(lambda: settle_share(self.manifest, model, self.mixture, place, against, job))
+        mixture = replace(self.mixture, share=float(chosen.share))
         notes = tuple(filter(None, [mixture.limit(self.before)]))
         task = replace(self, mixture=mixture, whole=mixture.of(self.before), chosen=chosen, notes=notes)
         return task.worth_writing(chosen.sentence)
@@ -347,7 +346,7 @@ def write_dataset(
     choice = None
     if model and not task.options.no_filter:
         task, choice = job.first(lambda: _select_samples(folder, task, model, frame, job))
-    wish = SampleRequest(counts=task.missing if model else {}, seed=task.mixture.seed, device=job.device)
+    wish = SampleRequest(counts=task.missing if model else {}, seed=task.mixture.seed)
     marks = list_marks(wish, choice, digest)
 
     # Write real and synthetic images, each process its part.
@@ -377,9 +376,9 @@ def _select_samples(
     folder: DatasetWriter, task: BalanceJob, model: Model, frame: Frame, job: Job
 ) -> tuple[BalanceJob, Selection]:
     """Select images with the filter, and reduce the job to the share that every class can reach."""
-    wish = SampleRequest(counts=task.missing, seed=task.mixture.seed, device=job.device, doubtful=False)
+    wish = SampleRequest(counts=task.missing, seed=task.mixture.seed, doubtful=False)
     images = partial(_load_reference, task, frame, folder.folders, job)
-    choice = select_samples(folder.selection, model, wish, images, on_progress=job.tell)
+    choice = select_samples(folder.selection, model, wish, images, job)
     task = task.fit(choice)
     return task, choice.hold(task.missing)
 
@@ -410,7 +409,7 @@ def _run_record(
 def _load_reference(task: BalanceJob, frame: Frame, folders: Mapping[str, str], job: Job) -> ReferenceSet:
     """The training images, with which candidates are compared."""
     stack = prepare(task.manifest, frame, cache.stacks_folder(), job)
-    return ReferenceSet.of(stack, folders, task.manifest.digest, on_progress=job.tell)
+    return ReferenceSet.of(stack, folders, task.manifest.digest, job)
 
 
 def _policy_of(options: BalanceOptions, seed: int) -> BalancePolicy:

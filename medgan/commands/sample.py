@@ -94,7 +94,7 @@ def sample(
 
     # Select, draw and write.
     folder = DatasetWriter(path=out, form=form, folders=folder_names(trained.labels))
-    wish = SampleRequest(counts=dict.fromkeys(chosen, options.count), seed=options.seed, device=job.device)
+    wish = SampleRequest(counts=dict.fromkeys(chosen, options.count), seed=options.seed)
     beside = partial(_load_reference, trained, against, how, folder.folders, job)
     with run.lock(job.first):
         if (done := job.first(lambda: claim_folder(run, settings))) is not None:
@@ -122,9 +122,7 @@ def _write_images(
     """
     choice = None
     if beside is not None:
-        choice = job.first(
-            lambda: select_samples(folder.selection, model, wish, beside, on_progress=job.tell)
-        )
+        choice = job.first(lambda: select_samples(folder.selection, model, wish, beside, job))
     marks = list_marks(wish, choice, model.digest)
 
     def drawn(part: Processes) -> tuple[int, Iterator[WrittenImage]]:
@@ -193,4 +191,4 @@ def _load_reference(
             prepare(manifest, model.plan.frame, cache.stacks_folder(), job),
             manifest.digest,
         )
-    return None if stack is None else ReferenceSet.of(stack, folders, data, on_progress=job.tell)
+    return None if stack is None else ReferenceSet.of(stack, folders, data, job)

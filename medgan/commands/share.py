@@ -77,7 +77,6 @@ class BalancePolicy:
     """
     seed: int = 0
     """Seed of the first synthetic image of each class."""
-    device: str = "auto"
 
     @property
     def one_sided(self) -> bool:
@@ -191,7 +190,7 @@ def settle_share(
         mixture: The policy whose share is "auto".
         place: Folder for the finished runs and the result, from which a repeated command continues.
         against: Loads the training images that candidates are compared with; None tries unfiltered images.
-        job: It is told of the progress.
+        job: Where images are drawn; it is told of the progress.
 
     Raises:
         PlanError: the model learned from other data, and perhaps from the validation patients.
@@ -217,10 +216,10 @@ def settle_share(
     )
 
     # Draw the images as they would be written, and try every share.
-    wish = SampleRequest(counts=wanted, seed=seed, device=mixture.device, doubtful=False)
-    seeds = choose_seeds(model, wish, against, job.tell)
+    wish = SampleRequest(counts=wanted, seed=seed, doubtful=False)
+    seeds = choose_seeds(model, wish, against, job)
     found = choose_share(
-        Split(train, val, draw_images(model, seeds, mixture.device, job.tell)),
+        Split(train, val, draw_images(model, seeds, job)),
         settings=settings,
         seed=seed,
         runs=ResultCache(place / _RUNS, key),

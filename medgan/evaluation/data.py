@@ -16,7 +16,6 @@ import numpy as np
 from medgan.base import cache, files
 from medgan.base.errors import DatasetError, ModelError
 from medgan.base.job import Job
-from medgan.base.progress import ignore
 from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.manifest import SPLITS, Holdout, Manifest
@@ -210,17 +209,17 @@ def _load_model(
     wanted = {
         label: min(max(request.per_class, max(have.values()) - count), _MOST) for label, count in have.items()
     }
-    wish = SampleRequest(counts=wanted, seed=request.evidence.seed, device=request.evidence.device)
-    filtered, device = not request.evidence.no_filter, request.evidence.device
+    wish = SampleRequest(counts=wanted, seed=request.evidence.seed)
+    filtered = not request.evidence.no_filter
     beside = partial(_load_training_reference, manifest, model, job) if filtered else None
-    offered = select_in_memory(model, wish, beside, memory() if filtered else {}, job.tell)
+    offered = select_in_memory(model, wish, beside, memory() if filtered else {}, job)
     return EvaluationData(
         train=real["train"],
         val=real["val"],
         test=real["test"],
         circumstances={**circumstances, **external.facts},
         external=external.images,
-        synthetic=draw_images(model, offered.seeds, device, job.tell),
+        synthetic=draw_images(model, offered.seeds, job),
         unseen=_CHECKED,
         sources={
             "data": manifest.digest,
@@ -233,7 +232,7 @@ def _load_model(
         filter=offered.filter,
         run=request.model,
         realism=offered.realism(model.labels),
-        rejected=draw_images(model, offered.rejected, device, ignore),
+        rejected=draw_images(model, offered.rejected, Job(device=job.device)),
         reasons=offered.reasons(model.labels),
     )
 
@@ -241,7 +240,7 @@ def _load_model(
 def _load_training_reference(manifest: Manifest, model: Model, job: Job) -> ReferenceSet:
     """Load the training images of a model, with which candidates are compared."""
     stack = prepare(manifest, model.plan.frame, cache.stacks_folder(), job)
-    return ReferenceSet.of(stack, folder_names(model.labels), manifest.digest, on_progress=job.tell)
+    return ReferenceSet.of(stack, folder_names(model.labels), manifest.digest, job)
 
 
 # --- folders ---

@@ -15,7 +15,8 @@ import numpy as np
 
 from medgan.base import files
 from medgan.base.errors import ModelError
-from medgan.base.progress import OnProgress, Progress, ignore
+from medgan.base.job import ALONE, Job
+from medgan.base.progress import Progress
 from medgan.base.results import CLASSES_NOT_CHECKED
 from medgan.base.run_folder import read_memo
 from medgan.filtering.selection import (
@@ -127,9 +128,7 @@ class ReferenceSet:
     """SHA-256 of the data that the images are from."""
 
     @classmethod
-    def of(
-        cls, stack: Stack, folders: Mapping[str, str], data: str, *, on_progress: OnProgress = ignore
-    ) -> ReferenceSet:
+    def of(cls, stack: Stack, folders: Mapping[str, str], data: str, job: Job = ALONE) -> ReferenceSet:
         """Measure the images of a stack.
 
         `folders` are the class folders, by which the images are named.
@@ -143,7 +142,7 @@ class ReferenceSet:
         see = lite0_features() if len(stack.names) > 1 and is_network_installed() else None
         people = stack.patients
         real = FilterReference.of(
-            stack.images, stack.labels, people, len(stack.names), see=see, on_progress=on_progress
+            stack.images, stack.labels, people, len(stack.names), see=see, on_progress=job.tell
         )
         return cls(real=real, labels=stack.names, names=tuple(names), data=data)
 
@@ -167,7 +166,6 @@ class SampleRequest:
     """{label: number of images}."""
     seed: int = 0
     """Seed of the first candidate; the others follow."""
-    device: str = "auto"
     doubtful: bool = True
     """Whether images that show their class less surely than real ones may fill up a class of which too few
     others were drawn."""
@@ -178,8 +176,7 @@ def select_samples(
     model: Model,
     wish: SampleRequest,
     against: Callable[[], ReferenceSet | None],
-    *,
-    on_progress: OnProgress = ignore,
+    job: Job = ALONE,
 ) -> Selection:
     """Select the samples of every class, or continue a stored selection.
 
@@ -188,7 +185,7 @@ def select_samples(
         model: draws the candidates.
         wish: what is wanted.
         against: loads the training images to compare with; called only where a class is not selected yet.
-        on_progress: told how many candidates are done.
+        job: where images are drawn; told how many candidates are done.
 
     Raises:
         ModelError: more than _TOO_MANY of the candidates of a class are near copies of training images.
@@ -205,7 +202,7 @@ def select_samples(
     if choice is None:
         choice = Selection() if known is None else _begin_selection(known)
     for label in missing:
-        drawn = tuple(filter_class(model, label, wish, known, on_progress))
+        drawn = tuple(filter_class(model, label, wish, known, job))
         near = {
             str(one.nearest): known.names[one.nearest] for one in drawn if known and one.nearest is not None
         }
@@ -229,20 +226,20 @@ def _read_selection(stored: Path) -> Selection | None:
 
 
 def filter_class(
-    model: Model, label: str, wish: SampleRequest, against: ReferenceSet | None, on_progress: OnProgress
+    model: Model, label: str, wish: SampleRequest, against: ReferenceSet | None, job: Job
 ) -> list[CandidateImage]:
     """Draw and filter one class.
 
     Raises:
         ModelError: more than _TOO_MANY of the candidates are near copies of training images.
     """
-    drawn = draw_and_filter(model, label, wish, against, on_progress)
+    drawn = draw_and_filter(model, label, wish, against, job)
     _refuse_copies(label, drawn)
     return drawn
 
 
 def draw_and_filter(
-    model: Model, label: str, wish: SampleRequest, against: ReferenceSet | None, on_progress: OnProgress
+    model: Model, label: str, wish: SampleRequest, against: ReferenceSet | None, job: Job
 ) -> list[CandidateImage]:
     """Draw candidates of one class and filter them.
 
@@ -256,10 +253,10 @@ def draw_and_filter(
     beside = None if real is None else real.points[real.labels == number]
     for first, size in _rounds(wanted):
         seeds = range(wish.seed + first, wish.seed + first + size)
-        for some, features in _draw_candidates(model, label, seeds, (number, real), wish.device):
+        for some, features in _draw_candidates(model, label, seeds, (number, real), job.device):
             drawn += some
             points.append(features)
-            on_progress(Progress("choosing", len(drawn), first + size, label))
+            job.tell(Progress("choosing", len(drawn), first + size, label))
         if has_too_many_copies(drawn):
             return [replace(one, kept=False) for one in drawn]
         sifted = select_best(drawn, np.concatenate(points), beside, wanted, doubtful=wish.doubtful)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from medgan.base import files
-from medgan.base.progress import OnProgress, Progress
+from medgan.base.job import Job
+from medgan.base.progress import Progress
 from medgan.base.results import FILTER_OFF
 from medgan.filtering.candidates import (
     ReferenceSet,
@@ -72,7 +73,7 @@ class _InMemorySelection:
 
 
 def choose_seeds(
-    model: Model, wish: SampleRequest, against: Callable[[], ReferenceSet] | None, on_progress: OnProgress
+    model: Model, wish: SampleRequest, against: Callable[[], ReferenceSet] | None, job: Job
 ) -> dict[str, Sequence[int]]:
     """{class: seeds of the images wanted}, unfiltered where `against` is None.
 
@@ -83,7 +84,7 @@ def choose_seeds(
         return {label: _unfiltered_seeds(wish, label) for label in wish.counts}
     known = against()
     return {
-        label: [one.seed for one in filter_class(model, label, wish, known, on_progress) if one.kept]
+        label: [one.seed for one in filter_class(model, label, wish, known, job) if one.kept]
         for label, count in wish.counts.items()
         if count
     }
@@ -94,7 +95,7 @@ def select_in_memory(
     wish: SampleRequest,
     against: Callable[[], ReferenceSet] | None,
     known: MutableMapping[str, Any],
-    on_progress: OnProgress,
+    job: Job,
 ) -> _InMemorySelection:
     """Choose the seeds to evaluate.
 
@@ -105,11 +106,11 @@ def select_in_memory(
         wish: what is wanted.
         against: loads the training images to compare with; None turns the filter off.
         known: stores and recalls the selection of each class.
-        on_progress: told how many candidates are done.
+        job: where images are drawn; told how many candidates are done.
     """
     if against is None:
         return _InMemorySelection(
-            seeds=choose_seeds(model, wish, None, on_progress), filter=_filter_report(FILTER_OFF, ())
+            seeds=choose_seeds(model, wish, None, job), filter=_filter_report(FILTER_OFF, ())
         )
     # Each class: draw and filter it, or take what is known from before.
     beside, found = None, {}
@@ -117,7 +118,7 @@ def select_in_memory(
         key = files.digest_of([label, count, wish.seed, model.digest])
         if key not in known:
             beside = against() if beside is None else beside
-            drawn = draw_and_filter(model, label, wish, beside, on_progress)
+            drawn = draw_and_filter(model, label, wish, beside, job)
             known[key] = {
                 "copied": has_too_many_copies(drawn),
                 "seeds": [one.seed for one in drawn if one.kept],
@@ -176,18 +177,16 @@ def _unfiltered_seeds(wish: SampleRequest, label: str) -> range:
     return range(wish.seed, wish.seed + wish.counts[label])
 
 
-def draw_images(
-    model: Model, seeds: Mapping[str, Sequence[int]], device: str, on_progress: OnProgress
-) -> LabelledImages:
+def draw_images(model: Model, seeds: Mapping[str, Sequence[int]], job: Job) -> LabelledImages:
     """Draw the images of these seeds, each as a patient of its own."""
     total, pixels, labels, patients, sources = sum(map(len, seeds.values())), [], [], [], []
     for number, label in enumerate(model.labels):
-        for one in draw(model, label, seeds.get(label, ()), device=device):
+        for one in draw(model, label, seeds.get(label, ()), device=job.device):
             pixels.append(one.pixels)
             labels.append(number)
             patients.append(f"synthetic {label} {one.seed}")
             sources.append(f"seed {one.seed}")
-            on_progress(Progress("drawing", len(pixels), total))
+            job.tell(Progress("drawing", len(pixels), total))
     shape = (0, *model.plan.frame.shape)
     return LabelledImages(
         pixels=np.stack(pixels) if pixels else np.zeros(shape, np.float32),

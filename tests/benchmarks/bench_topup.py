@@ -176,7 +176,7 @@ def trained(manifest, place, split):
 
 def synthetic_of(model, train):
     """As many images of every class as the largest has, chosen as `balance` chooses them."""
-    from medgan.base.progress import ignore
+    from medgan.base.job import Job
     from medgan.filtering.candidates import ReferenceSet, SampleRequest
     from medgan.filtering.in_memory import choose_seeds, draw_images
     from medgan.filtering.selection import FilterReference
@@ -188,8 +188,9 @@ def synthetic_of(model, train):
         return ReferenceSet(real=real, labels=train.names, names=tuple(train.sources), data="")
 
     wanted = dict.fromkeys(train.names, max(train.counts.values()))
-    wish = SampleRequest(counts=wanted, seed=FIRST_SEED, device="cpu", doubtful=False)
-    return draw_images(model, choose_seeds(model, wish, against, ignore), "cpu", ignore)
+    wish = SampleRequest(counts=wanted, seed=FIRST_SEED, doubtful=False)
+    job = Job(device="cpu")
+    return draw_images(model, choose_seeds(model, wish, against, job), job)
 
 
 def given_back(cell, manifest, split):

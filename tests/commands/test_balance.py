@@ -284,7 +284,7 @@ def test_without_synthetic_images_real_ones_are_written_and_repeated_and_nothing
 
 
 def test_images_that_do_not_pass_lower_the_share_of_every_class(scans, model, tmp_path, monkeypatch):
-    def picky(model, label, wish, against, on_progress):
+    def picky(model, label, wish, against, job):
         kept = 1 if label == "normal" else wish.counts[label]
         return [CandidateImage(seed=seed, kept=seed < kept) for seed in range(20)]
 

@@ -219,7 +219,7 @@ def test_the_chosen_share_is_written_and_told(scans, model, tmp_path, monkeypatc
 def test_images_are_tried_as_they_would_be_written(scans, model, tmp_path, monkeypatch):
     seen = asked(monkeypatch, "0")
 
-    def sieve(model, label, wish, against, on_progress):
+    def sieve(model, label, wish, against, job):
         return [CandidateImage(seed=seed, kept=bool(seed % 2)) for seed in range(2 * wish.counts[label])]
 
     monkeypatch.setattr(in_memory, "filter_class", sieve)
