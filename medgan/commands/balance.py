@@ -63,7 +63,8 @@ from medgan.output.folder import (
 from medgan.output.folder_names import folder_names
 from medgan.output.real_images import NONE, PREPARED, order_digest, plan_real_images, repeat_images
 from medgan.plan import Frame, Overrides, decide
-from medgan.preparation.stack import prepare
+from medgan.preparation.stack import Stack, prepare
+from medgan.scans.scan import OutputFormat
 
 _DEFAULT_SHARE = 0.25
 """Share of synthetic images in every class unless the user asks for another."""
@@ -121,6 +122,8 @@ def balance(  # noqa: PLR0913  # what the command takes
     frame = task.frame_by(plan.frame)
 
     with run.lock(job.first):
+        stack = task.open_stack(frame, job)
+
         # Train a model where none is given and synthetic images are needed.
         if trained is None and any(task.missing.values()):
             beside = _sibling_folder(out, ".run")
@@ -129,8 +132,8 @@ def balance(  # noqa: PLR0913  # what the command takes
 
         # Choose the share on validation patients, then draw, filter and write.
         if trained is not None and task.unsettled:
-            task = task.settled(trained, _sibling_folder(out, ".share"), frame, job)
-        written = write_dataset(run, task, trained, frame, job)
+            task = task.settled(trained, _sibling_folder(out, ".share"), stack, job)
+        written = write_dataset(run, task, trained, frame.form, stack, job)
     ensure_report(out)
     return written
 
@@ -243,6 +246,13 @@ class BalanceJob:
         form = resolve_form(beside_real, self.options.format, self.options.dicom_class)
         return replace(frame, labels=tuple(self.before), form=form)
 
+    def open_stack(self, frame: Frame, job: Job) -> Stack | None:
+        """Open the prepared images if they are written or candidates are compared with them."""
+        filtered = any(self.missing.values()) and not self.options.no_filter
+        if self.options.way != PREPARED and not filtered:
+            return None
+        return prepare(self.manifest, frame, job.each(cache.stacks_folder), job, records=self.records)
+
     @property
     def missing(self) -> dict[str, int]:
         """{label: synthetic images to draw}."""
@@ -278,15 +288,19 @@ class BalanceJob:
         """Whether validation patients still have to choose the share."""
         return self.mixture.share == AUTO and any(self.missing.values())
 
-    def settled(self, model: Model, place: Path, frame: Frame, job: Job) -> BalanceJob:
+    def settled(self, model: Model, place: Path, stack: Stack | None, job: Job) -> BalanceJob:
         """The same job at the share that validation patients choose; their results go into `place`."""
-        images = partial(_load_reference, self, frame, folder_names(self.before), job)
-        against = None if self.options.no_filter else images
+        against = None if self.options.no_filter else partial(self.load_reference, stack, job)
         chosen = job.first(lambda: settle_share(self.manifest, model, self.mixture, place, against, job))
         mixture = replace(self.mixture, share=float(chosen.share))
         notes = tuple(filter(None, [mixture.limit(self.before)]))
         task = replace(self, mixture=mixture, whole=mixture.of(self.before), chosen=chosen, notes=notes)
         return task.worth_writing(chosen.sentence)
+
+    def load_reference(self, stack: Stack | None, job: Job) -> ReferenceSet:
+        """Measure the images of the stack, with which candidates are compared."""
+        assert stack is not None, "opened wherever candidates are filtered"
+        return ReferenceSet.of(stack, folder_names(self.before), digest_records(self.records), job)
 
     def fit(self, choice: Selection) -> BalanceJob:
         """The same job with only as many synthetic images as passed the filter, in equal shares."""
@@ -332,27 +346,33 @@ class BalanceJob:
 
 
 def write_dataset(
-    run: RunFolder, task: BalanceJob, model: Model | None, frame: Frame, job: Job
+    run: RunFolder, task: BalanceJob, model: Model | None, form: OutputFormat, stack: Stack | None, job: Job
 ) -> WriteResult:
-    """Write real, repeated and synthetic images into the locked folder `run`, then finalise it."""
+    """Write real, repeated and synthetic images into the locked folder `run`, then finalise it.
+
+    Args:
+        run: The locked folder.
+        task: What it is made up of.
+        model: Draws the synthetic images; None where there are none.
+        form: In which form images are written.
+        stack: The images that `task.open_stack` gave.
+        job: Its processes share the work.
+    """
     # Claim the folder, or return what an earlier command completed there.
     digest = model.digest if model else ""
     settings = {**task.settings, "model": digest}
     if (done := job.first(lambda: claim_folder(run, settings))) is not None:
         return done
-    folder = DatasetWriter(path=run.path, form=frame.form, folders=folder_names(task.before))
+    folder = DatasetWriter(path=run.path, form=form, folders=folder_names(task.before))
 
     # Select the synthetic images, one seed each.
     choice = None
     if model and not task.options.no_filter:
-        task, choice = job.first(lambda: _select_samples(folder, task, model, frame, job))
+        task, choice = job.first(lambda: _select_samples(folder, task, model, stack, job))
     wish = SampleRequest(counts=task.missing if model else {}, seed=task.mixture.seed)
     marks = list_marks(wish, choice, digest)
 
     # Write real and synthetic images, each process its part.
-    stack = None
-    if task.options.way == PREPARED:
-        stack = prepare(task.manifest, frame, job.each(cache.stacks_folder), job, records=task.records)
     root, way = task.manifest.root, task.options.way
     count, real = job.each(lambda: plan_real_images(folder, task.records, root, way, stack))
 
@@ -373,12 +393,11 @@ def write_dataset(
 
 
 def _select_samples(
-    folder: DatasetWriter, task: BalanceJob, model: Model, frame: Frame, job: Job
+    folder: DatasetWriter, task: BalanceJob, model: Model, stack: Stack | None, job: Job
 ) -> tuple[BalanceJob, Selection]:
     """Select images with the filter, and reduce the job to the share that every class can reach."""
     wish = SampleRequest(counts=task.missing, seed=task.mixture.seed, doubtful=False)
-    images = partial(_load_reference, task, frame, folder.folders, job)
-    choice = select_samples(folder.selection, model, wish, images, job)
+    choice = select_samples(folder.selection, model, wish, partial(task.load_reference, stack, job), job)
     task = task.fit(choice)
     return task, choice.hold(task.missing)
 
@@ -404,12 +423,6 @@ def _run_record(
         notes=task.remarks,
         filter=describe_filter(choice, model.data_digest if model else ""),
     )
-
-
-def _load_reference(task: BalanceJob, frame: Frame, folders: Mapping[str, str], job: Job) -> ReferenceSet:
-    """The training images, with which candidates are compared."""
-    stack = prepare(task.manifest, frame, cache.stacks_folder(), job)
-    return ReferenceSet.of(stack, folders, task.manifest.digest, job)
 
 
 def _policy_of(options: BalanceOptions, seed: int) -> BalancePolicy:

@@ -66,7 +66,7 @@ def conform(  # noqa: PLR0913  # what the command takes
         form = resolve_form(trained.plan.frame.form, format, dicom_class)
         frame = replace(trained.plan.frame, labels=tuple(task.before), form=form)
         with run.lock(job.first):
-            done = write_dataset(run, task, trained, frame, job)
+            done = write_dataset(run, task, trained, form, task.open_stack(frame, job), job)
     ensure_report(out)
     return done
 
