@@ -330,7 +330,8 @@ def test_the_report_of_inspect_has_the_documented_keys(world):
     report = world["inspection"]
     fields = dict.fromkeys(report["plan"], "<field>")
     verdicts = dict.fromkeys(report["verdicts"], "<verdict>")
-    found = paths(report | {"plan": {}}, world["names"] | verdicts)
+    measured = {"dicom": "<format>", "CT": "<modality>", "HU": "<meaning>", "1": "<channels>"}
+    found = paths(report | {"plan": {}}, world["names"] | verdicts | measured)
     found |= {f"plan.{path}" for path in paths(report["plan"], fields, leaves={"<field>.value"})}
     apart = {f"told_apart.{path}" for path in paths(class_check_report(checks.judge(), checks.NAMES), {})}
     assert found - {"plan"} | apart - {"told_apart.sentences[]"} == documented("inspect")

@@ -56,6 +56,8 @@ class InspectResult(Result):
     patients: Counts
     rare: Mapping[str, int]
     """{class: images missing to the largest one}."""
+    measured: Facts
+    """Formats, sizes, spacing and intensities of the scans in train."""
     verdicts: Mapping[str, int]
     """{verdict: files}."""
     plan: Decisions | None
@@ -65,14 +67,6 @@ class InspectResult(Result):
     """Which classes a frozen network can tell apart."""
     files: tuple[Mapping[str, str], ...] | None = None
     """Every file with its verdict; None unless asked for."""
-    fingerprint: Facts
-    """All that was measured in train; it stands in no JSON."""
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented JSON."""
-        facts = super().as_json()
-        del facts["fingerprint"]
-        return facts
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,8 +97,7 @@ def inspect(
     with screen.polite_errors(again="Nothing was changed; repeat the command."):
         with watch() as on_progress:
             found = verbs.inspect(source, scans=scans, seed=seed, files=files, on_progress=on_progress)
-        in_words = partial(screen.show_inspection, fingerprint=found.fingerprint, everything=everything)
-        _tell(found.as_json(), in_words, json=json)
+        _tell(found.as_json(), partial(screen.show_inspection, everything=everything), json=json)
 
 
 @app.command(cls=Command)

@@ -45,7 +45,7 @@ _MEASUREMENTS = {
     "duplicates": "duplicates",
     "leaks": "set aside, being also in val or test",
 }
-"""{fact of the fingerprint: words for it}."""
+"""{what was measured: words for it}."""
 
 _MAIN_DECISIONS = (
     ("size", "size in pixels", "--size, --effort"),
@@ -156,11 +156,11 @@ def show_json(value: object) -> None:
     put(json.dumps(value, indent=2) + "\n")
 
 
-def show_inspection(report: _Facts, fingerprint: _Facts, *, everything: bool = False) -> None:
+def show_inspection(report: _Facts, *, everything: bool = False) -> None:
     """Show what `inspect` found: warnings, classes, measurements, verdicts on files, and the plan."""
     _warnings(report["warnings"])
     _table("Classes", ("split", "class", "scans", "images", "patients", "missing"), _classes(report))
-    _table("Measured in train", ("", ""), _measured_facts(fingerprint, report["told_apart"]))
+    _table("Measured in train", ("", ""), _measured_facts(report["measured"], report["told_apart"]))
     _table("Files", ("", ""), report["verdicts"].items())
     for entry in report.get("files", ()):
         _line(f"  {entry['verdict']:24} {entry['split']:6} {entry['path']}  {entry['reason']}".rstrip())
@@ -416,9 +416,9 @@ def _classes(report: _Facts) -> Iterator[Sequence[object]]:
             yield split, label, scans, images, patients, missing
 
 
-def _measured_facts(fingerprint: _Facts, classes: _Facts) -> Iterator[tuple[str, str]]:
+def _measured_facts(measured: _Facts, classes: _Facts) -> Iterator[tuple[str, str]]:
     for name, words in _MEASUREMENTS.items():
-        value = fingerprint[name]
+        value = measured[name]
         if name in {"rows", "columns"} and value:
             told = f"{value[0]}" if len(set(value)) == 1 else "{} to {}, median {}".format(*_ends(value))
             yield words, told

@@ -25,6 +25,11 @@ _VERSION = 1
 """Version of the report: a key may be added under the same number, none removed or redefined."""
 
 _NO_OVERRIDES = Overrides()
+_MEASURED = (
+    "formats", "modalities", "meanings", "bits", "channels", "rows", "columns", "spacing_mm", "levels",
+    "duplicates", "leaks",
+)  # fmt: skip
+"""Facts of the fingerprint that the report names."""
 _LEAST_PATIENTS = 20
 """Patients that a class needs before its separability is measured."""
 _MOST_PER_CLASS = 100
@@ -81,12 +86,12 @@ def _inspect(
         images=fingerprint.images,
         patients=fingerprint.patients,
         rare=fingerprint.rare,
+        measured={name: value for name, value in to_json(fingerprint).items() if name in _MEASURED},
         verdicts=fingerprint.verdicts,
         plan=None if plan is None else explain(plan),
         warnings=warnings,
         told_apart=_measure_separability(manifest, plan, job),
         files=tuple(_files(manifest)) if files else None,
-        fingerprint=to_json(fingerprint),
     )
 
 

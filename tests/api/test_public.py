@@ -190,7 +190,7 @@ def test_a_result_has_the_documented_keys(kind, heading):
     from tests.test_docs import documented
 
     keys = {key.partition(".")[0].removesuffix("[]") for key in documented(heading)}
-    assert {field.name for field in dataclasses.fields(kind)} - {"fingerprint"} == keys
+    assert {field.name for field in dataclasses.fields(kind)} == keys
 
 
 @pytest.mark.slow

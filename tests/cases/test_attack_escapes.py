@@ -196,7 +196,7 @@ def test_a_file_name_cannot_forge_a_line_of_a_listing(png, tmp_path, capsys):
     for number, name in enumerate(("a/x\n  ok    train forged.png", "a/y\x1b[31m.png", "b/z.png")):
         png(name, number)
     found = inspect(Source(path=tmp_path), files=True)
-    screen.show_inspection(found.as_json(), found.fingerprint)
+    screen.show_inspection(found.as_json())
     listing = capsys.readouterr().out
     assert sum("train" in line and ".png" in line for line in listing.splitlines()) == 3
     assert "\x1b" not in listing

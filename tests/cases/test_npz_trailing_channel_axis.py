@@ -48,8 +48,8 @@ def test_gray_images_are_one_image_each_wherever_their_channel_stands(images, tm
 
 def test_the_case_as_inspect_tells_it(tmp_path):
     found = inspect(Source(path=saved(tmp_path / "d.npz", discs()[..., None])), holdout=0.0)
-    assert found.fingerprint["images"] == {"train": {"0": 6, "1": 6}}
-    assert (found.fingerprint["rows"], found.fingerprint["columns"]) == ([SIDE] * 3, [SIDE] * 3)
+    assert found.images == {"train": {"0": 6, "1": 6}}
+    assert (found.measured["rows"], found.measured["columns"]) == ([SIDE] * 3, [SIDE] * 3)
 
 
 @pytest.mark.parametrize(

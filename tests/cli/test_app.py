@@ -21,7 +21,6 @@ class Answer:
     """Stands for any result noun: remembers nothing, reports little."""
 
     def __init__(self, **report):
-        self.fingerprint = {}
         self._report = report
 
     def as_json(self):

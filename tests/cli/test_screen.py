@@ -133,7 +133,7 @@ MEASURED = dict.fromkeys(screen._MEASUREMENTS, 0) | {
 
 
 def test_an_inspection_is_told_in_tables(capsys):
-    screen.show_inspection(REPORT, MEASURED)
+    screen.show_inspection(REPORT | {"measured": MEASURED})
     told = capsys.readouterr().out
     lines = [line.split() for line in told.splitlines() if line.strip()]
     assert ["train", "b", "1", "1", "1", "9"] in lines
@@ -176,7 +176,9 @@ def test_every_decision_is_told_when_asked_for_in_plain_words(capsys):
             "toned": False,
         }.items()
     }
-    screen.show_inspection(REPORT | {"plan": REPORT["plan"] | open_ones}, MEASURED, everything=True)
+    screen.show_inspection(
+        REPORT | {"plan": REPORT["plan"] | open_ones, "measured": MEASURED}, everything=True
+    )
     rows = [re.split(r"  +", line.strip()) for line in capsys.readouterr().out.splitlines()]
     assert ["mm_per_pixel", "unknown", "rule: unknown spacing"] in rows
     assert ["labels", "a, b", "rule: found"] in rows
@@ -189,7 +191,7 @@ def test_every_decision_is_told_when_asked_for_in_plain_words(capsys):
 
 
 def test_warnings_come_first(capsys):
-    screen.show_inspection(REPORT, MEASURED)
+    screen.show_inspection(REPORT | {"measured": MEASURED})
     assert capsys.readouterr().out.startswith("warning: class b is small\n")
     dry = {
         "run": "r",
@@ -207,7 +209,7 @@ def test_the_real_plan_is_told_in_ten_rows(capsys, cut_scans):
     from medgan.dataset.source import Source
 
     plan = inspect(Source(path=cut_scans)).as_json()["plan"]
-    screen.show_inspection(REPORT | {"plan": plan}, MEASURED)
+    screen.show_inspection(REPORT | {"plan": plan, "measured": MEASURED})
     told = capsys.readouterr().out.partition("\nPlan\n")[2]
     assert len(told.strip().splitlines()) <= 12  # with the heading and the way to the rest
     assert "no part" not in told
@@ -215,24 +217,26 @@ def test_the_real_plan_is_told_in_ten_rows(capsys, cut_scans):
 
 
 def test_what_no_scan_tells_is_not_listed_and_colour_is_named(capsys):
-    screen.show_inspection(REPORT, MEASURED | {"modalities": {"": 9}, "channels": {"1": 4, "3": 5}})
+    screen.show_inspection(
+        REPORT | {"measured": MEASURED | {"modalities": {"": 9}, "channels": {"1": 4, "3": 5}}}
+    )
     told = capsys.readouterr().out
     assert "modalities" not in told
     assert "gray: 4, colour: 5" in told
 
 
 def test_no_line_of_a_table_ends_in_blanks(capsys):
-    screen.show_inspection(REPORT, MEASURED)
+    screen.show_inspection(REPORT | {"measured": MEASURED})
     assert not any(line.endswith(" ") for line in capsys.readouterr().out.splitlines())
 
 
 def test_a_long_line_is_not_folded_in_a_pipe(capsys):
-    screen.show_inspection(REPORT | {"warnings": ["word " * 400 + "end"]}, MEASURED)
+    screen.show_inspection(REPORT | {"warnings": ["word " * 400 + "end"], "measured": MEASURED})
     assert capsys.readouterr().out.splitlines()[0].endswith("word end")
 
 
 def test_a_data_set_without_plan_is_told_too(capsys):
-    screen.show_inspection(REPORT | {"plan": None}, MEASURED)
+    screen.show_inspection(REPORT | {"plan": None, "measured": MEASURED})
     assert "Plan" not in capsys.readouterr().out
 
 
