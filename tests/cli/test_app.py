@@ -218,7 +218,7 @@ def test_the_filter_is_on_until_it_is_turned_off(calls):
 def test_images_of_a_model_are_judged_as_they_are_handed_out_unless_asked_otherwise(calls):
     for words, filtered in ((), True), (["--no-filter"], False):
         run("evaluate", "scans", "--model", "run", "--out", "e", *words, "--json")
-        assert calls["evaluate"][0][0].filtered is filtered
+        assert calls["evaluate"][0][0].evidence.no_filter is not filtered
 
 
 @pytest.mark.parametrize("name", ["ct", "mr", "cr", "dx", "us", "sc"])
