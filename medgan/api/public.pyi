@@ -124,6 +124,7 @@ def sample(
     against: Path | str | None = None,
     holdout: float | None = None,
     no_filter: bool = False,
+    film: bool = False,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     on_progress: OnProgress = ...,
 ) -> WriteResult:
@@ -143,6 +144,8 @@ def sample(
             a new one, 0.2 where there is no val and no test.
         no_filter: Write every image as it is drawn; by default near copies, images that do not surely show
             their class and poor ones are left out.
+        film: Also write animations of what the model draws, unfiltered: a walk within each class, and one
+            from class to class.
         device: Where to compute.
         on_progress: Called with a `Progress` as the work goes on.
     """

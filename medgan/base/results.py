@@ -107,6 +107,8 @@ class WriteResult(Result):
     """What was compared and what was rejected."""
     manifest: Path
     """Where manifest.csv lies."""
+    films: tuple[Path, ...] | None = None
+    """Where the animations of `sample` lie; None unless asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

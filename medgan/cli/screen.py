@@ -222,6 +222,8 @@ def show_output(report: _Facts) -> None:
         _line(f"note: {note}", style="yellow")
     _line(report["share"]["sentence"])
     _facts({name: report[name] for name in ("out", "manifest")})
+    for film in report.get("films", ()):
+        _line(f"film      {film}")
     _show_hint(f"look at {Path(report['out']) / 'contact-sheet.png'}")
 
 

@@ -276,6 +276,16 @@ class DrawOptions:
     ] = None
     holdout: Holdout = None
     no_filter: NoFilter = False
+    film: Annotated[
+        bool,
+        _output(
+            names=("--film",),
+            help=(
+                "Also write animations of what the model draws, unfiltered: a walk within each class, and "
+                "one from class to class."
+            ),
+        ),
+    ] = False
     device: Device = "auto"
 
     @property

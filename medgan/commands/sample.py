@@ -22,6 +22,7 @@ from medgan.commands.draw_into import (
     write_share,
     write_synthetic,
 )
+from medgan.commands.films import film_notes, write_films
 from medgan.commands.job import join_job
 from medgan.commands.options import DrawOptions
 from medgan.dataset.index import index
@@ -85,6 +86,7 @@ def sample(
         "filter": not options.no_filter,
         "against": against is not None,
         "holdout": how.share,
+        **({"film": True} if options.film else {}),
     }
     run = dataset_folder(out, "sample")
     job = join_job(options.device, on_progress)
@@ -130,6 +132,7 @@ def _write_images(
         return len(mine), write_synthetic(folder, model, mine, job.device)
 
     images = write_share(drawn, job)
+    films = _draw_films(folder, model, wish, job) if settings.get("film") else ()
     account = RunFacts(
         command="sample",
         settings=settings,
@@ -139,8 +142,17 @@ def _write_images(
         training_seed=model.plan.budget.seed,
         holdout=model.holdout,
         filter=describe_filter(choice, model.data_digest),
+        films=films,
+        notes=film_notes(tuple(wish.counts)) if films else (),
     )
     return job.first(lambda: finalise(folder, images, account, job.tell))
+
+
+def _draw_films(folder: DatasetWriter, model: Model, wish: SampleRequest, job: Job) -> tuple[str, ...]:
+    """Write the films of the classes that are drawn, in the first process alone."""
+    return job.first(
+        lambda: write_films(folder.path, model, tuple(wish.counts), folder.folders, wish.seed, job)
+    )
 
 
 def _check_options(options: DrawOptions) -> None:

@@ -89,6 +89,8 @@ class RunFacts:
     """`WriteResult.notes`."""
     filter: FilterResult = field(default_factory=FilterResult)
     """What the filter did."""
+    films: tuple[str, ...] = ()
+    """Paths of the films within the folder."""
 
 
 def finalise(
@@ -114,6 +116,7 @@ def finalise(
         notes=account.notes,
         filter=account.filter.report,
         manifest=folder.path / MANIFEST,
+        films=tuple(folder.path / name for name in account.films) or None,
     )
     rejected = account.filter.rejected
     _close(
@@ -325,6 +328,7 @@ def _close(
     title = f"{' beside '.join(sides).capitalize()} images"
     sheet = contact_sheet(images, folder.path / CONTACT_SHEET, title)
     digests = _image_digests(folder)
+    digests |= {name: files.digest_file(folder.path / name) for name in record.get("films", ())}
     digests[sheet.name] = files.digest_file(sheet)
     described = {**texts, RECORD: files.json_text(record)}
     digests |= {name: hashlib.sha256(text.encode()).hexdigest() for name, text in described.items()}
@@ -374,4 +378,5 @@ def _run_record(folder: DatasetWriter, account: RunFacts, written: WriteResult) 
         "real": account.real,
         "filter": account.filter.report,
         "verdicts": account.verdicts,
+        **({"films": account.films} if account.films else {}),
     }

@@ -3,7 +3,7 @@
 Layout: `images/<class>/<class>_syn_000001.<ext>`, with `_real_` and `_repeated_` likewise, and nothing else
 below `images/`. Beside it are `manifest.csv`, `rejected.csv` (where drawn images were filtered),
 `datalist.json`, `metadata.csv` (where all images are PNG, JPEG or TIFF), `run.json`, `README.md`,
-`contact-sheet.png` and `SHA256SUMS`.
+`contact-sheet.png` and `SHA256SUMS`, and `films/` where `sample` was asked for animations.
 
 `run.json` is written first, and again as complete at the very end: in between, the command can be killed at
 any moment and repeated. Equal commands on equal data give equal bytes.
@@ -36,6 +36,8 @@ VERSION = 1
 SUFFIXES = {name: writer.SUFFIX for name, writer in formats.WRITERS.items()}
 """{format: suffix of its files}."""
 MANIFEST, METADATA, REJECTED = "manifest.csv", "metadata.csv", "rejected.csv"
+FILMS = "films"
+"""Subfolder of the animations that `sample --film` writes."""
 _SELECTION = ".choice.json"
 
 
@@ -163,8 +165,9 @@ def find_result(folder: RunFolder, settings: Settings) -> WriteResult | None:
     begun = folder.read()
     if begun is None:
         return None
-    # Older versions did not record a holdout of 0.
-    folder.refuse_changes(list_changes({"holdout": 0.0, **begun["settings"]}, settings))
+    # Older versions did not record a holdout of 0, and films are recorded only where there are any.
+    known = {"holdout": 0.0, "film": False, **begun["settings"]}
+    folder.refuse_changes(list_changes(known, {"film": False, **settings}))
     return _read_result(folder.path, begun) if begun["complete"] else None
 
 
@@ -182,13 +185,13 @@ def claim_folder(folder: RunFolder, settings: Settings) -> WriteResult | None:
 
 
 def _refuse_links(out: Path) -> None:
-    """Raise OutputError for image folders that are links.
+    """Raise OutputError for folders of images or films that are links.
 
     What is written into them would land, and replace files, elsewhere.
     """
     images = out / "images"
     try:
-        for folder in (images, *(images.iterdir() if images.exists() else ())):
+        for folder in (out / FILMS, images, *(images.iterdir() if images.exists() else ())):
             if folder.is_symlink() and folder.is_dir():
                 raise OutputError(
                     f"{folder}: this is a link, and nothing is written through a link",
@@ -229,12 +232,20 @@ def _read_result(out: Path, run: Mapping[str, Any]) -> WriteResult:
             "class_check": filtered.get("class_check", CLASSES_NOT_CHECKED),
         }  # older folders lack it
         files.from_json(_FILTER, {name: filtered[name] for name in _FILTER}, "filter")
+        films = files.from_json(tuple[str, ...], run.get("films", []), "films")
         _ = [end["counts"]["before"][label] for label in end["counts"]["after"]]
     except (KeyError, ValueError) as error:
         raise OutputError(
             f"{out / RECORD} cannot be read ({error})", hint="Choose another --out, or copy the folder anew."
         ) from error
-    return WriteResult(version=VERSION, out=out, **end, filter=filtered, manifest=out / MANIFEST)
+    return WriteResult(
+        version=VERSION,
+        out=out,
+        **end,
+        filter=filtered,
+        manifest=out / MANIFEST,
+        films=tuple(out / name for name in films) or None,
+    )
 
 
 def _move(paths: Iterable[Path], folder: Path) -> None:

@@ -62,6 +62,11 @@ class Canvas:
 
     def save(self, path: Path) -> Path:
         """Write the picture to `path` atomically, the same bytes for the same content."""
+        files.write_bytes(path, self.draw())
+        return path
+
+    def draw(self) -> bytes:
+        """The picture as PNG."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
         from matplotlib.patches import Rectangle
@@ -83,8 +88,7 @@ class Canvas:
                 axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=colour, lw=1.2))
             stream = io.BytesIO()
             drawing.print_png(stream)  # type: ignore[no-untyped-call]
-        files.write_bytes(path, stream.getvalue())
-        return path
+        return stream.getvalue()
 
 
 def wrap_text(text: str, width: int, lines: int = 2) -> list[str]:

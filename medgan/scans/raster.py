@@ -13,7 +13,7 @@ import logging
 import math
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -295,16 +295,22 @@ def write(path: Path, pixels: Pixels, form: OutputFormat, mark: Provenance) -> N
     """
     stored, low, high = _to_samples(pixels, form)
     said = image_facts(form, mark) | {"StoredLow": low, "StoredHigh": high}
-    chunks = PngImagePlugin.PngInfo()
-    chunks.add_text("Software", SOFTWARE)
-    chunks.add_text("Disclaimer", NOTICES[mark.synthetic])
-    chunks.add_itxt("Description", json.dumps(said, sort_keys=True, ensure_ascii=False))
-    source = _SYNTHETIC_SOURCE if mark.synthetic else _REAL_SOURCE
-    chunks.add_itxt("XML:com.adobe.xmp", _XMP.format(source=quoteattr(source)))
     buffer = io.BytesIO()
     # Noise hardly shrinks, and level 1 is five times as fast.
+    chunks = text_chunks(said, synthetic=mark.synthetic)
     Image.fromarray(stored).save(buffer, "PNG", pnginfo=chunks, compress_level=1)
     write_bytes(path, buffer.getvalue())
+
+
+def text_chunks(said: Mapping[str, object], *, synthetic: bool) -> PngImagePlugin.PngInfo:
+    """The texts in a PNG that medgan writes: facts, a notice, and whether the picture is synthetic."""
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_text("Software", SOFTWARE)
+    chunks.add_text("Disclaimer", NOTICES[synthetic])
+    chunks.add_itxt("Description", json.dumps(said, sort_keys=True, ensure_ascii=False))
+    source = _SYNTHETIC_SOURCE if synthetic else _REAL_SOURCE
+    chunks.add_itxt("XML:com.adobe.xmp", _XMP.format(source=quoteattr(source)))
+    return chunks
 
 
 def _to_samples(pixels: Pixels, form: OutputFormat) -> tuple[NDArray[Any], float, float]:

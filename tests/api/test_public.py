@@ -15,7 +15,6 @@ import medgan
 from medgan import MedganError, Model, OptionError
 from medgan.api.keywords import choices_of, kinds_of
 from medgan.base import results
-from medgan.base.files import to_json
 from medgan.cli.app import app
 from medgan.cli.help import kind_of, parameters
 from tests.commands.blobs import discs, tree, untrained
@@ -104,7 +103,7 @@ def test_sample_writes_the_bytes_of_its_command(place, tmp_path, capsys):
     words = ("--label", "covid", "--count", 2, "--seed", 5, "--no-filter", "--json")
     told = run("sample", place / "run", "--out", tmp_path / "command", *words)
     assert done.out == tmp_path / "verb"
-    swapped = json.dumps(to_json(done)).replace(str(done.out), told["out"])
+    swapped = json.dumps(done.as_json()).replace(str(done.out), told["out"])
     assert json.loads(swapped) == told
     command = tree(tmp_path / "command")
     del command["medgan.toml"]  # which only a command line leaves, for it repeats one

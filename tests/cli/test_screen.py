@@ -353,12 +353,14 @@ def test_where_nothing_is_real_only_what_was_drawn_is_told(capsys):
             "filter": off,
             "out": "o",
             "manifest": "m",
+            "films": ["o/films/class-b.png"],
         }
     )
     told = capsys.readouterr().out
     assert "Near copies of training images were not checked." in told
     lines = [line.split() for line in told.splitlines()]
     assert ["b", "4"] in lines
+    assert ["film", "o/films/class-b.png"] in lines
     assert not any(line[:1] == ["a"] for line in lines)
 
 

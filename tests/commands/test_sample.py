@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 from collections import Counter
 from dataclasses import replace
 
@@ -10,15 +11,19 @@ from PIL import Image
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, SecondaryCaptureImageStorage
 
 from medgan import MedganError, ModelError, OutputError, PlanError
+from medgan.base.files import read_json
 from medgan.base.results import CLASSES_NOT_CHECKED
+from medgan.commands import films
 from medgan.commands.options import DrawOptions
 from medgan.commands.sample import sample
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.sample import draw
 from medgan.output.folder_names import folder_names
+from medgan.pictures.film import compose_frame
 from medgan.scans import formats
 from medgan.scans.scan import OutputFormat
 from tests.commands.blobs import LAYOUT, discs, rows_of, tree, untrained
+from tests.test_docs import documented
 
 CT = OutputFormat(
     format="dicom",
@@ -401,3 +406,109 @@ def test_classes_with_odd_names_are_written_and_numbered_like_their_folders(tmp_
         assert folders[int(row["label_id"])] == row["path"].split("/")[1]  # ImageFolder's class_to_idx
     names = json.loads((out / "datalist.json").read_text(encoding="utf-8"))["labels"]
     assert {names[row["label_id"]]: row["label"] for row in rows} == {label: label for label in labels}
+
+
+# --- films ---
+
+FILMS = ("films/class-covid.png", "films/class-normal.png", "films/between-classes.png")
+
+
+def film(model, out, **more):
+    return sample(model, out, options=DrawOptions(count=2, no_filter=True, film=True, **more))
+
+
+@pytest.fixture(scope="module")
+def filmed(model, tmp_path_factory):
+    """Images with their films, only to be looked at."""
+    return film(model, tmp_path_factory.mktemp("filmed") / "out", seed=3)
+
+
+def test_films_lie_beside_the_images_and_are_named_in_json(filmed):
+    out, written = filmed.out, filmed
+    assert written.films == tuple(out / name for name in FILMS)
+    assert written.as_json()["films"] == [str(path) for path in written.films]
+    assert "films[]" in documented("sample and balance") & documented("run.json of sample and balance")
+    assert {path for path in tree(out) if path.startswith("films/")} == set(FILMS)
+    assert {path.split("/")[0] for path in tree(out)} == {*LAYOUT, "films"} - {"rejected.csv"}
+    assert read_json(out / "run.json")["films"] == [
+        path.relative_to(out).as_posix() for path in written.films
+    ]
+    sums = dict(line.split("  ")[::-1] for line in (out / "SHA256SUMS").read_text("utf-8").splitlines())
+    assert all(sums[name] == hashlib.sha256((out / name).read_bytes()).hexdigest() for name in FILMS)
+
+
+def test_images_are_the_same_with_films_and_without(filmed, model, tmp_path):
+    plain = sample(model, tmp_path / "without", options=DrawOptions(count=2, seed=3, no_filter=True))
+    assert "films" not in plain.as_json()
+    assert "films" not in read_json(plain.out / "run.json")
+    there, here = (
+        {path: data for path, data in tree(out).items() if path.startswith("images/")}
+        for out in (filmed.out, plain.out)
+    )
+    assert there == here
+
+
+def test_a_film_says_that_it_is_synthetic_and_that_no_filter_saw_it(filmed, model):
+    (note,) = filmed.notes
+    assert "before any filter" in note
+    assert "before any filter" in (filmed.out / "README.md").read_text(encoding="utf-8")
+    six = [3, 4, 5, 6, 7, 8]
+    for path, seeds in zip(filmed.films, (six, six, [3, 4, 5]), strict=True):
+        with Image.open(path) as shown:
+            told = json.loads(shown.info["Description"])
+            assert (told["SyntheticData"], told["Filtered"], told["Seeds"]) == (True, False, seeds)
+            assert told["Model"] == Model.load(model).digest
+            assert shown.n_frames == (96 if len(seeds) > 3 else 32)
+
+
+def test_a_film_passes_through_the_images_of_its_seeds(filmed, model):
+    trained = Model.load(model)
+    with Image.open(filmed.films[0]) as walk, Image.open(filmed.films[2]) as change:
+        for place, one in enumerate(draw(trained, "covid", range(3, 6))):
+            expected = compose_frame([one.pixels], ("", ""))[48:].astype(int)
+            for shown, frame, left in ((walk, 16 * place, 0), (change, 0, place * (expected.shape[1] + 4))):
+                shown.seek(frame)
+                found = np.asarray(shown.convert("L"))[48:, left : left + expected.shape[1]].astype(int)
+                assert np.abs(found - expected).max() <= 1
+
+
+def test_one_class_has_a_film_of_its_own_only(model, tmp_path):
+    written = film(model, tmp_path / "out", label="covid")
+    assert [path.name for path in written.films] == ["class-covid.png"]
+
+
+def test_a_film_is_not_drawn_twice_and_the_same_command_gives_the_same_bytes(
+    filmed, model, tmp_path, monkeypatch
+):
+    shutil.copytree(filmed.out, tmp_path / "out")
+    begun = read_json(filmed.out / "run.json")
+    unfinished = {name: begun[name] for name in ("version", "settings")} | {"complete": False}
+    (tmp_path / "out" / "run.json").write_text(json.dumps(unfinished), encoding="utf-8")
+    (tmp_path / "out" / "films" / "class-normal.png").unlink()
+    drawn, real = [], films.write_film
+    monkeypatch.setattr(films, "write_film", lambda path, *rest: drawn.append(path.name) or real(path, *rest))
+    for _ in range(2):  # the second time nothing is left to do
+        again = film(model, tmp_path / "out", seed=3)
+        assert drawn == ["class-normal.png"]
+        assert tree(tmp_path / "out") == tree(filmed.out)
+        assert [path.name for path in again.films] == [path.name for path in filmed.films]
+
+
+def test_films_are_asked_for_at_once_or_in_another_folder(model, tmp_path):
+    sample(model, tmp_path / "out", options=DrawOptions(count=2, no_filter=True))
+    with pytest.raises(OutputError, match="film was false, is now true"):
+        film(model, tmp_path / "out")
+
+
+def test_films_are_not_written_through_a_link(model, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out" / "films").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError):
+        film(model, tmp_path / "out")
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_film_from_class_to_class_says_which_classes_it_leaves_out():
+    assert len(films.film_notes("abcdefgh")) == 1
+    assert "leaves out the last 2 classes" in films.film_notes("abcdefghij")[1]

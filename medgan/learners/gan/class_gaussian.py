@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from medgan.learners.gan.layers import class_rows
 
 _BORROWED = 30
 """Number of images at which half of a class's covariance is its own and half is borrowed."""
@@ -24,7 +25,9 @@ _BORROWED = 30
 class ClassGaussian(nn.Module):
     """Samples of a normal distribution per class, small images (N, C, h, w).
 
-    The inputs are latents (N, latent), normalised to length sqrt(latent), and classes (N,).
+    The inputs are latents (N, latent), normalised to length sqrt(latent), and classes (N,). Where classes are
+    mixed by weights (N, classes), so are their means and roots: a mixture of roots is the root of a
+    covariance, too.
     """
 
     def __init__(self, shape: tuple[int, int, int], latent: int, classes: int) -> None:
@@ -44,9 +47,9 @@ class ClassGaussian(nn.Module):
         Its covariance is directions root root' directions'.
         """
         # Not `roots[labels]`: its backward pass adds up the gradients of a class in any order of threads.
-        roots = F.embedding(labels, self.roots.flatten(1)).view(-1, *self.roots.shape[1:])
+        roots = class_rows(self.roots.flatten(1), labels).view(-1, *self.roots.shape[1:])
         along = torch.bmm(roots, z[:, :, None])[:, :, 0]
-        mean = F.embedding(labels, self.mean)
+        mean = class_rows(self.mean, labels)
         return (mean + along @ self.directions.T).reshape(-1, *self.shape)
 
     @torch.no_grad()

@@ -64,10 +64,11 @@ class DcganGenerator(nn.Module):
     def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
         """Generate images.
 
-        `share` has no effect, because the class conditions them fully from the start.
+        `labels` are numbers of classes (N,), or weights by which classes are mixed (N, classes). `share` has
+        no effect, because the class conditions them fully from the start.
         """
         del share
-        y = F.one_hot(labels, self.classes).to(z.dtype)
+        y = (labels if labels.is_floating_point() else F.one_hot(labels, self.classes)).to(z.dtype)
         images: Tensor = self.layers(torch.cat([z, y], dim=1)[:, :, None, None])
         return resample(images, self.size)
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medgan.learners.gan.layers import convolution, double, leaky_relu, modulate, resample
+from medgan.learners.gan.layers import class_rows, convolution, double, leaky_relu, modulate, resample
 from medgan.learners.gan.networks import Generator
 from medgan.plan import Plan
 
@@ -112,7 +112,7 @@ class DetailStage(nn.Module):
     def forward(self, layout: Tensor, noise: Tensor, labels: Tensor) -> Tensor:
         """Draw the detail, and add it to the enlarged layout."""
         maps = noise.reshape(len(layout), self.noise, *layout.shape[2:])
-        y = self.embedding(labels)
+        y = class_rows(self.embedding.weight, labels)
         x = self.head(torch.cat([layout.to(noise.dtype), maps], dim=1))
         image = layout.float()
         for block in self.blocks:

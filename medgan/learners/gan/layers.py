@@ -34,6 +34,11 @@ def convolution(inward: int, outward: int, side: int, *, stride: int = 1, scale:
     return layer
 
 
+def class_rows(table: Tensor, labels: Tensor) -> Tensor:
+    """The rows of a table by class (N,), or their mixtures by the weights of classes (N, classes)."""
+    return labels @ table if labels.is_floating_point() else F.embedding(labels, table)
+
+
 def modulate(x: Tensor, style: Tensor) -> Tensor:
     """Modulate x (N, C, H, W) by `style` (N, 2 C): its first half is the gain less 1, its second the bias."""
     gain, bias = style[:, :, None, None].to(x.dtype).chunk(2, dim=1)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.learners.gan.class_gaussian import ClassGaussian
-from medgan.learners.gan.layers import convolution, double, halve, leaky_relu, modulate, resample
+from medgan.learners.gan.layers import class_rows, convolution, double, halve, leaky_relu, modulate, resample
 from medgan.plan import Plan
 from medgan.training.runtime import random_per_image
 
@@ -145,7 +145,8 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
         """Generate images.
 
-        `share`, 0 to 1, is the weight of the class conditioning of the stages.
+        `labels` are numbers of classes (N,), or weights by which classes are mixed (N, classes). `share`, 0
+        to 1, is the weight of the class conditioning of the stages.
         """
         z = F.normalize(z, dim=1) * z.shape[1] ** 0.5
         y = _embed(self.embedding, labels, noisy=self.training and self.classes > 0) * share
@@ -167,7 +168,7 @@ class Generator(nn.Module):
 
 def _embed(table: nn.Embedding, labels: Tensor, *, noisy: bool) -> Tensor:
     """Class embeddings (N, width) of length sqrt(width), with noise during training."""
-    y: Tensor = F.normalize(table(labels), dim=1) * table.embedding_dim**0.5
+    y: Tensor = F.normalize(class_rows(table.weight, labels), dim=1) * table.embedding_dim**0.5
     if not noisy:
         return y
     noise = random_per_image(lambda n: torch.randn(n, *y.shape[1:], device=y.device, dtype=y.dtype), len(y))

@@ -21,7 +21,7 @@ from medgan.scans.scan import OutputFormat
 from medgan.training.runtime import choose_device
 
 _GRID_COLUMNS = 8
-_BATCH = 16
+BATCH = 16
 """Number of images drawn at a time, by every process on every machine. It is not a setting, because it
 affects the images."""
 
@@ -74,7 +74,7 @@ def draw_together(model: Model, label: str, seeds: Sequence[int], *, device: str
 
 
 def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto") -> Iterator[Sample]:
-    """Draw one image per seed, lazily, always in batches of `_BATCH`.
+    """Draw one image per seed, lazily, always in batches of `BATCH`.
 
     In a batch of another size, sums might be rounded differently. An image is the same at every place of a
     batch and whatever is drawn beside it, so the last batch is filled up with repetitions of its first image.
@@ -89,11 +89,11 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
         )
     place = torch.device(choose_device(device))
     network = model.network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    which = torch.full((_BATCH,), model.labels.index(label), device=place)
+    which = torch.full((BATCH,), model.labels.index(label), device=place)
 
     def draw_batch(wanted: Sequence[int]) -> NDArray[np.float32]:
         latents = [latent_of(model.plan, seed) for seed in wanted]
-        latents += latents[:1] * (_BATCH - len(wanted))
+        latents += latents[:1] * (BATCH - len(wanted))
         z = torch.cat(latents).to(which.device)  # the current GPU may differ between threads
         images = _draw_pixels(network, model.plan, z, which, tones=model.tones.get(label))
         if not np.isfinite(images).all():  # the weights are finite, but so large that their sums are not
@@ -104,7 +104,7 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
         return images[: len(wanted)]
 
     # The next batch is drawn by another thread while the caller works with this one.
-    batches = [seeds[start : start + _BATCH] for start in range(0, len(seeds), _BATCH)]
+    batches = [seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH)]
     with ThreadPoolExecutor(1) as executor:
         coming = executor.submit(draw_batch, batches[0]) if batches else None
         for wanted, following in zip_longest(batches, batches[1:]):
@@ -132,6 +132,11 @@ def _draw_pixels(
     images = network(z, labels, share).float().cpu()
     if tones is not None:
         images = torch.from_numpy(apply_curves(images.numpy(), tones))
+    return to_pixels(images, plan)
+
+
+def to_pixels(images: Tensor, plan: Plan) -> NDArray[np.float32]:
+    """Convert images as the network draws them to [0, 1] over the form's range."""
     low, high = plan.frame.span
     pixels: NDArray[np.float32] = (low + (images + 1) / 2 * (high - low)).clamp(0, 1).numpy()
     return pixels
@@ -144,8 +149,8 @@ def draw_class(network: nn.Module, plan: Plan, number: int, count: int, share: f
     They are in fp32, as the network draws them.
     """
     place, parts = next(network.parameters()).device, []
-    for start in range(0, count, _BATCH):
-        z = torch.cat([latent_of(plan, seed) for seed in range(start, min(start + _BATCH, count))])
+    for start in range(0, count, BATCH):
+        z = torch.cat([latent_of(plan, seed) for seed in range(start, min(start + BATCH, count))])
         parts.append(network(z.to(place), torch.full((len(z),), number, device=place), share))
     return torch.cat(parts).float().cpu()
 

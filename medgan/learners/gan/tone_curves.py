@@ -10,6 +10,8 @@ pixels never becomes the darker one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,18 @@ def fit_tone_curves(drawn: _Floats, real: _Floats) -> _Floats:
         lowest, highest = (np.searchsorted(before, before, side) for side in ("left", "right"))
         curves.append([before, before.clip(after[lowest], after[highest - 1])])
     return np.array(curves)
+
+
+def mix_curves(images: _Floats, curves: Sequence[_Floats], weights: _Floats) -> _Floats:
+    """Map images (N, C, H, W) by the curves of all classes, mixed by weights (N, classes) that add up to 1.
+
+    A pixel gets the weighted mean of the values that the curves give it.
+    """
+    mixed = np.zeros_like(images)
+    for own, weight in zip(curves, weights.T, strict=True):
+        if weight.any():
+            mixed += weight[:, None, None, None] * apply_curves(images, own)
+    return mixed
 
 
 def apply_curves(images: _Floats, curves: _Floats) -> _Floats:

@@ -12,7 +12,7 @@ from medgan.learners.gan import sample as draw_module
 from medgan.learners.gan.latents import latent_of
 from medgan.learners.gan.model import Model
 from medgan.learners.gan.networks import Generator
-from medgan.learners.gan.sample import _BATCH, draw
+from medgan.learners.gan.sample import BATCH, draw
 from medgan.learners.gan.steps import build_generator
 from medgan.plan import Overrides, decide
 from tests.learners.gan.phantoms import ABOUT, tiny_plan
@@ -43,10 +43,10 @@ def test_image_is_the_same_in_every_place_of_a_batch_and_on_any_number_of_thread
     plan = decide(facts(), Overrides(size=size, arch=arch, device="cpu", precision="fp32"))
     torch.manual_seed(0)
     model = Model.save(tmp_path, build_generator(plan), plan, {**ABOUT, "images_shown": 1})
-    straight = {one.seed: one.pixels for one in draw(model, "rare", range(2 * _BATCH))}
+    straight = {one.seed: one.pixels for one in draw(model, "rare", range(2 * BATCH))}
     threads = torch.get_num_threads()
     try:
-        for count, seeds in ((1, range(5, _BATCH + 9)), (2, [7]), (1, [3, 20, 3])):
+        for count, seeds in ((1, range(5, BATCH + 9)), (2, [7]), (1, [3, 20, 3])):
             torch.set_num_threads(count)
             for one in draw(model, "rare", seeds):
                 assert np.array_equal(one.pixels, straight[one.seed])
@@ -62,14 +62,14 @@ def test_the_next_batch_is_drawn_while_this_one_is_written(model, monkeypatch):
         return finished(network, plan, z, labels, **tones)
 
     monkeypatch.setattr(draw_module, "_draw_pixels", told)
-    images = draw(model, "left", range(3 * _BATCH))
+    images = draw(model, "left", range(3 * BATCH))
     next(images)
     for _ in range(1000):
         if len(begun) == 2:
             break
         time.sleep(0.01)
-    assert begun == [_BATCH, _BATCH]
-    assert len(list(images)) == 3 * _BATCH - 1
+    assert begun == [BATCH, BATCH]
+    assert len(list(images)) == 3 * BATCH - 1
     assert list(draw(model, "left", [])) == []
 
 
