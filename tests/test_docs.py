@@ -23,7 +23,7 @@ from medgan.commands.dry_run import foresee
 from medgan.commands.evaluate import evaluate
 from medgan.commands.inspect import inspect
 from medgan.commands.options import BalanceOptions, DrawOptions
-from medgan.commands.prepare import conform
+from medgan.commands.prepare import prepare
 from medgan.commands.report import report
 from medgan.commands.sample import sample
 from medgan.commands.train import train
@@ -310,7 +310,7 @@ def world(tmp_path_factory, cut_scans):
         "foreseen": foresee(
             source, place / "foreseen", options=BalanceOptions(model=place / "run"), overrides=Overrides()
         ).as_json(),
-        "prepared": conform(source, place / "prepared", like=place / "run").as_json(),
+        "prepared": prepare(source, place / "prepared", like=place / "run").as_json(),
         "run": place / "run",
         "out": place / "out",
         "drawn": place / "drawn",

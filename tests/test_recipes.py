@@ -14,7 +14,7 @@ import torch
 
 from medgan.commands.balance import balance
 from medgan.commands.options import BalanceOptions
-from medgan.commands.prepare import conform
+from medgan.commands.prepare import prepare
 from medgan.dataset.source import Source
 from tests.commands.blobs import rows_of, untrained
 
@@ -44,7 +44,7 @@ def folders(cut_scans, tmp_path_factory):
     model = untrained(place / "run", source)
     options = BalanceOptions(format="png", no_filter=True)
     balance(source, place / "balanced", options=replace(options, model=model))
-    conform(source, place / "test", like=model, format="png")
+    prepare(source, place / "test", like=model, format="png")
     return place
 
 

@@ -182,8 +182,8 @@ def prepare(
     data = labels.source(source)
     preflight(Path(out), data, model=Path(like))
     with report_stage(LOADING, on_progress):
-        from medgan.commands.prepare import conform
-    return conform(
+        from medgan.commands.prepare import prepare as write
+    return write(
         data,
         Path(out),
         like=Path(like),

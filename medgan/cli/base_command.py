@@ -38,7 +38,7 @@ class Command(Page, TyperCommand):
         try:
             return super().make_context(*arguments, **extra)
         except typer.BadParameter as error:
-            error.message = plainly(error.message)
+            error.message = reword_refusal(error.message)
             raise
 
     def invoke(self, ctx: Any) -> Any:
@@ -55,7 +55,7 @@ class Command(Page, TyperCommand):
         return result
 
 
-def plainly(sentence: str) -> str:
+def reword_refusal(sentence: str) -> str:
     """A refusal of an option's value without the words of the library that checked it."""
     return sentence.removeprefix("Value error, ").replace("Input should be", "it must be", 1)
 

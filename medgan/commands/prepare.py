@@ -21,7 +21,7 @@ from medgan.learners.gan.model import Model
 from medgan.output.folder import dataset_folder, find_result
 
 
-def conform(  # noqa: PLR0913  # what the command takes
+def prepare(  # noqa: PLR0913  # what the command takes
     source: Source,
     out: Path,
     *,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.base import files
-from medgan.pictures.letters import fonts_for, printable
+from medgan.pictures.letters import drawable_text, fonts_for
 
 _DPI = 100
 """Dots per inch of the figure, so that one pixel is 72 / _DPI points."""
@@ -50,7 +50,7 @@ class Canvas:
 
         The text is made smaller where it would not fit between `left` and the right edge.
         """
-        text = printable(text)
+        text = drawable_text(text)
         widest = (self.width - left) / max(
             sum(_WIDE if letter > _LAST_NARROW else _NARROW for letter in text), 1
         )
@@ -96,7 +96,7 @@ def wrap_text(text: str, width: int, lines: int = 2) -> list[str]:
 
     The middle of a longer text is replaced by "...".
     """
-    text = printable(text)
+    text = drawable_text(text)
     if len(text) > width * lines:
         half = (width * lines - 5) // 2
         text = f"{text[:half]}...{text[-half:]}"

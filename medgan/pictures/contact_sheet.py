@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.pictures.canvas import ACCENT, QUIET, Canvas, wrap_text
-from medgan.pictures.display import ClassGallery, Images, apply_window, display_window, rescale, zoom_to
+from medgan.pictures.display import (
+    ClassGallery,
+    Images,
+    display_window,
+    resize_picture,
+    to_display_bytes,
+    zoom_to,
+)
 
 _CELL = 112
 """Approximate length of an image's longer side in pixels; eight in a row stay readable where the sheet is as
@@ -95,7 +102,7 @@ def _draw_side(
     for position, image in enumerate(() if images is None else images):
         row, column = divmod(position, columns)
         x, y = layout.left(number, side, column), layout.image_top(number, row)
-        canvas.paste(x, y, rescale(apply_window(image, window), layout.cell))
+        canvas.paste(x, y, resize_picture(to_display_bytes(image, window), layout.cell))
     if count and side:
         width = min(count, columns) * (layout.cell[1] + _GAP) + _GAP
         height = -(-count // columns) * (layout.cell[0] + _GAP) + _GAP

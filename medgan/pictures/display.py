@@ -58,7 +58,7 @@ def display_window(*sides: Images | None) -> Window:
     return (low, high) if high > low else (0.0, 1.0)
 
 
-def apply_window(image: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
+def to_display_bytes(image: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
     """Map (C, H, W) in [0, 1] to (H, W, 3) bytes through a display window."""
     low, high = window
     unit = np.clip((image - low) / (high - low), 0.0, 1.0)
@@ -66,7 +66,7 @@ def apply_window(image: NDArray[np.float32], window: Window) -> NDArray[np.uint8
     return np.broadcast_to(np.moveaxis(scaled, 0, -1), (*image.shape[1:], 3))
 
 
-def rescale(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+def resize_picture(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Resize (H, W, 3) to `size` = (height, width).
 
     Pixels are repeated where the size is a whole multiple, and interpolated otherwise.
@@ -95,9 +95,9 @@ def png(image: NDArray[np.float32], window: Window = (0.0, 1.0), longest: int = 
 
     It is reduced where a side is longer than `longest`.
     """
-    pixels = apply_window(image, window)
+    pixels = to_display_bytes(image, window)
     if max(pixels.shape[:2]) > longest:
-        pixels = rescale(pixels, zoom_to(image.shape[1:], longest))
+        pixels = resize_picture(pixels, zoom_to(image.shape[1:], longest))
     stream = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if len(image) == 1 else pixels)).save(stream, "png")
     return stream.getvalue()

@@ -13,7 +13,7 @@ from PIL import Image
 
 from medgan.base import files
 from medgan.pictures.canvas import QUIET, Canvas, wrap_text
-from medgan.pictures.display import apply_window, rescale, zoom_to
+from medgan.pictures.display import resize_picture, to_display_bytes, zoom_to
 from medgan.scans.raster import text_chunks
 
 _SMALL, _LARGE = 256, 448
@@ -43,7 +43,9 @@ def compose_frame(images: Sequence[NDArray[np.float32]], lines: tuple[str, str])
     frame[: 2 * _LINE] = _draw_text(lines, width)
     for place, image in enumerate(images):
         left = place * (columns + _GAP)
-        frame[2 * _LINE :, left : left + columns] = rescale(apply_window(image, (0.0, 1.0)), (rows, columns))
+        frame[2 * _LINE :, left : left + columns] = resize_picture(
+            to_display_bytes(image, (0.0, 1.0)), (rows, columns)
+        )
     return frame[:, :, 1] if len(images[0]) == 1 else frame
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medgan.base.progress import format_duration
 from medgan.pictures.canvas import ACCENT, QUIET, Canvas, wrap_text
-from medgan.pictures.display import Window, apply_window, rescale
+from medgan.pictures.display import Window, resize_picture, to_display_bytes
 
 _ROW_WIDTH = 944
 """Approximate width of a row of images in pixels."""
@@ -65,8 +65,8 @@ def draw_grid(
         canvas.write(_MARGIN, top + _LABEL / 2, wrap_text(label, 50, 1)[0], 26, ACCENT)
         for column in range(columns):
             tile = pixels[number * height : (number + 1) * height, column * width : (column + 1) * width]
-            seen = apply_window(np.moveaxis(tile, -1, 0), window)
-            canvas.paste(_MARGIN + column * (cell[1] + _GAP), top + _LABEL, rescale(seen, cell))
+            seen = to_display_bytes(np.moveaxis(tile, -1, 0), window)
+            canvas.paste(_MARGIN + column * (cell[1] + _GAP), top + _LABEL, resize_picture(seen, cell))
     return canvas.save(path)
 
 

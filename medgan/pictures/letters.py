@@ -17,7 +17,7 @@ _BOXES = "Last Resort"
 """A font of placeholder boxes, which matplotlib reports for characters that no other font has."""
 
 
-def printable(text: str) -> str:
+def drawable_text(text: str) -> str:
     """Replace characters that cannot be seen, or that no font here has, by escapes.
 
     So names that differ also look different.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.dataset.quota import NO_CLASSES
-from medgan.pictures.letters import fonts_for, printable, shorten_names
+from medgan.pictures.letters import drawable_text, fonts_for, shorten_names
 from medgan.reports.wording import JUDGES, SPACES, method
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def plot_svg(labels: Sequence[str], draw: Callable[[list[str]], Figure]) -> byte
     import matplotlib as mpl
 
     with fonts_for(*labels), mpl.rc_context({"svg.hashsalt": "medgan", "svg.fonttype": "path"}):
-        figure = draw(shorten_names([printable(label or "all classes") for label in labels], _MOST_LETTERS))
+        figure = draw(
+            shorten_names([drawable_text(label or "all classes") for label in labels], _MOST_LETTERS)
+        )
         return _to_svg(figure)
 
 

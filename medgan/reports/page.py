@@ -99,7 +99,7 @@ def render_page(report: ReportData) -> str:
     filters: dict[str, Any] = {
         "number": wording.number,
         "percent": wording.percent,
-        "plainly": wording.plainly,
+        "format_value": wording.format_value,
         "marked": _to_markup,
         "first": lambda rows: list(rows)[:_MOST_ROWS],
     }

@@ -13,7 +13,7 @@ import numpy as np
 from medgan.base import files
 from medgan.base.progress import format_duration
 from medgan.pictures.grid import share_done
-from medgan.pictures.letters import fonts_for, printable, shorten_names
+from medgan.pictures.letters import drawable_text, fonts_for, shorten_names
 from medgan.reports.figures import (
     GRID,
     INK,
@@ -103,7 +103,7 @@ def progress_picture(rows: _Rows, path: Path) -> Path:
             name = _CLASS_MEASURES.get(title, "")
             draw(
                 style_axes(axes),
-                shorten_names([printable(label) for label in _worst_classes(rows, name)], _MOST_LETTERS),
+                shorten_names([drawable_text(label) for label in _worst_classes(rows, name)], _MOST_LETTERS),
             )
             axes.set_title(title, fontsize=12, color=INK, loc="left")
         for axes in places[len(drawn) :]:

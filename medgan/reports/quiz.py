@@ -19,7 +19,7 @@ from medgan import __version__
 from medgan.base import files
 from medgan.evaluation.data import EvaluationData
 from medgan.evaluation.quiz import Quiz, choose_quiz, exact_interval
-from medgan.pictures.display import Window, apply_window, display_window, rescale, zoom_to
+from medgan.pictures.display import Window, display_window, resize_picture, to_display_bytes, zoom_to
 
 PAGE = "quiz.html"
 """The quiz, in the folder of an evaluation."""
@@ -93,9 +93,9 @@ def _pictures(quiz: Quiz) -> Iterator[Markup]:
 
 def _even_png(image: NDArray[np.float32], window: Window) -> bytes:
     """Encode an image as PNG without compression, so that all have as many bytes, whatever they show."""
-    pixels = apply_window(image, window)
+    pixels = to_display_bytes(image, window)
     if max(pixels.shape[:2]) > _LONGEST:
-        pixels = rescale(pixels, zoom_to(image.shape[1:], _LONGEST))
+        pixels = resize_picture(pixels, zoom_to(image.shape[1:], _LONGEST))
     shown = np.ascontiguousarray(pixels[:, :, 0] if len(image) == 1 else pixels)
     stream = io.BytesIO()
     Image.fromarray(shown).save(stream, "png", compress_level=0)

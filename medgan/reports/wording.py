@@ -124,12 +124,12 @@ def percent(value: float) -> str:
     return f"{value:.0%}"
 
 
-def plainly(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Format a value of a part's JSON as short text."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {plainly(item)}" for key, item in value.items())
+        return ", ".join(f"{key}: {format_value(item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        return (" to " if len(value) == 2 else ", ").join(map(plainly, value))
+        return (" to " if len(value) == 2 else ", ").join(map(format_value, value))
     if isinstance(value, float):
         return number(value)
     return _VALUES.get(str(value), str(value))

@@ -11,7 +11,7 @@ import pytest
 
 from medgan.commands.report import report
 from medgan.pictures import canvas, letters
-from medgan.pictures.letters import printable
+from medgan.pictures.letters import drawable_text
 from medgan.reports import figures
 from tests.reports.folders import balanced, run
 
@@ -33,7 +33,7 @@ def written(monkeypatch):
     write = canvas.Canvas.write
 
     def noted(self, left, middle, text, *look):
-        found.append(printable(text))
+        found.append(drawable_text(text))
         write(self, left, middle, text, *look)
 
     monkeypatch.setattr(canvas.Canvas, "write", noted)

@@ -9,7 +9,7 @@ from medgan.base.errors import PlanError
 from medgan.base.results import TrainResult
 from medgan.cli import config, ticker
 from medgan.cli.app import app
-from medgan.cli.base_command import plainly, settable
+from medgan.cli.base_command import reword_refusal, settable
 
 RUN = CliRunner()
 
@@ -113,7 +113,7 @@ def test_jobs_are_the_processes_that_read(trained, tmp_path, cut_scans, monkeypa
     ],
 )
 def test_a_refusal_is_in_plain_words(words, plain):
-    assert plainly(words) == plain
+    assert reword_refusal(words) == plain
 
 
 @pytest.mark.parametrize("words", [("help",), ("help", "train")])

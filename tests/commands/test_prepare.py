@@ -6,7 +6,7 @@ import pytest
 from medgan.base.errors import DatasetError, ModelError, OutputError
 from medgan.commands.balance import balance
 from medgan.commands.options import BalanceOptions
-from medgan.commands.prepare import conform
+from medgan.commands.prepare import prepare
 from medgan.commands.train import train
 from medgan.dataset.source import Source
 from medgan.plan import Overrides
@@ -32,7 +32,7 @@ def table(folder):
 
 @pytest.mark.slow
 def test_test_scans_come_in_the_form_of_the_model_and_nothing_synthetic(place, tmp_path):
-    done = conform(Source(path=place / "scans"), tmp_path / "test", like=place / "run", split="test")
+    done = prepare(Source(path=place / "scans"), tmp_path / "test", like=place / "run", split="test")
     rows = table(tmp_path / "test")
     assert (done.counts["before"], done.written) == (
         {"effusion": 3, "normal": 2},
@@ -51,7 +51,7 @@ def test_test_scans_come_in_the_form_of_the_model_and_nothing_synthetic(place, t
 
 @pytest.mark.slow
 def test_a_scan_comes_out_as_balance_writes_it(place, tmp_path):
-    conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run", split="train")
+    prepare(Source(path=place / "scans"), tmp_path / "all", like=place / "run", split="train")
     balance(
         Source(path=place / "scans"), tmp_path / "bal", options=BalanceOptions(model=place / "run", share=0)
     )
@@ -62,21 +62,21 @@ def test_a_scan_comes_out_as_balance_writes_it(place, tmp_path):
 
 @pytest.mark.slow
 def test_without_a_split_all_scans_are_written_and_repeating_changes_nothing(place, tmp_path):
-    first = conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run")
+    first = prepare(Source(path=place / "scans"), tmp_path / "all", like=place / "run")
     assert sum(first.counts["before"].values()) == len(table(tmp_path / "all")) == 17
     assert {row["split"] for row in table(tmp_path / "all")} == {""}
     assert "divide them by patient" in (tmp_path / "all" / "README.md").read_text("utf-8")
-    assert conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run") == first
+    assert prepare(Source(path=place / "scans"), tmp_path / "all", like=place / "run") == first
     with pytest.raises(OutputError, match="split was all, is now test"):
-        conform(Source(path=place / "scans"), tmp_path / "all", like=place / "run", split="test")
+        prepare(Source(path=place / "scans"), tmp_path / "all", like=place / "run", split="test")
 
 
 @pytest.mark.slow
 def test_a_split_that_is_not_there_and_a_folder_without_a_model_are_refused(place, tmp_path):
     with pytest.raises(DatasetError, match="no usable scan in val"):
-        conform(Source(path=place / "scans"), tmp_path / "val", like=place / "run", split="val")
+        prepare(Source(path=place / "scans"), tmp_path / "val", like=place / "run", split="val")
     with pytest.raises(ModelError):
-        conform(Source(path=place / "scans"), tmp_path / "val", like=place / "scans")
+        prepare(Source(path=place / "scans"), tmp_path / "val", like=place / "scans")
     assert not (tmp_path / "val").exists()
 
 
@@ -88,7 +88,7 @@ def test_whom_training_held_out_are_in_val_and_no_longer_in_train(tmp_path):
     written = {
         split: {
             row["pixel_sha256"]
-            for row in (conform(scans, tmp_path / split, like=model, split=split) and table(tmp_path / split))
+            for row in (prepare(scans, tmp_path / split, like=model, split=split) and table(tmp_path / split))
         }
         for split in ("train", "val")
     }
@@ -97,5 +97,5 @@ def test_whom_training_held_out_are_in_val_and_no_longer_in_train(tmp_path):
     assert not written["val"] & written["train"]
     assert written["train"] == {row["pixel_sha256"] for row in table(tmp_path / "balanced")}
     with pytest.raises(DatasetError, match="no usable scan in test") as refused:
-        conform(scans, tmp_path / "test", like=model, split="test")
+        prepare(scans, tmp_path / "test", like=model, split="test")
     assert refused.value.hint == "There are scans in train and val: name one of them with --split."

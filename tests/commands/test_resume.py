@@ -14,7 +14,7 @@ from medgan.base.progress import ignore
 from medgan.commands.balance import balance
 from medgan.commands.evaluate import evaluate
 from medgan.commands.options import BalanceOptions, DrawOptions
-from medgan.commands.prepare import conform
+from medgan.commands.prepare import prepare
 from medgan.commands.sample import sample
 from medgan.commands.train import train
 from medgan.evaluation.data import Request
@@ -59,7 +59,7 @@ def balance_into(world, out, *, changed=False, on_progress=ignore):
 
 def prepare_into(world, out, *, changed=False, on_progress=ignore):
     form = "nifti" if changed else "auto"
-    conform(world[0], out, like=world[1], format=form, on_progress=on_progress)
+    prepare(world[0], out, like=world[1], format=form, on_progress=on_progress)
 
 
 def evaluate_into(world, out, *, changed=False, on_progress=ignore):

@@ -11,7 +11,7 @@ import pytest
 from medgan.base.job import ALONE
 from medgan.commands.balance import balance
 from medgan.commands.options import BalanceOptions, DrawOptions
-from medgan.commands.prepare import conform
+from medgan.commands.prepare import prepare
 from medgan.commands.report import report
 from medgan.commands.sample import sample
 from medgan.dataset.source import Source
@@ -34,7 +34,7 @@ def world(tmp_path_factory):
     model = untrained(place / "model", source)
     balance(source, place / "balance", options=replace(OPTIONS, model=model))
     sample(model, place / "sample", options=DrawOptions(count=2, no_filter=True))
-    conform(source, place / "prepare", like=model, split="test")
+    prepare(source, place / "prepare", like=model, split="test")
     return place
 
 

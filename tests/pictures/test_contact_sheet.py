@@ -7,7 +7,7 @@ from PIL import Image
 
 from medgan.pictures import contact_sheet
 from medgan.pictures.contact_sheet import _SheetLayout
-from medgan.pictures.display import ClassGallery, apply_window, display_window
+from medgan.pictures.display import ClassGallery, display_window, to_display_bytes
 
 
 def images(count, height=16, width=24, channels=1, level=0.5):
@@ -50,7 +50,7 @@ def test_every_image_is_on_the_sheet_at_its_place(tmp_path):
                 row, column = divmod(position, layout.columns[number])
                 left, top = layout.left(number, side, column), layout.image_top(number, row)
                 cell = picture[top : top + layout.cell[0], left : left + layout.cell[1]]
-                expected = apply_window(image, window).repeat(zoom, axis=0).repeat(zoom, axis=1)
+                expected = to_display_bytes(image, window).repeat(zoom, axis=0).repeat(zoom, axis=1)
                 np.testing.assert_array_equal(cell, expected)
 
 

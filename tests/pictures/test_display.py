@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.pictures.display import apply_window, display_window, png, rescale, zoom_to
+from medgan.pictures.display import display_window, png, resize_picture, to_display_bytes, zoom_to
 
 
 def images(count, level=0.5):
@@ -17,7 +17,7 @@ def test_one_window_burns_out_neither_side():
     for sides in ((dim, bright), (bright, dim)):
         window = display_window(*sides)
         for side in sides:
-            seen = apply_window(side.reshape(1, -1, 24), window)
+            seen = to_display_bytes(side.reshape(1, -1, 24), window)
             assert (seen == 255).mean() <= 0.011
             assert (seen == 0).mean() <= 0.011
 
@@ -34,15 +34,15 @@ def test_colour_is_shown_as_it_is():
     red = np.zeros((1, 3, 4, 4), np.float32)
     red[:, 0] = 0.8
     assert display_window(red) == (0.0, 1.0)
-    assert apply_window(red[0], (0.0, 1.0))[0, 0].tolist() == [204, 0, 0]
+    assert to_display_bytes(red[0], (0.0, 1.0))[0, 0].tolist() == [204, 0, 0]
 
 
 def test_images_grow_by_whole_pixels_and_shrink_smoothly():
     assert zoom_to((16, 24), 112) == (80, 120)
     assert zoom_to((512, 256), 112) == (112, 56)
-    pixels = apply_window(images(1)[0], (0.0, 1.0))
-    assert (rescale(pixels, (32, 48))[::2, ::2] == pixels).all()
-    assert rescale(pixels, (8, 12)).shape == (8, 12, 3)
+    pixels = to_display_bytes(images(1)[0], (0.0, 1.0))
+    assert (resize_picture(pixels, (32, 48))[::2, ::2] == pixels).all()
+    assert resize_picture(pixels, (8, 12)).shape == (8, 12, 3)
 
 
 def test_a_png_is_no_larger_than_asked_and_gray_where_the_image_is():

@@ -3,7 +3,7 @@ import pytest
 from matplotlib import font_manager
 
 from medgan.pictures import letters
-from medgan.pictures.letters import printable, shorten_names
+from medgan.pictures.letters import drawable_text, shorten_names
 
 
 @pytest.fixture
@@ -17,18 +17,18 @@ def bare(monkeypatch):
 
 
 def test_letters_that_the_font_has_stay(bare):
-    assert printable("Übergröße, малярия, مرض") == "Übergröße, малярия, مرض"
+    assert drawable_text("Übergröße, малярия, مرض") == "Übergröße, малярия, مرض"
 
 
 def test_letters_that_no_font_has_become_escapes_that_differ(bare):
-    assert printable("肺炎") == r"\u80ba\u708e"
-    assert printable("正常") == r"\u6b63\u5e38"
-    assert printable("निमोनिया").startswith(r"\u0928")
+    assert drawable_text("肺炎") == r"\u80ba\u708e"
+    assert drawable_text("正常") == r"\u6b63\u5e38"
+    assert drawable_text("निमोनिया").startswith(r"\u0928")
 
 
 @pytest.mark.parametrize("unseen", ["\n", "\x1b", "\x00", "‮", "​", "\udce9"])
 def test_what_cannot_be_seen_becomes_an_escape(bare, unseen):
-    assert printable(f"a{unseen}b").startswith("a\\")
+    assert drawable_text(f"a{unseen}b").startswith("a\\")
 
 
 def test_another_font_is_taken_where_there_is_one(bare, monkeypatch):
@@ -38,7 +38,7 @@ def test_another_font_is_taken_where_there_is_one(bare, monkeypatch):
         "_file_letters",
         lambda file, wanted: wanted if "STIXGeneral.ttf" in file else held(file, wanted),
     )
-    assert printable("肺炎") == "肺炎"
+    assert drawable_text("肺炎") == "肺炎"
     with letters.fonts_for("肺炎"):
         assert mpl.rcParams["font.family"] == ["DejaVu Sans", "STIXGeneral"]
     assert mpl.rcParams["font.family"] == ["sans-serif"]
