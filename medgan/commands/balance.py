@@ -118,7 +118,9 @@ def balance(  # noqa: PLR0913  # what the command takes
         ensure_report(out)
         return done
     announce(task.manifest, on_progress)
-    plan = decide(measure(task.manifest), overrides) if trained is None else task.suited(trained).plan
+    plan = (
+        decide(measure(task.manifest), overrides) if trained is None else task.require_suitable(trained).plan
+    )
     frame = task.frame_by(plan.frame)
 
     with run.lock(job.first):
@@ -131,8 +133,8 @@ def balance(  # noqa: PLR0913  # what the command takes
             trained = Model.load(beside)
 
         # Choose the share on validation patients, then draw, filter and write.
-        if trained is not None and task.unsettled:
-            task = task.settled(trained, _sibling_folder(out, ".share"), stack, job)
+        if trained is not None and task.needs_share:
+            task = task.choose_share(trained, _sibling_folder(out, ".share"), stack, job)
         written = write_dataset(run, task, trained, frame.form, stack, job)
     ensure_report(out)
     return written
@@ -284,18 +286,18 @@ class BalanceJob:
         return (*self.notes, *([caution] if made and caution else ()))
 
     @property
-    def unsettled(self) -> bool:
+    def needs_share(self) -> bool:
         """Whether validation patients still have to choose the share."""
         return self.mixture.share == AUTO and any(self.missing.values())
 
-    def settled(self, model: Model, place: Path, stack: Stack | None, job: Job) -> BalanceJob:
+    def choose_share(self, model: Model, place: Path, stack: Stack | None, job: Job) -> BalanceJob:
         """The same job at the share that validation patients choose; their results go into `place`."""
         against = None if self.options.no_filter else partial(self.load_reference, stack, job)
         chosen = job.first(lambda: settle_share(self.manifest, model, self.mixture, place, against, job))
         mixture = replace(self.mixture, share=float(chosen.share))
         notes = tuple(filter(None, [mixture.limit(self.before)]))
         task = replace(self, mixture=mixture, whole=mixture.of(self.before), chosen=chosen, notes=notes)
-        return task.worth_writing(chosen.sentence)
+        return task.require_images(chosen.sentence)
 
     def load_reference(self, stack: Stack | None, job: Job) -> ReferenceSet:
         """Measure the images of the stack, with which candidates are compared."""
@@ -306,13 +308,13 @@ class BalanceJob:
         """The same job with only as many synthetic images as passed the filter, in equal shares."""
         whole, words = self.mixture.fit(self.whole, choice)
         task = replace(self, whole=whole, notes=(*self.notes, *filter(None, [words])))
-        return task.worth_writing(words)
+        return task.require_images(words)
 
-    def worth_writing(self, why: str) -> BalanceJob:
-        """This job.
+    def require_images(self, why: str) -> BalanceJob:
+        """Return this job, unless nothing is left to write.
 
         Raises:
-            PlanError: nothing is left to write; `why` gives the reason.
+            PlanError: nothing is left; `why` gives the reason.
         """
         if self.options.way == NONE and not any(self.missing.values()):
             raise PlanError(
@@ -321,8 +323,8 @@ class BalanceJob:
             )
         return self
 
-    def suited(self, model: Model) -> Model:
-        """The model, if it can draw every class that lacks images and was trained on these images.
+    def require_suitable(self, model: Model) -> Model:
+        """Return the model, if it draws every class that lacks images and learned from these ones.
 
         Raises:
             ModelError: it lacks a class, or was trained on other data and --any-model is not given.

@@ -51,7 +51,7 @@ def foresee(
         plan, seconds = plan_and_estimate(fingerprint, overrides, None, probe=True, on_progress=on_progress)
         on_progress(outlook(fingerprint, plan, seconds))
     else:
-        plan, seconds = task.suited(trained).plan, 0.0
+        plan, seconds = task.require_suitable(trained).plan, 0.0
     task.frame_by(plan.frame)
     trains = trained is None and any(task.missing.values())
     return BalanceForecast(

@@ -310,7 +310,7 @@ def _check_machine(plan: Plan) -> None:
 
 def _describe_data(manifest: Manifest, legs: Sequence[Leg] = ()) -> dict[str, Any]:
     """What a model records of its training data: counts and a digest, but no file or patient names."""
-    facts: dict[str, Any] = {"data_digest": manifest.digest, "counts": manifest.learned()}
+    facts: dict[str, Any] = {"data_digest": manifest.digest, "counts": manifest.training_counts()}
     if legs:
         facts["legs"] = [leg.images_shown for leg in legs]
     patients: dict[str, set[str]] = {}

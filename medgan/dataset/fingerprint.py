@@ -124,7 +124,7 @@ def _training_images(manifest: Manifest) -> dict[str, int]:
     A class that only test patients have cannot be learned.
     """
     there = sorted({record.label for record in manifest.usable("train")})
-    return dict.fromkeys(there or manifest.labels, 0) | manifest.learned()
+    return dict.fromkeys(there or manifest.labels, 0) | manifest.training_counts()
 
 
 def _tally(records: Sequence[Record], fact: Callable[[Record], str]) -> dict[str, int]:

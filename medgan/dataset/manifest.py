@@ -187,7 +187,7 @@ class Manifest:
             if record.patient not in patients and record.digest not in digests
         )
 
-    def learned(self) -> dict[str, int]:
+    def training_counts(self) -> dict[str, int]:
         """{label: 2-D images that the generator may learn from}."""
         return count_images(self.training())
 

@@ -90,7 +90,7 @@ class _FolderWalk:
         if not stat.S_ISDIR(status.st_mode):
             self.found.append(_check_file(folder, status.st_mode, self.root))
             return []
-        passed = self._passed_over(folder)
+        passed = self._is_skipped(folder)
         home = folder if passed else self.homes.setdefault((status.st_dev, status.st_ino), folder)
         if home is not folder:  # what is passed over may be data all the same, where a link leads to it
             self.found.append(_linked_again(folder, home, self.root))
@@ -124,7 +124,7 @@ class _FolderWalk:
         except OSError as error:
             return _refuse(path, "error:unreadable", os_error_text(error))
 
-    def _passed_over(self, folder: Path) -> bool:
+    def _is_skipped(self, folder: Path) -> bool:
         return any(map(is_ignored, folder.relative_to(self.root).parts))
 
 

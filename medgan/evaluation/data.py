@@ -376,7 +376,7 @@ def _frame_like(manifest: Manifest, form: OutputFormat, shape: tuple[int, ...]) 
     """The frame of real scans prepared like images of `shape` (C, H, W) that were written in `form`."""
     spacing = form.spacing_mm[1] if form.spacing_mm else None
     return Frame(
-        labels=tuple(manifest.learned()),
+        labels=tuple(manifest.training_counts()),
         size=shape[1:],
         channels=shape[0],
         form=form,

@@ -82,7 +82,7 @@ def _require_two_classes(kept: Sequence[Record], manifest: Manifest, folder: Pat
             f"{folder} holds only images of class {min(labels)}, and two classes are needed",
             hint="Add scans of the other classes to it.",
         )
-    rare = rare_classes({label: min(count, most) for label, count in manifest.learned().items()})
+    rare = rare_classes({label: min(count, most) for label, count in manifest.training_counts().items()})
     missing = [label for label in rare if label not in labels]
     if missing:
         raise DatasetError(

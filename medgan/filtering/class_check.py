@@ -85,7 +85,7 @@ class _LinearDiscriminant:
     """(K,)."""
 
     @classmethod
-    def learned(cls, points: _Points, labels: _Labels) -> _LinearDiscriminant:
+    def fit(cls, points: _Points, labels: _Labels) -> _LinearDiscriminant:
         """Train on `points` (N, D) of at least two classes, each with the same weight.
 
         It is shrunk linear discriminant analysis (Friedman 1989), and deterministic.
@@ -139,7 +139,7 @@ class ClassChecker:
         parts, logits = [], np.zeros((len(points), len(known)))
         for fold in np.unique(folds):
             out = folds == fold
-            parts.append(_LinearDiscriminant.learned(points[~out], numbers[~out]))
+            parts.append(_LinearDiscriminant.fit(points[~out], numbers[~out]))
             logits[out] = parts[-1].logits(points[out])
         least, odds = np.full(classes, np.nan), _log_odds(logits)
         for number, one in enumerate(known):

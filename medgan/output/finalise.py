@@ -121,7 +121,7 @@ def finalise(
     rejected = account.filter.rejected
     _close(
         folder,
-        gallery.shown({label: (real[label], made) for label, made in synthetic.items()}),
+        gallery.galleries({label: (real[label], made) for label, made in synthetic.items()}),
         {
             MANIFEST: tables.manifest_csv(rows),
             **({} if rejected is None else {REJECTED: tables.rejected_csv(rejected)}),
@@ -286,7 +286,7 @@ class _SheetImages:
         """Keep an image."""
         self.images.setdefault((row.label, row.origin), []).append(pixels)
 
-    def shown(self, counts: Mapping[str, tuple[int, int]]) -> list[ClassGallery]:
+    def galleries(self, counts: Mapping[str, tuple[int, int]]) -> list[ClassGallery]:
         """The classes of the sheet, with all images scaled to [0, 1] by one range.
 
         `counts` are the numbers of real and synthetic images of each class.

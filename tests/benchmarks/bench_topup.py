@@ -263,7 +263,7 @@ def unit(name, split):
     )
     found = to_json(judgement(told, settings))
     counts = {part: one.counts for part, one in (("train", train), ("test", test), ("made", made))}
-    differences = {outcome: told.test_set.resampled(outcome.logits)[0] for outcome in told.outcomes}
+    differences = {outcome: told.test_set.resample(outcome.logits)[0] for outcome in told.outcomes}
     np.savez(
         place / "resampled.npz",
         **{f"{one.judge}/{one.recipe.name}": value for one, value in differences.items()},

@@ -118,7 +118,7 @@ def test_a_gallery_scales_all_its_images_by_one_range():
     gallery = _SheetImages()
     for level in range(8):
         gallery.add(rows_like(origin="synthetic"), np.full((1, 4, 4), float(level), np.float32))
-    (wall,) = gallery.shown({"a": (40, 80), "b": (0, 0)})
+    (wall,) = gallery.galleries({"a": (40, 80), "b": (0, 0)})
     assert (wall.label, wall.real, wall.counts) == ("a", None, (40, 80))
     assert wall.synthetic.shape == (8, 1, 4, 4)
     assert (wall.synthetic.min(), wall.synthetic.max()) == (0.0, 1.0)

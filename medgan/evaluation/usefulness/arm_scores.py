@@ -85,7 +85,7 @@ class BootstrapSet:
     def entry(self, outcome: Outcome, role: str) -> Entry:
         """Compute every figure of an arm."""
         each = [endpoints(one, self.held_out.labels, self.rare) for one in outcome.logits]
-        resampled, found = self.resampled(outcome.logits)
+        resampled, found = self.resample(outcome.logits)
         ends, shares = percentile_interval(resampled), percentile_interval(found)
 
         def mean(name: str) -> float:
@@ -113,7 +113,7 @@ class BootstrapSet:
         )
         return Entry(arm=arm, resampled=resampled)
 
-    def resampled(self, logits: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def resample(self, logits: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """AUPRC and sensitivity, each (B,), of logits (seeds, N, K) in every resample."""
         shares = resample_seeds(len(logits), len(self.weights), self.seed)
         by_seed = [endpoints_under(one, self.held_out.labels, self.rare, self.weights) for one in logits]

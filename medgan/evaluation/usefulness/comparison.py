@@ -265,7 +265,7 @@ def _judge_difference(judge: str, named: Entry, reference: Entry, panel: Panel) 
         interval=(round(low, 5), round(high, 5)),
     )
     verdict = conclude(found, panel)
-    needed = panel.needed(found) if verdict == CANNOT_TELL else None
+    needed = panel.patients_needed(found) if verdict == CANNOT_TELL else None
     return Judgement(judge=judge, verdict=verdict, comparison=found, patients_needed=needed)
 
 

@@ -124,7 +124,7 @@ class FineTunedInputs:
             return torch.stack([self._plain(row) for row in rows.tolist()]).float()
         drawn = rng.integers(self._count, size=len(rows)).tolist()
         return torch.stack(
-            [self._varied(row)[view] for row, view in zip(rows.tolist(), drawn, strict=True)]
+            [self._vary(row)[view] for row, view in zip(rows.tolist(), drawn, strict=True)]
         ).float()
 
     def logits(self, network: nn.Module) -> _Array:
@@ -162,7 +162,7 @@ class FineTunedInputs:
             )
         return self._portions[portion][place]
 
-    def _varied(self, row: int) -> Tensor:
+    def _vary(self, row: int) -> Tensor:
         """Output of the frozen stages for the views of an image; they depend on its row and the seed."""
         if row not in self._views:
             rng = torch.Generator().manual_seed(int(digest(f"{self._seed}", f"{row}")[:15], 16))

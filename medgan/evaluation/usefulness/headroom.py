@@ -146,7 +146,7 @@ def _extrapolate(test_set: BootstrapSet, rungs: Sequence[Rung]) -> tuple[float, 
     patients = np.log2([rung.patients for rung in rungs])
     slope = (patients - patients.mean()) / ((patients - patients.mean()) ** 2).sum()
     found = slope @ np.array([_level(test_set, rung).auprc for rung in rungs])
-    low, high = percentile_interval(slope @ np.stack([test_set.resampled(rung.logits)[0] for rung in rungs]))
+    low, high = percentile_interval(slope @ np.stack([test_set.resample(rung.logits)[0] for rung in rungs]))
     return _round(found), (_round(low), _round(high))
 
 

@@ -34,7 +34,7 @@ class Schedule:
     penalty: float | None = None
     """C of a logistic regression (smaller is stricter), or the shrinkage of a covariance (larger is)."""
 
-    def shortened(self, share: float) -> Schedule:
+    def shorten(self, share: float) -> Schedule:
         """The schedule with as many passes over a share of the images."""
         return self if self.steps is None else replace(self, steps=max(round(self.steps * share), 1))
 

@@ -127,7 +127,7 @@ def choose_share(
     own = [one for one in tried if one[0].judge == rounds[0].judge]
     made, plain = (next(one for one in own if one[1].recipe.made is side) for side in (True, False))
     test_set = BootstrapSet.of(val, numbers, settings.resamples, seed)
-    lead = test_set.resampled(made[1].logits)[0] - test_set.resampled(plain[1].logits)[0]
+    lead = test_set.resample(made[1].logits)[0] - test_set.resample(plain[1].logits)[0]
     difference, error = made[0].auprc - plain[0].auprc, float(np.nanstd(lead))
     taken = made[0] if difference > error else plain[0]
     return Chosen(

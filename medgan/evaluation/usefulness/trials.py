@@ -353,7 +353,7 @@ class JudgeTrials:
     def outcome(self, recipe: ArmRecipe, report: Callable[[str], None]) -> Outcome:
         """Choose the schedule of an arm, and train its classifiers on all training patients."""
         words = f"{self.judge}: {recipe.name}"
-        choice = self.chosen(recipe, lambda: report(words))
+        choice = self.choose_schedule(recipe, lambda: report(words))
         said = []
         for turn in range(self.settings.seeds):
             said.append(self.answers(recipe, choice.schedule, self.sets.usual, "", self.seed + turn))
@@ -367,7 +367,7 @@ class JudgeTrials:
             logits=np.array(said, np.float32),
         )
 
-    def chosen(self, recipe: ArmRecipe, report: Callable[[], None]) -> ScheduleChoice:
+    def choose_schedule(self, recipe: ArmRecipe, report: Callable[[], None]) -> ScheduleChoice:
         """The schedule of an arm; an arm with synthetic images takes that of the same arm without them."""
         tuned = arm_to_tune(recipe)
         with self.lock:
@@ -390,17 +390,19 @@ class JudgeTrials:
                 one.key for one in group
             )
             if key not in self.runs:
-                self.keep(key, self.tried(recipe, group, self.folds))
+                self.keep(key, self.try_schedules(recipe, group, self.folds))
             found |= dict(zip(group, self.runs[key], strict=True))
             report()
         return choose(found)
 
-    def tried(self, recipe: ArmRecipe, group: Sequence[Schedule], folds: NDArray[np.int64]) -> list[float]:
+    def try_schedules(
+        self, recipe: ArmRecipe, group: Sequence[Schedule], folds: NDArray[np.int64]
+    ) -> list[float]:
         """Cross-validated AUPRC of each schedule of a group, each image drawn as often as in the end."""
         # Folds have fewer images, so their schedules are shorter.
         train, learned = self.sets.train, self.sets.learned
         kept = 1 - 1 / len(np.unique(folds))
-        short = {one: one.shortened(kept) for one in group}
+        short = {one: one.shorten(kept) for one in group}
 
         # Learn from all folds but one, predict that one.
         said = {schedule: np.zeros((len(train), len(train.names)), np.float32) for schedule in group}

@@ -40,7 +40,7 @@ class Panel:
         """Whether an interval over these patients can be trusted."""
         return self.patients >= LEAST_RARE
 
-    def needed(self, found: Comparison) -> int:
+    def patients_needed(self, found: Comparison) -> int:
         """About how many such patients a verdict needs, if the difference is as measured.
 
         The width of an interval falls with the square root of their number. The interval must exclude 0 or
@@ -102,7 +102,7 @@ def verdict_text(
     # No verdict: say how many patients it needs.
     one = panel.patients == 1
     have = f"{panel.patients:,} {whose} patient{'' if one else 's'} {'has' if one else 'have'} {panel.label}"
-    needed = f"{panel.needed(found):,}"
+    needed = f"{panel.patients_needed(found):,}"
     if not panel.enough:
         return f"Cannot tell whether synthetic images help: only {have}; a verdict needs at least {needed}."
     return (

@@ -37,9 +37,9 @@ def test_of_equals_the_strictest_penalty_is_chosen(discriminant, strictest):
 
 
 def test_of_half_the_images_half_the_steps_are_as_many_passes():
-    assert Schedule(rate=1e-3, steps=50).shortened(0.5) == Schedule(rate=1e-3, steps=25)
-    assert Schedule(rate=1e-3, steps=1).shortened(0.5).steps == 1
-    assert Schedule(penalty=0.1).shortened(0.5) == Schedule(penalty=0.1)
+    assert Schedule(rate=1e-3, steps=50).shorten(0.5) == Schedule(rate=1e-3, steps=25)
+    assert Schedule(rate=1e-3, steps=1).shorten(0.5).steps == 1
+    assert Schedule(penalty=0.1).shorten(0.5) == Schedule(penalty=0.1)
 
 
 def test_where_nobody_can_be_asked_the_middle_is_taken():

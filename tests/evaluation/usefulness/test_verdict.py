@@ -51,7 +51,7 @@ def test_a_verdict_needs_an_interval_that_says_it(difference, verdict):
 )
 def test_how_many_patients_are_needed_follows_from_the_spread(patients, difference, reach, needed):
     panel = Panel(label="covid", patients=patients)
-    assert panel.needed(found(difference, difference - reach, difference + reach)) == needed
+    assert panel.patients_needed(found(difference, difference - reach, difference + reach)) == needed
 
 
 @pytest.mark.parametrize(("count", "told"), [(7, 7), (47, 47), (471, 480), (4710, 4800), (100, 100)])
