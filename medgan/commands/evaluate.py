@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -108,12 +108,12 @@ def _measure_all(request: Request, run: RunFolder, job: Job, *, quiz: bool) -> E
     found, notes = {}, list(gathered.notes)
     wanted = _parts_to_measure(only)
     missing = [name for name in wanted if name not in _finished_parts(out, settings)]
-    judged = _analysis_input(out, "usefulness", gathered, settings, job.tell).runs
-    clock = _TimeForecast.of(gathered, missing, effort, judged)
+    input_of = partial(_analysis_input, out, gathered, settings, job)
+    clock = _TimeForecast.of(gathered, missing, effort, input_of("usefulness").runs)
     for done, name in enumerate(wanted):
         job.tell(clock.report(done, len(wanted), f"part {name}"))
         try:
-            found[name] = _measure_part(out, name, gathered, settings, job.tell)
+            found[name] = _measure_part(out, name, settings, input_of)
         except MedganError as error:
             if only == (name,):
                 raise
@@ -122,13 +122,8 @@ def _measure_all(request: Request, run: RunFolder, job: Job, *, quiz: bool) -> E
     # Write what the report shows, the results, the model card and the report.
     job.tell(Progress("evaluating", len(wanted), len(wanted), "writing the report"))
     parts = _finished_parts(out, settings) | found
-    save_exhibits(
-        out,
-        gathered,
-        predictions_of_usefulness(_analysis_input(out, "usefulness", gathered, settings, job.tell))
-        if parts.get("usefulness")
-        else None,
-    )
+    judged = predictions_of_usefulness(input_of("usefulness")) if parts.get("usefulness") else None
+    save_exhibits(out, gathered, judged)
     held = _add_quiz(out, gathered, request.evidence.seed, parts.get("shortcut"), notes) if quiz else None
     command = _repeat_command(request, quiz=quiz)
     result = replace(_result_of(parts, gathered, tuple(notes), settings, command, out), quiz=held)
@@ -263,14 +258,13 @@ def _selection_cache(out: Path) -> ResultCache:
 
 
 def _measure_part(
-    out: Path, name: str, images: EvaluationData, settings: Mapping[str, Any], on_progress: OnProgress
+    out: Path, name: str, settings: Mapping[str, Any], input_of: Callable[[str], AnalysisInput]
 ) -> Any:
     """Measure a part, or read its result if it was measured before; plain JSON."""
     known = _finished_parts(out, settings).get(name)
     if known is not None:
         return known
-    given = _analysis_input(out, name, images, settings, on_progress)
-    result = files.to_json(PARTS[name](given))
+    result = files.to_json(PARTS[name](input_of(name)))
     facts = {"key": _cache_key(name, settings), "settings": settings, "result": result}
     files.write_json(out / _PARTS_FOLDER / f"{name}.json", facts)
     return result
@@ -282,12 +276,12 @@ def _cache_key(name: str, settings: Mapping[str, Any]) -> str:
 
 
 def _analysis_input(
-    out: Path, name: str, images: EvaluationData, settings: Mapping[str, Any], on_progress: OnProgress
+    out: Path, images: EvaluationData, settings: Mapping[str, Any], job: Job, name: str
 ) -> AnalysisInput:
     """What a part needs for its measurement, with the cache of its finished classifier runs."""
     runs = ResultCache(out / _PARTS_FOLDER / f"{name}-runs.jsonl", _cache_key(name, settings))
     return AnalysisInput(
-        images=images, effort=settings["effort"], seed=settings["seed"], runs=runs, on_progress=on_progress
+        images=images, effort=settings["effort"], seed=settings["seed"], runs=runs, on_progress=job.tell
     )
 
 
