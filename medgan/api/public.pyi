@@ -72,6 +72,7 @@ def train(
     arch: Literal["repaired", "dcgan"] | None = None,
     noise: Literal["normal", "uniform"] | None = None,
     features: Literal["lite0", "none"] | None = None,
+    adversary: float | None = None,
     window: str | None = None,
     tensorboard: bool = False,
     on_progress: OnProgress = ...,
@@ -107,6 +108,7 @@ def train(
         arch: Network: ours, or the DCGAN of 2015 as a baseline.
         noise: Distribution of the latent vector.
         features: Pretrained network that guides training; default: lite0.
+        adversary: Weight of the discriminator beside that network; 0: none. Default: 0.1.
         window: CT window: full, lung, soft, bone, brain, or LOW:HIGH in HU.
         tensorboard: Also log to TensorBoard (pip install tensorboard).
         on_progress: Called with a `Progress` as the work goes on.
@@ -187,6 +189,7 @@ def balance(
     arch: Literal["repaired", "dcgan"] | None = None,
     noise: Literal["normal", "uniform"] | None = None,
     features: Literal["lite0", "none"] | None = None,
+    adversary: float | None = None,
     window: str | None = None,
     tensorboard: bool = False,
     on_progress: OnProgress = ...,
@@ -239,6 +242,7 @@ def balance(
         arch: Network: ours, or the DCGAN of 2015 as a baseline.
         noise: Distribution of the latent vector.
         features: Pretrained network that guides training; default: lite0.
+        adversary: Weight of the discriminator beside that network; 0: none. Default: 0.1.
         window: CT window: full, lung, soft, bone, brain, or LOW:HIGH in HU.
         tensorboard: Also log to TensorBoard (pip install tensorboard).
         on_progress: Called with a `Progress` as the work goes on.
@@ -281,6 +285,7 @@ def balance(
     arch: Literal["repaired", "dcgan"] | None = None,
     noise: Literal["normal", "uniform"] | None = None,
     features: Literal["lite0", "none"] | None = None,
+    adversary: float | None = None,
     window: str | None = None,
     tensorboard: bool = False,
     on_progress: OnProgress = ...,
@@ -333,6 +338,7 @@ def balance(
         arch: Network: ours, or the DCGAN of 2015 as a baseline.
         noise: Distribution of the latent vector.
         features: Pretrained network that guides training; default: lite0.
+        adversary: Weight of the discriminator beside that network; 0: none. Default: 0.1.
         window: CT window: full, lung, soft, bone, brain, or LOW:HIGH in HU.
         tensorboard: Also log to TensorBoard (pip install tensorboard).
         on_progress: Called with a `Progress` as the work goes on.

@@ -86,6 +86,14 @@ class Overrides:
         Literal["lite0", "none"] | None,
         _expert(help="Pretrained network that guides training; default: lite0."),
     ] = None
+    adversary: Annotated[
+        float | None,
+        _expert(
+            metavar="WEIGHT",
+            min=0.0,
+            help="Weight of the discriminator beside that network; 0: none. Default: 0.1.",
+        ),
+    ] = None
     window: Annotated[
         str | None,
         _training(metavar="NAME", help="CT window: full, lung, soft, bone, brain, or LOW:HIGH in HU."),

@@ -108,12 +108,12 @@ class RunFolder:
             hint="Choose a new or empty --out: nothing is ever overwritten.",
         )
 
-    def refuse_changes(self, changes: Sequence[str]) -> None:
+    def refuse_changes(self, changes: Sequence[str], hint: str = AGAIN) -> None:
         """Raise OutputError, which names them, if there are differences from the run in the folder."""
         if changes:
             raise OutputError(
                 f"{self.path} holds another run of medgan {self.command}: {'; '.join(changes)}",
-                hint=AGAIN,
+                hint=hint,
             )
 
     @contextmanager

@@ -25,6 +25,7 @@ _ORDER = "content"
 _LENGTH = frozenset({"images_shown", "minutes", "tick", "ema", "rate_end"})
 """Keys of the plan in which a longer run may differ from the one that it continues."""
 _OPTIONS = {
+    "adversary": "adversary",
     "arch": "arch",
     "batch": "batch",
     "device": "device",
@@ -108,8 +109,14 @@ def claim(run: RunFolder, plan: Plan, data_digest: str, options: _Facts) -> tupl
     if others and not words and others <= _LENGTH:
         legs = (*legs, _finish_leg(run.path, before, plan))
         run.begin({**facts, "legs": to_json(legs)})
-    elif others or words:
-        run.refuse_changes(words or _list_decisions(before, facts, others))
+    elif words:
+        run.refuse_changes(words)
+    elif named := _list_decisions(before, facts, others):
+        run.refuse_changes(
+            named, "To continue that run, give these options as they were; or choose another --out."
+        )
+    elif others:
+        run.refuse_changes(["this version of medgan would train it differently"], "Choose another --out.")
     return legs
 
 
@@ -215,11 +222,10 @@ def _list_changes(before: _Facts, now: _Facts, others: frozenset[str]) -> list[s
 
 def _list_decisions(before: _Facts, now: _Facts, others: frozenset[str]) -> list[str]:
     """Say which decisions differ although the same options were given, by the option of each."""
-    words = [
+    return [
         _option(_OPTIONS[name], before["plan"].get(name), now["plan"].get(name))
         for name in sorted(others & _OPTIONS.keys())
     ]
-    return words or ["this version of medgan would train it differently"]
 
 
 def _option(name: str, before: Any, now: Any) -> str:

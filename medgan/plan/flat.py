@@ -24,9 +24,10 @@ _ORDER = (
     *("penalty_end", "penalty_every", "ema", "augment", "guarded", "toned", "condition", "tick"),
     *("precision", "graphed", "threads", "device", "seed", "minutes"),
     *_DETAIL,
+    "discriminator_widths",
 )
 """Keys of the decisions in the order of the files."""
-_OPTIONAL = ("threads", *_DETAIL)
+_OPTIONAL = ("threads", *_DETAIL, "discriminator_widths")
 """Keys that are written only where there is a value, so that plans of before them keep their digests."""
 _FIELDS = {"outlined": "gaussian_level", "seen_at": "feature_resolution", "joins": "discriminator_start"}
 """{key: field}, where the field has got another name since files were first written."""

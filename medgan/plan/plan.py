@@ -62,6 +62,9 @@ class Recipe:
     """Weight of the distance in those features in the generator's loss."""
     adversary: float = 1.0
     """Weight of the discriminator in the generator's loss; 0 where there is no discriminator."""
+    discriminator_widths: tuple[int, ...] = ()
+    """Channels of a discriminator that judges every place of an image by itself, from the image inward; ()
+    where it judges whole images, with the widths of the generator."""
     discriminator_start: float = 0.0
     """Share of the run after which the discriminator starts."""
     group: int = 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from medgan.base.errors import PlanError
 from medgan.plan.canvas import layout_doublings
-from medgan.plan.plan import Choices
+from medgan.plan.plan import Choices, choose
 
 _WIDTHS = (16, 64, 64, 64, 128, 128, 128, 128)
 """Channels of the repaired networks from the image inward: few where a channel costs most, and even numbers,
@@ -28,12 +29,18 @@ _DETAIL_PATCH = 64
 """Side of its patches in pixels."""
 _DETAIL_PENALTY = 0.05
 """gamma of the penalties of its discriminator."""
+_ADVERSARY = 0.1
+"""Weight of the discriminator of places where distributions are matched."""
+_PLACE_WIDTHS = (32, 64)
+"""Channels of that discriminator: two halvings, so that a place is judged by 18 pixels around it."""
 _CONSTANT_RATE_IMAGES = 25_000
 """Images for which that rate may be kept. A run of twice as many ends at half the rate, and so on
 (docs/log.md)."""
 
 
-def _repaired_recipe(base: tuple[int, int], doublings: int, shown: int, features: str) -> Choices:
+def _repaired_recipe(
+    base: tuple[int, int], doublings: int, shown: int, features: str, adversary: float | None
+) -> Choices:
     """Settings of the repaired networks.
 
     docs/concepts/training.md says what each of them is worth.
@@ -50,7 +57,7 @@ def _repaired_recipe(base: tuple[int, int], doublings: int, shown: int, features
         "ema": (min(2_000.0, 0.05 * shown), "rule: 2,000 images, at most a twentieth of the run"),
         "toned": (True, "fixed: a curve per class gives images the intensities of the real ones"),
         "guarded": (True, "fixed: overfitting, collapse and copies are watched for and acted upon"),
-        **(_matching_recipe(shown) if matched else _adversarial_recipe()),
+        **(_matching_recipe(shown, adversary) if matched else _adversarial_recipe(adversary)),
         **_detail_recipe(detail),
     }
 
@@ -72,25 +79,20 @@ def _detail_recipe(doublings: int) -> Choices:
     }
 
 
-def _matching_recipe(shown: int) -> Choices:
+def _matching_recipe(shown: int, adversary: float | None) -> Choices:
     """Settings for matching distributions in the features of a frozen network.
 
-    There is no discriminator, nor anything that only a discriminator needs.
+    A discriminator of places teaches beside it, unless its weight is 0.
     """
-    # Settings that only a discriminator needs have one reason.
-    alone = "fixed: not used, for this recipe has no discriminator"
+    reason = "rule: beside the matching, which decides what an image shows, it sharpens every place"
+    weight = choose(adversary, _ADVERSARY, reason)
     return {
         "matching": (
             1.0,
             "rule: where features are installed: it leaves no mode out, however few the images",
         ),
-        "adversary": (0.0, "rule: matching alone is closer to the real images at equal time"),
-        "discriminator_start": (0.0, alone),
-        "loss": ("none", alone),
-        "penalty": (0.0, alone),
-        "penalty_end": (0.0, alone),
-        "penalty_every": (0, alone),
-        "augment": (0.0, alone),
+        "adversary": weight,
+        **(_place_recipe() if weight[0] else _no_discriminator_recipe()),
         "betas": ((0.0, 0.99), "fixed: no momentum"),
         "stride": (2.0, "fixed: a weight that lay still would leap, and the generator leave the real images"),
         "evenness": (1.0, "fixed: a rare class is matched as often as a large one"),
@@ -107,11 +109,42 @@ def _matching_recipe(shown: int) -> Choices:
     }
 
 
-def _adversarial_recipe() -> Choices:
+def _place_recipe() -> Choices:
+    """Settings of a discriminator that judges every place of an image by itself."""
+    return {
+        "discriminator_widths": (_PLACE_WIDTHS, "fixed: every place is judged by the 18 pixels around it"),
+        "discriminator_start": (0.1, "fixed: before that, images do not resemble scans"),
+        "loss": ("relativistic", "fixed: each real image is paired with a fake, which covers modes"),
+        "penalty": (0.2, "fixed: R1 and R2, of a place"),
+        "penalty_end": (0.2, "fixed: as at the start"),
+        "penalty_every": (8, "fixed: lazy regularisation"),
+        "augment": (0.25, "fixed: shift, cutout, brightness and contrast at a quarter; never a flip"),
+    }
+
+
+def _no_discriminator_recipe() -> Choices:
+    """Settings that only a discriminator needs, where there is none."""
+    alone = "fixed: not used, for this recipe has no discriminator"
+    return {
+        "discriminator_start": (0.0, alone),
+        "loss": ("none", alone),
+        "penalty": (0.0, alone),
+        "penalty_end": (0.0, alone),
+        "penalty_every": (0, alone),
+        "augment": (0.0, alone),
+    }
+
+
+def _adversarial_recipe(adversary: float | None) -> Choices:
     """Settings for training by a discriminator alone."""
+    if adversary == 0:
+        raise PlanError(
+            "--adversary 0 leaves no teacher where there is no pretrained network",
+            hint="Remove --adversary, or give --features lite0.",
+        )
     return {
         "matching": (0.0, "rule: needs features, and there are none"),
-        "adversary": (1.0, "rule: the discriminator is the only teacher"),
+        "adversary": choose(adversary, 1.0, "rule: the discriminator is the only teacher"),
         "discriminator_start": (0.0, "fixed"),
         "loss": ("relativistic", "fixed: each real image is paired with a fake, which covers modes"),
         "penalty": (1.0, "fixed: R1 and R2"),
@@ -127,9 +160,15 @@ def _adversarial_recipe() -> Choices:
     }
 
 
-def _dcgan_recipe(base: tuple[int, int], doublings: int, shown: int, features: str) -> Choices:
+def _dcgan_recipe(
+    base: tuple[int, int], doublings: int, shown: int, features: str, adversary: float | None
+) -> Choices:
     """Settings of the 2015 paper (arXiv 1511.06434, section 4)."""
     del base, shown, features
+    if adversary is not None:
+        raise PlanError(
+            "--arch dcgan, the baseline of 2015, has no --adversary to choose", hint="Remove --adversary."
+        )
     # All settings have the same source.
     paper = "fixed: as published in 2015"
     widths = (*(_DCGAN_BASE << stage for stage in reversed(range(doublings))), 1)
@@ -157,7 +196,7 @@ def _dcgan_recipe(base: tuple[int, int], doublings: int, shown: int, features: s
     }
 
 
-RECIPES: dict[str, Callable[[tuple[int, int], int, int, str], Choices]] = {
+RECIPES: dict[str, Callable[[tuple[int, int], int, int, str, float | None], Choices]] = {
     "repaired": _repaired_recipe,
     "dcgan": _dcgan_recipe,
 }

@@ -62,7 +62,8 @@ def decide(fingerprint: Fingerprint, overrides: Overrides | None = None) -> Plan
     chosen |= _choose_features(overrides, chosen["arch"][0], min(layout, max(chosen["size"][0])))
     chosen |= _choose_budget(fingerprint, overrides, chosen)
     recipe = RECIPES[chosen["arch"][0]]
-    chosen |= recipe(base, doublings, chosen["images_shown"][0], chosen["features"][0])
+    shown, features = chosen["images_shown"][0], chosen["features"][0]
+    chosen |= recipe(base, doublings, shown, features, overrides.adversary)
     return Plan.of(
         {name: value for name, (value, _) in chosen.items()},
         {name: chosen[name][1] for name in KEY_OF if name in chosen},

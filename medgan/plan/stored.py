@@ -133,6 +133,9 @@ _RECIPE_CHECKS: Mapping[str, Callable[[Recipe], bool]] = {
         and recipe.doublings + recipe.detail_doublings <= MOST_DOUBLINGS
         and all(1 <= width <= _MAX_CHANNELS for width in recipe.detail_widths)
     ),
+    "discriminator_widths": lambda recipe: all(
+        1 <= width <= _MAX_CHANNELS for width in recipe.discriminator_widths
+    ),
     "detail_noise": lambda recipe: (0 < recipe.detail_noise <= _MAX_CHANNELS) == bool(recipe.detail_widths),
     "detail_patch": lambda recipe: (0 < recipe.detail_patch <= SIDES[1]) == bool(recipe.detail_widths),
 }

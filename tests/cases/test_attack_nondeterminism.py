@@ -21,6 +21,7 @@ PLANS = {
     "adversary": lambda: tiny_plan(latent=64),
     "dcgan": dcgan_plan,
     "features": lambda: matched_plan(latent=64),
+    "places": lambda: tiny_plan(latent=64, discriminator_widths=(8, 16)),
     "features and adversary": lambda: matched_plan(latent=64, adversary=1.0, augment=1.0),
 }
 

@@ -151,6 +151,20 @@ def test_a_run_that_an_older_medgan_began_goes_on_where_its_plan_meant_the_same(
         train(scans, run, overrides=QUICK)
 
 
+def test_a_decision_that_an_older_medgan_made_otherwise_is_named_and_can_be_made_again(
+    scans, trained, tmp_path
+):
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    facts = read_json(run / "run.json")
+    facts["plan"]["adversary"] = 0.5
+    write_json(run / "run.json", facts)
+    with pytest.raises(OutputError, match=r"--adversary was 0\.5, is now 1\.0") as caught:
+        train(scans, run, overrides=QUICK)
+    assert "give these options as they were" in caught.value.hint
+    wish = dataclasses.replace(QUICK, adversary=0.5)
+    assert train(scans, run, overrides=wish).model_digest == trained.model_digest
+
+
 def test_two_runs_of_one_command_give_the_same_weights(scans, trained, tmp_path):
     assert train(scans, tmp_path / "run", overrides=QUICK).model_digest == trained.model_digest
 

@@ -3,11 +3,10 @@
 A generator of 64 pixels learns where things are from whole images, of which there are few. What their surface
 looks like is the same all over, so patches of all classes teach it: a few hundred scans hold a hundred
 thousand. The stage is a small super-resolution GAN (arXiv 1609.04802) without batch statistics, on the images
-of that generator and on reduced real ones. Its discriminator is DCGAN's (arXiv 1511.06434), again without
-batch norm, and judges every place of a patch by itself (arXiv 1611.07004).
+of that generator and on reduced real ones.
 
-Both networks see detail, what is lost when an image is reduced to its layout, in units of its deviation in
-real images: in a scan it is a few hundredths of the range, and would otherwise be learned last.
+It draws detail, what is lost when an image is reduced to its layout, in units of its deviation in real
+images: in a scan it is a few hundredths of the range, and would otherwise be learned last.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from torch.nn import functional as F
 
 from medgan.learners.gan.layers import class_rows, convolution, double, leaky_relu, modulate, resample
 from medgan.learners.gan.networks import Generator
+from medgan.learners.gan.patch_discriminator import detail_deviation
 from medgan.plan import Plan
 
 _BLOCKS = 5
@@ -33,10 +33,6 @@ _RESIDUAL, _TAIL, _STRAIGHT = 0.1, 0.1, 0.7
 """Scales of the last weights of a residual and of the image, and of the straight path, at the start."""
 _NOISE_AT_START = 0.1
 """Scale of the weights on noise at the start: noise would drown the layout, and texture look like fur."""
-_CRITIC_WIDTHS = (32, 64, 128)
-"""Channels of the discriminator's stages, each of which halves the size."""
-_LEAST_DEVIATION = 1e-3
-"""Smallest deviation of the detail, on the scale of -1 to 1."""
 
 
 def to_layout(images: Tensor, plan: Plan) -> Tensor:
@@ -123,45 +119,6 @@ class DetailStage(nn.Module):
         return detailed
 
 
-class PatchDiscriminator(nn.Module):
-    """Logits (N x places, 2) of patches (N, C, H, W) and classes (N,).
-
-    The first says how real a place looks, the second how real as a place of its class.
-    """
-
-    deviation: Tensor
-
-    def __init__(self, plan: Plan) -> None:
-        """Build DCGAN's convolutions, and a logit for every place of the last."""
-        super().__init__()
-        self.factor = 1 << plan.recipe.detail_doublings
-        widths, deepest = (2 * plan.frame.channels, *_CRITIC_WIDTHS), _CRITIC_WIDTHS[-1]
-        self.stages = nn.ModuleList(
-            convolution(before, after, 4, stride=2) for before, after in pairwise(widths)
-        )
-        self.head = convolution(deepest, deepest, 3)
-        self.real = nn.Conv2d(deepest, 1, 1)
-        self.embedding = nn.Embedding(len(plan.frame.labels), deepest)
-        nn.init.normal_(self.embedding.weight, std=0.1)
-        self.register_buffer("deviation", torch.ones(()))
-
-    def forward(self, patches: Tensor, labels: Tensor) -> Tensor:
-        """Compute the logits of all places, image by image."""
-        smooth = F.interpolate(
-            F.avg_pool2d(patches, self.factor), scale_factor=float(self.factor), mode="bilinear"
-        )
-        x = torch.cat([patches, (patches - smooth) / self.deviation], dim=1)
-        for stage in self.stages:
-            x = leaky_relu(stage(x))
-        x = leaky_relu(self.head(x))
-        with torch.autocast(x.device.type, enabled=False):
-            x = x.float()
-            free = F.conv2d(x, self.real.weight.float(), self.real.bias)
-            matched = (x * self.embedding(labels).float()[:, :, None, None]).sum(dim=1, keepdim=True)
-            both = torch.cat([free, free + matched / x.shape[1] ** 0.5], dim=1)
-        return both.permute(0, 2, 3, 1).flatten(0, 2)
-
-
 class CascadeGenerator(nn.Module):
     """A generator of layouts, and the detail stage that draws on them.
 
@@ -182,12 +139,10 @@ class CascadeGenerator(nn.Module):
         `of_class` returns the images (N, C, H, W) of a class number, as the networks see them.
         """
         self.layout.init_from_data(of_class)
-        squares = []
-        for number in range(len(self.plan.frame.labels)):
-            images = to_grid(torch.from_numpy(of_class(number)), self.plan)
-            smooth = resample(to_layout(images, self.plan), images.shape[2:])
-            squares.append((images - smooth).square().mean())
-        self.detail.deviation.fill_(torch.stack(squares).mean().sqrt().clamp(min=_LEAST_DEVIATION))
+        classes = range(len(self.plan.frame.labels))
+        known = (to_grid(torch.from_numpy(of_class(number)), self.plan) for number in classes)
+        deviation = detail_deviation(known, 1 << self.plan.recipe.detail_doublings)
+        self.detail.deviation.copy_(deviation)
 
     def forward(self, z: Tensor, labels: Tensor, share: float | Tensor = 1.0) -> Tensor:
         """Generate images (N, C, H, W); `share` is the weight of the class conditioning of the layout."""

@@ -13,14 +13,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medgan.learners.gan import losses
-from medgan.learners.gan.detail import DetailStage, PatchDiscriminator, to_grid
+from medgan.learners.gan.detail import DetailStage, to_grid
 from medgan.learners.gan.latents import draw_latents
+from medgan.learners.gan.patch_discriminator import PatchDiscriminator
 from medgan.plan import Plan
 from medgan.training.optimiser import TrainedNetwork
 from medgan.training.runtime import Runtime, random_per_image
 
 DETAIL_RATES = (5e-4, 5e-5)
 """Learning rate of both networks at the start and at the end, along a cosine."""
+_CRITIC_WIDTHS = (32, 64, 128)
+"""Channels of the discriminator of patches."""
 _CONTEXT = 4
 """Cells of the layout that the stage sees on every side of a patch."""
 _LAYOUTS_FROM = 0.2
@@ -42,7 +45,7 @@ class DetailState:
     @classmethod
     def of(cls, plan: Plan, runtime: Runtime, stage: DetailStage) -> DetailState:
         """Make the optimisers and a fresh discriminator, which takes the deviation of the stage."""
-        critic = PatchDiscriminator(plan)
+        critic = PatchDiscriminator(plan, _CRITIC_WIDTHS, 1 << plan.recipe.detail_doublings)
         critic.deviation.copy_(stage.deviation)
         adams = (
             torch.optim.Adam(one.parameters(), DETAIL_RATES[0], (0.0, 0.99), fused=True)

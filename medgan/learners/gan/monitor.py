@@ -235,7 +235,7 @@ class Monitor:
     ) -> NDArray[np.float64]:
         """Logits (N,) of images, augmented as in training, under the classes of `rows`.
 
-        The two logits of an image are averaged with their weights in the loss.
+        The two logits of an image, means over its places, are averaged with their weights in the loss.
         """
         place = gan.runtime.fabric.device
         labels = gan.runtime.tensor(self.stack.labels[rows])
@@ -243,7 +243,8 @@ class Monitor:
         for piece in _chunk_slices(len(rows)):
             used = augment(images[piece].to(place), gan.strength)
             rated = discriminator.network(used, labels[piece])
-            logits = rated.float().cpu().double()  # not every device has doubles
+            places = rated.float().cpu().double()  # not every device has doubles
+            logits = places.view(len(used), -1, places.shape[1]).mean(dim=1)
             weights = logits.new_tensor((1.0, share)[: logits.shape[1]])
             found.append((logits * weights).sum(dim=1) / weights.sum())
         return torch.cat(found).cpu().numpy()

@@ -18,12 +18,16 @@ from medgan.learners.gan.detail import CascadeGenerator, to_layout
 from medgan.learners.gan.detail_steps import DETAIL_RATES, DetailState, update_detail
 from medgan.learners.gan.feature_matching import ClassImages, FeatureMatcher
 from medgan.learners.gan.latents import draw_latents
+from medgan.learners.gan.layers import resample
+from medgan.learners.gan.patch_discriminator import PatchDiscriminator, detail_deviation
 from medgan.plan import Plan
 from medgan.training.optimiser import TrainedNetwork, clip_updates
 from medgan.training.runtime import Runtime
 
 GENERATORS: dict[str, Any] = {"repaired": networks.Generator, "dcgan": dcgan.DcganGenerator}
 _DISCRIMINATORS: dict[str, Any] = {"repaired": networks.Discriminator, "dcgan": dcgan.DcganDiscriminator}
+_DETAIL_FACTOR = 2
+"""How far a discriminator of places reduces an image to see its detail."""
 _DETAIL_ADAMS = ("detail_adam", "detail_critic_adam")
 """Names in checkpoints of the optimisers of a detail stage and of its discriminator."""
 
@@ -67,7 +71,7 @@ class GanState:
         self.plan, self.runtime, self.class_images = plan, runtime, class_images
         # Networks, in the order in which they draw random numbers.
         generator = build_generator(plan)
-        discriminator = _DISCRIMINATORS[plan.recipe.arch](plan) if plan.recipe.adversary else None
+        discriminator = self._build_discriminator() if plan.recipe.adversary else None
         if isinstance(generator, networks.Generator | CascadeGenerator):
             generator.init_from_data(class_images)
         self.matcher = (
@@ -97,6 +101,18 @@ class GanState:
     def _layouts_of(self, number: int) -> NDArray[np.float32]:
         """The images of a class that are matched: their layouts, where a detail stage follows."""
         return to_layout(torch.from_numpy(self.class_images(number)), self.plan).numpy()
+
+    def _build_discriminator(self) -> nn.Module:
+        """A fresh discriminator of whole images, or of every place in them, as the recipe says."""
+        plan, widths = self.plan, self.plan.recipe.discriminator_widths
+        if not widths:
+            whole: nn.Module = _DISCRIMINATORS[plan.recipe.arch](plan)
+            return whole
+        local = PatchDiscriminator(plan, widths, _DETAIL_FACTOR, whole=plan.recipe.grid)
+        classes = range(len(plan.frame.labels))
+        known = (resample(torch.from_numpy(self._layouts_of(number)), plan.recipe.grid) for number in classes)
+        local.deviation.copy_(detail_deviation(known, _DETAIL_FACTOR))
+        return local
 
     def _with_adam(self, network: nn.Module) -> TrainedNetwork:
         """A network with Adam by the settings of the plan, and wrapped for the runtime."""
@@ -161,14 +177,15 @@ def active_discriminator(gan: GanState, images_shown: int) -> TrainedNetwork | N
 def _paired_logits(
     plan: Plan, discriminator: TrainedNetwork, real: Tensor, fake: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Logits of real and fake images, in fp32.
+    """Logits of real and fake images or of their places, in fp32.
 
     Batch norm must see the two apart; without it, one pass for both is faster.
     """
     if plan.recipe.arch == "dcgan":
         return discriminator.wrapped(real, labels).float(), discriminator.wrapped(fake, labels).float()
     both = discriminator.wrapped(torch.cat([real, fake]), torch.cat([labels, labels])).float()
-    return both[: len(real)], both[len(real) :]
+    on_real, on_fake = both.chunk(2)
+    return on_real, on_fake
 
 
 def update(gan: GanState, real: Tensor, labels: Tensor, images_shown: int) -> Step:
@@ -221,11 +238,13 @@ def _update_discriminator(
     if plan.recipe.penalty_every and images_shown // plan.budget.batch % plan.recipe.penalty_every == 0:
         gamma = _cosine(plan.recipe.penalty, plan.recipe.penalty_end, images_shown / plan.budget.images_shown)
         both, twice = torch.cat([real, fake]), torch.cat([labels, labels])
+        # Of several places in an image, the penalty is the mean over the places.
+        share = (len(real) / len(on_real)) ** 0.5
         # The mean over real and fake together is half of R1 + R2, and the factor `penalty_every` keeps its
         # mean strength. The penalty bypasses DDP's wrapper, but its gradients reach the same parameters in
         # the same backward pass as those of `loss`: DDP averages what each parameter has received in the end.
         total = loss + plan.recipe.penalty_every * gamma * losses.gradient_penalty(
-            discriminator.network, both, twice, weights
+            discriminator.network, both, twice, (share * weights[0], share * weights[1])
         )
     gan.runtime.descend(discriminator, total)
     return loss.detach(), on_real.detach(), on_fake.detach()

@@ -24,6 +24,7 @@ PLANS = {
     "two-classes": tiny_plan(images_shown=96, tick=48, penalty_every=2),
     "one-class": tiny_plan(images_shown=32, tick=16, labels=("left",)),  # embeddings get no gradient then
     "bce": tiny_plan(images_shown=32, tick=16, loss="bce"),
+    "places": tiny_plan(images_shown=96, tick=48, penalty_every=2, discriminator_widths=(8, 16)),
     "cascade": cascade_plan(images_shown=96, tick=48, penalty_every=2),
 }
 if is_installed(LITE0[0]):
