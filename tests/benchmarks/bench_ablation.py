@@ -51,6 +51,7 @@ BASES = {"default": {}, "adversarial": {"features": "none"}}
 STAGES, MATCHING = "medgan.learners.gan.networks", "medgan.learners.gan.feature_matching"
 VARIANTS = {
     "default": {},
+    "default, no discriminator": {"adversary": 0.0},
     "default, embedding noise 0": {f"{STAGES}._EMBEDDING_NOISE": 0.0},
     "default, class in the outline alone": {f"{STAGES}._CONDITION_FROM": 9999},
     "default, class in every stage": {f"{STAGES}._CONDITION_FROM": 0},

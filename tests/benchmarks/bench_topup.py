@@ -22,8 +22,8 @@ and Bengio 2003 for the form), e the deviation of the mean when test patients ar
 all splits. In halved sets test patients differ from split to split, so s holds their chance already.
 
 MEDGAN_BENCH_CELLS (all of CELLS), MEDGAN_BENCH_SPLITS (0 to 9), MEDGAN_BENCH_SIZE (64), MEDGAN_BENCH_IMAGES
-(30000: shown to each generator), MEDGAN_BENCH_JUDGES, MEDGAN_BENCH_WORKERS (2: units at once, a core each),
-MEDGAN_BENCH_OUT.
+(30000: shown to each generator), MEDGAN_BENCH_ADVERSARY (0.1: weight of its discriminator),
+MEDGAN_BENCH_JUDGES, MEDGAN_BENCH_WORKERS (2: units at once, a core each), MEDGAN_BENCH_OUT.
 """
 
 import csv
@@ -77,6 +77,8 @@ def wished(name, usual):
 NAMES = wished("CELLS", ",".join(CELLS)).split(",")
 SPLITS = [int(word) for word in wished("SPLITS", ",".join(map(str, range(10)))).split(",")]
 SIZE, IMAGES = int(wished("SIZE", "64")), int(wished("IMAGES", "30000"))
+ADVERSARY = float(wished("ADVERSARY", "0.1"))
+FORM = f"{SIZE}px_adversary_{ADVERSARY:g}" if ADVERSARY else f"{SIZE}px"
 JUDGES = tuple(wished("JUDGES", "finetuned,probe").split(","))
 OUT = Path(wished("OUT", ROOT / ".bench" / "topup"))
 PAGE = ROOT / "docs" / "benchmarks" / "topup.md"
@@ -169,7 +171,7 @@ def trained(manifest, place, split):
     from medgan.learners.gan.model import Model
     from medgan.plan import Overrides
 
-    wish = Overrides(size=(SIZE, SIZE), images=IMAGES, seed=split, device="cpu")
+    wish = Overrides(size=(SIZE, SIZE), images=IMAGES, seed=split, device="cpu", adversary=ADVERSARY)
     train_on(manifest, place, wish, Job(device="cpu"), began=time.monotonic())
     return Model.load(place)
 
@@ -246,7 +248,7 @@ def unit(name, split):
     from medgan.evaluation.usefulness.comparison import compare_arms, judgement
     from medgan.evaluation.usefulness.image_sets import Split
 
-    cell, place = CELLS[name], OUT / f"{name}-{split}-{SIZE}px-{IMAGES}"
+    cell, place = CELLS[name], OUT / f"{name}-{split}-{FORM}-{IMAGES}"
     manifest = divided(cell, split)
     model = trained(manifest, place / "generator", split)
     train, test = (split_images(manifest, part, model.plan.frame, ALONE) for part in ("train", "test"))
@@ -369,7 +371,7 @@ def chance_of(cell_name, judge, pairs):
         return 0.0
     told = []
     for split, (ours, theirs) in pairs.items():
-        path = OUT / f"{cell_name}-{split}-{SIZE}px-{IMAGES}" / "resampled.npz"
+        path = OUT / f"{cell_name}-{split}-{FORM}-{IMAGES}" / "resampled.npz"
         if not path.exists():
             return math.nan
         with np.load(path) as kept:
@@ -397,7 +399,7 @@ def units_of(arms, cell_name, judge):
     found = defaultdict(dict)
     for row in arms:
         if (row["size"], row["images"], row["cell"], row["judge"]) == (
-            f"{SIZE}px",
+            FORM,
             str(IMAGES),
             cell_name,
             judge,
@@ -524,7 +526,8 @@ def test_table():
     keep(arms)
     body = (
         f"Images of {SIZE} pixels, generators that were shown {IMAGES:,} "
-        f"images.\n\n{lined(claims(arms))}\n\n{lined(every_arm(arms))}"
+        f"images with a discriminator of weight {ADVERSARY:g}.\n\n"
+        f"{lined(claims(arms))}\n\n{lined(every_arm(arms))}"
     )
     print(f"\n{body}")
     page = PAGE.read_text("utf-8")
