@@ -3,11 +3,13 @@
 import io
 import itertools
 import os
-import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from pydicom import dcmread
+from pydicom.uid import ExplicitVRLittleEndian
 
 # Before torch is loaded: images of a few pixels are drawn faster by one thread than by several that wait for
 # each other.
@@ -60,12 +62,26 @@ def threads(request):
 
 
 def cut_sample(out, counts):
-    """Copy the first files of some classes of the sample data."""
+    """The first files of some classes of the sample data, at 64 x 64 pixels, which train in seconds."""
     for label, count in counts.items():
         (out / label).mkdir(parents=True)
         for path in sorted((CHEST / label).iterdir())[:count]:
-            shutil.copy(path, out / label)
+            shrink(path, out / label / path.name)
     return out
+
+
+def shrink(path, out, times=4):
+    """Write a slice with so many times fewer rows and columns, each pixel the mean of those it replaces."""
+    slice_ = dcmread(path)
+    rows, columns = (side // times for side in slice_.pixel_array.shape)
+    blocks = slice_.pixel_array.reshape(rows, times, columns, times)
+    unseen = (blocks == slice_.PixelPaddingValue).any(axis=(1, 3))
+    coarse = np.where(unseen, slice_.PixelPaddingValue, np.round(blocks.mean(axis=(1, 3))))
+    slice_.PixelData = coarse.astype("<i2").tobytes()
+    slice_.Rows, slice_.Columns = rows, columns
+    slice_.PixelSpacing = [times * mm for mm in slice_.PixelSpacing]
+    slice_.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    slice_.save_as(out)
 
 
 class Terminal(io.StringIO):
