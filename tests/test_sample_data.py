@@ -1,9 +1,11 @@
 """The sample data are what their script draws, small, and of no person."""
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
 
+import nibabel as nib
 import pytest
 from pydicom import dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
@@ -15,7 +17,7 @@ from medgan.dataset.source import Source
 SAMPLE = Path(__file__).parents[1] / "sample_data"
 SETS = ("chest_ct", "head_mr", "bone_xray")
 FILES = sorted(path.relative_to(SAMPLE) for name in SETS for path in (SAMPLE / name).rglob("*.*"))
-LARGEST = 8 << 20
+LARGEST = 9 * 10**6
 """Bytes of all files together."""
 
 
@@ -37,7 +39,7 @@ def content(path):
         return io.imread(path).tobytes()
     if path.suffix == ".dcm":
         return dcmread(path).to_json(), dcmread(path).file_meta.to_json()
-    return path.read_bytes()
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
 @pytest.mark.slow
@@ -69,6 +71,21 @@ def test_a_patient_has_two_slices_at_different_heights():
         heights.setdefault(header.PatientID, []).append((header.ImagePositionPatient[2], path.parts[1]))
     assert len(heights) == 78
     assert all(upper > lower and label == same for (upper, label), (lower, same) in heights.values())
+
+
+def test_sizes_are_those_that_the_readme_says():
+    slice_ = dcmread(SAMPLE / "chest_ct" / "mass" / "mass_001.dcm")
+    head = nib.load(SAMPLE / "head_mr" / "sub-01" / "anat" / "sub-01_T1w.nii.gz")
+    bone = io.imread(SAMPLE / "bone_xray" / "images" / "001.png")
+    rows = {
+        "chest_ct": f"{slice_.Rows} x {slice_.Columns} at {slice_.PixelSpacing[0]} mm",
+        "head_mr": "{} x {} x {} voxels of {:.2g} x {:.2g} x {:.2g} mm".format(
+            *head.shape, *head.header.get_zooms()
+        ),
+        "bone_xray": f"{8 * bone.itemsize}-bit PNG, {bone.shape[0]} x {bone.shape[1]}",
+    }
+    readme = (SAMPLE / "README.md").read_text("utf-8")
+    assert not [row for row in rows.items() if row[1] not in readme]
 
 
 @pytest.mark.parametrize(
