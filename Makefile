@@ -25,7 +25,7 @@ setup: .setup-done  ## .venv with medgan, its dev tools and every extra, version
 demo: setup  ## set up, then the main job on sample_data: train, balance the classes, show it (5 minutes)
 	rm -rf demo-output demo-output.run
 	$(BIN)/medgan inspect sample_data/chest_ct
-	$(BIN)/medgan balance sample_data/chest_ct --out demo-output --size 128 --window lung --precision fp32 --minutes 3
+	$(BIN)/medgan balance sample_data/chest_ct --out demo-output --size 64 --window lung --precision fp32 --minutes 3
 	@echo
 	@echo "Look at next:"
 	@echo "  demo-output/contact-sheet.png   real scans beside synthetic ones, a block per class"

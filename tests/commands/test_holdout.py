@@ -102,7 +102,7 @@ def test_scans_of_another_data_set_are_not_held_out(scans, run, tmp_path):
 
 def test_zero_learns_from_all_and_says_nothing(scans, tmp_path):
     found = inspect(scans, holdout=0.0)
-    assert set(found.fingerprint["counts"]) == {"train"}
+    assert set(found.counts) == {"train"}
     assert not [sentence for sentence in found.warnings if "held out" in sentence]
     run = train(scans, tmp_path / "run", overrides=QUICK, holdout=0.0).run
     assert Model.load(run).counts == {"covid": 10, "normal": 15}

@@ -41,6 +41,7 @@ def test_the_report_has_the_documented_keys(found):
         "images",
         "patients",
         "rare",
+        "measured",
         "verdicts",
         "plan",
         "warnings",
