@@ -44,7 +44,7 @@ def main(place: Path) -> None:
         "modules in the largest room": max(Counter(path.parent for path in modules).values()) - 1,
         "lines of a function, median": statistics.median(lengths),
         "lines of a function, 9 of 10 at most": lengths[len(lengths) * 9 // 10],
-        "functions named by a participle": sum(map(is_participle, module_functions(trees.values()))),
+        "functions named by a participle": sum(map(is_participle, actions(trees.values()))),
         "class names used twice or more": sum(count > 1 for count in names.values()),
         "dataclasses": sum(is_dataclass(node) for node in classes),
         "functions of more than 8 arguments": sum(arguments(node) > 8 for node in functions),
@@ -56,10 +56,16 @@ def main(place: Path) -> None:
         print(f"| {name} | {figure:g} |")
 
 
-def module_functions(trees: Iterable[ast.Module]) -> Iterator[str]:
-    """Names of functions at the level of modules."""
-    for tree in trees:
-        yield from (node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+def actions(trees: Iterable[ast.Module]) -> Iterator[str]:
+    """Names of functions and methods; a property says what something is, and may be named by any word."""
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Module | ast.ClassDef):
+            functions = (one for one in node.body if isinstance(one, ast.FunctionDef))
+            yield from (
+                one.name
+                for one in functions
+                if "property" not in " ".join(map(ast.unparse, one.decorator_list))
+            )
 
 
 def is_participle(name: str) -> bool:

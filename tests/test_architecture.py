@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.count import arguments, is_participle, module_functions
+from docs.count import actions, arguments, is_participle
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "medgan"
@@ -111,7 +111,7 @@ def test_a_function_has_at_most_eight_arguments(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=NAMES)
 def test_no_function_is_named_by_a_participle(path):
-    assert not list(filter(is_participle, module_functions([tree_of(path)])))
+    assert not list(filter(is_participle, actions([tree_of(path)])))
 
 
 def test_no_two_classes_share_a_name():

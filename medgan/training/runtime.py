@@ -196,10 +196,10 @@ class Runtime:
     def setup(self, network: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
         """Wrap a network and its optimiser for this device, precision and job."""
         with _explain_lost_process():
-            wrapped, stepped = self.fabric.setup(self.graphed(self.place(network)), optimizer)
+            wrapped, stepped = self.fabric.setup(self.with_graphs(self.place(network)), optimizer)
         return wrapped, stepped
 
-    def graphed(self, passes: _Passes) -> _Passes:
+    def with_graphs(self, passes: _Passes) -> _Passes:
         """Compile a network or function so that its kernels are launched together.
 
         Where this runtime replays, forward and backward pass become CUDA graphs of torch's own kernels
@@ -233,7 +233,7 @@ class Runtime:
         part.optimiser.step()
 
     @contextmanager
-    def fixed(self, part: TrainedNetwork) -> Iterator[None]:
+    def freeze(self, part: TrainedNetwork) -> Iterator[None]:
         """Context for passes through a network that itself gets no gradient, and so has none to share."""
         part.network.requires_grad_(False)
         alone = current_processes().size == 1

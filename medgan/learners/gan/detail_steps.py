@@ -189,6 +189,6 @@ def _adversarial_loss(
     critic: TrainedNetwork, runtime: Runtime, pair: tuple[Tensor, Tensor], labels: Tensor
 ) -> Tensor:
     """The stage's loss from the discriminator, which itself gets no gradient."""
-    with runtime.fixed(critic):
+    with runtime.freeze(critic):
         on_real, on_fake = critic.wrapped(torch.cat(pair), torch.cat([labels, labels])).float().chunk(2)
     return losses.GENERATOR_LOSSES["relativistic"](on_real, on_fake, (1.0, 1.0))

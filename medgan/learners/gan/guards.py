@@ -136,7 +136,7 @@ class Guards:
         }
 
     @classmethod
-    def restored(cls, state: Mapping[str, Any]) -> Guards:
+    def restore(cls, state: Mapping[str, Any]) -> Guards:
         """Restore from `state()`."""
         return cls(
             checks=[Check(**one) for one in state["looks"]],

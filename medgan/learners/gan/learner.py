@@ -140,7 +140,7 @@ class GanLearner(Learner):
             part.load_state_dict(state[name])
         self.gan.strength = state["strength"]
         self.least_distance = state.get("nearest", math.inf)
-        self.guards = Guards.restored(state["guards"])
+        self.guards = Guards.restore(state["guards"])
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:

@@ -139,7 +139,7 @@ class Monitor:
         share = conditioning_weight(plan, images_shown)
         shares, copies, distances, errors = {}, {}, {}, []
         for number, label in enumerate(self.plan.frame.labels):
-            fake, known = self.written(gan.average, number, share), self.reference.classes[number]
+            fake, known = self.draw_as_written(gan.average, number, share), self.reference.classes[number]
             small = thumbnails(fake)
             if known.count:
                 shares[label] = variety(small[: known.count], known.scale) / known.variety
@@ -163,7 +163,7 @@ class Monitor:
             kid_error=math.hypot(*errors) / len(errors),
         )
 
-    def written(self, network: nn.Module, number: int, share: float) -> Tensor:
+    def draw_as_written(self, network: nn.Module, number: int, share: float) -> Tensor:
         """Images of fixed seeds of a class as they would be written, (per_class, C, H, W).
 
         They are in [-1, 1], and tone curves are applied where the plan uses them.

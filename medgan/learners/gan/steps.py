@@ -77,7 +77,7 @@ class GanState:
         self.matcher = (
             FeatureMatcher(plan, self._layouts_of, runtime.fabric.device) if plan.recipe.matching else None
         )
-        self.features = None if self.matcher is None else runtime.graphed(self.matcher.features)
+        self.features = None if self.matcher is None else runtime.with_graphs(self.matcher.features)
         self.average = runtime.place(build_generator(plan))
         self.average.load_state_dict(generator.state_dict())
         self.average.eval().requires_grad_(False)
@@ -285,7 +285,7 @@ def _adversarial_loss(
 ) -> Tensor:
     """The generator's loss from the discriminator, which itself gets no gradient."""
     plan, share, (real, fake) = gan.plan, conditioning_weight(gan.plan, images_shown), pair
-    with gan.runtime.fixed(discriminator):
+    with gan.runtime.freeze(discriminator):
         on_fake = discriminator.wrapped(augment(fake, gan.strength), labels).float()
     on_real = on_fake  # ignored by a loss that does not pair fakes with reals
     if plan.recipe.loss == "relativistic":

@@ -146,7 +146,7 @@ class _PixelElement:
     length: int = 0
     """Declared bytes, or `UNDEFINED` where encapsulated (PS3.5 section A.4)."""
 
-    def reached(self, tag: int, vr: str | None, length: int) -> bool:
+    def stop_at(self, tag: int, vr: str | None, length: int) -> bool:
         """Stop the parser at any kind of Pixel Data, and remember where it is."""
         if tag not in _PIXEL_TAGS:
             return False
@@ -248,7 +248,7 @@ def _parse(data: bytes, size: int, *, whole: bool) -> DicomFile:
         size = len(data) if whole else MAX_FILE_BYTES
     place = _PixelElement()
     stream = BytesIO(data)
-    dataset = read_partial(stream, stop_when=place.reached, force=True)
+    dataset = read_partial(stream, stop_when=place.stop_at, force=True)
     place.start += stream.tell()
     named = get_text(dataset.file_meta, "TransferSyntaxUID")
     syntax = UID(named or _detect_syntax(dataset))

@@ -65,12 +65,12 @@ def test_passes_are_traced_once_however_far_the_condition_has_faded_in(plan, tra
 
 @pytest.mark.parametrize("lost", [torch.zeros_like, lambda slope: slope * 1.1])
 def test_a_trial_notices_that_the_gradient_of_a_single_weight_is_another(traced, monkeypatch, lost):
-    def graphed(self, passes):
+    def with_graphs(self, passes):
         if self.replays and isinstance(passes, Generator):
             passes.stages[0].first.bias.register_hook(lost)
         return passes
 
-    monkeypatch.setattr(Runtime, "graphed", graphed)
+    monkeypatch.setattr(Runtime, "with_graphs", with_graphs)
     assert "another gradient of generator.stages.0.first.bias" in time_with_graphs(GanTrial, tiny_plan())[1]
 
 

@@ -118,7 +118,7 @@ def test_training_stops_after_four_looks_in_trouble_when_a_sound_generator_is_ke
 def test_what_guards_remember_survives_a_checkpoint(tmp_path):
     before = Guards(checks=[WELL, look(overfit=None)], kept=[kept(1, 2.0)], stopped="why")
     torch.save(before.state(), tmp_path / "state.pt")
-    after = Guards.restored(torch.load(tmp_path / "state.pt", weights_only=True))
+    after = Guards.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     assert (after.checks, after.stopped) == (before.checks, "why")
     assert after.kept[0].check == before.kept[0].check
     assert torch.equal(after.kept[0].weights["w"], torch.tensor(1))

@@ -101,7 +101,7 @@ def test_images_are_written_by_the_curves_of_their_class(tmp_path):
 def test_guards_look_at_images_as_they_would_be_written(wanted):
     plan, stack = tiny_plan(toned=wanted), tiny_stack()
     watch, real = Monitor(stack, plan), stack.images(stack.rows_of("left")) * 2 - 1
-    seen = watch.written(loud(plan), 0, 1.0)
+    seen = watch.draw_as_written(loud(plan), 0, 1.0)
     assert seen.shape == (watch.per_class, *stack.pixels.shape[1:])
     assert (wasserstein_distance(seen.numpy().ravel(), real.ravel()) < 0.03) == wanted
 
