@@ -28,7 +28,7 @@ from medgan.commands.train import train
 from medgan.dataset.source import Source
 from medgan.learners.gan.latents import latent_of
 from medgan.learners.gan.probe import GanTrial
-from medgan.learners.gan.sample import _BATCH, _draw_pixels
+from medgan.learners.gan.sample import BATCH, _draw_pixels
 from medgan.learners.gan.steps import update
 from medgan.plan import Overrides, decide
 from medgan.plan.rules import _MAX_FEATURE_SIDE
@@ -164,8 +164,8 @@ def seconds(work, least=0.04):
 def drawing(trial):
     """A call that draws one batch as `sample` does, after the model's fp32."""
     network, plan = trial.gan.average, trial.plan
-    z = torch.cat([latent_of(plan, seed) for seed in range(_BATCH)])
-    labels = torch.zeros(_BATCH, dtype=torch.int64)
+    z = torch.cat([latent_of(plan, seed) for seed in range(BATCH)])
+    labels = torch.zeros(BATCH, dtype=torch.int64)
     return lambda: _draw_pixels(network, plan, z, labels)
 
 
@@ -185,7 +185,7 @@ def measured_step(arch, size, precision):
         forward.append(max(cost / seconds(call) for call, _, cost in calls))
         both.append(max(3 * cost / seconds(call) for _, call, cost in calls))
         step.append(flops / trial.round().processor)
-        drawn.append(_BATCH / seconds(draw))
+        drawn.append(BATCH / seconds(draw))
     of_forward = [a / b for a, b in zip(step, forward, strict=True)]
     of_both = [a / b for a, b in zip(step, both, strict=True)]
     trained = statistics.median(step) / flops
@@ -305,7 +305,7 @@ def test_writing_beside_drawing(size, tmp_path):
                 formats.write(tmp_path / f"{form.format}{number}", pixels, form, mark)
 
             written.append(1 / seconds(write_one, 0.1))
-            drawn.append(_BATCH / seconds(draw, 0.1))
+            drawn.append(BATCH / seconds(draw, 0.1))
         ratios = [a / b for a, b in zip(written, drawn, strict=True)]
         rows.append(
             f"| {kind} | {size} | {np.median(written):.0f} | {np.median(drawn):.0f} | "

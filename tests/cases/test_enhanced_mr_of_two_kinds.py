@@ -117,7 +117,7 @@ def test_a_data_set_counts_both_and_loads_each(tmp_path):
         assert load(manifest.root, record).pixels.mean() == pytest.approx(
             formats.read(manifest.root / record.path, record.kind).pixels.mean()
         )
-    linked = [path for _, files in _original_files(manifest) for path in files.values()]
+    linked = [path for _, files in _original_files(records, manifest.root) for path in files.values()]
     assert len(linked) == len(set(linked)) == 4
 
 
