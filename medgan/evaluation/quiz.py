@@ -1,4 +1,4 @@
-"""Choose the images of a quiz that asks a reader which are real, and compute the interval of its result."""
+"""Choose the images of a quiz that asks which are real, and the interval of its result."""
 
 from __future__ import annotations
 

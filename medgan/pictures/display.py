@@ -90,14 +90,18 @@ def zoom_to(shape: tuple[int, int], longest: int) -> tuple[int, int]:
     return max(round(shape[0] * zoom), 1), max(round(shape[1] * zoom), 1)
 
 
-def png(image: NDArray[np.float32], window: Window = (0.0, 1.0), longest: int = 512) -> bytes:
+def png(
+    image: NDArray[np.float32], window: Window = (0.0, 1.0), longest: int = 512, *, compressed: bool = True
+) -> bytes:
     """Encode an image (C, H, W) in [0, 1] as PNG, shown through `window`.
 
-    It is reduced where a side is longer than `longest`.
+    It is reduced where a side is longer than `longest`. Images of equal size that are not `compressed` have
+    as many bytes, whatever they show.
     """
     pixels = to_display_bytes(image, window)
     if max(pixels.shape[:2]) > longest:
         pixels = resize_picture(pixels, zoom_to(image.shape[1:], longest))
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if len(image) == 1 else pixels)).save(stream, "png")
+    shown = np.ascontiguousarray(pixels[:, :, 0] if len(image) == 1 else pixels)
+    Image.fromarray(shown).save(stream, "png", **({} if compressed else {"compress_level": 0}))
     return stream.getvalue()

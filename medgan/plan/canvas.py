@@ -15,7 +15,7 @@ EFFORTS: dict[str, tuple[int, float]] = {
     "thorough": (256, 2.0),
 }
 """{effort: (longest side in pixels at most, share of the recommended images to show)}."""
-CUDA_SIDE = 512
+_CUDA_SIDE = 512
 """Longest side at most of efforts standard and thorough where `--device cuda` asks for a GPU."""
 
 CELLS = (3, 7)
@@ -32,20 +32,24 @@ _LAYOUT_SIDE = 64
 
 def choose_cells(fingerprint: Fingerprint, overrides: Overrides) -> tuple[tuple[int, int], int]:
     """Choose the base of h0 x w0 cells on which networks draw, and how often it is doubled."""
-    exact = overrides.size or _own_size(fingerprint, overrides)
+    exact, most = _exact_size(fingerprint, overrides), _longest_side(overrides)[0]
     if exact is not None:
-        return _grid_for_size(exact)
-    most = longest_side(overrides)[0]
+        return _grid_for_size(exact[0])
     return _fit_cells(_aspect(fingerprint), min(_native_side(fingerprint), most), most)
 
 
-def _own_size(fingerprint: Fingerprint, overrides: Overrides) -> tuple[int, int] | None:
-    """The scans' own size; None where it is no larger than a layout, or than what may be drawn."""
+def _exact_size(fingerprint: Fingerprint, overrides: Overrides) -> tuple[tuple[int, ...], str] | None:
+    """The size that is asked for, or else that of the scans, and why.
+
+    None where the scans are no larger than a layout, or larger than what may be drawn.
+    """
+    if overrides.size is not None:
+        return overrides.size, "override: as asked"
     native, aspect = _native_side(fingerprint), _aspect(fingerprint)
-    if not _LAYOUT_SIDE < native <= longest_side(overrides)[0]:
+    if not _LAYOUT_SIDE < native <= _longest_side(overrides)[0]:
         return None
     rows, columns = round(native * min(aspect, 1)), round(native / max(aspect, 1))
-    return max(rows, SIDES[0]), max(columns, SIDES[0])
+    return (max(rows, SIDES[0]), max(columns, SIDES[0])), "rule: that of the scans"
 
 
 def _native_side(fingerprint: Fingerprint) -> int:
@@ -59,7 +63,7 @@ def _aspect(fingerprint: Fingerprint) -> float:
     return height / width
 
 
-def longest_side(overrides: Overrides) -> tuple[int, str]:
+def _longest_side(overrides: Overrides) -> tuple[int, str]:
     """Longest side of an image in pixels where the user names no size, and what sets it.
 
     It follows from the command alone, so that the same command makes the same images on every machine.
@@ -68,7 +72,7 @@ def longest_side(overrides: Overrides) -> tuple[int, str]:
     if overrides.arch == "dcgan" and side > _LAYOUT_SIDE:
         return _LAYOUT_SIDE, "--arch dcgan"
     if overrides.device == "cuda" and side > _LAYOUT_SIDE:
-        return CUDA_SIDE, f"{setter} with --device cuda"
+        return _CUDA_SIDE, f"{setter} with --device cuda"
     return side, setter
 
 
@@ -85,14 +89,9 @@ def choose_shape(fingerprint: Fingerprint, overrides: Overrides) -> Choices:
     # Size of the image: as asked for, that of the scans, or that of the grid of cells nearest to it.
     base, doublings = choose_cells(fingerprint, overrides)
     grid = (base[0] << doublings, base[1] << doublings)
-    if overrides.size is not None:
-        size, reason = overrides.size, "override: as asked"
-    elif (own := _own_size(fingerprint, overrides)) is not None:
-        size, reason = own, "rule: that of the scans"
-    else:
-        scans = f"{fingerprint.rows[1]} x {fingerprint.columns[1]}"
-        most, setter = longest_side(overrides)
-        size, reason = grid, f"rule: {setter} allows {most} pixels, the scans are about {scans}"
+    scans, (most, setter) = f"{fingerprint.rows[1]} x {fingerprint.columns[1]}", _longest_side(overrides)
+    about = (grid, f"rule: {setter} allows {most} pixels, the scans are about {scans}")
+    size, reason = _exact_size(fingerprint, overrides) or about
     if grid != size:
         reason += f", drawn at {grid[0]} x {grid[1]} and resampled"
     chosen: Choices = {"size": (size, reason)}

@@ -6,16 +6,15 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from medgan import __version__
 from medgan.pictures.display import ClassGallery, display_window, png
 from medgan.reports import curves, figures, progress, wording
+from medgan.reports.templates import load_templates
 from medgan.reports.verdict import findings, scores_by_class, verdict_of
 
 _Pixels = NDArray[Any]
@@ -89,13 +88,7 @@ def render_page(report: ReportData) -> str:
     evaluation = report.evaluation
     scores, arms = list(evaluation.get("scores") or ()), list(evaluation.get("arms") or ())
     shares = any(score["name"] in figures.SHARES and score["value"] is not None for score in scores)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = load_templates()
     filters: dict[str, Any] = {
         "number": wording.number,
         "percent": wording.percent,

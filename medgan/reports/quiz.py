@@ -1,30 +1,26 @@
-"""Render quiz.html, on which a reader tells real from synthetic images, as one self-contained file."""
+"""Render quiz.html, the page on which a reader tells real from synthetic images."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
-from PIL import Image
 
 from medgan import __version__
 from medgan.base import files
 from medgan.evaluation.data import EvaluationData
 from medgan.evaluation.quiz import Quiz, choose_quiz, exact_interval
-from medgan.pictures.display import Window, display_window, resize_picture, to_display_bytes, zoom_to
+from medgan.pictures.display import Window, display_window, png
+from medgan.reports.templates import load_templates
 
 PAGE = "quiz.html"
 """The quiz, in the folder of an evaluation."""
-_LONGEST = 512
-"""Pixels of the longer side of a picture, at most."""
 _SMALL = 96
 """Pictures with a longer side below this many pixels are enlarged without smoothing."""
 
@@ -50,13 +46,7 @@ def save_quiz(
 
 def render_quiz(quiz: Quiz, data: EvaluationData, seed: int, detector: Mapping[str, Any] | None) -> str:
     """Render the quiz as HTML with one inline script and without external resources."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = load_templates()
     environment.filters["source_hash"] = _source_hash
     asked = len(quiz.images)
     intervals = [[round(end, 4) for end in exact_interval(right, asked)] for right in range(asked + 1)]
@@ -87,19 +77,8 @@ def _pictures(quiz: Quiz) -> Iterator[Markup]:
         ]
         windows[label] = display_window(*sides)
     for image, label in zip(quiz.images.pixels, quiz.images.labels.tolist(), strict=True):
-        data = base64.b64encode(_even_png(image, windows[label])).decode()
+        data = base64.b64encode(png(image, windows[label], compressed=False)).decode()
         yield Markup(f"data:image/png;base64,{data}")
-
-
-def _even_png(image: NDArray[np.float32], window: Window) -> bytes:
-    """Encode an image as PNG without compression, so that all have as many bytes, whatever they show."""
-    pixels = to_display_bytes(image, window)
-    if max(pixels.shape[:2]) > _LONGEST:
-        pixels = resize_picture(pixels, zoom_to(image.shape[1:], _LONGEST))
-    shown = np.ascontiguousarray(pixels[:, :, 0] if len(image) == 1 else pixels)
-    stream = io.BytesIO()
-    Image.fromarray(shown).save(stream, "png", compress_level=0)
-    return stream.getvalue()
 
 
 def _conceal(synthetic: NDArray[np.bool_], seed: int) -> str:

@@ -1,4 +1,4 @@
-"""Draw the frames of a film: a walk through the latents of a generator, or from class to class."""
+"""Draw the frames of a film: a walk through latents, or from class to class."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medgan.base.errors import ModelError
 from medgan.learners.gan.latents import latent_of
 from medgan.learners.gan.model import Model
-from medgan.learners.gan.sample import BATCH, to_pixels
+from medgan.learners.gan.sample import BATCH, require_numbers, to_pixels
 from medgan.learners.gan.tone_curves import mix_curves
 from medgan.plan import Plan
 from medgan.training.runtime import choose_device
@@ -110,9 +109,5 @@ def draw_frames(model: Model, latents: Tensor, weights: Tensor, device: str = "a
         if curves:
             images = torch.from_numpy(mix_curves(images.numpy(), curves, mixture.numpy()))
         pixels = to_pixels(images, model.plan)
-        if not np.isfinite(pixels).all():
-            raise ModelError(
-                f"{model.folder}: this model cannot draw a film: its pixels are not numbers",
-                hint="Copy the model again, or train it again with another --seed.",
-            )
+        require_numbers(model, pixels, "a film")
         yield from pixels

@@ -96,11 +96,7 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
         latents += latents[:1] * (BATCH - len(wanted))
         z = torch.cat(latents).to(which.device)  # the current GPU may differ between threads
         images = _draw_pixels(network, model.plan, z, which, tones=model.tones.get(label))
-        if not np.isfinite(images).all():  # the weights are finite, but so large that their sums are not
-            raise ModelError(
-                f"{model.folder}: this model cannot draw class {label!r}: its pixels are not numbers",
-                hint="Copy the model again, or train it again with another --seed.",
-            )
+        require_numbers(model, images, f"class {label!r}")
         return images[: len(wanted)]
 
     # The next batch is drawn by another thread while the caller works with this one.
@@ -113,6 +109,15 @@ def draw(model: Model, label: str, seeds: Sequence[int], *, device: str = "auto"
             coming = executor.submit(draw_batch, following) if following else None
             for seed, pixels in zip(wanted, images, strict=True):
                 yield Sample(pixels=pixels, label=label, seed=seed, model=model.digest)
+
+
+def require_numbers(model: Model, pixels: NDArray[np.float32], what: str) -> None:
+    """Raise ModelError for pixels that are not numbers; `what` says in the message what they show."""
+    if not np.isfinite(pixels).all():  # the weights are finite, but so large that their sums are not
+        raise ModelError(
+            f"{model.folder}: this model cannot draw {what}: its pixels are not numbers",
+            hint="Copy the model again, or train it again with another --seed.",
+        )
 
 
 @torch.inference_mode()
