@@ -141,15 +141,34 @@ def test_rows_of_answers_are_full_and_none_stands_alone_beside_a_gap(browser, ad
     assert all(abs(row[-1]["right"] - right) < 1 for row in by_row)
 
 
-@pytest.fixture(params=[("screen", 1280), ("print", 794)], ids=["screen", "paper"])
+@pytest.fixture(
+    params=[
+        ("screen", 1280, "light"),
+        ("screen", 1280, "dark"),
+        ("print", 794, "light"),
+        ("print", 794, "dark"),
+    ],
+    ids=["screen", "dark screen", "paper", "paper from a dark screen"],
+)
 def shown(request, browser, address):
-    """A full page on a screen, and as it is printed on A4."""
-    medium, width = request.param
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium})
+    """A full page on a light and on a dark screen, and as either prints it on A4."""
+    medium, width, scheme = request.param
+    wish = {"media": medium, "features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wish)
     sized(browser, width)
     browser.get(f"{address}/whole.html")
     yield browser
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+@pytest.mark.parametrize("shown", [("screen", 1280, "dark")], indirect=True)
+def test_a_dark_room_gets_a_dark_page(shown):
+    """Its ground is dark; plots, which are drawn on white, keep a white ground."""
+    grounds = shown.execute_script(
+        "const ground = one => getComputedStyle(one).backgroundColor;"
+        "return [ground(document.documentElement), ground(document.querySelector('figure.plot img'))]"
+    )
+    assert grounds == ["rgb(21, 27, 32)", "rgb(255, 255, 255)"]
 
 
 def test_nothing_is_cut_off_on_a_screen_or_on_paper(shown):
