@@ -20,7 +20,14 @@ FLOORS = {
 OWNERS = {
     "pydicom": ("scans/dicom/",),
     "nibabel": ("scans/nifti",),
-    "skimage": ("scans/raster", "scans/intensity", "scans/geometry", "similarity/", "evaluation/"),
+    "skimage": (
+        "scans/raster",
+        "scans/intensity",
+        "scans/geometry",
+        "scans/masks",
+        "similarity/",
+        "evaluation/",
+    ),
     "rich": ("cli/",),
     "typer": ("cli/",),
     "matplotlib": ("reports/", "pictures/"),

@@ -26,6 +26,7 @@ def inspect(
     holdout: float | None = None,
     seed: int | None = None,
     files: bool = False,
+    masks: str | Path | None = None,
     on_progress: OnProgress = ...,
 ) -> InspectResult:
     """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and
@@ -45,6 +46,8 @@ def inspect(
             a new one, 0.2 where there is no val and no test.
         seed: Random seed; default: 0.
         files: List every file with its verdict.
+        masks: Masks of the scans: PNG, TIFF or NIfTI files of the same names, or a data set of nnU-Net or the
+            Decathlon.
         on_progress: Called with a `Progress` as the work goes on.
     """
 

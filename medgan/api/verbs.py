@@ -37,6 +37,7 @@ def inspect(
     scans: opt.ScanOptions,
     seed: TrainSeed = None,
     files: opt.Files = False,
+    masks: opt.Masks = None,
     on_progress: OnProgress = ignore,
 ) -> InspectResult:
     """Look at a data set: classes, patients, what is rare, what cannot be used, what train would decide and
@@ -48,7 +49,8 @@ def inspect(
     with report_stage("loading libraries", on_progress):
         from medgan.commands.inspect import inspect as look
     wish = Overrides(seed=seed)
-    return look(data, holdout=scans.holdout, overrides=wish, files=files, on_progress=on_progress)
+    how: dict[str, Any] = {"holdout": scans.holdout, "files": files, "masks": as_path(masks)}
+    return look(data, overrides=wish, on_progress=on_progress, **how)
 
 
 def train(

@@ -67,6 +67,10 @@ class InspectResult(Result):
     """Which classes a frozen network can tell apart."""
     files: tuple[Mapping[str, str], ...] | None = None
     """Every file with its verdict; None unless asked for."""
+    pairs: Facts | None = None
+    """How many scans have a mask that fits; None without masks."""
+    regions: Mapping[str, Facts] | None = None
+    """{region: how often and how large it is in train}; None without masks."""
 
 
 @dataclass(frozen=True, kw_only=True)

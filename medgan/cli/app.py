@@ -82,6 +82,7 @@ def inspect(
     scans: opt.ScanOptions,
     seed: TrainSeed = None,
     files: opt.Files = False,
+    masks: opt.Masks = None,
     everything: All = False,
     json: Json = False,
 ) -> None:
@@ -93,10 +94,13 @@ def inspect(
     medgan inspect scans/
 
     find scans -name '*.dcm' | medgan inspect - --json | jq .counts
+
+    medgan inspect scans/ --masks masks/
     """
     with screen.polite_errors(again="Nothing was changed; repeat the command."):
         with watch() as on_progress:
-            found = verbs.inspect(source, scans=scans, seed=seed, files=files, on_progress=on_progress)
+            how: dict[str, Any] = {"seed": seed, "files": files, "masks": masks}
+            found = verbs.inspect(source, scans=scans, on_progress=on_progress, **how)
         _tell(found.as_json(), partial(screen.show_inspection, everything=everything), json=json)
 
 

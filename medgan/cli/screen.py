@@ -32,6 +32,11 @@ INTERRUPTED = 130
 _KILO = 1000
 """Factor between decimal units of size."""
 
+_REGION_FACTS = {
+    "scans": "scans", "images": "images", "objects": "objects",
+    "median_px": "median pixels", "median_px_trained": "at training size",
+}  # fmt: skip
+"""{key of a region in the JSON: head of its column}."""
 _MEASUREMENTS = {
     "formats": "file formats",
     "modalities": "modalities",
@@ -160,6 +165,9 @@ def show_inspection(report: _Facts, *, everything: bool = False) -> None:
     """Show what `inspect` found: warnings, classes, measurements, verdicts on files, and the plan."""
     _warnings(report["warnings"])
     _table("Classes", ("split", "class", "scans", "images", "patients", "missing"), _classes(report))
+    regions = ((name, *map(of.get, _REGION_FACTS)) for name, of in report.get("regions", {}).items())
+    _table("Regions in train", ("region", *_REGION_FACTS.values()), regions)
+    _table("Masks", ("", ""), [(name.replace("_", " "), n) for name, n in report.get("pairs", {}).items()])
     _table("Measured in train", ("", ""), _measured_facts(report["measured"], report["told_apart"]))
     _table("Files", ("", ""), report["verdicts"].items())
     for entry in report.get("files", ()):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.load import array_place
 from medgan.dataset.manifest import ARRAY, Manifest, Record
+from medgan.dataset.masks import inspect_masks
 from medgan.dataset.source import Source, to_valid_text
 from medgan.dataset.split import default_holdout_text, hold_out_for_training
 from medgan.plan import Overrides, Plan, decide, explain
@@ -45,6 +48,7 @@ def inspect(
     holdout: float | None = None,
     overrides: Overrides = _NO_OVERRIDES,
     files: bool = False,
+    masks: Path | None = None,
     on_progress: OnProgress = ignore,
 ) -> InspectResult:
     """Read every file of `source`, and decide what `train` would.
@@ -57,14 +61,15 @@ def inspect(
         holdout: Share of the patients held out as val; None follows the default rule.
         overrides: Settings of the training that the user decides.
         files: Whether the report lists every file.
+        masks: A folder of masks; the report tells which scans have one, and counts their regions.
         on_progress: Called with every step of progress.
     """
     job = join_job("cpu", on_progress)
-    return job.first(lambda: _inspect(source, holdout, overrides, job, files=files))
+    return job.first(lambda: _inspect(source, holdout, overrides, job, files=files, masks=masks))
 
 
-def _inspect(
-    source: Source, holdout: float | None, overrides: Overrides, job: Job, *, files: bool
+def _inspect(  # what the command takes
+    source: Source, holdout: float | None, overrides: Overrides, job: Job, *, files: bool, masks: Path | None
 ) -> InspectResult:
     """Inspect in one process, with the workers of the job; see `inspect`."""
     # Read the files and hold patients out as `train` does.
@@ -80,6 +85,12 @@ def _inspect(
     except MedganError as error:
         plan = None
         warnings = (*warnings, f"train would refuse this data set: {error.message}. {error.hint}".strip())
+
+    # Pair scans with masks, where there are any.
+    seen = None
+    if masks is not None:
+        seen = inspect_masks(manifest, masks, partial(_pixel_area, plan), job)
+        warnings = (*seen.warnings, *warnings)
     return InspectResult(
         version=_VERSION,
         counts=fingerprint.counts,
@@ -92,7 +103,19 @@ def _inspect(
         warnings=warnings,
         told_apart=_measure_separability(manifest, plan, job),
         files=tuple(_files(manifest)) if files else None,
+        pairs=None if seen is None else seen.pairs,
+        regions=None if seen is None else seen.regions,
     )
+
+
+def _pixel_area(plan: Plan | None, record: Record) -> float | None:
+    """How many pixels of a training image show one pixel of a scan; None where no size is decided."""
+    if plan is None:
+        return None
+    frame = plan.frame
+    if frame.mm_per_pixel is None or record.spacing_mm is None:
+        return math.prod(frame.size) / math.prod(record.shape[1:])
+    return math.prod(record.spacing_mm[1:]) / frame.mm_per_pixel**2
 
 
 def _measure_separability(manifest: Manifest, plan: Plan | None, job: Job) -> dict[str, Any]:

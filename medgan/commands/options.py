@@ -81,6 +81,15 @@ Split = Annotated[
     _data(help="Only the scans of this split; default: all that SOURCE holds."),
 ]
 Files = Annotated[bool, _output(names=("--files",), help="List every file with its verdict.")]
+Masks = Annotated[
+    Place | None,
+    _data(
+        names=("--masks",),
+        metavar="FOLDER",
+        help="Masks of the scans: PNG, TIFF or NIfTI files of the same names, or a data set of nnU-Net or "
+        "the Decathlon.",
+    ),
+]
 DryRun = Annotated[
     bool, _training(names=("--dry-run",), help="Print the plan, its reasons and a time estimate, then stop.")
 ]

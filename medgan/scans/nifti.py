@@ -7,6 +7,7 @@ those of nifti1.h.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -202,6 +203,29 @@ def read(path: Path) -> Scan:
         bits=layout.bits,
         notes=layout.all_notes + repaired,
     )
+
+
+def read_labels(path: Path) -> Scan:
+    """Read the first volume of a file of labels as displayed, whatever its values are."""
+    layout = _read_layout(path)
+    return Scan(
+        pixels=_read_first_volume(layout, path),
+        spacing_mm=layout.spacing_mm,
+        patient_orientation=layout.patient_orientation,
+        bits=layout.bits,
+        notes=layout.all_notes,
+    )
+
+
+def extent_mm(path: Path) -> tuple[float, ...] | None:
+    """Least R, A, S and largest R, A, S of the voxel centres in millimetres; None without an orientation."""
+    layout = _read_layout(path)
+    if not layout.space.oriented:
+        return None
+    unit = _TO_MM.get(int(layout.header["xyzt_units"]) & 7, 1.0)
+    ends = np.array(list(itertools.product(*((0, length - 1) for length in layout.shape))), np.float64)
+    corners = (ends @ layout.space.affine[:3, :3].T + layout.space.affine[:3, 3]) * unit
+    return (*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist())
 
 
 # --- What the header claims --------------------------------------------------------------------------

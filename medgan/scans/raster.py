@@ -47,6 +47,8 @@ _KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg"} | dict.fromkeys(
 _WORD = 16  # bits
 _DEPTH = {"I;16": _WORD, "I;16B": _WORD, "I;16L": _WORD, "I;16N": _WORD}  # Pillow's modes that are not 8 bits
 _GRAY = {"1", "L", "LA", "La", *_DEPTH}
+_STORED = {"1", "L", "P", "I", "F", *_DEPTH}
+"""Pillow's modes of one number per pixel."""
 _COLOURS = 3
 _ORIENTATION, _SIDEWAYS = 274, {5, 6, 7, 8}  # TIFF and EXIF tag; its values that exchange rows and columns
 _CAMERA = 271, 272  # Make and Model
@@ -99,6 +101,40 @@ def read(path: Path) -> Scan:
         raise ScanError(f"{path.name}: labels, not intensities", verdict="skip:segmentation")
     found += ("constant",) if pixels.min() == pixels.max() else ()
     return Scan(pixels=pixels, meaning=picture.meaning, bits=header.bits, notes=header.notes + found)
+
+
+def read_labels(path: Path) -> NDArray[Any]:
+    """Read all pages as stored, (Z, Y, X) or (Z, Y, X, 3): of a palette image the numbers, not the colours.
+
+    A colour image whose channels are equal counts as gray.
+
+    Raises:
+        ScanError: the picture is a JPEG, which changes values, or is damaged.
+    """
+    with _verdicts(path):
+        kind = _require_kind(path)
+        if kind == "jpeg":
+            raise ScanError(
+                f"{path.name}: JPEG changes the values of a mask",
+                verdict="error:not-labels",
+                hint="Save the mask as PNG or TIFF.",
+            )
+        with _open_picture(path):
+            pass  # it is whole, and of a size that fits
+        with path.open("rb") as stream, Image.open(stream) as image:
+            places = _pages_like_first(image) if kind == "tiff" else [0]
+            pages = np.stack([_stored_page(image, place) for place in places])
+    gray = pages.ndim == 3 or (pages == pages[..., :1]).all()  # Z, Y, X
+    return pages[..., 0] if gray and pages.ndim > 3 else pages
+
+
+def _stored_page(image: Image.Image, place: int) -> NDArray[Any]:
+    """One page as stored: palette indices stay numbers; alpha is dropped."""
+    image.seek(place)
+    image.load()
+    if image.mode in _STORED:
+        return np.asarray(image).astype(np.float32)
+    return np.asarray(image.convert("L" if image.mode in _GRAY else "RGB")).astype(np.float32)
 
 
 @contextmanager

@@ -249,3 +249,30 @@ def test_of_many_pairs_the_hardest_are_told():
     words = _separability_sentence(pairs)
     assert "a / 0 0.50 (hardly), a / 1 0.55 (hardly)" in words
     assert words.endswith("; 2 more pairs 0.80 and above")
+
+
+def test_masks_are_told_with_the_documented_keys(tmp_path):
+    root = discs(tmp_path / "scans", normal=4, covid=3).path
+    square = np.zeros((16, 24), np.uint8)
+    square[4:8, 4:7] = 1
+    for path in sorted(root.rglob("scan[012].png")):
+        place = tmp_path / "masks" / path.relative_to(root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(square * (path.parent.name == "covid")).save(place)
+    report = inspect(Source(path=root), masks=tmp_path / "masks").as_json()
+    assert report["pairs"] == {
+        "form": "equal names", "ok": 6, "no_mask": 1, "misaligned": 0, "unreadable": 0, "empty": 3,
+        "no_image": 0,
+    }  # fmt: skip
+    assert list(report["regions"]) == ["mask"]
+    region = report["regions"]["mask"]
+    assert (region["images"], region["objects"], region["median_px"]) == (3, 3, 12)
+    size = report["plan"]["size"]["value"]
+    assert region["median_px_trained"] == pytest.approx(12 * size[0] * size[1] / (16 * 24), abs=0.05)
+    assert report["warnings"][0].startswith(
+        "1 scan is without a mask of the same name, such as normal/scan3.png"
+    )
+    documented = (Path(__file__).parents[2] / "docs" / "json.md").read_text(encoding="utf-8")
+    for key in (*report["pairs"], *region):
+        assert f".{key}`" in documented
+    assert "pairs" not in inspect(Source(path=root)).as_json()
