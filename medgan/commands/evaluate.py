@@ -35,7 +35,7 @@ from medgan.reports.showcase import save_exhibits
 from medgan.reports.verdict import class_marks, findings
 
 _VERSION = 1
-_MEASURES = 5
+_MEASURES = 6
 """Version of the measurements; parts that an older version measured are measured again."""
 _VERDICT_KEYS = (
     "verdict",

@@ -43,6 +43,8 @@ from medgan.filtering.in_memory import choose_seeds, draw_images
 from medgan.filtering.selection import CLASS
 from medgan.learners.gan.model import Model
 
+_MEASURES = 2
+"""Version of the measurements; a choice that an older version began is made anew."""
 _MOST_TRIED = 1000
 """Synthetic images per class that are drawn at most to try shares."""
 _RUNS = "runs.jsonl"
@@ -212,7 +214,7 @@ def settle_share(
     settings = replace(settings, judges=judges_here(settings.judges))
     held = sorted((record.digest, record.label) for record in manifest.usable("val"))
     key = files.digest_of(
-        [__version__, manifest.digest, held, model.digest, wanted, seed, settings, against is None]
+        [_MEASURES, __version__, manifest.digest, held, model.digest, wanted, seed, settings, against is None]
     )
 
     # Draw the images as they would be written, and try every share.

@@ -33,7 +33,7 @@ from medgan.evaluation.usefulness.trials import CNN, Runs, Settings, run_trials
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL, LEAST_RARE
 from medgan.preparation.images import LabelledImages, concatenate_images
 from medgan.similarity.radiomics import radiomic_features
-from medgan.similarity.small_cnn import standardise
+from medgan.similarity.standardise import standardise
 
 _NONE = "none"
 """Verdict: the two cannot be told apart."""
@@ -217,7 +217,7 @@ def _detector_aucs(
         )
         ((_, network),) = train_classifiers(eyes, lesson, rate=_RATE, steps=(steps_of(settings),), seed=seed)
         found = eyes.logits_of(network, rows)
-        scaled = standardise(measured, measured[others]).numpy()
+        scaled = standardise(measured, measured[others])
         plain = LogisticRegression(C=1.0, max_iter=1000).fit(scaled[others], truth[others])
         with lock:
             done += 1

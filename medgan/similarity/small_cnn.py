@@ -79,11 +79,6 @@ def reduce_images(pixels: _Array, side: int) -> Tensor:
     return images
 
 
-def standardise(features: _Array, like: _Array) -> Tensor:
-    """Standardise features (N, D) by their mean and standard deviation over `like`."""
-    return torch.from_numpy((features - like.mean(axis=0)) / (like.std(axis=0) + EPSILON))
-
-
 @torch.inference_mode()
 def predict_logits(network: nn.Module, inputs: Tensor) -> _Array:
     """Logits (N, K), computed in batches so that memory stays bounded."""

@@ -207,22 +207,34 @@ def given_back(cell, manifest, split):
 
 
 class Runs(dict):
-    """Finished runs on disk: those without synthetic images stand whatever generator or filter does."""
+    """Finished runs on disk: those without synthetic images stand whatever generator or filter does.
+
+    Those of the probe have files of their own, named after the way in which its features are scaled.
+    """
 
     def __init__(self, place, data, made):
         from medgan.base.run_folder import ResultCache
         from medgan.evaluation.usefulness.arms import RECIPES
 
         self.made = {recipe.name for recipe in RECIPES if recipe.made}
+        keys = {"runs-without": data, "runs": made}
         self.files = {
-            False: ResultCache(place / "runs-without.jsonl", data),
-            True: ResultCache(place / "runs.jsonl", made),
+            (probe, name == "runs"): ResultCache(place / f"{name}{'-cut' * probe}.jsonl", key)
+            for name, key in keys.items()
+            for probe in (False, True)
         }
-        super().__init__({**self.files[False], **self.files[True]})
+        super().__init__(
+            {
+                run: value
+                for (probe, _), file in self.files.items()
+                for run, value in file.items()
+                if run.startswith("probe/") == probe
+            }
+        )
 
     def __setitem__(self, run, value):
         super().__setitem__(run, value)
-        self.files[run.split("/")[1] in self.made][run] = value
+        self.files[run.startswith("probe/"), run.split("/")[1] in self.made][run] = value
 
 
 def settings_of(cell):

@@ -57,7 +57,7 @@ from medgan.evaluation.usefulness.schedules import (
 from medgan.preparation.images import LabelledImages
 from medgan.similarity import features
 from medgan.similarity.backbone import LITE1, LITE2, is_installed
-from medgan.similarity.small_cnn import standardise
+from medgan.similarity.standardise import standardise
 
 FINE_TUNED = "finetuned"
 PROBE = "probe"
@@ -304,9 +304,7 @@ class JudgeTrials:
             look = features.lite2_features()
             seen, held = look(learned), look(asked)
             real = seen[: len(like)]
-            return LinearClassifier(
-                learned=standardise(seen, real).numpy(), asked=standardise(held, real).numpy()
-            )
+            return LinearClassifier(learned=standardise(seen, real), asked=standardise(held, real))
         if self.judge == FINE_TUNED:
             shown = self.settings.shown
             return NetworkClassifier(
