@@ -10,7 +10,7 @@ import time
 from medgan.base.processes import current_processes
 from medgan.base.workers import keep_memory
 from medgan.cli.app import app
-from medgan.cli.screen import INTERRUPTED, polite_errors
+from medgan.cli.errors import INTERRUPTED, polite_errors
 from medgan.cli.terminal import forsake, steady
 
 _PATIENCE = 2.0

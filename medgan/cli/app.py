@@ -15,6 +15,7 @@ from medgan.base.overrides import Overrides, TrainSeed
 from medgan.base.processes import current_processes
 from medgan.cli import screen
 from medgan.cli.base_command import Command, Group, share_options, take_options
+from medgan.cli.errors import polite_errors
 from medgan.cli.ticker import watch
 from medgan.commands import options as opt
 from medgan.evaluation.options import EvidenceOptions
@@ -97,7 +98,7 @@ def inspect(
 
     medgan inspect scans/ --masks masks/
     """
-    with screen.polite_errors(again="Nothing was changed; repeat the command."):
+    with polite_errors(again="Nothing was changed; repeat the command."):
         with watch() as on_progress:
             how: dict[str, Any] = {"seed": seed, "files": files, "masks": masks}
             found = verbs.inspect(source, scans=scans, on_progress=on_progress, **how)
@@ -127,7 +128,7 @@ def train(
     """
     if everything and not dry_run:
         raise typer.BadParameter("--all is for --dry-run: nothing else shows a plan")
-    with screen.polite_errors():
+    with polite_errors():
         with watch(Path(out) / "log.jsonl") as on_progress:
             done = verbs.train(
                 source,
@@ -150,7 +151,7 @@ def sample(model: opt.Run, *, out: opt.Out, drawing: opt.DrawOptions, json: Json
 
     medgan sample run/ --label covid --count 200 --out synthetic/ --against scans/
     """
-    with screen.polite_errors():
+    with polite_errors():
         with watch() as on_progress:
             written = verbs.sample(model, out=out, drawing=drawing, on_progress=on_progress)
         _tell(written.as_json(), screen.show_output, json=json)
@@ -179,7 +180,7 @@ def balance(
 
     medgan balance scans/ --out more/ --model run/ --top-up
     """
-    with screen.polite_errors():
+    with polite_errors():
         run = Path(out).resolve().with_name(f"{Path(out).resolve().name}.run")
         with watch(run / "log.jsonl") as on_progress:
             done = verbs.balance(
@@ -214,7 +215,7 @@ def evaluate(
 
     medgan evaluate --real scans/ --synthetic theirs/ --out evaluation/ --json
     """
-    with screen.polite_errors():
+    with polite_errors():
         with watch() as on_progress:
             done = verbs.evaluate(
                 source, out=out, judged=judged, labels=labels, evidence=evidence, on_progress=on_progress
@@ -242,7 +243,7 @@ def prepare(
 
     medgan prepare scans/ --split test --like run/ --out test/
     """
-    with screen.polite_errors():
+    with polite_errors():
         with watch() as on_progress:
             done = verbs.prepare(
                 source,
@@ -266,7 +267,7 @@ def report(folder: opt.Folder, *, json: Json = False) -> None:
 
     medgan report evaluation/
     """
-    with screen.polite_errors():
+    with polite_errors():
         with watch() as on_progress:
             done = verbs.report(folder, on_progress=on_progress)
         _tell(done.as_json(), screen.show_report, json=json)
@@ -282,7 +283,7 @@ def cache(clear: Clear = False, json: Json = False) -> None:
 
     medgan cache --clear
     """
-    with screen.polite_errors():
+    with polite_errors():
         from medgan.commands.cache import cache as keep
 
         _tell(keep(clear=clear).as_json(), screen.show_cache, json=json)

@@ -16,7 +16,8 @@ from medgan.api.keywords import as_typed, option_of, spread
 from medgan.base.errors import OptionError
 from medgan.base.processes import current_processes
 from medgan.base.workers import VARIABLE
-from medgan.cli import config, screen, ticker
+from medgan.cli import config, ticker
+from medgan.cli.errors import polite_errors
 from medgan.cli.help import Page, kind_of, parameters, words_of
 
 R = TypeVar("R")
@@ -103,7 +104,7 @@ def take_from_file(ctx: typer.Context, path: Path | None) -> Path | None:
     """Let the options of a file stand where nothing is typed."""
     if path is not None and not ctx.resilient_parsing:
         options = settable(ctx.command)
-        with screen.polite_errors():
+        with polite_errors():
             found = config.read(path, str(ctx.info_name), options)
         ctx.default_map = {options[name].name: value for name, value in found.items()}
     return path

@@ -1,34 +1,20 @@
-"""Show results as tables or JSON on stdout, and errors on stderr with their exit code."""
+"""Show results as tables or JSON on stdout."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import os
-import platform
 import shlex
-import sys
-import tempfile
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from medgan.base.errors import MedganError, OptionError
 from medgan.base.escape import printable
-from medgan.base.processes import current_processes
 from medgan.base.progress import format_duration
-from medgan.cli.terminal import FULL, put, render, tell
+from medgan.cli.errors import show_hint
+from medgan.cli.terminal import put, render
 
-_FAILED = 1
-"""Exit code after an error that medgan explains."""
-_UNEXPECTED = 3
-"""Exit code after an error that it does not expect."""
-INTERRUPTED = 130
-"""Exit code after Ctrl-C."""
 _KILO = 1000
 """Factor between decimal units of size."""
 
@@ -91,71 +77,6 @@ _Facts = Mapping[str, Any]
 """Plain data as in the documented JSON."""
 
 
-@contextmanager
-def polite_errors(again: str = "Repeat the same command: it goes on where it stopped.") -> Iterator[None]:
-    """Turn every error of the block into a line or two on stderr and an exit code.
-
-    In a job of several processes the first one reports errors for all; an unexpected error is reported by the
-    process in which it occurred. `again` is the hint after Ctrl-C.
-    """
-    try:
-        yield
-    except OptionError:
-        raise  # the parser of the command line reports it
-    except MedganError as error:
-        _show_error(error.message, hint=error.hint)
-        raise SystemExit(_FAILED) from None
-    except KeyboardInterrupt:
-        _show_error("interrupted", hint=again)
-        raise SystemExit(INTERRUPTED) from None
-    except Exception as error:  # noqa: BLE001 this is the one boundary that nothing passes
-        if isinstance(error, OSError) and error.errno in FULL:  # wherever it was met
-            place = f"{error.filename}: " if error.filename else ""
-            _show_error(f"{place}the disk is full", hint="Free some space and repeat the command.")
-            raise SystemExit(_FAILED) from None
-        _say("error", "red", f"unexpected {type(error).__name__}; {_details(error)}")
-        raise SystemExit(_UNEXPECTED) from None
-
-
-def _show_error(message: str, *, hint: str = "") -> None:
-    """Write on stderr what went wrong (red) and what to do next (cyan), in the first process only."""
-    if current_processes().is_first:
-        _say("error", "red", message)
-        if hint:
-            _show_hint(hint)
-
-
-def warn(sentence: str) -> None:
-    """Write a warning on stderr, unless it is empty."""
-    if sentence and current_processes().is_first:
-        _say("warning", "yellow", sentence)
-
-
-def _show_hint(hint: str) -> None:
-    """Write on stderr what to do next."""
-    _say("next", "cyan", hint)
-
-
-def _details(error: BaseException) -> str:
-    """Say where the details of a failure are; write the traceback to stderr if no log can be written."""
-    try:
-        return f"the details are in {_write_log(error)}"
-    except OSError as why:
-        tell("".join(traceback.format_exception(error)))
-        return f"the details are above, because no log could be written ({why.strerror or why})"
-
-
-def _write_log(error: BaseException) -> Path:
-    """Write versions, command and traceback of an unexpected error to a file that only its owner can read."""
-    handle, name = tempfile.mkstemp(prefix="medgan-", suffix=".log")
-    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
-        stream.write(f"Python {platform.python_version()} on {platform.platform()}\n")
-        stream.writelines(f"{package} {version}\n" for package, version in _versions())
-        stream.write(f"command: {shlex.join(sys.argv)}\n\n")
-        stream.writelines(traceback.format_exception(error))
-    return Path(name)
-
-
 def show_json(value: object) -> None:
     """Write JSON to stdout, in ASCII so that any locale and any file name work."""
     put(json.dumps(value, indent=2) + "\n")
@@ -196,7 +117,7 @@ def show_training(report: _Facts, *, everything: bool = False) -> None:
         }
     )
     _warnings(report["warnings"])
-    _show_hint(f"medgan sample {shlex.quote(report['run'])} --out {_free('synthetic')}/")
+    show_hint(f"medgan sample {shlex.quote(report['run'])} --out {_free('synthetic')}/")
 
 
 def _free(name: str) -> str:
@@ -232,7 +153,7 @@ def show_output(report: _Facts) -> None:
     _facts({name: report[name] for name in ("out", "manifest")})
     for film in report.get("films", ()):
         _line(f"film      {film}")
-    _show_hint(f"look at {Path(report['out']) / 'contact-sheet.png'}")
+    show_hint(f"look at {Path(report['out']) / 'contact-sheet.png'}")
 
 
 def _mixture(title: str, real: str, parts: Sequence[_Facts], most: str = "") -> None:
@@ -291,14 +212,14 @@ def show_evaluation(report: _Facts, *, every: bool = False) -> None:
     for note in report["notes"]:
         _line(f"note: {note}", style="yellow")
     hint = "" if every else " (it has every figure; --all shows them here)"
-    _show_hint(f"open {Path(report['out']) / 'report.html'}{hint}")
+    show_hint(f"open {Path(report['out']) / 'report.html'}{hint}")
     _show_quiz(report)
 
 
 def _show_quiz(report: _Facts) -> None:
     """Show where the quiz of an evaluation was written, if there is one."""
     if quiz := report.get("quiz"):
-        _show_hint(f"tell real from synthetic yourself: open {Path(report['out']) / quiz['page']}")
+        show_hint(f"tell real from synthetic yourself: open {Path(report['out']) / quiz['page']}")
         _line("The quiz holds real scans and must not leave the house.", style="yellow")
 
 
@@ -355,7 +276,7 @@ def show_cache(report: _Facts) -> None:
     _facts(facts)
     if report["stacks"]:
         _line("Prepared images are pixels of patients.", style="yellow")
-        _show_hint(
+        show_hint(
             "what another process uses was kept: repeat the command when that has ended"
             if cleared
             else "medgan cache --clear"
@@ -482,18 +403,3 @@ def _line(text: str, *, style: str = "") -> None:
     from rich.text import Text
 
     put(render(Text(printable(text), style=style)))
-
-
-def _say(word: str, colour: str, sentence: str) -> None:
-    from rich.text import Text
-
-    words = Text.assemble((f"{word}: ", f"bold {colour}"), (printable(sentence), colour))
-    tell(render(words, stderr=True, folded=False))
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    for package in ("medgan", "torch", "numpy", "pydicom", "nibabel", "scikit-image", "typer"):
-        try:
-            yield package, metadata.version(package)
-        except metadata.PackageNotFoundError:
-            yield package, "not installed"

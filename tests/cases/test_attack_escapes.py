@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from medgan.base import escape
-from medgan.cli import screen
+from medgan.cli import errors, screen
 from medgan.commands.balance import balance
 from medgan.commands.inspect import inspect
 from medgan.commands.options import BalanceOptions
@@ -188,7 +188,7 @@ def harmless(text):
 @pytest.mark.parametrize("text", ["a\nerror: forged", "\x1b[2J", "a\rb", "\u202egnp", "a\x9bb"])
 def test_nothing_steers_a_terminal(capsys, text):
     assert escape.printable(text).isprintable()
-    screen._show_error(f"{text} is odd", hint=text)
+    errors._show_error(f"{text} is odd", hint=text)
     assert capsys.readouterr().err.count("\n") == 2
 
 

@@ -6,68 +6,16 @@ import sys
 
 import pytest
 
-from medgan.base.errors import DatasetError
 from medgan.cli import screen
 from medgan.evaluation.usefulness.verdict import CANNOT_TELL, HARMS, HELPS, NO_DIFFERENCE
 from medgan.reports import wording
 
 
-def exit_code_of(error):
-    with pytest.raises(SystemExit) as caught, screen.polite_errors(again="Go on."):
-        raise error
-    return caught.value.code
-
-
-def test_a_known_problem_is_a_sentence_a_next_step_and_exit_code_1(capsys):
-    assert exit_code_of(DatasetError("no scans", hint="Add some.")) == 1
-    assert capsys.readouterr() == ("", "error: no scans\nnext: Add some.\n")
-
-
-def test_a_problem_without_hint_is_one_line(capsys):
-    assert exit_code_of(DatasetError("no scans")) == 1
-    assert capsys.readouterr().err == "error: no scans\n"
-
-
-def test_an_interruption_says_how_to_go_on_and_is_130(capsys):
-    assert exit_code_of(KeyboardInterrupt()) == 130
-    assert capsys.readouterr().err == "error: interrupted\nnext: Go on.\n"
-
-
-def test_the_unexpected_is_one_line_and_a_log_with_versions_command_and_traceback(
-    capsys, monkeypatch, tmp_path
-):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert exit_code_of(ZeroDivisionError("oh")) == 3
-    told = capsys.readouterr().err
-    (log,) = tmp_path.iterdir()
-    assert told == f"error: unexpected ZeroDivisionError; the details are in {log}\n"
-    text = log.read_text()
-    assert "medgan 0." in text
-    assert "torch " in text
-    assert "command: " in text
-    assert "Traceback (most recent call last)" in text
-    assert log.stat().st_mode & 0o077 == 0
-
-
-def test_a_package_that_is_missing_does_not_spoil_the_log(monkeypatch):
-    monkeypatch.setattr(screen.metadata, "version", _not_found)
-    assert ("torch", "not installed") in list(screen._versions())
-
-
-def _not_found(name):
-    raise screen.metadata.PackageNotFoundError(name)
-
-
-def test_nothing_happens_when_nothing_goes_wrong(capsys):
-    with screen.polite_errors():
-        pass
-    assert capsys.readouterr() == ("", "")
-
-
 def test_a_reader_that_has_seen_enough_is_no_error():
     script = (
         "from medgan.cli import screen\n"
-        "with screen.polite_errors():\n"
+        "from medgan.cli.errors import polite_errors\n"
+        "with polite_errors():\n"
         "    screen.show_json(list(range(10**6)))\n"
     )
     command = [sys.executable, "-c", script]
@@ -76,24 +24,6 @@ def test_a_reader_that_has_seen_enough_is_no_error():
         process.stdout.close()
         told = process.stderr.read()
     assert (told, process.returncode) == (b"", 0)
-
-
-def test_on_a_terminal_errors_are_coloured(on_terminal):
-    terminal = on_terminal()
-    assert exit_code_of(DatasetError("no scans", hint="Add some.")) == 1
-    assert "\x1b[1;31merror: " in terminal.getvalue()
-
-
-def test_no_color_holds(on_terminal, monkeypatch):
-    terminal = on_terminal()
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert exit_code_of(DatasetError("no scans", hint="Add some.")) == 1
-    assert "31m" not in terminal.getvalue()
-
-
-def test_a_name_cannot_steer_the_terminal(capsys):
-    screen._show_error("bad name \x1b[2J\r[red]x[/red]")
-    assert capsys.readouterr().err == "error: bad name \\x1b[2J\\r[red]x[/red]\n"
 
 
 def test_json_is_ascii_and_takes_names_that_are_no_unicode(capsys):
