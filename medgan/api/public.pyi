@@ -46,8 +46,8 @@ def inspect(
             a new one, 0.2 where there is no val and no test.
         seed: Random seed; default: 0.
         files: List every file with its verdict.
-        masks: Masks of the scans: PNG, TIFF or NIfTI files of the same names, or a data set of nnU-Net or the
-            Decathlon.
+        masks: Masks of the scans: PNG, TIFF or NIfTI files of the same names, a data set of nnU-Net or the
+            Decathlon, or boxes in COCO, Pascal VOC or YOLO files.
         on_progress: Called with a `Progress` as the work goes on.
     """
 

@@ -18,7 +18,7 @@ from medgan.dataset.fingerprint import measure
 from medgan.dataset.index import index
 from medgan.dataset.load import array_place
 from medgan.dataset.manifest import ARRAY, Manifest, Record
-from medgan.dataset.masks import inspect_masks
+from medgan.dataset.regions import inspect_regions
 from medgan.dataset.source import Source, to_valid_text
 from medgan.dataset.split import default_holdout_text, hold_out_for_training
 from medgan.plan import Overrides, Plan, decide, explain
@@ -89,7 +89,7 @@ def _inspect(  # what the command takes
     # Pair scans with masks, where there are any.
     seen = None
     if masks is not None:
-        seen = inspect_masks(manifest, masks, partial(_pixel_area, plan), job)
+        seen = inspect_regions(manifest, masks, partial(_pixel_area, plan), job)
         warnings = (*seen.warnings, *warnings)
     return InspectResult(
         version=_VERSION,

@@ -85,9 +85,9 @@ Masks = Annotated[
     Place | None,
     _data(
         names=("--masks",),
-        metavar="FOLDER",
-        help="Masks of the scans: PNG, TIFF or NIfTI files of the same names, or a data set of nnU-Net or "
-        "the Decathlon.",
+        metavar="PLACE",
+        help="Masks of the scans: PNG, TIFF or NIfTI files of the same names, a data set of nnU-Net or the "
+        "Decathlon, or boxes in COCO, Pascal VOC or YOLO files.",
     ),
 ]
 DryRun = Annotated[
