@@ -113,6 +113,14 @@ class _NiftiLayout:
         return tuple(float(side) * unit for side in np.linalg.norm(self.space.affine[:3, :3], axis=0))
 
     @property
+    def turned(self) -> tuple[bool, ...]:
+        """Whether each of the displayed (Z, Y, X) runs against its stored axis."""
+        signs = _DISPLAY[self.through_plane][0]
+        return tuple(
+            self.orientation[axis, 1] * signs[int(self.orientation[axis, 0])] < 0 for axis in self.axes
+        )
+
+    @property
     def patient_orientation(self) -> str:
         """Where the displayed rows and columns run to.
 
@@ -215,6 +223,19 @@ def read_labels(path: Path) -> Scan:
         bits=layout.bits,
         notes=layout.all_notes,
     )
+
+
+def to_stored(path: Path, shown: Pixels) -> tuple[Pixels, NDArray[np.float64] | None]:
+    """Put numbers (Z, Y, X) as displayed on the stored axes of a file; also its affine to RAS in mm.
+
+    The affine is None where the header gives no orientation.
+    """
+    layout = _read_layout(path)
+    forth = shown[tuple(slice(None, None, -1 if turn else 1) for turn in layout.turned)]
+    back = [layout.axes.index(axis) for axis in range(3)]
+    affine = np.array(layout.space.affine, np.float64)
+    affine[:3] *= _TO_MM.get(int(layout.header["xyzt_units"]) & 7, 1.0)
+    return forth.transpose(*back), affine if layout.space.oriented else None
 
 
 def extent_mm(path: Path) -> tuple[float, ...] | None:
@@ -393,16 +414,13 @@ def _read_first_volume(layout: _NiftiLayout, path: Path) -> Pixels:
     if not math.isfinite(inter):
         raise ScanError(f"{path.name}: scl_inter is {inter}", verdict="error:bad-rescale")
     # How the file is laid out, and how it is displayed.
-    signs = _DISPLAY[layout.through_plane][0]
     stored = VoxelLayout(
         shape=layout.shape,
         dtype=np.dtype(np.uint8) if packed > 1 else header.get_data_dtype(),
         packed=packed,
         planes=layout.channels if packed == 1 else 1,
         axes=layout.axes,
-        turned=tuple(
-            layout.orientation[axis, 1] * signs[int(layout.orientation[axis, 0])] < 0 for axis in layout.axes
-        ),
+        turned=layout.turned,
         slope=slope,
         inter=inter,
     )
