@@ -17,7 +17,7 @@ from medgan.api.keywords import kinds_of, option_of
 STUB = Path(__file__).resolve().parents[1] / "medgan" / "api" / "public.pyi"
 WIDTH = 110
 """Columns of a line of code."""
-VERBS = ("inspect", "train", "sample", "balance", "evaluate", "prepare", "report")
+VERBS = ("inspect", "train", "anomaly", "sample", "balance", "evaluate", "prepare", "report")
 HEAD = '''\
 """The verbs of Python, every option written out; made by `make docs` from `medgan/commands/options.py`."""
 
@@ -27,6 +27,7 @@ from typing import Literal, overload
 
 from medgan.base.progress import OnProgress
 from medgan.base.results import (
+    AnomalyResult,
     BalanceForecast,
     EvaluateResult,
     InspectResult,

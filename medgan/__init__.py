@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from medgan.api.data import Folder, Synthetic
-    from medgan.api.public import balance, evaluate, inspect, prepare, report, sample, train
+    from medgan.api.public import anomaly, balance, evaluate, inspect, prepare, report, sample, train
     from medgan.base.errors import (
         DatasetError,
         JobError,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from medgan.base.progress import Progress
     from medgan.base.results import (
+        AnomalyResult,
         BalanceForecast,
         EvaluateResult,
         InspectResult,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 __all__ = [
+    "AnomalyResult",
     "BalanceForecast",
     "DatasetError",
     "EvaluateResult",
@@ -67,6 +69,7 @@ __all__ = [
     "TrainResult",
     "WriteResult",
     "__version__",
+    "anomaly",
     "balance",
     "evaluate",
     "inspect",
@@ -78,8 +81,18 @@ __all__ = [
 
 _HOMES = {
     "medgan.api.data": ("Folder", "Synthetic"),
-    "medgan.api.public": ("balance", "evaluate", "inspect", "prepare", "report", "sample", "train"),
+    "medgan.api.public": (
+        "anomaly",
+        "balance",
+        "evaluate",
+        "inspect",
+        "prepare",
+        "report",
+        "sample",
+        "train",
+    ),
     "medgan.base.results": (
+        "AnomalyResult",
         "BalanceForecast",
         "EvaluateResult",
         "InspectResult",

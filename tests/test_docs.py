@@ -11,6 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer.main
 
@@ -46,6 +47,7 @@ from medgan.output.tables import manifest_csv, metadata_csv
 from medgan.plan import Overrides
 from medgan.plan.flat import FIELD_OF
 from medgan.scans.scan import OutputFormat
+from tests.commands.test_anomaly import picture
 from tests.filtering import test_separability as checks
 
 ROOT = Path(__file__).parents[1]
@@ -347,7 +349,24 @@ def test_the_reports_of_train_have_the_documented_keys(world):
     assert extra == documented("train, dry run")
 
 
-@pytest.mark.slow
+def test_the_reports_about_normal_scans_have_the_documented_keys(tmp_path):
+    chance = np.random.default_rng(0)
+    for split, label, count in (("train", "normal", 40), ("test", "normal", 2), ("test", "sick", 2)):
+        (tmp_path / "scans" / split / label).mkdir(parents=True)
+        for number in range(count):
+            picture(chance, sick=label == "sick").save(tmp_path / "scans" / split / label / f"{number}.png")
+    run = {"for_": "anomaly", "normal": "normal"}
+    trained = medgan.train(tmp_path / "scans", out=tmp_path / "run", **run)
+    assert paths(trained.as_json(), {}) - {"warnings[]"} == (
+        documented("train") - {"warnings"} | documented("train, normal scans")
+    )
+    found = medgan.anomaly(tmp_path / "scans", model=tmp_path / "run", out=tmp_path / "out").as_json()
+    assert paths(found, dict.fromkeys(found["verdicts"], "<verdict>")) == documented("anomaly")
+    with (tmp_path / "out" / "scores.csv").open(newline="", encoding="utf-8") as stream:
+        columns = next(csv.reader(stream))
+    assert all(f"`{name}`" in text_of(DOCS / "json.md").partition("## anomaly")[2] for name in columns)
+
+
 def test_the_report_of_cache_has_the_documented_keys(cut_scans, tmp_path, cache_of_test):
     train(
         Source(path=cut_scans), tmp_path / "run", overrides=Overrides(effort="smoke", images=4, size=(16, 16))

@@ -52,6 +52,7 @@ def describe(words: str, signature: signatures.Signature) -> str:
 
 inspect = publish(verbs.inspect, results.InspectResult)
 train = publish(verbs.train, results.TrainResult)
+anomaly = publish(verbs.anomaly, results.AnomalyResult)
 sample = publish(verbs.sample, results.WriteResult)
 balance = publish(verbs.balance, results.WriteResult, results.BalanceForecast)
 evaluate = publish(verbs.evaluate, results.EvaluateResult)

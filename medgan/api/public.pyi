@@ -6,6 +6,7 @@ from typing import Literal, overload
 
 from medgan.base.progress import OnProgress
 from medgan.base.results import (
+    AnomalyResult,
     BalanceForecast,
     EvaluateResult,
     InspectResult,
@@ -62,7 +63,10 @@ def train(
     allow_burned_in: bool = False,
     allow_synthetic: bool = False,
     holdout: float | None = None,
+    for_: Literal["draw", "anomaly"] = "draw",
+    normal: str = "",
     dry_run: bool = False,
+    tensorboard: bool = False,
     effort: Literal["smoke", "quick", "standard", "thorough"] = "standard",
     minutes: float | None = None,
     size: int | tuple[int, int] | str | None = None,
@@ -77,10 +81,9 @@ def train(
     features: Literal["lite0", "none"] | None = None,
     adversary: float | None = None,
     window: str | None = None,
-    tensorboard: bool = False,
     on_progress: OnProgress = ...,
 ) -> TrainResult:
-    """Train a generator on the train split; the same call again resumes.
+    """Train a model on the train split; the same call again resumes.
 
     Args:
         source: Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a
@@ -95,7 +98,10 @@ def train(
         allow_synthetic: Use images that are marked as synthetic.
         holdout: Share of the train patients set aside as val, unseen. Default: as the model was trained; for
             a new one, 0.2 where there is no val and no test.
+        for_: What the model is for: draw images, or find what is unlike normal scans (`anomaly`).
+        normal: With --for anomaly: the class that is normal; no other is learned.
         dry_run: Print the plan, its reasons and a time estimate, then stop.
+        tensorboard: Also log to TensorBoard (pip install tensorboard).
         effort: How long to train, and the longest side at most: smoke 32, quick 64, standard and thorough 256
             pixels, or 512 with --device cuda.
         minutes: Time to train, instead of the effort's length.
@@ -113,7 +119,40 @@ def train(
         features: Pretrained network that guides training; default: lite0.
         adversary: Weight of the discriminator beside that network; 0: none. Default: 0.1.
         window: CT window: full, lung, soft, bone, brain, or LOW:HIGH in HU.
-        tensorboard: Also log to TensorBoard (pip install tensorboard).
+        on_progress: Called with a `Progress` as the work goes on.
+    """
+
+def anomaly(
+    source: Path | str,
+    *,
+    model: str | Path,
+    out: str | Path,
+    labels: str | Path | None = None,
+    label_column: str = "",
+    label_from_tag: str = "",
+    modality: str = "",
+    allow_burned_in: bool = False,
+    split: Literal["train", "val", "test"] | None = None,
+    alarms: float = 0.05,
+    maps: list[str] | str = "nifti,png",
+    on_progress: OnProgress = ...,
+) -> AnomalyResult:
+    """Say how unlike normal scans each scan is, and where; the same call again goes on.
+
+    Args:
+        source: Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a
+            MedMNIST-style .npz, or - for a list on stdin: a path per line; a tab and a label may follow, else
+            the file's own folder is its class.
+        model: A model that `train --for anomaly` wrote.
+        out: Where the result goes, never inside the input.
+        labels: CSV or TSV: columns path and label, perhaps patient and split.
+        label_column: Column of a BIDS folder's participants.tsv to take labels from.
+        label_from_tag: DICOM attribute to take labels from, such as BodyPartExamined.
+        modality: Use only scans of this DICOM modality, such as CT.
+        allow_burned_in: Use images whose header says that text is burned into them.
+        split: Only the scans of this split; default: all that SOURCE holds.
+        alarms: Largest share of new normal patients that may alarm, on average.
+        maps: Maps of where a scan is unlike normal ones, separated by commas: nifti, png; or none.
         on_progress: Called with a `Progress` as the work goes on.
     """
 

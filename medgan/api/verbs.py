@@ -19,6 +19,7 @@ from medgan.evaluation.options import EvidenceOptions
 
 if TYPE_CHECKING:
     from medgan.base.results import (
+        AnomalyResult,
         BalanceForecast,
         EvaluateResult,
         InspectResult,
@@ -58,14 +59,17 @@ def train(
     *,
     out: opt.Out,
     scans: opt.ScanOptions,
-    dry_run: opt.DryRun = False,
+    task: opt.TaskOptions,
     training: Overrides,
-    tensorboard: opt.TensorBoard = False,
     on_progress: OnProgress = ignore,
 ) -> TrainResult:
-    """Train a generator on the train split; the same call again resumes."""
+    """Train a model on the train split; the same call again resumes."""
     from medgan.commands.preflight import preflight, refuse_window
 
+    if task.for_ == "anomaly":
+        return _train_anomaly(source, Path(out), scans, task, training, on_progress)
+    if task.normal:
+        raise OptionError("--normal is for --for anomaly: a generator learns every class")
     data = scans.source(source)
     refuse_window(training.window)
     preflight(Path(out), data)
@@ -77,10 +81,65 @@ def train(
         Path(out),
         overrides=training,
         holdout=scans.holdout,
-        dry_run=dry_run,
-        tensorboard=tensorboard,
+        dry_run=task.dry_run,
+        tensorboard=task.tensorboard,
         on_progress=on_progress,
     )
+
+
+def _train_anomaly(  # what `train` takes
+    source: opt.Source,
+    out: Path,
+    scans: opt.ScanOptions,
+    task: opt.TaskOptions,
+    training: Overrides,
+    on_progress: OnProgress,
+) -> TrainResult:
+    """Learn normal scans."""
+    from medgan.commands.preflight import preflight, refuse_window
+
+    if not task.normal:
+        raise OptionError("--for anomaly needs --normal LABEL: the class that is normal")
+    if task.tensorboard or dataclasses.replace(training, seed=None, window=None) != Overrides():
+        raise PlanError(
+            "With --for anomaly only --seed and --window change the training",
+            hint="Leave the other training options away.",
+        )
+    data = scans.source(source)
+    refuse_window(training.window)
+    preflight(out, data)
+    with report_stage(LOADING, on_progress):
+        from medgan.commands.train_anomaly import train_anomaly
+    return train_anomaly(
+        data,
+        out,
+        options=task,
+        window=training.window,
+        seed=training.seed or 0,
+        holdout=scans.holdout,
+        on_progress=on_progress,
+    )
+
+
+def anomaly(
+    source: opt.Source,
+    *,
+    model: opt.NormalModel,
+    out: opt.Out,
+    labels: opt.LabelOptions,
+    split: opt.Split = None,
+    wish: opt.AnomalyOptions,
+    on_progress: OnProgress = ignore,
+) -> AnomalyResult:
+    """Say how unlike normal scans each scan is, and where; the same call again goes on."""
+    from medgan.commands.preflight import preflight
+
+    _ = wish.forms  # refuses what is none
+    data = labels.source(source)
+    preflight(Path(out), data, model=Path(model))
+    with report_stage(LOADING, on_progress):
+        from medgan.commands.anomaly import anomaly as apply
+    return apply(data, Path(out), model=Path(model), options=wish, split=split, on_progress=on_progress)
 
 
 def sample(

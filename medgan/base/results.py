@@ -88,6 +88,33 @@ class TrainResult(Result):
     """After a dry run: what would be done, and why."""
     estimate_seconds: float | None = None
     """After a dry run: how long it would take on this machine."""
+    normal: Facts | None = None
+    """Of a model of normal scans: who learned, who calibrates, and which alarms that allows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnomalyResult(Result):
+    """Scans that `anomaly` compared with normal ones."""
+
+    version: int
+    out: Path
+    scores: Path
+    """Where scores.csv lies."""
+    report: Path
+    """Where report.html lies."""
+    scans: int
+    """Scans that were scored."""
+    patients: int
+    alarms: int
+    """Patients that alarm."""
+    asked: float
+    """Largest share of new normal patients that may alarm."""
+    calibration_patients: int
+    verdicts: Mapping[str, int]
+    """{verdict: files}."""
+    figures: tuple[Facts, ...]
+    """How well each part and each shortcut tells the other classes from the normal one."""
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from medgan.base.processes import current_processes
 from medgan.cli import screen
 from medgan.cli.base_command import Command, Group, share_options, take_options
 from medgan.cli.errors import polite_errors
+from medgan.cli.show_anomaly import show_anomalies, show_normal_model
 from medgan.cli.ticker import watch
 from medgan.commands import options as opt
 from medgan.evaluation.options import EvidenceOptions
@@ -112,21 +113,22 @@ def train(
     *,
     out: opt.Out,
     scans: opt.ScanOptions,
-    dry_run: opt.DryRun = False,
+    task: opt.TaskOptions,
     everything: All = False,
     training: Overrides,
-    tensorboard: opt.TensorBoard = False,
     json: Json = False,
 ) -> None:
-    """Train a generator on the train split; the same command again resumes.
+    """Train a model on the train split; the same command again resumes.
 
     For example:
 
     medgan train scans/ --out run/ --minutes 30
 
     medgan train scans/ --out run/ --dry-run
+
+    medgan train scans/ --for anomaly --normal NORMAL --out healthy/
     """
-    if everything and not dry_run:
+    if everything and not task.dry_run:
         raise typer.BadParameter("--all is for --dry-run: nothing else shows a plan")
     with polite_errors():
         with watch(Path(out) / "log.jsonl") as on_progress:
@@ -134,12 +136,38 @@ def train(
                 source,
                 out=out,
                 scans=scans,
-                dry_run=dry_run,
+                task=task,
                 training=training,
-                tensorboard=tensorboard,
                 on_progress=on_progress,
             )
-        _tell(done.as_json(), partial(screen.show_training, everything=everything), json=json)
+        show = partial(screen.show_training, everything=everything)
+        _tell(done.as_json(), show_normal_model if task.for_ == "anomaly" else show, json=json)
+
+
+@app.command(cls=Command)
+@share_options
+def anomaly(
+    source: opt.Source,
+    *,
+    model: opt.NormalModel,
+    out: opt.Out,
+    labels: opt.LabelOptions,
+    split: opt.Split = None,
+    wish: opt.AnomalyOptions,
+    json: Json = False,
+) -> None:
+    """Say how unlike normal scans each scan is, and where; the same command again goes on.
+
+    For example:
+
+    medgan anomaly new/ --model healthy/ --out found/ --alarms 0.05
+    """
+    with polite_errors():
+        with watch() as on_progress:
+            done = verbs.anomaly(
+                source, model=model, out=out, labels=labels, split=split, wish=wish, on_progress=on_progress
+            )
+        _tell(done.as_json(), show_anomalies, json=json)
 
 
 @app.command(cls=Command)

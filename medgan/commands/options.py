@@ -120,7 +120,66 @@ NoFilter = Annotated[
 ]
 
 
+NormalModel = Annotated[
+    Place,
+    _output(names=("--model",), metavar="RUN", help="A model that `train --for anomaly` wrote."),
+]
+
+
 # --- in groups ---
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOptions:
+    """What a model is trained for, and whether it is trained."""
+
+    for_: Annotated[
+        Literal["draw", "anomaly"],
+        _training(
+            names=("--for",),
+            help="What the model is for: draw images, or find what is unlike normal scans (`anomaly`).",
+        ),
+    ] = "draw"
+    normal: Annotated[
+        str,
+        _training(metavar="LABEL", help="With --for anomaly: the class that is normal; no other is learned."),
+    ] = ""
+    dry_run: DryRun = False
+    tensorboard: TensorBoard = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnomalyOptions:
+    """How many normal patients may alarm, and which maps are written."""
+
+    alarms: Annotated[
+        float,
+        _output(
+            metavar="SHARE",
+            min=0.0001,
+            max=0.5,
+            help="Largest share of new normal patients that may alarm, on average.",
+        ),
+    ] = 0.05
+    maps: Annotated[
+        list[str] | str,
+        _output(
+            metavar="FORMS",
+            help="Maps of where a scan is unlike normal ones, separated by commas: nifti, png; or none.",
+        ),
+    ] = "nifti,png"
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """`nifti,png` as a tuple, sorted; empty for none."""
+        names = self.maps.split(",") if isinstance(self.maps, str) else self.maps
+        given = {name.strip() for name in names} - {""}
+        strange = sorted(given - {"nifti", "png", "none"})
+        if strange or not given or ("none" in given and len(given) > 1):
+            raise OptionError(
+                f"--maps {','.join(sorted(given)) or 'nothing'}: write nifti, png, both or none"
+            )
+        return tuple(sorted(given - {"none"}))
 
 
 @dataclass(frozen=True, kw_only=True)

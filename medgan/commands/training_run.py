@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from medgan.base.files import from_json, to_json
 from medgan.base.processes import current_processes
 from medgan.base.run_folder import AGAIN, RECORD, VERSION, RunFolder, change_text
 from medgan.learners.gan.model import read_record
+from medgan.learners.kinds import GAN, require_run_of_kind
 from medgan.plan import Overrides, Plan
 from medgan.plan.clock import with_decision
 from medgan.plan.flat import WHY, default_values, flatten
@@ -55,11 +57,12 @@ class Leg:
 
 def training_folder(out: Path) -> RunFolder:
     """The output folder of `train`."""
-    return RunFolder(path=out, command="train", check=_check_record)
+    return RunFolder(path=out, command="train", check=partial(_check_record, out))
 
 
-def _check_record(record: _Facts) -> None:
-    """Raise ValueError for a run.json that no version of `train` wrote."""
+def _check_record(out: Path, record: _Facts) -> None:
+    """Raise ValueError for a run.json that no version of `train` wrote, OutputError for another kind."""
+    require_run_of_kind(record, GAN, out)
     from_json(str, record.get("data_digest"), "data_digest")
     from_json(tuple[Leg, ...], record.get("legs", []), "legs")
     from_json(Mapping[str, Any], record.get("options", {}), "options")

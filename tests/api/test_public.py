@@ -5,6 +5,7 @@ import inspect
 import json
 import subprocess
 import sys
+from keyword import iskeyword
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from tests.commands.blobs import discs, tree, untrained
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = typer.main.get_command(app).commands
-VERBS = ("inspect", "train", "sample", "balance", "evaluate", "prepare", "report")
+VERBS = ("inspect", "train", "anomaly", "sample", "balance", "evaluate", "prepare", "report")
 SHOWN = {"json", "all", "quiet", "verbose", "config", "workers", "help"}
 """Options of the command line that change what is said, or where options come from."""
 
@@ -31,7 +32,7 @@ def keyword(option):
     if option.param_type_name == "argument":
         return option.name
     name = max(option.opts, key=len).lstrip("-").replace("-", "_")
-    return "class_" if name == "class" else name
+    return f"{name}_" if iskeyword(name) else name
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ from medgan.dataset.manifest import Holdout
 from medgan.dataset.source import normalise_label
 from medgan.learners.gan.model_card import is_card_of, model_card_text
 from medgan.learners.gan.steps import build_generator
+from medgan.learners.kinds import GAN, require_kind
 from medgan.plan import Plan
 from medgan.plan.flat import flatten
 from medgan.plan.stored import parse_plan
@@ -277,6 +278,7 @@ def read_record(place: Path, asked: Path) -> tuple[_ModelRecord, Plan]:
     """
     try:
         record = read_object(place / _RECORD)
+        require_kind(record, GAN, asked)
         version = from_json(int, record.get("version"), "version")
         if version > _VERSION:
             raise ModelError(
