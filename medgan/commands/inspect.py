@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def _inspect(  # what the command takes
 ) -> InspectResult:
     """Inspect in one process, with the workers of the job; see `inspect`."""
     # Read the files and hold patients out as `train` does.
-    found = index(source, job)
+    found = _leave_out_masks(index(source, job), masks)
     manifest = hold_out_for_training(found, holdout, overrides.seed or 0)
     fingerprint = measure(manifest)
     warnings = (*filter(None, [default_holdout_text(manifest)]), *fingerprint.warnings)
@@ -106,6 +107,19 @@ def _inspect(  # what the command takes
         pairs=None if seen is None else seen.pairs,
         regions=None if seen is None else seen.regions,
     )
+
+
+def _leave_out_masks(manifest: Manifest, masks: Path | None) -> Manifest:
+    """The manifest without files that lie in the folder of masks and are no scans: nobody misses them."""
+    if masks is None:
+        return manifest
+    place = masks.resolve()
+    root = manifest.root.resolve()
+    if not place.is_relative_to(root):
+        return manifest
+    within = place.relative_to(root)
+    kept = (one for one in manifest.records if one.ok or not Path(one.path).is_relative_to(within))
+    return replace(manifest, records=tuple(kept))
 
 
 def _pixel_area(plan: Plan | None, record: Record) -> float | None:

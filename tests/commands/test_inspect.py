@@ -276,3 +276,16 @@ def test_masks_are_told_with_the_documented_keys(tmp_path):
     for key in (*report["pairs"], *region):
         assert f".{key}`" in documented
     assert "pairs" not in inspect(Source(path=root)).as_json()
+
+
+def test_masks_among_the_scans_are_not_missed_as_scans(tmp_path):
+    root = discs(tmp_path, normal=4, covid=3).path
+    (root / "masks").mkdir()
+    for number in range(4):
+        Image.fromarray(np.eye(24, dtype=np.uint8)[:16]).save(root / "masks" / f"scan{number}.png")
+    with_masks = inspect(Source(path=root), masks=root / "masks").as_json()
+    assert with_masks["verdicts"] == {"ok": 7}
+    assert with_masks["pairs"]["ok"] == 7
+    assert inspect(Source(path=root)).as_json()["verdicts"]["skip:segmentation"] == 4
+    everything = inspect(Source(path=root), masks=root, files=True).as_json()
+    assert sum(one["verdict"] == "ok" for one in everything["files"]) == 7  # no scan is lost with them
