@@ -137,7 +137,7 @@ def anomaly(
     maps: list[str] | str = "nifti,png",
     on_progress: OnProgress = ...,
 ) -> AnomalyResult:
-    """Say how unlike normal scans each scan is, and where; the same call again goes on.
+    """Say how unlike normal scans each scan is, and where; the same call again completes it.
 
     Args:
         source: Folder with a sub-folder per class (train/, val/, test/ above them are honoured), a

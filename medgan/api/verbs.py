@@ -131,7 +131,7 @@ def anomaly(
     wish: opt.AnomalyOptions,
     on_progress: OnProgress = ignore,
 ) -> AnomalyResult:
-    """Say how unlike normal scans each scan is, and where; the same call again goes on."""
+    """Say how unlike normal scans each scan is, and where; the same call again completes it."""
     from medgan.commands.preflight import preflight
 
     _ = wish.forms  # refuses what is none

@@ -156,7 +156,7 @@ def anomaly(
     wish: opt.AnomalyOptions,
     json: Json = False,
 ) -> None:
-    """Say how unlike normal scans each scan is, and where; the same command again goes on.
+    """Say how unlike normal scans each scan is, and where; the same command again completes it.
 
     For example:
 
