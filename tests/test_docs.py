@@ -299,10 +299,13 @@ def world(tmp_path_factory, cut_scans):
     source = Source(path=cut_scans)
     wishes = Overrides(effort="smoke", images=32, size=(16, 16), batch=16)
     names = dict.fromkeys(("normal", "mass"), "<label>") | {"train": "<split>"}
+    first = next(iter(sorted((cut_scans / "mass").iterdir())))
+    (place / "boxes").mkdir()
+    (place / "boxes" / f"{first.stem}.txt").write_text("7 0.5 0.5 0.2 0.2\n", encoding="utf-8")
     return {
         "source": source,
         "names": names,
-        "inspection": inspect(source, files=True).as_json(),
+        "inspection": inspect(source, files=True, masks=place / "boxes").as_json(),
         "dry": train(source, place / "dry", overrides=wishes, dry_run=True).as_json(),
         "training": train(source, place / "run", overrides=wishes).as_json(),
         "sample": sample(place / "run", place / "drawn", options=DrawOptions(count=1)).as_json(),
@@ -333,10 +336,12 @@ def test_the_report_of_inspect_has_the_documented_keys(world):
     fields = dict.fromkeys(report["plan"], "<field>")
     verdicts = dict.fromkeys(report["verdicts"], "<verdict>")
     measured = {"dicom": "<format>", "CT": "<modality>", "HU": "<meaning>", "1": "<channels>"}
-    found = paths(report | {"plan": {}}, world["names"] | verdicts | measured)
+    measured["7"] = "<region>"
+    found = paths(report | {"plan": {}, "pairs": {}}, world["names"] | verdicts | measured)
+    found |= {f"pairs.{key}" for key in report["pairs"]}
     found |= {f"plan.{path}" for path in paths(report["plan"], fields, leaves={"<field>.value"})}
     apart = {f"told_apart.{path}" for path in paths(class_check_report(checks.judge(), checks.NAMES), {})}
-    assert found - {"plan"} | apart - {"told_apart.sentences[]"} == documented("inspect")
+    assert found - {"plan", "pairs"} | apart - {"told_apart.sentences[]"} == documented("inspect")
 
 
 @pytest.mark.slow
