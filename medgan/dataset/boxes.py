@@ -202,8 +202,12 @@ def _coco_box(one: Mapping[str, Any], names: Mapping[Any, str]) -> Box:
 
 
 def _is_voc(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return b"<annotation" in stream.read(4096)
+    """Whether a file begins as an annotation of Pascal VOC does; one that cannot be opened does not."""
+    try:
+        with path.open("rb") as stream:
+            return b"<annotation" in stream.read(4096)
+    except OSError:
+        return False
 
 
 def _read_voc(path: Path) -> Annotation:
@@ -214,15 +218,12 @@ def _read_voc(path: Path) -> Annotation:
         if len(data) > _MOST_BYTES or b"<!DOCTYPE" in data or b"<!ENTITY" in data:
             return Annotation(scan=name, boxes=(), wrong=f"{path.name} is no plain annotation file")
         root = ElementTree.fromstring(data)  # without entities, as checked above
-        sides = [root.findtext(f"size/{side}") for side in ("height", "width")]
+        height, width = (int(root.findtext(f"size/{side}") or 0) for side in ("height", "width"))
         boxes = tuple(_voc_box(one) for one in root.iter("object"))
     except (ElementTree.ParseError, ValueError, TypeError, OSError) as error:
         words = f"{path.name} cannot be read ({type(error).__name__}: {error})"
         return Annotation(scan=name, boxes=(), wrong=to_valid_text(words))
-    known = all(side and int(side) for side in sides)
-    return Annotation(
-        scan=name, boxes=boxes, size=(int(sides[0] or 0), int(sides[1] or 0)) if known else None
-    )
+    return Annotation(scan=name, boxes=boxes, size=(height, width) if height and width else None)
 
 
 def _voc_box(one: ElementTree.Element) -> Box:

@@ -175,7 +175,13 @@ def _read_description(path: Path) -> tuple[str, dict[int, str]]:
     nnU-Net writes {"tumour": 1}, the Decathlon {"1": "tumour"}; regions made up of several labels are left
     out, because their parts are named, too.
     """
-    facts = read_json(path)
+    try:
+        facts = read_json(path)
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{to_valid_text(str(path))} cannot be read ({error})",
+            hint="Correct it, or remove it: without it regions are called by their numbers.",
+        ) from error
     labels = facts.get("labels") if isinstance(facts, dict) else None
     if not isinstance(labels, dict):
         return EQUAL_NAMES, {}

@@ -95,6 +95,11 @@ BAD = {
     "not a number": ("a.json", coco({"bbox": [2, 3, float("nan"), 5]}), "annotation 5 makes no box"),
     "corners the wrong way round": ("one.xml", voc(voc_object(6, 8, 3, 4)), "cannot be read"),
     "a corner is missing": ("one.xml", voc("<object><name>t</name><bndbox/></object>"), "cannot be read"),
+    "a size that is no number": (
+        "one.xml",
+        voc(voc_object(3, 4, 6, 8), "<size><width>20 px</width><height>10</height></size>"),
+        "cannot be read",
+    ),
     "cut": ("one.xml", voc(voc_object(3, 4, 6, 8))[:60], "cannot be read"),
     "entities": ("one.xml", '<!DOCTYPE a [<!ENTITY b "c">]>' + voc(""), "no plain annotation file"),
     "a YOLO line of no size": ("one.txt", "0 0.5 0.5 0 0.1\n", "a box of 0 has sides of 0 and 0.1"),

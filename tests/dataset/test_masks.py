@@ -33,3 +33,9 @@ def test_the_closest_has_the_folders_of_the_scan():
     assert closest("test/sick/one.dcm", several) == 2
     assert closest("well/one.dcm", several) is None
     assert closest("one.dcm", {}) is None
+
+
+def test_a_description_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "dataset.json").write_text("{", encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"dataset\.json cannot be read"):
+        find_masks(tmp_path)
