@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,6 +14,7 @@ from medgan.base.files import read_json
 from medgan.dataset.manifest import Record
 from medgan.dataset.masks import ScanRegions, case_name, closest
 from medgan.dataset.source import to_valid_text
+from medgan.dataset.walk import list_data
 from medgan.scans.masks import RegionSize
 
 COCO, VOC, YOLO = "COCO", "Pascal VOC", "YOLO"
@@ -91,11 +92,12 @@ def find_boxes(place: Path) -> BoxTable | None:
     """
     if place.is_file():
         return _to_table(COCO, _read_coco(place, required=True))
-    found: dict[str, list[Annotation]] = {COCO: [], VOC: [], YOLO: []}
-    for path in sorted(place.rglob("*.json")):
-        found[COCO] += _read_coco(path)
-    found[VOC] = [_read_voc(path) for path in sorted(place.rglob("*.xml")) if _is_voc(path)]
-    found[YOLO] = list(_read_yolo(place))
+    files = list_data(place)
+    found = {
+        COCO: [one for path in files if path.suffix == ".json" for one in _read_coco(path)],
+        VOC: [_read_voc(path) for path in files if path.suffix == ".xml" and _is_voc(path)],
+        YOLO: list(_read_yolo(files)),
+    }
     forms = [form for form, annotations in found.items() if annotations]
     if len(forms) > 1:
         raise DatasetError(
@@ -120,25 +122,23 @@ class BoxTable:
     """COCO, Pascal VOC or YOLO."""
     annotations: Mapping[str, tuple[Annotation, ...]]
     """{name of a scan without folder and ending: what files say of it}."""
-    names: Mapping[Any, str] = field(default_factory=dict)
-    """Empty: the names of regions stand in the boxes."""
 
     def find(self, path: str) -> Annotation | None:
         """What is said of the scan at `path`, or None."""
         several = self.annotations.get(case_name(path), ())
         return closest(path, {one: one.scan for one in several})
 
-    def look(self, found: Annotation, root: Path, record: Record) -> ScanRegions:  # noqa: ARG002  # as masks do
+    def look(self, item: Annotation, root: Path, record: Record) -> ScanRegions:  # noqa: ARG002  # as masks do
         """What the boxes show of their scan."""
-        if found.wrong:
-            return ScanRegions(outcome="unreadable", words=found.wrong)
+        if item.wrong:
+            return ScanRegions(outcome="unreadable", words=item.wrong)
         if record.shape[0] != 1:
             words = f"boxes are of a flat image, the scan has {record.shape[0]} slices"
             return ScanRegions(outcome="misaligned", words=words)
-        if reason := found.misfit(record.shape[1:]):
+        if reason := item.misfit(record.shape[1:]):
             return ScanRegions(outcome="misaligned", words=reason)
         sizes: dict[str, list[RegionSize]] = {}
-        for box in found.boxes_in(record.shape[1:]):
+        for box in item.boxes_in(record.shape[1:]):
             area = max(round(box.width * box.height), 1)
             sizes.setdefault(box.region, []).append(RegionSize(pixels=area, objects=1))
         return ScanRegions(outcome="ok", sizes=sizes, images=dict.fromkeys(sizes, 1), empty=not sizes)
@@ -148,9 +148,9 @@ class BoxTable:
         every = (one for several in self.annotations.values() for one in several)
         return [one.scan for one in every if one not in used]
 
-    def name_region(self, label: Any, labels: Sequence[Any]) -> str:  # noqa: ARG002  # as masks do
-        """The name of a region, as its boxes give it."""
-        return str(label)
+    def name_regions(self, shown: Collection[Any]) -> dict[Any, str]:
+        """The names that boxes give to their regions."""
+        return {name: name for name in sorted(shown)}
 
 
 # --- COCO --------------------------------------------------------------------------------------------
@@ -164,33 +164,47 @@ def _read_coco(path: Path, *, required: bool = False) -> Iterator[Annotation]:
     """
     try:
         facts = read_json(path)
-        names = {one["id"]: to_valid_text(str(one["name"])) for one in facts["categories"]}
-        images = {one["id"]: one for one in facts["images"]}
-        boxes: dict[Any, list[Box]] = {}
-        wrong: dict[Any, str] = {}
-        for one in facts["annotations"]:
-            number = one["image_id"]
-            try:
-                boxes.setdefault(number, []).extend([] if one.get("iscrowd") else [_coco_box(one, names)])
-            except (KeyError, TypeError, ValueError) as error:
-                wrong[number] = f"{path.name}: annotation {one.get('id')} makes no box ({error})"
-        for number, image in images.items():
-            yield Annotation(
-                scan=str(image["file_name"]),
-                boxes=tuple(boxes.get(number, ())),
-                size=(int(image["height"]), int(image["width"])),
-                wrong=to_valid_text(wrong.get(number, "")),
-            )
-    except (KeyError, TypeError, ValueError, OSError, AttributeError) as error:
-        if required or _is_coco(locals().get("facts")):
-            raise DatasetError(
-                f"{to_valid_text(path.name)} cannot be read as COCO ({type(error).__name__}: {error})",
-                hint="It needs images, annotations with bbox, and categories.",
-            ) from error
+    except (OSError, ValueError) as error:
+        if required:
+            raise _coco_error(path, error) from error
+        return
+    if required or _is_coco(facts):
+        try:
+            yield from _coco_annotations(path, facts)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _coco_error(path, error) from error
 
 
 def _is_coco(facts: object) -> bool:
     return isinstance(facts, dict) and {"images", "annotations", "categories"} <= facts.keys()
+
+
+def _coco_error(path: Path, error: Exception) -> DatasetError:
+    return DatasetError(
+        f"{to_valid_text(path.name)} cannot be read as COCO ({type(error).__name__}: {error})",
+        hint="It needs images, annotations with bbox, and categories.",
+    )
+
+
+def _coco_annotations(path: Path, facts: Any) -> Iterator[Annotation]:
+    """What a COCO file says of each of its images; an annotation that makes no box spoils its image alone."""
+    names = {one["id"]: to_valid_text(str(one["name"])) for one in facts["categories"]}
+    images = {one["id"]: one for one in facts["images"]}
+    boxes: dict[Any, list[Box]] = {}
+    wrong: dict[Any, str] = {}
+    for one in facts["annotations"]:
+        number = one["image_id"]
+        try:
+            boxes.setdefault(number, []).extend([] if one.get("iscrowd") else [_coco_box(one, names)])
+        except (KeyError, TypeError, ValueError) as error:
+            wrong[number] = f"{path.name}: annotation {one.get('id')} makes no box ({error})"
+    for number, image in images.items():
+        yield Annotation(
+            scan=str(image["file_name"]),
+            boxes=tuple(boxes.get(number, ())),
+            size=(int(image["height"]), int(image["width"])),
+            wrong=to_valid_text(wrong.get(number, "")),
+        )
 
 
 def _coco_box(one: Mapping[str, Any], names: Mapping[Any, str]) -> Box:
@@ -237,13 +251,13 @@ def _voc_box(one: ElementTree.Element) -> Box:
 # --- YOLO --------------------------------------------------------------------------------------------
 
 
-def _read_yolo(place: Path) -> Iterator[Annotation]:
+def _read_yolo(files: Sequence[Path]) -> Iterator[Annotation]:
     """Read the .txt files of a YOLO data set: class, middle and sides in shares of the image's sides."""
-    files = [path for path in sorted(place.rglob("*.txt")) if path.name not in _NAME_FILES]
-    lines = {path: _number_lines(path) for path in files}
+    texts = [path for path in files if path.suffix == ".txt" and path.name not in _NAME_FILES]
+    lines = {path: _number_lines(path) for path in texts}
     if not any(lines.values()):
         return
-    named = next((path for name in _NAME_FILES for path in sorted(place.rglob(name))), None)
+    named = next((path for name in _NAME_FILES for path in files if path.name == name), None)
     names = named.read_text(encoding="utf-8", errors="replace").splitlines() if named else []
     for path, found in lines.items():
         if found is not None:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from medgan.base.errors import DatasetError, ScanError
 from medgan.base.files import read_json
 from medgan.dataset.manifest import Record
 from medgan.dataset.source import to_valid_text
+from medgan.dataset.walk import list_data
 from medgan.scans import nifti
 from medgan.scans.masks import (
     NIFTI_ENDINGS,
@@ -54,6 +55,26 @@ class ScanRegions:
     """Whether it fits and shows nothing."""
 
 
+class RegionSource(Protocol):
+    """Where masks or boxes come from. An item is what it holds for one scan."""
+
+    @property
+    def form(self) -> str:
+        """Which form of masks or boxes it is."""
+
+    def find(self, path: str) -> Any | None:
+        """The item of the scan at `path`, or None."""
+
+    def look(self, item: Any, root: Path, record: Record) -> ScanRegions:
+        """What an item shows of its scan, a record of the data set at `root`."""
+
+    def list_unused(self, used: Collection[object]) -> list[str]:
+        """Names of the items that are not among the `used` ones."""
+
+    def name_regions(self, shown: Collection[Any]) -> dict[Any, str]:
+        """{label: name of its region}, of those that are `shown` and others that it names."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskFolder:
     """The masks in a folder, by the names of their scans."""
@@ -75,10 +96,10 @@ class MaskFolder:
         several = self.files.get(name) or self.files.get(_CHANNEL.sub("", name)) or ()
         return closest(path, {mask: mask.relative_to(self.root).as_posix() for mask in several})
 
-    def look(self, place: Path, root: Path, record: Record) -> ScanRegions:
+    def look(self, item: Path, root: Path, record: Record) -> ScanRegions:
         """What a mask shows of its scan."""
         try:
-            mask = read_mask(place)
+            mask = read_mask(item)
         except ScanError as error:
             return ScanRegions(outcome="unreadable", words=f"{error.message}. {error.hint}".rstrip())
         if reason := _misfit(root, record, mask):
@@ -92,9 +113,14 @@ class MaskFolder:
         every = (path for paths in self.files.values() for path in paths)
         return [path.relative_to(self.root).as_posix() for path in every if path not in used]
 
-    def name_region(self, label: Any, labels: Sequence[Any]) -> str:
-        """The name that the data set gives to a region; else its number, or "mask" if it is the only one."""
-        return self.names.get(label) or ("mask" if len(labels) == 1 else str(label))
+    def name_regions(self, shown: Collection[Any]) -> dict[Any, str]:
+        """{label: name of its region}, of those that masks show and those that the data set names.
+
+        A region without a name is called by its number, or "mask" if it is the only one.
+        """
+        labels = sorted({*shown, *self.names})
+        usual = "mask" if len(labels) == 1 else ""
+        return {label: self.names.get(label) or usual or str(label) for label in labels}
 
 
 def case_name(path: str | Path) -> str:
@@ -121,10 +147,9 @@ def find_masks(folder: Path) -> MaskFolder:
     if form != EQUAL_NAMES and (folder / "labelsTr").is_dir():
         place = folder
     files: dict[str, list[Path]] = {}
-    for path in sorted(place.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(place).parts)
+    for path in list_data(place):
         images = form != EQUAL_NAMES and path.parent.name.startswith("images")
-        if path.name.lower().endswith(NIFTI_ENDINGS + PICTURE_ENDINGS) and not hidden and not images:
+        if path.name.lower().endswith(NIFTI_ENDINGS + PICTURE_ENDINGS) and not images:
             files.setdefault(_MASK_WORD.sub("", case_name(path)), []).append(path)
     if not files:
         raise DatasetError(

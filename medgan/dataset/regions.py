@@ -13,9 +13,9 @@ from typing import Any
 from medgan.base.errors import DatasetError
 from medgan.base.job import Job
 from medgan.base.progress import Progress
-from medgan.dataset.boxes import BoxTable, find_boxes
+from medgan.dataset.boxes import find_boxes
 from medgan.dataset.manifest import ARRAY, Manifest, Record
-from medgan.dataset.masks import MaskFolder, ScanRegions, find_masks
+from medgan.dataset.masks import RegionSource, ScanRegions, find_masks
 from medgan.dataset.source import to_valid_text
 from medgan.scans.masks import RegionSize
 
@@ -41,7 +41,7 @@ class MaskReport:
     warnings: tuple[str, ...]
 
 
-def find_regions(place: Path) -> MaskFolder | BoxTable:
+def find_regions(place: Path) -> RegionSource:
     """Find out what a file or folder holds: boxes in COCO, Pascal VOC or YOLO files, else masks.
 
     Raises:
@@ -81,8 +81,8 @@ def inspect_regions(manifest: Manifest, place: Path, frame: PixelArea, job: Job)
 class _Pairs:
     """Which scans have a mask that fits."""
 
-    def __init__(self, masks: MaskFolder | BoxTable) -> None:
-        self.masks: Any = masks
+    def __init__(self, masks: RegionSource) -> None:
+        self.masks = masks
         self.used: set[object] = set()
         self.found: dict[str, list[str]] = {"ok": [], "no_mask": [], "misaligned": [], "unreadable": []}
         """{outcome: scans, or sentences that name them}."""
@@ -92,12 +92,12 @@ class _Pairs:
     def read(self, root: Path, record: Record) -> ScanRegions | None:
         """What the mask of a scan shows where there is one that fits; otherwise note what is wrong."""
         name = to_valid_text(record.path)
-        place = None if record.format == ARRAY else self.masks.find(record.path)
-        if place is None:
+        item = None if record.format == ARRAY else self.masks.find(record.path)
+        if item is None:
             self.found["no_mask"].append(name)
             return None
-        self.used.add(place)
-        found: ScanRegions = self.masks.look(place, root, record)
+        self.used.add(item)
+        found = self.masks.look(item, root, record)
         words = {"ok": name, "misaligned": f"{name}: {found.words}", "unreadable": to_valid_text(found.words)}
         self.found[found.outcome].append(words[found.outcome])
         self.empty += found.empty
@@ -151,10 +151,9 @@ class _Regions:
             if share is not None:
                 self.trained.setdefault(label, []).extend(size.pixels * share for size in sizes)
 
-    def describe(self, masks: MaskFolder | BoxTable) -> dict[str, dict[str, Any]]:
+    def describe(self, masks: RegionSource) -> dict[str, dict[str, Any]]:
         """{region: its figures}; regions that the data set names and no mask shows have zeros."""
-        labels = sorted({*self.sizes, *masks.names})
-        return {masks.name_region(label, labels): self._describe(label) for label in labels}
+        return {name: self._describe(label) for label, name in masks.name_regions(self.sizes).items()}
 
     def _describe(self, label: Any) -> dict[str, Any]:
         sizes, trained = self.sizes.get(label, []), self.trained.get(label)

@@ -57,6 +57,11 @@ def walk(root: Path) -> Iterator[FileEntry]:
     yield from sorted(tour.found, key=lambda found: _path_parts(found.path))
 
 
+def list_data(root: Path) -> list[Path]:
+    """Paths of the files below `root` that may be data, sorted: none that are hidden or made by a system."""
+    return [entry.path for entry in walk(root) if entry.verdict == "ok"]
+
+
 def _path_parts(path: Path) -> tuple[str, ...]:
     return path.parts
 

@@ -39,3 +39,13 @@ def test_a_description_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "dataset.json").write_text("{", encoding="utf-8")
     with pytest.raises(DatasetError, match=r"dataset\.json cannot be read"):
         find_masks(tmp_path)
+
+
+def test_what_a_system_keeps_for_itself_is_no_mask(tmp_path):
+    """A NAS keeps a thumbnail of the same name beside each picture."""
+    for place in ("masks", "masks/@eaDir", "masks/.hidden"):
+        (tmp_path / place).mkdir()
+        Image.fromarray(np.eye(4, dtype=np.uint8)).save(tmp_path / place / "one.png")
+    found = find_masks(tmp_path / "masks")
+    assert found.find("one.dcm") == tmp_path / "masks" / "one.png"
+    assert found.list_unused(set()) == ["one.png"]
