@@ -26,14 +26,15 @@ from medgan.dataset.manifest import ARRAY, Manifest, Record
 from medgan.dataset.source import Source
 from medgan.dataset.split import hold_out
 from medgan.dataset.walk import walk
+from medgan.evaluation.anomaly_figures import compare
 from medgan.learners.anomaly.calibration import (
     ANOTHER_POPULATION,
     PARTS,
     alarm_sentence,
     combine,
+    highest_by_patient,
     p_value,
 )
-from medgan.learners.anomaly.figures import compare
 from medgan.learners.anomaly.images import CutScan, cut
 from medgan.learners.anomaly.memory import CellFeatures
 from medgan.learners.anomaly.model import SHORTCUTS, AnomalyModel, ImageScores
@@ -232,13 +233,17 @@ def _lay(cells: NDArray[np.float32], shown: CutScan) -> Pixels:
 
 def _alarm_patients(search: _Search) -> None:
     """Give every patient a p-value by their highest score in each part."""
-    highest: dict[str, dict[str, float]] = {}
-    for row in filter(_is_scored, search.rows):
-        own = highest.setdefault(row.record.patient, dict(row.parts))
-        for part, score in row.parts.items():
-            own[part] = max(own[part], score)
-    values = {who: p_value(search.model.calibration, own) for who, own in highest.items()}
-    for row in filter(_is_scored, search.rows):
+    rows = list(filter(_is_scored, search.rows))
+    patients = [row.record.patient for row in rows]
+    highest = {
+        part: highest_by_patient(patients, np.array([row.parts[part] for row in rows], np.float64))
+        for part in PARTS
+    }
+    values = {
+        who: p_value(search.model.calibration, {part: highest[part][who] for part in PARTS})
+        for who in set(patients)
+    }
+    for row in rows:
         row.p = values[row.record.patient]
         row.alarm = row.p <= search.options.alarms
 
@@ -252,10 +257,8 @@ def _summarise(search: _Search, split: str) -> dict[str, Any]:
     """The result as plain data, without the places of files."""
     rows = list(filter(_is_scored, search.rows))
     patients = {row.record.patient: row.alarm for row in rows}
-    alarms, verdicts = sum(patients.values()), dict[str, int]()
-    for row in search.rows:
-        verdict = row.record.verdict
-        verdicts[verdict] = verdicts.get(verdict, 0) + max(len(row.record.parts), 1)
+    alarms = sum(patients.values())
+    files_seen = replace(search.manifest, records=tuple(row.record for row in search.rows))
     notes = list(_cautions(search, split))
     if alarms > ANOTHER_POPULATION * search.options.alarms * len(patients):
         notes.append(
@@ -270,7 +273,7 @@ def _summarise(search: _Search, split: str) -> dict[str, Any]:
         "alarms": alarms,
         "asked": search.options.alarms,
         "calibration_patients": search.model.facts.calibration_patients,
-        "verdicts": dict(sorted(verdicts.items())),
+        "verdicts": files_seen.verdicts(),
         "figures": _figures(search.model.facts.normal, rows),
         "notes": notes,
     }

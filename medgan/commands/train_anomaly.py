@@ -86,7 +86,6 @@ def train_anomaly(  # noqa: PLR0913  # what the command takes
         if sentence := default_holdout_text(manifest):
             note(on_progress, sentence)
         scans = _choose_scans(manifest, normal, window, seed)
-        note(on_progress, scans.counts["sentence"])
         return _learn(scans, out, began, dry_run=options.dry_run, on_progress=on_progress)
 
     return job.first(work)
@@ -121,8 +120,6 @@ def _choose_scans(manifest: Manifest, normal: str, window: str | None, seed: int
         window=parse_window(window) if window and meanings[0] == "HU" else None,
         holdout=manifest.holdout,
         seed=seed,
-        shape=0.0,
-        brightness=0.0,
     )
     return _NormalScans(manifest=manifest, records=records, facts=facts)
 
@@ -132,6 +129,7 @@ def _learn(
 ) -> TrainResult:
     """Learn, or in a dry run say what would be learned."""
     counts, root = scans.counts, scans.manifest.root
+    note(on_progress, counts["sentence"])
     result: dict[str, Any] = {"run": out, "warnings": (), "normal": counts}
     run = RunFolder(path=out, command="train", check=lambda record: _check_record(out, record))
     settings = {

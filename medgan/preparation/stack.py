@@ -29,14 +29,12 @@ from medgan.plan import Frame
 from medgan.preparation.stack_copies import copy_to_caches
 from medgan.preparation.stack_file import PIXELS, StackPlace, fill_pixels, map_pixels, open_pixels
 from medgan.scans import geometry, intensity
+from medgan.scans.colour import LUMA
 from medgan.scans.provenance import BYTE
 from medgan.scans.scan import Pixels, Scan
 
 _MAX_STORED = 65535
 """The stored value that stands for 1.0."""
-
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in gray (ITU-R BT.601)."""
 
 _CHUNK = 4
 """Scans sent to a worker at once. Their images come back, up to 32 of each."""
@@ -354,5 +352,5 @@ def _prepare_slice(
 def _with_channels(image: Pixels, channels: int) -> Pixels:
     colour = image.ndim > len("YX")
     if colour and channels == 1:
-        return np.asarray(image @ _LUMA, np.float32)
+        return np.asarray(image @ LUMA, np.float32)
     return image if colour or channels == 1 else np.repeat(image[..., None], channels, axis=-1)

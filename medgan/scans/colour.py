@@ -1,4 +1,4 @@
-"""Measure how much of an image stored as RGB is coloured."""
+"""Weigh colours into gray, and measure how much of an image stored as RGB is coloured."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 
 from medgan.scans.scan import Scan
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue in gray (ITU-R BT.601)."""
 _MIN_DIFFERENCE = 8 / 255
 """Share of the range by which the channels of a coloured pixel differ. JPEG compression of gray images, or a
 faint tint of the paper, stays below it."""

@@ -1,4 +1,4 @@
-"""Write a map of numbers on the voxels of a scan as .nii.gz, so that viewers lay it over the scan."""
+"""Write a map of numbers on the voxels of a scan, for viewers to lay over the scan."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from medgan.base.progress import ignore
 from medgan.dataset.index import index
@@ -30,7 +31,6 @@ from medgan.dataset.manifest import Holdout, Manifest
 from medgan.dataset.source import Source
 from medgan.learners.anomaly import images
 from medgan.learners.anomaly.calibration import PARTS, calibration_size, p_value
-from medgan.learners.anomaly.figures import auroc
 from medgan.learners.anomaly.fit import fit_anomaly
 from medgan.learners.anomaly.gaussian import Gaussian, shrink_images
 from medgan.learners.anomaly.images import cut
@@ -43,7 +43,6 @@ ALPHA = 0.05
 FACTS = AnomalyFacts(
     version=1, kind="anomaly", medgan="", digest="", calibration_digest="", data_digest="", normal="",
     images=0, patients=0, calibration_patients=0, meaning="stored", window=None, holdout=Holdout(), seed=0,
-    shape=0.0, brightness=0.0,
 )  # fmt: skip
 
 
@@ -84,7 +83,9 @@ def test_the_classes_told_apart_and_the_cost(manifest: Manifest) -> None:
             found = [model.score(cut(manifest.root, one, None).squares, features) for one in records]
             seconds = time.process_time() - began - fit
         sick = np.array([record.label != "NORMAL" for record in records])
-        areas = {part: auroc(sick, np.array([one.parts[part].max() for one in found])) for part in PARTS}
+        areas = {
+            part: roc_auc_score(sick, np.array([one.parts[part].max() for one in found])) for part in PARTS
+        }
         told = ", ".join(f"{part} {area:.3f}" for part, area in areas.items())
         print(f"{name}: {told}; fit {fit:.0f} s, {len(records)} scans {seconds:.0f} s of CPU", flush=True)
 
@@ -139,5 +140,7 @@ def test_the_pixels_of_tumours() -> None:
             heats.append(geometry.resize(distances, (gray.shape[0], gray.shape[1])).ravel())
             grays.append(gray.ravel())
     hit = np.concatenate(hits)
-    areas = {name: auroc(hit, np.concatenate(own)) for name, own in (("map", heats), ("brightness", grays))}
+    areas = {
+        name: roc_auc_score(hit, np.concatenate(own)) for name, own in (("map", heats), ("brightness", grays))
+    }
     print(f"pixels of {len(hits)} tumour slices: " + ", ".join(f"{k} {v:.3f}" for k, v in areas.items()))

@@ -78,16 +78,13 @@ def fit_anomaly(
     features, images = CellFeatures(), sum(len(record.slices) for record in learn)
     small: list[np.ndarray] = []
     whole: list[Tensor] = []
-    shapes, brightness = [], []
 
     def look() -> Iterator[Tensor]:
         """Features of the scans to learn from; what else is measured is put aside on the way."""
-        for record, squares in _squares(root, learn, facts.window, on_progress, "learning"):
+        for _, squares in _squares(root, learn, facts.window, on_progress, "learning"):
             cells = features(squares)
             small.append(shrink_images(squares))
             whole.append(cells.mean(dim=(1, 2)))
-            shapes.append(float(np.log(record.shape[1] / record.shape[2])))
-            brightness.append(float(squares.mean()))
             yield cells
 
     memory = Memory.fit(look(), images, facts.seed)
@@ -100,8 +97,6 @@ def fit_anomaly(
             images=images,
             patients=len({record.patient for record in records}),
             calibration_patients=len({record.patient for record in calibrate}),
-            shape=float(np.median(shapes)),
-            brightness=float(np.median(brightness)),
         ),
         memory=memory,
         gaussian=Gaussian.fit(np.concatenate(small)),

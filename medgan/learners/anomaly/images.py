@@ -15,13 +15,13 @@ from medgan.base.errors import ScanError
 from medgan.dataset.load import load
 from medgan.dataset.manifest import Record
 from medgan.scans import geometry, intensity
+from medgan.scans.colour import LUMA
 from medgan.scans.scan import Pixels, Scan
+from medgan.scans.windows import parse_window
 
 SIDE = 224
 """Side in pixels at which images are looked at."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Weights of red, green and blue in gray (ITU-R BT.601)."""
-CT_RANGE = (-1024.0, 3071.0)
+CT_RANGE = parse_window("full")
 """Hounsfield units that become black and white where no window is given."""
 
 
@@ -55,7 +55,7 @@ def cut(root: Path, record: Record, window: tuple[float, ...] | None) -> CutScan
     low, high = _gray_range(record, window)
     chosen = scan.pixels[list(record.slices)]
     gray = np.asarray(intensity.normalise(chosen, low, high), np.float32)
-    gray = gray @ _LUMA if gray.ndim > len("NYX") else gray
+    gray = gray @ LUMA if gray.ndim > len("NYX") else gray
     box = centre_box((gray.shape[1], gray.shape[2]), scan.spacing_mm)
     squares = np.stack([geometry.resize(image[box], (SIDE, SIDE)) for image in gray])
     return CutScan(scan=scan, gray=gray, squares=squares.clip(0, 1), box=box)

@@ -1,7 +1,8 @@
-"""A model of normal scans on disk: model.json, memory.safetensors, calibration.json and card.md.
+"""A model of normal scans: how it scores others, and its files.
 
-The folder holds no code, no path and no patient. Unlike a generator's, its tensors come straight from
-patients: features of their images, and means over areas of 7 pixels; it is to be kept as the scans are.
+These are model.json, memory.safetensors, calibration.json and card.md. They hold no code, no path and no name
+of a patient. Unlike a generator's, their tensors come straight from patients: features of their images, and
+means over areas of 7 pixels; they are to be kept as the scans are.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from medgan.base.files import (
     digest_file,
     from_json,
     from_known_json,
-    json_text,
     read_object,
     write_bytes,
     write_json,
@@ -70,10 +70,6 @@ class AnomalyFacts:
     """Hounsfield units that become black and white."""
     holdout: Holdout
     seed: int
-    shape: float
-    """Median of log(rows / columns) of the normal scans."""
-    brightness: float
-    """Median brightness of the normal images, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -139,7 +135,7 @@ class AnomalyModel:
             "calibration_digest": digest_file(self.folder / CALIBRATION),
         }
         write_text(self.folder / _CARD, _card_text(self.facts))
-        write_text(self.folder / RECORD, json_text(facts))
+        write_json(self.folder / RECORD, facts)
         return self.load(self.folder)
 
     @classmethod

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.learners.anomaly.figures import auroc
 from medgan.learners.anomaly.gaussian import Gaussian, shrink_images
 from medgan.learners.anomaly.images import centre_box
 from medgan.learners.anomaly.memory import CELLS, Memory, choose_centres, image_scores
@@ -83,8 +82,3 @@ def test_small_images_are_means_over_areas():
 def test_the_box_is_a_square_about_the_centre_by_millimetres():
     assert centre_box((100, 60), None) == (slice(20, 80), slice(0, 60))
     assert centre_box((100, 100), (1.0, 2.0, 1.0)) == (slice(25, 75), slice(0, 100))
-
-
-def test_the_area_under_the_curve_counts_ties_half():
-    sick = np.array([True, True, False, False])
-    assert auroc(sick, np.array([2.0, 1.0, 1.0, 0.0])) == pytest.approx(0.875)
