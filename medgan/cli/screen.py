@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from medgan.base.escape import printable
 from medgan.base.progress import format_duration
 from medgan.cli.errors import show_hint
-from medgan.cli.terminal import put, render
+from medgan.cli.tables import format_words, write_facts, write_line, write_table
+from medgan.cli.terminal import put
 
 _KILO = 1000
 """Factor between decimal units of size."""
@@ -85,20 +85,22 @@ def show_json(value: object) -> None:
 def show_inspection(report: _Facts, *, everything: bool = False) -> None:
     """Show what `inspect` found: warnings, classes, measurements, verdicts on files, and the plan."""
     _warnings(report["warnings"])
-    _table("Classes", ("split", "class", "scans", "images", "patients", "missing"), _classes(report))
+    write_table("Classes", ("split", "class", "scans", "images", "patients", "missing"), _classes(report))
     regions = ((name, *map(of.get, _REGION_FACTS)) for name, of in report.get("regions", {}).items())
-    _table("Regions in train", ("region", *_REGION_FACTS.values()), regions)
-    _table("Masks", ("", ""), [(name.replace("_", " "), n) for name, n in report.get("pairs", {}).items()])
-    _table("Measured in train", ("", ""), _measured_facts(report["measured"], report["told_apart"]))
-    _table("Files", ("", ""), report["verdicts"].items())
+    write_table("Regions in train", ("region", *_REGION_FACTS.values()), regions)
+    write_table(
+        "Masks", ("", ""), [(name.replace("_", " "), n) for name, n in report.get("pairs", {}).items()]
+    )
+    write_table("Measured in train", ("", ""), _measured_facts(report["measured"], report["told_apart"]))
+    write_table("Files", ("", ""), report["verdicts"].items())
     for entry in report.get("files", ()):
-        _line(f"  {entry['verdict']:24} {entry['split']:6} {entry['path']}  {entry['reason']}".rstrip())
+        write_line(f"  {entry['verdict']:24} {entry['split']:6} {entry['path']}  {entry['reason']}".rstrip())
     _plan(report["plan"] or {}, everything=everything)
 
 
 def _warnings(warnings: Iterable[str]) -> None:
     for warning in warnings:
-        _line(f"warning: {warning}", style="yellow")
+        write_line(f"warning: {warning}", style="yellow")
 
 
 def show_training(report: _Facts, *, everything: bool = False) -> None:
@@ -106,9 +108,9 @@ def show_training(report: _Facts, *, everything: bool = False) -> None:
     if not report["model_digest"]:
         _warnings(report["warnings"])
         _plan(report["plan"], everything=everything)
-        _facts({"time it would take": f"about {format_duration(report['estimate_seconds'])}"})
+        write_facts({"time it would take": f"about {format_duration(report['estimate_seconds'])}"})
         return
-    _facts(
+    write_facts(
         {
             "run": report["run"],
             "images shown": f"{report['images_shown']:,}",
@@ -132,13 +134,13 @@ def show_foreseen(report: _Facts) -> None:
     parts = report["before"], report["repeated"], report["missing"]
     _mixture("What would be written", report["real"], parts, ", at most" if report["at_most"] else "")
     for note in report["notes"]:
-        _line(f"note: {note}", style="yellow")
-    _line("")
+        write_line(f"note: {note}", style="yellow")
+    write_line("")
     if report["trains"]:
-        _facts(
+        write_facts(
             {"time to train": f"about {format_duration(report['estimate_seconds'])}; drawing comes on top"}
         )
-    _line("Nothing was written.")
+    write_line("Nothing was written.")
 
 
 def show_output(report: _Facts) -> None:
@@ -148,11 +150,11 @@ def show_output(report: _Facts) -> None:
     )
     _show_filter(report["filter"])
     for note in report["notes"]:
-        _line(f"note: {note}", style="yellow")
-    _line(report["share"]["sentence"])
-    _facts({name: report[name] for name in ("out", "manifest")})
+        write_line(f"note: {note}", style="yellow")
+    write_line(report["share"]["sentence"])
+    write_facts({name: report[name] for name in ("out", "manifest")})
     for film in report.get("films", ()):
-        _line(f"film      {film}")
+        write_line(f"film      {film}")
     show_hint(f"look at {Path(report['out']) / 'contact-sheet.png'}")
 
 
@@ -160,14 +162,14 @@ def _mixture(title: str, real: str, parts: Sequence[_Facts], most: str = "") -> 
     """Show real, repeated and synthetic images per class with their share, or only synthetic ones."""
     counts = {label: [part.get(label, 0) for part in parts] for label in parts[0]}
     if real == "none":
-        _table(
+        write_table(
             "Synthetic images",
             ("class", f"images{most}"),
             ((label, own[-1]) for label, own in counts.items() if own[-1]),
         )
     else:
         head = ("class", "real", "repeated", f"synthetic{most}", f"share{most}", "together")
-        _table(
+        write_table(
             title,
             head,
             ((label, *own, f"{own[-1] / max(sum(own), 1):.0%}", sum(own)) for label, own in counts.items()),
@@ -178,39 +180,41 @@ def _show_filter(filtered: _Facts) -> None:
     """Show the outcomes of the filter, and a warning if near copies were not checked."""
     head = ("class", "drawn", "near copies", "class unsure", "unrealistic", "not needed", "kept", "in doubt")
     names = ("drawn", "copy", "class", "realism", "surplus", "kept", "kept_in_doubt")
-    _table("Filter", head, [(label, *map(counts.get, names)) for label, counts in filtered["counts"].items()])
+    write_table(
+        "Filter", head, [(label, *map(counts.get, names)) for label, counts in filtered["counts"].items()]
+    )
     if "copy" not in filtered["checks"] and (filtered["counts"] or not filtered["on"]):
-        _line("Near copies of training images were not checked.", style="yellow")
+        write_line("Near copies of training images were not checked.", style="yellow")
     _warnings(filtered["class_check"]["sentences"])
 
 
 def show_evaluation(report: _Facts, *, every: bool = False) -> None:
     """Show the verdict, the answers and a line per class; with `every` also all arms and scores."""
     word, colour = _VERDICTS.get(report["verdict"], ("Not tested", "bright_black"))
-    _line(word, style=f"bold {colour}")
+    write_line(word, style=f"bold {colour}")
     bare, room = "Whether these images help a classifier was not measured.", report["headroom"] or {}
     for words in filter(None, (report["sentence"] or bare, room.get("sentence"), every and report["care"])):
-        _line(words)
+        write_line(words)
     if report["answers"]:
-        _line("")
+        write_line("")
     for answer in report["answers"]:
-        _line(f"{answer['question']} {answer['sentence']}", style=_TONES[answer["tone"]])
+        write_line(f"{answer['question']} {answer['sentence']}", style=_TONES[answer["tone"]])
     rows = [
         (line["label"], line["n"], line["n_real"], *(_MARKS[line[kind] or "none"] for kind in _QUESTIONS))
         for line in report["classes"]
     ]
-    _table("Classes", ("class", "synthetic", "real", *_QUESTIONS.values()), rows)
+    write_table("Classes", ("class", "synthetic", "real", *_QUESTIONS.values()), rows)
     if rows:
-        _line(
+        write_line(
             " + as good as other real images   ~ in part, or too few to conclude   x not as good", style="dim"
         )
     if every:
         _every_figure(report)
-    _line("")
+    write_line("")
     if report["filter"]:
-        _line(report["filter"]["sentence"])
+        write_line(report["filter"]["sentence"])
     for note in report["notes"]:
-        _line(f"note: {note}", style="yellow")
+        write_line(f"note: {note}", style="yellow")
     hint = "" if every else " (it has every figure; --all shows them here)"
     show_hint(f"open {Path(report['out']) / 'report.html'}{hint}")
     _show_quiz(report)
@@ -220,7 +224,7 @@ def _show_quiz(report: _Facts) -> None:
     """Show where the quiz of an evaluation was written, if there is one."""
     if quiz := report.get("quiz"):
         show_hint(f"tell real from synthetic yourself: open {Path(report['out']) / quiz['page']}")
-        _line("The quiz holds real scans and must not leave the house.", style="yellow")
+        write_line("The quiz holds real scans and must not leave the house.", style="yellow")
 
 
 def _every_figure(report: _Facts) -> None:
@@ -231,7 +235,7 @@ def _every_figure(report: _Facts) -> None:
     for whose, arms in (("held-out patients", report["arms"]), ("patients of another hospital", beyond)):
         best = sorted(arms, key=lambda arm: -arm["auprc"])
         rows = ([_figure(arm[name]) for name in tried] for arm in best)
-        _table(f"Classifiers on {whose} (no role: exploration)", head, rows)
+        write_table(f"Classifiers on {whose} (no role: exploration)", head, rows)
     heads, told = ("sign", "class", "AUROC", "from", "to"), ("label", "auroc", "low", "high")
     giveaways = report["giveaways"] or {}
     for title, found in (
@@ -239,11 +243,11 @@ def _every_figure(report: _Facts) -> None:
         ("Signs alone, at another hospital", giveaways.get("external")),
     ):
         pairs = ((sign["sign"], one) for sign in (found or {}).get("signs", ()) for one in sign["classes"])
-        _table(title, heads, ([sign, *(_figure(one[name]) for name in told)] for sign, one in pairs))
+        write_table(title, heads, ([sign, *(_figure(one[name]) for name in told)] for sign, one in pairs))
     compared = ("name", "space", "value", "low", "high", "floor", "at_floor", "n")
     columns = ("class", "score", "compared by", "value", "from", "to", "real images", "as good", "n")
     rows = ([one["label"] or "all", *(_figure(one[name]) for name in compared)] for one in report["scores"])
-    _table("Scores", columns, rows)
+    write_table("Scores", columns, rows)
 
 
 def _figure(value: object) -> str:
@@ -255,27 +259,27 @@ def _figure(value: object) -> str:
 
 def show_report(report: _Facts) -> None:
     """Show where the report was written."""
-    _facts(report)
+    write_facts(report)
 
 
 def show_cache(report: _Facts) -> None:
     """Show what the cache holds, what was removed from it, and what to do next."""
     head = ("stack", "images", "size", "prepared", "last used")
-    _table("Prepared images", head, map(_cache_row, report["stacks"]))
-    _table(
+    write_table("Prepared images", head, map(_cache_row, report["stacks"]))
+    write_table(
         "Index of files",
         ("file", "entries", "size", "changed", "last used"),
         map(_cache_row, report["index"]),
     )
-    _table("Not of medgan, never removed", ("",), ([name] for name in report["unknown"]))
-    _line("")
+    write_table("Not of medgan, never removed", ("",), ([name] for name in report["unknown"]))
+    write_line("")
     facts = {"cache": report["cache"], "size": _size(report["bytes"])}
     cleared = report["freed_bytes"] is not None
     if cleared:
         facts["removed"] = _size(report["freed_bytes"])
-    _facts(facts)
+    write_facts(facts)
     if report["stacks"]:
-        _line("Prepared images are pixels of patients.", style="yellow")
+        write_line("Prepared images are pixels of patients.", style="yellow")
         show_hint(
             "what another process uses was kept: repeat the command when that has ended"
             if cleared
@@ -306,10 +310,10 @@ def _plan(plan: _Facts, *, everything: bool = False) -> None:
             (field, _decision_text(field, decision["value"]), decision["why"])
             for field, decision in plan.items()
         )
-        _table("Plan", ("decision", "value", "why"), rows)
+        write_table("Plan", ("decision", "value", "why"), rows)
     elif plan:
-        _table("Plan", ("decision", "value", "option", "why"), _actionable(plan))
-        _line("  --all shows every decision.", style="dim")
+        write_table("Plan", ("decision", "value", "option", "why"), _actionable(plan))
+        write_line("  --all shows every decision.", style="dim")
 
 
 def _actionable(plan: _Facts) -> Iterator[Sequence[str]]:
@@ -324,7 +328,7 @@ def _actionable(plan: _Facts) -> Iterator[Sequence[str]]:
 
 def _decision_text(field: str, value: Any) -> str:
     """Format the value of a decision as short text."""
-    words = "unknown" if value is None else _words(value)
+    words = "unknown" if value is None else format_words(value)
     if field in _OPEN:
         words = _OPEN[field].get(value, words)
     elif field in {"size", "base"}:
@@ -354,52 +358,12 @@ def _measured_facts(measured: _Facts, classes: _Facts) -> Iterator[tuple[str, st
             told = f"{value[0]}" if len(set(value)) == 1 else "{} to {}, median {}".format(*_ends(value))
             yield words, told
         elif name == "channels" and value:
-            yield words, _words({_COLOURS.get(channels, channels): n for channels, n in value.items()})
+            yield words, format_words({_COLOURS.get(channels, channels): n for channels, n in value.items()})
         elif value and not (isinstance(value, Mapping) and set(value) == {""}):
-            yield words, _words(value)
+            yield words, format_words(value)
     yield "classes", classes["sentence"]
 
 
 def _ends(spread: Sequence[int]) -> tuple[int, int, int]:
     least, median, most = spread
     return least, most, median
-
-
-def _facts(facts: _Facts) -> None:
-    width = max(map(len, facts)) + 2
-    for name, value in facts.items():
-        _line(f"{name:{width}}{value}")
-
-
-def _words(value: object) -> str:
-    if isinstance(value, Mapping):
-        told = {name or "unknown": item for name, item in value.items() if item not in ("", None)}
-        return ", ".join(f"{name}: {_words(item)}" for name, item in told.items())
-    if isinstance(value, list | tuple):
-        return " ".join(map(_words, value))
-    ways: Mapping[type, str] = {int: ",", float: ".6g"}
-    return format(value, ways.get(type(value), ""))
-
-
-def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a title, a heading and aligned columns, with numbers to the right; nothing without rows."""
-    from rich.table import Table
-    from rich.text import Text
-
-    body = [list(row) for row in rows]
-    if not body:
-        return
-    table = Table(box=None, show_header=any(head), header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("")
-    for name, cells in zip(head, zip(*body, strict=True), strict=True):
-        numeric = any(isinstance(cell, int) for cell in cells)
-        table.add_column(Text(name), justify="right" if numeric and name else "left")
-    for row in body:
-        table.add_row("", *(Text(printable(_words(cell))) for cell in row))
-    put(render(Text(""), Text(title, style="bold"), table))
-
-
-def _line(text: str, *, style: str = "") -> None:
-    from rich.text import Text
-
-    put(render(Text(printable(text), style=style)))

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medgan.base.escape import printable
 from medgan.base.progress import format_duration
-from medgan.cli.terminal import put, render
+from medgan.cli.tables import write_facts, write_line
 
 _Facts = Mapping[str, Any]
 
@@ -25,24 +24,26 @@ def show_normal_model(report: _Facts) -> None:
     }
     if report["model_digest"]:
         facts |= {"time": format_duration(report["seconds"]), "model digest": report["model_digest"]}
-        _lines(facts)
+        write_facts(facts)
     else:
         facts["time it would take"] = f"about {format_duration(report['estimate_seconds'])}"
-        _lines(facts)
-        _line("")
+        write_facts(facts)
+        write_line("")
         for name, decision in report["plan"].items():
-            _line(f"{name}: {decision['value']} ({decision['why']})")
+            write_line(f"{name}: {decision['value']} ({decision['why']})")
     for warning in report["warnings"]:
-        _line(f"warning: {warning}", style="yellow")
-    _line(normal["sentence"])
+        write_line(f"warning: {warning}", style="yellow")
+    write_line(normal["sentence"])
     if report["model_digest"]:
-        _line(f"next: medgan anomaly SCANS --model {shlex.quote(report['run'])} --out found/", style="dim")
+        write_line(
+            f"next: medgan anomaly SCANS --model {shlex.quote(report['run'])} --out found/", style="dim"
+        )
 
 
 def show_anomalies(report: _Facts) -> None:
     """Show how many patients alarm, and what tells the classes apart where they are known."""
     counts = f"{report['alarms']} of {report['patients']}"
-    _lines(
+    write_facts(
         {
             "scans": report["scans"],
             "patients that alarm": counts,
@@ -51,25 +52,11 @@ def show_anomalies(report: _Facts) -> None:
         }
     )
     if report["figures"]:
-        _line("")
-        _line("How well each tells the other classes from the normal one (AUROC over scans):")
+        write_line("")
+        write_line("How well each tells the other classes from the normal one (AUROC over scans):")
         for one in report["figures"]:
-            _line(f"  {one['name']:24} {one['auroc']:.3f}  {one['what']}")
+            write_line(f"  {one['name']:24} {one['auroc']:.3f}  {one['what']}")
     for note in report["notes"]:
-        _line(f"note: {note}", style="yellow")
-    _line("Not for clinical use.")
-    _line(f"next: open {Path(report['report'])}", style="dim")
-
-
-def _lines(facts: _Facts) -> None:
-    """Write names and values in two columns."""
-    width = max(map(len, facts)) + 2
-    for name, value in facts.items():
-        _line(f"{name:{width}}{value}")
-
-
-def _line(text: str, *, style: str = "") -> None:
-    """Write a line to stdout."""
-    from rich.text import Text  # noqa: PLC0415  # Rich is slow to load
-
-    put(render(Text(printable(text), style=style)))
+        write_line(f"note: {note}", style="yellow")
+    write_line("Not for clinical use.")
+    write_line(f"next: open {Path(report['report'])}", style="dim")
