@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
-
 from medgan import __version__
-from medgan.reports.templates import load_templates
+from medgan.reports.templates import data_uri, load_templates
 
 SHOWN = 20
 """Scans that the page shows."""
@@ -29,9 +26,9 @@ class FoundScan:
     """PNG of the image with the highest score, with its map."""
 
     @property
-    def uri(self) -> Markup:
+    def uri(self) -> str:
         """The picture, as an address that holds it."""
-        return Markup(f"data:image/png;base64,{base64.b64encode(self.picture).decode()}")
+        return data_uri(self.picture)
 
 
 def render_anomalies(result: Mapping[str, Any], found: Sequence[FoundScan]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from medgan import __version__
 from medgan.pictures.display import ClassGallery, display_window, png
 from medgan.reports import curves, figures, progress, wording
-from medgan.reports.templates import load_templates
+from medgan.reports.templates import data_uri, load_templates
 from medgan.reports.verdict import findings, scores_by_class, verdict_of
 
 _Pixels = NDArray[Any]
@@ -110,16 +109,16 @@ def render_page(report: ReportData) -> str:
         galleries=[_gallery_context(one) for one in report.galleries],
         ranked=[(label, [_row_context(row) for row in rows]) for label, rows in report.ranked],
         pairs=[_pair_context(pair) for pair in report.pairs],
-        sheet=_data_uri(report.sheet),
-        grids=[(when, _data_uri(data)) for when, data in report.grids],
-        arms_plot=_data_uri(figures.arms_figure(arms), "svg+xml") if arms else "",
+        sheet=data_uri(report.sheet),
+        grids=[(when, data_uri(data)) for when, data in report.grids],
+        arms_plot=data_uri(figures.arms_figure(arms), "svg+xml") if arms else "",
         curves=_curves_context(report.predictions, arms),
-        variety_plot=_data_uri(figures.variety_figure(scores), "svg+xml") if shares else "",
-        counts_plot=_data_uri(figures.counts_figure(report.before, report.after, report.repeated), "svg+xml")
+        variety_plot=data_uri(figures.variety_figure(scores), "svg+xml") if shares else "",
+        counts_plot=data_uri(figures.counts_figure(report.before, report.after, report.repeated), "svg+xml")
         if report.after
         else "",
         panels=[
-            (name, _data_uri(data, "svg+xml"), words)
+            (name, data_uri(data, "svg+xml"), words)
             for name, data, words in progress.progress_figures(report.log)
         ],
         beyond={
@@ -130,11 +129,6 @@ def render_page(report: ReportData) -> str:
         version=__version__,
     )
     return text.encode("utf-8", "backslashreplace").decode()  # file names may not be valid text
-
-
-def _data_uri(data: bytes, kind: str = "png") -> str:
-    """A data URI for an <img> element; empty if there are no bytes."""
-    return Markup(f"data:image/{kind};base64,{base64.b64encode(data).decode()}") if data else ""
 
 
 def _to_markup(text: str) -> Markup:
@@ -155,7 +149,7 @@ def _gallery_context(one: ClassGallery) -> dict[str, Any]:
         if not len(shown):
             told = f"{name}: {f'{total:,}, not shown here' if total else one.absent if place else 'none'}"
         pictures = [
-            (_data_uri(png(image, window, 256)), words) for image, words in zip(shown, names, strict=True)
+            (data_uri(png(image, window, 256)), words) for image, words in zip(shown, names, strict=True)
         ]
         sides.append({"name": name, "words": told, "images": pictures})
     return {"label": one.label, "sides": sides}
@@ -164,18 +158,18 @@ def _gallery_context(one: ClassGallery) -> dict[str, Any]:
 def _row_context(row: ImageRow) -> dict[str, Any]:
     """The images of a row as data URIs, in the same display window."""
     window = display_window(row.images)
-    images = [_data_uri(png(image, window, 256)) for image in row.images]
+    images = [data_uri(png(image, window, 256)) for image in row.images]
     return {"title": row.title, "images": list(zip(images, row.captions, strict=True))}
 
 
 def _pair_context(pair: NearestPair) -> dict[str, Any]:
     """Both images of a pair as data URIs, in a display window that saturates neither."""
     window = display_window(pair.synthetic, pair.real)
-    real = None if pair.real is None else _data_uri(png(pair.real, window))
+    real = None if pair.real is None else data_uri(png(pair.real, window))
     return {
         "label": pair.label,
         "words": pair.words,
-        "synthetic": _data_uri(png(pair.synthetic, window)),
+        "synthetic": data_uri(png(pair.synthetic, window)),
         "real": real,
     }
 
@@ -185,7 +179,7 @@ def _curves_context(said: Any, arms: Sequence[Mapping[str, Any]]) -> dict[str, A
     if said is None:
         return None
     plots = [
-        (title, _data_uri(data, "svg+xml"), words)
+        (title, data_uri(data, "svg+xml"), words)
         for title, data, words in curves.curve_figures(said, curves.choose_arms(arms))
     ]
     return {

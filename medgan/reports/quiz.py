@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
 
 from medgan import __version__
@@ -17,7 +16,7 @@ from medgan.base import files
 from medgan.evaluation.data import EvaluationData
 from medgan.evaluation.quiz import Quiz, choose_quiz, exact_interval
 from medgan.pictures.display import Window, display_window, png
-from medgan.reports.templates import load_templates
+from medgan.reports.templates import data_uri, load_templates
 
 PAGE = "quiz.html"
 """The quiz, in the folder of an evaluation."""
@@ -68,7 +67,7 @@ def render_quiz(quiz: Quiz, data: EvaluationData, seed: int, detector: Mapping[s
     )
 
 
-def _pictures(quiz: Quiz) -> Iterator[Markup]:
+def _pictures(quiz: Quiz) -> Iterator[str]:
     """The images as data URIs; all images of a class are seen through one window."""
     windows: dict[int, Window] = {}
     for label in np.unique(quiz.images.labels).tolist():
@@ -77,8 +76,7 @@ def _pictures(quiz: Quiz) -> Iterator[Markup]:
         ]
         windows[label] = display_window(*sides)
     for image, label in zip(quiz.images.pixels, quiz.images.labels.tolist(), strict=True):
-        data = base64.b64encode(png(image, windows[label], compressed=False)).decode()
-        yield Markup(f"data:image/png;base64,{data}")
+        yield data_uri(png(image, windows[label], compressed=False))
 
 
 def _conceal(synthetic: NDArray[np.bool_], seed: int) -> str:
