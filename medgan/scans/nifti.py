@@ -106,11 +106,15 @@ class _NiftiLayout:
         clear = max(sides) >= _NEAR_ISOTROPIC * sorted(sides)[1]
         return flat[0] if flat else sides.index(max(sides)) if clear else 2
 
+    @property
+    def unit_mm(self) -> float:
+        """Millimetres of the header's unit of length."""
+        return _TO_MM.get(int(self.header["xyzt_units"]) & 7, 1.0)
+
     @cached_property
     def sides(self) -> tuple[float, ...]:
         """Voxel sides in millimetres."""
-        unit = _TO_MM.get(int(self.header["xyzt_units"]) & 7, 1.0)
-        return tuple(float(side) * unit for side in np.linalg.norm(self.space.affine[:3, :3], axis=0))
+        return tuple(float(side) * self.unit_mm for side in np.linalg.norm(self.space.affine[:3, :3], axis=0))
 
     @property
     def turned(self) -> tuple[bool, ...]:
@@ -234,7 +238,7 @@ def to_stored(path: Path, shown: Pixels) -> tuple[Pixels, NDArray[np.float64] | 
     forth = shown[tuple(slice(None, None, -1 if turn else 1) for turn in layout.turned)]
     back = [layout.axes.index(axis) for axis in range(3)]
     affine = np.array(layout.space.affine, np.float64)
-    affine[:3] *= _TO_MM.get(int(layout.header["xyzt_units"]) & 7, 1.0)
+    affine[:3] *= layout.unit_mm
     return forth.transpose(*back), affine if layout.space.oriented else None
 
 
@@ -243,9 +247,8 @@ def extent_mm(path: Path) -> tuple[float, ...] | None:
     layout = _read_layout(path)
     if not layout.space.oriented:
         return None
-    unit = _TO_MM.get(int(layout.header["xyzt_units"]) & 7, 1.0)
     ends = np.array(list(itertools.product(*((0, length - 1) for length in layout.shape))), np.float64)
-    corners = (ends @ layout.space.affine[:3, :3].T + layout.space.affine[:3, 3]) * unit
+    corners = (ends @ layout.space.affine[:3, :3].T + layout.space.affine[:3, 3]) * layout.unit_mm
     return (*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist())
 
 
